@@ -1,0 +1,226 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import tseslint from 'typescript-eslint'
+
+const root = path.dirname(fileURLToPath(import.meta.url))
+
+/**
+ * One door for each dependency: a package (or a folder of ours) and the only files that may import it, be it with
+ * `import`, `import type`, `export … from` or `import()`. Tests may import anything.
+ */
+const doors = [
+  {
+    to: ['nodemailer/lib/addressparser'],
+    from: ['src/addresses.ts', 'workers/**'],
+    why: 'Addresses are parsed in one place, src/addresses.ts, so that all parts agree on what an address is.',
+  },
+  {
+    to: ['nodemailer', 'nodemailer/**'],
+    except: ['nodemailer/lib/addressparser'],
+    from: ['workers/**'],
+    why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
+  },
+  {
+    to: ['mjml', 'mjml/**', 'mjml-*', 'mjml-*/**', 'handlebars', 'handlebars/**'],
+    from: ['workers/**'],
+    why: 'The main thread renders nothing and loads in under 100 ms: templates are compiled and bound in workers/.',
+  },
+  {
+    to: ['piscina', 'piscina/**'],
+    from: ['src/pool.ts'],
+    why: 'src/pool.ts is the only door to piscina, so that nothing else depends on its queue or its errors.',
+  },
+  {
+    to: ['bullmq', 'bullmq/**', 'ioredis', 'ioredis/**'],
+    from: ['src/queue/redis*.ts', 'src/queue/redis/**'],
+    why: 'Redis is an optional peer: only its queue driver may load it.',
+  },
+  {
+    to: ['better-sqlite3', 'better-sqlite3/**', 'node:sqlite'],
+    from: ['workers/outbox*', 'workers/outbox/**'],
+    why: 'SQLite writes block, so the outbox has its own thread: only workers/outbox opens the database.',
+  },
+  {
+    to: ['express', 'express/**', 'helmet'],
+    from: ['src/express/**', 'src/inbox/**', 'src/server.ts'],
+    why: 'The core knows nothing of HTTP: only the Express parts and the main server import express.',
+  },
+  {
+    to: ['commander', 'commander/**'],
+    from: ['src/cli/**'],
+    why: 'Arguments are read in src/cli only: the library takes options.',
+  },
+  {
+    to: ['smtp-server', 'smtp-server/**', 'postal-mime', 'postal-mime/**'],
+    from: ['src/inbox/**', 'src/testing/**'],
+    why: 'Receiving and parsing mail is for the inbox and for tests: sending never pays for it.',
+  },
+  {
+    to: ['workers/**'],
+    from: ['workers/**'],
+    why: 'The main thread reaches the pipeline through the pool; only src/inline.ts (threads: 0) may import() it.',
+    dynamicFrom: ['src/inline.ts'],
+  },
+  {
+    in: ['workers/**'],
+    to: ['src/**'],
+    except: ['src/wire.ts', 'src/outcome.ts', 'src/errors.ts', 'src/phases.ts'],
+    from: [],
+    why: 'A thread shares only the wire types, outcomes, errors and phases with the main thread.',
+  },
+  ...['express', 'inbox', 'dashboard'].map((part) => ({
+    in: [`src/${part}/**`],
+    to: ['src/**'],
+    except: ['src/index.ts', 'src/mailer.ts', 'src/express/**', 'src/inbox/**', 'src/dashboard/**'],
+    from: [],
+    why: 'This part stands outside the core: it sees the public surface (../index.js, types of ../mailer.js) only.',
+  })),
+  {
+    in: ['src/express/**', 'src/inbox/**', 'src/dashboard/**'],
+    to: ['src/mailer.ts'],
+    from: [],
+    types: true,
+    why: 'This part is given a Mailer and makes none: import the type only.',
+  },
+]
+
+/** Globs of two wildcards: `*` within one path segment, `**` across them. */
+const matches = (name, globs) =>
+  globs.some((glob) => {
+    const pattern = glob
+      .replace(/[.+^$()|[\]{}\\]/g, '\\$&')
+      .replace(/\*{1,2}/g, (stars) => (stars === '*' ? '[^/]*' : '.*'))
+    return new RegExp(`^${pattern}$`).test(name)
+  })
+
+/** `../wire.js` seen from workers/deliver.ts is `src/wire.ts`; a package stays as it is written. */
+function target(file, specifier) {
+  if (!specifier.startsWith('.')) return specifier
+  return path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts')
+}
+
+const house = {
+  rules: {
+    doors: {
+      meta: {
+        type: 'problem',
+        schema: [],
+        messages: { closed: "'{{specifier}}' may not be imported here. {{why}}" },
+      },
+      create(context) {
+        const file = path.relative(root, context.filename).split(path.sep).join('/')
+        const check = (node, { dynamic = false, type = false } = {}) => {
+          const specifier = node?.value ?? node?.quasis?.[0]?.value.cooked
+          if (typeof specifier !== 'string') return
+          const to = target(file, specifier)
+          for (const door of doors) {
+            if (door.in && !matches(file, door.in)) continue
+            if (!matches(to, door.to) || (door.except && matches(to, door.except))) continue
+            if (matches(file, door.from) || (dynamic && door.dynamicFrom && matches(file, door.dynamicFrom)))
+              continue
+            if (type && (door.types || door.dynamicFrom?.includes(file))) continue
+            context.report({ node, messageId: 'closed', data: { specifier, why: door.why } })
+            return
+          }
+        }
+        return {
+          ImportDeclaration: (node) => check(node.source, { type: node.importKind === 'type' }),
+          ExportNamedDeclaration: (node) => check(node.source, { type: node.exportKind === 'type' }),
+          ExportAllDeclaration: (node) => check(node.source),
+          ImportExpression: (node) => check(node.source, { dynamic: true }),
+          TSImportType: (node) => check(node.source, { type: true }),
+        }
+      },
+    },
+  },
+}
+
+const exportsByName = [
+  {
+    selector: 'ExportAllDeclaration',
+    message: 'Name each export: `export *` makes the public surface grow by accident.',
+  },
+  {
+    selector: 'ExportDefaultDeclaration, ExportSpecifier[exported.name="default"]',
+    message: 'Export by name: a default export is called something else in every file.',
+  },
+]
+
+export default tseslint.config(
+  { ignores: ['dist/', 'node_modules/'] },
+  {
+    files: ['**/*.{ts,mts}'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { project: 'tsconfig.test.json', tsconfigRootDir: root } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      // An `async` function without `await` is how an interface promises that it rejects and never throws.
+      '@typescript-eslint/require-await': 'off',
+      // noUncheckedIndexedAccess is on: in a loop over bytes a `!` says that the index is known to be good.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  {
+    files: ['**/*.{js,mjs}'],
+    extends: [tseslint.configs.recommended],
+  },
+  {
+    plugins: { house },
+    rules: {
+      eqeqeq: 'error',
+      'no-restricted-syntax': ['error', ...exportsByName],
+    },
+  },
+  {
+    files: ['src/**', 'workers/**'],
+    rules: { 'house/doors': 'error', 'no-console': 'error' },
+  },
+  {
+    files: ['src/**', 'workers/**'],
+    ignores: ['src/cli/**'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'process',
+          property: 'env',
+          message: 'The library reads no environment variable: src/cli does.',
+        },
+        { object: 'process', property: 'exit', message: 'The library never ends the process: src/cli does.' },
+      ],
+    },
+  },
+  {
+    files: ['src/cli/**', '.ci/**', 'test/**'],
+    rules: { 'no-console': 'off' },
+  },
+  {
+    files: ['test/**/*.{ts,mts}'],
+    rules: {
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+      '@typescript-eslint/no-empty-function': 'off',
+      '@typescript-eslint/no-unnecessary-condition': 'off',
+      '@typescript-eslint/no-dynamic-delete': 'off',
+      '@typescript-eslint/only-throw-error': 'off',
+      '@typescript-eslint/unbound-method': 'off',
+    },
+  },
+  {
+    files: ['*.config.{js,ts}'],
+    rules: { 'no-restricted-syntax': 'off' },
+  },
+)
