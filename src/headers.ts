@@ -1,0 +1,75 @@
+import { parseAddress } from './addresses.js'
+import { type Checker, isPlainObject, kindOf } from './check.js'
+import { forbidControls } from './text.js'
+import type { ListUnsubscribe } from './wire.js'
+
+/** Headers a mail may set besides `X-*`: none of them routes, identifies or describes the message. */
+const ALLOWED = new Set([
+  'auto-submitted',
+  'comments',
+  'content-language',
+  'feedback-id',
+  'importance',
+  'keywords',
+  'list-archive',
+  'list-help',
+  'list-id',
+  'list-owner',
+  'list-post',
+  'list-subscribe',
+  'organization',
+  'precedence',
+  'priority',
+  'sensitivity',
+  'thread-index',
+  'thread-topic',
+])
+const MAX_HEADERS = 50
+const MAX_VALUE = 2_000
+const EXTENSION = /^x-[a-z0-9-]{1,74}$/
+/** msg-id of RFC 5322 section 3.6.4, without comments. */
+const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
+
+export function headersOf(value: unknown, check: Checker): [string, string][] {
+  if (value === undefined) return []
+  if (!isPlainObject(value)) check.fail('headers', `must be an object of strings by name, got ${kindOf(value)}`)
+  const entries = Object.entries(value)
+  if (entries.length > MAX_HEADERS) check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
+  return entries.map(([name, text]) => {
+    const path = `headers.${name.slice(0, 80)}`
+    const key = name.toLowerCase()
+    if (!ALLOWED.has(key) && !EXTENSION.test(key))
+      check.fail(path, 'this header cannot be set here; allowed are X-* and a few such as List-Id and Auto-Submitted')
+    return [name, forbidControls(check.string(text, path, MAX_VALUE), path, check)]
+  })
+}
+
+/** Message-IDs with their angle brackets: one, an array of them, or several in one string. */
+export function messageIdsOf(value: unknown, path: string, check: Checker): string[] {
+  if (value === undefined) return []
+  const ids = typeof value === 'string' ? value.trim().split(/ +/) : check.array(value, path, 100)
+  return ids.map((id, index) => {
+    const text = check.string(id, `${path}[${index}]`, 512)
+    if (!MESSAGE_ID.test(text)) check.fail(path, "must be Message-IDs such as '<id@example.com>'")
+    return forbidControls(text, path, check)
+  })
+}
+
+export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscribe {
+  const path = 'listUnsubscribe'
+  const given = typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
+  const target: ListUnsubscribe = {
+    oneClick: check.boolean(given['oneClick'] ?? true, `${path}.oneClick`),
+  }
+  if (given['url'] !== undefined) {
+    const url = forbidControls(check.string(given['url'], `${path}.url`, 1_500), `${path}.url`, check)
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol) || /[<>\s]/.test(url))
+      check.fail(`${path}.url`, 'must be an http(s) URL')
+    target.url = new URL(url).href
+  }
+  if (given['mailto'] !== undefined) target.mailto = parseAddress(given['mailto'], `${path}.mailto`, check)
+  if (target.url === undefined && target.mailto === undefined) check.fail(path, 'needs a url or a mailto')
+  // RFC 8058 section 3.1: the one click is a POST to an HTTPS URI.
+  if (target.url === undefined || !target.url.startsWith('https:')) target.oneClick = false
+  return target
+}

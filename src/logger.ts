@@ -1,0 +1,23 @@
+import { type Checker, kindOf } from './check.js'
+
+/** The part of pino's interface that threadpost uses. */
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+export function resolveLogger(check: Checker, value: unknown): Logger {
+  if (value === undefined) return SILENT
+  if (typeof value !== 'object' || value === null) check.fail('logger', `must be a logger, got ${kindOf(value)}`)
+  for (const level of LEVELS) {
+    if (typeof (value as Record<string, unknown>)[level] !== 'function')
+      check.fail(`logger.${level}`, 'must be a function (fields, message)')
+  }
+  return value as Logger
+}

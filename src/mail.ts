@@ -1,0 +1,114 @@
+import type { JsonObject } from './wire.js'
+
+/** `ada@example.com`, `Ada <ada@example.com>` or its parts. Exactly one mailbox, never a list. */
+export type Address = string | { name?: string; address: string }
+
+export interface Attachment {
+  /** The name the recipient sees, at most 255 characters. */
+  filename?: string
+  content: string | Uint8Array
+  /** How a string in `content` is encoded. @default 'utf8' */
+  encoding?: 'utf8' | 'base64'
+  /** MIME type. @default from the file name */
+  contentType?: string
+  /** Content-ID, to show it inside the HTML as `cid:…`. */
+  cid?: string
+}
+
+interface MailFields {
+  to?: Address | Address[]
+  cc?: Address | Address[]
+  bcc?: Address | Address[]
+  replyTo?: Address | Address[]
+  /** @default the mailer's `from` */
+  from?: Address
+  /** Replaces the template's own subject. Required where there is none. */
+  subject?: string
+  inReplyTo?: string
+  references?: string | string[]
+  /** Further headers: `X-*` and a list of harmless ones. */
+  headers?: Record<string, string>
+  /** List-Unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. */
+  listUnsubscribe?: string | { url?: string; mailto?: string; oneClick?: boolean }
+  attachments?: Attachment[]
+  envelope?: {
+    /** The reverse-path: where bounces go. @default the address of `from` */
+    from?: string
+  }
+  /** Name of the transport. @default the first one */
+  transport?: string
+  /** 0 to 9; higher goes first. @default 5 */
+  priority?: number
+  /** Milliseconds to wait before the first attempt. */
+  delay?: number
+  /** When to make the first attempt, in place of `delay`. */
+  sendAt?: Date | string | number
+  /** When it is too late to send. @default after the mailer's `maxAge` */
+  expiresAt?: Date | string | number
+  /** Two sends with the same key are one message. At most 256 characters. */
+  idempotencyKey?: string
+  tags?: string[]
+  /** Yours; at most 16 KB of JSON. */
+  metadata?: JsonObject
+  /** @default the mailer's `onUncertain` */
+  onUncertain?: 'retry' | 'hold'
+}
+
+/** A mail from a template of the folder. */
+export interface TemplateMail extends MailFields {
+  template: string
+  data?: object
+  /** `fr-CA` takes the template's `fr-CA`, `fr` or default variant. */
+  locale?: string
+  mjml?: never
+  html?: never
+  text?: never
+}
+
+/** A mail from an MJML source of one's own, bound like a template. */
+export interface MjmlMail extends MailFields {
+  mjml: string
+  data?: object
+  template?: never
+  locale?: never
+  html?: never
+  text?: never
+}
+
+/** A mail whose parts are sent as they are. */
+export interface LiteralMail extends MailFields {
+  html?: string
+  text?: string
+  template?: never
+  mjml?: never
+  data?: never
+  locale?: never
+}
+
+export type Mail = TemplateMail | MjmlMail | LiteralMail
+
+/**
+ * A mail with its identity, as `prepare()` gives it: plain JSON. Keep it in a transaction of your own database and
+ * `send()` it later; sent twice it is still one message.
+ */
+export interface PreparedMail {
+  prepared: 1
+  id: string
+  messageId: string
+  /** ISO 8601. */
+  date: string
+  mail: JsonObject
+}
+
+/** What `send()` answers once the queue has the message. */
+export interface Receipt {
+  /** Lowercase UUIDv7. */
+  id: string
+  /** Value of the Message-ID header, with its angle brackets. */
+  messageId: string
+  status: 'queued'
+  /** Whether the message outlives this process. */
+  durable: boolean
+  /** Whether an earlier send with the same key, or of the same prepared mail, had it queued already. */
+  duplicate: boolean
+}

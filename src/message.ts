@@ -1,0 +1,243 @@
+import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
+import { attachmentsOf } from './attachments.js'
+import { Checker, isPlainObject } from './check.js'
+import { ThreadpostError } from './errors.js'
+import { fingerprint } from './fingerprint.js'
+import { headersOf, listUnsubscribeOf, messageIdsOf } from './headers.js'
+import { mintId } from './ids.js'
+import { toJsonObject } from './json.js'
+import type { ResolvedOptions } from './options.js'
+import { type MailJob, recipientsOf } from './record.js'
+import { forbidControls, forbidNul } from './text.js'
+import type { Content, Mailbox, TemplateManifest } from './wire.js'
+
+/** What a message is checked against, besides the options. */
+export interface MessageRules {
+  options: Pick<ResolvedOptions, 'from' | 'limits' | 'maxAge' | 'onUncertain'>
+  transports: readonly string[]
+  templates: ReadonlyMap<string, TemplateManifest>
+}
+
+/** The identity of a message that was prepared earlier. */
+export interface Identity {
+  id: string
+  messageId: string
+  date: number
+}
+
+const KEYS = [
+  'template',
+  'data',
+  'locale',
+  'mjml',
+  'html',
+  'text',
+  'to',
+  'cc',
+  'bcc',
+  'replyTo',
+  'from',
+  'subject',
+  'inReplyTo',
+  'references',
+  'headers',
+  'listUnsubscribe',
+  'attachments',
+  'envelope',
+  'transport',
+  'priority',
+  'delay',
+  'sendAt',
+  'expiresAt',
+  'idempotencyKey',
+  'tags',
+  'metadata',
+  'onUncertain',
+] as const
+
+const MAX_SUBJECT = 998
+const MAX_TAGS = 20
+const MAX_METADATA = 16 * 1024
+const LOCALE = /^[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*$/
+
+const check = new Checker('INVALID_MESSAGE')
+
+/**
+ * Turns what a caller gave into a job: plain, checked, with its identity. What can't be delivered is refused here,
+ * in this order: shape and recipients, unknown template, missing data, subject.
+ * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
+ */
+export function toJob(input: unknown, rules: MessageRules, now: number, identity?: Identity): MailJob {
+  const mail = check.object(input, '', KEYS)
+  const { options } = rules
+  const { limits } = options
+
+  const from = mail['from'] === undefined ? options.from : parseMailbox(mail['from'], 'from', check)
+  if (from === undefined) check.fail('from', "is required: the mailer has no default 'from'")
+  const to = parseMailboxes(mail['to'], 'to', check, limits.recipients)
+  const cc = parseMailboxes(mail['cc'], 'cc', check, limits.recipients)
+  const bcc = parseMailboxes(mail['bcc'], 'bcc', check, limits.recipients)
+  const recipients = recipientsOf({ to, cc, bcc }).length
+  if (recipients === 0) check.fail('to', 'there is no recipient in to, cc or bcc')
+  if (recipients > limits.recipients)
+    check.fail('to', `the mail has ${recipients} recipients, at most ${limits.recipients} are allowed`)
+
+  const content = contentOf(mail)
+  const attachments = attachmentsOf(mail['attachments'], check, limits.attachments)
+  const bytes = sizeOf(content) + attachments.reduce((sum, { size }) => sum + size, 0)
+  if (bytes > limits.message)
+    check.fail('', `The mail has some ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
+
+  const acceptedAt = now
+  const notBefore = notBeforeOf(mail, now)
+  const expiresAt = expiryOf(mail, now, options.maxAge, notBefore)
+  const id = identity?.id ?? mintId(now)
+  const job: MailJob = {
+    id,
+    messageId: identity?.messageId ?? `<${id}@${domainOf(from)}>`,
+    date: identity?.date ?? now,
+    from,
+    to,
+    cc,
+    bcc,
+    replyTo: parseMailboxes(mail['replyTo'], 'replyTo', check, limits.recipients),
+    envelopeFrom: envelopeFromOf(mail['envelope'], from),
+    content,
+    headers: headersOf(mail['headers'], check),
+    references: messageIdsOf(mail['references'], 'references', check),
+    attachments,
+    transport: transportOf(mail['transport'], rules.transports),
+    priority: check.integer(mail['priority'] ?? 5, 'priority', 0, 9),
+    acceptedAt,
+    expiresAt,
+    onUncertain: check.oneOf(mail['onUncertain'] ?? options.onUncertain, 'onUncertain', ['retry', 'hold']),
+    tags: check
+      .array(mail['tags'] ?? [], 'tags', MAX_TAGS)
+      .map((tag, index) => forbidControls(check.string(tag, `tags[${index}]`, 64), `tags[${index}]`, check)),
+  }
+  const [inReplyTo] = messageIdsOf(mail['inReplyTo'], 'inReplyTo', check)
+  if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
+  if (notBefore !== undefined) job.notBefore = notBefore
+  if (mail['listUnsubscribe'] !== undefined)
+    job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
+  if (mail['metadata'] !== undefined) {
+    job.metadata = toJsonObject(mail['metadata'], 'metadata', check)
+    if (JSON.stringify(job.metadata).length > MAX_METADATA) check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
+  }
+  if (mail['idempotencyKey'] !== undefined) {
+    const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
+    if (key === '') check.fail('idempotencyKey', 'is empty')
+    job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
+    job.fingerprint = fingerprint(mail)
+  }
+
+  const manifest = content.kind === 'template' ? manifestOf(content.name, rules.templates) : undefined
+  const subject = subjectOf(mail['subject'], content, manifest)
+  if (subject !== undefined) job.subject = subject
+  return job
+}
+
+function contentOf(mail: Record<string, unknown>): Content {
+  const given = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
+  const kinds = new Set(given.map((key) => (key === 'text' ? 'html' : key)))
+  if (kinds.size === 0) check.fail('template', 'the mail has no content: give template, mjml, html or text')
+  if (kinds.size > 1) check.fail(given[1] ?? '', `goes not together with ${given[0]}: a mail has one kind of content`)
+
+  if (kinds.has('html')) {
+    for (const key of ['data', 'locale'] as const)
+      if (mail[key] !== undefined) check.fail(key, 'html and text are sent as they are; only template and mjml bind data')
+    const literal: Content = { kind: 'literal' }
+    if (mail['html'] !== undefined) literal.html = forbidNul(check.string(mail['html'], 'html'), 'html', check)
+    if (mail['text'] !== undefined) literal.text = forbidNul(check.string(mail['text'], 'text'), 'text', check)
+    return literal
+  }
+  const data = toJsonObject(mail['data'] ?? {}, 'data', check)
+  if (kinds.has('mjml')) {
+    if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
+    return { kind: 'mjml', source: forbidNul(check.string(mail['mjml'], 'mjml'), 'mjml', check), data }
+  }
+  const content: Content = { kind: 'template', name: check.string(mail['template'], 'template', 200), data }
+  if (mail['locale'] !== undefined) {
+    const locale = check.string(mail['locale'], 'locale', 64)
+    if (!LOCALE.test(locale)) check.fail('locale', "is not a language tag such as 'fr-CA'")
+    content.locale = locale
+  }
+  return content
+}
+
+/** A name is looked up among those known, never joined to a path. */
+export function manifestOf(name: string, templates: MessageRules['templates']): TemplateManifest {
+  const manifest = templates.get(name)
+  if (manifest !== undefined) return manifest
+  const known = [...templates.keys()].slice(0, 20).join(', ')
+  throw new ThreadpostError(
+    'UNKNOWN_TEMPLATE',
+    `template: there is no template ${JSON.stringify(name.slice(0, 100))}. Known: ${known === '' ? 'none; is the templates option set?' : known}`,
+    { path: 'template' },
+  )
+}
+
+function subjectOf(value: unknown, content: Content, manifest: TemplateManifest | undefined): string | undefined {
+  if (value !== undefined) return forbidControls(check.string(value, 'subject', MAX_SUBJECT), 'subject', check)
+  const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : (manifest?.hasSubject ?? false)
+  if (!bound) check.fail('subject', 'is required: the content has no <mj-title> to take it from')
+  return undefined
+}
+
+function transportOf(value: unknown, names: readonly string[]): string {
+  return value === undefined ? (names[0] ?? '') : check.oneOf(value, 'transport', names)
+}
+
+function envelopeFromOf(value: unknown, from: Mailbox): string {
+  if (value === undefined) return from.address
+  const envelope = check.object(value, 'envelope', ['from'])
+  return envelope['from'] === undefined ? from.address : parseAddress(envelope['from'], 'envelope.from', check)
+}
+
+function notBeforeOf(mail: Record<string, unknown>, now: number): number | undefined {
+  if (mail['delay'] !== undefined && mail['sendAt'] !== undefined) check.fail('sendAt', 'give either delay or sendAt')
+  if (mail['delay'] !== undefined) return now + check.number(mail['delay'], 'delay', 0, MAX_AHEAD)
+  if (mail['sendAt'] === undefined) return undefined
+  const time = timeOf(mail['sendAt'], 'sendAt')
+  if (time > now + MAX_AHEAD) check.fail('sendAt', 'is more than a year ahead')
+  return time
+}
+
+const MAX_AHEAD = 366 * 24 * 60 * 60 * 1000
+
+/** A mail that is to wait gets its whole age after the wait. */
+function expiryOf(mail: Record<string, unknown>, now: number, maxAge: number, notBefore = now): number {
+  if (mail['expiresAt'] === undefined) return Math.max(now, notBefore) + maxAge
+  const time = timeOf(mail['expiresAt'], 'expiresAt')
+  if (time <= now) check.fail('expiresAt', 'is in the past')
+  if (time <= notBefore) check.fail('expiresAt', 'is before the mail may be sent')
+  return time
+}
+
+function timeOf(value: unknown, path: string): number {
+  const time =
+    value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(value) : (value as number)
+  if (typeof time !== 'number' || !Number.isFinite(time))
+    check.fail(path, 'must be a Date, ISO 8601 text or milliseconds since the epoch')
+  return Math.round(time)
+}
+
+function domainOf(from: Mailbox): string {
+  return from.address.slice(from.address.lastIndexOf('@') + 1)
+}
+
+function sizeOf(content: Content): number {
+  switch (content.kind) {
+    case 'literal':
+      return (content.html?.length ?? 0) + (content.text?.length ?? 0)
+    case 'mjml':
+      return content.source.length + JSON.stringify(content.data).length
+    case 'template':
+      return JSON.stringify(content.data).length
+  }
+}
+
+/** Whether it is what `prepare()` gave. */
+export function isPrepared(value: unknown): value is Record<string, unknown> {
+  return isPlainObject(value) && 'prepared' in value
+}

@@ -1,0 +1,174 @@
+import { parseMailbox } from './addresses.js'
+import { Checker, isPlainObject } from './check.js'
+import { toJsonObject } from './json.js'
+import { resolveLogger, type Logger } from './logger.js'
+import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
+import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
+import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
+import type { JsonObject, Mailbox } from './wire.js'
+
+/** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
+export interface MailerOptions {
+  /**
+   * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, or `inbox:` for the embedded inbox,
+   * which keeps what it receives and shows it.
+   */
+  transport?: string | TransportOptions
+  /** Several transports by name; the first is the default. In place of `transport`. */
+  transports?: Record<string, string | TransportOptions>
+  /** Sender of every mail that names none: `Acme <hello@acme.example>`. */
+  from?: string | { name?: string; address: string }
+  /** The folder of templates. Without it only ad-hoc mails can be sent. */
+  templates?: string | TemplateOptions
+  /** @default 'memory' */
+  queue?: 'memory' | { url: 'memory' }
+  /**
+   * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
+   * @default 1
+   */
+  threads?: number
+  /** Deliveries at a time in each thread; also its SMTP connections at most. @default 10 */
+  concurrency?: number
+  retry?: RetryOptions
+  /** After this time a message that isn't settled is `expired`. @default 259_200_000 (3 days) */
+  maxAge?: number
+  /** What to do with a message that may or may not have been sent. @default 'retry' */
+  onUncertain?: 'retry' | 'hold'
+  limits?: LimitOptions
+  /** How long settled messages can be found. */
+  retain?: RetentionOptions
+  /** A pino-shaped logger. @default silent */
+  logger?: Logger
+}
+
+export interface TemplateOptions {
+  /** The folder. */
+  dir: string
+  /** Values every template can read as `@app`. */
+  globals?: JsonObject
+}
+
+export interface LimitOptions {
+  /** Messages waiting or in delivery; beyond it `send()` is refused with `QUEUE_FULL`. @default 100_000 */
+  queue?: number
+  /** Recipients of one mail: to, cc and bcc together. @default 50 */
+  recipients?: number
+  /** Bytes of one mail: content, data and attachments. @default 26_214_400 (25 MB) */
+  message?: number
+  /** Attachments of one mail. @default 50 */
+  attachments?: number
+  /** Milliseconds a template may take to render, before its thread is ended. @default 10_000 */
+  render?: number
+  /** Milliseconds one attempt may take in all. @default 120_000 */
+  attempt?: number
+  /** Bytes of heap a thread may use, before it is ended. @default 536_870_912 (512 MB) */
+  threadMemory?: number
+}
+
+/** Options after {@link resolveOptions}: complete and checked. */
+export interface ResolvedOptions {
+  transports: TransportSpec[]
+  from?: Mailbox
+  templates?: { dir: string; globals: JsonObject }
+  threads: number
+  concurrency: number
+  retry: RetryPolicy
+  maxAge: number
+  onUncertain: 'retry' | 'hold'
+  limits: Required<LimitOptions>
+  retain: Retention
+  logger: Logger
+}
+
+const KEYS = [
+  'transport',
+  'transports',
+  'from',
+  'templates',
+  'queue',
+  'threads',
+  'concurrency',
+  'retry',
+  'maxAge',
+  'onUncertain',
+  'limits',
+  'retain',
+  'logger',
+] as const satisfies readonly (keyof MailerOptions)[]
+
+const LIMITS: Required<LimitOptions> = {
+  queue: 100_000,
+  recipients: 50,
+  message: 25 * 1024 * 1024,
+  attachments: 50,
+  render: 10_000,
+  attempt: 120_000,
+  threadMemory: 512 * 1024 * 1024,
+}
+
+const DAY = 24 * 60 * 60 * 1000
+
+/**
+ * Checks the options and fills in the defaults. The only place where this happens.
+ * @throws ThreadpostError `INVALID_OPTIONS`, with the path of the field.
+ */
+export function resolveOptions(input: unknown): ResolvedOptions {
+  const check = new Checker('INVALID_OPTIONS')
+  const options = check.object(input ?? {}, '', KEYS)
+  if (options['queue'] !== undefined) checkQueue(check, options['queue'])
+
+  const resolved: ResolvedOptions = {
+    transports: transportsOf(check, options),
+    threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
+    concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
+    retry: resolveRetry(check, options['retry'] ?? {}),
+    maxAge: check.number(options['maxAge'] ?? 3 * DAY, 'maxAge', 1),
+    onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
+    limits: limitsOf(check, options['limits'] ?? {}),
+    retain: resolveRetention(check, options['retain'] ?? {}),
+    logger: resolveLogger(check, options['logger']),
+  }
+  if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
+  if (options['templates'] !== undefined) resolved.templates = templatesOf(check, options['templates'])
+  return resolved
+}
+
+function transportsOf(check: Checker, options: Record<string, unknown>): TransportSpec[] {
+  const { transport, transports } = options
+  if (transport !== undefined && transports !== undefined)
+    check.fail('transports', 'give either transport or transports, not both')
+  if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
+  if (transports === undefined)
+    check.fail('transport', "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try things out")
+  if (!isPlainObject(transports) || Object.keys(transports).length === 0)
+    check.fail('transports', 'must be an object of at least one transport by name')
+  return Object.entries(transports).map(([name, spec]) => {
+    if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
+      check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
+    return resolveTransport(check, name, spec, `transports.${name}`)
+  })
+}
+
+function templatesOf(check: Checker, value: unknown): { dir: string; globals: JsonObject } {
+  if (typeof value === 'string') return { dir: value, globals: {} }
+  const templates = check.object(value, 'templates', ['dir', 'globals'])
+  return {
+    dir: check.string(templates['dir'], 'templates.dir'),
+    globals: toJsonObject(templates['globals'] ?? {}, 'templates.globals', check),
+  }
+}
+
+function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {
+  const keys = Object.keys(LIMITS) as (keyof LimitOptions)[]
+  const given = check.object(value, 'limits', keys)
+  const limits = { ...LIMITS }
+  for (const key of keys) {
+    if (given[key] !== undefined) limits[key] = check.integer(given[key], `limits.${key}`, 1)
+  }
+  return limits
+}
+
+function checkQueue(check: Checker, value: unknown): void {
+  const url = isPlainObject(value) ? check.object(value, 'queue', ['url'])['url'] : value
+  if (url !== 'memory') check.fail('queue', "must be 'memory'; other queues are not there yet")
+}

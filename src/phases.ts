@@ -1,0 +1,102 @@
+import { PHASES, type Phase, type RecipientOutcome } from './outcome.js'
+
+/** Header words of a slot, each an Int32. The recipients' words follow. */
+const PHASE = 0
+const THREAD = 1
+const GENERATION = 2
+const REPLY = 3
+const HEADER_WORDS = 4
+
+const RECIPIENTS_PER_WORD = 16
+const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
+
+/** What a slot says of its delivery. */
+export interface Evidence {
+  phase: Phase
+  thread: number
+  /** Code of the final reply, or 0. */
+  reply: number
+  recipients: (Exclude<RecipientOutcome['result'], 'uncertain'> | undefined)[]
+}
+
+/**
+ * The phase board: a slot for each delivery in flight, in memory that outlives the thread which writes it.
+ * When a thread dies it is the only witness of what had been handed to a server.
+ *
+ * Invariants: the main thread alone assigns slots and raises generations; a thread writes only while the
+ * slot's generation is the one it was given; `phase` is stored after all that belongs to it.
+ */
+export class PhaseBoard {
+  readonly #words: Int32Array
+  readonly #stride: number
+  readonly recipientsPerSlot: number
+
+  constructor(buffer: SharedArrayBuffer, recipientsPerSlot: number) {
+    this.#words = new Int32Array(buffer)
+    this.#stride = strideOf(recipientsPerSlot)
+    this.recipientsPerSlot = recipientsPerSlot
+  }
+
+  static allocate(slots: number, recipientsPerSlot: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(slots * strideOf(recipientsPerSlot) * Int32Array.BYTES_PER_ELEMENT)
+  }
+
+  /** Wipes the slot for a new delivery and returns the generation its thread must present. */
+  assign(slot: number): number {
+    const at = slot * this.#stride
+    const generation = (Atomics.load(this.#words, at + GENERATION) + 1) | 0
+    for (let word = 0; word < this.#stride; word++) Atomics.store(this.#words, at + word, 0)
+    Atomics.store(this.#words, at + GENERATION, generation)
+    return generation
+  }
+
+  /** The thread takes the slot as its own. */
+  occupy(slot: number, generation: number, thread: number): void {
+    const at = slot * this.#stride
+    if (Atomics.load(this.#words, at + GENERATION) === generation) Atomics.store(this.#words, at + THREAD, thread)
+  }
+
+  enter(slot: number, generation: number, phase: Phase): void {
+    const at = slot * this.#stride
+    if (Atomics.load(this.#words, at + GENERATION) !== generation) return
+    Atomics.store(this.#words, at + PHASE, PHASES.indexOf(phase))
+  }
+
+  /** Records the final reply, then the phase that makes it count. */
+  reply(slot: number, generation: number, code: number, results: RecipientOutcome['result'][]): void {
+    const at = slot * this.#stride
+    if (Atomics.load(this.#words, at + GENERATION) !== generation) return
+    results.forEach((result, index) => {
+      const word = at + HEADER_WORDS + Math.floor(index / RECIPIENTS_PER_WORD)
+      const bits = Math.max(0, RESULTS.indexOf(result as (typeof RESULTS)[number]))
+      Atomics.or(this.#words, word, bits << ((index % RECIPIENTS_PER_WORD) * 2))
+    })
+    Atomics.store(this.#words, at + REPLY, code)
+    Atomics.store(this.#words, at + PHASE, PHASES.indexOf('replied'))
+  }
+
+  phase(slot: number): Phase {
+    return PHASES[Atomics.load(this.#words, slot * this.#stride + PHASE)] ?? 'waiting'
+  }
+
+  thread(slot: number): number {
+    return Atomics.load(this.#words, slot * this.#stride + THREAD)
+  }
+
+  read(slot: number, recipients: number): Evidence {
+    const at = slot * this.#stride
+    return {
+      phase: this.phase(slot),
+      thread: this.thread(slot),
+      reply: Atomics.load(this.#words, at + REPLY),
+      recipients: Array.from({ length: recipients }, (_, index) => {
+        const word = at + HEADER_WORDS + Math.floor(index / RECIPIENTS_PER_WORD)
+        return RESULTS[(Atomics.load(this.#words, word) >>> ((index % RECIPIENTS_PER_WORD) * 2)) & 3]
+      }),
+    }
+  }
+}
+
+function strideOf(recipientsPerSlot: number): number {
+  return HEADER_WORDS + Math.ceil(recipientsPerSlot / RECIPIENTS_PER_WORD)
+}

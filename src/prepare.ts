@@ -1,0 +1,42 @@
+import { Checker, isPlainObject } from './check.js'
+import { isId } from './ids.js'
+import { toJsonObject } from './json.js'
+import type { PreparedMail } from './mail.js'
+import type { Identity } from './message.js'
+import type { MailJob } from './record.js'
+
+const check = new Checker('INVALID_MESSAGE')
+const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,255}>$/
+
+/** A mail that passed {@link toJob}, as plain JSON: bytes become base64, dates ISO text. */
+export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob): PreparedMail {
+  return {
+    prepared: 1,
+    id: job.id,
+    messageId: job.messageId,
+    date: new Date(job.date).toISOString(),
+    mail: toJsonObject({ ...mail, ...attachmentsAsJson(mail['attachments']) }, '', check),
+  }
+}
+
+/** Takes a prepared mail apart; its mail is checked again like any other. */
+export function fromPrepared(value: unknown): { mail: unknown; identity: Identity } {
+  const { prepared, id, messageId, date, mail } = check.object(value, '', ['prepared', 'id', 'messageId', 'date', 'mail'])
+  if (prepared !== 1) check.fail('prepared', 'is of another version; prepare the mail again')
+  if (!isId(id)) check.fail('id', 'is not an id that prepare() gave')
+  const givenMessageId = check.string(messageId, 'messageId')
+  if (!MESSAGE_ID.test(givenMessageId)) check.fail('messageId', 'is not a Message-ID')
+  const time = Date.parse(check.string(date, 'date'))
+  if (Number.isNaN(time)) check.fail('date', 'is not an ISO 8601 date')
+  return { mail, identity: { id, messageId: givenMessageId, date: time } }
+}
+
+function attachmentsAsJson(attachments: unknown): { attachments?: unknown } {
+  if (!Array.isArray(attachments)) return {}
+  return {
+    attachments: attachments.map((entry: unknown) => {
+      if (!isPlainObject(entry) || !(entry['content'] instanceof Uint8Array)) return entry
+      return { ...entry, content: Buffer.from(entry['content']).toString('base64'), encoding: 'base64' }
+    }),
+  }
+}

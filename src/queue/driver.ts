@@ -1,0 +1,77 @@
+/**
+ * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
+ * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
+ */
+import type { MailJob, Message, MessageState, Settlement, Status } from '../record.js'
+
+/** A message as the queue holds it. The state is the driver's; others only read it. */
+export interface QueuedMessage {
+  readonly job: MailJob
+  readonly state: Readonly<MessageState>
+}
+
+export type Enqueued =
+  | { result: 'queued' }
+  /** The same key and content, or the same id, was queued before. */
+  | { result: 'duplicate'; id: string; messageId: string }
+  /** The same key came with other content. */
+  | { result: 'conflict' }
+  | { result: 'full' }
+
+export interface Consumer {
+  /** Deliveries the driver may have open at a time. */
+  readonly slots: number
+  /** Delivers once. Never rejects: whatever happens is in the settlement. */
+  deliver(message: QueuedMessage): Promise<Settlement>
+}
+
+/** Told after a change is as safe as the queue promises. Must not throw. */
+export type ChangeListener = (message: QueuedMessage) => void
+
+export interface ListQuery {
+  status?: Status
+  /** Text looked for in recipients, subject, template, tags and id. */
+  q?: string
+  /** @default 50, at most 500 */
+  limit?: number
+  cursor?: string
+}
+
+export interface MessagePage {
+  /** Newest first. */
+  messages: Message[]
+  /** Present when there are more. */
+  cursor?: string
+}
+
+export type StatusCounts = Record<Status, number>
+
+export interface QueueStats extends StatusCounts {
+  /** Messages ever accepted by this queue: the sum of all statuses, and of those no longer kept. */
+  accepted: number
+  /** Milliseconds the longest-waiting due message has waited. */
+  oldest: number
+  paused: boolean
+}
+
+export interface QueueDriver {
+  readonly durable: boolean
+  /** One answer for each job, in order, once they are as safe as this queue promises. */
+  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]>
+  /** Begins to hand out due messages: higher priority first, then the older. */
+  start(consumer: Consumer): Promise<void>
+  find(id: string): Promise<Message | undefined>
+  list(query: ListQuery): Promise<MessagePage>
+  /** @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when the message is being sent or is settled. */
+  cancel(id: string): Promise<Message>
+  /** Puts a message back in line. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when it is sending, sent or in line. */
+  retry(id: string): Promise<Message>
+  /** Settles a message that is held or deferred as sent. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`. */
+  markSent(id: string): Promise<Message>
+  /** Hands out nothing more until `resume()`. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+  stats(): Promise<QueueStats>
+  /** Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. */
+  close(deadline: number): Promise<void>
+}

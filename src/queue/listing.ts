@@ -1,0 +1,51 @@
+import { ThreadpostError } from '../errors.js'
+import { type MailJob, type Message, recipientsOf, type Status } from '../record.js'
+import type { ListQuery, MessagePage } from './driver.js'
+
+const DEFAULT_LIMIT = 50
+const MAX_LIMIT = 500
+
+interface Listing<T> {
+  /** Grows with each acceptance. */
+  position(entry: T): number
+  matches(entry: T): boolean
+  show(entry: T): Message
+}
+
+/** A page out of entries, newest first. A cursor is the position of the last message of the page before. */
+export function pageOf<T>(newestFirst: readonly T[], query: ListQuery, listing: Listing<T>): MessagePage {
+  const limit = limitOf(query)
+  const before = cursorOf(query)
+  const messages: Message[] = []
+  let last = 0
+  for (const entry of newestFirst) {
+    const position = listing.position(entry)
+    if (position >= before || !listing.matches(entry)) continue
+    if (messages.length === limit) return { messages, cursor: String(last) }
+    messages.push(listing.show(entry))
+    last = position
+  }
+  return { messages }
+}
+
+export function matches(job: MailJob, shown: Status, { status, q }: ListQuery): boolean {
+  if (status !== undefined && shown !== status) return false
+  if (q === undefined || q === '') return true
+  const needle = q.toLowerCase()
+  const template = job.content.kind === 'template' ? job.content.name : ''
+  const places = [job.id, job.subject ?? '', template, ...job.tags, ...recipientsOf(job)]
+  return places.some((place) => place.toLowerCase().includes(needle))
+}
+
+function cursorOf({ cursor }: ListQuery): number {
+  if (cursor === undefined) return Infinity
+  if (!/^\d{1,15}$/.test(cursor))
+    throw new ThreadpostError('INVALID_MESSAGE', 'cursor: is not one that a listing gave', { path: 'cursor' })
+  return Number(cursor)
+}
+
+function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
+    throw new ThreadpostError('INVALID_MESSAGE', `limit: must be a whole number from 1 to ${MAX_LIMIT}`, { path: 'limit' })
+  return limit
+}

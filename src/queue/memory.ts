@@ -1,0 +1,335 @@
+import { ThreadpostError } from '../errors.js'
+import {
+  enter,
+  isSettled,
+  type MailJob,
+  markSent,
+  type Message,
+  type MessageState,
+  newState,
+  redrive,
+  settle,
+  STATUSES,
+  type Status,
+  toMessage,
+  withoutContent,
+} from '../record.js'
+import type { Retention } from '../retention.js'
+import type {
+  ChangeListener,
+  Consumer,
+  Enqueued,
+  ListQuery,
+  MessagePage,
+  QueueDriver,
+  QueueStats,
+  StatusCounts,
+} from './driver.js'
+import { type Due, DueHeap } from './dueHeap.js'
+import { Line } from './line.js'
+import { matches, pageOf } from './listing.js'
+
+/**
+ * A message and its place. While it waits it is in the heap, due at its next attempt or its expiry, whichever is
+ * first; `inLine` holds while it may be handed out at once. Settled messages are in neither.
+ */
+interface Entry extends Due {
+  /** Grows with each acceptance; the place in a listing. */
+  readonly position: number
+  job: MailJob
+  readonly state: MessageState
+  inLine: boolean
+}
+
+interface MemoryQueueOptions {
+  /** Messages not yet settled, at most. */
+  limit: number
+  maxAge: number
+  retain: Retention
+  changed: ChangeListener
+}
+
+/** The wall clock may jump: it is looked at again after this many milliseconds at most. */
+const LONGEST_NAP = 1_000
+
+/** Everything in this process's memory: fast, and gone with the process. */
+export class MemoryQueue implements QueueDriver {
+  readonly durable = false
+  readonly #options: MemoryQueueOptions
+  readonly #entries = new Map<string, Entry>()
+  /** Settled messages, oldest settlement first. */
+  readonly #settled = new Set<Entry>()
+  readonly #byKey = new Map<string, Entry>()
+  readonly #line = new Line<Entry>()
+  readonly #due = new DueHeap<Entry>()
+  readonly #counts: StatusCounts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
+  #accepted = 0
+  #consumer: Consumer | undefined
+  #delivering = 0
+  #paused = false
+  #closed = false
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Infinity
+  #idle: (() => void) | undefined
+
+  constructor(options: MemoryQueueOptions) {
+    this.#options = options
+  }
+
+  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+    const answers = jobs.map((job) => this.#accept(job))
+    this.#pump()
+    return Promise.resolve(answers)
+  }
+
+  start(consumer: Consumer): Promise<void> {
+    this.#consumer = consumer
+    this.#pump()
+    return Promise.resolve()
+  }
+
+  find(id: string): Promise<Message | undefined> {
+    const entry = this.#entries.get(id)
+    return Promise.resolve(entry && this.#show(entry))
+  }
+
+  list(query: ListQuery): Promise<MessagePage> {
+    const newestFirst = [...this.#entries.values()].reverse()
+    return Promise.resolve(
+      pageOf(newestFirst, query, {
+        position: (entry) => entry.position,
+        matches: (entry) => matches(entry.job, this.#shownStatus(entry), query),
+        show: (entry) => this.#show(entry),
+      }),
+    )
+  }
+
+  cancel(id: string): Promise<Message> {
+    return this.#act(id, (entry, now) => {
+      const { status } = entry.state
+      if (status === 'sending') throw conflict(id, 'is being sent; it is too late to cancel')
+      if (isSettled(status)) throw conflict(id, `is ${status} already`)
+      this.#end(entry, 'cancelled', now)
+    })
+  }
+
+  retry(id: string): Promise<Message> {
+    return this.#act(id, (entry, now) => {
+      const { status } = entry.state
+      if (status === 'queued' || status === 'sending' || status === 'sent')
+        throw conflict(id, `is ${status}; there is nothing to retry`)
+      this.#count(entry, () => redrive(entry.state, now, this.#options.maxAge))
+      this.#schedule(entry, now)
+    })
+  }
+
+  markSent(id: string): Promise<Message> {
+    return this.#act(id, (entry, now) => {
+      const { status } = entry.state
+      if (status !== 'held' && status !== 'deferred')
+        throw conflict(id, `is ${status}; only a held or deferred message can be marked as sent`)
+      this.#count(entry, () => markSent(entry.state, now))
+      this.#leave(entry)
+    })
+  }
+
+  pause(): Promise<void> {
+    this.#paused = true
+    return Promise.resolve()
+  }
+
+  resume(): Promise<void> {
+    this.#paused = false
+    this.#pump()
+    return Promise.resolve()
+  }
+
+  stats(): Promise<QueueStats> {
+    const now = Date.now()
+    const counts = { ...this.#counts }
+    if (this.#paused) {
+      counts.held += counts.queued
+      counts.queued = 0
+    }
+    return Promise.resolve({ ...counts, accepted: this.#accepted, oldest: this.#oldest(now), paused: this.#paused })
+  }
+
+  async close(deadline: number): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    if (this.#delivering === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+      timer = setTimeout(resolve, deadline)
+    })
+    clearTimeout(timer)
+  }
+
+  #accept(job: MailJob): Enqueued {
+    const known = this.#entries.get(job.id) ?? this.#byKey.get(job.idempotencyKey ?? '')
+    if (known !== undefined) {
+      const same = known.job.id === job.id || known.job.fingerprint === job.fingerprint
+      return same ? { result: 'duplicate', id: known.job.id, messageId: known.job.messageId } : { result: 'conflict' }
+    }
+    if (this.#entries.size - this.#settled.size >= this.#options.limit) return { result: 'full' }
+
+    const entry: Entry = { position: ++this.#accepted, job, state: newState(job), inLine: false, dueAt: 0, heapIndex: -1 }
+    this.#entries.set(job.id, entry)
+    if (job.idempotencyKey !== undefined) this.#byKey.set(job.idempotencyKey, entry)
+    this.#counts.queued++
+    this.#options.changed(entry)
+    this.#schedule(entry, Date.now())
+    return { result: 'queued' }
+  }
+
+  /** Finds the entry its place: in line if it is due, and in the heap for what comes next. */
+  #schedule(entry: Entry, now: number): void {
+    const { state, job } = entry
+    this.#due.remove(entry)
+    const waits = state.nextAttemptAt !== undefined && state.nextAttemptAt > now
+    if (waits) {
+      entry.dueAt = Math.min(state.nextAttemptAt ?? Infinity, state.expiresAt)
+    } else {
+      entry.dueAt = state.expiresAt
+      if (!entry.inLine && state.status !== 'held') {
+        entry.inLine = true
+        this.#line.push(entry, job.priority)
+      }
+    }
+    this.#due.add(entry)
+    this.#nap(now)
+  }
+
+  /** Takes from the line as many as there are free slots. */
+  #pump(): void {
+    const consumer = this.#consumer
+    if (consumer === undefined) return
+    while (!this.#paused && !this.#closed && this.#delivering < consumer.slots) {
+      const entry = this.#line.shift(({ inLine }) => inLine)
+      if (entry === undefined) return
+      entry.inLine = false
+      void this.#deliver(entry, consumer)
+    }
+  }
+
+  async #deliver(entry: Entry, consumer: Consumer): Promise<void> {
+    const now = Date.now()
+    if (entry.state.expiresAt <= now) {
+      this.#expire(entry, now)
+      return
+    }
+    this.#delivering++
+    this.#due.remove(entry)
+    this.#count(entry, () => enter(entry.state, 'sending', now))
+    this.#options.changed(entry)
+    const settlement = await consumer.deliver(entry)
+    this.#delivering--
+    this.#count(entry, () => settle(entry.state, settlement, Date.now()))
+    if (isSettled(entry.state.status)) this.#leave(entry)
+    else this.#schedule(entry, Date.now())
+    this.#options.changed(entry)
+    if (this.#delivering === 0) this.#idle?.()
+    this.#pump()
+  }
+
+  #act(id: string, action: (entry: Entry, now: number) => void): Promise<Message> {
+    const entry = this.#entries.get(id)
+    if (entry === undefined)
+      return Promise.reject(new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`))
+    try {
+      action(entry, Date.now())
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+    this.#options.changed(entry)
+    this.#pump()
+    return Promise.resolve(this.#show(entry))
+  }
+
+  #expire(entry: Entry, now: number): void {
+    this.#end(entry, 'expired', now)
+    this.#options.changed(entry)
+  }
+
+  /** A settlement without a delivery. */
+  #end(entry: Entry, status: 'expired' | 'cancelled', now: number): void {
+    this.#count(entry, () => enter(entry.state, status, now))
+    this.#leave(entry)
+  }
+
+  #count(entry: Entry, change: () => void): void {
+    this.#counts[entry.state.status]--
+    this.#settled.delete(entry)
+    change()
+    this.#counts[entry.state.status]++
+  }
+
+  /** The message is settled: it waits for nothing and is kept as long as the retention says. */
+  #leave(entry: Entry): void {
+    this.#due.remove(entry)
+    entry.inLine = false
+    const { status } = entry.state
+    if (this.#options.retain.data === 'until-settled' && (status === 'sent' || status === 'cancelled'))
+      entry.job = withoutContent(entry.job)
+    this.#settled.add(entry)
+    this.#forget(Date.now())
+  }
+
+  #forget(now: number): void {
+    const { count, age } = this.#options.retain
+    for (const entry of this.#settled) {
+      if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return
+      this.#settled.delete(entry)
+      this.#entries.delete(entry.job.id)
+      if (entry.job.idempotencyKey !== undefined) this.#byKey.delete(entry.job.idempotencyKey)
+      this.#counts[entry.state.status]--
+    }
+  }
+
+  #nap(now: number): void {
+    const next = this.#due.peek()?.dueAt ?? Infinity
+    if (next >= this.#timerAt || this.#closed) return
+    clearTimeout(this.#timer)
+    this.#timerAt = next
+    this.#timer = setTimeout(() => this.#wake(), Math.min(Math.max(0, next - now), LONGEST_NAP))
+    this.#timer.unref()
+  }
+
+  #wake(): void {
+    this.#timerAt = Infinity
+    const now = Date.now()
+    for (let entry = this.#due.peek(); entry !== undefined && entry.dueAt <= now; entry = this.#due.peek()) {
+      if (entry.state.expiresAt <= now) this.#expire(entry, now)
+      else {
+        delete entry.state.nextAttemptAt
+        this.#schedule(entry, now)
+      }
+    }
+    this.#forget(now)
+    this.#nap(now)
+    this.#pump()
+  }
+
+  #oldest(now: number): number {
+    for (const { state, job } of this.#entries.values()) {
+      if (state.status === 'queued' && state.nextAttemptAt === undefined) return now - job.acceptedAt
+    }
+    return 0
+  }
+
+  /** A message in line is held for as long as the queue is paused. */
+  #shownStatus({ state }: Entry): Status {
+    return this.#paused && state.status === 'queued' ? 'held' : state.status
+  }
+
+  #show(entry: Entry): Message {
+    const message = toMessage(entry.job, entry.state)
+    const status = this.#shownStatus(entry)
+    return status === message.status ? message : { ...message, status, heldReason: 'paused' }
+  }
+}
+
+function conflict(id: string, problem: string): ThreadpostError {
+  return new ThreadpostError('CONFLICT', `Message ${id} ${problem}`)
+}

@@ -1,0 +1,276 @@
+import type { Outcome, RecipientOutcome, SmtpReply } from './outcome.js'
+import { countsAsAttempt, type Verdict } from './retry.js'
+import type { Json, JsonObject, Letter, Mailbox } from './wire.js'
+
+/** What the queue stores of a mail; never changed after it was accepted. */
+export interface MailJob extends Letter {
+  transport: string
+  priority: number
+  /** Milliseconds since the epoch. */
+  acceptedAt: number
+  /** Not before this time, in ms since the epoch. */
+  notBefore?: number
+  expiresAt: number
+  onUncertain: 'retry' | 'hold'
+  tags: string[]
+  metadata?: JsonObject
+  idempotencyKey?: string
+  /** Hash of what the caller gave; present with an idempotency key. */
+  fingerprint?: string
+}
+
+export const STATUSES = [
+  'queued',
+  'sending',
+  'deferred',
+  'held',
+  'sent',
+  'partial',
+  'failed',
+  'expired',
+  'cancelled',
+] as const
+export type Status = (typeof STATUSES)[number]
+
+const SETTLED: ReadonlySet<Status> = new Set(['sent', 'partial', 'failed', 'expired', 'cancelled'])
+
+/** Whether nothing will happen to the message any more by itself. */
+export function isSettled(status: Status): boolean {
+  return SETTLED.has(status)
+}
+
+export type HeldReason = 'uncertain' | 'breaker' | 'paused'
+
+export interface Attempt {
+  /** Milliseconds since the epoch. */
+  start: number
+  end: number
+  thread: number
+  /** Whether it used up one of the message's attempts. */
+  counted: boolean
+  outcome: Outcome
+}
+
+export interface RecipientState {
+  address: string
+  status: 'waiting' | 'deferred' | 'uncertain' | 'sent' | 'failed'
+  reply?: SmtpReply
+}
+
+/** What changes about a message; the queue keeps it beside the job. */
+export interface MessageState {
+  status: Status
+  heldReason?: HeldReason
+  /** At least one attempt handed the body over and got no reply. */
+  uncertain: boolean
+  attempts: Attempt[]
+  /** Attempts counted since the message was queued or last redriven. */
+  counted: number
+  recipients: RecipientState[]
+  /** Milliseconds since the epoch. */
+  nextAttemptAt?: number
+  expiresAt: number
+  settledAt?: number
+}
+
+/** What a delivery came to: the attempt, and what is to be done. */
+export interface Settlement {
+  attempt: Attempt
+  verdict: Verdict
+  recipients: RecipientState[]
+}
+
+/** What `find()` shows of a message: all but its data, bodies and attachments' content. */
+export interface Message {
+  id: string
+  messageId: string
+  status: Status
+  heldReason?: HeldReason
+  uncertain: boolean
+  from: Mailbox
+  to: Mailbox[]
+  cc: Mailbox[]
+  bcc: Mailbox[]
+  subject?: string
+  template?: string
+  locale?: string
+  transport: string
+  priority: number
+  tags: string[]
+  metadata?: Record<string, Json>
+  attachments: { filename?: string; contentType?: string; size: number }[]
+  /** All times are ISO 8601. */
+  acceptedAt: string
+  sendAt?: string
+  expiresAt: string
+  nextAttemptAt?: string
+  settledAt?: string
+  attempts: MessageAttempt[]
+  recipients: RecipientState[]
+}
+
+export interface MessageAttempt {
+  start: string
+  end: string
+  thread: number
+  counted: boolean
+  /** What it came to; `code` tells why. */
+  outcome: Outcome['result']
+  code: Outcome['code']
+  message: string
+  phase: Outcome['phase']
+  reply?: SmtpReply
+  timings: Outcome['timings']
+}
+
+export function newState(job: MailJob): MessageState {
+  return {
+    status: 'queued',
+    uncertain: false,
+    attempts: [],
+    counted: 0,
+    recipients: recipientsOf(job).map((address) => ({ address, status: 'waiting' })),
+    ...(job.notBefore === undefined ? {} : { nextAttemptAt: job.notBefore }),
+    expiresAt: job.expiresAt,
+  }
+}
+
+/** Everybody the message is for, each once. */
+export function recipientsOf(job: Pick<MailJob, 'to' | 'cc' | 'bcc'>): string[] {
+  return [...new Set([...job.to, ...job.cc, ...job.bcc].map(({ address }) => address))]
+}
+
+/** The recipients the next attempt is for. */
+export function openRecipients(state: MessageState): string[] {
+  return state.recipients.filter(isOpen).map(({ address }) => address)
+}
+
+export function isOpen(recipient: RecipientState): boolean {
+  return recipient.status !== 'sent' && recipient.status !== 'failed'
+}
+
+/** The recipients after an attempt. An outcome that names none applies to all that were open. */
+export function mergeRecipients(before: readonly RecipientState[], outcome: Outcome): RecipientState[] {
+  const results = new Map(outcome.recipients.map((recipient) => [recipient.address, recipient]))
+  const everyone = outcome.result === 'sent' ? 'accepted' : outcome.result
+  return before.map((recipient) => {
+    if (!isOpen(recipient)) return recipient
+    const { result, reply } = results.get(recipient.address) ?? { result: everyone, reply: outcome.reply }
+    const after: RecipientState = { address: recipient.address, status: STATUS_OF[result] }
+    if (reply !== undefined) after.reply = reply
+    return after
+  })
+}
+
+const STATUS_OF = {
+  accepted: 'sent',
+  rejected: 'failed',
+  deferred: 'deferred',
+  uncertain: 'uncertain',
+} as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
+
+export function settle(state: MessageState, { attempt, verdict, recipients }: Settlement, now: number): void {
+  state.attempts.push(attempt)
+  if (countsAsAttempt(attempt.outcome)) state.counted++
+  if (attempt.outcome.result === 'uncertain') state.uncertain = true
+  state.recipients = recipients
+  enter(state, verdict.status, now)
+  if (verdict.status === 'deferred') state.nextAttemptAt = verdict.nextAttemptAt
+  if (verdict.status === 'held') state.heldReason = verdict.reason
+}
+
+/** Every change of status passes here, so that what belongs to one status never lingers in the next. */
+export function enter(state: MessageState, status: Status, now: number): void {
+  state.status = status
+  delete state.heldReason
+  delete state.nextAttemptAt
+  delete state.settledAt
+  if (isSettled(status)) {
+    state.settledAt = now
+    if (status === 'failed' || status === 'partial') failOpenRecipients(state)
+  }
+}
+
+function failOpenRecipients(state: MessageState): void {
+  for (const recipient of state.recipients) if (isOpen(recipient)) recipient.status = 'failed'
+}
+
+/** Puts a message back in line by a person's wish: its history stays, its attempts begin anew. */
+export function redrive(state: MessageState, now: number, maxAge: number): void {
+  state.counted = 0
+  for (const recipient of state.recipients) if (recipient.status !== 'sent') recipient.status = 'waiting'
+  if (state.expiresAt <= now) state.expiresAt = now + maxAge
+  enter(state, 'queued', now)
+}
+
+/** A person knows that it arrived. */
+export function markSent(state: MessageState, now: number): void {
+  for (const recipient of state.recipients) if (isOpen(recipient)) recipient.status = 'sent'
+  enter(state, state.recipients.every(({ status }) => status === 'sent') ? 'sent' : 'partial', now)
+}
+
+/** The job without what it says: the data, the bodies and the attachments' bytes. */
+export function withoutContent(job: MailJob): MailJob {
+  const { content } = job
+  return {
+    ...job,
+    content: content.kind === 'template' ? { ...content, data: {} } : { kind: 'literal' },
+    attachments: job.attachments.map((attachment) => ({ ...attachment, content: '' })),
+  }
+}
+
+export function toMessage(job: MailJob, state: MessageState): Message {
+  const { content } = job
+  return {
+    id: job.id,
+    messageId: job.messageId,
+    status: state.status,
+    ...optional('heldReason', state.heldReason),
+    uncertain: state.uncertain,
+    from: job.from,
+    to: job.to,
+    cc: job.cc,
+    bcc: job.bcc,
+    ...optional('subject', job.subject),
+    ...(content.kind === 'template' ? { template: content.name, ...optional('locale', content.locale) } : {}),
+    transport: job.transport,
+    priority: job.priority,
+    tags: job.tags,
+    ...optional('metadata', job.metadata),
+    attachments: job.attachments.map(({ filename, contentType, size }) => ({
+      ...optional('filename', filename),
+      ...optional('contentType', contentType),
+      size,
+    })),
+    acceptedAt: iso(job.acceptedAt),
+    ...(job.notBefore === undefined ? {} : { sendAt: iso(job.notBefore) }),
+    expiresAt: iso(state.expiresAt),
+    ...(state.nextAttemptAt === undefined ? {} : { nextAttemptAt: iso(state.nextAttemptAt) }),
+    ...(state.settledAt === undefined ? {} : { settledAt: iso(state.settledAt) }),
+    attempts: state.attempts.map(toMessageAttempt),
+    recipients: state.recipients.map((recipient) => ({ ...recipient })),
+  }
+}
+
+function toMessageAttempt({ start, end, thread, counted, outcome }: Attempt): MessageAttempt {
+  return {
+    start: iso(start),
+    end: iso(end),
+    thread,
+    counted,
+    outcome: outcome.result,
+    code: outcome.code,
+    message: outcome.message,
+    phase: outcome.phase,
+    ...optional('reply', outcome.reply),
+    timings: outcome.timings,
+  }
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString()
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
+}

@@ -1,0 +1,25 @@
+import type { Checker } from './check.js'
+
+export interface RetentionOptions {
+  /** Settled messages kept at most. @default 10_000 */
+  count?: number
+  /** Milliseconds a settled message is kept. @default 604_800_000 (7 days) */
+  age?: number
+  /**
+   * Whether the data, the bodies and the attachments outlive the sending. `'until-settled'` drops them once a
+   * message is sent or cancelled; one that failed or expired keeps them, since it can be retried.
+   * @default 'until-settled'
+   */
+  data?: 'until-settled' | 'kept'
+}
+
+export type Retention = Required<RetentionOptions>
+
+export function resolveRetention(check: Checker, value: unknown): Retention {
+  const retain = check.object(value, 'retain', ['count', 'age', 'data'])
+  return {
+    count: check.integer(retain['count'] ?? 10_000, 'retain.count', 0),
+    age: check.number(retain['age'] ?? 7 * 24 * 60 * 60 * 1000, 'retain.age', 0),
+    data: check.oneOf(retain['data'] ?? 'until-settled', 'retain.data', ['until-settled', 'kept']),
+  }
+}

@@ -1,0 +1,118 @@
+import { BlockList, isIP } from 'node:net'
+import { type Checker, isPlainObject } from './check.js'
+import type { SmtpTransport, TlsOptions } from './wire.js'
+
+/** A transport with options beside its URL. */
+export interface TransportOptions {
+  /** `smtp://user:pass@host:587`, `smtps://…` or `inbox:`. */
+  url: string
+  /** Credentials, where they should not stand in the URL. */
+  auth?: { user: string; pass: string }
+  /**
+   * Never send in clear: a server that offers no STARTTLS gets nothing.
+   * @default true, but false for loopback
+   */
+  requireTLS?: boolean
+  tls?: TlsOptions
+  /** The name given in EHLO. @default the machine's name */
+  ehloName?: string
+  /** Milliseconds. */
+  timeouts?: {
+    /** Until the connection stands. @default 10_000 */
+    connect?: number
+    /** From there until the server's greeting. @default 10_000 */
+    greeting?: number
+    /** How long an unused connection is kept. @default 5_000 */
+    idle?: number
+  }
+}
+
+/** A transport as its options say it; `inbox` becomes an SMTP transport once its server listens. */
+export type TransportSpec = SmtpTransport | { kind: 'inbox'; name: string }
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
+
+/** Never repeats the URL in an error: it may hold the password. */
+export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportSpec {
+  const options = isPlainObject(value)
+    ? check.object(value, path, ['url', 'auth', 'requireTLS', 'tls', 'ehloName', 'timeouts'])
+    : { url: value }
+  const urlPath = isPlainObject(value) ? `${path}.url` : path
+  const text = check.string(options['url'], urlPath)
+  if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
+  const url = new URL(text)
+  if (url.protocol === 'inbox:') return { kind: 'inbox', name }
+  if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
+    check.fail(urlPath, `unknown scheme '${url.protocol}', known are smtp:, smtps: and inbox:`)
+  if (url.hostname === '') check.fail(urlPath, 'names no host')
+  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
+    check.fail(urlPath, 'ends after host and port; give further options as fields beside the url')
+
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const secure = url.protocol === 'smtps:'
+  const transport: SmtpTransport = {
+    kind: 'smtp',
+    name,
+    host,
+    port: url.port === '' ? (secure ? 465 : 587) : Number(url.port),
+    secure,
+    requireTLS:
+      options['requireTLS'] === undefined
+        ? !isLoopback(host)
+        : check.boolean(options['requireTLS'], `${path}.requireTLS`),
+    tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
+    timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
+  }
+  const auth = authOf(check, url, options['auth'], path, urlPath)
+  if (auth !== undefined) transport.auth = auth
+  if (options['ehloName'] !== undefined)
+    transport.ehloName = check.string(options['ehloName'], `${path}.ehloName`, 255).replace(/[^\w.:[\]-]/g, '')
+  return transport
+}
+
+export function isLoopback(host: string): boolean {
+  const family = isIP(host)
+  if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
+  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+function authOf(check: Checker, url: URL, value: unknown, path: string, urlPath: string): SmtpTransport['auth'] {
+  if (value !== undefined) {
+    const auth = check.object(value, `${path}.auth`, ['user', 'pass'])
+    return {
+      user: check.string(auth['user'], `${path}.auth.user`),
+      pass: check.string(auth['pass'], `${path}.auth.pass`),
+    }
+  }
+  if (url.username === '' && url.password === '') return undefined
+  try {
+    return { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }
+  } catch {
+    return check.fail(urlPath, 'user or password is not percent-encoded correctly (a % must be written %25)')
+  }
+}
+
+function tlsOf(check: Checker, value: unknown, path: string): TlsOptions {
+  const given = check.object(value, path, ['rejectUnauthorized', 'ca', 'servername', 'minVersion'])
+  const tls: TlsOptions = { minVersion: 'TLSv1.2' }
+  if (given['rejectUnauthorized'] !== undefined)
+    tls.rejectUnauthorized = check.boolean(given['rejectUnauthorized'], `${path}.rejectUnauthorized`)
+  if (given['servername'] !== undefined) tls.servername = check.string(given['servername'], `${path}.servername`)
+  if (given['minVersion'] !== undefined)
+    tls.minVersion = check.oneOf(given['minVersion'], `${path}.minVersion`, ['TLSv1.2', 'TLSv1.3'])
+  const ca = given['ca']
+  if (Array.isArray(ca)) tls.ca = ca.map((pem, index) => check.string(pem, `${path}.ca[${index}]`))
+  else if (ca !== undefined) tls.ca = check.string(ca, `${path}.ca`)
+  return tls
+}
+
+function timeoutsOf(check: Checker, value: unknown, path: string): SmtpTransport['timeouts'] {
+  const given = check.object(value, path, ['connect', 'greeting', 'idle'])
+  return {
+    connect: check.number(given['connect'] ?? 10_000, `${path}.connect`, 1),
+    greeting: check.number(given['greeting'] ?? 10_000, `${path}.greeting`, 1),
+    idle: check.number(given['idle'] ?? 5_000, `${path}.idle`, 0),
+  }
+}

@@ -1,0 +1,142 @@
+/** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
+import type { Outcome } from './outcome.js'
+
+/** A mailbox (RFC 5322 section 3.4), parsed and checked. */
+export interface Mailbox {
+  name?: string
+  address: string
+}
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export type JsonObject = Record<string, Json>
+
+/** What a message says: a template of the folder, an ad-hoc MJML source, or literal parts. */
+export type Content =
+  | { kind: 'template'; name: string; locale?: string; data: JsonObject }
+  | { kind: 'mjml'; source: string; data: JsonObject }
+  | { kind: 'literal'; html?: string; text?: string }
+
+export interface JobAttachment {
+  filename?: string
+  content: string | Uint8Array
+  /** Bytes. */
+  size: number
+  contentType?: string
+  cid?: string
+}
+
+/** Unsubscribe targets (RFC 2369, and RFC 8058 for the one click). */
+export interface ListUnsubscribe {
+  url?: string
+  mailto?: string
+  oneClick: boolean
+}
+
+/** The part of a job that a thread needs to build and send the message. */
+export interface Letter {
+  id: string
+  messageId: string
+  /** Milliseconds since the epoch; the Date header of every attempt. */
+  date: number
+  from: Mailbox
+  to: Mailbox[]
+  cc: Mailbox[]
+  bcc: Mailbox[]
+  replyTo: Mailbox[]
+  /** The reverse-path (RFC 5321 section 4.1.1.2). */
+  envelopeFrom: string
+  subject?: string
+  content: Content
+  headers: [name: string, value: string][]
+  inReplyTo?: string
+  references: string[]
+  listUnsubscribe?: ListUnsubscribe
+  attachments: JobAttachment[]
+}
+
+export interface DeliverTask {
+  kind: 'deliver'
+  letter: Letter
+  /** The recipients of this attempt: those of the letter that are not settled yet. */
+  recipients: string[]
+  transport: string
+  slot: number
+  generation: number
+  /** `performance.timeOrigin + performance.now()` when it was handed over, in ms. */
+  handedOverAt: number
+}
+
+export interface RenderTask {
+  kind: 'render'
+  content: Content
+  slot: number
+  generation: number
+}
+
+export interface RenderedParts {
+  subject: string
+  preheader: string
+  html: string
+  text: string
+}
+
+export type RenderResult =
+  | { ok: true; parts: RenderedParts }
+  | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
+
+/** What a template needs and offers, computed in a thread, held by the main thread. */
+export interface TemplateManifest {
+  name: string
+  locales: string[]
+  hasSubject: boolean
+}
+
+export interface Catalogue {
+  templates: TemplateManifest[]
+}
+
+export interface TlsOptions {
+  /** @default true */
+  rejectUnauthorized?: boolean
+  /** PEM of the certificate authorities to trust, in place of the built-in ones. */
+  ca?: string | string[]
+  /** Name to check the certificate against. @default the host */
+  servername?: string
+  /** @default 'TLSv1.2' */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface SmtpTransport {
+  kind: 'smtp'
+  name: string
+  host: string
+  port: number
+  /** TLS from the first byte (`smtps:`). */
+  secure: boolean
+  /** Refuse to send in clear when the server offers no STARTTLS. */
+  requireTLS: boolean
+  auth?: { user: string; pass: string }
+  tls: TlsOptions
+  /** The name given in EHLO. */
+  ehloName?: string
+  /** Milliseconds. */
+  timeouts: { connect: number; greeting: number; idle: number }
+}
+
+export type TransportConfig = SmtpTransport
+
+/** What a thread is given once, as worker data. The only place where credentials cross. */
+export interface ThreadSetup {
+  board: SharedArrayBuffer
+  recipientsPerSlot: number
+  templates?: { dir: string; globals: JsonObject }
+  transports: TransportConfig[]
+  /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
+  attemptTimeout: number
+  connections: number
+  /** Name of the BroadcastChannel over which threads are asked to say goodbye. */
+  channel: string
+}
+
+/** Messages on the control channel. */
+export type ControlMessage = { ask: 'quit' } | { told: 'quit'; thread: number }

@@ -1,0 +1,19 @@
+import type { Catalogue, Content, RenderedParts } from '../../src/wire.js'
+
+/**
+ * Runs synchronous work that may execute a template's own code or cost CPU. While it runs the delivery is in phase
+ * `rendering`, so that an endless loop or a crash in it is blamed on this message and no other; its time is
+ * added to the step's timing.
+ */
+export type Critical = <T>(step: 'compile' | 'render', work: () => T) => T
+
+export interface Renderer {
+  /** Every template of the folder. @throws TemplateFailure when the folder can't be read. */
+  catalogue(): Promise<Catalogue>
+  /**
+   * The parts of one message. All user code (helpers, binding, MJML) runs inside `critical`.
+   * The subject is empty where the content has none of its own.
+   * @throws TemplateFailure
+   */
+  render(content: Content, critical: Critical): Promise<RenderedParts>
+}
