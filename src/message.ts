@@ -9,7 +9,7 @@ import { toJsonObject } from './json.js'
 import type { ResolvedOptions } from './options.js'
 import { type MailJob, recipientsOf } from './record.js'
 import { forbidControls, forbidNul } from './text.js'
-import type { Content, Mailbox, TemplateManifest } from './wire.js'
+import type { Content, JsonObject, Mailbox, TemplateManifest } from './wire.js'
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
@@ -60,7 +60,7 @@ const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024
 const LOCALE = /^[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*$/
 
-const check = new Checker('INVALID_MESSAGE')
+const check: Checker = new Checker('INVALID_MESSAGE')
 
 /**
  * Turns what a caller gave into a job: plain, checked, with its identity. What can't be delivered is refused here,
@@ -156,13 +156,19 @@ function contentOf(mail: Record<string, unknown>): Content {
     if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
     return { kind: 'mjml', source: forbidNul(check.string(mail['mjml'], 'mjml'), 'mjml', check), data }
   }
-  const content: Content = { kind: 'template', name: check.string(mail['template'], 'template', 200), data }
-  if (mail['locale'] !== undefined) {
-    const locale = check.string(mail['locale'], 'locale', 64)
-    if (!LOCALE.test(locale)) check.fail('locale', "is not a language tag such as 'fr-CA'")
-    content.locale = locale
-  }
-  return content
+  return templateContent(check.string(mail['template'], 'template', 200), data, mail['locale'])
+}
+
+/** The content of a template, for rendering without a mail around it. */
+export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
+  return templateContent(name, toJsonObject(data, 'data', check), locale)
+}
+
+function templateContent(name: string, data: JsonObject, locale: unknown): Content {
+  if (locale === undefined) return { kind: 'template', name, data }
+  const tag = check.string(locale, 'locale', 64)
+  if (!LOCALE.test(tag)) check.fail('locale', "is not a language tag such as 'fr-CA'")
+  return { kind: 'template', name, locale: tag, data }
 }
 
 /** A name is looked up among those known, never joined to a path. */

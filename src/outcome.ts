@@ -57,10 +57,10 @@ export type RejectedCode =
   | 'INVALID_MESSAGE'
   | 'POISON'
 /** These say something of the message or its recipients. */
-export type DeferredCode = 'SMTP_DEFERRED' | 'CONNECTION_CLOSED' | 'TIMEOUT'
+export type DeferredCode = 'SMTP_DEFERRED' | 'CONNECTION_CLOSED' | 'TIMEOUT' | 'INTERNAL_ERROR'
 /** These say something of the transport, whichever message met it: no attempt is counted. */
 export type UnreachableCode = 'CONNECTION_FAILED' | 'AUTH_FAILED' | 'TLS_FAILED'
-export type UncertainCode = 'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED'
+export type UncertainCode = 'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
 
 /**
  * What one attempt came to. A value, never a throw: Piscina keeps only the message of a thrown error.

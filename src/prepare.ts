@@ -5,7 +5,7 @@ import type { PreparedMail } from './mail.js'
 import type { Identity } from './message.js'
 import type { MailJob } from './record.js'
 
-const check = new Checker('INVALID_MESSAGE')
+const check: Checker = new Checker('INVALID_MESSAGE')
 const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,255}>$/
 
 /** A mail that passed {@link toJob}, as plain JSON: bytes become base64, dates ISO text. */

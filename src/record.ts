@@ -70,6 +70,8 @@ export interface MessageState {
   /** Milliseconds since the epoch. */
   nextAttemptAt?: number
   expiresAt: number
+  /** When it last became due, in ms since the epoch: the beginning of its wait for a thread. */
+  dueAt: number
   settledAt?: number
 }
 
@@ -132,6 +134,7 @@ export function newState(job: MailJob): MessageState {
     recipients: recipientsOf(job).map((address) => ({ address, status: 'waiting' })),
     ...(job.notBefore === undefined ? {} : { nextAttemptAt: job.notBefore }),
     expiresAt: job.expiresAt,
+    dueAt: job.notBefore ?? job.acceptedAt,
   }
 }
 
@@ -175,7 +178,7 @@ export function settle(state: MessageState, { attempt, verdict, recipients }: Se
   if (attempt.outcome.result === 'uncertain') state.uncertain = true
   state.recipients = recipients
   enter(state, verdict.status, now)
-  if (verdict.status === 'deferred') state.nextAttemptAt = verdict.nextAttemptAt
+  if (verdict.status === 'deferred') state.dueAt = state.nextAttemptAt = verdict.nextAttemptAt
   if (verdict.status === 'held') state.heldReason = verdict.reason
 }
 
@@ -201,6 +204,7 @@ export function redrive(state: MessageState, now: number, maxAge: number): void 
   for (const recipient of state.recipients) if (recipient.status !== 'sent') recipient.status = 'waiting'
   if (state.expiresAt <= now) state.expiresAt = now + maxAge
   enter(state, 'queued', now)
+  state.dueAt = now
 }
 
 /** A person knows that it arrived. */

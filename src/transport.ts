@@ -30,6 +30,8 @@ export interface TransportOptions {
 /** A transport as its options say it; `inbox` becomes an SMTP transport once its server listens. */
 export type TransportSpec = SmtpTransport | { kind: 'inbox'; name: string }
 
+const DEFAULT_TIMEOUTS: SmtpTransport['timeouts'] = { connect: 10_000, greeting: 10_000, idle: 5_000 }
+
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
@@ -111,8 +113,23 @@ function tlsOf(check: Checker, value: unknown, path: string): TlsOptions {
 function timeoutsOf(check: Checker, value: unknown, path: string): SmtpTransport['timeouts'] {
   const given = check.object(value, path, ['connect', 'greeting', 'idle'])
   return {
-    connect: check.number(given['connect'] ?? 10_000, `${path}.connect`, 1),
-    greeting: check.number(given['greeting'] ?? 10_000, `${path}.greeting`, 1),
-    idle: check.number(given['idle'] ?? 5_000, `${path}.idle`, 0),
+    connect: check.number(given['connect'] ?? DEFAULT_TIMEOUTS.connect, `${path}.connect`, 1),
+    greeting: check.number(given['greeting'] ?? DEFAULT_TIMEOUTS.greeting, `${path}.greeting`, 1),
+    idle: check.number(given['idle'] ?? DEFAULT_TIMEOUTS.idle, `${path}.idle`, 0),
+  }
+}
+
+/** The transport of an inbox that listens at this URL. */
+export function loopbackTransport(name: string, url: string): SmtpTransport {
+  const { hostname, port } = new URL(url)
+  return {
+    kind: 'smtp',
+    name,
+    host: hostname,
+    port: Number(port),
+    secure: false,
+    requireTLS: false,
+    tls: {},
+    timeouts: DEFAULT_TIMEOUTS,
   }
 }

@@ -55,7 +55,6 @@ export interface Letter {
 }
 
 export interface DeliverTask {
-  kind: 'deliver'
   letter: Letter
   /** The recipients of this attempt: those of the letter that are not settled yet. */
   recipients: string[]
@@ -67,7 +66,6 @@ export interface DeliverTask {
 }
 
 export interface RenderTask {
-  kind: 'render'
   content: Content
   slot: number
   generation: number
@@ -139,4 +137,4 @@ export interface ThreadSetup {
 }
 
 /** Messages on the control channel. */
-export type ControlMessage = { ask: 'quit' } | { told: 'quit'; thread: number }
+export type ControlMessage = { kind: 'quit' } | { kind: 'gone'; thread: number }

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import { Dispatcher } from './dispatcher.js'
+import { Events } from './events.js'
+import type { Inbox } from './inbox/inbox.js'
+import { InlineRunner } from './inline.js'
+import { announceTo, Mailer } from './mailer.js'
+import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { PhaseBoard } from './phases.js'
+import { Pool } from './pool.js'
+import { MemoryQueue } from './queue/memory.js'
+import type { Runner } from './runner.js'
+import { loopbackTransport } from './transport.js'
+import { Waiters } from './waiters.js'
+import type { SmtpTransport, ThreadSetup } from './wire.js'
+
+/**
+ * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
+ * when mail can be sent, or rejects with what is wrong.
+ * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
+ */
+export async function createMailer(input: MailerOptions): Promise<Mailer> {
+  const options = resolveOptions(input)
+  const events = new Events(options.logger)
+  const waiters = new Waiters()
+  const inbox = await inboxFor(options)
+  let runner: Runner | undefined
+  try {
+    runner = runnerFor(options, transportsOf(options, inbox), events)
+    const catalogue = await runner.start()
+    const queue = new MemoryQueue({
+      limit: options.limits.queue,
+      maxAge: options.maxAge,
+      retain: options.retain,
+      changed: announceTo(events, waiters),
+    })
+    const dispatcher = new Dispatcher(runner, options.retry, options.logger)
+    const rules = {
+      options,
+      transports: options.transports.map(({ name }) => name),
+      templates: new Map(catalogue.templates.map((manifest) => [manifest.name, manifest])),
+    }
+    await queue.start(dispatcher)
+    return new Mailer({ rules, events, waiters, runner, queue, dispatcher, ...(inbox === undefined ? {} : { inbox }) })
+  } catch (error) {
+    await runner?.close()
+    await inbox?.close()
+    throw error
+  }
+}
+
+async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
+  if (!options.transports.some(({ kind }) => kind === 'inbox')) return undefined
+  const { startInbox } = await import('./inbox/inbox.js')
+  return startInbox()
+}
+
+function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
+  return options.transports.map((spec) =>
+    spec.kind === 'inbox' ? loopbackTransport(spec.name, inbox?.url ?? '') : spec,
+  )
+}
+
+function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events: Events): Runner {
+  const { threads, concurrency, limits } = options
+  const deliveries = Math.max(1, threads) * concurrency
+  const renders = Math.max(1, threads)
+  const setup: ThreadSetup = {
+    board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
+    recipientsPerSlot: limits.recipients,
+    transports,
+    attemptTimeout: limits.attempt,
+    connections: concurrency,
+    channel: `threadpost:${randomUUID()}`,
+    ...(options.templates === undefined ? {} : { templates: options.templates }),
+  }
+  if (threads === 0) return new InlineRunner(setup, concurrency)
+  return new Pool({
+    setup,
+    threads,
+    concurrency,
+    renderLimit: limits.render,
+    attemptLimit: limits.attempt,
+    memory: limits.threadMemory,
+    started: (thread) => {
+      events.emit('thread-started', () => ({ thread }))
+    },
+    died: (thread, reason) => {
+      options.logger.warn({ thread, reason }, 'a thread died')
+      events.emit('thread-died', () => ({ thread, reason }))
+    },
+  })
+}

@@ -1,0 +1,143 @@
+import type { Logger } from './logger.js'
+import type { Outcome, RecipientOutcome, SmtpReply } from './outcome.js'
+import type { Evidence } from './phases.js'
+import type { Consumer, QueuedMessage } from './queue/driver.js'
+import { isOpen, type MailJob, mergeRecipients, openRecipients, type Settlement } from './record.js'
+import { countsAsAttempt, decide, type RetryPolicy } from './retry.js'
+import type { RunResult, Runner } from './runner.js'
+import type { Letter } from './wire.js'
+
+/** After so many threads lost to one message it is given up as `POISON`. */
+const MAX_CRASHES = 3
+
+/**
+ * Takes messages from the queue to the threads and brings back what is to be done with them. A thread that dies is
+ * no outcome: the message goes again at once, as long as it certainly was not sent.
+ */
+export class Dispatcher implements Consumer {
+  readonly slots: number
+  readonly #runner: Runner
+  readonly #policy: RetryPolicy
+  readonly #logger: Logger
+
+  constructor(runner: Runner, policy: RetryPolicy, logger: Logger) {
+    this.slots = runner.slots
+    this.#runner = runner
+    this.#policy = policy
+    this.#logger = logger
+  }
+
+  async deliver({ job, state }: QueuedMessage): Promise<Settlement> {
+    const start = Date.now()
+    const outcome = await this.#attempt(job, openRecipients(state))
+    outcome.timings.queue = Math.max(0, start - state.dueAt)
+    const counted = countsAsAttempt(outcome)
+    const end = Date.now()
+    const recipients = mergeRecipients(state.recipients, outcome)
+    const verdict = decide(
+      outcome,
+      {
+        policy: this.#policy,
+        onUncertain: job.onUncertain,
+        counted: state.counted + (counted ? 1 : 0),
+        tries: state.attempts.length + 1,
+        sent: recipients.filter(({ status }) => status === 'sent').length,
+        failed: recipients.filter(({ status }) => status === 'failed').length,
+        open: recipients.filter(isOpen).length,
+      },
+      end,
+      Math.random(),
+    )
+    this.#logger.info(
+      { id: job.id, attempt: state.attempts.length + 1, code: outcome.code, status: verdict.status, ms: end - start },
+      outcome.message,
+    )
+    return { attempt: { start, end, thread: outcome.thread, counted, outcome }, verdict, recipients }
+  }
+
+  async #attempt(job: MailJob, recipients: string[]): Promise<Outcome> {
+    const order = { letter: letterOf(job), recipients, transport: job.transport }
+    let alone = false
+    for (let crashes = 0; crashes < MAX_CRASHES; ) {
+      let run: RunResult
+      try {
+        run = await this.#runner.deliver(order, alone)
+      } catch (error) {
+        return defect(error)
+      }
+      if (!run.died) return run.outcome
+      const known = outcomeAfterDeath(run.evidence, recipients)
+      if (known !== undefined) return known
+      if (run.blame === 'guilty') crashes++
+      alone ||= run.blame !== 'innocent'
+    }
+    return {
+      result: 'rejected',
+      code: 'POISON',
+      message: `${MAX_CRASHES} threads ended while they worked on this message alone.`,
+      phase: 'rendering',
+      recipients: [],
+      timings: {},
+      thread: 0,
+    }
+  }
+}
+
+/** What the board proves about a message whose thread died; undefined when it certainly was not sent. */
+function outcomeAfterDeath({ phase, thread, reply, recipients }: Evidence, addresses: string[]): Outcome | undefined {
+  const facts = { phase, thread, timings: {} }
+  if (phase === 'body')
+    return {
+      ...facts,
+      result: 'uncertain',
+      code: 'THREAD_DIED',
+      message: 'The message was handed over, but its thread ended before the reply; it may have been sent.',
+      recipients: [],
+    }
+  if (phase !== 'replied') return undefined
+  const smtpReply: SmtpReply = { code: reply, text: '(the thread ended before it could pass on the text)' }
+  const results = addresses.map(
+    (address, index): RecipientOutcome => ({ address, result: recipients[index] ?? 'uncertain', reply: smtpReply }),
+  )
+  const message = `The server answered ${reply}; then the thread ended.`
+  const common = { ...facts, message, reply: smtpReply, recipients: results }
+  if (reply < 400) return { ...common, result: 'sent', code: 'OK' }
+  if (reply < 500) return { ...common, result: 'deferred', code: 'SMTP_DEFERRED' }
+  return { ...common, result: 'rejected', code: 'SMTP_REJECTED' }
+}
+
+/** The message never reached a thread, for a reason that is ours. */
+function defect(error: unknown): Outcome {
+  return {
+    result: 'deferred',
+    code: 'INTERNAL_ERROR',
+    message: `An internal error: ${error instanceof Error ? error.message : String(error)}`,
+    phase: 'waiting',
+    recipients: [],
+    timings: {},
+    thread: 0,
+  }
+}
+
+/** What a thread needs of a job, and nothing else: each field is copied to it. */
+function letterOf(job: MailJob): Letter {
+  const { id, messageId, date, from, to, cc, bcc, replyTo, envelopeFrom, content, headers, references, attachments } = job
+  return {
+    id,
+    messageId,
+    date,
+    from,
+    to,
+    cc,
+    bcc,
+    replyTo,
+    envelopeFrom,
+    content,
+    headers,
+    references,
+    attachments,
+    ...(job.subject === undefined ? {} : { subject: job.subject }),
+    ...(job.inReplyTo === undefined ? {} : { inReplyTo: job.inReplyTo }),
+    ...(job.listUnsubscribe === undefined ? {} : { listUnsubscribe: job.listUnsubscribe }),
+  }
+}

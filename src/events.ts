@@ -1,0 +1,101 @@
+import { EventEmitter } from 'node:events'
+import type { Logger } from './logger.js'
+import type { Outcome, SmtpReply } from './outcome.js'
+import type { QueuedMessage } from './queue/driver.js'
+import type { HeldReason, RecipientState, Status } from './record.js'
+
+/** What every event about a message carries; never its data or bodies. */
+export interface MessageEvent {
+  id: string
+  messageId: string
+  status: Status
+  template?: string
+  transport: string
+  recipients: RecipientState[]
+  tags: string[]
+  /** Attempts made so far. */
+  attempt: number
+  /** What the last attempt came to. */
+  outcome?: { result: Outcome['result']; code: Outcome['code']; message: string; phase: Outcome['phase']; reply?: SmtpReply }
+  /** ISO 8601, while `deferred`. */
+  nextAttemptAt?: string
+  /** While `held`. */
+  heldReason?: HeldReason
+}
+
+export interface ThreadEvent {
+  /** Id of the thread, as in an attempt's `thread`. */
+  thread: number
+}
+
+export type MailerEvents = Record<Status, MessageEvent> & {
+  'thread-started': ThreadEvent
+  'thread-died': ThreadEvent & { reason: string }
+}
+
+export type Listener<E> = (event: E) => unknown
+
+/** Typed events whose listeners can't harm: what one throws, or rejects with, is logged. */
+export class Events {
+  readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
+  readonly #logger: Logger
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
+    this.#emitter.on(name, listener)
+  }
+
+  once<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
+    this.#emitter.once(name, listener)
+  }
+
+  off<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
+    this.#emitter.off(name, listener)
+  }
+
+  /** The event is built only if somebody listens. */
+  emit<K extends keyof MailerEvents>(name: K, build: () => MailerEvents[K]): void {
+    if (this.#emitter.listenerCount(name) === 0) return
+    const event = build()
+    for (const listener of this.#emitter.rawListeners(name) as Listener<MailerEvents[K]>[]) {
+      try {
+        const result = listener.call(this.#emitter, event)
+        if (result instanceof Promise) result.catch((error: unknown) => this.#complain(name, error))
+      } catch (error) {
+        this.#complain(name, error)
+      }
+    }
+  }
+
+  #complain(name: string, error: unknown): void {
+    this.#logger.error({ err: error, event: name }, 'an event listener failed')
+    process.emitWarning(
+      `A listener of threadpost's "${name}" event failed: ${error instanceof Error ? error.message : String(error)}`,
+      'ThreadpostWarning',
+    )
+  }
+}
+
+export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
+  const event: MessageEvent = {
+    id: job.id,
+    messageId: job.messageId,
+    status: state.status,
+    transport: job.transport,
+    recipients: state.recipients.map((recipient) => ({ ...recipient })),
+    tags: [...job.tags],
+    attempt: state.attempts.length,
+  }
+  if (job.content.kind === 'template') event.template = job.content.name
+  const last = state.attempts.at(-1)?.outcome
+  if (last !== undefined && state.status !== 'queued' && state.status !== 'sending') {
+    const { result, code, message, phase, reply } = last
+    event.outcome = { result, code, message, phase, ...(reply === undefined ? {} : { reply }) }
+  }
+  if (state.nextAttemptAt !== undefined) event.nextAttemptAt = new Date(state.nextAttemptAt).toISOString()
+  if (state.heldReason !== undefined) event.heldReason = state.heldReason
+  return event
+}

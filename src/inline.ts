@@ -1,0 +1,69 @@
+import { ThreadpostError } from './errors.js'
+import { PhaseBoard } from './phases.js'
+import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import { Slots } from './slots.js'
+import type { Catalogue, Content, RenderResult, ThreadSetup } from './wire.js'
+import type { Deliverer } from '../workers/deliver.js'
+
+/** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */
+export class InlineRunner implements Runner {
+  readonly slots: number
+  readonly #setup: ThreadSetup
+  readonly #board: PhaseBoard
+  readonly #free: Slots
+  #deliverer: Deliverer | undefined
+  #delivering = 0
+
+  constructor(setup: ThreadSetup, concurrency: number) {
+    this.slots = concurrency
+    this.#setup = setup
+    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
+    this.#free = new Slots(concurrency, 1)
+  }
+
+  async start(): Promise<Catalogue> {
+    const { Deliverer } = await import('../workers/deliver.js')
+    this.#deliverer = new Deliverer(this.#setup, 0)
+    try {
+      return await this.#deliverer.probe()
+    } catch (error) {
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  async deliver(order: DeliveryOrder): Promise<RunResult> {
+    const slot = this.#free.take()
+    this.#delivering++
+    try {
+      const generation = this.#board.assign(slot)
+      const handedOverAt = performance.timeOrigin + performance.now()
+      const outcome = await this.#started().deliver({ ...order, slot, generation, handedOverAt })
+      return { died: false, outcome }
+    } finally {
+      this.#delivering--
+      this.#free.give(slot)
+    }
+  }
+
+  async render(content: Content): Promise<RenderResult> {
+    const slot = await this.#free.takeForRender()
+    try {
+      return await this.#started().render({ content, slot, generation: this.#board.assign(slot) })
+    } finally {
+      this.#free.giveForRender(slot)
+    }
+  }
+
+  threads(): ThreadStatus[] {
+    return [{ thread: 0, delivering: this.#delivering }]
+  }
+
+  async close(): Promise<void> {
+    await this.#deliverer?.quit()
+  }
+
+  #started(): Deliverer {
+    if (this.#deliverer === undefined) throw new Error('the runner has not been started')
+    return this.#deliverer
+  }
+}

@@ -1,0 +1,33 @@
+/** The free slots of the phase board: some for deliveries, counted by the dispatcher, and a few for renders, which queue. */
+export class Slots {
+  readonly #free: number[]
+  readonly #renderFree: number[]
+  readonly #waiting: ((slot: number) => void)[] = []
+
+  constructor(deliveries: number, renders: number) {
+    this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
+    this.#renderFree = Array.from({ length: renders }, (_, index) => deliveries + index)
+  }
+
+  /** The dispatcher never has more deliveries open than there are slots. */
+  take(): number {
+    const slot = this.#free.pop()
+    if (slot === undefined) throw new Error('more deliveries than slots')
+    return slot
+  }
+
+  give(slot: number): void {
+    this.#free.push(slot)
+  }
+
+  takeForRender(): Promise<number> {
+    const slot = this.#renderFree.pop()
+    return slot === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(slot)
+  }
+
+  giveForRender(slot: number): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#renderFree.push(slot)
+    else next(slot)
+  }
+}

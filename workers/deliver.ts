@@ -1,0 +1,142 @@
+import type { Outcome, Phase, Timings } from '../src/outcome.js'
+import { PhaseBoard } from '../src/phases.js'
+import type { Catalogue, Content, DeliverTask, RenderedParts, RenderResult, RenderTask, ThreadSetup } from '../src/wire.js'
+import { compose } from './compose.js'
+import { createRenderer } from './render/createRenderer.js'
+import { TemplateFailure } from './render/failure.js'
+import type { Critical, Renderer } from './render/renderer.js'
+import { SmtpSender } from './transports/smtp.js'
+import type { Delivered, Transport } from './transports/transport.js'
+
+/** The delivery of messages in one thread, or in the calling one: render, compose, send. */
+export class Deliverer {
+  readonly #setup: ThreadSetup
+  readonly #thread: number
+  readonly #board: PhaseBoard
+  readonly #renderer: Renderer
+  readonly #transports: ReadonlyMap<string, Transport>
+
+  constructor(setup: ThreadSetup, thread: number) {
+    this.#setup = setup
+    this.#thread = thread
+    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
+    this.#renderer = createRenderer(setup.templates === undefined ? {} : { templates: setup.templates })
+    this.#transports = new Map(setup.transports.map((config) => [config.name, new SmtpSender(config, setup.connections)]))
+  }
+
+  /** What templates there are; fails where the folder is unusable. */
+  probe(): Promise<Catalogue> {
+    return this.#renderer.catalogue()
+  }
+
+  /** One attempt. Whatever goes wrong is in the outcome. */
+  async deliver(task: DeliverTask): Promise<Outcome> {
+    const run = new Run(this.#board, task, this.#thread)
+    run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
+    const deadline = performance.now() + this.#setup.attemptTimeout
+    try {
+      const parts = await this.#parts(task.letter.content, run.critical)
+      run.enter('composing')
+      const bytes = await run.timed('compose', () => compose(task.letter, parts))
+      const transport = this.#transports.get(task.transport)
+      if (transport === undefined) return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
+      const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
+      return run.outcomeOf(await transport.send({ envelope, bytes }, run, deadline))
+    } catch (error) {
+      return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
+    }
+  }
+
+  async render(task: RenderTask): Promise<RenderResult> {
+    const run = new Run(this.#board, task, this.#thread)
+    try {
+      return { ok: true, parts: await this.#parts(task.content, run.critical) }
+    } catch (error) {
+      if (!(error instanceof TemplateFailure)) throw error
+      return { ok: false, outcome: run.templateFailed(error) }
+    }
+  }
+
+  async quit(): Promise<void> {
+    await Promise.all([...this.#transports.values()].map((transport) => transport.quit()))
+  }
+
+  #parts(content: Content, critical: Critical): Promise<RenderedParts> {
+    if (content.kind !== 'literal') return this.#renderer.render(content, critical)
+    return Promise.resolve({ subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' })
+  }
+}
+
+/** One task's trace: its place on the board and its timings. */
+class Run {
+  readonly timings: Timings = {}
+  #phase: Phase = 'waiting'
+
+  constructor(
+    private readonly board: PhaseBoard,
+    private readonly task: { slot: number; generation: number },
+    private readonly thread: number,
+  ) {
+    board.occupy(task.slot, task.generation, thread)
+  }
+
+  enter(phase: Phase): void {
+    this.#phase = phase
+    this.board.enter(this.task.slot, this.task.generation, phase)
+  }
+
+  replied(code: number, results: Parameters<PhaseBoard['reply']>[3]): void {
+    this.#phase = 'replied'
+    this.board.reply(this.task.slot, this.task.generation, code, results)
+  }
+
+  took(step: keyof Timings, ms: number): void {
+    this.timings[step] = (this.timings[step] ?? 0) + ms
+  }
+
+  /** See {@link Critical}: nothing asynchronous happens inside, so no two deliveries of a thread are ever in it. */
+  readonly critical: Critical = (step, work) => {
+    const start = performance.now()
+    this.enter('rendering')
+    try {
+      return work()
+    } finally {
+      this.enter('waiting')
+      this.took(step, performance.now() - start)
+    }
+  }
+
+  async timed<T>(step: keyof Timings, work: () => Promise<T>): Promise<T> {
+    const start = performance.now()
+    try {
+      return await work()
+    } finally {
+      this.took(step, performance.now() - start)
+    }
+  }
+
+  outcomeOf({ verdict, message, recipients, reply }: Delivered): Outcome {
+    const facts = { message, phase: this.#phase, recipients, timings: this.timings, thread: this.thread }
+    return { ...facts, ...verdict, ...(reply === undefined ? {} : { reply }) }
+  }
+
+  rejected(code: 'INVALID_MESSAGE', message: string): Outcome {
+    return { result: 'rejected', code, message, ...this.#facts() }
+  }
+
+  templateFailed({ code, message, details }: TemplateFailure): Extract<Outcome, { result: 'rejected' }> {
+    return { result: 'rejected', code, message, ...details, ...this.#facts() }
+  }
+
+  /** A defect of ours. Before the body it is certain that nothing was sent; after it, nothing is. */
+  broke(error: unknown): Outcome {
+    const message = `An internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+    return this.#phase === 'body' || this.#phase === 'replied'
+      ? { result: 'uncertain', code: 'INTERNAL_ERROR', message, ...this.#facts() }
+      : { result: 'deferred', code: 'INTERNAL_ERROR', message, ...this.#facts() }
+  }
+
+  #facts() {
+    return { phase: this.#phase, recipients: [], timings: this.timings, thread: this.thread }
+  }
+}

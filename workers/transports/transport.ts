@@ -1,0 +1,42 @@
+import type { DeferredCode, RecipientOutcome, SmtpReply, UncertainCode, UnreachableCode } from '../../src/outcome.js'
+
+/** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
+export interface Envelope {
+  from: string
+  to: readonly string[]
+}
+
+/** What a transport is handed. The bytes are a complete message (RFC 5322) with CRLF line ends. */
+export interface Parcel {
+  envelope: Envelope
+  bytes: Buffer
+}
+
+/** Where a transport notes how far it has got, the moment before it goes on. */
+export interface Progress {
+  enter(phase: 'connecting' | 'envelope' | 'body'): void
+  /** The final reply, with a result for each recipient in the envelope's order. */
+  replied(code: number, results: RecipientOutcome['result'][]): void
+  /** Adds to a timing, in ms. */
+  took(step: 'connect' | 'transaction', ms: number): void
+}
+
+/** What came of a parcel. What it leaves out, the delivery knows: phase, timings, thread. */
+export interface Delivered {
+  message: string
+  recipients: RecipientOutcome[]
+  reply?: SmtpReply
+  verdict:
+    | { result: 'sent'; code: 'OK' }
+    | { result: 'rejected'; code: 'SMTP_REJECTED' | 'INVALID_MESSAGE' }
+    | { result: 'deferred'; code: DeferredCode | UnreachableCode }
+    | { result: 'uncertain'; code: UncertainCode }
+}
+
+export interface Transport {
+  /** Never rejects but by a defect. `deadline` is when it must be over, on `performance.now()`'s clock. */
+  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered>
+  /** Says goodbye on idle connections and lets go. */
+  quit(): Promise<void>
+}
+
