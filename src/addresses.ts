@@ -13,7 +13,8 @@ const MAX_ADDRESS = 254
 const MAX_NAME = 256
 
 /** Dot-atom of RFC 5322 section 3.2.3, with the characters RFC 6531 adds. */
-const LOCAL_PART = /^[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+)*$/u
+const LOCAL_PART =
+  /^[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+)*$/u
 const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
 /** The plainest address there is: it needs no parser. */
 const BARE_ADDRESS = /^[\w.+-]{1,64}@[a-z0-9.-]{1,255}$/i
@@ -28,8 +29,11 @@ export function parseMailbox(value: unknown, path: string, check: Checker): Mail
   if (!isPlainObject(value))
     check.fail(path, `must be an address such as 'Ada <ada@example.com>', got ${kindOf(value)}`)
   const { name, address } = check.object(value, path, ['name', 'address'])
-  const mailbox: Mailbox = { address: checkAddress(check.string(address, `${path}.address`), `${path}.address`, check) }
-  if (name !== undefined && name !== '') mailbox.name = checkName(check.string(name, `${path}.name`), `${path}.name`, check)
+  const mailbox: Mailbox = {
+    address: checkAddress(check.string(address, `${path}.address`), `${path}.address`, check),
+  }
+  if (name !== undefined && name !== '')
+    mailbox.name = checkName(check.string(name, `${path}.name`), `${path}.name`, check)
   return mailbox
 }
 
@@ -49,19 +53,20 @@ function parseText(text: string, path: string, check: Checker): Mailbox {
   if (BARE_ADDRESS.test(text)) return { address: checkAddress(text, path, check) }
   if (text.length > MAX_ADDRESS + MAX_NAME) check.fail(path, 'is too long for an address')
   forbidControls(text, path, check)
-  if (COMMENT_OUTSIDE_QUOTES.test(text)) check.fail(path, 'comments in parentheses are not allowed in an address')
+  if (COMMENT_OUTSIDE_QUOTES.test(text))
+    check.fail(path, 'comments in parentheses are not allowed in an address')
 
   const parsed = addressparser(text)
   const [first] = parsed
   if (parsed.length > 1) check.fail(path, 'holds several addresses; give an array with one each')
-  if (first === undefined || 'group' in first || first.address === undefined || first.address === '')
+  if (first === undefined || 'group' in first || first.address === '')
     check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
   // What the parser skipped over must not be lost in silence: the address is all of the text, or its end.
   const rest = text.trim()
   if (rest !== first.address && !rest.endsWith(`<${first.address}>`))
     check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
   const mailbox: Mailbox = { address: checkAddress(first.address, path, check) }
-  if (first.name !== undefined && first.name !== '') mailbox.name = checkName(first.name, path, check)
+  if (first.name !== '') mailbox.name = checkName(first.name, path, check)
   return mailbox
 }
 
@@ -89,7 +94,11 @@ function isDomain(domain: string): boolean {
   const literal = /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domain)?.[1]
   if (literal !== undefined) return domain.startsWith('[IPv6:') ? isIPv6(literal) : isIPv4(literal)
   const ascii = isAscii(domain) ? domain : domainToASCII(domain)
-  return ascii.length > 0 && ascii.length <= MAX_DOMAIN && ascii.split('.').every((label) => DOMAIN_LABEL.test(label))
+  return (
+    ascii.length > 0 &&
+    ascii.length <= MAX_DOMAIN &&
+    ascii.split('.').every((label) => DOMAIN_LABEL.test(label))
+  )
 }
 
 function isAscii(text: string): boolean {

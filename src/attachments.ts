@@ -2,14 +2,17 @@ import { type Checker, isPlainObject } from './check.js'
 import { forbidControls } from './text.js'
 import type { JobAttachment } from './wire.js'
 
-const CONTENT_TYPE = /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[^"\\]*"))*$/i
+const CONTENT_TYPE =
+  /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[^"\\]*"))*$/i
 const CID = /^[\w.%+@-]{1,200}$/
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 /** Content comes with the mail, as text or bytes; never from a file or an address named in it. */
 export function attachmentsOf(value: unknown, check: Checker, max: number): JobAttachment[] {
   if (value === undefined) return []
-  return check.array(value, 'attachments', max).map((entry, index) => attachmentOf(entry, `attachments[${index}]`, check))
+  return check
+    .array(value, 'attachments', max)
+    .map((entry, index) => attachmentOf(entry, `attachments[${index}]`, check))
 }
 
 function attachmentOf(value: unknown, path: string, check: Checker): JobAttachment {
@@ -22,14 +25,21 @@ function attachmentOf(value: unknown, path: string, check: Checker): JobAttachme
   const size = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength
   const attachment: JobAttachment = { content, size }
   if (given['filename'] !== undefined) {
-    const filename = forbidControls(check.string(given['filename'], `${path}.filename`, 255), `${path}.filename`, check)
+    const filename = forbidControls(
+      check.string(given['filename'], `${path}.filename`, 255),
+      `${path}.filename`,
+      check,
+    )
     if (/[/\\]/.test(filename)) check.fail(`${path}.filename`, 'must not contain / or \\')
     attachment.filename = filename
   }
   if (given['contentType'] !== undefined) {
     const type = check.string(given['contentType'], `${path}.contentType`, 255)
     if (!CONTENT_TYPE.test(type) || /^(?:multipart|message)\//i.test(type))
-      check.fail(`${path}.contentType`, "must be a MIME type such as 'application/pdf', and no multipart or message type")
+      check.fail(
+        `${path}.contentType`,
+        "must be a MIME type such as 'application/pdf', and no multipart or message type",
+      )
     attachment.contentType = type
   }
   if (given['cid'] !== undefined) {

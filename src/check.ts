@@ -5,7 +5,11 @@ export class Checker {
   constructor(private readonly code: ErrorCode) {}
 
   fail(path: string, problem: string): never {
-    throw new ThreadpostError(this.code, path === '' ? problem : `${path}: ${problem}`, path === '' ? {} : { path })
+    throw new ThreadpostError(
+      this.code,
+      path === '' ? problem : `${path}: ${problem}`,
+      path === '' ? {} : { path },
+    )
   }
 
   /** A plain object with known keys only; a misspelt key is told the right one. */
@@ -34,7 +38,8 @@ export class Checker {
   }
 
   number(value: unknown, path: string, min: number, max = Infinity): number {
-    if (typeof value !== 'number' || Number.isNaN(value)) this.fail(path, `must be a number, got ${kindOf(value)}`)
+    if (typeof value !== 'number' || Number.isNaN(value))
+      this.fail(path, `must be a number, got ${kindOf(value)}`)
     if (value < min || value > max)
       this.fail(path, max === Infinity ? `must be at least ${min}` : `must be between ${min} and ${max}`)
     return value
@@ -48,13 +53,15 @@ export class Checker {
 
   oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T {
     const found = allowed.find((option) => option === value)
-    if (found === undefined) this.fail(path, `must be one of ${allowed.map((option) => `'${option}'`).join(', ')}`)
+    if (found === undefined)
+      this.fail(path, `must be one of ${allowed.map((option) => `'${option}'`).join(', ')}`)
     return found
   }
 
   array(value: unknown, path: string, maxLength: number): readonly unknown[] {
     if (!Array.isArray(value)) this.fail(path, `must be an array, got ${kindOf(value)}`)
-    if (value.length > maxLength) this.fail(path, `has ${value.length} entries, at most ${maxLength} are allowed`)
+    if (value.length > maxLength)
+      this.fail(path, `has ${value.length} entries, at most ${maxLength} are allowed`)
     return value
   }
 }

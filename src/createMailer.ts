@@ -40,7 +40,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templates: new Map(catalogue.templates.map((manifest) => [manifest.name, manifest])),
     }
     await queue.start(dispatcher)
-    return new Mailer({ rules, events, waiters, runner, queue, dispatcher, ...(inbox === undefined ? {} : { inbox }) })
+    return new Mailer({
+      rules,
+      events,
+      waiters,
+      runner,
+      queue,
+      dispatcher,
+      ...(inbox === undefined ? {} : { inbox }),
+    })
   } catch (error) {
     await runner?.close()
     await inbox?.close()

@@ -49,7 +49,13 @@ export class Dispatcher implements Consumer {
       Math.random(),
     )
     this.#logger.info(
-      { id: job.id, attempt: state.attempts.length + 1, code: outcome.code, status: verdict.status, ms: end - start },
+      {
+        id: job.id,
+        attempt: state.attempts.length + 1,
+        code: outcome.code,
+        status: verdict.status,
+        ms: end - start,
+      },
       outcome.message,
     )
     return { attempt: { start, end, thread: outcome.thread, counted, outcome }, verdict, recipients }
@@ -58,7 +64,7 @@ export class Dispatcher implements Consumer {
   async #attempt(job: MailJob, recipients: string[]): Promise<Outcome> {
     const order = { letter: letterOf(job), recipients, transport: job.transport }
     let alone = false
-    for (let crashes = 0; crashes < MAX_CRASHES; ) {
+    for (let crashes = 0; crashes < MAX_CRASHES;) {
       let run: RunResult
       try {
         run = await this.#runner.deliver(order, alone)
@@ -84,7 +90,10 @@ export class Dispatcher implements Consumer {
 }
 
 /** What the board proves about a message whose thread died; undefined when it certainly was not sent. */
-function outcomeAfterDeath({ phase, thread, reply, recipients }: Evidence, addresses: string[]): Outcome | undefined {
+function outcomeAfterDeath(
+  { phase, thread, reply, recipients }: Evidence,
+  addresses: string[],
+): Outcome | undefined {
   const facts = { phase, thread, timings: {} }
   if (phase === 'body')
     return {
@@ -96,9 +105,11 @@ function outcomeAfterDeath({ phase, thread, reply, recipients }: Evidence, addre
     }
   if (phase !== 'replied') return undefined
   const smtpReply: SmtpReply = { code: reply, text: '(the thread ended before it could pass on the text)' }
-  const results = addresses.map(
-    (address, index): RecipientOutcome => ({ address, result: recipients[index] ?? 'uncertain', reply: smtpReply }),
-  )
+  const results = addresses.map((address, index): RecipientOutcome => ({
+    address,
+    result: recipients[index] ?? 'uncertain',
+    reply: smtpReply,
+  }))
   const message = `The server answered ${reply}; then the thread ended.`
   const common = { ...facts, message, reply: smtpReply, recipients: results }
   if (reply < 400) return { ...common, result: 'sent', code: 'OK' }
@@ -121,7 +132,21 @@ function defect(error: unknown): Outcome {
 
 /** What a thread needs of a job, and nothing else: each field is copied to it. */
 function letterOf(job: MailJob): Letter {
-  const { id, messageId, date, from, to, cc, bcc, replyTo, envelopeFrom, content, headers, references, attachments } = job
+  const {
+    id,
+    messageId,
+    date,
+    from,
+    to,
+    cc,
+    bcc,
+    replyTo,
+    envelopeFrom,
+    content,
+    headers,
+    references,
+    attachments,
+  } = job
   return {
     id,
     messageId,

@@ -16,7 +16,13 @@ export interface MessageEvent {
   /** Attempts made so far. */
   attempt: number
   /** What the last attempt came to. */
-  outcome?: { result: Outcome['result']; code: Outcome['code']; message: string; phase: Outcome['phase']; reply?: SmtpReply }
+  outcome?: {
+    result: Outcome['result']
+    code: Outcome['code']
+    message: string
+    phase: Outcome['phase']
+    reply?: SmtpReply
+  }
   /** ISO 8601, while `deferred`. */
   nextAttemptAt?: string
   /** While `held`. */

@@ -27,6 +27,6 @@ function feed(hash: Hash, value: unknown): void {
       feed(hash, field)
     }
   } else {
-    hash.update(`${JSON.stringify(value) ?? 'null'};`)
+    hash.update(`${String(JSON.stringify(value ?? null))};`)
   }
 }

@@ -32,14 +32,19 @@ const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
 
 export function headersOf(value: unknown, check: Checker): [string, string][] {
   if (value === undefined) return []
-  if (!isPlainObject(value)) check.fail('headers', `must be an object of strings by name, got ${kindOf(value)}`)
+  if (!isPlainObject(value))
+    check.fail('headers', `must be an object of strings by name, got ${kindOf(value)}`)
   const entries = Object.entries(value)
-  if (entries.length > MAX_HEADERS) check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
+  if (entries.length > MAX_HEADERS)
+    check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
   return entries.map(([name, text]) => {
     const path = `headers.${name.slice(0, 80)}`
     const key = name.toLowerCase()
     if (!ALLOWED.has(key) && !EXTENSION.test(key))
-      check.fail(path, 'this header cannot be set here; allowed are X-* and a few such as List-Id and Auto-Submitted')
+      check.fail(
+        path,
+        'this header cannot be set here; allowed are X-* and a few such as List-Id and Auto-Submitted',
+      )
     return [name, forbidControls(check.string(text, path, MAX_VALUE), path, check)]
   })
 }
@@ -57,7 +62,8 @@ export function messageIdsOf(value: unknown, path: string, check: Checker): stri
 
 export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscribe {
   const path = 'listUnsubscribe'
-  const given = typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
+  const given =
+    typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
   const target: ListUnsubscribe = {
     oneClick: check.boolean(given['oneClick'] ?? true, `${path}.oneClick`),
   }

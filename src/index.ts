@@ -2,7 +2,16 @@ export { createMailer } from './createMailer.js'
 export { type ErrorCode, type SourceLocation, ThreadpostError } from './errors.js'
 export type { Listener, MailerEvents, MessageEvent, ThreadEvent } from './events.js'
 export type { Logger } from './logger.js'
-export type { Address, Attachment, LiteralMail, Mail, MjmlMail, PreparedMail, Receipt, TemplateMail } from './mail.js'
+export type {
+  Address,
+  Attachment,
+  LiteralMail,
+  Mail,
+  MjmlMail,
+  PreparedMail,
+  Receipt,
+  TemplateMail,
+} from './mail.js'
 export type { Mailer, MailerStats } from './mailer.js'
 export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'

@@ -27,7 +27,9 @@ export class InlineRunner implements Runner {
     try {
       return await this.#deliverer.probe()
     } catch (error) {
-      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, { cause: error })
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+        cause: error,
+      })
     }
   }
 

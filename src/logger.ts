@@ -14,7 +14,8 @@ const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 export function resolveLogger(check: Checker, value: unknown): Logger {
   if (value === undefined) return SILENT
-  if (typeof value !== 'object' || value === null) check.fail('logger', `must be a logger, got ${kindOf(value)}`)
+  if (typeof value !== 'object' || value === null)
+    check.fail('logger', `must be a logger, got ${kindOf(value)}`)
   for (const level of LEVELS) {
     if (typeof (value as Record<string, unknown>)[level] !== 'function')
       check.fail(`logger.${level}`, 'must be a function (fields, message)')

@@ -1,14 +1,23 @@
 import type { Dispatcher } from './dispatcher.js'
 import { ThreadpostError } from './errors.js'
-import { Events, type Listener, type MailerEvents, messageEvent } from './events.js'
+import type { Events} from './events.js';
+import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
 import { isPrepared, manifestOf, type MessageRules, toJob, toTemplateContent } from './message.js'
 import { fromPrepared, toPrepared } from './prepare.js'
-import type { ChangeListener, Enqueued, ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
+import type {
+  ChangeListener,
+  Enqueued,
+  ListQuery,
+  MessagePage,
+  QueueDriver,
+  QueueStats,
+} from './queue/driver.js'
 import { isSettled, type MailJob, type Message, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
-import { Waiters, type WaitOptions } from './waiters.js'
+import type { Waiters} from './waiters.js';
+import { type WaitOptions } from './waiters.js'
 import type { RenderedParts } from './wire.js'
 
 export interface MailerStats extends QueueStats {
@@ -66,7 +75,9 @@ export class Mailer {
     })
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
     const answers = (await this.#parts.queue.enqueue(accepted)).values()
-    return jobs.map((job) => (job instanceof ThreadpostError ? job : this.#receipt(job, answers.next().value)))
+    return jobs.map((job) =>
+      job instanceof ThreadpostError ? job : this.#receipt(job, answers.next().value),
+    )
   }
 
   /** `send()`, then `wait()`. */
@@ -99,7 +110,8 @@ export class Mailer {
     // Looked up after the waiter is in place, so that a settlement in between is not missed.
     settlement.catch(() => undefined)
     const message = await this.find(id)
-    if (message === undefined) throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
+    if (message === undefined)
+      throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
     if (isSettled(message.status)) this.#parts.waiters.settled(message)
     return settlement
   }
@@ -123,7 +135,11 @@ export class Mailer {
    * What a template gives with this data, rendered in a thread.
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR`
    */
-  async render(template: string, data: object = {}, options: { locale?: string } = {}): Promise<RenderedParts> {
+  async render(
+    template: string,
+    data: object = {},
+    options: { locale?: string } = {},
+  ): Promise<RenderedParts> {
     this.#assertOpen()
     manifestOf(template, this.#parts.rules.templates)
     const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))

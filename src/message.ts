@@ -122,7 +122,8 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
     job.metadata = toJsonObject(mail['metadata'], 'metadata', check)
-    if (JSON.stringify(job.metadata).length > MAX_METADATA) check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
+    if (JSON.stringify(job.metadata).length > MAX_METADATA)
+      check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
   if (mail['idempotencyKey'] !== undefined) {
     const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
@@ -141,14 +142,18 @@ function contentOf(mail: Record<string, unknown>): Content {
   const given = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
   const kinds = new Set(given.map((key) => (key === 'text' ? 'html' : key)))
   if (kinds.size === 0) check.fail('template', 'the mail has no content: give template, mjml, html or text')
-  if (kinds.size > 1) check.fail(given[1] ?? '', `goes not together with ${given[0]}: a mail has one kind of content`)
+  if (kinds.size > 1)
+    check.fail(given[1] ?? '', `goes not together with ${given[0]}: a mail has one kind of content`)
 
   if (kinds.has('html')) {
     for (const key of ['data', 'locale'] as const)
-      if (mail[key] !== undefined) check.fail(key, 'html and text are sent as they are; only template and mjml bind data')
+      if (mail[key] !== undefined)
+        check.fail(key, 'html and text are sent as they are; only template and mjml bind data')
     const literal: Content = { kind: 'literal' }
-    if (mail['html'] !== undefined) literal.html = forbidNul(check.string(mail['html'], 'html'), 'html', check)
-    if (mail['text'] !== undefined) literal.text = forbidNul(check.string(mail['text'], 'text'), 'text', check)
+    if (mail['html'] !== undefined)
+      literal.html = forbidNul(check.string(mail['html'], 'html'), 'html', check)
+    if (mail['text'] !== undefined)
+      literal.text = forbidNul(check.string(mail['text'], 'text'), 'text', check)
     return literal
   }
   const data = toJsonObject(mail['data'] ?? {}, 'data', check)
@@ -183,9 +188,15 @@ export function manifestOf(name: string, templates: MessageRules['templates']): 
   )
 }
 
-function subjectOf(value: unknown, content: Content, manifest: TemplateManifest | undefined): string | undefined {
-  if (value !== undefined) return forbidControls(check.string(value, 'subject', MAX_SUBJECT), 'subject', check)
-  const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : (manifest?.hasSubject ?? false)
+function subjectOf(
+  value: unknown,
+  content: Content,
+  manifest: TemplateManifest | undefined,
+): string | undefined {
+  if (value !== undefined)
+    return forbidControls(check.string(value, 'subject', MAX_SUBJECT), 'subject', check)
+  const bound =
+    content.kind === 'mjml' ? content.source.includes('<mj-title') : (manifest?.hasSubject ?? false)
   if (!bound) check.fail('subject', 'is required: the content has no <mj-title> to take it from')
   return undefined
 }
@@ -197,11 +208,14 @@ function transportOf(value: unknown, names: readonly string[]): string {
 function envelopeFromOf(value: unknown, from: Mailbox): string {
   if (value === undefined) return from.address
   const envelope = check.object(value, 'envelope', ['from'])
-  return envelope['from'] === undefined ? from.address : parseAddress(envelope['from'], 'envelope.from', check)
+  return envelope['from'] === undefined
+    ? from.address
+    : parseAddress(envelope['from'], 'envelope.from', check)
 }
 
 function notBeforeOf(mail: Record<string, unknown>, now: number): number | undefined {
-  if (mail['delay'] !== undefined && mail['sendAt'] !== undefined) check.fail('sendAt', 'give either delay or sendAt')
+  if (mail['delay'] !== undefined && mail['sendAt'] !== undefined)
+    check.fail('sendAt', 'give either delay or sendAt')
   if (mail['delay'] !== undefined) return now + check.number(mail['delay'], 'delay', 0, MAX_AHEAD)
   if (mail['sendAt'] === undefined) return undefined
   const time = timeOf(mail['sendAt'], 'sendAt')
@@ -222,7 +236,11 @@ function expiryOf(mail: Record<string, unknown>, now: number, maxAge: number, no
 
 function timeOf(value: unknown, path: string): number {
   const time =
-    value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(value) : (value as number)
+    value instanceof Date
+      ? value.getTime()
+      : typeof value === 'string'
+        ? Date.parse(value)
+        : (value as number)
   if (typeof time !== 'number' || !Number.isFinite(time))
     check.fail(path, 'must be a Date, ISO 8601 text or milliseconds since the epoch')
   return Math.round(time)

@@ -139,7 +139,10 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
     check.fail('transports', 'give either transport or transports, not both')
   if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
   if (transports === undefined)
-    check.fail('transport', "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try things out")
+    check.fail(
+      'transport',
+      "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try things out",
+    )
   if (!isPlainObject(transports) || Object.keys(transports).length === 0)
     check.fail('transports', 'must be an object of at least one transport by name')
   return Object.entries(transports).map(([name, spec]) => {

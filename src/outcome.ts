@@ -4,7 +4,15 @@ import type { SourceLocation } from './errors.js'
  * How far a delivery has got, in order. `body` begins before the write that carries the final dot:
  * from there on only the server's reply tells whether it took the message.
  */
-export const PHASES = ['waiting', 'rendering', 'composing', 'connecting', 'envelope', 'body', 'replied'] as const
+export const PHASES = [
+  'waiting',
+  'rendering',
+  'composing',
+  'connecting',
+  'envelope',
+  'body',
+  'replied',
+] as const
 export type Phase = (typeof PHASES)[number]
 
 /** A server's reply (RFC 5321 section 4.2), its text joined to one line and cut to 512 characters. */
@@ -50,17 +58,13 @@ interface OutcomeFacts {
 }
 
 export type RejectedCode =
-  | 'SMTP_REJECTED'
-  | 'TEMPLATE_ERROR'
-  | 'MISSING_DATA'
-  | 'UNKNOWN_TEMPLATE'
-  | 'INVALID_MESSAGE'
-  | 'POISON'
+  'SMTP_REJECTED' | 'TEMPLATE_ERROR' | 'MISSING_DATA' | 'UNKNOWN_TEMPLATE' | 'INVALID_MESSAGE' | 'POISON'
 /** These say something of the message or its recipients. */
 export type DeferredCode = 'SMTP_DEFERRED' | 'CONNECTION_CLOSED' | 'TIMEOUT' | 'INTERNAL_ERROR'
 /** These say something of the transport, whichever message met it: no attempt is counted. */
 export type UnreachableCode = 'CONNECTION_FAILED' | 'AUTH_FAILED' | 'TLS_FAILED'
-export type UncertainCode = 'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
+export type UncertainCode =
+  'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
 
 /**
  * What one attempt came to. A value, never a throw: Piscina keeps only the message of a thrown error.

@@ -53,7 +53,8 @@ export class PhaseBoard {
   /** The thread takes the slot as its own. */
   occupy(slot: number, generation: number, thread: number): void {
     const at = slot * this.#stride
-    if (Atomics.load(this.#words, at + GENERATION) === generation) Atomics.store(this.#words, at + THREAD, thread)
+    if (Atomics.load(this.#words, at + GENERATION) === generation)
+      Atomics.store(this.#words, at + THREAD, thread)
   }
 
   enter(slot: number, generation: number, phase: Phase): void {

@@ -4,6 +4,7 @@ import { Piscina } from 'piscina'
 import { Blame } from './blame.js'
 import { ThreadpostError } from './errors.js'
 import { Farewell } from './farewell.js'
+import type { Outcome } from './outcome.js'
 import { PhaseBoard } from './phases.js'
 import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
@@ -68,14 +69,19 @@ export class Pool implements Runner {
   async start(): Promise<Catalogue> {
     let timer: NodeJS.Timeout | undefined
     const tooLong = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no thread answered within ${START_LIMIT / 1000} s`)), START_LIMIT)
+      timer = setTimeout(
+        () => reject(new Error(`no thread answered within ${START_LIMIT / 1000} s`)),
+        START_LIMIT,
+      )
     })
     try {
       const probe = this.#piscina.run(undefined, { name: 'probe' }) as Promise<Catalogue>
       return await Promise.race([probe, tooLong])
     } catch (error) {
       await this.close()
-      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, { cause: error })
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+        cause: error,
+      })
     } finally {
       clearTimeout(timer)
     }
@@ -107,7 +113,10 @@ export class Pool implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return this.#workers().map(({ threadId }) => ({ thread: threadId, delivering: this.#blame.countOf(threadId) }))
+    return this.#workers().map(({ threadId }) => ({
+      thread: threadId,
+      delivering: this.#blame.countOf(threadId),
+    }))
   }
 
   async close(): Promise<void> {
@@ -126,7 +135,7 @@ export class Pool implements Runner {
     try {
       const handedOverAt = performance.timeOrigin + performance.now()
       const task = { ...order, slot, generation, handedOverAt }
-      return { died: false, outcome: await piscina().run(task, { name: 'deliver' }) }
+      return { died: false, outcome: (await piscina().run(task, { name: 'deliver' })) as Outcome }
     } catch (error) {
       if (isCloneError(error)) throw error
       const blame = this.#blame.of(slot)
@@ -191,7 +200,10 @@ export class Pool implements Runner {
       worker.once('exit', (code) => {
         const wanted = this.#closing || (piscina !== this.#piscina && piscina !== this.#lonely)
         if (wanted) return
-        this.#options.died(thread, this.#watchdog.reasonFor(thread) ?? reason ?? `it exited with code ${code}`)
+        this.#options.died(
+          thread,
+          this.#watchdog.reasonFor(thread) ?? reason ?? `it exited with code ${code}`,
+        )
         if (piscina === this.#piscina) setImmediate(() => this.#replenish(piscina))
       })
       this.#options.started(thread)

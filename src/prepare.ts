@@ -21,7 +21,13 @@ export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob
 
 /** Takes a prepared mail apart; its mail is checked again like any other. */
 export function fromPrepared(value: unknown): { mail: unknown; identity: Identity } {
-  const { prepared, id, messageId, date, mail } = check.object(value, '', ['prepared', 'id', 'messageId', 'date', 'mail'])
+  const { prepared, id, messageId, date, mail } = check.object(value, '', [
+    'prepared',
+    'id',
+    'messageId',
+    'date',
+    'mail',
+  ])
   if (prepared !== 1) check.fail('prepared', 'is of another version; prepare the mail again')
   if (!isId(id)) check.fail('id', 'is not an id that prepare() gave')
   const givenMessageId = check.string(messageId, 'messageId')

@@ -70,7 +70,9 @@ export function resolveTransport(check: Checker, name: string, value: unknown, p
   const auth = authOf(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
   if (options['ehloName'] !== undefined)
-    transport.ehloName = check.string(options['ehloName'], `${path}.ehloName`, 255).replace(/[^\w.:[\]-]/g, '')
+    transport.ehloName = check
+      .string(options['ehloName'], `${path}.ehloName`, 255)
+      .replace(/[^\w.:[\]-]/g, '')
   return transport
 }
 
@@ -80,7 +82,13 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-function authOf(check: Checker, url: URL, value: unknown, path: string, urlPath: string): SmtpTransport['auth'] {
+function authOf(
+  check: Checker,
+  url: URL,
+  value: unknown,
+  path: string,
+  urlPath: string,
+): SmtpTransport['auth'] {
   if (value !== undefined) {
     const auth = check.object(value, `${path}.auth`, ['user', 'pass'])
     return {
@@ -101,7 +109,8 @@ function tlsOf(check: Checker, value: unknown, path: string): TlsOptions {
   const tls: TlsOptions = { minVersion: 'TLSv1.2' }
   if (given['rejectUnauthorized'] !== undefined)
     tls.rejectUnauthorized = check.boolean(given['rejectUnauthorized'], `${path}.rejectUnauthorized`)
-  if (given['servername'] !== undefined) tls.servername = check.string(given['servername'], `${path}.servername`)
+  if (given['servername'] !== undefined)
+    tls.servername = check.string(given['servername'], `${path}.servername`)
   if (given['minVersion'] !== undefined)
     tls.minVersion = check.oneOf(given['minVersion'], `${path}.minVersion`, ['TLSv1.2', 'TLSv1.3'])
   const ca = given['ca']

@@ -30,7 +30,12 @@ export class Waiters {
           ? undefined
           : setTimeout(() => {
               end()
-              reject(new ThreadpostError('WAIT_TIMEOUT', `Message ${id} did not settle within ${timeout} ms; it goes on by itself`))
+              reject(
+                new ThreadpostError(
+                  'WAIT_TIMEOUT',
+                  `Message ${id} did not settle within ${timeout} ms; it goes on by itself`,
+                ),
+              )
             }, timeout)
       const aborted = (): void => {
         end()
@@ -50,7 +55,7 @@ export class Waiters {
         },
         reject: (error) => {
           end()
-          reject(error as Error)
+          reject(error)
         },
       }
       signal?.addEventListener('abort', aborted, { once: true })
@@ -66,6 +71,7 @@ export class Waiters {
 
   close(): void {
     for (const waiters of [...this.#byId.values()])
-      for (const waiter of [...waiters]) waiter.reject(new ThreadpostError('CLOSED', 'The mailer was closed while waiting'))
+      for (const waiter of [...waiters])
+        waiter.reject(new ThreadpostError('CLOSED', 'The mailer was closed while waiting'))
   }
 }

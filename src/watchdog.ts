@@ -28,7 +28,10 @@ export class Watchdog {
 
   watch(slot: number): void {
     this.#watched.set(slot, { since: performance.now(), renderingSince: undefined })
-    this.#timer ??= setInterval(() => this.#look(), Math.min(250, Math.max(10, this.#limits.render / 4))).unref()
+    this.#timer ??= setInterval(
+      () => this.#look(),
+      Math.min(250, Math.max(10, this.#limits.render / 4)),
+    ).unref()
   }
 
   release(slot: number): void {

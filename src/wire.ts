@@ -79,8 +79,7 @@ export interface RenderedParts {
 }
 
 export type RenderResult =
-  | { ok: true; parts: RenderedParts }
-  | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
+  { ok: true; parts: RenderedParts } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
 
 /** What a template needs and offers, computed in a thread, held by the main thread. */
 export interface TemplateManifest {

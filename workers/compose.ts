@@ -16,11 +16,17 @@ export function compose(letter: Letter, parts: RenderedParts): Promise<Buffer> {
     date: new Date(letter.date),
     ...(letter.inReplyTo === undefined ? {} : { inReplyTo: letter.inReplyTo }),
     references: letter.references,
-    headers: [...letter.headers, ...listUnsubscribe(letter.listUnsubscribe)].map(([key, value]) => ({ key, value })),
+    headers: [...letter.headers, ...listUnsubscribe(letter.listUnsubscribe)].map(([key, value]) => ({
+      key,
+      value,
+    })),
     ...(parts.text === '' ? {} : { text: parts.text }),
     ...(parts.html === '' ? {} : { html: parts.html }),
     attachments: letter.attachments.map(({ filename, content, contentType, cid }) => ({
-      content: typeof content === 'string' ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+      content:
+        typeof content === 'string'
+          ? content
+          : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
       filename: filename ?? false,
       ...(contentType === undefined ? {} : { contentType }),
       ...(cid === undefined ? {} : { cid }),

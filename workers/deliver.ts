@@ -1,6 +1,14 @@
 import type { Outcome, Phase, Timings } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
-import type { Catalogue, Content, DeliverTask, RenderedParts, RenderResult, RenderTask, ThreadSetup } from '../src/wire.js'
+import type {
+  Catalogue,
+  Content,
+  DeliverTask,
+  RenderedParts,
+  RenderResult,
+  RenderTask,
+  ThreadSetup,
+} from '../src/wire.js'
 import { compose } from './compose.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
@@ -21,7 +29,9 @@ export class Deliverer {
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#renderer = createRenderer(setup.templates === undefined ? {} : { templates: setup.templates })
-    this.#transports = new Map(setup.transports.map((config) => [config.name, new SmtpSender(config, setup.connections)]))
+    this.#transports = new Map(
+      setup.transports.map((config) => [config.name, new SmtpSender(config, setup.connections)]),
+    )
   }
 
   /** What templates there are; fails where the folder is unusable. */
@@ -39,7 +49,8 @@ export class Deliverer {
       run.enter('composing')
       const bytes = await run.timed('compose', () => compose(task.letter, parts))
       const transport = this.#transports.get(task.transport)
-      if (transport === undefined) return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
+      if (transport === undefined)
+        return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
       return run.outcomeOf(await transport.send({ envelope, bytes }, run, deadline))
     } catch (error) {

@@ -1,7 +1,14 @@
 /** What Piscina loads in each thread. */
 import { BroadcastChannel, threadId, workerData } from 'node:worker_threads'
 import type { Outcome } from '../src/outcome.js'
-import type { Catalogue, ControlMessage, DeliverTask, RenderResult, RenderTask, ThreadSetup } from '../src/wire.js'
+import type {
+  Catalogue,
+  ControlMessage,
+  DeliverTask,
+  RenderResult,
+  RenderTask,
+  ThreadSetup,
+} from '../src/wire.js'
 import { Deliverer } from './deliver.js'
 
 const setup = workerData as ThreadSetup

@@ -46,6 +46,8 @@ function cursorOf({ cursor }: ListQuery): number {
 
 function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
-    throw new ThreadpostError('INVALID_MESSAGE', `limit: must be a whole number from 1 to ${MAX_LIMIT}`, { path: 'limit' })
+    throw new ThreadpostError('INVALID_MESSAGE', `limit: must be a whole number from 1 to ${MAX_LIMIT}`, {
+      path: 'limit',
+    })
   return limit
 }

@@ -151,7 +151,12 @@ export class MemoryQueue implements QueueDriver {
       counts.held += counts.queued
       counts.queued = 0
     }
-    return Promise.resolve({ ...counts, accepted: this.#accepted, oldest: this.#oldest(now), paused: this.#paused })
+    return Promise.resolve({
+      ...counts,
+      accepted: this.#accepted,
+      oldest: this.#oldest(now),
+      paused: this.#paused,
+    })
   }
 
   async close(deadline: number): Promise<void> {
@@ -170,11 +175,20 @@ export class MemoryQueue implements QueueDriver {
     const known = this.#entries.get(job.id) ?? this.#byKey.get(job.idempotencyKey ?? '')
     if (known !== undefined) {
       const same = known.job.id === job.id || known.job.fingerprint === job.fingerprint
-      return same ? { result: 'duplicate', id: known.job.id, messageId: known.job.messageId } : { result: 'conflict' }
+      return same
+        ? { result: 'duplicate', id: known.job.id, messageId: known.job.messageId }
+        : { result: 'conflict' }
     }
     if (this.#entries.size - this.#settled.size >= this.#options.limit) return { result: 'full' }
 
-    const entry: Entry = { position: ++this.#accepted, job, state: newState(job), inLine: false, dueAt: 0, heapIndex: -1 }
+    const entry: Entry = {
+      position: ++this.#accepted,
+      job,
+      state: newState(job),
+      inLine: false,
+      dueAt: 0,
+      heapIndex: -1,
+    }
     this.#entries.set(job.id, entry)
     if (job.idempotencyKey !== undefined) this.#byKey.set(job.idempotencyKey, entry)
     this.#counts.queued++
@@ -240,7 +254,7 @@ export class MemoryQueue implements QueueDriver {
     try {
       action(entry, Date.now())
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
     this.#options.changed(entry)
     this.#pump()

@@ -119,9 +119,12 @@ export class Connections {
       }
       connection.once('error', fail)
       connection.connect((error) => {
-        if (error !== undefined && error !== null) fail(error)
+        if (error !== undefined) fail(error)
         else if (auth === undefined) ready()
-        else connection.login({ user: auth.user, pass: auth.pass }, (refusal) => (refusal === null ? ready() : fail(refusal)))
+        else
+          connection.login({ user: auth.user, pass: auth.pass }, (refusal) =>
+            refusal === null ? ready() : fail(refusal),
+          )
       })
     })
   }

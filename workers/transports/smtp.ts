@@ -28,7 +28,12 @@ export class SmtpSender implements Transport {
     return delivered
   }
 
-  async #try(parcel: Parcel, progress: Progress, deadline: number, fresh = false): Promise<Delivered | 'stale'> {
+  async #try(
+    parcel: Parcel,
+    progress: Progress,
+    deadline: number,
+    fresh = false,
+  ): Promise<Delivered | 'stale'> {
     progress.enter('connecting')
     const connectStart = performance.now()
     let lease: { connection: SmtpConnection; reused: boolean }
@@ -70,7 +75,10 @@ export class SmtpSender implements Transport {
         Math.max(0, deadline - start),
       )
       let timedOut = false
-      const finish = (error: SmtpError | null, info?: { response: string; rejectedErrors?: SmtpError[] | undefined }) => {
+      const finish = (
+        error: SmtpError | null,
+        info?: { response: string; rejectedErrors?: SmtpError[] | undefined },
+      ) => {
         clearTimeout(timer)
         progress.took('transaction', performance.now() - start)
         const unheard = error !== null && error.responseCode === undefined && !timedOut
@@ -79,7 +87,9 @@ export class SmtpSender implements Transport {
           return
         }
         const delivered =
-          error === null ? accepted(info?.response ?? '', info?.rejectedErrors ?? [], envelope.to) : deliveredFrom(error, phase, envelope.to)
+          error === null
+            ? accepted(info?.response ?? '', info?.rejectedErrors ?? [], envelope.to)
+            : deliveredFrom(error, phase, envelope.to)
         if (delivered.reply !== undefined && phase === 'body')
           progress.replied(
             delivered.reply.code,
@@ -88,8 +98,10 @@ export class SmtpSender implements Transport {
         this.#connections.release(connection, error)
         resolve(delivered)
       }
-      connection.send({ from: envelope.from, to: [...envelope.to], size: bytes.length }, body, (error, info) =>
-        finish(error as SmtpError | null, info),
+      connection.send(
+        { from: envelope.from, to: [...envelope.to], size: bytes.length },
+        body,
+        (error, info) => finish(error, info),
       )
     })
   }
@@ -105,7 +117,10 @@ function accepted(response: string, refused: SmtpError[], to: readonly string[])
     return { address, result, ...withReply(parseReply(refusal.response ?? '')) }
   })
   const taken = recipients.filter(({ result }) => result === 'accepted').length
-  const message = taken === to.length ? 'The server accepted the message.' : `The server accepted it for ${taken} of ${to.length} recipients.`
+  const message =
+    taken === to.length
+      ? 'The server accepted the message.'
+      : `The server accepted it for ${taken} of ${to.length} recipients.`
   return { verdict: { result: 'sent', code: 'OK' }, message, recipients, ...withReply(reply) }
 }
 

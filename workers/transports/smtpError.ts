@@ -16,7 +16,10 @@ const MAX_REPLY_TEXT = 512
 export function parseReply(text: string): SmtpReply | undefined {
   const code = /^[2-5]\d\d/.exec(text)?.[0]
   if (code === undefined) return undefined
-  const line = text.replace(/(?:^|\r?\n)[2-5]\d\d[ -]?/g, ' ').replace(/\s+/g, ' ').trim()
+  const line = text
+    .replace(/(?:^|\r?\n)[2-5]\d\d[ -]?/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
   const enhanced = /^([245]\.\d{1,3}\.\d{1,3})(?: |$)/.exec(line)?.[1]
   const reply: SmtpReply = { code: Number(code), text: line.slice(0, MAX_REPLY_TEXT) }
   if (enhanced !== undefined) reply.enhanced = enhanced
@@ -62,7 +65,9 @@ function refused(error: SmtpError, to: readonly string[]): Delivered {
   const said = deciding === undefined ? '' : `: ${deciding.code} ${deciding.text}`
   return {
     verdict:
-      open === undefined ? { result: 'rejected', code: 'SMTP_REJECTED' } : { result: 'deferred', code: 'SMTP_DEFERRED' },
+      open === undefined
+        ? { result: 'rejected', code: 'SMTP_REJECTED' }
+        : { result: 'deferred', code: 'SMTP_DEFERRED' },
     message: `The server ${open === undefined ? 'refused' : 'put off'} the message${said}`,
     recipients,
     ...(deciding === undefined ? {} : { reply: deciding }),

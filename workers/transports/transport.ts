@@ -1,4 +1,10 @@
-import type { DeferredCode, RecipientOutcome, SmtpReply, UncertainCode, UnreachableCode } from '../../src/outcome.js'
+import type {
+  DeferredCode,
+  RecipientOutcome,
+  SmtpReply,
+  UncertainCode,
+  UnreachableCode,
+} from '../../src/outcome.js'
 
 /** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
 export interface Envelope {
@@ -39,4 +45,3 @@ export interface Transport {
   /** Says goodbye on idle connections and lets go. */
   quit(): Promise<void>
 }
-

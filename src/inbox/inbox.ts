@@ -1,0 +1,110 @@
+import { EventEmitter } from 'node:events'
+import { type Fault, FaultPlan, type Faults } from './faults.js'
+import { type SmtpExtension, SmtpReceiver } from './smtp.js'
+import { MailStore, type RawMail, type ReceivedMail } from './store.js'
+import { type Visit, Visits } from './visits.js'
+import { WaitingRoom, type WaitOptions } from './waiting.js'
+
+export interface InboxOptions {
+  /** @default 0: any free port */
+  port?: number
+  /** @default '127.0.0.1' */
+  host?: string
+  /** How many mails are kept; the oldest go first. Also how many connections are remembered. @default 500 */
+  keep?: number
+  /** Bytes of all mails kept. @default 268_435_456 (256 MB) */
+  keepBytes?: number
+  /** Bytes one mail may have, announced as SIZE; more is refused with 552. @default 26_214_400 (25 MB) */
+  size?: number
+  /** Ask for this user and password. @default anybody may send */
+  auth?: { user: string; pass: string }
+  /** Extensions not to offer. @default none left out */
+  without?: readonly SmtpExtension[]
+  /** What to do wrong from the start; see {@link Inbox.faults}. */
+  faults?: readonly Fault[]
+}
+
+/** A real SMTP server that keeps what it receives, and fails on demand. */
+export interface Inbox {
+  /** Where to send to: `smtp://127.0.0.1:PORT`, without the credentials. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** Mails received since the start or the last `clear()`, also those no longer kept. */
+  readonly count: number
+  /** The mails kept, parsed, oldest first. */
+  messages(): Promise<ReceivedMail[]>
+  /** The mails kept as bytes, oldest first: costs nothing. */
+  stored(): RawMail[]
+  find(id: string): Promise<ReceivedMail | undefined>
+  /**
+   * The first mail that matches: one that is there already, or else the next to come.
+   * @throws Error when none came in time, saying what did come.
+   */
+  waitFor(options?: WaitOptions): Promise<ReceivedMail>
+  /** Forgets mails and connections; faults stay. */
+  clear(): void
+  readonly faults: Faults
+  /** The last connections and what was said on them, oldest first. */
+  connections(): Visit[]
+  on(event: 'received', listener: (mail: RawMail) => void): void
+  on(event: 'cleared', listener: () => void): void
+  off(event: 'received', listener: (mail: RawMail) => void): void
+  off(event: 'cleared', listener: () => void): void
+  /** Stops listening and destroys open connections. */
+  close(): Promise<void>
+}
+
+/** Starts an inbox on loopback. It keeps the process alive until it is closed. */
+export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
+  const { keep = 500, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
+  const store = new MailStore(keep, keepBytes)
+  const visits = new Visits(keep)
+  const waiting = new WaitingRoom(store)
+  const events = new EventEmitter<{ received: [RawMail]; cleared: [] }>().setMaxListeners(0)
+  const plan = new FaultPlan()
+  plan.set(options.faults ?? [])
+
+  const receiver = new SmtpReceiver(
+    { size, without: options.without ?? [], ...(options.auth === undefined ? {} : { auth: options.auth }) },
+    plan,
+    visits,
+    (envelope, raw) => {
+      const mail = store.add(envelope, raw)
+      waiting.arrived(mail)
+      events.emit('received', mail)
+      return mail
+    },
+  )
+  const { port, address } = await receiver.listen(options.port ?? 0, options.host ?? '127.0.0.1')
+
+  return {
+    url: `smtp://${address.includes(':') ? `[${address}]` : address}:${port}`,
+    host: address,
+    port,
+    get count() {
+      return store.count
+    },
+    messages: () => Promise.all(store.list().map((mail) => store.parse(mail))),
+    stored: () => store.list(),
+    find: async (id) => {
+      const mail = store.get(id)
+      return mail === undefined ? undefined : store.parse(mail)
+    },
+    waitFor: (query = {}) => waiting.waitFor(query),
+    clear: () => {
+      store.clear()
+      visits.clear()
+      events.emit('cleared')
+    },
+    faults: plan,
+    connections: () => visits.list(),
+    on: (event: 'received' | 'cleared', listener: (mail: RawMail) => void) => void events.on(event, listener),
+    off: (event: 'received' | 'cleared', listener: (mail: RawMail) => void) =>
+      void events.off(event, listener),
+    close: async () => {
+      waiting.close()
+      await receiver.close()
+    },
+  }
+}

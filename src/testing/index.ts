@@ -1,0 +1,7 @@
+export { startInbox, type Inbox, type InboxOptions } from '../inbox/inbox.js'
+export type { Fault, FaultAction, Faults, FaultStep } from '../inbox/faults.js'
+export type { InboxAddress, InboxAttachment, MailContents } from '../inbox/parse.js'
+export type { SmtpExtension } from '../inbox/smtp.js'
+export type { InboxEnvelope, RawMail, ReceivedMail } from '../inbox/store.js'
+export type { Visit } from '../inbox/visits.js'
+export type { MailQuery, WaitOptions } from '../inbox/waiting.js'
