@@ -1,0 +1,89 @@
+// The test command: what a change must pass, in the order in which it is quickest to learn of a mistake.
+// Arguments go to vitest: npm test -- test/retry.test.ts
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { tools } from './support/prerequisites.mjs'
+
+const root = path.dirname(import.meta.dirname)
+const inCI = process.env.CI === 'true'
+const sum = { passed: 0, failed: 0, skipped: 0 }
+
+/** Runs a program of node_modules (or node itself) from the root. What it prints is shown at once or kept. */
+function node(script, args, { show = false } = {}) {
+  return new Promise((resolve) => {
+    const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe']
+    const child = spawn(process.execPath, [path.join(root, script), ...args], { cwd: root, stdio })
+    let output = ''
+    child.stdout?.setEncoding('utf8').on('data', (text) => (output += text))
+    child.stderr?.setEncoding('utf8').on('data', (text) => (output += text))
+    child.on('error', (error) => resolve({ ok: false, output: String(error) }))
+    child.on('close', (code, signal) => resolve({ ok: code === 0, output, code: code ?? signal }))
+  })
+}
+
+async function step(name, work) {
+  const start = performance.now()
+  const { ok, output = '' } = await work()
+  sum[ok ? 'passed' : 'failed']++
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+  if (output && !ok) console.log(output.trimEnd())
+  return ok
+}
+
+async function prerequisites() {
+  const { problems } = await tools()
+  if (problems.length > 0 && !inCI) console.log(problems.join('\n'))
+  return { ok: problems.length === 0 || !inCI, output: problems.join('\n') }
+}
+
+async function build() {
+  await rm(path.join(root, 'dist'), { recursive: true, force: true })
+  const compiled = await node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.json'])
+  return compiled.ok ? node('.ci/copy-assets.mjs', []) : compiled
+}
+
+/** Adds vitest's counts; what failed outside of a test (a file, a hook, vitest itself) counts as well. */
+async function vitest() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'threadpost-test-'))
+  const report = path.join(folder, 'vitest.json')
+  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const { ok, code } = await node('node_modules/vitest/vitest.mjs', [...args, ...process.argv.slice(2)], {
+    show: true,
+  })
+  const result = await readFile(report, 'utf8').then(JSON.parse, () => undefined)
+  await rm(folder, { recursive: true, force: true })
+
+  const failed = sum.failed
+  const files = result?.testResults ?? []
+  for (const { status } of files.flatMap((file) => file.assertionResults)) {
+    if (status === 'passed' || status === 'failed') sum[status]++
+    else sum.skipped++
+  }
+  for (const file of files) {
+    const inTests = file.assertionResults.some(({ status }) => status === 'failed')
+    if (file.status === 'failed' && (!inTests || file.message)) sum.failed++
+  }
+  if (!result) fail(`vitest left no report (exit ${code})`)
+  else if (result.numPassedTests + result.numFailedTests === 0) fail('vitest ran no test')
+  else if (!ok && sum.failed === failed) fail(`vitest ended with ${code}, though no test failed`)
+}
+
+function fail(message) {
+  sum.failed++
+  console.log(`FAILED ${message}`)
+}
+
+await step('prerequisites', prerequisites)
+const built = await step('build', build)
+await step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.']))
+await step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.']))
+await step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json']))
+await step('unused: knip', () => node('node_modules/knip/bin/knip.js', []))
+if (built) await vitest()
+else fail('tests: not run, since the build failed')
+
+if (sum.failed > 0) process.exitCode = 1
+const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''
+console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)

@@ -1,0 +1,22 @@
+import path from 'node:path'
+import { defineConfig } from 'vitest/config'
+
+const built = (file: string) => path.join(import.meta.dirname, 'dist/src', file)
+
+export default defineConfig({
+  resolve: {
+    // Tests of the whole see what a user gets: the built package, whose worker files lie next to it.
+    alias: [
+      { find: /^threadpost$/, replacement: built('index.js') },
+      { find: /^threadpost\/(express|testing)$/, replacement: built('$1/index.js') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    setupFiles: ['test/support/leaks.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    server: { deps: { external: [/\/dist\//] } },
+  },
+})
