@@ -187,7 +187,8 @@ export class SmtpReceiver {
     const envelope = { from: mailFrom === false ? '' : mailFrom.address, to: recipientsOf(session) }
     const mishap = this.#plan.take('dot', envelope.to)
     if (mishap.fault?.do === 'close-before') {
-      stream.once('data', () => suffer(mishap, { socket, reply: () => undefined }, () => undefined))
+      const cut = () => suffer(mishap, { socket, reply: () => undefined }, () => undefined)
+      stream.once('data', cut).once('end', cut)
       return
     }
 
