@@ -187,7 +187,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**', 'workers/**'],
-    ignores: ['src/cli/**'],
+    ignores: ['src/cli/**', 'src/shutdown.ts'],
     rules: {
       'no-restricted-properties': [
         'error',
@@ -201,7 +201,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/cli/**', '.ci/**', 'test/**'],
+    files: ['src/cli/**', 'src/shutdown.ts', '.ci/**', 'test/**'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -1,14 +1,21 @@
 // Runs before each test file: a file that ends with a thread, a socket, a server or a child process of its own fails.
-import type { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { afterAll } from 'vitest'
 
 const PATIENCE = 5000
 
-type Handle = Partial<Socket & Server & ChildProcess>
+/** A Socket, Server or ChildProcess, or something of Node's own. */
+interface Handle {
+  address?: () => unknown
+  localPort?: number | undefined
+  remoteAddress?: string | undefined
+  remotePort?: number | undefined
+  spawnargs?: string[]
+}
+
 const handles = () => (process as unknown as { _getActiveHandles(): Handle[] })._getActiveHandles()
 
 // Vitest's own channel and the standard streams.
@@ -30,7 +37,7 @@ for (const channel of ['net.client.socket', 'net.server.socket']) {
 }
 
 function nameOf(handle: Handle): string | undefined {
-  switch (handle.constructor?.name) {
+  switch (handle.constructor.name) {
     case 'Server':
       return `a server on ${JSON.stringify(handle.address?.())}`
     case 'Socket':

@@ -174,7 +174,7 @@ async function fetchBundle(bundle) {
 async function libraryFolders(folder) {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const folders = entries
-    .filter((entry) => /\.so(\.|$)/.test(entry.name) && !entry.isDirectory())
+    .filter((entry) => /^lib.*\.so(\.|$)/.test(entry.name) && !entry.isDirectory())
     .map((entry) => path.relative(folder, entry.parentPath))
   return [...new Set(folders)].filter((name) => /^(usr\/)?lib\b/.test(name))
 }

@@ -30,12 +30,12 @@ function without(message: string): void {
 export function itWith<const N extends ToolName>(
   names: readonly N[],
   name: string,
-  test: (tools: Needed<N>) => unknown,
+  test: (tools: Needed<N>) => void | Promise<void>,
   timeout?: number,
 ): void {
   const message = missing(names)
   if (message) without(`${name} (${message})`)
-  else it(name, async () => void (await test(found as Needed<N>)), timeout)
+  else it(name, () => test(found as Needed<N>), timeout)
 }
 
 /** The same for a group of tests, whose hooks may start the programs. */
