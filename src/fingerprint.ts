@@ -27,6 +27,6 @@ function feed(hash: Hash, value: unknown): void {
       feed(hash, field)
     }
   } else {
-    hash.update(`${String(JSON.stringify(value ?? null))};`)
+    hash.update(`${JSON.stringify(value ?? null)};`)
   }
 }

@@ -1,6 +1,6 @@
 import type { Dispatcher } from './dispatcher.js'
 import { ThreadpostError } from './errors.js'
-import type { Events} from './events.js';
+import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
@@ -16,7 +16,7 @@ import type {
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Message, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
-import type { Waiters} from './waiters.js';
+import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts } from './wire.js'
 

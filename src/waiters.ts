@@ -10,7 +10,7 @@ export interface WaitOptions {
 
 interface Waiter {
   resolve(message: Message): void
-  reject(error: unknown): void
+  reject(error: Error): void
 }
 
 /** Those who wait for a message to settle. */

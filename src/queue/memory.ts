@@ -247,18 +247,17 @@ export class MemoryQueue implements QueueDriver {
     this.#pump()
   }
 
+  /** What the action throws rejects. */
   #act(id: string, action: (entry: Entry, now: number) => void): Promise<Message> {
-    const entry = this.#entries.get(id)
-    if (entry === undefined)
-      return Promise.reject(new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`))
-    try {
+    return new Promise((resolve) => {
+      const entry = this.#entries.get(id)
+      if (entry === undefined)
+        throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
       action(entry, Date.now())
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    this.#options.changed(entry)
-    this.#pump()
-    return Promise.resolve(this.#show(entry))
+      this.#options.changed(entry)
+      this.#pump()
+      resolve(this.#show(entry))
+    })
   }
 
   #expire(entry: Entry, now: number): void {

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { ThreadpostError } from '../errors.js'
+import { benchCommand } from './bench.js'
+import { sendCommand } from './send.js'
+import { serveCommand } from './serve.js'
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+const program = new Command('threadpost')
+  .description('Templated mail from worker threads: render, build and send without slowing the web process.')
+  .version(version)
+  .showHelpAfterError()
+  .addCommand(serveCommand())
+  .addCommand(sendCommand())
+  .addCommand(benchCommand())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  // What a user can mend is said in a line; anything else is a defect and shows where it is.
+  if (error instanceof ThreadpostError) console.error(`threadpost: ${error.message} [${error.code}]`)
+  else console.error(error)
+  process.exitCode = 1
+}

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+import { Command } from 'commander'
+import { createMailer } from '../createMailer.js'
+import { ThreadpostError } from '../errors.js'
+import type { Mail } from '../mail.js'
+import type { Message } from '../record.js'
+import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+
+interface SendSettings extends MailerSettings {
+  to: string[]
+  template?: string
+  data?: string
+  locale?: string
+  subject?: string
+  text?: string
+  html?: string
+  timeout: number
+  json?: boolean
+}
+
+export function sendCommand(): Command {
+  const command = new Command('send')
+    .description('Send one mail and wait for what becomes of it. Exit code 0: sent; 1: anything else.')
+    .requiredOption('--to <mailbox...>', 'recipients')
+    .option('--template <name>', 'name of a template')
+    .option('--data <file>', 'JSON file with the data of the template')
+    .option('--locale <locale>', 'variant of the template')
+    .option('--subject <text>', "subject, in place of the template's")
+    .option('--text <text>', 'plain text to send')
+    .option('--html <file>', 'HTML file to send as it is')
+    .option('--timeout <ms>', 'how long to wait', Number, 60_000)
+    .option('--json', 'print the message as JSON')
+  return withMailerFlags(command).action(send)
+}
+
+async function send(settings: SendSettings): Promise<void> {
+  if (settings.transport === undefined)
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'transport: is required: give --transport or THREADPOST_TRANSPORT',
+    )
+  const mail = await mailOf(settings)
+  const mailer = await createMailer(mailerOptions(settings))
+  try {
+    const message = await mailer.sendAndWait(mail, { timeout: settings.timeout })
+    console.log(settings.json === true ? JSON.stringify(message, null, 2) : summaryOf(message))
+    if (message.status !== 'sent') process.exitCode = 1
+  } finally {
+    await mailer.close()
+  }
+}
+
+async function mailOf({ to, template, data, locale, subject, text, html }: SendSettings): Promise<Mail> {
+  const envelope = { to, ...(subject === undefined ? {} : { subject }) }
+  if (template !== undefined) {
+    const values = data === undefined ? {} : (JSON.parse(await readFile(data, 'utf8')) as object)
+    return { ...envelope, template, data: values, ...(locale === undefined ? {} : { locale }) }
+  }
+  return {
+    ...envelope,
+    ...(text === undefined ? {} : { text }),
+    ...(html === undefined ? {} : { html: await readFile(html, 'utf8') }),
+  }
+}
+
+function summaryOf(message: Message): string {
+  const last = message.attempts.at(-1)
+  return `${message.status}  ${message.id}  ${last?.message ?? ''}`
+}

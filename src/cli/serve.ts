@@ -1,0 +1,49 @@
+import { Command, Option } from 'commander'
+import { createMailer } from '../createMailer.js'
+import { startServer } from '../server.js'
+import { closeOnSignal } from '../shutdown.js'
+import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+
+interface ServeSettings extends MailerSettings {
+  port: number
+  host: string
+  token?: string
+}
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description(
+      'Run the mail service: start page, HTTP API under /mail, and the embedded inbox without a transport.',
+    )
+    .addOption(new Option('--port <port>', 'port to listen on').argParser(Number).default(3000).env('PORT'))
+    .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1').env('HOST'))
+    .addOption(
+      new Option('--token <token>', 'bearer token of the HTTP API; required beyond loopback').env(
+        'THREADPOST_TOKEN',
+      ),
+    )
+  return withMailerFlags(command).action(serve)
+}
+
+async function serve(settings: ServeSettings): Promise<void> {
+  const mailer = await createMailer(mailerOptions(settings))
+  const { port, host, token } = settings
+  let server
+  try {
+    server = await startServer({ mailer, port, host, ...(token === undefined ? {} : { token }) })
+  } catch (error) {
+    await mailer.close({ deadline: 0 })
+    throw error
+  }
+  console.log(`threadpost is running at ${server.url}`)
+  if (mailer.inbox !== undefined) {
+    console.log(`  inbox       ${server.url}/inbox   (no transport is set: mail stays here)`)
+    console.log(`  its SMTP    ${mailer.inbox.url}`)
+  }
+  console.log(`  HTTP API    ${server.url}/mail`)
+  console.log('Stop with Ctrl-C: mail under way is finished first.')
+  closeOnSignal(async () => {
+    await server.close()
+    await mailer.close({ deadline: 10_000 })
+  })
+}

@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type Command, Option } from 'commander'
+import type { MailerOptions } from '../options.js'
+
+/** What a command knows of the mailer, from flags and environment; a flag wins. */
+export interface MailerSettings {
+  transport?: string
+  queue?: string
+  templates?: string
+  from?: string
+  threads?: number
+}
+
+const PACKAGED_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))
+
+/** Adds the flags all commands share that send mail. */
+export function withMailerFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--transport <url>', 'where mail goes: smtp://user:pass@host:587, smtps://… or inbox:').env(
+        'THREADPOST_TRANSPORT',
+      ),
+    )
+    .addOption(new Option('--queue <url>', 'memory').env('THREADPOST_QUEUE'))
+    .addOption(
+      new Option(
+        '--templates <dir>',
+        'folder of templates (default: ./templates, else those that come along)',
+      ).env('THREADPOST_TEMPLATES'),
+    )
+    .addOption(
+      new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
+    )
+    .addOption(
+      new Option('--threads <n>', 'worker threads; 0 sends in the main thread')
+        .argParser(Number)
+        .env('THREADPOST_THREADS'),
+    )
+}
+
+/** The options of `createMailer`; what is wrong with them it says itself. */
+export function mailerOptions(settings: MailerSettings): MailerOptions {
+  const options: MailerOptions = {
+    transport: settings.transport ?? 'inbox:',
+    templates: settings.templates ?? (existsSync('templates') ? 'templates' : PACKAGED_TEMPLATES),
+    // Real mail needs a real sender, so that this one is for the embedded inbox only.
+    ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
+  }
+  if (settings.from !== undefined) options.from = settings.from
+  if (settings.threads !== undefined) options.threads = settings.threads
+  if (settings.queue !== undefined) options.queue = settings.queue as NonNullable<MailerOptions['queue']>
+  return options
+}
