@@ -10,11 +10,13 @@ const root = path.dirname(import.meta.dirname)
 const inCI = process.env.CI === 'true'
 const sum = { passed: 0, failed: 0, skipped: 0 }
 
-/** Runs a program of node_modules (or node itself) from the root. What it prints is shown at once or kept. */
-function node(script, args, { show = false } = {}) {
+const node = (script, args, options) => program(process.execPath, [path.join(root, script), ...args], options)
+
+/** Runs a program in the root. What it prints is shown at once or kept. */
+function program(command, args, { show = false } = {}) {
   return new Promise((resolve) => {
     const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe']
-    const child = spawn(process.execPath, [path.join(root, script), ...args], { cwd: root, stdio })
+    const child = spawn(command, args, { cwd: root, stdio })
     let output = ''
     child.stdout?.setEncoding('utf8').on('data', (text) => (output += text))
     child.stderr?.setEncoding('utf8').on('data', (text) => (output += text))
@@ -36,12 +38,6 @@ async function prerequisites() {
   const { problems } = await tools()
   if (problems.length > 0 && !inCI) console.log(problems.join('\n'))
   return { ok: problems.length === 0 || !inCI, output: problems.join('\n') }
-}
-
-async function build() {
-  await rm(path.join(root, 'dist'), { recursive: true, force: true })
-  const compiled = await node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.json'])
-  return compiled.ok ? node('.ci/copy-assets.mjs', []) : compiled
 }
 
 /** Adds vitest's counts; what failed outside of a test (a file, a hook, vitest itself) counts as well. */
@@ -76,7 +72,7 @@ function fail(message) {
 }
 
 await step('prerequisites', prerequisites)
-const built = await step('build', build)
+const built = await step('build', () => program('npm', ['run', '--silent', 'build']))
 await step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.']))
 await step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.']))
 await step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json']))

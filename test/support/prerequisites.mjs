@@ -116,7 +116,11 @@ async function apt(lists, command, args, cwd) {
     ...['-o', `Dir::Cache=${path.join(lists, 'cache')}`],
   ]
   const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
-  const options = [...(own || []), '-o', 'APT::Sandbox::User=root', '-o', 'Debug::NoLocking=1']
+  const options = [
+    ...(own || []),
+    ...['-o', 'APT::Sandbox::User=root', '-o', 'Debug::NoLocking=1', '-o', 'APT::Update::Error-Mode=any'],
+    ...['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'Acquire::https::Timeout=20'],
+  ]
   const { stdout } = await run('apt-get', [...options, command, ...args], {
     cwd,
     env,
