@@ -1,0 +1,36 @@
+/** The reference workload W1: a receipt of eight lines, about 14 KB of HTML with a text part. */
+export const W1_TEMPLATE = `<mjml>
+  <mj-head>
+    <mj-title>Receipt</mj-title>
+    <mj-attributes><mj-all font-family="Helvetica, Arial" /><mj-text font-size="15px" color="#333" /></mj-attributes>
+    <mj-style inline="inline">.total td { font-weight: bold }</mj-style>
+  </mj-head>
+  <mj-body background-color="#f4f4f4">
+    <mj-section background-color="#fff"><mj-column><mj-image src="https://example.com/logo.png" width="120px" /></mj-column></mj-section>
+    <mj-section background-color="#fff"><mj-column>
+      <mj-text>Hi {{name}},</mj-text>
+      <mj-text>Thanks for your order <b>#{{orderId}}</b>. Here is your receipt.</mj-text>
+      <mj-table>
+        <tr><th align="left">Item</th><th align="right">Qty</th><th align="right">Price</th></tr>
+        {{#each items}}<tr><td>{{this.name}}</td><td align="right">{{this.qty}}</td><td align="right">{{this.price}}</td></tr>{{/each}}
+        <tr class="total"><td>Total</td><td></td><td align="right">{{total}}</td></tr>
+      </mj-table>
+      <mj-button href="{{url}}">View order</mj-button>
+    </mj-column></mj-section>
+    <mj-section><mj-column><mj-social mode="horizontal"><mj-social-element name="facebook" href="https://f.example">FB</mj-social-element><mj-social-element name="twitter" href="https://t.example">TW</mj-social-element></mj-social></mj-column><mj-column><mj-text font-size="11px">You receive this mail because ... <a href="{{unsub}}">unsubscribe</a></mj-text></mj-column></mj-section>
+  </mj-body>
+</mjml>
+`
+
+export const W1_DATA = {
+  name: 'Ada',
+  orderId: 42,
+  total: '$99',
+  url: 'https://shop.example/o/42',
+  unsub: 'https://shop.example/u',
+  items: Array.from({ length: 8 }, (_, index) => ({
+    name: `Item ${index}`,
+    qty: index,
+    price: `$${index * 3}`,
+  })),
+}

@@ -1,0 +1,82 @@
+import { type RequestHandler, Router } from 'express'
+import { html, type Html } from './html.js'
+
+/** Folder of the stylesheet and icon that all pages share. */
+const SHARED = `${import.meta.dirname}/assets`
+
+/** Every page's policy: nothing from elsewhere, no inline script or style, framed by its own site only. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "frame-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'self'",
+].join('; ')
+
+export interface PageContents {
+  title: string
+  /** The way from this page to the router's root: '' or '../' and so on. */
+  root: string
+  /** Names of stylesheets and modules among the router's assets. */
+  styles?: readonly string[]
+  scripts?: readonly string[]
+  body: Html
+  /** Class of the body element. */
+  kind: string
+}
+
+/** A whole document. All its links are relative, so that the router can be mounted anywhere. */
+export function page({ title, root, styles = [], scripts = [], body, kind }: PageContents): string {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title}</title>
+        <link rel="icon" href="${root}assets/icon.svg" type="image/svg+xml" />
+        ${['base.css', ...styles].map((name) => html`<link rel="stylesheet" href="${root}assets/${name}" />`)}
+        ${scripts.map((name) => html`<script type="module" src="${root}assets/${name}"></script>`)}
+      </head>
+      <body class="${kind}">
+        ${body}
+      </body>
+    </html>`.source
+}
+
+/** Headers of every page: set here too, so that a router is safe where its host sets none. */
+export const pageHeaders: RequestHandler = (_request, response, next) => {
+  response.set({
+    'Content-Security-Policy': PAGE_POLICY,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'X-DNS-Prefetch-Control': 'off',
+    'Cache-Control': 'no-store',
+  })
+  next()
+}
+
+/** Serves the shared assets and those of `folder` by name; nothing else in the folders can be reached. */
+export function assetRouter(folder: string, names: readonly string[]): Router {
+  const router = Router()
+  const serve =
+    (root: string): RequestHandler =>
+    (request, response) => {
+      response.set('Cache-Control', 'no-cache')
+      response.sendFile(request.path, { root, cacheControl: false })
+    }
+  for (const name of ['base.css', 'icon.svg']) router.get(`/${name}`, serve(SHARED))
+  for (const name of names) router.get(`/${name}`, serve(folder))
+  return router
+}
+
+/** The brand: a letter of two threads. */
+export const mark = html`<svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
+  <rect class="mark-ground" width="28" height="28" rx="8" />
+  <rect class="mark-line" x="7" y="8" width="14" height="4" rx="2" />
+  <rect class="mark-line" x="7" y="16" width="8" height="4" rx="2" />
+</svg>`

@@ -1,0 +1,24 @@
+import { createMailer, type Mailer, type MailerOptions } from 'threadpost'
+import { startInbox, type Inbox, type InboxOptions } from 'threadpost/testing'
+import { onTestFinished } from 'vitest'
+
+/** An inbox and a mailer that sends to it; both are closed when the test ends. */
+export async function mailerWithInbox(
+  options: Partial<MailerOptions> = {},
+  inboxOptions: InboxOptions = {},
+): Promise<{ mailer: Mailer; inbox: Inbox }> {
+  const inbox = await startInbox(inboxOptions)
+  onTestFinished(() => inbox.close())
+  return { inbox, mailer: await testMailer({ transport: inbox.url, ...options }) }
+}
+
+/** A mailer with quick retries, closed when the test ends. */
+export async function testMailer(options: MailerOptions): Promise<Mailer> {
+  const mailer = await createMailer({
+    from: 'Acme <hello@acme.example>',
+    retry: { baseDelay: 20, factor: 1, jitter: 'none' },
+    ...options,
+  })
+  onTestFinished(() => mailer.close({ deadline: 1_000 }))
+  return mailer
+}
