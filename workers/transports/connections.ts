@@ -39,12 +39,17 @@ export class Connections {
     }
   }
 
-  /** Takes a connection back. After an error that was no reply, or a 421, it is of no use. */
+  /**
+   * Takes a connection back. After an error that was no reply, or a 421, it is of no use; after another, the
+   * transaction that was begun is given up first (RFC 5321 section 4.1.1.5).
+   */
   release(connection: SmtpConnection, error: SmtpError | null): void {
-    if (connection.destroyed || (error !== null && (error.responseCode ?? 421) === 421)) {
-      connection.close()
-      return
-    }
+    if (connection.destroyed || (error !== null && (error.responseCode ?? 421) === 421)) connection.close()
+    else if (error === null) this.#keep(connection)
+    else connection.reset((failure) => (failure === null ? this.#keep(connection) : connection.close()))
+  }
+
+  #keep(connection: SmtpConnection): void {
     const entry: Idle = {
       connection,
       timer: setTimeout(() => {
