@@ -1,0 +1,73 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { RequestHandler } from 'express'
+import { ThreadpostError } from '../index.js'
+import { sendProblem } from './problem.js'
+
+/** What a token may do: queue mail; read messages; cancel, retry and mark them. */
+export type Scope = 'send' | 'read' | 'manage'
+
+export interface Token {
+  token: string
+  scopes: readonly Scope[]
+}
+
+/** Who may use the API; `false` is everybody, which is for loopback and for hosts that check by themselves. */
+export type Auth = false | { tokens: readonly Token[] }
+
+export const SCOPES = ['send', 'read', 'manage'] as const satisfies readonly Scope[]
+
+/**
+ * Makes the handlers that let only those pass whose bearer token has a scope.
+ * @throws ThreadpostError `INVALID_OPTIONS`: nothing is open by accident.
+ */
+export function guards(auth: Auth | undefined): (scope: Scope) => RequestHandler {
+  if (auth === false) return () => (_request, _response, next) => next()
+  const known = tokensOf(auth)
+  return (scope) => (request, response, next) => {
+    const token = known(/^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
+    if (token === undefined) {
+      response.set('WWW-Authenticate', 'Bearer')
+      sendProblem(response, 'UNAUTHORIZED', 'This needs a valid token: Authorization: Bearer TOKEN.')
+    } else if (!token.scopes.includes(scope)) {
+      response.set('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
+      sendProblem(response, 'FORBIDDEN', `This token lacks the scope '${scope}'.`)
+    } else next()
+  }
+}
+
+/** Looks a token up in the same time for all, right or wrong: only digests are compared, and all of them. */
+export function tokensOf(auth: Auth | undefined): (given: string) => Token | undefined {
+  const tokens: unknown = auth === false ? [] : auth?.tokens
+  if (!Array.isArray(tokens) || tokens.length === 0)
+    fail(
+      'auth',
+      'is required: { tokens: [{ token, scopes }] }, or false where nobody else can reach the router',
+    )
+  const known = (tokens as Token[]).map((token, index) => {
+    const path = `auth.tokens[${index}]`
+    if (
+      typeof (token as unknown) !== 'object' ||
+      typeof (token.token as unknown) !== 'string' ||
+      token.token === ''
+    )
+      fail(`${path}.token`, 'must be a string that is not empty')
+    const scopes: unknown = token.scopes
+    if (!Array.isArray(scopes) || !scopes.every((scope: unknown) => SCOPES.some((known) => known === scope)))
+      fail(`${path}.scopes`, `must be a list of ${SCOPES.join(', ')}`)
+    return { token, digest: digest(token.token) }
+  })
+  return (given) => {
+    const presented = digest(given)
+    let match: Token | undefined
+    for (const { token, digest: expected } of known) if (timingSafeEqual(presented, expected)) match = token
+    return match
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function fail(path: string, why: string): never {
+  throw new ThreadpostError('INVALID_OPTIONS', `${path}: ${why}`, { path })
+}

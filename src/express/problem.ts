@@ -1,0 +1,119 @@
+import type { ErrorRequestHandler, Response } from 'express'
+import { type ErrorCode, ThreadpostError } from '../index.js'
+
+/** Codes of a problem: the mailer's own, and those that only HTTP knows. */
+export type ProblemCode =
+  | ErrorCode
+  | 'MALFORMED_JSON'
+  | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'TOO_LARGE'
+  | 'UNAUTHORIZED'
+  | 'FORBIDDEN'
+  | 'UNREADABLE_BODY'
+
+/** An answer that says what went wrong (RFC 9457), with the code and the field. */
+export interface Problem {
+  type: 'about:blank'
+  title: string
+  status: number
+  /** One sentence for people. */
+  detail: string
+  code: ProblemCode
+  path?: string
+  /** Every absent path, for `MISSING_DATA`. */
+  paths?: readonly string[]
+}
+
+const STATUS_OF: Record<ProblemCode, number> = {
+  INVALID_OPTIONS: 500,
+  INVALID_MESSAGE: 400,
+  UNKNOWN_TEMPLATE: 400,
+  MISSING_DATA: 400,
+  TEMPLATE_ERROR: 400,
+  MALFORMED_JSON: 400,
+  UNREADABLE_BODY: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  IDEMPOTENCY_CONFLICT: 409,
+  TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  START_FAILED: 500,
+  UNSUPPORTED: 501,
+  QUEUE_FULL: 503,
+  QUEUE_UNAVAILABLE: 503,
+  CLOSED: 503,
+  WAIT_TIMEOUT: 504,
+}
+
+const TITLES: Record<number, string> = {
+  400: 'Bad request',
+  401: 'Not authenticated',
+  403: 'Not allowed',
+  404: 'Not found',
+  409: 'Conflict',
+  413: 'Too large',
+  415: 'Unsupported media type',
+  500: 'Internal error',
+  501: 'Not supported',
+  503: 'Unavailable',
+  504: 'Timed out',
+}
+
+export function sendProblem(
+  response: Response,
+  code: ProblemCode,
+  detail: string,
+  fields: Pick<Problem, 'path' | 'paths'> = {},
+): void {
+  const status = STATUS_OF[code]
+  const problem: Problem = {
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    code,
+    ...fields,
+  }
+  if (status === 503) response.set('Retry-After', '1')
+  response.status(status).type('application/problem+json').send(JSON.stringify(problem))
+}
+
+/** Answers the errors it knows as problems; others are the host's, with its own way to log them. */
+export const problems: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) {
+    next(error)
+    return
+  }
+  if (error instanceof ThreadpostError) {
+    const { code, message, path, paths } = error
+    sendProblem(response, code, message, {
+      ...(path === undefined ? {} : { path }),
+      ...(paths === undefined ? {} : { paths }),
+    })
+    return
+  }
+  const [code, detail] = bodyProblem(error) ?? []
+  if (code === undefined || detail === undefined) next(error)
+  else sendProblem(response, code, detail)
+}
+
+/** What body-parser's errors mean to the client. */
+function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
+  const type = error instanceof Error && 'type' in error ? error.type : undefined
+  switch (type) {
+    case 'entity.parse.failed':
+      return ['MALFORMED_JSON', 'The body is not valid JSON.']
+    case 'entity.too.large':
+      return ['TOO_LARGE', 'The body is larger than this server takes.']
+    case 'encoding.unsupported':
+    case 'charset.unsupported':
+      return ['UNSUPPORTED_MEDIA_TYPE', 'The body must be JSON in UTF-8, plain or compressed with gzip.']
+    case 'request.aborted':
+    case 'request.size.invalid':
+      return ['UNREADABLE_BODY', 'The body did not arrive in full.']
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,137 @@
+// Posts the form and shows what becomes of its mail, as the server tells it.
+const $ = (id) => document.getElementById(id)
+const form = $('signup')
+const journey = $('journey')
+const button = form.querySelector('button')
+const steps = ['accepted', 'rendered', 'composed', 'delivered', 'settled']
+const idle = new Map(steps.map((id) => [id, $(`step-${id}`).querySelector('.note').textContent]))
+
+const VERDICTS = {
+  queued: 'Queued',
+  sending: 'On its way',
+  deferred: 'Will be tried again',
+  held: 'Held',
+  sent: 'Sent',
+  partial: 'Sent to some',
+  failed: 'Failed',
+  expired: 'Expired',
+  cancelled: 'Cancelled',
+}
+const ENDS = ['sent', 'partial', 'failed', 'expired', 'cancelled']
+
+let source
+
+function milliseconds(value) {
+  if (value === undefined) return ''
+  if (value < 0.95) return 'under 1 ms'
+  return value < 10
+    ? `${value.toFixed(1)} ms`
+    : value < 10_000
+      ? `${Math.round(value)} ms`
+      : `${Math.round(value / 1000)} s`
+}
+
+function mark(id, state, took = '', note = idle.get(id)) {
+  const step = $(`step-${id}`)
+  step.dataset.state = state
+  step.querySelector('.took').textContent = took
+  step.querySelector('.note').textContent = note
+}
+
+function reset() {
+  source?.close()
+  for (const id of steps) mark(id, 'waiting')
+  for (const id of ['error', 'outcome', 'open']) $(id).hidden = true
+  for (const input of form.querySelectorAll('input')) input.removeAttribute('aria-invalid')
+  $('total').textContent = ''
+}
+
+function complain({ detail, path = '' }) {
+  const field =
+    path.startsWith('name') || path.startsWith('data.name') ? 'name' : path.startsWith('from') ? '' : 'email'
+  $('error').textContent = detail ?? 'That did not work. Is the server still running?'
+  $('error').hidden = false
+  if (path && field) {
+    $(field).setAttribute('aria-invalid', 'true')
+    $(field).focus()
+  }
+  journey.dataset.state = 'idle'
+  $('verdict').textContent = 'The way of a message'
+}
+
+function show(progress) {
+  const { status, thread, timings = {}, attempts } = progress
+  journey.dataset.state = status
+  $('verdict').textContent = VERDICTS[status]
+  if (status === 'queued') return
+  if (status === 'sending') {
+    for (const id of ['rendered', 'composed', 'delivered']) mark(id, 'active')
+    return
+  }
+  const by = thread === 0 ? 'In the main thread.' : `By thread ${thread}.`
+  const smtp =
+    timings.connect === undefined && timings.transaction === undefined
+      ? undefined
+      : (timings.connect ?? 0) + (timings.transaction ?? 0)
+  const compiled = timings.compile === undefined ? 0 : timings.compile
+  const rendered = timings.render === undefined ? undefined : timings.render + compiled
+  const reached = (value) => (value === undefined ? 'missed' : 'done')
+  if (attempts > 0) {
+    mark(
+      'rendered',
+      reached(rendered),
+      milliseconds(rendered),
+      compiled >= 1 ? `${by} The template was compiled for it, in ${milliseconds(compiled)}.` : by,
+    )
+    mark('composed', reached(timings.compose), milliseconds(timings.compose), by)
+    mark(
+      'delivered',
+      status === 'sent' ? 'done' : 'failed',
+      milliseconds(smtp),
+      progress.reply ?? progress.detail,
+    )
+  }
+  const end = ENDS.includes(status)
+  mark('settled', status === 'sent' ? 'done' : end ? 'failed' : 'active')
+  if (progress.total !== undefined) $('total').textContent = `after ${milliseconds(progress.total)}`
+  if (status !== 'sent' && progress.detail) {
+    $('outcome').textContent = progress.detail
+    $('outcome').hidden = false
+  }
+  if (progress.mail) {
+    $('open').href = progress.mail
+    $('open').hidden = false
+  }
+}
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault()
+  reset()
+  button.disabled = true
+  mark('accepted', 'active')
+  try {
+    const response = await fetch('signup', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: $('name').value, email: $('email').value }),
+    })
+    const answer = await response.json()
+    if (!response.ok) {
+      mark('accepted', 'waiting')
+      complain(answer)
+      return
+    }
+    mark('accepted', 'done', milliseconds(answer.took), 'The request was answered with 202.')
+    source = new EventSource(`signup/${answer.id}/events`)
+    source.onmessage = ({ data }) => {
+      const progress = JSON.parse(data)
+      show(progress)
+      if (ENDS.includes(progress.status)) source.close()
+    }
+  } catch {
+    mark('accepted', 'waiting')
+    complain({})
+  } finally {
+    button.disabled = false
+  }
+})

@@ -1,0 +1,100 @@
+import type { Request, Response } from 'express'
+import type { Mailer, Message, MessageEvent, Status } from '../../index.js'
+
+/** What the start page shows of a message on its way. */
+export interface Progress {
+  status: Status
+  /** Attempts made so far. */
+  attempts: number
+  /** Milliseconds from acceptance to its end. */
+  total?: number
+  /** The last attempt. */
+  thread?: number
+  timings?: Message['attempts'][number]['timings']
+  detail?: string
+  reply?: string
+  /** Where the mail is in the inbox, relative to the page. */
+  mail?: string
+}
+
+const EVENTS = [
+  'queued',
+  'sending',
+  'deferred',
+  'held',
+  'sent',
+  'partial',
+  'failed',
+  'expired',
+  'cancelled',
+] as const satisfies readonly Status[]
+
+const ENDS: ReadonlySet<Status> = new Set(['sent', 'partial', 'failed', 'expired', 'cancelled'])
+
+/** Streams a message's progress as server-sent events until it has come to its end. */
+export async function follow(
+  mailer: Mailer,
+  message: Message,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  response.set({
+    'Content-Type': 'text/event-stream',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no',
+  })
+  response.flushHeaders()
+
+  const stop = () => {
+    for (const name of EVENTS) mailer.off(name, changed)
+  }
+  const tell = async (now: Message) => {
+    const progress = await progressOf(now, mailer)
+    if (response.writableEnded) return
+    response.write(`data: ${JSON.stringify(progress)}\n\n`)
+    if (!ENDS.has(now.status)) return
+    stop()
+    response.end()
+  }
+  // One after the other: an earlier state must not overtake a later one.
+  let turn = Promise.resolve()
+  const changed = ({ id, status }: MessageEvent) => {
+    if (id !== message.id) return
+    turn = turn.then(async () => {
+      const now = await mailer.find(id)
+      // In a burst the message may be further on already; what the event says still happened.
+      if (now !== undefined) await tell(status === 'sending' ? { ...now, status } : now)
+    })
+  }
+  for (const name of EVENTS) mailer.on(name, changed)
+  request.on('close', stop)
+  turn = turn.then(async () => tell((await mailer.find(message.id)) ?? message))
+  await turn
+}
+
+async function progressOf(message: Message, mailer: Mailer): Promise<Progress> {
+  const { status, attempts, acceptedAt, settledAt } = message
+  const progress: Progress = { status, attempts: attempts.length }
+  const last = attempts.at(-1)
+  if (settledAt !== undefined) progress.total = Date.parse(settledAt) - Date.parse(acceptedAt)
+  if (last !== undefined && status !== 'sending') {
+    progress.thread = last.thread
+    progress.timings = last.timings
+    progress.detail = last.message
+    if (last.reply !== undefined) progress.reply = `${last.reply.code} ${last.reply.text}`
+  }
+  const mail = await inInbox(message, mailer)
+  if (mail !== undefined) progress.mail = `inbox/messages/${mail}`
+  return progress
+}
+
+async function inInbox({ messageId, to, status }: Message, { inbox }: Mailer): Promise<string | undefined> {
+  if (inbox === undefined || (status !== 'sent' && status !== 'partial')) return undefined
+  const addresses = new Set(to.map(({ address }) => address))
+  for (const { id, envelope } of inbox.stored().reverse()) {
+    if (!envelope.to.some((address) => addresses.has(address))) continue
+    const mail = await inbox.find(id)
+    if (mail?.messageId === messageId) return id
+  }
+  return undefined
+}

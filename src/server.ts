@@ -1,0 +1,116 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
+import helmet from 'helmet'
+import { SCOPES, tokensOf } from './express/auth.js'
+import { loopbackOnly } from './express/hosts.js'
+import { inboxRouter, mailRouter } from './express/index.js'
+import { sendProblem } from './express/problem.js'
+import { startRouter } from './express/start/router.js'
+import { type Mailer, ThreadpostError } from './index.js'
+import { isLoopback } from './transport.js'
+
+export interface ServerOptions {
+  mailer: Mailer
+  /** 0 takes any free port. @default 3000 */
+  port?: number
+  /** @default '127.0.0.1' */
+  host?: string
+  /** Needed beyond loopback: the API takes it as a bearer token, the pages as the password of any user. */
+  token?: string
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:3000` */
+  readonly url: string
+  /** Stops listening, lets requests under way finish and ends streams. The mailer stays open. */
+  close(): Promise<void>
+}
+
+/** How long a request under way may take after `close()`, in ms. */
+const GRACE = 2000
+
+/**
+ * The main server: the start page at `/`, the API under `/mail`, and the inbox under `/inbox` where the mailer has one.
+ * @throws ThreadpostError `INVALID_OPTIONS` beyond loopback without a token
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { mailer, port = 3000, host = '127.0.0.1', token } = options
+  if (token === undefined && !isLoopback(host))
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `token: is required to listen on ${host}, for anybody who reaches it could send mail; or listen on 127.0.0.1`,
+      { path: 'token' },
+    )
+
+  const app = express()
+  const server = createServer(app)
+  server.listen(port, host)
+  await once(server, 'listening')
+  const url = urlOf(server.address() as AddressInfo)
+
+  const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
+  const open = new Set<Response>()
+  app.disable('x-powered-by')
+  app.use((_request, response, next) => {
+    open.add(response)
+    response.once('close', () => open.delete(response))
+    next()
+  })
+  app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
+  if (auth === false) app.use(loopbackOnly)
+  app.use('/mail', mailRouter(mailer, { auth }))
+  if (auth !== false) app.use(passwordFor(tokensOf(auth)))
+  if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
+  app.use(startRouter(mailer, url))
+  app.use((_request, response) => sendProblem(response, 'NOT_FOUND', 'There is nothing at this address.'))
+  app.use(unexpected)
+
+  return {
+    url,
+    close: async () => {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeIdleConnections()
+      // Event streams never end by themselves.
+      for (const response of open) if (response.get('Content-Type') === 'text/event-stream') response.end()
+      const timer = setTimeout(() => server.closeAllConnections(), GRACE)
+      await closed
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** Lets people in by the browser's own dialog: any name, the token as the password. */
+function passwordFor(known: (given: string) => unknown): RequestHandler {
+  return (request, response, next) => {
+    const [scheme = '', given = ''] = (request.headers.authorization ?? '').split(' ')
+    const password =
+      scheme.toLowerCase() === 'basic'
+        ? Buffer.from(given, 'base64')
+            .toString()
+            .replace(/^[^:]*:/, '')
+        : given
+    if (known(password) !== undefined) {
+      next()
+      return
+    }
+    response.set('WWW-Authenticate', 'Basic realm="threadpost", charset="UTF-8"')
+    sendProblem(response, 'UNAUTHORIZED', 'The password is the token this server was started with.')
+  }
+}
+
+/** A bug: it is said to the log, and nothing of it to the client. */
+const unexpected: ErrorRequestHandler = (error: unknown, request, response, next) => {
+  process.emitWarning(
+    `${request.method} ${request.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    'ThreadpostWarning',
+  )
+  if (response.headersSent) next(error)
+  else response.status(500).json({ type: 'about:blank', title: 'Internal error', status: 500 })
+}
+
+function urlOf({ address, port, family }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
