@@ -40,7 +40,7 @@ export class MailStore {
   }
 
   add(envelope: InboxEnvelope, raw: Uint8Array): RawMail {
-    const mail: RawMail = { id: randomUUID(), envelope, receivedAt: new Date().toISOString(), raw }
+    const mail: RawMail = { id: randomUUID().slice(-12), envelope, receivedAt: new Date().toISOString(), raw }
     this.#mails.set(mail.id, mail)
     this.#bytes += raw.byteLength
     this.#count++

@@ -68,7 +68,9 @@ function show(progress) {
     for (const id of ['rendered', 'composed', 'delivered']) mark(id, 'active')
     return
   }
-  const by = thread === 0 ? 'In the main thread.' : `By thread ${thread}.`
+  if (thread !== undefined)
+    for (const lane of document.querySelectorAll('.thread .lane'))
+      lane.textContent = thread === 0 ? 'main thread' : `thread ${thread}`
   const smtp =
     timings.connect === undefined && timings.transaction === undefined
       ? undefined
@@ -76,28 +78,19 @@ function show(progress) {
   const compiled = timings.compile === undefined ? 0 : timings.compile
   const rendered = timings.render === undefined ? undefined : timings.render + compiled
   const reached = (value) => (value === undefined ? 'missed' : 'done')
+  const waits = !ENDS.includes(status)
   if (attempts > 0) {
-    mark(
-      'rendered',
-      reached(rendered),
-      milliseconds(rendered),
-      compiled >= 1 ? `${by} The template was compiled for it, in ${milliseconds(compiled)}.` : by,
-    )
-    mark('composed', reached(timings.compose), milliseconds(timings.compose), by)
-    mark(
-      'delivered',
-      status === 'sent' ? 'done' : 'failed',
-      milliseconds(smtp),
-      progress.reply ?? progress.detail,
-    )
+    const compiling =
+      compiled >= 1 ? `The template was compiled for it, in ${milliseconds(compiled)}.` : undefined
+    mark('rendered', reached(rendered), milliseconds(rendered), compiling)
+    mark('composed', reached(timings.compose), milliseconds(timings.compose))
+    const delivered = status === 'sent' ? 'done' : waits ? 'again' : 'failed'
+    mark('delivered', delivered, milliseconds(smtp), progress.reply ?? progress.detail)
   }
-  const end = ENDS.includes(status)
-  mark('settled', status === 'sent' ? 'done' : end ? 'failed' : 'active')
+  mark('settled', status === 'sent' ? 'done' : waits ? 'waiting' : 'failed')
   if (progress.total !== undefined) $('total').textContent = `after ${milliseconds(progress.total)}`
-  if (status !== 'sent' && progress.detail) {
-    $('outcome').textContent = progress.detail
-    $('outcome').hidden = false
-  }
+  $('outcome').textContent = progress.detail ?? ''
+  $('outcome').hidden = status === 'sent' || !progress.detail
   if (progress.mail) {
     $('open').href = progress.mail
     $('open').hidden = false
