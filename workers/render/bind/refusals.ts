@@ -12,7 +12,7 @@ export function refuseMjml(html: string, at: Place): string {
 const SAFE_SCHEMES = new Set(['http', 'https', 'mailto', 'tel', 'cid'])
 const SCHEME = /^([a-z][a-z0-9+.-]*):/i
 /** Browsers skip these when they look for a scheme. */
-// eslint-disable-next-line no-control-regex
+
 const SKIPPED = /[\u0000-\u0020\u007f-\u00a0\u200b\u2028\u2029\ufeff]+/g
 
 /** A bound URL may name a web page, an address or a part of the mail; never a script. */

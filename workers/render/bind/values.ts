@@ -56,5 +56,5 @@ export function isEmpty(value: unknown): boolean {
 /** Own properties only: what a prototype has is not data. */
 export function field(value: unknown, name: string): unknown {
   if (value === null || value === undefined) return undefined
-  return Object.hasOwn(value as object, name) ? (value as Record<string, unknown>)[name] : undefined
+  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
 }

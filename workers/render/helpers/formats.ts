@@ -26,8 +26,7 @@ export function localeOf(options: HelperOptions): string {
 }
 
 function intlOptions(options: HelperOptions): Record<string, unknown> {
-  const { locale, ...rest } = options.hash
-  void locale
+  const { locale: _locale, ...rest } = options.hash
   return rest
 }
 

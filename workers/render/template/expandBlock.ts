@@ -30,10 +30,7 @@ function builtIn(statement: hbs.AST.BlockStatement, type: BlockType, env: Enviro
   const at = placeOf(statement, env)
   if (subject === undefined || statement.params.length > 1)
     throw templateError(`{{#${type}}} takes exactly one argument`, at)
-  if (
-    (type === 'if' || type === 'unless') &&
-    (statement.program as hbs.AST.Program | undefined)?.blockParams?.length
-  )
+  if ((type === 'if' || type === 'unless') && blockParamsOf(statement).length > 0)
     throw templateError(`{{#${type}}} has no block parameters`, at)
   const block = node(statement, type, argumentOf(subject, namesOf(env)), env)
   const includeZero = hashOf(statement.hash, namesOf(env)).find(([name]) => name === 'includeZero')
@@ -49,7 +46,7 @@ function node(
 ): BlockNode {
   const program = statement.program as hbs.AST.Program | undefined
   const inverse = statement.inverse as hbs.AST.Program | undefined
-  const declared = (program?.blockParams as string[] | undefined) ?? []
+  const declared = blockParamsOf(statement)
   return {
     kind: 'block',
     type,
@@ -61,6 +58,12 @@ function node(
     source: sourceOf(statement, env),
     at: placeOf(statement, env),
   }
+}
+
+/** The typings promise a list; the parser leaves it out. */
+function blockParamsOf(statement: hbs.AST.BlockStatement): readonly string[] {
+  const program = statement.program as { blockParams?: string[] } | undefined
+  return program?.blockParams ?? []
 }
 
 /** `if` and `unless` open no scope of their own; every other block counts when block parameters are looked for. */

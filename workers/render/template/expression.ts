@@ -17,9 +17,14 @@ export function expressionOf(statement: Invocation, names: Names): Expression {
   if (called !== undefined) return called
   if (statement.path.type === 'PathExpression') return pathOf(statement.path as hbs.AST.PathExpression, names)
   // {{"name"}} and {{12}} look a field up by that name; {{true}}, {{null}} likewise.
-  const literal = statement.path as hbs.AST.StringLiteral
-  const name = String((literal as { original?: unknown }).original ?? literal.value)
+  const name = literalName(statement.path)
   return { kind: 'path', variable: false, up: 0, parts: [name], source: name }
+}
+
+function literalName(literal: hbs.AST.Expression): string {
+  if (literal.type === 'UndefinedLiteral') return 'undefined'
+  if (literal.type === 'NullLiteral') return 'null'
+  return String((literal as hbs.AST.StringLiteral | hbs.AST.NumberLiteral).original)
 }
 
 /** The call of a helper, if it is one. @throws TemplateFailure when parameters are given to something that is no helper. */

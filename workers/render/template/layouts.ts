@@ -51,8 +51,8 @@ function contentOf(
   if (child.type === 'ContentStatement' && (child as hbs.AST.ContentStatement).value.trim() === '')
     return undefined
   const block = child as hbs.AST.BlockStatement
-  const [name] = block.params ?? []
-  if (child.type !== 'BlockStatement' || block.path.original !== 'content' || name?.type !== 'StringLiteral')
+  const name = child.type === 'BlockStatement' ? block.params[0] : undefined
+  if (name?.type !== 'StringLiteral' || block.path.original !== 'content')
     throw templateError('only {{#content "name"}} blocks belong inside {{#extend}}', placeOf(child, env))
   const mode = hashOf(block.hash, namesOf(env)).find(([key]) => key === 'mode')?.[1]
   const written = mode?.kind === 'literal' ? mode.value : 'replace'

@@ -91,7 +91,7 @@ function dynamicPartial(statement: hbs.AST.PartialStatement, env: Environment): 
   const name: Expression =
     statement.name.type === 'SubExpression'
       ? argumentOf(statement.name, namesOf(env))
-      : { kind: 'literal', value: String((statement.name as hbs.AST.PathExpression).original) }
+      : { kind: 'literal', value: statement.name.original }
   const { context, hash } = argumentsOf(statement, env)
   return {
     kind: 'partial',
@@ -112,9 +112,7 @@ function argumentsOf(statement: hbs.AST.PartialStatement | hbs.AST.PartialBlockS
 }
 
 function staticName(statement: hbs.AST.PartialStatement | hbs.AST.PartialBlockStatement): string | undefined {
-  return statement.name.type === 'SubExpression'
-    ? undefined
-    : String((statement.name as hbs.AST.PathExpression).original)
+  return statement.name.type === 'SubExpression' ? undefined : statement.name.original
 }
 
 function unknownPartial(name: string, statement: hbs.AST.Node, env: Environment) {
