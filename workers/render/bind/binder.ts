@@ -1,0 +1,169 @@
+import { templateError } from '../template/parse.js'
+import type {
+  AttributeNode,
+  CallExpression,
+  PartialNode,
+  Place,
+  ScopeNode,
+  TemplateNode,
+  ValueNode,
+} from '../template/tree.js'
+import { compileBlock } from './blocks.js'
+import { compileExpression } from './expressions.js'
+import type { Helper, Helpers } from './helperCall.js'
+import { type Piece, Pieces, joinPieces } from './pieces.js'
+import type { Run, Writer } from './run.js'
+import { Scope, type Variables, enter } from './scope.js'
+import { isSafe, textOf } from './values.js'
+
+/** What becomes of values on their way into the output. */
+export interface Policy {
+  /** Text of `{{x}}`; a SafeString comes through `raw`. */
+  escape: (text: string) => string
+  /** HTML of `{{{x}}}` and of a SafeString. @throws where it can't stand here. */
+  raw: (html: string, at: Place) => string
+  /** What a helper made of its block. */
+  block: (html: string, at: Place) => string
+  /** A whole attribute value, as `escape` and `raw` left its parts. */
+  attribute: (value: string, node: AttributeNode) => string
+}
+
+/** A template's nodes, compiled: binding runs them over data. */
+export class Binder {
+  readonly constants: string[] = []
+  readonly #main: Writer
+
+  constructor(
+    nodes: readonly TemplateNode[],
+    helpers: Helpers,
+    policy: Policy,
+    partials: ReadonlyMap<string, readonly TemplateNode[]> = new Map(),
+  ) {
+    this.#main = new NodeCompiler(this.constants, helpers, policy, partials).all(nodes)
+  }
+
+  bind(data: unknown, variables: Variables, run: Run): readonly Piece[] {
+    const out = new Pieces()
+    this.#main(new Scope(data, undefined, { ...variables, root: data }, undefined, undefined), run, out)
+    return out.row
+  }
+
+  text(row: readonly Piece[]): string {
+    return joinPieces(row, this.constants)
+  }
+}
+
+/** Turns nodes into functions, once; running them does no lookups by type. */
+export class NodeCompiler {
+  readonly #partials = new Map<string, Writer>()
+
+  constructor(
+    private readonly constants: string[],
+    readonly helpers: Helpers,
+    private readonly policy: Policy,
+    private readonly partials: ReadonlyMap<string, readonly TemplateNode[]>,
+  ) {}
+
+  all(nodes: readonly TemplateNode[]): Writer {
+    const writers = nodes.map((node) => this.#one(node))
+    const [only] = writers
+    if (only === undefined) return () => undefined
+    if (writers.length === 1) return only
+    return (scope, run, out) => {
+      for (const write of writers) write(scope, run, out)
+    }
+  }
+
+  #one(node: TemplateNode): Writer {
+    switch (node.kind) {
+      case 'text': {
+        const index = this.constants.push(node.text) - 1
+        return (_scope, _run, out) => out.constant(index)
+      }
+      case 'value':
+        return this.#value(node)
+      case 'block':
+        return compileBlock(node, this)
+      case 'scope':
+        return this.#inScope(node, this.all(node.body))
+      case 'partial':
+        return this.#partial(node)
+      case 'attribute':
+        return this.#attribute(node)
+    }
+  }
+
+  #value(node: ValueNode): Writer {
+    const evaluate = compileExpression(node.expression, this.helpers, false)
+    const { escape, raw } = this.policy
+    const { at } = node
+    if (node.raw) return (scope, run, out) => out.value(raw(textOf(evaluate(scope, run)), at))
+    return (scope, run, out) => {
+      const value = evaluate(scope, run)
+      if (typeof value === 'string') out.value(escape(value))
+      else out.value(isSafe(value) ? raw(value.toHTML(), at) : escape(textOf(value)))
+    }
+  }
+
+  /** A partial with a context or parameters of its own sees a new object, as Handlebars builds it. */
+  #inScope(node: Pick<ScopeNode, 'context' | 'hash'>, body: Writer): Writer {
+    const context =
+      node.context === undefined ? undefined : compileExpression(node.context, this.helpers, false)
+    // What the partial does with a parameter decides whether it may be absent.
+    const hash = node.hash.map(
+      ([name, value]) => [name, compileExpression(value, this.helpers, true)] as const,
+    )
+    return (scope, run, out) => {
+      let inner = context === undefined ? scope.context : context(scope, run)
+      if (hash.length > 0) {
+        const merged: Record<string, unknown> = { ...(inner as object) }
+        for (const [name, value] of hash) merged[name] = value(scope, run)
+        inner = merged
+      }
+      const origin = node.context === undefined ? scope.origin : { from: scope, by: node.context }
+      body(enter(scope, inner, origin, scope.variables, undefined), run, out)
+    }
+  }
+
+  #partial(node: PartialNode): Writer {
+    const name = compileExpression(node.name, this.helpers, false)
+    return this.#inScope(node, (scope, run, out) => {
+      this.#partialByName(textOf(name(scope, run)), node)(scope, run, out)
+    })
+  }
+
+  #partialByName(name: string, node: PartialNode): Writer {
+    const known = this.#partials.get(name)
+    if (known !== undefined) return known
+    const nodes = this.partials.get(name)
+    if (nodes === undefined) throw templateError(`there is no partial ${JSON.stringify(name)}`, node.at)
+    const writer = this.all(nodes)
+    this.#partials.set(name, writer)
+    return writer
+  }
+
+  #attribute(node: AttributeNode): Writer {
+    const value = this.all(node.value)
+    const { attribute } = this.policy
+    return (scope, run, out) => {
+      const inner = new Pieces()
+      value(scope, run, inner)
+      out.value(attribute(this.join(inner), node))
+    }
+  }
+
+  helper(call: CallExpression): Helper {
+    const helper = this.helpers.byName.get(call.helper)
+    if (helper === undefined)
+      throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
+    return helper
+  }
+
+  join(pieces: Pieces): string {
+    return joinPieces(pieces.row, this.constants)
+  }
+
+  ofHelper(html: string, at: Place): string {
+    return this.policy.block(html, at)
+  }
+}

@@ -1,0 +1,114 @@
+import type { BlockNode } from '../template/tree.js'
+import type { NodeCompiler } from './binder.js'
+import { compileExpression } from './expressions.js'
+import { type BlockCallOptions, callHelper } from './helperCall.js'
+import { Pieces } from './pieces.js'
+import type { Writer } from './run.js'
+import { type Scope, type Variables, enter } from './scope.js'
+import { isEmpty, textOf } from './values.js'
+
+const NONE: readonly unknown[] = []
+
+/** Compiles `{{#…}}` to what Handlebars' helper of that name does. */
+export function compileBlock(node: BlockNode, compiler: NodeCompiler): Writer {
+  const body = compiler.all(node.body)
+  const inverse = compiler.all(node.inverse)
+  switch (node.type) {
+    case 'if':
+      return compileCondition(node, compiler, body, inverse)
+    case 'unless':
+      return compileCondition(node, compiler, inverse, body)
+    case 'each':
+      return compileEach(node, compiler, body, inverse)
+    case 'with':
+      return compileWith(node, compiler, body, inverse)
+    case 'section':
+      return compileSection(node, compiler, body, inverse)
+    case 'call':
+      return compileHelperBlock(node, compiler, body, inverse)
+  }
+}
+
+function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer, otherwise: Writer): Writer {
+  const subject = compileExpression(node.subject, compiler.helpers, true)
+  const zero =
+    node.includeZero === undefined ? undefined : compileExpression(node.includeZero, compiler.helpers, true)
+  return (scope, run, out) => {
+    const value = subject(scope, run)
+    const counts = value || zero?.(scope, run)
+    if (!counts || isEmpty(value)) otherwise(scope, run, out)
+    else then(scope, run, out)
+  }
+}
+
+/** With an `{{else}}` the author has said what to do without the list or context: then it may be absent. */
+function compileEach(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
+  const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
+  return (scope, run, out) => {
+    if (!iterate(subject(scope, run), node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
+  }
+}
+
+/** Runs the body for each item; false if there was none. */
+function iterate(list: unknown, node: BlockNode, scope: Scope, body: (inner: Scope) => void): boolean {
+  if (typeof list !== 'object' || list === null) return false
+  const keys = Array.isArray(list) ? undefined : Object.keys(list)
+  const length = keys?.length ?? (list as unknown[]).length
+  for (let index = 0; index < length; index++) {
+    const key = keys?.[index] ?? index
+    const item = (list as Record<string | number, unknown>)[key]
+    const variables: Variables = { ...scope.variables, _parent: scope.variables }
+    variables['key'] = key
+    variables['index'] = index
+    variables['first'] = index === 0
+    variables['last'] = index === length - 1
+    body(enter(scope, item, { from: scope, by: node.subject, item: key }, variables, [item, key]))
+  }
+  return length > 0
+}
+
+function compileWith(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
+  const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
+  return (scope, run, out) => {
+    const value = subject(scope, run)
+    if (isEmpty(value)) inverse(scope, run, out)
+    else body(enter(scope, value, { from: scope, by: node.subject }, scope.variables, [value]), run, out)
+  }
+}
+
+function compileSection(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
+  const subject = compileExpression(node.subject, compiler.helpers, true)
+  return (scope, run, out) => {
+    const value = subject(scope, run)
+    if (value === true) body(enter(scope, scope.context, undefined, scope.variables, NONE), run, out)
+    else if (value === false || value === null || value === undefined) inverse(scope, run, out)
+    else if (Array.isArray(value)) {
+      if (!iterate(value, node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
+    } else body(enter(scope, value, { from: scope, by: node.subject }, scope.variables, NONE), run, out)
+  }
+}
+
+/** A helper gets its block as text and may do anything with it. */
+function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
+  const call = node.subject
+  if (call.kind !== 'call') throw new TypeError('A helper block without a call')
+  const helper = compiler.helper(call)
+  const optional = compiler.helpers.acceptsAbsent.has(call.helper)
+  const args = call.args.map((arg) => compileExpression(arg, compiler.helpers, optional))
+  const hash = call.hash.map(
+    ([name, value]) => [name, compileExpression(value, compiler.helpers, optional)] as const,
+  )
+  return (scope, run, out) => {
+    const renderWith =
+      (writer: Writer) =>
+      (context: unknown, options: BlockCallOptions = {}): string => {
+        const inner = new Pieces()
+        const values = options.blockParams ?? NONE
+        writer(enter(scope, context, undefined, options.data ?? scope.variables, values), run, inner)
+        return compiler.join(inner)
+      }
+    const blocks = { fn: renderWith(body), inverse: renderWith(inverse) }
+    const result = callHelper(call, helper, args, hash, scope, run, blocks)
+    out.value(compiler.ofHelper(textOf(result), node.at))
+  }
+}

@@ -1,0 +1,85 @@
+import { templateError } from '../template/parse.js'
+import type { CallExpression, Expression, PathExpression } from '../template/tree.js'
+import { callHelper } from './helperCall.js'
+import type { Evaluate } from './run.js'
+import { type Scope, describePath } from './scope.js'
+import type { Helpers } from './helperCall.js'
+import { field } from './values.js'
+
+/**
+ * Compiles an expression. Unless `optional`, a path that leads nowhere is noted as missing; `null` is data.
+ */
+export function compileExpression(expression: Expression, helpers: Helpers, optional: boolean): Evaluate {
+  switch (expression.kind) {
+    case 'literal': {
+      const { value } = expression
+      return () => value
+    }
+    case 'undefined':
+      return () => undefined
+    case 'path': {
+      const look = compilePath(expression)
+      return optional || expression.variable ? look : demanding(look, expression)
+    }
+    case 'call': {
+      const call = compileCall(expression, helpers)
+      return optional || expression.helper !== 'lookup' ? call : demanding(call, expression)
+    }
+  }
+}
+
+function demanding(look: Evaluate, expression: PathExpression | CallExpression): Evaluate {
+  return (scope, run) => {
+    const value = look(scope, run)
+    if (value === undefined) run.missing.add(describePath(expression, scope))
+    return value
+  }
+}
+
+function compilePath(path: PathExpression): Evaluate {
+  const start = compileStart(path)
+  const parts = path.parameter === undefined && !path.variable ? path.parts : path.parts.slice(1)
+  const [only] = parts
+  if (only === undefined) return start
+  if (parts.length === 1) return (scope, run) => field(start(scope, run), only)
+  return (scope, run) => {
+    let value = start(scope, run)
+    for (const part of parts) value = field(value, part)
+    return value
+  }
+}
+
+function compileStart(path: PathExpression): Evaluate {
+  const { up } = path
+  if (path.variable) {
+    const name = path.parts[0] ?? ''
+    return (scope) => {
+      let variables: Scope['variables'] | undefined = scope.variables
+      for (let left = up; left > 0; left--) variables = variables?._parent
+      return field(variables, name)
+    }
+  }
+  if (path.parameter !== undefined) {
+    const [blocksOut, index] = path.parameter
+    return (scope) => {
+      let at = scope.parameters
+      for (let left = blocksOut; left > 0; left--) at = at?.outer
+      return at?.values[index]
+    }
+  }
+  if (up === 0) return (scope) => scope.context
+  return (scope) => {
+    let at: Scope | undefined = scope
+    for (let left = up; left > 0; left--) at = at?.parent
+    return at?.context
+  }
+}
+
+function compileCall(call: CallExpression, helpers: Helpers): Evaluate {
+  const helper = helpers.byName.get(call.helper)
+  if (helper === undefined) throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
+  const optional = helpers.acceptsAbsent.has(call.helper)
+  const args = call.args.map((arg) => compileExpression(arg, helpers, optional))
+  const hash = call.hash.map(([name, value]) => [name, compileExpression(value, helpers, optional)] as const)
+  return (scope, run) => callHelper(call, helper, args, hash, scope, run)
+}

@@ -1,0 +1,67 @@
+import { TemplateFailure } from '../failure.js'
+import { templateError } from '../template/parse.js'
+import type { CallExpression } from '../template/tree.js'
+import { type Evaluate, NeedsBindingFirst, type Run } from './run.js'
+import type { Scope, Variables } from './scope.js'
+import { field } from './values.js'
+
+/** A helper is called as Handlebars calls it: `this` is the context, the last argument are the options. */
+export type Helper = (this: unknown, ...args: unknown[]) => unknown
+
+export interface Helpers {
+  byName: ReadonlyMap<string, Helper>
+  /** Helpers whose arguments may be absent from the data, because it is what they ask. */
+  acceptsAbsent: ReadonlySet<string>
+}
+
+/** What Handlebars hands to every helper. */
+export interface HelperOptions {
+  name: string
+  hash: Record<string, unknown>
+  data: Variables
+  lookupProperty: (object: unknown, name: string) => unknown
+  fn?: (context: unknown, options?: BlockCallOptions) => string
+  inverse?: (context: unknown, options?: BlockCallOptions) => string
+}
+
+export interface BlockCallOptions {
+  data?: Variables
+  blockParams?: readonly unknown[]
+}
+
+type BlockFunctions = Pick<HelperOptions, 'fn' | 'inverse'>
+
+const NO_CONTEXT = Object.freeze({})
+
+export function callHelper(
+  call: CallExpression,
+  helper: Helper,
+  args: readonly Evaluate[],
+  hash: readonly (readonly [string, Evaluate])[],
+  scope: Scope,
+  run: Run,
+  blocks?: BlockFunctions,
+): unknown {
+  const before = run.missing.size
+  const given: unknown[] = args.map((arg) => arg(scope, run))
+  const named: Record<string, unknown> = {}
+  for (const [name, value] of hash) named[name] = value(scope, run)
+  // Its arguments are missing: the helper is not asked what it makes of nothing.
+  if (run.missing.size > before) return ''
+  const options: HelperOptions = {
+    name: call.helper,
+    hash: named,
+    data: scope.variables,
+    lookupProperty: (object, name) => field(object, name),
+    ...blocks,
+  }
+  try {
+    const result = helper.call(scope.context ?? NO_CONTEXT, ...given, options)
+    if (result instanceof Promise) throw new Error('it returned a promise; helpers answer at once')
+    return result
+  } catch (error) {
+    if (error instanceof NeedsBindingFirst || error instanceof TemplateFailure) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw templateError(`the helper '${call.helper}' failed: ${reason}`, call.at)
+  }
+}

@@ -1,0 +1,87 @@
+import type { JsonObject, RenderedParts } from '../../src/wire.js'
+import { Binder, type Policy } from './bind/binder.js'
+import type { Helpers } from './bind/helperCall.js'
+import { refuseMjml, refuseScript } from './bind/refusals.js'
+import { Run } from './bind/run.js'
+import type { Variables } from './bind/scope.js'
+import { escapeHtml } from './bind/values.js'
+import { TemplateFailure } from './failure.js'
+import { loadMjml } from './mjml.js'
+import type { Critical } from './renderer.js'
+import { toOneLine } from './template/project.js'
+import type { TemplateTrees } from './template/trees.js'
+import { loadHtmlText } from './text/htmlText.js'
+import { layOut } from './text/layout.js'
+
+/** What a template is bound with. */
+export interface BindInput {
+  data: JsonObject
+  variables: Variables
+}
+
+const INTO_HTML: Policy = {
+  escape: escapeHtml,
+  raw: refuseMjml,
+  block: (html) => html,
+  attribute: (value, node) => (node.checks.url ? refuseScript(value, node) : value),
+}
+
+/** Headers and text parts hold what the data says, unescaped. */
+export const AS_IT_IS: Policy = {
+  escape: (text) => text,
+  raw: (html) => html,
+  block: (text) => text,
+  attribute: (value) => value,
+}
+
+/** A template that binds the data into its source and runs MJML for each message. Always right, never fast. */
+export class FirstTemplate {
+  readonly #mjml: Binder
+  readonly #subject: Binder | undefined
+  readonly #preheader: Binder | undefined
+  readonly #text: Binder | undefined
+
+  constructor(trees: TemplateTrees, helpers: Helpers) {
+    const partials = new Map(Object.entries(trees.partials))
+    const plain = (nodes: TemplateTrees['text']) =>
+      nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS, partials)
+    this.#mjml = new Binder(trees.mjml, helpers, INTO_HTML, partials)
+    this.#subject = plain(trees.subject)
+    this.#preheader = plain(trees.preheader)
+    this.#text = plain(trees.text)
+  }
+
+  /** @throws TemplateFailure */
+  async render(input: BindInput, critical: Critical): Promise<RenderedParts> {
+    const mjml = await loadMjml()
+    const toText = this.#text === undefined ? await loadHtmlText() : undefined
+    const { bound, working } = critical('render', () => {
+      const bound = this.bind(input)
+      return { bound, working: mjml(bound.source) }
+    })
+    const { html } = await working
+    const text = bound.text ?? critical('render', () => layOut(toText?.(html) ?? ''))
+    return { subject: bound.subject, preheader: bound.preheader, html, text }
+  }
+
+  /** The source with the data in it, before MJML. @throws TemplateFailure */
+  bind(input: BindInput): { source: string; subject: string; preheader: string; text: string | undefined } {
+    const run = new Run()
+    const row = this.#mjml.bind(input.data, input.variables, run)
+    const line = (binder: Binder | undefined) =>
+      binder === undefined ? '' : toOneLine(binder.text(binder.bind(input.data, input.variables, run)))
+    const subject = line(this.#subject)
+    const preheader = line(this.#preheader)
+    const text = this.#text?.text(this.#text.bind(input.data, input.variables, run))
+    refuseMissing(run)
+    return { source: this.#mjml.text(row), subject, preheader, text }
+  }
+}
+
+/** @throws TemplateFailure `MISSING_DATA` if the run met paths that lead nowhere. */
+export function refuseMissing(run: Run): void {
+  if (run.missing.size === 0) return
+  const missing = [...run.missing]
+  const shown = missing.slice(0, 20).join(', ')
+  throw new TemplateFailure('MISSING_DATA', `The template needs data that is missing: ${shown}`, { missing })
+}

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+
+/** Remembers the last things made, by key; the one unused for longest goes first. */
+export class RecentlyUsed<T> {
+  readonly #entries = new Map<string, T>()
+
+  constructor(private readonly capacity: number) {}
+
+  get(key: string): T | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return undefined
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry
+  }
+
+  set(key: string, entry: T): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.capacity) break
+      this.#entries.delete(oldest)
+    }
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key)
+  }
+}
+
+/** Names a source by what it says. */
+export function contentHash(...texts: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const text of texts) hash.update(`${text.length}:`).update(text)
+  return hash.digest('base64url')
+}

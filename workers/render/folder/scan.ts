@@ -1,0 +1,122 @@
+import { readFile, readdir, realpath } from 'node:fs/promises'
+import path from 'node:path'
+import { TemplateFailure } from '../failure.js'
+import type { SourceFile } from '../template/source.js'
+
+/** Everything a template folder holds, by what it is for. Paths end here: from now on there are only names. */
+export interface FolderFiles {
+  templates: Map<string, TemplateFiles>
+  partials: Map<string, SourceFile>
+  textPartials: Map<string, SourceFile>
+  layouts: Map<string, SourceFile>
+  /** By name relative to the folder: what `mj-include` may mean. */
+  all: Map<string, SourceFile>
+  locales: Map<string, SourceFile>
+  /** Absolute path of `helpers.js`, if there is one. */
+  helpers?: string
+  /** Absolute paths of all files and folders that were read. */
+  watched: string[]
+}
+
+/** The variants of one template; `''` is the default. Locales in lower case. */
+export interface TemplateFiles {
+  mjml: Map<string, SourceFile>
+  text: Map<string, SourceFile>
+  sample?: SourceFile
+}
+
+const LOCALE = /^(.+)\.([a-z]{2,3}(?:[-_][a-z0-9]{2,8})*)$/i
+const SHARED = new Set(['partials', 'layouts', 'locales'])
+const READ = new Set(['.mjml', '.txt', '.json', '.html', '.css', '.hbs'])
+const HELPERS = ['helpers.js', 'helpers.mjs']
+const MAX_FILES = 10_000
+
+/** @throws TemplateFailure when the folder can't be read. */
+export async function scanFolder(dir: string): Promise<FolderFiles> {
+  const root = await realpath(dir).catch((error: unknown) => {
+    throw new TemplateFailure(
+      'TEMPLATE_ERROR',
+      `The template folder ${dir} can't be read: ${(error as Error).message}`,
+    )
+  })
+  const found: FolderFiles = {
+    templates: new Map(),
+    partials: new Map(),
+    textPartials: new Map(),
+    layouts: new Map(),
+    all: new Map(),
+    locales: new Map(),
+    watched: [root],
+  }
+  await scan(root, '', found)
+  return found
+}
+
+async function scan(root: string, folder: string, found: FolderFiles): Promise<void> {
+  const entries = await readdir(path.join(root, folder), { withFileTypes: true })
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const name = folder === '' ? entry.name : `${folder}/${entry.name}`
+    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
+    const target = await insideRoot(root, name, entry.isSymbolicLink())
+    if (target === undefined) continue
+    if (found.watched.push(target) > MAX_FILES)
+      throw new TemplateFailure(
+        'TEMPLATE_ERROR',
+        `The template folder ${root} holds more than ${MAX_FILES} files`,
+      )
+    if (entry.isDirectory()) await scan(root, name, found)
+    else if (folder === '' && HELPERS.includes(entry.name)) found.helpers = target
+    else if (READ.has(path.extname(name))) sortIn(name, { name, text: await readText(target) }, found)
+    else found.watched.pop()
+  }
+}
+
+/** A symbolic link counts only when it stays in the folder and names a file. */
+async function insideRoot(root: string, name: string, isLink: boolean): Promise<string | undefined> {
+  const full = path.join(root, name)
+  if (!isLink) return full
+  const target = await realpath(full).catch(() => undefined)
+  return target?.startsWith(root + path.sep) && path.extname(target) !== '' ? target : undefined
+}
+
+/** A byte order mark is no part of the text. */
+async function readText(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8')
+  return text.startsWith('\uFEFF') ? text.slice(1) : text
+}
+
+function sortIn(name: string, file: SourceFile, found: FolderFiles): void {
+  found.all.set(name, file)
+  const extension = path.extname(name)
+  const stem = name.slice(0, -extension.length)
+  const [folder = ''] = stem.split('/')
+  const rest = stem.slice(folder.length + 1)
+  if (SHARED.has(folder) && rest !== '') {
+    if (folder === 'locales' && extension === '.json')
+      found.locales.set(rest.toLowerCase().replaceAll('_', '-'), file)
+    if (folder === 'layouts' && extension === '.mjml') found.layouts.set(rest, file)
+    if (folder === 'partials' && extension === '.txt') found.textPartials.set(rest, file)
+    if (folder === 'partials' && (extension === '.mjml' || extension === '.hbs'))
+      found.partials.set(rest, file)
+    return
+  }
+  if (extension === '.mjml') variant(found, stem, (files, locale) => files.mjml.set(locale, file))
+  if (extension === '.txt') variant(found, stem, (files, locale) => files.text.set(locale, file))
+  if (extension === '.json') template(found, stem).sample = file
+}
+
+function variant(
+  found: FolderFiles,
+  stem: string,
+  add: (files: TemplateFiles, locale: string) => void,
+): void {
+  const localised = LOCALE.exec(stem)
+  const name = localised?.[1] ?? stem
+  add(template(found, name), (localised?.[2] ?? '').toLowerCase().replaceAll('_', '-'))
+}
+
+function template(found: FolderFiles, name: string): TemplateFiles {
+  let files = found.templates.get(name)
+  if (files === undefined) found.templates.set(name, (files = { mjml: new Map(), text: new Map() }))
+  return files
+}

@@ -1,0 +1,125 @@
+import { statSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+import type { Helper, Helpers } from '../bind/helperCall.js'
+import { TemplateFailure } from '../failure.js'
+import { helpersOf } from '../helpers/registry.js'
+import type { SharedParts } from '../template/sharedParts.js'
+import { includeFrom } from './includePaths.js'
+import { type FolderFiles, scanFolder } from './scan.js'
+
+/** The folder as it was at one moment. */
+export interface FolderVersion {
+  files: FolderFiles
+  helpers: Helpers
+  parts: SharedParts
+  textParts: SharedParts
+  /** Tells the versions apart. */
+  number: number
+}
+
+const HANDLEBARS_BLOCKS = ['if', 'unless', 'each', 'with']
+
+/**
+ * The template folder, read when it is first asked for and again when a file changed. Whether one did is looked up
+ * so rarely that it costs a hundredth of the time.
+ */
+export class TemplateFolder {
+  #version: Promise<FolderVersion> | undefined
+  #signature = ''
+  #count = 0
+  #nextCheck = 0
+
+  constructor(
+    readonly dir: string,
+    private readonly reload: boolean,
+  ) {}
+
+  /** @throws TemplateFailure when the folder or its helpers can't be read. */
+  current(): Promise<FolderVersion> {
+    if (this.#version !== undefined && !this.#changed()) return this.#version
+    const version = this.#read()
+    version.catch(() => {
+      if (this.#version === version) this.#version = undefined
+    })
+    this.#version = version
+    return version
+  }
+
+  #watched: readonly string[] = []
+
+  #changed(): boolean {
+    if (!this.reload) return false
+    const start = performance.now()
+    if (start < this.#nextCheck) return false
+    const changed = signatureOf(this.#watched) !== this.#signature
+    const end = performance.now()
+    this.#nextCheck = end + 100 * (end - start)
+    return changed
+  }
+
+  async #read(): Promise<FolderVersion> {
+    const files = await scanFolder(this.dir)
+    this.#watched = files.watched
+    this.#signature = signatureOf(files.watched)
+    const custom = files.helpers === undefined ? new Map<string, Helper>() : await loadHelpers(files.helpers)
+    const helpers = helpersOf(custom, readStrings(files))
+    const parts: SharedParts = {
+      partials: files.partials,
+      layouts: files.layouts,
+      include: includeFrom(files.all),
+      helpers: new Set(helpers.byName.keys()),
+      customHelpers: new Set([...custom.keys()]),
+    }
+    for (const name of custom.keys())
+      if (HANDLEBARS_BLOCKS.includes(name))
+        throw new TemplateFailure(
+          'TEMPLATE_ERROR',
+          `helpers.js: '${name}' is a block of Handlebars' own; call the helper otherwise`,
+        )
+    const textParts = { ...parts, partials: new Map([...files.partials, ...files.textPartials]) }
+    return { files, helpers, parts, textParts, number: ++this.#count }
+  }
+}
+
+function signatureOf(paths: readonly string[]): string {
+  let signature = ''
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    signature += stat === undefined ? '-' : `${stat.mtimeMs} ${stat.size} ${stat.ino};`
+  }
+  return signature
+}
+
+async function loadHelpers(file: string): Promise<Map<string, Helper>> {
+  const url = pathToFileURL(file)
+  // A module is loaded once for each address: a changed file needs another one.
+  url.searchParams.set('changed', String(statSync(file).mtimeMs))
+  const module = await import(url.href).then(
+    (loaded: unknown) => loaded as Record<string, unknown>,
+    (error: unknown) => {
+      throw new TemplateFailure('TEMPLATE_ERROR', `helpers.js can't be loaded: ${(error as Error).message}`, {
+        location: { file: 'helpers.js' },
+      })
+    },
+  )
+  const helpers = new Map<string, Helper>()
+  for (const [name, value] of Object.entries(module)) {
+    if (name === 'default') continue
+    if (typeof value === 'function') helpers.set(name, value as Helper)
+  }
+  return helpers
+}
+
+function readStrings(files: FolderFiles): Map<string, Record<string, unknown>> {
+  const strings = new Map<string, Record<string, unknown>>()
+  for (const [locale, file] of files.locales) {
+    try {
+      strings.set(locale, JSON.parse(file.text) as Record<string, unknown>)
+    } catch (error) {
+      throw new TemplateFailure('TEMPLATE_ERROR', `${file.name}: ${(error as Error).message}`, {
+        location: { file: file.name },
+      })
+    }
+  }
+  return strings
+}

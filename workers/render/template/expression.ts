@@ -1,0 +1,103 @@
+import { templateError } from './parse.js'
+import type { CallExpression, Expression, PathExpression, Place } from './tree.js'
+
+/** What a name can mean where an expression stands. */
+export interface Names {
+  helpers: ReadonlySet<string>
+  /** Block parameters in scope, innermost block first. */
+  parameters: readonly (readonly string[])[]
+  place: (node: hbs.AST.Node) => Place
+}
+
+type Invocation = hbs.AST.Node & Pick<hbs.AST.MustacheStatement, 'path' | 'params' | 'hash'>
+
+/** The expression of `{{…}}` where Handlebars lets a single name be a helper or a field. */
+export function expressionOf(statement: Invocation, names: Names): Expression {
+  const called = callOf(statement, names)
+  if (called !== undefined) return called
+  if (statement.path.type === 'PathExpression') return pathOf(statement.path as hbs.AST.PathExpression, names)
+  // {{"name"}} and {{12}} look a field up by that name; {{true}}, {{null}} likewise.
+  const name = literalName(statement.path)
+  return { kind: 'path', variable: false, up: 0, parts: [name], source: name }
+}
+
+function literalName(literal: hbs.AST.Expression): string {
+  if (literal.type === 'UndefinedLiteral') return 'undefined'
+  if (literal.type === 'NullLiteral') return 'null'
+  return String((literal as hbs.AST.StringLiteral | hbs.AST.NumberLiteral).original)
+}
+
+/** The call of a helper, if it is one. @throws TemplateFailure when parameters are given to something that is no helper. */
+export function callOf(statement: Invocation, names: Names): CallExpression | undefined {
+  const path = statement.path as hbs.AST.PathExpression
+  const hash = hashOf(statement.hash, names)
+  const given = statement.params.length > 0 || hash.length > 0
+  const name = helperName(path, names)
+  if (name === undefined || !names.helpers.has(name)) {
+    if (!given) return undefined
+    throw templateError(`there is no helper ${JSON.stringify(path.original)}`, names.place(statement))
+  }
+  return {
+    kind: 'call',
+    helper: name,
+    args: statement.params.map((param) => argumentOf(param, names)),
+    hash,
+    source: path.original,
+    at: names.place(statement),
+  }
+}
+
+/** `name` can be a helper; `./name`, `this.name`, `a.b`, `@name` and block parameters can't. */
+function helperName(path: hbs.AST.PathExpression, names: Names): string | undefined {
+  if (path.type !== ('PathExpression' as string)) return undefined
+  const [name] = path.parts
+  if (path.parts.length !== 1 || name === undefined || path.data || path.depth > 0) return undefined
+  if (/^(?:this\b|\.)/.test(path.original)) return undefined
+  if (names.parameters.some((block) => block.includes(name))) return undefined
+  return name
+}
+
+/** An argument of a helper: here a bare name is always a field. */
+export function argumentOf(param: hbs.AST.Expression, names: Names): Expression {
+  switch (param.type) {
+    case 'StringLiteral':
+    case 'NumberLiteral':
+    case 'BooleanLiteral':
+      return { kind: 'literal', value: (param as hbs.AST.StringLiteral).value }
+    case 'NullLiteral':
+      return { kind: 'literal', value: null }
+    case 'UndefinedLiteral':
+      return { kind: 'undefined' }
+    case 'SubExpression': {
+      const sub = param as hbs.AST.SubExpression
+      const call = callOf(sub, names)
+      if (call === undefined)
+        throw templateError(`there is no helper ${JSON.stringify(sub.path.original)}`, names.place(sub))
+      return call
+    }
+    default:
+      return pathOf(param as hbs.AST.PathExpression, names)
+  }
+}
+
+export function hashOf(hash: hbs.AST.Hash | undefined, names: Names): [string, Expression][] {
+  return (hash?.pairs ?? []).map(({ key, value }) => [key, argumentOf(value, names)])
+}
+
+function pathOf(path: hbs.AST.PathExpression, names: Names): PathExpression {
+  const expression: PathExpression = {
+    kind: 'path',
+    variable: path.data,
+    up: path.depth,
+    parts: path.parts,
+    source: path.original,
+  }
+  const [first] = path.parts
+  const scoped = path.data || path.depth > 0 || /^(?:this\b|\.)/.test(path.original)
+  if (first === undefined || scoped) return expression
+  for (const [out, block] of names.parameters.entries()) {
+    const index = block.indexOf(first)
+    if (index >= 0) return { ...expression, parameter: [out, index] }
+  }
+  return expression
+}

@@ -1,0 +1,82 @@
+import { type Environment, expandFile } from './expand.js'
+import { templateError } from './parse.js'
+import { type SourceFile, placeWithin } from './source.js'
+import type { Place, TemplateNode } from './tree.js'
+
+const INCLUDE = /<mj-include\b([^>]*?)(?:\/>|>\s*<\/mj-include\s*>)/g
+const COMMENT = /<!--[\s\S]*?-->/g
+
+/**
+ * The text with each `<mj-include path="…">` replaced by what it includes, the way MJML would, except that a file
+ * that can't be read is an error.
+ */
+export function splitIncludes(text: string, at: Place, lost: string, env: Environment): TemplateNode[] {
+  const place = (offset: number): Place => placeWithin(env.file, at, lost + text, lost.length + offset)
+  const nodes: TemplateNode[] = []
+  let done = 0
+  if (text.includes('<mj-include')) {
+    const comments = [...text.matchAll(COMMENT)].map(
+      (found) => [found.index, found.index + found[0].length] as const,
+    )
+    for (const found of text.matchAll(INCLUDE)) {
+      if (comments.some(([from, to]) => found.index > from && found.index < to)) continue
+      if (found.index > done)
+        nodes.push({ kind: 'text', text: text.slice(done, found.index), at: place(done) })
+      nodes.push(...include(found[1] ?? '', place(found.index), env))
+      done = found.index + found[0].length
+    }
+  }
+  if (done < text.length) nodes.push({ kind: 'text', text: text.slice(done), at: place(done) })
+  return nodes
+}
+
+function include(attributes: string, at: Place, env: Environment): TemplateNode[] {
+  const attribute = (name: string): string | undefined => {
+    const found = new RegExp(`(?:^|\\s)${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)')`).exec(attributes)
+    return found?.[1] ?? found?.[2]
+  }
+  const path = attribute('path')
+  if (path === undefined) throw templateError('mj-include needs a path, written out', at)
+  const file = env.parts.include(env.file.name, path)
+  if ('refused' in file) throw templateError(`mj-include of '${path}' ${file.refused}`, at)
+  const marker = `include ${file.name}`
+  if (env.inside.includes(marker)) throw templateError(`mj-include of '${path}' includes itself`, at)
+  const inner: Environment = { ...env, inside: [...env.inside, marker] }
+
+  switch (attribute('type')) {
+    case 'html':
+      return wrapped('<mj-raw>', expandFile(file, inner), '</mj-raw>', at)
+    case 'css': {
+      const open = attribute('css-inline') === 'inline' ? '<mj-style inline="inline">' : '<mj-style>'
+      env.headTail.push(...wrapped(open, expandFile(file, inner), '</mj-style>', at))
+      return []
+    }
+    default:
+      return includeMjml(file, inner)
+  }
+}
+
+/** A fragment stands where it is included; of a whole document the body does, and its head joins the head. */
+function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
+  if (!/<mjml[\s>]/.test(file.text)) return expandFile(file, env)
+  const head = inner(file.text, 'mj-head')
+  const body = inner(file.text, 'mj-body')
+  if (head !== undefined) env.headTail.push(...expandFile(part(file, head), env))
+  return body === undefined ? [] : expandFile(part(file, body), env)
+}
+
+function inner(text: string, tag: string): [start: number, end: number] | undefined {
+  const open = new RegExp(`<${tag}(?:\\s[^>]*)?>`).exec(text)
+  const end = text.lastIndexOf(`</${tag}`)
+  return open === null || end < open.index ? undefined : [open.index + open[0].length, end]
+}
+
+/** Keeps the lines where they are, so that places stay true. */
+function part(file: SourceFile, [start, end]: [number, number]): SourceFile {
+  const before = file.text.slice(0, start).replace(/[^\n]/g, ' ')
+  return { name: file.name, text: before + file.text.slice(start, end) }
+}
+
+function wrapped(open: string, nodes: TemplateNode[], close: string, at: Place): TemplateNode[] {
+  return [{ kind: 'text', text: open, at }, ...nodes, { kind: 'text', text: close, at }]
+}

@@ -1,0 +1,56 @@
+import { parseHandlebars } from './handlebars.js'
+import { TemplateFailure } from '../failure.js'
+import { type SourceFile, describePlace, placeAt } from './source.js'
+import type { Place } from './tree.js'
+
+/** Parses a source with Handlebars' own parser, which is also what applies its white space rules. */
+export function parse(file: SourceFile): hbs.AST.Program {
+  try {
+    return parseHandlebars(file.text)
+  } catch (error) {
+    throw syntaxError(file, error as Error & { lineNumber?: number; column?: number })
+  }
+}
+
+/** The failure for a template that is wrong at a place. */
+export function templateError(message: string, at: Place): TemplateFailure {
+  return new TemplateFailure('TEMPLATE_ERROR', `${describePlace(at)}: ${message}`, { location: at })
+}
+
+/** Handlebars reports a grammar error as text only: "Parse error on line 3:", the text before it, and a pointer below. */
+function syntaxError(
+  file: SourceFile,
+  error: Error & { lineNumber?: number; column?: number },
+): TemplateFailure {
+  if (error.lineNumber !== undefined) {
+    const at = placeAt(file, error.lineNumber, (error.column ?? 0) + 1)
+    return templateError(error.message.replace(/ - \d+:\d+$/, ''), at)
+  }
+  const [first = '', shown = '', pointer = '', expecting = ''] = error.message.split('\n')
+  const line = Number(/line (\d+)/.exec(first)?.[1] ?? 1)
+  const got = /got '([^']*)'/.exec(expecting)?.[1]
+  const message = `this is not valid Handlebars (${got === undefined ? first : `unexpected ${tokenName(got)}`})`
+  return templateError(message, locate(file, line, shown, pointer))
+}
+
+/** The pointer counts from the start of the shown text, of which the last 20 characters precede the error. */
+function locate(file: SourceFile, line: number, shown: string, pointer: string): Place {
+  const dashes = pointer.indexOf('^')
+  const before = shown
+    .replace(/^\.\.\./, '')
+    .slice(0, Math.max(0, dashes - (shown.startsWith('...') ? 3 : 0)))
+  const lines = file.text.split('\n')
+  for (let at = line; at > 0 && at > line - 3; at--) {
+    const start = lines[at - 1]?.indexOf(before.slice(-20)) ?? -1
+    if (start >= 0 && before !== '') return placeAt(file, at, start + before.slice(-20).length + 1)
+  }
+  return placeAt(file, Math.min(line, lines.length), 1)
+}
+
+function tokenName(token: string): string {
+  return token === 'EOF'
+    ? 'end of the file: a block is not closed'
+    : token === 'INVALID'
+      ? 'character'
+      : token
+}

@@ -1,0 +1,29 @@
+import type { Place } from './tree.js'
+
+/** One file of the template folder, or an ad-hoc source. */
+export interface SourceFile {
+  /** As shown to people: relative to the template folder, with forward slashes. */
+  name: string
+  text: string
+}
+
+const MAX_EXCERPT = 200
+
+/** A place by 1-based line and 1-based column, with the line itself. */
+export function placeAt(file: SourceFile, line: number, column: number): Place {
+  const excerpt = file.text.split('\n', line)[line - 1] ?? ''
+  return { file: file.name, line, column, excerpt: excerpt.replace(/\r$/, '').slice(0, MAX_EXCERPT) }
+}
+
+/** The place `offset` characters into a text that begins at `start`. */
+export function placeWithin(file: SourceFile, start: Place, text: string, offset: number): Place {
+  const before = text.slice(0, offset)
+  const breaks = before.split('\n').length - 1
+  const column = breaks === 0 ? start.column + offset : offset - before.lastIndexOf('\n')
+  return placeAt(file, start.line + breaks, column)
+}
+
+/** `file:line:column`, the way editors and terminals link it. */
+export function describePlace(place: Place): string {
+  return `${place.file}:${place.line}:${place.column}`
+}

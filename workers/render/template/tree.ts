@@ -1,0 +1,120 @@
+/**
+ * A template as a tree: what Handlebars' parser found, with partials, layouts and includes put in their places and
+ * every name resolved. Plain JSON, so that a compiled template can be written to a file and loaded again.
+ */
+import type { SourceLocation } from '../../../src/errors.js'
+
+export interface Place extends SourceLocation {
+  line: number
+  column: number
+}
+
+/** A literal, a path into the data, or the call of a helper. */
+export type Expression =
+  | { kind: 'literal'; value: string | number | boolean | null }
+  | { kind: 'undefined' }
+  | PathExpression
+  | CallExpression
+
+export interface PathExpression {
+  kind: 'path'
+  /** `@name`: looked up among the data variables, where `up` counts `@../`. */
+  variable: boolean
+  /** Contexts to go up (`../`). */
+  up: number
+  parts: string[]
+  /** Set where the first part names a block parameter: how many blocks out, and which of its parameters. */
+  parameter?: [blocksOut: number, index: number]
+  /** As written. */
+  source: string
+}
+
+export interface CallExpression {
+  kind: 'call'
+  helper: string
+  args: Expression[]
+  hash: [name: string, value: Expression][]
+  source: string
+  at: Place
+}
+
+export interface TextNode {
+  kind: 'text'
+  text: string
+  at: Place
+}
+
+export interface ValueNode {
+  kind: 'value'
+  expression: Expression
+  /** `{{{x}}}` and `{{&x}}`. */
+  raw: boolean
+  /** As it stands in the source. */
+  source: string
+  at: Place
+}
+
+/**
+ * - `if`, `unless`, `each`, `with`: the built-in blocks.
+ * - `section`: `{{#name}}` of Mustache: a list repeats, a truthy value shows, anything else is the inverse.
+ * - `call`: a helper that is given its block.
+ */
+export type BlockType = 'if' | 'unless' | 'each' | 'with' | 'section' | 'call'
+
+export interface BlockNode {
+  kind: 'block'
+  type: BlockType
+  /** The condition, list or context; the call for type `call`. */
+  subject: Expression
+  /** `includeZero` of `if` and `unless`. */
+  includeZero?: Expression
+  body: TemplateNode[]
+  inverse: TemplateNode[]
+  /** Whether an `{{else}}` was written. */
+  hasInverse: boolean
+  /** Number of block parameters (`as |item index|`). */
+  parameters: number
+  source: string
+  at: Place
+}
+
+/** Nodes of a partial that was called with a context or with parameters of its own. */
+export interface ScopeNode {
+  kind: 'scope'
+  context?: Expression
+  hash: [name: string, value: Expression][]
+  body: TemplateNode[]
+  /** `{{> @partial-block}}` evaluates its nodes where the block was written, so its parameters count from there. */
+  at: Place
+}
+
+/** A partial that can't be put in its place beforehand: its name is computed, or it calls itself. */
+export interface PartialNode {
+  kind: 'partial'
+  name: Expression
+  context?: Expression
+  hash: [name: string, value: Expression][]
+  source: string
+  at: Place
+}
+
+/** A whole attribute value, bound as one, because what it says depends on all of it. Made by the late compiler. */
+export interface AttributeNode {
+  kind: 'attribute'
+  value: TemplateNode[]
+  checks: AttributeChecks
+  at: Place
+}
+
+export interface AttributeChecks {
+  /** Refuse a URL that could run a script. */
+  url?: true
+  /** MJML asks whether it is there: an empty or `false` value needs binding first. */
+  present?: true
+  /** MJML writes `#abc` as `#aabbcc`. */
+  color?: true
+  /** MJML adds `-outlook` to each class. */
+  suffix?: string
+}
+
+export type TemplateNode = TextNode | ValueNode | BlockNode | ScopeNode | PartialNode | AttributeNode
