@@ -46,7 +46,8 @@ function scan(bytes: Buffer): Findings {
   const { length } = bytes
   const dots: number[] = bytes[0] === DOT ? [0] : []
   const lead = Math.min(length, (4 - (bytes.byteOffset % 4)) % 4)
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + lead, (length - lead) >>> 2)
+  const count = (length - lead) >>> 2
+  const words = count === 0 ? new Int32Array(0) : new Int32Array(bytes.buffer, bytes.byteOffset + lead, count)
   let broken = false
   let high = 0
 
