@@ -4,7 +4,7 @@ import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
 import { isOpen, type MailJob, mergeRecipients, openRecipients, type Settlement } from './record.js'
 import { countsAsAttempt, decide, type RetryPolicy } from './retry.js'
-import type { RunResult, Runner } from './runner.js'
+import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import type { Letter } from './wire.js'
 
 /** After so many threads lost to one message it is given up as `POISON`. */
@@ -19,6 +19,8 @@ export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
+  /** Deliveries under way, by the message's id. */
+  readonly #underWay = new Map<string, DeliveryOrder>()
 
   constructor(runner: Runner, policy: RetryPolicy, logger: Logger) {
     this.slots = runner.slots
@@ -29,7 +31,12 @@ export class Dispatcher implements Consumer {
 
   async deliver({ job, state }: QueuedMessage): Promise<Settlement> {
     const start = Date.now()
-    const outcome = await this.#attempt(job, openRecipients(state))
+    const outcome = await this.#attempt({
+      letter: letterOf(job),
+      recipients: openRecipients(state),
+      transport: job.transport,
+      expiresAt: state.expiresAt,
+    })
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
@@ -61,8 +68,21 @@ export class Dispatcher implements Consumer {
     return { attempt: { start, end, thread: outcome.thread, counted, outcome }, verdict, recipients }
   }
 
-  async #attempt(job: MailJob, recipients: string[]): Promise<Outcome> {
-    const order = { letter: letterOf(job), recipients, transport: job.transport }
+  cancel(id: string): boolean {
+    const order = this.#underWay.get(id)
+    return order !== undefined && this.#runner.withdraw(order)
+  }
+
+  async #attempt(order: DeliveryOrder): Promise<Outcome> {
+    this.#underWay.set(order.letter.id, order)
+    try {
+      return await this.#run(order)
+    } finally {
+      if (this.#underWay.get(order.letter.id) === order) this.#underWay.delete(order.letter.id)
+    }
+  }
+
+  async #run(order: DeliveryOrder): Promise<Outcome> {
     let alone = false
     for (let crashes = 0; crashes < MAX_CRASHES;) {
       let run: RunResult
@@ -72,7 +92,7 @@ export class Dispatcher implements Consumer {
         return defect(error)
       }
       if (!run.died) return run.outcome
-      const known = outcomeAfterDeath(run.evidence, recipients)
+      const known = outcomeAfterDeath(run.evidence, order.recipients)
       if (known !== undefined) return known
       if (run.blame === 'guilty') crashes++
       alone ||= run.blame !== 'innocent'

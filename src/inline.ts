@@ -1,3 +1,4 @@
+import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
 import { PhaseBoard } from './phases.js'
 import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
@@ -11,6 +12,7 @@ export class InlineRunner implements Runner {
   readonly #setup: ThreadSetup
   readonly #board: PhaseBoard
   readonly #free: Slots
+  readonly #claims: Claims
   #deliverer: Deliverer | undefined
   #delivering = 0
 
@@ -19,6 +21,7 @@ export class InlineRunner implements Runner {
     this.#setup = setup
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#free = new Slots(concurrency, 1)
+    this.#claims = new Claims(this.#board)
   }
 
   async start(): Promise<Catalogue> {
@@ -38,13 +41,19 @@ export class InlineRunner implements Runner {
     this.#delivering++
     try {
       const generation = this.#board.assign(slot)
+      this.#claims.enter(order, slot, generation)
       const handedOverAt = performance.timeOrigin + performance.now()
       const outcome = await this.#started().deliver({ ...order, slot, generation, handedOverAt })
       return { died: false, outcome }
     } finally {
+      this.#claims.leave(order)
       this.#delivering--
       this.#free.give(slot)
     }
+  }
+
+  withdraw(order: DeliveryOrder): boolean {
+    return this.#claims.withdraw(order)
   }
 
   async render(content: Content): Promise<RenderResult> {

@@ -57,14 +57,25 @@ interface OutcomeFacts {
   thread: number
 }
 
+/** The message needs what this server does not offer: SMTPUTF8 (RFC 6531), 8BITMIME (RFC 6152), or more room (RFC 1870). */
+export type UnsupportedCode = 'SMTPUTF8_UNSUPPORTED' | '8BITMIME_UNSUPPORTED' | 'SIZE_EXCEEDED'
 export type RejectedCode =
-  'SMTP_REJECTED' | 'TEMPLATE_ERROR' | 'MISSING_DATA' | 'UNKNOWN_TEMPLATE' | 'INVALID_MESSAGE' | 'POISON'
+  | 'SMTP_REJECTED'
+  | UnsupportedCode
+  | 'TEMPLATE_ERROR'
+  | 'MISSING_DATA'
+  | 'UNKNOWN_TEMPLATE'
+  | 'INVALID_MESSAGE'
+  | 'POISON'
 /** These say something of the message or its recipients. */
-export type DeferredCode = 'SMTP_DEFERRED' | 'CONNECTION_CLOSED' | 'TIMEOUT' | 'INTERNAL_ERROR'
+export type DeferredCode =
+  'SMTP_DEFERRED' | 'CONNECTION_CLOSED' | 'TIMEOUT' | 'REPLY_INVALID' | 'INTERNAL_ERROR'
 /** These say something of the transport, whichever message met it: no attempt is counted. */
 export type UnreachableCode = 'CONNECTION_FAILED' | 'AUTH_FAILED' | 'TLS_FAILED'
 export type UncertainCode =
   'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
+/** Somebody took the message back, or its time was over, before its envelope was sent. */
+export type WithdrawnCode = 'CANCELLED' | 'EXPIRED'
 
 /**
  * What one attempt came to. A value, never a throw: Piscina keeps only the message of a thrown error.
@@ -73,6 +84,7 @@ export type UncertainCode =
  * - `rejected`: certainly not sent, and trying again won't help.
  * - `deferred`: certainly not sent, and trying again may help.
  * - `uncertain`: the body was handed over and no reply came; it may have been sent.
+ * - `withdrawn`: certainly not sent, because it was cancelled or expired while it was on its way to the server.
  */
 export type Outcome = OutcomeFacts &
   (
@@ -80,6 +92,7 @@ export type Outcome = OutcomeFacts &
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
     | { result: 'deferred'; code: DeferredCode | UnreachableCode }
     | { result: 'uncertain'; code: UncertainCode }
+    | { result: 'withdrawn'; code: WithdrawnCode }
   )
 
 /** Whether the outcome is the transport's fault, so that it must not burn one of the message's attempts. */

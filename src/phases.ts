@@ -5,7 +5,13 @@ const PHASE = 0
 const THREAD = 1
 const GENERATION = 2
 const REPLY = 3
-const HEADER_WORDS = 4
+const CLAIM = 4
+const HEADER_WORDS = 5
+
+/** Values of the claim word. Whoever changes it from `OPEN` first decides whether the message is sent. */
+const OPEN = 0
+const COMMITTED = 1
+const WITHDRAWN = 2
 
 const RECIPIENTS_PER_WORD = 16
 const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
@@ -61,6 +67,33 @@ export class PhaseBoard {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) !== generation) return
     Atomics.store(this.#words, at + PHASE, PHASES.indexOf(phase))
+  }
+
+  /**
+   * The thread claims the message, the moment before its envelope joins a write.
+   * @returns whether it may be sent: nobody was quicker to withdraw it
+   */
+  commit(slot: number, generation: number): boolean {
+    const at = slot * this.#stride
+    if (Atomics.load(this.#words, at + GENERATION) !== generation) return false
+    return Atomics.compareExchange(this.#words, at + CLAIM, OPEN, COMMITTED) !== WITHDRAWN
+  }
+
+  /** The thread gives its claim up: the message was not sent, and waits. */
+  release(slot: number, generation: number): void {
+    const at = slot * this.#stride
+    if (Atomics.load(this.#words, at + GENERATION) !== generation) return
+    Atomics.compareExchange(this.#words, at + CLAIM, COMMITTED, OPEN)
+  }
+
+  /**
+   * Takes the message back, from either side.
+   * @returns whether it certainly won't be sent by this delivery: false once it is claimed, or was withdrawn before
+   */
+  withdraw(slot: number, generation: number): boolean {
+    const at = slot * this.#stride
+    if (Atomics.load(this.#words, at + GENERATION) !== generation) return false
+    return Atomics.compareExchange(this.#words, at + CLAIM, OPEN, WITHDRAWN) === OPEN
   }
 
   /** Records the final reply, then the phase that makes it count. */

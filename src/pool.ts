@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { Blame } from './blame.js'
+import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
 import { Farewell } from './farewell.js'
 import type { Outcome } from './outcome.js'
@@ -40,6 +41,7 @@ export class Pool implements Runner {
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #blame: Blame
+  readonly #claims: Claims
   readonly #watchdog: Watchdog
   readonly #farewell: Farewell
   readonly #known = new WeakSet<Worker>()
@@ -57,6 +59,7 @@ export class Pool implements Runner {
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#free = new Slots(this.slots, threads)
     this.#blame = new Blame(this.#board)
+    this.#claims = new Claims(this.#board)
     this.#watchdog = new Watchdog(this.#board, {
       render: options.renderLimit,
       task: options.attemptLimit + options.renderLimit + OVERDUE,
@@ -89,6 +92,10 @@ export class Pool implements Runner {
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
     return alone ? this.#deliverAlone(order) : this.#deliverIn(() => this.#piscina, order, false)
+  }
+
+  withdraw(order: DeliveryOrder): boolean {
+    return this.#claims.withdraw(order)
   }
 
   async render(content: Content): Promise<RenderResult> {
@@ -128,8 +135,11 @@ export class Pool implements Runner {
   }
 
   async #deliverIn(piscina: () => Piscina, order: DeliveryOrder, alone: boolean): Promise<RunResult> {
+    const withdrawn = this.#claims.outcomeIfWithdrawn(order)
+    if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
     const slot = this.#free.take()
     const generation = this.#board.assign(slot)
+    this.#claims.enter(order, slot, generation)
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
@@ -142,6 +152,7 @@ export class Pool implements Runner {
       const evidence = this.#board.read(slot, order.recipients.length)
       return { died: true, blame: alone && blame !== 'innocent' ? 'guilty' : blame, evidence }
     } finally {
+      this.#claims.leave(order)
       this.#blame.leave(slot)
       this.#watchdog.release(slot)
       this.#free.give(slot)

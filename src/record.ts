@@ -154,6 +154,7 @@ export function isOpen(recipient: RecipientState): boolean {
 
 /** The recipients after an attempt. An outcome that names none applies to all that were open. */
 export function mergeRecipients(before: readonly RecipientState[], outcome: Outcome): RecipientState[] {
+  if (outcome.result === 'withdrawn') return [...before]
   const results = new Map(outcome.recipients.map((recipient) => [recipient.address, recipient]))
   const everyone = outcome.result === 'sent' ? 'accepted' : outcome.result
   return before.map((recipient) => {

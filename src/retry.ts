@@ -21,6 +21,7 @@ export type Verdict =
   | { status: 'sent' | 'partial' | 'failed' }
   | { status: 'deferred'; nextAttemptAt: number }
   | { status: 'held'; reason: 'uncertain' }
+  | { status: 'cancelled' | 'expired' }
 
 /** Where a message stands after an attempt. */
 export interface Standing {
@@ -49,7 +50,7 @@ export function resolveRetry(check: Checker, value: unknown): RetryPolicy {
 
 /** Whether an outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
-  return !isUnreachable(outcome)
+  return !isUnreachable(outcome) && outcome.result !== 'withdrawn'
 }
 
 /**
@@ -58,13 +59,15 @@ export function countsAsAttempt(outcome: Outcome): boolean {
  *
  * A message whose recipients are all settled is `sent`, `partial` or `failed`. Open recipients wait for another
  * attempt, unless the attempts are used up (then they count as failed) or the outcome is uncertain and the message
- * is to be held. Expiry isn't decided here: the queue ends a message at its time, whatever it waits for.
+ * is to be held. Expiry isn't decided here: the queue ends a message at its time, whatever it waits for, and the thread
+ * does at the moment it would send it.
  *
  * @param now milliseconds since the epoch
  * @param random a number from 0 up to, but not including, 1
  */
 export function decide(outcome: Outcome, standing: Standing, now: number, random: number): Verdict {
   const { policy, sent, open } = standing
+  if (outcome.result === 'withdrawn') return { status: outcome.code === 'EXPIRED' ? 'expired' : 'cancelled' }
   if (open > 0 && outcome.result === 'uncertain' && standing.onUncertain === 'hold')
     return { status: 'held', reason: 'uncertain' }
   if (open > 0 && outcome.result !== 'rejected' && standing.counted < policy.attempts)

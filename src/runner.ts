@@ -3,7 +3,7 @@ import type { Evidence } from './phases.js'
 import type { Catalogue, Content, DeliverTask, RenderResult } from './wire.js'
 
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
-export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transport'>
+export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transport' | 'expiresAt'>
 
 /**
  * What became of handing a delivery over: its outcome, or the death of its thread with what the board says.
@@ -29,6 +29,11 @@ export interface Runner {
   start(): Promise<Catalogue>
   /** `alone`: with no other delivery in its thread, so that a death is its own. */
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult>
+  /**
+   * Takes back a delivery that is under way, unless its envelope has been sent.
+   * @returns whether it was; it then ends as `withdrawn`
+   */
+  withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
   render(content: Content): Promise<RenderResult>
   threads(): ThreadStatus[]

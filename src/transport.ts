@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { type Checker, isPlainObject } from './check.js'
-import type { SmtpTransport, TlsOptions } from './wire.js'
+import type { SmtpTimeouts, SmtpTransport, TlsOptions } from './wire.js'
 
 /** A transport with options beside its URL. */
 export interface TransportOptions {
@@ -16,12 +16,18 @@ export interface TransportOptions {
   tls?: TlsOptions
   /** The name given in EHLO. @default the machine's name */
   ehloName?: string
-  /** Milliseconds. */
+  /** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
   timeouts?: {
     /** Until the connection stands. @default 10_000 */
     connect?: number
     /** From there until the server's greeting. @default 10_000 */
     greeting?: number
+    /** From there until mail can be sent: EHLO, STARTTLS and AUTH. @default 15_000 */
+    handshake?: number
+    /** From the envelope to the replies to it. RFC 5321 section 4.5.3.2 suggests five minutes. @default 60_000 */
+    envelope?: number
+    /** From the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
+    body?: number
     /** How long an unused connection is kept. @default 5_000 */
     idle?: number
   }
@@ -30,7 +36,14 @@ export interface TransportOptions {
 /** A transport as its options say it; `inbox` becomes an SMTP transport once its server listens. */
 export type TransportSpec = SmtpTransport | { kind: 'inbox'; name: string }
 
-const DEFAULT_TIMEOUTS: SmtpTransport['timeouts'] = { connect: 10_000, greeting: 10_000, idle: 5_000 }
+const DEFAULT_TIMEOUTS: SmtpTimeouts = {
+  connect: 10_000,
+  greeting: 10_000,
+  handshake: 15_000,
+  envelope: 60_000,
+  body: 120_000,
+  idle: 5_000,
+}
 
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
@@ -119,13 +132,14 @@ function tlsOf(check: Checker, value: unknown, path: string): TlsOptions {
   return tls
 }
 
-function timeoutsOf(check: Checker, value: unknown, path: string): SmtpTransport['timeouts'] {
-  const given = check.object(value, path, ['connect', 'greeting', 'idle'])
-  return {
-    connect: check.number(given['connect'] ?? DEFAULT_TIMEOUTS.connect, `${path}.connect`, 1),
-    greeting: check.number(given['greeting'] ?? DEFAULT_TIMEOUTS.greeting, `${path}.greeting`, 1),
-    idle: check.number(given['idle'] ?? DEFAULT_TIMEOUTS.idle, `${path}.idle`, 0),
-  }
+function timeoutsOf(check: Checker, value: unknown, path: string): SmtpTimeouts {
+  const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
+  const given = check.object(value, path, keys)
+  const timeouts = { ...DEFAULT_TIMEOUTS }
+  for (const key of keys)
+    if (given[key] !== undefined)
+      timeouts[key] = check.number(given[key], `${path}.${key}`, key === 'idle' ? 0 : 1)
+  return timeouts
 }
 
 /** The transport of an inbox that listens at this URL. */

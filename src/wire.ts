@@ -59,6 +59,8 @@ export interface DeliverTask {
   /** The recipients of this attempt: those of the letter that are not settled yet. */
   recipients: string[]
   transport: string
+  /** Milliseconds since the epoch: an envelope that isn't sent by then is not sent at all. */
+  expiresAt: number
   slot: number
   generation: number
   /** `performance.timeOrigin + performance.now()` when it was handed over, in ms. */
@@ -103,6 +105,16 @@ export interface TlsOptions {
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
+/** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
+export interface SmtpTimeouts {
+  connect: number
+  greeting: number
+  handshake: number
+  envelope: number
+  body: number
+  idle: number
+}
+
 export interface SmtpTransport {
   kind: 'smtp'
   name: string
@@ -116,8 +128,7 @@ export interface SmtpTransport {
   tls: TlsOptions
   /** The name given in EHLO. */
   ehloName?: string
-  /** Milliseconds. */
-  timeouts: { connect: number; greeting: number; idle: number }
+  timeouts: SmtpTimeouts
 }
 
 export type TransportConfig = SmtpTransport

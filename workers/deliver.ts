@@ -1,4 +1,4 @@
-import type { Outcome, Phase, Timings } from '../src/outcome.js'
+import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
 import type {
   Catalogue,
@@ -13,7 +13,7 @@ import { compose } from './compose.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
-import { SmtpSender } from './transports/smtp.js'
+import { SmtpSender } from './transports/smtp/sender.js'
 import type { Delivered, Transport } from './transports/transport.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
@@ -85,7 +85,7 @@ class Run {
 
   constructor(
     private readonly board: PhaseBoard,
-    private readonly task: { slot: number; generation: number },
+    private readonly task: { slot: number; generation: number; expiresAt?: number },
     private readonly thread: number,
   ) {
     board.occupy(task.slot, task.generation, thread)
@@ -94,6 +94,16 @@ class Run {
   enter(phase: Phase): void {
     this.#phase = phase
     this.board.enter(this.task.slot, this.task.generation, phase)
+  }
+
+  commit(): 'committed' | WithdrawnCode {
+    const { slot, generation, expiresAt = Infinity } = this.task
+    if (Date.now() >= expiresAt && this.board.withdraw(slot, generation)) return 'EXPIRED'
+    return this.board.commit(slot, generation) ? 'committed' : 'CANCELLED'
+  }
+
+  release(): void {
+    this.board.release(this.task.slot, this.task.generation)
   }
 
   replied(code: number, results: Parameters<PhaseBoard['reply']>[3]): void {

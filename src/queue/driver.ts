@@ -23,6 +23,12 @@ export interface Consumer {
   readonly slots: number
   /** Delivers once. Never rejects: whatever happens is in the settlement. */
   deliver(message: QueuedMessage): Promise<Settlement>
+  /**
+   * Takes back a message whose delivery is under way.
+   * @returns whether it certainly won't be sent: the message is cancelled at once, and what `deliver()` still comes
+   *   to is of no interest. False means that it is too late.
+   */
+  cancel(id: string): boolean
 }
 
 /** Told after a change is as safe as the queue promises. Must not throw. */
@@ -62,7 +68,7 @@ export interface QueueDriver {
   start(consumer: Consumer): Promise<void>
   find(id: string): Promise<Message | undefined>
   list(query: ListQuery): Promise<MessagePage>
-  /** @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when the message is being sent or is settled. */
+  /** @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when its envelope was sent already, or it is settled. */
   cancel(id: string): Promise<Message>
   /** Puts a message back in line. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when it is sending, sent or in line. */
   retry(id: string): Promise<Message>

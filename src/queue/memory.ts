@@ -39,6 +39,8 @@ interface Entry extends Due {
   job: MailJob
   readonly state: MessageState
   inLine: boolean
+  /** The delivery whose settlement counts. */
+  delivery?: symbol
 }
 
 interface MemoryQueueOptions {
@@ -107,7 +109,8 @@ export class MemoryQueue implements QueueDriver {
   cancel(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
       const { status } = entry.state
-      if (status === 'sending') throw conflict(id, 'is being sent; it is too late to cancel')
+      if (status === 'sending' && !this.#consumer?.cancel(id))
+        throw conflict(id, 'is being sent; it is too late to cancel')
       if (isSettled(status)) throw conflict(id, `is ${status} already`)
       this.#end(entry, 'cancelled', now)
     })
@@ -237,12 +240,18 @@ export class MemoryQueue implements QueueDriver {
     this.#due.remove(entry)
     this.#count(entry, () => enter(entry.state, 'sending', now))
     this.#options.changed(entry)
+    const delivery = Symbol(entry.job.id)
+    entry.delivery = delivery
     const settlement = await consumer.deliver(entry)
     this.#delivering--
-    this.#count(entry, () => settle(entry.state, settlement, Date.now()))
-    if (isSettled(entry.state.status)) this.#leave(entry)
-    else this.#schedule(entry, Date.now())
-    this.#options.changed(entry)
+    // A message that was cancelled meanwhile is settled, and may be on its way again.
+    if (entry.delivery === delivery) {
+      delete entry.delivery
+      this.#count(entry, () => settle(entry.state, settlement, Date.now()))
+      if (isSettled(entry.state.status)) this.#leave(entry)
+      else this.#schedule(entry, Date.now())
+      this.#options.changed(entry)
+    }
     if (this.#delivering === 0) this.#idle?.()
     this.#pump()
   }
@@ -267,6 +276,7 @@ export class MemoryQueue implements QueueDriver {
 
   /** A settlement without a delivery. */
   #end(entry: Entry, status: 'expired' | 'cancelled', now: number): void {
+    delete entry.delivery
     this.#count(entry, () => enter(entry.state, status, now))
     this.#leave(entry)
   }

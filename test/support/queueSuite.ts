@@ -75,6 +75,8 @@ export function outcomeOf(result: Outcome['result'], extra: Partial<Outcome> = {
       return { ...facts, result, code: 'SMTP_DEFERRED', ...extra } as Outcome
     case 'uncertain':
       return { ...facts, result, code: 'REPLY_LOST', phase: 'body', ...extra } as Outcome
+    case 'withdrawn':
+      return { ...facts, result, code: 'CANCELLED', phase: 'connecting', ...extra } as Outcome
   }
 }
 
@@ -125,6 +127,8 @@ class Deliveries implements Consumer {
   readonly taken: QueuedMessage[] = []
   readonly recipients: string[][] = []
   readonly contents: MailJob['content'][] = []
+  /** Whether a delivery under way can be taken back. */
+  withdrawable = false
   open = 0
   mostOpen = 0
   readonly #script: (message: QueuedMessage, nth: number) => Outcome | Promise<Outcome>
@@ -144,6 +148,10 @@ class Deliveries implements Consumer {
     const outcome = await this.#script(message, this.taken.length)
     this.open--
     return settlementOf(message, outcome)
+  }
+
+  cancel(): boolean {
+    return this.withdrawable
   }
 
   get ids(): string[] {
@@ -368,6 +376,35 @@ export function queueSuite(
         await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
         finish(outcomeOf('sent'))
         await changes.until(id, 'sent')
+      })
+
+      it('cancels what is on its way as long as the consumer can take it back', async () => {
+        const { queue, changes } = await open()
+        const id = await put(queue)
+        const finish: ((outcome: Outcome) => void)[] = []
+        const deliveries = new Deliveries(2, () => new Promise((resolve) => finish.push(resolve)))
+        deliveries.withdrawable = true
+        await queue.start(deliveries)
+        await changes.until(id, 'sending')
+        expect((await queue.cancel(id)).status).toBe('cancelled')
+        await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+
+        // What the delivery that was taken back comes to no longer counts, whatever happens meanwhile.
+        await queue.retry(id)
+        while (finish.length < 2) await new Promise((resolve) => setImmediate(resolve))
+        finish[0]?.(outcomeOf('withdrawn'))
+        finish[1]?.(outcomeOf('sent'))
+        await changes.until(id, 'sent')
+        expect(changes.of(id).filter((status) => status === 'cancelled')).toHaveLength(1)
+        expect((await queue.stats()).sent).toBe(1)
+      })
+
+      it('ends a message that expired on its way', async () => {
+        const { queue, changes } = await open()
+        const id = await put(queue)
+        await queue.start(new Deliveries(1, () => outcomeOf('withdrawn', { code: 'EXPIRED' })))
+        await changes.until(id, 'expired')
+        expect(await queue.find(id)).toMatchObject({ status: 'expired', attempts: [{ code: 'EXPIRED' }] })
       })
 
       it('redrives a failed message with its history', async () => {

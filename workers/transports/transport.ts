@@ -4,6 +4,8 @@ import type {
   SmtpReply,
   UncertainCode,
   UnreachableCode,
+  UnsupportedCode,
+  WithdrawnCode,
 } from '../../src/outcome.js'
 
 /** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
@@ -12,7 +14,7 @@ export interface Envelope {
   to: readonly string[]
 }
 
-/** What a transport is handed. The bytes are a complete message (RFC 5322) with CRLF line ends. */
+/** What a transport is handed. The bytes are a complete message (RFC 5322). */
 export interface Parcel {
   envelope: Envelope
   bytes: Buffer
@@ -21,6 +23,13 @@ export interface Parcel {
 /** Where a transport notes how far it has got, the moment before it goes on. */
 export interface Progress {
   enter(phase: 'connecting' | 'envelope' | 'body'): void
+  /**
+   * To be asked the moment before the envelope joins a write: from then on the message can't be cancelled and does
+   * not expire. Anything but `committed` means that it must not be sent.
+   */
+  commit(): 'committed' | WithdrawnCode
+  /** Takes `commit` back: the message certainly was not sent and waits for another connection. */
+  release(): void
   /** The final reply, with a result for each recipient in the envelope's order. */
   replied(code: number, results: RecipientOutcome['result'][]): void
   /** Adds to a timing, in ms. */
@@ -34,9 +43,10 @@ export interface Delivered {
   reply?: SmtpReply
   verdict:
     | { result: 'sent'; code: 'OK' }
-    | { result: 'rejected'; code: 'SMTP_REJECTED' | 'INVALID_MESSAGE' }
+    | { result: 'rejected'; code: 'SMTP_REJECTED' | 'INVALID_MESSAGE' | UnsupportedCode }
     | { result: 'deferred'; code: DeferredCode | UnreachableCode }
     | { result: 'uncertain'; code: UncertainCode }
+    | { result: 'withdrawn'; code: WithdrawnCode }
 }
 
 export interface Transport {

@@ -1,0 +1,45 @@
+import type { Outcome } from './outcome.js'
+import type { PhaseBoard } from './phases.js'
+import type { DeliveryOrder } from './runner.js'
+
+/** Deliveries that can still be taken back, and those that were. */
+export class Claims {
+  readonly #board: PhaseBoard
+  readonly #places = new Map<DeliveryOrder, { slot: number; generation: number }>()
+  readonly #withdrawn = new WeakSet<DeliveryOrder>()
+
+  constructor(board: PhaseBoard) {
+    this.#board = board
+  }
+
+  enter(order: DeliveryOrder, slot: number, generation: number): void {
+    this.#places.set(order, { slot, generation })
+  }
+
+  leave(order: DeliveryOrder): void {
+    this.#places.delete(order)
+  }
+
+  /** See {@link Runner.withdraw}. While it waits for a slot nobody can be quicker. */
+  withdraw(order: DeliveryOrder): boolean {
+    if (this.#withdrawn.has(order)) return false
+    const place = this.#places.get(order)
+    if (place !== undefined && !this.#board.withdraw(place.slot, place.generation)) return false
+    this.#withdrawn.add(order)
+    return true
+  }
+
+  /** What to answer in place of handing the order to a thread, again or at all. */
+  outcomeIfWithdrawn(order: DeliveryOrder): Outcome | undefined {
+    if (!this.#withdrawn.has(order)) return undefined
+    return {
+      result: 'withdrawn',
+      code: 'CANCELLED',
+      message: 'The message was cancelled before it was sent.',
+      phase: 'waiting',
+      recipients: [],
+      timings: {},
+      thread: 0,
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import { onTestFinished } from 'vitest'
+import type { RecipientOutcome, WithdrawnCode } from '../../src/outcome.js'
+import type { SmtpTimeouts, SmtpTransport } from '../../src/wire.js'
+import { SmtpSender } from '../../workers/transports/smtp/sender.js'
+import type { Delivered, Progress } from '../../workers/transports/transport.js'
+
+/** Long enough for what must not time out. */
+export const TIMEOUTS: SmtpTimeouts = {
+  connect: 5_000,
+  greeting: 5_000,
+  handshake: 5_000,
+  envelope: 5_000,
+  body: 5_000,
+  idle: 5_000,
+}
+
+export function transportTo(port: number, extra: Partial<SmtpTransport> = {}): SmtpTransport {
+  return {
+    kind: 'smtp',
+    name: 'default',
+    host: '127.0.0.1',
+    port,
+    secure: false,
+    requireTLS: false,
+    tls: {},
+    ehloName: 'client.example',
+    ...extra,
+    timeouts: { ...TIMEOUTS, ...extra.timeouts },
+  }
+}
+
+/** A sender that says goodbye when the test ends. */
+export function senderTo(
+  port: number,
+  extra: Partial<Omit<SmtpTransport, 'timeouts'>> & { timeouts?: Partial<SmtpTimeouts> } = {},
+  connections = 5,
+): SmtpSender {
+  const config = transportTo(port, extra as Partial<SmtpTransport>)
+  const sender = new SmtpSender(config, connections)
+  onTestFinished(() => sender.quit())
+  return sender
+}
+
+/** Keeps what a transport notes. */
+export class Notes implements Progress {
+  readonly phases: string[] = []
+  replies: [number, RecipientOutcome['result'][]][] = []
+  claim: WithdrawnCode | undefined
+  /** Called when the envelope is about to join a write. */
+  atCommit: (() => void) | undefined
+
+  enter(phase: string): void {
+    this.phases.push(phase)
+  }
+
+  commit(): 'committed' | WithdrawnCode {
+    this.atCommit?.()
+    return this.claim ?? 'committed'
+  }
+
+  release(): void {
+    this.phases.push('released')
+  }
+
+  replied(code: number, results: RecipientOutcome['result'][]): void {
+    this.phases.push('replied')
+    this.replies.push([code, results])
+  }
+
+  took(): void {}
+}
+
+export interface Sending {
+  from?: string
+  to?: string[]
+  text?: string
+  bytes?: Buffer
+  notes?: Notes
+  /** Milliseconds. */
+  limit?: number
+}
+
+export function send(sender: SmtpSender, sending: Sending = {}): Promise<Delivered> {
+  const { from = 'a@acme.example', to = ['ada@example.com'], text = 'Hello', notes, limit = 20_000 } = sending
+  const bytes = sending.bytes ?? Buffer.from(`Subject: hi\r\n\r\n${text}\r\n`)
+  return sender.send({ envelope: { from, to }, bytes }, notes ?? new Notes(), performance.now() + limit)
+}

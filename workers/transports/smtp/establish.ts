@@ -1,0 +1,108 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import type { SmtpTransport } from '../../../src/wire.js'
+import { type Extensions, parseExtensions } from './extensions.js'
+import { type Unreachable, unreachable } from './unreachable.js'
+
+/** A connection on which mail can be sent: greeted, secured as the transport asks, and authenticated. */
+export interface Established {
+  socket: Socket
+  extensions: Extensions
+}
+
+/**
+ * Opens a connection. nodemailer greets, secures and authenticates; then its socket is taken over. What is relied on
+ * in nodemailer is all in this file:
+ *
+ * - `lastServerResponse`, when it calls back from `connect()`, is the whole reply to the last EHLO;
+ * - `stage` is `init` until the connection stands;
+ * - `_socket` is the socket in use, after STARTTLS the TLS one;
+ * - once `_socket` is gone, `close()` leaves the socket alone, and its remaining listeners do nothing.
+ *
+ * Never rejects: what went wrong is in the answer.
+ */
+export function establish(config: SmtpTransport, signal: AbortSignal): Promise<Established | Unreachable> {
+  const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
+  const connection = new SMTPConnection({
+    host,
+    port,
+    secure,
+    requireTLS,
+    tls,
+    name: ehloName,
+    // nodemailer counts the greeting and the TLS upgrade among connecting: the limits of the phases are kept here.
+    connectionTimeout: timeouts.connect + timeouts.greeting + timeouts.handshake,
+    greetingTimeout: timeouts.greeting,
+    socketTimeout: timeouts.handshake,
+    socketCloseTimeout: 1_000,
+    maxResponseSize: 64 * 1024,
+  })
+  return new Promise((resolve) => {
+    let extensions: Extensions | undefined
+    const fail = (error: Error): void => {
+      settle()
+      connection.close()
+      resolve(unreachable(error, config))
+    }
+    const abort = (): void => fail(new Error('the transport was closed'))
+    const connecting = setTimeout(() => {
+      if (connection.stage === 'init') fail(new Error('no connection within the time limit'))
+    }, timeouts.connect)
+    const preparing = setTimeout(
+      () => fail(new Error('the server took too long to get ready')),
+      timeouts.connect + timeouts.greeting + timeouts.handshake,
+    )
+    const settle = (): void => {
+      clearTimeout(connecting)
+      clearTimeout(preparing)
+      signal.removeEventListener('abort', abort)
+    }
+    const ready = (): void => {
+      settle()
+      const socket = takeOver(connection)
+      const problem = insecurity(socket, config)
+      if (problem === undefined && extensions !== undefined) {
+        resolve({ socket, extensions })
+        return
+      }
+      socket.destroy()
+      resolve(unreachable(Object.assign(new Error(problem), { code: 'ETLS' }), config))
+    }
+    signal.addEventListener('abort', abort)
+    // Stays for good: a late error must not be an unhandled one.
+    connection.on('error', fail)
+    connection.connect((error) => {
+      if (error !== undefined && error !== null) {
+        fail(error)
+        return
+      }
+      extensions = parseExtensions(String(connection.lastServerResponse))
+      if (auth === undefined) ready()
+      else
+        connection.login({ user: auth.user, pass: auth.pass }, (refusal) =>
+          refusal === null ? ready() : fail(refusal),
+        )
+    })
+  })
+}
+
+function takeOver(connection: SMTPConnection): Socket {
+  const socket = connection._socket
+  if (socket === false || socket === null) throw new Error('nodemailer gave no socket')
+  connection._socket = null
+  connection.close()
+  socket.removeAllListeners('data')
+  socket.removeAllListeners('timeout')
+  socket.setTimeout(0)
+  socket.setNoDelay(true)
+  return socket
+}
+
+/** A last look before anything of a message is written: whatever happened before, clear text is not what was asked for. */
+function insecurity(socket: Socket, { secure, requireTLS, tls }: SmtpTransport): string | undefined {
+  if (!secure && !requireTLS) return undefined
+  if (!(socket instanceof TLSSocket)) return 'the connection is not encrypted'
+  if (tls.rejectUnauthorized !== false && !socket.authorized) return 'the certificate was not verified'
+  return undefined
+}

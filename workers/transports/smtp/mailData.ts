@@ -1,0 +1,124 @@
+const CR = 13
+const LF = 10
+const DOT = 46
+
+/** A message in the form in which it follows a server's 354 (RFC 5321 section 4.5.2), all but the final dot. */
+export interface MailData {
+  /** To be written as it is: every line ends in CRLF, a dot that begins a line is doubled. */
+  bytes: Buffer
+  /** Octets of the message as RFC 1870 counts them: without the doubled dots. */
+  size: number
+  /** There are octets above 127 anywhere (RFC 6152). */
+  eightBit: boolean
+  /** There are octets above 127 in the header (RFC 6531, 6532). */
+  utf8Header: boolean
+}
+
+/**
+ * Brings a message into the form for DATA. CR and LF leave only as CRLF, so that no server can take a part of a
+ * message for its end: a CR or an LF alone becomes CRLF. A message without such faults is used as it is.
+ */
+export function toMailData(message: Buffer): MailData {
+  const found = scan(message)
+  const text = found.broken || !endsLine(message) ? mend(message) : message
+  const dots = text === message ? found.dots : scan(text).dots
+  return {
+    bytes: dots.length === 0 ? text : stuff(text, dots),
+    size: text.length,
+    eightBit: found.eightBit,
+    utf8Header: found.eightBit && hasEightBitHeader(text),
+  }
+}
+
+interface Findings {
+  /** A CR without LF or an LF without CR. */
+  broken: boolean
+  /** Places of the dots that begin a line. Of no use if the line ends are broken. */
+  dots: number[]
+  eightBit: boolean
+}
+
+/**
+ * Looks at four bytes at a time: nearly all words of a message hold neither a control character nor an octet above
+ * 127, which one subtraction and a mask tell.
+ */
+function scan(bytes: Buffer): Findings {
+  const { length } = bytes
+  const dots: number[] = bytes[0] === DOT ? [0] : []
+  const lead = Math.min(length, (4 - (bytes.byteOffset % 4)) % 4)
+  const count = (length - lead) >>> 2
+  const words = count === 0 ? new Int32Array(0) : new Int32Array(bytes.buffer, bytes.byteOffset + lead, count)
+  let broken = false
+  let high = 0
+
+  const look = (from: number, to: number): void => {
+    for (let at = from; at < to; at++) {
+      const byte = bytes[at]!
+      high |= byte
+      if (byte === CR) {
+        if (bytes[at + 1] !== LF) broken = true
+      } else if (byte === LF) {
+        if (at === 0 || bytes[at - 1] !== CR) broken = true
+        if (bytes[at + 1] === DOT) dots.push(at + 1)
+      }
+    }
+  }
+
+  look(0, lead)
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!
+    high |= word & 0x80808080
+    // Exact where no octet is above 127; where one is, it may only lead to a needless look.
+    if (((word - 0x0e0e0e0e) & ~word & 0x80808080) !== 0) {
+      const at = lead + index * 4
+      look(at, at + 4)
+    }
+  }
+  look(lead + words.length * 4, length)
+  return { broken, dots, eightBit: (high & 0x80808080) !== 0 }
+}
+
+function endsLine(bytes: Buffer): boolean {
+  return bytes.length >= 2 && bytes[bytes.length - 1] === LF && bytes[bytes.length - 2] === CR
+}
+
+/** Every line end becomes CRLF, and the last line gets one. */
+function mend(message: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(message.length * 2 + 2)
+  let to = 0
+  for (let at = 0; at < message.length; at++) {
+    const byte = message[at]!
+    if (byte === CR || byte === LF) {
+      out[to++] = CR
+      out[to++] = LF
+      if (byte === CR && message[at + 1] === LF) at++
+    } else {
+      out[to++] = byte
+    }
+  }
+  if (!endsLine(out.subarray(0, to))) {
+    out[to++] = CR
+    out[to++] = LF
+  }
+  return out.subarray(0, to)
+}
+
+function stuff(text: Buffer, dots: readonly number[]): Buffer {
+  const out = Buffer.allocUnsafe(text.length + dots.length)
+  let from = 0
+  let to = 0
+  for (const dot of dots) {
+    to += text.copy(out, to, from, dot)
+    out[to++] = DOT
+    from = dot
+  }
+  text.copy(out, to, from)
+  return out
+}
+
+function hasEightBitHeader(text: Buffer): boolean {
+  const blank = text.indexOf('\r\n\r\n')
+  const end = blank < 0 ? text.length : blank
+  for (let at = 0; at < end; at++) if (text[at]! > 127) return true
+  return false
+}

@@ -1,0 +1,170 @@
+import type { SmtpTransport } from '../../../src/wire.js'
+import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
+import { type Established, establish } from './establish.js'
+import { toMailData } from './mailData.js'
+import { Session, type SessionOwner } from './session.js'
+import { Transaction } from './transaction.js'
+import { type Unreachable, undelivered } from './unreachable.js'
+import { lost } from './verdict.js'
+
+/** How long a message waits for the connections there are before another one is opened, in ms. */
+const PATIENCE = 10
+/** How long no further connection is tried after one was refused beside others that work, in ms. */
+const REFUSED_PAUSE = 5_000
+/** How long sessions may take to say goodbye, in ms. */
+const FAREWELL = 1_500
+/** A message that came back so often without having been heard takes what happens next as its outcome. */
+const MAX_RETURNS = 3
+
+/**
+ * Sends messages over as few connections as keep up with them. All messages wait in one line, and a session takes
+ * the next one at the moment it can write its envelope: behind a slow message no more than one is ever stuck. Another
+ * connection is opened only when a message has waited in vain for a while, so that a near server is served over one
+ * connection at one write a message, and a distant one over as many as there are messages to fill them.
+ */
+export class SmtpSender implements Transport, SessionOwner {
+  readonly #config: SmtpTransport
+  readonly #maxConnections: number
+  readonly #waiting: Transaction[] = []
+  readonly #sessions = new Set<Session>()
+  /** Sessions with nothing to do, the last used one at the end. */
+  readonly #idle: Session[] = []
+  readonly #abort = new AbortController()
+  #connecting = 0
+  /** Runs while somebody waits. */
+  #timer: NodeJS.Timeout | undefined
+  /** When a session last became ready, or one last failed to. */
+  #settledAt = 0
+  #refusedUntil = 0
+  #quitting: (() => void) | undefined
+
+  constructor(config: SmtpTransport, maxConnections: number) {
+    this.#config = config
+    this.#maxConnections = maxConnections
+  }
+
+  send({ envelope, bytes }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+    progress.enter('connecting')
+    const data = toMailData(bytes)
+    return new Promise((resolve) => {
+      this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve))
+      this.#serve()
+    })
+  }
+
+  async quit(): Promise<void> {
+    this.#abort.abort()
+    for (const session of this.#sessions) session.quit()
+    if (this.#sessions.size === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#quitting = resolve
+      timer = setTimeout(resolve, FAREWELL)
+    })
+    clearTimeout(timer)
+    for (const session of this.#sessions) session.abort()
+    for (const transaction of this.#waiting.splice(0)) transaction.lose('closed', false)
+  }
+
+  take(riding: boolean): Transaction | undefined {
+    const next = this.#waiting[0]
+    // What came back once is not put behind another message again.
+    if (next === undefined || (riding && next.returns > 0)) return undefined
+    next.progress.took('connect', performance.now() - next.since)
+    return this.#waiting.shift()
+  }
+
+  giveBack(transaction: Transaction): void {
+    transaction.giveBack()
+    if (transaction.returns > MAX_RETURNS) transaction.lose('closed', false)
+    else this.#waiting.unshift(transaction)
+  }
+
+  idle(session: Session): void {
+    this.#idle.push(session)
+  }
+
+  ended(session: Session): void {
+    this.#sessions.delete(session)
+    this.#remove(session)
+    if (this.#sessions.size === 0) this.#quitting?.()
+    // Not before what ended it is done with: its own callers may still be at work.
+    if (this.#waiting.length > 0) queueMicrotask(() => this.#serve())
+  }
+
+  /** Gives the waiting to the sessions that can take them, and sees to it that somebody looks after the rest. */
+  #serve(): void {
+    while (this.#waiting.length > 0) {
+      const session = this.#idle.pop() ?? this.#free()
+      if (session === undefined) break
+      const before = this.#waiting.length
+      session.advance()
+      if (this.#waiting.length === before) break
+    }
+    if (this.#waiting.length === 0) return
+    if (this.#sessions.size + this.#connecting === 0) this.#open()
+    this.#timer ??= setTimeout(() => this.#look(), PATIENCE)
+  }
+
+  #free(): Session | undefined {
+    for (const session of this.#sessions) if (session.free) return session
+    return undefined
+  }
+
+  #look(): void {
+    this.#timer = undefined
+    const now = performance.now()
+    this.#dropOverdue(now)
+    const [oldest] = this.#waiting
+    if (oldest === undefined) return
+    const patient = Math.max(oldest.since, this.#settledAt) + PATIENCE > now
+    if (this.#connecting === 0 && !patient && now >= this.#refusedUntil) {
+      const room = this.#maxConnections - this.#sessions.size
+      for (let more = Math.min(room, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
+    }
+    this.#serve()
+  }
+
+  #dropOverdue(now: number): void {
+    for (let index = this.#waiting.length - 1; index >= 0; index--) {
+      if (this.#waiting[index]!.deadline > now) continue
+      const [overdue] = this.#waiting.splice(index, 1)
+      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, [], []))
+    }
+  }
+
+  #open(): void {
+    this.#connecting++
+    void establish(this.#config, this.#abort.signal).then((result) => {
+      this.#connecting--
+      this.#settledAt = performance.now()
+      if ('socket' in result) this.#welcome(result)
+      else this.#refuse(result)
+      this.#serve()
+    })
+  }
+
+  #welcome(established: Established): void {
+    const session = new Session(established, this.#config.timeouts, this)
+    this.#sessions.add(session)
+    if (this.#abort.signal.aborted && this.#waiting.length === 0) session.quit()
+    else session.advance()
+  }
+
+  /** Where others work the waiting wait for those; else none of them can be sent. */
+  #refuse(failure: Unreachable): void {
+    this.#refusedUntil = performance.now() + REFUSED_PAUSE
+    if (this.#sessions.size + this.#connecting > 0) return
+    for (const transaction of this.#waiting.splice(0)) transaction.fail(undelivered(failure))
+  }
+
+  #remove(session: Session): void {
+    const index = this.#idle.indexOf(session)
+    if (index >= 0) this.#idle.splice(index, 1)
+  }
+}
+
+const NOT_IN_TIME: Unreachable = {
+  code: 'CONNECTION_FAILED',
+  message: 'The server could not be reached: no connection was ready before the attempt was over',
+}

@@ -1,0 +1,82 @@
+import type { SmtpReply, UnreachableCode } from '../../../src/outcome.js'
+import type { SmtpTransport } from '../../../src/wire.js'
+import type { Delivered } from '../transport.js'
+import { parseReply } from './reply.js'
+
+/** No connection came about on which mail could be sent: a matter of the transport, not of a message. */
+export interface Unreachable {
+  code: UnreachableCode
+  /** One sentence for people. */
+  message: string
+  reply?: SmtpReply
+}
+
+/** What nodemailer puts on its errors. */
+interface ConnectionError extends Error {
+  code?: string
+  /** The code of the system or of OpenSSL, where `code` is nodemailer's. */
+  originalCode?: string
+  response?: string
+  command?: string
+  timeoutType?: string
+}
+
+const SENTENCES = {
+  AUTH_FAILED: 'The server refused the user or the password',
+  TLS_FAILED: 'No safe connection could be made',
+  CONNECTION_FAILED: 'The server could not be reached',
+} as const
+
+/** OpenSSL's verdicts on certificates, and Node's on TLS. */
+const TLS_CODE =
+  /^(?:CERT_|CRL_|DEPTH_ZERO|EPROTO$|ERR_OSSL|ERR_SSL|ERR_TLS|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE)|PATH_LENGTH|SELF_SIGNED|UNABLE_TO_)/
+const MAX_DETAIL = 300
+
+export function unreachable(error: Error, config: SmtpTransport): Unreachable {
+  const failure = error as ConnectionError
+  const reply = parseReply(failure.response ?? '')
+  const code = codeOf(failure, reply, config)
+  const detail = reply === undefined ? describe(failure) : `${reply.code} ${reply.text}`
+  return { code, message: `${SENTENCES[code]}: ${detail}`, ...(reply === undefined ? {} : { reply }) }
+}
+
+/** The same failure as an outcome of a message that waited for the connection. */
+export function undelivered({ code, message, reply }: Unreachable): Delivered {
+  return {
+    verdict: { result: 'deferred', code },
+    message,
+    recipients: [],
+    ...(reply === undefined ? {} : { reply }),
+  }
+}
+
+function codeOf(
+  error: ConnectionError,
+  reply: SmtpReply | undefined,
+  config: SmtpTransport,
+): UnreachableCode {
+  // The server has no time for anybody just now, at whatever step it says so.
+  if (reply?.code === 421) return 'CONNECTION_FAILED'
+  switch (error.code) {
+    case 'EAUTH':
+    case 'ENOAUTH':
+    case 'EOAUTH2':
+      return 'AUTH_FAILED'
+    case 'ETLS':
+    case 'EREQUIRETLS':
+      return 'TLS_FAILED'
+  }
+  if (TLS_CODE.test(error.originalCode ?? error.code ?? '')) return 'TLS_FAILED'
+  if (error.timeoutType === 'UPGRADE_TIMEOUT') return 'TLS_FAILED'
+  // It refused EHLO, so that it can't be asked for STARTTLS.
+  if (config.requireTLS && !config.secure && error.command === 'EHLO' && reply !== undefined)
+    return 'TLS_FAILED'
+  if (config.secure && error.message.includes('before secure TLS connection')) return 'TLS_FAILED'
+  return 'CONNECTION_FAILED'
+}
+
+function describe(error: ConnectionError): string {
+  const text =
+    error.message === '' ? (error.originalCode ?? error.code ?? 'no reason was given') : error.message
+  return text.replace(/\s+/g, ' ').slice(0, MAX_DETAIL)
+}
