@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import helmet from 'helmet'
@@ -67,19 +67,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.use((_request, response) => sendProblem(response, 'NOT_FOUND', 'There is nothing at this address.'))
   app.use(unexpected)
 
-  return {
-    url,
-    close: async () => {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeIdleConnections()
-      // Event streams never end by themselves.
-      for (const response of open) if (response.get('Content-Type') === 'text/event-stream') response.end()
-      const timer = setTimeout(() => server.closeAllConnections(), GRACE)
-      await closed
-      clearTimeout(timer)
-    },
+  let closed: Promise<void> | undefined
+  return { url, close: () => (closed ??= close(server, open)) }
+}
+
+async function close(server: Server, open: ReadonlySet<Response>): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  for (const response of open) {
+    // A connection that turns idle from now on would be kept alive for the next request, which never comes.
+    response.once('close', () => setImmediate(() => server.closeIdleConnections()))
+    // Event streams never end by themselves.
+    if (response.get('Content-Type')?.startsWith('text/event-stream')) response.end()
   }
+  const timer = setTimeout(() => server.closeAllConnections(), GRACE)
+  await closed
+  clearTimeout(timer)
 }
 
 /** Lets people in by the browser's own dialog: any name, the token as the password. */
