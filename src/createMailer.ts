@@ -6,9 +6,9 @@ import { InlineRunner } from './inline.js'
 import { announceTo, Mailer } from './mailer.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
-import { Pool } from './pool.js'
 import { MemoryQueue } from './queue/memory.js'
 import type { Runner } from './runner.js'
+import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
 import { Waiters } from './waiters.js'
 import type { SmtpTransport, ThreadSetup } from './wire.js'
@@ -82,7 +82,7 @@ function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   if (threads === 0) return new InlineRunner(setup, concurrency)
-  return new Pool({
+  return new ThreadRunner({
     setup,
     threads,
     concurrency,

@@ -1,0 +1,190 @@
+import { Blame } from './blame.js'
+import { Claims } from './claims.js'
+import { ThreadpostError } from './errors.js'
+import { Farewell } from './farewell.js'
+import type { Outcome } from './outcome.js'
+import { PhaseBoard } from './phases.js'
+import { Pool, type PoolOptions } from './pool.js'
+import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import { Slots } from './slots.js'
+import { Watchdog } from './watchdog.js'
+import type { Catalogue, Content, RenderResult } from './wire.js'
+
+export interface ThreadRunnerOptions extends PoolOptions {
+  /** Deliveries at a time in each thread. */
+  concurrency: number
+  /** Milliseconds. */
+  renderLimit: number
+  attemptLimit: number
+}
+
+const START_LIMIT = 30_000
+/** A thread whose attempt is overdue by this much no longer keeps its own time. */
+const OVERDUE = 5_000
+
+/** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
+export class ThreadRunner implements Runner {
+  readonly slots: number
+  readonly #options: ThreadRunnerOptions
+  readonly #board: PhaseBoard
+  readonly #free: Slots
+  readonly #blame: Blame
+  readonly #claims: Claims
+  readonly #watchdog: Watchdog
+  readonly #farewell: Farewell
+  readonly #pool: Pool
+  /** A thread for those who must be alone in theirs; there is one only while somebody is. */
+  #solitary: Pool | undefined
+  /** The last delivery that asked to be alone; each waits for the one before it. */
+  #lastAlone: Promise<unknown> = Promise.resolve()
+  #alone = 0
+  #closed: Promise<void> | undefined
+
+  constructor(options: ThreadRunnerOptions) {
+    const { setup, threads, concurrency } = options
+    this.#options = options
+    this.slots = threads * concurrency
+    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
+    this.#free = new Slots(this.slots, threads)
+    this.#blame = new Blame(this.#board)
+    this.#claims = new Claims(this.#board)
+    this.#watchdog = new Watchdog(this.#board, {
+      render: options.renderLimit,
+      task: options.attemptLimit + options.renderLimit + OVERDUE,
+      end: (thread) => {
+        this.#pool.end(thread)
+        this.#solitary?.end(thread)
+      },
+    })
+    this.#farewell = new Farewell(setup.channel)
+    // One task more than deliveries: a thread renders for `mailer.render()` besides.
+    this.#pool = this.#createPool(threads, concurrency + 1)
+  }
+
+  async start(): Promise<Catalogue> {
+    let timer: NodeJS.Timeout | undefined
+    const tooLong = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`no thread answered within ${START_LIMIT / 1000} s`))
+      }, START_LIMIT)
+    })
+    try {
+      return await Promise.race([this.#pool.run('probe') as Promise<Catalogue>, tooLong])
+    } catch (error) {
+      await this.close()
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+        cause: error,
+      })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
+    return alone ? this.#deliverAlone(order) : this.#deliverIn(this.#pool, order)
+  }
+
+  withdraw(order: DeliveryOrder): boolean {
+    return this.#claims.withdraw(order)
+  }
+
+  async render(content: Content): Promise<RenderResult> {
+    const slot = await this.#free.takeForRender()
+    const generation = this.#board.assign(slot)
+    this.#watchdog.watch(slot)
+    this.#blame.enter(slot)
+    try {
+      return (await this.#pool.run('render', { content, slot, generation })) as RenderResult
+    } catch (error) {
+      if (this.#blame.of(slot) === 'innocent' && this.#closed === undefined) return await this.render(content)
+      throw new ThreadpostError(
+        'TEMPLATE_ERROR',
+        'The thread ended while rendering: the template or a helper runs without end, uses too much memory or ends the process.',
+        { cause: error },
+      )
+    } finally {
+      this.#blame.leave(slot)
+      this.#watchdog.release(slot)
+      this.#free.giveForRender(slot)
+    }
+  }
+
+  threads(): ThreadStatus[] {
+    return this.#threadIds().map((thread) => ({ thread, delivering: this.#blame.countOf(thread) }))
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#watchdog.stop()
+    await this.#farewell.say(this.#threadIds().length)
+    await Promise.all([this.#pool.destroy(), this.#solitary?.destroy()])
+  }
+
+  async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
+    const withdrawn = this.#claims.outcomeIfWithdrawn(order)
+    if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
+    const slot = this.#free.take()
+    const generation = this.#board.assign(slot)
+    this.#claims.enter(order, slot, generation)
+    this.#watchdog.watch(slot)
+    this.#blame.enter(slot)
+    try {
+      const handedOverAt = performance.timeOrigin + performance.now()
+      const outcome = await pool.run('deliver', { ...order, slot, generation, handedOverAt })
+      return { died: false, outcome: outcome as Outcome }
+    } catch (error) {
+      if (isCloneError(error)) throw error
+      const blame = this.#blame.of(slot)
+      const evidence = this.#board.read(slot, order.recipients.length)
+      const alone = pool !== this.#pool
+      return { died: true, blame: alone && blame === 'suspect' ? 'guilty' : blame, evidence }
+    } finally {
+      this.#claims.leave(order)
+      this.#blame.leave(slot)
+      this.#watchdog.release(slot)
+      this.#free.give(slot)
+    }
+  }
+
+  /** One at a time, in a thread of its own that ends when nobody waits for it. */
+  #deliverAlone(order: DeliveryOrder): Promise<RunResult> {
+    this.#alone++
+    const run = this.#lastAlone.then(async () => {
+      const pool = (this.#solitary ??= this.#createPool(1, 1))
+      try {
+        return await this.#deliverIn(pool, order)
+      } finally {
+        if (--this.#alone === 0) {
+          this.#solitary = undefined
+          await pool.destroy()
+        }
+      }
+    })
+    this.#lastAlone = run.catch(() => undefined)
+    return run
+  }
+
+  #createPool(threads: number, concurrency: number): Pool {
+    const { died } = this.#options
+    return new Pool({
+      ...this.#options,
+      threads,
+      concurrency,
+      died: (thread, reason) => {
+        died(thread, this.#watchdog.reasonFor(thread) ?? reason)
+      },
+    })
+  }
+
+  #threadIds(): number[] {
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])]
+  }
+}
+
+function isCloneError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'DataCloneError'
+}
