@@ -94,6 +94,7 @@ export class Dispatcher implements Consumer {
       if (!run.died) return run.outcome
       const known = outcomeAfterDeath(run.evidence, order.recipients)
       if (known !== undefined) return known
+      if (run.blame === 'closed') return { ...RELEASED, timings: {} }
       if (run.blame === 'guilty') crashes++
       alone ||= run.blame !== 'innocent'
     }
@@ -135,6 +136,16 @@ function outcomeAfterDeath(
   if (reply < 400) return { ...common, result: 'sent', code: 'OK' }
   if (reply < 500) return { ...common, result: 'deferred', code: 'SMTP_DEFERRED' }
   return { ...common, result: 'rejected', code: 'SMTP_REJECTED' }
+}
+
+const RELEASED: Outcome = {
+  result: 'deferred',
+  code: 'RELEASED',
+  message: 'The mailer was closed before the message was sent.',
+  phase: 'waiting',
+  recipients: [],
+  timings: {},
+  thread: 0,
 }
 
 /** The message never reached a thread, for a reason that is ours. */

@@ -1,7 +1,8 @@
 import { BroadcastChannel } from 'node:worker_threads'
 import type { ControlMessage } from './wire.js'
 
-const PATIENCE = 1_000
+/** A little more than a thread itself allows its sessions, in ms. */
+const PATIENCE = 2_000
 
 /** Asks the threads to end their SMTP sessions with QUIT: Piscina itself ends a thread without a word. */
 export class Farewell {
@@ -11,7 +12,7 @@ export class Farewell {
     this.#name = name
   }
 
-  /** Resolves when that many threads are done, or after a second. */
+  /** Resolves when that many threads are done, or after two seconds. */
   async say(threads: number): Promise<void> {
     if (threads === 0) return
     const channel = new BroadcastChannel(this.#name)

@@ -196,8 +196,9 @@ export class Mailer {
 
   async #close(deadline: number): Promise<void> {
     const { queue, runner, waiters } = this.#parts
-    await queue.close(deadline)
+    await queue.drain(deadline)
     await runner.close()
+    await queue.close()
     waiters.close()
     await this.inbox?.close()
   }

@@ -72,6 +72,8 @@ export type DeferredCode =
   'SMTP_DEFERRED' | 'CONNECTION_CLOSED' | 'TIMEOUT' | 'REPLY_INVALID' | 'INTERNAL_ERROR'
 /** These say something of the transport, whichever message met it: no attempt is counted. */
 export type UnreachableCode = 'CONNECTION_FAILED' | 'AUTH_FAILED' | 'TLS_FAILED'
+/** The mailer was closed first: no attempt is counted. */
+export type ReleasedCode = 'RELEASED'
 export type UncertainCode =
   'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
 /** Somebody took the message back, or its time was over, before its envelope was sent. */
@@ -90,7 +92,7 @@ export type Outcome = OutcomeFacts &
   (
     | { result: 'sent'; code: 'OK' }
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
-    | { result: 'deferred'; code: DeferredCode | UnreachableCode }
+    | { result: 'deferred'; code: DeferredCode | UnreachableCode | ReleasedCode }
     | { result: 'uncertain'; code: UncertainCode }
     | { result: 'withdrawn'; code: WithdrawnCode }
   )

@@ -50,7 +50,7 @@ export function resolveRetry(check: Checker, value: unknown): RetryPolicy {
 
 /** Whether an outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
-  return !isUnreachable(outcome) && outcome.result !== 'withdrawn'
+  return !isUnreachable(outcome) && outcome.result !== 'withdrawn' && outcome.code !== 'RELEASED'
 }
 
 /**

@@ -11,10 +11,11 @@ export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transpo
  * - `guilty`: it was rendering, or alone in its thread: it brought the thread down.
  * - `suspect`: nobody was rendering; it may have left something behind that did.
  * - `innocent`: another one did it.
+ * - `closed`: nobody; the runner was closed. It won't deliver again.
  */
 export type RunResult =
   | { died: false; outcome: Outcome }
-  | { died: true; blame: 'guilty' | 'suspect' | 'innocent'; evidence: Evidence }
+  | { died: true; blame: 'guilty' | 'suspect' | 'innocent' | 'closed'; evidence: Evidence }
 
 export interface ThreadStatus {
   thread: number

@@ -3,7 +3,7 @@ import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
 import { Farewell } from './farewell.js'
 import type { Outcome } from './outcome.js'
-import { PhaseBoard } from './phases.js'
+import { type Evidence, PhaseBoard } from './phases.js'
 import { Pool, type PoolOptions } from './pool.js'
 import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
@@ -19,6 +19,7 @@ export interface ThreadRunnerOptions extends PoolOptions {
 }
 
 const START_LIMIT = 30_000
+const NOTHING_DONE: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 /** A thread whose attempt is overdue by this much no longer keeps its own time. */
 const OVERDUE = 5_000
 
@@ -127,6 +128,7 @@ export class ThreadRunner implements Runner {
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
+    if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_DONE }
     const slot = this.#free.take()
     const generation = this.#board.assign(slot)
     this.#claims.enter(order, slot, generation)
@@ -138,10 +140,11 @@ export class ThreadRunner implements Runner {
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (isCloneError(error)) throw error
-      const blame = this.#blame.of(slot)
-      const evidence = this.#board.read(slot, order.recipients.length)
-      const alone = pool !== this.#pool
-      return { died: true, blame: alone && blame === 'suspect' ? 'guilty' : blame, evidence }
+      return {
+        died: true,
+        blame: this.#blameOf(slot, pool),
+        evidence: this.#board.read(slot, order.recipients.length),
+      }
     } finally {
       this.#claims.leave(order)
       this.#blame.leave(slot)
@@ -150,10 +153,17 @@ export class ThreadRunner implements Runner {
     }
   }
 
+  #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {
+    if (this.#closed !== undefined) return 'closed'
+    const blame = this.#blame.of(slot)
+    return blame === 'suspect' && pool !== this.#pool ? 'guilty' : blame
+  }
+
   /** One at a time, in a thread of its own that ends when nobody waits for it. */
   #deliverAlone(order: DeliveryOrder): Promise<RunResult> {
     this.#alone++
     const run = this.#lastAlone.then(async () => {
+      if (this.#closed !== undefined) return await this.#deliverIn(this.#pool, order)
       const pool = (this.#solitary ??= this.#createPool(1, 1))
       try {
         return await this.#deliverIn(pool, order)
@@ -169,13 +179,12 @@ export class ThreadRunner implements Runner {
   }
 
   #createPool(threads: number, concurrency: number): Pool {
-    const { died } = this.#options
     return new Pool({
       ...this.#options,
       threads,
       concurrency,
       died: (thread, reason) => {
-        died(thread, this.#watchdog.reasonFor(thread) ?? reason)
+        this.#options.died(thread, this.#watchdog.reasonFor(thread) ?? reason)
       },
     })
   }

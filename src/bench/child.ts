@@ -18,7 +18,7 @@ const mailer = await createMailer({
 await sendAll(mailer, WARM_UP)
 const measurement = await measure(order.messages, () => sendAll(mailer, order.messages))
 await mailer.close()
-console.log(JSON.stringify(measurement))
+process.stdout.write(JSON.stringify(measurement))
 
 async function sendAll(mailer: Mailer, messages: number): Promise<void> {
   let left = messages

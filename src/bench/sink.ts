@@ -8,14 +8,20 @@ const CRLF = Buffer.from('\r\n')
 const END_OF_DATA = Buffer.from('\r\n.\r\n')
 const EHLO = '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n'
 
+const sockets = new Set<Socket>()
 const server = createServer({ noDelay: true }, serve)
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
   if (address !== null && typeof address === 'object') process.stdout.write(`${address.port}\n`)
 })
-process.stdin.resume().on('end', () => process.exit(0))
+process.stdin.resume().on('end', () => {
+  server.close()
+  for (const socket of sockets) socket.destroy()
+})
 
 function serve(socket: Socket): void {
+  sockets.add(socket)
+  socket.on('close', () => sockets.delete(socket))
   let rest: Buffer = Buffer.alloc(0)
   let inData = false
   socket.write('220 sink ESMTP\r\n')

@@ -79,5 +79,7 @@ export interface QueueDriver {
   resume(): Promise<void>
   stats(): Promise<QueueStats>
   /** Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. */
-  close(deadline: number): Promise<void>
+  drain(deadline: number): Promise<void>
+  /** After the drain, when every delivery has ended one way or the other: keeps what they came to, and lets go. */
+  close(): Promise<void>
 }

@@ -162,7 +162,7 @@ export class MemoryQueue implements QueueDriver {
     })
   }
 
-  async close(deadline: number): Promise<void> {
+  async drain(deadline: number): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
     if (this.#delivering === 0) return
@@ -172,6 +172,10 @@ export class MemoryQueue implements QueueDriver {
       timer = setTimeout(resolve, deadline)
     })
     clearTimeout(timer)
+  }
+
+  close(): Promise<void> {
+    return this.drain(0)
   }
 
   #accept(job: MailJob): Enqueued {

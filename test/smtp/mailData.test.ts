@@ -16,7 +16,22 @@ describe('a message as mail data', () => {
   })
 
   it('doubles dots and ends lines, for any message at any offset', () => {
-    const piece = fc.constantFrom('.', '..', '\r', '\n', '\r\n', '\r\n.', '\n.\n', '\r.\r', 'a', 'bcd', 'é', '\u0000', '\t ', 'x'.repeat(17))
+    const piece = fc.constantFrom(
+      '.',
+      '..',
+      '\r',
+      '\n',
+      '\r\n',
+      '\r\n.',
+      '\n.\n',
+      '\r.\r',
+      'a',
+      'bcd',
+      'é',
+      '\u0000',
+      '\t ',
+      'x'.repeat(17),
+    )
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), fc.nat(7), (pieces, offset) => {
         const text = Buffer.from(pieces.join('')).toString('latin1')
@@ -34,15 +49,22 @@ describe('a message as mail data', () => {
     )
   })
 
-  it.each(['\n.\n', '\r.\r', '\n.\r\n', '\r\n.\n', '\r\n.\r', '\r\n.\r\n', '\r.\n', '\r\r\n.\r\n', '\r\n\u0000.\r\n'])(
-    'can not be ended from within by %j',
-    (end) => {
-      const { bytes } = toMailData(Buffer.from(`Subject: a\r\n\r\none${end}MAIL FROM:<evil@example.com>\r\n`))
-      const wire = bytes.toString('latin1')
-      expect(wire).not.toContain('\r\n.\r\n')
-      expect(/(?<!\r)\n|\r(?!\n)/.test(wire)).toBe(false)
-    },
-  )
+  it.each([
+    '\n.\n',
+    '\r.\r',
+    '\n.\r\n',
+    '\r\n.\n',
+    '\r\n.\r',
+    '\r\n.\r\n',
+    '\r.\n',
+    '\r\r\n.\r\n',
+    '\r\n\u0000.\r\n',
+  ])('can not be ended from within by %j', (end) => {
+    const { bytes } = toMailData(Buffer.from(`Subject: a\r\n\r\none${end}MAIL FROM:<evil@example.com>\r\n`))
+    const wire = bytes.toString('latin1')
+    expect(wire).not.toContain('\r\n.\r\n')
+    expect(/(?<!\r)\n|\r(?!\n)/.test(wire)).toBe(false)
+  })
 
   it('tells octets above 127 in the header from those in the body', () => {
     const of = (text: string) => toMailData(Buffer.from(text))

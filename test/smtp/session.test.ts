@@ -11,7 +11,9 @@ describe('the envelope', () => {
     const texts = Array.from({ length: 50 }, (_, index) => `message ${index}`)
     const all = await Promise.all(texts.map((text) => send(sender, { text })))
     expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
-    expect(server.messages.map(({ data }) => data)).toEqual(texts.map((text) => `Subject: hi\r\n\r\n${text}\r\n`))
+    expect(server.messages.map(({ data }) => data)).toEqual(
+      texts.map((text) => `Subject: hi\r\n\r\n${text}\r\n`),
+    )
 
     const [conversation] = server.conversations
     expect(server.conversations).toHaveLength(1)
@@ -101,7 +103,11 @@ describe.each([
   it('are kept for each recipient', async () => {
     const server = await start({
       rcpt: (line) =>
-        line.includes('none@') ? '550 5.1.1 no such user' : line.includes('later@') ? '451 4.3.0 later' : '250 ok',
+        line.includes('none@')
+          ? '550 5.1.1 no such user'
+          : line.includes('later@')
+            ? '451 4.3.0 later'
+            : '250 ok',
     })
     const to = ['none@example.com', 'yes@example.com', 'later@example.com']
     const notes = new Notes()
@@ -129,17 +135,20 @@ describe.each([
     ['DATA', { data: () => '451 4.3.0 later' }, 'deferred', 'SMTP_DEFERRED', 451],
     ['the dot', { dot: () => '552 5.3.4 too big' }, 'rejected', 'SMTP_REJECTED', 552],
     ['the dot', { dot: () => '451 4.3.0 later' }, 'deferred', 'SMTP_DEFERRED', 451],
-  ] as const)('to %s that say no decide, and the connection goes on', async (_step, script, result, code, reply) => {
-    const server = await start(script)
-    const sender = senderTo(server.port, {}, 1)
-    for (const delivered of await Promise.all([send(sender), send(sender), send(sender)]))
-      expect(delivered).toMatchObject({
-        verdict: { result, code },
-        reply: { code: reply },
-        recipients: [{ address: 'ada@example.com', result, reply: { code: reply } }],
-      })
-    expect(server.conversations).toHaveLength(1)
-  })
+  ] as const)(
+    'to %s that say no decide, and the connection goes on',
+    async (_step, script, result, code, reply) => {
+      const server = await start(script)
+      const sender = senderTo(server.port, {}, 1)
+      for (const delivered of await Promise.all([send(sender), send(sender), send(sender)]))
+        expect(delivered).toMatchObject({
+          verdict: { result, code },
+          reply: { code: reply },
+          recipients: [{ address: 'ada@example.com', result, reply: { code: reply } }],
+        })
+      expect(server.conversations).toHaveLength(1)
+    },
+  )
 
   it('may come byte by byte', async () => {
     const server = await start({
@@ -203,7 +212,9 @@ describe('extensions', () => {
     server.conversations[0]?.commands.find((line) => line.startsWith('MAIL'))
 
   it('are asked for where they are offered and needed', async () => {
-    const server = await ScriptedServer.start({ extensions: ['PIPELINING', 'SIZE 1000', '8BITMIME', 'SMTPUTF8'] })
+    const server = await ScriptedServer.start({
+      extensions: ['PIPELINING', 'SIZE 1000', '8BITMIME', 'SMTPUTF8'],
+    })
     const bytes = Buffer.from('To: ä@example.com\r\n\r\nü\r\n')
     const delivered = await send(senderTo(server.port), { bytes, to: ['ä@exämple.com'] })
     expect(delivered.verdict.result).toBe('sent')
@@ -246,16 +257,23 @@ describe('extensions', () => {
 })
 
 describe('cancellation and expiry', () => {
-  it.each(['CANCELLED', 'EXPIRED'] as const)('%s is decided when the envelope would be sent', async (code) => {
-    const server = await ScriptedServer.start()
-    const sender = senderTo(server.port, {}, 1)
-    const notes = new Notes()
-    notes.claim = code
-    const [first, withdrawn, last] = await Promise.all([send(sender), send(sender, { notes }), send(sender)])
-    expect(withdrawn.verdict).toEqual({ result: 'withdrawn', code })
-    expect([first.verdict.result, last.verdict.result]).toEqual(['sent', 'sent'])
-    expect(server.messages).toHaveLength(2)
-  })
+  it.each(['CANCELLED', 'EXPIRED'] as const)(
+    '%s is decided when the envelope would be sent',
+    async (code) => {
+      const server = await ScriptedServer.start()
+      const sender = senderTo(server.port, {}, 1)
+      const notes = new Notes()
+      notes.claim = code
+      const [first, withdrawn, last] = await Promise.all([
+        send(sender),
+        send(sender, { notes }),
+        send(sender),
+      ])
+      expect(withdrawn.verdict).toEqual({ result: 'withdrawn', code })
+      expect([first.verdict.result, last.verdict.result]).toEqual(['sent', 'sent'])
+      expect(server.messages).toHaveLength(2)
+    },
+  )
 
   it('is asked before anything is written', async () => {
     const server = await ScriptedServer.start()

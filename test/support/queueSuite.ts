@@ -167,7 +167,12 @@ export function queueSuite(
   describe(`queue: ${name}`, () => {
     const opened: QueueDriver[] = []
     afterEach(async () => {
-      await Promise.all(opened.splice(0).map((queue) => queue.close(100)))
+      await Promise.all(
+        opened.splice(0).map(async (queue) => {
+          await queue.drain(100)
+          await queue.close()
+        }),
+      )
     })
 
     async function open(
@@ -534,7 +539,7 @@ export function queueSuite(
         const deliveries = new Deliveries(1, () => new Promise((resolve) => (finish = resolve)))
         await queue.start(deliveries)
         await changes.until(first, 'sending')
-        const closed = queue.close(10_000)
+        const closed = queue.drain(10_000)
         finish(outcomeOf('sent'))
         await closed
         expect(changes.of(first)).toContain('sent')
@@ -547,7 +552,7 @@ export function queueSuite(
         const id = await put(queue)
         await queue.start(new Deliveries(1, () => new Promise(() => undefined)))
         await changes.until(id, 'sending')
-        await queue.close(20)
+        await queue.drain(20)
       })
     })
   })
