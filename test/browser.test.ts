@@ -80,8 +80,8 @@ describeWith(['chromium'], 'in a browser', (tools) => {
   }
 
   test('one signs up, sees the mail sent by a thread, and reads it in the inbox', async () => {
-    for (const template of ['receipt', 'reset-password']) await sendSample(template)
-    const screen = { viewport: { width: 1240, height: 800 }, deviceScaleFactor: 2 }
+    for (const template of ['receipt', 'reset-password', 'welcome']) await sendSample(template)
+    const screen = { viewport: { width: 1240, height: 760 }, deviceScaleFactor: 2 }
     const page = await open('/', screen)
     await signUp(page, 'Ada Lovelace', 'ada@example.com')
     await verdict(page, 'Sent')
@@ -97,13 +97,13 @@ describeWith(['chromium'], 'in a browser', (tools) => {
       .frameLocator('iframe')
       .getByRole('heading', { name: /Welcome.*Ada Lovelace/ })
       .waitFor()
-    expect(await page.locator('.row').count()).toBe(3)
+    expect(await page.locator('.row').count()).toBe(4)
     await picture(page, 'inbox.png')
 
     await page.getByRole('link', { name: 'Headers' }).click()
     await page.getByText(inbox.stored().at(-1)!.envelope.to[0]!).first().waitFor()
     expect(await page.locator('.headers').textContent()).toContain('Message-ID')
-    await page.getByRole('link', { name: 'threadpost' }).click()
+    await page.getByRole('link', { name: 'threadpost', exact: true }).click()
     await page.getByRole('button', { name: 'Sign up' }).waitFor()
   })
 

@@ -126,12 +126,21 @@ describe('hostile mail', () => {
     expect(text).toMatch(/^<!doctype html><html><head><base target="_blank">/)
     expect(text).toContain('src="data:image/png;base64,AQID"')
     expect(text).toContain('src="cid:other"')
-    expect(text).not.toContain('preconnect')
+    expect(text).toContain('<meta rel=preconnect')
     const policy = headers.get('content-security-policy')!
     expect(policy).toContain('sandbox allow-popups')
     expect(policy).not.toMatch(/allow-scripts|allow-same-origin|script-src|http/)
     expect((await get(`/messages/${id}`)).text).toContain(
       'sandbox="allow-popups allow-popups-to-escape-sandbox"',
+    )
+  })
+
+  test('can smuggle no element in that would connect', async () => {
+    const html =
+      '<ifr<iframe>ame src=x></iframe ><IFRAME/src=x><object data=x>fallback</object><embed\tsrc=x><linked>'
+    const { text } = await get(`/messages/${await send({ html })}/html`)
+    expect(text).toContain(
+      '<ifr<x-iframe>ame src=x></x-iframe ><x-iframe/src=x><x-object data=x>fallback</x-object><wbr\tsrc=x><linked>',
     )
   })
 

@@ -169,7 +169,7 @@ function checkFault(fault: Fault, path: string): void {
 }
 
 /** Every `*` stands for anything. */
-export function matcher(pattern: string): (text: string) => boolean {
+function matcher(pattern: string): (text: string) => boolean {
   const source = pattern
     .split('*')
     .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))

@@ -20,10 +20,29 @@ export const FRAME_SANDBOX = 'allow-popups allow-popups-to-escape-sandbox'
 
 const IMAGES = /^image\/(png|jpe?g|gif|webp|avif|bmp|svg\+xml)$/i
 
+/**
+ * What a policy does not stop: `<link rel="preconnect">`, and a browser that connects to where a frame would load from
+ * before it looks at the policy. So these become elements that do nothing. Renamed, not removed: taking `<iframe>` out
+ * of `<ifr<iframe>ame>` would make a new one.
+ */
+const HARMLESS: Record<string, string> = {
+  link: 'meta',
+  embed: 'wbr',
+  frame: 'wbr',
+  iframe: 'x-iframe',
+  frameset: 'x-frameset',
+  fencedframe: 'x-fencedframe',
+  object: 'x-object',
+  portal: 'x-portal',
+}
+const CONNECTING = new RegExp(`<(/?)(${Object.keys(HARMLESS).join('|')})(?=[\\s/>])`, 'gi')
+
 /** A mail's HTML as a document of its own, its inline images put in. */
 export function frameDocument(source: string, attachments: readonly InboxAttachment[]): string {
-  // A policy does not stop <link rel=preconnect>, so links go altogether: no stylesheet would load anyway.
-  const inlined = inlineImages(source, attachments).replace(/<link\b[^>]*>/gi, '')
+  const inlined = inlineImages(source, attachments).replace(
+    CONNECTING,
+    (_tag, slash: string, name: string) => `<${slash}${HARMLESS[name.toLowerCase()] ?? ''}`,
+  )
   const base = '<base target="_blank">'
   // Never before the doctype: that would switch the browser to quirks mode.
   const at =

@@ -24,7 +24,7 @@ export function startRouter(mailer: Mailer, url: string): Router {
     const { id } = await mailer.send({
       template: 'welcome',
       to: { name, address: email },
-      data: { name, url },
+      data: { name, url, company: 'Threadpost' },
       tags: [TAG],
     })
     response.status(202).json({ id, took: performance.now() - start })

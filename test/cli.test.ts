@@ -1,0 +1,128 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { startInbox, type InboxOptions } from 'threadpost/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { folderOf } from './support/folder.js'
+
+const run = promisify(execFile)
+const root = path.resolve(import.meta.dirname, '..')
+const main = path.join(root, 'dist/src/cli/main.js')
+const environment = { PATH: process.env['PATH'], THREADPOST_FROM: 'Acme <hello@acme.example>' }
+
+async function inboxOf(options: InboxOptions = {}) {
+  const inbox = await startInbox(options)
+  onTestFinished(() => inbox.close())
+  return inbox
+}
+
+/** `threadpost serve` on a free port, with the URL it prints. */
+async function serve(env: Record<string, string>): Promise<{ process: ChildProcess; url: string }> {
+  const child = spawn(process.execPath, [main, 'serve'], {
+    cwd: root,
+    env: { ...environment, PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+  })
+  for await (const line of createInterface({ input: child.stdout })) {
+    const url = /running at (\S+)/.exec(line)?.[1]
+    if (url !== undefined) {
+      child.stdout.resume()
+      return { process: child, url }
+    }
+  }
+  throw new Error('it did not start')
+}
+
+function post(url: string, mail: object): Promise<Response> {
+  return fetch(`${url}/mail/messages`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(mail),
+  })
+}
+
+const plain = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
+
+describe('threadpost send', () => {
+  it('sends a template and says what became of it', async () => {
+    const inbox = await inboxOf()
+    const folder = await folderOf({ 'data.json': '{ "name": "Ada" }' })
+    const args = [
+      'send',
+      '--to',
+      'ada@example.com',
+      '--template',
+      'welcome',
+      '--data',
+      path.join(folder, 'data.json'),
+      '--json',
+    ]
+    const { stdout } = await run(process.execPath, [main, ...args], {
+      cwd: root,
+      env: { ...environment, THREADPOST_TRANSPORT: inbox.url },
+    })
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'sent', template: 'welcome' })
+    expect((await inbox.waitFor()).html).toContain('Ada')
+  })
+
+  it('ends with 1 when it was not sent, and when the mail is wrong', async () => {
+    const inbox = await inboxOf({ faults: [{ at: 'rcpt', do: 'refuse' }] })
+    const send = (...args: string[]) =>
+      run(process.execPath, [main, 'send', '--transport', inbox.url, '--subject', 'x', ...args], {
+        env: environment,
+      })
+    await expect(send('--to', 'a@example.com', '--text', 'x')).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^failed .*550/) as string,
+    })
+    await expect(send('--to', 'nobody', '--text', 'x')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^threadpost: to\[0\]: .*\[INVALID_MESSAGE\]\n$/) as string,
+    })
+  })
+})
+
+describe('threadpost serve', () => {
+  it('drains on SIGTERM', async () => {
+    const inbox = await inboxOf({ faults: [{ at: 'dot', do: 'delay', ms: 300 }] })
+    const server = await serve({ THREADPOST_TRANSPORT: inbox.url })
+    const answers = await Promise.all(Array.from({ length: 5 }, () => post(server.url, plain)))
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202])
+    await expect.poll(() => inbox.connections().some(({ transactions }) => transactions > 0)).toBe(true)
+    server.process.kill('SIGTERM')
+    expect(await once(server.process, 'exit')).toEqual([0, null])
+    expect(inbox.count).toBe(5)
+  })
+
+  it('needs a token beyond loopback', async () => {
+    await expect(
+      run(process.execPath, [main, 'serve', '--host', '0.0.0.0', '--port', '0'], {
+        cwd: root,
+        env: environment,
+      }),
+    ).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('token: is required') as string,
+    })
+  })
+
+  it('says in one line what is wrong with its settings', async () => {
+    await expect(
+      run(process.execPath, [main, 'serve', '--transport', 'smtp://user:hunter2@'], {
+        cwd: root,
+        env: environment,
+      }),
+    ).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^threadpost: transport: (?!.*hunter2).*\n$/) as string,
+    })
+  })
+})

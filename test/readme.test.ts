@@ -1,0 +1,69 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { startInbox } from 'threadpost/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const run = promisify(execFile)
+const root = path.resolve(import.meta.dirname, '..')
+const readme = await readFile(path.join(root, 'README.md'), 'utf8')
+const blocks = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1] ?? '')
+
+/** Run where the package is, so that it imports `threadpost` by its name like an app does. */
+const asModule = (source: string): string[] => ['--input-type=module', '-e', source]
+
+describe('the README', () => {
+  it('embeds in 12 lines that work', async () => {
+    const block = blocks.find((source) => source.includes('app.listen(3000)')) ?? ''
+    const listening = block.replace(
+      'app.listen(3000)',
+      'app.listen(0, "127.0.0.1", function () { process.send(this.address().port) })',
+    )
+    const body = block.split('\n').filter((line) => line !== '' && !line.startsWith('import'))
+    expect(body.length).toBeLessThanOrEqual(12)
+
+    const inbox = await startInbox()
+    onTestFinished(() => inbox.close())
+    const app = spawn(process.execPath, asModule(listening), {
+      cwd: root,
+      env: { ...process.env, SMTP_URL: inbox.url },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+    onTestFinished(async () => {
+      app.kill()
+      if (app.exitCode === null && app.signalCode === null) await once(app, 'exit')
+    })
+    const [port] = (await once(app, 'message')) as [number]
+    const response = await fetch(`http://127.0.0.1:${port}/signup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'Ada', email: 'ada@example.com' }),
+    })
+    expect(response.status).toBe(202)
+    expect(await response.json()).toHaveProperty('id')
+    expect((await inbox.waitFor({ to: 'ada@example.com' })).html).toContain('Ada')
+  })
+
+  const others = blocks.filter((source) => !source.includes('app.listen'))
+  it.each(
+    others.map((source) => [
+      source.split('\n').find((line) => line.includes('console')) ?? source.slice(0, 40),
+      source,
+    ]),
+  )('has a block that prints what it says: %s', async (_, source) => {
+    const { stdout } = await run(process.execPath, asModule(source), { cwd: root })
+    const promised = [...source.matchAll(/^console\.log\(.*\) \/\/ (.*)$/gm)].map((match) => match[1])
+    expect(promised.length).toBeGreaterThan(0)
+    expect(stdout.trimEnd().split('\n')).toEqual(promised)
+  })
+
+  it('links to what is there', () => {
+    const targets = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1] ?? '')
+    const local = targets.filter((target) => !/^https?:/.test(target))
+    expect(local.length).toBeGreaterThan(2)
+    expect(local.filter((target) => !existsSync(path.join(root, target)))).toEqual([])
+  })
+})
