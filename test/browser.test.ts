@@ -35,7 +35,7 @@ describeWith(['chromium'], 'in a browser', (tools) => {
       templates: path.join(ROOT, 'templates'),
       threads: 1,
       // Long enough to be seen.
-      retry: { baseDelay: 500, factor: 1, jitter: 'none' },
+      retry: { baseDelay: 1000, factor: 1, jitter: 'none' },
     })
     if (mailer.inbox === undefined) throw new Error('inbox: gave no inbox')
     inbox = mailer.inbox
@@ -116,7 +116,7 @@ describeWith(['chromium'], 'in a browser', (tools) => {
 
     inbox.faults.set([
       { at: 'dot', do: 'defer', times: 1 },
-      { at: 'mail', do: 'delay', ms: 300 },
+      { at: 'mail', do: 'delay', ms: 500 },
     ])
     await signUp(page, 'Ada', 'ada@example.com')
     await verdict(page, 'On its way')

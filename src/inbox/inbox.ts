@@ -85,7 +85,7 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
     get count() {
       return store.count
     },
-    messages: () => Promise.all(store.list().map((mail) => store.parse(mail))),
+    messages: () => store.parseAll(),
     stored: () => store.list(),
     find: async (id) => {
       const mail = store.get(id)

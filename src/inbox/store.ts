@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { type MailContents, parseMail } from './parse.js'
 
 export interface InboxEnvelope {
@@ -19,6 +20,9 @@ export interface RawMail {
 
 /** A mail and what it says. */
 export type ReceivedMail = RawMail & MailContents
+
+/** Milliseconds of parsing before others have their turn. */
+const TURN = 5
 
 /** Keeps the last mails as bytes. Parsing waits until somebody asks, so that receiving stays cheap. */
 export class MailStore {
@@ -69,6 +73,19 @@ export class MailStore {
       this.#parsed.set(mail, parsed)
     }
     return parsed
+  }
+
+  /** All that are kept. Lets others have their turn in between, for a first look at 500 mails takes half a second. */
+  async parseAll(): Promise<ReceivedMail[]> {
+    const all: ReceivedMail[] = []
+    let since = performance.now()
+    for (const mail of this.list()) {
+      all.push(await this.parse(mail))
+      if (performance.now() - since < TURN) continue
+      await setImmediate()
+      since = performance.now()
+    }
+    return all
   }
 
   clear(): void {

@@ -47,6 +47,7 @@ async function refresh() {
       document.querySelector('.mail').replaceWith(fresh.querySelector('.mail'))
     news.textContent = `${list.querySelectorAll('.row').length} mails`
   } finally {
+    await new Promise((resolve) => setTimeout(resolve, 250))
     refreshing = false
     if (again) {
       again = false
