@@ -47,11 +47,10 @@ function reset() {
 }
 
 function complain({ detail, path = '' }) {
-  const field =
-    path.startsWith('name') || path.startsWith('data.name') ? 'name' : path.startsWith('from') ? '' : 'email'
+  const field = /^(data\.)?name/.test(path) ? 'name' : /^(to|email)/.test(path) ? 'email' : undefined
   $('error').textContent = detail ?? 'That did not work. Is the server still running?'
   $('error').hidden = false
-  if (path && field) {
+  if (field) {
     $(field).setAttribute('aria-invalid', 'true')
     $(field).focus()
   }
