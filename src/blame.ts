@@ -1,7 +1,7 @@
 import type { PhaseBoard } from './phases.js'
 
 /**
- * Who brought a thread down. Piscina rejects all its tasks with one and the same error, so the board decides: the
+ * Who brought a thread down. All it was asked is rejected with one and the same error, so the board decides: the
  * delivery that was rendering did it, since rendering is synchronous and no two of a thread are ever in it. If
  * none was, each of them may have.
  */
@@ -21,13 +21,6 @@ export class Blame {
 
   leave(slot: number): void {
     this.#running.delete(slot)
-  }
-
-  /** Deliveries and renders a thread has at hand. */
-  countOf(thread: number): number {
-    let count = 0
-    for (const slot of this.#running) if (this.#board.thread(slot) === thread) count++
-    return count
   }
 
   /** To be asked when the slot's task was rejected, before `leave`. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -78,7 +77,6 @@ function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events
     transports,
     attemptTimeout: limits.attempt,
     connections: concurrency,
-    channel: `threadpost:${randomUUID()}`,
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   if (threads === 0) return new InlineRunner(setup, concurrency)

@@ -158,6 +158,7 @@ export class Mailer {
   }
 
   async stats(): Promise<MailerStats> {
+    this.#assertOpen()
     return { ...(await this.#parts.queue.stats()), threads: this.#parts.runner.threads() }
   }
 

@@ -1,14 +1,14 @@
 import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import type { ThreadSetup } from './wire.js'
+import { Lane } from './lane.js'
+import type { LaneRequest, ThreadSetup } from './wire.js'
 
 export interface PoolOptions {
   setup: ThreadSetup
   threads: number
-  /** Tasks at a time in each thread. */
-  concurrency: number
   /** Bytes of heap for each thread. */
   memory: number
   started(thread: number): void
@@ -17,32 +17,51 @@ export interface PoolOptions {
 }
 
 const THREAD_FILE = fileURLToPath(new URL('../workers/thread.js', import.meta.url))
+/** A thread that lived shorter than this is started again only after a pause that doubles each time, in ms. */
+const SHORT_LIFE = 1_000
+const FIRST_PAUSE = 20
+const LONGEST_PAUSE = 5_000
 
 /**
- * A pool of threads: Piscina, with its gaps closed. Its queue stays empty, since nobody gives it more tasks than
- * its threads may have at a time.
+ * The threads, kept by Piscina: it starts them, and others in place of those that die. Each runs one task as long as
+ * it lives, serving its lane, so that a thread's death is the end of that task and a delivery costs no task.
  */
 export class Pool {
   readonly #options: PoolOptions
+  readonly #lanes: Lane[]
   readonly #known = new WeakSet<Worker>()
   /** Threads whose exit has not been seen yet. */
   readonly #alive = new Set<Worker>()
+  readonly #abort = new AbortController()
   #piscina: Piscina
-  #destroying = false
 
   constructor(options: PoolOptions) {
     this.#options = options
     this.#piscina = this.#create()
+    this.#lanes = Array.from({ length: options.threads }, () => new Lane())
+    for (const lane of this.#lanes) void this.#keepOpen(lane)
   }
 
-  /** Runs one of the functions that `workers/thread.ts` exports. Rejects when its thread dies, always the same way. */
-  run(name: 'probe' | 'deliver' | 'render', task?: object): Promise<unknown> {
-    return this.#piscina.run(task, { name })
+  /** Asks the thread with the least to do. Rejects when it dies. */
+  ask(request: LaneRequest['ask'], task?: object): Promise<unknown> {
+    let best: Lane | undefined
+    for (const lane of this.#lanes) {
+      if (best === undefined || costOf(lane) < costOf(best)) best = lane
+    }
+    if (best === undefined) throw new Error('a pool without threads')
+    return best.ask(request, task)
   }
 
-  /** Ids of the threads there are. */
-  threads(): number[] {
-    return this.#piscina.threads.map(({ threadId }) => threadId)
+  /** Asks every thread there is; those that die count as having answered. */
+  async askAll(request: LaneRequest['ask']): Promise<void> {
+    await Promise.allSettled(
+      this.#lanes.filter(({ thread }) => thread !== 0).map((lane) => lane.ask(request)),
+    )
+  }
+
+  /** The threads that answer at present, and how much each has to do. */
+  threads(): { thread: number; load: number }[] {
+    return this.#lanes.filter(({ thread }) => thread !== 0).map(({ thread, load }) => ({ thread, load }))
   }
 
   /** Ends a thread, whatever it does; a new one takes its place. */
@@ -51,7 +70,7 @@ export class Pool {
   }
 
   async destroy(): Promise<void> {
-    this.#destroying = true
+    this.#abort.abort()
     // Piscina replaces a thread whose exit it learns of after it was destroyed: go on until all have been heard of.
     do {
       await this.#piscina.destroy()
@@ -59,15 +78,30 @@ export class Pool {
     } while (this.#piscina.threads.length > 0)
   }
 
+  async #keepOpen(lane: Lane): Promise<void> {
+    let wait = FIRST_PAUSE
+    while (!this.#abort.signal.aborted) {
+      const start = performance.now()
+      const port = lane.open()
+      const death: unknown = await this.#piscina
+        .run({ port }, { name: 'serve', transferList: [port] })
+        .catch((error: unknown) => error)
+      lane.break(death)
+      wait = performance.now() - start < SHORT_LIFE ? Math.min(wait * 2, LONGEST_PAUSE) : FIRST_PAUSE
+      await pause(wait, undefined, { signal: this.#abort.signal }).catch(() => undefined)
+      this.#replenish()
+    }
+  }
+
   #create(): Piscina {
-    const { threads, concurrency, memory, setup } = this.#options
+    const { threads, memory, setup } = this.#options
     const piscina = new Piscina({
       filename: THREAD_FILE,
-      name: 'deliver',
+      name: 'serve',
       minThreads: threads,
       maxThreads: threads,
-      concurrentTasksPerWorker: concurrency,
-      maxQueue: threads * concurrency,
+      concurrentTasksPerWorker: 1,
+      maxQueue: threads,
       // With 'sync' a thread sleeps between tasks, and its sockets and timers with it.
       atomics: 'disabled',
       idleTimeout: Infinity,
@@ -96,21 +130,23 @@ export class Pool {
       })
       worker.once('exit', (code) => {
         this.#alive.delete(worker)
-        if (this.#destroying || piscina !== this.#piscina) return
+        if (this.#abort.signal.aborted || piscina !== this.#piscina) return
         this.#options.died(thread, reason ?? `it exited with code ${code}`)
-        setImmediate(() => {
-          this.#replenish(piscina)
-        })
       })
       this.#options.started(thread)
     }
   }
 
   /** Piscina gives up replacing threads once one has died while starting; a new one doesn't. */
-  #replenish(piscina: Piscina): void {
-    if (this.#destroying || piscina !== this.#piscina || piscina.threads.length >= this.#options.threads)
-      return
+  #replenish(): void {
+    if (this.#abort.signal.aborted || this.#piscina.threads.length >= this.#options.threads) return
+    const old = this.#piscina
     this.#piscina = this.#create()
-    void piscina.destroy()
+    void old.destroy()
   }
+}
+
+/** A lane without a thread comes last: its next thread has yet to start. */
+function costOf({ thread, load }: Lane): number {
+  return thread === 0 ? load + 1e6 : load
 }

@@ -1,7 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
 import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
-import { Farewell } from './farewell.js'
+import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
 import { type Evidence, PhaseBoard } from './phases.js'
 import { Pool, type PoolOptions } from './pool.js'
@@ -19,6 +20,8 @@ export interface ThreadRunnerOptions extends PoolOptions {
 }
 
 const START_LIMIT = 30_000
+/** A little more than a thread allows its sessions to say goodbye, in ms. */
+const FAREWELL = 2_000
 const NOTHING_DONE: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 /** A thread whose attempt is overdue by this much no longer keeps its own time. */
 const OVERDUE = 5_000
@@ -32,7 +35,6 @@ export class ThreadRunner implements Runner {
   readonly #blame: Blame
   readonly #claims: Claims
   readonly #watchdog: Watchdog
-  readonly #farewell: Farewell
   readonly #pool: Pool
   /** A thread for those who must be alone in theirs; there is one only while somebody is. */
   #solitary: Pool | undefined
@@ -57,9 +59,7 @@ export class ThreadRunner implements Runner {
         this.#solitary?.end(thread)
       },
     })
-    this.#farewell = new Farewell(setup.channel)
-    // One task more than deliveries: a thread renders for `mailer.render()` besides.
-    this.#pool = this.#createPool(threads, concurrency + 1)
+    this.#pool = this.#createPool(threads)
   }
 
   async start(): Promise<Catalogue> {
@@ -70,10 +70,10 @@ export class ThreadRunner implements Runner {
       }, START_LIMIT)
     })
     try {
-      return await Promise.race([this.#pool.run('probe') as Promise<Catalogue>, tooLong])
+      return await Promise.race([this.#pool.ask('probe') as Promise<Catalogue>, tooLong])
     } catch (error) {
       await this.close()
-      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reasonOf(error)}`, {
         cause: error,
       })
     } finally {
@@ -95,8 +95,9 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      return (await this.#pool.run('render', { content, slot, generation })) as RenderResult
+      return (await this.#pool.ask('render', { content, slot, generation })) as RenderResult
     } catch (error) {
+      if (!(error instanceof ThreadDied)) throw error
       if (this.#blame.of(slot) === 'innocent' && this.#closed === undefined) return await this.render(content)
       throw new ThreadpostError(
         'TEMPLATE_ERROR',
@@ -111,7 +112,10 @@ export class ThreadRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return this.#threadIds().map((thread) => ({ thread, delivering: this.#blame.countOf(thread) }))
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load }) => ({
+      thread,
+      delivering: load,
+    }))
   }
 
   close(): Promise<void> {
@@ -121,8 +125,11 @@ export class ThreadRunner implements Runner {
 
   async #close(): Promise<void> {
     this.#watchdog.stop()
-    await this.#farewell.say(this.#threadIds().length)
-    await Promise.all([this.#pool.destroy(), this.#solitary?.destroy()])
+    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
+    // Piscina ends a thread without a word: the SMTP sessions end themselves first.
+    const goodbyes = Promise.all(pools.map((pool) => pool.askAll('quit')))
+    await Promise.race([goodbyes, pause(FAREWELL, undefined, { ref: false })])
+    await Promise.all(pools.map((pool) => pool.destroy()))
   }
 
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
@@ -136,10 +143,10 @@ export class ThreadRunner implements Runner {
     this.#blame.enter(slot)
     try {
       const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.run('deliver', { ...order, slot, generation, handedOverAt })
+      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
-      if (isCloneError(error)) throw error
+      if (!(error instanceof ThreadDied)) throw error
       return {
         died: true,
         blame: this.#blameOf(slot, pool),
@@ -164,7 +171,7 @@ export class ThreadRunner implements Runner {
     this.#alone++
     const run = this.#lastAlone.then(async () => {
       if (this.#closed !== undefined) return await this.#deliverIn(this.#pool, order)
-      const pool = (this.#solitary ??= this.#createPool(1, 1))
+      const pool = (this.#solitary ??= this.#createPool(1))
       try {
         return await this.#deliverIn(pool, order)
       } finally {
@@ -178,22 +185,19 @@ export class ThreadRunner implements Runner {
     return run
   }
 
-  #createPool(threads: number, concurrency: number): Pool {
+  #createPool(threads: number): Pool {
     return new Pool({
       ...this.#options,
       threads,
-      concurrency,
       died: (thread, reason) => {
         this.#options.died(thread, this.#watchdog.reasonFor(thread) ?? reason)
       },
     })
   }
-
-  #threadIds(): number[] {
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])]
-  }
 }
 
-function isCloneError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'DataCloneError'
+/** Why a thread died says more than that it did. */
+function reasonOf(error: unknown): string {
+  const reason = error instanceof ThreadDied && error.cause instanceof Error ? error.cause : error
+  return reason instanceof Error ? reason.message : String(reason)
 }

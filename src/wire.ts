@@ -142,9 +142,13 @@ export interface ThreadSetup {
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
   connections: number
-  /** Name of the BroadcastChannel over which threads are asked to say goodbye. */
-  channel: string
 }
 
-/** Messages on the control channel. */
-export type ControlMessage = { kind: 'quit' } | { kind: 'gone'; thread: number }
+/** What the main thread asks of a thread. */
+export interface LaneRequest {
+  id: number
+  ask: 'probe' | 'deliver' | 'render' | 'quit'
+  task: object | undefined
+}
+
+export type LaneAnswer = { hello: number } | { id: number; value: unknown } | { id: number; error: string }

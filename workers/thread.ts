@@ -1,35 +1,48 @@
 /** What Piscina loads in each thread. */
-import { BroadcastChannel, threadId, workerData } from 'node:worker_threads'
-import type { Outcome } from '../src/outcome.js'
-import type {
-  Catalogue,
-  ControlMessage,
-  DeliverTask,
-  RenderResult,
-  RenderTask,
-  ThreadSetup,
-} from '../src/wire.js'
+import { type MessagePort, threadId, workerData } from 'node:worker_threads'
+import type { DeliverTask, LaneAnswer, LaneRequest, RenderTask, ThreadSetup } from '../src/wire.js'
 import { Deliverer } from './deliver.js'
 
-const setup = workerData as ThreadSetup
-const deliverer = new Deliverer(setup, threadId)
+const deliverer = new Deliverer(workerData as ThreadSetup, threadId)
 
-const channel = new BroadcastChannel(setup.channel)
-channel.onmessage = ({ data }: { data: unknown }) => {
-  if ((data as ControlMessage).kind !== 'quit') return
-  void deliverer.quit().then(() => {
-    channel.postMessage({ kind: 'gone', thread: threadId } satisfies ControlMessage)
+/**
+ * Serves a lane as long as the thread lives. What is ready within one turn of the event loop goes back in one
+ * message.
+ */
+export function serve({ port }: { port: MessagePort }): Promise<void> {
+  let answers: LaneAnswer[] = []
+  const answer = (one: LaneAnswer): void => {
+    if (answers.push(one) > 1) return
+    setImmediate(() => {
+      port.postMessage(answers)
+      answers = []
+    })
+  }
+  port.on('message', (requests: LaneRequest[]) => {
+    for (const { id, ask, task } of requests) {
+      perform(ask, task).then(
+        (value) => {
+          answer({ id, value })
+        },
+        (error: unknown) => {
+          answer({ id, error: error instanceof Error ? error.message : String(error) })
+        },
+      )
+    }
   })
+  answer({ hello: threadId })
+  return new Promise((resolve) => port.on('close', resolve))
 }
 
-export function probe(): Promise<Catalogue> {
-  return deliverer.probe()
-}
-
-export function deliver(task: DeliverTask): Promise<Outcome> {
-  return deliverer.deliver(task)
-}
-
-export function render(task: RenderTask): Promise<RenderResult> {
-  return deliverer.render(task)
+function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unknown> {
+  switch (ask) {
+    case 'probe':
+      return deliverer.probe()
+    case 'deliver':
+      return deliverer.deliver(task as DeliverTask)
+    case 'render':
+      return deliverer.render(task as RenderTask)
+    case 'quit':
+      return deliverer.quit()
+  }
 }
