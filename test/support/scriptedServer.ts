@@ -14,8 +14,8 @@ export class Conversation {
   readonly messages: { from: string; to: string[]; data: string }[] = []
   /** Commands that were already there when the answer to an earlier one was still to be written. */
   ahead = 0
-  /** Answers written so far. */
-  answers = 0
+  /** The server said its last: it neither answers nor listens any more. */
+  over = false
   from = ''
   to: string[] = []
   /** What was received and not looked at yet. */
@@ -109,7 +109,7 @@ export class ScriptedServer {
     socket.setNoDelay(true)
     socket.on('error', () => undefined)
     await this.#answer(conversation, this.#script.greeting, '', '220 scripted ESMTP')
-    for (;;) {
+    while (!conversation.over) {
       let end: number
       while ((end = conversation.input.indexOf('\r\n')) < 0) if (!(await conversation.more())) return
       const line = conversation.input.slice(0, end)
@@ -179,15 +179,15 @@ export class ScriptedServer {
     honest: string,
   ): Promise<string> {
     const answer = (await reaction?.(line, conversation)) ?? honest
-    conversation.answers++
-    if (answer === CLOSE) conversation.socket.destroy()
-    else if (typeof answer === 'function') answer(conversation.socket)
-    else if (answer !== SILENCE) {
+    if (typeof answer === 'string') {
       const text = `${answer}\r\n`
       if (this.#script.write === undefined) conversation.socket.write(text)
       else await this.#script.write(conversation.socket, text)
       return answer
     }
+    conversation.over = true
+    if (answer === CLOSE) conversation.socket.destroy()
+    else if (answer !== SILENCE) answer(conversation.socket)
     return ''
   }
 }
