@@ -61,7 +61,8 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
   })
 
   it('keeps who was refused already apart from who is uncertain', async () => {
-    const rcpt = (line: string) => (line.includes('no@') ? '550 no' : line.includes('later@') ? '450 later' : '250 ok')
+    const rcpt = (line: string) =>
+      line.includes('no@') ? '550 no' : line.includes('later@') ? '450 later' : '250 ok'
     const server = await ScriptedServer.start({ extensions, rcpt, dot: () => CLOSE })
     const to = ['no@example.com', 'ada@example.com', 'later@example.com']
     const { recipients } = await send(senderTo(server.port), { to })
@@ -153,34 +154,52 @@ describe('replies out of order', () => {
 })
 
 describe('a message whose envelope rode behind another that failed', () => {
-  it.each(ENDINGS)('%s: certainly not sent, sent again elsewhere, not counted', async (_name, answer, _before, after) => {
-    const server = await ScriptedServer.start({
-      dot: async (_, conversation) => {
-        if (conversation.index > 0) return '250 ok'
-        while (!conversation.input.endsWith('DATA\r\n')) await conversation.more()
-        return answer
-      },
-    })
-    const sender = senderTo(server.port, { timeouts: QUICK }, 1)
-    const notes = new Notes()
-    const [first, second] = await Promise.all([send(sender), send(sender, { text: 'rider', notes })])
-    expect(`${first.verdict.result} ${first.verdict.code}`).toBe(after)
-    expect(second.verdict).toEqual({ result: 'sent', code: 'OK' })
-    expect(notes.phases).toEqual(['connecting', 'envelope', 'released', 'connecting', 'envelope', 'body', 'replied'])
-    expect(server.messages.filter(({ data }) => data.includes('rider'))).toHaveLength(1)
-  })
+  it.each(ENDINGS)(
+    '%s: certainly not sent, sent again elsewhere, not counted',
+    async (_name, answer, _before, after) => {
+      const server = await ScriptedServer.start({
+        dot: async (_, conversation) => {
+          if (conversation.index > 0) return '250 ok'
+          while (!conversation.input.endsWith('DATA\r\n')) await conversation.more()
+          return answer
+        },
+      })
+      const sender = senderTo(server.port, { timeouts: QUICK }, 1)
+      const notes = new Notes()
+      const [first, second] = await Promise.all([send(sender), send(sender, { text: 'rider', notes })])
+      expect(`${first.verdict.result} ${first.verdict.code}`).toBe(after)
+      expect(second.verdict).toEqual({ result: 'sent', code: 'OK' })
+      expect(notes.phases).toEqual([
+        'connecting',
+        'envelope',
+        'released',
+        'connecting',
+        'envelope',
+        'body',
+        'replied',
+      ])
+      expect(server.messages.filter(({ data }) => data.includes('rider'))).toHaveLength(1)
+    },
+  )
 
-  it.each(['mail', 'rcpt', 'data'] as const)('the %s of the second message on each connection is its end', async (step) => {
-    const server = await ScriptedServer.start({ [step]: (_: string, { turn }: { turn: number }) => (turn > 0 ? CLOSE : undefined) })
-    const sender = senderTo(server.port, {}, 1)
-    const all = await Promise.all(Array.from({ length: 6 }, (_, index) => send(sender, { text: `m${index}` })))
-    const expected = step === 'mail' ? 'sent' : 'deferred'
-    expect(all[1]?.verdict.result).toBe(expected)
-    if (step === 'mail') {
-      expect(all.map(({ verdict }) => verdict.result)).toEqual(all.map(() => 'sent'))
-      expect(server.messages).toHaveLength(6)
-    }
-  })
+  it.each(['mail', 'rcpt', 'data'] as const)(
+    'the %s of the second message on each connection is its end',
+    async (step) => {
+      const server = await ScriptedServer.start({
+        [step]: (_: string, { turn }: { turn: number }) => (turn > 0 ? CLOSE : undefined),
+      })
+      const sender = senderTo(server.port, {}, 1)
+      const all = await Promise.all(
+        Array.from({ length: 6 }, (_, index) => send(sender, { text: `m${index}` })),
+      )
+      const expected = step === 'mail' ? 'sent' : 'deferred'
+      expect(all[1]?.verdict.result).toBe(expected)
+      if (step === 'mail') {
+        expect(all.map(({ verdict }) => verdict.result)).toEqual(all.map(() => 'sent'))
+        expect(server.messages).toHaveLength(6)
+      }
+    },
+  )
 
   it('is not tried for ever', async () => {
     const server = await ScriptedServer.start({ mail: () => CLOSE })
@@ -255,7 +274,10 @@ describe('a server that can not be reached', () => {
     const sender = senderTo(port)
     const [first, second] = await Promise.all([send(sender), send(sender)])
     expect(first.message).toContain('ECONNREFUSED')
-    expect([first, second].map(({ verdict }) => verdict.code)).toEqual(['CONNECTION_FAILED', 'CONNECTION_FAILED'])
+    expect([first, second].map(({ verdict }) => verdict.code)).toEqual([
+      'CONNECTION_FAILED',
+      'CONNECTION_FAILED',
+    ])
     expect((await send(sender)).verdict.code).toBe('CONNECTION_FAILED')
   })
 

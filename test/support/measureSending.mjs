@@ -34,8 +34,11 @@ function relay(target, delay) {
 }
 
 function message() {
-  const line = `<td style=3D"padding:10px 25px;word-break:break-word;">A line of a receipt`.padEnd(75, '.') + '=\r\n'
-  return Buffer.from(`Subject: Your receipt\r\nContent-Type: text/html\r\n\r\n${line.repeat(Math.ceil(14_000 / line.length))}\r\n`)
+  const line =
+    `<td style=3D"padding:10px 25px;word-break:break-word;">A line of a receipt`.padEnd(75, '.') + '=\r\n'
+  return Buffer.from(
+    `Subject: Your receipt\r\nContent-Type: text/html\r\n\r\n${line.repeat(Math.ceil(14_000 / line.length))}\r\n`,
+  )
 }
 
 function threadpost(port, connections) {
@@ -76,7 +79,11 @@ async function measure(sender, count, concurrency) {
   const seconds = (performance.now() - start) / 1000
   const { user, system } = process.cpuUsage(cpu)
   await sender.close()
-  return { perSecond: count / seconds, perCpuSecond: (count * 1e6) / (user + system), ms: (seconds * 1000) / count }
+  return {
+    perSecond: count / seconds,
+    perCpuSecond: (count * 1e6) / (user + system),
+    ms: (seconds * 1000) / count,
+  }
 }
 
 async function main() {
@@ -94,7 +101,11 @@ async function main() {
   try {
     const rows = {}
     const row = (name, { perSecond, perCpuSecond, ms }) =>
-      (rows[name] = { 'messages/s': Math.round(perSecond), 'messages/CPU s': Math.round(perCpuSecond), 'ms each': ms.toFixed(3) })
+      (rows[name] = {
+        'messages/s': Math.round(perSecond),
+        'messages/CPU s': Math.round(perCpuSecond),
+        'ms each': ms.toFixed(3),
+      })
     row('near, 10 at a time: nodemailer', await measure(nodemailer(port, 10), count / 4, 10))
     row('near, 10 at a time: threadpost', await measure(threadpost(port, 10), count, 10))
     row('near, 1 at a time: nodemailer', await measure(nodemailer(port, 1), count / 8, 1))

@@ -54,6 +54,8 @@ export interface Script {
   extensions?: string[]
   greeting?: Reaction
   ehlo?: Reaction
+  starttls?: Reaction
+  auth?: Reaction
   mail?: Reaction
   rcpt?: Reaction
   data?: Reaction
@@ -142,6 +144,12 @@ export class ScriptedServer {
         await this.#answer(conversation, script.ehlo, line, reply.join('\r\n'))
         return undefined
       }
+      case 'STAR':
+        await this.#answer(conversation, script.starttls, line, '454 4.7.0 not now')
+        return undefined
+      case 'AUTH':
+        await this.#answer(conversation, script.auth, line, '235 2.7.0 welcome')
+        return undefined
       case 'MAIL':
         conversation.from = /<(.*?)>/.exec(line)?.[1] ?? ''
         conversation.to = []
