@@ -9,7 +9,7 @@ import type {
   RenderTask,
   ThreadSetup,
 } from '../src/wire.js'
-import { compose } from './compose.js'
+import { compose } from './compose/compose.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
@@ -47,7 +47,7 @@ export class Deliverer {
     try {
       const parts = await this.#parts(task.letter.content, run.critical)
       run.enter('composing')
-      const bytes = await run.timed('compose', () => compose(task.letter, parts))
+      const bytes = await run.timed('compose', async () => compose(task.letter, parts))
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
