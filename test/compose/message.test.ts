@@ -78,7 +78,7 @@ const words = fc.array(
   fc.oneof(fc.constantFrom(...SCRIPTS), fc.string({ unit: 'grapheme', maxLength: 12 })),
   { maxLength: 6 },
 )
-// eslint-disable-next-line no-control-regex -- what no letter may hold
+
 const line = words.map((parts) =>
   parts
     .join(' ')
@@ -86,7 +86,7 @@ const line = words.map((parts) =>
     .trim()
     .slice(0, 600),
 )
-// eslint-disable-next-line no-control-regex -- NUL, and line ends in one form
+
 const body = fc
   .array(words, { maxLength: 8 })
   .map((lines) => lines.map((parts) => parts.join('').replace(/[\u0000\r]/g, '')).join('\n'))

@@ -82,9 +82,9 @@ export class ScriptedServer {
   }
 
   /** Closed when the test ends. */
-  static async start(script: Script = {}): Promise<ScriptedServer> {
+  static async start(script: Script = {}, port = 0): Promise<ScriptedServer> {
     const server = new ScriptedServer(script)
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve))
     onTestFinished(() => server.close())
     return server
   }
