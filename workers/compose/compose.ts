@@ -1,7 +1,6 @@
 import type { Letter } from '../../src/wire.js'
 import { composeWithNodemailer } from './composer.js'
 import { buildMessage, type MessageParts } from './message.js'
-import { joinRow } from './quotedPrintable.js'
 
 /**
  * The message as octets, with CRLF line ends. What has no attachment is built here, at a small part of the cost;
@@ -9,6 +8,5 @@ import { joinRow } from './quotedPrintable.js'
  */
 export function compose(letter: Letter, parts: MessageParts): Buffer | Promise<Buffer> {
   if (letter.attachments.length === 0) return buildMessage(letter, parts)
-  const html = typeof parts.html === 'string' ? parts.html : joinRow(parts.html)
-  return composeWithNodemailer(letter, { ...parts, html })
+  return composeWithNodemailer(letter, parts)
 }

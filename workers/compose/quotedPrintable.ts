@@ -9,12 +9,6 @@ export interface PieceRow {
   row: readonly (number | string)[]
 }
 
-export function joinRow({ constants, row }: PieceRow): string {
-  let text = ''
-  for (const piece of row) text += typeof piece === 'number' ? (constants[piece] ?? '') : piece
-  return text
-}
-
 /** 76 characters a line at most, one of which is the `=` of a soft line break (RFC 2045 section 6.7). */
 const LAST_COLUMN = 75
 const CR = 13
