@@ -1,7 +1,9 @@
+import type { BreakerListener } from './breaker.js'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { InlineRunner } from './inline.js'
+import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
@@ -32,7 +34,13 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       retain: options.retain,
       changed: announceTo(events, waiters),
     })
-    const dispatcher = new Dispatcher(runner, options.retry, options.logger)
+    const dispatcher = new Dispatcher(runner, {
+      transports: options.transports.map(({ name }) => name),
+      policy: options.retry,
+      breaker: options.breaker,
+      listener: breakerListener(events, options.logger),
+      logger: options.logger,
+    })
     const rules = {
       options,
       transports: options.transports.map(({ name }) => name),
@@ -52,6 +60,19 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     await runner?.close()
     await inbox?.close()
     throw error
+  }
+}
+
+function breakerListener(events: Events, logger: Logger): BreakerListener {
+  return {
+    opened: (transport, trouble) => {
+      logger.warn({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
+      events.emit('breaker-open', () => ({ transport, ...trouble }))
+    },
+    closed: (transport, openFor) => {
+      logger.info({ transport, openFor }, 'The transport works again')
+      events.emit('breaker-closed', () => ({ transport, openFor }))
+    },
   }
 }
 

@@ -1,14 +1,31 @@
+import { Breaker, type BreakerListener, type BreakerOptions, type TransportStatus } from './breaker.js'
 import type { Logger } from './logger.js'
-import type { Outcome, RecipientOutcome, SmtpReply } from './outcome.js'
+import { isUnreachable, type Outcome, type RecipientOutcome, type SmtpReply } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
-import { isOpen, type MailJob, mergeRecipients, openRecipients, type Settlement } from './record.js'
-import { countsAsAttempt, decide, type RetryPolicy } from './retry.js'
+import {
+  isOpen,
+  type MailJob,
+  mergeRecipients,
+  openRecipients,
+  type RecipientState,
+  type Settlement,
+} from './record.js'
+import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import type { Letter } from './wire.js'
 
 /** After so many threads lost to one message it is given up as `POISON`. */
 const MAX_CRASHES = 3
+
+export interface DispatcherOptions {
+  /** Their names. */
+  transports: readonly string[]
+  policy: RetryPolicy
+  breaker: Required<BreakerOptions>
+  listener: BreakerListener
+  logger: Logger
+}
 
 /**
  * Takes messages from the queue to the threads and brings back what is to be done with them. A thread that dies is
@@ -19,42 +36,40 @@ export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
+  readonly #breakers: ReadonlyMap<string, Breaker>
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
 
-  constructor(runner: Runner, policy: RetryPolicy, logger: Logger) {
+  constructor(runner: Runner, { transports, policy, breaker, listener, logger }: DispatcherOptions) {
     this.slots = runner.slots
     this.#runner = runner
     this.#policy = policy
     this.#logger = logger
+    this.#breakers = new Map(transports.map((name) => [name, new Breaker(name, breaker, listener)]))
   }
 
   async deliver({ job, state }: QueuedMessage): Promise<Settlement> {
     const start = Date.now()
+    const breaker = this.#breakers.get(job.transport)
+    const admission = breaker?.admit() ?? { result: 'pass', probe: false }
+    if (admission.result === 'hold')
+      return { verdict: held(start + admission.delay), recipients: state.recipients }
+
     const outcome = await this.#attempt({
       letter: letterOf(job),
       recipients: openRecipients(state),
       transport: job.transport,
       expiresAt: state.expiresAt,
     })
+    breaker?.record(outcome, admission.probe)
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const verdict = decide(
-      outcome,
-      {
-        policy: this.#policy,
-        onUncertain: job.onUncertain,
-        counted: state.counted + (counted ? 1 : 0),
-        tries: state.attempts.length + 1,
-        sent: recipients.filter(({ status }) => status === 'sent').length,
-        failed: recipients.filter(({ status }) => status === 'failed').length,
-        open: recipients.filter(isOpen).length,
-      },
-      end,
-      Math.random(),
-    )
+    const verdict =
+      breaker !== undefined && isUnreachable(outcome)
+        ? held(end + breaker.delay())
+        : this.#decide({ job, state }, outcome, recipients, end)
     this.#logger.info(
       {
         id: job.id,
@@ -66,6 +81,28 @@ export class Dispatcher implements Consumer {
       outcome.message,
     )
     return { attempt: { start, end, thread: outcome.thread, counted, outcome }, verdict, recipients }
+  }
+
+  transports(): TransportStatus[] {
+    return [...this.#breakers.values()].map(({ status }) => status)
+  }
+
+  #decide(
+    { job, state }: QueuedMessage,
+    outcome: Outcome,
+    recipients: RecipientState[],
+    now: number,
+  ): Verdict {
+    const standing = {
+      policy: this.#policy,
+      onUncertain: job.onUncertain,
+      counted: state.counted + (countsAsAttempt(outcome) ? 1 : 0),
+      tries: state.attempts.length + 1,
+      sent: recipients.filter(({ status }) => status === 'sent').length,
+      failed: recipients.filter(({ status }) => status === 'failed').length,
+      open: recipients.filter(isOpen).length,
+    }
+    return decide(outcome, standing, now, Math.random())
   }
 
   cancel(id: string): boolean {
@@ -108,6 +145,10 @@ export class Dispatcher implements Consumer {
       thread: 0,
     }
   }
+}
+
+function held(until: number): Verdict {
+  return { status: 'held', reason: 'breaker', nextAttemptAt: Math.ceil(until) }
 }
 
 /** What the board proves about a message whose thread died; undefined when it certainly was not sent. */

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { Trouble } from './breaker.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
@@ -23,10 +24,20 @@ export interface MessageEvent {
     phase: Outcome['phase']
     reply?: SmtpReply
   }
-  /** ISO 8601, while `deferred`. */
+  /** ISO 8601, while `deferred`, or `held` by the breaker. */
   nextAttemptAt?: string
   /** While `held`. */
   heldReason?: HeldReason
+}
+
+export interface BreakerOpenEvent extends Trouble {
+  transport: string
+}
+
+export interface BreakerClosedEvent {
+  transport: string
+  /** Milliseconds. */
+  openFor: number
 }
 
 export interface ThreadEvent {
@@ -37,6 +48,9 @@ export interface ThreadEvent {
 export type MailerEvents = Record<Status, MessageEvent> & {
   'thread-started': ThreadEvent
   'thread-died': ThreadEvent & { reason: string }
+  /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
+  'breaker-open': BreakerOpenEvent
+  'breaker-closed': BreakerClosedEvent
 }
 
 export type Listener<E> = (event: E) => unknown

@@ -1,6 +1,14 @@
+export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
 export { createMailer } from './createMailer.js'
 export { type ErrorCode, type SourceLocation, ThreadpostError } from './errors.js'
-export type { Listener, MailerEvents, MessageEvent, ThreadEvent } from './events.js'
+export type {
+  BreakerClosedEvent,
+  BreakerOpenEvent,
+  Listener,
+  MailerEvents,
+  MessageEvent,
+  ThreadEvent,
+} from './events.js'
 export type { Logger } from './logger.js'
 export type {
   Address,

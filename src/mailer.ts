@@ -1,3 +1,4 @@
+import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
@@ -22,6 +23,7 @@ import type { RenderedParts } from './wire.js'
 
 export interface MailerStats extends QueueStats {
   threads: ThreadStatus[]
+  transports: TransportStatus[]
 }
 
 /** What {@link createMailer} put together. */
@@ -159,7 +161,11 @@ export class Mailer {
 
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
-    return { ...(await this.#parts.queue.stats()), threads: this.#parts.runner.threads() }
+    return {
+      ...(await this.#parts.queue.stats()),
+      threads: this.#parts.runner.threads(),
+      transports: this.#parts.dispatcher.transports(),
+    }
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */

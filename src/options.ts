@@ -1,4 +1,5 @@
 import { parseMailbox } from './addresses.js'
+import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject } from './check.js'
 import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
@@ -30,6 +31,8 @@ export interface MailerOptions {
   /** Deliveries at a time in each thread; also its SMTP connections at most. @default 10 */
   concurrency?: number
   retry?: RetryOptions
+  /** When a server that can't be reached, or refuses the password, is tried again. */
+  breaker?: BreakerOptions
   /** After this time a message that isn't settled is `expired`. @default 259_200_000 (3 days) */
   maxAge?: number
   /** What to do with a message that may or may not have been sent. @default 'retry' */
@@ -73,6 +76,7 @@ export interface ResolvedOptions {
   threads: number
   concurrency: number
   retry: RetryPolicy
+  breaker: Required<BreakerOptions>
   maxAge: number
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
@@ -89,6 +93,7 @@ const KEYS = [
   'threads',
   'concurrency',
   'retry',
+  'breaker',
   'maxAge',
   'onUncertain',
   'limits',
@@ -122,6 +127,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
     retry: resolveRetry(check, options['retry'] ?? {}),
+    breaker: resolveBreaker(check, options['breaker'] ?? {}),
     maxAge: check.number(options['maxAge'] ?? 3 * DAY, 'maxAge', 1),
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),

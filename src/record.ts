@@ -1,4 +1,4 @@
-import type { Outcome, RecipientOutcome, SmtpReply } from './outcome.js'
+import { isUnreachable, type Outcome, type RecipientOutcome, type SmtpReply } from './outcome.js'
 import { countsAsAttempt, type Verdict } from './retry.js'
 import type { Json, JsonObject, Letter, Mailbox } from './wire.js'
 
@@ -77,7 +77,8 @@ export interface MessageState {
 
 /** What a delivery came to: the attempt, and what is to be done. */
 export interface Settlement {
-  attempt: Attempt
+  /** Absent when nothing was tried. */
+  attempt?: Attempt
   verdict: Verdict
   recipients: RecipientState[]
 }
@@ -174,13 +175,21 @@ const STATUS_OF = {
 } as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
 
 export function settle(state: MessageState, { attempt, verdict, recipients }: Settlement, now: number): void {
-  state.attempts.push(attempt)
-  if (countsAsAttempt(attempt.outcome)) state.counted++
-  if (attempt.outcome.result === 'uncertain') state.uncertain = true
+  if (attempt !== undefined) note(state, attempt)
   state.recipients = recipients
   enter(state, verdict.status, now)
-  if (verdict.status === 'deferred') state.dueAt = state.nextAttemptAt = verdict.nextAttemptAt
+  if ('nextAttemptAt' in verdict) state.dueAt = state.nextAttemptAt = verdict.nextAttemptAt
   if (verdict.status === 'held') state.heldReason = verdict.reason
+}
+
+/** While a transport is out of reach one attempt stands for them all, or days of it would fill the record. */
+function note(state: MessageState, attempt: Attempt): void {
+  const { outcome } = attempt
+  const last = state.attempts.at(-1)?.outcome
+  if (last !== undefined && isUnreachable(outcome) && last.code === outcome.code) state.attempts.pop()
+  state.attempts.push(attempt)
+  if (countsAsAttempt(outcome)) state.counted++
+  if (outcome.result === 'uncertain') state.uncertain = true
 }
 
 /** Every change of status passes here, so that what belongs to one status never lingers in the next. */

@@ -180,16 +180,17 @@ describe.each([
     const mailer = await testMailer({
       transport: `smtp://127.0.0.1:${port}`,
       threads,
-      retry: { attempts: 1, baseDelay: 5, factor: 1 },
+      retry: { attempts: 1 },
+      breaker: { probeDelay: 5 },
     })
-    const deferred = new Promise<void>((resolve) => {
+    const held = new Promise<void>((resolve) => {
       let count = 0
-      mailer.on('deferred', () => {
+      mailer.on('held', () => {
         if (++count === 3) resolve()
       })
     })
     const { id } = await mailer.send(plain)
-    await deferred
+    await held
     const message = await mailer.find(id)
     expect(message?.attempts[0]).toMatchObject({ code: 'CONNECTION_FAILED', counted: false })
     await mailer.cancel(id).catch(() => undefined)

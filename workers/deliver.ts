@@ -9,7 +9,8 @@ import type {
   RenderTask,
   ThreadSetup,
 } from '../src/wire.js'
-import { compose } from './compose.js'
+import { compose } from './compose/compose.js'
+import type { MessageParts } from './compose/message.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
@@ -47,7 +48,7 @@ export class Deliverer {
     try {
       const parts = await this.#parts(task.letter.content, run.critical)
       run.enter('composing')
-      const bytes = await run.timed('compose', () => compose(task.letter, parts))
+      const bytes = await run.timed('compose', async () => compose(task.letter, parts))
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
@@ -61,7 +62,8 @@ export class Deliverer {
   async render(task: RenderTask): Promise<RenderResult> {
     const run = new Run(this.#board, task, this.#thread)
     try {
-      return { ok: true, parts: await this.#parts(task.content, run.critical) }
+      const { subject, preheader, html, text } = await this.#parts(task.content, run.critical)
+      return { ok: true, parts: { subject, preheader, html, text } }
     } catch (error) {
       if (!(error instanceof TemplateFailure)) throw error
       return { ok: false, outcome: run.templateFailed(error) }
@@ -72,7 +74,7 @@ export class Deliverer {
     await Promise.all([...this.#transports.values()].map((transport) => transport.quit()))
   }
 
-  #parts(content: Content, critical: Critical): Promise<RenderedParts> {
+  #parts(content: Content, critical: Critical): Promise<RenderedParts & Pick<MessageParts, 'htmlRow'>> {
     if (content.kind !== 'literal') return this.#renderer.render(content, critical)
     return Promise.resolve({ subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' })
   }

@@ -21,7 +21,10 @@ export type Enqueued =
 export interface Consumer {
   /** Deliveries the driver may have open at a time. */
   readonly slots: number
-  /** Delivers once. Never rejects: whatever happens is in the settlement. */
+  /**
+   * Delivers once. Never rejects: whatever happens is in the settlement. A message that is held with a
+   * `nextAttemptAt` is due again then, like a deferred one.
+   */
   deliver(message: QueuedMessage): Promise<Settlement>
   /**
    * Takes back a message whose delivery is under way.

@@ -40,7 +40,7 @@ describe('a message as mail data', () => {
         const { text: wire, size } = expected(text)
         expect(data.bytes.toString('latin1')).toBe(wire)
         expect(data.size).toBe(size)
-        // eslint-disable-next-line no-control-regex -- beyond ASCII
+
         expect(data.eightBit).toBe(/[^\x00-\x7f]/.test(text))
         expect(data.bytes.includes('\r\n.\r\n')).toBe(false)
         expect(/(?<!\r)\n|\r(?!\n)/.test(data.bytes.toString('latin1'))).toBe(false)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { CLOSE, ScriptedServer } from '../support/scriptedServer.js'
+import { CLOSE, ScriptedServer, type Script } from '../support/scriptedServer.js'
 import { Notes, send, senderTo } from '../support/smtpSender.js'
 
 const STEPWISE = ['8BITMIME', 'SIZE 1000']
@@ -126,7 +126,7 @@ describe.each([
     expect(server.messages.map((message) => message.to)).toEqual([['yes@example.com']])
   })
 
-  it.each([
+  it.each<[string, Script, string, string, number]>([
     ['MAIL', { mail: () => '550 5.7.1 no' }, 'rejected', 'SMTP_REJECTED', 550],
     ['MAIL', { mail: () => '452 4.3.1 full' }, 'deferred', 'SMTP_DEFERRED', 452],
     ['RCPT', { rcpt: () => '550 5.1.1 no' }, 'rejected', 'SMTP_REJECTED', 550],
@@ -135,7 +135,7 @@ describe.each([
     ['DATA', { data: () => '451 4.3.0 later' }, 'deferred', 'SMTP_DEFERRED', 451],
     ['the dot', { dot: () => '552 5.3.4 too big' }, 'rejected', 'SMTP_REJECTED', 552],
     ['the dot', { dot: () => '451 4.3.0 later' }, 'deferred', 'SMTP_DEFERRED', 451],
-  ] as const)(
+  ] satisfies [string, Script, string, string, number][])(
     'to %s that say no decide, and the connection goes on',
     async (_step, script, result, code, reply) => {
       const server = await start(script)

@@ -236,6 +236,28 @@ export function queueSuite(
         expect(deliveries.taken).toHaveLength(30)
       })
 
+      it('hands out again what is held for a while, with no attempt to show', async () => {
+        const { queue, changes } = await open()
+        const id = await put(queue)
+        let nth = 0
+        const deliveries = new Deliveries(1)
+        await queue.start({
+          slots: 1,
+          cancel: () => false,
+          deliver: async (message) =>
+            ++nth > 1
+              ? deliveries.deliver(message)
+              : {
+                  verdict: { status: 'held', reason: 'breaker', nextAttemptAt: Date.now() + 30 },
+                  recipients: message.state.recipients,
+                },
+        })
+        await changes.until(id, 'held')
+        expect(await queue.find(id)).toMatchObject({ status: 'held', heldReason: 'breaker', attempts: [] })
+        await changes.until(id, 'sent')
+        expect((await queue.find(id))?.attempts).toHaveLength(1)
+      })
+
       it('tries a deferred message again when it is due, and not before', async () => {
         const { queue, changes } = await open()
         const id = await put(queue)

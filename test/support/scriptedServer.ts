@@ -14,8 +14,8 @@ export class Conversation {
   readonly messages: { from: string; to: string[]; data: string }[] = []
   /** Commands that were already there when the answer to an earlier one was still to be written. */
   ahead = 0
-  /** Answers written so far. */
-  answers = 0
+  /** The server said its last: it neither answers nor listens any more. */
+  over = false
   from = ''
   to: string[] = []
   /** What was received and not looked at yet. */
@@ -54,6 +54,8 @@ export interface Script {
   extensions?: string[]
   greeting?: Reaction
   ehlo?: Reaction
+  starttls?: Reaction
+  auth?: Reaction
   mail?: Reaction
   rcpt?: Reaction
   data?: Reaction
@@ -80,9 +82,9 @@ export class ScriptedServer {
   }
 
   /** Closed when the test ends. */
-  static async start(script: Script = {}): Promise<ScriptedServer> {
+  static async start(script: Script = {}, port = 0): Promise<ScriptedServer> {
     const server = new ScriptedServer(script)
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve))
     onTestFinished(() => server.close())
     return server
   }
@@ -109,7 +111,7 @@ export class ScriptedServer {
     socket.setNoDelay(true)
     socket.on('error', () => undefined)
     await this.#answer(conversation, this.#script.greeting, '', '220 scripted ESMTP')
-    for (;;) {
+    while (!conversation.over) {
       let end: number
       while ((end = conversation.input.indexOf('\r\n')) < 0) if (!(await conversation.more())) return
       const line = conversation.input.slice(0, end)
@@ -142,6 +144,12 @@ export class ScriptedServer {
         await this.#answer(conversation, script.ehlo, line, reply.join('\r\n'))
         return undefined
       }
+      case 'STAR':
+        await this.#answer(conversation, script.starttls, line, '454 4.7.0 not now')
+        return undefined
+      case 'AUTH':
+        await this.#answer(conversation, script.auth, line, '235 2.7.0 welcome')
+        return undefined
       case 'MAIL':
         conversation.from = /<(.*?)>/.exec(line)?.[1] ?? ''
         conversation.to = []
@@ -179,15 +187,15 @@ export class ScriptedServer {
     honest: string,
   ): Promise<string> {
     const answer = (await reaction?.(line, conversation)) ?? honest
-    conversation.answers++
-    if (answer === CLOSE) conversation.socket.destroy()
-    else if (typeof answer === 'function') answer(conversation.socket)
-    else if (answer !== SILENCE) {
+    if (typeof answer === 'string') {
       const text = `${answer}\r\n`
       if (this.#script.write === undefined) conversation.socket.write(text)
       else await this.#script.write(conversation.socket, text)
       return answer
     }
+    conversation.over = true
+    if (answer === CLOSE) conversation.socket.destroy()
+    else if (answer !== SILENCE) answer(conversation.socket)
     return ''
   }
 }

@@ -16,7 +16,7 @@ export interface Established {
  * in nodemailer is all in this file:
  *
  * - `lastServerResponse`, when it calls back from `connect()`, is the whole reply to the last EHLO;
- * - `stage` is `init` until the connection stands;
+ * - `stage` is `init` until the connection stands, and `allowsAuth` tells of AUTH in that reply;
  * - `_socket` is the socket in use, after STARTTLS the TLS one;
  * - once `_socket` is gone, `close()` leaves the socket alone, and its remaining listeners do nothing.
  *
@@ -73,12 +73,14 @@ export function establish(config: SmtpTransport, signal: AbortSignal): Promise<E
     // Stays for good: a late error must not be an unhandled one.
     connection.on('error', fail)
     connection.connect((error) => {
-      if (error !== undefined && error !== null) {
+      if (error !== undefined) {
         fail(error)
         return
       }
       extensions = parseExtensions(String(connection.lastServerResponse))
       if (auth === undefined) ready()
+      else if (!connection.allowsAuth)
+        fail(Object.assign(new Error('it offers no authentication'), { code: 'ENOAUTH' }))
       else
         connection.login({ user: auth.user, pass: auth.pass }, (refusal) =>
           refusal === null ? ready() : fail(refusal),

@@ -47,35 +47,42 @@ function scan(bytes: Buffer): Findings {
   const dots: number[] = bytes[0] === DOT ? [0] : []
   const lead = Math.min(length, (4 - (bytes.byteOffset % 4)) % 4)
   const count = (length - lead) >>> 2
-  const words = count === 0 ? new Int32Array(0) : new Int32Array(bytes.buffer, bytes.byteOffset + lead, count)
-  let broken = false
+  const words = count === 0 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset + lead, count)
+  let broken = look(bytes, 0, lead, dots)
   let high = 0
-
-  const look = (from: number, to: number): void => {
-    for (let at = from; at < to; at++) {
-      const byte = bytes[at]!
-      high |= byte
-      if (byte === CR) {
-        if (bytes[at + 1] !== LF) broken = true
-      } else if (byte === LF) {
-        if (at === 0 || bytes[at - 1] !== CR) broken = true
-        if (bytes[at + 1] === DOT) dots.push(at + 1)
-      }
-    }
-  }
-
-  look(0, lead)
-  for (let index = 0; index < words.length; index++) {
+  for (let index = 0; index < count; index++) {
     const word = words[index]!
-    high |= word & 0x80808080
+    high |= word
     // Exact where no octet is above 127; where one is, it may only lead to a needless look.
-    if (((word - 0x0e0e0e0e) & ~word & 0x80808080) !== 0) {
+    if (((word - 0x0e0e0e0e) & ~word & HIGH) !== 0) {
       const at = lead + index * 4
-      look(at, at + 4)
+      if (look(bytes, at, at + 4, dots)) broken = true
     }
   }
-  look(lead + words.length * 4, length)
-  return { broken, dots, eightBit: (high & 0x80808080) !== 0 }
+  const tail = lead + count * 4
+  if (look(bytes, tail, length, dots)) broken = true
+  for (let at = 0; at < lead; at++) high |= bytes[at]!
+  for (let at = tail; at < length; at++) high |= bytes[at]!
+  return { broken, dots, eightBit: (high & HIGH) !== 0 }
+}
+
+const NO_WORDS = new Int32Array(0)
+/** The highest bit of each of four octets, as a signed number. */
+const HIGH = 0x80808080 | 0
+
+/** Collects the dots that begin a line. @returns whether a line end is broken */
+function look(bytes: Buffer, from: number, to: number, dots: number[]): boolean {
+  let broken = false
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at]!
+    if (byte === CR) {
+      if (bytes[at + 1] !== LF) broken = true
+    } else if (byte === LF) {
+      if (at === 0 || bytes[at - 1] !== CR) broken = true
+      if (bytes[at + 1] === DOT) dots.push(at + 1)
+    }
+  }
+  return broken
 }
 
 function endsLine(bytes: Buffer): boolean {

@@ -8,7 +8,7 @@ const MAX_TEXT = 512
 
 const REPLY_LINE = /^([2-5]\d\d)(?:([ -])(.*))?$/s
 const ENHANCED = /^([245])\.\d{1,3}\.\d{1,3}(?= |$)/
-// eslint-disable-next-line no-control-regex -- what a server says is shown to people
+
 const CONTROLS_AND_SPACE = /[\u0000-\u0020\u007f-\u009f]+/g
 
 /**
@@ -89,7 +89,6 @@ function replyOf(code: number, lines: readonly string[]): SmtpReply {
 
 /** UTF-8 where it is valid UTF-8 (RFC 6531 section 3.7.4.2), else bytes as they are; no controls. */
 function clean(text: string): string {
-  // eslint-disable-next-line no-control-regex -- bytes beyond ASCII
   if (!/[^\x00-\x7f]/.test(text)) return text.replace(CONTROLS_AND_SPACE, ' ').trim()
   const decoded = Buffer.from(text, 'latin1').toString('utf8')
   return (decoded.includes('\ufffd') ? text : decoded).replace(CONTROLS_AND_SPACE, ' ').trim()

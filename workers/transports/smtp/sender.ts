@@ -8,7 +8,7 @@ import { type Unreachable, undelivered } from './unreachable.js'
 import { lost } from './verdict.js'
 
 /** How long a message waits for the connections there are before another one is opened, in ms. */
-const PATIENCE = 10
+const PATIENCE = 25
 /** How long no further connection is tried after one was refused beside others that work, in ms. */
 const REFUSED_PAUSE = 5_000
 /** How long sessions may take to say goodbye, in ms. */

@@ -18,7 +18,6 @@ export type Step =
   /** The reply is none that can follow this command. */
   | 'invalid'
 
-// eslint-disable-next-line no-control-regex -- what could end a command or a path
 const UNSAFE = /[\u0000-\u0020<>\u007f]/
 
 /**

@@ -27,6 +27,9 @@ const SENTENCES = {
   CONNECTION_FAILED: 'The server could not be reached',
 } as const
 
+/** nodemailer's codes. */
+const AUTH_CODES = new Set<string | undefined>(['EAUTH', 'ENOAUTH', 'EOAUTH2'])
+const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
 /** OpenSSL's verdicts on certificates, and Node's on TLS. */
 const TLS_CODE =
   /^(?:CERT_|CRL_|DEPTH_ZERO|EPROTO$|ERR_OSSL|ERR_SSL|ERR_TLS|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE)|PATH_LENGTH|SELF_SIGNED|UNABLE_TO_)/
@@ -57,15 +60,8 @@ function codeOf(
 ): UnreachableCode {
   // The server has no time for anybody just now, at whatever step it says so.
   if (reply?.code === 421) return 'CONNECTION_FAILED'
-  switch (error.code) {
-    case 'EAUTH':
-    case 'ENOAUTH':
-    case 'EOAUTH2':
-      return 'AUTH_FAILED'
-    case 'ETLS':
-    case 'EREQUIRETLS':
-      return 'TLS_FAILED'
-  }
+  if (AUTH_CODES.has(error.code)) return 'AUTH_FAILED'
+  if (TLS_CODES.has(error.code)) return 'TLS_FAILED'
   if (TLS_CODE.test(error.originalCode ?? error.code ?? '')) return 'TLS_FAILED'
   if (error.timeoutType === 'UPGRADE_TIMEOUT') return 'TLS_FAILED'
   // It refused EHLO, so that it can't be asked for STARTTLS.

@@ -1,11 +1,14 @@
 import MailComposer from 'nodemailer/lib/mail-composer'
-import type { Letter, ListUnsubscribe, Mailbox, RenderedParts } from '../src/wire.js'
+import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire.js'
 
 /**
- * Builds the message (RFC 5322, RFC 2045) as bytes with CRLF line ends. The same letter and parts give the same
- * bytes at every attempt: Message-ID and Date are the letter's, the boundary follows from its id.
+ * Builds any message (RFC 5322, RFC 2045) as octets with CRLF line ends. The same letter and parts give the same
+ * octets at every attempt: Message-ID and Date are the letter's, the boundary follows from its id.
  */
-export function compose(letter: Letter, parts: RenderedParts): Promise<Buffer> {
+export function composeWithNodemailer(
+  letter: Letter,
+  parts: { subject: string; html: string; text: string },
+): Promise<Buffer> {
   const composer = new MailComposer({
     from: mailbox(letter.from),
     to: letter.to.map(mailbox),

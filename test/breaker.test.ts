@@ -1,0 +1,139 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { Breaker, type BreakerListener } from '../src/breaker.js'
+import type { Outcome } from '../src/outcome.js'
+import { testMailer } from './support/mailer.js'
+import { ScriptedServer } from './support/scriptedServer.js'
+
+const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
+
+function outcome(
+  code: Outcome['code'],
+  phase: Outcome['phase'],
+  result: Outcome['result'] = 'deferred',
+): Outcome {
+  return { result, code, phase, message: code, recipients: [], timings: {}, thread: 1 } as Outcome
+}
+const refused = outcome('CONNECTION_FAILED', 'connecting')
+const sent = outcome('OK', 'replied', 'sent')
+
+function breaker(options = { probeDelay: 1, maxProbeDelay: 4 }) {
+  const told: string[] = []
+  const listener: BreakerListener = {
+    opened: (transport, { code }) => told.push(`${transport} ${code}`),
+    closed: (transport) => told.push(`${transport} works`),
+  }
+  return { told, breaker: new Breaker('main', options, listener) }
+}
+
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
+describe('a breaker', () => {
+  it('lets everything pass while all is well', () => {
+    const { breaker: it, told } = breaker()
+    expect(it.admit()).toEqual({ result: 'pass', probe: false })
+    it.record(sent, false)
+    it.record(outcome('SMTP_DEFERRED', 'replied'), false)
+    it.record(outcome('CONNECTION_CLOSED', 'envelope'), false)
+    expect(it.status).toEqual({ transport: 'main', breaker: 'closed' })
+    expect(told).toEqual([])
+  })
+
+  it('opens at a failure, tells once, and holds', () => {
+    const { breaker: it, told } = breaker({ probeDelay: 10_000, maxProbeDelay: 60_000 })
+    it.record(refused, false)
+    it.record(outcome('AUTH_FAILED', 'connecting'), false)
+    expect(told).toEqual(['main CONNECTION_FAILED'])
+    expect(it.status).toMatchObject({ breaker: 'open', trouble: { code: 'AUTH_FAILED' } })
+    const admission = it.admit()
+    expect(admission.result).toBe('hold')
+    expect('delay' in admission && admission.delay).toBeGreaterThan(9_000)
+    expect('delay' in admission && admission.delay).toBeLessThan(15_001)
+  })
+
+  it('lets one at a time try, and closes when it reaches the server', async () => {
+    const { breaker: it, told } = breaker()
+    it.record(refused, false)
+    let admission = it.admit()
+    await until(() => (admission = it.admit()).result === 'pass')
+    expect(admission).toEqual({ result: 'pass', probe: true })
+    expect(it.admit().result).toBe('hold')
+    it.record(refused, true)
+    expect(it.admit().result).toBe('hold')
+    await until(() => it.admit().result === 'pass')
+    it.record(outcome('SMTP_REJECTED', 'replied', 'rejected'), true)
+    expect(it.admit()).toEqual({ result: 'pass', probe: false })
+    expect(told).toEqual(['main CONNECTION_FAILED', 'main works'])
+  })
+
+  it('lets the next one try if the first never came to the server', async () => {
+    const { breaker: it } = breaker()
+    it.record(refused, false)
+    await until(() => it.admit().result === 'pass')
+    it.record(outcome('TEMPLATE_ERROR', 'rendering', 'rejected'), true)
+    expect(it.admit()).toEqual({ result: 'pass', probe: true })
+  })
+})
+
+describe('messages for a server that can’t be reached', () => {
+  it('are held without an attempt, and sent when it is back', async () => {
+    const closed = createServer()
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
+    const { port } = closed.address() as AddressInfo
+    await new Promise((resolve) => closed.close(resolve))
+
+    const other = await ScriptedServer.start()
+    const mailer = await testMailer({
+      transports: { main: `smtp://127.0.0.1:${port}`, other: `smtp://127.0.0.1:${other.port}` },
+      breaker: { probeDelay: 20, maxProbeDelay: 40 },
+      retry: { attempts: 1 },
+    })
+    const opened: unknown[] = []
+    mailer.on('breaker-open', (event) => opened.push(event))
+    const works = new Promise((resolve) => mailer.once('breaker-closed', resolve))
+    const held = new Promise<void>((resolve) => {
+      let count = 0
+      mailer.on('held', () => {
+        if (++count === 60) resolve()
+      })
+    })
+    const receipts = await Promise.all(Array.from({ length: 30 }, () => mailer.send(mail)))
+    expect((await mailer.sendAndWait({ ...mail, transport: 'other' })).status).toBe('sent')
+    await held
+    expect(opened).toMatchObject([{ transport: 'main', code: 'CONNECTION_FAILED' }])
+    expect((await mailer.stats()).transports).toMatchObject([{ breaker: 'open' }, { breaker: 'closed' }])
+
+    const server = await ScriptedServer.start({}, port)
+    const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id)))
+    expect(messages.every(({ status }) => status === 'sent')).toBe(true)
+    expect(messages.every(({ attempts }) => attempts.filter(({ counted }) => counted).length === 1)).toBe(
+      true,
+    )
+    expect(await works).toMatchObject({ transport: 'main' })
+    expect(server.messages).toHaveLength(30)
+  })
+
+  it('are held when the password is refused, with the reply', async () => {
+    let right = false
+    const server = await ScriptedServer.start({
+      extensions: ['PIPELINING', 'AUTH PLAIN'],
+      auth: () => (right ? '235 2.7.0 welcome' : '535 5.7.8 bad credentials'),
+    })
+    const mailer = await testMailer({
+      transport: `smtp://ada:wrong@127.0.0.1:${server.port}`,
+      breaker: { probeDelay: 10, maxProbeDelay: 20 },
+    })
+    const opened = new Promise((resolve) => mailer.once('breaker-open', resolve))
+    const { id } = await mailer.send(mail)
+    expect(await opened).toMatchObject({ code: 'AUTH_FAILED', reply: { code: 535 } })
+    right = true
+    const message = await mailer.wait(id)
+    expect(message.status).toBe('sent')
+    expect(message.attempts.map(({ code, counted }) => [code, counted])).toEqual([
+      ['AUTH_FAILED', false],
+      ['OK', true],
+    ])
+  })
+})

@@ -1,0 +1,34 @@
+/** Octets in the making: one buffer that is used again for each message, and grows as it must. */
+export class Octets {
+  bytes: Buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  length = 0
+
+  clear(): void {
+    this.length = 0
+  }
+
+  /** Makes room for so many more. */
+  reserve(more: number): void {
+    const needed = this.length + more
+    if (needed <= this.bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
+    this.bytes.copy(larger, 0, 0, this.length)
+    this.bytes = larger
+  }
+
+  /** In UTF-8. */
+  text(text: string): void {
+    this.reserve(text.length * 3)
+    this.length += this.bytes.write(text, this.length, 'utf8')
+  }
+
+  octets(octets: Buffer): void {
+    this.reserve(octets.length)
+    this.length += octets.copy(this.bytes, this.length)
+  }
+
+  /** What was written, in memory of its own. */
+  take(): Buffer {
+    return Buffer.from(this.bytes.subarray(0, this.length))
+  }
+}
