@@ -73,7 +73,7 @@ export type DeferredCode =
 /** These say something of the transport, whichever message met it: no attempt is counted. */
 export type UnreachableCode = 'CONNECTION_FAILED' | 'AUTH_FAILED' | 'TLS_FAILED'
 export type UncertainCode =
-  'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
+  'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'PROCESS_DIED' | 'INTERNAL_ERROR'
 /** Somebody took the message back, or its time was over, before its envelope was sent. */
 export type WithdrawnCode = 'CANCELLED' | 'EXPIRED'
 
