@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import path from 'node:path'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -6,7 +7,10 @@ import { InlineRunner } from './inline.js'
 import { announceTo, Mailer } from './mailer.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
+import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
+import { evidenceFile } from './queue/outboxWire.js'
+import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
@@ -23,16 +27,13 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const inbox = await inboxFor(options)
+  const token = newToken()
   let runner: Runner | undefined
+  let queue: QueueDriver | undefined
   try {
-    runner = runnerFor(options, transportsOf(options, inbox), events)
+    runner = runnerFor(options, transportsOf(options, inbox), events, token)
     const catalogue = await runner.start()
-    const queue = new MemoryQueue({
-      limit: options.limits.queue,
-      maxAge: options.maxAge,
-      retain: options.retain,
-      changed: announceTo(events, waiters),
-    })
+    queue = await queueFor(options, announceTo(events, waiters), token)
     const dispatcher = new Dispatcher(runner, options.retry, options.logger)
     const rules = {
       options,
@@ -50,9 +51,23 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
     })
   } catch (error) {
+    await queue?.close(0)
     await runner?.close()
     await inbox?.close()
     throw error
+  }
+}
+
+async function queueFor(options: ResolvedOptions, changed: ChangeListener, token: string): Promise<QueueDriver> {
+  const { queue, limits, maxAge, retain, logger } = options
+  const common = { limit: limits.queue, maxAge, retain, changed }
+  switch (queue.kind) {
+    case 'memory':
+      return new MemoryQueue(common)
+    case 'sqlite': {
+      const { kind: _, ...place } = queue
+      return SqliteQueue.open({ ...common, ...place, logger, token })
+    }
   }
 }
 
@@ -68,7 +83,7 @@ function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpT
   )
 }
 
-function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events: Events): Runner {
+function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events: Events, token: string): Runner {
   const { threads, concurrency, limits } = options
   const deliveries = Math.max(1, threads) * concurrency
   const renders = Math.max(1, threads)
@@ -79,6 +94,7 @@ function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events
     attemptTimeout: limits.attempt,
     connections: concurrency,
     channel: `threadpost:${randomUUID()}`,
+    ...(options.queue.kind === 'sqlite' ? { notes: evidenceFile(path.resolve(options.queue.file), token) } : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   if (threads === 0) return new InlineRunner(setup, concurrency)

@@ -7,7 +7,7 @@ export interface RetentionOptions {
   age?: number
   /**
    * Whether the data, the bodies and the attachments outlive the sending. `'until-settled'` drops them once a
-   * message is sent or cancelled; one that failed or expired keeps them, since it can be retried.
+   * message is sent; one that failed, expired or was cancelled keeps them, since it can be retried.
    * @default 'until-settled'
    */
   data?: 'until-settled' | 'kept'

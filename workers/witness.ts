@@ -16,10 +16,18 @@ const MOST_RECIPIENTS = (NOTE - AT.results) * 4
 const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
 
 /** The part of a delivery that a note is about. */
-export interface Subject {
+interface Subject {
   id: string
   attempt: number
   slot: number
+}
+
+/** The notes of one delivery. */
+export interface Testimony {
+  /** To be called before the write that carries the final dot. */
+  body(): void
+  /** `results`: one for each recipient of the attempt, in order. */
+  replied(reply: number, results: readonly RecipientOutcome['result'][]): void
 }
 
 export class Witness {
@@ -31,12 +39,11 @@ export class Witness {
     this.#file = file
   }
 
-  body(subject: Subject): void {
-    this.#write(subject, 'body', 0, [])
-  }
-
-  replied(subject: Subject, reply: number, results: readonly RecipientOutcome['result'][]): void {
-    this.#write(subject, 'replied', reply, results.slice(0, MOST_RECIPIENTS))
+  about(subject: Subject): Testimony {
+    return {
+      body: () => this.#write(subject, 'body', 0, []),
+      replied: (reply, results) => this.#write(subject, 'replied', reply, results.slice(0, MOST_RECIPIENTS)),
+    }
   }
 
   close(): void {

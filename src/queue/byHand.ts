@@ -3,19 +3,18 @@ import { enter, isSettled, markSent, type MessageState, redrive } from '../recor
 
 /** What a person may do to a message, and when it is too late. Each changes the state or throws `CONFLICT`. */
 
-export function cancelByHand(id: string, state: MessageState, now: number): void {
+/** @param takenBack whether it was being sent and now certainly won't be */
+export function cancelByHand(id: string, state: MessageState, takenBack: boolean, now: number): void {
   const { status } = state
-  if (status === 'sending') throw conflict(id, 'is being sent; it is too late to cancel')
+  if (status === 'sending' && !takenBack) throw conflict(id, 'is being sent; it is too late to cancel')
   if (isSettled(status)) throw conflict(id, `is ${status} already`)
   enter(state, 'cancelled', now)
 }
 
-/** @param kept whether the message's content is still there */
-export function retryByHand(id: string, state: MessageState, kept: boolean, now: number, maxAge: number): void {
+export function retryByHand(id: string, state: MessageState, now: number, maxAge: number): void {
   const { status } = state
   if (status === 'queued' || status === 'sending' || status === 'sent')
     throw conflict(id, `is ${status}; there is nothing to retry`)
-  if (!kept) throw conflict(id, 'no longer has its content, which is dropped once a message is settled (retain.data)')
   redrive(state, now, maxAge)
 }
 
@@ -26,9 +25,9 @@ export function markSentByHand(id: string, state: MessageState, now: number): vo
   markSent(state, now)
 }
 
-/** Whether a message that is settled so loses its content: what failed or expired can be retried and keeps it. */
+/** Whether a message loses its content now: only what can't be retried does. */
 export function losesContent(status: MessageState['status'], data: 'until-settled' | 'kept'): boolean {
-  return data === 'until-settled' && (status === 'sent' || status === 'cancelled')
+  return data === 'until-settled' && status === 'sent'
 }
 
 export function notFound(id: string): ThreadpostError {

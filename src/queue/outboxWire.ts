@@ -1,4 +1,5 @@
 /** What crosses between the SQLite driver and its outbox thread, and the numbers that stand in the file. */
+import { MAX_DEATHS_IN_COMPANY } from '../lost.js'
 import type { Evidence } from '../phases.js'
 import type { Status } from '../record.js'
 import type { Retention } from '../retention.js'
@@ -24,8 +25,8 @@ export const STATUS_NAMES = Object.keys(STATUS_NUMBERS) as Status[]
 /** From this number on a message is settled. */
 export const FIRST_SETTLED = STATUS_NUMBERS.sent
 
-/** Process deaths a message may be in the hands of before it is delivered with nothing beside it. */
-export const COMPANY_LIMIT = 2
+/** Process deaths a message may be in before it is handed out with nothing beside it. */
+export const COMPANY_LIMIT = MAX_DEATHS_IN_COMPANY
 
 /** Given to the thread once. */
 export interface OutboxSetup {
@@ -89,8 +90,6 @@ export interface StoredRow extends StateRow {
   /** Times a process died with the message in its hands. */
   losses: number
   head: string
-  /** Whether the content is still there. */
-  kept: boolean
 }
 
 /** A message handed out for delivery. */

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import { ThreadpostError } from '../errors.js'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
-import { isSettled, type MailJob, type Message, type MessageState, newState, type Status } from '../record.js'
+import { type MailJob, type Message, type MessageState, newState, type Status } from '../record.js'
 import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type { ChangeListener, Consumer, Enqueued, ListQuery, MessagePage, QueueDriver, QueueStats } from './driver.js'
@@ -112,15 +111,18 @@ export class SqliteQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#act(id, (state, _, now) => cancelByHand(id, state, now))
+    return this.#act(id, (state, now) => {
+      const takenBack = state.status === 'sending' && this.#deliveries?.takeBack(id) === true
+      cancelByHand(id, state, takenBack, now)
+    })
   }
 
   retry(id: string): Promise<Message> {
-    return this.#act(id, (state, kept, now) => retryByHand(id, state, kept, now, this.#options.maxAge))
+    return this.#act(id, (state, now) => retryByHand(id, state, now, this.#options.maxAge))
   }
 
   markSent(id: string): Promise<Message> {
-    return this.#act(id, (state, _, now) => markSentByHand(id, state, now))
+    return this.#act(id, (state, now) => markSentByHand(id, state, now))
   }
 
   async pause(): Promise<void> {
@@ -213,7 +215,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   /** Changes a message by a person's wish; tried again when somebody else changed it meanwhile. */
-  async #act(id: string, action: (state: MessageState, kept: boolean, now: number) => void): Promise<Message> {
+  async #act(id: string, action: (state: MessageState, now: number) => void): Promise<Message> {
     for (;;) {
       const row = await this.#link.request('find', { id })
       if (row === null) throw notFound(id)
@@ -223,7 +225,7 @@ export class SqliteQueue implements QueueDriver {
       const from = row.status
       if (withdrawn !== undefined) state.status = 'queued'
       try {
-        action(state, row.kept, Date.now())
+        action(state, Date.now())
       } catch (error) {
         if (withdrawn !== undefined)
           await this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: false }] })

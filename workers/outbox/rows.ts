@@ -14,12 +14,11 @@ export interface MessageRow {
   accepted_at: number
   rest: string | null
   head: string
-  kept: number
 }
 
 /** The columns of {@link MessageRow}; the table must be called `m`. */
 export const MESSAGE_COLUMNS = `m.seq, m.rev, m.status, m.losses, m.token, m.due_at, m.expires_at, m.next_attempt_at,
-  m.settled_at, m.accepted_at, m.rest, m.head, EXISTS (SELECT 1 FROM content WHERE content.seq = m.seq) AS kept`
+  m.settled_at, m.accepted_at, m.rest, m.head`
 
 export function toStored(row: MessageRow): StoredRow {
   return {
@@ -33,6 +32,5 @@ export function toStored(row: MessageRow): StoredRow {
     settledAt: row.settled_at,
     rest: row.rest,
     head: row.head,
-    kept: row.kept === 1,
   }
 }

@@ -1,4 +1,4 @@
-import { settle, type MailJob, type MessageState } from '../../record.js'
+import { enter, settle, type MailJob, type MessageState } from '../../record.js'
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
@@ -35,6 +35,7 @@ export class Deliveries {
   readonly #data: Retention['data']
   readonly #stock: Taken[] = []
   readonly #inHand = new Set<number>()
+  readonly #underWay = new Map<string, Taken>()
   #open = 0
   #unstored = 0
   #asked = 0
@@ -99,6 +100,15 @@ export class Deliveries {
     else this.#pump()
   }
 
+  /** Takes back a message that is under way. @returns whether it certainly won't be sent; its outcome is then ignored */
+  takeBack(id: string): boolean {
+    const taken = this.#underWay.get(id)
+    if (taken === undefined || !this.#consumer.cancel(id)) return false
+    this.#underWay.delete(id)
+    this.#inHand.delete(taken.seq)
+    return true
+  }
+
   /** Takes a message out of the stock, for somebody who wants to change it before it is begun. */
   withdraw(seq: number): Taken | undefined {
     const at = this.#stock.findIndex((taken) => taken.seq === seq)
@@ -145,11 +155,18 @@ export class Deliveries {
 
   async #deliver(taken: Taken): Promise<void> {
     this.#open++
+    enter(taken.state, 'sending', Date.now())
+    this.#underWay.set(taken.job.id, taken)
     this.#changed(taken)
     const settlement = await this.#consumer.deliver(taken)
     this.#open--
-    settle(taken.state, settlement, Date.now())
-    void this.#store(taken, false)
+    // A message that was cancelled meanwhile is settled, and may be on its way again.
+    if (this.#underWay.get(taken.job.id) === taken) {
+      this.#underWay.delete(taken.job.id)
+      settle(taken.state, settlement, Date.now())
+      void this.#store(taken, false)
+    }
+    this.#rest()
     this.#pump()
   }
 
@@ -189,7 +206,11 @@ export class Deliveries {
       }
     } finally {
       this.#unstored--
-      if (this.#open + this.#unstored === 0) this.#rested?.()
+      this.#rest()
     }
+  }
+
+  #rest(): void {
+    if (this.#open + this.#unstored === 0) this.#rested?.()
   }
 }

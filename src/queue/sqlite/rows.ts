@@ -1,5 +1,6 @@
 import { type MailJob, type MessageState, newState, type Status, toMessage, type Message } from '../../record.js'
 import type { Content, JobAttachment } from '../../wire.js'
+import { keptUntil } from '../keys.js'
 import {
   type AttachmentBytes,
   type NewRow,
@@ -40,8 +41,7 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     expiresAt: job.expiresAt,
     key: job.idempotencyKey ?? null,
     fingerprint: job.fingerprint ?? null,
-    // Never shorter than the message itself may wait.
-    keyUntil: Math.max(job.acceptedAt + keepKey, job.expiresAt),
+    keyUntil: keptUntil(keepKey, job),
   }
 }
 
