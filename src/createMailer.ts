@@ -58,7 +58,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-async function queueFor(options: ResolvedOptions, changed: ChangeListener, token: string): Promise<QueueDriver> {
+async function queueFor(
+  options: ResolvedOptions,
+  changed: ChangeListener,
+  token: string,
+): Promise<QueueDriver> {
   const { queue, limits, maxAge, retain, logger } = options
   const common = { limit: limits.queue, maxAge, retain, changed }
   switch (queue.kind) {
@@ -83,7 +87,12 @@ function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpT
   )
 }
 
-function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events: Events, token: string): Runner {
+function runnerFor(
+  options: ResolvedOptions,
+  transports: SmtpTransport[],
+  events: Events,
+  token: string,
+): Runner {
   const { threads, concurrency, limits } = options
   const deliveries = Math.max(1, threads) * concurrency
   const renders = Math.max(1, threads)
@@ -94,7 +103,9 @@ function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events
     attemptTimeout: limits.attempt,
     connections: concurrency,
     channel: `threadpost:${randomUUID()}`,
-    ...(options.queue.kind === 'sqlite' ? { notes: evidenceFile(path.resolve(options.queue.file), token) } : {}),
+    ...(options.queue.kind === 'sqlite'
+      ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
+      : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   if (threads === 0) return new InlineRunner(setup, concurrency)

@@ -40,7 +40,9 @@ async function loadSqlite(): Promise<OpenFile> {
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
     if (code === 'ERR_MODULE_NOT_FOUND')
-      throw new Refusal('The SQLite queue needs the package better-sqlite3: run "npm install better-sqlite3@12"')
+      throw new Refusal(
+        'The SQLite queue needs the package better-sqlite3: run "npm install better-sqlite3@12"',
+      )
     throw new Refusal(
       `better-sqlite3 is installed but its binary can't be loaded (${message.split('\n')[0] ?? ''}): run "npm rebuild better-sqlite3"; ` +
         `where npm asks for it, allow its install script first with "npm approve-scripts better-sqlite3"`,

@@ -96,14 +96,16 @@ export function readNotes(file: string): ((id: string, attempt: number) => Evide
   } catch {
     return undefined
   }
-  if (boot === undefined || notes.length < NOTE || notes.toString('latin1', 0, boot.length) !== boot) return undefined
+  if (boot === undefined || notes.length < NOTE || notes.toString('latin1', 0, boot.length) !== boot)
+    return undefined
   const found = new Map<string, Evidence>()
   for (let at = NOTE; at + AT.results <= notes.length; at += NOTE) {
     const note = notes.subarray(at, at + NOTE)
     const key = keyOf(note.toString('latin1', 0, ID), note.readUInt16LE(AT.attempt))
     found.set(key, evidenceOf(note))
   }
-  return (id, attempt) => found.get(keyOf(id, attempt)) ?? { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
+  return (id, attempt) =>
+    found.get(keyOf(id, attempt)) ?? { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 }
 
 function evidenceOf(note: Buffer): Evidence {

@@ -27,7 +27,12 @@ export class Keys {
     if (idempotencyKey === undefined) return
     // Put anew, so that the oldest stay in front.
     this.#known.delete(idempotencyKey)
-    this.#known.set(idempotencyKey, { id, messageId, fingerprint, until: keptUntil(this.#keep, { acceptedAt, expiresAt }) })
+    this.#known.set(idempotencyKey, {
+      id,
+      messageId,
+      fingerprint,
+      until: keptUntil(this.#keep, { acceptedAt, expiresAt }),
+    })
   }
 
   /** Forgets the oldest that are over. */
@@ -40,6 +45,9 @@ export class Keys {
 }
 
 /** Never shorter than the message itself may wait: a key that is over belongs to a message that has ended. */
-export function keptUntil(keep: number, { acceptedAt, expiresAt }: Pick<MailJob, 'acceptedAt' | 'expiresAt'>): number {
+export function keptUntil(
+  keep: number,
+  { acceptedAt, expiresAt }: Pick<MailJob, 'acceptedAt' | 'expiresAt'>,
+): number {
   return Math.max(acceptedAt + keep, expiresAt)
 }

@@ -33,9 +33,15 @@ export function matches(job: MailJob, shown: Status, query: ListQuery): boolean 
   if (status !== undefined && shown !== status) return false
   if (job.acceptedAt < since || job.acceptedAt > until) return false
   if (tag !== undefined && !job.tags.includes(tag)) return false
-  if (query.template !== undefined && (job.content.kind !== 'template' || job.content.name !== query.template))
+  if (
+    query.template !== undefined &&
+    (job.content.kind !== 'template' || job.content.name !== query.template)
+  )
     return false
-  if (recipient !== undefined && !recipientsOf(job).some((address) => address.toLowerCase() === recipient.toLowerCase()))
+  if (
+    recipient !== undefined &&
+    !recipientsOf(job).some((address) => address.toLowerCase() === recipient.toLowerCase())
+  )
     return false
   if (q === undefined || q === '') return true
   const needle = q.toLowerCase()

@@ -176,9 +176,7 @@ export class MemoryQueue implements QueueDriver {
     const known = this.#entries.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, Date.now())
     if (known !== undefined) {
       const same = known.id === job.id || known.fingerprint === job.fingerprint
-      return same
-        ? { result: 'duplicate', id: known.id, messageId: known.messageId }
-        : { result: 'conflict' }
+      return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
     }
     if (this.#entries.size - this.#settled.size >= this.#options.limit) return { result: 'full' }
 

@@ -21,7 +21,8 @@ export function resolveQueue(check: Checker, value: unknown): QueueSpec {
   if (url.startsWith(SQLITE)) {
     const file = url.slice(SQLITE.length).replace(/^\/\/(?=\/)/, '')
     if (file === '') check.fail(path, "names no file: write 'sqlite:./outbox.db'")
-    if (file.startsWith(':memory:')) check.fail(path, "must name a file; for a queue in memory write 'memory'")
+    if (file.startsWith(':memory:'))
+      check.fail(path, "must name a file; for a queue in memory write 'memory'")
     if (file.includes('\0')) check.fail(path, 'must not contain NUL')
     if (given['maxSize'] === undefined) return { kind: 'sqlite', file }
     return { kind: 'sqlite', file, maxSize: check.integer(given['maxSize'], 'queue.maxSize', SMALLEST) }

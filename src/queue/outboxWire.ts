@@ -50,25 +50,28 @@ export interface AttachmentBytes {
   content: string | Uint8Array
 }
 
-/** A message to be taken in. Texts are JSON, which the thread stores as it is. */
-export interface NewRow {
-  id: string
-  messageId: string
+/** A message to be taken in. A tuple, since names of fields would be copied with each. `head` and `content` are JSON. */
+export type NewRow = [
+  id: string,
+  messageId: string,
   /** The job without its content. */
-  head: string
+  head: string,
   /** The content: data, sources, bodies. */
-  content: string
-  attachments: AttachmentBytes[]
+  content: string,
+  attachments: AttachmentBytes[] | null,
   /** 0 goes first. */
-  rank: number
-  acceptedAt: number
-  notBefore: number | null
-  expiresAt: number
-  key: string | null
-  fingerprint: string | null
+  rank: number,
+  acceptedAt: number,
+  notBefore: number | null,
+  expiresAt: number,
+  key: string | null,
+  fingerprint: string | null,
   /** Until when the key is remembered, in ms since the epoch. */
-  keyUntil: number
-}
+  keyUntil: number,
+]
+
+/** What became of a {@link NewRow}; null is the usual: it is queued. */
+export type Acceptance = Exclude<Enqueued, { result: 'queued' }> | null
 
 /** What changes about a message. */
 export interface StateRow {
@@ -126,7 +129,7 @@ export interface StatsRow {
 
 /** Each request, and what it is answered with. */
 export interface Requests {
-  enqueue: { ask: { rows: NewRow[] }; answer: Enqueued[] }
+  enqueue: { ask: { rows: NewRow[] }; answer: Acceptance[] }
   /** Stores a new state; `stale` when the message was changed since `rev`. */
   write: {
     ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean; lost: boolean }
@@ -152,15 +155,12 @@ export type Answer<K extends RequestKind> = Requests[K]['answer']
 export type Request = { [K in RequestKind]: { n: number; kind: K } & Requests[K]['ask'] }[RequestKind]
 export type RequestOf<K extends RequestKind> = Extract<Request, { kind: K }>
 
-export type AnswerRow =
-  | { n: number; ok: true; answer: Answer<RequestKind> }
-  /** Nothing of the request was stored. */
-  | { n: number; ok: false; problem: string }
-
 /** What the thread says after a commit. Everything in it is on disk. */
 export interface Report {
   kind: 'report'
-  answers: AnswerRow[]
+  answers: [n: number, answer: Answer<RequestKind>][]
+  /** Requests of which nothing was stored, and why. */
+  failures: [n: number, problem: string][]
   taken: TakenRow[]
   /** Messages that the outbox itself ended, being too late. */
   expired: StoredRow[]
@@ -172,8 +172,6 @@ export interface Report {
 
 /** What the thread says, apart from reports: it is ready, it refuses the file, or what is wrong (null: no more). */
 export type Announcement =
-  | { kind: 'ready' }
-  | { kind: 'refused'; problem: string }
-  | { kind: 'trouble'; problem: string | null }
+  { kind: 'ready' } | { kind: 'refused'; problem: string } | { kind: 'trouble'; problem: string | null }
 
 export type FromOutbox = Report | Announcement

@@ -1,13 +1,29 @@
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
+import type { ThreadpostError } from '../errors.js'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
 import { type MailJob, type Message, type MessageState, newState, type Status } from '../record.js'
 import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
-import type { ChangeListener, Consumer, Enqueued, ListQuery, MessagePage, QueueDriver, QueueStats } from './driver.js'
+import type {
+  ChangeListener,
+  Consumer,
+  Enqueued,
+  ListQuery,
+  MessagePage,
+  QueueDriver,
+  QueueStats,
+} from './driver.js'
 import { cursorOf, limitOf } from './listing.js'
-import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from './outboxWire.js'
+import {
+  type Acceptance,
+  type NewRow,
+  type Report,
+  STATUS_NUMBERS,
+  type StatusNumber,
+  type StoredRow,
+} from './outboxWire.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
 import { packJob, packState, showRow, statusOf, unpackHead, unpackState } from './sqlite/rows.js'
@@ -32,6 +48,12 @@ const MOST_WAITING = 20_000
 /** Messages in one request, so that a large batch doesn't hold up the others. */
 const BATCH = 500
 
+interface Batch {
+  turn: number
+  rows: NewRow[]
+  waiting: { jobs: readonly MailJob[]; from: number; resolve: (answers: Enqueued[]) => void }[]
+}
+
 /** Names the notes of one mailer; unique among all that ever opened the file. */
 export function newToken(): string {
   return randomBytes(6).toString('hex')
@@ -47,6 +69,7 @@ export class SqliteQueue implements QueueDriver {
   readonly #followed = new Map<string, number>()
   #link!: OutboxLink
   #deliveries: Deliveries | undefined
+  #batch: Batch | undefined
   #waiting = 0
   #paused = false
 
@@ -72,7 +95,8 @@ export class SqliteQueue implements QueueDriver {
 
   async enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
     const answers: Enqueued[] = []
-    for (let at = 0; at < jobs.length; at += BATCH) answers.push(...(await this.#accept(jobs.slice(at, at + BATCH))))
+    for (let at = 0; at < jobs.length; at += BATCH)
+      answers.push(...(await this.#accept(jobs.slice(at, at + BATCH))))
     return answers
   }
 
@@ -92,11 +116,12 @@ export class SqliteQueue implements QueueDriver {
   async list(query: ListQuery): Promise<MessagePage> {
     const limit = limitOf(query)
     const before = cursorOf(query)
-    if (isId(query.q)) return this.#listOne(query.q, query)
+    const { q = '' } = query
+    if (isWholeId(q)) return this.#listOne(q, query)
     const { rows, cursor } = await this.#link.request('list', {
       query: {
         statuses: query.status === undefined ? null : this.#statusesShownAs(query.status),
-        q: query.q === undefined || query.q === '' ? null : query.q,
+        q: q === '' ? null : q,
         recipient: query.recipient ?? null,
         tag: query.tag ?? null,
         template: query.template ?? null,
@@ -166,21 +191,34 @@ export class SqliteQueue implements QueueDriver {
       const problem = `The queue can't keep up: ${this.#waiting} messages wait for the disk. Try again later`
       return Promise.resolve(jobs.map(() => ({ result: 'unavailable', problem })))
     }
-    const rows = jobs.map((job) => packJob(job, this.#options.retain.keys))
-    this.#waiting += rows.length
-    return new Promise((resolve) => {
-      this.#link.send('enqueue', { rows }, (failure, answers) => {
-        this.#waiting -= rows.length
-        if (failure !== undefined) {
-          resolve(jobs.map(() => ({ result: 'unavailable', problem: failure.message })))
-          return
-        }
-        jobs.forEach((job, index) => {
-          if (answers[index]?.result === 'queued') this.#options.changed({ job, state: newState(job) })
-        })
-        resolve(answers)
-      })
+    this.#waiting += jobs.length
+    const batch = this.#openBatch()
+    const from = batch.rows.length
+    for (const job of jobs) batch.rows.push(packJob(job, this.#options.retain.keys))
+    return new Promise((resolve) => batch.waiting.push({ jobs, from, resolve }))
+  }
+
+  /** What is accepted in one turn of the event loop is one request. */
+  #openBatch(): Batch {
+    const open = this.#batch
+    if (open !== undefined && open.turn === this.#link.turn && open.rows.length < BATCH) return open
+    const batch: Batch = { turn: this.#link.turn, rows: [], waiting: [] }
+    this.#batch = batch
+    this.#link.send('enqueue', { rows: batch.rows }, (failure, answers) => {
+      if (this.#batch === batch) this.#batch = undefined
+      this.#waiting -= batch.rows.length
+      for (const { jobs, from, resolve } of batch.waiting) {
+        resolve(jobs.map((job, index) => this.#accepted(job, failure, answers[from + index])))
+      }
     })
+    return batch
+  }
+
+  #accepted(job: MailJob, failure: ThreadpostError | undefined, answer: Acceptance | undefined): Enqueued {
+    if (failure !== undefined) return { result: 'unavailable', problem: failure.message }
+    if (answer !== null && answer !== undefined) return answer
+    this.#options.changed({ job, state: newState(job) })
+    return { result: 'queued' }
   }
 
   #receive(report: Report): void {
@@ -188,7 +226,10 @@ export class SqliteQueue implements QueueDriver {
     for (const row of report.expired) this.#announce(row)
     for (const row of report.settledElsewhere) if (this.#followed.has(idOf(row))) this.#announce(row)
     if (report.lost.length > 0) {
-      this.#options.logger.warn({ messages: report.lost.length }, 'taking over messages of a process that died')
+      this.#options.logger.warn(
+        { messages: report.lost.length },
+        'taking over messages of a process that died',
+      )
       this.#deliveries?.lost(report.lost)
     }
     if (report.taken.length > 0) this.#deliveries?.arrived(report.taken)
@@ -241,7 +282,9 @@ export class SqliteQueue implements QueueDriver {
 
   async #listOne(id: string, { status }: ListQuery): Promise<MessagePage> {
     const message = await this.find(id)
-    return { messages: message === undefined || (status ?? message.status) !== message.status ? [] : [message] }
+    return {
+      messages: message === undefined || (status ?? message.status) !== message.status ? [] : [message],
+    }
   }
 
   /** What waits in line is held for as long as the queue is paused, and what is in stock isn't being sent yet. */
@@ -261,4 +304,8 @@ export class SqliteQueue implements QueueDriver {
 
 function idOf(row: StoredRow): string {
   return unpackHead(row).id
+}
+
+function isWholeId(q: string): boolean {
+  return isId(q)
 }

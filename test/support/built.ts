@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type * as Sqlite from '../../src/queue/sqlite.js'
 
 const dist = path.resolve(import.meta.dirname, '../../dist')
 
@@ -8,9 +9,7 @@ export function builtFile(file: string): string {
   return path.join(dist, file)
 }
 
-/** The compiled SQLite driver; it is the source's, with its thread beside it. */
-export function builtSqlite(): Promise<typeof import('../../src/queue/sqlite.js')> {
-  return import(pathToFileURL(builtFile('src/queue/sqlite.js')).href) as Promise<
-    typeof import('../../src/queue/sqlite.js')
-  >
+/** The compiled SQLite driver, its thread beside it. */
+export async function builtSqlite(): Promise<typeof Sqlite> {
+  return (await import(pathToFileURL(builtFile('src/queue/sqlite.js')).href)) as typeof Sqlite
 }

@@ -505,7 +505,9 @@ export function queueSuite(
 
     describe('keeping', () => {
       it('forgets settled messages beyond the count, the oldest first', async () => {
-        const { queue, changes } = await open({ retain: { count: 2, age: DAY, data: 'until-settled', keys: DAY } })
+        const { queue, changes } = await open({
+          retain: { count: 2, age: DAY, data: 'until-settled', keys: DAY },
+        })
         await queue.start(new Deliveries(1))
         const ids = []
         for (let index = 0; index < 4; index++) {

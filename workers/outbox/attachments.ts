@@ -21,9 +21,8 @@ export class Attachments {
     this.#get = db.prepare('SELECT bytes FROM attachment WHERE hash = ?')
   }
 
-  /** @returns the references as JSON, or null where there are none. */
-  store(attachments: readonly AttachmentBytes[]): string | null {
-    if (attachments.length === 0) return null
+  /** @returns the references as JSON */
+  store(attachments: readonly AttachmentBytes[]): string {
     return JSON.stringify(
       attachments.map(({ content }): Reference => {
         const bytes = typeof content === 'string' ? Buffer.from(content) : content

@@ -45,7 +45,9 @@ function inspect(file: string): void {
   try {
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch {
-    throw new Refusal(`The folder ${folder} isn't writable for this user; SQLite keeps its log beside the file`)
+    throw new Refusal(
+      `The folder ${folder} isn't writable for this user; SQLite keeps its log beside the file`,
+    )
   }
   const stats = statSync(file, { throwIfNoEntry: false })
   const log = statSync(`${file}-wal`, { throwIfNoEntry: false })
@@ -58,7 +60,8 @@ function inspect(file: string): void {
     return
   }
   if (stats?.isFile() !== true) throw new Refusal(`${file} is not a regular file`)
-  if (firstBytes(file) !== MAGIC) throw new Refusal(`${file} is damaged or no SQLite file: its first bytes are not SQLite's`)
+  if (firstBytes(file) !== MAGIC)
+    throw new Refusal(`${file} is damaged or no SQLite file: its first bytes are not SQLite's`)
 }
 
 function firstBytes(file: string): string {
@@ -86,7 +89,8 @@ function configure(db: Database, maxSize: number | undefined): void {
   // Before anything is written: it can't be changed afterwards.
   db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
-  if (mode !== 'wal') throw new Refusal(`The file system doesn't allow SQLite's write-ahead log; put the queue on a local disk`)
+  if (mode !== 'wal')
+    throw new Refusal(`The file system doesn't allow SQLite's write-ahead log; put the queue on a local disk`)
   db.pragma('synchronous = FULL')
   // Apple's fsync() does not reach the disk without it; elsewhere it changes nothing.
   db.pragma('fullfsync = ON')
@@ -130,10 +134,14 @@ function check(db: Database, file: string): void {
 function refusalOf(error: unknown, file: string): Refusal {
   const { code = '', message } = error as { code?: string; message: string }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return new Refusal(`${file} is locked by another program, which didn't let go within ${PATIENCE / 1000} s`)
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return new Refusal(`${file} is damaged: ${message}`)
+    return new Refusal(
+      `${file} is locked by another program, which didn't let go within ${PATIENCE / 1000} s`,
+    )
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
+    return new Refusal(`${file} is damaged: ${message}`)
   if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS' || code === 'EPERM')
     return new Refusal(`${file} isn't writable for this user: ${message}`)
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC') return new Refusal(`There is no space left for ${file}: ${message}`)
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC')
+    return new Refusal(`There is no space left for ${file}: ${message}`)
   return new Refusal(`${file} can't be opened: ${message}`)
 }

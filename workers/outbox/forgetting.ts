@@ -1,6 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { StatusNumber } from '../../src/queue/outboxWire.js'
-import type { Retention } from '../../src/retention.js'
+import type { OutboxSetup, StatusNumber } from '../../src/queue/outboxWire.js'
 import type { Records } from './records.js'
 import type { SearchIndex } from './searchIndex.js'
 import type { Tally } from './tally.js'
@@ -17,13 +16,22 @@ export class Forgetting {
   readonly #tally: Tally
   readonly #records: Records
   readonly #index: SearchIndex
-  readonly #retain: Retention
-  readonly #oldest: Statement<[number], { seq: number; status: StatusNumber; settled_at: number; head: string }>
+  readonly #retain: OutboxSetup['retain']
+  readonly #oldest: Statement<
+    [number],
+    { seq: number; status: StatusNumber; settled_at: number; head: string }
+  >
   readonly #delete: Statement<[number]>
   readonly #nextKey: Statement<[], { at: number | null }>
   readonly #oldKeys: Statement<[number]>
 
-  constructor(db: Database, tally: Tally, records: Records, index: SearchIndex, retain: Retention) {
+  constructor(
+    db: Database,
+    tally: Tally,
+    records: Records,
+    index: SearchIndex,
+    retain: OutboxSetup['retain'],
+  ) {
     this.#db = db
     this.#tally = tally
     this.#records = records
@@ -61,7 +69,10 @@ export class Forgetting {
   /** Whether there is a settled message beyond the count or the age. Reads only. */
   due(now: number): boolean {
     const [row] = this.#oldest.all(1)
-    return row !== undefined && (this.#tally.settled > this.#retain.count || now - row.settled_at > this.#retain.age)
+    return (
+      row !== undefined &&
+      (this.#tally.settled > this.#retain.count || now - row.settled_at > this.#retain.age)
+    )
   }
 
   keysDue(now: number): boolean {

@@ -1,5 +1,5 @@
 import type { Transaction } from 'better-sqlite3'
-import type { Answer, Report, Request, TakenRow } from '../../src/queue/outboxWire.js'
+import type { Acceptance, Answer, Report, Request, TakenRow } from '../../src/queue/outboxWire.js'
 import type { Parts } from './parts.js'
 
 /** Settled messages forgotten by one commit, beyond two for each it writes. */
@@ -41,7 +41,7 @@ export class GroupCommit {
     try {
       this.#transaction.immediate(() => {
         tally.load()
-        for (const write of writes) answers.push({ n: write.n, ok: true, answer: this.#apply(write, now) })
+        for (const write of writes) answers.push([write.n, this.#apply(write, now)])
         if (lock.held) {
           // In trouble, only what was asked for and what makes room is tried.
           if (this.trouble === undefined) {
@@ -90,6 +90,17 @@ export class GroupCommit {
     }
   }
 
+  #acceptEach({ n, rows }: Extract<Write, { kind: 'enqueue' }>, report: Report): void {
+    const answer = rows.map((row): Acceptance => {
+      const alone: Report = { ...report, answers: [], failures: [] }
+      this.run([{ n, kind: 'enqueue', rows: [row] }], alone)
+      const [failure] = alone.failures
+      if (failure !== undefined) return { result: 'unavailable', problem: failure[1] }
+      return (alone.answers[0]?.[1] as Acceptance[])[0] ?? null
+    })
+    report.answers.push([n, answer])
+  }
+
   #takeBack(write: Write): void {
     const { line } = this.#parts
     if (write.kind === 'write') line.back(write.seq)
@@ -98,13 +109,16 @@ export class GroupCommit {
 
   #failed(error: unknown, writes: readonly Write[], report: Report): void {
     const problem = error instanceof Error ? error.message : String(error)
-    if (writes.length > 1 && !isEnvironment(error)) {
+    const [first] = writes
+    if (!isEnvironment(error) && first !== undefined) {
       // One of them can't be stored; the others can.
-      for (const write of writes) this.run([write], report)
+      if (writes.length > 1) for (const write of writes) this.run([write], report)
+      else if (first.kind === 'enqueue' && first.rows.length > 1) this.#acceptEach(first, report)
+      else report.failures.push([first.n, problem])
       return
     }
-    report.answers.push(...writes.map(({ n }) => ({ n, ok: false, problem }) as const))
-    if (writes.length === 0 || isEnvironment(error)) this.trouble = problem
+    for (const { n } of writes) report.failures.push([n, problem])
+    this.trouble = problem
   }
 }
 

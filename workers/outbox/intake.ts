@@ -1,6 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { Enqueued } from '../../src/queue/driver.js'
-import { type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
+import { type Acceptance, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
 import type { Attachments } from './attachments.js'
 import { PLACE } from './schema.js'
 import type { Tally } from './tally.js'
@@ -40,35 +39,49 @@ export class Intake {
     )
   }
 
-  accept(row: NewRow, now: number): Enqueued {
-    const sameId = this.#byId.get(row.id)
-    if (sameId !== undefined) return { result: 'duplicate', id: row.id, messageId: sameId.messageId }
-    const known = row.key === null ? undefined : this.#byKey.get(row.key, now)
+  accept(row: NewRow, now: number): Acceptance {
+    const [id, , , , , , , , , key, fingerprint] = row
+    const sameId = this.#byId.get(id)
+    if (sameId !== undefined) return { result: 'duplicate', id, messageId: sameId.messageId }
+    const known = key === null ? undefined : this.#byKey.get(key, now)
     if (known !== undefined) {
-      if (known.id !== row.id && known.fingerprint !== row.fingerprint) return { result: 'conflict' }
+      if (known.id !== id && known.fingerprint !== fingerprint) return { result: 'conflict' }
       return { result: 'duplicate', id: known.id, messageId: known.messageId }
     }
     if (this.#tally.unsettled >= this.#limit) return { result: 'full' }
     this.#store(row, now)
-    return { result: 'queued' }
+    return null
   }
 
   #store(row: NewRow, now: number): void {
+    const [
+      id,
+      messageId,
+      head,
+      content,
+      attachments,
+      rank,
+      acceptedAt,
+      notBefore,
+      expiresAt,
+      key,
+      fingerprint,
+      keyUntil,
+    ] = row
     const seq = this.#tally.accept()
-    const waits = row.notBefore !== null && row.notBefore > now
+    const waits = notBefore !== null && notBefore > now
     this.#insert.run(
       seq,
-      row.id,
+      id,
       waits ? PLACE.scheduled : PLACE.line,
-      row.rank,
-      row.acceptedAt,
-      row.notBefore ?? row.acceptedAt,
-      row.expiresAt,
-      waits ? row.notBefore : null,
-      row.head,
+      rank,
+      acceptedAt,
+      notBefore ?? acceptedAt,
+      expiresAt,
+      waits ? notBefore : null,
+      head,
     )
-    this.#insertContent.run(seq, row.content, this.#attachments.store(row.attachments))
-    if (row.key !== null)
-      this.#insertKey.run(row.key, row.fingerprint, row.id, row.messageId, row.keyUntil)
+    this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
+    if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
   }
 }

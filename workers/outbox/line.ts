@@ -174,7 +174,8 @@ export class Line {
   /** Milliseconds the longest-waiting message in line has waited, as far as the heads of the lines tell. */
   oldest(now: number): number {
     let oldest = 0
-    for (let rank = 0; rank < RANKS; rank++) oldest = Math.max(oldest, now - (this.#head.get(rank)?.due ?? now))
+    for (let rank = 0; rank < RANKS; rank++)
+      oldest = Math.max(oldest, now - (this.#head.get(rank)?.due ?? now))
     return oldest
   }
 

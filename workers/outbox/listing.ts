@@ -124,7 +124,7 @@ class PageBuilder {
   offer(row: MessageRow): boolean {
     if (matches(factsOf(row.head), row.accepted_at, this.#query)) {
       if (this.#rows.length === this.#query.limit) {
-        this.#cursor = (this.#rows.at(-1)?.seq ?? row.seq + 1)
+        this.#cursor = this.#rows.at(-1)?.seq ?? row.seq + 1
         return false
       }
       this.#rows.push(toStored(row))
@@ -145,7 +145,10 @@ function matches(facts: Facts, acceptedAt: number, query: RowQuery): boolean {
   if (until !== null && acceptedAt > until) return false
   if (tag !== null && !facts.tags.includes(tag)) return false
   if (template !== null && facts.template !== template) return false
-  if (recipient !== null && !facts.recipients.some((address) => address.toLowerCase() === recipient.toLowerCase()))
+  if (
+    recipient !== null &&
+    !facts.recipients.some((address) => address.toLowerCase() === recipient.toLowerCase())
+  )
     return false
   return q === null || facts.id === q || textOf(facts).includes(q.toLowerCase())
 }
@@ -163,14 +166,19 @@ function exactTerms({ recipient, tag, template }: RowQuery): string[] {
 }
 
 function hasTrigrams(q: string | null): q is string {
-  return q !== null && [...q].length >= TRIGRAM
+  return q !== null && Array.from(q).length >= TRIGRAM
 }
 
 /** Every three characters in a row, all of which the text must have. */
 function trigramsOf(q: string): string {
-  const characters = [...q.toLowerCase()]
+  const characters = Array.from(q.toLowerCase())
   const trigrams = new Set<string>()
   for (let at = 0; at + TRIGRAM <= characters.length; at++)
-    trigrams.add(`"${characters.slice(at, at + TRIGRAM).join('').replaceAll('"', '""')}"`)
+    trigrams.add(
+      `"${characters
+        .slice(at, at + TRIGRAM)
+        .join('')
+        .replaceAll('"', '""')}"`,
+    )
   return [...trigrams].join(' AND ')
 }

@@ -78,9 +78,9 @@ export class Outbox {
   #serve(request: Other, report: Report): void {
     const { n } = request
     try {
-      report.answers.push({ n, ok: true, answer: this.#read(request, report) })
+      report.answers.push([n, this.#read(request, report)])
     } catch (error) {
-      report.answers.push({ n, ok: false, problem: (error as Error).message })
+      report.failures.push([n, (error as Error).message])
     }
   }
 
@@ -157,7 +157,16 @@ export class Outbox {
 
   #newReport(): Report {
     const paused = this.#parts.tally.paused
-    return { kind: 'report', answers: [], taken: [], expired: [], settledElsewhere: [], lost: [], paused }
+    return {
+      kind: 'report',
+      answers: [],
+      failures: [],
+      taken: [],
+      expired: [],
+      settledElsewhere: [],
+      lost: [],
+      paused,
+    }
   }
 
   #send(report: Report): void {
@@ -167,8 +176,9 @@ export class Outbox {
       this.#post({ kind: 'trouble', problem: trouble ?? null })
     }
     report.paused = this.#parts.tally.paused
-    const { answers, taken, expired, settledElsewhere, lost, paused } = report
-    const says = answers.length + taken.length + expired.length + settledElsewhere.length + lost.length
+    const { answers, failures, taken, expired, settledElsewhere, lost, paused } = report
+    const says =
+      answers.length + failures.length + taken.length + expired.length + settledElsewhere.length + lost.length
     if (says === 0 && paused === this.#reportedPaused) return
     this.#reportedPaused = paused
     this.#post(report)

@@ -46,7 +46,13 @@ export class Records {
   /** A delivery that came back by itself clears the message of the process deaths it was in. */
   write(request: RequestOf<'write'>, now: number): 'written' | 'stale' {
     const { state, seq, rev, lost } = request
-    const { changes } = this.#write.run({ ...state, seq, rev, losses: lost ? 1 : 0, place: placeOf(state, now) })
+    const { changes } = this.#write.run({
+      ...state,
+      seq,
+      rev,
+      losses: lost ? 1 : 0,
+      place: placeOf(state, now),
+    })
     if (changes === 0) return 'stale'
     this.#tally.move(request.from, state.status)
     if (request.drop) this.drop(seq)

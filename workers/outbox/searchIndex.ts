@@ -41,7 +41,8 @@ export class SearchIndex {
       for (const term of termsOf(facts)) this.#addTerm.run(term, seq)
       this.#addText.run(seq, textOf(facts))
     }
-    this.#tally.indexed = rows.length < most ? this.#tally.accepted : (rows.at(-1)?.seq ?? this.#tally.accepted)
+    this.#tally.indexed =
+      rows.length < most ? this.#tally.accepted : (rows.at(-1)?.seq ?? this.#tally.accepted)
   }
 
   remove(seq: number, head: string): void {

@@ -1,6 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { FIRST_SETTLED, STATUS_NAMES, type StatusNumber } from '../../src/queue/outboxWire.js'
-import type { Status } from '../../src/record.js'
+import { FIRST_SETTLED, type StatsRow, STATUS_NAMES, type StatusNumber } from '../../src/queue/outboxWire.js'
 
 type TallyRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
 
@@ -74,8 +73,8 @@ export class Tally {
     return STATUSES.slice(0, FIRST_SETTLED).reduce((sum, column) => sum + this.#row[column], 0)
   }
 
-  counts(): Record<Status, number> {
+  counts(): StatsRow['counts'] {
     const counts = STATUS_NAMES.map((status, number) => [status, this.#row[`s${number as StatusNumber}`]])
-    return Object.fromEntries(counts) as Record<Status, number>
+    return Object.fromEntries(counts) as StatsRow['counts']
   }
 }

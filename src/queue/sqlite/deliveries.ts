@@ -85,7 +85,9 @@ export class Deliveries {
       const state = unpackState(row, job)
       const settlement = this.#consumer.lost({ job, state }, row.evidence ?? undefined, row.losses + 1)
       if (settlement === undefined) {
-        void this.#insist(() => this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }))
+        void this.#insist(() =>
+          this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }),
+        )
       } else {
         settle(state, settlement, Date.now())
         void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0 }, true)

@@ -39,6 +39,7 @@ export class OutboxLink {
   #outgoing: Request[] = []
   #worker: Worker | undefined
   #last = 0
+  #turn = 0
   #closing = false
   #problem = 'the outbox thread is starting'
 
@@ -57,7 +58,7 @@ export class OutboxLink {
   request<K extends RequestKind>(kind: K, ask: Requests[K]['ask']): Promise<Answer<K>> {
     return new Promise((resolve, reject) => {
       this.send(kind, ask, (failure, answer) => {
-        if (failure === undefined) resolve(answer as Answer<K>)
+        if (failure === undefined) resolve(answer)
         else reject(failure)
       })
     })
@@ -70,14 +71,21 @@ export class OutboxLink {
     done: (failure: ThreadpostError | undefined, answer: Answer<K>) => void = () => undefined,
   ): void {
     if (this.#worker === undefined) {
-      done(unavailable(this.#problem), undefined as never)
+      queueMicrotask(() => {
+        done(unavailable(this.#problem), undefined as never)
+      })
       return
     }
     const n = ++this.#last
     if (this.#open.size === 0) this.#worker.ref()
-    this.#open.set(n, done as Done)
+    this.#open.set(n, done)
     this.#outgoing.push({ n, kind, ...ask } as Request)
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush())
+  }
+
+  /** Requests of one turn are sent together; until then one of them may still be added to. */
+  get turn(): number {
+    return this.#turn
   }
 
   async close(): Promise<void> {
@@ -92,6 +100,7 @@ export class OutboxLink {
   }
 
   #flush(): void {
+    this.#turn++
     const requests = this.#outgoing
     this.#outgoing = []
     this.#worker?.postMessage(requests)
@@ -129,11 +138,15 @@ export class OutboxLink {
       this.#listener.trouble(message.problem ?? undefined)
       return
     }
-    for (const answer of message.answers) {
-      const done = this.#open.get(answer.n)
-      this.#open.delete(answer.n)
-      if (answer.ok) done?.(undefined, answer.answer)
-      else done?.(unavailable(answer.problem), undefined as never)
+    for (const [n, answer] of message.answers) {
+      const done = this.#open.get(n)
+      this.#open.delete(n)
+      done?.(undefined, answer)
+    }
+    for (const [n, problem] of message.failures) {
+      const done = this.#open.get(n)
+      this.#open.delete(n)
+      done?.(unavailable(problem), undefined as never)
     }
     this.#listener.report(message)
     if (this.#open.size === 0) this.#worker?.unref()

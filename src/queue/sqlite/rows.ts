@@ -1,4 +1,11 @@
-import { type MailJob, type MessageState, newState, type Status, toMessage, type Message } from '../../record.js'
+import {
+  type MailJob,
+  type MessageState,
+  newState,
+  type Status,
+  toMessage,
+  type Message,
+} from '../../record.js'
 import type { Content, JobAttachment } from '../../wire.js'
 import { keptUntil } from '../keys.js'
 import {
@@ -29,20 +36,20 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     content: shellOf(content),
     attachments: attachments.map(({ content: _, ...about }) => about),
   }
-  return {
-    id: job.id,
-    messageId: job.messageId,
-    head: JSON.stringify(head),
-    content: JSON.stringify(innerOf(content)),
-    attachments: attachments.map((attachment) => ({ content: attachment.content })),
-    rank: TOP_PRIORITY - job.priority,
-    acceptedAt: job.acceptedAt,
-    notBefore: job.notBefore ?? null,
-    expiresAt: job.expiresAt,
-    key: job.idempotencyKey ?? null,
-    fingerprint: job.fingerprint ?? null,
-    keyUntil: keptUntil(keepKey, job),
-  }
+  return [
+    job.id,
+    job.messageId,
+    JSON.stringify(head),
+    JSON.stringify(innerOf(content)),
+    attachments.length === 0 ? null : attachments.map((attachment) => ({ content: attachment.content })),
+    TOP_PRIORITY - job.priority,
+    job.acceptedAt,
+    job.notBefore ?? null,
+    job.expiresAt,
+    job.idempotencyKey ?? null,
+    job.fingerprint ?? null,
+    keptUntil(keepKey, job),
+  ]
 }
 
 function shellOf(content: Content): Shell {
@@ -120,7 +127,9 @@ export function showRow(row: StoredRow, shown: Status, paused: boolean): Message
   const state = unpackState(row, job)
   const message = toMessage(job, state)
   if (shown === message.status) return message
-  return paused && shown === 'held' ? { ...message, status: shown, heldReason: 'paused' } : { ...message, status: shown }
+  return paused && shown === 'held'
+    ? { ...message, status: shown, heldReason: 'paused' }
+    : { ...message, status: shown }
 }
 
 export function statusOf(row: Pick<StateRow, 'status'>): Status {
