@@ -132,11 +132,13 @@ export interface Requests {
   enqueue: { ask: { rows: NewRow[] }; answer: Acceptance[] }
   /** Stores a new state; `stale` when the message was changed since `rev`. */
   write: {
-    ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean; lost: boolean }
+    ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean }
     answer: 'written' | 'stale'
   }
   /** Puts taken messages back in line, as if they had never been taken. */
   release: { ask: { rows: { seq: number; rev: number; lost: boolean }[] }; answer: null }
+  /** Hands out nothing more; what was handed out before is reported before the answer, or with it. */
+  stop: { ask: object; answer: null }
   /** So many more may be handed out. */
   credit: { ask: { slots: number }; answer: null }
   /** Begins to deliver from the file once no other process does. `inHand`: taken before and still under way. */

@@ -273,7 +273,7 @@ export class SqliteQueue implements QueueDriver {
         throw error
       }
       const drop = losesContent(state.status, this.#options.retain.data)
-      const ask = { seq: row.seq, rev: row.rev, from, state: packState(state), drop, lost: false }
+      const ask = { seq: row.seq, rev: row.rev, from, state: packState(state), drop }
       if ((await this.#link.request('write', ask)) === 'stale') continue
       this.#options.changed({ job, state })
       return this.#show({ ...row, ...ask.state })

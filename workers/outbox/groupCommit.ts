@@ -70,7 +70,7 @@ export class GroupCommit {
   hasWork(now: number): boolean {
     const { tally, line, lock, forgetting } = this.#parts
     if (!lock.held || this.trouble !== undefined) return false
-    if (this.credit > 0 && !tally.paused && line.waiting()) return true
+    if (this.credit > 0 && !tally.paused && line.waiting(now)) return true
     return line.nextChange() <= now || forgetting.due(now)
   }
 

@@ -8,6 +8,8 @@ import type { Tally } from './tally.js'
 /** Rows moved in one transaction at most, so that none of them takes long. */
 const STEP = 500
 const RANKS = 10
+/** Milliseconds for which a message is left alone: longer than the rendering that may have brought a process down. */
+const ALONE = 15_000
 /** Bytes of content handed out in one transaction, after which the next waits for another. */
 const HANDOVER_BYTES = 8 * 1024 * 1024
 
@@ -31,7 +33,7 @@ function laneOf(db: Database, place: LanePlace): Lane {
 
 /**
  * The way of a message from its acceptance into the hands of this process. A message that several processes died with
- * is handed out alone: only when nothing else is in hand, and nothing else is until it is back.
+ * is handed out alone: only when nothing else is in hand, and nothing else is until it is back, or has been out for long enough.
  */
 export class Line {
   readonly #tally: Tally
@@ -39,6 +41,7 @@ export class Line {
   readonly #token: string
   readonly #inHand = new Set<number>()
   #alone: number | undefined
+  #aloneUntil = 0
   readonly #lanes: Record<LanePlace, Lane>
   readonly #take: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
@@ -90,11 +93,12 @@ export class Line {
 
   /** Hands out up to so many that are due, higher priority first, then the older. */
   take(slots: number, now: number): TakenRow[] {
-    if (this.#alone !== undefined) return []
+    if (this.#isAlone(now)) return []
     if (this.#has(PLACE.alone)) {
       if (this.#inHand.size > 0) return []
       const [row] = this.#takeFrom(PLACE.alone, 1, now)
       this.#alone = row?.seq
+      this.#aloneUntil = now + ALONE
       return row === undefined ? [] : [row]
     }
     return this.#takeFrom(PLACE.line, slots, now)
@@ -166,8 +170,8 @@ export class Line {
   }
 
   /** Whether anything could be handed out now. */
-  waiting(): boolean {
-    if (this.#alone !== undefined) return false
+  waiting(now: number): boolean {
+    if (this.#isAlone(now)) return false
     return this.#has(PLACE.alone) ? this.#inHand.size === 0 : this.#has(PLACE.line)
   }
 
@@ -182,6 +186,11 @@ export class Line {
   /** When the next message becomes due or too late, in ms since the epoch. */
   nextChange(): number {
     return Math.min(this.#nextDue.get()?.at ?? Infinity, this.#nextExpiry.get()?.at ?? Infinity)
+  }
+
+  #isAlone(now: number): boolean {
+    if (this.#alone !== undefined && now >= this.#aloneUntil) this.back(this.#alone)
+    return this.#alone !== undefined
   }
 
   #has(place: LanePlace): boolean {

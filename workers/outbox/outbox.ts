@@ -106,6 +106,9 @@ export class Outbox {
         return null
       case 'credit':
         return null
+      case 'stop':
+        this.#commit.credit = -Infinity
+        return null
       case 'deliver':
         line.hold(request.inHand)
         this.#wantsLock = true

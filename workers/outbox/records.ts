@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { COMPANY_LIMIT, type RequestOf, STATUS_NUMBERS, type StoredRow } from '../../src/queue/outboxWire.js'
+import { type RequestOf, STATUS_NUMBERS, type StoredRow } from '../../src/queue/outboxWire.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
 import { PLACE } from './schema.js'
@@ -23,8 +23,7 @@ export class Records {
       `SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ? AND m.settled_at IS NOT NULL`,
     )
     this.#write = db.prepare(
-      `UPDATE message SET status = @status, losses = @losses * (losses + 1), due_at = @dueAt, expires_at = @expiresAt,
-       place = CASE WHEN @place = ${PLACE.line} AND @losses * (losses + 1) >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE @place END,
+      `UPDATE message SET status = @status, place = @place, losses = 0, due_at = @dueAt, expires_at = @expiresAt,
        next_attempt_at = @nextAttemptAt, settled_at = @settledAt, rest = @rest, token = NULL, rev = rev + 1
        WHERE seq = @seq AND rev = @rev`,
     )
@@ -43,14 +42,14 @@ export class Records {
     return row === undefined ? null : toStored(row)
   }
 
-  /** A delivery that came back by itself clears the message of the process deaths it was in. */
+  /** Whatever the delivery came to, it got far enough to clear the message of the process deaths it was in. */
   write(request: RequestOf<'write'>, now: number): 'written' | 'stale' {
-    const { state, seq, rev, lost } = request
+    const { state, seq, rev } = request
     const { changes } = this.#write.run({
       ...state,
       seq,
       rev,
-      losses: lost ? 1 : 0,
+      
       place: placeOf(state, now),
     })
     if (changes === 0) return 'stale'

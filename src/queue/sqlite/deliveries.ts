@@ -90,7 +90,7 @@ export class Deliveries {
         )
       } else {
         settle(state, settlement, Date.now())
-        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0 }, true)
+        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0 })
       }
     }
   }
@@ -125,6 +125,7 @@ export class Deliveries {
   async close(deadline: number): Promise<void> {
     this.#closing = true
     this.#putBack()
+    await this.#link.request('stop', {}).catch(() => undefined)
     if (this.#open + this.#unstored === 0) return
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
@@ -166,21 +167,22 @@ export class Deliveries {
     if (this.#underWay.get(taken.job.id) === taken) {
       this.#underWay.delete(taken.job.id)
       settle(taken.state, settlement, Date.now())
-      void this.#store(taken, false)
+      void this.#store(taken)
     }
     this.#rest()
     this.#pump()
   }
 
   /** Stores what became of a message, however long it takes, and tells of it. */
-  async #store(taken: Taken, lost: boolean): Promise<void> {
+  async #store(taken: Taken): Promise<void> {
     const { seq, rev, state } = taken
     const packed: StateRow = packState(state)
     const drop = losesContent(state.status, this.#data)
     const from = STATUS_NUMBERS.sending
     const answer = await this.#insist(() =>
-      this.#link.request('write', { seq, rev, from, state: packed, drop, lost }),
+      this.#link.request('write', { seq, rev, from, state: packed, drop }),
     )
+    if (answer === undefined) return
     this.#inHand.delete(seq)
     if (answer === 'written') this.#changed(taken)
     this.#pump()
@@ -195,14 +197,15 @@ export class Deliveries {
     })
   }
 
-  /** Tries again until the outbox takes it: only memory knows what is to be stored. */
-  async #insist<T>(request: () => Promise<T>): Promise<T> {
+  /** Tries again until the outbox takes it: only memory knows what is to be stored. @returns undefined once it is closed */
+  async #insist<T>(request: () => Promise<T>): Promise<T | undefined> {
     this.#unstored++
     try {
       for (;;) {
         try {
           return await request()
         } catch {
+          if (this.#link.closed) return undefined
           await new Promise((resolve) => setTimeout(resolve, AGAIN))
         }
       }

@@ -88,6 +88,10 @@ export class OutboxLink {
     return this.#turn
   }
 
+  get closed(): boolean {
+    return this.#closing
+  }
+
   async close(): Promise<void> {
     this.#closing = true
     const worker = this.#worker
