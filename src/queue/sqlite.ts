@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import type { ThreadpostError } from '../errors.js'
+import { ThreadpostError } from '../errors.js'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
 import { type MailJob, type Message, type MessageState, newState, type Status } from '../record.js'
@@ -204,18 +204,18 @@ export class SqliteQueue implements QueueDriver {
     if (open !== undefined && open.turn === this.#link.turn && open.rows.length < BATCH) return open
     const batch: Batch = { turn: this.#link.turn, rows: [], waiting: [] }
     this.#batch = batch
-    this.#link.send('enqueue', { rows: batch.rows }, (failure, answers) => {
+    this.#link.send('enqueue', { rows: batch.rows }, (result) => {
       if (this.#batch === batch) this.#batch = undefined
       this.#waiting -= batch.rows.length
       for (const { jobs, from, resolve } of batch.waiting) {
-        resolve(jobs.map((job, index) => this.#accepted(job, failure, answers[from + index])))
+        resolve(jobs.map((job, index) => this.#accepted(job, result.failure ?? result.answer[from + index])))
       }
     })
     return batch
   }
 
-  #accepted(job: MailJob, failure: ThreadpostError | undefined, answer: Acceptance | undefined): Enqueued {
-    if (failure !== undefined) return { result: 'unavailable', problem: failure.message }
+  #accepted(job: MailJob, answer: ThreadpostError | Acceptance | undefined): Enqueued {
+    if (answer instanceof ThreadpostError) return { result: 'unavailable', problem: answer.message }
     if (answer !== null && answer !== undefined) return answer
     this.#options.changed({ job, state: newState(job) })
     return { result: 'queued' }

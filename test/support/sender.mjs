@@ -5,7 +5,17 @@ import { writeSync } from 'node:fs'
 import { createMailer } from '../../dist/src/index.js'
 
 const order = JSON.parse(process.argv[2])
-const { file, url, count = 0, callers = 20, first = 0, threads = 1, concurrency = 10, queue = {}, mail = {} } = order
+const {
+  file,
+  url,
+  count = 0,
+  callers = 20,
+  first = 0,
+  threads = 1,
+  concurrency = 10,
+  queue = {},
+  mail = {},
+} = order
 
 const say = (line) => writeSync(1, `${line}\n`)
 const mailer = await createMailer({

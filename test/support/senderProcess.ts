@@ -34,7 +34,9 @@ export class SenderProcess {
   #complaint = ''
 
   constructor(order: SenderOrder) {
-    this.#child = spawn(process.execPath, [SCRIPT, JSON.stringify(order)], { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(process.execPath, [SCRIPT, JSON.stringify(order)], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     this.#exited = once(this.#child, 'close')
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#complaint += text))
     if (this.#child.stdout !== null)

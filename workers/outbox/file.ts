@@ -86,8 +86,8 @@ function restrict(file: string): void {
 }
 
 function configure(db: Database, maxSize: number | undefined): void {
-  // Before anything is written: it can't be changed afterwards.
-  db.pragma('auto_vacuum = INCREMENTAL')
+  // Only of an empty file: it can't be changed afterwards, and a damaged one is to be left as it is.
+  if (db.pragma('page_count', { simple: true }) === 0) db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
   if (mode !== 'wal')
     throw new Refusal(`The file system doesn't allow SQLite's write-ahead log; put the queue on a local disk`)

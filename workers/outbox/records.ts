@@ -49,7 +49,7 @@ export class Records {
       ...state,
       seq,
       rev,
-      
+
       place: placeOf(state, now),
     })
     if (changes === 0) return 'stale'

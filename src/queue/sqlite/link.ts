@@ -26,7 +26,8 @@ export interface LinkListener {
   restarted(): void
 }
 
-type Done = (failure: ThreadpostError | undefined, answer: Answer<RequestKind>) => void
+type Result<K extends RequestKind> = { failure: ThreadpostError } | { failure?: never; answer: Answer<K> }
+type Done<K extends RequestKind> = (result: Result<K>) => void
 
 /**
  * The outbox thread as the main thread sees it: numbered requests, sent together once a turn of the event loop, and
@@ -35,7 +36,7 @@ type Done = (failure: ThreadpostError | undefined, answer: Answer<RequestKind>) 
 export class OutboxLink {
   readonly #setup: OutboxSetup
   readonly #listener: LinkListener
-  readonly #open = new Map<number, Done>()
+  readonly #open = new Map<number, Done<never>>()
   #outgoing: Request[] = []
   #worker: Worker | undefined
   #last = 0
@@ -57,22 +58,18 @@ export class OutboxLink {
 
   request<K extends RequestKind>(kind: K, ask: Requests[K]['ask']): Promise<Answer<K>> {
     return new Promise((resolve, reject) => {
-      this.send(kind, ask, (failure, answer) => {
-        if (failure === undefined) resolve(answer)
-        else reject(failure)
+      this.send(kind, ask, (result) => {
+        if (result.failure === undefined) resolve(result.answer)
+        else reject(result.failure)
       })
     })
   }
 
   /** As `request()`, but `done` is called at once when the answer is there, before the rest of its report. */
-  send<K extends RequestKind>(
-    kind: K,
-    ask: Requests[K]['ask'],
-    done: (failure: ThreadpostError | undefined, answer: Answer<K>) => void = () => undefined,
-  ): void {
+  send<K extends RequestKind>(kind: K, ask: Requests[K]['ask'], done: Done<K> = () => undefined): void {
     if (this.#worker === undefined) {
       queueMicrotask(() => {
-        done(unavailable(this.#problem), undefined as never)
+        done({ failure: unavailable(this.#problem) })
       })
       return
     }
@@ -145,12 +142,12 @@ export class OutboxLink {
     for (const [n, answer] of message.answers) {
       const done = this.#open.get(n)
       this.#open.delete(n)
-      done?.(undefined, answer)
+      done?.({ answer: answer as never })
     }
     for (const [n, problem] of message.failures) {
       const done = this.#open.get(n)
       this.#open.delete(n)
-      done?.(unavailable(problem), undefined as never)
+      done?.({ failure: unavailable(problem) })
     }
     this.#listener.report(message)
     if (this.#open.size === 0) this.#worker?.unref()
@@ -162,7 +159,7 @@ export class OutboxLink {
     this.#problem = problem
     const failed = [...this.#open.values()]
     this.#open.clear()
-    for (const done of failed) done(unavailable(`the outbox thread ended (${problem})`), undefined as never)
+    for (const done of failed) done({ failure: unavailable(`the outbox thread ended (${problem})`) })
     if (this.#closing) return
     this.#listener.trouble(`the outbox thread ended (${problem})`)
     this.#restartLater()
