@@ -65,8 +65,15 @@ const doors = [
     in: ['workers/**'],
     to: ['src/**'],
     except: ['src/wire.ts', 'src/outcome.ts', 'src/errors.ts', 'src/phases.ts'],
-    from: [],
+    from: ['workers/outbox.ts', 'workers/outbox/**'],
     why: 'A thread shares only the wire types, outcomes, errors and phases with the main thread.',
+  },
+  {
+    in: ['workers/outbox.ts', 'workers/outbox/**'],
+    to: ['src/**'],
+    except: ['src/queue/outboxWire.ts', 'src/outcome.ts', 'src/phases.ts'],
+    from: [],
+    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, and what is known of a lost delivery.',
   },
   ...['express', 'inbox', 'dashboard'].map((part) => ({
     in: [`src/${part}/**`],

@@ -1,4 +1,5 @@
 import type { BreakerListener } from './breaker.js'
+import path from 'node:path'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -7,7 +8,10 @@ import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
+import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
+import { evidenceFile } from './queue/outboxWire.js'
+import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
@@ -24,16 +28,13 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const inbox = await inboxFor(options)
+  const token = newToken()
   let runner: Runner | undefined
+  let queue: QueueDriver | undefined
   try {
-    runner = runnerFor(options, transportsOf(options, inbox), events)
+    runner = runnerFor(options, transportsOf(options, inbox), events, token)
     const catalogue = await runner.start()
-    const queue = new MemoryQueue({
-      limit: options.limits.queue,
-      maxAge: options.maxAge,
-      retain: options.retain,
-      changed: announceTo(events, waiters),
-    })
+    queue = await queueFor(options, announceTo(events, waiters), token)
     const dispatcher = new Dispatcher(runner, {
       transports: options.transports.map(({ name }) => name),
       policy: options.retry,
@@ -57,6 +58,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
     })
   } catch (error) {
+    await queue?.close()
     await runner?.close()
     await inbox?.close()
     throw error
@@ -76,6 +78,23 @@ function breakerListener(events: Events, logger: Logger): BreakerListener {
   }
 }
 
+async function queueFor(
+  options: ResolvedOptions,
+  changed: ChangeListener,
+  token: string,
+): Promise<QueueDriver> {
+  const { queue, limits, maxAge, retain, logger } = options
+  const common = { limit: limits.queue, maxAge, retain, changed }
+  switch (queue.kind) {
+    case 'memory':
+      return new MemoryQueue(common)
+    case 'sqlite': {
+      const { kind: _, ...place } = queue
+      return SqliteQueue.open({ ...common, ...place, logger, token })
+    }
+  }
+}
+
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
   if (!options.transports.some(({ kind }) => kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
@@ -88,7 +107,12 @@ function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpT
   )
 }
 
-function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events: Events): Runner {
+function runnerFor(
+  options: ResolvedOptions,
+  transports: SmtpTransport[],
+  events: Events,
+  token: string,
+): Runner {
   const { threads, concurrency, limits } = options
   const deliveries = Math.max(1, threads) * concurrency
   const renders = Math.max(1, threads)
@@ -98,6 +122,9 @@ function runnerFor(options: ResolvedOptions, transports: SmtpTransport[], events
     transports,
     attemptTimeout: limits.attempt,
     connections: concurrency,
+    ...(options.queue.kind === 'sqlite'
+      ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
+      : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   if (threads === 0) return new InlineRunner(setup, concurrency)

@@ -1,6 +1,7 @@
 import { Breaker, type BreakerListener, type BreakerOptions, type TransportStatus } from './breaker.js'
 import type { Logger } from './logger.js'
-import { isUnreachable, type Outcome, type RecipientOutcome, type SmtpReply } from './outcome.js'
+import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
+import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
 import {
@@ -14,9 +15,6 @@ import {
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import type { Letter } from './wire.js'
-
-/** After so many threads lost to one message it is given up as `POISON`. */
-const MAX_CRASHES = 3
 
 export interface DispatcherOptions {
   /** Their names. */
@@ -48,7 +46,8 @@ export class Dispatcher implements Consumer {
     this.#breakers = new Map(transports.map((name) => [name, new Breaker(name, breaker, listener)]))
   }
 
-  async deliver({ job, state }: QueuedMessage): Promise<Settlement> {
+  async deliver(message: QueuedMessage): Promise<Settlement> {
+    const { job, state } = message
     const start = Date.now()
     const breaker = this.#breakers.get(job.transport)
     const admission = breaker?.admit() ?? { result: 'pass', probe: false }
@@ -60,12 +59,28 @@ export class Dispatcher implements Consumer {
       recipients: openRecipients(state),
       transport: job.transport,
       expiresAt: state.expiresAt,
+      attempt: state.attempts.length + 1,
     })
     breaker?.record(outcome, admission.probe)
     outcome.timings.queue = Math.max(0, start - state.dueAt)
+    return this.#settlement(message, outcome, start)
+  }
+
+  lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
+    const outcome = outcomeAfterProcessDeath(evidence, openRecipients(message.state), losses)
+    return outcome === undefined ? undefined : this.#settlement(message, outcome, Date.now())
+  }
+
+  cancel(id: string): boolean {
+    const order = this.#underWay.get(id)
+    return order !== undefined && this.#runner.withdraw(order)
+  }
+
+  #settlement({ job, state }: QueuedMessage, outcome: Outcome, start: number): Settlement {
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
+    const breaker = this.#breakers.get(job.transport)
     const verdict =
       breaker !== undefined && isUnreachable(outcome)
         ? held(end + breaker.delay())
@@ -105,11 +120,6 @@ export class Dispatcher implements Consumer {
     return decide(outcome, standing, now, Math.random())
   }
 
-  cancel(id: string): boolean {
-    const order = this.#underWay.get(id)
-    return order !== undefined && this.#runner.withdraw(order)
-  }
-
   async #attempt(order: DeliveryOrder): Promise<Outcome> {
     this.#underWay.set(order.letter.id, order)
     try {
@@ -129,54 +139,18 @@ export class Dispatcher implements Consumer {
         return defect(error)
       }
       if (!run.died) return run.outcome
-      const known = outcomeAfterDeath(run.evidence, order.recipients)
+      const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
       if (known !== undefined) return known
       if (run.blame === 'closed') return { ...RELEASED, timings: {} }
       if (run.blame === 'guilty') crashes++
       alone ||= run.blame !== 'innocent'
     }
-    return {
-      result: 'rejected',
-      code: 'POISON',
-      message: `${MAX_CRASHES} threads ended while they worked on this message alone.`,
-      phase: 'rendering',
-      recipients: [],
-      timings: {},
-      thread: 0,
-    }
+    return poison(`${MAX_CRASHES} threads ended while they worked on this message alone.`, 'rendering')
   }
 }
 
 function held(until: number): Verdict {
   return { status: 'held', reason: 'breaker', nextAttemptAt: Math.ceil(until) }
-}
-
-/** What the board proves about a message whose thread died; undefined when it certainly was not sent. */
-function outcomeAfterDeath(
-  { phase, thread, reply, recipients }: Evidence,
-  addresses: string[],
-): Outcome | undefined {
-  const facts = { phase, thread, timings: {} }
-  if (phase === 'body')
-    return {
-      ...facts,
-      result: 'uncertain',
-      code: 'THREAD_DIED',
-      message: 'The message was handed over, but its thread ended before the reply; it may have been sent.',
-      recipients: [],
-    }
-  if (phase !== 'replied') return undefined
-  const smtpReply: SmtpReply = { code: reply, text: '(the thread ended before it could pass on the text)' }
-  const results = addresses.map((address, index): RecipientOutcome => ({
-    address,
-    result: recipients[index] ?? 'uncertain',
-    reply: smtpReply,
-  }))
-  const message = `The server answered ${reply}; then the thread ended.`
-  const common = { ...facts, message, reply: smtpReply, recipients: results }
-  if (reply < 400) return { ...common, result: 'sent', code: 'OK' }
-  if (reply < 500) return { ...common, result: 'deferred', code: 'SMTP_DEFERRED' }
-  return { ...common, result: 'rejected', code: 'SMTP_REJECTED' }
 }
 
 const RELEASED: Outcome = {

@@ -108,7 +108,8 @@ export class Mailer {
    */
   async wait(id: string, options: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
-    const settlement = this.#parts.waiters.wait(id, options)
+    const unfollow = this.#parts.queue.follow(id)
+    const settlement = this.#parts.waiters.wait(id, options).finally(unfollow)
     // Looked up after the waiter is in place, so that a settlement in between is not missed.
     settlement.catch(() => undefined)
     const message = await this.find(id)
@@ -235,6 +236,8 @@ export class Mailer {
           'QUEUE_FULL',
           `The queue is full: ${this.#parts.rules.options.limits.queue} messages wait (limits.queue). Try again later`,
         )
+      case 'unavailable':
+        return new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)
       case undefined:
         throw new Error('the queue left a job without an answer')
     }

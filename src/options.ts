@@ -3,6 +3,7 @@ import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject } from './check.js'
 import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
+import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
@@ -21,8 +22,11 @@ export interface MailerOptions {
   from?: string | { name?: string; address: string }
   /** The folder of templates. Without it only ad-hoc mails can be sent. */
   templates?: string | TemplateOptions
-  /** @default 'memory' */
-  queue?: 'memory' | { url: 'memory' }
+  /**
+   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk.
+   * @default 'memory'
+   */
+  queue?: string | QueueOptions
   /**
    * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
    * @default 1
@@ -71,6 +75,7 @@ export interface LimitOptions {
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
   transports: TransportSpec[]
+  queue: QueueSpec
   from?: Mailbox
   templates?: { dir: string; globals: JsonObject }
   threads: number
@@ -120,10 +125,10 @@ const DAY = 24 * 60 * 60 * 1000
 export function resolveOptions(input: unknown): ResolvedOptions {
   const check = new Checker('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
-  if (options['queue'] !== undefined) checkQueue(check, options['queue'])
 
   const resolved: ResolvedOptions = {
     transports: transportsOf(check, options),
+    queue: resolveQueue(check, options['queue'] ?? 'memory'),
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
     retry: resolveRetry(check, options['retry'] ?? {}),
@@ -175,9 +180,4 @@ function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {
     if (given[key] !== undefined) limits[key] = check.integer(given[key], `limits.${key}`, 1)
   }
   return limits
-}
-
-function checkQueue(check: Checker, value: unknown): void {
-  const url = isPlainObject(value) ? check.object(value, 'queue', ['url'])['url'] : value
-  if (url !== 'memory') check.fail('queue', "must be 'memory'; other queues are not there yet")
 }

@@ -75,7 +75,7 @@ export type UnreachableCode = 'CONNECTION_FAILED' | 'AUTH_FAILED' | 'TLS_FAILED'
 /** The mailer was closed first: no attempt is counted. */
 export type ReleasedCode = 'RELEASED'
 export type UncertainCode =
-  'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'INTERNAL_ERROR'
+  'REPLY_LOST' | 'REPLY_TIMEOUT' | 'REPLY_INVALID' | 'THREAD_DIED' | 'PROCESS_DIED' | 'INTERNAL_ERROR'
 /** Somebody took the message back, or its time was over, before its envelope was sent. */
 export type WithdrawnCode = 'CANCELLED' | 'EXPIRED'
 

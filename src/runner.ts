@@ -3,7 +3,7 @@ import type { Evidence } from './phases.js'
 import type { Catalogue, Content, DeliverTask, RenderResult } from './wire.js'
 
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
-export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transport' | 'expiresAt'>
+export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transport' | 'attempt' | 'expiresAt'>
 
 /**
  * What became of handing a delivery over: its outcome, or the death of its thread with what the board says.

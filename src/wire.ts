@@ -59,6 +59,8 @@ export interface DeliverTask {
   /** The recipients of this attempt: those of the letter that are not settled yet. */
   recipients: string[]
   transport: string
+  /** Which attempt of the message this is, from 1. */
+  attempt: number
   /** Milliseconds since the epoch: an envelope that isn't sent by then is not sent at all. */
   expiresAt: number
   slot: number
@@ -142,6 +144,8 @@ export interface ThreadSetup {
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
   connections: number
+  /** The file for notes that outlive the process, where the queue does. */
+  notes?: string
 }
 
 /** What the main thread asks of a thread. */

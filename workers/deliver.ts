@@ -16,6 +16,7 @@ import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
 import { SmtpSender } from './transports/smtp/sender.js'
 import type { Delivered, Transport } from './transports/transport.js'
+import { type Testimony, Witness } from './witness.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
 export class Deliverer {
@@ -24,6 +25,7 @@ export class Deliverer {
   readonly #board: PhaseBoard
   readonly #renderer: Renderer
   readonly #transports: ReadonlyMap<string, Transport>
+  readonly #witness: Witness | undefined
 
   constructor(setup: ThreadSetup, thread: number) {
     this.#setup = setup
@@ -33,6 +35,7 @@ export class Deliverer {
     this.#transports = new Map(
       setup.transports.map((config) => [config.name, new SmtpSender(config, setup.connections)]),
     )
+    if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
   /** What templates there are; fails where the folder is unusable. */
@@ -42,7 +45,13 @@ export class Deliverer {
 
   /** One attempt. Whatever goes wrong is in the outcome. */
   async deliver(task: DeliverTask): Promise<Outcome> {
-    const run = new Run(this.#board, task, this.#thread)
+    const { attempt, slot } = task
+    const run = new Run(
+      this.#board,
+      task,
+      this.#thread,
+      this.#witness?.about({ id: task.letter.id, attempt, slot }),
+    )
     run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     try {
@@ -72,6 +81,7 @@ export class Deliverer {
 
   async quit(): Promise<void> {
     await Promise.all([...this.#transports.values()].map((transport) => transport.quit()))
+    this.#witness?.close()
   }
 
   #parts(content: Content, critical: Critical): Promise<RenderedParts & Pick<MessageParts, 'htmlRow'>> {
@@ -89,12 +99,14 @@ class Run {
     private readonly board: PhaseBoard,
     private readonly task: { slot: number; generation: number; expiresAt?: number },
     private readonly thread: number,
+    private readonly testimony?: Testimony,
   ) {
     board.occupy(task.slot, task.generation, thread)
   }
 
   enter(phase: Phase): void {
     this.#phase = phase
+    if (phase === 'body') this.testimony?.body()
     this.board.enter(this.task.slot, this.task.generation, phase)
   }
 
@@ -110,6 +122,7 @@ class Run {
 
   replied(code: number, results: Parameters<PhaseBoard['reply']>[3]): void {
     this.#phase = 'replied'
+    this.testimony?.replied(code, results)
     this.board.reply(this.task.slot, this.task.generation, code, results)
   }
 

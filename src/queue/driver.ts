@@ -2,6 +2,7 @@
  * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
+import type { Evidence } from '../phases.js'
 import type { MailJob, Message, MessageState, Settlement, Status } from '../record.js'
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */
@@ -17,6 +18,8 @@ export type Enqueued =
   /** The same key came with other content. */
   | { result: 'conflict' }
   | { result: 'full' }
+  /** The queue can't store anything just now. */
+  | { result: 'unavailable'; problem: string }
 
 export interface Consumer {
   /** Deliveries the driver may have open at a time. */
@@ -32,6 +35,13 @@ export interface Consumer {
    *   to is of no interest. False means that it is too late.
    */
   cancel(id: string): boolean
+  /**
+   * Decides on a message that a process died with, where the queue outlives processes.
+   * @param evidence how far the delivery got, if there is any
+   * @param losses process deaths in a row that the message was in the hands of, this one included
+   * @returns undefined when it certainly was not sent: it goes back in line
+   */
+  lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined
 }
 
 /** Told after a change is as safe as the queue promises. Must not throw. */
@@ -39,8 +49,17 @@ export type ChangeListener = (message: QueuedMessage) => void
 
 export interface ListQuery {
   status?: Status
-  /** Text looked for in recipients, subject, template, tags and id. */
+  /** Text looked for in recipients, subject, template and tags, or a whole id. */
   q?: string
+  /** Address of a recipient, in whatever case. */
+  recipient?: string
+  tag?: string
+  /** Name of the template. */
+  template?: string
+  /** Accepted at this time or later, in ms since the epoch. */
+  since?: number
+  /** Accepted at this time or earlier, in ms since the epoch. */
+  until?: number
   /** @default 50, at most 500 */
   limit?: number
   cursor?: string
@@ -49,7 +68,7 @@ export interface ListQuery {
 export interface MessagePage {
   /** Newest first. */
   messages: Message[]
-  /** Present when there are more. */
+  /** Present when there may be more; a page can be shorter than its limit, or empty, and still have one. */
   cursor?: string
 }
 
@@ -65,7 +84,7 @@ export interface QueueStats extends StatusCounts {
 
 export interface QueueDriver {
   readonly durable: boolean
-  /** One answer for each job, in order, once they are as safe as this queue promises. */
+  /** One answer for each job, in order, once they are as safe as this queue promises. Never rejects. */
   enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]>
   /** Begins to hand out due messages: higher priority first, then the older. */
   start(consumer: Consumer): Promise<void>
@@ -81,6 +100,8 @@ export interface QueueDriver {
   pause(): Promise<void>
   resume(): Promise<void>
   stats(): Promise<QueueStats>
+  /** Has the change listener told of the message's settlement even if another process brings it about. @returns the end of it */
+  follow(id: string): () => void
   /** Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. */
   drain(deadline: number): Promise<void>
   /** After the drain, when every delivery has ended one way or the other: keeps what they came to, and lets go. */

@@ -28,23 +28,38 @@ export function pageOf<T>(newestFirst: readonly T[], query: ListQuery, listing: 
   return { messages }
 }
 
-export function matches(job: MailJob, shown: Status, { status, q }: ListQuery): boolean {
+export function matches(job: MailJob, shown: Status, query: ListQuery): boolean {
+  const { status, q, recipient, tag, since = -Infinity, until = Infinity } = query
   if (status !== undefined && shown !== status) return false
+  if (job.acceptedAt < since || job.acceptedAt > until) return false
+  if (tag !== undefined && !job.tags.includes(tag)) return false
+  if (
+    query.template !== undefined &&
+    (job.content.kind !== 'template' || job.content.name !== query.template)
+  )
+    return false
+  if (
+    recipient !== undefined &&
+    !recipientsOf(job).some((address) => address.toLowerCase() === recipient.toLowerCase())
+  )
+    return false
   if (q === undefined || q === '') return true
   const needle = q.toLowerCase()
   const template = job.content.kind === 'template' ? job.content.name : ''
-  const places = [job.id, job.subject ?? '', template, ...job.tags, ...recipientsOf(job)]
+  if (q === job.id) return true
+  const places = [job.subject ?? '', template, ...job.tags, ...recipientsOf(job)]
   return places.some((place) => place.toLowerCase().includes(needle))
 }
 
-function cursorOf({ cursor }: ListQuery): number {
+/** The place to go on below; infinite for the first page. */
+export function cursorOf({ cursor }: ListQuery): number {
   if (cursor === undefined) return Infinity
   if (!/^\d{1,15}$/.test(cursor))
     throw new ThreadpostError('INVALID_MESSAGE', 'cursor: is not one that a listing gave', { path: 'cursor' })
   return Number(cursor)
 }
 
-function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
+export function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
     throw new ThreadpostError('INVALID_MESSAGE', `limit: must be a whole number from 1 to ${MAX_LIMIT}`, {
       path: 'limit',

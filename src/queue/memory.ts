@@ -1,13 +1,10 @@
-import { ThreadpostError } from '../errors.js'
 import {
   enter,
   isSettled,
   type MailJob,
-  markSent,
   type Message,
   type MessageState,
   newState,
-  redrive,
   settle,
   STATUSES,
   type Status,
@@ -15,6 +12,7 @@ import {
   withoutContent,
 } from '../record.js'
 import type { Retention } from '../retention.js'
+import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
   ChangeListener,
   Consumer,
@@ -26,6 +24,7 @@ import type {
   StatusCounts,
 } from './driver.js'
 import { type Due, DueHeap } from './dueHeap.js'
+import { Keys } from './keys.js'
 import { Line } from './line.js'
 import { matches, pageOf } from './listing.js'
 
@@ -61,7 +60,7 @@ export class MemoryQueue implements QueueDriver {
   readonly #entries = new Map<string, Entry>()
   /** Settled messages, oldest settlement first. */
   readonly #settled = new Set<Entry>()
-  readonly #byKey = new Map<string, Entry>()
+  readonly #keys: Keys
   readonly #line = new Line<Entry>()
   readonly #due = new DueHeap<Entry>()
   readonly #counts: StatusCounts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
@@ -76,6 +75,7 @@ export class MemoryQueue implements QueueDriver {
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options
+    this.#keys = new Keys(options.retain.keys)
   }
 
   enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
@@ -108,30 +108,23 @@ export class MemoryQueue implements QueueDriver {
 
   cancel(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      const { status } = entry.state
-      if (status === 'sending' && !this.#consumer?.cancel(id))
-        throw conflict(id, 'is being sent; it is too late to cancel')
-      if (isSettled(status)) throw conflict(id, `is ${status} already`)
-      this.#end(entry, 'cancelled', now)
+      const takenBack = entry.state.status === 'sending' && this.#consumer?.cancel(id) === true
+      this.#count(entry, () => cancelByHand(id, entry.state, takenBack, now))
+      delete entry.delivery
+      this.#leave(entry)
     })
   }
 
   retry(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      const { status } = entry.state
-      if (status === 'queued' || status === 'sending' || status === 'sent')
-        throw conflict(id, `is ${status}; there is nothing to retry`)
-      this.#count(entry, () => redrive(entry.state, now, this.#options.maxAge))
+      this.#count(entry, () => retryByHand(id, entry.state, now, this.#options.maxAge))
       this.#schedule(entry, now)
     })
   }
 
   markSent(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      const { status } = entry.state
-      if (status !== 'held' && status !== 'deferred')
-        throw conflict(id, `is ${status}; only a held or deferred message can be marked as sent`)
-      this.#count(entry, () => markSent(entry.state, now))
+      this.#count(entry, () => markSentByHand(id, entry.state, now))
       this.#leave(entry)
     })
   }
@@ -162,6 +155,11 @@ export class MemoryQueue implements QueueDriver {
     })
   }
 
+  /** Nobody else changes anything here: the change listener hears of it all. */
+  follow(): () => void {
+    return () => undefined
+  }
+
   async drain(deadline: number): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -179,12 +177,10 @@ export class MemoryQueue implements QueueDriver {
   }
 
   #accept(job: MailJob): Enqueued {
-    const known = this.#entries.get(job.id) ?? this.#byKey.get(job.idempotencyKey ?? '')
+    const known = this.#entries.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, Date.now())
     if (known !== undefined) {
-      const same = known.job.id === job.id || known.job.fingerprint === job.fingerprint
-      return same
-        ? { result: 'duplicate', id: known.job.id, messageId: known.job.messageId }
-        : { result: 'conflict' }
+      const same = known.id === job.id || known.fingerprint === job.fingerprint
+      return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
     }
     if (this.#entries.size - this.#settled.size >= this.#options.limit) return { result: 'full' }
 
@@ -197,7 +193,7 @@ export class MemoryQueue implements QueueDriver {
       heapIndex: -1,
     }
     this.#entries.set(job.id, entry)
-    if (job.idempotencyKey !== undefined) this.#byKey.set(job.idempotencyKey, entry)
+    this.#keys.remember(job)
     this.#counts.queued++
     this.#options.changed(entry)
     this.#schedule(entry, Date.now())
@@ -264,8 +260,7 @@ export class MemoryQueue implements QueueDriver {
   #act(id: string, action: (entry: Entry, now: number) => void): Promise<Message> {
     return new Promise((resolve) => {
       const entry = this.#entries.get(id)
-      if (entry === undefined)
-        throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
+      if (entry === undefined) throw notFound(id)
       action(entry, Date.now())
       this.#options.changed(entry)
       this.#pump()
@@ -285,10 +280,12 @@ export class MemoryQueue implements QueueDriver {
     this.#leave(entry)
   }
 
+  /** What the change throws leaves everything as it was. */
   #count(entry: Entry, change: () => void): void {
-    this.#counts[entry.state.status]--
-    this.#settled.delete(entry)
+    const before = entry.state.status
     change()
+    this.#settled.delete(entry)
+    this.#counts[before]--
     this.#counts[entry.state.status]++
   }
 
@@ -296,9 +293,7 @@ export class MemoryQueue implements QueueDriver {
   #leave(entry: Entry): void {
     this.#due.remove(entry)
     entry.inLine = false
-    const { status } = entry.state
-    if (this.#options.retain.data === 'until-settled' && (status === 'sent' || status === 'cancelled'))
-      entry.job = withoutContent(entry.job)
+    if (losesContent(entry.state.status, this.#options.retain.data)) entry.job = withoutContent(entry.job)
     this.#settled.add(entry)
     this.#forget(Date.now())
   }
@@ -309,7 +304,6 @@ export class MemoryQueue implements QueueDriver {
       if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return
       this.#settled.delete(entry)
       this.#entries.delete(entry.job.id)
-      if (entry.job.idempotencyKey !== undefined) this.#byKey.delete(entry.job.idempotencyKey)
       this.#counts[entry.state.status]--
     }
   }
@@ -334,6 +328,7 @@ export class MemoryQueue implements QueueDriver {
       }
     }
     this.#forget(now)
+    this.#keys.forget(now)
     this.#nap(now)
     this.#pump()
   }
@@ -355,8 +350,4 @@ export class MemoryQueue implements QueueDriver {
     const status = this.#shownStatus(entry)
     return status === message.status ? message : { ...message, status, heldReason: 'paused' }
   }
-}
-
-function conflict(id: string, problem: string): ThreadpostError {
-  return new ThreadpostError('CONFLICT', `Message ${id} ${problem}`)
 }

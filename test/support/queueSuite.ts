@@ -154,6 +154,10 @@ class Deliveries implements Consumer {
     return this.withdrawable
   }
 
+  lost(message: QueuedMessage): Settlement {
+    return settlementOf(message, outcomeOf('uncertain'))
+  }
+
   get ids(): string[] {
     return this.taken.map(({ job }) => job.id)
   }
@@ -182,7 +186,7 @@ export function queueSuite(
       const queue = await openQueue({
         limit: 1000,
         maxAge: DAY,
-        retain: { count: 1000, age: DAY, data: 'until-settled' },
+        retain: { count: 1000, age: DAY, data: 'until-settled', keys: DAY },
         changed: changes.listener,
         ...options,
       })
@@ -528,7 +532,9 @@ export function queueSuite(
 
     describe('keeping', () => {
       it('forgets settled messages beyond the count, the oldest first', async () => {
-        const { queue, changes } = await open({ retain: { count: 2, age: DAY, data: 'until-settled' } })
+        const { queue, changes } = await open({
+          retain: { count: 2, age: DAY, data: 'until-settled', keys: DAY },
+        })
         await queue.start(new Deliveries(1))
         const ids = []
         for (let index = 0; index < 4; index++) {

@@ -1,0 +1,179 @@
+/** What crosses between the SQLite driver and its outbox thread, and the numbers that stand in the file. */
+import { MAX_DEATHS_IN_COMPANY } from '../lost.js'
+import type { Evidence } from '../phases.js'
+import type { Status } from '../record.js'
+import type { Retention } from '../retention.js'
+import type { Enqueued } from './driver.js'
+
+/** As they stand in the file: never change one. */
+export const STATUS_NUMBERS = {
+  queued: 0,
+  sending: 1,
+  deferred: 2,
+  held: 3,
+  sent: 4,
+  partial: 5,
+  failed: 6,
+  expired: 7,
+  cancelled: 8,
+} as const satisfies Record<Status, number>
+
+export type StatusNumber = (typeof STATUS_NUMBERS)[Status]
+
+export const STATUS_NAMES = Object.keys(STATUS_NUMBERS) as Status[]
+
+/** From this number on a message is settled. */
+export const FIRST_SETTLED = STATUS_NUMBERS.sent
+
+/** Process deaths a message may be in before it is handed out with nothing beside it. */
+export const COMPANY_LIMIT = MAX_DEATHS_IN_COMPANY
+
+/** Given to the thread once. */
+export interface OutboxSetup {
+  /** Absolute path of the file. */
+  file: string
+  /** Messages not settled, at most. */
+  limit: number
+  /** Bytes the file may grow to. */
+  maxSize?: number
+  retain: Retention
+  /** Names this process's deliveries in the file; see `evidenceFile`. */
+  token: string
+}
+
+/** Where the threads of one process note how far each delivery got; it outlives the process. */
+export function evidenceFile(file: string, token: string): string {
+  return `${file}-evidence-${token}`
+}
+
+export interface AttachmentBytes {
+  content: string | Uint8Array
+}
+
+/** A message to be taken in. A tuple, since names of fields would be copied with each. `head` and `content` are JSON. */
+export type NewRow = [
+  id: string,
+  messageId: string,
+  /** The job without its content. */
+  head: string,
+  /** The content: data, sources, bodies. */
+  content: string,
+  attachments: AttachmentBytes[] | null,
+  /** 0 goes first. */
+  rank: number,
+  acceptedAt: number,
+  notBefore: number | null,
+  expiresAt: number,
+  key: string | null,
+  fingerprint: string | null,
+  /** Until when the key is remembered, in ms since the epoch. */
+  keyUntil: number,
+]
+
+/** What became of a {@link NewRow}; null is the usual: it is queued. */
+export type Acceptance = Exclude<Enqueued, { result: 'queued' }> | null
+
+/** What changes about a message. */
+export interface StateRow {
+  status: StatusNumber
+  dueAt: number
+  expiresAt: number
+  nextAttemptAt: number | null
+  settledAt: number | null
+  /** JSON of the attempts, the recipients and the marks; null as long as it is as it was accepted. */
+  rest: string | null
+}
+
+/** A message as it is stored. */
+export interface StoredRow extends StateRow {
+  /** Place in the order of acceptance. */
+  seq: number
+  /** Grows with each change: a write that names an older one comes too late. */
+  rev: number
+  /** Times a process died with the message in its hands. */
+  losses: number
+  head: string
+}
+
+/** A message handed out for delivery. */
+export interface TakenRow extends StoredRow {
+  content: string
+  attachments: AttachmentBytes[]
+}
+
+/** A message that was in the hands of a process when it died. */
+export interface LostRow extends StoredRow {
+  /** How far its delivery got; null when there is no telling. */
+  evidence: Evidence | null
+}
+
+export interface RowQuery {
+  statuses: StatusNumber[] | null
+  q: string | null
+  recipient: string | null
+  tag: string | null
+  template: string | null
+  since: number | null
+  until: number | null
+  limit: number
+  /** Older than this place. */
+  before: number | null
+}
+
+export interface StatsRow {
+  counts: Record<Status, number>
+  accepted: number
+  oldest: number
+  paused: boolean
+}
+
+/** Each request, and what it is answered with. */
+export interface Requests {
+  enqueue: { ask: { rows: NewRow[] }; answer: Acceptance[] }
+  /** Stores a new state; `stale` when the message was changed since `rev`. */
+  write: {
+    ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean }
+    answer: 'written' | 'stale'
+  }
+  /** Puts taken messages back in line, as if they had never been taken. */
+  release: { ask: { rows: { seq: number; rev: number; lost: boolean }[] }; answer: null }
+  /** Hands out nothing more; what was handed out before is reported before the answer, or with it. */
+  stop: { ask: object; answer: null }
+  /** So many more may be handed out. */
+  credit: { ask: { slots: number }; answer: null }
+  /** Begins to deliver from the file once no other process does. `inHand`: taken before and still under way. */
+  deliver: { ask: { inHand: number[] }; answer: null }
+  pause: { ask: { paused: boolean }; answer: null }
+  find: { ask: { id: string }; answer: StoredRow | null }
+  list: { ask: { query: RowQuery }; answer: { rows: StoredRow[]; cursor: number | null } }
+  stats: { ask: object; answer: StatsRow }
+  /** Reports the message's settlement even if another process brings it about. */
+  follow: { ask: { id: string; on: boolean }; answer: null }
+  close: { ask: object; answer: null }
+}
+
+export type RequestKind = keyof Requests
+export type Answer<K extends RequestKind> = Requests[K]['answer']
+export type Request = { [K in RequestKind]: { n: number; kind: K } & Requests[K]['ask'] }[RequestKind]
+export type RequestOf<K extends RequestKind> = Extract<Request, { kind: K }>
+
+/** What the thread says after a commit. Everything in it is on disk. */
+export interface Report {
+  kind: 'report'
+  answers: [n: number, answer: Answer<RequestKind>][]
+  /** Requests of which nothing was stored, and why. */
+  failures: [n: number, problem: string][]
+  taken: TakenRow[]
+  /** Messages that the outbox itself ended, being too late. */
+  expired: StoredRow[]
+  /** Followed messages that another process settled. */
+  settledElsewhere: StoredRow[]
+  lost: LostRow[]
+  paused: boolean
+}
+
+/** What the thread says, apart from reports: it is ready, it refuses the file, or what is wrong (null: no more). */
+export type Announcement =
+  { kind: 'ready' } | { kind: 'refused'; problem: string } | { kind: 'trouble'; problem: string | null }
+
+export type FromOutbox = Report | Announcement

@@ -1,0 +1,221 @@
+import { enter, settle, type MailJob, type MessageState } from '../../record.js'
+import type { Retention } from '../../retention.js'
+import { losesContent } from '../byHand.js'
+import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
+import { type LostRow, STATUS_NUMBERS, type StateRow, type TakenRow } from '../outboxWire.js'
+import type { OutboxLink } from './link.js'
+import { packState, unpackHead, unpackState, unpackTaken } from './rows.js'
+
+/** A message that this process has taken: it stands as `sending` in the file. */
+export interface Taken extends QueuedMessage {
+  readonly seq: number
+  readonly rev: number
+  readonly job: MailJob
+  readonly state: MessageState
+  readonly bytes: number
+}
+
+/** Outcomes that wait for being stored, for each slot; beyond that nothing new is begun. */
+const UNSTORED_PER_SLOT = 20
+/** Bytes of messages in stock, beyond which no more are asked for. */
+const STOCK_BYTES = 16 * 1024 * 1024
+/** Milliseconds until an outcome that couldn't be stored is tried again. */
+const AGAIN = 250
+
+/**
+ * The messages in this process's hands. A stock as large as there are slots bridges the time of a commit, so that a
+ * free slot never waits for the disk; it is told apart from what was begun by the notes of the threads.
+ *
+ * A message is in exactly one of: `#stock`, under way (`#open`), or on its way back (`#unstored`).
+ */
+export class Deliveries {
+  readonly #link: OutboxLink
+  readonly #consumer: Consumer
+  readonly #changed: ChangeListener
+  readonly #data: Retention['data']
+  readonly #stock: Taken[] = []
+  readonly #inHand = new Set<number>()
+  readonly #underWay = new Map<string, Taken>()
+  #open = 0
+  #unstored = 0
+  #asked = 0
+  #stockBytes = 0
+  #paused = false
+  #closing = false
+  #rested: (() => void) | undefined
+
+  constructor(link: OutboxLink, consumer: Consumer, changed: ChangeListener, data: Retention['data']) {
+    this.#link = link
+    this.#consumer = consumer
+    this.#changed = changed
+    this.#data = data
+  }
+
+  start(): void {
+    this.#asked = 0
+    this.#link.send('deliver', { inHand: [...this.#inHand] })
+    this.#ask()
+  }
+
+  get stocked(): number {
+    return this.#stock.length
+  }
+
+  isStocked(seq: number): boolean {
+    return this.#stock.some((taken) => taken.seq === seq)
+  }
+
+  arrived(rows: readonly TakenRow[]): void {
+    this.#asked = Math.max(0, this.#asked - rows.length)
+    for (const row of rows) {
+      const job = unpackTaken(row)
+      const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
+      this.#inHand.add(row.seq)
+      this.#stock.push({ seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes })
+      this.#stockBytes += bytes
+    }
+    if (this.#paused || this.#closing) this.#putBack()
+    else this.#pump()
+  }
+
+  /** Decides on messages that a process died with. */
+  lost(rows: readonly LostRow[]): void {
+    for (const row of rows) {
+      const job = unpackHead(row)
+      const state = unpackState(row, job)
+      const settlement = this.#consumer.lost({ job, state }, row.evidence ?? undefined, row.losses + 1)
+      if (settlement === undefined) {
+        void this.#insist(() =>
+          this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }),
+        )
+      } else {
+        settle(state, settlement, Date.now())
+        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0 })
+      }
+    }
+  }
+
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return
+    this.#paused = paused
+    if (paused) this.#putBack()
+    else this.#pump()
+  }
+
+  /** Takes back a message that is under way. @returns whether it certainly won't be sent; its outcome is then ignored */
+  takeBack(id: string): boolean {
+    const taken = this.#underWay.get(id)
+    if (taken === undefined || !this.#consumer.cancel(id)) return false
+    this.#underWay.delete(id)
+    this.#inHand.delete(taken.seq)
+    return true
+  }
+
+  /** Takes a message out of the stock, for somebody who wants to change it before it is begun. */
+  withdraw(seq: number): Taken | undefined {
+    const at = this.#stock.findIndex((taken) => taken.seq === seq)
+    if (at < 0) return undefined
+    const [taken] = this.#stock.splice(at, 1)
+    this.#inHand.delete(seq)
+    this.#stockBytes -= taken?.bytes ?? 0
+    return taken
+  }
+
+  /** Begins nothing more, puts the stock back, and waits for what is under way, at most `deadline` ms. */
+  async close(deadline: number): Promise<void> {
+    this.#closing = true
+    this.#putBack()
+    await this.#link.request('stop', {}).catch(() => undefined)
+    if (this.#open + this.#unstored === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#rested = resolve
+      timer = setTimeout(resolve, deadline)
+    })
+    clearTimeout(timer)
+  }
+
+  #pump(): void {
+    const mostUnstored = this.#consumer.slots * UNSTORED_PER_SLOT
+    while (!this.#closing && this.#open < this.#consumer.slots && this.#unstored < mostUnstored) {
+      const taken = this.#stock.shift()
+      if (taken === undefined) break
+      this.#stockBytes -= taken.bytes
+      void this.#deliver(taken)
+    }
+    this.#ask()
+  }
+
+  /** Asks for as many as fill the free slots and the stock, in lots of half a stock. */
+  #ask(): void {
+    if (this.#paused || this.#closing || this.#stockBytes > STOCK_BYTES) return
+    const { slots } = this.#consumer
+    const wanted = slots - this.#open + slots - this.#stock.length - this.#asked
+    if (wanted < Math.ceil(slots / 2)) return
+    this.#asked += wanted
+    this.#link.send('credit', { slots: wanted })
+  }
+
+  async #deliver(taken: Taken): Promise<void> {
+    this.#open++
+    enter(taken.state, 'sending', Date.now())
+    this.#underWay.set(taken.job.id, taken)
+    this.#changed(taken)
+    const settlement = await this.#consumer.deliver(taken)
+    this.#open--
+    // A message that was cancelled meanwhile is settled, and may be on its way again.
+    if (this.#underWay.get(taken.job.id) === taken) {
+      this.#underWay.delete(taken.job.id)
+      settle(taken.state, settlement, Date.now())
+      void this.#store(taken)
+    }
+    this.#rest()
+    this.#pump()
+  }
+
+  /** Stores what became of a message, however long it takes, and tells of it. */
+  async #store(taken: Taken): Promise<void> {
+    const { seq, rev, state } = taken
+    const packed: StateRow = packState(state)
+    const drop = losesContent(state.status, this.#data)
+    const from = STATUS_NUMBERS.sending
+    const answer = await this.#insist(() =>
+      this.#link.request('write', { seq, rev, from, state: packed, drop }),
+    )
+    if (answer === undefined) return
+    this.#inHand.delete(seq)
+    if (answer === 'written') this.#changed(taken)
+    this.#pump()
+  }
+
+  #putBack(): void {
+    const rows = this.#stock.splice(0).map(({ seq, rev }) => ({ seq, rev, lost: false }))
+    this.#stockBytes = 0
+    if (rows.length === 0) return
+    void this.#insist(() => this.#link.request('release', { rows })).then(() => {
+      for (const { seq } of rows) this.#inHand.delete(seq)
+    })
+  }
+
+  /** Tries again until the outbox takes it: only memory knows what is to be stored. @returns undefined once it is closed */
+  async #insist<T>(request: () => Promise<T>): Promise<T | undefined> {
+    this.#unstored++
+    try {
+      for (;;) {
+        try {
+          return await request()
+        } catch {
+          if (this.#link.closed) return undefined
+          await new Promise((resolve) => setTimeout(resolve, AGAIN))
+        }
+      }
+    } finally {
+      this.#unstored--
+      this.#rest()
+    }
+  }
+
+  #rest(): void {
+    if (this.#open + this.#unstored === 0) this.#rested?.()
+  }
+}

@@ -1,0 +1,137 @@
+import {
+  type MailJob,
+  type MessageState,
+  newState,
+  type Status,
+  toMessage,
+  type Message,
+} from '../../record.js'
+import type { Content, JobAttachment } from '../../wire.js'
+import { keptUntil } from '../keys.js'
+import {
+  type AttachmentBytes,
+  type NewRow,
+  STATUS_NAMES,
+  STATUS_NUMBERS,
+  type StateRow,
+  type StoredRow,
+  type TakenRow,
+} from '../outboxWire.js'
+
+const TOP_PRIORITY = 9
+
+/** The part of a job's content that stays when data and bodies are dropped. */
+type Shell = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }
+type Head = Omit<MailJob, 'content' | 'attachments'> & {
+  content: Shell
+  attachments: Omit<JobAttachment, 'content'>[]
+}
+type Rest = Pick<MessageState, 'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients'>
+
+/** @param keepKey milliseconds an idempotency key is remembered at least */
+export function packJob(job: MailJob, keepKey: number): NewRow {
+  const { content, attachments, ...rest } = job
+  const head: Head = {
+    ...rest,
+    content: shellOf(content),
+    attachments: attachments.map(({ content: _, ...about }) => about),
+  }
+  return [
+    job.id,
+    job.messageId,
+    JSON.stringify(head),
+    JSON.stringify(innerOf(content)),
+    attachments.length === 0 ? null : attachments.map((attachment) => ({ content: attachment.content })),
+    TOP_PRIORITY - job.priority,
+    job.acceptedAt,
+    job.notBefore ?? null,
+    job.expiresAt,
+    job.idempotencyKey ?? null,
+    job.fingerprint ?? null,
+    keptUntil(keepKey, job),
+  ]
+}
+
+function shellOf(content: Content): Shell {
+  if (content.kind !== 'template') return { kind: content.kind }
+  const { kind, name, locale } = content
+  return locale === undefined ? { kind, name } : { kind, name, locale }
+}
+
+function innerOf(content: Content): object {
+  switch (content.kind) {
+    case 'template':
+      return { data: content.data }
+    case 'mjml':
+      return { source: content.source, data: content.data }
+    case 'literal': {
+      const { kind: _, ...parts } = content
+      return parts
+    }
+  }
+}
+
+export function unpackTaken(row: TakenRow): MailJob {
+  return unpackJob(row.head, row.content, row.attachments)
+}
+
+/** The job as it is shown: without data, bodies and attachments' bytes. */
+export function unpackHead(row: StoredRow): MailJob {
+  return unpackJob(row.head, undefined, [])
+}
+
+function unpackJob(headText: string, inner: string | undefined, bytes: readonly AttachmentBytes[]): MailJob {
+  const { content: shell, attachments, ...rest } = JSON.parse(headText) as Head
+  return {
+    ...rest,
+    content: contentOf(shell, inner),
+    attachments: attachments.map((about, index) => ({ ...about, content: bytes[index]?.content ?? '' })),
+  }
+}
+
+function contentOf(shell: Shell, inner: string | undefined): Content {
+  if (inner !== undefined) return { ...shell, ...(JSON.parse(inner) as object) } as Content
+  return shell.kind === 'template' ? { ...shell, data: {} } : { kind: 'literal' }
+}
+
+export function packState(state: MessageState): StateRow {
+  const { uncertain, heldReason, counted, attempts, recipients } = state
+  const rest: Rest = { uncertain, counted, attempts, recipients }
+  if (heldReason !== undefined) rest.heldReason = heldReason
+  return {
+    status: STATUS_NUMBERS[state.status],
+    dueAt: state.dueAt,
+    expiresAt: state.expiresAt,
+    nextAttemptAt: state.nextAttemptAt ?? null,
+    settledAt: state.settledAt ?? null,
+    rest: JSON.stringify(rest),
+  }
+}
+
+export function unpackState(row: StoredRow, job: MailJob): MessageState {
+  const state = newState(job)
+  delete state.nextAttemptAt
+  if (row.rest !== null) Object.assign(state, JSON.parse(row.rest) as Rest)
+  state.status = statusOf(row)
+  if (state.status !== 'held') delete state.heldReason
+  state.dueAt = row.dueAt
+  state.expiresAt = row.expiresAt
+  if (row.nextAttemptAt !== null) state.nextAttemptAt = row.nextAttemptAt
+  if (row.settledAt !== null) state.settledAt = row.settledAt
+  return state
+}
+
+/** As `find()` shows it; `shown` where that isn't the stored status. */
+export function showRow(row: StoredRow, shown: Status, paused: boolean): Message {
+  const job = unpackHead(row)
+  const state = unpackState(row, job)
+  const message = toMessage(job, state)
+  if (shown === message.status) return message
+  return paused && shown === 'held'
+    ? { ...message, status: shown, heldReason: 'paused' }
+    : { ...message, status: shown }
+}
+
+export function statusOf(row: Pick<StateRow, 'status'>): Status {
+  return STATUS_NAMES[row.status] ?? 'queued'
+}

@@ -1,0 +1,90 @@
+// Kills the process again and again while it sends to a slow server. The whole: SOAK_ROUNDS=20 SOAK_MAILS=2000, as
+// `npm run test:faults` does; SOAK_SEED repeats a run.
+import path from 'node:path'
+import { createMailer, type Message } from 'threadpost'
+import { startInbox } from 'threadpost/testing'
+import { expect, it, onTestFinished } from 'vitest'
+import { folderOf } from '../support/folder.js'
+import { randomFrom } from '../support/random.js'
+import { SenderProcess } from '../support/senderProcess.js'
+
+const ROUNDS = Number(process.env['SOAK_ROUNDS'] ?? 4)
+const MAILS = Number(process.env['SOAK_MAILS'] ?? 400)
+const SEED = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
+/** Milliseconds the server thinks about each message. */
+const SLOW = 20
+
+it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
+  const random = randomFrom(SEED)
+  const folder = await folderOf({})
+  const file = path.join(folder, 'outbox.db')
+  const inbox = await startInbox({ keep: 100_000, faults: [{ at: 'dot', do: 'delay', ms: SLOW }] })
+  onTestFinished(() => inbox.close())
+  const receipts = new Map<string, string>()
+  const share = Math.ceil(MAILS / ROUNDS)
+  const pauses: number[] = []
+
+  for (let round = 0; round < ROUNDS; round++) {
+    const first = round * share
+    const sender = new SenderProcess({ file, url: inbox.url, first, count: share })
+    await sender.heard('ready')
+    const lifetime = Math.floor(random() * share * SLOW * 0.2)
+    pauses.push(lifetime)
+    await sender.given(Math.floor(random() * share))
+    await new Promise((resolve) => setTimeout(resolve, lifetime))
+    await sender.kill()
+    for (const [id, messageId] of sender.receipts) receipts.set(id, messageId)
+  }
+
+  // What was refused or cut off is sent again with its key; then everything is let settle.
+  const last = new SenderProcess({ file, url: inbox.url, count: share * ROUNDS })
+  await last.heard('all')
+  for (const [id, messageId] of last.receipts) receipts.set(id, messageId)
+  await last.end()
+  const messages = await settled(file, inbox.url, receipts.size)
+
+  const copies = new Map<string, number>()
+  for (const { raw } of inbox.stored()) {
+    const messageId = /^Message-ID: (\S+)/im.exec(raw.toString('latin1'))?.[1] ?? ''
+    copies.set(messageId, (copies.get(messageId) ?? 0) + 1)
+  }
+  const lost = [...receipts.values()].filter((messageId) => !copies.has(messageId))
+  const doubled = messages.filter(({ messageId }) => (copies.get(messageId) ?? 0) > 1)
+  const marked = messages.filter(({ uncertain }) => uncertain)
+  console.log(
+    `crash soak: seed ${SEED}, ${ROUNDS} kills, ${receipts.size} messages, ${lost.length} lost, ` +
+      `${doubled.length} doubled, ${marked.length} marked uncertain`,
+  )
+  expect(receipts.size).toBe(share * ROUNDS)
+  expect(messages).toHaveLength(share * ROUNDS)
+  expect(lost).toEqual([])
+  expect(messages.filter(({ status }) => status !== 'sent')).toEqual([])
+  expect(doubled.filter(({ uncertain }) => !uncertain)).toEqual([])
+  expect(doubled.length).toBeLessThanOrEqual(ROUNDS * 10)
+  expect(Math.max(...copies.values())).toBeLessThanOrEqual(2 + ROUNDS)
+  expect(messages.every(({ id, messageId }) => receipts.get(id) === messageId)).toBe(true)
+}, 1_200_000)
+
+/** Opens the file until nothing waits any more, and gives all its messages. */
+async function settled(file: string, transport: string, count: number): Promise<Message[]> {
+  const mailer = await createMailer({
+    transport,
+    from: 'hello@acme.example',
+    queue: `sqlite:${file}`,
+    retry: { baseDelay: 100, factor: 1, jitter: 'none', attempts: 50 },
+    retain: { count: 1_000_000 },
+  })
+  onTestFinished(() => mailer.close())
+  const messages: Message[] = []
+  let cursor: string | undefined
+  do {
+    const page = await mailer.list({ limit: 500, ...(cursor === undefined ? {} : { cursor }) })
+    messages.push(
+      ...(await Promise.all(page.messages.map(({ id }) => mailer.wait(id, { timeout: 600_000 })))),
+    )
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  const { accepted, sent } = await mailer.stats()
+  expect({ accepted, sent }).toEqual({ accepted: count, sent: count })
+  return messages
+}

@@ -1,0 +1,268 @@
+import { randomBytes } from 'node:crypto'
+import { copyFile, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { createMailer, type Mailer, type MailerOptions } from 'threadpost'
+import { startInbox } from 'threadpost/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { folderOf } from '../support/folder.js'
+import { testMailer } from '../support/mailer.js'
+import { randomFrom } from '../support/random.js'
+import { SenderProcess } from '../support/senderProcess.js'
+
+const NOWHERE = 'smtp://127.0.0.1:9'
+const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello Ada' }
+
+async function outboxFile(): Promise<string> {
+  return path.join(await folderOf({}), 'outbox.db')
+}
+
+function mailerOn(file: string, options: Partial<MailerOptions> = {}): Promise<Mailer> {
+  return testMailer({ transport: NOWHERE, queue: `sqlite:${file}`, ...options })
+}
+
+async function refusal(file: string): Promise<{ code: string; message: string }> {
+  try {
+    const mailer = await createMailer({ transport: NOWHERE, queue: `sqlite:${file}` })
+    await mailer.close()
+  } catch (error) {
+    return error as { code: string; message: string }
+  }
+  throw new Error('the file was not refused')
+}
+
+describe('the file', () => {
+  it('keeps what was accepted, and is nobody else’s to read', async () => {
+    const file = await outboxFile()
+    const first = await mailerOn(file)
+    await first.pause()
+    const receipt = await first.send(MAIL)
+    expect(receipt.durable).toBe(true)
+    for (const name of [file, `${file}-wal`, `${file}-shm`, `${file}-lock`])
+      expect((await stat(name)).mode & 0o777).toBe(0o600)
+    await first.close()
+    const second = await mailerOn(file)
+    expect(await second.find(receipt.id)).toMatchObject({ messageId: receipt.messageId, subject: 'Hello' })
+    expect(await second.stats()).toMatchObject({ accepted: 1, held: 1, paused: true })
+  })
+
+  it('is refused where it is damaged, and left as it was', async () => {
+    const file = await outboxFile()
+    const mailer = await mailerOn(file)
+    await Promise.all(Array.from({ length: 50 }, () => mailer.send(MAIL)))
+    await mailer.close()
+    const bytes = await readFile(file)
+    randomBytes(4096).copy(bytes, 8192)
+    randomBytes(4096).copy(bytes, 4096 * 6)
+    await writeFile(file, bytes)
+    const { code, message } = await refusal(file)
+    expect(code).toBe('START_FAILED')
+    expect(message).toMatch(/is damaged/)
+    expect((await readFile(file)).equals(bytes)).toBe(true)
+  })
+
+  it.each([
+    [
+      'no SQLite file',
+      /is damaged or no SQLite file/,
+      (file: string) => writeFile(file, 'a letter to my aunt'),
+    ],
+    [
+      'another program’s database',
+      /database of another program/,
+      (file: string) => void new Sqlite(file).exec('CREATE TABLE t (x)').close(),
+    ],
+    [
+      'gone, but for its log',
+      /its log .*-wal is not/,
+      (file: string) => writeFile(`${file}-wal`, 'something'),
+    ],
+    ['in no folder', /does not exist; create it/, () => undefined, 'nowhere/outbox.db'],
+    ['a folder', /not a regular file/, () => undefined, '.'],
+  ] as const)('is refused where it is %s', async (_, expected, make, name: string = 'outbox.db') => {
+    const file = path.join(await folderOf({}), name)
+    await make(file)
+    expect(await refusal(file)).toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringMatching(expected),
+    })
+  })
+
+  it('is refused where a newer version wrote it', async () => {
+    const file = await outboxFile()
+    await (await mailerOn(file)).close()
+    const db = new Sqlite(file)
+    db.pragma('user_version = 99')
+    db.close()
+    expect((await refusal(file)).message).toMatch(/newer threadpost \(version 99/)
+  })
+
+  it('is refused where another program holds it', async () => {
+    const file = await outboxFile()
+    await (await mailerOn(file)).close()
+    const db = new Sqlite(file)
+    onTestFinished(() => void db.close())
+    db.pragma('locking_mode = EXCLUSIVE')
+    db.exec('BEGIN EXCLUSIVE')
+    expect((await refusal(file)).message).toMatch(/locked by another program/)
+  })
+
+  it('stores an attachment once, and lets it go with the last message', async () => {
+    const file = await outboxFile()
+    const mailer = await mailerOn(file)
+    await mailer.pause()
+    const content = randomBytes(100_000)
+    const receipts = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        mailer.send({ ...MAIL, attachments: [{ filename: 'a.bin', content }] }),
+      ),
+    )
+    const db = new Sqlite(file, { readonly: true })
+    onTestFinished(() => void db.close())
+    const attachments = () => db.prepare('SELECT uses, length(bytes) AS length FROM attachment').all()
+    expect(attachments()).toEqual([{ uses: 5, length: 100_000 }])
+    expect((await mailer.find(receipts[0]?.id ?? ''))?.attachments).toEqual([
+      { filename: 'a.bin', size: 100_000 },
+    ])
+  })
+
+  it('shrinks again', async () => {
+    const file = await outboxFile()
+    const inbox = await startInbox()
+    onTestFinished(() => inbox.close())
+    const mailer = await mailerOn(file, { transport: inbox.url, retain: { count: 5 } })
+    const sent = await Promise.all(
+      Array.from({ length: 60 }, (_, n) =>
+        mailer.sendAndWait({ ...MAIL, attachments: [{ filename: `${n}`, content: randomBytes(100_000) }] }),
+      ),
+    )
+    expect(sent.every(({ status }) => status === 'sent')).toBe(true)
+    await expect
+      .poll(
+        async () => {
+          const db = new Sqlite(file, { readonly: true })
+          const pages = db.pragma('page_count', { simple: true }) as number
+          db.close()
+          return pages * 4096
+        },
+        { timeout: 10_000 },
+      )
+      .toBeLessThan(3_000_000)
+  })
+})
+
+describe('two processes on one file', () => {
+  it('one delivers; the other sends, looks and waits, and takes over when it is killed', async () => {
+    const file = await outboxFile()
+    const inbox = await startInbox({ keep: 10_000 })
+    onTestFinished(() => inbox.close())
+    const other = new SenderProcess({ file, url: inbox.url, count: 30 })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
+
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const message = await mailer.sendAndWait(MAIL, { timeout: 10_000 })
+    expect(message).toMatchObject({ status: 'sent' })
+    const theirs = [...other.receipts.keys()]
+    for (const id of theirs)
+      expect(await mailer.wait(id, { timeout: 10_000 })).toMatchObject({ status: 'sent' })
+
+    await other.kill()
+    const start = Date.now()
+    await mailer.sendAndWait(MAIL, { timeout: 10_000 })
+    expect(Date.now() - start).toBeLessThan(3_000)
+    expect(inbox.count).toBe(32)
+  })
+
+  it('pausing is for all of them', async () => {
+    const file = await outboxFile()
+    const inbox = await startInbox()
+    onTestFinished(() => inbox.close())
+    const [deliverer, other] = [
+      await mailerOn(file, { transport: inbox.url }),
+      await mailerOn(file, { transport: inbox.url }),
+    ]
+    await other.pause()
+    await expect.poll(async () => (await deliverer.stats()).paused).toBe(true)
+    const { id } = await other.send(MAIL)
+    expect(await other.find(id)).toMatchObject({ status: 'held', heldReason: 'paused' })
+    await deliverer.resume()
+    expect((await other.wait(id, { timeout: 10_000 })).status).toBe('sent')
+  })
+})
+
+describe('power loss', () => {
+  it('loses nothing that was receipted, wherever the log is cut behind it', async () => {
+    const random = randomFrom(7)
+    const folder = await folderOf({})
+    const file = path.join(folder, 'outbox.db')
+    const sender = new SenderProcess({ file, url: NOWHERE, count: 2_000, callers: 8, queue: {} })
+    await sender.given(100)
+    // The log may be longer than it was at the last receipt, never shorter: receipts are given after the commit.
+    const receipted = [...sender.receipts.keys()]
+    const { size: safe } = await stat(`${file}-wal`)
+    await sender.given(receipted.length + 100)
+    await sender.kill()
+    const { size } = await stat(`${file}-wal`)
+    expect(size).toBeGreaterThan(safe)
+
+    for (let cut = 0; cut < 8; cut++) {
+      const copy = path.join(folder, `${cut}.db`)
+      await copyFile(file, copy)
+      await copyFile(`${file}-wal`, `${copy}-wal`)
+      await truncate(`${copy}-wal`, safe + Math.floor(random() * (size - safe)))
+      const mailer = await createMailer({ transport: NOWHERE, queue: `sqlite:${copy}` })
+      const found = await Promise.all(receipted.map((id) => mailer.find(id)))
+      await mailer.close()
+      expect(found.filter((message) => message === undefined)).toHaveLength(0)
+    }
+  }, 60_000)
+})
+
+describe('a full disk', () => {
+  it('refuses, loses no receipt, goes on delivering, and recovers by itself', async () => {
+    const file = await outboxFile()
+    const inbox = await startInbox({ keep: 10_000 })
+    onTestFinished(() => inbox.close())
+    const maxSize = 2 * 1024 * 1024
+    const mailer = await mailerOn(file, {
+      transport: inbox.url,
+      queue: { url: `sqlite:${file}`, maxSize },
+      retain: { count: 0 },
+    })
+    await mailer.pause()
+    const receipts: string[] = []
+    let refused: unknown
+    for (let n = 0; refused === undefined && n < 2_000; n++) {
+      await mailer.send({ ...MAIL, text: 'x'.repeat(10_000) }).then(
+        ({ id }) => receipts.push(id),
+        (error: unknown) => (refused = error),
+      )
+    }
+    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
+    expect(receipts.length).toBeGreaterThan(50)
+    for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
+    // An answer to the pause is a write like any other; it is tried until there is room for it.
+    await expect
+      .poll(
+        () =>
+          mailer.resume().then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe(true)
+    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBe(receipts.length)
+    await expect
+      .poll(
+        () =>
+          mailer.send(MAIL).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe(true)
+  }, 60_000)
+})

@@ -1,0 +1,51 @@
+/** The thread that owns the queue's file. Nothing else in the process opens it. */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { FromOutbox, OutboxSetup, Request } from '../src/queue/outboxWire.js'
+import { openOutbox, Refusal } from './outbox/file.js'
+import { DelivererLock, type OpenFile } from './outbox/lock.js'
+import { Outbox } from './outbox/outbox.js'
+import { partsOf } from './outbox/parts.js'
+
+const setup = workerData as OutboxSetup
+const port = parentPort
+if (port === null) throw new Error('This file is the start of a thread')
+
+const post = (message: FromOutbox): void => {
+  port.postMessage(message)
+}
+
+try {
+  const open = await loadSqlite()
+  const db = openOutbox(setup.file, open, setup.maxSize)
+  const lock = new DelivererLock(setup.file, open)
+  const outbox = new Outbox(partsOf(db, lock, setup), post, () => {
+    port.close()
+  })
+  port.on('message', (requests: Request[]) => {
+    outbox.receive(requests)
+  })
+  post({ kind: 'ready' })
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error
+  post({ kind: 'refused', problem: error.message })
+}
+
+/** The dependency is optional: only who asks for this queue needs it. */
+async function loadSqlite(): Promise<OpenFile> {
+  try {
+    const { default: Sqlite } = await import('better-sqlite3')
+    // The binary is loaded by the first database.
+    new Sqlite(':memory:').close()
+    return (file, options) => new Sqlite(file, options)
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string }
+    if (code === 'ERR_MODULE_NOT_FOUND')
+      throw new Refusal(
+        'The SQLite queue needs the package better-sqlite3: run "npm install better-sqlite3@12"',
+      )
+    throw new Refusal(
+      `better-sqlite3 is installed but its binary can't be loaded (${message.split('\n')[0] ?? ''}): run "npm rebuild better-sqlite3"; ` +
+        `where npm asks for it, allow its install script first with "npm approve-scripts better-sqlite3"`,
+    )
+  }
+}

@@ -1,0 +1,132 @@
+import type { Transaction } from 'better-sqlite3'
+import type { Acceptance, Answer, Report, Request, TakenRow } from '../../src/queue/outboxWire.js'
+import type { Parts } from './parts.js'
+
+/** Settled messages forgotten by one commit, beyond two for each it writes. */
+const FORGET = 50
+
+/** Requests that change the file. */
+export type Write = Extract<Request, { kind: 'enqueue' | 'write' | 'release' | 'pause' }>
+
+export function isWrite(request: Request): request is Write {
+  return ['enqueue', 'write', 'release', 'pause'].includes(request.kind)
+}
+
+/**
+ * One transaction for all that waits: what it reports is on disk. The deliverer lets due messages into the line, ends
+ * late ones and hands out what it may in the same transaction, so that a message can be accepted and handed out by
+ * one commit.
+ */
+export class GroupCommit {
+  readonly #parts: Parts
+  readonly #transaction: Transaction<(work: () => void) => void>
+  /** Messages that may be handed out. */
+  credit = 0
+  /** Why the last commit failed: a full disk, a lock, a damaged file. */
+  trouble: string | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#transaction = parts.db.transaction((work: () => void) => {
+      work()
+    })
+  }
+
+  run(writes: readonly Write[], report: Report): void {
+    const { tally, line, lock, forgetting } = this.#parts
+    const now = Date.now()
+    const answers: Report['answers'] = []
+    let expired: Report['expired'] = []
+    let taken: TakenRow[] = []
+    try {
+      this.#transaction.immediate(() => {
+        tally.load()
+        for (const write of writes) answers.push([write.n, this.#apply(write, now)])
+        if (lock.held) {
+          // In trouble, only what was asked for and what makes room is tried.
+          if (this.trouble === undefined) {
+            line.promote(now)
+            expired = line.expire(now)
+            if (this.credit > 0 && !tally.paused) taken = line.take(this.credit, now)
+          }
+          forgetting.forget(FORGET + 2 * writes.length, now)
+        }
+        tally.store()
+      })
+    } catch (error) {
+      line.undo(taken)
+      this.#failed(error, writes, report)
+      return
+    }
+    for (const write of writes) this.#takeBack(write)
+    this.credit -= taken.length
+    this.trouble = undefined
+    report.taken.push(...taken)
+    report.expired.push(...expired)
+    report.answers.push(...answers)
+  }
+
+  /** Whether a commit would change something, even without a request. Reads only. */
+  hasWork(now: number): boolean {
+    const { tally, line, lock, forgetting } = this.#parts
+    if (!lock.held || this.trouble !== undefined) return false
+    if (this.credit > 0 && !tally.paused && line.waiting(now)) return true
+    return line.nextChange() <= now || forgetting.due(now)
+  }
+
+  #apply(write: Write, now: number): Answer<Write['kind']> {
+    const { tally, intake, records, line } = this.#parts
+    switch (write.kind) {
+      case 'enqueue':
+        return write.rows.map((row) => intake.accept(row, now))
+      case 'write':
+        return records.write(write, now)
+      case 'release':
+        for (const { seq, rev, lost } of write.rows) line.release(seq, rev, lost)
+        return null
+      case 'pause':
+        tally.paused = write.paused
+        return null
+    }
+  }
+
+  #acceptEach({ n, rows }: Extract<Write, { kind: 'enqueue' }>, report: Report): void {
+    const answer = rows.map((row): Acceptance => {
+      const alone: Report = { ...report, answers: [], failures: [] }
+      this.run([{ n, kind: 'enqueue', rows: [row] }], alone)
+      const [failure] = alone.failures
+      if (failure !== undefined) return { result: 'unavailable', problem: failure[1] }
+      return (alone.answers[0]?.[1] as Acceptance[])[0] ?? null
+    })
+    report.answers.push([n, answer])
+  }
+
+  #takeBack(write: Write): void {
+    const { line } = this.#parts
+    if (write.kind === 'write') line.back(write.seq)
+    if (write.kind === 'release') for (const { seq } of write.rows) line.back(seq)
+  }
+
+  #failed(error: unknown, writes: readonly Write[], report: Report): void {
+    const problem = error instanceof Error ? error.message : String(error)
+    const [first] = writes
+    if (!isEnvironment(error) && first !== undefined) {
+      // One of them can't be stored; the others can.
+      if (writes.length > 1) for (const write of writes) this.run([write], report)
+      else if (first.kind === 'enqueue' && first.rows.length > 1) this.#acceptEach(first, report)
+      else report.failures.push([first.n, problem])
+      return
+    }
+    for (const { n } of writes) report.failures.push([n, problem])
+    this.trouble = problem
+  }
+}
+
+/** Whether it is the disk's or the file's fault, and not a request's. */
+function isEnvironment(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return (
+    typeof code === 'string' &&
+    /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(code)
+  )
+}

@@ -1,0 +1,87 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { type Acceptance, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
+import type { Attachments } from './attachments.js'
+import { PLACE } from './schema.js'
+import type { Tally } from './tally.js'
+
+interface Known {
+  id: string
+  messageId: string
+  fingerprint: string | null
+}
+
+/** Takes messages in, each once. */
+export class Intake {
+  readonly #tally: Tally
+  readonly #attachments: Attachments
+  readonly #limit: number
+  readonly #byId: Statement<[string], { messageId: string }>
+  readonly #byKey: Statement<[string, number], Known>
+  readonly #insert: Statement
+  readonly #insertContent: Statement
+  readonly #insertKey: Statement
+
+  constructor(db: Database, tally: Tally, attachments: Attachments, limit: number) {
+    this.#tally = tally
+    this.#attachments = attachments
+    this.#limit = limit
+    this.#byId = db.prepare("SELECT head ->> '$.messageId' AS messageId FROM message WHERE id = ?")
+    this.#byKey = db.prepare(
+      'SELECT id, message_id AS messageId, fingerprint FROM idempotency WHERE key = ? AND kept_until > ?',
+    )
+    this.#insert = db.prepare(
+      `INSERT INTO message (seq, id, status, place, rank, accepted_at, due_at, expires_at, next_attempt_at, head)
+       VALUES (?, ?, ${STATUS_NUMBERS.queued}, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#insertContent = db.prepare('INSERT INTO content (seq, body, attachments) VALUES (?, ?, ?)')
+    this.#insertKey = db.prepare(
+      'INSERT OR REPLACE INTO idempotency (key, fingerprint, id, message_id, kept_until) VALUES (?, ?, ?, ?, ?)',
+    )
+  }
+
+  accept(row: NewRow, now: number): Acceptance {
+    const [id, , , , , , , , , key, fingerprint] = row
+    const sameId = this.#byId.get(id)
+    if (sameId !== undefined) return { result: 'duplicate', id, messageId: sameId.messageId }
+    const known = key === null ? undefined : this.#byKey.get(key, now)
+    if (known !== undefined) {
+      if (known.id !== id && known.fingerprint !== fingerprint) return { result: 'conflict' }
+      return { result: 'duplicate', id: known.id, messageId: known.messageId }
+    }
+    if (this.#tally.unsettled >= this.#limit) return { result: 'full' }
+    this.#store(row, now)
+    return null
+  }
+
+  #store(row: NewRow, now: number): void {
+    const [
+      id,
+      messageId,
+      head,
+      content,
+      attachments,
+      rank,
+      acceptedAt,
+      notBefore,
+      expiresAt,
+      key,
+      fingerprint,
+      keyUntil,
+    ] = row
+    const seq = this.#tally.accept()
+    const waits = notBefore !== null && notBefore > now
+    this.#insert.run(
+      seq,
+      id,
+      waits ? PLACE.scheduled : PLACE.line,
+      rank,
+      acceptedAt,
+      notBefore ?? acceptedAt,
+      expiresAt,
+      waits ? notBefore : null,
+      head,
+    )
+    this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
+    if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
+  }
+}

@@ -1,0 +1,199 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { COMPANY_LIMIT, STATUS_NUMBERS, type StoredRow, type TakenRow } from '../../src/queue/outboxWire.js'
+import type { Attachments } from './attachments.js'
+import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
+import { PLACE } from './schema.js'
+import type { Tally } from './tally.js'
+
+/** Rows moved in one transaction at most, so that none of them takes long. */
+const STEP = 500
+const RANKS = 10
+/** Milliseconds for which a message is left alone: longer than the rendering that may have brought a process down. */
+const ALONE = 15_000
+/** Bytes of content handed out in one transaction, after which the next waits for another. */
+const HANDOVER_BYTES = 8 * 1024 * 1024
+
+type LanePlace = typeof PLACE.line | typeof PLACE.alone
+
+interface Lane {
+  next: Statement<[number, number], MessageRow & { body: string | null; attachments: string | null }>
+  any: Statement<[], { one: number }>
+}
+
+/** The place stands in the statement, so that the partial index for it can be used. */
+function laneOf(db: Database, place: LanePlace): Lane {
+  return {
+    next: db.prepare(
+      `SELECT ${MESSAGE_COLUMNS}, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq
+       WHERE m.place = ${place} AND m.expires_at > ? ORDER BY m.rank, m.seq LIMIT ?`,
+    ),
+    any: db.prepare(`SELECT 1 AS one FROM message WHERE place = ${place} LIMIT 1`),
+  }
+}
+
+/**
+ * The way of a message from its acceptance into the hands of this process. A message that several processes died with
+ * is handed out alone: only when nothing else is in hand, and nothing else is until it is back, or has been out for long enough.
+ */
+export class Line {
+  readonly #tally: Tally
+  readonly #attachments: Attachments
+  readonly #token: string
+  readonly #inHand = new Set<number>()
+  #alone: number | undefined
+  #aloneUntil = 0
+  readonly #lanes: Record<LanePlace, Lane>
+  readonly #take: Statement<[string, number]>
+  readonly #release: Statement<[number, number, number, number]>
+  readonly #promote: Statement<[number]>
+  readonly #expire: Statement<[number, number]>
+  readonly #bySeq: Statement<[number], MessageRow>
+  readonly #expiring: Statement<[number], { seq: number; status: MessageRow['status'] }>
+  readonly #head: Statement<[number], { due: number }>
+  readonly #nextDue: Statement<[], { at: number | null }>
+  readonly #nextExpiry: Statement<[], { at: number | null }>
+
+  constructor(db: Database, tally: Tally, attachments: Attachments, token: string) {
+    this.#tally = tally
+    this.#attachments = attachments
+    this.#token = token
+    this.#lanes = { [PLACE.line]: laneOf(db, PLACE.line), [PLACE.alone]: laneOf(db, PLACE.alone) }
+    this.#take = db.prepare(
+      `UPDATE message SET status = ${STATUS_NUMBERS.sending}, place = ${PLACE.nowhere}, next_attempt_at = NULL,
+       token = ?, rev = rev + 1 WHERE seq = ?`,
+    )
+    this.#release = db.prepare(
+      `UPDATE message SET status = ${STATUS_NUMBERS.queued}, losses = losses + ?, rev = rev + 1, token = NULL,
+       place = CASE WHEN losses + ? >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
+       WHERE seq = ? AND rev = ? AND status = ${STATUS_NUMBERS.sending}`,
+    )
+    this.#promote = db.prepare(
+      `UPDATE message SET next_attempt_at = NULL, rev = rev + 1,
+       place = CASE WHEN losses >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
+       WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ${STEP})`,
+    )
+    this.#expiring = db.prepare(
+      `SELECT seq, status FROM message WHERE settled_at IS NULL AND expires_at <= ?
+       AND status <> ${STATUS_NUMBERS.sending} ORDER BY expires_at LIMIT ${STEP}`,
+    )
+    this.#expire = db.prepare(
+      `UPDATE message SET status = ${STATUS_NUMBERS.expired}, place = ${PLACE.nowhere}, next_attempt_at = NULL,
+       settled_at = ?, rev = rev + 1 WHERE seq = ?`,
+    )
+    this.#bySeq = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.seq = ?`)
+    this.#head = db.prepare(
+      `SELECT due_at AS due FROM message WHERE place = ${PLACE.line} AND rank = ? ORDER BY seq LIMIT 1`,
+    )
+    this.#nextDue = db.prepare(`SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.scheduled}`)
+    this.#nextExpiry = db.prepare(
+      `SELECT expires_at AS at FROM message WHERE settled_at IS NULL AND status <> ${STATUS_NUMBERS.sending}
+       ORDER BY expires_at LIMIT 1`,
+    )
+  }
+
+  /** Hands out up to so many that are due, higher priority first, then the older. */
+  take(slots: number, now: number): TakenRow[] {
+    if (this.#isAlone(now)) return []
+    if (this.#has(PLACE.alone)) {
+      if (this.#inHand.size > 0) return []
+      const [row] = this.#takeFrom(PLACE.alone, 1, now)
+      this.#alone = row?.seq
+      this.#aloneUntil = now + ALONE
+      return row === undefined ? [] : [row]
+    }
+    return this.#takeFrom(PLACE.line, slots, now)
+  }
+
+  #takeFrom(place: LanePlace, slots: number, now: number): TakenRow[] {
+    const taken: TakenRow[] = []
+    let bytes = 0
+    for (const row of this.#lanes[place].next.all(now, slots)) {
+      const attachments = this.#attachments.load(row.attachments)
+      const content = row.body ?? '{}'
+      this.#take.run(this.#token, row.seq)
+      this.#tally.move(row.status, STATUS_NUMBERS.sending)
+      this.#inHand.add(row.seq)
+      taken.push({
+        ...toStored(row),
+        status: STATUS_NUMBERS.sending,
+        rev: row.rev + 1,
+        nextAttemptAt: null,
+        content,
+        attachments,
+      })
+      bytes += attachments.reduce((sum, part) => sum + part.content.length, row.head.length + content.length)
+      if (bytes > HANDOVER_BYTES) break
+    }
+    return taken
+  }
+
+  /** Puts a message back in line. `lost`: a process died with it. */
+  release(seq: number, rev: number, lost: boolean): void {
+    const losses = lost ? 1 : 0
+    if (this.#release.run(losses, losses, seq, rev).changes > 0)
+      this.#tally.move(STATUS_NUMBERS.sending, STATUS_NUMBERS.queued)
+  }
+
+  /** What is in the hands of this process already, when its thread starts anew. */
+  hold(seqs: readonly number[]): void {
+    for (const seq of seqs) this.#inHand.add(seq)
+  }
+
+  /** The message is no longer in the hands of this process. */
+  back(seq: number): void {
+    this.#inHand.delete(seq)
+    if (this.#alone === seq) this.#alone = undefined
+  }
+
+  /** Undoes hand-outs of a transaction that failed. */
+  undo(taken: readonly TakenRow[]): void {
+    for (const { seq } of taken) this.back(seq)
+  }
+
+  isInHand(seq: number): boolean {
+    return this.#inHand.has(seq)
+  }
+
+  /** Lets messages into the line whose time has come. @returns how many. */
+  promote(now: number): number {
+    return this.#promote.run(now).changes
+  }
+
+  /** Ends messages that are too late. */
+  expire(now: number): StoredRow[] {
+    return this.#expiring.all(now).flatMap(({ seq, status }) => {
+      this.#tally.move(status, STATUS_NUMBERS.expired)
+      this.#expire.run(now, seq)
+      const row = this.#bySeq.get(seq)
+      return row === undefined ? [] : [toStored(row)]
+    })
+  }
+
+  /** Whether anything could be handed out now. */
+  waiting(now: number): boolean {
+    if (this.#isAlone(now)) return false
+    return this.#has(PLACE.alone) ? this.#inHand.size === 0 : this.#has(PLACE.line)
+  }
+
+  /** Milliseconds the longest-waiting message in line has waited, as far as the heads of the lines tell. */
+  oldest(now: number): number {
+    let oldest = 0
+    for (let rank = 0; rank < RANKS; rank++)
+      oldest = Math.max(oldest, now - (this.#head.get(rank)?.due ?? now))
+    return oldest
+  }
+
+  /** When the next message becomes due or too late, in ms since the epoch. */
+  nextChange(): number {
+    return Math.min(this.#nextDue.get()?.at ?? Infinity, this.#nextExpiry.get()?.at ?? Infinity)
+  }
+
+  #isAlone(now: number): boolean {
+    if (this.#alone !== undefined && now >= this.#aloneUntil) this.back(this.#alone)
+    return this.#alone !== undefined
+  }
+
+  #has(place: LanePlace): boolean {
+    return this.#lanes[place].any.get() !== undefined
+  }
+}

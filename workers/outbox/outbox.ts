@@ -1,0 +1,205 @@
+import type { Answer, FromOutbox, Report, Request, RequestKind } from '../../src/queue/outboxWire.js'
+import { Chores } from './chores.js'
+import { GroupCommit, isWrite, type Write } from './groupCommit.js'
+import type { Parts } from './parts.js'
+
+/** Requests in one commit at most: bounds the time each of them waits for the others. */
+const GROUP = 1_000
+/** How often other processes' commits, the clock and the lock are looked at, in ms. */
+const TICK = 100
+/** How often a lock that another process holds is asked for, in ticks. */
+const LOCK_TICKS = 5
+
+type Other = Exclude<Request, Write>
+
+/** Takes requests and answers them. All that arrived while the last commit ran goes into the next one. */
+export class Outbox {
+  readonly #parts: Parts
+  readonly #commit: GroupCommit
+  readonly #chores: Chores
+  readonly #post: (message: FromOutbox) => void
+  readonly #closed: () => void
+  readonly #followed = new Set<string>()
+  readonly #timer: NodeJS.Timeout
+  #pending: Request[] = []
+  #scheduled = false
+  #wantsLock = false
+  #ticks = 0
+  /** Requests since the last tick. */
+  #traffic = 0
+  /** As SQLite counts other connections' commits. */
+  #version: unknown
+  #announced: string | undefined
+  #reportedPaused: boolean
+
+  constructor(parts: Parts, post: (message: FromOutbox) => void, closed: () => void) {
+    this.#parts = parts
+    this.#commit = new GroupCommit(parts)
+    this.#chores = new Chores(parts)
+    this.#post = post
+    this.#closed = closed
+    this.#version = this.#dataVersion()
+    this.#reportedPaused = parts.tally.paused
+    this.#timer = setInterval(() => this.#tick(), TICK)
+  }
+
+  receive(requests: readonly Request[]): void {
+    for (const request of requests) this.#pending.push(request)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#cycle()
+    })
+  }
+
+  #cycle(): void {
+    const report = this.#newReport()
+    const group = this.#pending.length > GROUP ? this.#pending.splice(0, GROUP) : this.#pending
+    if (group === this.#pending) this.#pending = []
+    this.#traffic += group.length
+    const writes: Write[] = []
+    const others: Other[] = []
+    for (const request of group) {
+      if (isWrite(request)) writes.push(request)
+      else if (request.kind === 'credit') this.#commit.credit += request.slots
+      else others.push(request)
+    }
+    if (writes.length > 0 || this.#commit.hasWork(Date.now())) this.#commit.run(writes, report)
+    for (const request of others) this.#serve(request, report)
+    this.#send(report)
+    if (this.#pending.length > 0 || this.#commit.hasWork(Date.now())) this.#schedule()
+  }
+
+  #serve(request: Other, report: Report): void {
+    const { n } = request
+    try {
+      report.answers.push([n, this.#read(request, report)])
+    } catch (error) {
+      report.failures.push([n, (error as Error).message])
+    }
+  }
+
+  #read(request: Other, report: Report): Answer<RequestKind> {
+    const { tally, records, listing, line } = this.#parts
+    switch (request.kind) {
+      case 'find':
+        return records.find(request.id)
+      case 'list':
+        tally.load()
+        return listing.page(request.query)
+      case 'stats':
+        tally.load()
+        return {
+          counts: tally.counts(),
+          accepted: tally.accepted,
+          oldest: line.oldest(Date.now()),
+          paused: tally.paused,
+        }
+      case 'follow':
+        if (request.on) this.#followed.add(request.id)
+        else this.#followed.delete(request.id)
+        return null
+      case 'credit':
+        return null
+      case 'stop':
+        this.#commit.credit = -Infinity
+        return null
+      case 'deliver':
+        line.hold(request.inHand)
+        this.#wantsLock = true
+        this.#takeLock(report)
+        return null
+      case 'close':
+        this.#close()
+        return null
+    }
+  }
+
+  #tick(): void {
+    this.#ticks++
+    const report = this.#newReport()
+    try {
+      const version = this.#dataVersion()
+      if (version !== this.#version) {
+        this.#version = version
+        this.#parts.tally.load()
+        this.#lookForFollowed(report)
+      }
+      if (this.#wantsLock && this.#ticks % LOCK_TICKS === 0) this.#takeLock(report)
+      // Once a tick it is tried again whether the disk is well.
+      if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
+      this.#chores.tick(this.#traffic)
+      this.#traffic = 0
+    } catch (error) {
+      this.#commit.trouble ??= (error as Error).message
+    }
+    this.#send(report)
+    if (this.#commit.hasWork(Date.now())) this.#schedule()
+  }
+
+  #takeLock(report: Report): void {
+    const { lock, recovery, line } = this.#parts
+    if (lock.held || !lock.tryTake()) return
+    recovery.begin()
+    report.lost.push(...recovery.lost((seq) => line.isInHand(seq)))
+  }
+
+  #lookForFollowed(report: Report): void {
+    for (const id of this.#followed) {
+      const row = this.#parts.records.settled(id)
+      if (row === null) continue
+      this.#followed.delete(id)
+      report.settledElsewhere.push(row)
+    }
+  }
+
+  #newReport(): Report {
+    const paused = this.#parts.tally.paused
+    return {
+      kind: 'report',
+      answers: [],
+      failures: [],
+      taken: [],
+      expired: [],
+      settledElsewhere: [],
+      lost: [],
+      paused,
+    }
+  }
+
+  #send(report: Report): void {
+    const { trouble } = this.#commit
+    if (trouble !== this.#announced) {
+      this.#announced = trouble
+      this.#post({ kind: 'trouble', problem: trouble ?? null })
+    }
+    report.paused = this.#parts.tally.paused
+    const { answers, failures, taken, expired, settledElsewhere, lost, paused } = report
+    const says =
+      answers.length + failures.length + taken.length + expired.length + settledElsewhere.length + lost.length
+    if (says === 0 && paused === this.#reportedPaused) return
+    this.#reportedPaused = paused
+    this.#post(report)
+  }
+
+  #dataVersion(): unknown {
+    return this.#parts.db.pragma('data_version', { simple: true })
+  }
+
+  #close(): void {
+    clearInterval(this.#timer)
+    const { db, lock, recovery } = this.#parts
+    this.#chores.stop()
+    if (lock.held) recovery.discardOwn()
+    setImmediate(() => {
+      lock.release()
+      db.close()
+      this.#closed()
+    })
+  }
+}

@@ -1,0 +1,45 @@
+import type { Database } from 'better-sqlite3'
+import type { OutboxSetup } from '../../src/queue/outboxWire.js'
+import { Attachments } from './attachments.js'
+import { Forgetting } from './forgetting.js'
+import { Intake } from './intake.js'
+import { Line } from './line.js'
+import { Listing } from './listing.js'
+import type { DelivererLock } from './lock.js'
+import { Records } from './records.js'
+import { Recovery } from './recovery.js'
+import { SearchIndex } from './searchIndex.js'
+import { Tally } from './tally.js'
+
+/** What works on the file; all of it shares one connection. */
+export interface Parts {
+  db: Database
+  lock: DelivererLock
+  tally: Tally
+  intake: Intake
+  records: Records
+  line: Line
+  index: SearchIndex
+  listing: Listing
+  forgetting: Forgetting
+  recovery: Recovery
+}
+
+export function partsOf(db: Database, lock: DelivererLock, setup: OutboxSetup): Parts {
+  const attachments = new Attachments(db)
+  const tally = new Tally(db)
+  const records = new Records(db, tally, attachments)
+  const index = new SearchIndex(db, tally)
+  return {
+    db,
+    lock,
+    tally,
+    records,
+    index,
+    intake: new Intake(db, tally, attachments, setup.limit),
+    line: new Line(db, tally, attachments, setup.token),
+    listing: new Listing(db, tally),
+    forgetting: new Forgetting(db, tally, records, index, setup.retain),
+    recovery: new Recovery(db, setup.file, setup.token),
+  }
+}

@@ -1,0 +1,73 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { type RequestOf, STATUS_NUMBERS, type StoredRow } from '../../src/queue/outboxWire.js'
+import type { Attachments } from './attachments.js'
+import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
+import { PLACE } from './schema.js'
+import type { Tally } from './tally.js'
+
+/** Single messages: read, and given the state that the main thread decided on. */
+export class Records {
+  readonly #tally: Tally
+  readonly #attachments: Attachments
+  readonly #find: Statement<[string], MessageRow>
+  readonly #settledOf: Statement<[string], MessageRow>
+  readonly #write: Statement
+  readonly #contentOf: Statement<[number], { attachments: string | null }>
+  readonly #dropContent: Statement<[number]>
+
+  constructor(db: Database, tally: Tally, attachments: Attachments) {
+    this.#tally = tally
+    this.#attachments = attachments
+    this.#find = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ?`)
+    this.#settledOf = db.prepare(
+      `SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ? AND m.settled_at IS NOT NULL`,
+    )
+    this.#write = db.prepare(
+      `UPDATE message SET status = @status, place = @place, losses = 0, due_at = @dueAt, expires_at = @expiresAt,
+       next_attempt_at = @nextAttemptAt, settled_at = @settledAt, rest = @rest, token = NULL, rev = rev + 1
+       WHERE seq = @seq AND rev = @rev`,
+    )
+    this.#contentOf = db.prepare('SELECT attachments FROM content WHERE seq = ?')
+    this.#dropContent = db.prepare('DELETE FROM content WHERE seq = ?')
+  }
+
+  find(id: string): StoredRow | null {
+    const row = this.#find.get(id)
+    return row === undefined ? null : toStored(row)
+  }
+
+  /** The message if it is settled. */
+  settled(id: string): StoredRow | null {
+    const row = this.#settledOf.get(id)
+    return row === undefined ? null : toStored(row)
+  }
+
+  /** Whatever the delivery came to, it got far enough to clear the message of the process deaths it was in. */
+  write(request: RequestOf<'write'>, now: number): 'written' | 'stale' {
+    const { state, seq, rev } = request
+    const { changes } = this.#write.run({
+      ...state,
+      seq,
+      rev,
+
+      place: placeOf(state, now),
+    })
+    if (changes === 0) return 'stale'
+    this.#tally.move(request.from, state.status)
+    if (request.drop) this.drop(seq)
+    return 'written'
+  }
+
+  /** Drops data, bodies and attachments. */
+  drop(seq: number): void {
+    const content = this.#contentOf.get(seq)
+    if (content === undefined) return
+    this.#attachments.release(content.attachments)
+    this.#dropContent.run(seq)
+  }
+}
+
+function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
+  if (status !== STATUS_NUMBERS.queued && status !== STATUS_NUMBERS.deferred) return PLACE.nowhere
+  return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.line
+}

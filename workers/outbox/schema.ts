@@ -1,0 +1,79 @@
+/** 'TPST': marks a file as ours. */
+export const APPLICATION_ID = 0x54505354
+
+/** Where a message is: nowhere, in line, waiting for its time, or waiting to be delivered with nothing beside it. */
+export const PLACE = { nowhere: 0, line: 1, scheduled: 2, alone: 3 } as const
+
+/**
+ * One step for each version of the file, applied in order; `user_version` counts those applied. A step never changes
+ * once it is released.
+ *
+ * - `tally` is one row: the counts, so that none of them is ever counted.
+ * - `message.head` and `content.body` are JSON: what never changes, and what is dropped after settling.
+ * - `term` and `search` are filled in idle time, up to `tally.indexed`.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE tally (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    accepted INTEGER NOT NULL DEFAULT 0,
+    indexed INTEGER NOT NULL DEFAULT 0,
+    paused INTEGER NOT NULL DEFAULT 0,
+    s0 INTEGER NOT NULL DEFAULT 0,
+    s1 INTEGER NOT NULL DEFAULT 0,
+    s2 INTEGER NOT NULL DEFAULT 0,
+    s3 INTEGER NOT NULL DEFAULT 0,
+    s4 INTEGER NOT NULL DEFAULT 0,
+    s5 INTEGER NOT NULL DEFAULT 0,
+    s6 INTEGER NOT NULL DEFAULT 0,
+    s7 INTEGER NOT NULL DEFAULT 0,
+    s8 INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  INSERT INTO tally (one) VALUES (1);
+
+  CREATE TABLE message (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    rev INTEGER NOT NULL DEFAULT 0,
+    status INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    losses INTEGER NOT NULL DEFAULT 0,
+    token TEXT,
+    accepted_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    next_attempt_at INTEGER,
+    settled_at INTEGER,
+    rest TEXT,
+    head TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX message_status ON message (status, seq);
+  CREATE INDEX message_line ON message (rank, seq) WHERE place = 1;
+  CREATE INDEX message_alone ON message (rank, seq) WHERE place = 3;
+  CREATE INDEX message_scheduled ON message (due_at) WHERE place = 2;
+  CREATE INDEX message_expiry ON message (expires_at) WHERE settled_at IS NULL;
+  CREATE INDEX message_settled ON message (settled_at, seq) WHERE settled_at IS NOT NULL;
+
+  CREATE TABLE content (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, attachments TEXT) STRICT;
+  CREATE TABLE attachment (
+    hash BLOB PRIMARY KEY,
+    uses INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE idempotency (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT,
+    id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    kept_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX idempotency_kept ON idempotency (kept_until);
+
+  CREATE TABLE term (term TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (term, seq)) STRICT, WITHOUT ROWID;
+  CREATE VIRTUAL TABLE search USING fts5(
+    text, content = '', contentless_delete = 1, tokenize = 'trigram', detail = 'none'
+  );
+  `,
+]

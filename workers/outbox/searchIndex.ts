@@ -1,0 +1,70 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { type Facts, factsOf, textOf } from './facts.js'
+import type { Tally } from './tally.js'
+
+interface HeadRow {
+  seq: number
+  head: string
+}
+
+/**
+ * What messages can be found by: exact terms (recipient, tag, template) and trigrams of their text. Filled in idle
+ * time, oldest first, up to `tally.indexed`: a message that is forgotten soon never gets there and costs nothing.
+ */
+export class SearchIndex {
+  readonly #tally: Tally
+  readonly #pending: Statement<[number, number], HeadRow>
+  readonly #addTerm: Statement<[string, number]>
+  readonly #dropTerm: Statement<[string, number]>
+  readonly #addText: Statement<[number, string]>
+  readonly #dropText: Statement<[number]>
+
+  constructor(db: Database, tally: Tally) {
+    this.#tally = tally
+    this.#pending = db.prepare('SELECT seq, head FROM message WHERE seq > ? ORDER BY seq LIMIT ?')
+    this.#addTerm = db.prepare('INSERT OR IGNORE INTO term (term, seq) VALUES (?, ?)')
+    this.#dropTerm = db.prepare('DELETE FROM term WHERE term = ? AND seq = ?')
+    this.#addText = db.prepare('INSERT INTO search (rowid, text) VALUES (?, ?)')
+    this.#dropText = db.prepare('DELETE FROM search WHERE rowid = ?')
+  }
+
+  /** Whether messages wait for being indexed. */
+  get behind(): boolean {
+    return this.#tally.indexed < this.#tally.accepted
+  }
+
+  /** Indexes up to so many messages. */
+  advance(most: number): void {
+    const rows = this.#pending.all(this.#tally.indexed, most)
+    for (const { seq, head } of rows) {
+      const facts = factsOf(head)
+      for (const term of termsOf(facts)) this.#addTerm.run(term, seq)
+      this.#addText.run(seq, textOf(facts))
+    }
+    this.#tally.indexed =
+      rows.length < most ? this.#tally.accepted : (rows.at(-1)?.seq ?? this.#tally.accepted)
+  }
+
+  remove(seq: number, head: string): void {
+    for (const term of termsOf(factsOf(head))) this.#dropTerm.run(term, seq)
+    this.#dropText.run(seq)
+  }
+}
+
+function termsOf({ recipients, tags, template }: Facts): string[] {
+  const terms = [...recipients.map(recipientTerm), ...tags.map(tagTerm)]
+  if (template !== undefined) terms.push(templateTerm(template))
+  return terms
+}
+
+export function recipientTerm(address: string): string {
+  return `r:${address.toLowerCase()}`
+}
+
+export function tagTerm(tag: string): string {
+  return `t:${tag}`
+}
+
+export function templateTerm(name: string): string {
+  return `m:${name}`
+}
