@@ -1,14 +1,15 @@
 import type { Catalogue, Content, JsonObject, RenderedParts, TemplateManifest } from '../../src/wire.js'
-import { FirstTemplate } from './bindFirst.js'
 import { RecentlyUsed, contentHash } from './cache.js'
 import { TemplateFailure } from './failure.js'
 import type { FolderVersion } from './folder/templateFolder.js'
 import { TemplateFolder } from './folder/templateFolder.js'
 import { fallbacks } from './helpers/translate.js'
 import { helpersOf } from './helpers/registry.js'
+import { compileTemplate } from './late/compileTemplate.js'
 import type { Critical, Renderer } from './renderer.js'
 import type { SharedParts } from './template/sharedParts.js'
-import { type TemplateSource, growTrees } from './template/trees.js'
+import { Template } from './template.js'
+import type { TemplateSource } from './template/trees.js'
 
 export interface RendererSetup {
   templates?: {
@@ -31,7 +32,7 @@ export function createRenderer(setup: RendererSetup): Renderer {
 }
 
 class ThreadRenderer implements Renderer {
-  readonly #compiled = new RecentlyUsed<FirstTemplate>(MAX_TEMPLATES)
+  readonly #compiled = new RecentlyUsed<Promise<Template>>(MAX_TEMPLATES)
 
   constructor(
     private readonly folder: TemplateFolder | undefined,
@@ -66,7 +67,7 @@ class ThreadRenderer implements Renderer {
   }
 
   async #bind(
-    template: FirstTemplate,
+    template: Template,
     data: JsonObject,
     locale: string | undefined,
     critical: Critical,
@@ -74,14 +75,14 @@ class ThreadRenderer implements Renderer {
     return template.render({ data, variables: { app: this.globals, locale: locale ?? 'en' } }, critical)
   }
 
-  async #adHoc(text: string, critical: Critical): Promise<FirstTemplate> {
+  async #adHoc(text: string, critical: Critical): Promise<Template> {
     const version = await this.folder?.current()
     const parts = version?.parts ?? NO_PARTS
     const key = contentHash(`ad hoc ${version?.number ?? 0}`, text)
     return this.#compile(key, { mjml: { name: 'mjml', text }, parts, textParts: parts }, version, critical)
   }
 
-  async #named(content: { name: string; locale?: string }, critical: Critical): Promise<FirstTemplate> {
+  async #named(content: { name: string; locale?: string }, critical: Critical): Promise<Template> {
     const version = await this.folder?.current()
     const files = version?.files.templates.get(content.name)
     if (version === undefined || files === undefined) throw unknown(content.name, version)
@@ -103,11 +104,14 @@ class ThreadRenderer implements Renderer {
     source: TemplateSource,
     version: FolderVersion | undefined,
     critical: Critical,
-  ): FirstTemplate {
+  ): Promise<Template> {
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
-    const helpers = version?.helpers ?? helpersOf(new Map(), new Map())
-    const template = critical('compile', () => new FirstTemplate(growTrees(source).trees, helpers))
+    const helpers = version?.helpers ?? BUILT_IN
+    const { customHelpers } = source.parts
+    const template = compileTemplate(source, { critical, customHelpers }).then((compiled) =>
+      Template.of(compiled, helpers),
+    )
     this.#compiled.set(key, template)
     return template
   }
@@ -129,10 +133,12 @@ function unknown(name: string, version: FolderVersion | undefined): TemplateFail
   )
 }
 
+const BUILT_IN = helpersOf(new Map(), new Map())
+
 const NO_PARTS: SharedParts = {
   partials: new Map(),
   layouts: new Map(),
   include: () => ({ refused: 'has no template folder to look in' }),
-  helpers: new Set(helpersOf(new Map(), new Map()).byName.keys()),
+  helpers: new Set(BUILT_IN.byName.keys()),
   customHelpers: new Set(),
 }

@@ -1,5 +1,5 @@
 import type { FormatCallback } from 'html-to-text'
-import { OP, layOut } from './layout.js'
+import { OP, layOut, withoutMarks } from './layout.js'
 
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
 export type HtmlText = (html: string) => string
@@ -61,7 +61,7 @@ export function loadHtmlText(): Promise<HtmlText> {
         { selector: 'img', format: 'alt' },
       ],
     })
-    return (html) => convert(html)
+    return (html) => convert(withoutMarks(html))
   })
   return loaded
 }
