@@ -59,7 +59,9 @@ export class FirstTemplate {
       const bound = this.bind(input)
       return { bound, working: mjml(bound.source) }
     })
-    const { html } = await working
+    const { html } = await working.catch((error: unknown) => {
+      throw new TemplateFailure('TEMPLATE_ERROR', `MJML can't make HTML of this: ${(error as Error).message}`)
+    })
     const text = bound.text ?? critical('render', () => layOut(toText?.(html) ?? ''))
     return { subject: bound.subject, preheader: bound.preheader, html, text }
   }

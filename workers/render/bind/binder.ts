@@ -19,7 +19,7 @@ import { isSafe, textOf } from './values.js'
 /** What becomes of values on their way into the output. */
 export interface Policy {
   /** Text of `{{x}}`; a SafeString comes through `raw`. */
-  escape: (text: string) => string
+  escape: (text: string, node: ValueNode) => string
   /** HTML of `{{{x}}}` and of a SafeString. @throws where it can't stand here. */
   raw: (html: string, node: ValueNode) => string
   /** What a helper made of its block. */
@@ -99,8 +99,8 @@ export class NodeCompiler {
     if (node.raw) return (scope, run, out) => out.value(raw(textOf(evaluate(scope, run)), node))
     return (scope, run, out) => {
       const value = evaluate(scope, run)
-      if (typeof value === 'string') out.value(escape(value))
-      else out.value(isSafe(value) ? raw(value.toHTML(), node) : escape(textOf(value)))
+      if (typeof value === 'string') out.value(escape(value, node))
+      else out.value(isSafe(value) ? raw(value.toHTML(), node) : escape(textOf(value), node))
     }
   }
 

@@ -11,7 +11,7 @@ export function conditionalsOf(html: string, markers: { pattern: RegExp }): Adap
   for (const comment of html.matchAll(/<!--\[if\s[^\]]+\]>[\s\S]*?<!\[endif\]-->/g))
     for (const [index, place] of places.entries())
       if (place > comment.index && place < comment.index + comment[0].length) inside.add(index)
-  return (node, _before, after) => {
+  return (node, after) => {
     const tidy = inside.has(copies++)
     return adaptHtml(node, after, tidy)
   }
@@ -19,27 +19,22 @@ export function conditionalsOf(html: string, markers: { pattern: RegExp }): Adap
 
 const SUFFIX = /^-[a-z]+(?=["\s])/
 
-function adaptHtml(node: ValueNode | AttributeNode, after: string, tidy: boolean): TemplateNode {
-  const suffix = node.kind === 'attribute' && node.name === 'css-class' ? SUFFIX.exec(after)?.[0] : undefined
-  if (node.kind === 'attribute') {
-    if (suffix === undefined && !tidy) return node
-    return {
-      ...node,
-      checks: {
-        ...node.checks,
-        ...(tidy ? { tidy: true } : {}),
-        ...(suffix === undefined ? {} : { suffix }),
-      },
-    }
+function adaptHtml(node: ValueNode | AttributeNode, after: string, tidy: boolean): ReturnType<Adapt> {
+  if (node.kind === 'value') {
+    if (!tidy) return { node }
+    return { node: { kind: 'attribute', name: '', value: [node], checks: { tidy: true }, at: node.at } }
   }
-  if (!tidy) return node
-  return { kind: 'attribute', name: '', value: [node], checks: { tidy: true }, at: node.at }
+  const suffix = node.name === 'css-class' ? SUFFIX.exec(after)?.[0] : undefined
+  const checks = { ...node.checks }
+  if (tidy) checks.tidy = true
+  if (suffix !== undefined) checks.suffix = suffix
+  return { node: { ...node, checks }, taken: suffix?.length ?? 0 }
 }
 
 /** In the text part nothing is HTML: the fixed text of an attribute value loses its references. */
 export const adaptText: Adapt = (node) => {
-  if (node.kind === 'value') return node
-  return { ...node, value: node.value.map(decoded), checks: {} }
+  if (node.kind === 'value' || node.checks.content) return { node }
+  return { node: { ...node, value: node.value.map(decoded), checks: {} } }
 }
 
 function decoded(node: TemplateNode): TemplateNode {

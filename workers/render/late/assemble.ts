@@ -6,10 +6,12 @@ export interface Assembled {
   nodes: TemplateNode[]
   /** Marks that did not come out of MJML. */
   lost: Marked[]
+  /** Those of them that stand in no block: they show nowhere, but what they ask of the data counts. */
+  unseen: TemplateNode[]
 }
 
-/** How a mark becomes a node where it stands in the output. */
-export type Adapt = (node: ValueNode | AttributeNode, before: string, after: string) => TemplateNode
+/** How a mark becomes a node where it stands in the output, and how much of the text after it belongs to it. */
+export type Adapt = (node: ValueNode | AttributeNode, after: string) => { node: TemplateNode; taken?: number }
 
 interface Open {
   id: number
@@ -38,12 +40,9 @@ export function assemble(
     addText(nodes, text.slice(done, found.index))
     done = end
     if (marked.node.kind !== 'block') {
-      const adapted = adapt(
-        marked.node,
-        text.slice(Math.max(0, found.index - 40), found.index),
-        text.slice(end, end + 40),
-      )
-      nodes.push(inScopes(adapted, marked))
+      const adapted = adapt(marked.node, text.slice(end, end + 40))
+      done += adapted.taken ?? 0
+      nodes.push(inScopes(adapted.node, marked))
       continue
     }
     const node = marked.node
@@ -66,7 +65,12 @@ export function assemble(
   const unclosed = open.at(-1)
   if (unclosed !== undefined) return { broken: 'MJML dropped its end', node: unclosed.node }
   addText(nodes, text.slice(done))
-  return { nodes, lost: markers.marked.filter((_, id) => !seen.has(id)) }
+  const lost = markers.marked.filter((_, id) => !seen.has(id))
+  return {
+    nodes,
+    lost,
+    unseen: lost.filter(({ always }) => always).map((marked) => inScopes(marked.node, marked)),
+  }
 }
 
 function addText(nodes: TemplateNode[], text: string): void {

@@ -1,4 +1,3 @@
-import { templateError } from '../template/parse.js'
 import { type TemplateSource, growTrees, walk } from '../template/trees.js'
 import type { TemplateNode } from '../template/tree.js'
 import { loadMjml } from '../mjml.js'
@@ -55,7 +54,7 @@ export async function compileTemplate(
   }
   if (markers === undefined) return compiled
 
-  const made = await makeLate(trees.mjml, markers, source, options)
+  const made = await makeLate(trees.mjml, markers, options)
   if ('finding' in made) return { ...compiled, findings: [made.finding] }
   const late = trees.text === undefined ? made.late : withoutText(made.late)
   const refuted = await selfCheck(trees.mjml, late, positions.blocks, critical)
@@ -71,27 +70,25 @@ interface Made {
 async function makeLate(
   nodes: readonly TemplateNode[],
   markers: Markers,
-  source: TemplateSource,
   { critical, customHelpers }: CompileOptions,
 ): Promise<Made | { finding: Finding }> {
   const mjml = await loadMjml()
   const toText = await loadHtmlText()
   const working = critical('compile', () => mjml(markers.source))
-  const { html, warnings } = await working.catch((error: unknown) => {
-    throw templateError(`MJML can't read this: ${(error as Error).message}`, {
-      file: source.mjml.name,
-      line: 1,
-      column: 1,
-    })
-  })
+  const made = await working.catch((error: unknown) => error as Error)
+  // It may be the marks that MJML can't read; if it is the template, binding first will say so.
+  if (made instanceof Error)
+    return { finding: wholeTemplate(nodes, `MJML fails: ${made.message}`, 'mend what MJML complains of') }
+  const { html, warnings } = made
   return critical('compile', () => {
     const styles = inlineStylesOf(nodes)
     const assembled = assemble(html, markers, conditionalsOf(html, markers))
     if ('broken' in assembled) return { finding: brokenFinding(nodes, assembled) }
-    const [lost] = assembled.lost
+    const lost = assembled.lost.find(({ node, always }) => !always || node.kind === 'block')
     if (lost !== undefined) return { finding: lostFinding(lost.node) }
     const late: LateForm = {
       html: assembled.nodes,
+      unseen: assembled.unseen,
       suspect: suspectPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
       readsDocument: styles !== undefined,
     }
@@ -117,11 +114,14 @@ function textOf(
     if (customHelpers.has(node.subject.helper)) return undefined
   }
   const assembled = assemble(toText(html), markers, adaptText)
-  return 'broken' in assembled ? undefined : assembled.nodes
+  if ('broken' in assembled) return undefined
+  for (const node of walk(assembled.nodes))
+    if (node.kind === 'attribute' && node.checks.content) return undefined
+  return assembled.nodes
 }
 
-function withoutText({ html, suspect, readsDocument }: LateForm): LateForm {
-  return { html, suspect, readsDocument }
+function withoutText({ text: _text, ...late }: LateForm): LateForm {
+  return late
 }
 
 function ownFonts(nodes: readonly TemplateNode[]): string[] {

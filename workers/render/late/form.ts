@@ -15,6 +15,8 @@ export interface CompiledTemplate {
 
 export interface LateForm {
   html: TemplateNode[]
+  /** Values that MJML shows nowhere: bound for what they ask of the data, then forgotten. */
+  unseen: TemplateNode[]
   /** With layout marks; absent if the text comes from the bound HTML, or from `NAME.txt`. */
   text?: TemplateNode[]
   /** Source of the pattern for values that name a font which the head does not link. */

@@ -1,7 +1,7 @@
 import { refuseMjml, refuseScript } from '../bind/refusals.js'
 import { NeedsBindingFirst } from '../bind/run.js'
 import { escapeHtml } from '../bind/values.js'
-import type { AttributeNode, ValueNode } from '../template/tree.js'
+import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
 
 /**
  * What values must be for the output to be what binding first gives. MJML looks at some of what it copies; a value
@@ -29,11 +29,18 @@ function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-export function guardedEscape({ suspect }: Guards): (text: string) => string {
-  return (text) => {
+export function guardedEscape({ suspect }: Guards): (text: string, node: ValueNode) => string {
+  return (text, node) => {
+    if (node.edge) refuseEdges(text)
     if (suspect.test(text)) throw new NeedsBindingFirst('a value names a font')
     return escapeHtml(text)
   }
+}
+
+const EDGE_SPACE = /^\s|\s$/
+
+function refuseEdges(text: string): void {
+  if (EDGE_SPACE.test(text)) throw new NeedsBindingFirst('MJML trims this value')
 }
 
 /** A raw value must be whole in itself: every tag and quote closed, no comments, nothing that swallows what follows. */
@@ -41,6 +48,7 @@ export function guardedRaw(guards: Guards): (html: string, node: ValueNode) => s
   return (html, node) => {
     refuseMjml(html, node.at)
     if (guards.suspect.test(html)) throw new NeedsBindingFirst('a raw value names a font')
+    if (node.edge) refuseEdges(html)
     if (node.inside !== 'text') {
       if (/[<>"'`]|--|\]\]/.test(html)) throw new NeedsBindingFirst('a raw value ends the tag it stands in')
       return html
@@ -75,6 +83,7 @@ const PLAIN = /^[\w#.,%/:?&;@+ -]*$/
 /** A whole attribute value: what MJML would have made of it, or not for MJML's output at all. */
 export function guardedAttribute(value: string, node: AttributeNode): string {
   const { checks } = node
+  if (checks.content) return guardedContent(value.trim(), checks)
   if (checks.url) refuseScript(value, node)
   if (/["<>]/.test(value)) throw new NeedsBindingFirst('a raw value ends the attribute it stands in')
   if (checks.present && SPECIAL_WORDS.has(value.trim()))
@@ -90,4 +99,9 @@ export function guardedAttribute(value: string, node: AttributeNode): string {
       .map((name) => `${name}${checks.suffix ?? ''}`)
       .join(' ')
   return value
+}
+
+function guardedContent(content: string, { present }: AttributeChecks): string {
+  if (present && content === '') throw new NeedsBindingFirst('MJML asks for this content')
+  return content
 }

@@ -32,6 +32,7 @@ export interface LateParts {
 export class LateTemplate {
   readonly #html: Binder
   readonly #outlook: OutlookMerge
+  readonly #unseen: Binder | undefined
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
@@ -51,6 +52,7 @@ export class LateTemplate {
       attribute: guardedAttribute,
     }
     this.#html = new Binder(form.html, helpers, policy)
+    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, policy)
     this.#outlook = new OutlookMerge(this.#html.constants)
     const plain = (nodes: TemplateTrees['text']) =>
       nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS)
@@ -69,6 +71,7 @@ export class LateTemplate {
   bind(data: JsonObject, variables: Variables): LateParts {
     const run = new Run()
     const row = this.#outlook.merge(this.#html.bind(data, variables, run) as Piece[])
+    this.#unseen?.bind(data, variables, run)
     const line = (binder: Binder | undefined): string =>
       binder === undefined ? '' : toOneLine(binder.text(binder.bind(data, variables, run)))
     const subject = line(this.#subject)

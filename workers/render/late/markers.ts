@@ -16,6 +16,8 @@ export interface Marked {
   node: ValueNode | AttributeNode | BlockNode
   /** Partials with parameters of their own around it, outermost first. */
   scopes: readonly ScopeNode[]
+  /** Whether it is bound once for a message, whatever the data: in no block. */
+  always: boolean
 }
 
 /** Puts words in place of expressions. Block tags between components become raw elements, which MJML keeps. */
@@ -28,6 +30,7 @@ export function mark(nodes: readonly TemplateNode[], blocks: ReadonlyMap<BlockNo
 
 class Marker {
   readonly marked: Marked[] = []
+  #depth = 0
 
   constructor(
     private readonly prefix: string,
@@ -44,7 +47,7 @@ class Marker {
         return node.text
       case 'value':
       case 'attribute':
-        return this.#word(this.marked.push({ node, scopes }) - 1, 'v')
+        return this.#word(this.#note(node, scopes), 'v')
       case 'block':
         return this.#block(node, scopes)
       case 'scope':
@@ -55,12 +58,19 @@ class Marker {
   }
 
   #block(node: BlockNode, scopes: readonly ScopeNode[]): string {
-    const id = this.marked.push({ node, scopes }) - 1
+    const id = this.#note(node, scopes)
     const between = this.blocks.get(node)?.position.at === 'between'
     const tag = (part: 's' | 'e' | 'c'): string =>
       between ? `<mj-raw>${this.#word(id, part)}</mj-raw>` : this.#word(id, part)
+    this.#depth++
     const otherwise = node.inverse.length === 0 ? '' : tag('e') + this.all(node.inverse, [])
-    return tag('s') + this.all(node.body, []) + otherwise + tag('c')
+    const body = this.all(node.body, [])
+    this.#depth--
+    return tag('s') + body + otherwise + tag('c')
+  }
+
+  #note(node: Marked['node'], scopes: readonly ScopeNode[]): number {
+    return this.marked.push({ node, scopes, always: this.#depth === 0 }) - 1
   }
 
   #word(id: number, part: string): string {

@@ -48,6 +48,9 @@ export const KNOWN = new Set([
 /** MJML asks whether there is content, and makes something else of none. */
 export const ASKS_FOR_CONTENT = new Set(['mj-title', 'mj-preview', 'mj-social-element'])
 
+/** MJML trims their content, and it shows: what stands beside them is on the same line. */
+export const TRIMMED = new Set(['mj-raw', 'mj-button', 'mj-navbar-link', 'mj-social-element'])
+
 /**
  * Components between which a block can be kept, wrapped as raw. Around columns it is right only while nothing is
  * computed from their number, which the compiler finds out by trying.

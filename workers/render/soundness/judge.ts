@@ -63,10 +63,6 @@ function judgeAttribute(
   position: Position,
   styles: InlineStyles | undefined,
 ): Finding[] {
-  if (position.at === 'whole content') {
-    node.checks.present = true
-    return []
-  }
   if (position.at !== 'attribute') return []
   const { attribute, tag } = position
   if (!position.component) {

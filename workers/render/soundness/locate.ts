@@ -2,8 +2,9 @@ import { templateError } from '../template/parse.js'
 import { type SourceFile, placeWithin } from '../template/source.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode } from '../template/tree.js'
 import { walk } from '../template/trees.js'
-import { ASKS_FOR_CONTENT, KNOWN, isUrl } from './components.js'
+import { ASKS_FOR_CONTENT, KNOWN, TRIMMED, isUrl } from './components.js'
 import type { BlockFacts, Position, Positions } from './positions.js'
+import { ContentEdge } from './contentEdge.js'
 import { Structure, type StructureEvent } from './structure.js'
 
 /** The start and the end of what may become one node: an attribute's value, or a component's content. */
@@ -33,6 +34,7 @@ class Locator {
     dropped: [],
   }
   #structure = new Structure()
+  #edge: ContentEdge | undefined
 
   constructor(private readonly files: ReadonlyMap<string, SourceFile>) {}
 
@@ -48,6 +50,7 @@ class Locator {
       case 'partial': {
         const located = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
         this.found.values.set(located, this.#position())
+        if (located.kind === 'value') this.#edge?.value(located)
         return [located]
       }
       case 'scope':
@@ -80,6 +83,7 @@ class Locator {
       balanced: afterBody.snapshot() === at && afterInverse.snapshot() === at,
     }
     if (lowest !== Number.POSITIVE_INFINITY) facts.around = before.stack[lowest - 1] ?? ''
+    else if (position.at === 'between') facts.around = position.component
     const located = { ...node, body, inverse }
     this.found.blocks.set(located, facts)
     this.#structure = afterBody
@@ -107,15 +111,31 @@ class Locator {
       if (offset > done) parts.push({ kind: 'text', text: node.text.slice(done, offset), at: node.at })
       done = offset
     }
+    let seen = 0
+    const pass = (to: number): void => {
+      if (node.text.slice(seen, to).trim() !== '') this.#edge?.literal()
+      seen = to
+    }
     for (const event of this.#structure.feed(node.text)) {
+      pass(event.offset)
+      this.#follow(event)
       const at = (): Place => this.#place(node, event.offset)
       const mark = this.#mark(event, at)
       if (mark === undefined) continue
       cut(event.offset)
       parts.push(mark)
     }
+    pass(node.text.length)
     cut(node.text.length)
     return parts
+  }
+
+  #follow(event: StructureEvent): void {
+    if (event.kind === 'content start') this.#edge = TRIMMED.has(event.tag) ? new ContentEdge() : undefined
+    if (event.kind === 'content end') {
+      this.#edge?.end()
+      this.#edge = undefined
+    }
   }
 
   #mark(event: StructureEvent, at: () => Place): Mark | undefined {
@@ -167,9 +187,15 @@ class Locator {
 
   #whole(nodes: TemplateNode[], { position, at, of }: Start): TemplateNode[] {
     if (nodes.every(({ kind }) => kind === 'text')) return nodes
-    if (of === 'content' && nodes.some((node) => node.kind === 'text' && node.text.trim() !== ''))
-      return nodes
-    const checks = position.at === 'attribute' && isUrl(position.attribute) ? { url: true as const } : {}
+    const literal = nodes.some((node) => node.kind === 'text' && node.text.trim() !== '')
+    // Fixed text is content enough; only the title's and the preview's own trimming shows.
+    if (position.at === 'whole content' && position.component === 'mj-social-element' && literal) return nodes
+    const checks: AttributeNode['checks'] = {}
+    if (position.at === 'attribute' && isUrl(position.attribute)) checks.url = true
+    if (of === 'content') {
+      checks.content = true
+      if (!literal) checks.present = true
+    }
     const name = position.at === 'attribute' ? position.attribute : ''
     const node: AttributeNode = { kind: 'attribute', name, value: nodes, checks, at }
     // Inside it nothing has a position of its own any more.

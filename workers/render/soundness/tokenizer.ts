@@ -8,6 +8,7 @@ export type Mode =
 export interface TokenEvents {
   /** A start tag is complete. */
   open(name: string, selfClosing: boolean, offset: number): void
+  /** `offset` is where the end tag begins. */
   close(name: string, offset: number): void
   /** A quoted attribute value begins or ends; `offset` is the first character inside, or the quote that ends it. */
   valueStart(tag: string, attribute: string, offset: number): void
@@ -28,9 +29,21 @@ export class Tokenizer {
   attribute = ''
   quote = ''
   #slash = false
+  /** Where in the text at hand the tag began. */
+  #began = 0
 
+  /** Two states are the same if what follows is read the same way; which attribute was last is no matter. */
   snapshot(): string {
-    return `${this.mode} ${this.mode === 'text' ? '' : `${this.tag} ${this.closing} ${this.attribute} ${this.quote}`}`
+    switch (this.mode) {
+      case 'text':
+      case 'comment':
+        return this.mode
+      case 'tag':
+      case 'attribute':
+        return `tag ${this.tag} ${this.closing}`
+      default:
+        return `${this.mode} ${this.tag} ${this.closing} ${this.attribute} ${this.quote}`
+    }
   }
 
   copy(): Tokenizer {
@@ -39,6 +52,7 @@ export class Tokenizer {
 
   feed(text: string, events: TokenEvents): void {
     let at = 0
+    this.#began = 0
     while (at < text.length) {
       switch (this.mode) {
         case 'text':
@@ -56,7 +70,7 @@ export class Tokenizer {
         case 'value': {
           const end = text.indexOf(this.quote, at)
           if (end >= 0) {
-            this.mode = 'attribute'
+            this.mode = 'tag'
             this.attribute = ''
             events.valueEnd(end)
           }
@@ -89,6 +103,7 @@ export class Tokenizer {
     const closing = next === '/'
     if (!/[a-z]/i.test(closing ? afterSlash : next)) return found + 1
     this.mode = 'name'
+    this.#began = found
     this.closing = closing
     this.tag = ''
     this.attribute = ''
@@ -145,7 +160,7 @@ export class Tokenizer {
   #endTag(at: number, events: TokenEvents): void {
     const { tag, closing } = this
     this.mode = !closing && !this.#slash && VERBATIM.has(tag) ? 'verbatim' : 'text'
-    if (closing) events.close(tag, at)
+    if (closing) events.close(tag, this.#began)
     else events.open(tag, this.#slash, at)
     this.#slash = false
   }

@@ -51,6 +51,8 @@ export interface ValueNode {
   raw: boolean
   /** Where in HTML it stands, once that was looked at: what a raw value may hold depends on it. */
   inside?: 'text' | 'tag' | 'other'
+  /** It may be the first or last of a content that MJML trims. */
+  edge?: boolean
   /** As it stands in the source. */
   source: string
   at: Place
@@ -113,6 +115,8 @@ export interface AttributeNode {
 export interface AttributeChecks {
   /** Refuse a URL that could run a script. */
   url?: true
+  /** It is an element's content, which MJML trims. */
+  content?: true
   /** MJML asks whether there is a value, so that an empty one needs binding first. */
   present?: true
   /** MJML compares it with words such as `none`, and reads `$` in it. */

@@ -92,7 +92,7 @@ const formatters: Record<string, FormatCallback> = {
   rule: (_element, _walk, builder) => builder.addLiteral(OP.rule),
   link: (element, walk, builder) => {
     const href = (element.attribs as Record<string, string> | undefined)?.['href'] ?? ''
-    if (href === '' || href.startsWith('#')) return walk(element.children, builder)
+    if (href === '') return walk(element.children, builder)
     builder.addLiteral(OP.link)
     walk(element.children, builder)
     builder.addLiteral(OP.linkTo)
