@@ -5,6 +5,7 @@ import type { Critical } from '../renderer.js'
 import type { Finding } from '../soundness/findings.js'
 import { inlineStylesOf, rewritesBody } from '../soundness/inlineStyles.js'
 import { judge } from '../soundness/judge.js'
+import type { Positions } from '../soundness/positions.js'
 import { locate } from '../soundness/locate.js'
 import { type HtmlText, loadHtmlText } from '../text/htmlText.js'
 import { describePlace } from '../template/source.js'
@@ -25,6 +26,16 @@ export interface CompileOptions {
   customHelpers: ReadonlySet<string>
 }
 
+/** A template that binds first, because trying it out would not pay. @throws TemplateFailure */
+export function compileFirst(source: TemplateSource, critical: Critical): CompiledTemplate {
+  return critical('compile', () => {
+    const { trees, files } = growTrees(source)
+    const positions = locate(trees.mjml, files)
+    trees.mjml = positions.nodes
+    return { trees, findings: [], warnings: droppedText(positions) }
+  })
+}
+
 /** Compiles a template for good: once to MJML, and tried out against binding first. @throws TemplateFailure */
 export async function compileTemplate(
   source: TemplateSource,
@@ -36,22 +47,11 @@ export async function compileTemplate(
     const positions = locate(trees.mjml, files)
     trees.mjml = positions.nodes
     const findings = judge(positions, inlineStylesOf(trees.mjml))
-    if (rewritesBody(trees.mjml))
-      findings.push(
-        wholeTemplate(
-          trees.mjml,
-          'mj-html-attributes changes the finished body',
-          'write the attributes into the content',
-        ),
-      )
+    if (rewritesBody(trees.mjml)) findings.push(REWRITTEN(trees.mjml))
     const markers = findings.length === 0 ? mark(trees.mjml, positions.blocks) : undefined
     return { trees, positions, markers, findings }
   })
-  const compiled: CompiledTemplate = {
-    trees,
-    findings,
-    warnings: positions.dropped.map((at) => `${describePlace(at)}: MJML drops text between components`),
-  }
+  const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(positions) }
   if (markers === undefined) return compiled
 
   const made = await makeLate(trees.mjml, markers, options)
@@ -60,6 +60,17 @@ export async function compileTemplate(
   const refuted = await selfCheck(trees.mjml, late, positions.blocks, critical)
   if (refuted !== undefined) return { ...compiled, findings: [refuted] }
   return { ...compiled, late, warnings: [...compiled.warnings, ...made.warnings] }
+}
+
+const REWRITTEN = (nodes: readonly TemplateNode[]): Finding =>
+  wholeTemplate(
+    nodes,
+    'mj-html-attributes changes the finished body',
+    'write the attributes into the content',
+  )
+
+function droppedText({ dropped }: Positions): string[] {
+  return dropped.map((at) => `${describePlace(at)}: MJML drops text between components`)
 }
 
 interface Made {
