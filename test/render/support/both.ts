@@ -44,7 +44,9 @@ export async function compareBoth(
   data: unknown,
 ): Promise<Verdict> {
   const input = { data: data as never, variables: { locale: 'en' } }
-  const reference = await bindFirst(generated.source, generated.partials, data).catch((error: unknown) => error as Error)
+  const reference = await bindFirst(generated.source, generated.partials, data).catch(
+    (error: unknown) => error as Error,
+  )
   try {
     const parts = await (await Template.of(compiled, helpers)).render(input, critical)
     if (reference instanceof Error)

@@ -3,10 +3,21 @@ import { walk } from '../template/trees.js'
 
 /** What the selectors of `mj-style inline="inline"` look at: MJML applies them to the finished document. */
 export interface InlineStyles {
-  /** `[href]`: attributes other than class, id and style. */
-  asksForAttributes: boolean
+  /** Names of attributes in selectors such as `[href]`. */
+  asksFor: ReadonlySet<string>
   /** `:first-child`, `a + b`: which elements are there, and in which order. */
   asksForOrder: boolean
+}
+
+/** Attributes of HTML in which MJML puts those of its components. */
+const CARRIERS = ['style', 'class', 'bgcolor', 'align', 'valign', 'width', 'height', 'border', 'background']
+
+/** Whether the styles may apply otherwise when an attribute has another value. */
+export function dependOn({ asksFor }: InlineStyles, attribute: string, component: boolean): boolean {
+  const name = attribute.toLowerCase()
+  if (name === 'css-class' || asksFor.has(name)) return true
+  if (component) return CARRIERS.some((carrier) => asksFor.has(carrier))
+  return name === 'class' || name === 'id' || name === 'style'
 }
 
 const INLINE = /<mj-style\b[^>]*\binline\s*=\s*["']inline["'][^>]*>([\s\S]*?)(?:<\/mj-style|$)/g
@@ -20,7 +31,10 @@ export function inlineStylesOf(nodes: readonly TemplateNode[]): InlineStyles | u
   const selectors = sheets
     .map((css) => css.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\{[^}]*\}/g, '{}'))
     .join('\n')
-  return { asksForAttributes: selectors.includes('['), asksForOrder: /[:+~]/.test(selectors) }
+  const asksFor = new Set(
+    [...selectors.matchAll(/\[\s*([\w-]+)/g)].map(([, name = '']) => name.toLowerCase()),
+  )
+  return { asksFor, asksForOrder: /[:+~]/.test(selectors.replace(/\[[^\]]*\]/g, '')) }
 }
 
 /** `mj-html-attributes` makes MJML read and write the whole body again. */

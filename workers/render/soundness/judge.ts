@@ -1,7 +1,7 @@
 import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js'
 import { KEEPS_BLOCKS, isColor, isCopied, mayBeEmpty } from './components.js'
 import type { Finding } from './findings.js'
-import type { InlineStyles } from './inlineStyles.js'
+import { dependOn, type InlineStyles } from './inlineStyles.js'
 import type { BlockFacts, Position, Positions } from './positions.js'
 
 /** What is known to be unsound by where it stands. What this lets pass is still tried out. */
@@ -67,7 +67,7 @@ function judgeAttribute(
   const { attribute, tag } = position
   if (!position.component) {
     if (styles === undefined) return []
-    if (['class', 'id', 'style'].includes(attribute.toLowerCase()) || styles.asksForAttributes)
+    if (dependOn(styles, attribute, false))
       return finding(
         node,
         `inline styles depend on the attribute ${attribute}`,
@@ -81,7 +81,7 @@ function judgeAttribute(
       `MJML computes with ${attribute} of ${tag}`,
       `write ${attribute} out, or choose between two blocks with {{#if}}`,
     )
-  if (styles !== undefined && (attribute === 'css-class' || styles.asksForAttributes))
+  if (styles !== undefined && dependOn(styles, attribute, true))
     return finding(node, `inline styles depend on ${attribute}`, 'use mj-style without inline="inline"')
   if (!mayBeEmpty(attribute)) node.checks.present = true
   node.checks.copied = true
