@@ -7,6 +7,7 @@ import { headersOf, listUnsubscribeOf, messageIdsOf } from './headers.js'
 import { mintId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { ResolvedOptions } from './options.js'
+import { missingPaths } from './needs.js'
 import { type MailJob, recipientsOf } from './record.js'
 import { forbidControls, forbidNul } from './text.js'
 import type { Content, JsonObject, Mailbox, TemplateManifest } from './wire.js'
@@ -88,9 +89,11 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
   if (bytes > limits.message)
     check.fail('', `The mail has some ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
 
+  const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
+  const policy = manifest?.policy ?? {}
   const acceptedAt = now
   const notBefore = notBeforeOf(mail, now)
-  const expiresAt = expiryOf(mail, now, options.maxAge, notBefore)
+  const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
   const id = identity?.id ?? mintId(now)
   const job: MailJob = {
     id,
@@ -106,8 +109,8 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
     headers: headersOf(mail['headers'], check),
     references: messageIdsOf(mail['references'], 'references', check),
     attachments,
-    transport: transportOf(mail['transport'], rules.transports),
-    priority: check.integer(mail['priority'] ?? 5, 'priority', 0, 9),
+    transport: transportOf(mail['transport'] ?? policy.transport, rules.transports),
+    priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, 9),
     acceptedAt,
     expiresAt,
     onUncertain: check.oneOf(mail['onUncertain'] ?? options.onUncertain, 'onUncertain', ['retry', 'hold']),
@@ -132,7 +135,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
     job.fingerprint = fingerprint(mail)
   }
 
-  const manifest = content.kind === 'template' ? manifestOf(content.name, rules.templates) : undefined
+  if (content.kind === 'template') refuseMissing(manifestOf(content.name, rules.templates), content.data)
   const subject = subjectOf(mail['subject'], content, manifest)
   if (subject !== undefined) job.subject = subject
   return job
@@ -185,6 +188,17 @@ export function manifestOf(name: string, templates: MessageRules['templates']): 
     'UNKNOWN_TEMPLATE',
     `template: there is no template ${JSON.stringify(name.slice(0, 100))}. Known: ${known === '' ? 'none; is the templates option set?' : known}`,
     { path: 'template' },
+  )
+}
+
+/** @throws ThreadpostError `MISSING_DATA` with the paths that the template needs and the data lacks. */
+function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
+  const paths = missingPaths(manifest.needs, data)
+  if (paths.length === 0) return
+  throw new ThreadpostError(
+    'MISSING_DATA',
+    `data: the template '${manifest.name}' needs data that is missing: ${paths.join(', ')}`,
+    { path: `data.${paths[0] ?? ''}`, paths },
   )
 }
 

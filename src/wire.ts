@@ -85,11 +85,53 @@ export interface RenderedParts {
 export type RenderResult =
   { ok: true; parts: RenderedParts } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
 
+/**
+ * A path into a message's data: `scope` counts contexts from the root (0), one more for each list or context that a
+ * need opens around it.
+ */
+export interface DataPath {
+  scope: number
+  parts: string[]
+}
+
+/** What a template asks of its data, followed in order. Whatever can't be told beforehand is left to the thread. */
+export type Need =
+  | { need: 'value'; path: DataPath }
+  /** Only if there is something at the path, or nothing. */
+  | { need: 'if'; path: DataPath; then: Need[]; otherwise: Need[] }
+  /** For every item of a list or object; `optional` where the template says what to do without it. */
+  | { need: 'each'; path: DataPath; optional: boolean; items: Need[]; otherwise: Need[] }
+  | { need: 'with'; path: DataPath; optional: boolean; inner: Need[]; otherwise: Need[] }
+
+/** What follows for the data from its use: fields of an object, items of a list, or a plain value. */
+export interface DataShape {
+  optional?: true
+  fields?: Record<string, DataShape>
+  items?: DataShape
+}
+
+/** How mails of a template are sent unless they say otherwise; `@policy` of its sample file. */
+export interface TemplatePolicy {
+  /** 0 to 9. */
+  priority?: number
+  /** Milliseconds after acceptance. */
+  expiresAfter?: number
+  transport?: string
+}
+
 /** What a template needs and offers, computed in a thread, held by the main thread. */
 export interface TemplateManifest {
   name: string
   locales: string[]
   hasSubject: boolean
+  /** What every variant needs together. */
+  needs: Need[]
+  shape: DataShape
+  policy?: TemplatePolicy
+  /** Sample data for previews, where its file holds some. */
+  sample?: JsonObject
+  /** Why it can't be read; mails of it fail. */
+  error?: string
 }
 
 export interface Catalogue {

@@ -15,8 +15,8 @@ const rules: MessageRules = {
   }),
   transports: ['default', 'bulk'],
   templates: new Map([
-    ['welcome', { name: 'welcome', locales: [], hasSubject: true }],
-    ['bare', { name: 'bare', locales: [], hasSubject: false }],
+    ['welcome', { name: 'welcome', locales: [], hasSubject: true, needs: [], shape: {} }],
+    ['bare', { name: 'bare', locales: [], hasSubject: false, needs: [], shape: {} }],
   ]),
 }
 

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { benchCommand } from './bench.js'
+import { buildCommand } from './build.js'
+import { checkCommand } from './check.js'
+import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
 
@@ -16,6 +19,9 @@ const program = new Command('threadpost')
   .showHelpAfterError()
   .addCommand(serveCommand())
   .addCommand(sendCommand())
+  .addCommand(renderCommand())
+  .addCommand(checkCommand())
+  .addCommand(buildCommand())
   .addCommand(benchCommand())
 
 try {

@@ -3,11 +3,28 @@ import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
 import type { MailerOptions } from '../options.js'
 
+/** Where a command finds templates. */
+export interface TemplateSettings {
+  templates?: string
+}
+
+export function withTemplateFlag(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--templates <dir>',
+      'folder of templates (default: ./templates, else those that come along)',
+    ).env('THREADPOST_TEMPLATES'),
+  )
+}
+
+export function templateFolder({ templates }: TemplateSettings): string {
+  return templates ?? (existsSync('templates') ? 'templates' : PACKAGED_TEMPLATES)
+}
+
 /** What a command knows of the mailer, from flags and environment; a flag wins. */
-export interface MailerSettings {
+export interface MailerSettings extends TemplateSettings {
   transport?: string
   queue?: string
-  templates?: string
   from?: string
   threads?: number
 }
@@ -16,19 +33,13 @@ const PACKAGED_TEMPLATES = fileURLToPath(new URL('../../../templates', import.me
 
 /** Adds the flags all commands share that send mail. */
 export function withMailerFlags(command: Command): Command {
-  return command
+  return withTemplateFlag(command)
     .addOption(
       new Option('--transport <url>', 'where mail goes: smtp://user:pass@host:587, smtps://… or inbox:').env(
         'THREADPOST_TRANSPORT',
       ),
     )
     .addOption(new Option('--queue <url>', 'memory').env('THREADPOST_QUEUE'))
-    .addOption(
-      new Option(
-        '--templates <dir>',
-        'folder of templates (default: ./templates, else those that come along)',
-      ).env('THREADPOST_TEMPLATES'),
-    )
     .addOption(
       new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
     )
@@ -43,7 +54,7 @@ export function withMailerFlags(command: Command): Command {
 export function mailerOptions(settings: MailerSettings): MailerOptions {
   const options: MailerOptions = {
     transport: settings.transport ?? 'inbox:',
-    templates: settings.templates ?? (existsSync('templates') ? 'templates' : PACKAGED_TEMPLATES),
+    templates: templateFolder(settings),
     // Real mail needs a real sender, so that this one is for the embedded inbox only.
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
   }

@@ -11,7 +11,7 @@ import type { Critical } from './renderer.js'
 import { toOneLine } from './template/project.js'
 import type { TemplateTrees } from './template/trees.js'
 import { loadHtmlText } from './text/htmlText.js'
-import { layOut } from './text/layout.js'
+import { layOut, withoutMarks } from './text/layout.js'
 
 /** What a template is bound with. */
 export interface BindInput {
@@ -21,14 +21,14 @@ export interface BindInput {
 
 const INTO_HTML: Policy = {
   escape: escapeHtml,
-  raw: refuseMjml,
+  raw: (html, node) => refuseMjml(html, node.at),
   block: (html) => html,
   attribute: (value, node) => (node.checks.url ? refuseScript(value, node) : value),
 }
 
 /** Headers and text parts hold what the data says, unescaped. */
 export const AS_IT_IS: Policy = {
-  escape: (text) => text,
+  escape: withoutMarks,
   raw: (html) => html,
   block: (text) => text,
   attribute: (value) => value,
@@ -59,7 +59,9 @@ export class FirstTemplate {
       const bound = this.bind(input)
       return { bound, working: mjml(bound.source) }
     })
-    const { html } = await working
+    const { html } = await working.catch((error: unknown) => {
+      throw new TemplateFailure('TEMPLATE_ERROR', `MJML can't make HTML of this: ${(error as Error).message}`)
+    })
     const text = bound.text ?? critical('render', () => layOut(toText?.(html) ?? ''))
     return { subject: bound.subject, preheader: bound.preheader, html, text }
   }

@@ -1,14 +1,11 @@
-import type { Catalogue, Content, JsonObject, RenderedParts, TemplateManifest } from '../../src/wire.js'
-import { FirstTemplate } from './bindFirst.js'
-import { RecentlyUsed, contentHash } from './cache.js'
-import { TemplateFailure } from './failure.js'
-import type { FolderVersion } from './folder/templateFolder.js'
-import { TemplateFolder } from './folder/templateFolder.js'
-import { fallbacks } from './helpers/translate.js'
-import { helpersOf } from './helpers/registry.js'
+import type { Catalogue, Content, JsonObject, RenderedParts } from '../../src/wire.js'
 import type { Critical, Renderer } from './renderer.js'
-import type { SharedParts } from './template/sharedParts.js'
-import { type TemplateSource, growTrees } from './template/trees.js'
+import { AdHocTemplates, BUILT_IN, partsWithout } from './store/adHoc.js'
+import { BuiltTemplates } from './store/builtTemplates.js'
+import { FolderTemplates } from './store/folderTemplates.js'
+import type { Templates } from './store/templates.js'
+import { unknownTemplate } from './store/variants.js'
+import type { BoundParts } from './template.js'
 
 export interface RendererSetup {
   templates?: {
@@ -20,119 +17,55 @@ export interface RendererSetup {
   }
 }
 
-const MAX_TEMPLATES = 500
-
-/** The renderer of one thread: templates of the folder and ad-hoc sources, compiled when they are first needed. */
-export function createRenderer(setup: RendererSetup): Renderer {
-  const { templates } = setup
-  const folder =
-    templates === undefined ? undefined : new TemplateFolder(templates.dir, templates.reload ?? true)
-  return new ThreadRenderer(folder, templates?.globals ?? {})
+/** The renderer of one thread: templates of a folder (of sources, or compiled ahead) and ad-hoc sources. */
+export function createRenderer({ templates }: RendererSetup): Renderer {
+  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {})
+  const { dir, globals, reload = true } = templates
+  const store = BuiltTemplates.isIn(dir) ? new BuiltTemplates(dir) : new FolderTemplates(dir, reload)
+  return new ThreadRenderer(store, globals)
 }
 
 class ThreadRenderer implements Renderer {
-  readonly #compiled = new RecentlyUsed<FirstTemplate>(MAX_TEMPLATES)
-
   constructor(
-    private readonly folder: TemplateFolder | undefined,
+    private readonly templates: Templates,
     private readonly globals: JsonObject,
   ) {}
 
-  async catalogue(): Promise<Catalogue> {
-    if (this.folder === undefined) return { templates: [] }
-    const version = await this.folder.current()
-    const templates: TemplateManifest[] = []
-    for (const [name, files] of version.files.templates) {
-      if (files.mjml.size === 0) continue
-      const first = files.mjml.get('') ?? [...files.mjml.values()][0]
-      templates.push({
-        name,
-        locales: [...files.mjml.keys()].filter((locale) => locale !== ''),
-        hasSubject: first?.text.includes('<mj-title') ?? false,
-      })
-    }
-    return { templates }
+  catalogue(): Promise<Catalogue> {
+    return this.templates.catalogue()
   }
 
   async render(content: Content, critical: Critical): Promise<RenderedParts> {
-    switch (content.kind) {
-      case 'literal':
-        return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
-      case 'mjml':
-        return this.#bind(await this.#adHoc(content.source, critical), content.data, undefined, critical)
-      case 'template':
-        return this.#bind(await this.#named(content, critical), content.data, content.locale, critical)
-    }
+    const { subject, preheader, html, text } = await this.bind(content, critical)
+    return { subject, preheader, html, text }
   }
 
-  async #bind(
-    template: FirstTemplate,
-    data: JsonObject,
-    locale: string | undefined,
-    critical: Critical,
-  ): Promise<RenderedParts> {
-    return template.render({ data, variables: { app: this.globals, locale: locale ?? 'en' } }, critical)
-  }
-
-  async #adHoc(text: string, critical: Critical): Promise<FirstTemplate> {
-    const version = await this.folder?.current()
-    const parts = version?.parts ?? NO_PARTS
-    const key = contentHash(`ad hoc ${version?.number ?? 0}`, text)
-    return this.#compile(key, { mjml: { name: 'mjml', text }, parts, textParts: parts }, version, critical)
-  }
-
-  async #named(content: { name: string; locale?: string }, critical: Critical): Promise<FirstTemplate> {
-    const version = await this.folder?.current()
-    const files = version?.files.templates.get(content.name)
-    if (version === undefined || files === undefined) throw unknown(content.name, version)
-    const mjml = variantOf(files.mjml, content.locale)
-    if (mjml === undefined) throw unknown(content.name, version)
-    const text = variantOf(files.text, content.locale)
-    const source: TemplateSource = {
-      mjml,
-      ...(text === undefined ? {} : { text }),
-      parts: version.parts,
-      textParts: version.textParts,
-    }
-    const key = `${version.number} ${mjml.name}`
-    return this.#compile(key, source, version, critical)
-  }
-
-  #compile(
-    key: string,
-    source: TemplateSource,
-    version: FolderVersion | undefined,
-    critical: Critical,
-  ): FirstTemplate {
-    const known = this.#compiled.get(key)
-    if (known !== undefined) return known
-    const helpers = version?.helpers ?? helpersOf(new Map(), new Map())
-    const template = critical('compile', () => new FirstTemplate(growTrees(source).trees, helpers))
-    this.#compiled.set(key, template)
-    return template
+  async bind(content: Content, critical: Critical): Promise<BoundParts> {
+    if (content.kind === 'literal')
+      return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
+    const locale = content.kind === 'template' ? content.locale : undefined
+    const template =
+      content.kind === 'template'
+        ? await this.templates.named(content.name, locale, critical)
+        : await this.templates.adHoc(content.source, critical)
+    const variables = { app: this.globals, locale: locale ?? 'en' }
+    return template.render({ data: content.data, variables }, critical)
   }
 }
 
-function variantOf<T>(variants: ReadonlyMap<string, T>, locale: string | undefined): T | undefined {
-  for (const name of fallbacks(locale?.toLowerCase())) {
-    const variant = variants.get(name)
-    if (variant !== undefined) return variant
+/** A mailer without a template folder: ad-hoc sources only. */
+class NoTemplates implements Templates {
+  readonly #adHoc = new AdHocTemplates()
+
+  async catalogue(): Promise<Catalogue> {
+    return { templates: [] }
   }
-  return variants.get('')
-}
 
-function unknown(name: string, version: FolderVersion | undefined): TemplateFailure {
-  const known = [...(version?.files.templates.keys() ?? [])].slice(0, 20).join(', ')
-  return new TemplateFailure(
-    'UNKNOWN_TEMPLATE',
-    `There is no template ${JSON.stringify(name.slice(0, 100))}. Known: ${known === '' ? 'none' : known}`,
-  )
-}
+  async named(name: string): Promise<never> {
+    throw unknownTemplate(name, [])
+  }
 
-const NO_PARTS: SharedParts = {
-  partials: new Map(),
-  layouts: new Map(),
-  include: () => ({ refused: 'has no template folder to look in' }),
-  helpers: new Set(helpersOf(new Map(), new Map()).byName.keys()),
-  customHelpers: new Set(),
+  async adHoc(source: string, critical: Critical) {
+    return this.#adHoc.get(source, 0, partsWithout(BUILT_IN), BUILT_IN, critical)
+  }
 }

@@ -1,3 +1,4 @@
+import type { BoundParts } from './template.js'
 import type { Catalogue, Content, RenderedParts } from '../../src/wire.js'
 
 /**
@@ -16,4 +17,9 @@ export interface Renderer {
    * @throws TemplateFailure
    */
   render(content: Content, critical: Critical): Promise<RenderedParts>
+  /**
+   * As `render`, and with the HTML also as the row of pieces it was bound from: constants, which are the same strings
+   * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
+   */
+  bind(content: Content, critical: Critical): Promise<BoundParts>
 }

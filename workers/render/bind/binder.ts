@@ -1,9 +1,9 @@
 import { templateError } from '../template/parse.js'
 import type {
   AttributeNode,
+  BlockNode,
   CallExpression,
   PartialNode,
-  Place,
   ScopeNode,
   TemplateNode,
   ValueNode,
@@ -19,11 +19,11 @@ import { isSafe, textOf } from './values.js'
 /** What becomes of values on their way into the output. */
 export interface Policy {
   /** Text of `{{x}}`; a SafeString comes through `raw`. */
-  escape: (text: string) => string
+  escape: (text: string, node: ValueNode) => string
   /** HTML of `{{{x}}}` and of a SafeString. @throws where it can't stand here. */
-  raw: (html: string, at: Place) => string
+  raw: (html: string, node: ValueNode) => string
   /** What a helper made of its block. */
-  block: (html: string, at: Place) => string
+  block: (html: string, node: BlockNode) => string
   /** A whole attribute value, as `escape` and `raw` left its parts. */
   attribute: (value: string, node: AttributeNode) => string
 }
@@ -96,12 +96,11 @@ export class NodeCompiler {
   #value(node: ValueNode): Writer {
     const evaluate = compileExpression(node.expression, this.helpers, false)
     const { escape, raw } = this.policy
-    const { at } = node
-    if (node.raw) return (scope, run, out) => out.value(raw(textOf(evaluate(scope, run)), at))
+    if (node.raw) return (scope, run, out) => out.value(raw(textOf(evaluate(scope, run)), node))
     return (scope, run, out) => {
       const value = evaluate(scope, run)
-      if (typeof value === 'string') out.value(escape(value))
-      else out.value(isSafe(value) ? raw(value.toHTML(), at) : escape(textOf(value)))
+      if (typeof value === 'string') out.value(escape(value, node))
+      else out.value(isSafe(value) ? raw(value.toHTML(), node) : escape(textOf(value), node))
     }
   }
 
@@ -163,7 +162,7 @@ export class NodeCompiler {
     return joinPieces(pieces.row, this.constants)
   }
 
-  ofHelper(html: string, at: Place): string {
-    return this.policy.block(html, at)
+  ofHelper(html: string, node: BlockNode): string {
+    return this.policy.block(html, node)
   }
 }

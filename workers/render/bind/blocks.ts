@@ -109,6 +109,6 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
       }
     const blocks = { fn: renderWith(body), inverse: renderWith(inverse) }
     const result = callHelper(call, helper, args, hash, scope, run, blocks)
-    out.value(compiler.ofHelper(textOf(result), node.at))
+    out.value(compiler.ofHelper(textOf(result), node))
   }
 }

@@ -43,8 +43,7 @@ export function enter(
   variables: Variables,
   values: readonly unknown[] | undefined,
 ): Scope {
-  // eslint-disable-next-line eqeqeq
-  const same = context == outer.context
+  const same = isSame(context, outer.context)
   return new Scope(
     context,
     same ? outer.parent : outer,
@@ -52,6 +51,14 @@ export function enter(
     values === undefined ? outer.parameters : { values, outer: outer.parameters },
     same && origin?.item === undefined ? outer.origin : origin,
   )
+}
+
+/** Handlebars compares with `==`; only between primitives is that more than identity and harmless. */
+function isSame(context: unknown, other: unknown): boolean {
+  if (context === other) return true
+  if (typeof context === 'object' || typeof other === 'object') return (context ?? other ?? null) === null
+  // eslint-disable-next-line eqeqeq
+  return context == other
 }
 
 /** `items[3].price`: the path from the data's root to what an expression names in a scope. */

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs'
-import { pathToFileURL } from 'node:url'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { TemplateFailure } from '../failure.js'
 import { helpersOf } from '../helpers/registry.js'
 import type { SharedParts } from '../template/sharedParts.js'
+import { loadHelpers } from './helpersFile.js'
 import { includeFrom } from './includePaths.js'
 import { type FolderFiles, scanFolder } from './scan.js'
 
@@ -16,8 +16,6 @@ export interface FolderVersion {
   /** Tells the versions apart. */
   number: number
 }
-
-const HANDLEBARS_BLOCKS = ['if', 'unless', 'each', 'with']
 
 /**
  * The template folder, read when it is first asked for and again when a file changed. Whether one did is looked up
@@ -70,12 +68,6 @@ export class TemplateFolder {
       helpers: new Set(helpers.byName.keys()),
       customHelpers: new Set([...custom.keys()]),
     }
-    for (const name of custom.keys())
-      if (HANDLEBARS_BLOCKS.includes(name))
-        throw new TemplateFailure(
-          'TEMPLATE_ERROR',
-          `helpers.js: '${name}' is a block of Handlebars' own; call the helper otherwise`,
-        )
     const textParts = { ...parts, partials: new Map([...files.partials, ...files.textPartials]) }
     return { files, helpers, parts, textParts, number: ++this.#count }
   }
@@ -90,27 +82,8 @@ function signatureOf(paths: readonly string[]): string {
   return signature
 }
 
-async function loadHelpers(file: string): Promise<Map<string, Helper>> {
-  const url = pathToFileURL(file)
-  // A module is loaded once for each address: a changed file needs another one.
-  url.searchParams.set('changed', String(statSync(file).mtimeMs))
-  const module = await import(url.href).then(
-    (loaded: unknown) => loaded as Record<string, unknown>,
-    (error: unknown) => {
-      throw new TemplateFailure('TEMPLATE_ERROR', `helpers.js can't be loaded: ${(error as Error).message}`, {
-        location: { file: 'helpers.js' },
-      })
-    },
-  )
-  const helpers = new Map<string, Helper>()
-  for (const [name, value] of Object.entries(module)) {
-    if (name === 'default') continue
-    if (typeof value === 'function') helpers.set(name, value as Helper)
-  }
-  return helpers
-}
-
-function readStrings(files: FolderFiles): Map<string, Record<string, unknown>> {
+/** Strings of the `t` helper. */
+export function readStrings(files: FolderFiles): Map<string, Record<string, unknown>> {
   const strings = new Map<string, Record<string, unknown>>()
   for (const [locale, file] of files.locales) {
     try {

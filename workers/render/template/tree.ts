@@ -49,6 +49,10 @@ export interface ValueNode {
   expression: Expression
   /** `{{{x}}}` and `{{&x}}`. */
   raw: boolean
+  /** Where in HTML it stands, once that was looked at: what a raw value may hold depends on it. */
+  inside?: 'text' | 'tag' | 'other'
+  /** It may be the first or last of a content that MJML trims. */
+  edge?: boolean
   /** As it stands in the source. */
   source: string
   at: Place
@@ -98,9 +102,11 @@ export interface PartialNode {
   at: Place
 }
 
-/** A whole attribute value, bound as one, because what it says depends on all of it. Made by the late compiler. */
+/** A whole attribute value (or element's content), bound as one, because what it means depends on all of it. */
 export interface AttributeNode {
   kind: 'attribute'
+  /** Of the attribute; empty for content. */
+  name: string
   value: TemplateNode[]
   checks: AttributeChecks
   at: Place
@@ -109,11 +115,19 @@ export interface AttributeNode {
 export interface AttributeChecks {
   /** Refuse a URL that could run a script. */
   url?: true
-  /** MJML asks whether it is there: an empty or `false` value needs binding first. */
+  /** It is an element's content, which MJML trims. */
+  content?: true
+  /** MJML asks whether there is a value, so that an empty one needs binding first. */
   present?: true
+  /** MJML compares it with words such as `none`, and reads `$` in it. */
+  copied?: true
   /** MJML writes `#abc` as `#aabbcc`. */
   color?: true
-  /** MJML adds `-outlook` to each class. */
+  /** It stands in a conditional comment, where MJML collapses white space. */
+  tidy?: true
+  /** Inline styles are applied to the element, so that only a plain value comes through as it is. */
+  plain?: true
+  /** MJML adds this to each class. */
   suffix?: string
 }
 

@@ -1,5 +1,5 @@
 import type { FormatCallback } from 'html-to-text'
-import { OP, layOut } from './layout.js'
+import { OP, layOut, withoutMarks } from './layout.js'
 
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
 export type HtmlText = (html: string) => string
@@ -61,7 +61,7 @@ export function loadHtmlText(): Promise<HtmlText> {
         { selector: 'img', format: 'alt' },
       ],
     })
-    return (html) => convert(html)
+    return (html) => convert(withoutMarks(html))
   })
   return loaded
 }
@@ -92,7 +92,7 @@ const formatters: Record<string, FormatCallback> = {
   rule: (_element, _walk, builder) => builder.addLiteral(OP.rule),
   link: (element, walk, builder) => {
     const href = (element.attribs as Record<string, string> | undefined)?.['href'] ?? ''
-    if (href === '' || href.startsWith('#')) return walk(element.children, builder)
+    if (href === '') return walk(element.children, builder)
     builder.addLiteral(OP.link)
     walk(element.children, builder)
     builder.addLiteral(OP.linkTo)

@@ -19,6 +19,8 @@ export const OP = {
 
 const MARK = /[\uFDD0-\uFDEF]/g
 const SPLIT = /([\uFDD0-\uFDEF])/
+const SPACES = /[\t\n\r\f\u200b]| {2}/
+const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 const RULE = '-'.repeat(40)
 
 /** Takes the marks out of a bound value, which so can't lay anything out. */
@@ -103,7 +105,7 @@ class Page {
     const trimmed = text.replace(/^[ \t\r\n\f]+|[ \t\r\n\f]+$/g, '')
     if (/^[ \t\r\n\f]/.test(text)) this.#space ||= ' '
     if (trimmed === '') return
-    this.#write(trimmed)
+    this.#write(SPACES.test(trimmed) ? trimmed.replace(RUN_OF_SPACES, ' ') : trimmed)
     if (/[ \t\r\n\f]$/.test(text)) this.#space = ' '
   }
 
@@ -134,7 +136,13 @@ class Page {
     if (link?.address === undefined) return
     const address = link.address.trim()
     const label = link.start < 0 ? '' : this.#text.slice(link.start).trim()
-    if (address === '' || label === address || `mailto:${label}` === address || `tel:${label}` === address)
+    if (
+      address === '' ||
+      address.startsWith('#') ||
+      label === address ||
+      `mailto:${label}` === address ||
+      `tel:${label}` === address
+    )
       return
     if (label !== '') this.#space ||= ' '
     this.#write(label === '' ? address : `[${address}]`)

@@ -1,0 +1,26 @@
+import { Command } from 'commander'
+import { compileTemplates } from '../workshop.js'
+import { describeReports } from './check.js'
+import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+
+interface BuildSettings extends TemplateSettings {
+  out: string
+}
+
+/** `threadpost build`: compiles templates ahead of time. */
+export function buildCommand(): Command {
+  const command = new Command('build')
+    .description('Compile the templates into a folder; with that folder as --templates no thread loads MJML.')
+    .requiredOption('--out <dir>', 'folder to write')
+  return withTemplateFlag(command).action(build)
+}
+
+async function build(settings: BuildSettings): Promise<void> {
+  const reports = await compileTemplates(templateFolder(settings), settings.out)
+  console.log(describeReports(reports))
+  if (reports.every(({ error }) => error === undefined)) console.log(`written to ${settings.out}`)
+  else {
+    console.error('threadpost: nothing was written, because of the errors above')
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,40 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { compareBoth, compile } from './support/both.js'
+import { data } from './support/data.js'
+import { type Generated, generateTemplate } from './support/generator.js'
+
+// Any number of cases: THREADPOST_CASES=10000 THREADPOST_SEED=7 npx vitest run test/render/lateIsFirst.test.ts
+const cases = Number(process.env['THREADPOST_CASES'] ?? 1000)
+const seed = process.env['THREADPOST_SEED'] === undefined ? undefined : Number(process.env['THREADPOST_SEED'])
+
+test(
+  `binding late gives what binding first gives, in ${cases} generated cases`,
+  { timeout: cases * 500 },
+  async () => {
+    const tally: Record<string, number> = {}
+    const count = (what: string) => (tally[what] = (tally[what] ?? 0) + 1)
+    const property = fc.asyncProperty(
+      fc.gen(),
+      fc.array(data, { minLength: 2, maxLength: 2 }),
+      async (generate, values) => {
+        const generated = generateTemplate(generate)
+        const compiled = await compile(generated)
+        for (const value of values) {
+          const verdict = await compareBoth(generated, compiled, value)
+          count(verdict.verdict === 'equal' ? verdict.how : verdict.verdict)
+          expect(verdict.verdict === 'differs' ? report(generated, verdict.why, value) : 'equal').toBe(
+            'equal',
+          )
+        }
+      },
+    )
+    await fc.assert(property, { numRuns: cases, ...(seed === undefined ? {} : { seed }), endOnFailure: true })
+    console.log(`late == first: ${JSON.stringify(tally)}`)
+    expect(tally['late']).toBeGreaterThan(cases / 10)
+  },
+)
+
+function report({ source, partials }: Generated, why: string, value: unknown): string {
+  return `${why}\n\n${source}\n\n${JSON.stringify(partials)}\n\n${JSON.stringify(value)}`
+}

@@ -1,0 +1,175 @@
+import { type TemplateSource, growTrees, walk } from '../template/trees.js'
+import type { TemplateNode } from '../template/tree.js'
+import { loadMjml } from '../mjml.js'
+import type { Critical } from '../renderer.js'
+import type { Finding } from '../soundness/findings.js'
+import { inlineStylesOf, rewritesBody } from '../soundness/inlineStyles.js'
+import { judge } from '../soundness/judge.js'
+import type { Positions } from '../soundness/positions.js'
+import { locate } from '../soundness/locate.js'
+import { type HtmlText, loadHtmlText } from '../text/htmlText.js'
+import { describePlace } from '../template/source.js'
+import { type Assembled, assemble } from './assemble.js'
+import type { CompiledTemplate, LateForm } from './form.js'
+import { suspectPattern } from './guards.js'
+import { adaptText, conditionalsOf } from './adapt.js'
+import { type Markers, mark } from './markers.js'
+import { selfCheck } from './selfCheck.js'
+
+/** MJML's default fonts; a template's own come from its `mj-font`. */
+const FONTS = ['Open Sans', 'Droid Sans', 'Lato', 'Roboto', 'Ubuntu']
+
+/** What the compiler needs besides the source. */
+export interface CompileOptions {
+  critical: Critical
+  /** Names of helpers that may answer with HTML. */
+  customHelpers: ReadonlySet<string>
+}
+
+/** A template that binds first, because trying it out would not pay. @throws TemplateFailure */
+export function compileFirst(source: TemplateSource, critical: Critical): CompiledTemplate {
+  return critical('compile', () => {
+    const { trees, files } = growTrees(source)
+    const positions = locate(trees.mjml, files)
+    trees.mjml = positions.nodes
+    return { trees, findings: [], warnings: droppedText(positions) }
+  })
+}
+
+/** Compiles a template for good: once to MJML, and tried out against binding first. @throws TemplateFailure */
+export async function compileTemplate(
+  source: TemplateSource,
+  options: CompileOptions,
+): Promise<CompiledTemplate> {
+  const { critical } = options
+  const { trees, positions, markers, findings } = critical('compile', () => {
+    const { trees, files } = growTrees(source)
+    const positions = locate(trees.mjml, files)
+    trees.mjml = positions.nodes
+    const findings = judge(positions, inlineStylesOf(trees.mjml))
+    if (rewritesBody(trees.mjml)) findings.push(REWRITTEN(trees.mjml))
+    const markers = findings.length === 0 ? mark(trees.mjml, positions.blocks) : undefined
+    return { trees, positions, markers, findings }
+  })
+  const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(positions) }
+  if (markers === undefined) return compiled
+
+  const made = await makeLate(trees.mjml, markers, options)
+  if ('finding' in made) return { ...compiled, findings: [made.finding] }
+  const late = trees.text === undefined ? made.late : withoutText(made.late)
+  const refuted = await selfCheck(trees.mjml, late, positions.blocks, critical)
+  if (refuted !== undefined) return { ...compiled, findings: [refuted] }
+  return { ...compiled, late, warnings: [...compiled.warnings, ...made.warnings] }
+}
+
+const REWRITTEN = (nodes: readonly TemplateNode[]): Finding =>
+  wholeTemplate(
+    nodes,
+    'mj-html-attributes changes the finished body',
+    'write the attributes into the content',
+  )
+
+function droppedText({ dropped }: Positions): string[] {
+  return dropped.map((at) => `${describePlace(at)}: MJML drops text between components`)
+}
+
+interface Made {
+  late: LateForm
+  warnings: string[]
+}
+
+async function makeLate(
+  nodes: readonly TemplateNode[],
+  markers: Markers,
+  { critical, customHelpers }: CompileOptions,
+): Promise<Made | { finding: Finding }> {
+  const mjml = await loadMjml()
+  const toText = await loadHtmlText()
+  const working = critical('compile', () => mjml(markers.source))
+  const made = await working.catch((error: unknown) => error as Error)
+  // It may be the marks that MJML can't read; if it is the template, binding first will say so.
+  if (made instanceof Error)
+    return { finding: wholeTemplate(nodes, `MJML fails: ${made.message}`, 'mend what MJML complains of') }
+  const { html, warnings } = made
+  return critical('compile', () => {
+    const styles = inlineStylesOf(nodes)
+    const assembled = assemble(html, markers, conditionalsOf(html, markers))
+    if ('broken' in assembled) return { finding: brokenFinding(nodes, assembled) }
+    const lost = assembled.lost.find(({ node, always }) => !always || node.kind === 'block')
+    if (lost !== undefined) return { finding: lostFinding(lost.node) }
+    const late: LateForm = {
+      html: assembled.nodes,
+      unseen: assembled.unseen,
+      suspect: suspectPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
+      readsDocument: styles !== undefined,
+    }
+    const text = textOf(html, markers, toText, nodes, customHelpers)
+    if (text !== undefined) late.text = text
+    return {
+      late,
+      warnings: warnings.map(({ line, tag, message }) => `${tag}, line ${line} of the whole: ${message}`),
+    }
+  })
+}
+
+/** A helper that makes something of its block needs to see HTML, so that its text comes from the bound HTML. */
+function textOf(
+  html: string,
+  markers: Markers,
+  toText: HtmlText,
+  nodes: readonly TemplateNode[],
+  customHelpers: ReadonlySet<string>,
+): TemplateNode[] | undefined {
+  for (const node of walk(nodes)) {
+    if (node.kind !== 'block' || node.subject.kind !== 'call' || node.type !== 'call') continue
+    if (customHelpers.has(node.subject.helper)) return undefined
+  }
+  const assembled = assemble(toText(html), markers, adaptText)
+  if ('broken' in assembled) return undefined
+  for (const node of walk(assembled.nodes))
+    if (node.kind === 'attribute' && node.checks.content) return undefined
+  return assembled.nodes
+}
+
+function withoutText({ text: _text, ...late }: LateForm): LateForm {
+  return late
+}
+
+function ownFonts(nodes: readonly TemplateNode[]): string[] {
+  const fonts: string[] = []
+  for (const node of walk(nodes))
+    if (node.kind === 'text')
+      for (const [, attributes = ''] of node.text.matchAll(/<mj-font\b([^>]*)/g)) {
+        const name = /\bname\s*=\s*["']([^"']+)/.exec(attributes)?.[1]
+        if (name !== undefined) fonts.push(name)
+      }
+  return fonts
+}
+
+function lostFinding(node: TemplateNode): Finding {
+  const expression = 'source' in node ? node.source : node.kind === 'attribute' ? node.name : ''
+  return {
+    at: node.at,
+    expression,
+    reason: 'MJML does not use it where it stands',
+    advice: 'take it out, or put it where MJML shows it',
+  }
+}
+
+function brokenFinding(
+  nodes: readonly TemplateNode[],
+  broken: Exclude<ReturnType<typeof assemble>, Assembled>,
+): Finding {
+  if (broken.node === undefined)
+    return wholeTemplate(nodes, broken.broken, 'keep expressions out of attributes that MJML computes with')
+  return {
+    at: broken.node.at,
+    expression: broken.node.source,
+    reason: broken.broken,
+    advice: 'put the block inside the content of a component',
+  }
+}
+
+function wholeTemplate(nodes: readonly TemplateNode[], reason: string, advice: string): Finding {
+  return { at: nodes[0]?.at ?? { file: '', line: 1, column: 1 }, expression: '', reason, advice }
+}

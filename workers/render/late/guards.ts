@@ -1,0 +1,107 @@
+import { refuseMjml, refuseScript } from '../bind/refusals.js'
+import { NeedsBindingFirst } from '../bind/run.js'
+import { escapeHtml } from '../bind/values.js'
+import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
+
+/**
+ * What values must be for the output to be what binding first gives. MJML looks at some of what it copies; a value
+ * that it would treat otherwise makes this one message bind first.
+ */
+export interface Guards {
+  /** Matches what MJML would look for in text: a font that is not linked yet. */
+  suspect: RegExp
+  /** Inline styles: MJML reads the finished document, so that raw values must hold no tags. */
+  readsDocument: boolean
+}
+
+/** Fonts are linked when their name appears near `font-family`, wherever it came from. */
+export function suspectPattern(html: string, fonts: Iterable<string>): RegExp {
+  const head = html.slice(0, html.indexOf('</head>'))
+  const unlinked = [...fonts].filter((font) => !linksFont(head, font))
+  return new RegExp(['font-family', ...unlinked.map(escapeRegExp)].join('|'), 'i')
+}
+
+function linksFont(head: string, font: string): boolean {
+  return head.includes(`<link href="`) && head.includes(font.replaceAll(' ', '+'))
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}
+
+export function guardedEscape({ suspect }: Guards): (text: string, node: ValueNode) => string {
+  return (text, node) => {
+    if (node.edge) refuseEdges(text)
+    if (suspect.test(text)) throw new NeedsBindingFirst('a value names a font')
+    return escapeHtml(text)
+  }
+}
+
+const EDGE_SPACE = /^\s|\s$/
+
+function refuseEdges(text: string): void {
+  if (EDGE_SPACE.test(text)) throw new NeedsBindingFirst('MJML trims this value')
+}
+
+/** A raw value must be whole in itself: every tag and quote closed, no comments, nothing that swallows what follows. */
+export function guardedRaw(guards: Guards): (html: string, node: ValueNode) => string {
+  return (html, node) => {
+    refuseMjml(html, node.at)
+    if (guards.suspect.test(html)) throw new NeedsBindingFirst('a raw value names a font')
+    if (node.edge) refuseEdges(html)
+    if (node.inside !== 'text') {
+      if (/[<>"'`]|--|\]\]/.test(html)) throw new NeedsBindingFirst('a raw value ends the tag it stands in')
+      return html
+    }
+    if (!html.includes('<')) return html
+    if (guards.readsDocument) throw new NeedsBindingFirst('inline styles apply to a raw value')
+    if (!isWhole(html)) throw new NeedsBindingFirst('a raw value is not whole HTML')
+    return html
+  }
+}
+
+const TAG =
+  /<(?:\/?[a-z][^\s"'<>/]*(?:\s+[^\s"'<>=/]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=`]+))?)*\s*\/?>)/giy
+const SWALLOWS =
+  /<\/?(?:script|style|title|textarea|xmp|plaintext|iframe|noembed|noframes|svg|math|html|body|head)\b/i
+
+function isWhole(html: string): boolean {
+  if (SWALLOWS.test(html)) return false
+  for (let at = html.indexOf('<'); at >= 0; at = html.indexOf('<', at)) {
+    TAG.lastIndex = at
+    const tag = TAG.exec(html)
+    if (tag === null) return false
+    at += tag[0].length
+  }
+  return true
+}
+
+const SPECIAL_WORDS = new Set(['', 'true', 'false', 'none'])
+const SHORT_COLOR = /^#(\w)(\w)(\w)$/
+const PLAIN = /^[\w#.,%/:?&;@+ -]*$/
+
+/** A whole attribute value: what MJML would have made of it, or not for MJML's output at all. */
+export function guardedAttribute(value: string, node: AttributeNode): string {
+  const { checks } = node
+  if (checks.content) return guardedContent(value.trim(), checks)
+  if (checks.url) refuseScript(value, node)
+  if (/["<>]/.test(value)) throw new NeedsBindingFirst('a raw value ends the attribute it stands in')
+  if (checks.present && SPECIAL_WORDS.has(value.trim()))
+    throw new NeedsBindingFirst('MJML asks for this value')
+  if (checks.copied && value.includes('$')) throw new NeedsBindingFirst('MJML reads a $ in this value')
+  if (checks.plain && !PLAIN.test(value)) throw new NeedsBindingFirst('inline styles read this value')
+  if (checks.tidy && /\s\s|[^\S ]|^\s|\s$/.test(value))
+    throw new NeedsBindingFirst('MJML collapses white space here')
+  if (checks.color) return value.replace(SHORT_COLOR, '#$1$1$2$2$3$3')
+  if (checks.suffix !== undefined)
+    return value
+      .split(' ')
+      .map((name) => `${name}${checks.suffix ?? ''}`)
+      .join(' ')
+  return value
+}
+
+function guardedContent(content: string, { present }: AttributeChecks): string {
+  if (present && content === '') throw new NeedsBindingFirst('MJML asks for this content')
+  return content
+}

@@ -1,0 +1,105 @@
+import { NeedsBindingFirst } from '../bind/run.js'
+import { loadMjml } from '../mjml.js'
+import type { Critical } from '../renderer.js'
+import type { Finding } from '../soundness/findings.js'
+import type { BlockFacts } from '../soundness/positions.js'
+import type { BlockNode, TemplateNode } from '../template/tree.js'
+import { loadHtmlText } from '../text/htmlText.js'
+import { layOut } from '../text/layout.js'
+import { difference } from './equal.js'
+import type { LateForm } from './form.js'
+import { guardedAttribute } from './guards.js'
+import { instantiate } from './instantiate.js'
+import { type NamedPlan, plansFor } from './plans.js'
+
+/**
+ * Tries the late form against binding first: blocks absent, once and several times, values in place.
+ * @returns what refutes it, if anything does.
+ */
+export async function selfCheck(
+  source: readonly TemplateNode[],
+  late: LateForm,
+  blocks: ReadonlyMap<BlockNode, BlockFacts>,
+  critical: Critical,
+): Promise<Finding | undefined> {
+  for (const plan of plansFor(blocks)) {
+    const apart = await tryPlan(source, late, plan, critical)
+    if (apart !== undefined) return findingOf(source, plan, blocks, apart)
+  }
+  return undefined
+}
+
+interface Apart {
+  first: string
+  late: string
+}
+
+async function tryPlan(
+  source: readonly TemplateNode[],
+  form: LateForm,
+  plan: NamedPlan,
+  critical: Critical,
+): Promise<Apart | undefined> {
+  const mjml = await loadMjml()
+  const toText = await loadHtmlText()
+  const working = critical('compile', () => {
+    try {
+      return {
+        html: instantiate(form.html, plan, guardedAttribute),
+        first: mjml(instantiate(source, plan, asItIs)),
+      }
+    } catch (error) {
+      // A value that binds first anyway proves nothing.
+      if (error instanceof NeedsBindingFirst) return undefined
+      throw error
+    }
+  })
+  if (working === undefined) return undefined
+  const first = await working.first.catch((error: unknown) => ({ html: `MJML: ${(error as Error).message}` }))
+  return critical('compile', () => {
+    const apart = difference(first.html, working.html)
+    if (apart !== undefined || form.text === undefined) return apart
+    const firstText = layOut(toText(first.html))
+    const lateText = layOut(instantiate(form.text, plan, asItIs))
+    return firstText === lateText ? undefined : { first: firstText, late: lateText }
+  })
+}
+
+function asItIs(value: string): string {
+  return value
+}
+
+function findingOf(
+  source: readonly TemplateNode[],
+  plan: NamedPlan,
+  blocks: ReadonlyMap<BlockNode, BlockFacts>,
+  apart: Apart,
+): Finding {
+  const structural = [...blocks].filter(([, facts]) => facts.around !== undefined)
+  const only = structural.length === 1 ? structural[0]?.[0] : undefined
+  const block = plan.about ?? only
+  const around = block === undefined ? undefined : blocks.get(block)?.around
+  const shown = `binding first gives ${quote(apart.first)}, binding late ${quote(apart.late)}`
+  if (block === undefined || around === undefined)
+    return {
+      at: source[0]?.at ?? { file: '', line: 1, column: 1 },
+      expression: '',
+      reason: `tried out, it comes out otherwise: ${shown}`,
+      advice: 'keep blocks inside the content of components',
+    }
+  const columns = around === 'mj-section' || around === 'mj-group'
+  return {
+    at: block.at,
+    expression: block.source,
+    reason: columns
+      ? 'MJML computes widths from the number of columns'
+      : `MJML makes something else of ${around} without it: ${shown}`,
+    advice: columns
+      ? 'give every column a width, or put the block inside the columns'
+      : 'put the block inside the content of a component',
+  }
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(40, 140))
+}

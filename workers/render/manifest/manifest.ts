@@ -1,0 +1,78 @@
+import type { JsonObject, TemplateManifest, TemplatePolicy } from '../../../src/wire.js'
+import { TemplateFailure } from '../failure.js'
+import type { TemplateFiles } from '../folder/scan.js'
+import type { FolderVersion } from '../folder/templateFolder.js'
+import { growTrees } from '../template/trees.js'
+import { needsOf } from './needs.js'
+import { shapeOf } from './shape.js'
+
+const MAX_SAMPLE = 64 * 1024
+
+/** What a template needs and offers, over all its variants. A template that can't be read says why. */
+export function manifestOf(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
+  const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
+  const manifest: TemplateManifest = { name, locales, hasSubject: true, needs: [], shape: {} }
+  try {
+    const { policy, sample } = sampleOf(files)
+    if (policy !== undefined) manifest.policy = policy
+    if (sample !== undefined) manifest.sample = sample
+    const variants = [...files.mjml].map(([locale, mjml]) => {
+      const text = files.text.get(locale) ?? files.text.get('')
+      const { parts, textParts } = version
+      return growTrees({ mjml, ...(text === undefined ? {} : { text }), parts, textParts }).trees
+    })
+    manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
+    // A mail meets one variant: only what all of them need is needed for certain.
+    const needs = variants.map((trees) => needsOf([...trees.mjml, ...(trees.text ?? [])]))
+    const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
+    manifest.needs = (needs[0] ?? []).filter((need) => known.every((list) => list.has(JSON.stringify(need))))
+    manifest.shape = shapeOf(needs.flat())
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error
+    manifest.error = error.message
+  }
+  return manifest
+}
+
+/** A sample file holds data, and under `@policy` how mails of the template are sent. */
+function sampleOf(files: TemplateFiles): { policy?: TemplatePolicy; sample?: JsonObject } {
+  const { sample: file } = files
+  if (file === undefined) return {}
+  const parsed = parseSample(file.name, file.text)
+  const { '@policy': policy, ...sample } = parsed
+  return {
+    ...(policy === undefined ? {} : { policy: policyOf(policy, file.name) }),
+    ...(file.text.length > MAX_SAMPLE ? {} : { sample }),
+  }
+}
+
+function parseSample(name: string, text: string): JsonObject {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as JsonObject
+  } catch (error) {
+    throw new TemplateFailure('TEMPLATE_ERROR', `${name}: ${(error as Error).message}`, {
+      location: { file: name },
+    })
+  }
+  throw new TemplateFailure('TEMPLATE_ERROR', `${name}: sample data is an object`, {
+    location: { file: name },
+  })
+}
+
+function policyOf(value: unknown, name: string): TemplatePolicy {
+  const { priority, expiresAfter, transport, ...others } = Object(value) as Record<string, unknown>
+  const wrong =
+    (priority !== undefined &&
+      !(Number.isInteger(priority) && (priority as number) >= 0 && (priority as number) <= 9)) ||
+    (expiresAfter !== undefined && !(typeof expiresAfter === 'number' && expiresAfter > 0)) ||
+    (transport !== undefined && typeof transport !== 'string') ||
+    Object.keys(others).length > 0
+  if (wrong)
+    throw new TemplateFailure(
+      'TEMPLATE_ERROR',
+      `${name}: @policy may hold priority (0 to 9), expiresAfter (ms) and transport (a name)`,
+      { location: { file: name } },
+    )
+  return value as TemplatePolicy
+}

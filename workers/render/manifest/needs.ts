@@ -1,0 +1,167 @@
+import type { DataPath, Need } from '../../../src/wire.js'
+import { ACCEPTS_ABSENT } from '../helpers/logic.js'
+import type { BlockNode, Expression, PathExpression, ScopeNode, TemplateNode } from '../template/tree.js'
+
+/** More than any template people write; what is left out is found out in the thread. */
+const MAX_NEEDS = 2000
+
+/** A context: how it is reached from the data, if that can be told, and the context around it. */
+interface Level {
+  path: DataPath | undefined
+  parent: Level | undefined
+  /** Fields that a partial's parameters put in front of the data's. */
+  hidden: ReadonlySet<string>
+}
+
+interface Place {
+  level: Level
+  /** Number of contexts that needs have opened. */
+  depth: number
+  /** Block parameters in reach, innermost block first: paths, where they can be told. */
+  parameters: readonly (readonly (DataPath | undefined)[])[]
+}
+
+const NOTHING_HIDDEN: ReadonlySet<string> = new Set()
+
+/** What nodes ask of the data. */
+export function needsOf(nodes: readonly TemplateNode[]): Need[] {
+  const level: Level = { path: { scope: 0, parts: [] }, parent: undefined, hidden: NOTHING_HIDDEN }
+  return new Needs().all(nodes, { level, depth: 0, parameters: [] })
+}
+
+class Needs {
+  #left = MAX_NEEDS
+
+  all(nodes: readonly TemplateNode[], place: Place): Need[] {
+    const needs: Need[] = []
+    const seen = new Set<string>()
+    for (const need of nodes.flatMap((node) => this.#one(node, place))) {
+      const key = JSON.stringify(need)
+      if (seen.has(key) || this.#left-- <= 0) continue
+      seen.add(key)
+      needs.push(need)
+    }
+    return needs
+  }
+
+  #one(node: TemplateNode, place: Place): Need[] {
+    switch (node.kind) {
+      case 'text':
+      case 'partial':
+        return []
+      case 'value':
+        return this.#expression(node.expression, place)
+      case 'attribute':
+        return this.all(node.value, place)
+      case 'scope':
+        return this.#scope(node, place)
+      case 'block':
+        return this.#block(node, place)
+    }
+  }
+
+  #expression(expression: Expression, place: Place): Need[] {
+    if (expression.kind === 'call') {
+      if (ACCEPTS_ABSENT.has(expression.helper)) return []
+      const given = [...expression.args, ...expression.hash.map(([, value]) => value)]
+      return given.flatMap((arg) => this.#expression(arg, place))
+    }
+    const path = expression.kind === 'path' ? resolve(expression, place) : undefined
+    return path === undefined || path.parts.length === 0 ? [] : [{ need: 'value', path }]
+  }
+
+  #block(node: BlockNode, place: Place): Need[] {
+    const path = node.subject.kind === 'path' ? resolve(node.subject, place) : undefined
+    switch (node.type) {
+      case 'if':
+      case 'unless': {
+        // A condition that is computed may mean anything.
+        if (path === undefined || node.includeZero !== undefined) return []
+        const [then, otherwise] = node.type === 'if' ? [node.body, node.inverse] : [node.inverse, node.body]
+        return keep({ need: 'if', path, then: this.all(then, place), otherwise: this.all(otherwise, place) })
+      }
+      case 'each': {
+        if (path === undefined) return []
+        const items = this.all(node.body, opened(place, node, true))
+        return [
+          {
+            need: 'each',
+            path,
+            optional: node.hasInverse,
+            items,
+            otherwise: this.all(node.inverse, passed(place)),
+          },
+        ]
+      }
+      case 'with': {
+        if (path === undefined) return []
+        const inner = this.all(node.body, opened(place, node, false))
+        return [
+          {
+            need: 'with',
+            path,
+            optional: node.hasInverse,
+            inner,
+            otherwise: this.all(node.inverse, passed(place)),
+          },
+        ]
+      }
+      case 'section':
+        // Whether it repeats or only shows depends on the data.
+        return []
+      case 'call':
+        return this.#expression(node.subject, place)
+    }
+  }
+
+  #scope(node: ScopeNode, place: Place): Need[] {
+    const own = node.context === undefined ? [] : this.#expression(node.context, place)
+    const path =
+      node.context === undefined
+        ? place.level.path
+        : node.context.kind === 'path'
+          ? resolve(node.context, place)
+          : undefined
+    const inherited = node.context === undefined ? place.level.hidden : NOTHING_HIDDEN
+    const hidden = new Set([...inherited, ...node.hash.map(([name]) => name)])
+    return [...own, ...this.all(node.body, { ...place, level: { path, parent: place.level, hidden } })]
+  }
+}
+
+function keep(need: Extract<Need, { need: 'if' }>): Need[] {
+  return need.then.length + need.otherwise.length === 0 ? [] : [need]
+}
+
+/** Inside a list or a context: one level more, reached by number. */
+function opened(place: Place, node: BlockNode, item: boolean): Place {
+  const depth = place.depth + 1
+  const path: DataPath = { scope: depth, parts: [] }
+  const same = node.subject.kind === 'path' && node.subject.parts.length === 0 && node.subject.up === 0
+  // A context that is the one around it is no level for `../`.
+  const parent = same && !item ? place.level.parent : place.level
+  const values = node.parameters > 0 ? [path, undefined] : []
+  return {
+    level: { path, parent, hidden: NOTHING_HIDDEN },
+    depth,
+    parameters: [values, ...place.parameters],
+  }
+}
+
+function passed(place: Place): Place {
+  return { ...place, parameters: [[], ...place.parameters] }
+}
+
+function resolve(expression: PathExpression, { level, parameters }: Place): DataPath | undefined {
+  const { parts } = expression
+  if (expression.variable)
+    return parts[0] === 'root' && expression.up === 0 ? { scope: 0, parts: parts.slice(1) } : undefined
+  if (expression.parameter !== undefined) {
+    const [out, index] = expression.parameter
+    const base = parameters[out]?.[index]
+    return base === undefined ? undefined : { scope: base.scope, parts: [...base.parts, ...parts.slice(1)] }
+  }
+  let at: Level | undefined = level
+  for (let up = expression.up; up > 0; up--) at = at?.parent
+  if (at?.path === undefined || (parts[0] !== undefined && at.hidden.has(parts[0]))) return undefined
+  return { scope: at.path.scope, parts: [...at.path.parts, ...parts] }
+}

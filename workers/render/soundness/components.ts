@@ -1,0 +1,147 @@
+/** What is known of MJML's components. */
+
+/** Components whose content MJML hands on as it is, without looking for components in it. */
+export const ENDING = new Set([
+  'mj-breakpoint',
+  'mj-preview',
+  'mj-style',
+  'mj-title',
+  'mj-button',
+  'mj-raw',
+  'mj-text',
+  'mj-table',
+  'mj-social-element',
+  'mj-navbar-link',
+  'mj-accordion-text',
+  'mj-accordion-title',
+  'mj-carousel-image',
+])
+
+/** All that may stand as an element outside such content. */
+export const KNOWN = new Set([
+  ...ENDING,
+  'mjml',
+  'mj-head',
+  'mj-attributes',
+  'mj-all',
+  'mj-class',
+  'mj-html-attributes',
+  'mj-html-attribute',
+  'mj-selector',
+  'mj-font',
+  'mj-body',
+  'mj-hero',
+  'mj-column',
+  'mj-divider',
+  'mj-group',
+  'mj-image',
+  'mj-section',
+  'mj-spacer',
+  'mj-wrapper',
+  'mj-social',
+  'mj-navbar',
+  'mj-accordion',
+  'mj-accordion-element',
+  'mj-carousel',
+])
+
+/** MJML asks whether there is content, and makes something else of none. */
+export const ASKS_FOR_CONTENT = new Set(['mj-title', 'mj-preview', 'mj-social-element'])
+
+/** MJML trims their content, and it shows: what stands beside them is on the same line. */
+export const TRIMMED = new Set(['mj-raw', 'mj-button', 'mj-navbar-link', 'mj-social-element'])
+
+/**
+ * Components between which a block can be kept, wrapped as raw. Around columns it is right only while nothing is
+ * computed from their number, which the compiler finds out by trying.
+ */
+export const KEEPS_BLOCKS = new Set([
+  'mj-body',
+  'mj-wrapper',
+  'mj-section',
+  'mj-group',
+  'mj-column',
+  'mj-hero',
+  'mj-social',
+  'mj-navbar',
+  'mj-accordion',
+  'mj-accordion-element',
+])
+
+const TEXT =
+  'align color font-size font-style font-weight line-height letter-spacing text-decoration text-transform css-class container-background-color'
+const PADDING = 'padding padding-top padding-right padding-bottom padding-left'
+const LINK = 'href name title rel target'
+const BOX =
+  'background-color background-url border-radius border-top border-bottom padding-top padding-bottom css-class'
+
+/**
+ * Attributes that MJML only copies into its output, so that they can be bound after it. Nothing is computed from
+ * them, as long as they are neither empty nor one of the words MJML asks for.
+ */
+const COPIED: Record<string, string> = {
+  'mj-body': 'background-color css-class id',
+  'mj-section': `${BOX} text-align`,
+  'mj-wrapper': `${BOX} text-align`,
+  'mj-group': 'background-color vertical-align css-class',
+  'mj-column': `background-color inner-background-color border-radius inner-border-radius border-top border-bottom vertical-align css-class padding-top padding-bottom`,
+  'mj-hero': 'background-color background-url border-radius vertical-align css-class',
+  'mj-text': `${TEXT} ${PADDING} height`,
+  'mj-button': `${TEXT} ${PADDING} ${LINK} background-color border-radius border-top border-bottom height text-align vertical-align`,
+  'mj-image': `${LINK} src alt srcset sizes usemap align border-radius container-background-color padding-top padding-bottom css-class`,
+  'mj-table': `${TEXT} ${PADDING} cellpadding role`,
+  'mj-divider':
+    'border-color border-style border-width container-background-color padding-top padding-bottom css-class',
+  'mj-spacer': `${PADDING} height container-background-color css-class`,
+  'mj-social': `${TEXT} ${PADDING} border-radius`,
+  'mj-social-element': `${TEXT} ${LINK} src alt background-color border-radius`,
+  'mj-navbar': 'align css-class ico-color',
+  'mj-navbar-link': `${TEXT} ${LINK} ${PADDING}`,
+  'mj-accordion': 'css-class border container-background-color icon-wrapped-url icon-unwrapped-url',
+  'mj-accordion-element': 'css-class background-color border',
+  'mj-accordion-title': 'css-class color background-color font-size',
+  'mj-accordion-text': 'css-class color background-color font-size line-height',
+  'mj-carousel-image': 'src alt title href target rel border-radius',
+  // Settings for many components: only what all of them copy.
+  'mj-all':
+    'color background-color container-background-color font-size font-weight line-height letter-spacing',
+  'mj-class':
+    'color background-color container-background-color border-color font-size font-weight line-height letter-spacing href src',
+}
+
+const copied = new Map(Object.entries(COPIED).map(([tag, names]) => [tag, new Set(names.split(' '))]))
+
+export function isCopied(component: string, attribute: string): boolean {
+  return copied.get(component)?.has(attribute) ?? false
+}
+
+/** Attributes whose empty value MJML copies like any other. */
+const MAY_BE_EMPTY = new Set(['alt', 'title'])
+
+export function mayBeEmpty(attribute: string): boolean {
+  return MAY_BE_EMPTY.has(attribute)
+}
+
+export function isColor(attribute: string): boolean {
+  return attribute === 'color' || attribute.endsWith('-color')
+}
+
+const URL_ATTRIBUTES = new Set([
+  'href',
+  'src',
+  'action',
+  'formaction',
+  'background',
+  'background-url',
+  'base-url',
+  'poster',
+  'cite',
+  'xlink:href',
+  'thumbnails-src',
+  'icon-wrapped-url',
+  'icon-unwrapped-url',
+])
+
+export function isUrl(attribute: string): boolean {
+  return URL_ATTRIBUTES.has(attribute.toLowerCase())
+}

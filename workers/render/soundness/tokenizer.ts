@@ -1,0 +1,167 @@
+/**
+ * Where in MJML or HTML a character stands, as MJML's own parser (htmlparser2) sees it. Text may come in parts, with
+ * expressions between them, so that the state survives from one part to the next.
+ */
+export type Mode =
+  'text' | 'tag' | 'name' | 'attribute' | 'equals' | 'value' | 'unquoted' | 'comment' | 'verbatim'
+
+export interface TokenEvents {
+  /** A start tag is complete. */
+  open(name: string, selfClosing: boolean, offset: number): void
+  /** `offset` is where the end tag begins. */
+  close(name: string, offset: number): void
+  /** A quoted attribute value begins or ends; `offset` is the first character inside, or the quote that ends it. */
+  valueStart(tag: string, attribute: string, offset: number): void
+  valueEnd(offset: number): void
+  /** Text between tags that is more than white space. */
+  words(offset: number): void
+}
+
+/** In these elements of HTML nothing but their own end tag is a tag. */
+const VERBATIM = new Set(['script', 'style', 'title', 'textarea'])
+const NAME = /[^\s/>]/
+const SPACE = /\s/
+
+export class Tokenizer {
+  mode: Mode = 'text'
+  tag = ''
+  closing = false
+  attribute = ''
+  quote = ''
+  #slash = false
+  /** Where in the text at hand the tag began. */
+  #began = 0
+
+  /** Two states are the same if what follows is read the same way; which attribute was last is no matter. */
+  snapshot(): string {
+    switch (this.mode) {
+      case 'text':
+      case 'comment':
+        return this.mode
+      case 'tag':
+      case 'attribute':
+        return `tag ${this.tag} ${this.closing}`
+      default:
+        return `${this.mode} ${this.tag} ${this.closing} ${this.attribute} ${this.quote}`
+    }
+  }
+
+  copy(): Tokenizer {
+    return Object.assign(new Tokenizer(), this)
+  }
+
+  feed(text: string, events: TokenEvents): void {
+    let at = 0
+    this.#began = 0
+    while (at < text.length) {
+      switch (this.mode) {
+        case 'text':
+          at = this.#text(text, at, events)
+          break
+        case 'comment': {
+          const end = text.indexOf('-->', at)
+          if (end >= 0) this.mode = 'text'
+          at = end < 0 ? text.length : end + 3
+          break
+        }
+        case 'verbatim':
+          at = this.#verbatim(text, at, events)
+          break
+        case 'value': {
+          const end = text.indexOf(this.quote, at)
+          if (end >= 0) {
+            this.mode = 'tag'
+            this.attribute = ''
+            events.valueEnd(end)
+          }
+          at = end < 0 ? text.length : end + 1
+          break
+        }
+        default:
+          this.#inTag(text[at]!, at, events)
+          at++
+      }
+    }
+  }
+
+  #text(text: string, from: number, events: TokenEvents): number {
+    const found = text.indexOf('<', from)
+    const end = found < 0 ? text.length : found
+    const words = text.slice(from, end).search(/\S/)
+    if (words >= 0) events.words(from + words)
+    if (found < 0) return text.length
+    if (text.startsWith('<!--', found)) {
+      this.mode = 'comment'
+      return found + 4
+    }
+    const next = text[found + 1] ?? ''
+    const afterSlash = text[found + 2] ?? ''
+    if (next === '!' || next === '?') {
+      const close = text.indexOf('>', found)
+      return close < 0 ? text.length : close + 1
+    }
+    const closing = next === '/'
+    if (!/[a-z]/i.test(closing ? afterSlash : next)) return found + 1
+    this.mode = 'name'
+    this.#began = found
+    this.closing = closing
+    this.tag = ''
+    this.attribute = ''
+    this.#slash = false
+    return found + (closing ? 2 : 1)
+  }
+
+  #verbatim(text: string, from: number, events: TokenEvents): number {
+    const end = text.toLowerCase().indexOf(`</${this.tag}`, from)
+    if (end < 0) return text.length
+    const close = text.indexOf('>', end)
+    this.mode = 'text'
+    events.close(this.tag, end)
+    return close < 0 ? text.length : close + 1
+  }
+
+  #inTag(character: string, at: number, events: TokenEvents): void {
+    if (character === '>') return this.#endTag(at, events)
+    const space = SPACE.test(character)
+    switch (this.mode) {
+      case 'name':
+        if (NAME.test(character)) this.tag += character.toLowerCase()
+        else this.#between(character)
+        return
+      case 'tag':
+      case 'attribute':
+        if (character === '=') this.mode = 'equals'
+        else if (space || character === '/') this.#between(character)
+        else {
+          if (this.mode === 'tag') this.attribute = ''
+          this.mode = 'attribute'
+          this.#slash = false
+          this.attribute += character
+        }
+        return
+      case 'equals':
+        if (space) return
+        if (character === '"' || character === "'") {
+          this.mode = 'value'
+          this.quote = character
+          events.valueStart(this.tag, this.attribute, at + 1)
+        } else this.mode = 'unquoted'
+        return
+      default:
+        if (space) this.#between(character)
+    }
+  }
+
+  #between(character: string): void {
+    this.mode = 'tag'
+    this.#slash = character === '/'
+  }
+
+  #endTag(at: number, events: TokenEvents): void {
+    const { tag, closing } = this
+    this.mode = !closing && !this.#slash && VERBATIM.has(tag) ? 'verbatim' : 'text'
+    if (closing) events.close(tag, this.#began)
+    else events.open(tag, this.#slash, at)
+    this.#slash = false
+  }
+}

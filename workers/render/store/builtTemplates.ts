@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { Catalogue } from '../../../src/wire.js'
+import type { Helper, Helpers } from '../bind/helperCall.js'
+import { TemplateFailure } from '../failure.js'
+import { loadHelpers } from '../folder/helpersFile.js'
+import { helpersOf } from '../helpers/registry.js'
+import type { Critical } from '../renderer.js'
+import { Template } from '../template.js'
+import { AdHocTemplates, partsWithout } from './adHoc.js'
+import { BUILT_FILE, BUILT_FORMAT, type BuiltFolder } from './built.js'
+import type { Templates } from './templates.js'
+import { unknownTemplate, variantOf } from './variants.js'
+
+interface Loaded {
+  built: BuiltFolder
+  helpers: Helpers
+  variants: ReadonlyMap<string, ReadonlyMap<string, BuiltFolder['templates'][string][string]>>
+}
+
+/** Templates that were compiled ahead: nothing is parsed, and MJML is loaded only for data that needs it. */
+export class BuiltTemplates implements Templates {
+  #loaded: Promise<Loaded> | undefined
+  readonly #ready = new Map<unknown, Promise<Template>>()
+  readonly #adHoc = new AdHocTemplates()
+
+  constructor(private readonly dir: string) {}
+
+  static isIn(dir: string): boolean {
+    return existsSync(path.join(dir, BUILT_FILE))
+  }
+
+  async catalogue(): Promise<Catalogue> {
+    return { templates: (await this.#load()).built.manifests }
+  }
+
+  async named(name: string, locale: string | undefined, _critical: Critical): Promise<Template> {
+    const { variants, helpers } = await this.#load()
+    const template = variants.get(name)
+    const compiled = template === undefined ? undefined : variantOf(template, locale)
+    if (compiled === undefined) throw unknownTemplate(name, variants.keys())
+    let ready = this.#ready.get(compiled)
+    if (ready === undefined) this.#ready.set(compiled, (ready = Template.of(compiled, helpers)))
+    return ready
+  }
+
+  async adHoc(source: string, critical: Critical): Promise<Template> {
+    const { helpers } = await this.#load()
+    return this.#adHoc.get(source, 0, partsWithout(helpers), helpers, critical)
+  }
+
+  #load(): Promise<Loaded> {
+    this.#loaded ??= this.#read()
+    return this.#loaded
+  }
+
+  async #read(): Promise<Loaded> {
+    const built = await this.#parse()
+    const file = ['helpers.js', 'helpers.mjs']
+      .map((name) => path.join(this.dir, name))
+      .find((name) => existsSync(name))
+    const custom = file === undefined ? new Map<string, Helper>() : await loadHelpers(file)
+    const helpers = helpersOf(custom, new Map(Object.entries(built.strings)))
+    const variants = new Map(
+      Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),
+    )
+    return { built, helpers, variants }
+  }
+
+  async #parse(): Promise<BuiltFolder> {
+    const file = path.join(this.dir, BUILT_FILE)
+    try {
+      const built = JSON.parse(await readFile(file, 'utf8')) as BuiltFolder
+      if ((built.format as number) === BUILT_FORMAT) return built
+    } catch (error) {
+      throw new TemplateFailure('TEMPLATE_ERROR', `${file} can't be read: ${(error as Error).message}`)
+    }
+    throw new TemplateFailure(
+      'TEMPLATE_ERROR',
+      `${file} was built by another version of threadpost: build it again`,
+    )
+  }
+}

@@ -1,0 +1,61 @@
+import type { Catalogue } from '../../../src/wire.js'
+import { RecentlyUsed } from '../cache.js'
+import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
+import { compileTemplate } from '../late/compileTemplate.js'
+import { manifestOf } from '../manifest/manifest.js'
+import type { Critical } from '../renderer.js'
+import { Template } from '../template.js'
+import type { TemplateSource } from '../template/trees.js'
+import { AdHocTemplates } from './adHoc.js'
+import type { Templates } from './templates.js'
+import { unknownTemplate, variantOf } from './variants.js'
+
+const MAX_TEMPLATES = 500
+
+/** Templates of a folder, compiled when they are first asked for, and again when a file changed. */
+export class FolderTemplates implements Templates {
+  readonly #folder: TemplateFolder
+  readonly #compiled = new RecentlyUsed<Promise<Template>>(MAX_TEMPLATES)
+  readonly #adHoc = new AdHocTemplates()
+
+  constructor(dir: string, reload: boolean) {
+    this.#folder = new TemplateFolder(dir, reload)
+  }
+
+  async catalogue(): Promise<Catalogue> {
+    const version = await this.#folder.current()
+    const templates = [...version.files.templates].filter(([, { mjml }]) => mjml.size > 0)
+    return { templates: templates.map(([name, files]) => manifestOf(name, files, version)) }
+  }
+
+  async named(name: string, locale: string | undefined, critical: Critical): Promise<Template> {
+    const version = await this.#folder.current()
+    const source = sourceOf(version, name, locale)
+    const key = `${version.number} ${source.mjml.name} ${source.text?.name ?? ''}`
+    const known = this.#compiled.get(key)
+    if (known !== undefined) return known
+    const { customHelpers } = version.parts
+    const template = compileTemplate(source, { critical, customHelpers }).then((compiled) =>
+      Template.of(compiled, version.helpers),
+    )
+    this.#compiled.set(key, template)
+    // A failure is the source's, but a thread that died or stopped halfway must not be remembered as one.
+    template.catch(() => this.#compiled.delete(key))
+    return template
+  }
+
+  async adHoc(source: string, critical: Critical): Promise<Template> {
+    const { number, parts, helpers } = await this.#folder.current()
+    return this.#adHoc.get(source, number, parts, helpers, critical)
+  }
+}
+
+/** @throws TemplateFailure `UNKNOWN_TEMPLATE` */
+export function sourceOf(version: FolderVersion, name: string, locale: string | undefined): TemplateSource {
+  const { files, parts, textParts } = version
+  const template = files.templates.get(name)
+  const mjml = template === undefined ? undefined : variantOf(template.mjml, locale)
+  if (template === undefined || mjml === undefined) throw unknownTemplate(name, files.templates.keys())
+  const text = variantOf(template.text, locale)
+  return { mjml, ...(text === undefined ? {} : { text }), parts, textParts }
+}

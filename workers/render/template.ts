@@ -1,0 +1,65 @@
+import type { RenderedParts } from '../../src/wire.js'
+import type { Helpers } from './bind/helperCall.js'
+import { joinPieces } from './bind/pieces.js'
+import { NeedsBindingFirst } from './bind/run.js'
+import { type BindInput, FirstTemplate } from './bindFirst.js'
+import type { CompiledTemplate, LateForm } from './late/form.js'
+import { LateTemplate, type PartRow } from './late/lateTemplate.js'
+import type { Critical } from './renderer.js'
+import { walk } from './template/trees.js'
+import { loadHtmlText } from './text/htmlText.js'
+
+/** Rendered parts, with the HTML also as its row of pieces where it was bound late. */
+export interface BoundParts extends RenderedParts {
+  htmlRow?: PartRow
+}
+
+/** A compiled template, ready to bind: late where it can, first where it must. */
+export class Template {
+  readonly #late: LateTemplate | undefined
+  #first: FirstTemplate | undefined
+
+  private constructor(
+    readonly compiled: CompiledTemplate,
+    private readonly helpers: Helpers,
+    late: LateTemplate | undefined,
+  ) {
+    this.#late = late
+  }
+
+  static async of(compiled: CompiledTemplate, helpers: Helpers): Promise<Template> {
+    const { late, trees } = compiled
+    if (late === undefined) return new Template(compiled, helpers, undefined)
+    const toText = trees.text === undefined && convertsWhenBound(late) ? await loadHtmlText() : undefined
+    return new Template(compiled, helpers, new LateTemplate(late, trees, helpers, toText))
+  }
+
+  /** @throws TemplateFailure */
+  async render(input: BindInput, critical: Critical): Promise<BoundParts> {
+    const late = this.#late
+    if (late !== undefined) {
+      const parts = critical('render', () => this.#tryLate(late, input))
+      if (parts !== undefined) return parts
+    }
+    this.#first ??= new FirstTemplate(this.compiled.trees, this.helpers)
+    return this.#first.render(input, critical)
+  }
+
+  #tryLate(late: LateTemplate, { data, variables }: BindInput): BoundParts | undefined {
+    try {
+      const { html, ...parts } = late.bind(data, variables)
+      return { ...parts, html: joinPieces(html.row, html.constants), htmlRow: html }
+    } catch (error) {
+      if (error instanceof NeedsBindingFirst) return undefined
+      throw error
+    }
+  }
+}
+
+/** Whether the text part may hold HTML that only the data brings. */
+function convertsWhenBound({ text }: LateForm): boolean {
+  if (text === undefined) return true
+  for (const node of walk(text))
+    if (node.kind === 'value' && (node.raw || node.expression.kind === 'call')) return true
+  return false
+}

@@ -1,0 +1,90 @@
+/** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { TemplateFailure } from './failure.js'
+import { TemplateFolder, readStrings, type FolderVersion } from './folder/templateFolder.js'
+import { compileTemplate } from './late/compileTemplate.js'
+import type { CompiledTemplate } from './late/form.js'
+import { manifestOf } from './manifest/manifest.js'
+import type { Critical } from './renderer.js'
+import type { Finding } from './soundness/findings.js'
+import { BUILT_FILE, BUILT_FORMAT, type BuiltFolder } from './store/built.js'
+import { sourceOf } from './store/folderTemplates.js'
+
+/** How one variant of a template compiles. */
+export interface TemplateReport {
+  name: string
+  /** Empty for the default. */
+  locale: string
+  /** It can't be used at all: what is wrong, with file, line and column. */
+  error?: string
+  /** Why it binds first; none if it is compiled once. */
+  findings: Finding[]
+  warnings: string[]
+}
+
+const atOnce: Critical = (_step, work) => work()
+
+/** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
+export async function inspectFolder(dir: string): Promise<TemplateReport[]> {
+  const { reports } = await compileFolder(await new TemplateFolder(dir, false).current())
+  return reports
+}
+
+/**
+ * Writes a folder of compiled templates: with it as `templates`, no thread loads MJML. Nothing is written if a
+ * template can't be compiled.
+ */
+export async function buildFolder(dir: string, out: string): Promise<TemplateReport[]> {
+  const version = await new TemplateFolder(dir, false).current()
+  const { reports, templates } = await compileFolder(version)
+  if (reports.some(({ error }) => error !== undefined)) return reports
+  const built: BuiltFolder = {
+    format: BUILT_FORMAT,
+    manifests: Object.keys(templates).flatMap((name) => {
+      const files = version.files.templates.get(name)
+      return files === undefined ? [] : [manifestOf(name, files, version)]
+    }),
+    templates,
+    strings: Object.fromEntries(readStrings(version.files)),
+  }
+  await mkdir(out, { recursive: true })
+  const { helpers } = version.files
+  if (helpers !== undefined) await copyFile(helpers, path.join(out, path.basename(helpers)))
+  await writeFile(path.join(out, BUILT_FILE), JSON.stringify(built))
+  return reports
+}
+
+async function compileFolder(
+  version: FolderVersion,
+): Promise<{ reports: TemplateReport[]; templates: BuiltFolder['templates'] }> {
+  const reports: TemplateReport[] = []
+  const templates: BuiltFolder['templates'] = {}
+  for (const [name, files] of version.files.templates) {
+    if (files.mjml.size === 0) continue
+    const locales = new Set([...files.mjml.keys(), ...(files.mjml.has('') ? files.text.keys() : [])])
+    for (const locale of locales) {
+      const outcome = await compileVariant(version, name, locale)
+      reports.push(outcome.report)
+      if (outcome.compiled !== undefined) (templates[name] ??= {})[locale] = outcome.compiled
+    }
+  }
+  return { reports, templates }
+}
+
+async function compileVariant(
+  version: FolderVersion,
+  name: string,
+  locale: string,
+): Promise<{ report: TemplateReport; compiled?: CompiledTemplate }> {
+  try {
+    const source = sourceOf(version, name, locale)
+    const { customHelpers } = version.parts
+    const compiled = await compileTemplate(source, { critical: atOnce, customHelpers })
+    const { findings, warnings } = compiled
+    return { report: { name, locale, findings, warnings }, compiled }
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error
+    return { report: { name, locale, error: error.message, findings: [], warnings: [] } }
+  }
+}
