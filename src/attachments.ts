@@ -3,7 +3,7 @@ import { forbidControls } from './text.js'
 import type { JobAttachment } from './wire.js'
 
 const CONTENT_TYPE =
-  /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[^"\\]*"))*$/i
+  /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[ !#-[\]-~]*"))*$/i
 const CID = /^[\w.%+@-]{1,200}$/
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
@@ -35,7 +35,7 @@ function attachmentOf(value: unknown, path: string, check: Checker): JobAttachme
   }
   if (given['contentType'] !== undefined) {
     const type = check.string(given['contentType'], `${path}.contentType`, 255)
-    if (!CONTENT_TYPE.test(type) || /^(?:multipart|message)\//i.test(type))
+    if (!CONTENT_TYPE.test(type) || /^(?:multipart|message)\/|boundary=/i.test(type))
       check.fail(
         `${path}.contentType`,
         "must be a MIME type such as 'application/pdf', and no multipart or message type",

@@ -1,5 +1,9 @@
 import { type ErrorCode, ThreadpostError } from './errors.js'
 
+const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000
+/** What setTimeout can wait, in ms. */
+export const LONGEST_TIMER = 2 ** 31 - 1
+
 /** Reads fields out of untrusted input. Every refusal names the field and says what is wanted. */
 export class Checker {
   constructor(private readonly code: ErrorCode) {}
@@ -51,6 +55,16 @@ export class Checker {
     return number
   }
 
+  /** Milliseconds: at most ten years, so that a date computed with it is one. */
+  duration(value: unknown, path: string, min = 0): number {
+    return this.number(value, path, min, TEN_YEARS)
+  }
+
+  /** Milliseconds of a timer; longer ones fire at once (setTimeout takes 31 bits). */
+  timeout(value: unknown, path: string, min = 0): number {
+    return this.number(value, path, min, LONGEST_TIMER)
+  }
+
   oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T {
     const found = allowed.find((option) => option === value)
     if (found === undefined)
@@ -77,8 +91,8 @@ export function kindOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object') {
-    const name = (value as { constructor?: { name?: string } }).constructor?.name
-    return name === undefined || name === 'Object' ? 'an object' : `a ${name}`
+    const name = (value as { constructor?: { name?: unknown } }).constructor?.name
+    return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name.slice(0, 40)}`
   }
   return value === undefined ? 'undefined' : `a ${typeof value}`
 }

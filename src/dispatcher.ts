@@ -112,7 +112,7 @@ export class Dispatcher implements Consumer {
       policy: this.#policy,
       onUncertain: job.onUncertain,
       counted: state.counted + (countsAsAttempt(outcome) ? 1 : 0),
-      tries: state.attempts.length + 1,
+      tries: state.counted + 1,
       sent: recipients.filter(({ status }) => status === 'sent').length,
       failed: recipients.filter(({ status }) => status === 'failed').length,
       open: recipients.filter(isOpen).length,

@@ -20,6 +20,8 @@ export interface ErrorDetails {
   path?: string
   /** Every absent path, for `MISSING_DATA`. */
   paths?: readonly string[]
+  /** The message it is about, for `WAIT_TIMEOUT`. */
+  id?: string
   /** Where a template is wrong, for `TEMPLATE_ERROR`. */
   location?: SourceLocation
   cause?: unknown
@@ -41,9 +43,10 @@ export interface SourceLocation {
 export class ThreadpostError extends Error {
   override readonly name = 'ThreadpostError'
   readonly code: ErrorCode
-  readonly path?: string
-  readonly paths?: readonly string[]
-  readonly location?: SourceLocation
+  declare readonly path?: string
+  declare readonly paths?: readonly string[]
+  declare readonly location?: SourceLocation
+  declare readonly id?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -51,5 +54,6 @@ export class ThreadpostError extends Error {
     if (details.path !== undefined) this.path = details.path
     if (details.paths !== undefined) this.paths = details.paths
     if (details.location !== undefined) this.location = details.location
+    if (details.id !== undefined) this.id = details.id
   }
 }

@@ -1,9 +1,10 @@
+import { inspect } from 'node:util'
 import { EventEmitter } from 'node:events'
 import type { Trouble } from './breaker.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
-import type { HeldReason, RecipientState, Status } from './record.js'
+import { copyRecipients, type HeldReason, type RecipientState, type Status } from './record.js'
 
 /** What every event about a message carries; never its data or bodies. */
 export interface MessageEvent {
@@ -93,7 +94,7 @@ export class Events {
   #complain(name: string, error: unknown): void {
     this.#logger.error({ err: error, event: name }, 'an event listener failed')
     process.emitWarning(
-      `A listener of threadpost's "${name}" event failed: ${error instanceof Error ? error.message : String(error)}`,
+      `A listener of threadpost's "${name}" event failed: ${inspect(error)}`,
       'ThreadpostWarning',
     )
   }
@@ -105,7 +106,7 @@ export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
     messageId: job.messageId,
     status: state.status,
     transport: job.transport,
-    recipients: state.recipients.map((recipient) => ({ ...recipient })),
+    recipients: copyRecipients(state.recipients),
     tags: [...job.tags],
     attempt: state.attempts.length,
   }
@@ -113,7 +114,7 @@ export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
   const last = state.attempts.at(-1)?.outcome
   if (last !== undefined && state.status !== 'queued' && state.status !== 'sending') {
     const { result, code, message, phase, reply } = last
-    event.outcome = { result, code, message, phase, ...(reply === undefined ? {} : { reply }) }
+    event.outcome = { result, code, message, phase, ...(reply === undefined ? {} : { reply: { ...reply } }) }
   }
   if (state.nextAttemptAt !== undefined) event.nextAttemptAt = new Date(state.nextAttemptAt).toISOString()
   if (state.heldReason !== undefined) event.heldReason = state.heldReason

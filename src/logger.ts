@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { type Checker, kindOf } from './check.js'
 
 /** The part of pino's interface that threadpost uses. */
@@ -20,5 +21,19 @@ export function resolveLogger(check: Checker, value: unknown): Logger {
     if (typeof (value as Record<string, unknown>)[level] !== 'function')
       check.fail(`logger.${level}`, 'must be a function (fields, message)')
   }
-  return value as Logger
+  return guarded(value as Logger)
+}
+
+/** A logger that throws must not take a message along. */
+function guarded(logger: Logger): Logger {
+  const guard =
+    (level: (typeof LEVELS)[number]) =>
+    (fields: object, message: string): void => {
+      try {
+        logger[level](fields, message)
+      } catch (error) {
+        process.emitWarning(`threadpost's logger failed: ${inspect(error)}`, 'ThreadpostWarning')
+      }
+    }
+  return { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') }
 }

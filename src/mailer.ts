@@ -1,5 +1,6 @@
 import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
+import { Checker, LONGEST_TIMER } from './check.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
@@ -15,7 +16,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from './queue/driver.js'
-import { isSettled, type MailJob, type Message, toMessage } from './record.js'
+import { isSettled, type MailJob, type Message, STATUSES, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
@@ -36,6 +37,8 @@ export interface MailerParts {
   dispatcher: Dispatcher
   inbox?: Inbox
 }
+
+const check: Checker = new Checker('INVALID_MESSAGE')
 
 /** Takes mail in, and tells what became of it. Made by `createMailer()`. */
 export class Mailer {
@@ -82,8 +85,11 @@ export class Mailer {
     )
   }
 
-  /** `send()`, then `wait()`. */
+  /**
+   * `send()`, then `wait()`. When the wait ends early the message goes on; a `WAIT_TIMEOUT` carries its `id`.
+   */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
+    options.signal?.throwIfAborted()
     const { id } = await this.send(mail)
     return this.wait(id, options)
   }
@@ -97,41 +103,53 @@ export class Mailer {
     return this.#parts.queue.find(id)
   }
 
-  /** Newest first. */
-  list(query: ListQuery = {}): Promise<MessagePage> {
-    return this.#parts.queue.list(query)
+  /** Newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of what is wrong in the query */
+  async list(query: ListQuery = {}): Promise<MessagePage> {
+    const { status, q, cursor } = check.object(query, '', ['status', 'q', 'limit', 'cursor'])
+    if (status !== undefined) check.oneOf(status, 'status', STATUSES)
+    if (q !== undefined) check.string(q, 'q', 256)
+    if (cursor !== undefined) check.string(cursor, 'cursor', 256)
+    return await this.#parts.queue.list(query)
   }
 
   /**
    * Resolves once the message is settled: sent, partial, failed, expired or cancelled.
    * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
    */
-  async wait(id: string, options: WaitOptions = {}): Promise<Message> {
+  async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
+    if (timeout !== Infinity) check.timeout(timeout, 'timeout')
     const unfollow = this.#parts.queue.follow(id)
-    const settlement = this.#parts.waiters.wait(id, options).finally(unfollow)
+    const { settlement, giveUp } = this.#parts.waiters.wait(id, timeout, signal)
     // Looked up after the waiter is in place, so that a settlement in between is not missed.
     settlement.catch(() => undefined)
-    const message = await this.find(id)
-    if (message === undefined)
-      throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
-    if (isSettled(message.status)) this.#parts.waiters.settled(message)
-    return settlement
+    try {
+      const message = await this.find(id)
+      if (message === undefined)
+        throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
+      return isSettled(message.status) ? message : await settlement
+    } finally {
+      giveUp()
+      unfollow()
+    }
   }
 
   /** Takes a message back. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` once it is being sent or settled. */
-  cancel(id: string): Promise<Message> {
-    return this.#parts.queue.cancel(id)
+  async cancel(id: string): Promise<Message> {
+    this.#assertOpen()
+    return await this.#parts.queue.cancel(id)
   }
 
   /** Sends a failed, expired, cancelled or held message again, or a deferred one at once. */
-  retry(id: string): Promise<Message> {
-    return this.#parts.queue.retry(id)
+  async retry(id: string): Promise<Message> {
+    this.#assertOpen()
+    return await this.#parts.queue.retry(id)
   }
 
   /** Settles a held or deferred message of which you know that it arrived. */
-  markSent(id: string): Promise<Message> {
-    return this.#parts.queue.markSent(id)
+  async markSent(id: string): Promise<Message> {
+    this.#assertOpen()
+    return await this.#parts.queue.markSent(id)
   }
 
   /**
@@ -144,7 +162,7 @@ export class Mailer {
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
-    manifestOf(template, this.#parts.rules.templates)
+    manifestOf(check.string(template, 'template', 200), this.#parts.rules.templates)
     const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
     if (result.ok) return result.parts
     const { code, message, location, missing } = result.outcome
@@ -170,12 +188,14 @@ export class Mailer {
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */
-  pause(): Promise<void> {
-    return this.#parts.queue.pause()
+  async pause(): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.queue.pause()
   }
 
-  resume(): Promise<void> {
-    return this.#parts.queue.resume()
+  async resume(): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.queue.resume()
   }
 
   on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
@@ -197,8 +217,8 @@ export class Mailer {
    * Takes nothing more, waits for what is being delivered, at most `deadline` ms, ends the SMTP sessions and the
    * threads. What is still queued stays in a durable queue.
    */
-  close(options: { deadline?: number } = {}): Promise<void> {
-    this.#closed ??= this.#close(options.deadline ?? 10_000)
+  close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(Math.min(check.number(deadline, 'deadline', 0), LONGEST_TIMER))
     return this.#closed
   }
 

@@ -87,7 +87,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
   const attachments = attachmentsOf(mail['attachments'], check, limits.attachments)
   const bytes = sizeOf(content) + attachments.reduce((sum, { size }) => sum + size, 0)
   if (bytes > limits.message)
-    check.fail('', `The mail has some ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
+    check.fail('', `The mail has ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
 
   const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
@@ -128,11 +128,12 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
     if (JSON.stringify(job.metadata).length > MAX_METADATA)
       check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
+  if (identity !== undefined) job.fingerprint = fingerprint(mail)
   if (mail['idempotencyKey'] !== undefined) {
     const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
     if (key === '') check.fail('idempotencyKey', 'is empty')
     job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
-    job.fingerprint = fingerprint(mail)
+    job.fingerprint ??= fingerprint(mail)
   }
 
   if (content.kind === 'template') refuseMissing(manifestOf(content.name, rules.templates), content.data)
@@ -237,6 +238,7 @@ function notBeforeOf(mail: Record<string, unknown>, now: number): number | undef
   return time
 }
 
+const LATEST = Date.UTC(2200, 0)
 const MAX_AHEAD = 366 * 24 * 60 * 60 * 1000
 
 /** A mail that is to wait gets its whole age after the wait. */
@@ -257,6 +259,7 @@ function timeOf(value: unknown, path: string): number {
         : (value as number)
   if (typeof time !== 'number' || !Number.isFinite(time))
     check.fail(path, 'must be a Date, ISO 8601 text or milliseconds since the epoch')
+  if (time < 0 || time > LATEST) check.fail(path, 'is not between 1970 and 2200')
   return Math.round(time)
 }
 
@@ -267,11 +270,11 @@ function domainOf(from: Mailbox): string {
 function sizeOf(content: Content): number {
   switch (content.kind) {
     case 'literal':
-      return (content.html?.length ?? 0) + (content.text?.length ?? 0)
+      return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')
     case 'mjml':
-      return content.source.length + JSON.stringify(content.data).length
+      return Buffer.byteLength(content.source) + Buffer.byteLength(JSON.stringify(content.data))
     case 'template':
-      return JSON.stringify(content.data).length
+      return Buffer.byteLength(JSON.stringify(content.data))
   }
 }
 

@@ -1,6 +1,6 @@
 import { parseMailbox } from './addresses.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
-import { Checker, isPlainObject } from './check.js'
+import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
@@ -116,6 +116,17 @@ const LIMITS: Required<LimitOptions> = {
   threadMemory: 512 * 1024 * 1024,
 }
 
+/** Beyond these a timer, an array or a heap would fail in ways of its own. */
+const HIGHEST: Required<LimitOptions> = {
+  queue: 2 ** 31,
+  recipients: 10_000,
+  message: 2 ** 29,
+  attachments: 10_000,
+  render: LONGEST_TIMER / 2,
+  attempt: LONGEST_TIMER / 2,
+  threadMemory: 2 ** 40,
+}
+
 const DAY = 24 * 60 * 60 * 1000
 
 /**
@@ -133,7 +144,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
     retry: resolveRetry(check, options['retry'] ?? {}),
     breaker: resolveBreaker(check, options['breaker'] ?? {}),
-    maxAge: check.number(options['maxAge'] ?? 3 * DAY, 'maxAge', 1),
+    maxAge: check.duration(options['maxAge'] ?? 3 * DAY, 'maxAge', 1),
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
@@ -177,7 +188,7 @@ function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {
   const given = check.object(value, 'limits', keys)
   const limits = { ...LIMITS }
   for (const key of keys) {
-    if (given[key] !== undefined) limits[key] = check.integer(given[key], `limits.${key}`, 1)
+    if (given[key] !== undefined) limits[key] = check.integer(given[key], `limits.${key}`, 1, HIGHEST[key])
   }
   return limits
 }

@@ -6,7 +6,8 @@ import type { Identity } from './message.js'
 import type { MailJob } from './record.js'
 
 const check: Checker = new Checker('INVALID_MESSAGE')
-const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,255}>$/
+/** The domain part of what {@link toJob} mints: that of the sender. */
+const DOMAIN = /^[^\s<>@\p{Cc}\u2028\u2029]{1,255}$/u
 
 /** A mail that passed {@link toJob}, as plain JSON: bytes become base64, dates ISO text. */
 export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob): PreparedMail {
@@ -31,7 +32,10 @@ export function fromPrepared(value: unknown): { mail: unknown; identity: Identit
   if (prepared !== 1) check.fail('prepared', 'is of another version; prepare the mail again')
   if (!isId(id)) check.fail('id', 'is not an id that prepare() gave')
   const givenMessageId = check.string(messageId, 'messageId')
-  if (!MESSAGE_ID.test(givenMessageId)) check.fail('messageId', 'is not a Message-ID')
+  const [start, end] = [`<${id}@`, '>']
+  const domain = givenMessageId.slice(start.length, -end.length)
+  if (givenMessageId !== start + domain + end || !DOMAIN.test(domain))
+    check.fail('messageId', 'is not the one that prepare() gave')
   const time = Date.parse(check.string(date, 'date'))
   if (Number.isNaN(time)) check.fail('date', 'is not an ISO 8601 date')
   return { mail, identity: { id, messageId: givenMessageId, date: time } }

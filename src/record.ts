@@ -15,7 +15,7 @@ export interface MailJob extends Letter {
   tags: string[]
   metadata?: JsonObject
   idempotencyKey?: string
-  /** Hash of what the caller gave; present with an idempotency key. */
+  /** Hash of what the caller gave; present with an idempotency key, and where the mail was prepared. */
   fingerprint?: string
 }
 
@@ -233,6 +233,17 @@ export function withoutContent(job: MailJob): MailJob {
   }
 }
 
+/** What leaves the house is a copy: changing it changes no mail. */
+export function copyRecipients(recipients: readonly RecipientState[]): RecipientState[] {
+  return recipients.map((recipient) =>
+    recipient.reply === undefined ? { ...recipient } : { ...recipient, reply: { ...recipient.reply } },
+  )
+}
+
+function copy(mailbox: Mailbox): Mailbox {
+  return { ...mailbox }
+}
+
 export function toMessage(job: MailJob, state: MessageState): Message {
   const { content } = job
   return {
@@ -241,16 +252,16 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     status: state.status,
     ...optional('heldReason', state.heldReason),
     uncertain: state.uncertain,
-    from: job.from,
-    to: job.to,
-    cc: job.cc,
-    bcc: job.bcc,
+    from: { ...job.from },
+    to: job.to.map(copy),
+    cc: job.cc.map(copy),
+    bcc: job.bcc.map(copy),
     ...optional('subject', job.subject),
     ...(content.kind === 'template' ? { template: content.name, ...optional('locale', content.locale) } : {}),
     transport: job.transport,
     priority: job.priority,
-    tags: job.tags,
-    ...optional('metadata', job.metadata),
+    tags: [...job.tags],
+    ...optional('metadata', job.metadata && structuredClone(job.metadata)),
     attachments: job.attachments.map(({ filename, contentType, size }) => ({
       ...optional('filename', filename),
       ...optional('contentType', contentType),
@@ -262,7 +273,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     ...(state.nextAttemptAt === undefined ? {} : { nextAttemptAt: iso(state.nextAttemptAt) }),
     ...(state.settledAt === undefined ? {} : { settledAt: iso(state.settledAt) }),
     attempts: state.attempts.map(toMessageAttempt),
-    recipients: state.recipients.map((recipient) => ({ ...recipient })),
+    recipients: copyRecipients(state.recipients),
   }
 }
 
@@ -276,8 +287,8 @@ function toMessageAttempt({ start, end, thread, counted, outcome }: Attempt): Me
     code: outcome.code,
     message: outcome.message,
     phase: outcome.phase,
-    ...optional('reply', outcome.reply),
-    timings: outcome.timings,
+    ...optional('reply', outcome.reply && { ...outcome.reply }),
+    timings: { ...outcome.timings },
   }
 }
 

@@ -24,8 +24,8 @@ export function resolveRetention(check: Checker, value: unknown): Retention {
   const retain = check.object(value, 'retain', ['count', 'age', 'data', 'keys'])
   return {
     count: check.integer(retain['count'] ?? 10_000, 'retain.count', 0),
-    age: check.number(retain['age'] ?? 7 * 24 * 60 * 60 * 1000, 'retain.age', 0),
+    age: check.duration(retain['age'] ?? 7 * 24 * 60 * 60 * 1000, 'retain.age'),
     data: check.oneOf(retain['data'] ?? 'until-settled', 'retain.data', ['until-settled', 'kept']),
-    keys: check.number(retain['keys'] ?? 24 * 60 * 60 * 1000, 'retain.keys', 0),
+    keys: check.duration(retain['keys'] ?? 24 * 60 * 60 * 1000, 'retain.keys'),
   }
 }

@@ -31,7 +31,7 @@ export interface Standing {
   onUncertain: 'retry' | 'hold'
   /** Attempts that count, this one included if it does. */
   counted: number
-  /** All attempts, this one included. */
+  /** Attempts since it was queued or last redriven, this one included. */
   tries: number
   /** Recipients over all attempts: accepted for good, refused for good, and still open. */
   sent: number
@@ -43,9 +43,9 @@ export function resolveRetry(check: Checker, value: unknown): RetryPolicy {
   const retry = check.object(value, 'retry', ['attempts', 'baseDelay', 'factor', 'maxDelay', 'jitter'])
   return {
     attempts: check.integer(retry['attempts'] ?? 10, 'retry.attempts', 1),
-    baseDelay: check.number(retry['baseDelay'] ?? 5_000, 'retry.baseDelay', 0),
-    factor: check.number(retry['factor'] ?? 4, 'retry.factor', 1),
-    maxDelay: check.number(retry['maxDelay'] ?? 6 * 60 * 60 * 1000, 'retry.maxDelay', 0),
+    baseDelay: check.duration(retry['baseDelay'] ?? 5_000, 'retry.baseDelay'),
+    factor: check.number(retry['factor'] ?? 4, 'retry.factor', 1, 1_000),
+    maxDelay: check.duration(retry['maxDelay'] ?? 6 * 60 * 60 * 1000, 'retry.maxDelay'),
     jitter: check.oneOf(retry['jitter'] ?? 'full', 'retry.jitter', ['full', 'none']),
   }
 }

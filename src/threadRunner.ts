@@ -90,6 +90,13 @@ export class ThreadRunner implements Runner {
   }
 
   async render(content: Content): Promise<RenderResult> {
+    for (;;) {
+      const result = await this.#renderOnce(content)
+      if (result !== 'innocent') return result
+    }
+  }
+
+  async #renderOnce(content: Content): Promise<RenderResult | 'innocent'> {
     const slot = await this.#free.takeForRender()
     const generation = this.#board.assign(slot)
     this.#watchdog.watch(slot)
@@ -98,7 +105,9 @@ export class ThreadRunner implements Runner {
       return (await this.#pool.ask('render', { content, slot, generation })) as RenderResult
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
-      if (this.#blame.of(slot) === 'innocent' && this.#closed === undefined) return await this.render(content)
+      if (this.#closed !== undefined)
+        throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
+      if (this.#blame.of(slot) === 'innocent') return 'innocent'
       throw new ThreadpostError(
         'TEMPLATE_ERROR',
         'The thread ended while rendering: the template or a helper runs without end, uses too much memory or ends the process.',

@@ -2,7 +2,7 @@ import { ThreadpostError } from './errors.js'
 import type { Message } from './record.js'
 
 export interface WaitOptions {
-  /** Milliseconds to wait at most. @default 60_000 */
+  /** Milliseconds to wait at most; Infinity waits for ever. @default 60_000 */
   timeout?: number
   /** Ends the wait early, with the signal's reason. */
   signal?: AbortSignal
@@ -21,26 +21,21 @@ export class Waiters {
     return this.#byId.has(id)
   }
 
-  /** @throws ThreadpostError `WAIT_TIMEOUT`, `CLOSED`; the signal's reason. */
-  wait(id: string, { timeout = 60_000, signal }: WaitOptions): Promise<Message> {
-    return new Promise((resolve, reject) => {
+  /**
+   * @param timeout checked: what a timer can wait, or Infinity
+   * @throws ThreadpostError `WAIT_TIMEOUT`, `CLOSED`; the signal's reason
+   */
+  wait(
+    id: string,
+    timeout: number,
+    signal?: AbortSignal,
+  ): { settlement: Promise<Message>; giveUp: () => void } {
+    let giveUp = (): void => undefined
+    const settlement = new Promise<Message>((resolve, reject) => {
       signal?.throwIfAborted()
       const timer =
-        timeout === Infinity
-          ? undefined
-          : setTimeout(() => {
-              end()
-              reject(
-                new ThreadpostError(
-                  'WAIT_TIMEOUT',
-                  `Message ${id} did not settle within ${timeout} ms; it goes on by itself`,
-                ),
-              )
-            }, timeout)
-      const aborted = (): void => {
-        end()
-        reject(signal?.reason as Error)
-      }
+        timeout === Infinity ? undefined : setTimeout(() => waiter.reject(timedOut(id, timeout)), timeout)
+      const aborted = (): void => waiter.reject(signal?.reason as Error)
       const end = (): void => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', aborted)
@@ -48,6 +43,7 @@ export class Waiters {
         waiters?.delete(waiter)
         if (waiters?.size === 0) this.#byId.delete(id)
       }
+      giveUp = end
       const waiter: Waiter = {
         resolve: (message) => {
           end()
@@ -63,6 +59,7 @@ export class Waiters {
       if (waiters === undefined) this.#byId.set(id, new Set([waiter]))
       else waiters.add(waiter)
     })
+    return { settlement, giveUp }
   }
 
   settled(message: Message): void {
@@ -74,4 +71,12 @@ export class Waiters {
       for (const waiter of [...waiters])
         waiter.reject(new ThreadpostError('CLOSED', 'The mailer was closed while waiting'))
   }
+}
+
+function timedOut(id: string, timeout: number): ThreadpostError {
+  return new ThreadpostError(
+    'WAIT_TIMEOUT',
+    `Message ${id} did not settle within ${timeout} ms; it goes on by itself`,
+    { id },
+  )
 }

@@ -288,6 +288,56 @@ describe.each([
     await expect(mailer.send(plain)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('delivers before it closes what would be lost', async () => {
+    const { mailer, inbox } = await mailerWithInbox(set({ concurrency: 2 }))
+    await mailer.sendMany(Array.from({ length: 50 }, () => plain))
+    await mailer.close()
+    expect(inbox.count).toBe(50)
+  })
+
+  it('keeps what a cancelled message says, for a retry', async () => {
+    const { mailer, inbox } = await mailerWithInbox(set())
+    const { id } = await mailer.send({ ...plain, delay: 60_000 })
+    await mailer.cancel(id)
+    await mailer.retry(id)
+    await mailer.wait(id)
+    expect((await inbox.waitFor()).text).toContain('Hello')
+  })
+
+  it('gives out copies: changing them changes no mail', async () => {
+    const { mailer, inbox } = await mailerWithInbox(set())
+    await mailer.pause()
+    const { id } = await mailer.send({ ...plain, tags: ['a'] })
+    const message = await mailer.find(id)
+    if (message?.to[0] !== undefined) message.to[0].address = 'evil@example.com'
+    if (message !== undefined) message.from.address = 'evil@example.com'
+    await mailer.resume()
+    await mailer.wait(id)
+    expect(inbox.stored()[0]?.envelope).toEqual({ from: 'hello@acme.example', to: ['ada@example.com'] })
+  })
+
+  it('goes on when the logger throws', async () => {
+    const broken = (): never => {
+      throw new Error('no disk')
+    }
+    const onWarning = (): void => undefined
+    process.on('warning', onWarning)
+    onTestFinished(() => void process.off('warning', onWarning))
+    const { mailer } = await mailerWithInbox(
+      set({ concurrency: 1, logger: { debug: broken, info: broken, warn: broken, error: broken } }),
+    )
+    const messages = await Promise.all([mailer.sendAndWait(plain), mailer.sendAndWait(plain)])
+    expect(messages.map(({ status }) => status)).toEqual(['sent', 'sent'])
+  })
+
+  it('refuses what makes no sense in a question', async () => {
+    const { mailer } = await mailerWithInbox(set())
+    await expect(mailer.list({ status: 'nope' } as never)).rejects.toMatchObject({ path: 'status' })
+    await expect(mailer.list({ limit: 0 })).rejects.toMatchObject({ path: 'limit' })
+    await expect(mailer.wait('x', { timeout: 2 ** 31 })).rejects.toMatchObject({ path: 'timeout' })
+    await expect(mailer.render(undefined as never)).rejects.toMatchObject({ path: 'template' })
+  })
+
   it('drains on close', async () => {
     const { mailer, inbox } = await mailerWithInbox(set({ concurrency: 5 }), {
       faults: [{ at: 'dot', do: 'delay', ms: 100 }],

@@ -76,7 +76,9 @@ describe('a mail becomes a job', () => {
     const first = job(mail)
     const prepared = toPrepared(mail, first)
     const parsed = fromPrepared(JSON.parse(JSON.stringify(prepared)))
-    expect(toJob(parsed.mail, rules, NOW, parsed.identity)).toEqual(first)
+    const { fingerprint, ...again } = toJob(parsed.mail, rules, NOW, parsed.identity)
+    expect(again).toEqual(first)
+    expect(fingerprint).toBeDefined()
   })
 
   it('has the same fingerprint whatever the order of its fields, and another for other content', () => {
@@ -211,6 +213,17 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
     { to: plain.to, template: 'welcome', data: { constructor: { prototype: {} } } },
     'data.constructor',
   ],
+  ['data that would grow without end', { to: plain.to, template: 'welcome', data: bush(30) }, undefined],
+  [
+    'a line break in a MIME parameter',
+    { ...plain, attachments: [{ content: '', contentType: 'text/plain; name="a\r\nX: y"' }] },
+    'attachments[0].contentType',
+  ],
+  [
+    'a boundary of its own',
+    { ...plain, attachments: [{ content: '', contentType: 'text/plain; boundary=x' }] },
+    'attachments[0].contentType',
+  ],
   ['data that refers to itself', { to: plain.to, template: 'welcome', data: circular() }, undefined],
   ['two kinds of content', { ...plain, template: 'welcome' }, 'text'],
   ['no content', { to: plain.to, subject: 'x' }, 'template'],
@@ -221,6 +234,8 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
   ['an unknown transport', { ...plain, transport: 'x' }, 'transport'],
   ['a priority out of range', { ...plain, priority: 10 }, 'priority'],
   ['a broken date', { ...plain, sendAt: 'soon' }, 'sendAt'],
+  ['a date no calendar has', { ...plain, expiresAt: 1e20 }, 'expiresAt'],
+  ['a date before the epoch', { ...plain, sendAt: -1e20 }, 'sendAt'],
   ['delay and sendAt', { ...plain, delay: 1, sendAt: NOW + 1 }, 'sendAt'],
   ['an expiry in the past', { ...plain, expiresAt: NOW }, 'expiresAt'],
   ['an expiry before the start', { ...plain, delay: 10, expiresAt: NOW + 5 }, 'expiresAt'],
@@ -249,6 +264,11 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
     ]
   }),
 ]
+
+/** Small in memory, 2^depth values when copied. */
+function bush(depth: number): object {
+  return depth === 0 ? {} : ((twig) => ({ left: twig, right: twig }))(bush(depth - 1))
+}
 
 function circular(): object {
   const data: Record<string, unknown> = {}
@@ -287,6 +307,7 @@ describe('a prepared mail', () => {
     ['another version', { prepared: 2 }, 'prepared'],
     ['a foreign id', { id: 'x' }, 'id'],
     ['a broken Message-ID', { messageId: 'x\r\nBcc: y' }, 'messageId'],
+    ['a Message-ID of another', { messageId: '<ceo@bank.example>' }, 'messageId'],
     ['a broken date', { date: 'x' }, 'date'],
     ['an unknown field', { extra: 1 }, 'extra'],
   ])('is refused with %s', (_, change, path) => {

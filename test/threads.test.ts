@@ -108,6 +108,18 @@ describe('a thread that dies', () => {
   }, 60_000)
 })
 
+describe('mailer.render()', () => {
+  it('goes again when another brought its thread down, and leaves room for the next', async () => {
+    const templates = await folderOf(TEMPLATES)
+    const { mailer } = await mailerWithInbox({ templates, limits: { ...limits, render: 800 } })
+    const looping = mailer.sendAndWait({ template: 'loop', to: 'a@example.com' })
+    await expect.poll(async () => (await mailer.stats()).sending).toBe(1)
+    expect((await mailer.render('fine', { name: 'Ada' })).html).toContain('Hello Ada')
+    expect((await mailer.render('fine', { name: 'Bob' })).html).toContain('Hello Bob')
+    expect((await looping).status).toBe('failed')
+  }, 60_000)
+})
+
 describe('a template that fails', () => {
   it('fails its message at once, with the place', async () => {
     const templates = await folderOf({ ...TEMPLATES, 'helperless.mjml': wrap('\n{{nohelper 1}}') })

@@ -27,6 +27,8 @@ export class Deliverer {
   readonly #transports: ReadonlyMap<string, Transport>
   readonly #witness: Witness | undefined
 
+  #quitting = false
+
   constructor(setup: ThreadSetup, thread: number) {
     this.#setup = setup
     this.#thread = thread
@@ -62,7 +64,7 @@ export class Deliverer {
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
-      return run.outcomeOf(await transport.send({ envelope, bytes }, run, deadline))
+      return this.#released(run.outcomeOf(await transport.send({ envelope, bytes }, run, deadline)))
     } catch (error) {
       return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
     }
@@ -79,7 +81,15 @@ export class Deliverer {
     }
   }
 
+  /** A transaction that closing cut short says nothing of the message, nor of the server. */
+  #released(outcome: Outcome): Outcome {
+    if (!this.#quitting || outcome.result !== 'deferred' || outcome.code !== 'CONNECTION_CLOSED')
+      return outcome
+    return { ...outcome, code: 'RELEASED', message: 'The mailer was closed before the message was sent.' }
+  }
+
   async quit(): Promise<void> {
+    this.#quitting = true
     await Promise.all([...this.#transports.values()].map((transport) => transport.quit()))
     this.#witness?.close()
   }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import { tableOf } from '../bench/report.js'
 import { type BenchSettings, runBench } from '../bench/runs.js'
-import { ThreadpostError } from '../errors.js'
+import { dataFrom, wholeNumber } from './arguments.js'
 
 interface BenchFlags {
   messages: number
@@ -19,13 +18,13 @@ export function benchCommand(): Command {
     .description(
       'Measure sending inline beside sending from threads, on this machine, against a sink on loopback.',
     )
-    .addOption(new Option('--messages <n>', 'messages a run').argParser(count).default(500))
+    .addOption(new Option('--messages <n>', 'messages a run').argParser(wholeNumber(1)).default(500))
     .addOption(
       new Option('--threads <list>', 'thread counts to compare; 0 is inline')
         .argParser(list)
         .default([0, 1, 2], '0,1,2'),
     )
-    .addOption(new Option('--rounds <n>', 'rounds; the median counts').argParser(count).default(3))
+    .addOption(new Option('--rounds <n>', 'rounds; the median counts').argParser(wholeNumber(1)).default(3))
     .option('--templates <dir>', 'folder of your own templates')
     .option('--template <name>', 'your own template (default: the receipt W1)')
     .option('--data <file>', 'JSON file with its data')
@@ -49,7 +48,7 @@ async function workloadOf({ templates, template, data }: BenchFlags): Promise<Be
   return {
     templates: templates ?? 'templates',
     template,
-    data: data === undefined ? {} : (JSON.parse(await readFile(data, 'utf8')) as object),
+    data: await dataFrom(data),
   }
 }
 
@@ -58,13 +57,6 @@ function bar(done: number, of: number): string {
   return `${'█'.repeat(filled)}${'░'.repeat(30 - filled)} ${done}/${of}`
 }
 
-function count(text: string): number {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < 1)
-    throw new ThreadpostError('INVALID_OPTIONS', `${text} is not a number from 1 up`)
-  return number
-}
-
 function list(text: string): number[] {
-  return text.split(',').map((part) => (part.trim() === '0' ? 0 : count(part)))
+  return text.split(',').map(wholeNumber(0))
 }

@@ -4,6 +4,7 @@ import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
 import type { Mail } from '../mail.js'
 import type { Message } from '../record.js'
+import { dataFrom, wholeNumber } from './arguments.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
 
 interface SendSettings extends MailerSettings {
@@ -28,7 +29,7 @@ export function sendCommand(): Command {
     .option('--subject <text>', "subject, in place of the template's")
     .option('--text <text>', 'plain text to send')
     .option('--html <file>', 'HTML file to send as it is')
-    .option('--timeout <ms>', 'how long to wait', Number, 60_000)
+    .option('--timeout <ms>', 'how long to wait', wholeNumber(1), 60_000)
     .option('--json', 'print the message as JSON')
   return withMailerFlags(command).action(send)
 }
@@ -53,8 +54,7 @@ async function send(settings: SendSettings): Promise<void> {
 async function mailOf({ to, template, data, locale, subject, text, html }: SendSettings): Promise<Mail> {
   const envelope = { to, ...(subject === undefined ? {} : { subject }) }
   if (template !== undefined) {
-    const values = data === undefined ? {} : (JSON.parse(await readFile(data, 'utf8')) as object)
-    return { ...envelope, template, data: values, ...(locale === undefined ? {} : { locale }) }
+    return { ...envelope, template, data: await dataFrom(data), ...(locale === undefined ? {} : { locale }) }
   }
   return {
     ...envelope,

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
 import type { MailerOptions } from '../options.js'
+import { wholeNumber } from './arguments.js'
 
 /** Where a command finds templates. */
 export interface TemplateSettings {
@@ -39,19 +40,22 @@ export function withMailerFlags(command: Command): Command {
         'THREADPOST_TRANSPORT',
       ),
     )
-    .addOption(new Option('--queue <url>', 'memory').env('THREADPOST_QUEUE'))
+    .addOption(new Option('--queue <url>', "'memory' or 'sqlite:PATH'").env('THREADPOST_QUEUE'))
     .addOption(
       new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
     )
     .addOption(
       new Option('--threads <n>', 'worker threads; 0 sends in the main thread')
-        .argParser(Number)
+        .argParser(wholeNumber(0))
         .env('THREADPOST_THREADS'),
     )
 }
 
-/** The options of `createMailer`; what is wrong with them it says itself. */
-export function mailerOptions(settings: MailerSettings): MailerOptions {
+/** The options of `createMailer`; what is wrong with them it says itself. An empty setting is none. */
+export function mailerOptions(given: MailerSettings): MailerOptions {
+  const settings = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== ''),
+  ) as MailerSettings
   const options: MailerOptions = {
     transport: settings.transport ?? 'inbox:',
     templates: templateFolder(settings),
@@ -60,6 +64,6 @@ export function mailerOptions(settings: MailerSettings): MailerOptions {
   }
   if (settings.from !== undefined) options.from = settings.from
   if (settings.threads !== undefined) options.threads = settings.threads
-  if (settings.queue !== undefined) options.queue = settings.queue as NonNullable<MailerOptions['queue']>
+  if (settings.queue !== undefined) options.queue = settings.queue
   return options
 }

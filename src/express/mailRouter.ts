@@ -81,6 +81,9 @@ const apiHeaders: RequestHandler = (_request, response, next) => {
 /** The body as it is, for the mailer checks every field; the header adds the idempotency key. */
 function mailOf(request: Request): Mail {
   const mail = request.body as Mail
+  // A prepared mail brings its own id, Message-ID and date: that is for the process that owns the mailer.
+  if ('prepared' in mail)
+    throw invalid('prepared', 'is not taken over HTTP; send the mail itself with an Idempotency-Key')
   const header = request.get('Idempotency-Key')
   if (header === undefined || Array.isArray(mail)) return mail
   // The draft standard quotes it, most clients don't.

@@ -114,6 +114,12 @@ function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
     case 'request.size.invalid':
       return ['UNREADABLE_BODY', 'The body did not arrive in full.']
     default:
-      return undefined
+      // Express's own: a path that can't be decoded, a body that can't be unpacked.
+      return isClientError(error) ? ['UNREADABLE_BODY', 'The request could not be read.'] : undefined
   }
+}
+
+function isClientError(error: unknown): boolean {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined
+  return typeof status === 'number' && status >= 400 && status < 500
 }

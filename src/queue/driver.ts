@@ -102,7 +102,10 @@ export interface QueueDriver {
   stats(): Promise<QueueStats>
   /** Has the change listener told of the message's settlement even if another process brings it about. @returns the end of it */
   follow(id: string): () => void
-  /** Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. */
+  /**
+   * Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. A queue that isn't durable
+   * goes on handing out what is due until then.
+   */
   drain(deadline: number): Promise<void>
   /** After the drain, when every delivery has ended one way or the other: keeps what they came to, and lets go. */
   close(): Promise<void>

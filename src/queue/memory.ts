@@ -160,16 +160,19 @@ export class MemoryQueue implements QueueDriver {
     return () => undefined
   }
 
+  /** What is due goes on being handed out, since nothing of it outlives the process. */
   async drain(deadline: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    // While something is due there is a delivery, unless the queue is paused.
+    if (deadline > 0 && this.#delivering > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+        timer = setTimeout(resolve, deadline)
+      })
+    }
+    clearTimeout(timer)
     this.#closed = true
     clearTimeout(this.#timer)
-    if (this.#delivering === 0) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#idle = resolve
-      timer = setTimeout(resolve, deadline)
-    })
-    clearTimeout(timer)
   }
 
   close(): Promise<void> {
@@ -179,7 +182,7 @@ export class MemoryQueue implements QueueDriver {
   #accept(job: MailJob): Enqueued {
     const known = this.#entries.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, Date.now())
     if (known !== undefined) {
-      const same = known.id === job.id || known.fingerprint === job.fingerprint
+      const same = known.fingerprint === job.fingerprint
       return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
     }
     if (this.#entries.size - this.#settled.size >= this.#options.limit) return { result: 'full' }
@@ -252,8 +255,8 @@ export class MemoryQueue implements QueueDriver {
       else this.#schedule(entry, Date.now())
       this.#options.changed(entry)
     }
-    if (this.#delivering === 0) this.#idle?.()
     this.#pump()
+    if (this.#delivering === 0) this.#idle?.()
   }
 
   /** What the action throws rejects. */
@@ -314,7 +317,6 @@ export class MemoryQueue implements QueueDriver {
     clearTimeout(this.#timer)
     this.#timerAt = next
     this.#timer = setTimeout(() => this.#wake(), Math.min(Math.max(0, next - now), LONGEST_NAP))
-    this.#timer.unref()
   }
 
   #wake(): void {
@@ -334,8 +336,8 @@ export class MemoryQueue implements QueueDriver {
   }
 
   #oldest(now: number): number {
-    for (const { state, job } of this.#entries.values()) {
-      if (state.status === 'queued' && state.nextAttemptAt === undefined) return now - job.acceptedAt
+    for (const { state } of this.#entries.values()) {
+      if (state.status === 'queued' && state.dueAt <= now) return now - state.dueAt
     }
     return 0
   }

@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises'
+import { InvalidArgumentError } from 'commander'
+import { isPlainObject } from '../check.js'
+import { ThreadpostError } from '../errors.js'
+
+/** Parses a whole number not below `min`. */
+export function wholeNumber(min: number): (text: string) => number {
+  return (text) => {
+    const number = text.trim() === '' ? Number.NaN : Number(text)
+    if (!Number.isInteger(number) || number < min)
+      throw new InvalidArgumentError(`It must be a whole number from ${min} up.`)
+    return number
+  }
+}
+
+/** Reads the data of a template; none is an empty object. */
+export async function dataFrom(file: string | undefined): Promise<object> {
+  if (file === undefined) return {}
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new ThreadpostError('INVALID_OPTIONS', `--data: can't read ${file}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch (error) {
+    throw new ThreadpostError('INVALID_OPTIONS', `--data: ${file} is not JSON: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  if (!isPlainObject(data))
+    throw new ThreadpostError('INVALID_OPTIONS', `--data: ${file} must hold an object`)
+  return data
+}
