@@ -1,5 +1,5 @@
 /** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
-import type { Outcome } from './outcome.js'
+import type { Outcome, SmtpReply, UnreachableCode } from './outcome.js'
 
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
@@ -177,6 +177,46 @@ export interface SmtpTransport {
 
 export type TransportConfig = SmtpTransport
 
+export interface TlsReport {
+  /** Such as `TLSv1.3`. */
+  protocol: string
+  cipher: string
+  /** Whether the certificate was verified. */
+  authorized: boolean
+  /** Common name of the certificate. */
+  subject: string
+  /** ISO 8601. */
+  expires: string
+}
+
+/** What trying a transport came to. */
+export type TransportReport = {
+  transport: string
+  host: string
+  port: number
+  /** Milliseconds until it was ready, or had failed. */
+  ms: number
+} & (
+  | {
+      ok: true
+      /** Absent where the connection is in clear. */
+      tls?: TlsReport
+      authenticated: boolean
+      /** Keywords of the EHLO reply (RFC 5321 section 4.1.1.1). */
+      extensions: string[]
+      pipelining: boolean
+      /** Octets; 0 where the server sets no limit. */
+      maxSize: number
+    }
+  | {
+      ok: false
+      code: UnreachableCode
+      /** One sentence for people. */
+      message: string
+      reply?: SmtpReply
+    }
+)
+
 /** What a thread is given once, as worker data. The only place where credentials cross. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
@@ -193,7 +233,7 @@ export interface ThreadSetup {
 /** What the main thread asks of a thread. */
 export interface LaneRequest {
   id: number
-  ask: 'probe' | 'deliver' | 'render' | 'quit'
+  ask: 'probe' | 'deliver' | 'render' | 'verify' | 'reload' | 'quit'
   task: object | undefined
 }
 

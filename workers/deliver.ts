@@ -8,14 +8,16 @@ import type {
   RenderResult,
   RenderTask,
   ThreadSetup,
+  TransportConfig,
+  TransportReport,
 } from '../src/wire.js'
 import { compose } from './compose/compose.js'
 import type { MessageParts } from './compose/message.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
-import { SmtpSender } from './transports/smtp/sender.js'
-import type { Delivered, Transport } from './transports/transport.js'
+import type { Delivered } from './transports/transport.js'
+import { Transports } from './transports/transports.js'
 import { type Testimony, Witness } from './witness.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
@@ -24,7 +26,7 @@ export class Deliverer {
   readonly #thread: number
   readonly #board: PhaseBoard
   readonly #renderer: Renderer
-  readonly #transports: ReadonlyMap<string, Transport>
+  readonly #transports: Transports
   readonly #witness: Witness | undefined
 
   constructor(setup: ThreadSetup, thread: number) {
@@ -32,9 +34,7 @@ export class Deliverer {
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#renderer = createRenderer(setup.templates === undefined ? {} : { templates: setup.templates })
-    this.#transports = new Map(
-      setup.transports.map((config) => [config.name, new SmtpSender(config, setup.connections)]),
-    )
+    this.#transports = new Transports(setup.transports, setup.connections)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
@@ -79,8 +79,16 @@ export class Deliverer {
     }
   }
 
+  verify(transport: string): Promise<TransportReport> {
+    return this.#transports.verify(transport)
+  }
+
+  async reload(transports: readonly TransportConfig[]): Promise<void> {
+    this.#transports.reload(transports)
+  }
+
   async quit(): Promise<void> {
-    await Promise.all([...this.#transports.values()].map((transport) => transport.quit()))
+    await this.#transports.quit()
     this.#witness?.close()
   }
 

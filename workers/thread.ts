@@ -42,6 +42,10 @@ function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unk
       return deliverer.deliver(task as DeliverTask)
     case 'render':
       return deliverer.render(task as RenderTask)
+    case 'verify':
+      return deliverer.verify((task as { transport: string }).transport)
+    case 'reload':
+      return deliverer.reload((task as Pick<ThreadSetup, 'transports'>).transports)
     case 'quit':
       return deliverer.quit()
   }
