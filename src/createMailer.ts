@@ -124,6 +124,7 @@ function runnerFor(
     recipientsPerSlot: limits.recipients,
     transports,
     attemptTimeout: limits.attempt,
+    niceness: options.niceness,
     connections: concurrency,
     ...(options.queue.kind === 'sqlite'
       ? { notes: evidenceFile(path.resolve(options.queue.file), token) }

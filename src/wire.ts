@@ -149,6 +149,29 @@ export interface TlsOptions {
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
+/** What gives access tokens for XOAUTH2. */
+export interface OAuth2 {
+  accessToken?: string
+  refreshToken?: string
+  clientId?: string
+  clientSecret?: string
+  /** Where tokens are asked for. @default Google's */
+  accessUrl?: string
+  /** A service account's client id, with its private key as PEM, and the scope to ask for. */
+  serviceClient?: string
+  privateKey?: string
+  scope?: string
+}
+
+export type SmtpAuth = { user: string; pass: string } | { user: string; oauth2: OAuth2 }
+
+export interface DkimKey {
+  domain: string
+  selector: string
+  /** PEM. */
+  privateKey: string
+}
+
 /** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
 export interface SmtpTimeouts {
   connect: number
@@ -168,7 +191,10 @@ export interface SmtpTransport {
   secure: boolean
   /** Refuse to send in clear when the server offers no STARTTLS. */
   requireTLS: boolean
-  auth?: { user: string; pass: string }
+  auth?: SmtpAuth
+  /** URL of an HTTP proxy. */
+  proxy?: string
+  dkim?: DkimKey[]
   tls: TlsOptions
   /** The name given in EHLO. */
   ehloName?: string
@@ -225,6 +251,8 @@ export interface ThreadSetup {
   transports: TransportConfig[]
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
+  /** How much lower than the process's the priority of a thread is: 0 to 19. */
+  niceness: number
   connections: number
   /** The file for notes that outlive the process, where the queue does. */
   notes?: string

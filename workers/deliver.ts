@@ -57,7 +57,9 @@ export class Deliverer {
     try {
       const parts = await this.#parts(task.letter.content, run.critical)
       run.enter('composing')
-      const bytes = await run.timed('compose', async () => compose(task.letter, parts))
+      const bytes = await run.timed('compose', async () =>
+        this.#transports.sign(task.transport, await compose(task.letter, parts)),
+      )
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)

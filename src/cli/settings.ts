@@ -60,6 +60,6 @@ export function mailerOptions(settings: MailerSettings): MailerOptions {
   }
   if (settings.from !== undefined) options.from = settings.from
   if (settings.threads !== undefined) options.threads = settings.threads
-  if (settings.queue !== undefined) options.queue = settings.queue as NonNullable<MailerOptions['queue']>
+  if (settings.queue !== undefined) options.queue = settings.queue
   return options
 }

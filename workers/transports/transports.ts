@@ -1,4 +1,5 @@
 import type { TransportConfig, TransportReport } from '../../src/wire.js'
+import { DkimSigner } from './dkimSigner.js'
 import { SmtpSender } from './smtp/sender.js'
 import { verifySmtp } from './smtp/verify.js'
 import type { Transport } from './transport.js'
@@ -6,6 +7,7 @@ import type { Transport } from './transport.js'
 interface Entry {
   config: TransportConfig
   sender: SmtpSender
+  dkim: DkimSigner | undefined
 }
 
 /** The transports of one thread, by name. */
@@ -20,6 +22,11 @@ export class Transports {
 
   get(name: string): Transport | undefined {
     return this.#entries.get(name)?.sender
+  }
+
+  /** The message as it goes out over this transport: signed, if it has keys. */
+  sign(name: string, message: Buffer): Buffer | Promise<Buffer> {
+    return this.#entries.get(name)?.dkim?.sign(message) ?? message
   }
 
   /** Connects, secures and authenticates as for a message, and says goodbye. */
@@ -38,7 +45,8 @@ export class Transports {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
       const sender = new SmtpSender(config, this.#connections)
-      this.#entries.set(config.name, { config, sender })
+      const dkim = config.dkim === undefined ? undefined : new DkimSigner(config.dkim)
+      this.#entries.set(config.name, { config, sender, dkim })
       old?.sender.retire(sender)
     }
   }
