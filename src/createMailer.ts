@@ -15,6 +15,7 @@ import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
+import { TransportSet } from './transportSet.js'
 import { Waiters } from './waiters.js'
 import type { SmtpTransport, ThreadSetup } from './wire.js'
 
@@ -32,7 +33,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
-    runner = runnerFor(options, transportsOf(options, inbox), events, token)
+    const transports = transportsOf(options, inbox)
+    runner = runnerFor(options, transports, events, token)
     const catalogue = await runner.start()
     queue = await queueFor(options, announceTo(events, waiters), token)
     const dispatcher = new Dispatcher(runner, {
@@ -55,6 +57,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       runner,
       queue,
       dispatcher,
+      transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
   } catch (error) {
@@ -121,6 +124,7 @@ function runnerFor(
     recipientsPerSlot: limits.recipients,
     transports,
     attemptTimeout: limits.attempt,
+    niceness: options.niceness,
     connections: concurrency,
     ...(options.queue.kind === 'sqlite'
       ? { notes: evidenceFile(path.resolve(options.queue.file), token) }

@@ -98,6 +98,11 @@ export class Dispatcher implements Consumer {
     return { attempt: { start, end, thread: outcome.thread, counted, outcome }, verdict, recipients }
   }
 
+  /** The transport is another now: its messages need not wait for it to be tried. */
+  renewed(transport: string): void {
+    this.#breakers.get(transport)?.reset()
+  }
+
   transports(): TransportStatus[] {
     return [...this.#breakers.values()].map(({ status }) => status)
   }

@@ -28,6 +28,17 @@ export type { HeldReason, Message, MessageAttempt, RecipientState, Status } from
 export type { RetentionOptions } from './retention.js'
 export type { RetryOptions } from './retry.js'
 export type { ThreadStatus } from './runner.js'
+export type { DkimOptions } from './dkim.js'
 export type { TransportOptions } from './transport.js'
+export type { AuthOptions } from './transportAuth.js'
+export type { ReloadOptions } from './transportSet.js'
 export type { WaitOptions } from './waiters.js'
-export type { Json, JsonObject, Mailbox, RenderedParts, TlsOptions } from './wire.js'
+export type {
+  Json,
+  JsonObject,
+  Mailbox,
+  RenderedParts,
+  TlsOptions,
+  TlsReport,
+  TransportReport,
+} from './wire.js'

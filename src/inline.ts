@@ -3,7 +3,14 @@ import { ThreadpostError } from './errors.js'
 import { PhaseBoard } from './phases.js'
 import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
-import type { Catalogue, Content, RenderResult, ThreadSetup } from './wire.js'
+import type {
+  Catalogue,
+  Content,
+  RenderResult,
+  ThreadSetup,
+  TransportConfig,
+  TransportReport,
+} from './wire.js'
 import type { Deliverer } from '../workers/deliver.js'
 
 /** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */
@@ -63,6 +70,14 @@ export class InlineRunner implements Runner {
     } finally {
       this.#free.giveForRender(slot)
     }
+  }
+
+  verify(transport: string): Promise<TransportReport> {
+    return this.#started().verify(transport)
+  }
+
+  reload(transports: readonly TransportConfig[]): Promise<void> {
+    return this.#started().reload(transports)
   }
 
   threads(): ThreadStatus[] {

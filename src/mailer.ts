@@ -18,9 +18,10 @@ import type {
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Message, STATUSES, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
+import type { ReloadOptions, TransportSet } from './transportSet.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
-import type { RenderedParts } from './wire.js'
+import type { RenderedParts, TransportReport } from './wire.js'
 
 export interface MailerStats extends QueueStats {
   threads: ThreadStatus[]
@@ -35,6 +36,7 @@ export interface MailerParts {
   runner: Runner
   queue: QueueDriver
   dispatcher: Dispatcher
+  transports: TransportSet
   inbox?: Inbox
 }
 
@@ -185,6 +187,26 @@ export class Mailer {
       threads: this.#parts.runner.threads(),
       transports: this.#parts.dispatcher.transports(),
     }
+  }
+
+  /**
+   * Tries a transport, by default the first: connects, secures and authenticates, and sends nothing. What is wrong is
+   * in the report.
+   * @throws ThreadpostError `INVALID_OPTIONS` where there is no such transport
+   */
+  async verify(transport?: string): Promise<TransportReport> {
+    this.#assertOpen()
+    return this.#parts.transports.verify(transport)
+  }
+
+  /**
+   * Gives transports other settings, such as a new password, while mail goes out. What was begun ends on its old
+   * connection, what waits goes by the new settings, and what was held is tried again when its time comes.
+   * @throws ThreadpostError `INVALID_OPTIONS`; then everything stays as it was
+   */
+  async reload(options: ReloadOptions): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.transports.reload(options)
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */

@@ -32,6 +32,12 @@ export interface MailerOptions {
    * @default 1
    */
   threads?: number
+  /**
+   * How much lower the priority of the threads is than that of the process, so that the web process is served first:
+   * 0 (not at all) to 19. Linux only.
+   * @default 10
+   */
+  niceness?: number
   /** Deliveries at a time in each thread; also its SMTP connections at most. @default 10 */
   concurrency?: number
   retry?: RetryOptions
@@ -79,6 +85,7 @@ export interface ResolvedOptions {
   from?: Mailbox
   templates?: { dir: string; globals: JsonObject }
   threads: number
+  niceness: number
   concurrency: number
   retry: RetryPolicy
   breaker: Required<BreakerOptions>
@@ -96,6 +103,7 @@ const KEYS = [
   'templates',
   'queue',
   'threads',
+  'niceness',
   'concurrency',
   'retry',
   'breaker',
@@ -141,6 +149,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     transports: transportsOf(check, options),
     queue: resolveQueue(check, options['queue'] ?? 'memory'),
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
+    niceness: check.integer(options['niceness'] ?? 10, 'niceness', 0, 19),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
     retry: resolveRetry(check, options['retry'] ?? {}),
     breaker: resolveBreaker(check, options['breaker'] ?? {}),

@@ -53,9 +53,9 @@ export class Pool {
   }
 
   /** Asks every thread there is; those that die count as having answered. */
-  async askAll(request: LaneRequest['ask']): Promise<void> {
+  async askAll(request: LaneRequest['ask'], task?: object): Promise<void> {
     await Promise.allSettled(
-      this.#lanes.filter(({ thread }) => thread !== 0).map((lane) => lane.ask(request)),
+      this.#lanes.filter(({ thread }) => thread !== 0).map((lane) => lane.ask(request, task)),
     )
   }
 

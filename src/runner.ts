@@ -1,6 +1,13 @@
 import type { Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
-import type { Catalogue, Content, DeliverTask, RenderResult } from './wire.js'
+import type {
+  Catalogue,
+  Content,
+  DeliverTask,
+  RenderResult,
+  TransportConfig,
+  TransportReport,
+} from './wire.js'
 
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
 export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transport' | 'attempt' | 'expiresAt'>
@@ -37,6 +44,10 @@ export interface Runner {
   withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
   render(content: Content): Promise<RenderResult>
+  /** Tries a transport in a thread. */
+  verify(transport: string): Promise<TransportReport>
+  /** Gives every thread, and those to come, other settings of transports. */
+  reload(transports: readonly TransportConfig[]): Promise<void>
   threads(): ThreadStatus[]
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>

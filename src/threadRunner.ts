@@ -9,7 +9,7 @@ import { Pool, type PoolOptions } from './pool.js'
 import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type { Catalogue, Content, RenderResult } from './wire.js'
+import type { Catalogue, Content, RenderResult, TransportConfig, TransportReport } from './wire.js'
 
 export interface ThreadRunnerOptions extends PoolOptions {
   /** Deliveries at a time in each thread. */
@@ -118,6 +118,17 @@ export class ThreadRunner implements Runner {
       this.#watchdog.release(slot)
       this.#free.giveForRender(slot)
     }
+  }
+
+  async verify(transport: string): Promise<TransportReport> {
+    return (await this.#pool.ask('verify', { transport })) as TransportReport
+  }
+
+  async reload(transports: readonly TransportConfig[]): Promise<void> {
+    // Threads to come are given the same setup.
+    this.#options.setup.transports = [...transports]
+    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
+    await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
   }
 
   threads(): ThreadStatus[] {

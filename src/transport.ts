@@ -1,13 +1,19 @@
 import { BlockList, isIP } from 'node:net'
 import { type Checker, isPlainObject } from './check.js'
+import { type DkimOptions, resolveDkim } from './dkim.js'
+import { type AuthOptions, resolveAuth } from './transportAuth.js'
 import type { SmtpTimeouts, SmtpTransport, TlsOptions } from './wire.js'
 
 /** A transport with options beside its URL. */
 export interface TransportOptions {
   /** `smtp://user:pass@host:587`, `smtps://…` or `inbox:`. */
   url: string
-  /** Credentials, where they should not stand in the URL. */
-  auth?: { user: string; pass: string }
+  /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. */
+  auth?: AuthOptions
+  /** An HTTP proxy to connect through: `http://proxy.example:3128`. */
+  proxy?: string
+  /** Signs what goes out over this transport. */
+  dkim?: DkimOptions | DkimOptions[]
   /**
    * Never send in clear: a server that offers no STARTTLS gets nothing.
    * @default true, but false for loopback
@@ -52,7 +58,7 @@ LOOPBACK.addAddress('::1', 'ipv6')
 /** Never repeats the URL in an error: it may hold the password. */
 export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportSpec {
   const options = isPlainObject(value)
-    ? check.object(value, path, ['url', 'auth', 'requireTLS', 'tls', 'ehloName', 'timeouts'])
+    ? check.object(value, path, ['url', 'auth', 'proxy', 'dkim', 'requireTLS', 'tls', 'ehloName', 'timeouts'])
     : { url: value }
   const urlPath = isPlainObject(value) ? `${path}.url` : path
   const text = check.string(options['url'], urlPath)
@@ -80,8 +86,10 @@ export function resolveTransport(check: Checker, name: string, value: unknown, p
     tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
     timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
   }
-  const auth = authOf(check, url, options['auth'], path, urlPath)
+  const auth = resolveAuth(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
+  if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
+  if (options['dkim'] !== undefined) transport.dkim = resolveDkim(check, options['dkim'], `${path}.dkim`)
   if (options['ehloName'] !== undefined)
     transport.ehloName = check
       .string(options['ehloName'], `${path}.ehloName`, 255)
@@ -95,26 +103,11 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-function authOf(
-  check: Checker,
-  url: URL,
-  value: unknown,
-  path: string,
-  urlPath: string,
-): SmtpTransport['auth'] {
-  if (value !== undefined) {
-    const auth = check.object(value, `${path}.auth`, ['user', 'pass'])
-    return {
-      user: check.string(auth['user'], `${path}.auth.user`),
-      pass: check.string(auth['pass'], `${path}.auth.pass`),
-    }
-  }
-  if (url.username === '' && url.password === '') return undefined
-  try {
-    return { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }
-  } catch {
-    return check.fail(urlPath, 'user or password is not percent-encoded correctly (a % must be written %25)')
-  }
+function proxyOf(check: Checker, value: unknown, path: string): string {
+  const text = check.string(value, path)
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
+  return text
 }
 
 function tlsOf(check: Checker, value: unknown, path: string): TlsOptions {

@@ -1,5 +1,5 @@
 /** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
-import type { Outcome } from './outcome.js'
+import type { Outcome, SmtpReply, UnreachableCode } from './outcome.js'
 
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
@@ -149,6 +149,29 @@ export interface TlsOptions {
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
+/** What gives access tokens for XOAUTH2. */
+export interface OAuth2 {
+  accessToken?: string
+  refreshToken?: string
+  clientId?: string
+  clientSecret?: string
+  /** Where tokens are asked for. @default Google's */
+  accessUrl?: string
+  /** A service account's client id, with its private key as PEM, and the scope to ask for. */
+  serviceClient?: string
+  privateKey?: string
+  scope?: string
+}
+
+export type SmtpAuth = { user: string; pass: string } | { user: string; oauth2: OAuth2 }
+
+export interface DkimKey {
+  domain: string
+  selector: string
+  /** PEM. */
+  privateKey: string
+}
+
 /** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
 export interface SmtpTimeouts {
   connect: number
@@ -168,7 +191,10 @@ export interface SmtpTransport {
   secure: boolean
   /** Refuse to send in clear when the server offers no STARTTLS. */
   requireTLS: boolean
-  auth?: { user: string; pass: string }
+  auth?: SmtpAuth
+  /** URL of an HTTP proxy. */
+  proxy?: string
+  dkim?: DkimKey[]
   tls: TlsOptions
   /** The name given in EHLO. */
   ehloName?: string
@@ -176,6 +202,46 @@ export interface SmtpTransport {
 }
 
 export type TransportConfig = SmtpTransport
+
+export interface TlsReport {
+  /** Such as `TLSv1.3`. */
+  protocol: string
+  cipher: string
+  /** Whether the certificate was verified. */
+  authorized: boolean
+  /** Common name of the certificate. */
+  subject: string
+  /** ISO 8601. */
+  expires: string
+}
+
+/** What trying a transport came to. */
+export type TransportReport = {
+  transport: string
+  host: string
+  port: number
+  /** Milliseconds until it was ready, or had failed. */
+  ms: number
+} & (
+  | {
+      ok: true
+      /** Absent where the connection is in clear. */
+      tls?: TlsReport
+      authenticated: boolean
+      /** Keywords of the EHLO reply (RFC 5321 section 4.1.1.1). */
+      extensions: string[]
+      pipelining: boolean
+      /** Octets; 0 where the server sets no limit. */
+      maxSize: number
+    }
+  | {
+      ok: false
+      code: UnreachableCode
+      /** One sentence for people. */
+      message: string
+      reply?: SmtpReply
+    }
+)
 
 /** What a thread is given once, as worker data. The only place where credentials cross. */
 export interface ThreadSetup {
@@ -185,6 +251,8 @@ export interface ThreadSetup {
   transports: TransportConfig[]
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
+  /** How much lower than the process's the priority of a thread is: 0 to 19. */
+  niceness: number
   connections: number
   /** The file for notes that outlive the process, where the queue does. */
   notes?: string
@@ -193,7 +261,7 @@ export interface ThreadSetup {
 /** What the main thread asks of a thread. */
 export interface LaneRequest {
   id: number
-  ask: 'probe' | 'deliver' | 'render' | 'quit'
+  ask: 'probe' | 'deliver' | 'render' | 'verify' | 'reload' | 'quit'
   task: object | undefined
 }
 

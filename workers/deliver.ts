@@ -8,14 +8,16 @@ import type {
   RenderResult,
   RenderTask,
   ThreadSetup,
+  TransportConfig,
+  TransportReport,
 } from '../src/wire.js'
 import { compose } from './compose/compose.js'
 import type { MessageParts } from './compose/message.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
-import { SmtpSender } from './transports/smtp/sender.js'
-import type { Delivered, Transport } from './transports/transport.js'
+import type { Delivered } from './transports/transport.js'
+import { Transports } from './transports/transports.js'
 import { type Testimony, Witness } from './witness.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
@@ -24,7 +26,7 @@ export class Deliverer {
   readonly #thread: number
   readonly #board: PhaseBoard
   readonly #renderer: Renderer
-  readonly #transports: ReadonlyMap<string, Transport>
+  readonly #transports: Transports
   readonly #witness: Witness | undefined
 
   #quitting = false
@@ -34,9 +36,7 @@ export class Deliverer {
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#renderer = createRenderer(setup.templates === undefined ? {} : { templates: setup.templates })
-    this.#transports = new Map(
-      setup.transports.map((config) => [config.name, new SmtpSender(config, setup.connections)]),
-    )
+    this.#transports = new Transports(setup.transports, setup.connections)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
@@ -59,7 +59,9 @@ export class Deliverer {
     try {
       const parts = await this.#parts(task.letter.content, run.critical)
       run.enter('composing')
-      const bytes = await run.timed('compose', async () => compose(task.letter, parts))
+      const bytes = await run.timed('compose', async () =>
+        this.#transports.sign(task.transport, await compose(task.letter, parts)),
+      )
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
@@ -88,9 +90,17 @@ export class Deliverer {
     return { ...outcome, code: 'RELEASED', message: 'The mailer was closed before the message was sent.' }
   }
 
+  verify(transport: string): Promise<TransportReport> {
+    return this.#transports.verify(transport)
+  }
+
+  async reload(transports: readonly TransportConfig[]): Promise<void> {
+    this.#transports.reload(transports)
+  }
+
   async quit(): Promise<void> {
     this.#quitting = true
-    await Promise.all([...this.#transports.values()].map((transport) => transport.quit()))
+    await this.#transports.quit()
     this.#witness?.close()
   }
 

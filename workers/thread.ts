@@ -2,8 +2,11 @@
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
 import type { DeliverTask, LaneAnswer, LaneRequest, RenderTask, ThreadSetup } from '../src/wire.js'
 import { Deliverer } from './deliver.js'
+import { lowerPriority } from './priority.js'
 
-const deliverer = new Deliverer(workerData as ThreadSetup, threadId)
+const setup = workerData as ThreadSetup
+lowerPriority(setup.niceness)
+const deliverer = new Deliverer(setup, threadId)
 
 /**
  * Serves a lane as long as the thread lives. What is ready within one turn of the event loop goes back in one
@@ -42,6 +45,10 @@ function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unk
       return deliverer.deliver(task as DeliverTask)
     case 'render':
       return deliverer.render(task as RenderTask)
+    case 'verify':
+      return deliverer.verify((task as { transport: string }).transport)
+    case 'reload':
+      return deliverer.reload((task as Pick<ThreadSetup, 'transports'>).transports)
     case 'quit':
       return deliverer.quit()
   }

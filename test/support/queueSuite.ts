@@ -248,6 +248,7 @@ export function queueSuite(
         await queue.start({
           slots: 1,
           cancel: () => false,
+          lost: () => undefined,
           deliver: async (message) =>
             ++nth > 1
               ? deliveries.deliver(message)

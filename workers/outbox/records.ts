@@ -68,6 +68,8 @@ export class Records {
 }
 
 function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
-  if (status !== STATUS_NUMBERS.queued && status !== STATUS_NUMBERS.deferred) return PLACE.nowhere
+  const heldForAWhile = status === STATUS_NUMBERS.held && nextAttemptAt !== null
+  if (status !== STATUS_NUMBERS.queued && status !== STATUS_NUMBERS.deferred && !heldForAWhile)
+    return PLACE.nowhere
   return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.line
 }

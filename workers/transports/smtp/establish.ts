@@ -3,6 +3,8 @@ import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { SmtpTransport } from '../../../src/wire.js'
 import { type Extensions, parseExtensions } from './extensions.js'
+import { credentialsOf } from './credentials.js'
+import { openThroughProxy } from './proxy.js'
 import { type Unreachable, unreachable } from './unreachable.js'
 
 /** A connection on which mail can be sent: greeted, secured as the transport asks, and authenticated. */
@@ -22,7 +24,22 @@ export interface Established {
  *
  * Never rejects: what went wrong is in the answer.
  */
-export function establish(config: SmtpTransport, signal: AbortSignal): Promise<Established | Unreachable> {
+export async function establish(
+  config: SmtpTransport,
+  signal: AbortSignal,
+): Promise<Established | Unreachable> {
+  try {
+    return await converse(config, await openThroughProxy(config), signal)
+  } catch (error) {
+    return unreachable(error as Error, config)
+  }
+}
+
+function converse(
+  config: SmtpTransport,
+  proxied: Socket | undefined,
+  signal: AbortSignal,
+): Promise<Established | Unreachable> {
   const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
   const connection = new SMTPConnection({
     host,
@@ -31,6 +48,7 @@ export function establish(config: SmtpTransport, signal: AbortSignal): Promise<E
     requireTLS,
     tls,
     name: ehloName,
+    connection: proxied,
     // nodemailer counts the greeting and the TLS upgrade among connecting: the limits of the phases are kept here.
     connectionTimeout: timeouts.connect + timeouts.greeting + timeouts.handshake,
     greetingTimeout: timeouts.greeting,
@@ -70,6 +88,7 @@ export function establish(config: SmtpTransport, signal: AbortSignal): Promise<E
       resolve(unreachable(Object.assign(new Error(problem), { code: 'ETLS' }), config))
     }
     signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
     // Stays for good: a late error must not be an unhandled one.
     connection.on('error', fail)
     connection.connect((error) => {
@@ -81,10 +100,7 @@ export function establish(config: SmtpTransport, signal: AbortSignal): Promise<E
       if (auth === undefined) ready()
       else if (!connection.allowsAuth)
         fail(Object.assign(new Error('it offers no authentication'), { code: 'ENOAUTH' }))
-      else
-        connection.login({ user: auth.user, pass: auth.pass }, (refusal) =>
-          refusal === null ? ready() : fail(refusal),
-        )
+      else connection.login(credentialsOf(auth), (refusal) => (refusal === null ? ready() : fail(refusal)))
     })
   })
 }

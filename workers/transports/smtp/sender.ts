@@ -37,6 +37,8 @@ export class SmtpSender implements Transport, SessionOwner {
   #settledAt = 0
   #refusedUntil = 0
   #quitting: (() => void) | undefined
+  /** Who sends in its place, once it was retired. */
+  #heir: SmtpSender | undefined
 
   constructor(config: SmtpTransport, maxConnections: number) {
     this.#config = config
@@ -66,6 +68,19 @@ export class SmtpSender implements Transport, SessionOwner {
     for (const transaction of this.#waiting.splice(0)) transaction.lose('closed', false)
   }
 
+  /** Ends what was begun, and leaves what waits to another. */
+  retire(heir: SmtpSender): void {
+    this.#heir = heir
+    this.#abort.abort()
+    for (const session of this.#sessions) session.quit()
+    heir.#adopt(this.#waiting.splice(0))
+  }
+
+  #adopt(transactions: readonly Transaction[]): void {
+    this.#waiting.unshift(...transactions)
+    this.#serve()
+  }
+
   take(riding: boolean): Transaction | undefined {
     const next = this.#waiting[0]
     // What came back once is not put behind another message again.
@@ -77,6 +92,7 @@ export class SmtpSender implements Transport, SessionOwner {
   giveBack(transaction: Transaction): void {
     transaction.giveBack()
     if (transaction.returns > MAX_RETURNS) transaction.lose('closed', false)
+    else if (this.#heir !== undefined) this.#heir.#adopt([transaction])
     else this.#waiting.unshift(transaction)
   }
 

@@ -1,0 +1,61 @@
+import { Checker, isPlainObject } from './check.js'
+import type { Dispatcher } from './dispatcher.js'
+import type { Runner } from './runner.js'
+import { resolveTransport, type TransportOptions } from './transport.js'
+import type { SmtpTransport, TransportReport } from './wire.js'
+
+/** What {@link Mailer.reload} takes: other settings for transports there are. */
+export interface ReloadOptions {
+  /** For the default transport. */
+  transport?: string | TransportOptions
+  /** By name. Those left out stay as they are. */
+  transports?: Record<string, string | TransportOptions>
+}
+
+const check: Checker = new Checker('INVALID_OPTIONS')
+
+/** The transports of a mailer: tried, and given other settings, while mail goes out. */
+export class TransportSet {
+  readonly #runner: Runner
+  readonly #dispatcher: Dispatcher
+  #transports: readonly SmtpTransport[]
+
+  constructor(transports: readonly SmtpTransport[], runner: Runner, dispatcher: Dispatcher) {
+    this.#transports = transports
+    this.#runner = runner
+    this.#dispatcher = dispatcher
+  }
+
+  verify(name: unknown): Promise<TransportReport> {
+    const names = this.#transports.map((transport) => transport.name)
+    return this.#runner.verify(check.oneOf(name ?? names[0], 'transport', names))
+  }
+
+  async reload(input: unknown): Promise<void> {
+    const fresh = this.#resolve(check.object(input, '', ['transport', 'transports']))
+    this.#transports = this.#transports.map((old) => fresh.get(old.name) ?? old)
+    await this.#runner.reload(this.#transports)
+    for (const name of fresh.keys()) this.#dispatcher.renewed(name)
+  }
+
+  #resolve({ transport, transports }: Record<string, unknown>): Map<string, SmtpTransport> {
+    if ((transport === undefined) === (transports === undefined))
+      check.fail('transport', 'give either transport or transports')
+    if (transports !== undefined && !isPlainObject(transports))
+      check.fail('transports', 'must be an object of transports by name')
+    const names = this.#transports.map(({ name }) => name)
+    const given = isPlainObject(transports)
+      ? Object.entries(transports)
+      : [[names[0] ?? '', transport] as const]
+    return new Map(
+      given.map(([name, value]) => {
+        const path = transports === undefined ? 'transport' : `transports.${name}`
+        if (!names.includes(name))
+          check.fail(path, `there is no such transport; there are ${names.join(', ')}`)
+        const spec = resolveTransport(check, name, value, path)
+        if (spec.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
+        return [name, spec]
+      }),
+    )
+  }
+}

@@ -1,0 +1,57 @@
+import type { TransportConfig, TransportReport } from '../../src/wire.js'
+import { DkimSigner } from './dkimSigner.js'
+import { SmtpSender } from './smtp/sender.js'
+import { verifySmtp } from './smtp/verify.js'
+import type { Transport } from './transport.js'
+
+interface Entry {
+  config: TransportConfig
+  sender: SmtpSender
+  dkim: DkimSigner | undefined
+}
+
+/** The transports of one thread, by name. */
+export class Transports {
+  readonly #connections: number
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(configs: readonly TransportConfig[], connections: number) {
+    this.#connections = connections
+    this.reload(configs)
+  }
+
+  get(name: string): Transport | undefined {
+    return this.#entries.get(name)?.sender
+  }
+
+  /** The message as it goes out over this transport: signed, if it has keys. */
+  sign(name: string, message: Buffer): Buffer | Promise<Buffer> {
+    return this.#entries.get(name)?.dkim?.sign(message) ?? message
+  }
+
+  /** Connects, secures and authenticates as for a message, and says goodbye. */
+  async verify(name: string): Promise<TransportReport> {
+    const config = this.#entries.get(name)?.config
+    if (config === undefined) throw new Error(`there is no transport ${name}`)
+    return verifySmtp(config)
+  }
+
+  /**
+   * Takes other settings. What was begun ends on its old connection, what waits goes by the new ones; a transport
+   * whose settings are the same keeps its connections.
+   */
+  reload(configs: readonly TransportConfig[]): void {
+    for (const config of configs) {
+      const old = this.#entries.get(config.name)
+      if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
+      const sender = new SmtpSender(config, this.#connections)
+      const dkim = config.dkim === undefined ? undefined : new DkimSigner(config.dkim)
+      this.#entries.set(config.name, { config, sender, dkim })
+      old?.sender.retire(sender)
+    }
+  }
+
+  async quit(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map(({ sender }) => sender.quit()))
+  }
+}
