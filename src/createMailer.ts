@@ -15,6 +15,7 @@ import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
+import { TemplateBook } from './templateBook.js'
 import { Waiters } from './waiters.js'
 import type { SmtpTransport, ThreadSetup } from './wire.js'
 
@@ -33,7 +34,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   let queue: QueueDriver | undefined
   try {
     runner = runnerFor(options, transportsOf(options, inbox), events, token)
-    const catalogue = await runner.start()
+    const started = runner
+    const templates = new TemplateBook(await started.start(), () => started.catalogue())
     queue = await queueFor(options, announceTo(events, waiters), token)
     const dispatcher = new Dispatcher(runner, {
       transports: options.transports.map(({ name }) => name),
@@ -45,11 +47,12 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const rules = {
       options,
       transports: options.transports.map(({ name }) => name),
-      templates: new Map(catalogue.templates.map((manifest) => [manifest.name, manifest])),
+      templates: templates.manifests,
     }
     await queue.start(dispatcher)
     return new Mailer({
       rules,
+      templates,
       events,
       waiters,
       runner,

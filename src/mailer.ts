@@ -17,6 +17,7 @@ import type {
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Message, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
+import { TemplateBook } from './templateBook.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts } from './wire.js'
@@ -29,6 +30,7 @@ export interface MailerStats extends QueueStats {
 /** What {@link createMailer} put together. */
 export interface MailerParts {
   rules: MessageRules
+  templates: TemplateBook
   events: Events
   waiters: Waiters
   runner: Runner
@@ -57,7 +59,7 @@ export class Mailer {
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
     this.#assertOpen()
-    const job = this.#toJob(mail)
+    const job = await this.#parts.templates.upToDate(() => this.#toJob(mail))
     const [answer] = await this.#parts.queue.enqueue([job])
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt
@@ -67,14 +69,9 @@ export class Mailer {
   /** As `send()` for each; what is refused stands as an error in its place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
     this.#assertOpen()
-    const jobs = mails.map((mail) => {
-      try {
-        return this.#toJob(mail)
-      } catch (error) {
-        if (error instanceof ThreadpostError) return error
-        throw error
-      }
-    })
+    const check = () => mails.map((mail) => this.#toJobOrError(mail))
+    let jobs = check()
+    if (jobs.some(TemplateBook.mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
     const answers = (await this.#parts.queue.enqueue(accepted)).values()
     return jobs.map((job) =>
@@ -144,7 +141,7 @@ export class Mailer {
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
-    manifestOf(template, this.#parts.rules.templates)
+    await this.#parts.templates.upToDate(() => manifestOf(template, this.#parts.rules.templates))
     const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
     if (result.ok) return result.parts
     const { code, message, location, missing } = result.outcome
@@ -209,6 +206,15 @@ export class Mailer {
     await queue.close()
     waiters.close()
     await this.inbox?.close()
+  }
+
+  #toJobOrError(mail: Mail | PreparedMail): MailJob | ThreadpostError {
+    try {
+      return this.#toJob(mail)
+    } catch (error) {
+      if (error instanceof ThreadpostError) return error
+      throw error
+    }
   }
 
   #toJob(mail: Mail | PreparedMail): MailJob {
