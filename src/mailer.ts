@@ -17,7 +17,7 @@ import type {
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Message, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
-import { TemplateBook } from './templateBook.js'
+import { mayBeStale, type TemplateBook } from './templateBook.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts } from './wire.js'
@@ -71,7 +71,7 @@ export class Mailer {
     this.#assertOpen()
     const check = () => mails.map((mail) => this.#toJobOrError(mail))
     let jobs = check()
-    if (jobs.some(TemplateBook.mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
+    if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
     const answers = (await this.#parts.queue.enqueue(accepted)).values()
     return jobs.map((job) =>

@@ -4,6 +4,13 @@ import type { Catalogue, TemplateManifest } from './wire.js'
 /** Milliseconds between two looks at the folder, however often a template is asked for in vain. */
 const PAUSE = 250
 
+/** Whether it is a refusal that a changed file may have made untrue. */
+export function mayBeStale(error: unknown): boolean {
+  return (
+    error instanceof ThreadpostError && (error.code === 'UNKNOWN_TEMPLATE' || error.code === 'MISSING_DATA')
+  )
+}
+
 /**
  * What the main thread knows of the templates. A file may have changed since, so that a refusal is made only after a
  * fresh look at the folder; mail that is accepted never waits for one.
@@ -24,15 +31,9 @@ export class TemplateBook {
     try {
       return work()
     } catch (error) {
-      if (!TemplateBook.mayBeStale(error) || !(await this.refresh())) throw error
+      if (!mayBeStale(error) || !(await this.refresh())) throw error
       return work()
     }
-  }
-
-  static mayBeStale(error: unknown): boolean {
-    return (
-      error instanceof ThreadpostError && (error.code === 'UNKNOWN_TEMPLATE' || error.code === 'MISSING_DATA')
-    )
   }
 
   /** @returns whether there was a fresh look; it may fail, and then what was known stays. */
