@@ -16,6 +16,7 @@ import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
 import { TransportSet } from './transportSet.js'
+import { TemplateBook } from './templateBook.js'
 import { Waiters } from './waiters.js'
 import type { SmtpTransport, ThreadSetup } from './wire.js'
 
@@ -35,7 +36,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   try {
     const transports = transportsOf(options, inbox)
     runner = runnerFor(options, transports, events, token)
-    const catalogue = await runner.start()
+    const started = runner
+    const templates = new TemplateBook(await started.start(), () => started.catalogue())
     queue = await queueFor(options, announceTo(events, waiters), token)
     const dispatcher = new Dispatcher(runner, {
       transports: options.transports.map(({ name }) => name),
@@ -47,11 +49,12 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const rules = {
       options,
       transports: options.transports.map(({ name }) => name),
-      templates: new Map(catalogue.templates.map((manifest) => [manifest.name, manifest])),
+      templates: templates.manifests,
     }
     await queue.start(dispatcher)
     return new Mailer({
       rules,
+      templates,
       events,
       waiters,
       runner,

@@ -43,6 +43,10 @@ export class InlineRunner implements Runner {
     }
   }
 
+  catalogue(): Promise<Catalogue> {
+    return this.#started().probe()
+  }
+
   async deliver(order: DeliveryOrder): Promise<RunResult> {
     const slot = this.#free.take()
     this.#delivering++

@@ -19,6 +19,7 @@ import type {
 import { isSettled, type MailJob, type Message, STATUSES, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
+import { mayBeStale, type TemplateBook } from './templateBook.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts, TransportReport } from './wire.js'
@@ -31,6 +32,7 @@ export interface MailerStats extends QueueStats {
 /** What {@link createMailer} put together. */
 export interface MailerParts {
   rules: MessageRules
+  templates: TemplateBook
   events: Events
   waiters: Waiters
   runner: Runner
@@ -62,7 +64,7 @@ export class Mailer {
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
     this.#assertOpen()
-    const job = this.#toJob(mail)
+    const job = await this.#parts.templates.upToDate(() => this.#toJob(mail))
     const [answer] = await this.#parts.queue.enqueue([job])
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt
@@ -72,14 +74,9 @@ export class Mailer {
   /** As `send()` for each; what is refused stands as an error in its place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
     this.#assertOpen()
-    const jobs = mails.map((mail) => {
-      try {
-        return this.#toJob(mail)
-      } catch (error) {
-        if (error instanceof ThreadpostError) return error
-        throw error
-      }
-    })
+    const check = () => mails.map((mail) => this.#toJobOrError(mail))
+    let jobs = check()
+    if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
     const answers = (await this.#parts.queue.enqueue(accepted)).values()
     return jobs.map((job) =>
@@ -164,7 +161,8 @@ export class Mailer {
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
-    manifestOf(check.string(template, 'template', 200), this.#parts.rules.templates)
+    const name = check.string(template, 'template', 200)
+    await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
     const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
     if (result.ok) return result.parts
     const { code, message, location, missing } = result.outcome
@@ -251,6 +249,15 @@ export class Mailer {
     await queue.close()
     waiters.close()
     await this.inbox?.close()
+  }
+
+  #toJobOrError(mail: Mail | PreparedMail): MailJob | ThreadpostError {
+    try {
+      return this.#toJob(mail)
+    } catch (error) {
+      if (error instanceof ThreadpostError) return error
+      throw error
+    }
   }
 
   #toJob(mail: Mail | PreparedMail): MailJob {

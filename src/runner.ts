@@ -35,6 +35,8 @@ export interface Runner {
   readonly slots: number
   /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
   start(): Promise<Catalogue>
+  /** What templates there are now. */
+  catalogue(): Promise<Catalogue>
   /** `alone`: with no other delivery in its thread, so that a death is its own. */
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult>
   /**

@@ -81,6 +81,10 @@ export class ThreadRunner implements Runner {
     }
   }
 
+  catalogue(): Promise<Catalogue> {
+    return this.#pool.ask('probe') as Promise<Catalogue>
+  }
+
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
     return alone ? this.#deliverAlone(order) : this.#deliverIn(this.#pool, order)
   }

@@ -1,5 +1,3 @@
-import type { MJMLParsingOptions } from 'mjml-core'
-
 /** What MJML made of a source. */
 export interface MjmlResult {
   html: string
@@ -16,8 +14,7 @@ let loaded: Promise<Mjml> | undefined
 export function loadMjml(): Promise<Mjml> {
   loaded ??= import('mjml').then(({ default: mjml2html }) => async (source: string) => {
     // Includes were put in place before, so a source that still has one must not reach the disk.
-    const options: MJMLParsingOptions = { ignoreIncludes: true }
-    const { html, errors } = await mjml2html(source, options)
+    const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
     return {
       html,
       warnings: errors.map(({ line, tagName, message }) => ({ line, tag: tagName, message })),

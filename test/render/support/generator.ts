@@ -12,7 +12,7 @@ type Kind = 'root' | 'item' | 'tag'
 class Writer {
   readonly partials: Record<string, string> = {}
   #parameters = 0
-  #budget = 14
+  #budget = 9
 
   constructor(private readonly pick: <T>(arbitrary: fc.Arbitrary<T>) => T) {}
 
@@ -100,7 +100,7 @@ class Writer {
       case 0:
       case 1:
       case 2:
-        return `{{${tilde()}#if ${this.#condition(kind)}${tilde()}}}${inner(kind)}${otherwise()}{{/if}}`
+        return `{{${words ? tilde() : ''}#if ${this.#condition(kind)}${words ? tilde() : ''}}}${inner(kind)}${otherwise()}{{/if}}`
       case 3:
         return `{{#unless ${this.#condition(kind)}}}${inner(kind)}${otherwise()}{{${tilde()}/unless}}`
       case 4:
@@ -127,12 +127,12 @@ class Writer {
   }
 
   words(kind: Kind): string {
-    return this.#many(1, 3, () => {
+    return this.#many(1, 2, () => {
       const roll = this.pick(fc.integer({ min: 0, max: 11 }))
       if (roll < 4) return this.value(kind)
       if (roll === 4) return this.block(kind, (inner) => this.words(inner))
       if (roll === 5) return `<a href="{{@root.url}}" title="${this.value(kind)}">${this.value(kind)}</a>`
-      if (roll === 6) return `<b ${this.block(kind, () => 'class="x"')}>bold</b>`
+      if (roll === 6) return `<b ${this.block(kind, () => 'class="x"', false)}>bold</b>`
       if (roll === 7) return `<span style="color: {{@root.color}}">${this.value(kind)}</span>`
       if (roll === 8) return this.partial(`${this.#one('Part', 'of')} {{@root.a}}`)
       if (roll === 9) return `<!-- ${this.value(kind)} -->`
@@ -233,7 +233,7 @@ class Writer {
 
   column(kind: Kind): string {
     const width = this.#chance(40) ? ` width="${this.#one('50%', '200px', '100%')}"` : ''
-    return `<mj-column${width}${this.#attributes('background-color css-class vertical-align border-radius | padding')}>${this.#children(1, 3, (deeper) => this.content(deeper), kind)}</mj-column>`
+    return `<mj-column${width}${this.#attributes('background-color css-class vertical-align border-radius | padding')}>${this.#children(1, 2, (deeper) => this.content(deeper), kind)}</mj-column>`
   }
 
   section(kind: Kind): string {
@@ -254,7 +254,7 @@ class Writer {
   }
 
   head(): string {
-    return this.#many(0, 3, () => {
+    return this.#many(0, 2, () => {
       switch (this.pick(fc.integer({ min: 0, max: 9 }))) {
         case 0:
         case 1:
@@ -283,7 +283,7 @@ class Writer {
 
   template(): string {
     const head = this.#chance(50) ? `<mj-head>${this.head()}</mj-head>` : ''
-    return `<mjml>${head}<mj-body${this.#attributes('background-color css-class | width')}>${this.#children(1, 3, (kind) => this.body(kind), 'root')}</mj-body></mjml>`
+    return `<mjml>${head}<mj-body${this.#attributes('background-color css-class | width')}>${this.#children(1, 2, (kind) => this.body(kind), 'root')}</mj-body></mjml>`
   }
 }
 

@@ -1,20 +1,8 @@
 /** How values become text, exactly as Handlebars does it. */
 
+/** What helpers return to say that their text is HTML already, as Handlebars' SafeString does. */
 interface SafeText {
   toHTML(): string
-}
-
-/** What helpers return to say that their text is HTML already; Handlebars' own SafeString counts too. */
-export class SafeString implements SafeText {
-  constructor(private readonly text: string) {}
-
-  toHTML(): string {
-    return this.text
-  }
-
-  toString(): string {
-    return this.text
-  }
 }
 
 export function isSafe(value: unknown): value is SafeText {

@@ -30,11 +30,11 @@ function intlOptions(options: HelperOptions): Record<string, unknown> {
   return rest
 }
 
-export function numberFormat(locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
+function numberFormat(locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
   return remembered('number', locale, options, () => new Intl.NumberFormat(locale, options))
 }
 
-export function pluralRules(locale: string, options: Intl.PluralRulesOptions): Intl.PluralRules {
+function pluralRules(locale: string, options: Intl.PluralRulesOptions): Intl.PluralRules {
   return remembered('plural', locale, options, () => new Intl.PluralRules(locale, options))
 }
 

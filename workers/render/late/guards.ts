@@ -37,7 +37,7 @@ export function guardedEscape({ suspect }: Guards): (text: string, node: ValueNo
   }
 }
 
-const EDGE_SPACE = /^\s|\s$/
+const EDGE_SPACE = /^\s|\s$|^$/
 
 function refuseEdges(text: string): void {
   if (EDGE_SPACE.test(text)) throw new NeedsBindingFirst('MJML trims this value')
@@ -101,7 +101,8 @@ export function guardedAttribute(value: string, node: AttributeNode): string {
   return value
 }
 
-function guardedContent(content: string, { present }: AttributeChecks): string {
+function guardedContent(content: string, { present, quotes }: AttributeChecks): string {
+  if (!quotes && content.includes('"')) throw new NeedsBindingFirst('MJML copies this into quotes')
   if (present && content === '') throw new NeedsBindingFirst('MJML asks for this content')
   return content
 }

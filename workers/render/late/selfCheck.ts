@@ -22,11 +22,22 @@ export async function selfCheck(
   blocks: ReadonlyMap<BlockNode, BlockFacts>,
   critical: Critical,
 ): Promise<Finding | undefined> {
-  for (const plan of plansFor(blocks)) {
+  const plans = plansFor(source, blocks)
+  if (plans === undefined) return tooMany(source)
+  for (const plan of plans) {
     const apart = await tryPlan(source, late, plan, critical)
     if (apart !== undefined) return findingOf(source, plan, blocks, apart)
   }
   return undefined
+}
+
+function tooMany(source: readonly TemplateNode[]): Finding {
+  return {
+    at: source[0]?.at ?? { file: '', line: 1, column: 1 },
+    expression: '',
+    reason: 'it has more blocks between components than can be tried out',
+    advice: 'put blocks inside the content of components',
+  }
 }
 
 interface Apart {

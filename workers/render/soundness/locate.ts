@@ -194,6 +194,8 @@ class Locator {
     if (position.at === 'attribute' && isUrl(position.attribute)) checks.url = true
     if (of === 'content') {
       checks.content = true
+      for (const inner of walk(nodes))
+        if (inner.kind === 'text' && inner.text.includes('"')) checks.quotes = true
       if (!literal) checks.present = true
     }
     const name = position.at === 'attribute' ? position.attribute : ''

@@ -17,6 +17,8 @@ export class FolderTemplates implements Templates {
   readonly #folder: TemplateFolder
   readonly #compiled = new RecentlyUsed<Promise<Template>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
+  /** Of the version last looked at. */
+  #catalogue: { number: number; catalogue: Catalogue } | undefined
 
   constructor(dir: string, reload: boolean) {
     this.#folder = new TemplateFolder(dir, reload)
@@ -24,8 +26,11 @@ export class FolderTemplates implements Templates {
 
   async catalogue(): Promise<Catalogue> {
     const version = await this.#folder.current()
+    if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
     const templates = [...version.files.templates].filter(([, { mjml }]) => mjml.size > 0)
-    return { templates: templates.map(([name, files]) => manifestOf(name, files, version)) }
+    const catalogue = { templates: templates.map(([name, files]) => manifestOf(name, files, version)) }
+    this.#catalogue = { number: version.number, catalogue }
+    return catalogue
   }
 
   async named(name: string, locale: string | undefined, critical: Critical): Promise<Template> {

@@ -1,7 +1,7 @@
 import type { TemplateNode, TextNode } from './tree.js'
 
 /** Stands where a title begins; of several titles the last one counts, as in MJML. */
-export const TITLE_START = '\uFDD0'
+const TITLE_START = '\uFDD0'
 
 /**
  * The part of a template inside one element (`mj-title`, `mj-preview`), with the blocks around it. Text is decoded:

@@ -117,6 +117,8 @@ export interface AttributeChecks {
   url?: true
   /** It is an element's content, which MJML trims. */
   content?: true
+  /** The content as written holds quotes, so that those of a raw value change nothing more where MJML copies it into one. */
+  quotes?: true
   /** MJML asks whether there is a value, so that an empty one needs binding first. */
   present?: true
   /** MJML compares it with words such as `none`, and reads `$` in it. */

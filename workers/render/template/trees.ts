@@ -73,7 +73,7 @@ export function* walk(nodes: readonly TemplateNode[]): Generator<TemplateNode> {
   }
 }
 
-export function hasDynamicPartial(nodes: readonly TemplateNode[]): boolean {
+function hasDynamicPartial(nodes: readonly TemplateNode[]): boolean {
   for (const node of walk(nodes)) if (node.kind === 'partial') return true
   return false
 }

@@ -1,5 +1,5 @@
 import type { FormatCallback } from 'html-to-text'
-import { OP, layOut, withoutMarks } from './layout.js'
+import { OP, withoutMarks } from './layout.js'
 
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
 export type HtmlText = (html: string) => string
@@ -64,12 +64,6 @@ export function loadHtmlText(): Promise<HtmlText> {
     return (html) => convert(withoutMarks(html))
   })
   return loaded
-}
-
-/** HTML to the finished text part. */
-export async function htmlToText(html: string): Promise<string> {
-  const convert = await loadHtmlText()
-  return layOut(convert(html))
 }
 
 const around =
