@@ -21,6 +21,8 @@ const UNSTORED_PER_SLOT = 20
 const STOCK_BYTES = 16 * 1024 * 1024
 /** Milliseconds until an outcome that couldn't be stored is tried again. */
 const AGAIN = 250
+/** Milliseconds that outcomes are waited for when everything else has ended; what is left is told by the notes. */
+const LAST_WORDS = 5_000
 
 /**
  * The messages in this process's hands. A stock as large as there are slots bridges the time of a commit, so that a
@@ -122,14 +124,25 @@ export class Deliveries {
   }
 
   /** Begins nothing more, puts the stock back, and waits for what is under way, at most `deadline` ms. */
-  async close(deadline: number): Promise<void> {
+  async drain(deadline: number): Promise<void> {
     this.#closing = true
     this.#putBack()
     await this.#link.request('stop', {}).catch(() => undefined)
-    if (this.#open + this.#unstored === 0) return
+    await this.#until(() => this.#open + this.#unstored === 0, deadline)
+  }
+
+  /** Waits until all outcomes are stored, as long as there is hope. */
+  async close(): Promise<void> {
+    await this.#until(() => this.#unstored === 0, LAST_WORDS)
+  }
+
+  async #until(done: () => boolean, deadline: number): Promise<void> {
+    if (done()) return
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
-      this.#rested = resolve
+      this.#rested = () => {
+        if (done()) resolve()
+      }
       timer = setTimeout(resolve, deadline)
     })
     clearTimeout(timer)
@@ -169,7 +182,7 @@ export class Deliveries {
       settle(taken.state, settlement, Date.now())
       void this.#store(taken)
     }
-    this.#rest()
+    this.#rested?.()
     this.#pump()
   }
 
@@ -211,11 +224,7 @@ export class Deliveries {
       }
     } finally {
       this.#unstored--
-      this.#rest()
+      this.#rested?.()
     }
-  }
-
-  #rest(): void {
-    if (this.#open + this.#unstored === 0) this.#rested?.()
   }
 }
