@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
-import { createMailer, type Mailer, type MailerOptions } from 'threadpost'
+import { createMailer, type Mailer, type MailerOptions, type Receipt } from 'threadpost'
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
@@ -192,6 +193,39 @@ describe('two processes on one file', () => {
     expect((await other.wait(id, { timeout: 10_000 })).status).toBe('sent')
   })
 })
+
+describe('the outbox thread', () => {
+  it('is replaced when it dies, and nothing is lost or doubled', async () => {
+    const file = await outboxFile()
+    const inbox = await startInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
+    onTestFinished(() => inbox.close())
+    const threads: Worker[] = []
+    const meet = (worker: Worker): void => void threads.push(worker)
+    process.on('worker', meet)
+    onTestFinished(() => void process.off('worker', meet))
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const [outbox] = threads.splice(-1)
+    const sendAll = (): Promise<PromiseSettledResult<Receipt>[]> =>
+      Promise.allSettled(Array.from({ length: 60 }, () => mailer.send(MAIL)))
+
+    const before = await sendAll()
+    void outbox?.terminate()
+    const during = await sendAll()
+    expect(during.every((result) => result.status === 'fulfilled' || isUnavailable(result.reason))).toBe(true)
+    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+    const receipts = [...before, ...during].flatMap((result) =>
+      result.status === 'fulfilled' ? [result.value.id] : [],
+    )
+    const messages = await Promise.all(receipts.map((id) => mailer.wait(id, { timeout: 20_000 })))
+    expect(messages.every(({ status, uncertain }) => status === 'sent' && !uncertain)).toBe(true)
+    await expect.poll(async () => (await mailer.stats()).sent).toBe((await mailer.stats()).accepted)
+    expect(inbox.count).toBe((await mailer.stats()).accepted)
+  })
+})
+
+function isUnavailable(reason: unknown): boolean {
+  return (reason as { code?: string }).code === 'QUEUE_UNAVAILABLE'
+}
 
 describe('power loss', () => {
   it('loses nothing that was receipted, wherever the log is cut behind it', async () => {
