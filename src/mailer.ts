@@ -15,11 +15,14 @@ import type {
   QueueDriver,
   QueueStats,
 } from './queue/driver.js'
-import { isSettled, type MailJob, type Message, toMessage } from './record.js'
+import { isSettled, type MailJob, type Message, type Status, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts } from './wire.js'
+
+/** Messages read at a time where all are wanted. */
+const PAGE = 500
 
 export interface MailerStats extends QueueStats {
   threads: ThreadStatus[]
@@ -127,6 +130,34 @@ export class Mailer {
   /** Sends a failed, expired, cancelled or held message again, or a deferred one at once. */
   retry(id: string): Promise<Message> {
     return this.#parts.queue.retry(id)
+  }
+
+  /** All messages that fit, newest first, read page by page: for exports. */
+  async *messages(query: Omit<ListQuery, 'limit' | 'cursor'> = {}): AsyncGenerator<Message, void, undefined> {
+    let page = await this.list({ ...query, limit: PAGE })
+    for (;;) {
+      yield* page.messages
+      if (page.cursor === undefined) return
+      page = await this.list({ ...query, limit: PAGE, cursor: page.cursor })
+    }
+  }
+
+  /**
+   * `retry()` for all messages that fit: `retryAll({ status: 'failed' })` redrives the dead letters.
+   * @returns how many went back in line; what somebody else changed meanwhile is left out
+   */
+  async retryAll(query: Omit<ListQuery, 'limit' | 'cursor'> & { status: Status }): Promise<number> {
+    let count = 0
+    let page = await this.list({ ...query, limit: PAGE })
+    for (;;) {
+      const retried = await Promise.allSettled(page.messages.map(({ id }) => this.retry(id)))
+      for (const result of retried) {
+        if (result.status === 'fulfilled') count++
+        else if (!isPassedOver(result.reason)) throw result.reason
+      }
+      if (page.cursor === undefined) return count
+      page = await this.list({ ...query, limit: PAGE, cursor: page.cursor })
+    }
   }
 
   /** Settles a held or deferred message of which you know that it arrived. */
@@ -246,6 +277,11 @@ export class Mailer {
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
   }
+}
+
+/** Somebody else has changed or forgotten the message since it was listed. */
+function isPassedOver(reason: unknown): boolean {
+  return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
 /** Tells listeners and waiters of each change, once the queue has it. */
