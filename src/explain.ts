@@ -34,13 +34,13 @@ function queued({ sendAt, nextAttemptAt, attempts: tried }: Message): string {
 }
 
 function held(message: Message, last: MessageAttempt | undefined): string {
-  switch (message.heldReason) {
+  const { heldReason = 'uncertain' } = message
+  switch (heldReason) {
     case 'paused':
       return 'Held because the queue is paused; it goes on when the queue is resumed.'
     case 'breaker':
       return `Held because its transport is not working: ${reason(last)}; it goes on by itself once the transport does.`
     case 'uncertain':
-    case undefined:
       return `Held${at(' since', last?.end)} because it may have been sent already: ${reason(last)}; decide with retry, cancel or markSent.`
   }
 }

@@ -274,13 +274,13 @@ describe('a file of limited size', () => {
 
 describe('a full disk', () => {
   it('refuses, loses no receipt, and recovers by itself once there is space', async (test) => {
-    const folder = await smallDisk(6)
+    const folder = await smallDisk(40)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'outbox.db')
     const inbox = await startInbox({ keep: 10_000 })
     onTestFinished(() => inbox.close())
     const ballast = path.join(folder, 'ballast')
-    await writeFile(ballast, Buffer.alloc(2 * 1024 * 1024))
+    await writeFile(ballast, Buffer.alloc(34 * 1024 * 1024))
     const mailer = await mailerOn(file, { transport: inbox.url })
     await mailer.pause()
     const { receipts, refused } = await sendUntilRefused(mailer)

@@ -145,6 +145,7 @@ export class Outbox {
       }
       if (this.#wantsLock && this.#ticks % LOCK_TICKS === 0) this.#takeLock(report)
       // Once a tick it is tried again whether the disk is well.
+      if (this.#commit.trouble !== undefined) this.#recycleLog()
       if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
       this.#chores.tick(this.#traffic)
       this.#traffic = 0
@@ -153,6 +154,15 @@ export class Outbox {
     }
     this.#send(report)
     if (this.#commit.hasWork(Date.now())) this.#schedule()
+  }
+
+  /** Carries the log over into the file, where there may still be room when the log can't grow. */
+  #recycleLog(): void {
+    try {
+      this.#parts.db.pragma('wal_checkpoint(RESTART)')
+    } catch {
+      // Then the commit that follows fails as well, and tells.
+    }
   }
 
   #takeLock(report: Report): void {

@@ -67,7 +67,10 @@ export class Records {
   }
 }
 
+/** What is held waits for a person, unless it has a time. */
 function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
-  if (status !== STATUS_NUMBERS.queued && status !== STATUS_NUMBERS.deferred) return PLACE.nowhere
+  const { queued, deferred, held } = STATUS_NUMBERS
+  if (status !== queued && status !== deferred && (status !== held || nextAttemptAt === null))
+    return PLACE.nowhere
   return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.line
 }
