@@ -9,6 +9,7 @@ export type {
   MessageEvent,
   ThreadEvent,
 } from './events.js'
+export { explain } from './explain.js'
 export type { Logger } from './logger.js'
 export type {
   Address,
@@ -24,6 +25,7 @@ export type { Mailer, MailerStats } from './mailer.js'
 export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'
 export type { ListQuery, MessagePage, QueueStats } from './queue/driver.js'
+export type { QueueOptions } from './queue/options.js'
 export type { HeldReason, Message, MessageAttempt, RecipientState, Status } from './record.js'
 export type { RetentionOptions } from './retention.js'
 export type { RetryOptions } from './retry.js'

@@ -5,6 +5,7 @@ import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
+import { checkListQuery } from './listQuery.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
 import { isPrepared, manifestOf, type MessageRules, toJob, toTemplateContent } from './message.js'
 import { fromPrepared, toPrepared } from './prepare.js'
@@ -16,13 +17,16 @@ import type {
   QueueDriver,
   QueueStats,
 } from './queue/driver.js'
-import { isSettled, type MailJob, type Message, STATUSES, toMessage } from './record.js'
+import { isSettled, type MailJob, type Message, type Status, toMessage } from './record.js'
 import type { Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts, TransportReport } from './wire.js'
+
+/** Messages read at a time where all are wanted. */
+const PAGE = 500
 
 export interface MailerStats extends QueueStats {
   threads: ThreadStatus[]
@@ -104,11 +108,7 @@ export class Mailer {
 
   /** Newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of what is wrong in the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
-    const { status, q, cursor } = check.object(query, '', ['status', 'q', 'limit', 'cursor'])
-    if (status !== undefined) check.oneOf(status, 'status', STATUSES)
-    if (q !== undefined) check.string(q, 'q', 256)
-    if (cursor !== undefined) check.string(cursor, 'cursor', 256)
-    return await this.#parts.queue.list(query)
+    return await this.#parts.queue.list(checkListQuery(query))
   }
 
   /**
@@ -143,6 +143,34 @@ export class Mailer {
   async retry(id: string): Promise<Message> {
     this.#assertOpen()
     return await this.#parts.queue.retry(id)
+  }
+
+  /** All messages that fit, newest first, read page by page: for exports. */
+  async *messages(query: Omit<ListQuery, 'limit' | 'cursor'> = {}): AsyncGenerator<Message, void, undefined> {
+    let page = await this.list({ ...query, limit: PAGE })
+    for (;;) {
+      yield* page.messages
+      if (page.cursor === undefined) return
+      page = await this.list({ ...query, limit: PAGE, cursor: page.cursor })
+    }
+  }
+
+  /**
+   * `retry()` for all messages that fit: `retryAll({ status: 'failed' })` redrives the dead letters.
+   * @returns how many went back in line; what somebody else changed meanwhile is left out
+   */
+  async retryAll(query: Omit<ListQuery, 'limit' | 'cursor'> & { status: Status }): Promise<number> {
+    let count = 0
+    let page = await this.list({ ...query, limit: PAGE })
+    for (;;) {
+      const retried = await Promise.allSettled(page.messages.map(({ id }) => this.retry(id)))
+      for (const result of retried) {
+        if (result.status === 'fulfilled') count++
+        else if (!isPassedOver(result.reason)) throw result.reason
+      }
+      if (page.cursor === undefined) return count
+      page = await this.list({ ...query, limit: PAGE, cursor: page.cursor })
+    }
   }
 
   /** Settles a held or deferred message of which you know that it arrived. */
@@ -295,6 +323,11 @@ export class Mailer {
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
   }
+}
+
+/** Somebody else has changed or forgotten the message since it was listed. */
+function isPassedOver(reason: unknown): boolean {
+  return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
 /** Tells listeners and waiters of each change, once the queue has it. */

@@ -16,7 +16,7 @@ const post = (message: FromOutbox): void => {
 
 try {
   const open = await loadSqlite()
-  const db = openOutbox(setup.file, open, setup.maxSize)
+  const db = openOutbox(setup.file, open)
   const lock = new DelivererLock(setup.file, open)
   const outbox = new Outbox(partsOf(db, lock, setup), post, () => {
     port.close()

@@ -11,6 +11,7 @@ import type { Evidence } from '../src/phases.js'
 /** Bytes of a note: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
 const NOTE = 512
 const ID = 36
+const SLOTS_AT_START = 128
 const AT = { attempt: 36, phase: 38, reply: 40, recipients: 42, results: 44 } as const
 const MOST_RECIPIENTS = (NOTE - AT.results) * 4
 const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
@@ -75,9 +76,9 @@ export class Witness {
   }
 }
 
-/** Begins an empty file of notes. */
+/** Begins an empty file of notes. It has its room from the start, so that a full disk stops no delivery under way. */
 export function beginNotes(file: string): void {
-  const header = Buffer.alloc(NOTE)
+  const header = Buffer.alloc(NOTE * SLOTS_AT_START)
   header.write(bootId() ?? 'unknown', 'latin1')
   const descriptor = openSync(file, 'w', 0o600)
   writeSync(descriptor, header)

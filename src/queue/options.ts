@@ -4,7 +4,7 @@ import { type Checker, isPlainObject } from '../check.js'
 export interface QueueOptions {
   /** `memory`, or `sqlite:PATH` */
   url: string
-  /** Bytes an SQLite file may grow to; beyond it mail is refused with `QUEUE_UNAVAILABLE`. @default no limit but the disk's */
+  /** Bytes an SQLite file may have; then mail is refused with `QUEUE_UNAVAILABLE` until some has been sent. @default no limit but the disk's */
   maxSize?: number
 }
 

@@ -34,7 +34,7 @@ export interface OutboxSetup {
   file: string
   /** Messages not settled, at most. */
   limit: number
-  /** Bytes the file may grow to. */
+  /** Bytes the file may have when a message is taken in. */
   maxSize?: number
   retain: Retention
   /** Names this process's deliveries in the file; see `evidenceFile`. */

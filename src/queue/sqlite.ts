@@ -25,13 +25,13 @@ import {
   type StoredRow,
 } from './outboxWire.js'
 import { Deliveries } from './sqlite/deliveries.js'
-import { OutboxLink } from './sqlite/link.js'
+import { OutboxLink, refusal } from './sqlite/link.js'
 import { packJob, packState, showRow, statusOf, unpackHead, unpackState } from './sqlite/rows.js'
 
 export interface SqliteQueueOptions {
   /** Path of the file. */
   file: string
-  /** Bytes the file may grow to. @default no limit but the disk's */
+  /** Bytes the file may have when a message is taken in. @default no limit but the disk's */
   maxSize?: number
   /** Messages not yet settled, at most. */
   limit: number
@@ -182,11 +182,11 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async drain(deadline: number): Promise<void> {
-    await this.#deliveries?.close(deadline)
+    await this.#deliveries?.drain(deadline)
   }
 
   async close(): Promise<void> {
-    await this.#deliveries?.close(0)
+    await this.#deliveries?.close()
     await this.#link.close()
   }
 
@@ -220,6 +220,7 @@ export class SqliteQueue implements QueueDriver {
 
   #accepted(job: MailJob, answer: ThreadpostError | Acceptance | undefined): Enqueued {
     if (answer instanceof ThreadpostError) return { result: 'unavailable', problem: answer.message }
+    if (answer?.result === 'unavailable') return { ...answer, problem: refusal(answer.problem) }
     if (answer !== null && answer !== undefined) return answer
     this.#options.changed({ job, state: newState(job) })
     return { result: 'queued' }

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { copyFile, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
-import { createMailer, type Mailer, type MailerOptions } from 'threadpost'
+import { createMailer, type Mailer, type MailerOptions, type Receipt } from 'threadpost'
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
@@ -191,6 +194,39 @@ describe('two processes on one file', () => {
   })
 })
 
+describe('the outbox thread', () => {
+  it('is replaced when it dies, and nothing is lost or doubled', async () => {
+    const file = await outboxFile()
+    const inbox = await startInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
+    onTestFinished(() => inbox.close())
+    const threads: Worker[] = []
+    const meet = (worker: Worker): void => void threads.push(worker)
+    process.on('worker', meet)
+    onTestFinished(() => void process.off('worker', meet))
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const [outbox] = threads.splice(-1)
+    const sendAll = (): Promise<PromiseSettledResult<Receipt>[]> =>
+      Promise.allSettled(Array.from({ length: 60 }, () => mailer.send(MAIL)))
+
+    const before = await sendAll()
+    void outbox?.terminate()
+    const during = await sendAll()
+    expect(during.every((result) => result.status === 'fulfilled' || isUnavailable(result.reason))).toBe(true)
+    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+    const receipts = [...before, ...during].flatMap((result) =>
+      result.status === 'fulfilled' ? [result.value.id] : [],
+    )
+    const messages = await Promise.all(receipts.map((id) => mailer.wait(id, { timeout: 20_000 })))
+    expect(messages.every(({ status, uncertain }) => status === 'sent' && !uncertain)).toBe(true)
+    await expect.poll(async () => (await mailer.stats()).sent).toBe((await mailer.stats()).accepted)
+    expect(inbox.count).toBe((await mailer.stats()).accepted)
+  })
+})
+
+function isUnavailable(reason: unknown): boolean {
+  return (reason as { code?: string }).code === 'QUEUE_UNAVAILABLE'
+}
+
 describe('power loss', () => {
   it('loses nothing that was receipted, wherever the log is cut behind it', async () => {
     const random = randomFrom(7)
@@ -219,50 +255,75 @@ describe('power loss', () => {
   }, 60_000)
 })
 
-describe('a full disk', () => {
-  it('refuses, loses no receipt, goes on delivering, and recovers by itself', async () => {
+describe('a file of limited size', () => {
+  it('refuses when it is full, goes on delivering, and takes more once there is room', async () => {
     const file = await outboxFile()
     const inbox = await startInbox({ keep: 10_000 })
     onTestFinished(() => inbox.close())
-    const maxSize = 2 * 1024 * 1024
-    const mailer = await mailerOn(file, {
-      transport: inbox.url,
-      queue: { url: `sqlite:${file}`, maxSize },
-      retain: { count: 0 },
-    })
+    const queue = { url: `sqlite:${file}`, maxSize: 2 * 1024 * 1024 }
+    const mailer = await mailerOn(file, { transport: inbox.url, queue, retain: { count: 0 } })
     await mailer.pause()
-    const receipts: string[] = []
-    let refused: unknown
-    for (let n = 0; refused === undefined && n < 2_000; n++) {
-      await mailer.send({ ...MAIL, text: 'x'.repeat(10_000) }).then(
-        ({ id }) => receipts.push(id),
-        (error: unknown) => (refused = error),
-      )
-    }
+    const { receipts, refused } = await sendUntilRefused(mailer)
     expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
     expect(receipts.length).toBeGreaterThan(50)
-    for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
-    // An answer to the pause is a write like any other; it is tried until there is room for it.
-    await expect
-      .poll(
-        () =>
-          mailer.resume().then(
-            () => true,
-            () => false,
-          ),
-        { timeout: 10_000 },
-      )
-      .toBe(true)
+    await mailer.resume()
     await expect.poll(() => inbox.count, { timeout: 20_000 }).toBe(receipts.length)
-    await expect
-      .poll(
-        () =>
-          mailer.send(MAIL).then(
-            () => true,
-            () => false,
-          ),
-        { timeout: 10_000 },
-      )
-      .toBe(true)
+    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+  })
+})
+
+describe('a full disk', () => {
+  it('refuses, loses no receipt, and recovers by itself once there is space', async (test) => {
+    const folder = await smallDisk(40)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const file = path.join(folder, 'outbox.db')
+    const inbox = await startInbox({ keep: 10_000 })
+    onTestFinished(() => inbox.close())
+    const ballast = path.join(folder, 'ballast')
+    await writeFile(ballast, Buffer.alloc(34 * 1024 * 1024))
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    await mailer.pause()
+    const { receipts, refused } = await sendUntilRefused(mailer)
+    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
+    for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
+    await rm(ballast)
+    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+    await mailer.resume()
+    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBeGreaterThan(receipts.length)
+    await Promise.all(receipts.map((id) => mailer.wait(id, { timeout: 10_000 })))
+    const { accepted, sent } = await mailer.stats()
+    expect(sent).toBe(accepted)
+    expect(inbox.count).toBe(accepted)
+    await mailer.close()
   }, 60_000)
 })
+
+async function sendUntilRefused(mailer: Mailer): Promise<{ receipts: string[]; refused: unknown }> {
+  const receipts: string[] = []
+  for (let n = 0; n < 2_000; n++) {
+    try {
+      receipts.push((await mailer.send({ ...MAIL, text: 'x'.repeat(10_000) })).id)
+    } catch (refused) {
+      return { receipts, refused }
+    }
+  }
+  throw new Error('the disk was never full')
+}
+
+function accepts(mailer: Mailer): Promise<boolean> {
+  return mailer.send(MAIL).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** A folder on a disk of so many megabytes, or undefined where that may not be mounted. */
+async function smallDisk(megabytes: number): Promise<string | undefined> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-disk-'))
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
+  onTestFinished(async () => {
+    if (status === 0) spawnSync('umount', ['-l', folder])
+    await rm(folder, { recursive: true, force: true })
+  })
+  return status === 0 ? folder : undefined
+}

@@ -5,7 +5,13 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { mintId } from '../../src/ids.js'
 import type { Outcome } from '../../src/outcome.js'
-import type { ChangeListener, Consumer, QueueDriver, QueuedMessage } from '../../src/queue/driver.js'
+import type {
+  ChangeListener,
+  Consumer,
+  ListQuery,
+  QueueDriver,
+  QueuedMessage,
+} from '../../src/queue/driver.js'
 import {
   isOpen,
   type MailJob,
@@ -517,6 +523,30 @@ export function queueSuite(
         }
       })
 
+      it.runIf(capabilities.search)('finds by exactly one recipient, tag, template and time', async () => {
+        const { queue } = await open()
+        await queue.start(new Deliveries(1))
+        const first = await put(queue, { to: [{ address: 'Grace@navy.example' }], tags: ['a', 'b'] })
+        const acceptedAt = Date.now() + 1_000
+        const second = await put(queue, {
+          to: [{ address: 'grace@navy.example.org' }],
+          tags: ['ab'],
+          content: { kind: 'template', name: 'welcome-2', data: {} },
+          acceptedAt,
+        })
+        const ids = async (query: ListQuery): Promise<string[]> =>
+          (await queue.list(query)).messages.map(({ id }) => id)
+        expect(await ids({ recipient: 'grace@NAVY.example' })).toEqual([first])
+        expect(await ids({ tag: 'a' })).toEqual([first])
+        expect(await ids({ template: 'welcome' })).toEqual([first])
+        expect(await ids({ since: acceptedAt })).toEqual([second])
+        expect(await ids({ until: acceptedAt - 1 })).toEqual([first])
+        expect(await ids({ q: 'grace', tag: 'ab', template: 'welcome-2' })).toEqual([second])
+        expect(await ids({ q: first })).toEqual([first])
+        expect(await ids({ q: 'gr' })).toEqual([second, first])
+        expect(await ids({ recipient: 'nobody@navy.example' })).toEqual([])
+      })
+
       it('counts so that what was accepted is what there is', async () => {
         const { queue, changes } = await open()
         await queue.start(new Deliveries(4, (_, nth) => outcomeOf(nth % 3 === 0 ? 'rejected' : 'sent')))
@@ -557,6 +587,33 @@ export function queueSuite(
         await changes.until(id, 'failed')
         await queue.retry(id)
         expect(deliveries.contents.at(-1)).toMatchObject({ data: { name: 'Ada' } })
+      })
+    })
+
+    describe('keys', () => {
+      it('are remembered when their message is not', async () => {
+        const { queue, changes } = await open({
+          retain: { count: 0, age: DAY, data: 'until-settled', keys: DAY },
+        })
+        await queue.start(new Deliveries(1))
+        const job = jobOf({ idempotencyKey: 'k', fingerprint: 'a' })
+        await queue.enqueue([job])
+        await changes.until(job.id, 'sent')
+        const again = await queue.enqueue([jobOf({ idempotencyKey: 'k', fingerprint: 'a' })])
+        expect(again).toEqual([{ result: 'duplicate', id: job.id, messageId: job.messageId }])
+      })
+
+      it('are forgotten in time, but not before their message has ended', async () => {
+        const { queue, changes } = await open({
+          retain: { count: 0, age: DAY, data: 'until-settled', keys: 0 },
+        })
+        const key = { idempotencyKey: 'k', fingerprint: 'a' }
+        const job = jobOf({ ...key, notBefore: Date.now() + DAY, expiresAt: Date.now() + 100 })
+        await queue.enqueue([job])
+        expect(await queue.enqueue([jobOf(key)])).toMatchObject([{ result: 'duplicate' }])
+        await queue.start(new Deliveries(1))
+        await changes.until(job.id, 'expired')
+        expect(await queue.enqueue([jobOf(key)])).toEqual([{ result: 'queued' }])
       })
     })
 

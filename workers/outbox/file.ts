@@ -19,7 +19,7 @@ export class Refusal extends Error {}
  * Opens the file, and makes it where there is none: durable, private, of our version.
  * @throws Refusal rather than starting an empty queue in place of a file that is damaged or isn't ours.
  */
-export function openOutbox(file: string, open: OpenFile, maxSize: number | undefined): Database {
+export function openOutbox(file: string, open: OpenFile): Database {
   inspect(file)
   let db: Database | undefined
   try {
@@ -27,7 +27,7 @@ export function openOutbox(file: string, open: OpenFile, maxSize: number | undef
     closeSync(openSync(file, 'a', 0o600))
     restrict(file)
     db = open(file, { timeout: PATIENCE })
-    configure(db, maxSize)
+    configure(db)
     migrate(db, file)
     check(db, file)
     return db
@@ -85,7 +85,7 @@ function restrict(file: string): void {
   }
 }
 
-function configure(db: Database, maxSize: number | undefined): void {
+function configure(db: Database): void {
   // Only of an empty file: it can't be changed afterwards, and a damaged one is to be left as it is.
   if (db.pragma('page_count', { simple: true }) === 0) db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
@@ -98,10 +98,6 @@ function configure(db: Database, maxSize: number | undefined): void {
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
   db.pragma('journal_size_limit = 33554432')
   db.pragma('cache_size = -32768')
-  if (maxSize !== undefined) {
-    const pageSize = db.pragma('page_size', { simple: true }) as number
-    db.pragma(`max_page_count = ${Math.max(64, Math.floor(maxSize / pageSize))}`)
-  }
 }
 
 /** Several processes may start at once: the version is looked at inside the transaction that changes it. */

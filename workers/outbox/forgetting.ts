@@ -21,6 +21,7 @@ export class Forgetting {
     [number],
     { seq: number; status: StatusNumber; settled_at: number; head: string }
   >
+  readonly #first: Statement<[], { settled_at: number | null }>
   readonly #delete: Statement<[number]>
   readonly #nextKey: Statement<[], { at: number | null }>
   readonly #oldKeys: Statement<[number]>
@@ -40,6 +41,7 @@ export class Forgetting {
     this.#oldest = db.prepare(
       `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
     )
+    this.#first = db.prepare('SELECT min(settled_at) AS settled_at FROM message WHERE settled_at IS NOT NULL')
     this.#delete = db.prepare('DELETE FROM message WHERE seq = ?')
     this.#nextKey = db.prepare('SELECT min(kept_until) AS at FROM idempotency')
     this.#oldKeys = db.prepare(
@@ -68,11 +70,8 @@ export class Forgetting {
 
   /** Whether there is a settled message beyond the count or the age. Reads only. */
   due(now: number): boolean {
-    const [row] = this.#oldest.all(1)
-    return (
-      row !== undefined &&
-      (this.#tally.settled > this.#retain.count || now - row.settled_at > this.#retain.age)
-    )
+    const oldest = this.#first.get()?.settled_at ?? Infinity
+    return this.#tally.settled > this.#retain.count || now - oldest > this.#retain.age
   }
 
   keysDue(now: number): boolean {

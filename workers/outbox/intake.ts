@@ -1,6 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { type Acceptance, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
 import type { Attachments } from './attachments.js'
+import type { Room } from './room.js'
 import { PLACE } from './schema.js'
 import type { Tally } from './tally.js'
 
@@ -14,6 +15,7 @@ interface Known {
 export class Intake {
   readonly #tally: Tally
   readonly #attachments: Attachments
+  readonly #room: Room
   readonly #limit: number
   readonly #byId: Statement<[string], { messageId: string }>
   readonly #byKey: Statement<[string, number], Known>
@@ -21,9 +23,10 @@ export class Intake {
   readonly #insertContent: Statement
   readonly #insertKey: Statement
 
-  constructor(db: Database, tally: Tally, attachments: Attachments, limit: number) {
+  constructor(db: Database, tally: Tally, attachments: Attachments, room: Room, limit: number) {
     this.#tally = tally
     this.#attachments = attachments
+    this.#room = room
     this.#limit = limit
     this.#byId = db.prepare("SELECT head ->> '$.messageId' AS messageId FROM message WHERE id = ?")
     this.#byKey = db.prepare(
@@ -49,6 +52,8 @@ export class Intake {
       return { result: 'duplicate', id: known.id, messageId: known.messageId }
     }
     if (this.#tally.unsettled >= this.#limit) return { result: 'full' }
+    const problem = this.#room.problem()
+    if (problem !== undefined) return { result: 'unavailable', problem }
     this.#store(row, now)
     return null
   }

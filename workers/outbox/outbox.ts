@@ -5,6 +5,8 @@ import type { Parts } from './parts.js'
 
 /** Requests in one commit at most: bounds the time each of them waits for the others. */
 const GROUP = 1_000
+/** Milliseconds after a commit for which outcomes wait for company: nobody waits for them, and a commit is dear. */
+const LAZY = 3
 /** How often other processes' commits, the clock and the lock are looked at, in ms. */
 const TICK = 100
 /** How often a lock that another process holds is asked for, in ticks. */
@@ -23,6 +25,8 @@ export class Outbox {
   readonly #timer: NodeJS.Timeout
   #pending: Request[] = []
   #scheduled = false
+  #delayed: NodeJS.Timeout | undefined
+  #lastCycle = 0
   #wantsLock = false
   #ticks = 0
   /** Requests since the last tick. */
@@ -44,8 +48,14 @@ export class Outbox {
   }
 
   receive(requests: readonly Request[]): void {
-    for (const request of requests) this.#pending.push(request)
-    this.#schedule()
+    let patient = true
+    for (const request of requests) {
+      this.#pending.push(request)
+      patient &&= request.kind === 'write' || request.kind === 'credit'
+    }
+    const wait = this.#lastCycle + LAZY - performance.now()
+    if (!patient || wait <= 0) this.#schedule()
+    else this.#delayed ??= setTimeout(() => this.#schedule(), wait)
   }
 
   #schedule(): void {
@@ -58,6 +68,8 @@ export class Outbox {
   }
 
   #cycle(): void {
+    clearTimeout(this.#delayed)
+    this.#delayed = undefined
     const report = this.#newReport()
     const group = this.#pending.length > GROUP ? this.#pending.splice(0, GROUP) : this.#pending
     if (group === this.#pending) this.#pending = []
@@ -71,6 +83,7 @@ export class Outbox {
     }
     if (writes.length > 0 || this.#commit.hasWork(Date.now())) this.#commit.run(writes, report)
     for (const request of others) this.#serve(request, report)
+    this.#lastCycle = performance.now()
     this.#send(report)
     if (this.#pending.length > 0 || this.#commit.hasWork(Date.now())) this.#schedule()
   }
@@ -132,6 +145,7 @@ export class Outbox {
       }
       if (this.#wantsLock && this.#ticks % LOCK_TICKS === 0) this.#takeLock(report)
       // Once a tick it is tried again whether the disk is well.
+      if (this.#commit.trouble !== undefined) this.#recycleLog()
       if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
       this.#chores.tick(this.#traffic)
       this.#traffic = 0
@@ -140,6 +154,15 @@ export class Outbox {
     }
     this.#send(report)
     if (this.#commit.hasWork(Date.now())) this.#schedule()
+  }
+
+  /** Carries the log over into the file, where there may still be room when the log can't grow. */
+  #recycleLog(): void {
+    try {
+      this.#parts.db.pragma('wal_checkpoint(RESTART)')
+    } catch {
+      // Then the commit that follows fails as well, and tells.
+    }
   }
 
   #takeLock(report: Report): void {
@@ -193,6 +216,7 @@ export class Outbox {
 
   #close(): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#delayed)
     const { db, lock, recovery } = this.#parts
     this.#chores.stop()
     if (lock.held) recovery.discardOwn()

@@ -8,6 +8,7 @@ import { Listing } from './listing.js'
 import type { DelivererLock } from './lock.js'
 import { Records } from './records.js'
 import { Recovery } from './recovery.js'
+import { Room } from './room.js'
 import { SearchIndex } from './searchIndex.js'
 import { Tally } from './tally.js'
 
@@ -36,7 +37,7 @@ export function partsOf(db: Database, lock: DelivererLock, setup: OutboxSetup): 
     tally,
     records,
     index,
-    intake: new Intake(db, tally, attachments, setup.limit),
+    intake: new Intake(db, tally, attachments, new Room(db, setup.maxSize), setup.limit),
     line: new Line(db, tally, attachments, setup.token),
     listing: new Listing(db, tally),
     forgetting: new Forgetting(db, tally, records, index, setup.retain),

@@ -67,9 +67,10 @@ export class Records {
   }
 }
 
+/** What is held waits for a person, unless it has a time. */
 function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
-  const heldForAWhile = status === STATUS_NUMBERS.held && nextAttemptAt !== null
-  if (status !== STATUS_NUMBERS.queued && status !== STATUS_NUMBERS.deferred && !heldForAWhile)
+  const { queued, deferred, held } = STATUS_NUMBERS
+  if (status !== queued && status !== deferred && (status !== held || nextAttemptAt === null))
     return PLACE.nowhere
   return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.line
 }

@@ -17,14 +17,41 @@ export interface Taken extends QueuedMessage {
 
 /** Outcomes that wait for being stored, for each slot; beyond that nothing new is begun. */
 const UNSTORED_PER_SLOT = 20
+/** Milliseconds: some commits. */
+const MOMENT = 25
+const LARGEST_STOCK = 256
 /** Bytes of messages in stock, beyond which no more are asked for. */
 const STOCK_BYTES = 16 * 1024 * 1024
 /** Milliseconds until an outcome that couldn't be stored is tried again. */
 const AGAIN = 250
+/** Milliseconds that outcomes are waited for when everything else has ended; what is left is told by the notes. */
+const LAST_WORDS = 5_000
+
+/** How many deliveries end in a moment: as many must be in stock, so that slots don't wait for the disk. */
+class Pace {
+  #since = 0
+  #ended = 0
+  #stock = 0
+
+  count(): void {
+    this.#ended++
+  }
+
+  /** At least as many as there are slots. */
+  stock(slots: number): number {
+    const now = performance.now()
+    if (now - this.#since > MOMENT) {
+      this.#stock = Math.min(LARGEST_STOCK, this.#ended)
+      this.#ended = 0
+      this.#since = now
+    }
+    return Math.max(slots, this.#stock)
+  }
+}
 
 /**
- * The messages in this process's hands. A stock as large as there are slots bridges the time of a commit, so that a
- * free slot never waits for the disk; it is told apart from what was begun by the notes of the threads.
+ * The messages in this process's hands. A stock bridges the time of a commit, so that a free slot never waits for the
+ * disk; it is told apart from what was begun by the notes of the threads.
  *
  * A message is in exactly one of: `#stock`, under way (`#open`), or on its way back (`#unstored`).
  */
@@ -36,6 +63,7 @@ export class Deliveries {
   readonly #stock: Taken[] = []
   readonly #inHand = new Set<number>()
   readonly #underWay = new Map<string, Taken>()
+  readonly #pace = new Pace()
   #open = 0
   #unstored = 0
   #asked = 0
@@ -122,14 +150,25 @@ export class Deliveries {
   }
 
   /** Begins nothing more, puts the stock back, and waits for what is under way, at most `deadline` ms. */
-  async close(deadline: number): Promise<void> {
+  async drain(deadline: number): Promise<void> {
     this.#closing = true
     this.#putBack()
     await this.#link.request('stop', {}).catch(() => undefined)
-    if (this.#open + this.#unstored === 0) return
+    await this.#until(() => this.#open + this.#unstored === 0, deadline)
+  }
+
+  /** Waits until all outcomes are stored, as long as there is hope. */
+  async close(): Promise<void> {
+    await this.#until(() => this.#unstored === 0, LAST_WORDS)
+  }
+
+  async #until(done: () => boolean, deadline: number): Promise<void> {
+    if (done()) return
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
-      this.#rested = resolve
+      this.#rested = () => {
+        if (done()) resolve()
+      }
       timer = setTimeout(resolve, deadline)
     })
     clearTimeout(timer)
@@ -150,8 +189,9 @@ export class Deliveries {
   #ask(): void {
     if (this.#paused || this.#closing || this.#stockBytes > STOCK_BYTES) return
     const { slots } = this.#consumer
-    const wanted = slots - this.#open + slots - this.#stock.length - this.#asked
-    if (wanted < Math.ceil(slots / 2)) return
+    const stock = this.#pace.stock(slots)
+    const wanted = slots - this.#open + stock - this.#stock.length - this.#asked
+    if (wanted < Math.ceil(stock / 2)) return
     this.#asked += wanted
     this.#link.send('credit', { slots: wanted })
   }
@@ -163,13 +203,14 @@ export class Deliveries {
     this.#changed(taken)
     const settlement = await this.#consumer.deliver(taken)
     this.#open--
+    this.#pace.count()
     // A message that was cancelled meanwhile is settled, and may be on its way again.
     if (this.#underWay.get(taken.job.id) === taken) {
       this.#underWay.delete(taken.job.id)
       settle(taken.state, settlement, Date.now())
       void this.#store(taken)
     }
-    this.#rest()
+    this.#rested?.()
     this.#pump()
   }
 
@@ -211,11 +252,7 @@ export class Deliveries {
       }
     } finally {
       this.#unstored--
-      this.#rest()
+      this.#rested?.()
     }
-  }
-
-  #rest(): void {
-    if (this.#open + this.#unstored === 0) this.#rested?.()
   }
 }

@@ -184,8 +184,10 @@ export class OutboxLink {
 }
 
 function unavailable(problem: string): ThreadpostError {
-  return new ThreadpostError(
-    'QUEUE_UNAVAILABLE',
-    `The queue can't store anything just now: ${problem}. Nothing was accepted; try again later`,
-  )
+  return new ThreadpostError('QUEUE_UNAVAILABLE', refusal(problem))
+}
+
+/** How a problem is told to who wants something stored. */
+export function refusal(problem: string): string {
+  return `The queue can't store anything just now: ${problem}. Nothing was accepted; try again later`
 }

@@ -1,0 +1,51 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { beginNotes, readNotes, Witness } from '../../workers/witness.js'
+import { folderOf } from '../support/folder.js'
+
+const ID = '0195a0e0-0000-7000-8000-000000000001'
+const OTHER = '0195a0e0-0000-7000-8000-000000000002'
+
+async function notes(): Promise<{ file: string; witness: Witness }> {
+  const file = path.join(await folderOf({}), 'notes')
+  beginNotes(file)
+  const witness = new Witness(file)
+  onTestFinished(() => witness.close())
+  return { file, witness }
+}
+
+describe('notes that outlive the process', () => {
+  it('tell how far each attempt got', async () => {
+    const { file, witness } = await notes()
+    witness.about({ id: ID, attempt: 1, slot: 3 }).body()
+    const replied = witness.about({ id: OTHER, attempt: 2, slot: 0 })
+    replied.body()
+    replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
+    const told = readNotes(file)
+    expect(told?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
+    expect(told?.(ID, 2)).toMatchObject({ phase: 'waiting' })
+    expect(told?.(OTHER, 2)).toEqual({
+      phase: 'replied',
+      thread: 0,
+      reply: 250,
+      recipients: ['accepted', 'rejected', 'deferred', undefined, 'accepted'],
+    })
+  })
+
+  it('forget the delivery whose slot is taken again', async () => {
+    const { file, witness } = await notes()
+    witness.about({ id: ID, attempt: 1, slot: 0 }).replied(250, ['accepted', 'accepted'])
+    witness.about({ id: OTHER, attempt: 1, slot: 0 }).body()
+    const told = readNotes(file)
+    expect(told?.(ID, 1)).toMatchObject({ phase: 'waiting' })
+    expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
+  })
+
+  it('prove nothing after a restart of the machine, or where there are none', async () => {
+    const { file } = await notes()
+    await writeFile(file, 'another-boot'.padEnd(512, '\0'))
+    expect(readNotes(file)).toBeUndefined()
+    expect(readNotes(`${file}-gone`)).toBeUndefined()
+  })
+})
