@@ -90,6 +90,32 @@ describe('threadpost send', () => {
   })
 })
 
+describe('threadpost doctor', () => {
+  it('says what it finds', async () => {
+    const inbox = await inboxOf()
+    const { stdout } = await run(process.execPath, [main, 'doctor', '--transport', inbox.url, '--json'], {
+      cwd: root,
+      env: environment,
+    })
+    const findings = JSON.parse(stdout) as { what: string; ok: boolean; says: string; details?: string[] }[]
+    expect(findings.map(({ what }) => what)).toEqual(['transport', 'queue', 'disk', 'clock'])
+    expect(findings[0]).toMatchObject({ ok: true, says: expect.stringContaining('takes mail') as string })
+    expect(findings[0]?.details?.join()).toContain('PIPELINING')
+    expect(inbox.count).toBe(0)
+  })
+
+  it('ends with 1 when mail could not go out, and says why', async () => {
+    const inbox = await startInbox()
+    await inbox.close()
+    await expect(
+      run(process.execPath, [main, 'doctor', '--transport', inbox.url], { cwd: root, env: environment }),
+    ).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^WRONG +transport .*could not be reached/) as string,
+    })
+  })
+})
+
 describe('threadpost serve', () => {
   it('drains on SIGTERM', async () => {
     const inbox = await inboxOf({ faults: [{ at: 'dot', do: 'delay', ms: 300 }] })

@@ -5,6 +5,7 @@ import { ThreadpostError } from '../errors.js'
 import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { checkCommand } from './check.js'
+import { doctorCommand } from './doctor.js'
 import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
@@ -22,6 +23,7 @@ const program = new Command('threadpost')
   .addCommand(renderCommand())
   .addCommand(checkCommand())
   .addCommand(buildCommand())
+  .addCommand(doctorCommand())
   .addCommand(benchCommand())
 
 try {
