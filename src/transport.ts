@@ -10,6 +10,12 @@ export interface TransportOptions {
   url: string
   /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. */
   auth?: AuthOptions
+  /**
+   * Use PIPELINING (RFC 2920) where the server offers it. To be turned off for a server, or a firewall before it, that
+   * offers what it can't do.
+   * @default true
+   */
+  pipelining?: boolean
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. */
   proxy?: string
   /** Signs what goes out over this transport. */
@@ -58,7 +64,17 @@ LOOPBACK.addAddress('::1', 'ipv6')
 /** Never repeats the URL in an error: it may hold the password. */
 export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportSpec {
   const options = isPlainObject(value)
-    ? check.object(value, path, ['url', 'auth', 'proxy', 'dkim', 'requireTLS', 'tls', 'ehloName', 'timeouts'])
+    ? check.object(value, path, [
+        'url',
+        'auth',
+        'pipelining',
+        'proxy',
+        'dkim',
+        'requireTLS',
+        'tls',
+        'ehloName',
+        'timeouts',
+      ])
     : { url: value }
   const urlPath = isPlainObject(value) ? `${path}.url` : path
   const text = check.string(options['url'], urlPath)
@@ -83,6 +99,7 @@ export function resolveTransport(check: Checker, name: string, value: unknown, p
       options['requireTLS'] === undefined
         ? !isLoopback(host)
         : check.boolean(options['requireTLS'], `${path}.requireTLS`),
+    pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
     tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
     timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
   }
@@ -145,6 +162,7 @@ export function loopbackTransport(name: string, url: string): SmtpTransport {
     port: Number(port),
     secure: false,
     requireTLS: false,
+    pipelining: true,
     tls: {},
     timeouts: DEFAULT_TIMEOUTS,
   }

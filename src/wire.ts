@@ -192,6 +192,8 @@ export interface SmtpTransport {
   /** Refuse to send in clear when the server offers no STARTTLS. */
   requireTLS: boolean
   auth?: SmtpAuth
+  /** Whether PIPELINING is used where it is offered. */
+  pipelining: boolean
   /** URL of an HTTP proxy. */
   proxy?: string
   dkim?: DkimKey[]

@@ -2,9 +2,7 @@ import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
 import type {
   Catalogue,
-  Content,
   DeliverTask,
-  RenderedParts,
   RenderResult,
   RenderTask,
   ThreadSetup,
@@ -12,7 +10,6 @@ import type {
   TransportReport,
 } from '../src/wire.js'
 import { compose } from './compose/compose.js'
-import type { MessageParts } from './compose/message.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
@@ -57,7 +54,7 @@ export class Deliverer {
     run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     try {
-      const parts = await this.#parts(task.letter.content, run.critical)
+      const parts = await this.#renderer.bind(task.letter.content, run.critical)
       run.enter('composing')
       const bytes = await run.timed('compose', async () =>
         this.#transports.sign(task.transport, await compose(task.letter, parts)),
@@ -75,8 +72,7 @@ export class Deliverer {
   async render(task: RenderTask): Promise<RenderResult> {
     const run = new Run(this.#board, task, this.#thread)
     try {
-      const { subject, preheader, html, text } = await this.#parts(task.content, run.critical)
-      return { ok: true, parts: { subject, preheader, html, text } }
+      return { ok: true, parts: await this.#renderer.render(task.content, run.critical) }
     } catch (error) {
       if (!(error instanceof TemplateFailure)) throw error
       return { ok: false, outcome: run.templateFailed(error) }
@@ -102,11 +98,6 @@ export class Deliverer {
     this.#quitting = true
     await this.#transports.quit()
     this.#witness?.close()
-  }
-
-  #parts(content: Content, critical: Critical): Promise<RenderedParts & Pick<MessageParts, 'htmlRow'>> {
-    if (content.kind !== 'literal') return this.#renderer.render(content, critical)
-    return Promise.resolve({ subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' })
   }
 }
 

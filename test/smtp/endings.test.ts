@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { type Answer, CLOSE, ScriptedServer, type Script, SILENCE } from '../support/scriptedServer.js'
 import { Notes, send, senderTo } from '../support/smtpSender.js'
 
-const QUICK = { greeting: 60, handshake: 60, envelope: 60, body: 60 }
+/** Short for those who will wait in vain, long for all others. */
+const waitingFor = (answer: Answer) =>
+  answer === SILENCE || answer === drip ? { envelope: 150, body: 150 } : {}
 
 /** A byte every few milliseconds, for ever. */
 const drip: Answer = (socket: Socket) => {
@@ -39,7 +41,7 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
 
   it.each(before)('%s at %s: certainly not sent', async (_name, step, answer, expected) => {
     const server = await ScriptedServer.start({ extensions, [step]: () => answer })
-    const sender = senderTo(server.port, { timeouts: QUICK }, 1)
+    const sender = senderTo(server.port, { timeouts: waitingFor(answer) }, 1)
     const notes = new Notes()
     const { verdict, recipients } = await send(sender, { notes })
     expect(`${verdict.result} ${verdict.code}`).toBe(expected)
@@ -50,7 +52,7 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
 
   it.each(ENDINGS)('%s after the dot', async (_name, answer, _before, expected) => {
     const server = await ScriptedServer.start({ extensions, dot: () => answer })
-    const sender = senderTo(server.port, { timeouts: QUICK }, 1)
+    const sender = senderTo(server.port, { timeouts: waitingFor(answer) }, 1)
     const notes = new Notes()
     const { verdict, recipients } = await send(sender, { notes })
     expect(`${verdict.result} ${verdict.code}`).toBe(expected)
@@ -71,7 +73,7 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
 
   it('is overtaken by the end of the attempt', async () => {
     const server = await ScriptedServer.start({ extensions, dot: () => SILENCE })
-    const { verdict } = await send(senderTo(server.port), { limit: 50 })
+    const { verdict } = await send(senderTo(server.port), { limit: 500 })
     expect(verdict).toEqual({ result: 'uncertain', code: 'REPLY_TIMEOUT' })
   })
 })
@@ -164,7 +166,7 @@ describe('a message whose envelope rode behind another that failed', () => {
           return answer
         },
       })
-      const sender = senderTo(server.port, { timeouts: QUICK }, 1)
+      const sender = senderTo(server.port, { timeouts: waitingFor(answer) }, 1)
       const notes = new Notes()
       const [first, second] = await Promise.all([send(sender), send(sender, { text: 'rider', notes })])
       expect(`${first.verdict.result} ${first.verdict.code}`).toBe(after)
@@ -257,7 +259,7 @@ describe('a server that can not be reached', () => {
 
   it.each(failures)('%s', async (_, script, code) => {
     const server = await ScriptedServer.start(script)
-    const sender = senderTo(server.port, { timeouts: QUICK }, 1)
+    const sender = senderTo(server.port, { timeouts: { greeting: 60, handshake: 60 } }, 1)
     const all = await Promise.all([send(sender), send(sender)])
     for (const { verdict, recipients } of all) {
       expect(verdict).toEqual({ result: 'deferred', code })

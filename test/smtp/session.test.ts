@@ -60,6 +60,14 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(10)
   })
 
+  it('goes step by step where PIPELINING is not wanted', async () => {
+    const server = await ScriptedServer.start()
+    const sender = senderTo(server.port, { pipelining: false }, 1)
+    await Promise.all([send(sender), send(sender)])
+    expect(server.conversations.map(({ ahead }) => ahead)).toEqual([0])
+    expect(server.messages).toHaveLength(2)
+  })
+
   it('leaves out what makes no sense any more, step by step', async () => {
     const server = await ScriptedServer.start({
       extensions: [],

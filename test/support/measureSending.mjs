@@ -43,7 +43,16 @@ function message() {
 
 function threadpost(port, connections) {
   const timeouts = { connect: 5e3, greeting: 5e3, handshake: 5e3, envelope: 6e4, body: 6e4, idle: 5e3 }
-  const base = { kind: 'smtp', name: 'x', host: '127.0.0.1', port, secure: false, requireTLS: false, tls: {} }
+  const base = {
+    kind: 'smtp',
+    name: 'x',
+    host: '127.0.0.1',
+    port,
+    secure: false,
+    requireTLS: false,
+    pipelining: true,
+    tls: {},
+  }
   const sender = new SmtpSender({ ...base, timeouts }, connections)
   const progress = { enter() {}, commit: () => 'committed', release() {}, replied() {}, took() {} }
   return {

@@ -22,6 +22,7 @@ export function transportTo(port: number, extra: Partial<SmtpTransport> = {}): S
     port,
     secure: false,
     requireTLS: false,
+    pipelining: true,
     tls: {},
     ehloName: 'client.example',
     ...extra,

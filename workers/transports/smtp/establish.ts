@@ -77,8 +77,12 @@ function converse(
       signal.removeEventListener('abort', abort)
     }
     const ready = (): void => {
-      settle()
       const socket = takeOver(connection)
+      if (socket === undefined) {
+        fail(new Error('nodemailer gave no socket'))
+        return
+      }
+      settle()
       const problem = insecurity(socket, config)
       if (problem === undefined && extensions !== undefined) {
         resolve({ socket, extensions })
@@ -97,6 +101,7 @@ function converse(
         return
       }
       extensions = parseExtensions(String(connection.lastServerResponse))
+      extensions.pipelining &&= config.pipelining
       if (auth === undefined) ready()
       else if (!connection.allowsAuth)
         fail(Object.assign(new Error('it offers no authentication'), { code: 'ENOAUTH' }))
@@ -105,9 +110,9 @@ function converse(
   })
 }
 
-function takeOver(connection: SMTPConnection): Socket {
+function takeOver(connection: SMTPConnection): Socket | undefined {
   const socket = connection._socket
-  if (socket === false || socket === null) throw new Error('nodemailer gave no socket')
+  if (socket === false || socket === null) return undefined
   connection._socket = null
   connection.close()
   socket.removeAllListeners('data')

@@ -2,7 +2,8 @@ import type { SmtpTransport } from '../../../src/wire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
 import { type Established, establish } from './establish.js'
 import { toMailData } from './mailData.js'
-import { Session, type SessionOwner } from './session.js'
+import { Session } from './session.js'
+import type { SessionOwner } from './sessionOwner.js'
 import { Transaction } from './transaction.js'
 import { type Unreachable, undelivered } from './unreachable.js'
 import { lost } from './verdict.js'
@@ -27,6 +28,8 @@ export class SmtpSender implements Transport, SessionOwner {
   readonly #maxConnections: number
   readonly #waiting: Transaction[] = []
   readonly #sessions = new Set<Session>()
+  /** Sessions that say goodbye. */
+  readonly #leaving = new Set<Session>()
   /** Sessions with nothing to do, the last used one at the end. */
   readonly #idle: Session[] = []
   readonly #abort = new AbortController()
@@ -57,14 +60,14 @@ export class SmtpSender implements Transport, SessionOwner {
   async quit(): Promise<void> {
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
-    if (this.#sessions.size === 0) return
+    if (this.#sessions.size + this.#leaving.size === 0) return
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       this.#quitting = resolve
       timer = setTimeout(resolve, FAREWELL)
     })
     clearTimeout(timer)
-    for (const session of this.#sessions) session.abort()
+    for (const session of [...this.#sessions, ...this.#leaving]) session.abort()
     for (const transaction of this.#waiting.splice(0)) transaction.lose('closed', false)
   }
 
@@ -100,10 +103,15 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#idle.push(session)
   }
 
+  leaving(session: Session): void {
+    this.#forget(session)
+    this.#leaving.add(session)
+  }
+
   ended(session: Session): void {
-    this.#sessions.delete(session)
-    this.#remove(session)
-    if (this.#sessions.size === 0) this.#quitting?.()
+    this.#forget(session)
+    this.#leaving.delete(session)
+    if (this.#sessions.size + this.#leaving.size === 0) this.#quitting?.()
     // Not before what ended it is done with: its own callers may still be at work.
     if (this.#waiting.length > 0) queueMicrotask(() => this.#serve())
   }
@@ -135,7 +143,7 @@ export class SmtpSender implements Transport, SessionOwner {
     if (oldest === undefined) return
     const patient = Math.max(oldest.since, this.#settledAt) + PATIENCE > now
     if (this.#connecting === 0 && !patient && now >= this.#refusedUntil) {
-      const room = this.#maxConnections - this.#sessions.size
+      const room = this.#maxConnections - this.#sessions.size - this.#leaving.size
       for (let more = Math.min(room, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
     }
     this.#serve()
@@ -174,7 +182,8 @@ export class SmtpSender implements Transport, SessionOwner {
     for (const transaction of this.#waiting.splice(0)) transaction.fail(undelivered(failure))
   }
 
-  #remove(session: Session): void {
+  #forget(session: Session): void {
+    this.#sessions.delete(session)
     const index = this.#idle.indexOf(session)
     if (index >= 0) this.#idle.splice(index, 1)
   }

@@ -5,26 +5,13 @@ import { Alarm } from './alarm.js'
 import type { Established } from './establish.js'
 import type { Extensions } from './extensions.js'
 import { ReplyReader } from './reply.js'
+import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
 import type { Ending } from './verdict.js'
-
-/** Whom a session gets its transactions from. */
-export interface SessionOwner {
-  /**
-   * The next transaction, if there is one.
-   * @param riding it is to ride behind another's final dot
-   */
-  take(riding: boolean): Transaction | undefined
-  /** It certainly was not sent, through no fault of its own. */
-  giveBack(transaction: Transaction): void
-  /** The session has nothing left to do. */
-  idle(session: Session): void
-  ended(session: Session): void
-}
+import { writeMessage, writeNothing } from './write.js'
 
 /** How long a server may take to answer QUIT and close, in ms. */
 const FAREWELL = 1_000
-const FINAL_DOT = '.\r\n'
 
 /**
  * Drives mail transactions over one connection. Where the server offers PIPELINING, an envelope is one write, and the
@@ -130,11 +117,10 @@ export class Session {
   #receive(chunk: Buffer): void {
     if (this.#ended) return
     this.#replies.feed(chunk)
-    while (!this.#isEnded()) {
-      const reply = this.#replies.next()
-      if (reply === undefined) return
+    for (let reply = this.#replies.next(); reply !== undefined; reply = this.#replies.next()) {
       if (reply === 'garbage') this.#end('invalid')
       else this.#hear(reply)
+      if (this.#isEnded()) return
     }
   }
 
@@ -207,21 +193,16 @@ export class Session {
     this.#nothing = nothing
     this.#flushed = false
     this.#await(this.#timeouts.body)
-    const flushed = (error?: Error | null): void => {
-      if ((error === undefined || error === null) && this.#handedOver === transaction) this.#flushed = true
+    const flushed = (): void => {
+      if (this.#handedOver === transaction) this.#flushed = true
     }
     if (nothing) {
-      this.#socket.write(FINAL_DOT, flushed)
+      writeNothing(this.#socket, flushed)
       return
     }
     const envelope = this.#board(true)
     transaction.handOver()
-    const dot =
-      envelope === undefined ? Buffer.from(FINAL_DOT) : Buffer.concat([Buffer.from(FINAL_DOT), envelope])
-    this.#socket.cork()
-    this.#socket.write(transaction.data.bytes)
-    this.#socket.write(dot, flushed)
-    this.#socket.uncork()
+    writeMessage(this.#socket, transaction.data.bytes, envelope, flushed)
   }
 
   /** 421: the server closes the connection, whatever else was asked (RFC 5321 section 3.8). */
@@ -277,6 +258,7 @@ export class Session {
 
   #farewell(): void {
     if (this.#socket.writableEnded) return
+    this.#owner.leaving(this)
     this.#alarm.set(performance.now() + FAREWELL)
     this.#socket.end('QUIT\r\n')
   }
