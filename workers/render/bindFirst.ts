@@ -20,8 +20,8 @@ export interface BindInput {
 }
 
 const INTO_HTML: Policy = {
-  escape: escapeHtml,
-  raw: (html, node) => refuseMjml(html, node.at),
+  escape: (text, node) => escapeHtml(node.loose ? refuseScript(text, node) : text),
+  raw: (html, node) => refuseMjml(node.loose ? refuseScript(html, node) : html, node.at),
   block: (html) => html,
   attribute: (value, node) => (node.checks.url ? refuseScript(value, node) : value),
 }
