@@ -80,6 +80,7 @@ class Locator {
     const position = this.#position()
     const before = this.#structure
     const outer = before.lowest
+    const columnsBefore = before.columns.map(({ count }) => count)
     const start = before.copy()
     start.lowest = Number.POSITIVE_INFINITY
 
@@ -98,6 +99,8 @@ class Locator {
     }
     if (lowest !== Number.POSITIVE_INFINITY) facts.around = before.stack[lowest - 1] ?? ''
     else if (position.at === 'between') facts.around = position.component
+    const all = before.columns[lowest - 1]
+    if (all !== undefined) facts.columns = { inside: all.count - (columnsBefore[lowest - 1] ?? 0), all }
     const located = { ...node, body, inverse }
     this.found.blocks.set(located, facts)
     this.#structure = afterBody
