@@ -221,6 +221,30 @@ describe('data is only data', () => {
     expect((await failure(render('b', { url }))).message).toContain('scheme')
   })
 
+  test('a URL in parts is looked at in parts', async () => {
+    await write({
+      'a.mjml': text('<a {{#if x}}href="{{url}}"{{/if}}>x</a>'),
+      'b.mjml': text('{{#if x}}<a href="{{url}}{{else}}<a href="/{{/if}}">x</a>'),
+      'c.mjml': text('<a href={{url}}>x</a>'),
+      'd.mjml': text('<a href="https://x.example/?next={{url}}">x</a>'),
+    })
+    const data = { x: true, url: 'javascript:alert(1)' }
+    for (const name of ['a', 'b', 'c'])
+      expect((await failure(render(name, data))).message).toContain('scheme')
+    expect((await render('d', data)).text).toContain('next=javascript:alert(1)')
+  })
+
+  test('a partial that calls itself may end, or not', async () => {
+    await write({
+      'a.mjml': mail('<mj-text>{{> tree}}</mj-text>'),
+      'partials/tree.mjml': '<b>{{name}}</b>{{#each kids}}{{> tree}}{{/each}}',
+      'b.mjml': text('{{> loop}}'),
+      'partials/loop.mjml': '{{> loop}}',
+    })
+    expect((await render('a', { name: 'a', kids: [{ name: 'b', kids: [] }] })).text).toBe('ab\n')
+    expect((await failure(render('b'))).message).toContain('without end')
+  })
+
   test('a raw value can not open MJML', async () => {
     await write({
       'a.mjml': text('{{{x}}}'),

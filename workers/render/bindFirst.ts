@@ -5,8 +5,9 @@ import { refuseMjml, refuseScript } from './bind/refusals.js'
 import { Run } from './bind/run.js'
 import type { Variables } from './bind/scope.js'
 import { escapeHtml } from './bind/values.js'
+import { RecentlyUsed, contentHash } from './cache.js'
 import { TemplateFailure } from './failure.js'
-import { loadMjml } from './mjml.js'
+import { loadMjml, type MjmlResult } from './mjml.js'
 import type { Critical } from './renderer.js'
 import { toOneLine } from './template/project.js'
 import type { TemplateTrees } from './template/trees.js'
@@ -20,8 +21,8 @@ export interface BindInput {
 }
 
 const INTO_HTML: Policy = {
-  escape: escapeHtml,
-  raw: (html, node) => refuseMjml(html, node.at),
+  escape: (text, node) => escapeHtml(node.loose ? refuseScript(text, node) : text),
+  raw: (html, node) => refuseMjml(node.loose ? refuseScript(html, node) : html, node.at),
   block: (html) => html,
   attribute: (value, node) => (node.checks.url ? refuseScript(value, node) : value),
 }
@@ -34,12 +35,17 @@ export const AS_IT_IS: Policy = {
   attribute: (value) => value,
 }
 
+/** Some 30 KB each. */
+const MAX_MADE = 20
+
 /** A template that binds the data into its source and runs MJML for each message. Always right, never fast. */
 export class FirstTemplate {
   readonly #mjml: Binder
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
+  /** Messages that say the same share one run of MJML. */
+  readonly #made = new RecentlyUsed<Promise<MjmlResult>>(MAX_MADE)
 
   constructor(trees: TemplateTrees, helpers: Helpers) {
     const partials = new Map(Object.entries(trees.partials))
@@ -55,10 +61,12 @@ export class FirstTemplate {
   async render(input: BindInput, critical: Critical): Promise<RenderedParts> {
     const mjml = await loadMjml()
     const toText = this.#text === undefined ? await loadHtmlText() : undefined
-    const { bound, working } = critical('render', () => {
+    const { bound, key, working } = critical('render', () => {
       const bound = this.bind(input)
-      return { bound, working: mjml(bound.source) }
+      const key = contentHash(bound.source)
+      return { bound, key, working: this.#made.get(key) ?? mjml(bound.source) }
     })
+    this.#made.set(key, working)
     const { html } = await working.catch((error: unknown) => {
       throw new TemplateFailure('TEMPLATE_ERROR', `MJML can't make HTML of this: ${(error as Error).message}`)
     })

@@ -1,3 +1,4 @@
+import { TemplateFailure } from '../failure.js'
 import { templateError } from '../template/parse.js'
 import type {
   AttributeNode,
@@ -44,7 +45,15 @@ export class Binder {
 
   bind(data: unknown, variables: Variables, run: Run): readonly Piece[] {
     const out = new Pieces()
-    this.#main(new Scope(data, undefined, { ...variables, root: data }, undefined, undefined), run, out)
+    try {
+      this.#main(new Scope(data, undefined, { ...variables, root: data }, undefined, undefined), run, out)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      throw new TemplateFailure(
+        'TEMPLATE_ERROR',
+        `The template can't be bound: ${error.message}; does a partial call itself without end?`,
+      )
+    }
     return out.row
   }
 

@@ -22,7 +22,7 @@ export function compileExpression(expression: Expression, helpers: Helpers, opti
       return optional || expression.variable ? look : demanding(look, expression)
     }
     case 'call': {
-      const call = compileCall(expression, helpers)
+      const call = compileCall(expression, helpers, optional)
       return optional || expression.helper !== 'lookup' ? call : demanding(call, expression)
     }
   }
@@ -75,10 +75,11 @@ function compileStart(path: PathExpression): Evaluate {
   }
 }
 
-function compileCall(call: CallExpression, helpers: Helpers): Evaluate {
+function compileCall(call: CallExpression, helpers: Helpers, mayBeAbsent: boolean): Evaluate {
   const helper = helpers.byName.get(call.helper)
   if (helper === undefined) throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
-  const optional = helpers.acceptsAbsent.has(call.helper)
+  // Looking up what may be absent may start from what is absent.
+  const optional = helpers.acceptsAbsent.has(call.helper) || (mayBeAbsent && call.helper === 'lookup')
   const args = call.args.map((arg) => compileExpression(arg, helpers, optional))
   const hash = call.hash.map(([name, value]) => [name, compileExpression(value, helpers, optional)] as const)
   return (scope, run) => callHelper(call, helper, args, hash, scope, run)

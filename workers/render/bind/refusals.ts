@@ -1,5 +1,5 @@
 import { templateError } from '../template/parse.js'
-import type { AttributeNode, Place } from '../template/tree.js'
+import type { AttributeNode, Place, ValueNode } from '../template/tree.js'
 
 const MJML_TAG = /<\/?(?:mj-|mjml\b)/i
 
@@ -16,7 +16,7 @@ const SCHEME = /^([a-z][a-z0-9+.-]*):/i
 const SKIPPED = /[\u0000-\u0020\u007f-\u00a0\u200b\u2028\u2029\ufeff]+/g
 
 /** A bound URL may name a web page, an address or a part of the mail; never a script. */
-export function refuseScript(value: string, node: AttributeNode): string {
+export function refuseScript(value: string, node: AttributeNode | ValueNode): string {
   const url = decodeBound(value).replace(SKIPPED, '')
   const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
   if (scheme !== undefined && !SAFE_SCHEMES.has(scheme))

@@ -6,7 +6,7 @@ import type { Finding } from '../soundness/findings.js'
 import { inlineStylesOf, rewritesBody } from '../soundness/inlineStyles.js'
 import { judge } from '../soundness/judge.js'
 import type { Positions } from '../soundness/positions.js'
-import { locate } from '../soundness/locate.js'
+import { locate, locateFragment } from '../soundness/locate.js'
 import { type HtmlText, loadHtmlText } from '../text/htmlText.js'
 import { describePlace } from '../template/source.js'
 import { type Assembled, assemble } from './assemble.js'
@@ -26,12 +26,20 @@ export interface CompileOptions {
   customHelpers: ReadonlySet<string>
 }
 
+/** The trees with attribute values as nodes; those of partials that are called by a computed name, too. */
+function locatedTrees(source: TemplateSource) {
+  const { trees, files } = growTrees(source)
+  const positions = locate(trees.mjml, files)
+  trees.mjml = positions.nodes
+  for (const [name, nodes] of Object.entries(trees.partials))
+    trees.partials[name] = locateFragment(nodes, files)
+  return { trees, positions }
+}
+
 /** A template that binds first, because trying it out would not pay. @throws TemplateFailure */
 export function compileFirst(source: TemplateSource, critical: Critical): CompiledTemplate {
   return critical('compile', () => {
-    const { trees, files } = growTrees(source)
-    const positions = locate(trees.mjml, files)
-    trees.mjml = positions.nodes
+    const { trees, positions } = locatedTrees(source)
     return { trees, findings: [], warnings: droppedText(positions) }
   })
 }
@@ -43,9 +51,7 @@ export async function compileTemplate(
 ): Promise<CompiledTemplate> {
   const { critical } = options
   const { trees, positions, markers, findings } = critical('compile', () => {
-    const { trees, files } = growTrees(source)
-    const positions = locate(trees.mjml, files)
-    trees.mjml = positions.nodes
+    const { trees, positions } = locatedTrees(source)
     const findings = judge(positions, inlineStylesOf(trees.mjml))
     if (rewritesBody(trees.mjml)) findings.push(REWRITTEN(trees.mjml))
     const markers = findings.length === 0 ? mark(trees.mjml, positions.blocks) : undefined

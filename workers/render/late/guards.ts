@@ -32,6 +32,7 @@ function escapeRegExp(text: string): string {
 export function guardedEscape({ suspect }: Guards): (text: string, node: ValueNode) => string {
   return (text, node) => {
     if (node.edge) refuseEdges(text)
+    if (node.loose) refuseScript(text, node)
     if (suspect.test(text)) throw new NeedsBindingFirst('a value names a font')
     return escapeHtml(text)
   }
@@ -47,6 +48,7 @@ function refuseEdges(text: string): void {
 export function guardedRaw(guards: Guards): (html: string, node: ValueNode) => string {
   return (html, node) => {
     refuseMjml(html, node.at)
+    if (node.loose) refuseScript(html, node)
     if (guards.suspect.test(html)) throw new NeedsBindingFirst('a raw value names a font')
     if (node.edge) refuseEdges(html)
     if (node.inside !== 'text') {

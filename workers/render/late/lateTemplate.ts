@@ -10,7 +10,7 @@ import { AS_IT_IS, refuseMissing } from '../bindFirst.js'
 import { toOneLine } from '../template/project.js'
 import type { TemplateTrees } from '../template/trees.js'
 import type { HtmlText } from '../text/htmlText.js'
-import { layOut, withoutMarks } from '../text/layout.js'
+import { layOut, layOutRow, type Step, stepsOf, withoutMarks } from '../text/layout.js'
 import type { LateForm } from './form.js'
 import { guardedAttribute, guardedEscape, guardedRaw } from './guards.js'
 import { OutlookMerge } from './outlook.js'
@@ -36,7 +36,8 @@ export class LateTemplate {
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
-  readonly #layOut: (text: string) => string
+  /** By constant of the derived text: what it does to the page. */
+  readonly #steps: readonly (readonly Step[])[] | undefined
 
   constructor(form: LateForm, trees: TemplateTrees, helpers: Helpers, toText: HtmlText | undefined) {
     const guards = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
@@ -58,10 +59,10 @@ export class LateTemplate {
       nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
-    this.#layOut = trees.text === undefined ? layOut : (text) => text
     if (trees.text !== undefined) this.#text = plain(trees.text)
     else if (form.text !== undefined) this.#text = new Binder(form.text, helpers, intoText(toText))
     else this.#text = undefined
+    this.#steps = trees.text === undefined ? this.#text?.constants.map(stepsOf) : undefined
     this.#toText = toText
   }
 
@@ -83,7 +84,10 @@ export class LateTemplate {
   }
 
   #boundText(data: JsonObject, variables: Variables, run: Run, html: PartRow): string {
-    if (this.#text !== undefined) return this.#layOut(this.#text.text(this.#text.bind(data, variables, run)))
+    if (this.#text !== undefined) {
+      const row = this.#text.bind(data, variables, run)
+      return this.#steps === undefined ? this.#text.text(row) : layOutRow(row, this.#steps)
+    }
     if (run.missing.size > 0) return ''
     return layOut(this.#toText?.(joinPieces(html.row, html.constants)) ?? '')
   }

@@ -118,6 +118,12 @@ function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | u
       `MJML reads all that stands in ${facts.around === '' ? 'the document' : facts.around} at once`,
       `put the block inside the content of a component`,
     )
+  if (changesWidths(node, facts))
+    return finding(
+      node,
+      'MJML computes widths from the number of columns',
+      'give every column beside it a width, or put the block inside the columns',
+    )
   if (node.type === 'call')
     return finding(
       node,
@@ -125,6 +131,12 @@ function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | u
       'use {{#if}} or {{#each}} around components',
     )
   return []
+}
+
+/** Widths follow from the number of columns, unless all have one, or there is a single column that shows or not. */
+function changesWidths({ type }: BlockNode, { columns }: BlockFacts): boolean {
+  if (columns === undefined || columns.inside === 0 || columns.all.withoutWidth === 0) return false
+  return columns.all.count > 1 || (type !== 'if' && type !== 'unless')
 }
 
 function judgeContentBlock(node: BlockNode, position: Position, styles: InlineStyles | undefined): Finding[] {

@@ -22,8 +22,16 @@ type Mark = Start | End
 
 /** Finds out where everything stands. @throws TemplateFailure for a component that MJML doesn't know. */
 export function locate(nodes: readonly TemplateNode[], files: ReadonlyMap<string, SourceFile>): Positions {
-  const locator = new Locator(files)
+  const locator = new Locator(files, true)
   return { nodes: locator.all(nodes), ...locator.found }
+}
+
+/** Attribute values as nodes, in a fragment of which it is not known where it will stand. */
+export function locateFragment(
+  nodes: readonly TemplateNode[],
+  files: ReadonlyMap<string, SourceFile>,
+): TemplateNode[] {
+  return new Locator(files, false).all(nodes)
 }
 
 class Locator {
@@ -36,7 +44,10 @@ class Locator {
   #structure = new Structure()
   #edge: ContentEdge | undefined
 
-  constructor(private readonly files: ReadonlyMap<string, SourceFile>) {}
+  constructor(
+    private readonly files: ReadonlyMap<string, SourceFile>,
+    private readonly isDocument: boolean,
+  ) {}
 
   all(nodes: readonly TemplateNode[]): TemplateNode[] {
     return this.#wrap(nodes.flatMap((node) => this.#one(node)))
@@ -50,7 +61,10 @@ class Locator {
       case 'partial': {
         const located = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
         this.found.values.set(located, this.#position())
-        if (located.kind === 'value') this.#edge?.value(located)
+        if (located.kind === 'value') {
+          this.#edge?.value(located)
+          if (this.#isInUrl()) located.loose = true
+        }
         return [located]
       }
       case 'scope':
@@ -66,6 +80,7 @@ class Locator {
     const position = this.#position()
     const before = this.#structure
     const outer = before.lowest
+    const columnsBefore = before.columns.map(({ count }) => count)
     const start = before.copy()
     start.lowest = Number.POSITIVE_INFINITY
 
@@ -84,6 +99,8 @@ class Locator {
     }
     if (lowest !== Number.POSITIVE_INFINITY) facts.around = before.stack[lowest - 1] ?? ''
     else if (position.at === 'between') facts.around = position.component
+    const all = before.columns[lowest - 1]
+    if (all !== undefined) facts.columns = { inside: all.count - (columnsBefore[lowest - 1] ?? 0), all }
     const located = { ...node, body, inverse }
     this.found.blocks.set(located, facts)
     this.#structure = afterBody
@@ -102,6 +119,11 @@ class Locator {
     const { mode } = this.#structure.tokenizer
     if (mode === 'text') return 'text'
     return mode === 'comment' || mode === 'verbatim' ? 'other' : 'tag'
+  }
+
+  #isInUrl(): boolean {
+    const { mode, attribute } = this.#structure.tokenizer
+    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrl(attribute)
   }
 
   #text(node: TextNode): (TemplateNode | Mark)[] {
@@ -141,7 +163,7 @@ class Locator {
   #mark(event: StructureEvent, at: () => Place): Mark | undefined {
     switch (event.kind) {
       case 'open':
-        if (!KNOWN.has(event.tag)) throw unknownComponent(event.tag, at())
+        if (this.isDocument && !KNOWN.has(event.tag)) throw unknownComponent(event.tag, at())
         return undefined
       case 'words':
         if (event.component) this.found.dropped.push(at())
@@ -203,6 +225,7 @@ class Locator {
     // Inside it nothing has a position of its own any more.
     for (const inner of walk(nodes)) {
       this.found.values.delete(inner)
+      if (inner.kind === 'value') delete inner.loose
       if (inner.kind === 'block') this.found.blocks.delete(inner)
       if (inner.kind === 'attribute') this.found.attributes.delete(inner)
     }

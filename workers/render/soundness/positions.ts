@@ -1,3 +1,4 @@
+import type { Columns } from './structure.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode } from '../template/tree.js'
 
 /** Where an expression stands in MJML. */
@@ -20,6 +21,8 @@ export interface BlockFacts {
   balanced: boolean
   /** The component that contains all of it, if it goes beyond one component's content. */
   around?: string
+  /** Columns it holds, and all those of the component around it. */
+  columns?: { inside: number; all: Columns }
 }
 
 /** A template whose attribute values are nodes of their own, and where everything stands. */

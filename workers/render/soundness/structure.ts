@@ -18,11 +18,20 @@ export type StructureEvent =
   | { kind: 'content end'; tag: string; offset: number }
   | { kind: 'words'; offset: number; component: boolean }
 
+/** Columns that stand directly in a component, over all branches of its blocks. */
+export interface Columns {
+  count: number
+  /** Those whose width MJML computes from their number. */
+  withoutWidth: number
+}
+
 /** MJML's structure up to a point: the tokenizer's state and the components that are open. */
 export class Structure {
   tokenizer = new Tokenizer()
   /** Open components, outermost first; the last may be one whose content MJML copies. */
   stack: string[] = []
+  /** Of each open component; shared by all copies, because every branch counts. */
+  columns: Columns[] = []
   /** Nested components inside such content, counted as MJML's parser counts them. */
   ending = 0
   /** The smallest depth since it was last set, and whether there was any place between components. */
@@ -40,6 +49,7 @@ export class Structure {
     const copy = new Structure()
     copy.tokenizer = this.tokenizer.copy()
     copy.stack = [...this.stack]
+    copy.columns = [...this.columns]
     copy.ending = this.ending
     copy.lowest = this.lowest
     return copy
@@ -76,11 +86,20 @@ export class Structure {
       return
     }
     events.push({ kind: 'open', tag, offset })
+    if (tag === 'mj-column' || tag === 'mj-group') this.#countColumn()
     if (selfClosing) return
     this.stack.push(tag)
+    this.columns.push({ count: 0, withoutWidth: 0 })
     if (!ENDING.has(tag)) return
     this.ending = 1
     events.push({ kind: 'content start', tag, offset: offset + 1 })
+  }
+
+  #countColumn(): void {
+    const columns = this.columns.at(-1)
+    if (columns === undefined) return
+    columns.count++
+    if (!this.tokenizer.given.includes('width')) columns.withoutWidth++
   }
 
   #close(tag: string, offset: number, events: StructureEvent[]): void {
@@ -92,7 +111,7 @@ export class Structure {
     }
     // As forgiving as MJML's parser: a stray end tag is nothing, a missing one is implied.
     const depth = this.stack.lastIndexOf(tag)
-    if (depth >= 0) this.stack.length = depth
+    if (depth >= 0) this.stack.length = this.columns.length = depth
     this.#note()
   }
 }

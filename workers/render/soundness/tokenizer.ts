@@ -28,6 +28,8 @@ export class Tokenizer {
   closing = false
   attribute = ''
   quote = ''
+  /** Attributes of the tag that have a value, so far. */
+  given: readonly string[] = []
   #slash = false
   /** Where in the text at hand the tag began. */
   #began = 0
@@ -104,6 +106,7 @@ export class Tokenizer {
     if (!/[a-z]/i.test(closing ? afterSlash : next)) return found + 1
     this.mode = 'name'
     this.#began = found
+    this.given = []
     this.closing = closing
     this.tag = ''
     this.attribute = ''
@@ -144,8 +147,12 @@ export class Tokenizer {
         if (character === '"' || character === "'") {
           this.mode = 'value'
           this.quote = character
+          this.given = [...this.given, this.attribute]
           events.valueStart(this.tag, this.attribute, at + 1)
-        } else this.mode = 'unquoted'
+        } else {
+          this.mode = 'unquoted'
+          this.given = [...this.given, this.attribute]
+        }
         return
       default:
         if (space) this.#between(character)

@@ -51,6 +51,8 @@ export interface ValueNode {
   raw: boolean
   /** Where in HTML it stands, once that was looked at: what a raw value may hold depends on it. */
   inside?: 'text' | 'tag' | 'other'
+  /** It is part of a URL that can't be looked at as a whole: unquoted, or in parts across blocks. */
+  loose?: true
   /** It may be the first or last of a content that MJML trims. */
   edge?: boolean
   /** As it stands in the source. */

@@ -1,3 +1,5 @@
+import type { Piece } from '../bind/pieces.js'
+
 /**
  * Marks for the layout of a text part: noncharacters of Unicode, which no text may contain. The text is laid out after
  * the data is bound, because only then it is known which lines, items and links there are.
@@ -17,7 +19,8 @@ export const OP = {
   linkEnd: '\uFDDC',
 } as const
 
-const MARK = /[\uFDD0-\uFDEF]/g
+const MARK = /[\uFDD0-\uFDEF]/
+const MARKS = /[\uFDD0-\uFDEF]/g
 const SPLIT = /([\uFDD0-\uFDEF])/
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
@@ -25,13 +28,75 @@ const RULE = '-'.repeat(40)
 
 /** Takes the marks out of a bound value, which so can't lay anything out. */
 export function withoutMarks(text: string): string {
-  return text.replace(MARK, '')
+  return MARK.test(text) ? text.replace(MARKS, '') : text
+}
+
+/** What a part of a marked text does to the page: worked out once where the part is the same for every message. */
+export type Step = { breaks: 1 | 2 } | { mark: string } | Words
+
+interface Words {
+  /** As it was, for an address. */
+  whole: string
+  /** Without white space at its ends, and with single spaces inside. */
+  text: string
+  before: boolean
+  after: boolean
+}
+
+/** Lines and paragraphs that follow each other are one. */
+export function stepsOf(marked: string): Step[] {
+  const steps: Step[] = []
+  for (const part of marked.split(SPLIT)) {
+    const step = stepOf(part)
+    if (step === undefined) continue
+    const last = steps.at(-1)
+    if ('breaks' in step && last !== undefined && 'breaks' in last) {
+      if (step.breaks > last.breaks) steps[steps.length - 1] = step
+    } else steps.push(step)
+  }
+  return steps
+}
+
+function stepOf(part: string): Step | undefined {
+  switch (part) {
+    case '':
+      return undefined
+    case OP.line:
+      return { breaks: 1 }
+    case OP.paragraph:
+      return { breaks: 2 }
+    default:
+      return MARK.test(part) ? { mark: part } : wordsOf(part)
+  }
+}
+
+/** A no-break space is no white space here: it stays where its author put it. */
+function wordsOf(whole: string): Words {
+  const before = isSpace(whole.charCodeAt(0))
+  const after = isSpace(whole.charCodeAt(whole.length - 1))
+  const text = before || after ? whole.replace(/^[ \t\r\n\f]+|[ \t\r\n\f]+$/g, '') : whole
+  return { whole, text: SPACES.test(text) ? text.replace(RUN_OF_SPACES, ' ') : text, before, after }
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || (code >= 9 && code <= 13 && code !== 11)
 }
 
 /** Follows the marks: lines and paragraphs collapse, cells are set apart, links show their address once. */
 export function layOut(marked: string): string {
   const page = new Page()
-  for (const part of marked.split(SPLIT)) page.take(part)
+  page.follow(stepsOf(marked))
+  return page.finish()
+}
+
+/** As `layOut`, of a row of constants, whose steps are known, and of values. */
+export function layOutRow(row: readonly Piece[], steps: readonly (readonly Step[])[]): string {
+  const page = new Page()
+  for (const piece of row) {
+    if (typeof piece === 'number') page.follow(steps[piece]!)
+    else if (MARK.test(piece)) page.follow(stepsOf(piece))
+    else if (piece !== '') page.words(wordsOf(piece))
+  }
   return page.finish()
 }
 
@@ -46,14 +111,16 @@ class Page {
   /** Where the open link's own text begins, and its address once that is being read. */
   #link: { start: number; address?: string } | undefined
 
-  take(part: string): void {
-    switch (part) {
-      case '':
-        return
-      case OP.line:
-        return this.#break(1)
-      case OP.paragraph:
-        return this.#break(2)
+  follow(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if ('breaks' in step) this.#break(step.breaks)
+      else if ('mark' in step) this.#obey(step.mark)
+      else this.words(step)
+    }
+  }
+
+  #obey(mark: string): void {
+    switch (mark) {
       case OP.newline:
         this.#breaks = Math.min(3, this.#breaks + 1)
         return
@@ -83,8 +150,6 @@ class Page {
         return
       case OP.linkEnd:
         return this.#endLink()
-      default:
-        return this.#words(part)
     }
   }
 
@@ -96,17 +161,15 @@ class Page {
     if (!this.#atItem) this.#breaks = Math.max(this.#breaks, lines)
   }
 
-  #words(text: string): void {
+  words({ whole, text, before, after }: Words): void {
     if (this.#link?.address !== undefined) {
-      this.#link.address += text
+      this.#link.address += whole
       return
     }
-    // A no-break space is no white space here: it stays where its author put it.
-    const trimmed = text.replace(/^[ \t\r\n\f]+|[ \t\r\n\f]+$/g, '')
-    if (/^[ \t\r\n\f]/.test(text)) this.#space ||= ' '
-    if (trimmed === '') return
-    this.#write(SPACES.test(trimmed) ? trimmed.replace(RUN_OF_SPACES, ' ') : trimmed)
-    if (/[ \t\r\n\f]$/.test(text)) this.#space = ' '
+    if (before) this.#space ||= ' '
+    if (text === '') return
+    this.#write(text)
+    if (after) this.#space = ' '
   }
 
   #write(text: string): void {
