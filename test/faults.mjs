@@ -9,5 +9,6 @@ const files = ['test/faults', 'test/queue', 'test/threads.test.ts', 'test/smtp']
 const build = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
 const vitest = path.join(root, 'node_modules/vitest/vitest.mjs')
 const args = [vitest, 'run', ...files, ...process.argv.slice(2)]
-const tests = build.status === 0 ? spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env }) : build
+const tests =
+  build.status === 0 ? spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env }) : build
 process.exitCode = tests.status ?? 1
