@@ -47,7 +47,7 @@ export class Dispatcher implements Consumer {
   }
 
   async deliver(message: QueuedMessage): Promise<Settlement> {
-    const { job, state } = message
+    const { job, state, note } = message
     const start = Date.now()
     const breaker = this.#breakers.get(job.transport)
     const admission = breaker?.admit() ?? { result: 'pass', probe: false }
@@ -60,6 +60,7 @@ export class Dispatcher implements Consumer {
       transport: job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
+      ...(note === undefined ? {} : { note }),
     })
     breaker?.record(outcome, admission.probe)
     outcome.timings.queue = Math.max(0, start - state.dueAt)

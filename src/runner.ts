@@ -10,7 +10,10 @@ import type {
 } from './wire.js'
 
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
-export type DeliveryOrder = Pick<DeliverTask, 'letter' | 'recipients' | 'transport' | 'attempt' | 'expiresAt'>
+export type DeliveryOrder = Pick<
+  DeliverTask,
+  'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt'
+>
 
 /**
  * What became of handing a delivery over: its outcome, or the death of its thread with what the board says.

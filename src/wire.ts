@@ -61,6 +61,8 @@ export interface DeliverTask {
   transport: string
   /** Which attempt of the message this is, from 1. */
   attempt: number
+  /** Place of its notes in the file for them. */
+  note?: number
   /** Milliseconds since the epoch: an envelope that isn't sent by then is not sent at all. */
   expiresAt: number
   slot: number

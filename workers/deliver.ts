@@ -44,12 +44,12 @@ export class Deliverer {
 
   /** One attempt. Whatever goes wrong is in the outcome. */
   async deliver(task: DeliverTask): Promise<Outcome> {
-    const { attempt, slot } = task
+    const { attempt, note = 0 } = task
     const run = new Run(
       this.#board,
       task,
       this.#thread,
-      this.#witness?.about({ id: task.letter.id, attempt, slot }),
+      this.#witness?.about({ id: task.letter.id, attempt, note }),
     )
     run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout

@@ -1,6 +1,6 @@
 /**
  * What the phase board can't: a note of each delivery's last steps that outlives the process. Each thread writes the
- * slots of its own deliveries, just before the body is handed over and when the reply is in; the write goes to the
+ * notes of its own deliveries, just before the body is handed over and when the reply is in; the write goes to the
  * operating system's cache and no further, which is enough as long as the machine itself stays up. After a restart
  * of the machine the notes prove nothing, and are not believed.
  */
@@ -11,7 +11,7 @@ import type { Evidence } from '../src/phases.js'
 /** Bytes of a note: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
 const NOTE = 512
 const ID = 36
-const SLOTS_AT_START = 128
+const NOTES_AT_START = 128
 const AT = { attempt: 36, phase: 38, reply: 40, recipients: 42, results: 44 } as const
 const MOST_RECIPIENTS = (NOTE - AT.results) * 4
 const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
@@ -20,7 +20,8 @@ const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
 interface Subject {
   id: string
   attempt: number
-  slot: number
+  /** Its place in the file: nobody else's until what the delivery came to is stored. */
+  note: number
 }
 
 /** The notes of one delivery. */
@@ -53,7 +54,7 @@ export class Witness {
   }
 
   #write(
-    { id, attempt, slot }: Subject,
+    { id, attempt, note: place }: Subject,
     phase: Phase,
     reply: number,
     results: readonly RecipientOutcome['result'][],
@@ -72,13 +73,13 @@ export class Witness {
       note[at] = (note[at] ?? 0) | (bits << ((index & 3) * 2))
     })
     this.#descriptor ??= openSync(this.#file, 'r+')
-    writeSync(this.#descriptor, note, 0, end, (slot + 1) * NOTE)
+    writeSync(this.#descriptor, note, 0, end, (place + 1) * NOTE)
   }
 }
 
 /** Begins an empty file of notes. It has its room from the start, so that a full disk stops no delivery under way. */
 export function beginNotes(file: string): void {
-  const header = Buffer.alloc(NOTE * SLOTS_AT_START)
+  const header = Buffer.alloc(NOTE * NOTES_AT_START)
   header.write(bootId() ?? 'unknown', 'latin1')
   const descriptor = openSync(file, 'w', 0o600)
   writeSync(descriptor, header)

@@ -9,6 +9,8 @@ import type { MailJob, Message, MessageState, Settlement, Status } from '../reco
 export interface QueuedMessage {
   readonly job: MailJob
   readonly state: Readonly<MessageState>
+  /** Where the notes of this delivery are kept, if the queue reads them after a crash; nobody else's until it is stored. */
+  readonly note?: number
 }
 
 export type Enqueued =

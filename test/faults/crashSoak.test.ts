@@ -45,7 +45,7 @@ it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
 
   const copies = new Map<string, number>()
   for (const { raw } of inbox.stored()) {
-    const messageId = /^Message-ID: (\S+)/im.exec(raw.toString('latin1'))?.[1] ?? ''
+    const messageId = /^Message-ID: (\S+)/im.exec(Buffer.from(raw).toString('latin1'))?.[1] ?? ''
     copies.set(messageId, (copies.get(messageId) ?? 0) + 1)
   }
   const lost = [...receipts.values()].filter((messageId) => !copies.has(messageId))

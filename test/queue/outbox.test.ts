@@ -73,7 +73,7 @@ describe('the file', () => {
     [
       'another program’s database',
       /database of another program/,
-      (file: string) => void new Sqlite(file).exec('CREATE TABLE t (x)').close(),
+      (file: string): void => void new Sqlite(file).exec('CREATE TABLE t (x)').close(),
     ],
     [
       'gone, but for its log',

@@ -18,8 +18,8 @@ async function notes(): Promise<{ file: string; witness: Witness }> {
 describe('notes that outlive the process', () => {
   it('tell how far each attempt got', async () => {
     const { file, witness } = await notes()
-    witness.about({ id: ID, attempt: 1, slot: 3 }).body()
-    const replied = witness.about({ id: OTHER, attempt: 2, slot: 0 })
+    witness.about({ id: ID, attempt: 1, note: 3 }).body()
+    const replied = witness.about({ id: OTHER, attempt: 2, note: 0 })
     replied.body()
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
     const told = readNotes(file)
@@ -33,10 +33,10 @@ describe('notes that outlive the process', () => {
     })
   })
 
-  it('forget the delivery whose slot is taken again', async () => {
+  it('forget the delivery whose place is taken again', async () => {
     const { file, witness } = await notes()
-    witness.about({ id: ID, attempt: 1, slot: 0 }).replied(250, ['accepted', 'accepted'])
-    witness.about({ id: OTHER, attempt: 1, slot: 0 }).body()
+    witness.about({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
+    witness.about({ id: OTHER, attempt: 1, note: 0 }).body()
     const told = readNotes(file)
     expect(told?.(ID, 1)).toMatchObject({ phase: 'waiting' })
     expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })

@@ -27,7 +27,8 @@ export class SenderProcess {
   readonly receipts = new Map<string, string>()
   readonly errors: string[] = []
   readonly #child: ChildProcess
-  readonly #exited: Promise<unknown>
+  /** Settles when it has ended, one way or the other. */
+  readonly exited: Promise<unknown>
   readonly #lines = new Map<string, (() => void)[]>()
   readonly #said = new Set<string>()
   readonly #receiptListeners: (() => void)[] = []
@@ -37,7 +38,7 @@ export class SenderProcess {
     this.#child = spawn(process.execPath, [SCRIPT, JSON.stringify(order)], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
-    this.#exited = once(this.#child, 'close')
+    this.exited = once(this.#child, 'close')
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#complaint += text))
     if (this.#child.stdout !== null)
       createInterface({ input: this.#child.stdout }).on('line', (line) => this.#hear(line))
@@ -49,7 +50,7 @@ export class SenderProcess {
     const heard = new Promise<void>((resolve) => {
       this.#lines.set(line, [...(this.#lines.get(line) ?? []), resolve])
     })
-    const ended = this.#exited.then(() => {
+    const ended = this.exited.then(() => {
       if (!this.#said.has(line)) throw new Error(`The sender ended before "${line}": ${this.#complaint}`)
     })
     await Promise.race([heard, ended])
@@ -64,19 +65,19 @@ export class SenderProcess {
       this.#receiptListeners.push(look)
       look()
     })
-    await Promise.race([enough, this.#exited])
+    await Promise.race([enough, this.exited])
   }
 
   /** `kill -9`. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL')
-    await this.#exited
+    await this.exited
   }
 
   /** Lets it close its mailer and end. */
   async end(): Promise<void> {
     this.#child.stdin?.end()
-    await this.#exited
+    await this.exited
   }
 
   get pid(): number {

@@ -4,6 +4,8 @@ import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
 import { type LostRow, STATUS_NUMBERS, type StateRow, type TakenRow } from '../outboxWire.js'
 import type { OutboxLink } from './link.js'
+import { Pace } from './pace.js'
+import { Places } from './places.js'
 import { packState, unpackHead, unpackState, unpackTaken } from './rows.js'
 
 /** A message that this process has taken: it stands as `sending` in the file. */
@@ -13,41 +15,17 @@ export interface Taken extends QueuedMessage {
   readonly job: MailJob
   readonly state: MessageState
   readonly bytes: number
+  note?: number
 }
 
 /** Outcomes that wait for being stored, for each slot; beyond that nothing new is begun. */
 const UNSTORED_PER_SLOT = 20
-/** Milliseconds: some commits. */
-const MOMENT = 25
-const LARGEST_STOCK = 256
 /** Bytes of messages in stock, beyond which no more are asked for. */
 const STOCK_BYTES = 16 * 1024 * 1024
 /** Milliseconds until an outcome that couldn't be stored is tried again. */
 const AGAIN = 250
 /** Milliseconds that outcomes are waited for when everything else has ended; what is left is told by the notes. */
 const LAST_WORDS = 5_000
-
-/** How many deliveries end in a moment: as many must be in stock, so that slots don't wait for the disk. */
-class Pace {
-  #since = 0
-  #ended = 0
-  #stock = 0
-
-  count(): void {
-    this.#ended++
-  }
-
-  /** At least as many as there are slots. */
-  stock(slots: number): number {
-    const now = performance.now()
-    if (now - this.#since > MOMENT) {
-      this.#stock = Math.min(LARGEST_STOCK, this.#ended)
-      this.#ended = 0
-      this.#since = now
-    }
-    return Math.max(slots, this.#stock)
-  }
-}
 
 /**
  * The messages in this process's hands. A stock bridges the time of a commit, so that a free slot never waits for the
@@ -64,6 +42,7 @@ export class Deliveries {
   readonly #inHand = new Set<number>()
   readonly #underWay = new Map<string, Taken>()
   readonly #pace = new Pace()
+  readonly #notes = new Places()
   #open = 0
   #unstored = 0
   #asked = 0
@@ -198,6 +177,7 @@ export class Deliveries {
 
   async #deliver(taken: Taken): Promise<void> {
     this.#open++
+    taken.note = this.#notes.take()
     enter(taken.state, 'sending', Date.now())
     this.#underWay.set(taken.job.id, taken)
     this.#changed(taken)
@@ -209,6 +189,8 @@ export class Deliveries {
       this.#underWay.delete(taken.job.id)
       settle(taken.state, settlement, Date.now())
       void this.#store(taken)
+    } else {
+      this.#notes.give(taken.note)
     }
     this.#rested?.()
     this.#pump()
@@ -225,6 +207,7 @@ export class Deliveries {
     )
     if (answer === undefined) return
     this.#inHand.delete(seq)
+    if (taken.note !== undefined) this.#notes.give(taken.note)
     if (answer === 'written') this.#changed(taken)
     this.#pump()
   }
