@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import { ThreadpostError } from '../errors.js'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
-import { type MailJob, type Message, type MessageState, newState, type Status } from '../record.js'
+import { type MailJob, type Message, type MessageState, type Status } from '../record.js'
 import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
@@ -16,17 +15,11 @@ import type {
   QueueStats,
 } from './driver.js'
 import { cursorOf, limitOf } from './listing.js'
-import {
-  type Acceptance,
-  type NewRow,
-  type Report,
-  STATUS_NUMBERS,
-  type StatusNumber,
-  type StoredRow,
-} from './outboxWire.js'
+import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from './outboxWire.js'
+import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
-import { OutboxLink, refusal } from './sqlite/link.js'
-import { packJob, packState, showRow, statusOf, unpackHead, unpackState } from './sqlite/rows.js'
+import { OutboxLink } from './sqlite/link.js'
+import { packState, showRow, statusOf, unpackHead, unpackState } from './sqlite/rows.js'
 
 export interface SqliteQueueOptions {
   /** Path of the file. */
@@ -43,17 +36,6 @@ export interface SqliteQueueOptions {
   token?: string
 }
 
-/** Messages that may wait for their commit; beyond it the disk is too slow, and they are refused. */
-const MOST_WAITING = 20_000
-/** Messages in one request, so that a large batch doesn't hold up the others. */
-const BATCH = 500
-
-interface Batch {
-  turn: number
-  rows: NewRow[]
-  waiting: { jobs: readonly MailJob[]; from: number; resolve: (answers: Enqueued[]) => void }[]
-}
-
 /** Names the notes of one mailer; unique among all that ever opened the file. */
 export function newToken(): string {
   return randomBytes(6).toString('hex')
@@ -68,9 +50,8 @@ export class SqliteQueue implements QueueDriver {
   readonly #options: SqliteQueueOptions
   readonly #followed = new Map<string, number>()
   #link!: OutboxLink
+  #acceptance!: Acceptor
   #deliveries: Deliveries | undefined
-  #batch: Batch | undefined
-  #waiting = 0
   #paused = false
 
   private constructor(options: SqliteQueueOptions) {
@@ -88,16 +69,14 @@ export class SqliteQueue implements QueueDriver {
       trouble: (problem) => queue.#tell(problem),
       restarted: () => queue.#restart(),
     })
+    queue.#acceptance = new Acceptor(queue.#link, options.changed, retain.keys)
     // The first answer brings the state of the file along.
     await queue.stats()
     return queue
   }
 
-  async enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    const answers: Enqueued[] = []
-    for (let at = 0; at < jobs.length; at += BATCH)
-      answers.push(...(await this.#accept(jobs.slice(at, at + BATCH))))
-    return answers
+  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+    return this.#acceptance.accept(jobs)
   }
 
   start(consumer: Consumer): Promise<void> {
@@ -188,42 +167,6 @@ export class SqliteQueue implements QueueDriver {
   async close(): Promise<void> {
     await this.#deliveries?.close()
     await this.#link.close()
-  }
-
-  #accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    if (this.#waiting > MOST_WAITING) {
-      const problem = `The queue can't keep up: ${this.#waiting} messages wait for the disk. Try again later`
-      return Promise.resolve(jobs.map(() => ({ result: 'unavailable', problem })))
-    }
-    this.#waiting += jobs.length
-    const batch = this.#openBatch()
-    const from = batch.rows.length
-    for (const job of jobs) batch.rows.push(packJob(job, this.#options.retain.keys))
-    return new Promise((resolve) => batch.waiting.push({ jobs, from, resolve }))
-  }
-
-  /** What is accepted in one turn of the event loop is one request. */
-  #openBatch(): Batch {
-    const open = this.#batch
-    if (open !== undefined && open.turn === this.#link.turn && open.rows.length < BATCH) return open
-    const batch: Batch = { turn: this.#link.turn, rows: [], waiting: [] }
-    this.#batch = batch
-    this.#link.send('enqueue', { rows: batch.rows }, (result) => {
-      if (this.#batch === batch) this.#batch = undefined
-      this.#waiting -= batch.rows.length
-      for (const { jobs, from, resolve } of batch.waiting) {
-        resolve(jobs.map((job, index) => this.#accepted(job, result.failure ?? result.answer[from + index])))
-      }
-    })
-    return batch
-  }
-
-  #accepted(job: MailJob, answer: ThreadpostError | Acceptance | undefined): Enqueued {
-    if (answer instanceof ThreadpostError) return { result: 'unavailable', problem: answer.message }
-    if (answer?.result === 'unavailable') return { ...answer, problem: refusal(answer.problem) }
-    if (answer !== null && answer !== undefined) return answer
-    this.#options.changed({ job, state: newState(job) })
-    return { result: 'queued' }
   }
 
   #receive(report: Report): void {
