@@ -73,6 +73,8 @@ function judgeAttribute(
         `inline styles depend on the attribute ${attribute}`,
         'use mj-style without inline="inline"',
       )
+    // Reading and writing the document again turns an empty value into none.
+    node.checks.present = true
     return []
   }
   if (!isCopied(tag, attribute))
@@ -83,7 +85,7 @@ function judgeAttribute(
     )
   if (styles !== undefined && dependOn(styles, attribute, true))
     return finding(node, `inline styles depend on ${attribute}`, 'use mj-style without inline="inline"')
-  if (!mayBeEmpty(attribute)) node.checks.present = true
+  if (styles !== undefined || !mayBeEmpty(attribute)) node.checks.present = true
   node.checks.copied = true
   if (isColor(attribute)) node.checks.color = true
   if (styles !== undefined) node.checks.plain = true
