@@ -1,4 +1,5 @@
 import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js'
+import { walk } from '../template/trees.js'
 import { KEEPS_BLOCKS, isColor, isCopied, mayBeEmpty } from './components.js'
 import type { Finding } from './findings.js'
 import { dependOn, type InlineStyles } from './inlineStyles.js'
@@ -58,11 +59,23 @@ function judgeValue(node: TemplateNode, position: Position, styles: InlineStyles
   }
 }
 
+/** MJML puts the title into an attribute as well, where markup ends what it stands in. */
+function judgeContent(node: AttributeNode, component: string): Finding[] {
+  const markup = [...walk(node.value)].some((part) => part.kind === 'text' && part.text.includes('<'))
+  if (component !== 'mj-title' || !markup) return []
+  return finding(
+    node,
+    'the title holds markup, and MJML repeats it in an attribute',
+    'write the title as plain text',
+  )
+}
+
 function judgeAttribute(
   node: AttributeNode,
   position: Position,
   styles: InlineStyles | undefined,
 ): Finding[] {
+  if (position.at === 'whole content') return judgeContent(node, position.component)
   if (position.at !== 'attribute') return []
   const { attribute, tag } = position
   if (!position.component) {
