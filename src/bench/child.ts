@@ -6,6 +6,8 @@ import type { RunOrder } from './runs.js'
 
 /** So many stand in the queue at a time: enough to keep the threads busy, too few to be a memory test. */
 const WINDOW = 500
+/** So many are handed over at once: as a busy server would, and not as one long block of work. */
+const STEP = 20
 const WARM_UP = 20
 
 const order = JSON.parse(process.argv[2] ?? '') as RunOrder
@@ -28,10 +30,10 @@ async function sendAll(mailer: Mailer, messages: number): Promise<void> {
     const settled = (): void => {
       waiting--
       if (waiting === 0 && left === 0) resolve()
-      else if (waiting < WINDOW / 2) fill()
+      else if (waiting <= WINDOW - STEP) fill(STEP)
     }
-    const fill = (): void => {
-      const batch = Math.min(left, WINDOW - waiting)
+    const fill = (most: number): void => {
+      const batch = Math.min(left, most)
       left -= batch
       waiting += batch
       const mails = Array.from({ length: batch }, (_, index) => ({
@@ -46,7 +48,7 @@ async function sendAll(mailer: Mailer, messages: number): Promise<void> {
       failed = event.outcome?.message
       settled()
     })
-    fill()
+    fill(WINDOW)
   })
   if (failed !== undefined) throw new Error(`a message failed: ${failed}`)
 }
