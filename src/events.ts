@@ -4,7 +4,8 @@ import type { Trouble } from './breaker.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
-import { copyRecipients, type HeldReason, type RecipientState, type Status } from './record.js'
+import { type HeldReason, type RecipientState, type Status } from './record.js'
+import { copyRecipients } from './messageView.js'
 
 /** What every event about a message carries; never its data or bodies. */
 export interface MessageEvent {

@@ -17,7 +17,8 @@ import type {
   QueueDriver,
   QueueStats,
 } from './queue/driver.js'
-import { isSettled, type MailJob, type Message, type Status, toMessage } from './record.js'
+import { isSettled, type MailJob, type Status } from './record.js'
+import { type Message, toMessage } from './messageView.js'
 import type { Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'

@@ -1,5 +1,5 @@
 import { ThreadpostError } from './errors.js'
-import type { Message } from './record.js'
+import type { Message } from './messageView.js'
 
 export interface WaitOptions {
   /** Milliseconds to wait at most; Infinity waits for ever. @default 60_000 */

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
 import type { Mail } from '../mail.js'
-import type { Message } from '../record.js'
+import type { Message } from '../messageView.js'
 import { dataFrom, wholeNumber } from './arguments.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
 

@@ -3,7 +3,8 @@
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
 import type { Evidence } from '../phases.js'
-import type { MailJob, Message, MessageState, Settlement, Status } from '../record.js'
+import type { MailJob, MessageState, Settlement, Status } from '../record.js'
+import type { Message } from '../messageView.js'
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */
 export interface QueuedMessage {

@@ -2,15 +2,14 @@ import {
   enter,
   isSettled,
   type MailJob,
-  type Message,
   type MessageState,
   newState,
   settle,
   STATUSES,
   type Status,
-  toMessage,
   withoutContent,
 } from '../record.js'
+import { type Message, toMessage } from '../messageView.js'
 import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {

@@ -1,11 +1,5 @@
-import {
-  type MailJob,
-  type MessageState,
-  newState,
-  type Status,
-  toMessage,
-  type Message,
-} from '../../record.js'
+import { type MailJob, type MessageState, newState, type Status } from '../../record.js'
+import { toMessage, type Message } from '../../messageView.js'
 import type { Content, JobAttachment } from '../../wire.js'
 import { keptUntil } from '../keys.js'
 import {
