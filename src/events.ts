@@ -47,13 +47,20 @@ export interface ThreadEvent {
   thread: number
 }
 
-export type MailerEvents = Record<Status, MessageEvent> & {
-  'thread-started': ThreadEvent
-  'thread-died': ThreadEvent & { reason: string }
-  /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
-  'breaker-open': BreakerOpenEvent
-  'breaker-closed': BreakerClosedEvent
-}
+/** What only an attempt can lead to. */
+type AttemptedStatus = 'deferred' | 'partial' | 'failed'
+
+/** An event that follows an attempt always says what that came to. */
+export type AttemptedEvent = MessageEvent & Required<Pick<MessageEvent, 'outcome'>>
+
+export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent> &
+  Record<AttemptedStatus, AttemptedEvent> & {
+    'thread-started': ThreadEvent
+    'thread-died': ThreadEvent & { reason: string }
+    /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
+    'breaker-open': BreakerOpenEvent
+    'breaker-closed': BreakerClosedEvent
+  }
 
 export type Listener<E> = (event: E) => unknown
 

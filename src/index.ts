@@ -6,6 +6,7 @@ export type {
   BreakerOpenEvent,
   Listener,
   MailerEvents,
+  AttemptedEvent,
   MessageEvent,
   ThreadEvent,
 } from './events.js'

@@ -45,7 +45,7 @@ async function sendAll(mailer: Mailer, messages: number): Promise<void> {
     }
     mailer.on('sent', settled)
     mailer.on('failed', (event) => {
-      failed = event.outcome?.message
+      failed = event.outcome.message
       settled()
     })
     fill(WINDOW)
