@@ -47,7 +47,7 @@ describe('the README', () => {
     expect((await inbox.waitFor({ to: 'ada@example.com' })).html).toContain('Ada')
   })
 
-  const others = blocks.filter((source) => !source.includes('app.listen'))
+  const others = blocks.filter((source) => !source.includes('app.listen(3000)'))
   it.each(
     others.map((source) => [
       source.split('\n').find((line) => line.includes('console')) ?? source.slice(0, 40),
@@ -55,7 +55,7 @@ describe('the README', () => {
     ]),
   )('has a block that prints what it says: %s', async (_, source) => {
     const { stdout } = await run(process.execPath, asModule(source), { cwd: root })
-    const promised = [...source.matchAll(/^console\.log\(.*\) \/\/ (.*)$/gm)].map((match) => match[1])
+    const promised = [...source.matchAll(/^ *console\.log\(.*\) \/\/ (.*)$/gm)].map((match) => match[1])
     expect(promised.length).toBeGreaterThan(0)
     expect(stdout.trimEnd().split('\n')).toEqual(promised)
   })
