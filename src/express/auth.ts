@@ -51,6 +51,8 @@ export function tokensOf(auth: Auth | undefined): (given: string) => Token | und
       token.token === ''
     )
       fail(`${path}.token`, 'must be a string that is not empty')
+    // RFC 6750 section 2.1: what else there is could never be presented.
+    if (!/^[!-~]+$/.test(token.token)) fail(`${path}.token`, 'must be printable ASCII without spaces')
     const scopes: unknown = token.scopes
     if (!Array.isArray(scopes) || !scopes.every((scope: unknown) => SCOPES.some((known) => known === scope)))
       fail(`${path}.scopes`, `must be a list of ${SCOPES.join(', ')}`)
