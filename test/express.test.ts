@@ -228,6 +228,7 @@ describe('who may', () => {
     [{ auth: true }, 'auth'],
     [{ auth: { tokens: [] } }, 'auth'],
     [{ auth: { tokens: [{ token: '', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
+    [{ auth: { tokens: [{ token: 'a b', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'x', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
   ])('options %j are refused', async (options, path) => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
