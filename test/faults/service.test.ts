@@ -4,6 +4,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
 import { testMailer } from '../support/mailer.js'
 import { SenderProcess } from '../support/senderProcess.js'
@@ -17,15 +18,6 @@ async function inboxOf(...faults: NonNullable<Parameters<typeof startInbox>[0]>[
   const inbox = await startInbox({ keep: 10_000, faults })
   onTestFinished(() => inbox.close())
   return inbox
-}
-
-const copiesByMessageId = (inbox: Awaited<ReturnType<typeof inboxOf>>): Map<string, number> => {
-  const copies = new Map<string, number>()
-  for (const { raw } of inbox.stored()) {
-    const messageId = /^Message-ID: (\S+)/im.exec(Buffer.from(raw).toString('latin1'))?.[1] ?? ''
-    copies.set(messageId, (copies.get(messageId) ?? 0) + 1)
-  }
-  return copies
 }
 
 describe('SIGKILL between the commit and the 202', () => {
