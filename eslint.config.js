@@ -71,9 +71,9 @@ const doors = [
   {
     in: ['workers/outbox.ts', 'workers/outbox/**'],
     to: ['src/**'],
-    except: ['src/queue/outboxWire.ts', 'src/outcome.ts', 'src/phases.ts'],
+    except: ['src/queue/outboxWire.ts', 'src/outcome.ts', 'src/phases.ts', 'src/queue/clockWatch.ts'],
     from: [],
-    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, and what is known of a lost delivery.',
+    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, and the watch on the clock.',
   },
   ...['express', 'inbox', 'dashboard'].map((part) => ({
     in: [`src/${part}/**`],

@@ -1,7 +1,7 @@
-import { createServer, type AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { Breaker, type BreakerListener } from '../src/breaker.js'
 import type { Outcome } from '../src/outcome.js'
+import { freePort } from './support/freePort.js'
 import { testMailer } from './support/mailer.js'
 import { ScriptedServer } from './support/scriptedServer.js'
 
@@ -79,11 +79,7 @@ describe('a breaker', () => {
 
 describe('messages for a server that can’t be reached', () => {
   it('are held without an attempt, and sent when it is back', async () => {
-    const closed = createServer()
-    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
-    const { port } = closed.address() as AddressInfo
-    await new Promise((resolve) => closed.close(resolve))
-
+    const port = await freePort()
     const other = await ScriptedServer.start()
     const mailer = await testMailer({
       transports: { main: `smtp://127.0.0.1:${port}`, other: `smtp://127.0.0.1:${other.port}` },

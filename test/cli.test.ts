@@ -1,52 +1,19 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { startInbox, type InboxOptions } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
+import { environment, main, post, serve } from './support/serve.js'
 
 const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '..')
-const main = path.join(root, 'dist/src/cli/main.js')
-const environment = { PATH: process.env['PATH'], THREADPOST_FROM: 'Acme <hello@acme.example>' }
 
 async function inboxOf(options: InboxOptions = {}) {
   const inbox = await startInbox(options)
   onTestFinished(() => inbox.close())
   return inbox
-}
-
-/** `threadpost serve` on a free port, with the URL it prints. */
-async function serve(env: Record<string, string>): Promise<{ process: ChildProcess; url: string }> {
-  const child = spawn(process.execPath, [main, 'serve'], {
-    cwd: root,
-    env: { ...environment, PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    }
-  })
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /running at (\S+)/.exec(line)?.[1]
-    if (url !== undefined) {
-      child.stdout.resume()
-      return { process: child, url }
-    }
-  }
-  throw new Error('it did not start')
-}
-
-function post(url: string, mail: object): Promise<Response> {
-  return fetch(`${url}/mail/messages`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(mail),
-  })
 }
 
 const plain = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }

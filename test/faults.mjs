@@ -1,10 +1,16 @@
-// The fault tests at full length: npm run test:faults. `npm test` runs the same files, with shorter soaks.
+// The fault tests at full length: npm run test:faults. `npm test` runs the same files, with fewer messages.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 
 const root = path.dirname(import.meta.dirname)
-const env = { ...process.env, SOAK_ROUNDS: '20', SOAK_MAILS: '2000', ...process.env }
-const files = ['test/faults', 'test/queue', 'test/threads.test.ts', 'test/smtp']
+const env = {
+  ...process.env,
+  SOAK_ROUNDS: '20',
+  SOAK_MAILS: '2000',
+  DEAD_HOST_MAILS: '10000',
+  ...process.env,
+}
+const files = ['faults', 'queue', 'smtp', 'threads.test.ts', 'breaker.test.ts'].map((name) => `test/${name}`)
 
 const build = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
 const vitest = path.join(root, 'node_modules/vitest/vitest.mjs')

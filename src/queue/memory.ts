@@ -12,6 +12,7 @@ import {
 import { type Message, toMessage } from '../messageView.js'
 import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
+import { ClockWatch } from './clockWatch.js'
 import type {
   ChangeListener,
   Consumer,
@@ -62,6 +63,7 @@ export class MemoryQueue implements QueueDriver {
   readonly #keys: Keys
   readonly #line = new Line<Entry>()
   readonly #due = new DueHeap<Entry>()
+  readonly #clock = new ClockWatch()
   readonly #counts: StatusCounts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
   #accepted = 0
   #consumer: Consumer | undefined
@@ -205,6 +207,7 @@ export class MemoryQueue implements QueueDriver {
   /** Finds the entry its place: in line if it is due, and in the heap for what comes next. */
   #schedule(entry: Entry, now: number): void {
     const { state, job } = entry
+    this.#followClock()
     this.#due.remove(entry)
     const waits = state.nextAttemptAt !== undefined && state.nextAttemptAt > now
     if (waits) {
@@ -320,6 +323,7 @@ export class MemoryQueue implements QueueDriver {
 
   #wake(): void {
     this.#timerAt = Infinity
+    this.#followClock()
     const now = Date.now()
     for (let entry = this.#due.peek(); entry !== undefined && entry.dueAt <= now; entry = this.#due.peek()) {
       if (entry.state.expiresAt <= now) this.#expire(entry, now)
@@ -332,6 +336,20 @@ export class MemoryQueue implements QueueDriver {
     this.#keys.forget(now)
     this.#nap(now)
     this.#pump()
+  }
+
+  /** Where the wall clock was set back, retries are due earlier by as much; the time a message is meant for stays. */
+  #followClock(): void {
+    const back = this.#clock.setBack()
+    if (back === 0) return
+    for (const entry of this.#entries.values()) {
+      const { state } = entry
+      if (entry.heapIndex < 0 || state.nextAttemptAt === undefined || state.status === 'queued') continue
+      this.#due.remove(entry)
+      state.nextAttemptAt -= back
+      entry.dueAt = Math.min(state.nextAttemptAt, state.expiresAt)
+      this.#due.add(entry)
+    }
   }
 
   #oldest(now: number): number {

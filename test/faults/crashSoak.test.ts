@@ -4,6 +4,7 @@ import path from 'node:path'
 import { createMailer, type Message } from 'threadpost'
 import { startInbox } from 'threadpost/testing'
 import { expect, it, onTestFinished } from 'vitest'
+import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
 import { randomFrom } from '../support/random.js'
 import { SenderProcess } from '../support/senderProcess.js'
@@ -43,11 +44,7 @@ it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
   await last.end()
   const messages = await settled(file, inbox.url, receipts.size)
 
-  const copies = new Map<string, number>()
-  for (const { raw } of inbox.stored()) {
-    const messageId = /^Message-ID: (\S+)/im.exec(Buffer.from(raw).toString('latin1'))?.[1] ?? ''
-    copies.set(messageId, (copies.get(messageId) ?? 0) + 1)
-  }
+  const copies = copiesByMessageId(inbox)
   const lost = [...receipts.values()].filter((messageId) => !copies.has(messageId))
   const doubled = messages.filter(({ messageId }) => (copies.get(messageId) ?? 0) > 1)
   const marked = messages.filter(({ uncertain }) => uncertain)

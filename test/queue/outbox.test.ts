@@ -1,7 +1,5 @@
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
@@ -12,6 +10,7 @@ import { folderOf } from '../support/folder.js'
 import { testMailer } from '../support/mailer.js'
 import { randomFrom } from '../support/random.js'
 import { SenderProcess } from '../support/senderProcess.js'
+import { smallDisk } from '../support/smallDisk.js'
 
 const NOWHERE = 'smtp://127.0.0.1:9'
 const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello Ada' }
@@ -315,15 +314,4 @@ function accepts(mailer: Mailer): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-/** A folder on a disk of so many megabytes, or undefined where that may not be mounted. */
-async function smallDisk(megabytes: number): Promise<string | undefined> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-disk-'))
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
-  onTestFinished(async () => {
-    if (status === 0) spawnSync('umount', ['-l', folder])
-    await rm(folder, { recursive: true, force: true })
-  })
-  return status === 0 ? folder : undefined
 }

@@ -1,6 +1,7 @@
 // A process that sends mail through a queue that outlives it, to be killed at any moment. Its argument is JSON:
 // { file, url, count, callers, first, threads, concurrency, sqlite, mail }. Each receipt is a line "r ID MESSAGE-ID", written before
-// anything else happens; "ready" and "all" tell how far it got. It ends by itself when its standard input does.
+// anything else happens; "ready", "all" and "deferred N" tell how far it got. A line of input is one more
+// message; it ends by itself when the input does.
 import { writeSync } from 'node:fs'
 import { createMailer } from '../../dist/src/index.js'
 
@@ -28,6 +29,8 @@ const mailer = await createMailer({
   retain: { count: 1_000_000 },
   ...order.options,
 })
+let deferred = 0
+mailer.on('deferred', () => say(`deferred ${++deferred}`))
 say('ready')
 
 let next = first
@@ -51,7 +54,10 @@ const caller = async () => {
 await Promise.all(Array.from({ length: callers }, caller))
 say('all')
 
-process.stdin.resume()
+process.stdin.on('data', async () => {
+  const { id, messageId } = await mailer.send({ to: 'more@example.com', subject: 's', text: 't' })
+  say(`r ${id} ${messageId}`)
+})
 process.stdin.on('end', async () => {
   await mailer.close({ deadline: order.deadline ?? 5_000 })
   say('closed')

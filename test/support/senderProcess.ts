@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 
 export interface SenderOrder {
   file: string
@@ -17,9 +18,12 @@ export interface SenderOrder {
   options?: object
   /** Milliseconds to close in. */
   deadline?: number
+  /** A file with the milliseconds by which its clock is wrong, read whenever it looks at the clock. */
+  clock?: string
 }
 
 const SCRIPT = path.join(import.meta.dirname, 'sender.mjs')
+const CLOCK = pathToFileURL(path.join(import.meta.dirname, 'wrongClock.mjs')).href
 
 /** A process that sends mail, and what it has said so far. Only the test that started it ends it. */
 export class SenderProcess {
@@ -35,8 +39,11 @@ export class SenderProcess {
   #complaint = ''
 
   constructor(order: SenderOrder) {
-    this.#child = spawn(process.execPath, [SCRIPT, JSON.stringify(order)], {
+    const { clock, ...rest } = order
+    const preload = clock === undefined ? [] : ['--import', CLOCK]
+    this.#child = spawn(process.execPath, [...preload, SCRIPT, JSON.stringify(rest)], {
       stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...(clock === undefined ? {} : { WRONG_CLOCK: clock }) },
     })
     this.exited = once(this.#child, 'close')
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#complaint += text))
@@ -72,6 +79,11 @@ export class SenderProcess {
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL')
     await this.exited
+  }
+
+  /** Has it send one more message. */
+  more(): void {
+    this.#child.stdin?.write('more\n')
   }
 
   /** Lets it close its mailer and end. */

@@ -46,6 +46,7 @@ export class Line {
   readonly #take: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
   readonly #promote: Statement<[number]>
+  readonly #hasten: Statement<[number, number]>
   readonly #expire: Statement<[number, number]>
   readonly #bySeq: Statement<[number], MessageRow>
   readonly #expiring: Statement<[number], { seq: number; status: MessageRow['status'] }>
@@ -71,6 +72,10 @@ export class Line {
       `UPDATE message SET next_attempt_at = NULL, rev = rev + 1,
        place = CASE WHEN losses >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
        WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ${STEP})`,
+    )
+    this.#hasten = db.prepare(
+      `UPDATE message SET due_at = due_at - ?, next_attempt_at = next_attempt_at - ?, rev = rev + 1
+       WHERE place = ${PLACE.scheduled} AND status <> ${STATUS_NUMBERS.queued}`,
     )
     this.#expiring = db.prepare(
       `SELECT seq, status FROM message WHERE settled_at IS NULL AND expires_at <= ?
@@ -157,6 +162,12 @@ export class Line {
   /** Lets messages into the line whose time has come. @returns how many. */
   promote(now: number): number {
     return this.#promote.run(now).changes
+  }
+
+  /** The wall clock was set back: retries are due earlier by as much; the time a message is meant for stays. */
+  clockSetBack(by: number): void {
+    this.#aloneUntil -= by
+    this.#hasten.run(by, by)
   }
 
   /** Ends messages that are too late. */

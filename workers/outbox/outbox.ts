@@ -1,3 +1,4 @@
+import { ClockWatch } from '../../src/queue/clockWatch.js'
 import type { Answer, FromOutbox, Report, Request, RequestKind } from '../../src/queue/outboxWire.js'
 import { Chores } from './chores.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
@@ -22,6 +23,7 @@ export class Outbox {
   readonly #post: (message: FromOutbox) => void
   readonly #closed: () => void
   readonly #followed = new Set<string>()
+  readonly #clock = new ClockWatch()
   readonly #timer: NodeJS.Timeout
   #pending: Request[] = []
   #scheduled = false
@@ -137,6 +139,7 @@ export class Outbox {
     this.#ticks++
     const report = this.#newReport()
     try {
+      this.#followClock()
       const version = this.#dataVersion()
       if (version !== this.#version) {
         this.#version = version
@@ -154,6 +157,12 @@ export class Outbox {
     }
     this.#send(report)
     if (this.#commit.hasWork(Date.now())) this.#schedule()
+  }
+
+  /** Of several processes the deliverer does it, so that it is done once. */
+  #followClock(): void {
+    const back = this.#clock.setBack()
+    if (back > 0 && this.#parts.lock.held) this.#parts.line.clockSetBack(back)
   }
 
   /** Carries the log over into the file, where there may still be room when the log can't grow. */

@@ -1,0 +1,82 @@
+// Many messages for a host that is down. The whole: DEAD_HOST_MAILS=10000, as `npm run test:faults` does.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import path from 'node:path'
+import { startInbox } from 'threadpost/testing'
+import { expect, it, onTestFinished } from 'vitest'
+import { copiesByMessageId } from '../support/copies.js'
+import { folderOf } from '../support/folder.js'
+import { freePort } from '../support/freePort.js'
+import { testMailer } from '../support/mailer.js'
+
+const MAILS = Number(process.env['DEAD_HOST_MAILS'] ?? 3_000)
+const STEP = 20
+/** Bytes of heap a waiting message may take. */
+const HEAP = 10_000
+
+it.each(['memory', 'sqlite'])(
+  `${MAILS} messages for a dead host, queue in %s: held, nobody else is hurt, all sent when it is back`,
+  async (kind) => {
+    const port = await freePort()
+    const other = await startInbox()
+    onTestFinished(() => other.close())
+    const mailer = await testMailer({
+      transports: { dead: `smtp://127.0.0.1:${port}`, other: other.url },
+      queue: kind === 'memory' ? kind : `sqlite:${path.join(await folderOf({}), 'outbox.db')}`,
+      breaker: { probeDelay: 100, maxProbeDelay: 1_000 },
+      retry: { attempts: 1 },
+    })
+    const opened: string[] = []
+    mailer.on('breaker-open', ({ transport }) => opened.push(transport))
+    const heap = process.memoryUsage().heapUsed
+    const loop = monitorEventLoopDelay({ resolution: 5 })
+    loop.enable()
+
+    const messageIds = new Map<string, string>()
+    for (let n = 0; n < MAILS; n += STEP) {
+      const mails = Array.from({ length: STEP }, (_, index) => ({
+        to: `user${n + index}@example.com`,
+        subject: 's',
+        text: 't',
+      }))
+      for (const answer of await mailer.sendMany(mails)) {
+        if (answer instanceof Error) throw answer
+        messageIds.set(answer.id, answer.messageId)
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await expect
+      .poll(async () => (await mailer.stats()).held, { timeout: 60_000 })
+      .toBeGreaterThan(MAILS - 50)
+    for (let n = 0; n < 20; n++) {
+      const start = performance.now()
+      const mail = { to: 'ada@example.com', subject: 's', text: 't', transport: 'other' }
+      expect(await mailer.sendAndWait(mail)).toMatchObject({ status: 'sent', uncertain: false })
+      expect(performance.now() - start).toBeLessThan(5_000)
+    }
+    loop.disable()
+    const p99 = loop.percentile(99) / 1e6
+    console.log(`${MAILS} held in ${kind}: main loop p99 ${p99.toFixed(1)} ms`)
+    expect(p99).toBeLessThan(100)
+    expect(process.memoryUsage().heapUsed - heap).toBeLessThan(50_000_000 + MAILS * HEAP)
+    expect(opened).toEqual(['dead'])
+
+    const back = await startInbox({ port, keep: 2 * MAILS })
+    onTestFinished(() => back.close())
+    await expect
+      .poll(() => mailer.stats(), { timeout: 120_000, interval: 500 })
+      .toMatchObject({ accepted: MAILS + 20, sent: MAILS + 20 })
+    let tries = 0
+    for await (const { attempts, uncertain, messageId, id, transport } of mailer.messages()) {
+      if (transport !== 'dead') continue
+      expect({ uncertain, messageId }).toEqual({ uncertain: false, messageId: messageIds.get(id) })
+      expect(attempts.filter(({ counted }) => counted)).toHaveLength(1)
+      tries += attempts.length - 1
+    }
+    // Those under way when it opened, and one at a time since.
+    expect(tries).toBeLessThan(100)
+    const copies = copiesByMessageId(back)
+    expect([...messageIds.values()].every((messageId) => copies.get(messageId) === 1)).toBe(true)
+    expect(back.count).toBe(MAILS)
+  },
+  300_000,
+)
