@@ -1,4 +1,4 @@
-export type ToolName = 'redis-server' | 'smtp-sink' | 'smtp-source' | 'chromium'
+export type ToolName = 'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium'
 
 export interface Tool {
   command: string

@@ -17,7 +17,7 @@ const LIBRARIES = 'libraries.json'
 /**
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
- * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'chromium'} ToolName
+ * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium'} ToolName
  */
 
 /** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
@@ -31,7 +31,12 @@ const bundles = [
   {
     package: 'postfix',
     also: [],
-    tools: { 'smtp-sink': 'usr/sbin/smtp-sink', 'smtp-source': 'usr/sbin/smtp-source' },
+    tools: {
+      'smtp-sink': 'usr/sbin/smtp-sink',
+      'smtp-source': 'usr/sbin/smtp-source',
+      // The server itself; its other daemons lie beside it.
+      'postfix-master': 'usr/lib/postfix/sbin/master',
+    },
     probe: { 'smtp-sink': [[], /usage: \S*smtp-sink/], 'smtp-source': [[], /usage: \S*smtp-source/] },
   },
   {
@@ -43,7 +48,10 @@ const bundles = [
 ]
 
 /** Other names and places of an installed program. */
-const aliases = { chromium: ['chromium', 'chromium-browser', 'google-chrome'] }
+const aliases = {
+  chromium: ['chromium', 'chromium-browser', 'google-chrome'],
+  'postfix-master': ['../lib/postfix/sbin/master'],
+}
 const places = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin']
 
 const chromiumArgs = [
