@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Breaker, type BreakerListener } from '../src/breaker.js'
 import type { Outcome } from '../src/outcome.js'
-import { freePort } from './support/freePort.js'
+import { freePort } from './support/ports.js'
 import { testMailer } from './support/mailer.js'
 import { ScriptedServer } from './support/scriptedServer.js'
 

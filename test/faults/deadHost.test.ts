@@ -5,7 +5,7 @@ import { startInbox } from 'threadpost/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { freePort } from '../support/freePort.js'
+import { freePort } from '../support/ports.js'
 import { testMailer } from '../support/mailer.js'
 
 const MAILS = Number(process.env['DEAD_HOST_MAILS'] ?? 3_000)

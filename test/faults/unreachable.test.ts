@@ -4,7 +4,7 @@ import { type Inbox, type InboxOptions, startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { freePort } from '../support/freePort.js'
+import { freePort } from '../support/ports.js'
 import { testMailer } from '../support/mailer.js'
 
 const COUNT = 30

@@ -1,31 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
+import { answers, freePort } from '../support/ports.js'
 import { send, senderTo } from '../support/smtpSender.js'
 import { describeWith } from '../support/tools.js'
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** Whether something listens there. */
-async function answers(port: number): Promise<boolean> {
-  const socket = net.connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
-}
 
 describeWith(['smtp-sink'], "Postfix's smtp-sink", (tools) => {
   const { command, args, env } = tools['smtp-sink']
