@@ -14,13 +14,16 @@ export interface Token {
 /** Who may use the API; `false` is everybody, which is for loopback and for hosts that check by themselves. */
 export type Auth = false | { tokens: readonly Token[] }
 
+/** Makes the handler that lets only those pass who have a scope. */
+export type Allow = (scope: Scope) => RequestHandler
+
 export const SCOPES = ['send', 'read', 'manage'] as const satisfies readonly Scope[]
 
 /**
  * Makes the handlers that let only those pass whose bearer token has a scope.
  * @throws ThreadpostError `INVALID_OPTIONS`: nothing is open by accident.
  */
-export function guards(auth: Auth | undefined): (scope: Scope) => RequestHandler {
+export function guards(auth: Auth | undefined): Allow {
   if (auth === false) return () => (_request, _response, next) => next()
   const known = tokensOf(auth)
   return (scope) => (request, response, next) => {
