@@ -30,7 +30,6 @@ export interface DispatcherOptions {
  * no outcome: the message goes again at once, as long as it certainly was not sent.
  */
 export class Dispatcher implements Consumer {
-  readonly slots: number
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
@@ -39,11 +38,14 @@ export class Dispatcher implements Consumer {
   readonly #underWay = new Map<string, DeliveryOrder>()
 
   constructor(runner: Runner, { transports, policy, breaker, listener, logger }: DispatcherOptions) {
-    this.slots = runner.slots
     this.#runner = runner
     this.#policy = policy
     this.#logger = logger
     this.#breakers = new Map(transports.map((name) => [name, new Breaker(name, breaker, listener)]))
+  }
+
+  get slots(): number {
+    return this.#runner.slots
   }
 
   async deliver(message: QueuedMessage): Promise<Settlement> {

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
 import { census } from './census.js'
 import { Claims } from './claims.js'
+import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
 import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
@@ -29,8 +30,8 @@ const OVERDUE = 5_000
 
 /** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
 export class ThreadRunner implements Runner {
-  readonly slots: number
   readonly #options: ThreadRunnerOptions
+  readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #blame: Blame
@@ -47,9 +48,9 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
-    this.slots = threads * concurrency
+    this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#free = new Slots(this.slots, threads)
+    this.#free = new Slots(Credit.most(threads * concurrency), threads)
     this.#blame = new Blame(this.#board)
     this.#claims = new Claims(this.#board)
     this.#watchdog = new Watchdog(this.#board, {
@@ -61,6 +62,10 @@ export class ThreadRunner implements Runner {
       },
     })
     this.#pool = this.#createPool(threads)
+  }
+
+  get slots(): number {
+    return this.#credit.slots
   }
 
   async start(): Promise<Catalogue> {
@@ -189,6 +194,7 @@ export class ThreadRunner implements Runner {
       this.#blame.leave(slot)
       this.#watchdog.release(slot)
       this.#free.give(slot)
+      this.#credit.count(performance.now())
     }
   }
 
