@@ -11,7 +11,14 @@ import { Pool, type PoolOptions } from './pool.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type { Catalogue, Content, RenderResult, TransportConfig, TransportReport } from './wire.js'
+import type {
+  Catalogue,
+  Content,
+  DeliverTask,
+  RenderResult,
+  TransportConfig,
+  TransportReport,
+} from './wire.js'
 
 export interface ThreadRunnerOptions extends PoolOptions {
   /** Deliveries at a time in each thread. */
@@ -179,8 +186,7 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
+      const outcome = await pool.ask('deliver', taskOf(order, slot, generation))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -232,6 +238,23 @@ export class ThreadRunner implements Runner {
       },
     })
   }
+}
+
+function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
+  const { letter, recipients, transport, attempt, expiresAt, note } = order
+  const handedOverAt = performance.timeOrigin + performance.now()
+  const task: DeliverTask = {
+    letter,
+    recipients,
+    transport,
+    attempt,
+    expiresAt,
+    slot,
+    generation,
+    handedOverAt,
+  }
+  if (note !== undefined) task.note = note
+  return task
 }
 
 /** Why a thread died says more than that it did. */
