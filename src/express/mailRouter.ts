@@ -2,9 +2,13 @@ import { type RequestHandler, Router } from 'express'
 import { dashboardRouter } from '../dashboard/router.js'
 import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
-import { type Auth, guards } from './auth.js'
+import type { Auth } from './auth.js'
+import { Gate } from './gate.js'
+import { loginRoutes } from './login.js'
 import { messageRoutes } from './messages.js'
+import { pageHeaders } from './page.js'
 import { problems } from './problem.js'
+import { trailingSlash } from './slash.js'
 import { templateRoutes } from './templates.js'
 
 export interface MailRouterOptions {
@@ -26,8 +30,17 @@ export interface MailRouterOptions {
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`
  */
 export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
-  const allow = guards((options as Partial<MailRouterOptions> | undefined)?.auth)
-  const { bodyLimit = 10 * 1024 * 1024, batchLimit = 500 } = options
+  return routerBehind(new Gate((options as Partial<MailRouterOptions> | undefined)?.auth), mailer, options)
+}
+
+/** @param up levels of the path by which the login page is above the router; 0 where it is the router's own */
+export function routerBehind(
+  gate: Gate,
+  mailer: Mailer,
+  { bodyLimit = 10 * 1024 * 1024, batchLimit = 500 }: Omit<MailRouterOptions, 'auth'>,
+  up = 0,
+): Router {
+  const { allow } = gate
   const router = Router()
   router.use(apiHeaders)
   router.use(messageRoutes({ mailer, allow, bodyLimit, batchLimit }))
@@ -46,7 +59,9 @@ export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
     response.json({ status: 'ready' })
   })
 
-  router.use(dashboardRouter(mailer))
+  // The pages: whatever else there is belongs to people who are logged in.
+  router.use(loginRoutes(gate, up))
+  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboardRouter(mailer))
 
   router.use(() => {
     throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')

@@ -1,8 +1,8 @@
 import { type Request, type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
-import type { Allow } from './auth.js'
 import { bodyless, jsonBody } from './body.js'
+import type { Allow } from './gate.js'
 import { type Problem, problemOf } from './problem.js'
 import { checked, listQueryOf } from './query.js'
 

@@ -10,6 +10,7 @@ export type ProblemCode =
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
   | 'UNREADABLE_BODY'
+  | 'TOO_MANY_REQUESTS'
 
 /** An answer that says what went wrong (RFC 9457), with the code and the field. */
 export interface Problem {
@@ -39,6 +40,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   IDEMPOTENCY_CONFLICT: 409,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  TOO_MANY_REQUESTS: 429,
   START_FAILED: 500,
   UNSUPPORTED: 501,
   QUEUE_FULL: 503,
@@ -55,6 +57,7 @@ const TITLES: Record<number, string> = {
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',
+  429: 'Too many requests',
   500: 'Internal error',
   501: 'Not supported',
   503: 'Unavailable',

@@ -7,8 +7,8 @@ const Time = z
   .string()
   .max(40)
   .transform((text, context) => {
-    const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-    if (Number.isFinite(time) && time >= 0) return time
+    const time = /^\d+$/.test(text) ? Number(text) : /^\d{4}-/.test(text) ? Date.parse(text) : NaN
+    if (Number.isFinite(time)) return time
     context.addIssue({ code: 'custom', message: 'must be ISO 8601 or milliseconds since the epoch' })
     return z.NEVER
   })
@@ -16,7 +16,7 @@ const Time = z
 const text = () => z.string().max(320)
 
 /** The parameters of `GET /messages`: all of {@link ListQuery}. */
-export const ListParameters = z.strictObject({
+const ListParameters = z.strictObject({
   status: z.enum(STATUS_NAMES).optional().describe('The status now.'),
   q: text().optional().describe('Text looked for in recipients, subject, template and tags, or a whole id.'),
   recipient: text().optional().describe('Address of a recipient, in whatever case.'),

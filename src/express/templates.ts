@@ -1,12 +1,12 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import type { Mailer } from '../mailer.js'
-import type { Allow } from './auth.js'
 import { jsonBody } from './body.js'
+import type { Allow } from './gate.js'
 import { checked } from './query.js'
 
 /** What a render is asked for with. */
-export const RenderRequest = z.strictObject({
+const RenderRequest = z.strictObject({
   data: z.record(z.string(), z.unknown()).optional().describe('What the template binds.'),
   locale: z.string().max(64).optional().describe('A language tag such as `fr-CA`.'),
 })
