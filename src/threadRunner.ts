@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
@@ -7,7 +8,7 @@ import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
 import { type Evidence, PhaseBoard } from './phases.js'
 import { Pool, type PoolOptions } from './pool.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
 import type {
@@ -148,10 +149,17 @@ export class ThreadRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load }) => ({
+    const slots = this.#free.used()
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load, busy }) => ({
       thread,
       delivering: load,
+      busy,
+      phases: census(this.#board, slots, thread),
     }))
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
   }
 
   close(): Promise<void> {
