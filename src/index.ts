@@ -26,6 +26,7 @@ export type { Mailer, MailerStats } from './mailer.js'
 export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'
 export type { ListQuery, MessagePage, QueueStats } from './queue/driver.js'
+export type { MessagePreview, TemplateInspection } from './previews.js'
 export type { QueueOptions } from './queue/options.js'
 export type { HeldReason, RecipientState, Status } from './record.js'
 export type { Message, MessageAttempt } from './messageView.js'
@@ -38,10 +39,12 @@ export type { AuthOptions } from './transportAuth.js'
 export type { ReloadOptions } from './transportSet.js'
 export type { WaitOptions } from './waiters.js'
 export type {
+  ComposedParts,
   Json,
   JsonObject,
   Mailbox,
   RenderedParts,
+  TemplateNotes,
   TlsOptions,
   TlsReport,
   TransportReport,
