@@ -61,7 +61,7 @@ export function routerBehind(
 
   // The pages: whatever else there is belongs to people who are logged in.
   router.use(loginRoutes(gate, up))
-  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboardRouter(mailer))
+  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboardRouter(mailer, { allow }))
 
   router.use(() => {
     throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')
