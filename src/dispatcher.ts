@@ -213,6 +213,7 @@ function letterOf(job: MailJob): Letter {
     headers,
     references,
     attachments,
+    ...(job.context === undefined ? {} : { context: job.context }),
     ...(job.subject === undefined ? {} : { subject: job.subject }),
     ...(job.inReplyTo === undefined ? {} : { inReplyTo: job.inReplyTo }),
     ...(job.listUnsubscribe === undefined ? {} : { listUnsubscribe: job.listUnsubscribe }),

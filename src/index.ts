@@ -1,4 +1,5 @@
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
+export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
 export { createMailer } from './createMailer.js'
 export { type ErrorCode, type SourceLocation, ThreadpostError } from './errors.js'
 export type {

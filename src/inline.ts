@@ -6,6 +6,7 @@ import { Slots } from './slots.js'
 import type {
   Catalogue,
   Content,
+  JsonObject,
   RenderResult,
   ThreadSetup,
   TransportConfig,
@@ -67,10 +68,11 @@ export class InlineRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  async render(content: Content, context?: JsonObject): Promise<RenderResult> {
     const slot = await this.#free.takeForRender()
     try {
-      return await this.#started().render({ content, slot, generation: this.#board.assign(slot) })
+      const task = { content, slot, generation: this.#board.assign(slot) }
+      return await this.#started().render(context === undefined ? task : { ...task, context })
     } finally {
       this.#free.giveForRender(slot)
     }

@@ -1,6 +1,7 @@
 import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
 import { Checker, LONGEST_TIMER } from './check.js'
+import { captureContext, inContextOf, type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
@@ -15,6 +16,7 @@ import type {
   ListQuery,
   MessagePage,
   QueueDriver,
+  QueuedMessage,
   QueueStats,
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Status } from './record.js'
@@ -24,7 +26,7 @@ import type { ReloadOptions, TransportSet } from './transportSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
-import type { RenderedParts, TransportReport } from './wire.js'
+import type { JsonObject, RenderedParts, TransportReport } from './wire.js'
 
 /** Messages read at a time where all are wanted. */
 const PAGE = 500
@@ -192,7 +194,8 @@ export class Mailer {
     this.#assertOpen()
     const name = check.string(template, 'template', 200)
     await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
-    const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
+    const content = toTemplateContent(template, data, options.locale)
+    const result = await this.#parts.runner.render(content, this.#context())
     if (result.ok) return result.parts
     const { code, message, location, missing } = result.outcome
     const known = code === 'MISSING_DATA' || code === 'UNKNOWN_TEMPLATE' ? code : 'TEMPLATE_ERROR'
@@ -200,6 +203,14 @@ export class Mailer {
       ...(location === undefined ? {} : { location }),
       ...(missing === undefined ? {} : { paths: missing, path: `data.${missing[0] ?? ''}` }),
     })
+  }
+
+  /**
+   * Runs something in a context: what it sends, then or later, takes it along.
+   * @throws ThreadpostError `INVALID_MESSAGE` where the context isn't plain data, or larger than 4 KB
+   */
+  runWithContext<T>(context: MailContext, run: () => T): T {
+    return runWithContext(context, run)
   }
 
   /** Names of the templates. */
@@ -291,9 +302,14 @@ export class Mailer {
 
   #toJob(mail: Mail | PreparedMail): MailJob {
     const now = Date.now()
-    if (!isPrepared(mail)) return toJob(mail, this.#parts.rules, now)
-    const prepared = fromPrepared(mail)
-    return toJob(prepared.mail, this.#parts.rules, now, prepared.identity)
+    const { rules } = this.#parts
+    if (!isPrepared(mail)) return toJob(mail, rules, now, { context: this.#context() })
+    const { mail: given, origin } = fromPrepared(mail)
+    return toJob(given, rules, now, { context: origin.context ?? this.#context(), identity: origin.identity })
+  }
+
+  #context(): JsonObject | undefined {
+    return captureContext(this.#parts.rules.options.context)
   }
 
   #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
@@ -333,9 +349,10 @@ function isPassedOver(reason: unknown): boolean {
 
 /** Tells listeners and waiters of each change, once the queue has it. */
 export function announceTo(events: Events, waiters: Waiters): ChangeListener {
-  return (message) => {
+  const tell = (message: QueuedMessage): void => {
     const { job, state } = message
     events.emit(state.status, () => messageEvent(message))
     if (isSettled(state.status) && waiters.has(job.id)) waiters.settled(toMessage(job, state))
   }
+  return (message) => inContextOf(message.job.context, tell, message)
 }

@@ -50,6 +50,8 @@ export interface MailerOptions {
   limits?: LimitOptions
   /** How long settled messages can be found. */
   retain?: RetentionOptions
+  /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
+  context?: () => object | undefined
   /** A pino-shaped logger. @default silent */
   logger?: Logger
 }
@@ -93,6 +95,7 @@ export interface ResolvedOptions {
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
   retain: Retention
+  context?: () => object | undefined
   logger: Logger
 }
 
@@ -111,6 +114,7 @@ const KEYS = [
   'onUncertain',
   'limits',
   'retain',
+  'context',
   'logger',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -159,6 +163,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     retain: resolveRetention(check, options['retain'] ?? {}),
     logger: resolveLogger(check, options['logger']),
   }
+  if (options['context'] !== undefined)
+    resolved.context = check.callback(options['context'], 'context') as () => object | undefined
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = templatesOf(check, options['templates'])
   return resolved

@@ -4,6 +4,7 @@ import type {
   Catalogue,
   Content,
   DeliverTask,
+  JsonObject,
   RenderResult,
   TransportConfig,
   TransportReport,
@@ -48,7 +49,7 @@ export interface Runner {
    */
   withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
-  render(content: Content): Promise<RenderResult>
+  render(content: Content, context?: JsonObject): Promise<RenderResult>
   /** Tries a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */

@@ -9,7 +9,15 @@ import { Pool, type PoolOptions } from './pool.js'
 import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type { Catalogue, Content, RenderResult, TransportConfig, TransportReport } from './wire.js'
+import type {
+  Catalogue,
+  Content,
+  JsonObject,
+  RenderResult,
+  RenderTask,
+  TransportConfig,
+  TransportReport,
+} from './wire.js'
 
 export interface ThreadRunnerOptions extends PoolOptions {
   /** Deliveries at a time in each thread. */
@@ -93,20 +101,20 @@ export class ThreadRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  async render(content: Content, context?: JsonObject): Promise<RenderResult> {
     for (;;) {
-      const result = await this.#renderOnce(content)
+      const result = await this.#renderOnce(context === undefined ? { content } : { content, context })
       if (result !== 'innocent') return result
     }
   }
 
-  async #renderOnce(content: Content): Promise<RenderResult | 'innocent'> {
+  async #renderOnce(order: Pick<RenderTask, 'content' | 'context'>): Promise<RenderResult | 'innocent'> {
     const slot = await this.#free.takeForRender()
     const generation = this.#board.assign(slot)
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      return (await this.#pool.ask('render', { content, slot, generation })) as RenderResult
+      return (await this.#pool.ask('render', { ...order, slot, generation })) as RenderResult
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)

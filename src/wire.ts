@@ -52,6 +52,8 @@ export interface Letter {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
+  /** Of the request that sent it; templates read it as `@context`. */
+  context?: JsonObject
 }
 
 export interface DeliverTask {
@@ -73,6 +75,7 @@ export interface DeliverTask {
 
 export interface RenderTask {
   content: Content
+  context?: JsonObject
   slot: number
   generation: number
 }
@@ -125,6 +128,8 @@ export interface TemplatePolicy {
 export interface TemplateManifest {
   name: string
   locales: string[]
+  /** What it speaks besides the default: its variants or, without any, the strings of the `t` helper. */
+  languages: string[]
   hasSubject: boolean
   /** What every variant needs together. */
   needs: Need[]

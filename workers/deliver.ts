@@ -54,7 +54,7 @@ export class Deliverer {
     run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     try {
-      const parts = await this.#renderer.bind(task.letter.content, run.critical)
+      const parts = await this.#renderer.bind(task.letter, run.critical)
       run.enter('composing')
       const bytes = await run.timed('compose', async () =>
         this.#transports.sign(task.transport, await compose(task.letter, parts)),
@@ -72,7 +72,7 @@ export class Deliverer {
   async render(task: RenderTask): Promise<RenderResult> {
     const run = new Run(this.#board, task, this.#thread)
     try {
-      return { ok: true, parts: await this.#renderer.render(task.content, run.critical) }
+      return { ok: true, parts: await this.#renderer.render(task, run.critical) }
     } catch (error) {
       if (!(error instanceof TemplateFailure)) throw error
       return { ok: false, outcome: run.templateFailed(error) }

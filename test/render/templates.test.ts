@@ -26,7 +26,10 @@ async function write(files: Record<string, string>): Promise<void> {
 }
 
 const render = (name: string, data: JsonObject = {}, locale?: string): Promise<RenderedParts> =>
-  renderer.render({ kind: 'template', name, data, ...(locale === undefined ? {} : { locale }) }, critical)
+  renderer.render(
+    { content: { kind: 'template', name, data, ...(locale === undefined ? {} : { locale }) } },
+    critical,
+  )
 
 async function failure(work: Promise<unknown>): Promise<TemplateFailure> {
   const error = await work.then(

@@ -1,5 +1,5 @@
-import type { Catalogue, Content, JsonObject, RenderedParts } from '../../src/wire.js'
-import type { Critical, Renderer } from './renderer.js'
+import type { Catalogue, JsonObject, RenderedParts } from '../../src/wire.js'
+import type { Critical, Renderer, RenderOrder } from './renderer.js'
 import { AdHocTemplates, BUILT_IN, partsWithout } from './store/adHoc.js'
 import { BuiltTemplates } from './store/builtTemplates.js'
 import { FolderTemplates } from './store/folderTemplates.js'
@@ -35,12 +35,12 @@ class ThreadRenderer implements Renderer {
     return this.templates.catalogue()
   }
 
-  async render(content: Content, critical: Critical): Promise<RenderedParts> {
-    const { subject, preheader, html, text } = await this.bind(content, critical)
+  async render(order: RenderOrder, critical: Critical): Promise<RenderedParts> {
+    const { subject, preheader, html, text } = await this.bind(order, critical)
     return { subject, preheader, html, text }
   }
 
-  async bind(content: Content, critical: Critical): Promise<BoundParts> {
+  async bind({ content, context }: RenderOrder, critical: Critical): Promise<BoundParts> {
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const locale = content.kind === 'template' ? content.locale : undefined
@@ -48,7 +48,7 @@ class ThreadRenderer implements Renderer {
       content.kind === 'template'
         ? await this.templates.named(content.name, locale, critical)
         : await this.templates.adHoc(content.source, critical)
-    const variables = { app: this.globals, locale: locale ?? 'en' }
+    const variables = { app: this.globals, context, locale: locale ?? 'en' }
     return template.render({ data: content.data, variables }, critical)
   }
 }
