@@ -24,7 +24,8 @@ export type {
   TemplateMail,
 } from './mail.js'
 export type { Mailer, MailerStats } from './mailer.js'
-export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
+export type { LimitOptions, MailerOptions } from './options.js'
+export type { TemplateOptions, TemplateReload } from './templateOptions.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'
 export type { ListQuery, MessagePage, QueueStats } from './queue/driver.js'
 export type { QueueOptions } from './queue/options.js'

@@ -8,6 +8,8 @@ import type {
   Content,
   JsonObject,
   RenderResult,
+  TemplateSetup,
+  ThreadLogLine,
   ThreadSetup,
   TransportConfig,
   TransportReport,
@@ -21,10 +23,13 @@ export class InlineRunner implements Runner {
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #claims: Claims
+  readonly #log: (line: ThreadLogLine) => void
   #deliverer: Deliverer | undefined
   #delivering = 0
 
-  constructor(setup: ThreadSetup, concurrency: number) {
+  /** @param log where the application's modules write */
+  constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
+    this.#log = log
     this.slots = concurrency
     this.#setup = setup
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
@@ -34,7 +39,7 @@ export class InlineRunner implements Runner {
 
   async start(): Promise<Catalogue> {
     const { Deliverer } = await import('../workers/deliver.js')
-    this.#deliverer = new Deliverer(this.#setup, 0)
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log)
     try {
       return await this.#deliverer.probe()
     } catch (error) {
@@ -84,6 +89,10 @@ export class InlineRunner implements Runner {
 
   reload(transports: readonly TransportConfig[]): Promise<void> {
     return this.#started().reload(transports)
+  }
+
+  renew(templates: TemplateSetup): Promise<void> {
+    return this.#started().renew(templates)
   }
 
   threads(): ThreadStatus[] {

@@ -23,6 +23,7 @@ import { isSettled, type MailJob, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
 import type { Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
+import type { TemplateSet } from './templateSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
@@ -40,6 +41,7 @@ export interface MailerStats extends QueueStats {
 export interface MailerParts {
   rules: MessageRules
   templates: TemplateBook
+  templateSet: TemplateSet
   events: Events
   waiters: Waiters
   runner: Runner
@@ -239,12 +241,20 @@ export class Mailer {
 
   /**
    * Gives transports other settings, such as a new password, while mail goes out. What was begun ends on its old
-   * connection, what waits goes by the new settings, and what was held is tried again when its time comes.
+   * connection, what waits goes by the new settings, and what was held is tried again when its time comes. Or brings
+   * other globals, setup and helpers into the threads, between two mails.
    * @throws ThreadpostError `INVALID_OPTIONS`; then everything stays as it was
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
-    await this.#parts.transports.reload(options)
+    const { transports, templateSet } = this.#parts
+    const { templates, ...others } = options
+    if (templates === undefined) return transports.reload(options)
+    if (Object.keys(others).length > 0)
+      throw new ThreadpostError('INVALID_OPTIONS', 'templates: reload transports and templates one by one', {
+        path: 'templates',
+      })
+    return templateSet.reload(templates)
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */

@@ -1,13 +1,13 @@
 import { parseMailbox } from './addresses.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
-import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
-import type { JsonObject, Mailbox } from './wire.js'
+import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
+import type { Mailbox, TemplateSetup } from './wire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
@@ -56,13 +56,6 @@ export interface MailerOptions {
   logger?: Logger
 }
 
-export interface TemplateOptions {
-  /** The folder. */
-  dir: string
-  /** Values every template can read as `@app`. */
-  globals?: JsonObject
-}
-
 export interface LimitOptions {
   /** Messages waiting or in delivery; beyond it `send()` is refused with `QUEUE_FULL`. @default 100_000 */
   queue?: number
@@ -85,7 +78,7 @@ export interface ResolvedOptions {
   transports: TransportSpec[]
   queue: QueueSpec
   from?: Mailbox
-  templates?: { dir: string; globals: JsonObject }
+  templates?: TemplateSetup
   threads: number
   niceness: number
   concurrency: number
@@ -166,7 +159,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
-  if (options['templates'] !== undefined) resolved.templates = templatesOf(check, options['templates'])
+  if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
 }
 
@@ -187,15 +180,6 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
       check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
-}
-
-function templatesOf(check: Checker, value: unknown): { dir: string; globals: JsonObject } {
-  if (typeof value === 'string') return { dir: value, globals: {} }
-  const templates = check.object(value, 'templates', ['dir', 'globals'])
-  return {
-    dir: check.string(templates['dir'], 'templates.dir'),
-    globals: toJsonObject(templates['globals'] ?? {}, 'templates.globals', check),
-  }
 }
 
 function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {

@@ -6,6 +6,7 @@ import type {
   DeliverTask,
   JsonObject,
   RenderResult,
+  TemplateSetup,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -54,6 +55,11 @@ export interface Runner {
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */
   reload(transports: readonly TransportConfig[]): Promise<void>
+  /**
+   * Gives every thread, and those to come, other templates. What is being rendered ends with the old ones.
+   * Rejects where a thread can't use them; then every thread keeps those it had.
+   */
+  renew(templates: TemplateSetup): Promise<void>
   threads(): ThreadStatus[]
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>

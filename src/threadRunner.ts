@@ -15,6 +15,7 @@ import type {
   JsonObject,
   RenderResult,
   RenderTask,
+  TemplateSetup,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -141,6 +142,20 @@ export class ThreadRunner implements Runner {
     this.#options.setup.transports = [...transports]
     const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
     await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
+  }
+
+  async renew(templates: TemplateSetup): Promise<void> {
+    const { setup } = this.#options
+    const before = setup.templates
+    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
+    setup.templates = templates
+    try {
+      await Promise.all(pools.map((pool) => pool.askEach('renew', { templates })))
+    } catch (error) {
+      if (before !== undefined) setup.templates = before
+      await Promise.all(pools.map((pool) => pool.askAll('renew', { templates: before })))
+      throw error
+    }
   }
 
   threads(): ThreadStatus[] {

@@ -252,11 +252,28 @@ export type TransportReport = {
     }
 )
 
+/** The templates, and what the application adds to them. */
+export interface TemplateSetup {
+  dir: string
+  /** Read as `@app`. */
+  globals: JsonObject
+  /** File URLs of modules. */
+  setup?: string
+  helpers?: string
+}
+
+/** A line for the mailer's logger. */
+export interface ThreadLogLine {
+  level: 'debug' | 'info' | 'warn' | 'error'
+  fields: JsonObject
+  message: string
+}
+
 /** What a thread is given once, as worker data. The only place where credentials cross. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
   recipientsPerSlot: number
-  templates?: { dir: string; globals: JsonObject }
+  templates?: TemplateSetup
   transports: TransportConfig[]
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
@@ -270,8 +287,9 @@ export interface ThreadSetup {
 /** What the main thread asks of a thread. */
 export interface LaneRequest {
   id: number
-  ask: 'probe' | 'deliver' | 'render' | 'verify' | 'reload' | 'quit'
+  ask: 'probe' | 'deliver' | 'render' | 'verify' | 'reload' | 'renew' | 'quit'
   task: object | undefined
 }
 
-export type LaneAnswer = { hello: number } | { id: number; value: unknown } | { id: number; error: string }
+export type LaneAnswer =
+  { hello: number } | { log: ThreadLogLine } | { id: number; value: unknown } | { id: number; error: string }

@@ -1,12 +1,22 @@
 /** What Piscina loads in each thread. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
-import type { DeliverTask, LaneAnswer, LaneRequest, RenderTask, ThreadSetup } from '../src/wire.js'
+import type {
+  DeliverTask,
+  LaneAnswer,
+  LaneRequest,
+  RenderTask,
+  ThreadLogLine,
+  ThreadSetup,
+} from '../src/wire.js'
 import { Deliverer } from './deliver.js'
 import { lowerPriority } from './priority.js'
 
 const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
-const deliverer = new Deliverer(setup, threadId)
+const unsaid: ThreadLogLine[] = []
+/** Until the lane is open, lines wait. */
+let say = (line: ThreadLogLine): void => void unsaid.push(line)
+const deliverer = new Deliverer(setup, threadId, (line) => say(line))
 
 /**
  * Serves a lane as long as the thread lives. What is ready within one turn of the event loop goes back in one
@@ -34,6 +44,8 @@ export function serve({ port }: { port: MessagePort }): Promise<void> {
     }
   })
   answer({ hello: threadId })
+  say = (log) => answer({ log })
+  for (const line of unsaid.splice(0)) say(line)
   return new Promise((resolve) => port.on('close', resolve))
 }
 
@@ -49,6 +61,8 @@ function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unk
       return deliverer.verify((task as { transport: string }).transport)
     case 'reload':
       return deliverer.reload((task as Pick<ThreadSetup, 'transports'>).transports)
+    case 'renew':
+      return deliverer.renew((task as Required<Pick<ThreadSetup, 'templates'>>).templates)
     case 'quit':
       return deliverer.quit()
   }

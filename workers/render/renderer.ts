@@ -29,4 +29,6 @@ export interface Renderer {
    * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
    */
   bind(order: RenderOrder, critical: Critical): Promise<BoundParts>
+  /** Lets go of what the application opened, once nothing is rendered any more. */
+  close(): Promise<void>
 }
