@@ -1,4 +1,4 @@
-import type { DeliverTask, JsonObject, RenderTask, ThreadLogLine } from '../src/wire.js'
+import type { ComposeTask, DeliverTask, JsonObject, RenderTask, ThreadLogLine } from '../src/wire.js'
 
 /** Lines a thread may write in one second; of more only the number is told. */
 const MOST_LINES = 1_000
@@ -8,7 +8,7 @@ const MAX_FIELDS = 8_192
 /** What the application's modules write to the log from within a thread: in order, and bounded in number and size. */
 export class ThreadLog {
   /** What is being rendered: lines written meanwhile are about it. */
-  subject: DeliverTask | RenderTask | undefined
+  subject: DeliverTask | RenderTask | ComposeTask | undefined
   readonly #say: (line: ThreadLogLine) => void
   #second = 0
   #lines = 0
@@ -48,7 +48,8 @@ export class ThreadLog {
     if (subject === undefined) return {}
     const { content, context } = 'letter' in subject ? subject.letter : subject
     return {
-      ...('letter' in subject ? { id: subject.letter.id, attempt: subject.attempt } : {}),
+      ...('letter' in subject ? { id: subject.letter.id } : {}),
+      ...('attempt' in subject ? { attempt: subject.attempt } : {}),
       ...(content.kind === 'template' ? { template: content.name } : {}),
       ...(context === undefined ? {} : { context }),
     }
