@@ -1,3 +1,4 @@
+export type { BudgetOptions } from './budgets.js'
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
 export { createMailer } from './createMailer.js'
 export { type ErrorCode, type SourceLocation, ThreadpostError } from './errors.js'
@@ -8,6 +9,7 @@ export type {
   MailerEvents,
   AttemptedEvent,
   MessageEvent,
+  SlowedEvent,
   ThreadEvent,
 } from './events.js'
 export { explain } from './explain.js'

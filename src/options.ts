@@ -6,7 +6,7 @@ import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
-import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
+import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import type { JsonObject, Mailbox } from './wire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
@@ -80,7 +80,7 @@ export interface LimitOptions {
 
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
-  transports: TransportSpec[]
+  transports: TransportPlan[]
   queue: QueueSpec
   from?: Mailbox
   templates?: { dir: string; globals: JsonObject }
@@ -164,7 +164,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportSpec[] {
+function transportsOf(check: Checker, options: Record<string, unknown>): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')

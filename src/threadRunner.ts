@@ -172,7 +172,8 @@ export class ThreadRunner implements Runner {
     this.#blame.enter(slot)
     try {
       const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
+      const task = { ...order, slot, generation, handedOverAt }
+      const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -188,6 +189,11 @@ export class ThreadRunner implements Runner {
       this.#free.give(slot)
       this.#credit.count(performance.now())
     }
+  }
+
+  /** A transport with fewer connections than there are threads is served by as many of them. */
+  #threadsFor(transport: string): number | undefined {
+    return this.#options.setup.transports.find(({ name }) => name === transport)?.connections
   }
 
   #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {

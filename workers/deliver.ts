@@ -33,7 +33,7 @@ export class Deliverer {
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#renderer = createRenderer(setup.templates === undefined ? {} : { templates: setup.templates })
-    this.#transports = new Transports(setup.transports, setup.connections)
+    this.#transports = new Transports(setup.transports, setup.connections, setup.threads)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
