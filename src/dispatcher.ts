@@ -14,7 +14,7 @@ import {
   type Settlement,
 } from './record.js'
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
-import { type Leave, Route, type RouteListener, type RouteOptions } from './route.js'
+import { Route, type RouteListener, type RouteOptions } from './route.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
@@ -60,45 +60,52 @@ export class Dispatcher implements Consumer {
     return this.#runner.slots + this.#turnstile.waiting
   }
 
-  async deliver(message: QueuedMessage): Promise<Settlement> {
-    const { job, state } = message
-    const route = this.#routes.get(job.transport)
-    let leave: Leave | undefined
-    if (route?.limited === true) {
-      const turn = await this.#turnstile.enter(route, job.id, job.priority, domainsOf(state))
-      if (!turn.go) return { verdict: held('budget', Date.now() + turn.again), recipients: state.recipients }
-      leave = turn.leave
-    }
-    this.#running++
-    const { settlement, outcome } = await this.#deliverOver(route, message)
-    this.#running--
-    leave?.giveBack(outcome)
-    if (this.#turnstile.waiting > 0) this.#turnstile.advance()
-    return settlement
+  deliver(message: QueuedMessage): Promise<Settlement> {
+    const route = this.#routes.get(message.job.transport)
+    return route?.limited === true
+      ? this.#deliverInTurn(route, message)
+      : this.#deliverNow(route, message, undefined)
   }
 
-  async #deliverOver(
+  async #deliverInTurn(route: Route, message: QueuedMessage): Promise<Settlement> {
+    const { job, state } = message
+    const turn = await this.#turnstile.enter(route, job.id, job.priority, domainsOf(state))
+    if (turn.go)
+      return this.#deliverNow(route, message, (outcome) => {
+        turn.leave.giveBack(outcome)
+        this.#turnstile.advance()
+      })
+    return { verdict: held('budget', Date.now() + turn.again), recipients: state.recipients }
+  }
+
+  async #deliverNow(
     route: Route | undefined,
     message: QueuedMessage,
-  ): Promise<{ settlement: Settlement; outcome?: Outcome }> {
+    giveBack: ((outcome: Outcome | undefined) => void) | undefined,
+  ): Promise<Settlement> {
     const { job, state, note } = message
     const start = Date.now()
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
-      const verdict = held('breaker', start + admission.delay)
-      return { settlement: { verdict, recipients: state.recipients } }
+      giveBack?.(undefined)
+      return { verdict: held('breaker', start + admission.delay), recipients: state.recipients }
     }
-    const outcome = await this.#attempt({
+    const order: DeliveryOrder = {
       letter: letterOf(job),
       recipients: openRecipients(state),
       transport: job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
-      ...(note === undefined ? {} : { note }),
-    })
+    }
+    if (note !== undefined) order.note = note
+    this.#running++
+    const outcome = await this.#attempt(order)
+    this.#running--
     route?.record(outcome, admission.probe)
+    giveBack?.(outcome)
+    if (this.#turnstile.waiting > 0) this.#turnstile.advance()
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    return { settlement: this.#settlement(message, outcome, start), outcome }
+    return this.#settlement(message, outcome, start)
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
@@ -235,37 +242,23 @@ function defect(error: unknown): Outcome {
 
 /** What a thread needs of a job, and nothing else: each field is copied to it. */
 function letterOf(job: MailJob): Letter {
-  const {
-    id,
-    messageId,
-    date,
-    from,
-    to,
-    cc,
-    bcc,
-    replyTo,
-    envelopeFrom,
-    content,
-    headers,
-    references,
-    attachments,
-  } = job
-  return {
-    id,
-    messageId,
-    date,
-    from,
-    to,
-    cc,
-    bcc,
-    replyTo,
-    envelopeFrom,
-    content,
-    headers,
-    references,
-    attachments,
-    ...(job.subject === undefined ? {} : { subject: job.subject }),
-    ...(job.inReplyTo === undefined ? {} : { inReplyTo: job.inReplyTo }),
-    ...(job.listUnsubscribe === undefined ? {} : { listUnsubscribe: job.listUnsubscribe }),
+  const letter: Letter = {
+    id: job.id,
+    messageId: job.messageId,
+    date: job.date,
+    from: job.from,
+    to: job.to,
+    cc: job.cc,
+    bcc: job.bcc,
+    replyTo: job.replyTo,
+    envelopeFrom: job.envelopeFrom,
+    content: job.content,
+    headers: job.headers,
+    references: job.references,
+    attachments: job.attachments,
   }
+  if (job.subject !== undefined) letter.subject = job.subject
+  if (job.inReplyTo !== undefined) letter.inReplyTo = job.inReplyTo
+  if (job.listUnsubscribe !== undefined) letter.listUnsubscribe = job.listUnsubscribe
+  return letter
 }

@@ -3,6 +3,7 @@ import type { Mailer } from 'threadpost'
 import { RateAllowance } from '../src/budgets.js'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
+import { freePort } from './support/ports.js'
 import { randomFrom } from './support/random.js'
 import { ScriptedServer } from './support/scriptedServer.js'
 
@@ -217,6 +218,20 @@ describe('budgets of a transport', () => {
     expect(main?.rate).toBeLessThan(100)
     expect(quiet).not.toHaveProperty('rate')
     expect(server.messages).toHaveLength(30)
+  })
+
+  it('whoever waits for a server out of reach is held for that, and sent when it is back', async () => {
+    const port = await freePort()
+    const mailer = await testMailer({
+      transport: { url: `smtp://127.0.0.1:${port}`, rate: 100, domainConcurrency: 2 },
+      breaker: { probeDelay: 20, maxProbeDelay: 40 },
+    })
+    const open = new Promise((resolve) => mailer.once('breaker-open', resolve))
+    const ids = await bulk(mailer, 20)
+    await open
+    const server = await ScriptedServer.start({}, port)
+    for (const id of ids) expect((await mailer.wait(id)).status).toBe('sent')
+    expect(server.messages).toHaveLength(20)
   })
 
   it('who waits can be cancelled, and goes back to the file when the mailer is closed', async () => {
