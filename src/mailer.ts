@@ -341,9 +341,10 @@ export class Mailer {
   }
 
   async #close(deadline: number): Promise<void> {
-    const { queue, runner, waiters } = this.#parts
+    const { queue, runner, waiters, dispatcher } = this.#parts
     this.#loopDelay.close()
     await queue.drain(deadline)
+    dispatcher.close()
     await runner.close()
     await queue.close()
     waiters.close()

@@ -5,7 +5,7 @@ import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
-import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
+import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
 
@@ -75,7 +75,7 @@ export interface LimitOptions {
 
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
-  transports: TransportSpec[]
+  transports: TransportPlan[]
   queue: QueueSpec
   from?: Mailbox
   templates?: TemplateSetup
@@ -163,7 +163,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportSpec[] {
+function transportsOf(check: Checker, options: Record<string, unknown>): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')

@@ -43,7 +43,7 @@ export class Deliverer {
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#log = new ThreadLog(say)
     this.#renderer = this.#rendererOf(setup.templates)
-    this.#transports = new Transports(setup.transports, setup.connections)
+    this.#transports = new Transports(setup.transports, setup.connections, setup.threads)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
