@@ -42,8 +42,21 @@ const doors = [
   },
   {
     to: ['express', 'express/**', 'helmet', 'cookie', 'zod', 'prom-client'],
-    from: ['src/express/**', 'src/inbox/**', 'src/dashboard/**', 'src/server.ts'],
+    from: ['src/express/**', 'src/inbox/**', 'src/dashboard/*.ts', 'src/server.ts'],
     why: 'The core knows nothing of HTTP: only the Express parts and the main server import express and its kin.',
+  },
+  {
+    to: ['preact', 'preact/**', 'uplot', 'uplot/**'],
+    from: ['src/dashboard/app/**'],
+    why: 'They run in the browser: only the dashboard app, which is bundled when building, may import them.',
+  },
+  {
+    in: ['src/dashboard/app/**'],
+    to: ['src/**', 'node:*'],
+    except: ['src/dashboard/app/**'],
+    from: [],
+    types: true,
+    why: 'The app runs in a browser: of everything else it sees types only.',
   },
   {
     to: ['commander', 'commander/**'],
@@ -162,7 +175,7 @@ const exportsByName = [
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   {
-    files: ['**/*.{ts,mts}'],
+    files: ['**/*.{ts,tsx,mts}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: 'tsconfig.test.json', tsconfigRootDir: root } },
     rules: {

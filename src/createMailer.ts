@@ -66,6 +66,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
+      ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
   } catch (error) {
     await queue?.close()

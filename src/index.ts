@@ -29,6 +29,7 @@ export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from '.
 export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'
 export type { CommitStats, ListQuery, MessagePage, QueueStats } from './queue/driver.js'
+export type { MessagePreview, TemplateInspection } from './previews.js'
 export type { QueueOptions } from './queue/options.js'
 export type { HeldReason, RecipientState, Status } from './record.js'
 export type { Message, MessageAttempt } from './messageView.js'
@@ -42,10 +43,12 @@ export type { AuthOptions } from './transportAuth.js'
 export type { ReloadOptions } from './transportSet.js'
 export type { WaitOptions } from './waiters.js'
 export type {
+  ComposedParts,
   Json,
   JsonObject,
   Mailbox,
   RenderedParts,
+  TemplateNotes,
   TlsOptions,
   TlsReport,
   TransportReport,

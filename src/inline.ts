@@ -8,8 +8,11 @@ import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from
 import { Slots } from './slots.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
+  Letter,
   RenderResult,
+  TemplateNotes,
   ThreadSetup,
   TransportConfig,
   TransportReport,
@@ -71,10 +74,22 @@ export class InlineRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  render(content: Content): Promise<RenderResult> {
+    return this.#inSlot((slot) => this.#started().render({ content, ...slot }))
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#inSlot((slot) => this.#started().compose({ letter, ...slot }))
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#inSlot((slot) => this.#started().inspect({ content, ...slot }))
+  }
+
+  async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
     const slot = await this.#free.takeForRender()
     try {
-      return await this.#started().render({ content, slot, generation: this.#board.assign(slot) })
+      return await work({ slot, generation: this.#board.assign(slot) })
     } finally {
       this.#free.giveForRender(slot)
     }

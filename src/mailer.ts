@@ -21,6 +21,7 @@ import type {
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
+import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
@@ -46,6 +47,7 @@ export interface MailerStats extends QueueStats, MessageMeasures {
 export interface MailerParts {
   rules: MessageRules
   templates: TemplateBook
+  templateFolder?: string
   events: Events
   measures: Measures
   waiters: Waiters
@@ -202,14 +204,39 @@ export class Mailer {
     this.#assertOpen()
     const name = check.string(template, 'template', 200)
     await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
-    const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
-    if (result.ok) return result.parts
-    const { code, message, location, missing } = result.outcome
-    const known = code === 'MISSING_DATA' || code === 'UNKNOWN_TEMPLATE' ? code : 'TEMPLATE_ERROR'
-    throw new ThreadpostError(known, message, {
-      ...(location === undefined ? {} : { location }),
-      ...(missing === undefined ? {} : { paths: missing, path: `data.${missing[0] ?? ''}` }),
-    })
+    return partsOf(await this.#parts.runner.render(toTemplateContent(template, data, options.locale)))
+  }
+
+  /**
+   * What a message says: its parts and its bytes, built in a thread from what the queue keeps of it.
+   * @returns undefined where there is no such message
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` where it can't be rendered any more
+   */
+  async preview(id: string): Promise<MessagePreview | undefined> {
+    this.#assertOpen()
+    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+  }
+
+  /**
+   * How a template compiles, found out in a thread: why it binds first, what MJML complains of, or what is wrong.
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`
+   */
+  async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
+    this.#assertOpen()
+    const { runner, templates, rules } = this.#parts
+    const name = check.string(template, 'template', 200)
+    await templates.refresh()
+    const { locales, sample, error } = manifestOf(name, rules.templates)
+    const about = { name, locales, ...(sample === undefined ? {} : { sample }) }
+    if (error !== undefined) return { ...about, error, findings: [], warnings: [] }
+    const result = await runner.inspect(toTemplateContent(name, {}, options.locale))
+    if (result.ok) return { ...about, ...result.parts }
+    return { ...about, error: result.outcome.message, findings: [], warnings: [] }
+  }
+
+  /** The folder of the templates, where there is one. */
+  get templateFolder(): string | undefined {
+    return this.#parts.templateFolder
   }
 
   /** Names of the templates. */

@@ -2,9 +2,12 @@ import type { Outcome, Phase } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
   DeliverTask,
+  Letter,
   RenderResult,
+  TemplateNotes,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -58,6 +61,10 @@ export interface Runner {
   withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
   render(content: Content): Promise<RenderResult>
+  /** Builds a message as it would be sent. @throws as `render()` */
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>>
+  /** How a template compiles. @throws as `render()` */
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tries a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */

@@ -13,9 +13,12 @@ import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
   DeliverTask,
+  Letter,
   RenderResult,
+  TemplateNotes,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -27,6 +30,9 @@ export interface ThreadRunnerOptions extends PoolOptions {
   renderLimit: number
   attemptLimit: number
 }
+
+/** What runs a template's code without sending anything. */
+type Rendering = 'render' | 'compose' | 'inspect'
 
 const START_LIMIT = 30_000
 /** A little more than a thread allows its sessions to say goodbye, in ms. */
@@ -106,20 +112,32 @@ export class ThreadRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  render(content: Content): Promise<RenderResult> {
+    return this.#rendering('render', { content }) as Promise<RenderResult>
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#rendering('compose', { letter }) as Promise<RenderResult<ComposedParts>>
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#rendering('inspect', { content }) as Promise<RenderResult<TemplateNotes>>
+  }
+
+  async #rendering(ask: Rendering, task: object): Promise<unknown> {
     for (;;) {
-      const result = await this.#renderOnce(content)
+      const result = await this.#renderOnce(ask, task)
       if (result !== 'innocent') return result
     }
   }
 
-  async #renderOnce(content: Content): Promise<RenderResult | 'innocent'> {
+  async #renderOnce(ask: Rendering, task: object): Promise<unknown> {
     const slot = await this.#free.takeForRender()
     const generation = this.#board.assign(slot)
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      return (await this.#pool.ask('render', { content, slot, generation })) as RenderResult
+      return await this.#pool.ask(ask, { ...task, slot, generation })
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)

@@ -53,7 +53,8 @@ export function routerBehind(
 
   // The pages: whatever else there is belongs to people who are logged in.
   router.use(loginPages(gate, up))
-  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboardRouter(mailer))
+  const dashboard = dashboardRouter(mailer, { allow: gate.allow })
+  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboard)
 
   router.use(() => {
     throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')

@@ -138,6 +138,8 @@ export function registerMetrics(registry: Registry, prefix: string, stats: () =>
       async collect() {
         const now = await read()
         this.reset()
+        // To reset one without labels is to say 0.
+        if (labelNames.length === 0) this.remove()
         for (const [labels, value] of now === undefined ? [] : values(now)) this.set(labels, value)
       },
     })
@@ -150,6 +152,8 @@ export function registerMetrics(registry: Registry, prefix: string, stats: () =>
       async collect() {
         const now = await read()
         this.reset()
+        // To reset one without labels is to say 0.
+        if (labelNames.length === 0) this.remove()
         for (const [labels, value] of now === undefined ? [] : values(now)) this.inc(labels, value)
       },
     })

@@ -102,6 +102,8 @@ export interface QueueDriver {
   /** Begins to hand out due messages: higher priority first, then the older. */
   start(consumer: Consumer): Promise<void>
   find(id: string): Promise<Message | undefined>
+  /** The job with all its content; `dropped` where the retention has dropped that. */
+  load(id: string): Promise<MailJob | 'dropped' | undefined>
   list(query: ListQuery): Promise<MessagePage>
   /** @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when its envelope was sent already, or it is settled. */
   cancel(id: string): Promise<Message>

@@ -101,6 +101,13 @@ export interface TakenRow extends StoredRow {
   attachments: AttachmentBytes[]
 }
 
+/** A message read with what is left of its content. */
+export interface LoadedRow {
+  head: string
+  content: string | null
+  attachments: AttachmentBytes[]
+}
+
 /** A message that was in the hands of a process when it died. */
 export interface LostRow extends StoredRow {
   /** How far its delivery got; null when there is no telling. */
@@ -146,6 +153,8 @@ export interface Requests {
   deliver: { ask: { inHand: number[] }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
   find: { ask: { id: string }; answer: StoredRow | null }
+  /** With its content, which is null once that was dropped. */
+  load: { ask: { id: string }; answer: LoadedRow | null }
   list: { ask: { query: RowQuery }; answer: { rows: StoredRow[]; cursor: number | null } }
   stats: { ask: object; answer: StatsRow }
   /** Reports the message's settlement even if another process brings it about. */

@@ -20,7 +20,7 @@ import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from '
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
-import { packState, showRow, statusOf, unpackHead, unpackState } from './sqlite/rows.js'
+import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './sqlite/rows.js'
 
 export interface SqliteQueueOptions {
   /** Path of the file. */
@@ -91,6 +91,11 @@ export class SqliteQueue implements QueueDriver {
   async find(id: string): Promise<Message | undefined> {
     const row = await this.#link.request('find', { id })
     return row === null ? undefined : this.#show(row)
+  }
+
+  async load(id: string): Promise<MailJob | 'dropped' | undefined> {
+    const row = await this.#link.request('load', { id })
+    return row === null ? undefined : unpackLoaded(row)
   }
 
   async list(query: ListQuery): Promise<MessagePage> {

@@ -104,6 +104,8 @@ export class Outbox {
     switch (request.kind) {
       case 'find':
         return records.find(request.id)
+      case 'load':
+        return records.load(request.id)
       case 'list':
         tally.load()
         return listing.page(request.query)

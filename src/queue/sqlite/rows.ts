@@ -5,6 +5,7 @@ import type { Content, JobAttachment, JsonText } from '../../wire.js'
 import { keptUntil } from '../keys.js'
 import {
   type AttachmentBytes,
+  type LoadedRow,
   type NewRow,
   STATUS_NAMES,
   STATUS_NUMBERS,
@@ -62,6 +63,10 @@ function innerOf(content: Content): string {
 
 export function unpackTaken(row: TakenRow): MailJob {
   return unpackJob(row.head, row.content, row.attachments)
+}
+
+export function unpackLoaded({ head, content, attachments }: LoadedRow): MailJob | 'dropped' {
+  return content === null ? 'dropped' : unpackJob(head, content, attachments)
 }
 
 /** The job as it is shown: without data, bodies and attachments' bytes. */
