@@ -1,7 +1,10 @@
+import { performance } from 'node:perf_hooks'
+import { Busy } from './busy.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
 import { PhaseBoard } from './phases.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import type {
   Catalogue,
@@ -23,6 +26,7 @@ export class InlineRunner implements Runner {
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #claims: Claims
+  readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
   #deliverer: Deliverer | undefined
   #delivering = 0
 
@@ -100,7 +104,12 @@ export class InlineRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return [{ thread: 0, delivering: this.#delivering }]
+    const [delivering, busy, phases] = [this.#delivering, this.#busy.share(), this.phases()]
+    return [{ thread: 0, delivering, busy, phases }]
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.js'
+import type { Outcome, Phase } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type {
   Catalogue,
@@ -30,14 +30,23 @@ export type RunResult =
   | { died: false; outcome: Outcome }
   | { died: true; blame: 'guilty' | 'suspect' | 'innocent' | 'closed'; evidence: Evidence }
 
+/** How many deliveries are in each phase. */
+export type PhaseCounts = Record<Phase, number>
+
 export interface ThreadStatus {
+  /** Id of the thread, as in an attempt's `thread`; 0 is the main thread. */
   thread: number
+  /** Deliveries and renders it has to do. */
   delivering: number
+  /** Share of the last second or more that its event loop was busy, 0 to 1. */
+  busy: number
+  /** How far the deliveries have got that it has taken up. */
+  phases: PhaseCounts
 }
 
 /** Where deliveries run: in a pool of threads, or in the calling thread. */
 export interface Runner {
-  /** Deliveries at a time. */
+  /** Deliveries it takes at a time; may change from one to the next. */
   readonly slots: number
   /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
   start(): Promise<Catalogue>
@@ -61,6 +70,8 @@ export interface Runner {
   /** Gives every thread, and those to come, other settings of transports. */
   reload(transports: readonly TransportConfig[]): Promise<void>
   threads(): ThreadStatus[]
+  /** How far all deliveries and renders under way have got. */
+  phases(): PhaseCounts
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>
 }

@@ -1,18 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
+import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
 import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
 import { type Evidence, PhaseBoard } from './phases.js'
 import { Pool, type PoolOptions } from './pool.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
 import type {
   Catalogue,
   ComposedParts,
   Content,
+  DeliverTask,
   Letter,
   RenderResult,
   TemplateNotes,
@@ -40,8 +43,8 @@ const OVERDUE = 5_000
 
 /** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
 export class ThreadRunner implements Runner {
-  readonly slots: number
   readonly #options: ThreadRunnerOptions
+  readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #blame: Blame
@@ -58,9 +61,9 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
-    this.slots = threads * concurrency
+    this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#free = new Slots(this.slots, threads)
+    this.#free = new Slots(Credit.most(threads * concurrency), threads)
     this.#blame = new Blame(this.#board)
     this.#claims = new Claims(this.#board)
     this.#watchdog = new Watchdog(this.#board, {
@@ -72,6 +75,10 @@ export class ThreadRunner implements Runner {
       },
     })
     this.#pool = this.#createPool(threads)
+  }
+
+  get slots(): number {
+    return this.#credit.slots
   }
 
   async start(): Promise<Catalogue> {
@@ -160,10 +167,17 @@ export class ThreadRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load }) => ({
+    const slots = this.#free.used()
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load, busy }) => ({
       thread,
       delivering: load,
+      busy,
+      phases: census(this.#board, slots, thread),
     }))
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
   }
 
   close(): Promise<void> {
@@ -190,8 +204,7 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
+      const outcome = await pool.ask('deliver', taskOf(order, slot, generation))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -205,6 +218,7 @@ export class ThreadRunner implements Runner {
       this.#blame.leave(slot)
       this.#watchdog.release(slot)
       this.#free.give(slot)
+      this.#credit.count(performance.now())
     }
   }
 
@@ -242,6 +256,23 @@ export class ThreadRunner implements Runner {
       },
     })
   }
+}
+
+function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
+  const { letter, recipients, transport, attempt, expiresAt, note } = order
+  const handedOverAt = performance.timeOrigin + performance.now()
+  const task: DeliverTask = {
+    letter,
+    recipients,
+    transport,
+    attempt,
+    expiresAt,
+    slot,
+    generation,
+    handedOverAt,
+  }
+  if (note !== undefined) task.note = note
+  return task
 }
 
 /** Why a thread died says more than that it did. */

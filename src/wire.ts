@@ -10,10 +10,17 @@ export interface Mailbox {
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = Record<string, Json>
 
+declare const isJsonText: unique symbol
+/**
+ * A plain JSON object as text. A mail's data is written once, when it is accepted, and read once, in the thread:
+ * whatever carries it between the two copies one string.
+ */
+export type JsonText = string & { readonly [isJsonText]: true }
+
 /** What a message says: a template of the folder, an ad-hoc MJML source, or literal parts. */
 export type Content =
-  | { kind: 'template'; name: string; locale?: string; data: JsonObject }
-  | { kind: 'mjml'; source: string; data: JsonObject }
+  | { kind: 'template'; name: string; locale?: string; data: JsonText }
+  | { kind: 'mjml'; source: string; data: JsonText }
   | { kind: 'literal'; html?: string; text?: string }
 
 export interface JobAttachment {

@@ -8,6 +8,7 @@ import type {
   RenderTask,
   ThreadSetup,
 } from '../src/wire.js'
+import { Answers } from './answers.js'
 import { Deliverer } from './deliver.js'
 import { lowerPriority } from './priority.js'
 
@@ -15,32 +16,23 @@ const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
 const deliverer = new Deliverer(setup, threadId)
 
-/**
- * Serves a lane as long as the thread lives. What is ready within one turn of the event loop goes back in one
- * message.
- */
+/** Serves a lane as long as the thread lives. */
 export function serve({ port }: { port: MessagePort }): Promise<void> {
-  let answers: LaneAnswer[] = []
-  const answer = (one: LaneAnswer): void => {
-    if (answers.push(one) > 1) return
-    setImmediate(() => {
-      port.postMessage(answers)
-      answers = []
-    })
-  }
+  const answers = new Answers(port)
   port.on('message', (requests: LaneRequest[]) => {
+    answers.owe(requests.length)
     for (const { id, ask, task } of requests) {
       perform(ask, task).then(
         (value) => {
-          answer({ id, value })
+          answers.give({ id, value })
         },
         (error: unknown) => {
-          answer({ id, error: error instanceof Error ? error.message : String(error) })
+          answers.give({ id, error: error instanceof Error ? error.message : String(error) })
         },
       )
     }
   })
-  answer({ hello: threadId })
+  port.postMessage([{ hello: threadId }] satisfies LaneAnswer[])
   return new Promise((resolve) => port.on('close', resolve))
 }
 

@@ -3,7 +3,7 @@ import { MAX_DEATHS_IN_COMPANY } from '../lost.js'
 import type { Evidence } from '../phases.js'
 import type { Status } from '../record.js'
 import type { Retention } from '../retention.js'
-import type { Enqueued } from './driver.js'
+import type { CommitStats, Enqueued } from './driver.js'
 
 /** As they stand in the file: never change one. */
 export const STATUS_NUMBERS = {
@@ -132,6 +132,7 @@ export interface StatsRow {
   accepted: number
   oldest: number
   paused: boolean
+  commits: CommitStats
 }
 
 /** Each request, and what it is answered with. */

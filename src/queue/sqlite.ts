@@ -144,7 +144,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async stats(): Promise<QueueStats> {
-    const { counts, accepted, oldest, paused } = await this.#link.request('stats', {})
+    const { counts, accepted, oldest, paused, commits } = await this.#link.request('stats', {})
     const stocked = this.#deliveries?.stocked ?? 0
     counts.sending -= stocked
     counts.queued += stocked
@@ -152,7 +152,7 @@ export class SqliteQueue implements QueueDriver {
       counts.held += counts.queued
       counts.queued = 0
     }
-    return { ...counts, accepted, oldest, paused }
+    return { ...counts, accepted, oldest, paused, commits }
   }
 
   follow(id: string): () => void {

@@ -116,6 +116,7 @@ export class Outbox {
           accepted: tally.accepted,
           oldest: line.oldest(Date.now()),
           paused: tally.paused,
+          commits: this.#commit.stats(),
         }
       case 'follow':
         if (request.on) this.#followed.add(request.id)

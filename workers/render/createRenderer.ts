@@ -46,7 +46,7 @@ class ThreadRenderer implements Renderer {
     const locale = content.kind === 'template' ? content.locale : undefined
     const template = await this.#templateOf(content, critical)
     const variables = { app: this.globals, locale: locale ?? 'en' }
-    return template.render({ data: content.data, variables }, critical)
+    return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
   }
 
   async inspect(content: Content, critical: Critical): Promise<TemplateNotes> {

@@ -90,7 +90,6 @@ function Charts({ now, stats }: { now: Point | undefined; stats: MailerStats }) 
         lines={[{ of: 'success', name: 'sent', colour: 'good', fill: true }]}
         format={(value) => `${value}%`}
         top={100}
-        fixed
       />
       <Chart
         title="Latency"
