@@ -22,9 +22,7 @@ export interface DashboardOptions {
 export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Router {
   const { allow } = options
   const router = Router()
-  router.use('/assets',
-    assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']),
-  )
+  router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
   router.get('/', allow('read'), (_request, response) => {
     response.type('html').send(shell('Dashboard', 'dashboard'))
   })

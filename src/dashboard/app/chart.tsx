@@ -29,9 +29,11 @@ const HEIGHT = 100
 export function Chart({ title, now, note, lines, format, top }: ChartProps) {
   const { points } = useLive()
   const end = points.at(-1)?.at ?? 0
+  // It begins with half a minute, so that there is something to see at once.
+  const span = Math.min(SPAN, Math.max(30, end - (points[0]?.at ?? end)))
   const high = roundUp(Math.max(top, ...lines.flatMap(({ of }) => points.map((point) => point[of] ?? 0))))
   const place = ({ at }: Point, value: number) =>
-    `${(WIDTH * (1 - (end - at) / SPAN)).toFixed(1)} ${(HEIGHT * (1 - value / high)).toFixed(1)}`
+    `${(WIDTH * (1 - (end - at) / span)).toFixed(1)} ${(HEIGHT * (1 - value / high)).toFixed(1)}`
   return (
     <section class="card chart">
       <h3>{title}</h3>
@@ -41,7 +43,9 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
       <div class="chart-place" aria-hidden="true">
         <ol class="chart-scale">
           {[high, high / 2, 0].map((value) => (
-            <li key={value}>{format(value)}</li>
+            <li key={value}>
+              <span>{format(value)}</span>
+            </li>
           ))}
         </ol>
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
