@@ -206,7 +206,6 @@ describe('problems', () => {
       '/messages/0190b5a0-0000-7000-8000-000000000000',
       '/messages/..%2f..',
       '/nowhere',
-      '/',
     ])
       expect(await call(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
   })
