@@ -12,6 +12,7 @@ import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
@@ -98,6 +99,10 @@ async function queueFor(
     case 'sqlite': {
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
+    }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
     }
   }
 }

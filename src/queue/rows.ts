@@ -1,7 +1,7 @@
-import { type MailJob, type MessageState, newState, type Status } from '../../record.js'
-import { toMessage, type Message } from '../../messageView.js'
-import type { Content, JobAttachment } from '../../wire.js'
-import { keptUntil } from '../keys.js'
+import { type MailJob, type MessageState, newState, type Status } from '../record.js'
+import { toMessage, type Message } from '../messageView.js'
+import type { Content, JobAttachment } from '../wire.js'
+import { keptUntil } from './keys.js'
 import {
   type AttachmentBytes,
   type NewRow,
@@ -10,7 +10,7 @@ import {
   type StateRow,
   type StoredRow,
   type TakenRow,
-} from '../outboxWire.js'
+} from './outboxWire.js'
 
 const TOP_PRIORITY = 9
 
