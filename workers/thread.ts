@@ -1,6 +1,13 @@
 /** What Piscina loads in each thread. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
-import type { DeliverTask, LaneAnswer, LaneRequest, RenderTask, ThreadSetup } from '../src/wire.js'
+import type {
+  ComposeTask,
+  DeliverTask,
+  LaneAnswer,
+  LaneRequest,
+  RenderTask,
+  ThreadSetup,
+} from '../src/wire.js'
 import { Answers } from './answers.js'
 import { Deliverer } from './deliver.js'
 import { lowerPriority } from './priority.js'
@@ -37,6 +44,10 @@ function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unk
       return deliverer.deliver(task as DeliverTask)
     case 'render':
       return deliverer.render(task as RenderTask)
+    case 'compose':
+      return deliverer.compose(task as ComposeTask)
+    case 'inspect':
+      return deliverer.inspect(task as RenderTask)
     case 'verify':
       return deliverer.verify((task as { transport: string }).transport)
     case 'reload':

@@ -17,7 +17,7 @@ import type {
 } from './driver.js'
 import { cursorOf, limitOf, matches } from './listing.js'
 import type { StoredRow } from './outboxWire.js'
-import { packState, showRow, statusOf, unpackHead, unpackState } from './rows.js'
+import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
 import { Acceptor, unavailable } from './redis/acceptor.js'
 import { Connections, type RedisPlace } from './redis/connections.js'
 import { Deliveries } from './redis/deliveries.js'
@@ -128,6 +128,11 @@ export class RedisQueue implements QueueDriver {
   async find(id: string): Promise<Message | undefined> {
     const { paused, rows } = await this.#ask(() => this.#store.look([id]))
     return rows[0] && show(rows[0], paused)
+  }
+
+  async load(id: string): Promise<MailJob | 'dropped' | undefined> {
+    const row = await this.#ask(() => this.#store.load(id))
+    return row && unpackLoaded(row)
   }
 
   async list(query: ListQuery): Promise<MessagePage> {

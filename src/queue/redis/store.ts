@@ -1,7 +1,13 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../record.js'
 import type { Enqueued } from '../driver.js'
-import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../outboxWire.js'
+import {
+  type AttachmentBytes,
+  type LoadedRow,
+  STATUS_NAMES,
+  STATUS_NUMBERS,
+  type StoredRow,
+} from '../outboxWire.js'
 import { packJob, packState, unpackTaken } from '../rows.js'
 import { Gathered } from './gathered.js'
 import type { ScriptName } from './scripts.js'
@@ -131,6 +137,18 @@ export class Store {
   async look(ids: readonly string[]): Promise<{ paused: boolean; rows: (StoredRow | undefined)[] }> {
     const [paused, rows] = (await this.#run(this.#quick, 'look', [...ids])) as [number, (Fields | null)[]]
     return { paused: paused === 1, rows: rows.map((fields) => (fields === null ? undefined : rowOf(fields))) }
+  }
+
+  /** A message with what is left of its content. */
+  async load(id: string): Promise<LoadedRow | undefined> {
+    const [head, content, files] = await this.#quick.hmget(
+      `${this.#prefix}m:${id}`,
+      'head',
+      'content',
+      'files',
+    )
+    if (typeof head !== 'string') return undefined
+    return { head, content: content ?? null, attachments: filesOf(files) }
   }
 
   /** Newest first below a place; those in line are among the held as long as the queue is paused. */
