@@ -57,7 +57,7 @@ export class Deliveries {
   constructor(consumer: Consumer, options: DeliveriesOptions) {
     this.#consumer = consumer
     this.#options = options
-    this.#turns = new Turns(consumer.slots)
+    this.#turns = new Turns(() => consumer.slots)
     const { patient, bullmq } = options.connections
     const { DelayedError, WaitingError } = bullmq
     this.#worker = new bullmq.Worker(
@@ -191,6 +191,7 @@ export class Deliveries {
       this.#underWay.set(id, underWay)
       void this.#consumer.deliver({ job, state }).then((settlement) => {
         this.#turns.give()
+        this.#stockUp()
         this.#rested?.()
         if (this.#underWay.get(id) !== underWay) return
         settle(state, settlement, Date.now())
@@ -199,6 +200,12 @@ export class Deliveries {
           .then(resolve, reject)
       })
     })
+  }
+
+  /** So many jobs are at hand that a slot never waits for one. */
+  #stockUp(): void {
+    const jobs = 2 * Math.max(1, this.#consumer.slots)
+    if (this.#worker.concurrency !== jobs) this.#worker.concurrency = jobs
   }
 
   async #store(id: string, row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<End> {

@@ -1,31 +1,35 @@
 /** Who may deliver: as many at a time as there are slots, the others in the order in which they came. */
 export class Turns {
-  #free: number
-  readonly #slots: number
+  readonly #slots: () => number
+  #taken = 0
   readonly #waiting: ((mayGo: boolean) => void)[] = []
   #closed = false
 
-  constructor(slots: number) {
+  /** @param slots may change from one look to the next */
+  constructor(slots: () => number) {
     this.#slots = slots
-    this.#free = slots
   }
 
   get taken(): number {
-    return this.#slots - this.#free
+    return this.#taken
   }
 
   /** @returns false when nothing more is to be begun */
   take(): Promise<boolean> {
     if (this.#closed) return Promise.resolve(false)
-    if (this.#free === 0) return new Promise((resolve) => this.#waiting.push(resolve))
-    this.#free--
+    if (this.#taken >= this.#slots()) return new Promise((resolve) => this.#waiting.push(resolve))
+    this.#taken++
     return Promise.resolve(true)
   }
 
   give(): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#free++
-    else next(true)
+    this.#taken--
+    while (this.#taken < this.#slots()) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      this.#taken++
+      next(true)
+    }
   }
 
   close(): void {
