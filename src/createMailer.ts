@@ -7,11 +7,13 @@ import { InlineRunner } from './inline.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
+import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
@@ -54,8 +56,9 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
+      templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    await queue.start(dispatcher)
+    if (options.role !== 'send') await queue.start(dispatcher)
     return new Mailer({
       rules,
       templates,
@@ -65,6 +68,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       waiters,
       runner,
       queue,
+      accepts: options.role !== 'deliver',
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
@@ -109,6 +113,10 @@ async function queueFor(
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
+    }
   }
 }
 
@@ -133,6 +141,7 @@ function runnerFor(
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
+  if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {
