@@ -1,3 +1,4 @@
+import { openBackstage } from './backstage.js'
 import type { BreakerListener } from './breaker.js'
 import path from 'node:path'
 import { Dispatcher } from './dispatcher.js'
@@ -52,7 +53,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templates: templates.manifests,
     }
     await queue.start(dispatcher)
-    return new Mailer({
+    const mailer = new Mailer({
       rules,
       templates,
       events,
@@ -63,6 +64,9 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
+    if (options.transports.every(({ kind }) => kind === 'inbox'))
+      openBackstage(mailer, { endThread: () => started.endThread() })
+    return mailer
   } catch (error) {
     await queue?.close()
     await runner?.close()

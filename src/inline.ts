@@ -88,6 +88,10 @@ export class InlineRunner implements Runner {
     return [{ thread: 0, delivering: this.#delivering }]
   }
 
+  endThread(): undefined {
+    return undefined
+  }
+
   async close(): Promise<void> {
     await this.#deliverer?.quit()
   }

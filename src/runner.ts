@@ -54,6 +54,8 @@ export interface Runner {
   /** Gives every thread, and those to come, other settings of transports. */
   reload(transports: readonly TransportConfig[]): Promise<void>
   threads(): ThreadStatus[]
+  /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
+  endThread(): number | undefined
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>
 }

@@ -142,6 +142,12 @@ export class ThreadRunner implements Runner {
     }))
   }
 
+  endThread(): number | undefined {
+    const [busiest] = this.#pool.threads().sort((a, b) => b.load - a.load)
+    if (busiest !== undefined) this.#pool.end(busiest.thread)
+    return busiest?.thread
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
