@@ -41,9 +41,22 @@ const doors = [
     why: 'SQLite writes block, so the outbox has its own thread: only workers/outbox opens the database.',
   },
   {
-    to: ['express', 'express/**', 'helmet'],
-    from: ['src/express/**', 'src/inbox/**', 'src/server.ts'],
-    why: 'The core knows nothing of HTTP: only the Express parts and the main server import express.',
+    to: ['express', 'express/**', 'helmet', 'cookie', 'zod', 'prom-client'],
+    from: ['src/express/**', 'src/inbox/**', 'src/dashboard/*.ts', 'src/server.ts'],
+    why: 'The core knows nothing of HTTP: only the Express parts and the main server import express and its kin.',
+  },
+  {
+    to: ['preact', 'preact/**', 'uplot', 'uplot/**'],
+    from: ['src/dashboard/app/**'],
+    why: 'They run in the browser: only the dashboard app, which is bundled when building, may import them.',
+  },
+  {
+    in: ['src/dashboard/app/**'],
+    to: ['src/**', 'node:*'],
+    except: ['src/dashboard/app/**'],
+    from: [],
+    types: true,
+    why: 'The app runs in a browser: of everything else it sees types only.',
   },
   {
     to: ['commander', 'commander/**'],
@@ -71,7 +84,13 @@ const doors = [
   {
     in: ['workers/outbox.ts', 'workers/outbox/**'],
     to: ['src/**'],
-    except: ['src/queue/outboxWire.ts', 'src/outcome.ts', 'src/phases.ts', 'src/queue/clockWatch.ts'],
+    except: [
+      'src/queue/outboxWire.ts',
+      'src/outcome.ts',
+      'src/phases.ts',
+      'src/queue/clockWatch.ts',
+      'src/histogram.ts',
+    ],
     from: [],
     why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, and the watch on the clock.',
   },
@@ -156,7 +175,7 @@ const exportsByName = [
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   {
-    files: ['**/*.{ts,mts}'],
+    files: ['**/*.{ts,tsx,mts}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: 'tsconfig.test.json', tsconfigRootDir: root } },
     rules: {

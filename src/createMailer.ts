@@ -1,12 +1,14 @@
 import { openBackstage } from './backstage.js'
 import type { BreakerListener } from './breaker.js'
 import path from 'node:path'
+import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { InlineRunner } from './inline.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
+import { Measures } from './measures.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
@@ -30,16 +32,17 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const options = resolveOptions(input)
   const events = new Events(options.logger)
   const waiters = new Waiters()
+  const measures = new Measures()
   const inbox = await inboxFor(options)
   const token = newToken()
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = runnerFor(options, transports, events, token)
+    runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters), token)
+    queue = await queueFor(options, announceTo(events, waiters, measures), token)
     const dispatcher = new Dispatcher(runner, {
       transports: options.transports.map(({ name }) => name),
       policy: options.retry,
@@ -57,12 +60,14 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       rules,
       templates,
       events,
+      measures,
       waiters,
       runner,
       queue,
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
+      ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
     if (options.transports.every(({ kind }) => kind === 'inbox'))
       openBackstage(mailer, { endThread: () => started.endThread() })
@@ -121,10 +126,11 @@ function runnerFor(
   options: ResolvedOptions,
   transports: SmtpTransport[],
   events: Events,
+  measures: Measures,
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
-  const deliveries = Math.max(1, threads) * concurrency
+  const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {
     board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
@@ -150,6 +156,7 @@ function runnerFor(
       events.emit('thread-started', () => ({ thread }))
     },
     died: (thread, reason) => {
+      measures.threadRestarted()
       options.logger.warn({ thread, reason }, 'a thread died')
       events.emit('thread-died', () => ({ thread, reason }))
     },

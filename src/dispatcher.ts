@@ -30,7 +30,6 @@ export interface DispatcherOptions {
  * no outcome: the message goes again at once, as long as it certainly was not sent.
  */
 export class Dispatcher implements Consumer {
-  readonly slots: number
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
@@ -39,11 +38,14 @@ export class Dispatcher implements Consumer {
   readonly #underWay = new Map<string, DeliveryOrder>()
 
   constructor(runner: Runner, { transports, policy, breaker, listener, logger }: DispatcherOptions) {
-    this.slots = runner.slots
     this.#runner = runner
     this.#policy = policy
     this.#logger = logger
     this.#breakers = new Map(transports.map((name) => [name, new Breaker(name, breaker, listener)]))
+  }
+
+  get slots(): number {
+    return this.#runner.slots
   }
 
   async deliver(message: QueuedMessage): Promise<Settlement> {
@@ -54,14 +56,15 @@ export class Dispatcher implements Consumer {
     if (admission.result === 'hold')
       return { verdict: held(start + admission.delay), recipients: state.recipients }
 
-    const outcome = await this.#attempt({
+    const order: DeliveryOrder = {
       letter: letterOf(job),
       recipients: openRecipients(state),
       transport: job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
-      ...(note === undefined ? {} : { note }),
-    })
+    }
+    if (note !== undefined) order.note = note
+    const outcome = await this.#attempt(order)
     breaker?.record(outcome, admission.probe)
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#settlement(message, outcome, start)
@@ -184,37 +187,23 @@ function defect(error: unknown): Outcome {
 
 /** What a thread needs of a job, and nothing else: each field is copied to it. */
 function letterOf(job: MailJob): Letter {
-  const {
-    id,
-    messageId,
-    date,
-    from,
-    to,
-    cc,
-    bcc,
-    replyTo,
-    envelopeFrom,
-    content,
-    headers,
-    references,
-    attachments,
-  } = job
-  return {
-    id,
-    messageId,
-    date,
-    from,
-    to,
-    cc,
-    bcc,
-    replyTo,
-    envelopeFrom,
-    content,
-    headers,
-    references,
-    attachments,
-    ...(job.subject === undefined ? {} : { subject: job.subject }),
-    ...(job.inReplyTo === undefined ? {} : { inReplyTo: job.inReplyTo }),
-    ...(job.listUnsubscribe === undefined ? {} : { listUnsubscribe: job.listUnsubscribe }),
+  const letter: Letter = {
+    id: job.id,
+    messageId: job.messageId,
+    date: job.date,
+    from: job.from,
+    to: job.to,
+    cc: job.cc,
+    bcc: job.bcc,
+    replyTo: job.replyTo,
+    envelopeFrom: job.envelopeFrom,
+    content: job.content,
+    headers: job.headers,
+    references: job.references,
+    attachments: job.attachments,
   }
+  if (job.subject !== undefined) letter.subject = job.subject
+  if (job.inReplyTo !== undefined) letter.inReplyTo = job.inReplyTo
+  if (job.listUnsubscribe !== undefined) letter.listUnsubscribe = job.listUnsubscribe
+  return letter
 }

@@ -1,12 +1,18 @@
+import { performance } from 'node:perf_hooks'
+import { Busy } from './busy.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
 import { PhaseBoard } from './phases.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
+  Letter,
   RenderResult,
+  TemplateNotes,
   ThreadSetup,
   TransportConfig,
   TransportReport,
@@ -20,6 +26,7 @@ export class InlineRunner implements Runner {
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #claims: Claims
+  readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
   #deliverer: Deliverer | undefined
   #delivering = 0
 
@@ -67,10 +74,22 @@ export class InlineRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  render(content: Content): Promise<RenderResult> {
+    return this.#inSlot((slot) => this.#started().render({ content, ...slot }))
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#inSlot((slot) => this.#started().compose({ letter, ...slot }))
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#inSlot((slot) => this.#started().inspect({ content, ...slot }))
+  }
+
+  async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
     const slot = await this.#free.takeForRender()
     try {
-      return await this.#started().render({ content, slot, generation: this.#board.assign(slot) })
+      return await work({ slot, generation: this.#board.assign(slot) })
     } finally {
       this.#free.giveForRender(slot)
     }
@@ -85,7 +104,12 @@ export class InlineRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return [{ thread: 0, delivering: this.#delivering }]
+    const [delivering, busy, phases] = [this.#delivering, this.#busy.share(), this.phases()]
+    return [{ thread: 0, delivering, busy, phases }]
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
   }
 
   endThread(): undefined {

@@ -6,7 +6,9 @@ import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { checkListQuery } from './listQuery.js'
+import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
+import type { MessageMeasures, Measures } from './measures.js'
 import { isPrepared, manifestOf, type MessageRules, toJob, toTemplateContent } from './message.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import type {
@@ -19,9 +21,11 @@ import type {
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
-import type { Runner, ThreadStatus } from './runner.js'
+import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
+import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
+import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
 import type { RenderedParts, TransportReport } from './wire.js'
@@ -29,16 +33,23 @@ import type { RenderedParts, TransportReport } from './wire.js'
 /** Messages read at a time where all are wanted. */
 const PAGE = 500
 
-export interface MailerStats extends QueueStats {
+/** How a mailer fares: its queue at this moment, its threads, and what this process has counted. */
+export interface MailerStats extends QueueStats, MessageMeasures {
   threads: ThreadStatus[]
+  /** How far all deliveries and renders under way have got; those that no thread has taken up are `waiting`. */
+  phases: PhaseCounts
   transports: TransportStatus[]
+  /** Of the main thread, in the last 5 to 10 s; watched from the first call of `stats()` on. */
+  eventLoop: EventLoopDelay
 }
 
 /** What {@link createMailer} put together. */
 export interface MailerParts {
   rules: MessageRules
   templates: TemplateBook
+  templateFolder?: string
   events: Events
+  measures: Measures
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
@@ -54,6 +65,7 @@ export class Mailer {
   /** The embedded inbox, where a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
   readonly #parts: MailerParts
+  readonly #loopDelay = new LoopDelay()
   #closed: Promise<void> | undefined
 
   /** @internal */
@@ -192,14 +204,39 @@ export class Mailer {
     this.#assertOpen()
     const name = check.string(template, 'template', 200)
     await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
-    const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
-    if (result.ok) return result.parts
-    const { code, message, location, missing } = result.outcome
-    const known = code === 'MISSING_DATA' || code === 'UNKNOWN_TEMPLATE' ? code : 'TEMPLATE_ERROR'
-    throw new ThreadpostError(known, message, {
-      ...(location === undefined ? {} : { location }),
-      ...(missing === undefined ? {} : { paths: missing, path: `data.${missing[0] ?? ''}` }),
-    })
+    return partsOf(await this.#parts.runner.render(toTemplateContent(template, data, options.locale)))
+  }
+
+  /**
+   * What a message says: its parts and its bytes, built in a thread from what the queue keeps of it.
+   * @returns undefined where there is no such message
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` where it can't be rendered any more
+   */
+  async preview(id: string): Promise<MessagePreview | undefined> {
+    this.#assertOpen()
+    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+  }
+
+  /**
+   * How a template compiles, found out in a thread: why it binds first, what MJML complains of, or what is wrong.
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`
+   */
+  async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
+    this.#assertOpen()
+    const { runner, templates, rules } = this.#parts
+    const name = check.string(template, 'template', 200)
+    await templates.refresh()
+    const { locales, sample, error } = manifestOf(name, rules.templates)
+    const about = { name, locales, ...(sample === undefined ? {} : { sample }) }
+    if (error !== undefined) return { ...about, error, findings: [], warnings: [] }
+    const result = await runner.inspect(toTemplateContent(name, {}, options.locale))
+    if (result.ok) return { ...about, ...result.parts }
+    return { ...about, error: result.outcome.message, findings: [], warnings: [] }
+  }
+
+  /** The folder of the templates, where there is one. */
+  get templateFolder(): string | undefined {
+    return this.#parts.templateFolder
   }
 
   /** Names of the templates. */
@@ -207,12 +244,23 @@ export class Mailer {
     return [...this.#parts.rules.templates.keys()]
   }
 
+  /** The templates as their files are now, by name. */
+  async describeTemplates(): Promise<TemplateSummary[]> {
+    this.#assertOpen()
+    await this.#parts.templates.refresh()
+    return [...this.#parts.rules.templates.values()].map(toTemplateSummary)
+  }
+
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
+    const { queue, runner, dispatcher, measures } = this.#parts
     return {
-      ...(await this.#parts.queue.stats()),
-      threads: this.#parts.runner.threads(),
-      transports: this.#parts.dispatcher.transports(),
+      ...(await queue.stats()),
+      ...measures.snapshot(),
+      threads: runner.threads(),
+      phases: runner.phases(),
+      transports: dispatcher.transports(),
+      eventLoop: this.#loopDelay.read(),
     }
   }
 
@@ -273,6 +321,7 @@ export class Mailer {
 
   async #close(deadline: number): Promise<void> {
     const { queue, runner, waiters } = this.#parts
+    this.#loopDelay.close()
     await queue.drain(deadline)
     await runner.close()
     await queue.close()
@@ -331,10 +380,11 @@ function isPassedOver(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
-/** Tells listeners and waiters of each change, once the queue has it. */
-export function announceTo(events: Events, waiters: Waiters): ChangeListener {
+/** Counts each change and tells listeners and waiters of it, once the queue has it. */
+export function announceTo(events: Events, waiters: Waiters, measures: Measures): ChangeListener {
   return (message) => {
     const { job, state } = message
+    measures.changed(message)
     events.emit(state.status, () => messageEvent(message))
     if (isSettled(state.status) && waiters.has(job.id)) waiters.settled(toMessage(job, state))
   }

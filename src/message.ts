@@ -5,12 +5,12 @@ import { ThreadpostError } from './errors.js'
 import { fingerprint } from './fingerprint.js'
 import { headersOf, listUnsubscribeOf, messageIdsOf } from './headers.js'
 import { mintId } from './ids.js'
-import { toJsonObject } from './json.js'
+import { toJsonObject, toJsonText } from './json.js'
 import type { ResolvedOptions } from './options.js'
 import { missingPaths } from './needs.js'
 import { type MailJob, recipientsOf } from './record.js'
 import { forbidControls, forbidNul } from './text.js'
-import type { Content, JsonObject, Mailbox, TemplateManifest } from './wire.js'
+import type { Content, JsonObject, JsonText, Mailbox, TemplateManifest } from './wire.js'
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
@@ -136,7 +136,8 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
     job.fingerprint ??= fingerprint(mail)
   }
 
-  if (content.kind === 'template') refuseMissing(manifestOf(content.name, rules.templates), content.data)
+  if (content.kind === 'template')
+    refuseMissing(manifestOf(content.name, rules.templates), (mail['data'] ?? {}) as JsonObject)
   const subject = subjectOf(mail['subject'], content, manifest)
   if (subject !== undefined) job.subject = subject
   return job
@@ -160,7 +161,7 @@ function contentOf(mail: Record<string, unknown>): Content {
       literal.text = forbidNul(check.string(mail['text'], 'text'), 'text', check)
     return literal
   }
-  const data = toJsonObject(mail['data'] ?? {}, 'data', check)
+  const data = toJsonText(mail['data'], 'data', check)
   if (kinds.has('mjml')) {
     if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
     return { kind: 'mjml', source: forbidNul(check.string(mail['mjml'], 'mjml'), 'mjml', check), data }
@@ -170,10 +171,10 @@ function contentOf(mail: Record<string, unknown>): Content {
 
 /** The content of a template, for rendering without a mail around it. */
 export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
-  return templateContent(name, toJsonObject(data, 'data', check), locale)
+  return templateContent(name, toJsonText(data, 'data', check), locale)
 }
 
-function templateContent(name: string, data: JsonObject, locale: unknown): Content {
+function templateContent(name: string, data: JsonText, locale: unknown): Content {
   if (locale === undefined) return { kind: 'template', name, data }
   const tag = check.string(locale, 'locale', 64)
   if (!LOCALE.test(tag)) check.fail('locale', "is not a language tag such as 'fr-CA'")
@@ -272,9 +273,9 @@ function sizeOf(content: Content): number {
     case 'literal':
       return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')
     case 'mjml':
-      return Buffer.byteLength(content.source) + Buffer.byteLength(JSON.stringify(content.data))
+      return Buffer.byteLength(content.source) + Buffer.byteLength(content.data)
     case 'template':
-      return Buffer.byteLength(JSON.stringify(content.data))
+      return Buffer.byteLength(content.data)
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { Busy } from './busy.js'
 import { Lane } from './lane.js'
 import type { LaneRequest, ThreadSetup } from './wire.js'
 
@@ -29,7 +30,8 @@ const LONGEST_PAUSE = 5_000
 export class Pool {
   readonly #options: PoolOptions
   readonly #lanes: Lane[]
-  readonly #known = new WeakSet<Worker>()
+  /** Every thread there was, and how busy it is. */
+  readonly #known = new WeakMap<Worker, Busy>()
   /** Threads whose exit has not been seen yet. */
   readonly #alive = new Set<Worker>()
   readonly #abort = new AbortController()
@@ -59,9 +61,14 @@ export class Pool {
     )
   }
 
-  /** The threads that answer at present, and how much each has to do. */
-  threads(): { thread: number; load: number }[] {
-    return this.#lanes.filter(({ thread }) => thread !== 0).map(({ thread, load }) => ({ thread, load }))
+  /** The threads that answer at present, how much each has to do, and how busy it is: see {@link Busy}. */
+  threads(): { thread: number; load: number; busy: number }[] {
+    const busy = new Map(
+      this.#piscina.threads.map((worker) => [worker.threadId, this.#known.get(worker)?.share() ?? 0]),
+    )
+    return this.#lanes
+      .filter(({ thread }) => thread !== 0)
+      .map(({ thread, load }) => ({ thread, load, busy: busy.get(thread) ?? 0 }))
   }
 
   /** Ends a thread, whatever it does; a new one takes its place. */
@@ -121,7 +128,8 @@ export class Pool {
   #meet(piscina: Piscina): void {
     for (const worker of piscina.threads) {
       if (this.#known.has(worker)) continue
-      this.#known.add(worker)
+      const { performance } = worker
+      this.#known.set(worker, new Busy((...readings) => performance.eventLoopUtilization(...readings)))
       this.#alive.add(worker)
       const thread = worker.threadId
       let reason: string | undefined

@@ -1,10 +1,13 @@
-import type { Outcome } from './outcome.js'
+import type { Outcome, Phase } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
   DeliverTask,
+  Letter,
   RenderResult,
+  TemplateNotes,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -27,14 +30,23 @@ export type RunResult =
   | { died: false; outcome: Outcome }
   | { died: true; blame: 'guilty' | 'suspect' | 'innocent' | 'closed'; evidence: Evidence }
 
+/** How many deliveries are in each phase. */
+export type PhaseCounts = Record<Phase, number>
+
 export interface ThreadStatus {
+  /** Id of the thread, as in an attempt's `thread`; 0 is the main thread. */
   thread: number
+  /** Deliveries and renders it has to do. */
   delivering: number
+  /** Share of the last second or more that its event loop was busy, 0 to 1. */
+  busy: number
+  /** How far the deliveries have got that it has taken up. */
+  phases: PhaseCounts
 }
 
 /** Where deliveries run: in a pool of threads, or in the calling thread. */
 export interface Runner {
-  /** Deliveries at a time. */
+  /** Deliveries it takes at a time; may change from one to the next. */
   readonly slots: number
   /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
   start(): Promise<Catalogue>
@@ -49,6 +61,10 @@ export interface Runner {
   withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
   render(content: Content): Promise<RenderResult>
+  /** Builds a message as it would be sent. @throws as `render()` */
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>>
+  /** How a template compiles. @throws as `render()` */
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tries a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */
@@ -56,6 +72,8 @@ export interface Runner {
   threads(): ThreadStatus[]
   /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
   endThread(): number | undefined
+  /** How far all deliveries and renders under way have got. */
+  phases(): PhaseCounts
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>
 }

@@ -2,11 +2,14 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
+import express, { type ErrorRequestHandler, type Response } from 'express'
 import helmet from 'helmet'
-import { SCOPES, tokensOf } from './express/auth.js'
+import { SCOPES } from './express/auth.js'
+import { Gate } from './express/gate.js'
 import { loopbackOnly } from './express/hosts.js'
-import { inboxRouter, mailRouter } from './express/index.js'
+import { inboxRouter } from './express/index.js'
+import { loginRoutes } from './express/login.js'
+import { routerBehind } from './express/mailRouter.js'
 import { sendProblem } from './express/problem.js'
 import type { Stage } from './express/start/demo.js'
 import { startRouter } from './express/start/router.js'
@@ -20,7 +23,7 @@ export interface ServerOptions {
   port?: number
   /** @default '127.0.0.1' */
   host?: string
-  /** Needed beyond loopback: the API takes it as a bearer token, the pages as the password of any user. */
+  /** Needed beyond loopback: the API takes it as a bearer token, and people log in with it. */
   token?: string
 }
 
@@ -54,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const url = urlOf(server.address() as AddressInfo)
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
+  const gate = new Gate(auth)
   const open = new Set<Response>()
   app.disable('x-powered-by')
   app.use((_request, response, next) => {
@@ -63,8 +67,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(loopbackOnly)
-  app.use('/mail', mailRouter(mailer, { auth }))
-  if (auth !== false) app.use(passwordFor(tokensOf(auth)))
+  app.use('/mail', routerBehind(gate, mailer, {}, 1))
+  app.use(loginRoutes(gate), gate.page('read'))
   if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
   const start = startRouter(mailer, url, auth === false ? stageFor(mailer) : undefined)
   app.use(start.router)
@@ -107,25 +111,6 @@ async function close(server: Server, open: ReadonlySet<Response>): Promise<void>
   const timer = setTimeout(() => server.closeAllConnections(), GRACE)
   await closed
   clearTimeout(timer)
-}
-
-/** Lets people in by the browser's own dialog: any name, the token as the password. */
-function passwordFor(known: (given: string) => unknown): RequestHandler {
-  return (request, response, next) => {
-    const [scheme = '', given = ''] = (request.headers.authorization ?? '').split(' ')
-    const password =
-      scheme.toLowerCase() === 'basic'
-        ? Buffer.from(given, 'base64')
-            .toString()
-            .replace(/^[^:]*:/, '')
-        : given
-    if (known(password) !== undefined) {
-      next()
-      return
-    }
-    response.set('WWW-Authenticate', 'Basic realm="threadpost", charset="UTF-8"')
-    sendProblem(response, 'UNAUTHORIZED', 'The password is the token this server was started with.')
-  }
 }
 
 /** A bug: it is said to the log, and nothing of it to the client. */

@@ -1,15 +1,27 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
+import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
 import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
 import { type Evidence, PhaseBoard } from './phases.js'
 import { Pool, type PoolOptions } from './pool.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type { Catalogue, Content, RenderResult, TransportConfig, TransportReport } from './wire.js'
+import type {
+  Catalogue,
+  ComposedParts,
+  Content,
+  DeliverTask,
+  Letter,
+  RenderResult,
+  TemplateNotes,
+  TransportConfig,
+  TransportReport,
+} from './wire.js'
 
 export interface ThreadRunnerOptions extends PoolOptions {
   /** Deliveries at a time in each thread. */
@@ -18,6 +30,9 @@ export interface ThreadRunnerOptions extends PoolOptions {
   renderLimit: number
   attemptLimit: number
 }
+
+/** What runs a template's code without sending anything. */
+type Rendering = 'render' | 'compose' | 'inspect'
 
 const START_LIMIT = 30_000
 /** A little more than a thread allows its sessions to say goodbye, in ms. */
@@ -28,8 +43,8 @@ const OVERDUE = 5_000
 
 /** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
 export class ThreadRunner implements Runner {
-  readonly slots: number
   readonly #options: ThreadRunnerOptions
+  readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #blame: Blame
@@ -46,9 +61,9 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
-    this.slots = threads * concurrency
+    this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#free = new Slots(this.slots, threads)
+    this.#free = new Slots(Credit.most(threads * concurrency), threads)
     this.#blame = new Blame(this.#board)
     this.#claims = new Claims(this.#board)
     this.#watchdog = new Watchdog(this.#board, {
@@ -60,6 +75,10 @@ export class ThreadRunner implements Runner {
       },
     })
     this.#pool = this.#createPool(threads)
+  }
+
+  get slots(): number {
+    return this.#credit.slots
   }
 
   async start(): Promise<Catalogue> {
@@ -93,20 +112,32 @@ export class ThreadRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  render(content: Content): Promise<RenderResult> {
+    return this.#rendering('render', { content }) as Promise<RenderResult>
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#rendering('compose', { letter }) as Promise<RenderResult<ComposedParts>>
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#rendering('inspect', { content }) as Promise<RenderResult<TemplateNotes>>
+  }
+
+  async #rendering(ask: Rendering, task: object): Promise<unknown> {
     for (;;) {
-      const result = await this.#renderOnce(content)
+      const result = await this.#renderOnce(ask, task)
       if (result !== 'innocent') return result
     }
   }
 
-  async #renderOnce(content: Content): Promise<RenderResult | 'innocent'> {
+  async #renderOnce(ask: Rendering, task: object): Promise<unknown> {
     const slot = await this.#free.takeForRender()
     const generation = this.#board.assign(slot)
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      return (await this.#pool.ask('render', { content, slot, generation })) as RenderResult
+      return await this.#pool.ask(ask, { ...task, slot, generation })
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)
@@ -136,9 +167,12 @@ export class ThreadRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load }) => ({
+    const slots = this.#free.used()
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load, busy }) => ({
       thread,
       delivering: load,
+      busy,
+      phases: census(this.#board, slots, thread),
     }))
   }
 
@@ -146,6 +180,10 @@ export class ThreadRunner implements Runner {
     const [busiest] = this.#pool.threads().sort((a, b) => b.load - a.load)
     if (busiest !== undefined) this.#pool.end(busiest.thread)
     return busiest?.thread
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
   }
 
   close(): Promise<void> {
@@ -172,8 +210,7 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
+      const outcome = await pool.ask('deliver', taskOf(order, slot, generation))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -187,6 +224,7 @@ export class ThreadRunner implements Runner {
       this.#blame.leave(slot)
       this.#watchdog.release(slot)
       this.#free.give(slot)
+      this.#credit.count(performance.now())
     }
   }
 
@@ -224,6 +262,23 @@ export class ThreadRunner implements Runner {
       },
     })
   }
+}
+
+function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
+  const { letter, recipients, transport, attempt, expiresAt, note } = order
+  const handedOverAt = performance.timeOrigin + performance.now()
+  const task: DeliverTask = {
+    letter,
+    recipients,
+    transport,
+    attempt,
+    expiresAt,
+    slot,
+    generation,
+    handedOverAt,
+  }
+  if (note !== undefined) task.note = note
+  return task
 }
 
 /** Why a thread died says more than that it did. */

@@ -10,10 +10,17 @@ export interface Mailbox {
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = Record<string, Json>
 
+declare const isJsonText: unique symbol
+/**
+ * A plain JSON object as text. A mail's data is written once, when it is accepted, and read once, in the thread:
+ * whatever carries it between the two copies one string.
+ */
+export type JsonText = string & { readonly [isJsonText]: true }
+
 /** What a message says: a template of the folder, an ad-hoc MJML source, or literal parts. */
 export type Content =
-  | { kind: 'template'; name: string; locale?: string; data: JsonObject }
-  | { kind: 'mjml'; source: string; data: JsonObject }
+  | { kind: 'template'; name: string; locale?: string; data: JsonText }
+  | { kind: 'mjml'; source: string; data: JsonText }
   | { kind: 'literal'; html?: string; text?: string }
 
 export interface JobAttachment {
@@ -84,8 +91,35 @@ export interface RenderedParts {
   text: string
 }
 
-export type RenderResult =
-  { ok: true; parts: RenderedParts } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
+export type RenderResult<T = RenderedParts> =
+  { ok: true; parts: T } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
+
+/** A message built but not sent. */
+export interface ComposeTask {
+  letter: Letter
+  slot: number
+  generation: number
+}
+
+/** A message's parts, and the bytes it leaves as; a transport may still sign them. */
+export interface ComposedParts extends RenderedParts {
+  raw: Uint8Array
+}
+
+/** What is to be said of a template once it is compiled. */
+export interface TemplateNotes {
+  /** Why it binds first, so that MJML runs for each message; none if it is compiled once. */
+  findings: {
+    at: { file: string; line: number; column: number }
+    /** The expression as written; may be empty. */
+    expression: string
+    reason: string
+    /** How to write it so that it compiles once. */
+    advice: string
+  }[]
+  /** What MJML dropped or complained of. */
+  warnings: string[]
+}
 
 /**
  * A path into a message's data: `scope` counts contexts from the root (0), one more for each list or context that a
@@ -265,7 +299,7 @@ export interface ThreadSetup {
 /** What the main thread asks of a thread. */
 export interface LaneRequest {
   id: number
-  ask: 'probe' | 'deliver' | 'render' | 'verify' | 'reload' | 'quit'
+  ask: 'probe' | 'deliver' | 'render' | 'compose' | 'inspect' | 'verify' | 'reload' | 'quit'
   task: object | undefined
 }
 

@@ -49,7 +49,7 @@ describe('a mail becomes a job', () => {
       from: { name: 'Acme', address: 'hello@acme.example' },
       to: [{ name: 'Ada', address: 'ada@example.com' }],
       envelopeFrom: 'hello@acme.example',
-      content: { kind: 'template', name: 'welcome', data: { at: '1970-01-01T00:00:00.000Z' } },
+      content: { kind: 'template', name: 'welcome', data: '{"at":"1970-01-01T00:00:00.000Z"}' },
       transport: 'default',
       priority: 5,
       date: NOW,

@@ -2,9 +2,13 @@ import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
 import type {
   Catalogue,
+  ComposedParts,
+  ComposeTask,
   DeliverTask,
+  RenderedParts,
   RenderResult,
   RenderTask,
+  TemplateNotes,
   ThreadSetup,
   TransportConfig,
   TransportReport,
@@ -56,23 +60,46 @@ export class Deliverer {
     try {
       const parts = await this.#renderer.bind(task.letter.content, run.critical)
       run.enter('composing')
-      const bytes = await run.timed('compose', async () =>
+      const message = await run.timed('compose', async () =>
         this.#transports.sign(task.transport, await compose(task.letter, parts)),
       )
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
-      return this.#released(run.outcomeOf(await transport.send({ envelope, bytes }, run, deadline)))
+      return this.#released(run.outcomeOf(await transport.send({ envelope, ...message }, run, deadline)))
     } catch (error) {
       return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
     }
   }
 
-  async render(task: RenderTask): Promise<RenderResult> {
+  render(task: RenderTask): Promise<RenderResult> {
+    return this.#rendering<RenderedParts>(task, ({ critical }) =>
+      this.#renderer.render(task.content, critical),
+    )
+  }
+
+  /** What `deliver()` would hand to the transport. */
+  compose(task: ComposeTask): Promise<RenderResult<ComposedParts>> {
+    return this.#rendering(task, async ({ critical }) => {
+      const { letter } = task
+      const { htmlRow, ...parts } = await this.#renderer.bind(letter.content, critical)
+      const { bytes } = await compose(letter, htmlRow === undefined ? parts : { ...parts, htmlRow })
+      return { ...parts, subject: letter.subject ?? parts.subject, raw: new Uint8Array(bytes) }
+    })
+  }
+
+  inspect(task: RenderTask): Promise<RenderResult<TemplateNotes>> {
+    return this.#rendering(task, ({ critical }) => this.#renderer.inspect(task.content, critical))
+  }
+
+  async #rendering<T>(
+    task: { slot: number; generation: number },
+    work: (run: Run) => Promise<T>,
+  ): Promise<RenderResult<T>> {
     const run = new Run(this.#board, task, this.#thread)
     try {
-      return { ok: true, parts: await this.#renderer.render(task.content, run.critical) }
+      return { ok: true, parts: await work(run) }
     } catch (error) {
       if (!(error instanceof TemplateFailure)) throw error
       return { ok: false, outcome: run.templateFailed(error) }

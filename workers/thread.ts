@@ -1,6 +1,14 @@
 /** What Piscina loads in each thread. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
-import type { DeliverTask, LaneAnswer, LaneRequest, RenderTask, ThreadSetup } from '../src/wire.js'
+import type {
+  ComposeTask,
+  DeliverTask,
+  LaneAnswer,
+  LaneRequest,
+  RenderTask,
+  ThreadSetup,
+} from '../src/wire.js'
+import { Answers } from './answers.js'
 import { Deliverer } from './deliver.js'
 import { lowerPriority } from './priority.js'
 
@@ -8,32 +16,23 @@ const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
 const deliverer = new Deliverer(setup, threadId)
 
-/**
- * Serves a lane as long as the thread lives. What is ready within one turn of the event loop goes back in one
- * message.
- */
+/** Serves a lane as long as the thread lives. */
 export function serve({ port }: { port: MessagePort }): Promise<void> {
-  let answers: LaneAnswer[] = []
-  const answer = (one: LaneAnswer): void => {
-    if (answers.push(one) > 1) return
-    setImmediate(() => {
-      port.postMessage(answers)
-      answers = []
-    })
-  }
+  const answers = new Answers(port)
   port.on('message', (requests: LaneRequest[]) => {
+    answers.owe(requests.length)
     for (const { id, ask, task } of requests) {
       perform(ask, task).then(
         (value) => {
-          answer({ id, value })
+          answers.give({ id, value })
         },
         (error: unknown) => {
-          answer({ id, error: error instanceof Error ? error.message : String(error) })
+          answers.give({ id, error: error instanceof Error ? error.message : String(error) })
         },
       )
     }
   })
-  answer({ hello: threadId })
+  port.postMessage([{ hello: threadId }] satisfies LaneAnswer[])
   return new Promise((resolve) => port.on('close', resolve))
 }
 
@@ -45,6 +44,10 @@ function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unk
       return deliverer.deliver(task as DeliverTask)
     case 'render':
       return deliverer.render(task as RenderTask)
+    case 'compose':
+      return deliverer.compose(task as ComposeTask)
+    case 'inspect':
+      return deliverer.inspect(task as RenderTask)
     case 'verify':
       return deliverer.verify((task as { transport: string }).transport)
     case 'reload':

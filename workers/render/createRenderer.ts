@@ -1,11 +1,11 @@
-import type { Catalogue, Content, JsonObject, RenderedParts } from '../../src/wire.js'
+import type { Catalogue, Content, JsonObject, RenderedParts, TemplateNotes } from '../../src/wire.js'
 import type { Critical, Renderer } from './renderer.js'
 import { AdHocTemplates, BUILT_IN, partsWithout } from './store/adHoc.js'
 import { BuiltTemplates } from './store/builtTemplates.js'
 import { FolderTemplates } from './store/folderTemplates.js'
 import type { Templates } from './store/templates.js'
 import { unknownTemplate } from './store/variants.js'
-import type { BoundParts } from './template.js'
+import type { BoundParts, Template } from './template.js'
 
 export interface RendererSetup {
   templates?: {
@@ -44,12 +44,21 @@ class ThreadRenderer implements Renderer {
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const locale = content.kind === 'template' ? content.locale : undefined
-    const template =
-      content.kind === 'template'
-        ? await this.templates.named(content.name, locale, critical)
-        : await this.templates.adHoc(content.source, critical)
+    const template = await this.#templateOf(content, critical)
     const variables = { app: this.globals, locale: locale ?? 'en' }
-    return template.render({ data: content.data, variables }, critical)
+    return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
+  }
+
+  async inspect(content: Content, critical: Critical): Promise<TemplateNotes> {
+    if (content.kind === 'literal') return { findings: [], warnings: [] }
+    const { findings, warnings } = (await this.#templateOf(content, critical)).compiled
+    return { findings, warnings }
+  }
+
+  #templateOf(content: Exclude<Content, { kind: 'literal' }>, critical: Critical): Promise<Template> {
+    return content.kind === 'template'
+      ? this.templates.named(content.name, content.locale, critical)
+      : this.templates.adHoc(content.source, critical)
   }
 }
 

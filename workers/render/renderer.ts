@@ -1,5 +1,5 @@
 import type { BoundParts } from './template.js'
-import type { Catalogue, Content, RenderedParts } from '../../src/wire.js'
+import type { Catalogue, Content, RenderedParts, TemplateNotes } from '../../src/wire.js'
 
 /**
  * Runs synchronous work that may execute a template's own code or cost CPU. While it runs the delivery is in phase
@@ -22,4 +22,6 @@ export interface Renderer {
    * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
    */
   bind(content: Content, critical: Critical): Promise<BoundParts>
+  /** How a template compiles. @throws TemplateFailure */
+  inspect(content: Content, critical: Critical): Promise<TemplateNotes>
 }
