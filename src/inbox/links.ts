@@ -8,6 +8,7 @@ export interface MailLink {
 
 /** Bytes of HTML, or of text, in which links are looked for. */
 const LOOKED_AT = 1024 * 1024
+const MOST_LINKS = 1000
 /** Characters of a link's text. */
 const TEXT_SHOWN = 200
 
@@ -17,30 +18,38 @@ const ANCHOR =
 const IN_TEXT = /\bhttps?:\/\/[^\s<>"']{1,8000}/gi
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' }
 
-/** The links of a mail in their order, each URL once: those of its HTML, or else those of its text. */
+/** The links of a mail in their order, each URL once, at most 1,000: those of its HTML, or else those of its text. */
 export function linksOf({ html, text }: Pick<MailContents, 'html' | 'text'>): MailLink[] {
-  const links = html === undefined ? linksInText(text ?? '') : linksInHtml(html)
-  const seen = new Set<string>()
-  return links.filter(({ url }) => url !== '' && !url.startsWith('#') && !seen.has(url) && seen.add(url))
+  const links = new Map<string, MailLink>()
+  for (const { url, text: label } of html === undefined ? linksInText(text ?? '') : linksInHtml(html)) {
+    if (url === '' || url.startsWith('#') || links.has(url)) continue
+    links.set(url, { url, text: label() })
+    if (links.size === MOST_LINKS) break
+  }
+  return [...links.values()]
 }
 
-function linksInText(text: string): MailLink[] {
-  return [...text.slice(0, LOOKED_AT).matchAll(IN_TEXT)].map(([match]) => {
+interface Found {
+  url: string
+  /** Looked for only where it is wanted. */
+  text: () => string
+}
+
+function* linksInText(text: string): Generator<Found> {
+  for (const [match] of text.slice(0, LOOKED_AT).matchAll(IN_TEXT)) {
     // A sentence may end right behind it.
     const url = match.replace(/[.,;:!?)\]]{1,9}$/, '')
-    return { url, text: url }
-  })
+    yield { url, text: () => url }
+  }
 }
 
-function linksInHtml(source: string): MailLink[] {
+function* linksInHtml(source: string): Generator<Found> {
   const html = source.slice(0, LOOKED_AT)
-  return [...html.matchAll(ANCHOR)].map((match) => {
+  for (const match of html.matchAll(ANCHOR)) {
+    const end = match.index + match[0].length
     const url = decode(match[1] ?? match[2] ?? match[3] ?? '').trim()
-    return {
-      url,
-      text: readable(html.slice(match.index + match[0].length, match.index + match[0].length + 4000)),
-    }
-  })
+    yield { url, text: () => readable(html.slice(end, end + 4000)) }
+  }
 }
 
 /** From within the opening tag to the end of the element. */

@@ -1,3 +1,4 @@
+export { expectMail, expectNoMail, type ExpectedMail, type ExpectOptions } from './expectMail.js'
 export { startInbox, type Inbox, type InboxOptions } from '../inbox/inbox.js'
 export type { Fault, FaultAction, Faults, FaultStep } from '../inbox/faults.js'
 export type { InboxAddress, InboxAttachment, MailContents } from '../inbox/parse.js'
