@@ -17,12 +17,12 @@ const doors = [
   {
     to: ['nodemailer', 'nodemailer/**'],
     except: ['nodemailer/lib/addressparser'],
-    from: ['workers/**'],
+    from: ['workers/**', 'src/bench/rivals/eachTime.ts'],
     why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
   },
   {
     to: ['mjml', 'mjml/**', 'mjml-*', 'mjml-*/**', 'handlebars', 'handlebars/**'],
-    from: ['workers/**'],
+    from: ['workers/**', 'src/bench/rivals/eachTime.ts'],
     why: 'The main thread renders nothing and loads in under 100 ms: templates are compiled and bound in workers/.',
   },
   {
