@@ -1,0 +1,158 @@
+import { type FigureName, format } from './figures.js'
+import { labelOf } from './modes.js'
+import { type BenchReport, type Conditions, type ModeResult, ratio } from './report.js'
+
+interface Column {
+  title: string
+  of(result: ModeResult, all: readonly ModeResult[]): string
+}
+
+const figure = (title: string, name: FigureName): Column => ({
+  title,
+  of: ({ figures }) => format(name, figures[name]?.median),
+})
+
+const spread: Column = {
+  title: 'lowest–highest',
+  of: ({ figures: { rate } }) => `${format('rate', rate?.lowest)}–${format('rate', rate?.highest)}`,
+}
+
+const times = (title: string, family: string): Column => ({
+  title,
+  of({ figures }, all) {
+    const base = all.find(({ mode }) => mode.family === family)?.figures.rate?.median
+    const value = ratio(figures.rate?.median, base)
+    return value === undefined ? '–' : `${value.toFixed(value < 10 ? 1 : 0)}×`
+  },
+})
+
+const THROUGHPUT: readonly Column[] = [
+  figure('messages/s', 'rate'),
+  spread,
+  times('to precompiled', 'precompiled'),
+  times('to naive', 'naive'),
+  figure('CPU µs main', 'cpuMain'),
+  figure('CPU µs all', 'cpuAll'),
+  figure('cores', 'cores'),
+  figure('RSS MB', 'rss'),
+  figure('start s', 'start'),
+]
+
+const WAITING: readonly Column[] = [
+  figure('loop idle p99', 'loopIdle'),
+  figure('mail p50', 'loopP50'),
+  figure('p99', 'loopP99'),
+  figure('max', 'loopMax'),
+  figure('busy %', 'utilisation'),
+  figure('HTTP idle p50', 'httpIdleP50'),
+  figure('p99', 'httpIdleP99'),
+  figure('mail p50', 'httpP50'),
+  figure('p99', 'httpP99'),
+]
+
+const LATENCY: readonly Column[] = [
+  figure('send() p50', 'sendP50'),
+  figure('p99', 'sendP99'),
+  figure('arrival p50', 'aloneP50'),
+  figure('p99', 'aloneP99'),
+  figure('under load p50', 'deliveryP50'),
+  figure('p99', 'deliveryP99'),
+  figure('not in time', 'unfinished'),
+]
+
+/** The report for a terminal. */
+export function tableOf({ conditions, modes, left, verdict }: BenchReport): string {
+  return [
+    ...conditionLines(conditions),
+    '',
+    'Throughput and cost of a message',
+    ...aligned(modes, THROUGHPUT),
+    '',
+    'What waits for the main thread, in ms (the event loop; an Express route)',
+    ...aligned(modes, WAITING),
+    '',
+    'One mail at a time, then under load, in ms',
+    ...aligned(modes, LATENCY),
+    ...left.map(({ mode, reason }) => `\n${mode} was left out: ${reason}`),
+    '',
+    ...modes.map(({ mode, meaning }) => `${mode.name}: ${meaning}`),
+    '',
+    ...verdict,
+  ].join('\n')
+}
+
+export function conditionLines(conditions: Conditions): string[] {
+  const {
+    workload,
+    bytes,
+    rounds,
+    seconds,
+    cpus,
+    cpu,
+    node,
+    sink,
+    redis,
+    rate,
+    http,
+    connections,
+    messages,
+  } = conditions
+  const pace = rate === undefined ? 'as fast as possible' : `${rate} mails a second, by the clock`
+  const most = messages === undefined ? '' : ` or ${messages} messages`
+  return [
+    `${workload}: ${(bytes / 1000).toFixed(1)} kB a message; ${pace}; ${connections} connections in all`,
+    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a fresh process, ${seconds} s${most} a phase: alone, then with ${http} HTTP requests/s`,
+    `${cpus} × ${cpu}, Node ${node}; to ${sink}${redis === undefined ? '' : `; ${redis}`}`,
+  ]
+}
+
+/** The table of the README. */
+export function markdownOf({ conditions, modes }: BenchReport): string {
+  const columns = [
+    figure('messages/s', 'rate'),
+    times('to precompiled', 'precompiled'),
+    figure('main-thread CPU a message, µs', 'cpuMain'),
+    figure('CPU in all, µs', 'cpuAll'),
+    figure('event loop p99, ms', 'loopP99'),
+    figure('HTTP p99 without mail, ms', 'httpIdleP99'),
+    figure('under mail, ms', 'httpP99'),
+    figure('`send()` alone p50, ms', 'sendP50'),
+    figure('arrival alone p50, ms', 'aloneP50'),
+    figure('memory, MB', 'rss'),
+  ]
+  return [
+    ...conditionLines(conditions),
+    '',
+    row(['', ...columns.map(({ title }) => title)]),
+    row(['---', ...columns.map(() => '---:')]),
+    ...modes.map((result) =>
+      row([labelOf(result.mode), ...columns.map((column) => column.of(result, modes))]),
+    ),
+  ].join('\n')
+}
+
+export function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |')
+}
+
+function aligned(modes: readonly ModeResult[], columns: readonly Column[]): string[] {
+  return align([
+    ['', ...columns.map(({ title }) => title)],
+    ...modes.map((result) => [result.mode.name, ...columns.map((column) => column.of(result, modes))]),
+  ])
+}
+
+/** Columns of equal width: the first to the left, figures to the right. */
+export function align(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
+  )
+  return rows.map((cells) =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  )
+}
