@@ -7,7 +7,7 @@ import type { ChildAnswer } from './order.js'
 /** Kept of what a process says on stderr, for the reason why it failed. */
 const LAST_WORDS = 2_000
 
-export function fileOf(name: string): string {
+function fileOf(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url))
 }
 

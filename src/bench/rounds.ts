@@ -196,7 +196,7 @@ function resultOf(mode: Mode, runs: Measurement[]): ModeResult {
   return result
 }
 
-export function conditionsOf({ settings, stage, workload, bytes }: Session, rounds: number): Conditions {
+function conditionsOf({ settings, stage, workload, bytes }: Session, rounds: number): Conditions {
   const { seconds, messages, connections, rate, http, latency, batch } = settings
   return {
     node: process.version,

@@ -31,7 +31,7 @@ const THREADS = [1, 2, 4]
 const SIZES = [0, 15_000, 150_000, 1_500_000, 7_500_000]
 const RECIPIENTS = [1, 10, 50]
 const LATENCIES = [0, 5, 50]
-export const BACKLOGS = [0, 10_000, 100_000, 1_000_000]
+const BACKLOGS = [0, 10_000, 100_000, 1_000_000]
 
 type Step = [by: string, at: string, mode: Mode, change: Change]
 interface Change {

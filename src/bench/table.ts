@@ -1,10 +1,13 @@
+import { align } from './align.js'
 import { type FigureName, format } from './figures.js'
 import { labelOf } from './modes.js'
 import { type BenchReport, type Conditions, type ModeResult, ratio } from './report.js'
+import type { Scaling } from './scaling.js'
+import { cellsOf, type Target } from './targets.js'
 
 interface Column {
   title: string
-  of(result: ModeResult, all: readonly ModeResult[]): string
+  of(result: Pick<ModeResult, 'figures'>, all: readonly ModeResult[]): string
 }
 
 const figure = (title: string, name: FigureName): Column => ({
@@ -106,8 +109,63 @@ export function conditionLines(conditions: Conditions): string[] {
   ]
 }
 
-/** The table of the README. */
-export function markdownOf({ conditions, modes }: BenchReport): string {
+const SCALED: readonly Column[] = [
+  figure('messages/s', 'rate'),
+  figure('CPU µs main', 'cpuMain'),
+  figure('CPU µs all', 'cpuAll'),
+  figure('loop p99 ms', 'loopP99'),
+  figure('RSS MB', 'rss'),
+]
+
+export function scalingTable(scaling: readonly Scaling[]): string {
+  return scaling
+    .flatMap(({ by, note, points }) => [
+      `By ${by}. ${note}`,
+      ...align([
+        ['', 'mode', ...SCALED.map(({ title }) => title)],
+        ...points.map(({ at, mode, figures }) => [
+          at,
+          mode,
+          ...SCALED.map((column) => column.of({ figures }, [])),
+        ]),
+      ]),
+      '',
+    ])
+    .join('\n')
+}
+
+function scalingMarkdown(scaling: readonly Scaling[]): string[] {
+  const columns = [
+    'messages/s',
+    'main-thread CPU a message, µs',
+    'CPU in all, µs',
+    'event loop p99, ms',
+    'memory, MB',
+  ]
+  return [
+    '',
+    row(['by', 'at', 'mode', ...columns]),
+    row(['---', '---', '---', ...columns.map(() => '---:')]),
+    ...scaling.flatMap(({ by, points }) =>
+      points.map(({ at, mode, figures }) =>
+        row([by, at, mode, ...SCALED.map((column) => column.of({ figures }, []))]),
+      ),
+    ),
+  ]
+}
+
+function targetMarkdown(targets: readonly Target[]): string[] {
+  return [
+    '',
+    row(['target', '', 'measured', 'with', '']),
+    row(['---', '---', '---:', '---', '---']),
+    ...targets.map((target) => row(cellsOf(target))),
+    ...targets.flatMap(({ what, limit }) => (limit === undefined ? [] : ['', `Missed: ${what}; ${limit}.`])),
+  ]
+}
+
+/** The tables of the README. */
+export function markdownOf({ conditions, modes, targets, scaling }: BenchReport): string {
   const columns = [
     figure('messages/s', 'rate'),
     times('to precompiled', 'precompiled'),
@@ -128,10 +186,12 @@ export function markdownOf({ conditions, modes }: BenchReport): string {
     ...modes.map((result) =>
       row([labelOf(result.mode), ...columns.map((column) => column.of(result, modes))]),
     ),
+    ...(targets === undefined ? [] : targetMarkdown(targets)),
+    ...(scaling === undefined ? [] : scalingMarkdown(scaling)),
   ].join('\n')
 }
 
-export function row(cells: readonly string[]): string {
+function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |')
 }
 
@@ -140,19 +200,4 @@ function aligned(modes: readonly ModeResult[], columns: readonly Column[]): stri
     ['', ...columns.map(({ title }) => title)],
     ...modes.map((result) => [result.mode.name, ...columns.map((column) => column.of(result, modes))]),
   ])
-}
-
-/** Columns of equal width: the first to the left, figures to the right. */
-export function align(rows: readonly string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  )
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd(),
-  )
 }

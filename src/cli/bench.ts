@@ -1,10 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import type { BenchReport } from '../bench/report.js'
-import { type Progress, runRounds, withSession } from '../bench/rounds.js'
+import { type BenchSettings, type Progress, runRounds, withSession } from '../bench/rounds.js'
+import { measureExtras } from '../bench/extras.js'
 import { pageOf } from '../bench/page/page.js'
-import { markdownOf, tableOf } from '../bench/table.js'
+import { runScaling } from '../bench/scaling.js'
+import { runSoak, soakTable } from '../bench/soak.js'
+import { markdownOf, scalingTable, tableOf } from '../bench/table.js'
 import { targetsOf, targetTable } from '../bench/targets.js'
+import { ThreadpostError } from '../errors.js'
 import { wholeNumber } from './arguments.js'
 import { type BenchFlags, benchSettings, countList, duration, familyList } from './benchSettings.js'
 
@@ -80,6 +84,13 @@ export function benchCommand(): Command {
     .option('--to <address>', 'recipient, with --server')
     .option('--from <mailbox>', 'sender, with --server')
     .option('--targets', "measure what threadpost's design aims at, and say what is met and what is missed")
+    .option('--scaling', 'also measure how the cost follows threads, size, recipients, latency and backlog')
+    .addOption(
+      new Option(
+        '--soak <time>',
+        'send for so long (20m) and say whether anything grows or slows down',
+      ).argParser(duration),
+    )
     .option('--json', 'print JSON')
     .option('--markdown', 'print the table of the README')
     .option('--html <file>', 'write a page with charts')
@@ -93,9 +104,8 @@ async function bench(flags: BenchFlags): Promise<void> {
   process.once('SIGTERM', interrupt)
   try {
     const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progress() }
-    const report = await withSession(settings, (session) => runRounds(session))
-    if (flags.targets === true) report.targets = targetsOf(report)
-    await show(report, flags)
+    if (flags.soak === undefined) await show(await measureAll(settings, flags), flags)
+    else await soak(settings, flags.soak, flags.json === true)
   } catch (error) {
     if (!stop.signal.aborted) throw error
     console.error('threadpost: interrupted; nothing is left behind')
@@ -106,6 +116,25 @@ async function bench(flags: BenchFlags): Promise<void> {
   }
 }
 
+async function measureAll(settings: BenchSettings, flags: BenchFlags): Promise<BenchReport> {
+  const report = await withSession(settings, async (session) => {
+    const found = await runRounds(session)
+    if (flags.targets === true) found.targets = targetsOf(found, await measureExtras(session))
+    return found
+  })
+  if (flags.scaling === true) report.scaling = await runScaling(settings)
+  return report
+}
+
+async function soak(settings: BenchSettings, seconds: number, json: boolean): Promise<void> {
+  const mode = settings.modes.find(({ threads }) => threads > 0)
+  if (mode === undefined)
+    throw new ThreadpostError('INVALID_OPTIONS', '--soak: is for memory, sqlite and redis')
+  const report = await withSession(settings, (session) => runSoak(session, mode, seconds))
+  console.log(json ? JSON.stringify(report, null, 2) : soakTable(report))
+  if (!report.steady) process.exitCode = 1
+}
+
 async function show(report: BenchReport, flags: BenchFlags): Promise<void> {
   if (flags.html !== undefined) await writeFile(flags.html, pageOf(report))
   if (flags.json === true) console.log(JSON.stringify(report, null, 2))
@@ -113,6 +142,7 @@ async function show(report: BenchReport, flags: BenchFlags): Promise<void> {
   else {
     console.log(tableOf(report))
     if (report.targets !== undefined) console.log(`\n${targetTable(report.targets)}`)
+    if (report.scaling !== undefined) console.log(`\n${scalingTable(report.scaling)}`)
   }
 }
 
