@@ -19,8 +19,9 @@ import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
 import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
+import { TemplateSet } from './templateSet.js'
 import { Waiters } from './waiters.js'
-import type { SmtpTransport, ThreadSetup } from './wire.js'
+import type { SmtpTransport, ThreadLogLine, ThreadSetup } from './wire.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -58,6 +59,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     return new Mailer({
       rules,
       templates,
+      templateSet: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
       waiters,
@@ -146,7 +148,10 @@ function runnerFor(
       : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
-  if (threads === 0) return new InlineRunner(setup, concurrency)
+  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
+    options.logger[level]({ ...fields, thread }, message)
+  }
+  if (threads === 0) return new InlineRunner(setup, concurrency, (line) => logged(0, line))
   return new ThreadRunner({
     setup,
     threads,
@@ -154,6 +159,7 @@ function runnerFor(
     renderLimit: limits.render,
     attemptLimit: limits.attempt,
     memory: limits.threadMemory,
+    logged,
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },

@@ -257,6 +257,7 @@ function letterOf(job: MailJob): Letter {
     references: job.references,
     attachments: job.attachments,
   }
+  if (job.context !== undefined) letter.context = job.context
   if (job.subject !== undefined) letter.subject = job.subject
   if (job.inReplyTo !== undefined) letter.inReplyTo = job.inReplyTo
   if (job.listUnsubscribe !== undefined) letter.listUnsubscribe = job.listUnsubscribe

@@ -6,6 +6,7 @@ import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
 import { type HeldReason, type RecipientState, type Status } from './record.js'
 import { copyRecipients } from './messageView.js'
+import type { JsonObject } from './wire.js'
 
 /** What every event about a message carries; never its data or bodies. */
 export interface MessageEvent {
@@ -30,6 +31,8 @@ export interface MessageEvent {
   nextAttemptAt?: string
   /** While `held`. */
   heldReason?: HeldReason
+  /** Of the request that sent it; listeners run in it. */
+  context?: JsonObject
 }
 
 export interface BreakerOpenEvent extends Trouble {
@@ -134,5 +137,6 @@ export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
   }
   if (state.nextAttemptAt !== undefined) event.nextAttemptAt = new Date(state.nextAttemptAt).toISOString()
   if (state.heldReason !== undefined) event.heldReason = state.heldReason
+  if (job.context !== undefined) event.context = structuredClone(job.context)
   return event
 }

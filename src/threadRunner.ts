@@ -16,9 +16,11 @@ import type {
   ComposedParts,
   Content,
   DeliverTask,
+  JsonObject,
   Letter,
   RenderResult,
   TemplateNotes,
+  TemplateSetup,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -112,8 +114,11 @@ export class ThreadRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  render(content: Content): Promise<RenderResult> {
-    return this.#rendering('render', { content }) as Promise<RenderResult>
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    return this.#rendering(
+      'render',
+      context === undefined ? { content } : { content, context },
+    ) as Promise<RenderResult>
   }
 
   compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
@@ -164,6 +169,20 @@ export class ThreadRunner implements Runner {
     this.#options.setup.transports = [...transports]
     const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
     await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
+  }
+
+  async renew(templates: TemplateSetup): Promise<void> {
+    const { setup } = this.#options
+    const before = setup.templates
+    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
+    setup.templates = templates
+    try {
+      await Promise.all(pools.map((pool) => pool.askEach('renew', { templates })))
+    } catch (error) {
+      if (before !== undefined) setup.templates = before
+      await Promise.all(pools.map((pool) => pool.askAll('renew', { templates: before })))
+      throw error
+    }
   }
 
   threads(): ThreadStatus[] {

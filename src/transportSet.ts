@@ -1,11 +1,14 @@
 import { Checker, isPlainObject } from './check.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { Runner } from './runner.js'
+import type { TemplateReload } from './templateOptions.js'
 import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import type { SmtpTransport, TransportReport } from './wire.js'
 
-/** What {@link Mailer.reload} takes: other settings for transports there are. */
+/** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
 export interface ReloadOptions {
+  /** What `@app` reads, and the application's modules; `{}` runs these anew. Not together with transports. */
+  templates?: TemplateReload
   /** For the default transport. */
   transport?: string | TransportOptions
   /** By name. Those left out stay as they are. */

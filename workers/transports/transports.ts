@@ -1,4 +1,5 @@
 import type { TransportConfig, TransportReport } from '../../src/wire.js'
+import type { Composed } from '../compose/compose.js'
 import { DkimSigner } from './dkimSigner.js'
 import { SmtpSender } from './smtp/sender.js'
 import { verifySmtp } from './smtp/verify.js'
@@ -28,8 +29,9 @@ export class Transports {
   }
 
   /** The message as it goes out over this transport: signed, if it has keys. */
-  sign(name: string, message: Buffer): Buffer | Promise<Buffer> {
-    return this.#entries.get(name)?.dkim?.sign(message) ?? message
+  async sign(name: string, message: Composed): Promise<Composed> {
+    const dkim = this.#entries.get(name)?.dkim
+    return dkim === undefined ? message : { bytes: await dkim.sign(message.bytes), transparent: false }
   }
 
   /** Connects, secures and authenticates as for a message, and says goodbye. */
