@@ -5,7 +5,7 @@ import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
-import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
+import { checkFailover, resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
 
@@ -167,7 +167,11 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
-  if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
+  if (transport !== undefined) {
+    const only = resolveTransport(check, 'default', transport, 'transport')
+    checkFailover(check, only, ['default'], 'transport')
+    return [only]
+  }
   if (transports === undefined)
     check.fail(
       'transport',
@@ -175,11 +179,14 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
     )
   if (!isPlainObject(transports) || Object.keys(transports).length === 0)
     check.fail('transports', 'must be an object of at least one transport by name')
-  return Object.entries(transports).map(([name, spec]) => {
+  const plans = Object.entries(transports).map(([name, spec]) => {
     if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
       check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
+  const names = plans.map(({ name }) => name)
+  for (const plan of plans) checkFailover(check, plan, names, `transports.${plan.name}`)
+  return plans
 }
 
 function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {

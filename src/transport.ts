@@ -27,6 +27,11 @@ export interface TransportOptions extends BudgetOptions {
    */
   requireTLS?: boolean
   tls?: TlsOptions
+  /**
+   * Names of the transports that take its messages, in order, while its own server can't be reached or refuses the
+   * password. Never a message that was handed over.
+   */
+  failover?: string | string[]
   /** The name given in EHLO. @default the machine's name */
   ehloName?: string
   /** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
@@ -54,6 +59,7 @@ export interface TransportPlan {
   name: string
   spec: TransportSpec
   budget: BudgetOptions
+  failover: string[]
 }
 
 const DEFAULT_TIMEOUTS: SmtpTimeouts = {
@@ -82,11 +88,13 @@ export function resolveTransport(check: Checker, name: string, value: unknown, p
         'tls',
         'ehloName',
         'timeouts',
+        'failover',
         ...BUDGET_KEYS,
       ])
     : { url: value }
   const budget = resolveBudget(check, options, path)
-  return { name, spec: specOf(check, name, value, options, path), budget }
+  const failover = failoverOf(check, options['failover'] ?? [], `${path}.failover`)
+  return { name, spec: specOf(check, name, value, options, path), budget, failover }
 }
 
 function specOf(
@@ -132,6 +140,25 @@ function specOf(
       .string(options['ehloName'], `${path}.ehloName`, 255)
       .replace(/[^\w.:[\]-]/g, '')
   return transport
+}
+
+function failoverOf(check: Checker, value: unknown, path: string): string[] {
+  const names = typeof value === 'string' ? [value] : check.array(value, path, 16)
+  return names.map((name, index) => check.string(name, `${path}[${index}]`))
+}
+
+/** Whether each stands in for others than itself, and is there. */
+export function checkFailover(
+  check: Checker,
+  plan: TransportPlan,
+  names: readonly string[],
+  path: string,
+): void {
+  for (const other of plan.failover) {
+    if (other === plan.name) check.fail(`${path}.failover`, 'names the transport itself')
+    if (!names.includes(other))
+      check.fail(`${path}.failover`, `there is no transport "${other}"; there are ${names.join(', ')}`)
+  }
 }
 
 export function isLoopback(host: string): boolean {

@@ -2,7 +2,7 @@ import { Checker, isPlainObject } from './check.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { Runner } from './runner.js'
 import type { TemplateReload } from './templateOptions.js'
-import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
+import { checkFailover, resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import type { SmtpTransport, TransportReport } from './wire.js'
 
 /** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
@@ -61,6 +61,7 @@ export class TransportSet {
         if (!names.includes(name))
           check.fail(path, `there is no such transport; there are ${names.join(', ')}`)
         const plan = resolveTransport(check, name, value, path)
+        checkFailover(check, plan, names, path)
         const { spec, budget } = plan
         if (spec.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
         const { connections } = budget

@@ -102,6 +102,7 @@ const MessageAttempt = named(
     start: Time,
     end: Time,
     thread: z.number().int().describe('Id of the thread that did it; 0 is the main thread.'),
+    transport: z.string().describe("The one that took it: the message's own, or one in its place."),
     counted: z.boolean().describe("Whether it used up one of the message's attempts."),
     outcome: z.enum(
       all<Outcome['result']>({
@@ -135,7 +136,9 @@ export const Message = named(
     id: z.string(),
     messageId: z.string(),
     status: Statuses,
-    heldReason: maybe(z.enum(all<HeldReason>({ uncertain: true, breaker: true, paused: true }))),
+    heldReason: maybe(
+      z.enum(all<HeldReason>({ uncertain: true, breaker: true, budget: true, paused: true })),
+    ),
     uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
     from: Mailbox,
     to: z.array(Mailbox),
