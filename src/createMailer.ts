@@ -1,3 +1,4 @@
+import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -7,11 +8,13 @@ import { InlineRunner } from './inline.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
+import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
@@ -21,7 +24,7 @@ import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
 import { TemplateSet } from './templateSet.js'
 import { Waiters } from './waiters.js'
-import type { SmtpTransport, ThreadLogLine, ThreadSetup } from './wire.js'
+import type { TransportConfig, ThreadLogLine, ThreadSetup } from './wire.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -54,9 +57,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
+      templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    await queue.start(dispatcher)
-    return new Mailer({
+    if (options.role !== 'send') await queue.start(dispatcher)
+    const mailer = new Mailer({
       rules,
       templates,
       templateSet: new TemplateSet(options.templates, runner, templates),
@@ -65,11 +69,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       waiters,
       runner,
       queue,
+      accepts: options.role !== 'deliver',
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
+    if (options.transports.every(({ spec }) => spec.kind === 'inbox'))
+      openBackstage(mailer, { endThread: () => started.endThread() })
+    return mailer
   } catch (error) {
     await queue?.close()
     await runner?.close()
@@ -109,6 +117,10 @@ async function queueFor(
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
+    }
   }
 }
 
@@ -118,7 +130,7 @@ async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
   return startInbox()
 }
 
-function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
+function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): TransportConfig[] {
   return options.transports.map(({ name, spec, budget: { connections } }) => ({
     ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
     ...(connections === undefined ? {} : { connections }),
@@ -127,12 +139,13 @@ function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpT
 
 function runnerFor(
   options: ResolvedOptions,
-  transports: SmtpTransport[],
+  transports: TransportConfig[],
   events: Events,
   measures: Measures,
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
+  if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {

@@ -5,28 +5,35 @@ import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
-import { checkFailover, resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
+import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
   /**
-   * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, or `inbox:` for the embedded inbox,
-   * which keeps what it receives and shows it.
+   * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, `sendgrid:`, `ses:`, `file:./folder`, a plugin of
+   * nodemailer's as `{ module, options }`, or `inbox:` for the embedded inbox, which keeps what it receives and shows it.
    */
-  transport?: string | TransportOptions
+  transport?: TransportInput
   /** Several transports by name; the first is the default. In place of `transport`. */
-  transports?: Record<string, string | TransportOptions>
+  transports?: Record<string, TransportInput>
   /** Sender of every mail that names none: `Acme <hello@acme.example>`. */
   from?: string | { name?: string; address: string }
   /** The folder of templates. Without it only ad-hoc mails can be sent. */
   templates?: string | TemplateOptions
   /**
-   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk.
+   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk;
+   * `redis://host:6379` is for many machines.
    * @default 'memory'
    */
   queue?: string | QueueOptions
+  /**
+   * `'send'`: takes mail in and delivers none: no thread, no renderer, and no transport is needed, since other processes
+   * deliver from the same queue. `'deliver'`: delivers and takes none in.
+   * @default 'both'
+   */
+  role?: 'both' | 'send' | 'deliver'
   /**
    * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
    * @default 1
@@ -77,6 +84,7 @@ export interface LimitOptions {
 export interface ResolvedOptions {
   transports: TransportPlan[]
   queue: QueueSpec
+  role: 'both' | 'send' | 'deliver'
   from?: Mailbox
   templates?: TemplateSetup
   threads: number
@@ -98,6 +106,7 @@ const KEYS = [
   'from',
   'templates',
   'queue',
+  'role',
   'threads',
   'niceness',
   'concurrency',
@@ -142,9 +151,15 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const check = new Checker('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
 
+  const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
+  const queue = resolveQueue(check, options['queue'] ?? 'memory')
+  if (role !== 'both' && queue.kind === 'memory')
+    check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
+
   const resolved: ResolvedOptions = {
-    transports: transportsOf(check, options),
-    queue: resolveQueue(check, options['queue'] ?? 'memory'),
+    transports: transportsOf(check, options, role),
+    queue,
+    role,
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
     niceness: check.integer(options['niceness'] ?? 10, 'niceness', 0, 19),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
@@ -163,7 +178,11 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportPlan[] {
+function transportsOf(
+  check: Checker,
+  options: Record<string, unknown>,
+  role: ResolvedOptions['role'],
+): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
@@ -172,6 +191,7 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
     checkFailover(check, only, ['default'], 'transport')
     return [only]
   }
+  if (transports === undefined && role === 'send') return []
   if (transports === undefined)
     check.fail(
       'transport',

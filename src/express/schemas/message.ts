@@ -137,7 +137,7 @@ export const Message = named(
     messageId: z.string(),
     status: Statuses,
     heldReason: maybe(
-      z.enum(all<HeldReason>({ uncertain: true, breaker: true, budget: true, paused: true })),
+      z.enum(all<HeldReason>({ uncertain: true, breaker: true, paused: true, budget: true })),
     ),
     uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
     from: Mailbox,
