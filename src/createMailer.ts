@@ -15,6 +15,7 @@ import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
 import { RedisQueue } from './queue/redis.js'
+import { SpooledQueue } from './queue/redis/spooled.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
@@ -108,8 +109,9 @@ async function queueFor(
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
     case 'redis': {
-      const { kind: _, ...place } = queue
-      return RedisQueue.open({ ...common, ...place, logger })
+      const { kind: _, spool, ...place } = queue
+      const redis = { ...common, ...place, logger }
+      return spool === undefined ? RedisQueue.open(redis) : SpooledQueue.open(redis, spool)
     }
   }
 }

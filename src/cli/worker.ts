@@ -14,6 +14,7 @@ interface WorkerSettings extends MailerSettings {
   port?: number
   host: string
   drain: number
+  prefix?: string
 }
 
 /** `threadpost worker`: a process that delivers what others put into the queue. */
@@ -31,6 +32,11 @@ export function workerCommand(): Command {
         .argParser(wholeNumber(0))
         .default(30),
     )
+    .addOption(
+      new Option('--prefix <name>', "what the queue's keys in Redis begin with (default: threadpost)").env(
+        'THREADPOST_PREFIX',
+      ),
+    )
   return withMailerFlags(command).action(work)
 }
 
@@ -44,7 +50,11 @@ async function work(settings: WorkerSettings): Promise<void> {
         path: 'transport',
       },
     )
-  const mailer = await createMailer({ ...mailerOptions(settings), role: 'deliver', logger: lineLogger })
+  const options = mailerOptions(settings)
+  const { prefix } = settings
+  if (prefix !== undefined && typeof options.queue === 'string')
+    options.queue = { url: options.queue, prefix }
+  const mailer = await createMailer({ ...options, role: 'deliver', logger: lineLogger })
   let server: Server | undefined
   try {
     if (port !== undefined) server = await listen(mailer, port, host)

@@ -57,6 +57,8 @@ for i = 4, #ARGV, 11 do
   if owner and known[3] == op then
     answers[#answers + 1] = { 'queued' }
   elseif owner and owner[3] == print then
+    -- Somebody has its receipt now: whoever accepted it in doubt may no longer take it back.
+    if call('ZSCORE', P .. 'adding', owner[1]) then call('HSET', P .. 'm:' .. owner[1], 'op', op) end
     answers[#answers + 1] = { 'duplicate', owner[1], owner[2] }
   elseif owner then
     answers[#answers + 1] = { 'conflict' }
@@ -69,6 +71,7 @@ for i = 4, #ARGV, 11 do
     if ARGV[i + 7] ~= '' then call('HSET', m, 'files', ARGV[i + 7]) end
     if ARGV[i + 10] ~= '' then call('HSET', m, 'next', ARGV[i + 10]) end
     if key ~= '' then
+      call('HSET', m, 'key', key)
       call('SET', P .. 'k:' .. key, id .. '\\n' .. mid .. '\\n' .. print, 'PX', ttl)
     end
     call('ZADD', P .. 'all', seq, id)
@@ -84,8 +87,11 @@ return answers`
 /** Takes back what was accepted while nobody could be told. ARGV: op, then ids. */
 const REVOKE = `${COMMON}
 for i = 2, #ARGV do
-  local known = call('HMGET', P .. 'm:' .. ARGV[i], 'op', 'status')
-  if known[1] == ARGV[1] and known[2] == 'queued' then forget(ARGV[i]) end
+  local known = call('HMGET', P .. 'm:' .. ARGV[i], 'op', 'status', 'key')
+  if known[1] == ARGV[1] and known[2] == 'queued' then
+    if known[3] then call('DEL', P .. 'k:' .. known[3]) end
+    forget(ARGV[i])
+  end
 end
 return 0`
 
