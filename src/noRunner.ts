@@ -66,6 +66,10 @@ export class NoRunner implements Runner {
     return Promise.resolve()
   }
 
+  renew(): Promise<void> {
+    return Promise.resolve()
+  }
+
   threads(): [] {
     return []
   }
