@@ -2,6 +2,7 @@ import { type Allowances, RateAllowance } from './budgets.js'
 import type { BreakerOptions, TransportStatus } from './breaker.js'
 import type { Logger } from './logger.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
+import { DEFAULT_TRANSPORT } from './message.js'
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
@@ -61,7 +62,7 @@ export class Dispatcher implements Consumer {
   }
 
   deliver(message: QueuedMessage): Promise<Settlement> {
-    const route = this.#routes.get(message.job.transport)
+    const route = this.#routeOf(message.job.transport)
     return route?.limited === true
       ? this.#deliverInTurn(route, message)
       : this.#deliverNow(route, message, undefined)
@@ -93,7 +94,7 @@ export class Dispatcher implements Consumer {
     const order: DeliveryOrder = {
       letter: letterOf(job),
       recipients: openRecipients(state),
-      transport: job.transport,
+      transport: route?.name ?? job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
     }
@@ -118,11 +119,18 @@ export class Dispatcher implements Consumer {
     return order === undefined ? this.#turnstile.cancel(id) : this.#runner.withdraw(order)
   }
 
+  /** A process that knew no transports meant the first of ours. */
+  #routeOf(transport: string): Route | undefined {
+    const route = this.#routes.get(transport)
+    if (route !== undefined || transport !== DEFAULT_TRANSPORT) return route
+    return this.#routes.values().next().value
+  }
+
   #settlement({ job, state }: QueuedMessage, outcome: Outcome, start: number): Settlement {
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const route = this.#routes.get(job.transport)
+    const route = this.#routeOf(job.transport)
     const verdict =
       route !== undefined && isUnreachable(outcome)
         ? held('breaker', end + route.breaker.delay())

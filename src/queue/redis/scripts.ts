@@ -7,6 +7,7 @@
  * - `settled`, `expires`: ids by time of settlement, and by expiry of what waits
  * - `adding`: ids of messages that may have no job in BullMQ yet, by the time of that
  * - `k:KEY`: whose idempotency key it is, for as long as it is remembered
+ * - `rate:TRANSPORT`: when the next message of a transport with a rate may go
  * - `w:OWNER`: there while the delivering process is alive
  *
  * BullMQ's own keys are `mail:…`; of them only `mail:meta` is read here, whether the queue is paused.
@@ -232,6 +233,19 @@ local counts = {}
 for i = 2, #ARGV do counts[#counts + 1] = call('ZCARD', P .. 's:' .. ARGV[i]) end
 return { paused(), tonumber(call('GET', P .. 'seq') or 0), now - since, counts }`
 
+/**
+ * The times of the next messages of a transport, an interval apart, unless they are more than a second ahead.
+ * ARGV: transport, interval in ms, count. Says whether they are taken, and in how many ms the first is, or may be asked for.
+ */
+const RESERVE = `${COMMON}
+local key, time = P .. 'rate:' .. ARGV[1], call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local first = math.max(tonumber(call('GET', key) or 0), now)
+if first - now > 1000 then return { 0, string.format('%.3f', first - now - 900) } end
+local last = first + ARGV[2] * ARGV[3]
+call('SET', key, string.format('%.3f', last), 'PX', math.ceil(last - now) + 1000)
+return { 1, string.format('%.3f', first - now) }`
+
 export const SCRIPTS = {
   accept: ACCEPT,
   revoke: REVOKE,
@@ -241,6 +255,7 @@ export const SCRIPTS = {
   look: LOOK,
   page: PAGE,
   stats: STATS,
+  reserve: RESERVE,
 } as const
 
 export type ScriptName = keyof typeof SCRIPTS

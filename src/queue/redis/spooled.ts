@@ -1,3 +1,4 @@
+import type { Allowances } from '../../budgets.js'
 import { ThreadpostError } from '../../errors.js'
 import { toMessage, type Message } from '../../messageView.js'
 import { isSettled, type MailJob, newState, type Settlement } from '../../record.js'
@@ -133,6 +134,10 @@ export class SpooledQueue implements QueueDriver {
       if (!isUnavailable(error)) throw error
       return { ...spooled, queued: waiting, sending: 0, deferred: 0, accepted: waiting }
     }
+  }
+
+  get allowances(): Allowances {
+    return this.#redis.allowances
   }
 
   follow(id: string): () => void {

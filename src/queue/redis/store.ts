@@ -193,6 +193,19 @@ export class Store {
     }
   }
 
+  /** Times at which messages of a transport may go, for all processes together. */
+  async reserve(
+    transport: string,
+    interval: number,
+    count: number,
+  ): Promise<{ taken: boolean; after: number }> {
+    const [taken, after] = (await this.#run(this.#quick, 'reserve', [transport, interval, count])) as [
+      number,
+      string,
+    ]
+    return { taken: taken === 1, after: Number(after) }
+  }
+
   async goodbye(): Promise<void> {
     await this.#quick.del(`${this.#prefix}w:${this.#owner}`)
   }
