@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
+import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { closeOnSignal } from '../shutdown.js'
 import { wholeNumber } from './arguments.js'
@@ -76,6 +77,7 @@ async function work(settings: WorkerSettings): Promise<void> {
 
 /** Ready is who can reach the queue. */
 async function listen(mailer: Mailer, port: number, host: string): Promise<Server> {
+  const metrics = await metricsRegistry(mailer)
   const server = createServer((request, response) => {
     const answer = (status: number, body: object): void => {
       response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
@@ -87,6 +89,11 @@ async function listen(mailer: Mailer, port: number, host: string): Promise<Serve
         () => answer(200, { status: 'ready' }),
         (error: unknown) => answer(503, { status: 'not ready', detail: (error as Error).message }),
       )
+    else if (request.url === '/metrics')
+      void metrics.metrics().then((text) => {
+        response.writeHead(200, { 'Content-Type': metrics.contentType })
+        response.end(text)
+      })
     else answer(404, { status: 'not found' })
   })
   server.listen(port, host)

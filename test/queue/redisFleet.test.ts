@@ -122,6 +122,7 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     const base = /(http:\S+)\/healthz/.exec(said.join('\n'))?.[1] ?? ''
     expect((await fetch(`${base}/healthz`)).status).toBe(200)
     expect((await fetch(`${base}/readyz`)).status).toBe(200)
+    expect(await (await fetch(`${base}/metrics`)).text()).toContain('threadpost_up 1')
     expect((await fetch(`${base}/else`)).status).toBe(404)
     await expect(startWorker(['--queue', url])).rejects.toThrow(/transport: is required/)
     await expect(startWorker(['--transport', inbox.url])).rejects.toThrow(/needs a queue/)
