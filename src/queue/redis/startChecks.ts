@@ -34,7 +34,7 @@ export async function warnOfSettings(redis: Redis, logger: Logger): Promise<void
     )
   else {
     const fsync = await redis.config('GET', 'appendfsync').then(
-      (answer) => (answer)[1],
+      (answer) => answer[1],
       () => undefined,
     )
     if (fsync === 'no')
