@@ -1,4 +1,3 @@
-import type { BreakerListener } from './breaker.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -8,19 +7,23 @@ import { InlineRunner } from './inline.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
+import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
 import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
+import { TemplateSet } from './templateSet.js'
 import { Waiters } from './waiters.js'
-import type { SmtpTransport, ThreadSetup } from './wire.js'
+import type { SmtpTransport, ThreadLogLine, ThreadSetup } from './wire.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -43,26 +46,29 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
     queue = await queueFor(options, announceTo(events, waiters, measures), token)
     const dispatcher = new Dispatcher(runner, {
-      transports: options.transports.map(({ name }) => name),
+      routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
-      listener: breakerListener(events, options.logger),
+      listener: routeListener(events, options.logger),
       logger: options.logger,
     })
     const rules = {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
+      templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    await queue.start(dispatcher)
+    if (options.role !== 'send') await queue.start(dispatcher)
     return new Mailer({
       rules,
       templates,
+      templateSet: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
       waiters,
       runner,
       queue,
+      accepts: options.role !== 'deliver',
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
@@ -76,7 +82,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-function breakerListener(events: Events, logger: Logger): BreakerListener {
+function routeListener(events: Events, logger: Logger): RouteListener {
   return {
     opened: (transport, trouble) => {
       logger.warn({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
@@ -85,6 +91,10 @@ function breakerListener(events: Events, logger: Logger): BreakerListener {
     closed: (transport, openFor) => {
       logger.info({ transport, openFor }, 'The transport works again')
       events.emit('breaker-closed', () => ({ transport, openFor }))
+    },
+    slowed: (transport, rate) => {
+      logger.warn({ transport, rate }, 'The server asks for fewer messages: the transport is slowed')
+      events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
 }
@@ -103,19 +113,24 @@ async function queueFor(
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
+    }
   }
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
-  if (!options.transports.some(({ kind }) => kind === 'inbox')) return undefined
+  if (!options.transports.some(({ spec }) => spec.kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
   return startInbox()
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
-  return options.transports.map((spec) =>
-    spec.kind === 'inbox' ? loopbackTransport(spec.name, inbox?.url ?? '') : spec,
-  )
+  return options.transports.map(({ name, spec, budget: { connections } }) => ({
+    ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
+    ...(connections === undefined ? {} : { connections }),
+  }))
 }
 
 function runnerFor(
@@ -126,6 +141,7 @@ function runnerFor(
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
+  if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {
@@ -135,12 +151,16 @@ function runnerFor(
     attemptTimeout: limits.attempt,
     niceness: options.niceness,
     connections: concurrency,
+    threads: Math.max(1, threads),
     ...(options.queue.kind === 'sqlite'
       ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
       : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
-  if (threads === 0) return new InlineRunner(setup, concurrency)
+  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
+    options.logger[level]({ ...fields, thread }, message)
+  }
+  if (threads === 0) return new InlineRunner(setup, concurrency, (line) => logged(0, line))
   return new ThreadRunner({
     setup,
     threads,
@@ -148,6 +168,7 @@ function runnerFor(
     renderLimit: limits.render,
     attemptLimit: limits.attempt,
     memory: limits.threadMemory,
+    logged,
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },

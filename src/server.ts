@@ -7,9 +7,10 @@ import { SCOPES } from './express/auth.js'
 import { Gate } from './express/gate.js'
 import { loopbackOnly } from './express/hosts.js'
 import { inboxRouter } from './express/index.js'
-import { loginRoutes } from './express/login.js'
+import { loginPages, sessionHandlers } from './express/login.js'
 import { routerBehind } from './express/mailRouter.js'
-import { sendProblem } from './express/problem.js'
+import { problems, sendProblem } from './express/problem.js'
+import { serve } from './express/serve.js'
 import { startRouter } from './express/start/router.js'
 import { type Mailer, ThreadpostError } from './index.js'
 import { isLoopback } from './transport.js'
@@ -65,11 +66,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(loopbackOnly)
   app.use('/mail', routerBehind(gate, mailer, {}, 1))
-  app.use(loginRoutes(gate), gate.page('read'))
+  serve(app, sessionHandlers(gate), gate, 10_000)
+  app.use(loginPages(gate), gate.page('read'))
   if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
   app.use(startRouter(mailer, url))
   app.use((_request, response) => sendProblem(response, 'NOT_FOUND', 'There is nothing at this address.'))
-  app.use(unexpected)
+  app.use(problems, unexpected)
 
   let closed: Promise<void> | undefined
   return { url, close: () => (closed ??= close(server, open)) }

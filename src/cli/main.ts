@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor.js'
 import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
+import { workerCommand } from './worker.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -19,6 +20,7 @@ const program = new Command('threadpost')
   .version(version)
   .showHelpAfterError()
   .addCommand(serveCommand())
+  .addCommand(workerCommand())
   .addCommand(sendCommand())
   .addCommand(renderCommand())
   .addCommand(checkCommand())
