@@ -48,7 +48,7 @@ export class TemplateWatch {
   #watch(folder: string): void {
     if (this.#watchers.has(folder)) return
     try {
-      const watcher = watch(folder, { persistent: false }, () => this.#stir())
+      const watcher = watch(folder, () => this.#stir())
       watcher.on('error', () => {
         watcher.close()
         this.#watchers.delete(folder)
