@@ -69,7 +69,7 @@ describe('messages', () => {
       const query = { tag: 'odd', ...(cursor === undefined ? {} : { cursor }) }
       const step = await call('/dashboard/bulk', json({ action: 'cancel', query }))
       expect(step.status).toBe(200)
-      done += step.body.done
+      done += Number(step.body.done)
       cursor = step.body.cursor
     } while (cursor !== undefined)
     expect(done).toBe(223)
