@@ -1,3 +1,4 @@
+import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -59,7 +60,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
     if (options.role !== 'send') await queue.start(dispatcher)
-    return new Mailer({
+    const mailer = new Mailer({
       rules,
       templates,
       templateSet: new TemplateSet(options.templates, runner, templates),
@@ -74,6 +75,9 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
+    if (options.transports.every(({ spec }) => spec.kind === 'inbox'))
+      openBackstage(mailer, { endThread: () => started.endThread() })
+    return mailer
   } catch (error) {
     await queue?.close()
     await runner?.close()

@@ -6,6 +6,7 @@ import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { checkCommand } from './check.js'
 import { doctorCommand } from './doctor.js'
+import { inboxCommand } from './inbox.js'
 import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
@@ -22,6 +23,7 @@ const program = new Command('threadpost')
   .addCommand(serveCommand())
   .addCommand(workerCommand())
   .addCommand(sendCommand())
+  .addCommand(inboxCommand())
   .addCommand(renderCommand())
   .addCommand(checkCommand())
   .addCommand(buildCommand())
