@@ -68,7 +68,7 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
   test('the overview is alive: counts, pausing, trying the transport', async () => {
     const { mailer, url } = await start()
     const page = await open(url)
-    await page.getByRole('heading', { level: 1, name: 'All is sent' }).waitFor()
+    await page.getByRole('heading', { level: 1, name: 'No mail yet' }).waitFor()
     await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
         mailer.sendAndWait({ to: `a${n}@example.com`, subject: 'Hi', text: 'x' }),
@@ -312,7 +312,7 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     ])
     let count = 0
     const timer = setInterval(() => {
-      for (let n = 0; n < 6 + 4 * Math.sin(count / 60); n++) {
+      for (let n = 0; n < 12 + 6 * Math.sin(count / 400); n++) {
         const names = ['ada', 'grace', 'alan', 'edsger', 'barbara', 'donald', 'radia', 'margaret']
         void mailer.send({ ...templates[count % 3]!, to: `${names[count++ % 8]!}@example.com` })
       }
