@@ -164,9 +164,10 @@ describe('events', () => {
     })().catch(() => undefined)
     await expect.poll(watchers).toBe(before + 2)
     await writeFile(path.join(folder, 'hello.mjml'), `${HELLO} `)
-    await expect.poll(() => told).toBe(1)
+    // Once for the change, and once more for threads that look later.
+    await expect.poll(() => told, { timeout: 5_000 }).toBe(2)
     await writeFile(path.join(folder, 'partials/foot.mjml'), '<mj-text>y</mj-text>')
-    await expect.poll(() => told).toBe(2)
+    await expect.poll(() => told).toBe(3)
     controller.abort()
     await listening
     await expect.poll(watchers).toBe(before)
@@ -201,8 +202,7 @@ describe('templates', () => {
     expect(frame.body).toContain('Hello &lt;b&gt;')
     const missing = await call('/dashboard/templates/hello/render', json({ data: {} }))
     expect([missing.status, missing.body.code, missing.body.paths]).toEqual([400, 'MISSING_DATA', ['name']])
-    for (let n = 0; n < 16; n++)
-      await call('/dashboard/templates/hello/render', json({ data: { name: 'x' } }))
+    for (let n = 0; n < 16; n++) await call('/dashboard/templates/hello/render', json({ data: { name: n } }))
     expect((await call(`/dashboard/renders/${rendered.body.key}`)).status).toBe(404)
   })
 

@@ -1,4 +1,5 @@
 import type { Response } from 'express'
+import { sendProblem } from '../express/problem.js'
 import { type Mailer, ThreadpostError } from '../index.js'
 import { TemplateWatch } from './templateWatch.js'
 import type { Tick } from './views.js'
@@ -29,10 +30,11 @@ export class LiveFeed {
       )
   }
 
-  /** @throws ThreadpostError `QUEUE_FULL` when too many look on already */
   async join(response: Response, { templates = false } = {}): Promise<void> {
-    if (this.#watchers.size >= MAX_WATCHERS)
-      throw new ThreadpostError('QUEUE_FULL', 'Too many pages look on already. Close some of them.')
+    if (this.#watchers.size >= MAX_WATCHERS) {
+      sendProblem(response, 'TOO_MANY_REQUESTS', 'Too many pages look on already. Close some of them.')
+      return
+    }
     const first = await this.#look()
     response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
     response.flushHeaders()
