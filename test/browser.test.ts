@@ -26,7 +26,6 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     expect(await page.locator('#step-delivered .note').textContent()).toMatch(/^250 /)
     for (const step of ['accepted', 'rendered', 'composed', 'delivered', 'settled'])
       expect(await page.locator(`#step-${step}`).getAttribute('data-state')).toBe('done')
-    await picture(page, 'start.png')
 
     await page.getByRole('link', { name: 'Read it in the inbox' }).click()
     await page.getByRole('heading', { level: 2, name: /Welcome.*Ada Lovelace/ }).waitFor()
@@ -35,7 +34,6 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       .getByRole('heading', { name: /Welcome.*Ada Lovelace/ })
       .waitFor()
     expect(await page.locator('.row').count()).toBe(4)
-    await picture(page, 'inbox.png')
 
     await page.getByRole('link', { name: 'Headers' }).click()
     await page.getByText(site.inbox.stored().at(-1)!.envelope.to[0]!).first().waitFor()
@@ -74,7 +72,6 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
     await page.locator('.cell[data-uncertain]').first().waitFor()
     expect(await number(page, 'sum')).toBe(500)
-    await picture(page, 'load.png')
     await page.locator('#run-title', { hasText: 'done' }).waitFor()
 
     expect([await number(page, 'sent'), await number(page, 'failed')]).toEqual([500, 0])
@@ -123,5 +120,45 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       expect(await widthOf(page)).toBeLessThanOrEqual(PHONE.width)
       if (colorScheme === 'dark') await picture(page, 'start-phone.png')
     },
+  )
+
+  // For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/browser.test.ts`, on a machine that has nothing else to do.
+  test.runIf(process.env['UPDATE_SCREENSHOTS'] === '1')(
+    'pictures',
+    async () => {
+      for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
+      const page = await site.open('/', SCREEN)
+      await signUp(page, 'Ada Lovelace', 'ada@example.com')
+      await verdict(page, 'Sent')
+      await picture(page, 'start.png')
+      await site.sendSample('receipt')
+      await page.goto(`${site.url}/inbox/messages/${site.inbox.stored().at(-1)!.id}`)
+      site.inbox.faults.set([
+        { at: 'rcpt', do: 'defer', to: '*@slow.example', probability: 0.3 },
+        { at: 'dot', do: 'close-after', times: 3 },
+      ])
+      await page.getByText('2 faults are on.').waitFor()
+      await picture(page, 'inbox.png')
+      site.inbox.faults.clear()
+
+      await page.goto(site.url)
+      const done = (run: string) => page.getByText(`${run}: done`).waitFor({ timeout: 60_000 })
+      const scroll = "document.querySelector('#stage').scrollIntoView({ block: 'center' })"
+      await page.getByRole('button', { name: '500 inline' }).click()
+      await done('Run 1, inline')
+      await page.getByRole('button', { name: '500 receipts through threads' }).click()
+      await done('Run 2, through threads')
+      await page.getByRole('button', { name: '500 receipts through threads' }).click()
+      await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+      await page.locator('#grid [data-fate=sent]').nth(120).waitFor()
+      await page.evaluate(scroll)
+      await picture(page, 'load.png', 0)
+      await done('Run 3, through threads')
+      const phone = await site.open('/', { viewport: PHONE, colorScheme: 'dark', deviceScaleFactor: 2 })
+      await phone.locator('#grid [data-fate=sent]').nth(499).waitFor()
+      await phone.evaluate(scroll)
+      await picture(phone, 'phone.png')
+    },
+    180_000,
   )
 })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { PHONE, picture, seriousFaults, useSite, widthOf } from './support/browser.js'
+import { PHONE, seriousFaults, useSite, widthOf } from './support/browser.js'
 import { describeWith } from './support/tools.js'
 
 describeWith(['chromium'], 'the inbox in a browser', (tools) => {
@@ -72,7 +72,6 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
       { at: 'dot', do: 'close-after' },
     ])
     await page.getByText('2 faults are on.').waitFor()
-    await picture(page, 'inbox-faults.png')
     expect(await seriousFaults(page)).toEqual([])
     await page.getByRole('button', { name: 'Stop this fault' }).first().click()
     await page.getByText('A fault is on.').waitFor()

@@ -97,10 +97,9 @@ export function widthOf(page: Page): Promise<number> {
   return page.evaluate<number>('document.documentElement.scrollWidth')
 }
 
-/** For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/browser.test.ts test/inboxBrowser.test.ts` */
-export async function picture(page: Page, name: string): Promise<void> {
-  if (process.env['UPDATE_SCREENSHOTS'] !== '1') return
+/** Puts what the page shows into the README's folder of pictures. */
+export async function picture(page: Page, name: string, settle = 600): Promise<void> {
   await mkdir(IMAGES, { recursive: true })
-  await page.waitForTimeout(400)
+  await page.waitForTimeout(settle)
   await page.screenshot({ path: path.join(IMAGES, name) })
 }
