@@ -42,10 +42,6 @@ export class NoRunner implements Runner {
     return Promise.reject(unsupported('delivers nothing'))
   }
 
-  endThread(): undefined {
-    return undefined
-  }
-
   withdraw(): boolean {
     return false
   }
