@@ -17,12 +17,12 @@ const doors = [
   {
     to: ['nodemailer', 'nodemailer/**'],
     except: ['nodemailer/lib/addressparser'],
-    from: ['workers/**', 'src/bench/rivals/inline.ts'],
+    from: ['workers/**', 'src/bench/rivals/inline.ts', 'src/bench/rivals/eachTime.ts'],
     why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
   },
   {
     to: ['mjml', 'mjml/**', 'mjml-*', 'mjml-*/**', 'handlebars', 'handlebars/**'],
-    from: ['workers/**', 'src/bench/rivals/templates.ts'],
+    from: ['workers/**', 'src/bench/rivals/templates.ts', 'src/bench/rivals/eachTime.ts'],
     why: 'The main thread renders nothing and loads in under 100 ms: templates are compiled and bound in workers/.',
   },
   {
@@ -41,9 +41,28 @@ const doors = [
     why: 'SQLite writes block, so the outbox has its own thread: only workers/outbox opens the database.',
   },
   {
-    to: ['express', 'express/**', 'helmet'],
-    from: ['src/express/**', 'src/inbox/**', 'src/server.ts', 'src/bench/http/route.ts'],
-    why: 'The core knows nothing of HTTP: only the Express parts and the main server import express.',
+    to: ['express', 'express/**', 'helmet', 'cookie', 'zod', 'prom-client'],
+    from: [
+      'src/express/**',
+      'src/inbox/**',
+      'src/dashboard/*.ts',
+      'src/server.ts',
+      'src/bench/http/route.ts',
+    ],
+    why: 'The core knows nothing of HTTP: only the Express parts and the main server import express and its kin.',
+  },
+  {
+    to: ['preact', 'preact/**'],
+    from: ['src/dashboard/app/**'],
+    why: 'It runs in the browser: only the dashboard app, which is bundled when building, may import it.',
+  },
+  {
+    in: ['src/dashboard/app/**'],
+    to: ['src/**', 'node:*'],
+    except: ['src/dashboard/app/**'],
+    from: [],
+    types: true,
+    why: 'The app runs in a browser: of everything else it sees types only.',
   },
   {
     to: ['commander', 'commander/**'],
@@ -64,7 +83,7 @@ const doors = [
   {
     to: ['src/bench/rivals/**'],
     from: ['src/bench/rivals/**'],
-    dynamicFrom: ['src/bench/contestant.ts'],
+    dynamicFrom: ['src/bench/contestant.ts', 'src/server.ts'],
     why: 'A rival is loaded in the process where it is measured, and only there: import() it.',
   },
   {
@@ -77,7 +96,13 @@ const doors = [
   {
     in: ['workers/outbox.ts', 'workers/outbox/**'],
     to: ['src/**'],
-    except: ['src/queue/outboxWire.ts', 'src/outcome.ts', 'src/phases.ts', 'src/queue/clockWatch.ts'],
+    except: [
+      'src/queue/outboxWire.ts',
+      'src/outcome.ts',
+      'src/phases.ts',
+      'src/queue/clockWatch.ts',
+      'src/histogram.ts',
+    ],
     from: [],
     why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, and the watch on the clock.',
   },
@@ -162,7 +187,7 @@ const exportsByName = [
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   {
-    files: ['**/*.{ts,mts}'],
+    files: ['**/*.{ts,tsx,mts}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: 'tsconfig.test.json', tsconfigRootDir: root } },
     rules: {

@@ -1,4 +1,4 @@
-import type { BreakerListener } from './breaker.js'
+import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -7,19 +7,24 @@ import type { Inbox } from './inbox/inbox.js'
 import { InlineRunner } from './inline.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
+import { Measures } from './measures.js'
+import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
 import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
+import { TemplateSet } from './templateSet.js'
 import { Waiters } from './waiters.js'
-import type { SmtpTransport, ThreadSetup } from './wire.js'
+import type { SmtpTransport, ThreadLogLine, ThreadSetup } from './wire.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -30,40 +35,49 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const options = resolveOptions(input)
   const events = new Events(options.logger)
   const waiters = new Waiters()
+  const measures = new Measures()
   const inbox = await inboxFor(options)
   const token = newToken()
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = runnerFor(options, transports, events, token)
+    runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters), token)
+    queue = await queueFor(options, announceTo(events, waiters, measures), token)
     const dispatcher = new Dispatcher(runner, {
-      transports: options.transports.map(({ name }) => name),
+      routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
-      listener: breakerListener(events, options.logger),
+      listener: routeListener(events, options.logger),
       logger: options.logger,
     })
     const rules = {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
+      templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    await queue.start(dispatcher)
-    return new Mailer({
+    if (options.role !== 'send') await queue.start(dispatcher)
+    const mailer = new Mailer({
       rules,
       templates,
+      templateSet: new TemplateSet(options.templates, runner, templates),
       events,
+      measures,
       waiters,
       runner,
       queue,
+      accepts: options.role !== 'deliver',
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
+      ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
+    if (options.transports.every(({ kind }) => kind === 'inbox'))
+      openBackstage(mailer, { endThread: () => started.endThread() })
+    return mailer
   } catch (error) {
     await queue?.close()
     await runner?.close()
@@ -72,7 +86,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-function breakerListener(events: Events, logger: Logger): BreakerListener {
+function routeListener(events: Events, logger: Logger): RouteListener {
   return {
     opened: (transport, trouble) => {
       logger.warn({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
@@ -81,6 +95,10 @@ function breakerListener(events: Events, logger: Logger): BreakerListener {
     closed: (transport, openFor) => {
       logger.info({ transport, openFor }, 'The transport works again')
       events.emit('breaker-closed', () => ({ transport, openFor }))
+    },
+    slowed: (transport, rate) => {
+      logger.warn({ transport, rate }, 'The server asks for fewer messages: the transport is slowed')
+      events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
 }
@@ -99,28 +117,35 @@ async function queueFor(
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
+    }
   }
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
-  if (!options.transports.some(({ kind }) => kind === 'inbox')) return undefined
+  if (!options.transports.some(({ spec }) => spec.kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
   return startInbox()
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
-  return options.transports.map((spec) =>
-    spec.kind === 'inbox' ? loopbackTransport(spec.name, inbox?.url ?? '') : spec,
-  )
+  return options.transports.map(({ name, spec, budget: { connections } }) => ({
+    ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
+    ...(connections === undefined ? {} : { connections }),
+  }))
 }
 
 function runnerFor(
   options: ResolvedOptions,
   transports: SmtpTransport[],
   events: Events,
+  measures: Measures,
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
+  if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {
@@ -130,12 +155,16 @@ function runnerFor(
     attemptTimeout: limits.attempt,
     niceness: options.niceness,
     connections: concurrency,
+    threads: Math.max(1, threads),
     ...(options.queue.kind === 'sqlite'
       ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
       : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
-  if (threads === 0) return new InlineRunner(setup, concurrency)
+  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
+    options.logger[level]({ ...fields, thread }, message)
+  }
+  if (threads === 0) return new InlineRunner(setup, concurrency, (line) => logged(0, line))
   return new ThreadRunner({
     setup,
     threads,
@@ -143,10 +172,12 @@ function runnerFor(
     renderLimit: limits.render,
     attemptLimit: limits.attempt,
     memory: limits.threadMemory,
+    logged,
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },
     died: (thread, reason) => {
+      measures.threadRestarted()
       options.logger.warn({ thread, reason }, 'a thread died')
       events.emit('thread-died', () => ({ thread, reason }))
     },

@@ -1,4 +1,6 @@
+export type { BudgetOptions } from './budgets.js'
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
+export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
 export { createMailer } from './createMailer.js'
 export { type ErrorCode, type SourceLocation, ThreadpostError } from './errors.js'
 export type {
@@ -8,10 +10,13 @@ export type {
   MailerEvents,
   AttemptedEvent,
   MessageEvent,
+  SlowedEvent,
   ThreadEvent,
 } from './events.js'
 export { explain } from './explain.js'
+export type { HistogramSnapshot } from './histogram.js'
 export type { Logger } from './logger.js'
+export type { EventLoopDelay } from './loopDelay.js'
 export type {
   Address,
   Attachment,
@@ -23,25 +28,31 @@ export type {
   TemplateMail,
 } from './mail.js'
 export type { Mailer, MailerStats } from './mailer.js'
-export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
+export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './measures.js'
+export type { LimitOptions, MailerOptions } from './options.js'
+export type { TemplateOptions, TemplateReload } from './templateOptions.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'
-export type { ListQuery, MessagePage, QueueStats } from './queue/driver.js'
+export type { CommitStats, ListQuery, MessagePage, QueueStats } from './queue/driver.js'
+export type { MessagePreview, TemplateInspection } from './previews.js'
 export type { QueueOptions } from './queue/options.js'
 export type { HeldReason, RecipientState, Status } from './record.js'
 export type { Message, MessageAttempt } from './messageView.js'
+export type { TemplateSummary } from './templateSummary.js'
 export type { RetentionOptions } from './retention.js'
 export type { RetryOptions } from './retry.js'
-export type { ThreadStatus } from './runner.js'
+export type { PhaseCounts, ThreadStatus } from './runner.js'
 export type { DkimOptions } from './dkim.js'
 export type { TransportOptions } from './transport.js'
 export type { AuthOptions } from './transportAuth.js'
 export type { ReloadOptions } from './transportSet.js'
 export type { WaitOptions } from './waiters.js'
 export type {
+  ComposedParts,
   Json,
   JsonObject,
   Mailbox,
   RenderedParts,
+  TemplateNotes,
   TlsOptions,
   TlsReport,
   TransportReport,

@@ -1,12 +1,21 @@
+import { performance } from 'node:perf_hooks'
+import { Busy } from './busy.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
 import { ThreadpostError } from './errors.js'
 import { PhaseBoard } from './phases.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
+  JsonObject,
+  Letter,
   RenderResult,
+  TemplateNotes,
+  TemplateSetup,
+  ThreadLogLine,
   ThreadSetup,
   TransportConfig,
   TransportReport,
@@ -20,10 +29,14 @@ export class InlineRunner implements Runner {
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #claims: Claims
+  readonly #log: (line: ThreadLogLine) => void
+  readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
   #deliverer: Deliverer | undefined
   #delivering = 0
 
-  constructor(setup: ThreadSetup, concurrency: number) {
+  /** @param log where the application's modules write */
+  constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
+    this.#log = log
     this.slots = concurrency
     this.#setup = setup
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
@@ -33,7 +46,7 @@ export class InlineRunner implements Runner {
 
   async start(): Promise<Catalogue> {
     const { Deliverer } = await import('../workers/deliver.js')
-    this.#deliverer = new Deliverer(this.#setup, 0)
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log)
     try {
       return await this.#deliverer.probe()
     } catch (error) {
@@ -67,10 +80,23 @@ export class InlineRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    const order = context === undefined ? { content } : { content, context }
+    return this.#inSlot((slot) => this.#started().render({ ...order, ...slot }))
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#inSlot((slot) => this.#started().compose({ letter, ...slot }))
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#inSlot((slot) => this.#started().inspect({ content, ...slot }))
+  }
+
+  async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
     const slot = await this.#free.takeForRender()
     try {
-      return await this.#started().render({ content, slot, generation: this.#board.assign(slot) })
+      return await work({ slot, generation: this.#board.assign(slot) })
     } finally {
       this.#free.giveForRender(slot)
     }
@@ -84,8 +110,21 @@ export class InlineRunner implements Runner {
     return this.#started().reload(transports)
   }
 
+  renew(templates: TemplateSetup): Promise<void> {
+    return this.#started().renew(templates)
+  }
+
   threads(): ThreadStatus[] {
-    return [{ thread: 0, delivering: this.#delivering }]
+    const [delivering, busy, phases] = [this.#delivering, this.#busy.share(), this.phases()]
+    return [{ thread: 0, delivering, busy, phases }]
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
+  }
+
+  endThread(): undefined {
+    return undefined
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Checker, isPlainObject, kindOf } from './check.js'
-import type { Json, JsonObject } from './wire.js'
+import type { JsonObject, JsonText } from './wire.js'
 
 const MAX_DEPTH = 64
 /** Values in one object: far more than a mail needs, and few enough to copy in a moment. */
@@ -7,16 +7,26 @@ const MAX_VALUES = 200_000
 /** Names that would reach a prototype when a template looks them up. */
 const UNSAFE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 
+export const NO_DATA = '{}' as JsonText
+
 /**
- * Copies an object into plain JSON: a Date becomes ISO text, an undefined field is left out, and anything else that
- * would change or fail on its way to a thread is refused here, with its path.
+ * Writes an object as JSON: a Date becomes ISO text, an undefined field is left out, and anything else that would
+ * change or fail on its way to a thread is refused here, with its path.
  */
-export function toJsonObject(value: unknown, path: string, check: Checker): JsonObject {
+export function toJsonText(value: unknown, path: string, check: Checker): JsonText {
+  if (value === undefined) return NO_DATA
   if (!isPlainObject(value)) check.fail(path, `must be a plain object, got ${kindOf(value)}`)
-  return new Copier(path, check).copy(value) as JsonObject
+  new Inspector(path, check).inspect(value)
+  return JSON.stringify(value) as JsonText
 }
 
-class Copier {
+/** A copy of an object as plain JSON, by the rules of {@link toJsonText}. */
+export function toJsonObject(value: unknown, path: string, check: Checker): JsonObject {
+  return JSON.parse(toJsonText(value, path, check)) as JsonObject
+}
+
+/** Refuses what is no JSON, before it is written. */
+class Inspector {
   /** Where it is, in parts: put together only for a refusal, since most mails need none. */
   readonly #at: (string | number)[] = []
   #values = 0
@@ -26,48 +36,50 @@ class Copier {
     private readonly check: Checker,
   ) {}
 
-  copy(value: unknown): Json {
+  inspect(value: unknown): void {
     if (++this.#values > MAX_VALUES)
       this.#refuse(`holds more than ${MAX_VALUES} values, or the same ones too often`)
     switch (typeof value) {
       case 'string':
         if (value.includes('\0')) this.#refuse('contains a NUL character')
-        return value
+        return
       case 'boolean':
-        return value
+        return
       case 'number':
         if (!Number.isFinite(value)) this.#refuse(`must be a finite number, got ${value}`)
-        return value
+        return
       case 'object':
-        return value === null ? null : this.#copyObject(value)
+        if (value !== null) this.#inspectObject(value)
+        return
       default:
-        return this.#refuse(`must be plain JSON, got ${kindOf(value)}`)
+        this.#refuse(`must be plain JSON, got ${kindOf(value)}`)
     }
   }
 
-  #copyObject(value: object): Json {
+  #inspectObject(value: object): void {
     if (this.#at.length === MAX_DEPTH)
       this.#refuse(`is nested deeper than ${MAX_DEPTH} levels, or refers to itself`)
     if (value instanceof Date) {
       if (Number.isNaN(value.getTime())) this.#refuse('is an invalid Date')
-      return value.toISOString()
+      return
     }
-    if (Array.isArray(value)) return value.map((item: unknown, index) => this.#within(index, item ?? null))
+    if (Array.isArray(value)) {
+      for (let index = 0; index < value.length; index++)
+        this.#within(index, (value as unknown[])[index] ?? null)
+      return
+    }
     if (!isPlainObject(value)) this.#refuse(`must be plain JSON, got ${kindOf(value)}`)
-    const copy: JsonObject = {}
-    for (const key of Object.keys(value)) {
-      const field = value[key]
+    for (const key in value) {
+      if (!Object.hasOwn(value, key)) continue
       if (UNSAFE_KEYS.has(key)) this.#refuse('this name is not allowed', key)
-      if (field !== undefined) copy[key] = this.#within(key, field)
+      if (value[key] !== undefined) this.#within(key, value[key])
     }
-    return copy
   }
 
-  #within(key: string | number, value: unknown): Json {
+  #within(key: string | number, value: unknown): void {
     this.#at.push(key)
-    const copy = this.copy(value)
+    this.inspect(value)
     this.#at.pop()
-    return copy
   }
 
   #refuse(problem: string, key?: string): never {

@@ -1,12 +1,15 @@
 import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
 import { Checker, LONGEST_TIMER } from './check.js'
+import { captureContext, inContextOf, type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { checkListQuery } from './listQuery.js'
+import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
+import type { MessageMeasures, Measures } from './measures.js'
 import { isPrepared, manifestOf, type MessageRules, toJob, toTemplateContent } from './message.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import type {
@@ -15,33 +18,47 @@ import type {
   ListQuery,
   MessagePage,
   QueueDriver,
+  QueuedMessage,
   QueueStats,
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
-import type { Runner, ThreadStatus } from './runner.js'
+import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
+import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
+import type { TemplateSet } from './templateSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
+import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
-import type { RenderedParts, TransportReport } from './wire.js'
+import type { JsonObject, RenderedParts, TransportReport } from './wire.js'
 
 /** Messages read at a time where all are wanted. */
 const PAGE = 500
 
-export interface MailerStats extends QueueStats {
+/** How a mailer fares: its queue at this moment, its threads, and what this process has counted. */
+export interface MailerStats extends QueueStats, MessageMeasures {
   threads: ThreadStatus[]
+  /** How far all deliveries and renders under way have got; those that no thread has taken up are `waiting`. */
+  phases: PhaseCounts
   transports: TransportStatus[]
+  /** Of the main thread, in the last 5 to 10 s; watched from the first call of `stats()` on. */
+  eventLoop: EventLoopDelay
 }
 
 /** What {@link createMailer} put together. */
 export interface MailerParts {
   rules: MessageRules
   templates: TemplateBook
+  templateSet: TemplateSet
+  templateFolder?: string
   events: Events
+  measures: Measures
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
+  /** Whether mail is taken in. */
+  accepts: boolean
   dispatcher: Dispatcher
   transports: TransportSet
   inbox?: Inbox
@@ -54,6 +71,7 @@ export class Mailer {
   /** The embedded inbox, where a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
   readonly #parts: MailerParts
+  readonly #loopDelay = new LoopDelay()
   #closed: Promise<void> | undefined
 
   /** @internal */
@@ -65,10 +83,10 @@ export class Mailer {
   /**
    * Takes a mail, or one that was prepared. Resolves once the queue has it.
    * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
-   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`
+   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
-    this.#assertOpen()
+    this.#assertAccepts()
     const job = await this.#parts.templates.upToDate(() => this.#toJob(mail))
     const [answer] = await this.#parts.queue.enqueue([job])
     const receipt = this.#receipt(job, answer)
@@ -78,7 +96,7 @@ export class Mailer {
 
   /** As `send()` for each; what is refused stands as an error in its place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertOpen()
+    this.#assertAccepts()
     const check = () => mails.map((mail) => this.#toJobOrError(mail))
     let jobs = check()
     if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
@@ -192,14 +210,48 @@ export class Mailer {
     this.#assertOpen()
     const name = check.string(template, 'template', 200)
     await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
-    const result = await this.#parts.runner.render(toTemplateContent(template, data, options.locale))
-    if (result.ok) return result.parts
-    const { code, message, location, missing } = result.outcome
-    const known = code === 'MISSING_DATA' || code === 'UNKNOWN_TEMPLATE' ? code : 'TEMPLATE_ERROR'
-    throw new ThreadpostError(known, message, {
-      ...(location === undefined ? {} : { location }),
-      ...(missing === undefined ? {} : { paths: missing, path: `data.${missing[0] ?? ''}` }),
-    })
+    const content = toTemplateContent(template, data, options.locale)
+    return partsOf(await this.#parts.runner.render(content, this.#context()))
+  }
+
+  /**
+   * What a message says: its parts and its bytes, built in a thread from what the queue keeps of it.
+   * @returns undefined where there is no such message
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` where it can't be rendered any more
+   */
+  async preview(id: string): Promise<MessagePreview | undefined> {
+    this.#assertOpen()
+    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+  }
+
+  /**
+   * How a template compiles, found out in a thread: why it binds first, what MJML complains of, or what is wrong.
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`
+   */
+  async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
+    this.#assertOpen()
+    const { runner, templates, rules } = this.#parts
+    const name = check.string(template, 'template', 200)
+    await templates.refresh()
+    const { locales, sample, error } = manifestOf(name, rules.templates)
+    const about = { name, locales, ...(sample === undefined ? {} : { sample }) }
+    if (error !== undefined) return { ...about, error, findings: [], warnings: [] }
+    const result = await runner.inspect(toTemplateContent(name, {}, options.locale))
+    if (result.ok) return { ...about, ...result.parts }
+    return { ...about, error: result.outcome.message, findings: [], warnings: [] }
+  }
+
+  /** The folder of the templates, where there is one. */
+  get templateFolder(): string | undefined {
+    return this.#parts.templateFolder
+  }
+
+  /**
+   * Runs something in a context: what it sends, then or later, takes it along.
+   * @throws ThreadpostError `INVALID_MESSAGE` where the context isn't plain data, or larger than 4 KB
+   */
+  runWithContext<T>(context: MailContext, run: () => T): T {
+    return runWithContext(context, run)
   }
 
   /** Names of the templates. */
@@ -207,12 +259,23 @@ export class Mailer {
     return [...this.#parts.rules.templates.keys()]
   }
 
+  /** The templates as their files are now, by name. */
+  async describeTemplates(): Promise<TemplateSummary[]> {
+    this.#assertOpen()
+    await this.#parts.templates.refresh()
+    return [...this.#parts.rules.templates.values()].map(toTemplateSummary)
+  }
+
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
+    const { queue, runner, dispatcher, measures } = this.#parts
     return {
-      ...(await this.#parts.queue.stats()),
-      threads: this.#parts.runner.threads(),
-      transports: this.#parts.dispatcher.transports(),
+      ...(await queue.stats()),
+      ...measures.snapshot(),
+      threads: runner.threads(),
+      phases: runner.phases(),
+      transports: dispatcher.transports(),
+      eventLoop: this.#loopDelay.read(),
     }
   }
 
@@ -228,12 +291,20 @@ export class Mailer {
 
   /**
    * Gives transports other settings, such as a new password, while mail goes out. What was begun ends on its old
-   * connection, what waits goes by the new settings, and what was held is tried again when its time comes.
+   * connection, what waits goes by the new settings, and what was held is tried again when its time comes. Or brings
+   * other globals, setup and helpers into the threads, between two mails.
    * @throws ThreadpostError `INVALID_OPTIONS`; then everything stays as it was
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
-    await this.#parts.transports.reload(options)
+    const { transports, templateSet } = this.#parts
+    const { templates, ...others } = options
+    if (templates === undefined) return transports.reload(options)
+    if (Object.keys(others).length > 0)
+      throw new ThreadpostError('INVALID_OPTIONS', 'templates: reload transports and templates one by one', {
+        path: 'templates',
+      })
+    return templateSet.reload(templates)
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */
@@ -272,8 +343,10 @@ export class Mailer {
   }
 
   async #close(deadline: number): Promise<void> {
-    const { queue, runner, waiters } = this.#parts
+    const { queue, runner, waiters, dispatcher } = this.#parts
+    this.#loopDelay.close()
     await queue.drain(deadline)
+    dispatcher.close()
     await runner.close()
     await queue.close()
     waiters.close()
@@ -291,9 +364,14 @@ export class Mailer {
 
   #toJob(mail: Mail | PreparedMail): MailJob {
     const now = Date.now()
-    if (!isPrepared(mail)) return toJob(mail, this.#parts.rules, now)
-    const prepared = fromPrepared(mail)
-    return toJob(prepared.mail, this.#parts.rules, now, prepared.identity)
+    const { rules } = this.#parts
+    if (!isPrepared(mail)) return toJob(mail, rules, now, { context: this.#context() })
+    const { mail: given, origin } = fromPrepared(mail)
+    return toJob(given, rules, now, { context: origin.context ?? this.#context(), identity: origin.identity })
+  }
+
+  #context(): JsonObject | undefined {
+    return captureContext(this.#parts.rules.options.context)
   }
 
   #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
@@ -321,6 +399,15 @@ export class Mailer {
     }
   }
 
+  #assertAccepts(): void {
+    this.#assertOpen()
+    if (!this.#parts.accepts)
+      throw new ThreadpostError(
+        'UNSUPPORTED',
+        "A mailer with role 'deliver' takes no mail; send it with another",
+      )
+  }
+
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
   }
@@ -331,11 +418,13 @@ function isPassedOver(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
-/** Tells listeners and waiters of each change, once the queue has it. */
-export function announceTo(events: Events, waiters: Waiters): ChangeListener {
-  return (message) => {
+/** Counts each change and tells listeners and waiters of it, once the queue has it. */
+export function announceTo(events: Events, waiters: Waiters, measures: Measures): ChangeListener {
+  const tell = (message: QueuedMessage): void => {
     const { job, state } = message
+    measures.changed(message)
     events.emit(state.status, () => messageEvent(message))
     if (isSettled(state.status) && waiters.has(job.id)) waiters.settled(toMessage(job, state))
   }
+  return (message) => inContextOf(message.job.context, tell, message)
 }

@@ -1,22 +1,31 @@
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
 import { Checker, isPlainObject } from './check.js'
+import { languageTag, localeFor } from './context.js'
 import { ThreadpostError } from './errors.js'
 import { fingerprint } from './fingerprint.js'
 import { headersOf, listUnsubscribeOf, messageIdsOf } from './headers.js'
 import { mintId } from './ids.js'
-import { toJsonObject } from './json.js'
+import { toJsonObject, toJsonText } from './json.js'
 import type { ResolvedOptions } from './options.js'
 import { missingPaths } from './needs.js'
 import { type MailJob, recipientsOf } from './record.js'
 import { forbidControls, forbidNul } from './text.js'
-import type { Content, JsonObject, Mailbox, TemplateManifest } from './wire.js'
+import type { Content, JsonObject, JsonText, Mailbox, TemplateManifest } from './wire.js'
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
-  options: Pick<ResolvedOptions, 'from' | 'limits' | 'maxAge' | 'onUncertain'>
+  options: Pick<ResolvedOptions, 'context' | 'from' | 'limits' | 'maxAge' | 'onUncertain'>
   transports: readonly string[]
   templates: ReadonlyMap<string, TemplateManifest>
+  /** Templates are known to another process only, which says what is wrong with a mail of one. */
+  templatesElsewhere?: boolean
+}
+
+/** What goes with a message from the request that sent it, in part from when it was prepared. */
+export interface Origin {
+  identity?: Identity
+  context?: JsonObject | undefined
 }
 
 /** The identity of a message that was prepared earlier. */
@@ -56,10 +65,11 @@ const KEYS = [
   'onUncertain',
 ] as const
 
+/** Of a mailer with one transport; what a mail takes that names none. */
+const DEFAULT_TRANSPORT = 'default'
 const MAX_SUBJECT = 998
 const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024
-const LOCALE = /^[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*$/
 
 const check: Checker = new Checker('INVALID_MESSAGE')
 
@@ -68,7 +78,8 @@ const check: Checker = new Checker('INVALID_MESSAGE')
  * in this order: shape and recipients, unknown template, missing data, subject.
  * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
  */
-export function toJob(input: unknown, rules: MessageRules, now: number, identity?: Identity): MailJob {
+export function toJob(input: unknown, rules: MessageRules, now: number, origin: Origin = {}): MailJob {
+  const { identity, context } = origin
   const mail = check.object(input, '', KEYS)
   const { options } = rules
   const { limits } = options
@@ -91,6 +102,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
 
   const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
+  if (context !== undefined && manifest !== undefined) speak(content, context, manifest)
   const acceptedAt = now
   const notBefore = notBeforeOf(mail, now)
   const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
@@ -121,6 +133,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
   const [inReplyTo] = messageIdsOf(mail['inReplyTo'], 'inReplyTo', check)
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
+  if (context !== undefined) job.context = context
   if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
@@ -136,8 +149,10 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
     job.fingerprint ??= fingerprint(mail)
   }
 
-  if (content.kind === 'template') refuseMissing(manifestOf(content.name, rules.templates), content.data)
-  const subject = subjectOf(mail['subject'], content, manifest)
+  const elsewhere = content.kind === 'template' && rules.templatesElsewhere === true
+  if (content.kind === 'template' && !elsewhere)
+    refuseMissing(manifestOf(content.name, rules.templates), (mail['data'] ?? {}) as JsonObject)
+  const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job
 }
@@ -160,7 +175,7 @@ function contentOf(mail: Record<string, unknown>): Content {
       literal.text = forbidNul(check.string(mail['text'], 'text'), 'text', check)
     return literal
   }
-  const data = toJsonObject(mail['data'] ?? {}, 'data', check)
+  const data = toJsonText(mail['data'], 'data', check)
   if (kinds.has('mjml')) {
     if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
     return { kind: 'mjml', source: forbidNul(check.string(mail['mjml'], 'mjml'), 'mjml', check), data }
@@ -168,16 +183,21 @@ function contentOf(mail: Record<string, unknown>): Content {
   return templateContent(check.string(mail['template'], 'template', 200), data, mail['locale'])
 }
 
-/** The content of a template, for rendering without a mail around it. */
-export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
-  return templateContent(name, toJsonObject(data, 'data', check), locale)
+/** A mail that names no locale is in the language of whoever asked, where its template speaks it. */
+function speak(content: Content, context: JsonObject, manifest: TemplateManifest): void {
+  if (content.kind !== 'template' || content.locale !== undefined) return
+  const locale = localeFor(context, manifest.languages)
+  if (locale !== undefined) content.locale = locale
 }
 
-function templateContent(name: string, data: JsonObject, locale: unknown): Content {
+/** The content of a template, for rendering without a mail around it. */
+export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
+  return templateContent(name, toJsonText(data, 'data', check), locale)
+}
+
+function templateContent(name: string, data: JsonText, locale: unknown): Content {
   if (locale === undefined) return { kind: 'template', name, data }
-  const tag = check.string(locale, 'locale', 64)
-  if (!LOCALE.test(tag)) check.fail('locale', "is not a language tag such as 'fr-CA'")
-  return { kind: 'template', name, locale: tag, data }
+  return { kind: 'template', name, locale: languageTag(locale, 'locale'), data }
 }
 
 /** A name is looked up among those known, never joined to a path. */
@@ -203,21 +223,18 @@ function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
   )
 }
 
-function subjectOf(
-  value: unknown,
-  content: Content,
-  manifest: TemplateManifest | undefined,
-): string | undefined {
+function subjectOf(value: unknown, content: Content, templateHasSubject: boolean): string | undefined {
   if (value !== undefined)
     return forbidControls(check.string(value, 'subject', MAX_SUBJECT), 'subject', check)
-  const bound =
-    content.kind === 'mjml' ? content.source.includes('<mj-title') : (manifest?.hasSubject ?? false)
+  const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : templateHasSubject
   if (!bound) check.fail('subject', 'is required: the content has no <mj-title> to take it from')
   return undefined
 }
 
+/** Where no transport is known, other processes know them, and a mail that names none takes their first. */
 function transportOf(value: unknown, names: readonly string[]): string {
-  return value === undefined ? (names[0] ?? '') : check.oneOf(value, 'transport', names)
+  if (value === undefined) return names[0] ?? DEFAULT_TRANSPORT
+  return names.length === 0 ? check.string(value, 'transport', 64) : check.oneOf(value, 'transport', names)
 }
 
 function envelopeFromOf(value: unknown, from: Mailbox): string {
@@ -272,9 +289,9 @@ function sizeOf(content: Content): number {
     case 'literal':
       return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')
     case 'mjml':
-      return Buffer.byteLength(content.source) + Buffer.byteLength(JSON.stringify(content.data))
+      return Buffer.byteLength(content.source) + Buffer.byteLength(content.data)
     case 'template':
-      return Buffer.byteLength(JSON.stringify(content.data))
+      return Buffer.byteLength(content.data)
   }
 }
 

@@ -1,72 +1,103 @@
 import type { DataPath, Json, JsonObject, Need } from './wire.js'
 
-/** A context, and how it is called in an error. */
-interface Context {
+/** A context on the way down: what it holds, and where it was found in the one around it. */
+interface Frame {
   value: Json | undefined
-  path: string
+  readonly at: DataPath
+  /** The item of the list or object found there; absent where it is that itself. */
+  key?: string | number
 }
 
 const MAX_PATHS = 50
+const ROOT: DataPath = { scope: 0, parts: [] }
 
 /**
  * The paths that a template needs and its data lacks. Absent is what is not there at all: `''`, `0`, `false` and
  * `null` are data.
  */
 export function missingPaths(needs: readonly Need[], data: JsonObject): string[] {
-  const missing = new Set<string>()
-  follow(needs, [{ value: data, path: '' }], missing)
-  return [...missing].slice(0, MAX_PATHS)
+  const walk = new Walk(data)
+  walk.follow(needs)
+  return walk.missing === undefined ? [] : [...walk.missing].slice(0, MAX_PATHS)
 }
 
-function follow(needs: readonly Need[], contexts: readonly Context[], missing: Set<string>): void {
-  if (missing.size >= MAX_PATHS) return
-  for (const need of needs) {
-    const found = reach(contexts, need.path)
-    switch (need.need) {
-      case 'value':
-        if (found.value === undefined) missing.add(found.path)
-        break
-      case 'if':
-        follow(isNothing(found.value) ? need.otherwise : need.then, contexts, missing)
-        break
-      case 'each':
-        if (found.value === undefined && !need.optional) missing.add(found.path)
-        else followItems(need, found, contexts, missing)
-        break
-      case 'with':
-        if (found.value === undefined && !need.optional) missing.add(found.path)
-        else if (found.value === 0 || !isNothing(found.value))
-          follow(need.inner, [...contexts, found], missing)
-        else follow(need.otherwise, contexts, missing)
-        break
+/** Every mail is walked through, and most lack nothing: paths are put together only for what is missing. */
+class Walk {
+  missing: Set<string> | undefined
+  /** From the root to where it is. */
+  readonly #frames: Frame[]
+
+  constructor(data: JsonObject) {
+    this.#frames = [{ value: data, at: ROOT }]
+  }
+
+  follow(needs: readonly Need[]): void {
+    for (const need of needs) {
+      if (this.missing !== undefined && this.missing.size >= MAX_PATHS) return
+      const value = this.#reach(need.path)
+      switch (need.need) {
+        case 'value':
+          if (value === undefined) this.#miss(need.path)
+          break
+        case 'if':
+          this.follow(isNothing(value) ? need.otherwise : need.then)
+          break
+        case 'each':
+          if (value === undefined && !need.optional) this.#miss(need.path)
+          else this.#followItems(need, value)
+          break
+        case 'with':
+          if (value === undefined && !need.optional) this.#miss(need.path)
+          else if (value === 0 || !isNothing(value)) this.#within({ value, at: need.path }, need.inner)
+          else this.follow(need.otherwise)
+          break
+      }
     }
   }
-}
 
-function followItems(
-  need: Extract<Need, { need: 'each' }>,
-  { value, path }: Context,
-  contexts: readonly Context[],
-  missing: Set<string>,
-): void {
-  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0)
-    return follow(need.otherwise, contexts, missing)
-  if (need.items.length === 0) return
-  if (Array.isArray(value))
-    for (const [index, item] of value.entries())
-      follow(need.items, [...contexts, { value: item, path: `${path}[${index}]` }], missing)
-  else
-    for (const [key, item] of Object.entries(value))
-      follow(need.items, [...contexts, { value: item, path: `${path}.${key}` }], missing)
-}
-
-function reach(contexts: readonly Context[], { scope, parts }: DataPath): Context {
-  let { value, path } = contexts[scope] ?? { value: undefined, path: '' }
-  for (const part of parts) {
-    value = fieldOf(value, part)
-    path = path === '' ? part : `${path}.${part}`
+  #followItems(need: Extract<Need, { need: 'each' }>, value: Json | undefined): void {
+    const keys = Array.isArray(value) ? undefined : keysOf(value)
+    const count = Array.isArray(value) ? value.length : (keys?.length ?? 0)
+    if (count === 0) return this.follow(need.otherwise)
+    if (need.items.length === 0) return
+    const frame: Frame = { value: undefined, at: need.path, key: 0 }
+    for (let index = 0; index < count; index++) {
+      const key = keys?.[index] ?? index
+      frame.key = key
+      frame.value = (value as Record<string | number, Json>)[key]
+      this.#within(frame, need.items)
+    }
   }
-  return { value, path }
+
+  #within(frame: Frame, needs: readonly Need[]): void {
+    this.#frames.push(frame)
+    this.follow(needs)
+    this.#frames.pop()
+  }
+
+  #reach({ scope, parts }: DataPath): Json | undefined {
+    let value = this.#frames[scope]?.value
+    for (const part of parts) value = fieldOf(value, part)
+    return value
+  }
+
+  #miss(at: DataPath): void {
+    this.missing ??= new Set()
+    this.missing.add(this.#pathOf(at))
+  }
+
+  #pathOf({ scope, parts }: DataPath): string {
+    const frame = this.#frames[scope]
+    const around = frame === undefined || scope === 0 ? '' : this.#pathOf(frame.at)
+    const key = frame?.key
+    const base =
+      key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : `${around}.${key}`
+    return parts.reduce((path, part) => (path === '' ? part : `${path}.${part}`), base)
+  }
+}
+
+function keysOf(value: Json | undefined): string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value) : []
 }
 
 function fieldOf(value: Json | undefined, name: string): Json | undefined {

@@ -1,13 +1,13 @@
 import { parseMailbox } from './addresses.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
-import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
-import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
-import type { JsonObject, Mailbox } from './wire.js'
+import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
+import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
+import type { Mailbox, TemplateSetup } from './wire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
@@ -23,10 +23,17 @@ export interface MailerOptions {
   /** The folder of templates. Without it only ad-hoc mails can be sent. */
   templates?: string | TemplateOptions
   /**
-   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk.
+   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk;
+   * `redis://host:6379` is for many machines.
    * @default 'memory'
    */
   queue?: string | QueueOptions
+  /**
+   * `'send'`: takes mail in and delivers none: no thread, no renderer, and no transport is needed, since other processes
+   * deliver from the same queue. `'deliver'`: delivers and takes none in.
+   * @default 'both'
+   */
+  role?: 'both' | 'send' | 'deliver'
   /**
    * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
    * @default 1
@@ -50,15 +57,10 @@ export interface MailerOptions {
   limits?: LimitOptions
   /** How long settled messages can be found. */
   retain?: RetentionOptions
+  /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
+  context?: () => object | undefined
   /** A pino-shaped logger. @default silent */
   logger?: Logger
-}
-
-export interface TemplateOptions {
-  /** The folder. */
-  dir: string
-  /** Values every template can read as `@app`. */
-  globals?: JsonObject
 }
 
 export interface LimitOptions {
@@ -80,10 +82,11 @@ export interface LimitOptions {
 
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
-  transports: TransportSpec[]
+  transports: TransportPlan[]
   queue: QueueSpec
+  role: 'both' | 'send' | 'deliver'
   from?: Mailbox
-  templates?: { dir: string; globals: JsonObject }
+  templates?: TemplateSetup
   threads: number
   niceness: number
   concurrency: number
@@ -93,6 +96,7 @@ export interface ResolvedOptions {
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
   retain: Retention
+  context?: () => object | undefined
   logger: Logger
 }
 
@@ -102,6 +106,7 @@ const KEYS = [
   'from',
   'templates',
   'queue',
+  'role',
   'threads',
   'niceness',
   'concurrency',
@@ -111,6 +116,7 @@ const KEYS = [
   'onUncertain',
   'limits',
   'retain',
+  'context',
   'logger',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -145,9 +151,15 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const check = new Checker('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
 
+  const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
+  const queue = resolveQueue(check, options['queue'] ?? 'memory')
+  if (role !== 'both' && queue.kind === 'memory')
+    check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
+
   const resolved: ResolvedOptions = {
-    transports: transportsOf(check, options),
-    queue: resolveQueue(check, options['queue'] ?? 'memory'),
+    transports: transportsOf(check, options, role),
+    queue,
+    role,
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
     niceness: check.integer(options['niceness'] ?? 10, 'niceness', 0, 19),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
@@ -159,16 +171,23 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     retain: resolveRetention(check, options['retain'] ?? {}),
     logger: resolveLogger(check, options['logger']),
   }
+  if (options['context'] !== undefined)
+    resolved.context = check.callback(options['context'], 'context') as () => object | undefined
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
-  if (options['templates'] !== undefined) resolved.templates = templatesOf(check, options['templates'])
+  if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportSpec[] {
+function transportsOf(
+  check: Checker,
+  options: Record<string, unknown>,
+  role: ResolvedOptions['role'],
+): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
   if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
+  if (transports === undefined && role === 'send') return []
   if (transports === undefined)
     check.fail(
       'transport',
@@ -181,15 +200,6 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
       check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
-}
-
-function templatesOf(check: Checker, value: unknown): { dir: string; globals: JsonObject } {
-  if (typeof value === 'string') return { dir: value, globals: {} }
-  const templates = check.object(value, 'templates', ['dir', 'globals'])
-  return {
-    dir: check.string(templates['dir'], 'templates.dir'),
-    globals: toJsonObject(templates['globals'] ?? {}, 'templates.globals', check),
-  }
 }
 
 function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {

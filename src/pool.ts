@@ -3,8 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { Lane } from './lane.js'
-import type { LaneRequest, ThreadSetup } from './wire.js'
+import { Busy } from './busy.js'
+import { Lane, ThreadDied } from './lane.js'
+import type { LaneRequest, ThreadLogLine, ThreadSetup } from './wire.js'
 
 export interface PoolOptions {
   setup: ThreadSetup
@@ -14,6 +15,8 @@ export interface PoolOptions {
   started(thread: number): void
   /** A thread ended that nobody had asked to end. */
   died(thread: number, reason: string): void
+  /** A module of the application wrote to the log there. */
+  logged(thread: number, line: ThreadLogLine): void
 }
 
 const THREAD_FILE = fileURLToPath(new URL('../workers/thread.js', import.meta.url))
@@ -29,7 +32,8 @@ const LONGEST_PAUSE = 5_000
 export class Pool {
   readonly #options: PoolOptions
   readonly #lanes: Lane[]
-  readonly #known = new WeakSet<Worker>()
+  /** Every thread there was, and how busy it is. */
+  readonly #known = new WeakMap<Worker, Busy>()
   /** Threads whose exit has not been seen yet. */
   readonly #alive = new Set<Worker>()
   readonly #abort = new AbortController()
@@ -38,14 +42,18 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options
     this.#piscina = this.#create()
-    this.#lanes = Array.from({ length: options.threads }, () => new Lane())
+    this.#lanes = Array.from(
+      { length: options.threads },
+      () => new Lane((thread, line) => options.logged(thread, line)),
+    )
     for (const lane of this.#lanes) void this.#keepOpen(lane)
   }
 
-  /** Asks the thread with the least to do. Rejects when it dies. */
-  ask(request: LaneRequest['ask'], task?: object): Promise<unknown> {
-    let best: Lane | undefined
-    for (const lane of this.#lanes) {
+  /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
+  ask(request: LaneRequest['ask'], task?: object, among = this.#lanes.length): Promise<unknown> {
+    let best = this.#lanes[0]
+    for (let index = 1; index < Math.min(among, this.#lanes.length); index++) {
+      const lane = this.#lanes[index]!
       if (best === undefined || costOf(lane) < costOf(best)) best = lane
     }
     if (best === undefined) throw new Error('a pool without threads')
@@ -54,14 +62,26 @@ export class Pool {
 
   /** Asks every thread there is; those that die count as having answered. */
   async askAll(request: LaneRequest['ask'], task?: object): Promise<void> {
-    await Promise.allSettled(
-      this.#lanes.filter(({ thread }) => thread !== 0).map((lane) => lane.ask(request, task)),
-    )
+    await Promise.allSettled(this.#open().map((lane) => lane.ask(request, task)))
   }
 
-  /** The threads that answer at present, and how much each has to do. */
-  threads(): { thread: number; load: number }[] {
-    return this.#lanes.filter(({ thread }) => thread !== 0).map(({ thread, load }) => ({ thread, load }))
+  /** As `askAll()`, but rejects once all have answered if one of them refused. */
+  async askEach(request: LaneRequest['ask'], task?: object): Promise<void> {
+    const answers = await Promise.allSettled(this.#open().map((lane) => lane.ask(request, task)))
+    for (const answer of answers)
+      if (answer.status === 'rejected' && !(answer.reason instanceof ThreadDied)) throw answer.reason
+  }
+
+  #open(): Lane[] {
+    return this.#lanes.filter(({ thread }) => thread !== 0)
+  }
+
+  /** The threads that answer at present, how much each has to do, and how busy it is: see {@link Busy}. */
+  threads(): { thread: number; load: number; busy: number }[] {
+    const busy = new Map(
+      this.#piscina.threads.map((worker) => [worker.threadId, this.#known.get(worker)?.share() ?? 0]),
+    )
+    return this.#open().map(({ thread, load }) => ({ thread, load, busy: busy.get(thread) ?? 0 }))
   }
 
   /** Ends a thread, whatever it does; a new one takes its place. */
@@ -121,7 +141,8 @@ export class Pool {
   #meet(piscina: Piscina): void {
     for (const worker of piscina.threads) {
       if (this.#known.has(worker)) continue
-      this.#known.add(worker)
+      const { performance } = worker
+      this.#known.set(worker, new Busy((...readings) => performance.eventLoopUtilization(...readings)))
       this.#alive.add(worker)
       const thread = worker.threadId
       let reason: string | undefined

@@ -1,3 +1,4 @@
+import { NO_DATA } from './json.js'
 import { isUnreachable, type Outcome, type RecipientOutcome, type SmtpReply } from './outcome.js'
 import { countsAsAttempt, type Verdict } from './retry.js'
 import type { JsonObject, Letter } from './wire.js'
@@ -39,7 +40,7 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-export type HeldReason = 'uncertain' | 'breaker' | 'paused'
+export type HeldReason = 'uncertain' | 'breaker' | 'budget' | 'paused'
 
 export interface Attempt {
   /** Milliseconds since the epoch. */
@@ -185,7 +186,7 @@ export function withoutContent(job: MailJob): MailJob {
   const { content } = job
   return {
     ...job,
-    content: content.kind === 'template' ? { ...content, data: {} } : { kind: 'literal' },
+    content: content.kind === 'template' ? { ...content, data: NO_DATA } : { kind: 'literal' },
     attachments: job.attachments.map((attachment) => ({ ...attachment, content: '' })),
   }
 }

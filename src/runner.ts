@@ -1,10 +1,15 @@
-import type { Outcome } from './outcome.js'
+import type { Outcome, Phase } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type {
   Catalogue,
+  ComposedParts,
   Content,
   DeliverTask,
+  JsonObject,
+  Letter,
   RenderResult,
+  TemplateNotes,
+  TemplateSetup,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -27,9 +32,18 @@ export type RunResult =
   | { died: false; outcome: Outcome }
   | { died: true; blame: 'guilty' | 'suspect' | 'innocent' | 'closed'; evidence: Evidence }
 
+/** How many deliveries are in each phase. */
+export type PhaseCounts = Record<Phase, number>
+
 export interface ThreadStatus {
+  /** Id of the thread, as in an attempt's `thread`; 0 is the main thread. */
   thread: number
+  /** Deliveries and renders it has to do. */
   delivering: number
+  /** Share of the last second or more that its event loop was busy, 0 to 1. */
+  busy: number
+  /** How far the deliveries have got that it has taken up. */
+  phases: PhaseCounts
 }
 
 /** Where deliveries run: in a pool of threads, or in the calling thread. */
@@ -48,12 +62,25 @@ export interface Runner {
    */
   withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
-  render(content: Content): Promise<RenderResult>
+  render(content: Content, context?: JsonObject): Promise<RenderResult>
+  /** Builds a message as it would be sent. @throws as `render()` */
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>>
+  /** How a template compiles. @throws as `render()` */
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tries a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */
   reload(transports: readonly TransportConfig[]): Promise<void>
+  /**
+   * Gives every thread, and those to come, other templates. What is being rendered ends with the old ones.
+   * Rejects where a thread can't use them; then every thread keeps those it had.
+   */
+  renew(templates: TemplateSetup): Promise<void>
   threads(): ThreadStatus[]
+  /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
+  endThread(): number | undefined
+  /** How far all deliveries and renders under way have got. */
+  phases(): PhaseCounts
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>
 }

@@ -1,13 +1,20 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
+import { fileURLToPath } from 'node:url'
+import express, { type ErrorRequestHandler, type Response } from 'express'
 import helmet from 'helmet'
-import { SCOPES, tokensOf } from './express/auth.js'
+import { SCOPES } from './express/auth.js'
+import { Gate } from './express/gate.js'
 import { loopbackOnly } from './express/hosts.js'
-import { inboxRouter, mailRouter } from './express/index.js'
-import { sendProblem } from './express/problem.js'
+import { inboxRouter } from './express/index.js'
+import { loginPages, sessionHandlers } from './express/login.js'
+import { routerBehind } from './express/mailRouter.js'
+import { problems, sendProblem } from './express/problem.js'
+import { serve } from './express/serve.js'
+import type { Stage } from './express/start/demo.js'
 import { startRouter } from './express/start/router.js'
+import { backstageOf } from './backstage.js'
 import { type Mailer, ThreadpostError } from './index.js'
 import { isLoopback } from './transport.js'
 
@@ -17,7 +24,7 @@ export interface ServerOptions {
   port?: number
   /** @default '127.0.0.1' */
   host?: string
-  /** Needed beyond loopback: the API takes it as a bearer token, the pages as the password of any user. */
+  /** Needed beyond loopback: the API takes it as a bearer token, and people log in with it. */
   token?: string
 }
 
@@ -51,6 +58,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const url = urlOf(server.address() as AddressInfo)
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
+  const gate = new Gate(auth)
   const open = new Set<Response>()
   app.disable('x-powered-by')
   app.use((_request, response, next) => {
@@ -60,15 +68,37 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(loopbackOnly)
-  app.use('/mail', mailRouter(mailer, { auth }))
-  if (auth !== false) app.use(passwordFor(tokensOf(auth)))
+  app.use('/mail', routerBehind(gate, mailer, {}, 1))
+  serve(app, sessionHandlers(gate), gate, 10_000)
+  app.use(loginPages(gate), gate.page('read'))
   if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
-  app.use(startRouter(mailer, url))
+  const start = startRouter(mailer, url, auth === false ? stageFor(mailer) : undefined)
+  app.use(start.router)
   app.use((_request, response) => sendProblem(response, 'NOT_FOUND', 'There is nothing at this address.'))
-  app.use(unexpected)
+  app.use(problems, unexpected)
 
   let closed: Promise<void> | undefined
-  return { url, close: () => (closed ??= close(server, open)) }
+  return {
+    url,
+    close: () => {
+      start.close()
+      return (closed ??= close(server, open))
+    },
+  }
+}
+
+/** What the start page shows under load, it shows with the embedded inbox and without a login only. */
+function stageFor(mailer: Mailer): Stage | undefined {
+  const backstage = backstageOf(mailer)
+  if (backstage === undefined) return undefined
+  return {
+    templates: fileURLToPath(new URL('../../templates', import.meta.url)),
+    endThread: () => backstage.endThread(),
+    inlineSender: async (order) => {
+      const { createEachTime } = await import('./bench/rivals/eachTime.js')
+      return createEachTime(order)
+    },
+  }
 }
 
 async function close(server: Server, open: ReadonlySet<Response>): Promise<void> {
@@ -83,25 +113,6 @@ async function close(server: Server, open: ReadonlySet<Response>): Promise<void>
   const timer = setTimeout(() => server.closeAllConnections(), GRACE)
   await closed
   clearTimeout(timer)
-}
-
-/** Lets people in by the browser's own dialog: any name, the token as the password. */
-function passwordFor(known: (given: string) => unknown): RequestHandler {
-  return (request, response, next) => {
-    const [scheme = '', given = ''] = (request.headers.authorization ?? '').split(' ')
-    const password =
-      scheme.toLowerCase() === 'basic'
-        ? Buffer.from(given, 'base64')
-            .toString()
-            .replace(/^[^:]*:/, '')
-        : given
-    if (known(password) !== undefined) {
-      next()
-      return
-    }
-    response.set('WWW-Authenticate', 'Basic realm="threadpost", charset="UTF-8"')
-    sendProblem(response, 'UNAUTHORIZED', 'The password is the token this server was started with.')
-  }
 }
 
 /** A bug: it is said to the log, and nothing of it to the client. */

@@ -2,11 +2,19 @@
 export class Slots {
   readonly #free: number[]
   readonly #renderFree: number[]
+  readonly #count: number
   readonly #waiting: ((slot: number) => void)[] = []
 
   constructor(deliveries: number, renders: number) {
     this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
+    this.#count = deliveries + renders
     this.#renderFree = Array.from({ length: renders }, (_, index) => deliveries + index)
+  }
+
+  /** The slots in use at present, found out when asked. */
+  used(): number[] {
+    const free = new Set([...this.#free, ...this.#renderFree])
+    return Array.from({ length: this.#count }, (_, slot) => slot).filter((slot) => !free.has(slot))
   }
 
   /** The dispatcher never has more deliveries open than there are slots. */

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
+import { census } from './census.js'
 import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
@@ -7,10 +8,22 @@ import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
 import { type Evidence, PhaseBoard } from './phases.js'
 import { Pool, type PoolOptions } from './pool.js'
-import type { DeliveryOrder, Runner, RunResult, ThreadStatus } from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type { Catalogue, Content, RenderResult, TransportConfig, TransportReport } from './wire.js'
+import type {
+  Catalogue,
+  ComposedParts,
+  Content,
+  DeliverTask,
+  JsonObject,
+  Letter,
+  RenderResult,
+  TemplateNotes,
+  TemplateSetup,
+  TransportConfig,
+  TransportReport,
+} from './wire.js'
 
 export interface ThreadRunnerOptions extends PoolOptions {
   /** Deliveries at a time in each thread. */
@@ -19,6 +32,9 @@ export interface ThreadRunnerOptions extends PoolOptions {
   renderLimit: number
   attemptLimit: number
 }
+
+/** What runs a template's code without sending anything. */
+type Rendering = 'render' | 'compose' | 'inspect'
 
 const START_LIMIT = 30_000
 /** A little more than a thread allows its sessions to say goodbye, in ms. */
@@ -98,20 +114,35 @@ export class ThreadRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  async render(content: Content): Promise<RenderResult> {
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    return this.#rendering(
+      'render',
+      context === undefined ? { content } : { content, context },
+    ) as Promise<RenderResult>
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#rendering('compose', { letter }) as Promise<RenderResult<ComposedParts>>
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#rendering('inspect', { content }) as Promise<RenderResult<TemplateNotes>>
+  }
+
+  async #rendering(ask: Rendering, task: object): Promise<unknown> {
     for (;;) {
-      const result = await this.#renderOnce(content)
+      const result = await this.#renderOnce(ask, task)
       if (result !== 'innocent') return result
     }
   }
 
-  async #renderOnce(content: Content): Promise<RenderResult | 'innocent'> {
+  async #renderOnce(ask: Rendering, task: object): Promise<unknown> {
     const slot = await this.#free.takeForRender()
     const generation = this.#board.assign(slot)
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      return (await this.#pool.ask('render', { content, slot, generation })) as RenderResult
+      return await this.#pool.ask(ask, { ...task, slot, generation })
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)
@@ -140,11 +171,38 @@ export class ThreadRunner implements Runner {
     await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
   }
 
+  async renew(templates: TemplateSetup): Promise<void> {
+    const { setup } = this.#options
+    const before = setup.templates
+    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
+    setup.templates = templates
+    try {
+      await Promise.all(pools.map((pool) => pool.askEach('renew', { templates })))
+    } catch (error) {
+      if (before !== undefined) setup.templates = before
+      await Promise.all(pools.map((pool) => pool.askAll('renew', { templates: before })))
+      throw error
+    }
+  }
+
   threads(): ThreadStatus[] {
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load }) => ({
+    const slots = this.#free.used()
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load, busy }) => ({
       thread,
       delivering: load,
+      busy,
+      phases: census(this.#board, slots, thread),
     }))
+  }
+
+  endThread(): number | undefined {
+    const [busiest] = this.#pool.threads().sort((a, b) => b.load - a.load)
+    if (busiest !== undefined) this.#pool.end(busiest.thread)
+    return busiest?.thread
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
   }
 
   close(): Promise<void> {
@@ -171,8 +229,8 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const handedOverAt = performance.timeOrigin + performance.now()
-      const outcome = await pool.ask('deliver', { ...order, slot, generation, handedOverAt })
+      const task = taskOf(order, slot, generation)
+      const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -188,6 +246,11 @@ export class ThreadRunner implements Runner {
       this.#free.give(slot)
       this.#credit.count(performance.now())
     }
+  }
+
+  /** A transport with fewer connections than there are threads is served by as many of them. */
+  #threadsFor(transport: string): number | undefined {
+    return this.#options.setup.transports.find(({ name }) => name === transport)?.connections
   }
 
   #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {
@@ -224,6 +287,23 @@ export class ThreadRunner implements Runner {
       },
     })
   }
+}
+
+function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
+  const { letter, recipients, transport, attempt, expiresAt, note } = order
+  const handedOverAt = performance.timeOrigin + performance.now()
+  const task: DeliverTask = {
+    letter,
+    recipients,
+    transport,
+    attempt,
+    expiresAt,
+    slot,
+    generation,
+    handedOverAt,
+  }
+  if (note !== undefined) task.note = note
+  return task
 }
 
 /** Why a thread died says more than that it did. */

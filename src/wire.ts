@@ -1,6 +1,9 @@
 /** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
 import type { Outcome, SmtpReply, UnreachableCode } from './outcome.js'
 
+/** The file that `threadpost build` writes, and that makes a folder one of compiled templates. */
+export const BUILT_FILE = 'threadpost-templates.json'
+
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
   name?: string
@@ -10,10 +13,17 @@ export interface Mailbox {
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = Record<string, Json>
 
+declare const isJsonText: unique symbol
+/**
+ * A plain JSON object as text. A mail's data is written once, when it is accepted, and read once, in the thread:
+ * whatever carries it between the two copies one string.
+ */
+export type JsonText = string & { readonly [isJsonText]: true }
+
 /** What a message says: a template of the folder, an ad-hoc MJML source, or literal parts. */
 export type Content =
-  | { kind: 'template'; name: string; locale?: string; data: JsonObject }
-  | { kind: 'mjml'; source: string; data: JsonObject }
+  | { kind: 'template'; name: string; locale?: string; data: JsonText }
+  | { kind: 'mjml'; source: string; data: JsonText }
   | { kind: 'literal'; html?: string; text?: string }
 
 export interface JobAttachment {
@@ -52,6 +62,8 @@ export interface Letter {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
+  /** Of the request that sent it; templates read it as `@context`. */
+  context?: JsonObject
 }
 
 export interface DeliverTask {
@@ -73,6 +85,7 @@ export interface DeliverTask {
 
 export interface RenderTask {
   content: Content
+  context?: JsonObject
   slot: number
   generation: number
 }
@@ -84,8 +97,35 @@ export interface RenderedParts {
   text: string
 }
 
-export type RenderResult =
-  { ok: true; parts: RenderedParts } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
+export type RenderResult<T = RenderedParts> =
+  { ok: true; parts: T } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
+
+/** A message built but not sent. */
+export interface ComposeTask {
+  letter: Letter
+  slot: number
+  generation: number
+}
+
+/** A message's parts, and the bytes it leaves as; a transport may still sign them. */
+export interface ComposedParts extends RenderedParts {
+  raw: Uint8Array
+}
+
+/** What is to be said of a template once it is compiled. */
+export interface TemplateNotes {
+  /** Why it binds first, so that MJML runs for each message; none if it is compiled once. */
+  findings: {
+    at: { file: string; line: number; column: number }
+    /** The expression as written; may be empty. */
+    expression: string
+    reason: string
+    /** How to write it so that it compiles once. */
+    advice: string
+  }[]
+  /** What MJML dropped or complained of. */
+  warnings: string[]
+}
 
 /**
  * A path into a message's data: `scope` counts contexts from the root (0), one more for each list or context that a
@@ -125,6 +165,8 @@ export interface TemplatePolicy {
 export interface TemplateManifest {
   name: string
   locales: string[]
+  /** What it speaks besides the default: its variants or, without any, the strings of the `t` helper. */
+  languages: string[]
   hasSubject: boolean
   /** What every variant needs together. */
   needs: Need[]
@@ -194,6 +236,8 @@ export interface SmtpTransport {
   /** Refuse to send in clear when the server offers no STARTTLS. */
   requireTLS: boolean
   auth?: SmtpAuth
+  /** Connections at a time, of all threads together. */
+  connections?: number
   /** Whether PIPELINING is used where it is offered. */
   pipelining: boolean
   /** URL of an HTTP proxy. */
@@ -247,17 +291,36 @@ export type TransportReport = {
     }
 )
 
+/** The templates, and what the application adds to them. */
+export interface TemplateSetup {
+  dir: string
+  /** Read as `@app`. */
+  globals: JsonObject
+  /** File URLs of modules. */
+  setup?: string
+  helpers?: string
+}
+
+/** A line for the mailer's logger. */
+export interface ThreadLogLine {
+  level: 'debug' | 'info' | 'warn' | 'error'
+  fields: JsonObject
+  message: string
+}
+
 /** What a thread is given once, as worker data. The only place where credentials cross. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
   recipientsPerSlot: number
-  templates?: { dir: string; globals: JsonObject }
+  templates?: TemplateSetup
   transports: TransportConfig[]
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
   /** How much lower than the process's the priority of a thread is: 0 to 19. */
   niceness: number
   connections: number
+  /** How many threads there are; each has its share of what is limited for all. */
+  threads: number
   /** The file for notes that outlive the process, where the queue does. */
   notes?: string
 }
@@ -265,8 +328,9 @@ export interface ThreadSetup {
 /** What the main thread asks of a thread. */
 export interface LaneRequest {
   id: number
-  ask: 'probe' | 'deliver' | 'render' | 'verify' | 'reload' | 'quit'
+  ask: 'probe' | 'deliver' | 'render' | 'compose' | 'inspect' | 'verify' | 'reload' | 'renew' | 'quit'
   task: object | undefined
 }
 
-export type LaneAnswer = { hello: number } | { id: number; value: unknown } | { id: number; error: string }
+export type LaneAnswer =
+  { hello: number } | { log: ThreadLogLine } | { id: number; value: unknown } | { id: number; error: string }

@@ -1,57 +1,8 @@
-import { once } from 'node:events'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import express from 'express'
-import type { Mailer } from 'threadpost'
+import path from 'node:path'
 import { type Auth, mailRouter, type MailRouterOptions } from 'threadpost/express'
-import type { Inbox } from 'threadpost/testing'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { api, json, MAIL } from './support/api.js'
 import { mailerWithInbox } from './support/mailer.js'
-
-interface Api {
-  mailer: Mailer
-  inbox: Inbox
-  call(
-    path: string,
-    init?: RequestInit,
-  ): Promise<{ status: number; headers: Headers; body: ReturnType<typeof JSON.parse> }>
-  post(body: unknown, headers?: Record<string, string>): ReturnType<Api['call']>
-}
-
-/** The router under a path of an app, over a mailer that sends to an inbox. */
-async function api(options: Partial<MailRouterOptions> = {}): Promise<Api> {
-  const { mailer, inbox } = await mailerWithInbox({ threads: 0, limits: { queue: 20 } })
-  const app = express().use('/v1/mail', mailRouter(mailer, { auth: false, ...options }))
-  const server: Server = app.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/mail`
-  const call: Api['call'] = async (path, init) => {
-    const response = await fetch(base + path, init)
-    const text = await response.text()
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: text === '' ? undefined : JSON.parse(text),
-    }
-  }
-  return {
-    mailer,
-    inbox,
-    call,
-    post: (body, headers = {}) =>
-      call('/messages', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: typeof body === 'string' ? body : JSON.stringify(body),
-      }),
-  }
-}
-
-const MAIL = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
 describe('sending', () => {
   test('answers 202 with the receipt, and the message can be followed', async () => {
@@ -86,6 +37,110 @@ describe('sending', () => {
     expect([other.status, other.body.code]).toEqual([409, 'IDEMPOTENCY_CONFLICT'])
     const both = await post({ ...MAIL, idempotencyKey: 'a' }, { 'idempotency-key': 'b' })
     expect([both.status, both.body.path]).toEqual([400, 'idempotencyKey'])
+  })
+})
+
+describe('a batch', () => {
+  test('answers for each, in order', async () => {
+    const { call, inbox } = await api()
+    const mails = [MAIL, { ...MAIL, to: 'nobody' }, { to: 'ada@example.com', template: 'nope' }, 7, MAIL]
+    const { status, body } = await call('/messages/batch', json({ messages: mails }))
+    expect(status).toBe(202)
+    expect(body.results).toMatchObject([
+      { status: 'queued' },
+      { status: 400, code: 'INVALID_MESSAGE', path: 'to' },
+      { status: 400, code: 'UNKNOWN_TEMPLATE', path: 'template' },
+      { status: 400, code: 'INVALID_MESSAGE' },
+      { status: 'queued' },
+    ])
+    await expect.poll(() => inbox.count).toBe(2)
+    expect((await call('/messages/batch', json([MAIL]))).body.results).toHaveLength(1)
+  })
+
+  test('is bounded, and has no idempotency key of its own', async () => {
+    const { call, mailer } = await api({ batchLimit: 2 })
+    for (const [body, path] of [
+      [{ messages: [MAIL, MAIL, MAIL] }, 'messages'],
+      [{ messages: [] }, 'messages'],
+      [{ messages: MAIL }, 'messages'],
+      [{ mails: [MAIL] }, 'messages'],
+      [{ messages: [{ prepared: 1 }] }, 'messages[0].prepared'],
+    ])
+      expect(await call('/messages/batch', json(body))).toMatchObject({ status: 400, body: { path } })
+    const keyed = await call('/messages/batch', json([MAIL], { 'idempotency-key': 'x' }))
+    expect(keyed).toMatchObject({ status: 400, body: { path: 'idempotencyKey' } })
+    expect((await mailer.list()).messages).toEqual([])
+  })
+
+  test('of which the queue takes nothing is 503', async () => {
+    const { call, mailer } = await api({}, { limits: { queue: 1 } })
+    await mailer.pause()
+    expect((await call('/messages/batch', json([MAIL, MAIL]))).body.results).toMatchObject([
+      { status: 'queued' },
+      { status: 503, code: 'QUEUE_FULL' },
+    ])
+    expect(await call('/messages/batch', json([MAIL, MAIL]))).toMatchObject({
+      status: 503,
+      body: { code: 'QUEUE_FULL' },
+    })
+  })
+})
+
+describe('changing', () => {
+  const act = (id: string, action: string) => [`/messages/${id}/${action}`, { method: 'POST' }] as const
+
+  test('retry, cancel and mark-sent answer with the message, or say why not', async () => {
+    const { call, mailer } = await api()
+    const { id } = await mailer.send({ ...MAIL, delay: 60_000 })
+    expect(await call(...act(id, 'mark-sent'))).toMatchObject({ status: 409, body: { code: 'CONFLICT' } })
+    expect(await call(...act(id, 'cancel'))).toMatchObject({ status: 200, body: { id, status: 'cancelled' } })
+    expect(await call(...act(id, 'cancel'))).toMatchObject({ status: 409, body: { code: 'CONFLICT' } })
+    expect(await call(...act(id, 'retry'))).toMatchObject({ status: 200, body: { id } })
+    expect((await mailer.wait(id)).status).toBe('sent')
+    const nobody = '0190b5a0-0000-7000-8000-000000000000'
+    for (const action of ['retry', 'cancel', 'mark-sent'])
+      expect(await call(...act(nobody, action))).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
+    expect((await call(...act(id, 'forget'))).status).toBe(404)
+  })
+
+  test('a form is refused, and so is a page from elsewhere', async () => {
+    const { call, mailer } = await api()
+    const { id } = await mailer.send({ ...MAIL, delay: 60_000 })
+    const [path] = act(id, 'cancel')
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    expect((await call(path, { method: 'POST', headers: form })).status).toBe(415)
+    for (const headers of [
+      { origin: 'https://evil.example' },
+      { origin: 'null' },
+      { 'sec-fetch-site': 'cross-site' },
+    ])
+      expect((await call(path, { method: 'POST', headers })).status).toBe(403)
+    expect((await mailer.find(id))?.status).toBe('queued')
+  })
+})
+
+describe('templates', () => {
+  test('are listed and rendered', async () => {
+    const templates = path.join(import.meta.dirname, '../templates')
+    const { call } = await api({}, { templates })
+    const { body } = await call('/templates')
+    const names = body.templates.map(({ name }: { name: string }) => name)
+    expect(names).toEqual(expect.arrayContaining(['receipt', 'reset-password', 'welcome']))
+    const { sample } = body.templates.find(({ name }: { name: string }) => name === 'welcome')
+    const rendered = await call('/templates/welcome/render', json({ data: sample }))
+    expect(rendered.status).toBe(200)
+    expect(Object.keys(rendered.body).sort()).toEqual(['html', 'preheader', 'subject', 'text'])
+    for (const [name, request, expected] of [
+      ['nope', {}, { code: 'UNKNOWN_TEMPLATE', path: 'template' }],
+      ['welcome', { data: {} }, { code: 'MISSING_DATA', paths: expect.arrayContaining(['name']) }],
+      ['welcome', { data: [] }, { code: 'INVALID_MESSAGE', path: 'data' }],
+      ['welcome', { data: sample, locale: 'x y' }, { code: 'INVALID_MESSAGE', path: 'locale' }],
+      ['welcome', { dat: {} }, { code: 'INVALID_MESSAGE', path: 'dat' }],
+    ] as const)
+      expect(await call(`/templates/${name}/render`, json(request))).toMatchObject({
+        status: 400,
+        body: expected,
+      })
   })
 })
 
@@ -147,12 +202,7 @@ describe('problems', () => {
 
   test('what does not exist is 404', async () => {
     const { call } = await api()
-    for (const path of [
-      '/messages/0190b5a0-0000-7000-8000-000000000000',
-      '/messages/..%2f..',
-      '/nowhere',
-      '/',
-    ])
+    for (const path of ['/messages/0190b5a0-0000-7000-8000-000000000000', '/messages/..%2f..', '/nowhere'])
       expect(await call(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
   })
 })
@@ -168,18 +218,30 @@ describe('listing', () => {
     expect(rest.body.messages).toHaveLength(1)
     expect((await call('/messages?q=ada')).body.messages).toHaveLength(3)
     expect((await call('/messages?status=sent')).body.messages).toEqual([])
+    expect((await call('/messages?recipient=ADA@example.com&tag=x')).body.messages).toEqual([])
+    const { acceptedAt } = page.body.messages[1]
+    const until = await call(`/messages?until=${acceptedAt}&since=${Date.parse(acceptedAt) - 60_000}`)
+    expect(until.body.messages.length).toBeGreaterThanOrEqual(2)
+    expect((await call('/messages?since=2100-01-01')).body.messages).toEqual([])
   })
 
-  test.each(['limit=0', 'limit=x', 'status=lost', 'cursor=x', 'page=2', 'q=a&q=b'])(
-    '?%s is refused',
-    async (query) => {
-      const { call } = await api()
-      expect(await call(`/messages?${query}`)).toMatchObject({
-        status: 400,
-        body: { path: query.split('=')[0] },
-      })
-    },
-  )
+  test.each([
+    'limit=0',
+    'limit=x',
+    'status=lost',
+    'cursor=x',
+    'page=2',
+    'q=a&q=b',
+    'since=x',
+    'until=-1',
+    'status[x]=sent',
+  ])('?%s is refused', async (query) => {
+    const { call } = await api()
+    expect(await call(`/messages?${query}`)).toMatchObject({
+      status: 400,
+      body: { path: query.startsWith('status[') ? expect.any(String) : query.split('=')[0] },
+    })
+  })
 })
 
 describe('who may', () => {

@@ -15,8 +15,8 @@ const rules: MessageRules = {
   }),
   transports: ['default', 'bulk'],
   templates: new Map([
-    ['welcome', { name: 'welcome', locales: [], hasSubject: true, needs: [], shape: {} }],
-    ['bare', { name: 'bare', locales: [], hasSubject: false, needs: [], shape: {} }],
+    ['welcome', { name: 'welcome', locales: [], languages: [], hasSubject: true, needs: [], shape: {} }],
+    ['bare', { name: 'bare', locales: [], languages: [], hasSubject: false, needs: [], shape: {} }],
   ]),
 }
 
@@ -49,7 +49,7 @@ describe('a mail becomes a job', () => {
       from: { name: 'Acme', address: 'hello@acme.example' },
       to: [{ name: 'Ada', address: 'ada@example.com' }],
       envelopeFrom: 'hello@acme.example',
-      content: { kind: 'template', name: 'welcome', data: { at: '1970-01-01T00:00:00.000Z' } },
+      content: { kind: 'template', name: 'welcome', data: '{"at":"1970-01-01T00:00:00.000Z"}' },
       transport: 'default',
       priority: 5,
       date: NOW,
@@ -76,7 +76,7 @@ describe('a mail becomes a job', () => {
     const first = job(mail)
     const prepared = toPrepared(mail, first)
     const parsed = fromPrepared(JSON.parse(JSON.stringify(prepared)))
-    const { fingerprint, ...again } = toJob(parsed.mail, rules, NOW, parsed.identity)
+    const { fingerprint, ...again } = toJob(parsed.mail, rules, NOW, parsed.origin)
     expect(again).toEqual(first)
     expect(fingerprint).toBeDefined()
   })

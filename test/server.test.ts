@@ -142,21 +142,45 @@ describe('who is let in', () => {
     })
   })
 
-  test('the token opens the API as bearer, and the pages as password', async () => {
+  test('the token opens the API as bearer, and the pages after a login', async () => {
     const { url } = await serve({ token: 'correct-horse' })
-    const basic = (token: string) => ({
-      authorization: `Basic ${Buffer.from(`me:${token}`).toString('base64')}`,
-    })
     const bearer = { authorization: 'Bearer correct-horse' }
-    for (const path of ['/', '/inbox/', '/inbox/api/messages', '/assets/start.js']) {
-      const refused = await fetch(url + path, { headers: basic('wrong-horse') })
-      expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
-        401,
-        'Basic realm="threadpost", charset="UTF-8"',
-      ])
-      expect((await fetch(url + path, { headers: basic('correct-horse') })).status).toBe(200)
+    const asBrowser = { accept: 'text/html,*/*;q=0.8' }
+    const look = (path: string, headers: Record<string, string>) =>
+      fetch(url + path, { headers, redirect: 'manual' })
+
+    for (const [path, login] of [
+      ['/', './login?next='],
+      ['/inbox/messages/x', '../../login?next=inbox%2Fmessages%2Fx'],
+      ['/mail/preview?a=b', '../login?next=mail%2Fpreview%3Fa%3Db'],
+    ] as const) {
+      const sent = await look(path, asBrowser)
+      expect([path, sent.status, sent.headers.get('location')]).toEqual([path, 303, login])
+      expect((await look(path, {})).status).toBe(401)
     }
-    expect((await signUp(url, { name: 'Ada', email: 'ada@example.com' })).status).toBe(401)
+    const elsewhere = await look('/mail/login', asBrowser)
+    expect([elsewhere.status, elsewhere.headers.get('location')]).toEqual([303, '../login'])
+    const page = await look('/login', asBrowser)
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('type="password"')])
+    expect((await look('/assets/login.js', {})).status).toBe(200)
+    expect((await look('/assets/start.js', {})).status).toBe(401)
+
+    const login = (token: string) =>
+      fetch(`${url}/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token }),
+      })
+    expect((await login('wrong-horse')).status).toBe(401)
+    const cookie = (await login('correct-horse')).headers.get('set-cookie')?.split(';')[0] ?? ''
+    for (const path of ['/', '/inbox/', '/inbox/api/messages', '/assets/start.js', '/mail/messages'])
+      expect([path, (await look(path, { cookie })).status]).toEqual([path, 200])
+
+    const ada = { name: 'Ada', email: 'ada@example.com' }
+    expect((await signUp(url, ada)).status).toBe(401)
+    expect((await signUp(url, ada, { cookie })).status).toBe(403)
+    expect((await signUp(url, ada, { cookie, origin: 'https://evil.example' })).status).toBe(403)
+    expect((await signUp(url, ada, { cookie, origin: url })).status).toBe(202)
     expect((await fetch(`${url}/mail/messages`)).status).toBe(401)
     expect((await fetch(`${url}/mail/messages`, { headers: bearer })).status).toBe(200)
     expect((await fetch(`${url}/mail/healthz`)).status).toBe(200)

@@ -1,7 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { RequestHandler } from 'express'
 import { ThreadpostError } from '../index.js'
-import { sendProblem } from './problem.js'
 
 /** What a token may do: queue mail; read messages; cancel, retry and mark them. */
 export type Scope = 'send' | 'read' | 'manage'
@@ -15,25 +13,6 @@ export interface Token {
 export type Auth = false | { tokens: readonly Token[] }
 
 export const SCOPES = ['send', 'read', 'manage'] as const satisfies readonly Scope[]
-
-/**
- * Makes the handlers that let only those pass whose bearer token has a scope.
- * @throws ThreadpostError `INVALID_OPTIONS`: nothing is open by accident.
- */
-export function guards(auth: Auth | undefined): (scope: Scope) => RequestHandler {
-  if (auth === false) return () => (_request, _response, next) => next()
-  const known = tokensOf(auth)
-  return (scope) => (request, response, next) => {
-    const token = known(/^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
-    if (token === undefined) {
-      response.set('WWW-Authenticate', 'Bearer')
-      sendProblem(response, 'UNAUTHORIZED', 'This needs a valid token: Authorization: Bearer TOKEN.')
-    } else if (!token.scopes.includes(scope)) {
-      response.set('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
-      sendProblem(response, 'FORBIDDEN', `This token lacks the scope '${scope}'.`)
-    } else next()
-  }
-}
 
 /** Looks a token up in the same time for all, right or wrong: only digests are compared, and all of them. */
 export function tokensOf(auth: Auth | undefined): (given: string) => Token | undefined {

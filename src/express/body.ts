@@ -1,4 +1,4 @@
-import express, { type RequestHandler } from 'express'
+import express, { type RequestHandler, type Response } from 'express'
 import { sendProblem } from './problem.js'
 
 /**
@@ -10,11 +10,21 @@ export function jsonBody(limit: number): RequestHandler {
   const parse: RequestHandler = express.json({ limit, strict: true })
   return (request, response, next) => {
     if (request.is('application/json') === 'application/json') parse(request, response, next)
-    else
-      sendProblem(
-        response,
-        'UNSUPPORTED_MEDIA_TYPE',
-        'The body must be JSON, with Content-Type: application/json.',
-      )
+    else refuse(response)
   }
+}
+
+/** Where no body is read: one may come, but not what a form sends. */
+export const bodyless: RequestHandler = (request, response, next) => {
+  const type = request.headers['content-type']
+  if (type === undefined || /^application\/json\b/i.test(type)) next()
+  else refuse(response)
+}
+
+function refuse(response: Response): void {
+  sendProblem(
+    response,
+    'UNSUPPORTED_MEDIA_TYPE',
+    'The body must be JSON, with Content-Type: application/json.',
+  )
 }

@@ -1,21 +1,22 @@
 import { type RequestHandler, Router } from 'express'
+import helmet from 'helmet'
 import { html, type Html } from './html.js'
 
 /** Folder of the stylesheet and icon that all pages share. */
-const SHARED = `${import.meta.dirname}/assets`
+export const SHARED = `${import.meta.dirname}/assets`
 
 /** Every page's policy: nothing from elsewhere, no inline script or style, framed by its own site only. */
-const PAGE_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "frame-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'self'",
-].join('; ')
+const PAGE_POLICY = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'"],
+  'img-src': ["'self'"],
+  'connect-src': ["'self'"],
+  'frame-src': ["'self'"],
+  'form-action': ["'self'"],
+  'base-uri': ["'none'"],
+  'frame-ancestors': ["'self'"],
+}
 
 export interface PageContents {
   title: string
@@ -48,16 +49,16 @@ export function page({ title, root, styles = [], scripts = [], body, kind }: Pag
     </html>`.source
 }
 
+/** Whether a site is reached by https only is its host's decision, not a router's. */
+const protect = helmet({
+  contentSecurityPolicy: { useDefaults: false, directives: PAGE_POLICY },
+  strictTransportSecurity: false,
+})
+
 /** Headers of every page: set here too, so that a router is safe where its host sets none. */
-export const pageHeaders: RequestHandler = (_request, response, next) => {
-  response.set({
-    'Content-Security-Policy': PAGE_POLICY,
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-    'X-DNS-Prefetch-Control': 'off',
-    'Cache-Control': 'no-store',
-  })
-  next()
+export const pageHeaders: RequestHandler = (request, response, next) => {
+  response.set('Cache-Control', 'no-store')
+  protect(request, response, next)
 }
 
 /** Serves the shared assets and those of `folder` by name; nothing else in the folders can be reached. */

@@ -10,6 +10,7 @@ export type ProblemCode =
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
   | 'UNREADABLE_BODY'
+  | 'TOO_MANY_REQUESTS'
 
 /** An answer that says what went wrong (RFC 9457), with the code and the field. */
 export interface Problem {
@@ -39,6 +40,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   IDEMPOTENCY_CONFLICT: 409,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  TOO_MANY_REQUESTS: 429,
   START_FAILED: 500,
   UNSUPPORTED: 501,
   QUEUE_FULL: 503,
@@ -55,6 +57,7 @@ const TITLES: Record<number, string> = {
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',
+  429: 'Too many requests',
   500: 'Internal error',
   501: 'Not supported',
   503: 'Unavailable',
@@ -67,17 +70,22 @@ export function sendProblem(
   detail: string,
   fields: Pick<Problem, 'path' | 'paths'> = {},
 ): void {
+  const problem = newProblem(code, detail, fields)
+  if (problem.status === 503) response.set('Retry-After', '1')
+  response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
+}
+
+/** What the mailer throws, as a problem. */
+export function problemOf({ code, message, path, paths }: ThreadpostError): Problem {
+  return newProblem(code, message, {
+    ...(path === undefined ? {} : { path }),
+    ...(paths === undefined ? {} : { paths }),
+  })
+}
+
+function newProblem(code: ProblemCode, detail: string, fields: Pick<Problem, 'path' | 'paths'>): Problem {
   const status = STATUS_OF[code]
-  const problem: Problem = {
-    type: 'about:blank',
-    title: TITLES[status] ?? 'Error',
-    status,
-    detail,
-    code,
-    ...fields,
-  }
-  if (status === 503) response.set('Retry-After', '1')
-  response.status(status).type('application/problem+json').send(JSON.stringify(problem))
+  return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code, ...fields }
 }
 
 /** Answers the errors it knows as problems; others are the host's, with its own way to log them. */
@@ -87,8 +95,8 @@ export const problems: ErrorRequestHandler = (error: unknown, _request, response
     return
   }
   if (error instanceof ThreadpostError) {
-    const { code, message, path, paths } = error
-    sendProblem(response, code, message, {
+    const { code, detail, path, paths } = problemOf(error)
+    sendProblem(response, code, detail, {
       ...(path === undefined ? {} : { path }),
       ...(paths === undefined ? {} : { paths }),
     })
@@ -114,12 +122,13 @@ function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
     case 'request.size.invalid':
       return ['UNREADABLE_BODY', 'The body did not arrive in full.']
     default:
-      // Express's own: a path that can't be decoded, a body that can't be unpacked.
-      return isClientError(error) ? ['UNREADABLE_BODY', 'The request could not be read.'] : undefined
+      return clientProblem(error instanceof Error && 'status' in error ? error.status : undefined)
   }
 }
 
-function isClientError(error: unknown): boolean {
-  const status = error instanceof Error && 'status' in error ? error.status : undefined
-  return typeof status === 'number' && status >= 400 && status < 500
+/** Express's own: a file that isn't there, a path that can't be decoded, a body that can't be unpacked. */
+function clientProblem(status: unknown): [ProblemCode, string] | undefined {
+  if (status === 404) return ['NOT_FOUND', 'There is nothing at this address.']
+  if (typeof status !== 'number' || status < 400 || status >= 500) return undefined
+  return ['UNREADABLE_BODY', 'The request could not be read.']
 }

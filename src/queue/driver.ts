@@ -2,6 +2,7 @@
  * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
+import type { HistogramSnapshot } from '../histogram.js'
 import type { Evidence } from '../phases.js'
 import type { MailJob, MessageState, Settlement, Status } from '../record.js'
 import type { Message } from '../messageView.js'
@@ -83,6 +84,15 @@ export interface QueueStats extends StatusCounts {
   /** Milliseconds the longest-waiting due message has waited. */
   oldest: number
   paused: boolean
+  /** How the queue stores what it is given, where it commits in groups: since this process opened it. */
+  commits?: CommitStats
+}
+
+export interface CommitStats {
+  /** Milliseconds of each commit. */
+  time: HistogramSnapshot
+  /** Messages taken in, handed out or changed by each commit. */
+  size: HistogramSnapshot
 }
 
 export interface QueueDriver {
@@ -92,6 +102,8 @@ export interface QueueDriver {
   /** Begins to hand out due messages: higher priority first, then the older. */
   start(consumer: Consumer): Promise<void>
   find(id: string): Promise<Message | undefined>
+  /** The job with all its content; `dropped` where the retention has dropped that. */
+  load(id: string): Promise<MailJob | 'dropped' | undefined>
   list(query: ListQuery): Promise<MessagePage>
   /** @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when its envelope was sent already, or it is settled. */
   cancel(id: string): Promise<Message>

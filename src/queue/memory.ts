@@ -36,6 +36,8 @@ interface Entry extends Due {
   /** Grows with each acceptance; the place in a listing. */
   readonly position: number
   job: MailJob
+  /** Whether the job has lost its content. */
+  dropped?: true
   readonly state: MessageState
   inLine: boolean
   /** The delivery whose settlement counts. */
@@ -94,6 +96,11 @@ export class MemoryQueue implements QueueDriver {
   find(id: string): Promise<Message | undefined> {
     const entry = this.#entries.get(id)
     return Promise.resolve(entry && this.#show(entry))
+  }
+
+  load(id: string): Promise<MailJob | 'dropped' | undefined> {
+    const entry = this.#entries.get(id)
+    return Promise.resolve(entry?.dropped === true ? 'dropped' : entry?.job)
   }
 
   list(query: ListQuery): Promise<MessagePage> {
@@ -214,7 +221,7 @@ export class MemoryQueue implements QueueDriver {
       entry.dueAt = Math.min(state.nextAttemptAt ?? Infinity, state.expiresAt)
     } else {
       entry.dueAt = state.expiresAt
-      if (!entry.inLine && (state.status !== 'held' || state.heldReason === 'breaker')) {
+      if (!entry.inLine && (state.status !== 'held' || state.heldReason !== 'uncertain')) {
         entry.inLine = true
         this.#line.push(entry, job.priority)
       }
@@ -298,7 +305,10 @@ export class MemoryQueue implements QueueDriver {
   #leave(entry: Entry): void {
     this.#due.remove(entry)
     entry.inLine = false
-    if (losesContent(entry.state.status, this.#options.retain.data)) entry.job = withoutContent(entry.job)
+    if (losesContent(entry.state.status, this.#options.retain.data)) {
+      entry.job = withoutContent(entry.job)
+      entry.dropped = true
+    }
     this.#settled.add(entry)
     this.#forget(Date.now())
   }

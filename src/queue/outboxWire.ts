@@ -3,7 +3,7 @@ import { MAX_DEATHS_IN_COMPANY } from '../lost.js'
 import type { Evidence } from '../phases.js'
 import type { Status } from '../record.js'
 import type { Retention } from '../retention.js'
-import type { Enqueued } from './driver.js'
+import type { CommitStats, Enqueued } from './driver.js'
 
 /** As they stand in the file: never change one. */
 export const STATUS_NUMBERS = {
@@ -101,6 +101,13 @@ export interface TakenRow extends StoredRow {
   attachments: AttachmentBytes[]
 }
 
+/** A message read with what is left of its content. */
+export interface LoadedRow {
+  head: string
+  content: string | null
+  attachments: AttachmentBytes[]
+}
+
 /** A message that was in the hands of a process when it died. */
 export interface LostRow extends StoredRow {
   /** How far its delivery got; null when there is no telling. */
@@ -125,6 +132,7 @@ export interface StatsRow {
   accepted: number
   oldest: number
   paused: boolean
+  commits: CommitStats
 }
 
 /** Each request, and what it is answered with. */
@@ -145,6 +153,8 @@ export interface Requests {
   deliver: { ask: { inHand: number[] }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
   find: { ask: { id: string }; answer: StoredRow | null }
+  /** With its content, which is null once that was dropped. */
+  load: { ask: { id: string }; answer: LoadedRow | null }
   list: { ask: { query: RowQuery }; answer: { rows: StoredRow[]; cursor: number | null } }
   stats: { ask: object; answer: StatsRow }
   /** Reports the message's settlement even if another process brings it about. */

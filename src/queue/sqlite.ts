@@ -20,7 +20,7 @@ import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from '
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
-import { packState, showRow, statusOf, unpackHead, unpackState } from './sqlite/rows.js'
+import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
 
 export interface SqliteQueueOptions {
   /** Path of the file. */
@@ -93,6 +93,11 @@ export class SqliteQueue implements QueueDriver {
     return row === null ? undefined : this.#show(row)
   }
 
+  async load(id: string): Promise<MailJob | 'dropped' | undefined> {
+    const row = await this.#link.request('load', { id })
+    return row === null ? undefined : unpackLoaded(row)
+  }
+
   async list(query: ListQuery): Promise<MessagePage> {
     const limit = limitOf(query)
     const before = cursorOf(query)
@@ -139,7 +144,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async stats(): Promise<QueueStats> {
-    const { counts, accepted, oldest, paused } = await this.#link.request('stats', {})
+    const { counts, accepted, oldest, paused, commits } = await this.#link.request('stats', {})
     const stocked = this.#deliveries?.stocked ?? 0
     counts.sending -= stocked
     counts.queued += stocked
@@ -147,7 +152,7 @@ export class SqliteQueue implements QueueDriver {
       counts.held += counts.queued
       counts.queued = 0
     }
-    return { ...counts, accepted, oldest, paused }
+    return { ...counts, accepted, oldest, paused, commits }
   }
 
   follow(id: string): () => void {

@@ -2,7 +2,7 @@ import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { JsonObject, RenderedParts } from '../../src/wire.js'
+import type { JsonObject, JsonText, RenderedParts } from '../../src/wire.js'
 import { createRenderer } from '../../workers/render/createRenderer.js'
 import { TemplateFailure } from '../../workers/render/failure.js'
 import type { Renderer } from '../../workers/render/renderer.js'
@@ -26,7 +26,17 @@ async function write(files: Record<string, string>): Promise<void> {
 }
 
 const render = (name: string, data: JsonObject = {}, locale?: string): Promise<RenderedParts> =>
-  renderer.render({ kind: 'template', name, data, ...(locale === undefined ? {} : { locale }) }, critical)
+  renderer.render(
+    {
+      content: {
+        kind: 'template',
+        name,
+        data: JSON.stringify(data) as JsonText,
+        ...(locale === undefined ? {} : { locale }),
+      },
+    },
+    critical,
+  )
 
 async function failure(work: Promise<unknown>): Promise<TemplateFailure> {
   const error = await work.then(

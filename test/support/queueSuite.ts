@@ -3,6 +3,7 @@
  * capabilities, and stands in the README's table.
  */
 import { afterEach, describe, expect, it } from 'vitest'
+import { NO_DATA } from '../../src/json.js'
 import { mintId } from '../../src/ids.js'
 import type { Outcome } from '../../src/outcome.js'
 import type {
@@ -20,6 +21,7 @@ import {
   type Settlement,
   type Status,
 } from '../../src/record.js'
+import type { JsonText } from '../../src/wire.js'
 import type { Retention } from '../../src/retention.js'
 import { decide, type RetryPolicy } from '../../src/retry.js'
 
@@ -31,7 +33,7 @@ export interface SuiteOptions {
 }
 
 export interface QueueCapabilities {
-  /** Whether `list({ q })` works. */
+  /** Whether `list({ q })` finds text, and not only a whole id. */
   search: boolean
 }
 
@@ -55,7 +57,7 @@ export function jobOf(fields: Partial<MailJob> = {}): MailJob {
     replyTo: [],
     envelopeFrom: 'shop@example.com',
     subject: 'Hello',
-    content: { kind: 'template', name: 'welcome', data: { name: 'Ada' } },
+    content: { kind: 'template', name: 'welcome', data: '{"name":"Ada"}' as JsonText },
     headers: [],
     references: [],
     attachments: [],
@@ -454,7 +456,7 @@ export function queueSuite(
         expect((await queue.retry(id)).status).toMatch(/queued|sending/)
         await changes.until(id, 'sent')
         expect((await queue.find(id))?.attempts).toHaveLength(2)
-        expect(deliveries.contents[1]).toMatchObject({ data: { name: 'Ada' } })
+        expect(deliveries.contents[1]).toMatchObject({ data: '{"name":"Ada"}' })
         await expect(queue.retry(id)).rejects.toMatchObject({ code: 'CONFLICT' })
       })
 
@@ -515,7 +517,7 @@ export function queueSuite(
           to: [{ address: 'Grace@navy.example' }],
           subject: 'Compiler',
           tags: ['bulk-7'],
-          content: { kind: 'template', name: 'receipt', data: {} },
+          content: { kind: 'template', name: 'receipt', data: NO_DATA },
         })
         await put(queue)
         for (const q of ['grace@', 'compil', 'receipt', 'bulk-7']) {
@@ -523,7 +525,7 @@ export function queueSuite(
         }
       })
 
-      it.runIf(capabilities.search)('finds by exactly one recipient, tag, template and time', async () => {
+      it('finds by exactly one recipient, tag, template and time', async () => {
         const { queue } = await open()
         await queue.start(new Deliveries(1))
         const first = await put(queue, { to: [{ address: 'Grace@navy.example' }], tags: ['a', 'b'] })
@@ -531,7 +533,7 @@ export function queueSuite(
         const second = await put(queue, {
           to: [{ address: 'grace@navy.example.org' }],
           tags: ['ab'],
-          content: { kind: 'template', name: 'welcome-2', data: {} },
+          content: { kind: 'template', name: 'welcome-2', data: NO_DATA },
           acceptedAt,
         })
         const ids = async (query: ListQuery): Promise<string[]> =>
@@ -541,10 +543,12 @@ export function queueSuite(
         expect(await ids({ template: 'welcome' })).toEqual([first])
         expect(await ids({ since: acceptedAt })).toEqual([second])
         expect(await ids({ until: acceptedAt - 1 })).toEqual([first])
-        expect(await ids({ q: 'grace', tag: 'ab', template: 'welcome-2' })).toEqual([second])
         expect(await ids({ q: first })).toEqual([first])
-        expect(await ids({ q: 'gr' })).toEqual([second, first])
         expect(await ids({ recipient: 'nobody@navy.example' })).toEqual([])
+        if (capabilities.search) {
+          expect(await ids({ q: 'grace', tag: 'ab', template: 'welcome-2' })).toEqual([second])
+          expect(await ids({ q: 'gr' })).toEqual([second, first])
+        } else await expect(queue.list({ q: 'gr' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
       })
 
       it('counts so that what was accepted is what there is', async () => {
@@ -586,7 +590,7 @@ export function queueSuite(
         const id = await put(queue)
         await changes.until(id, 'failed')
         await queue.retry(id)
-        expect(deliveries.contents.at(-1)).toMatchObject({ data: { name: 'Ada' } })
+        expect(deliveries.contents.at(-1)).toMatchObject({ data: '{"name":"Ada"}' })
       })
     })
 

@@ -1,7 +1,10 @@
 import type { Transaction } from 'better-sqlite3'
-import type { Acceptance, Answer, Report, Request, TakenRow } from '../../src/queue/outboxWire.js'
+import { Histogram } from '../../src/histogram.js'
+import type { Acceptance, Answer, Report, Request, StatsRow, TakenRow } from '../../src/queue/outboxWire.js'
 import type { Parts } from './parts.js'
 
+const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]
+const SIZE_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
 /** Settled messages forgotten by one commit, beyond two for each it writes. */
 const FORGET = 50
 
@@ -20,6 +23,8 @@ export function isWrite(request: Request): request is Write {
 export class GroupCommit {
   readonly #parts: Parts
   readonly #transaction: Transaction<(work: () => void) => void>
+  readonly #time = new Histogram(TIME_BOUNDS)
+  readonly #size = new Histogram(SIZE_BOUNDS)
   /** Messages that may be handed out. */
   credit = 0
   /** Why the last commit failed: a full disk, a lock, a damaged file. */
@@ -35,6 +40,7 @@ export class GroupCommit {
   run(writes: readonly Write[], report: Report): void {
     const { tally, line, lock, forgetting } = this.#parts
     const now = Date.now()
+    const start = performance.now()
     const answers: Report['answers'] = []
     let expired: Report['expired'] = []
     let taken: TakenRow[] = []
@@ -58,12 +64,18 @@ export class GroupCommit {
       this.#failed(error, writes, report)
       return
     }
+    this.#time.observe(performance.now() - start)
+    this.#size.observe(writes.reduce((sum, write) => sum + sizeOf(write), taken.length + expired.length))
     for (const write of writes) this.#takeBack(write)
     this.credit -= taken.length
     this.trouble = undefined
     report.taken.push(...taken)
     report.expired.push(...expired)
     report.answers.push(...answers)
+  }
+
+  stats(): StatsRow['commits'] {
+    return { time: this.#time.snapshot(), size: this.#size.snapshot() }
   }
 
   /** Whether a commit would change something, even without a request. Reads only. */
@@ -120,6 +132,11 @@ export class GroupCommit {
     for (const { n } of writes) report.failures.push([n, problem])
     this.trouble = problem
   }
+}
+
+/** Messages that a request is about. */
+function sizeOf(write: Write): number {
+  return 'rows' in write ? write.rows.length : 1
 }
 
 /** Whether it is the disk's or the file's fault, and not a request's. */

@@ -104,6 +104,8 @@ export class Outbox {
     switch (request.kind) {
       case 'find':
         return records.find(request.id)
+      case 'load':
+        return records.load(request.id)
       case 'list':
         tally.load()
         return listing.page(request.query)
@@ -114,6 +116,7 @@ export class Outbox {
           accepted: tally.accepted,
           oldest: line.oldest(Date.now()),
           paused: tally.paused,
+          commits: this.#commit.stats(),
         }
       case 'follow':
         if (request.on) this.#followed.add(request.id)

@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { type RequestOf, STATUS_NUMBERS, type StoredRow } from '../../src/queue/outboxWire.js'
+import { type LoadedRow, type RequestOf, STATUS_NUMBERS, type StoredRow } from '../../src/queue/outboxWire.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
 import { PLACE } from './schema.js'
@@ -11,6 +11,7 @@ export class Records {
   readonly #attachments: Attachments
   readonly #find: Statement<[string], MessageRow>
   readonly #settledOf: Statement<[string], MessageRow>
+  readonly #load: Statement<[string], { head: string; body: string | null; attachments: string | null }>
   readonly #write: Statement
   readonly #contentOf: Statement<[number], { attachments: string | null }>
   readonly #dropContent: Statement<[number]>
@@ -21,6 +22,9 @@ export class Records {
     this.#find = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ?`)
     this.#settledOf = db.prepare(
       `SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ? AND m.settled_at IS NOT NULL`,
+    )
+    this.#load = db.prepare(
+      'SELECT m.head, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq WHERE m.id = ?',
     )
     this.#write = db.prepare(
       `UPDATE message SET status = @status, place = @place, losses = 0, due_at = @dueAt, expires_at = @expiresAt,
@@ -34,6 +38,13 @@ export class Records {
   find(id: string): StoredRow | null {
     const row = this.#find.get(id)
     return row === undefined ? null : toStored(row)
+  }
+
+  load(id: string): LoadedRow | null {
+    const row = this.#load.get(id)
+    if (row === undefined) return null
+    const { head, body, attachments } = row
+    return { head, content: body, attachments: this.#attachments.load(attachments) }
   }
 
   /** The message if it is settled. */

@@ -1,14 +1,16 @@
 import type { SmtpTransport } from '../../../src/wire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
 import { type Established, establish } from './establish.js'
-import { toMailData } from './mailData.js'
+import { asMailData, toMailData } from './mailData.js'
 import { Session } from './session.js'
 import type { SessionOwner } from './sessionOwner.js'
 import { Transaction } from './transaction.js'
 import { type Unreachable, undelivered } from './unreachable.js'
 import { lost } from './verdict.js'
 
-/** How long a message waits for the connections there are before another one is opened, in ms. */
+/** How long a message waits for the connections in use before an idle one is used, in ms. */
+const SHORT_PATIENCE = 2
+/** How long it waits for the connections there are before another one is opened, in ms. */
 const PATIENCE = 25
 /** How long no further connection is tried after one was refused beside others that work, in ms. */
 const REFUSED_PAUSE = 5_000
@@ -20,8 +22,8 @@ const MAX_RETURNS = 3
 /**
  * Sends messages over as few connections as keep up with them. All messages wait in one line, and a session takes
  * the next one at the moment it can write its envelope: behind a slow message no more than one is ever stuck. Another
- * connection is opened only when a message has waited in vain for a while, so that a near server is served over one
- * connection at one write a message, and a distant one over as many as there are messages to fill them.
+ * connection is used, or opened, only when a message has waited in vain for a while, so that a near server is served
+ * over few at one write a message, and a distant one over as many as there are messages to fill them.
  */
 export class SmtpSender implements Transport, SessionOwner {
   readonly #config: SmtpTransport
@@ -48,9 +50,9 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#maxConnections = maxConnections
   }
 
-  send({ envelope, bytes }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+  send({ envelope, bytes, transparent }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
     progress.enter('connecting')
-    const data = toMailData(bytes)
+    const data = transparent ? asMailData(bytes) : toMailData(bytes)
     return new Promise((resolve) => {
       this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve))
       this.#serve()
@@ -119,7 +121,7 @@ export class SmtpSender implements Transport, SessionOwner {
   /** Gives the waiting to the sessions that can take them, and sees to it that somebody looks after the rest. */
   #serve(): void {
     while (this.#waiting.length > 0) {
-      const session = this.#idle.pop() ?? this.#free()
+      const session = this.#available()
       if (session === undefined) break
       const before = this.#waiting.length
       session.advance()
@@ -127,12 +129,20 @@ export class SmtpSender implements Transport, SessionOwner {
     }
     if (this.#waiting.length === 0) return
     if (this.#sessions.size + this.#connecting === 0) this.#open()
-    this.#timer ??= setTimeout(() => this.#look(), PATIENCE)
+    this.#timer ??= setTimeout(() => this.#look(), this.#idle.length > 0 ? SHORT_PATIENCE : PATIENCE)
   }
 
-  #free(): Session | undefined {
-    for (const session of this.#sessions) if (session.free) return session
-    return undefined
+  /** What is in use takes the next message behind the one it has, at no write of its own. */
+  #available(): Session | undefined {
+    let inUse = false
+    for (const session of this.#sessions) {
+      if (!session.busy) continue
+      if (session.free) return session
+      inUse = true
+    }
+    const [oldest] = this.#waiting
+    const patient = oldest !== undefined && oldest.since + SHORT_PATIENCE > performance.now()
+    return inUse && patient ? undefined : this.#idle.pop()
   }
 
   #look(): void {

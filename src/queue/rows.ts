@@ -1,16 +1,18 @@
-import { type MailJob, type MessageState, newState, type Status } from '../../record.js'
-import { toMessage, type Message } from '../../messageView.js'
-import type { Content, JobAttachment } from '../../wire.js'
-import { keptUntil } from '../keys.js'
+import { type MailJob, type MessageState, newState, type Status } from '../record.js'
+import { toMessage, type Message } from '../messageView.js'
+import { NO_DATA } from '../json.js'
+import type { Content, JobAttachment, JsonText } from '../wire.js'
+import { keptUntil } from './keys.js'
 import {
   type AttachmentBytes,
+  type LoadedRow,
   type NewRow,
   STATUS_NAMES,
   STATUS_NUMBERS,
   type StateRow,
   type StoredRow,
   type TakenRow,
-} from '../outboxWire.js'
+} from './outboxWire.js'
 
 const TOP_PRIORITY = 9
 
@@ -34,7 +36,7 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     job.id,
     job.messageId,
     JSON.stringify(head),
-    JSON.stringify(innerOf(content)),
+    innerOf(content),
     attachments.length === 0 ? null : attachments.map((attachment) => ({ content: attachment.content })),
     TOP_PRIORITY - job.priority,
     job.acceptedAt,
@@ -52,21 +54,19 @@ function shellOf(content: Content): Shell {
   return locale === undefined ? { kind, name } : { kind, name, locale }
 }
 
-function innerOf(content: Content): object {
-  switch (content.kind) {
-    case 'template':
-      return { data: content.data }
-    case 'mjml':
-      return { source: content.source, data: content.data }
-    case 'literal': {
-      const { kind: _, ...parts } = content
-      return parts
-    }
-  }
+/** The data of a template as they are; of anything else an object. */
+function innerOf(content: Content): string {
+  if (content.kind === 'template') return content.data
+  const { kind: _, ...inner } = content
+  return JSON.stringify(inner)
 }
 
 export function unpackTaken(row: TakenRow): MailJob {
   return unpackJob(row.head, row.content, row.attachments)
+}
+
+export function unpackLoaded({ head, content, attachments }: LoadedRow): MailJob | 'dropped' {
+  return content === null ? 'dropped' : unpackJob(head, content, attachments)
 }
 
 /** The job as it is shown: without data, bodies and attachments' bytes. */
@@ -84,8 +84,10 @@ function unpackJob(headText: string, inner: string | undefined, bytes: readonly 
 }
 
 function contentOf(shell: Shell, inner: string | undefined): Content {
-  if (inner !== undefined) return { ...shell, ...(JSON.parse(inner) as object) } as Content
-  return shell.kind === 'template' ? { ...shell, data: {} } : { kind: 'literal' }
+  if (shell.kind === 'template') return { ...shell, data: (inner ?? NO_DATA) as JsonText }
+  return inner === undefined
+    ? { kind: 'literal' }
+    : ({ ...shell, ...(JSON.parse(inner) as object) } as Content)
 }
 
 export function packState(state: MessageState): StateRow {

@@ -1,0 +1,18 @@
+// A step of the build: the dashboard's browser part becomes one script.
+import path from 'node:path'
+import { build } from 'esbuild'
+
+const root = path.dirname(import.meta.dirname)
+
+await build({
+  entryPoints: { app: path.join(root, 'src/dashboard/app/main.tsx') },
+  outdir: path.join(root, 'dist/src/dashboard/assets'),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: ['chrome111', 'firefox113', 'safari16.4'],
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  legalComments: 'none',
+  logLevel: 'warning',
+})

@@ -1,0 +1,107 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { MessageContents } from '../views.js'
+import { addressOf, get, messageOf } from './api.js'
+import { bytes } from './format.js'
+import { Frame, FrameOptions, useFrameLook } from './frame.js'
+import { SizeNote } from './sizeNote.js'
+import { Tabs } from './tabs.js'
+
+/** What a message says, as far as that is still kept. */
+export function Contents({ id, status }: { id: string; status: string }) {
+  const [contents, setContents] = useState<MessageContents>()
+  const [problem, setProblem] = useState('')
+  const dropped = contents?.kept === false
+  useEffect(() => {
+    get<MessageContents>(`messages/${encodeURIComponent(id)}/contents`).then(
+      (fresh) => {
+        setContents(fresh)
+        setProblem('')
+      },
+      (error: unknown) => setProblem(messageOf(error)),
+    )
+  }, [id, status])
+  return (
+    <section class="card">
+      <h2>What it says</h2>
+      {problem !== '' && <p class="problem">It can’t be rendered: {problem}</p>}
+      {dropped && (
+        <p class="dim">
+          Its data and bodies were dropped when it was settled, so there is nothing left to show. To keep
+          them, set <code>retain: &#123; data: 'kept' &#125;</code>.
+        </p>
+      )}
+      {contents?.kept === true && problem === '' && <Kept id={id} contents={contents} />}
+    </section>
+  )
+}
+
+function Kept({ id, contents }: { id: string; contents: Extract<MessageContents, { kept: true }> }) {
+  const { subject, preheader, text, hasHtml, headers, size, htmlSize } = contents
+  const look = useFrameLook()
+  const place = `messages/${encodeURIComponent(id)}`
+  return (
+    <>
+      <dl class="facts wide">
+        <div>
+          <dt>Subject</dt>
+          <dd>{subject}</dd>
+        </div>
+        {preheader !== '' && (
+          <div>
+            <dt>Preheader</dt>
+            <dd>{preheader}</dd>
+          </div>
+        )}
+        <div>
+          <dt>Size</dt>
+          <dd>
+            {bytes(size)}, of which HTML {bytes(htmlSize)}{' '}
+            <a href={addressOf(`${place}/mail.eml`)} download>
+              Download .eml
+            </a>
+          </dd>
+        </div>
+      </dl>
+      <SizeNote htmlSize={htmlSize} />
+      <Tabs
+        label="Parts of the message"
+        tabs={[
+          ...(hasHtml
+            ? [
+                {
+                  name: 'HTML',
+                  contents: (
+                    <>
+                      <FrameOptions look={look} />
+                      <Frame src={addressOf(`${place}/html`)} title="The message" look={look} />
+                    </>
+                  ),
+                },
+              ]
+            : []),
+          {
+            name: 'Text',
+            contents: (
+              <pre class="plain" tabIndex={0}>
+                {text}
+              </pre>
+            ),
+          },
+          {
+            name: 'Headers',
+            contents: (
+              <dl class="facts wide mono">
+                {headers.map(([name, value], index) => (
+                  <div key={index}>
+                    <dt>{name}</dt>
+                    <dd>{value}</dd>
+                  </div>
+                ))}
+              </dl>
+            ),
+          },
+        ]}
+      />
+    </>
+  )
+}

@@ -1,0 +1,120 @@
+import { useEffect, useRef } from 'preact/hooks'
+import { go, hrefOf } from './route.js'
+import { STATUSES } from './status.js'
+
+/** Milliseconds after the last key press before a search begins. */
+const PAUSE = 250
+const TEXTS = ['q', 'template', 'tag', 'recipient'] as const
+const TIMES = ['since', 'until'] as const
+
+/** What messages are looked for. It stands in the address, so that a search can be linked to and gone back to. */
+export function Filters({ query }: { query: URLSearchParams }) {
+  const form = useRef<HTMLFormElement>(null)
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const search = query.toString()
+
+  // The address decides; what is being typed stays.
+  useEffect(() => {
+    for (const field of form.current?.querySelectorAll<HTMLInputElement | HTMLSelectElement>('[name]') ?? [])
+      if (field !== document.activeElement) field.value = valueOf(field.name, query)
+  }, [search])
+  useEffect(() => () => clearTimeout(timer.current), [])
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const { target } = event
+      if (event.key !== '/' || (target instanceof HTMLElement && target.matches('input, select, textarea')))
+        return
+      event.preventDefault()
+      form.current?.querySelector<HTMLInputElement>('[name=q]')?.focus()
+    }
+    addEventListener('keydown', pressed)
+    return () => removeEventListener('keydown', pressed)
+  }, [])
+
+  const apply = (replace: boolean) => {
+    clearTimeout(timer.current)
+    if (form.current === null) return
+    const href = hrefOf('messages', queryOf(new FormData(form.current)))
+    if (href !== location.hash) go(href, { replace })
+  }
+  return (
+    <form
+      class="filters"
+      role="search"
+      ref={form}
+      onSubmit={(event) => {
+        event.preventDefault()
+        apply(false)
+      }}
+      onInput={() => {
+        clearTimeout(timer.current)
+        timer.current = setTimeout(() => apply(true), PAUSE)
+      }}
+    >
+      <label class="field search">
+        <span>Search</span>
+        <input type="search" name="q" placeholder="Recipient, subject, template, tag or id" />
+      </label>
+      <label class="field">
+        <span>Status</span>
+        <select name="status">
+          <option value="">any</option>
+          {STATUSES.map((status) => (
+            <option value={status} key={status}>
+              {status}
+            </option>
+          ))}
+        </select>
+      </label>
+      <details class="more" open={[...TEXTS.slice(1), ...TIMES].some((name) => query.has(name))}>
+        <summary>More filters</summary>
+        <div class="more-fields">
+          <label class="field">
+            <span>Template</span>
+            <input name="template" />
+          </label>
+          <label class="field">
+            <span>Tag</span>
+            <input name="tag" />
+          </label>
+          <label class="field">
+            <span>Recipient, in full</span>
+            <input name="recipient" type="email" inputMode="email" />
+          </label>
+          <label class="field">
+            <span>Accepted since</span>
+            <input name="since" type="datetime-local" />
+          </label>
+          <label class="field">
+            <span>Accepted until</span>
+            <input name="until" type="datetime-local" />
+          </label>
+        </div>
+      </details>
+    </form>
+  )
+}
+
+/** Times stand in the address as milliseconds, and in the form as local time. */
+function valueOf(name: string, query: URLSearchParams): string {
+  const value = query.get(name) ?? ''
+  if (!isTime(name) || value === '') return value
+  const time = Number(value)
+  if (!Number.isFinite(time)) return ''
+  const local = time - new Date(time).getTimezoneOffset() * 60_000
+  return new Date(local).toISOString().slice(0, 16)
+}
+
+function queryOf(form: FormData): Record<string, string> {
+  const query: Record<string, string> = {}
+  for (const name of ['status', ...TEXTS, ...TIMES]) {
+    const given = form.get(name)
+    const value = typeof given === 'string' ? given.trim() : ''
+    if (value !== '') query[name] = isTime(name) ? String(Date.parse(value)) : value
+  }
+  return query
+}
+
+function isTime(name: string): boolean {
+  return TIMES.some((time) => time === name)
+}

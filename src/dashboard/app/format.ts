@@ -1,0 +1,49 @@
+const whole = new Intl.NumberFormat('en')
+
+export function count(value: number): string {
+  return whole.format(Math.round(value))
+}
+
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`
+}
+
+/** A rate or share: exact while it is small. */
+export function short(value: number): string {
+  if (value >= 100_000) return `${Math.round(value / 1000)}k`
+  if (value >= 10 || value === 0) return count(value)
+  return value.toFixed(value < 1 ? 2 : 1)
+}
+
+export function milliseconds(ms: number): string {
+  if (ms < 1) return `${ms.toFixed(2)} ms`
+  if (ms < 10) return `${ms.toFixed(1)} ms`
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  return duration(ms)
+}
+
+export function duration(ms: number): string {
+  const seconds = ms / 1000
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 60) return `${Math.round(seconds)} s`
+  const minutes = seconds / 60
+  if (minutes < 60) return `${Math.floor(minutes)} min`
+  const hours = minutes / 60
+  if (hours < 48) return `${Math.floor(hours)} h ${Math.floor(minutes % 60)} min`
+  return `${Math.floor(hours / 24)} days`
+}
+
+export function bytes(size: number): string {
+  if (size < 1000) return `${size} B`
+  if (size < 1e6) return `${(size / 1000).toFixed(1)} kB`
+  return `${(size / 1e6).toFixed(1)} MB`
+}
+
+/** Time of day today, and the date else; local. */
+export function moment(iso: string): string {
+  const date = new Date(iso)
+  const time = date.toLocaleTimeString('en-GB')
+  return date.toDateString() === new Date().toDateString()
+    ? time
+    : `${date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })} ${time.slice(0, 5)}`
+}

@@ -1,0 +1,48 @@
+import { render } from 'preact'
+import { connect } from './live.js'
+import { Message } from './message.js'
+import { Messages } from './messages.js'
+import { Overview } from './overview.js'
+import { Previews } from './previews.js'
+import { useRoute } from './route.js'
+import { Shell } from './shell.js'
+
+function Dashboard() {
+  const { path, query } = useRoute()
+  const [place = '', id] = path
+  if (place === '') return <Shell place="overview">{<Overview />}</Shell>
+  if (place === 'messages' && id !== undefined)
+    return (
+      <Shell place="message">
+        <Message id={id} key={id} />
+      </Shell>
+    )
+  if (place === 'messages')
+    return (
+      <Shell place="messages">
+        <Messages query={query} />
+      </Shell>
+    )
+  return (
+    <Shell place="overview">
+      <p class="empty">There is nothing at this address.</p>
+    </Shell>
+  )
+}
+
+function PreviewPage() {
+  const { path, query } = useRoute()
+  return (
+    <Shell place="previews">
+      <Previews chosen={path[0]} locale={query.get('locale') ?? ''} />
+    </Shell>
+  )
+}
+
+const app = document.getElementById('app')
+if (app !== null) {
+  const previews = document.body.classList.contains('preview')
+  connect({ watch: previews })
+  app.replaceChildren()
+  render(previews ? <PreviewPage /> : <Dashboard />, app)
+}

@@ -1,0 +1,100 @@
+import { Router } from 'express'
+import { jsonBody } from '../express/body.js'
+import { explain, type ListQuery, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
+import { FRAME_POLICY, frameDocument } from '../inbox/frame.js'
+import { parseMail } from '../inbox/parse.js'
+import { isAction, performOnIds, performOnPage } from './bulk.js'
+import type { DashboardOptions } from './router.js'
+import { type MessageContents, type MessageDetails, type MessageRows, rowOf } from './views.js'
+
+const TEXTS = ['q', 'recipient', 'tag', 'template', 'cursor'] as const
+const NUMBERS = ['since', 'until', 'limit'] as const
+
+/** What the dashboard asks of messages, and does to them. */
+export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
+  const router = Router()
+
+  router.get('/messages', allow('read'), async (request, response) => {
+    const { messages, cursor } = await mailer.list(listQueryOf(request.query))
+    const page: MessageRows = { rows: messages.map(rowOf), ...(cursor === undefined ? {} : { cursor }) }
+    response.json(page)
+  })
+
+  router.get('/messages/:id', allow('read'), async (request, response) => {
+    const message = await mailer.find(String(request.params['id']))
+    if (message === undefined) throw gone()
+    response.json({ message, why: explain(message) } satisfies MessageDetails)
+  })
+
+  router.get('/messages/:id/contents', allow('read'), async (request, response) => {
+    response.json(await contentsOf(await previewOf(mailer, request.params['id'])))
+  })
+
+  router.get('/messages/:id/html', allow('read'), async (request, response) => {
+    const { raw } = keptOf(await previewOf(mailer, request.params['id']))
+    const { html = '', attachments } = await parseMail(raw)
+    response.set('Content-Security-Policy', FRAME_POLICY)
+    response.type('html').send(frameDocument(html, attachments))
+  })
+
+  router.get('/messages/:id/mail.eml', allow('read'), async (request, response) => {
+    const { raw } = keptOf(await previewOf(mailer, request.params['id']))
+    response.attachment('mail.eml').type('message/rfc822').send(Buffer.from(raw))
+  })
+
+  router.post('/bulk', allow('manage'), jsonBody(200_000), async (request, response) => {
+    const { action, ids, query } = request.body as { action: unknown; ids?: unknown; query?: unknown }
+    if (!isAction(action)) throw invalid('action', 'must be retry, cancel or mark-sent')
+    if (Array.isArray(ids)) response.json(await performOnIds(mailer, action, ids.map(String)))
+    else response.json(await performOnPage(mailer, action, listQueryOf(query)))
+  })
+
+  return router
+}
+
+async function previewOf(mailer: Mailer, id: unknown): Promise<MessagePreview> {
+  const preview = await mailer.preview(String(id))
+  if (preview === undefined) throw gone()
+  return preview
+}
+
+function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }> {
+  if (!preview.kept)
+    throw new ThreadpostError('NOT_FOUND', 'What this message says was dropped when it was settled.')
+  return preview
+}
+
+async function contentsOf(preview: MessagePreview): Promise<MessageContents> {
+  if (!preview.kept) return preview
+  const { subject, preheader, html, text, raw } = preview
+  const { headers } = await parseMail(raw)
+  return {
+    kept: true,
+    subject,
+    preheader,
+    text,
+    hasHtml: html !== '',
+    headers: headers.map(({ name, value }) => [name, value]),
+    size: raw.byteLength,
+    htmlSize: Buffer.byteLength(html),
+  }
+}
+
+/** From a query string or a body; the mailer checks the values. */
+function listQueryOf(given: unknown): ListQuery {
+  const query: Record<string, unknown> = {}
+  const known: readonly string[] = ['status', ...TEXTS, ...NUMBERS]
+  for (const [name, value] of Object.entries((given ?? {}) as Record<string, unknown>)) {
+    if (!known.includes(name)) throw invalid(name, 'is not something to filter by')
+    if (value !== '') query[name] = NUMBERS.some((number) => number === name) ? Number(value) : value
+  }
+  return query
+}
+
+function gone(): ThreadpostError {
+  return new ThreadpostError('NOT_FOUND', 'There is no such message any more.')
+}
+
+function invalid(path: string, why: string): ThreadpostError {
+  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
+}

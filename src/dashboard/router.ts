@@ -1,0 +1,75 @@
+import { type RequestHandler, Router } from 'express'
+import type { Scope } from '../express/auth.js'
+import { jsonBody } from '../express/body.js'
+import { html } from '../express/html.js'
+import { assetRouter, page } from '../express/page.js'
+import { problems } from '../express/problem.js'
+import type { Mailer } from '../index.js'
+import { LiveFeed } from './live.js'
+import { messageRoutes } from './messageRoutes.js'
+import { templateRoutes } from './templateRoutes.js'
+
+export interface DashboardOptions {
+  /** Lets only those pass who may do this. */
+  allow: (scope: Scope) => RequestHandler
+}
+
+/**
+ * The dashboard at `/` and the previews at `/preview`: one script, which asks what is below `dashboard/`. All links are
+ * relative, so that it can be mounted anywhere. Its host has set the headers of a page (`pageHeaders`) and sees to the
+ * login.
+ */
+export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Router {
+  const { allow } = options
+  const router = Router()
+  router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
+  router.get('/', allow('read'), (_request, response) => {
+    response.type('html').send(shell('Dashboard', 'dashboard'))
+  })
+  router.get('/preview', allow('read'), (request, response) => {
+    response.type('html').send(shell('Previews', 'preview', request.path.endsWith('/') ? '../' : ''))
+  })
+
+  const live = new LiveFeed(mailer)
+  const api = Router()
+  api.use((_request, response, next) => {
+    response.set({
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+    })
+    next()
+  })
+  api.get('/events', allow('read'), async (request, response) => {
+    await live.join(request, response, { templates: request.query['watch'] === 'templates' })
+  })
+  api.post('/pause', allow('manage'), jsonBody(1_000), async (_request, response) => {
+    await mailer.pause()
+    response.status(204).end()
+  })
+  api.post('/resume', allow('manage'), jsonBody(1_000), async (_request, response) => {
+    await mailer.resume()
+    response.status(204).end()
+  })
+  api.post('/verify', allow('manage'), jsonBody(1_000), async (request, response) => {
+    const { transport } = request.body as { transport?: unknown }
+    response.json(await mailer.verify(typeof transport === 'string' ? transport : undefined))
+  })
+  api.use(messageRoutes(mailer, options), templateRoutes(mailer, options))
+  api.use(problems)
+  router.use('/dashboard', api)
+  return router
+}
+
+function shell(title: string, kind: 'dashboard' | 'preview', root = ''): string {
+  return page({
+    title: `${title} · threadpost`,
+    root,
+    styles: ['dashboard.css'],
+    scripts: ['app.js'],
+    kind,
+    body: html`<div id="app">
+      <noscript><p class="noscript">The dashboard needs JavaScript.</p></noscript>
+    </div>`,
+  })
+}

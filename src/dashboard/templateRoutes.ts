@@ -1,0 +1,75 @@
+import { Router } from 'express'
+import { jsonBody } from '../express/body.js'
+import { type JsonObject, type Mailer, ThreadpostError } from '../index.js'
+import { FRAME_POLICY, frameDocument } from '../inbox/frame.js'
+import { Renders } from './renders.js'
+import type { DashboardOptions } from './router.js'
+import type { RenderedPreview } from './views.js'
+
+/** Tag of mails sent from a preview. */
+const TEST_TAG = 'test'
+const MAX_BODY = 1024 * 1024
+
+interface PreviewRequest {
+  data?: JsonObject
+  locale?: string
+  to?: string
+}
+
+/** What the previews ask of templates. */
+export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
+  const router = Router()
+  const renders = new Renders()
+
+  router.get('/templates', allow('read'), (_request, response) => {
+    response.json({ templates: mailer.templates.sort() })
+  })
+
+  router.get('/templates/:name', allow('read'), async (request, response) => {
+    const { locale } = request.query
+    const options = typeof locale === 'string' && locale !== '' ? { locale } : {}
+    response.json(await mailer.inspect(String(request.params['name']), options))
+  })
+
+  router.post('/templates/:name/render', allow('read'), jsonBody(MAX_BODY), async (request, response) => {
+    const { data = {}, locale } = requestOf(request.body)
+    const options = locale === undefined ? {} : { locale }
+    const { html, text, subject, preheader } = await mailer.render(
+      String(request.params['name']),
+      data,
+      options,
+    )
+    const htmlSize = Buffer.byteLength(html)
+    response.json({ key: renders.keep(html), subject, preheader, text, htmlSize } satisfies RenderedPreview)
+  })
+
+  router.get('/renders/:key', allow('read'), (request, response) => {
+    const html = renders.get(String(request.params['key']))
+    if (html === undefined) throw new ThreadpostError('NOT_FOUND', 'This rendering is no longer kept.')
+    response.set('Content-Security-Policy', FRAME_POLICY)
+    response.type('html').send(frameDocument(html, []))
+  })
+
+  router.post('/templates/:name/test', allow('send'), jsonBody(MAX_BODY), async (request, response) => {
+    const { data = {}, locale, to = '' } = requestOf(request.body)
+    const receipt = await mailer.send({
+      template: String(request.params['name']),
+      to,
+      data,
+      tags: [TEST_TAG],
+      ...(locale === undefined ? {} : { locale }),
+    })
+    response.status(202).json(receipt)
+  })
+
+  return router
+}
+
+function requestOf(body: unknown): PreviewRequest {
+  const { data, locale, to } = body as Record<string, unknown>
+  return {
+    ...(data === undefined ? {} : { data: data as JsonObject }),
+    ...(typeof locale === 'string' && locale !== '' ? { locale } : {}),
+    ...(typeof to === 'string' ? { to } : {}),
+  }
+}

@@ -1,0 +1,61 @@
+import { type RequestHandler, Router } from 'express'
+import type { Gate } from './gate.js'
+import { html } from './html.js'
+import { assetRouter, mark, page, pageHeaders, SHARED } from './page.js'
+import { checked } from './query.js'
+import { LoginRequest } from './schemas/service.js'
+
+/** Getting and giving back the cookie of a session. */
+export function sessionHandlers(gate: Gate) {
+  return {
+    readSession: (request, response) => {
+      response.json({ scopes: gate.scopesOf(request), login: gate.closed })
+    },
+    login: (request, response) => {
+      const { token } = checked(LoginRequest, request.body)
+      const scopes = gate.login(token, request, response)
+      if (scopes !== undefined) response.json({ scopes })
+    },
+    logout: (request, response) => {
+      gate.logout(request, response)
+    },
+  } satisfies Record<string, RequestHandler>
+}
+
+/**
+ * The login page with its assets.
+ * @param up levels of the path by which another router's login page is above, to which this one leads; 0 has it here
+ */
+export function loginPages(gate: Gate, up = 0): Router {
+  const router = Router()
+  router.get('/login', pageHeaders, (_request, response) => {
+    if (up === 0 && gate.closed) response.type('html').send(loginPage())
+    else
+      response
+        .status(303)
+        .set('Location', up > 0 ? `${'../'.repeat(up)}login` : './')
+        .end()
+  })
+  router.use('/assets', pageHeaders, assetRouter(SHARED, ['login.css', 'login.js']))
+  return router
+}
+
+function loginPage(): string {
+  return page({
+    title: 'Log in · threadpost',
+    root: '',
+    styles: ['login.css'],
+    scripts: ['login.js'],
+    kind: 'login',
+    body: html`<main>
+      <form class="card" method="post" id="login">
+        <h1>${mark}<span>threadpost</span></h1>
+        <label for="token">Token</label>
+        <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
+        <p class="error" id="error" role="alert" hidden></p>
+        <button class="button primary">Log in</button>
+        <noscript><p>Logging in needs JavaScript.</p></noscript>
+      </form>
+    </main>`,
+  })
+}
