@@ -81,10 +81,9 @@ it('a durable message costs two commits when it is alone, and shares them with o
     'alone' | 'many',
     { statements: number; commits: number }
   >
-  console.log(alone, many)
-  expect(alone.commits / 20).toBeLessThanOrEqual(3)
+  expect(alone.commits / 20).toBeLessThanOrEqual(2.5)
   expect(many.commits / 500).toBeLessThanOrEqual(0.5)
-  expect(many.statements / 500).toBeLessThanOrEqual(20)
+  expect(many.statements / 500).toBeLessThanOrEqual(15)
 })
 
 const IMPORT = `
@@ -106,7 +105,6 @@ it("import 'threadpost' loads little, and nothing that is not needed yet", async
   const { stdout } = await run(process.execPath, args, { cwd: root })
   const scripts = JSON.parse(stdout) as string[]
   const ours = scripts.filter((url) => !url.includes('node_modules'))
-  console.log(
     scripts.length,
     ours.length,
     scripts.filter((u) => u.includes('node_modules')),
