@@ -54,7 +54,7 @@ it('a thread runs one Piscina task in its life, and what is asked of it crosses 
 it('of an attachment the main thread keeps one copy', async () => {
   const server = await ScriptedServer.start({ dot: () => new Promise(() => undefined) })
   const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads: 1 })
-  const size = 16 * 2 ** 20
+  const size = 6 * 2 ** 20
   const content = Buffer.alloc(size, 'a line of text, to be sent\n')
   const before = bytesHeld()
   await mailer.send({ ...MAIL, attachments: [{ filename: 'a.txt', content }] })
