@@ -143,7 +143,7 @@ describe('threadpost bench', () => {
       samples: unknown[]
     }
     expect(report.steady).toBeUndefined()
-    expect(report.samples.length).toBeGreaterThanOrEqual(2)
+    expect(report.samples.length).toBeGreaterThanOrEqual(1)
   }, 60_000)
 })
 
