@@ -204,7 +204,7 @@ export class Mailer {
    */
   async render<Name extends TemplateName>(
     template: Name,
-    data: TemplateData<Name> | undefined = undefined,
+    data?: TemplateData<Name>,
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
