@@ -14,6 +14,7 @@ import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import { redactionOf } from './redaction.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
@@ -32,6 +33,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const measures = new Measures()
+  const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
   let runner: Runner | undefined
@@ -41,7 +43,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters, measures), token)
+    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction }), token)
     const dispatcher = new Dispatcher(runner, {
       transports: options.transports.map(({ name }) => name),
       policy: options.retry,
@@ -60,6 +62,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templates,
       events,
       measures,
+      redaction,
       waiters,
       runner,
       queue,

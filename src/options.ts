@@ -4,6 +4,7 @@ import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
+import { redactedLogger, type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
@@ -50,6 +51,8 @@ export interface MailerOptions {
   limits?: LimitOptions
   /** How long settled messages can be found. */
   retain?: RetentionOptions
+  /** What is hidden wherever a message is shown. */
+  redact?: RedactOptions
   /** A pino-shaped logger. @default silent */
   logger?: Logger
 }
@@ -93,6 +96,7 @@ export interface ResolvedOptions {
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
   retain: Retention
+  redact: Required<RedactOptions>
   logger: Logger
 }
 
@@ -111,6 +115,7 @@ const KEYS = [
   'onUncertain',
   'limits',
   'retain',
+  'redact',
   'logger',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -145,6 +150,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const check = new Checker('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
 
+  const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
     transports: transportsOf(check, options),
     queue: resolveQueue(check, options['queue'] ?? 'memory'),
@@ -157,7 +163,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
-    logger: resolveLogger(check, options['logger']),
+    redact,
+    logger: redactedLogger(resolveLogger(check, options['logger']), redact),
   }
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = templatesOf(check, options['templates'])
