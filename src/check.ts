@@ -72,6 +72,12 @@ export class Checker {
     return found
   }
 
+  /** A function; what it takes and gives only its caller can tell. */
+  callback(value: unknown, path: string): (...given: never[]) => unknown {
+    if (typeof value !== 'function') this.fail(path, `must be a function, got ${kindOf(value)}`)
+    return value as (...given: never[]) => unknown
+  }
+
   array(value: unknown, path: string, maxLength: number): readonly unknown[] {
     if (!Array.isArray(value)) this.fail(path, `must be an array, got ${kindOf(value)}`)
     if (value.length > maxLength)

@@ -1,4 +1,3 @@
-import type { BreakerListener } from './breaker.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -15,13 +14,15 @@ import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import { redactionOf } from './redaction.js'
+import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
 import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
+import { TemplateSet } from './templateSet.js'
 import { Waiters } from './waiters.js'
-import type { SmtpTransport, ThreadSetup } from './wire.js'
+import type { SmtpTransport, ThreadLogLine, ThreadSetup } from './wire.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -45,10 +46,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
     queue = await queueFor(options, announceTo({ events, waiters, measures, redaction }), token)
     const dispatcher = new Dispatcher(runner, {
-      transports: options.transports.map(({ name }) => name),
+      routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
-      listener: breakerListener(events, options.logger),
+      listener: routeListener(events, options.logger),
       logger: options.logger,
     })
     const rules = {
@@ -60,6 +61,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     return new Mailer({
       rules,
       templates,
+      templateSet: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
       redaction,
@@ -79,7 +81,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-function breakerListener(events: Events, logger: Logger): BreakerListener {
+function routeListener(events: Events, logger: Logger): RouteListener {
   return {
     opened: (transport, trouble) => {
       logger.warn({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
@@ -88,6 +90,10 @@ function breakerListener(events: Events, logger: Logger): BreakerListener {
     closed: (transport, openFor) => {
       logger.info({ transport, openFor }, 'The transport works again')
       events.emit('breaker-closed', () => ({ transport, openFor }))
+    },
+    slowed: (transport, rate) => {
+      logger.warn({ transport, rate }, 'The server asks for fewer messages: the transport is slowed')
+      events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
 }
@@ -110,15 +116,16 @@ async function queueFor(
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
-  if (!options.transports.some(({ kind }) => kind === 'inbox')) return undefined
+  if (!options.transports.some(({ spec }) => spec.kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
   return startInbox()
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
-  return options.transports.map((spec) =>
-    spec.kind === 'inbox' ? loopbackTransport(spec.name, inbox?.url ?? '') : spec,
-  )
+  return options.transports.map(({ name, spec, budget: { connections } }) => ({
+    ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
+    ...(connections === undefined ? {} : { connections }),
+  }))
 }
 
 function runnerFor(
@@ -138,12 +145,16 @@ function runnerFor(
     attemptTimeout: limits.attempt,
     niceness: options.niceness,
     connections: concurrency,
+    threads: Math.max(1, threads),
     ...(options.queue.kind === 'sqlite'
       ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
       : {}),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
-  if (threads === 0) return new InlineRunner(setup, concurrency)
+  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
+    options.logger[level]({ ...fields, thread }, message)
+  }
+  if (threads === 0) return new InlineRunner(setup, concurrency, (line) => logged(0, line))
   return new ThreadRunner({
     setup,
     threads,
@@ -151,6 +162,7 @@ function runnerFor(
     renderLimit: limits.render,
     attemptLimit: limits.attempt,
     memory: limits.threadMemory,
+    logged,
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },

@@ -6,6 +6,7 @@ import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
 import { type HeldReason, type RecipientState, type Status } from './record.js'
 import { copyRecipients } from './messageView.js'
+import type { JsonObject } from './wire.js'
 
 /** What every event about a message carries; never its data or bodies. */
 export interface MessageEvent {
@@ -26,10 +27,12 @@ export interface MessageEvent {
     phase: Outcome['phase']
     reply?: SmtpReply
   }
-  /** ISO 8601, while `deferred`, or `held` by the breaker. */
+  /** ISO 8601, while `deferred`, or `held` by the breaker or a budget. */
   nextAttemptAt?: string
   /** While `held`. */
   heldReason?: HeldReason
+  /** Of the request that sent it; listeners run in it. */
+  context?: JsonObject
 }
 
 export interface BreakerOpenEvent extends Trouble {
@@ -40,6 +43,12 @@ export interface BreakerClosedEvent {
   transport: string
   /** Milliseconds. */
   openFor: number
+}
+
+export interface SlowedEvent {
+  transport: string
+  /** Messages a second from now on; it grows again while the server doesn't complain. */
+  rate: number
 }
 
 export interface ThreadEvent {
@@ -60,6 +69,8 @@ export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent
     /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
     'breaker-open': BreakerOpenEvent
     'breaker-closed': BreakerClosedEvent
+    /** A server asked for fewer messages: 421, 450 or 451 with 4.7.x, or HTTP 429. */
+    'transport-slowed': SlowedEvent
   }
 
 export type Listener<E> = (event: E) => unknown
@@ -126,5 +137,6 @@ export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
   }
   if (state.nextAttemptAt !== undefined) event.nextAttemptAt = new Date(state.nextAttemptAt).toISOString()
   if (state.heldReason !== undefined) event.heldReason = state.heldReason
+  if (job.context !== undefined) event.context = structuredClone(job.context)
   return event
 }

@@ -1,4 +1,6 @@
+export type { BudgetOptions } from './budgets.js'
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
+export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
 export { createMailer } from './createMailer.js'
 export { type ErrorCode, type SourceLocation, ThreadpostError } from './errors.js'
 export type {
@@ -8,6 +10,7 @@ export type {
   MailerEvents,
   AttemptedEvent,
   MessageEvent,
+  SlowedEvent,
   ThreadEvent,
 } from './events.js'
 export { explain } from './explain.js'
@@ -26,7 +29,8 @@ export type {
 } from './mail.js'
 export type { Mailer, MailerStats } from './mailer.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './measures.js'
-export type { LimitOptions, MailerOptions, TemplateOptions } from './options.js'
+export type { LimitOptions, MailerOptions } from './options.js'
+export type { TemplateOptions, TemplateReload } from './templateOptions.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './outcome.js'
 export type { CommitStats, ListQuery, MessagePage, QueueStats } from './queue/driver.js'
 export type { MessagePreview, TemplateInspection } from './previews.js'

@@ -10,9 +10,12 @@ import type {
   Catalogue,
   ComposedParts,
   Content,
+  JsonObject,
   Letter,
   RenderResult,
   TemplateNotes,
+  TemplateSetup,
+  ThreadLogLine,
   ThreadSetup,
   TransportConfig,
   TransportReport,
@@ -26,11 +29,14 @@ export class InlineRunner implements Runner {
   readonly #board: PhaseBoard
   readonly #free: Slots
   readonly #claims: Claims
+  readonly #log: (line: ThreadLogLine) => void
   readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
   #deliverer: Deliverer | undefined
   #delivering = 0
 
-  constructor(setup: ThreadSetup, concurrency: number) {
+  /** @param log where the application's modules write */
+  constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
+    this.#log = log
     this.slots = concurrency
     this.#setup = setup
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
@@ -40,7 +46,7 @@ export class InlineRunner implements Runner {
 
   async start(): Promise<Catalogue> {
     const { Deliverer } = await import('../workers/deliver.js')
-    this.#deliverer = new Deliverer(this.#setup, 0)
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log)
     try {
       return await this.#deliverer.probe()
     } catch (error) {
@@ -74,8 +80,9 @@ export class InlineRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  render(content: Content): Promise<RenderResult> {
-    return this.#inSlot((slot) => this.#started().render({ content, ...slot }))
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    const order = context === undefined ? { content } : { content, context }
+    return this.#inSlot((slot) => this.#started().render({ ...order, ...slot }))
   }
 
   compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
@@ -101,6 +108,10 @@ export class InlineRunner implements Runner {
 
   reload(transports: readonly TransportConfig[]): Promise<void> {
     return this.#started().reload(transports)
+  }
+
+  renew(templates: TemplateSetup): Promise<void> {
+    return this.#started().renew(templates)
   }
 
   threads(): ThreadStatus[] {

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import type { LaneAnswer, LaneRequest } from './wire.js'
+import type { LaneAnswer, LaneRequest, ThreadLogLine } from './wire.js'
 
 /** The thread ended before it answered. What that means is for the phase board to say. */
 export class ThreadDied extends Error {
@@ -25,6 +25,11 @@ export class Lane {
   #requests: LaneRequest[] = []
   #port: MessagePort | undefined
   #next = 0
+  readonly #logged: (thread: number, line: ThreadLogLine) => void
+
+  constructor(logged: (thread: number, line: ThreadLogLine) => void) {
+    this.#logged = logged
+  }
 
   get load(): number {
     return this.#pending.size
@@ -79,6 +84,10 @@ export class Lane {
   #settle(answer: LaneAnswer): void {
     if ('hello' in answer) {
       this.thread = answer.hello
+      return
+    }
+    if ('log' in answer) {
+      this.#logged(this.thread, answer.log)
       return
     }
     const pending = this.#pending.get(answer.id)

@@ -97,6 +97,8 @@ export interface PreparedMail {
   messageId: string
   /** ISO 8601. */
   date: string
+  /** Of the request it was prepared in. */
+  context?: JsonObject
   mail: JsonObject
 }
 

@@ -1,6 +1,7 @@
 import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
 import { Checker, LONGEST_TIMER } from './check.js'
+import { captureContext, inContextOf, type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
@@ -17,6 +18,7 @@ import type {
   ListQuery,
   MessagePage,
   QueueDriver,
+  QueuedMessage,
   QueueStats,
 } from './queue/driver.js'
 import { isSettled, type MailJob, type Status } from './record.js'
@@ -25,11 +27,12 @@ import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from
 import type { Redaction } from './redaction.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
+import type { TemplateSet } from './templateSet.js'
 import { mayBeStale, type TemplateBook } from './templateBook.js'
 import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
-import type { RenderedParts, TransportReport } from './wire.js'
+import type { JsonObject, RenderedParts, TransportReport } from './wire.js'
 
 /** Messages read at a time where all are wanted. */
 const PAGE = 500
@@ -48,6 +51,7 @@ export interface MailerStats extends QueueStats, MessageMeasures {
 export interface MailerParts {
   rules: MessageRules
   templates: TemplateBook
+  templateSet: TemplateSet
   templateFolder?: string
   events: Events
   measures: Measures
@@ -209,7 +213,8 @@ export class Mailer {
     this.#assertOpen()
     const name = check.string(template, 'template', 200)
     await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
-    return partsOf(await this.#parts.runner.render(toTemplateContent(template, data, options.locale)))
+    const content = toTemplateContent(template, data, options.locale)
+    return partsOf(await this.#parts.runner.render(content, this.#context()))
   }
 
   /**
@@ -242,6 +247,14 @@ export class Mailer {
   /** The folder of the templates, where there is one. */
   get templateFolder(): string | undefined {
     return this.#parts.templateFolder
+  }
+
+  /**
+   * Runs something in a context: what it sends, then or later, takes it along.
+   * @throws ThreadpostError `INVALID_MESSAGE` where the context isn't plain data, or larger than 4 KB
+   */
+  runWithContext<T>(context: MailContext, run: () => T): T {
+    return runWithContext(context, run)
   }
 
   /** Names of the templates. */
@@ -281,12 +294,20 @@ export class Mailer {
 
   /**
    * Gives transports other settings, such as a new password, while mail goes out. What was begun ends on its old
-   * connection, what waits goes by the new settings, and what was held is tried again when its time comes.
+   * connection, what waits goes by the new settings, and what was held is tried again when its time comes. Or brings
+   * other globals, setup and helpers into the threads, between two mails.
    * @throws ThreadpostError `INVALID_OPTIONS`; then everything stays as it was
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
-    await this.#parts.transports.reload(options)
+    const { transports, templateSet } = this.#parts
+    const { templates, ...others } = options
+    if (templates === undefined) return transports.reload(options)
+    if (Object.keys(others).length > 0)
+      throw new ThreadpostError('INVALID_OPTIONS', 'templates: reload transports and templates one by one', {
+        path: 'templates',
+      })
+    return templateSet.reload(templates)
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */
@@ -325,9 +346,10 @@ export class Mailer {
   }
 
   async #close(deadline: number): Promise<void> {
-    const { queue, runner, waiters } = this.#parts
+    const { queue, runner, waiters, dispatcher } = this.#parts
     this.#loopDelay.close()
     await queue.drain(deadline)
+    dispatcher.close()
     await runner.close()
     await queue.close()
     waiters.close()
@@ -345,9 +367,14 @@ export class Mailer {
 
   #toJob(mail: Mail | PreparedMail): MailJob {
     const now = Date.now()
-    if (!isPrepared(mail)) return toJob(mail, this.#parts.rules, now)
-    const prepared = fromPrepared(mail)
-    return toJob(prepared.mail, this.#parts.rules, now, prepared.identity)
+    const { rules } = this.#parts
+    if (!isPrepared(mail)) return toJob(mail, rules, now, { context: this.#context() })
+    const { mail: given, origin } = fromPrepared(mail)
+    return toJob(given, rules, now, { context: origin.context ?? this.#context(), identity: origin.identity })
+  }
+
+  #context(): JsonObject | undefined {
+    return captureContext(this.#parts.rules.options.context)
   }
 
   #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
@@ -390,11 +417,12 @@ type Audience = Pick<MailerParts, 'events' | 'waiters' | 'measures' | 'redaction
 
 /** Counts each change and tells listeners and waiters of it, once the queue has it. */
 export function announceTo({ events, waiters, measures, redaction }: Audience): ChangeListener {
-  return (message) => {
+  const tell = (message: QueuedMessage): void => {
     const { job, state } = message
     measures.changed(message)
     events.emit(state.status, () => redaction.event(messageEvent(message)))
     if (isSettled(state.status) && waiters.has(job.id))
       waiters.settled(redaction.message(toMessage(job, state)))
   }
+  return (message) => inContextOf(message.job.context, tell, message)
 }

@@ -1,6 +1,7 @@
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
 import { Checker, isPlainObject } from './check.js'
+import { languageTag, localeFor } from './context.js'
 import { ThreadpostError } from './errors.js'
 import { fingerprint } from './fingerprint.js'
 import { headersOf, listUnsubscribeOf, messageIdsOf } from './headers.js'
@@ -14,9 +15,15 @@ import type { Content, JsonObject, JsonText, Mailbox, TemplateManifest } from '.
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
-  options: Pick<ResolvedOptions, 'from' | 'limits' | 'maxAge' | 'onUncertain'>
+  options: Pick<ResolvedOptions, 'context' | 'from' | 'limits' | 'maxAge' | 'onUncertain'>
   transports: readonly string[]
   templates: ReadonlyMap<string, TemplateManifest>
+}
+
+/** What goes with a message from the request that sent it, in part from when it was prepared. */
+export interface Origin {
+  identity?: Identity
+  context?: JsonObject | undefined
 }
 
 /** The identity of a message that was prepared earlier. */
@@ -59,7 +66,6 @@ const KEYS = [
 const MAX_SUBJECT = 998
 const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024
-const LOCALE = /^[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*$/
 
 const check: Checker = new Checker('INVALID_MESSAGE')
 
@@ -68,7 +74,8 @@ const check: Checker = new Checker('INVALID_MESSAGE')
  * in this order: shape and recipients, unknown template, missing data, subject.
  * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
  */
-export function toJob(input: unknown, rules: MessageRules, now: number, identity?: Identity): MailJob {
+export function toJob(input: unknown, rules: MessageRules, now: number, origin: Origin = {}): MailJob {
+  const { identity, context } = origin
   const mail = check.object(input, '', KEYS)
   const { options } = rules
   const { limits } = options
@@ -91,6 +98,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
 
   const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
+  if (context !== undefined && manifest !== undefined) speak(content, context, manifest)
   const acceptedAt = now
   const notBefore = notBeforeOf(mail, now)
   const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
@@ -121,6 +129,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, identity
   const [inReplyTo] = messageIdsOf(mail['inReplyTo'], 'inReplyTo', check)
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
+  if (context !== undefined) job.context = context
   if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
@@ -169,6 +178,13 @@ function contentOf(mail: Record<string, unknown>): Content {
   return templateContent(check.string(mail['template'], 'template', 200), data, mail['locale'])
 }
 
+/** A mail that names no locale is in the language of whoever asked, where its template speaks it. */
+function speak(content: Content, context: JsonObject, manifest: TemplateManifest): void {
+  if (content.kind !== 'template' || content.locale !== undefined) return
+  const locale = localeFor(context, manifest.languages)
+  if (locale !== undefined) content.locale = locale
+}
+
 /** The content of a template, for rendering without a mail around it. */
 export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
   return templateContent(name, toJsonText(data, 'data', check), locale)
@@ -176,9 +192,7 @@ export function toTemplateContent(name: string, data: unknown, locale: unknown):
 
 function templateContent(name: string, data: JsonText, locale: unknown): Content {
   if (locale === undefined) return { kind: 'template', name, data }
-  const tag = check.string(locale, 'locale', 64)
-  if (!LOCALE.test(tag)) check.fail('locale', "is not a language tag such as 'fr-CA'")
-  return { kind: 'template', name, locale: tag, data }
+  return { kind: 'template', name, locale: languageTag(locale, 'locale'), data }
 }
 
 /** A name is looked up among those known, never joined to a path. */

@@ -20,6 +20,8 @@ export interface Message {
   priority: number
   tags: string[]
   metadata?: Record<string, Json>
+  /** Of the request that sent it. */
+  context?: Record<string, Json>
   attachments: { filename?: string; contentType?: string; size: number }[]
   /** All times are ISO 8601. */
   acceptedAt: string
@@ -74,6 +76,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     priority: job.priority,
     tags: [...job.tags],
     ...optional('metadata', job.metadata && structuredClone(job.metadata)),
+    ...optional('context', job.context && structuredClone(job.context)),
     attachments: job.attachments.map(({ filename, contentType, size }) => ({
       ...optional('filename', filename),
       ...optional('contentType', contentType),

@@ -1,14 +1,14 @@
 import { parseMailbox } from './addresses.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
-import { toJsonObject } from './json.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { redactedLogger, type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
-import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
-import type { JsonObject, Mailbox } from './wire.js'
+import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
+import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
+import type { Mailbox, TemplateSetup } from './wire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
@@ -53,15 +53,10 @@ export interface MailerOptions {
   retain?: RetentionOptions
   /** What is hidden wherever a message is shown. */
   redact?: RedactOptions
+  /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
+  context?: () => object | undefined
   /** A pino-shaped logger. @default silent */
   logger?: Logger
-}
-
-export interface TemplateOptions {
-  /** The folder. */
-  dir: string
-  /** Values every template can read as `@app`. */
-  globals?: JsonObject
 }
 
 export interface LimitOptions {
@@ -83,10 +78,10 @@ export interface LimitOptions {
 
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
-  transports: TransportSpec[]
+  transports: TransportPlan[]
   queue: QueueSpec
   from?: Mailbox
-  templates?: { dir: string; globals: JsonObject }
+  templates?: TemplateSetup
   threads: number
   niceness: number
   concurrency: number
@@ -97,6 +92,7 @@ export interface ResolvedOptions {
   limits: Required<LimitOptions>
   retain: Retention
   redact: Required<RedactOptions>
+  context?: () => object | undefined
   logger: Logger
 }
 
@@ -116,6 +112,7 @@ const KEYS = [
   'limits',
   'retain',
   'redact',
+  'context',
   'logger',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -166,12 +163,14 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     redact,
     logger: redactedLogger(resolveLogger(check, options['logger']), redact),
   }
+  if (options['context'] !== undefined)
+    resolved.context = check.callback(options['context'], 'context') as () => object | undefined
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
-  if (options['templates'] !== undefined) resolved.templates = templatesOf(check, options['templates'])
+  if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportSpec[] {
+function transportsOf(check: Checker, options: Record<string, unknown>): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
@@ -188,15 +187,6 @@ function transportsOf(check: Checker, options: Record<string, unknown>): Transpo
       check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
-}
-
-function templatesOf(check: Checker, value: unknown): { dir: string; globals: JsonObject } {
-  if (typeof value === 'string') return { dir: value, globals: {} }
-  const templates = check.object(value, 'templates', ['dir', 'globals'])
-  return {
-    dir: check.string(templates['dir'], 'templates.dir'),
-    globals: toJsonObject(templates['globals'] ?? {}, 'templates.globals', check),
-  }
 }
 
 function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { Busy } from './busy.js'
-import { Lane } from './lane.js'
-import type { LaneRequest, ThreadSetup } from './wire.js'
+import { Lane, ThreadDied } from './lane.js'
+import type { LaneRequest, ThreadLogLine, ThreadSetup } from './wire.js'
 
 export interface PoolOptions {
   setup: ThreadSetup
@@ -15,6 +15,8 @@ export interface PoolOptions {
   started(thread: number): void
   /** A thread ended that nobody had asked to end. */
   died(thread: number, reason: string): void
+  /** A module of the application wrote to the log there. */
+  logged(thread: number, line: ThreadLogLine): void
 }
 
 const THREAD_FILE = fileURLToPath(new URL('../workers/thread.js', import.meta.url))
@@ -40,14 +42,18 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options
     this.#piscina = this.#create()
-    this.#lanes = Array.from({ length: options.threads }, () => new Lane())
+    this.#lanes = Array.from(
+      { length: options.threads },
+      () => new Lane((thread, line) => options.logged(thread, line)),
+    )
     for (const lane of this.#lanes) void this.#keepOpen(lane)
   }
 
-  /** Asks the thread with the least to do. Rejects when it dies. */
-  ask(request: LaneRequest['ask'], task?: object): Promise<unknown> {
-    let best: Lane | undefined
-    for (const lane of this.#lanes) {
+  /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
+  ask(request: LaneRequest['ask'], task?: object, among = this.#lanes.length): Promise<unknown> {
+    let best = this.#lanes[0]
+    for (let index = 1; index < Math.min(among, this.#lanes.length); index++) {
+      const lane = this.#lanes[index]!
       if (best === undefined || costOf(lane) < costOf(best)) best = lane
     }
     if (best === undefined) throw new Error('a pool without threads')
@@ -56,9 +62,18 @@ export class Pool {
 
   /** Asks every thread there is; those that die count as having answered. */
   async askAll(request: LaneRequest['ask'], task?: object): Promise<void> {
-    await Promise.allSettled(
-      this.#lanes.filter(({ thread }) => thread !== 0).map((lane) => lane.ask(request, task)),
-    )
+    await Promise.allSettled(this.#open().map((lane) => lane.ask(request, task)))
+  }
+
+  /** As `askAll()`, but rejects once all have answered if one of them refused. */
+  async askEach(request: LaneRequest['ask'], task?: object): Promise<void> {
+    const answers = await Promise.allSettled(this.#open().map((lane) => lane.ask(request, task)))
+    for (const answer of answers)
+      if (answer.status === 'rejected' && !(answer.reason instanceof ThreadDied)) throw answer.reason
+  }
+
+  #open(): Lane[] {
+    return this.#lanes.filter(({ thread }) => thread !== 0)
   }
 
   /** The threads that answer at present, how much each has to do, and how busy it is: see {@link Busy}. */
@@ -66,9 +81,7 @@ export class Pool {
     const busy = new Map(
       this.#piscina.threads.map((worker) => [worker.threadId, this.#known.get(worker)?.share() ?? 0]),
     )
-    return this.#lanes
-      .filter(({ thread }) => thread !== 0)
-      .map(({ thread, load }) => ({ thread, load, busy: busy.get(thread) ?? 0 }))
+    return this.#open().map(({ thread, load }) => ({ thread, load, busy: busy.get(thread) ?? 0 }))
   }
 
   /** Ends a thread, whatever it does; a new one takes its place. */

@@ -1,8 +1,9 @@
 import { Checker, isPlainObject } from './check.js'
+import { toContext } from './context.js'
 import { isId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { PreparedMail } from './mail.js'
-import type { Identity } from './message.js'
+import type { Origin } from './message.js'
 import type { MailJob } from './record.js'
 
 const check: Checker = new Checker('INVALID_MESSAGE')
@@ -16,17 +17,22 @@ export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob
     id: job.id,
     messageId: job.messageId,
     date: new Date(job.date).toISOString(),
+    ...(job.context === undefined ? {} : { context: { ...job.context } }),
     mail: toJsonObject({ ...mail, ...attachmentsAsJson(mail['attachments']) }, '', check),
   }
 }
 
 /** Takes a prepared mail apart; its mail is checked again like any other. */
-export function fromPrepared(value: unknown): { mail: unknown; identity: Identity } {
-  const { prepared, id, messageId, date, mail } = check.object(value, '', [
+export function fromPrepared(value: unknown): {
+  mail: unknown
+  origin: Origin & Required<Pick<Origin, 'identity'>>
+} {
+  const { prepared, id, messageId, date, context, mail } = check.object(value, '', [
     'prepared',
     'id',
     'messageId',
     'date',
+    'context',
     'mail',
   ])
   if (prepared !== 1) check.fail('prepared', 'is of another version; prepare the mail again')
@@ -38,7 +44,8 @@ export function fromPrepared(value: unknown): { mail: unknown; identity: Identit
     check.fail('messageId', 'is not the one that prepare() gave')
   const time = Date.parse(check.string(date, 'date'))
   if (Number.isNaN(time)) check.fail('date', 'is not an ISO 8601 date')
-  return { mail, identity: { id, messageId: givenMessageId, date: time } }
+  const identity = { id, messageId: givenMessageId, date: time }
+  return { mail, origin: context === undefined ? { identity } : { identity, context: toContext(context) } }
 }
 
 function attachmentsAsJson(attachments: unknown): { attachments?: unknown } {

@@ -5,9 +5,11 @@ import type {
   ComposedParts,
   Content,
   DeliverTask,
+  JsonObject,
   Letter,
   RenderResult,
   TemplateNotes,
+  TemplateSetup,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -60,7 +62,7 @@ export interface Runner {
    */
   withdraw(order: DeliveryOrder): boolean
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
-  render(content: Content): Promise<RenderResult>
+  render(content: Content, context?: JsonObject): Promise<RenderResult>
   /** Builds a message as it would be sent. @throws as `render()` */
   compose(letter: Letter): Promise<RenderResult<ComposedParts>>
   /** How a template compiles. @throws as `render()` */
@@ -69,6 +71,11 @@ export interface Runner {
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */
   reload(transports: readonly TransportConfig[]): Promise<void>
+  /**
+   * Gives every thread, and those to come, other templates. What is being rendered ends with the old ones.
+   * Rejects where a thread can't use them; then every thread keeps those it had.
+   */
+  renew(templates: TemplateSetup): Promise<void>
   threads(): ThreadStatus[]
   /** How far all deliveries and renders under way have got. */
   phases(): PhaseCounts

@@ -51,6 +51,12 @@ export class TemplateBook {
     return reading
   }
 
+  /** A fresh look at once, after which what was known before counts no more. */
+  async reread(): Promise<void> {
+    this.#readAt = performance.now()
+    this.#learn(await this.#read())
+  }
+
   #learn({ templates }: Catalogue): void {
     this.manifests.clear()
     for (const manifest of templates) this.manifests.set(manifest.name, manifest)

@@ -16,9 +16,11 @@ import type {
   ComposedParts,
   Content,
   DeliverTask,
+  JsonObject,
   Letter,
   RenderResult,
   TemplateNotes,
+  TemplateSetup,
   TransportConfig,
   TransportReport,
 } from './wire.js'
@@ -112,8 +114,11 @@ export class ThreadRunner implements Runner {
     return this.#claims.withdraw(order)
   }
 
-  render(content: Content): Promise<RenderResult> {
-    return this.#rendering('render', { content }) as Promise<RenderResult>
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    return this.#rendering(
+      'render',
+      context === undefined ? { content } : { content, context },
+    ) as Promise<RenderResult>
   }
 
   compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
@@ -166,6 +171,20 @@ export class ThreadRunner implements Runner {
     await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
   }
 
+  async renew(templates: TemplateSetup): Promise<void> {
+    const { setup } = this.#options
+    const before = setup.templates
+    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
+    setup.templates = templates
+    try {
+      await Promise.all(pools.map((pool) => pool.askEach('renew', { templates })))
+    } catch (error) {
+      if (before !== undefined) setup.templates = before
+      await Promise.all(pools.map((pool) => pool.askAll('renew', { templates: before })))
+      throw error
+    }
+  }
+
   threads(): ThreadStatus[] {
     const slots = this.#free.used()
     return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load, busy }) => ({
@@ -204,7 +223,8 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const outcome = await pool.ask('deliver', taskOf(order, slot, generation))
+      const task = taskOf(order, slot, generation)
+      const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -220,6 +240,11 @@ export class ThreadRunner implements Runner {
       this.#free.give(slot)
       this.#credit.count(performance.now())
     }
+  }
+
+  /** A transport with fewer connections than there are threads is served by as many of them. */
+  #threadsFor(transport: string): number | undefined {
+    return this.#options.setup.transports.find(({ name }) => name === transport)?.connections
   }
 
   #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {

@@ -59,6 +59,8 @@ export interface Letter {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
+  /** Of the request that sent it; templates read it as `@context`. */
+  context?: JsonObject
 }
 
 export interface DeliverTask {
@@ -80,6 +82,7 @@ export interface DeliverTask {
 
 export interface RenderTask {
   content: Content
+  context?: JsonObject
   slot: number
   generation: number
 }
@@ -159,6 +162,8 @@ export interface TemplatePolicy {
 export interface TemplateManifest {
   name: string
   locales: string[]
+  /** What it speaks besides the default: its variants or, without any, the strings of the `t` helper. */
+  languages: string[]
   hasSubject: boolean
   /** What every variant needs together. */
   needs: Need[]
@@ -228,6 +233,8 @@ export interface SmtpTransport {
   /** Refuse to send in clear when the server offers no STARTTLS. */
   requireTLS: boolean
   auth?: SmtpAuth
+  /** Connections at a time, of all threads together. */
+  connections?: number
   /** Whether PIPELINING is used where it is offered. */
   pipelining: boolean
   /** URL of an HTTP proxy. */
@@ -281,17 +288,36 @@ export type TransportReport = {
     }
 )
 
+/** The templates, and what the application adds to them. */
+export interface TemplateSetup {
+  dir: string
+  /** Read as `@app`. */
+  globals: JsonObject
+  /** File URLs of modules. */
+  setup?: string
+  helpers?: string
+}
+
+/** A line for the mailer's logger. */
+export interface ThreadLogLine {
+  level: 'debug' | 'info' | 'warn' | 'error'
+  fields: JsonObject
+  message: string
+}
+
 /** What a thread is given once, as worker data. The only place where credentials cross. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
   recipientsPerSlot: number
-  templates?: { dir: string; globals: JsonObject }
+  templates?: TemplateSetup
   transports: TransportConfig[]
   /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
   attemptTimeout: number
   /** How much lower than the process's the priority of a thread is: 0 to 19. */
   niceness: number
   connections: number
+  /** How many threads there are; each has its share of what is limited for all. */
+  threads: number
   /** The file for notes that outlive the process, where the queue does. */
   notes?: string
 }
@@ -299,8 +325,9 @@ export interface ThreadSetup {
 /** What the main thread asks of a thread. */
 export interface LaneRequest {
   id: number
-  ask: 'probe' | 'deliver' | 'render' | 'compose' | 'inspect' | 'verify' | 'reload' | 'quit'
+  ask: 'probe' | 'deliver' | 'render' | 'compose' | 'inspect' | 'verify' | 'reload' | 'renew' | 'quit'
   task: object | undefined
 }
 
-export type LaneAnswer = { hello: number } | { id: number; value: unknown } | { id: number; error: string }
+export type LaneAnswer =
+  { hello: number } | { log: ThreadLogLine } | { id: number; value: unknown } | { id: number; error: string }

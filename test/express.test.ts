@@ -53,7 +53,7 @@ describe('a batch', () => {
       { status: 400, code: 'INVALID_MESSAGE' },
       { status: 'queued' },
     ])
-    await expect.poll(() => inbox.count).toBe(2)
+    await expect.poll(() => inbox.count, { timeout: 10_000 }).toBe(2)
     expect((await call('/messages/batch', json([MAIL]))).body.results).toHaveLength(1)
   })
 
@@ -202,11 +202,7 @@ describe('problems', () => {
 
   test('what does not exist is 404', async () => {
     const { call } = await api()
-    for (const path of [
-      '/messages/0190b5a0-0000-7000-8000-000000000000',
-      '/messages/..%2f..',
-      '/nowhere',
-    ])
+    for (const path of ['/messages/0190b5a0-0000-7000-8000-000000000000', '/messages/..%2f..', '/nowhere'])
       expect(await call(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
   })
 })

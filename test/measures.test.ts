@@ -54,7 +54,7 @@ describe('stats', () => {
     inbox.faults.set([{ at: 'rcpt', do: 'silence' }])
     for (let count = 0; count < 5; count++) await mailer.send(MAIL)
     await expect
-      .poll(async () => (await mailer.stats()).threads)
+      .poll(async () => (await mailer.stats()).threads, { timeout: 10_000 })
       .toMatchObject([{ delivering: 3, phases: { envelope: 3 } }])
     const { phases, threads, threadRestarts } = await mailer.stats()
     expect(phases).toEqual(threads[0]?.phases)

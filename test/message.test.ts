@@ -15,8 +15,8 @@ const rules: MessageRules = {
   }),
   transports: ['default', 'bulk'],
   templates: new Map([
-    ['welcome', { name: 'welcome', locales: [], hasSubject: true, needs: [], shape: {} }],
-    ['bare', { name: 'bare', locales: [], hasSubject: false, needs: [], shape: {} }],
+    ['welcome', { name: 'welcome', locales: [], languages: [], hasSubject: true, needs: [], shape: {} }],
+    ['bare', { name: 'bare', locales: [], languages: [], hasSubject: false, needs: [], shape: {} }],
   ]),
 }
 
@@ -76,7 +76,7 @@ describe('a mail becomes a job', () => {
     const first = job(mail)
     const prepared = toPrepared(mail, first)
     const parsed = fromPrepared(JSON.parse(JSON.stringify(prepared)))
-    const { fingerprint, ...again } = toJob(parsed.mail, rules, NOW, parsed.identity)
+    const { fingerprint, ...again } = toJob(parsed.mail, rules, NOW, parsed.origin)
     expect(again).toEqual(first)
     expect(fingerprint).toBeDefined()
   })

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { LaneAnswer } from '../src/wire.js'
+import type { LaneAnswer, ThreadLogLine } from '../src/wire.js'
 
 /** So many cross at once, at most. */
 const FULL = 16
@@ -28,6 +28,15 @@ export class Answers {
 
   give(answer: LaneAnswer): void {
     this.#owed--
+    this.#put(answer)
+  }
+
+  /** A line for the log keeps its place among the answers. */
+  say(log: ThreadLogLine): void {
+    this.#put({ log })
+  }
+
+  #put(answer: LaneAnswer): void {
     this.#ready.push(answer)
     if (this.#due) return
     this.#due = true

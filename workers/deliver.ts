@@ -9,16 +9,19 @@ import type {
   RenderResult,
   RenderTask,
   TemplateNotes,
+  ThreadLogLine,
   ThreadSetup,
   TransportConfig,
   TransportReport,
 } from '../src/wire.js'
 import { compose } from './compose/compose.js'
+import { SetupFailure } from './render/application.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
 import type { Critical, Renderer } from './render/renderer.js'
 import type { Delivered } from './transports/transport.js'
 import { Transports } from './transports/transports.js'
+import { ThreadLog } from './threadLog.js'
 import { type Testimony, Witness } from './witness.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
@@ -26,18 +29,21 @@ export class Deliverer {
   readonly #setup: ThreadSetup
   readonly #thread: number
   readonly #board: PhaseBoard
-  readonly #renderer: Renderer
+  readonly #log: ThreadLog
+  #renderer: Renderer
   readonly #transports: Transports
   readonly #witness: Witness | undefined
 
   #quitting = false
 
-  constructor(setup: ThreadSetup, thread: number) {
+  /** @param say takes a line to the mailer's logger */
+  constructor(setup: ThreadSetup, thread: number, say: (line: ThreadLogLine) => void) {
     this.#setup = setup
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#renderer = createRenderer(setup.templates === undefined ? {} : { templates: setup.templates })
-    this.#transports = new Transports(setup.transports, setup.connections)
+    this.#log = new ThreadLog(say)
+    this.#renderer = this.#rendererOf(setup.templates)
+    this.#transports = new Transports(setup.transports, setup.connections, setup.threads)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
@@ -53,12 +59,13 @@ export class Deliverer {
       this.#board,
       task,
       this.#thread,
+      this.#log,
       this.#witness?.about({ id: task.letter.id, attempt, note }),
     )
     run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     try {
-      const parts = await this.#renderer.bind(task.letter.content, run.critical)
+      const parts = await this.#renderer.bind(task.letter, run.critical)
       run.enter('composing')
       const message = await run.timed('compose', async () =>
         this.#transports.sign(task.transport, await compose(task.letter, parts)),
@@ -74,16 +81,14 @@ export class Deliverer {
   }
 
   render(task: RenderTask): Promise<RenderResult> {
-    return this.#rendering<RenderedParts>(task, ({ critical }) =>
-      this.#renderer.render(task.content, critical),
-    )
+    return this.#rendering<RenderedParts>(task, ({ critical }) => this.#renderer.render(task, critical))
   }
 
   /** What `deliver()` would hand to the transport. */
   compose(task: ComposeTask): Promise<RenderResult<ComposedParts>> {
     return this.#rendering(task, async ({ critical }) => {
       const { letter } = task
-      const { htmlRow, ...parts } = await this.#renderer.bind(letter.content, critical)
+      const { htmlRow, ...parts } = await this.#renderer.bind(letter, critical)
       const { bytes } = await compose(letter, htmlRow === undefined ? parts : { ...parts, htmlRow })
       return { ...parts, subject: letter.subject ?? parts.subject, raw: new Uint8Array(bytes) }
     })
@@ -94,16 +99,24 @@ export class Deliverer {
   }
 
   async #rendering<T>(
-    task: { slot: number; generation: number },
+    task: RenderTask | ComposeTask,
     work: (run: Run) => Promise<T>,
   ): Promise<RenderResult<T>> {
-    const run = new Run(this.#board, task, this.#thread)
+    const run = new Run(this.#board, task, this.#thread, this.#log)
     try {
       return { ok: true, parts: await work(run) }
     } catch (error) {
       if (!(error instanceof TemplateFailure)) throw error
       return { ok: false, outcome: run.templateFailed(error) }
     }
+  }
+
+  #rendererOf(templates: ThreadSetup['templates']): Renderer {
+    const log = this.#log.write
+    const renderer = createRenderer(templates === undefined ? { log } : { templates, log })
+    // What the application sets up in each thread is there before the first mail.
+    if (templates?.setup !== undefined) renderer.catalogue().catch(() => undefined)
+    return renderer
   }
 
   /** A transaction that closing cut short says nothing of the message, nor of the server. */
@@ -121,9 +134,24 @@ export class Deliverer {
     this.#transports.reload(transports)
   }
 
+  /** Other templates from the next message on. Rejects where they can't be used; then the old ones stay. */
+  async renew(templates: ThreadSetup['templates']): Promise<void> {
+    const fresh = this.#rendererOf(templates)
+    try {
+      await fresh.catalogue()
+    } catch (error) {
+      await fresh.close()
+      throw error
+    }
+    const old = this.#renderer
+    this.#renderer = fresh
+    await old.close()
+  }
+
   async quit(): Promise<void> {
     this.#quitting = true
     await this.#transports.quit()
+    await this.#renderer.close()
     this.#witness?.close()
   }
 }
@@ -135,8 +163,9 @@ class Run {
 
   constructor(
     private readonly board: PhaseBoard,
-    private readonly task: { slot: number; generation: number; expiresAt?: number },
+    private readonly task: DeliverTask | RenderTask | ComposeTask,
     private readonly thread: number,
+    private readonly log: ThreadLog,
     private readonly testimony?: Testimony,
   ) {
     board.occupy(task.slot, task.generation, thread)
@@ -149,7 +178,8 @@ class Run {
   }
 
   commit(): 'committed' | WithdrawnCode {
-    const { slot, generation, expiresAt = Infinity } = this.task
+    const { slot, generation } = this.task
+    const expiresAt = 'expiresAt' in this.task ? this.task.expiresAt : Infinity
     if (Date.now() >= expiresAt && this.board.withdraw(slot, generation)) return 'EXPIRED'
     return this.board.commit(slot, generation) ? 'committed' : 'CANCELLED'
   }
@@ -172,9 +202,11 @@ class Run {
   readonly critical: Critical = (step, work) => {
     const start = performance.now()
     this.enter('rendering')
+    this.log.subject = this.task
     try {
       return work()
     } finally {
+      this.log.subject = undefined
       this.enter('waiting')
       this.took(step, performance.now() - start)
     }
@@ -204,7 +236,7 @@ class Run {
 
   /** A defect of ours. Before the body it is certain that nothing was sent; after it, nothing is. */
   broke(error: unknown): Outcome {
-    const message = `An internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+    const message = error instanceof SetupFailure ? error.message : `An internal error: ${tell(error)}`
     return this.#phase === 'body' || this.#phase === 'replied'
       ? { result: 'uncertain', code: 'INTERNAL_ERROR', message, ...this.#facts() }
       : { result: 'deferred', code: 'INTERNAL_ERROR', message, ...this.#facts() }
@@ -213,4 +245,8 @@ class Run {
   #facts() {
     return { phase: this.#phase, recipients: [], timings: this.timings, thread: this.thread }
   }
+}
+
+function tell(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -6,6 +6,7 @@ import type {
   LaneAnswer,
   LaneRequest,
   RenderTask,
+  ThreadLogLine,
   ThreadSetup,
 } from '../src/wire.js'
 import { Answers } from './answers.js'
@@ -14,7 +15,10 @@ import { lowerPriority } from './priority.js'
 
 const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
-const deliverer = new Deliverer(setup, threadId)
+const unsaid: ThreadLogLine[] = []
+/** Until the lane is open, lines wait. */
+let say = (line: ThreadLogLine): void => void unsaid.push(line)
+const deliverer = new Deliverer(setup, threadId, (line) => say(line))
 
 /** Serves a lane as long as the thread lives. */
 export function serve({ port }: { port: MessagePort }): Promise<void> {
@@ -33,6 +37,8 @@ export function serve({ port }: { port: MessagePort }): Promise<void> {
     }
   })
   port.postMessage([{ hello: threadId }] satisfies LaneAnswer[])
+  say = (log) => answers.say(log)
+  for (const line of unsaid.splice(0)) say(line)
   return new Promise((resolve) => port.on('close', resolve))
 }
 
@@ -52,6 +58,8 @@ function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unk
       return deliverer.verify((task as { transport: string }).transport)
     case 'reload':
       return deliverer.reload((task as Pick<ThreadSetup, 'transports'>).transports)
+    case 'renew':
+      return deliverer.renew((task as Required<Pick<ThreadSetup, 'templates'>>).templates)
     case 'quit':
       return deliverer.quit()
   }

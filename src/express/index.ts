@@ -1,4 +1,5 @@
 export { inboxRouter, type InboxRouterOptions } from '../inbox/router.js'
+export { mailContext } from './context.js'
 export type { Auth, Scope, Token } from './auth.js'
 export { mailRouter, type MailRouterOptions } from './mailRouter.js'
 export { metricsRegistry, type MetricsOptions } from './metricsRegistry.js'

@@ -28,10 +28,12 @@ async function write(files: Record<string, string>): Promise<void> {
 const render = (name: string, data: JsonObject = {}, locale?: string): Promise<RenderedParts> =>
   renderer.render(
     {
-      kind: 'template',
-      name,
-      data: JSON.stringify(data) as JsonText,
-      ...(locale === undefined ? {} : { locale }),
+      content: {
+        kind: 'template',
+        name,
+        data: JSON.stringify(data) as JsonText,
+        ...(locale === undefined ? {} : { locale }),
+      },
     },
     critical,
   )

@@ -1,5 +1,5 @@
 // A process that sends mail through a queue that outlives it, to be killed at any moment. Its argument is JSON:
-// { file, url, count, callers, first, threads, concurrency, sqlite, mail }. Each receipt is a line "r ID MESSAGE-ID", written before
+// { file, url, count, callers, first, threads, concurrency, sqlite, mail, context }. Each receipt is a line "r ID MESSAGE-ID", written before
 // anything else happens; "ready", "all" and "deferred N" tell how far it got. A line of input is one more
 // message; it ends by itself when the input does.
 import { writeSync } from 'node:fs'
@@ -34,6 +34,7 @@ mailer.on('deferred', () => say(`deferred ${++deferred}`))
 say('ready')
 
 let next = first
+const inContext = (run) => (order.context === undefined ? run() : mailer.runWithContext(order.context, run))
 const caller = async () => {
   while (next < first + count) {
     const n = next++
@@ -51,7 +52,7 @@ const caller = async () => {
     }
   }
 }
-await Promise.all(Array.from({ length: callers }, caller))
+await inContext(() => Promise.all(Array.from({ length: callers }, caller)))
 say('all')
 
 process.stdin.on('data', async () => {

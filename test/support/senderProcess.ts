@@ -15,6 +15,8 @@ export interface SenderOrder {
   concurrency?: number
   queue?: object
   mail?: object
+  /** What it sends in. */
+  context?: object
   options?: object
   /** Milliseconds to close in. */
   deadline?: number

@@ -21,15 +21,17 @@ const writer = new QuotedPrintableWriter(out)
  * Builds a message without attachments (RFC 5322, RFC 2045): a text part, an HTML part, or the two as alternatives.
  * The same letter and parts give the same octets: Message-ID and Date are the letter's, the boundary its id.
  */
-export function buildMessage(letter: Letter, { subject, html, htmlRow, text }: MessageParts): Composed {
+export function buildMessage(letter: Letter, parts: MessageParts): Composed {
+  const { subject, text } = parts
+  const html = parts.htmlRow ?? parts.html
   out.clear()
   out.text(headerFields(letter, letter.subject ?? subject))
   out.text('MIME-Version: 1.0\r\n')
   if (html !== '' && text !== '') {
-    alternatives(boundaryOf(letter.id), text, htmlRow ?? html)
+    alternatives(boundaryOf(letter.id), text, html)
   } else {
     if (html === '') part('plain', text)
-    else part('html', htmlRow ?? html)
+    else part('html', html)
     if (writer.column > 0) out.text('\r\n')
   }
   const bytes = out.take()

@@ -1,5 +1,13 @@
-import type { Catalogue, Content, JsonObject, RenderedParts, TemplateNotes } from '../../src/wire.js'
-import type { Critical, Renderer } from './renderer.js'
+import type {
+  Catalogue,
+  Content,
+  JsonObject,
+  RenderedParts,
+  TemplateNotes,
+  TemplateSetup,
+} from '../../src/wire.js'
+import { Application, type Log, NO_APPLICATION } from './application.js'
+import type { Critical, Renderer, RenderOrder } from './renderer.js'
 import { AdHocTemplates, BUILT_IN, partsWithout } from './store/adHoc.js'
 import { BuiltTemplates } from './store/builtTemplates.js'
 import { FolderTemplates } from './store/folderTemplates.js'
@@ -8,44 +16,64 @@ import { unknownTemplate } from './store/variants.js'
 import type { BoundParts, Template } from './template.js'
 
 export interface RendererSetup {
-  templates?: {
-    dir: string
-    /** What templates see as `@app`. */
-    globals: JsonObject
+  templates?: TemplateSetup & {
     /** Look for changed files while running. @default true */
     reload?: boolean
   }
+  /** Where the application's modules write. @default nowhere */
+  log?: Log
 }
 
 /** The renderer of one thread: templates of a folder (of sources, or compiled ahead) and ad-hoc sources. */
-export function createRenderer({ templates }: RendererSetup): Renderer {
-  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {})
-  const { dir, globals, reload = true } = templates
-  const store = BuiltTemplates.isIn(dir) ? new BuiltTemplates(dir) : new FolderTemplates(dir, reload)
-  return new ThreadRenderer(store, globals)
+export function createRenderer({ templates, log = () => undefined }: RendererSetup): Renderer {
+  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {}, NO_APPLICATION)
+  const { dir, globals, reload = true, ...modules } = templates
+  const application = new Application(modules, globals, log)
+  const store = BuiltTemplates.isIn(dir)
+    ? new BuiltTemplates(dir, application)
+    : new FolderTemplates(dir, reload, application)
+  return new ThreadRenderer(store, globals, application)
 }
 
 class ThreadRenderer implements Renderer {
+  #binding = 0
+  #idle: (() => void) | undefined
+
   constructor(
     private readonly templates: Templates,
     private readonly globals: JsonObject,
+    private readonly application: Application,
   ) {}
 
   catalogue(): Promise<Catalogue> {
     return this.templates.catalogue()
   }
 
-  async render(content: Content, critical: Critical): Promise<RenderedParts> {
-    const { subject, preheader, html, text } = await this.bind(content, critical)
+  async render(order: RenderOrder, critical: Critical): Promise<RenderedParts> {
+    const { subject, preheader, html, text } = await this.bind(order, critical)
     return { subject, preheader, html, text }
   }
 
-  async bind(content: Content, critical: Critical): Promise<BoundParts> {
+  async bind(order: RenderOrder, critical: Critical): Promise<BoundParts> {
+    this.#binding++
+    try {
+      return await this.#bind(order, critical)
+    } finally {
+      if (--this.#binding === 0) this.#idle?.()
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#binding > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.application.close()
+  }
+
+  async #bind({ content, context }: RenderOrder, critical: Critical): Promise<BoundParts> {
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const locale = content.kind === 'template' ? content.locale : undefined
     const template = await this.#templateOf(content, critical)
-    const variables = { app: this.globals, locale: locale ?? 'en' }
+    const variables = { app: this.globals, context, locale: locale ?? 'en' }
     return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
   }
 

@@ -1,5 +1,5 @@
 import type { BoundParts } from './template.js'
-import type { Catalogue, Content, RenderedParts, TemplateNotes } from '../../src/wire.js'
+import type { Catalogue, Content, JsonObject, RenderedParts, TemplateNotes } from '../../src/wire.js'
 
 /**
  * Runs synchronous work that may execute a template's own code or cost CPU. While it runs the delivery is in phase
@@ -7,6 +7,13 @@ import type { Catalogue, Content, RenderedParts, TemplateNotes } from '../../src
  * added to the step's timing.
  */
 export type Critical = <T>(step: 'compile' | 'render', work: () => T) => T
+
+/** What is rendered, and for whom. */
+export interface RenderOrder {
+  content: Content
+  /** What templates see as `@context`. */
+  context?: JsonObject
+}
 
 export interface Renderer {
   /** Every template of the folder. @throws TemplateFailure when the folder can't be read. */
@@ -16,12 +23,14 @@ export interface Renderer {
    * The subject is empty where the content has none of its own.
    * @throws TemplateFailure
    */
-  render(content: Content, critical: Critical): Promise<RenderedParts>
+  render(order: RenderOrder, critical: Critical): Promise<RenderedParts>
   /**
    * As `render`, and with the HTML also as the row of pieces it was bound from: constants, which are the same strings
    * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
    */
-  bind(content: Content, critical: Critical): Promise<BoundParts>
+  bind(order: RenderOrder, critical: Critical): Promise<BoundParts>
   /** How a template compiles. @throws TemplateFailure */
   inspect(content: Content, critical: Critical): Promise<TemplateNotes>
+  /** Lets go of what the application opened, once nothing is rendered any more. */
+  close(): Promise<void>
 }

@@ -1,4 +1,6 @@
 import { statSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+import { type Application, NO_APPLICATION } from '../application.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { TemplateFailure } from '../failure.js'
 import { helpersOf } from '../helpers/registry.js'
@@ -30,6 +32,7 @@ export class TemplateFolder {
   constructor(
     readonly dir: string,
     private readonly reload: boolean,
+    private readonly application: Application = NO_APPLICATION,
   ) {}
 
   /** @throws TemplateFailure when the folder or its helpers can't be read. */
@@ -59,7 +62,11 @@ export class TemplateFolder {
     const files = await scanFolder(this.dir)
     this.#watched = files.watched
     this.#signature = signatureOf(files.watched)
-    const custom = files.helpers === undefined ? new Map<string, Helper>() : await loadHelpers(files.helpers)
+    const ofFolder =
+      files.helpers === undefined
+        ? new Map<string, Helper>()
+        : await loadHelpers(pathToFileURL(files.helpers))
+    const custom = new Map([...ofFolder, ...(await this.application.helpers())])
     const helpers = helpersOf(custom, readStrings(files))
     const parts: SharedParts = {
       partials: files.partials,

@@ -11,7 +11,8 @@ const MAX_SAMPLE = 64 * 1024
 /** What a template needs and offers, over all its variants. A template that can't be read says why. */
 export function manifestOf(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
   const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
-  const manifest: TemplateManifest = { name, locales, hasSubject: true, needs: [], shape: {} }
+  const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
+  const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
   try {
     const { policy, sample } = sampleOf(files)
     if (policy !== undefined) manifest.policy = policy

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Catalogue } from '../../../src/wire.js'
+import type { Application } from '../application.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { TemplateFailure } from '../failure.js'
 import { loadHelpers } from '../folder/helpersFile.js'
@@ -25,7 +27,10 @@ export class BuiltTemplates implements Templates {
   readonly #ready = new Map<unknown, Promise<Template>>()
   readonly #adHoc = new AdHocTemplates()
 
-  constructor(private readonly dir: string) {}
+  constructor(
+    private readonly dir: string,
+    private readonly application: Application,
+  ) {}
 
   static isIn(dir: string): boolean {
     return existsSync(path.join(dir, BUILT_FILE))
@@ -51,7 +56,11 @@ export class BuiltTemplates implements Templates {
   }
 
   #load(): Promise<Loaded> {
-    this.#loaded ??= this.#read()
+    if (this.#loaded === undefined) {
+      const loading = this.#read()
+      loading.catch(() => (this.#loaded = undefined))
+      this.#loaded = loading
+    }
     return this.#loaded
   }
 
@@ -60,7 +69,9 @@ export class BuiltTemplates implements Templates {
     const file = ['helpers.js', 'helpers.mjs']
       .map((name) => path.join(this.dir, name))
       .find((name) => existsSync(name))
-    const custom = file === undefined ? new Map<string, Helper>() : await loadHelpers(file)
+    const ofFolder =
+      file === undefined ? new Map<string, Helper>() : await loadHelpers(pathToFileURL(path.resolve(file)))
+    const custom = new Map([...ofFolder, ...(await this.application.helpers())])
     const helpers = helpersOf(custom, new Map(Object.entries(built.strings)))
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),

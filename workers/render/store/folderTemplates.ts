@@ -1,4 +1,5 @@
 import type { Catalogue } from '../../../src/wire.js'
+import type { Application } from '../application.js'
 import { RecentlyUsed } from '../cache.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
 import { compileTemplate } from '../late/compileTemplate.js'
@@ -20,8 +21,8 @@ export class FolderTemplates implements Templates {
   /** Of the version last looked at. */
   #catalogue: { number: number; catalogue: Catalogue } | undefined
 
-  constructor(dir: string, reload: boolean) {
-    this.#folder = new TemplateFolder(dir, reload)
+  constructor(dir: string, reload: boolean, application: Application) {
+    this.#folder = new TemplateFolder(dir, reload, application)
   }
 
   async catalogue(): Promise<Catalogue> {

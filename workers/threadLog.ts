@@ -1,0 +1,73 @@
+import type { ComposeTask, DeliverTask, JsonObject, RenderTask, ThreadLogLine } from '../src/wire.js'
+
+/** Lines a thread may write in one second; of more only the number is told. */
+const MOST_LINES = 1_000
+const MAX_MESSAGE = 2_000
+const MAX_FIELDS = 8_192
+
+/** What the application's modules write to the log from within a thread: in order, and bounded in number and size. */
+export class ThreadLog {
+  /** What is being rendered: lines written meanwhile are about it. */
+  subject: DeliverTask | RenderTask | ComposeTask | undefined
+  readonly #say: (line: ThreadLogLine) => void
+  #second = 0
+  #lines = 0
+  #dropped = 0
+
+  constructor(say: (line: ThreadLogLine) => void) {
+    this.#say = say
+  }
+
+  /** As pino has it: fields and a message, or a message alone. */
+  readonly write = (level: ThreadLogLine['level'], fields: unknown, message?: unknown): void => {
+    const second = Math.floor(performance.now() / 1_000)
+    if (second !== this.#second) this.#begin(second)
+    if (++this.#lines > MOST_LINES) {
+      this.#dropped++
+      return
+    }
+    const [about, text] =
+      typeof fields === 'object' && message !== undefined ? [fields, message] : [{}, fields]
+    this.#say({ level, fields: { ...plain(about), ...this.#ids() }, message: textOf(text) })
+  }
+
+  #begin(second: number): void {
+    this.#second = second
+    this.#lines = 0
+    if (this.#dropped === 0) return
+    this.#say({
+      level: 'warn',
+      fields: { dropped: this.#dropped },
+      message: 'a thread wrote too many log lines',
+    })
+    this.#dropped = 0
+  }
+
+  #ids(): JsonObject {
+    const { subject } = this
+    if (subject === undefined) return {}
+    const { content, context } = 'letter' in subject ? subject.letter : subject
+    return {
+      ...('letter' in subject ? { id: subject.letter.id } : {}),
+      ...('attempt' in subject ? { attempt: subject.attempt } : {}),
+      ...(content.kind === 'template' ? { template: content.name } : {}),
+      ...(context === undefined ? {} : { context }),
+    }
+  }
+}
+
+/** What JSON makes of it, since a function or a socket can't cross. */
+function plain(fields: unknown): JsonObject {
+  try {
+    const text = JSON.stringify(fields, (_, value: unknown) =>
+      value instanceof Error ? String(value) : value,
+    )
+    return text.length > MAX_FIELDS ? { cut: text.slice(0, MAX_FIELDS) } : (JSON.parse(text) as JsonObject)
+  } catch (error) {
+    return { unwritable: String(error) }
+  }
+}
+
+function textOf(message: unknown): string {
+  return (typeof message === 'string' ? message : JSON.stringify(plain({ message }))).slice(0, MAX_MESSAGE)
+}
