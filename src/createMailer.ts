@@ -1,3 +1,4 @@
+import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -7,11 +8,13 @@ import { InlineRunner } from './inline.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
+import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import { redactionOf } from './redaction.js'
 import type { RouteListener } from './route.js'
@@ -56,9 +59,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
+      templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    await queue.start(dispatcher)
-    return new Mailer({
+    if (options.role !== 'send') await queue.start(dispatcher)
+    const mailer = new Mailer({
       rules,
       templates,
       templateSet: new TemplateSet(options.templates, runner, templates),
@@ -68,11 +72,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       waiters,
       runner,
       queue,
+      accepts: options.role !== 'deliver',
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
+    if (options.transports.every(({ spec }) => spec.kind === 'inbox'))
+      openBackstage(mailer, { endThread: () => started.endThread() })
+    return mailer
   } catch (error) {
     await queue?.close()
     await runner?.close()
@@ -112,6 +120,10 @@ async function queueFor(
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
+    }
   }
 }
 
@@ -136,6 +148,7 @@ function runnerFor(
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
+  if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {

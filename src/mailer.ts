@@ -59,6 +59,8 @@ export interface MailerParts {
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
+  /** Whether mail is taken in. */
+  accepts: boolean
   dispatcher: Dispatcher
   transports: TransportSet
   inbox?: Inbox
@@ -83,10 +85,10 @@ export class Mailer {
   /**
    * Takes a mail, or one that was prepared. Resolves once the queue has it.
    * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
-   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`
+   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
-    this.#assertOpen()
+    this.#assertAccepts()
     const job = await this.#parts.templates.upToDate(() => this.#toJob(mail))
     const [answer] = await this.#parts.queue.enqueue([job])
     const receipt = this.#receipt(job, answer)
@@ -96,7 +98,7 @@ export class Mailer {
 
   /** As `send()` for each; what is refused stands as an error in its place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertOpen()
+    this.#assertAccepts()
     const check = () => mails.map((mail) => this.#toJobOrError(mail))
     let jobs = check()
     if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
@@ -400,6 +402,15 @@ export class Mailer {
       case undefined:
         throw new Error('the queue left a job without an answer')
     }
+  }
+
+  #assertAccepts(): void {
+    this.#assertOpen()
+    if (!this.#parts.accepts)
+      throw new ThreadpostError(
+        'UNSUPPORTED',
+        "A mailer with role 'deliver' takes no mail; send it with another",
+      )
   }
 
   #assertOpen(): void {

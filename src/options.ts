@@ -24,10 +24,17 @@ export interface MailerOptions {
   /** The folder of templates. Without it only ad-hoc mails can be sent. */
   templates?: string | TemplateOptions
   /**
-   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk.
+   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk;
+   * `redis://host:6379` is for many machines.
    * @default 'memory'
    */
   queue?: string | QueueOptions
+  /**
+   * `'send'`: takes mail in and delivers none: no thread, no renderer, and no transport is needed, since other processes
+   * deliver from the same queue. `'deliver'`: delivers and takes none in.
+   * @default 'both'
+   */
+  role?: 'both' | 'send' | 'deliver'
   /**
    * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
    * @default 1
@@ -80,6 +87,7 @@ export interface LimitOptions {
 export interface ResolvedOptions {
   transports: TransportPlan[]
   queue: QueueSpec
+  role: 'both' | 'send' | 'deliver'
   from?: Mailbox
   templates?: TemplateSetup
   threads: number
@@ -102,6 +110,7 @@ const KEYS = [
   'from',
   'templates',
   'queue',
+  'role',
   'threads',
   'niceness',
   'concurrency',
@@ -147,10 +156,15 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const check = new Checker('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
 
+  const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
+  const queue = resolveQueue(check, options['queue'] ?? 'memory')
+  if (role !== 'both' && queue.kind === 'memory')
+    check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
   const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
-    transports: transportsOf(check, options),
-    queue: resolveQueue(check, options['queue'] ?? 'memory'),
+    transports: transportsOf(check, options, role),
+    queue,
+    role,
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
     niceness: check.integer(options['niceness'] ?? 10, 'niceness', 0, 19),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
@@ -170,11 +184,16 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportPlan[] {
+function transportsOf(
+  check: Checker,
+  options: Record<string, unknown>,
+  role: ResolvedOptions['role'],
+): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
   if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
+  if (transports === undefined && role === 'send') return []
   if (transports === undefined)
     check.fail(
       'transport',

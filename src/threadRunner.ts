@@ -195,6 +195,12 @@ export class ThreadRunner implements Runner {
     }))
   }
 
+  endThread(): number | undefined {
+    const [busiest] = this.#pool.threads().sort((a, b) => b.load - a.load)
+    if (busiest !== undefined) this.#pool.end(busiest.thread)
+    return busiest?.thread
+  }
+
   phases(): PhaseCounts {
     return census(this.#board, this.#free.used())
   }

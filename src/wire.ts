@@ -1,6 +1,9 @@
 /** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
 import type { Outcome, SmtpReply, UnreachableCode } from './outcome.js'
 
+/** The file that `threadpost build` writes, and that makes a folder one of compiled templates. */
+export const BUILT_FILE = 'threadpost-templates.json'
+
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
   name?: string
