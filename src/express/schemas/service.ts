@@ -120,6 +120,7 @@ export const Stats = named(
       z.object({
         thread: z.number().int(),
         delivering: Count,
+        connections: Count,
         busy: z.number().min(0).max(1),
         phases: PhaseCounts,
       }),
