@@ -292,6 +292,9 @@ describe('who may', () => {
     [{ auth: { tokens: [{ token: '', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'a b', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'x', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
+    [{ auth: false, bodyLimit: '1mb' }, 'bodyLimit'],
+    [{ auth: false, batchLimit: 0 }, 'batchLimit'],
+    [{ auth: false, bodylimit: 1 }, 'bodylimit'],
   ])('options %j are refused', async (options, path) => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
     expect(() => mailRouter(mailer, options as MailRouterOptions)).toThrow(
