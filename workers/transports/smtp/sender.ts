@@ -158,7 +158,8 @@ export class SmtpSender implements Transport, SessionOwner {
     const [oldest] = this.#waiting
     if (oldest === undefined) return
     const patient = Math.max(oldest.since, this.#settledAt) + PATIENCE > now
-    if (this.#connecting === 0 && !patient && now >= this.#refusedUntil) {
+    const another = this.#idle.length === 0 && this.#connecting === 0
+    if (another && !patient && now >= this.#refusedUntil) {
       const room = this.#maxConnections - this.#sessions.size - this.#leaving.size
       for (let more = Math.min(room, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
     }
