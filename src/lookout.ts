@@ -9,7 +9,7 @@ import { Webhook } from './webhook.js'
 export interface LookoutSources {
   queue: { stats(): Promise<QueueStats> }
   measures: { snapshot(): MessageMeasures }
-  transports(): TransportStatus[]
+  transports: () => TransportStatus[]
   /** Messages not settled, at most. */
   room: number
 }
