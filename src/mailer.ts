@@ -5,6 +5,7 @@ import { captureContext, inContextOf, type MailContext, runWithContext } from '.
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
+import type { Lookout } from './lookout.js'
 import type { Inbox } from './inbox/inbox.js'
 import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
@@ -63,6 +64,7 @@ export interface MailerParts {
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportSet
+  lookout?: Lookout
   inbox?: Inbox
 }
 
@@ -350,6 +352,7 @@ export class Mailer {
   async #close(deadline: number): Promise<void> {
     const { queue, runner, waiters, dispatcher } = this.#parts
     this.#loopDelay.close()
+    await this.#parts.lookout?.close()
     await queue.drain(deadline)
     dispatcher.close()
     await runner.close()

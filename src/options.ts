@@ -1,4 +1,5 @@
 import { parseMailbox } from './addresses.js'
+import { type AlertOptions, type AlertPlan, resolveAlerts } from './alerts.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import { resolveLogger, type Logger } from './logger.js'
@@ -64,6 +65,8 @@ export interface MailerOptions {
   context?: () => object | undefined
   /** A pino-shaped logger. @default silent */
   logger?: Logger
+  /** When to raise an alarm, and where; `true` for all rules as they are. @default none */
+  alerts?: boolean | AlertOptions
 }
 
 export interface LimitOptions {
@@ -102,6 +105,7 @@ export interface ResolvedOptions {
   redact: Required<RedactOptions>
   context?: () => object | undefined
   logger: Logger
+  alerts?: AlertPlan
 }
 
 const KEYS = [
@@ -123,6 +127,7 @@ const KEYS = [
   'redact',
   'context',
   'logger',
+  'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
 const LIMITS: Required<LimitOptions> = {
@@ -179,6 +184,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
+  const alerts = resolveAlerts(check, options['alerts'])
+  if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
