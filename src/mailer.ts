@@ -8,7 +8,7 @@ import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
-import type { Mail, PreparedMail, Receipt } from './mail.js'
+import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './mail.js'
 import type { MessageMeasures, Measures } from './measures.js'
 import { isPrepared, manifestOf, type MessageRules, toJob, toTemplateContent } from './message.js'
 import { fromPrepared, toPrepared } from './prepare.js'
@@ -202,9 +202,9 @@ export class Mailer {
    * What a template gives with this data, rendered in a thread.
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR`
    */
-  async render(
-    template: string,
-    data: object = {},
+  async render<Name extends TemplateName>(
+    template: Name,
+    data: TemplateData<Name> | undefined = undefined,
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()

@@ -71,6 +71,11 @@ function codeOf(
   return 'CONNECTION_FAILED'
 }
 
+/** Whether this is a verdict on a certificate or on TLS. */
+export function isTlsCode(code: string | undefined): boolean {
+  return TLS_CODE.test(code ?? '')
+}
+
 function describe(error: ConnectionError): string {
   const text =
     error.message === '' ? (error.originalCode ?? error.code ?? 'no reason was given') : error.message
