@@ -77,7 +77,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
-    if (options.role !== 'send' && options.transports.every(({ spec }) => spec.kind === 'inbox'))
+    if (options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox'))
       openBackstage(mailer, { endThread: () => started.endThread() })
     return mailer
   } catch (error) {
