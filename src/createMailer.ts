@@ -57,6 +57,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       breaker: options.breaker,
       listener: routeListener(events, options.logger),
       logger: options.logger,
+      versionOf: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
     })
     const rules = {
