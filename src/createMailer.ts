@@ -15,6 +15,7 @@ import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
 import { RedisQueue } from './queue/redis.js'
+import { SpooledQueue } from './queue/redis/spooled.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
@@ -52,6 +53,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       breaker: options.breaker,
       listener: routeListener(events, options.logger),
       logger: options.logger,
+      ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
     })
     const rules = {
       options,
@@ -75,7 +77,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
-    if (options.transports.every(({ spec }) => spec.kind === 'inbox'))
+    if (options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox'))
       openBackstage(mailer, { endThread: () => started.endThread() })
     return mailer
   } catch (error) {
@@ -118,8 +120,9 @@ async function queueFor(
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
     case 'redis': {
-      const { kind: _, ...place } = queue
-      return RedisQueue.open({ ...common, ...place, logger })
+      const { kind: _, spool, ...place } = queue
+      const redis = { ...common, ...place, logger }
+      return spool === undefined ? RedisQueue.open(redis) : SpooledQueue.open(redis, spool)
     }
   }
 }
