@@ -62,11 +62,13 @@ export class Load {
       }
       // In small steps, as requests come to a server, and not as one long block of work.
       const ramp = (): void => {
-        for (let step = 0; step < STEP && begun.length < messages; step += batch) {
-          if (begun.length - delivery.length > window - batch) return
-          fill(performance.now())
+        for (let step = 0; step < STEP; step += batch) {
+          const now = performance.now()
+          const full = begun.length - delivery.length > window - batch
+          if (full || begun.length >= messages || (now >= deadline && begun.length > 0)) return
+          fill(now)
         }
-        if (begun.length < messages) setImmediate(ramp)
+        setImmediate(ramp)
       }
       ramp()
     })
