@@ -5,6 +5,7 @@ import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { InlineRunner } from './inline.js'
+import { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
@@ -17,6 +18,9 @@ import { newToken, SqliteQueue } from './queue/sqlite.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
+import { StepLog } from './stepLog.js'
+import { Steps } from './steps.js'
+import { Tracing } from './tracing.js'
 import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
 import { TemplateSet } from './templateSet.js'
@@ -35,6 +39,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const measures = new Measures()
   const inbox = await inboxFor(options)
   const token = newToken()
+  const tracing = await Tracing.load()
+  const steps = new Steps(new StepLog(options.logger), tracing)
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
@@ -42,13 +48,14 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters, measures), token)
+    queue = await queueFor(options, announceTo(events, waiters, measures, steps), token)
     const dispatcher = new Dispatcher(runner, {
       transports: options.transports.map(({ name }) => name),
       policy: options.retry,
       breaker: options.breaker,
       listener: breakerListener(events, options.logger),
-      logger: options.logger,
+      steps,
+      safeMode: options.safeMode,
     })
     const rules = {
       options,
@@ -58,6 +65,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     await queue.start(dispatcher)
     return new Mailer({
       rules,
+      intake: new Intake({ rules, templates, queue, tracing }),
       templates,
       templateSet: new TemplateSet(options.templates, runner, templates),
       events,

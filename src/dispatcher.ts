@@ -1,10 +1,12 @@
 import { Breaker, type BreakerListener, type BreakerOptions, type TransportStatus } from './breaker.js'
-import type { Logger } from './logger.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
+import type { SafeMode } from './safeMode.js'
+import type { Steps } from './steps.js'
 import {
+  type Attempt,
   isOpen,
   type MailJob,
   mergeRecipients,
@@ -22,7 +24,8 @@ export interface DispatcherOptions {
   policy: RetryPolicy
   breaker: Required<BreakerOptions>
   listener: BreakerListener
-  logger: Logger
+  steps: Steps
+  safeMode: SafeMode | undefined
 }
 
 /**
@@ -32,15 +35,17 @@ export interface DispatcherOptions {
 export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
-  readonly #logger: Logger
+  readonly #steps: Steps
+  readonly #safeMode: SafeMode | undefined
   readonly #breakers: ReadonlyMap<string, Breaker>
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
 
-  constructor(runner: Runner, { transports, policy, breaker, listener, logger }: DispatcherOptions) {
+  constructor(runner: Runner, { transports, policy, breaker, listener, steps, safeMode }: DispatcherOptions) {
     this.#runner = runner
     this.#policy = policy
-    this.#logger = logger
+    this.#steps = steps
+    this.#safeMode = safeMode
     this.#breakers = new Map(transports.map((name) => [name, new Breaker(name, breaker, listener)]))
   }
 
@@ -64,15 +69,18 @@ export class Dispatcher implements Consumer {
       attempt: state.attempts.length + 1,
     }
     if (note !== undefined) order.note = note
-    const outcome = await this.#attempt(order)
+    const outcome = await this.#deliver(order)
     breaker?.record(outcome, admission.probe)
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#settlement(message, outcome, start)
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
-    const outcome = outcomeAfterProcessDeath(evidence, openRecipients(message.state), losses)
-    return outcome === undefined ? undefined : this.#settlement(message, outcome, Date.now())
+    const open = openRecipients(message.state)
+    const safe = this.#safeMode
+    const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, losses)
+    if (outcome === undefined) return undefined
+    return this.#settlement(message, safe?.translate(outcome, open) ?? outcome, Date.now())
   }
 
   cancel(id: string): boolean {
@@ -80,7 +88,8 @@ export class Dispatcher implements Consumer {
     return order !== undefined && this.#runner.withdraw(order)
   }
 
-  #settlement({ job, state }: QueuedMessage, outcome: Outcome, start: number): Settlement {
+  #settlement(message: QueuedMessage, outcome: Outcome, start: number): Settlement {
+    const { job, state } = message
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
@@ -89,17 +98,9 @@ export class Dispatcher implements Consumer {
       breaker !== undefined && isUnreachable(outcome)
         ? held(end + breaker.delay())
         : this.#decide({ job, state }, outcome, recipients, end)
-    this.#logger.info(
-      {
-        id: job.id,
-        attempt: state.attempts.length + 1,
-        code: outcome.code,
-        status: verdict.status,
-        ms: end - start,
-      },
-      outcome.message,
-    )
-    return { attempt: { start, end, thread: outcome.thread, counted, outcome }, verdict, recipients }
+    const attempt: Attempt = { start, end, thread: outcome.thread, counted, outcome }
+    this.#steps.attempted(message, attempt, verdict)
+    return { attempt, verdict, recipients }
   }
 
   /** The transport is another now: its messages need not wait for it to be tried. */
@@ -127,6 +128,13 @@ export class Dispatcher implements Consumer {
       open: recipients.filter(isOpen).length,
     }
     return decide(outcome, standing, now, Math.random())
+  }
+
+  /** Whatever the message says: in safe mode nothing leaves for anybody who is not allowed. */
+  async #deliver(order: DeliveryOrder): Promise<Outcome> {
+    const safe = this.#safeMode
+    if (safe === undefined) return this.#attempt(order)
+    return safe.translate(await this.#attempt(safe.guard(order)), order.recipients)
   }
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {

@@ -15,7 +15,10 @@ import type { Content, JsonObject, JsonText, Mailbox, TemplateManifest } from '.
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
-  options: Pick<ResolvedOptions, 'context' | 'from' | 'limits' | 'maxAge' | 'onUncertain'>
+  options: Pick<
+    ResolvedOptions,
+    'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
+  >
   transports: readonly string[]
   templates: ReadonlyMap<string, TemplateManifest>
 }
@@ -24,6 +27,8 @@ export interface MessageRules {
 export interface Origin {
   identity?: Identity
   context?: JsonObject | undefined
+  /** What the caller gave, where an interceptor put another mail in its place. */
+  given?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** The identity of a message that was prepared earlier. */
@@ -75,7 +80,7 @@ const check: Checker = new Checker('INVALID_MESSAGE')
  * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
  */
 export function toJob(input: unknown, rules: MessageRules, now: number, origin: Origin = {}): MailJob {
-  const { identity, context } = origin
+  const { identity, context, given } = origin
   const mail = check.object(input, '', KEYS)
   const { options } = rules
   const { limits } = options
@@ -137,12 +142,12 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
     if (JSON.stringify(job.metadata).length > MAX_METADATA)
       check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
-  if (identity !== undefined) job.fingerprint = fingerprint(mail)
+  if (identity !== undefined) job.fingerprint = fingerprint(given ?? mail)
   if (mail['idempotencyKey'] !== undefined) {
     const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
     if (key === '') check.fail('idempotencyKey', 'is empty')
     job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
-    job.fingerprint ??= fingerprint(mail)
+    job.fingerprint ??= fingerprint(given ?? mail)
   }
 
   if (content.kind === 'template')

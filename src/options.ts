@@ -1,10 +1,12 @@
 import { parseMailbox } from './addresses.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
+import type { Interceptor } from './intercept.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
+import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
 import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
@@ -52,8 +54,14 @@ export interface MailerOptions {
   retain?: RetentionOptions
   /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
   context?: () => object | undefined
-  /** A pino-shaped logger. @default silent */
+  /** Looks at each mail before it is checked: may put another in its place, or refuse it with a reason. */
+  intercept?: Interceptor
+  /** Mail reaches those allowed and nobody else: what is for others is redirected. For staging. @default off */
+  safeMode?: SafeModeOptions
+  /** A pino-shaped logger; `console` will do. @default silent */
   logger?: Logger
+  /** Mask addresses in what is logged: `a***@example.com`. Secrets never are in it. @default false */
+  redact?: boolean
 }
 
 export interface LimitOptions {
@@ -89,6 +97,8 @@ export interface ResolvedOptions {
   limits: Required<LimitOptions>
   retain: Retention
   context?: () => object | undefined
+  intercept?: Interceptor
+  safeMode?: SafeMode
   logger: Logger
 }
 
@@ -108,7 +118,10 @@ const KEYS = [
   'limits',
   'retain',
   'context',
+  'intercept',
+  'safeMode',
   'logger',
+  'redact',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
 const LIMITS: Required<LimitOptions> = {
@@ -154,10 +167,13 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
-    logger: resolveLogger(check, options['logger']),
+    logger: resolveLogger(check, options['logger'], check.boolean(options['redact'] ?? false, 'redact')),
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
+  if (options['intercept'] !== undefined)
+    resolved.intercept = check.callback(options['intercept'], 'intercept') as Interceptor
+  if (options['safeMode'] !== undefined) resolved.safeMode = resolveSafeMode(check, options['safeMode'])
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
