@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { type Mail, ThreadpostError } from 'threadpost'
+import { ThreadpostError } from 'threadpost'
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
