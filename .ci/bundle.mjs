@@ -1,4 +1,4 @@
-// A step of the build: the dashboard's browser part becomes one script and one stylesheet.
+// A step of the build: the dashboard's browser part becomes one script.
 import path from 'node:path'
 import { build } from 'esbuild'
 

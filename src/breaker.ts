@@ -24,6 +24,8 @@ export interface TransportStatus {
   /** While open: ISO 8601, and what happened last. */
   since?: string
   trouble?: Trouble
+  /** Messages a second at present, where it is limited, or slowed by its server's replies. */
+  rate?: number
 }
 
 export interface BreakerListener {

@@ -1,4 +1,4 @@
-import type { BreakerListener } from './breaker.js'
+import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
 import { Dispatcher } from './dispatcher.js'
@@ -9,12 +9,15 @@ import { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
+import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
+import { RedisQueue } from './queue/redis.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
@@ -50,10 +53,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
     queue = await queueFor(options, announceTo(events, waiters, measures, steps), token)
     const dispatcher = new Dispatcher(runner, {
-      transports: options.transports.map(({ name }) => name),
+      routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
-      listener: breakerListener(events, options.logger),
+      listener: routeListener(events, options.logger),
       steps,
       safeMode: options.safeMode,
     })
@@ -61,9 +64,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
+      templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    await queue.start(dispatcher)
-    return new Mailer({
+    if (options.role !== 'send') await queue.start(dispatcher)
+    const mailer = new Mailer({
       rules,
       intake: new Intake({ rules, templates, queue, tracing }),
       templates,
@@ -73,11 +77,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       waiters,
       runner,
       queue,
+      accepts: options.role !== 'deliver',
       dispatcher,
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
+    if (options.transports.every(({ kind }) => kind === 'inbox'))
+      openBackstage(mailer, { endThread: () => started.endThread() })
+    return mailer
   } catch (error) {
     await queue?.close()
     await runner?.close()
@@ -86,7 +94,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-function breakerListener(events: Events, logger: Logger): BreakerListener {
+function routeListener(events: Events, logger: Logger): RouteListener {
   return {
     opened: (transport, trouble) => {
       logger.warn({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
@@ -95,6 +103,10 @@ function breakerListener(events: Events, logger: Logger): BreakerListener {
     closed: (transport, openFor) => {
       logger.info({ transport, openFor }, 'The transport works again')
       events.emit('breaker-closed', () => ({ transport, openFor }))
+    },
+    slowed: (transport, rate) => {
+      logger.warn({ transport, rate }, 'The server asks for fewer messages: the transport is slowed')
+      events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
 }
@@ -113,19 +125,24 @@ async function queueFor(
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
+    case 'redis': {
+      const { kind: _, ...place } = queue
+      return RedisQueue.open({ ...common, ...place, logger })
+    }
   }
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
-  if (!options.transports.some(({ kind }) => kind === 'inbox')) return undefined
+  if (!options.transports.some(({ spec }) => spec.kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
   return startInbox()
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
-  return options.transports.map((spec) =>
-    spec.kind === 'inbox' ? loopbackTransport(spec.name, inbox?.url ?? '') : spec,
-  )
+  return options.transports.map(({ name, spec, budget: { connections } }) => ({
+    ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
+    ...(connections === undefined ? {} : { connections }),
+  }))
 }
 
 function runnerFor(
@@ -136,6 +153,7 @@ function runnerFor(
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
+  if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const setup: ThreadSetup = {
@@ -145,6 +163,7 @@ function runnerFor(
     attemptTimeout: limits.attempt,
     niceness: options.niceness,
     connections: concurrency,
+    threads: Math.max(1, threads),
     ...(options.queue.kind === 'sqlite'
       ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
       : {}),

@@ -1,4 +1,5 @@
-import { Breaker, type BreakerListener, type BreakerOptions, type TransportStatus } from './breaker.js'
+import { type Allowances, RateAllowance } from './budgets.js'
+import type { BreakerOptions, TransportStatus } from './breaker.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
@@ -15,17 +16,20 @@ import {
   type Settlement,
 } from './record.js'
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
+import { Route, type RouteListener, type RouteOptions } from './route.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
+import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
 
 export interface DispatcherOptions {
-  /** Their names. */
-  transports: readonly string[]
+  routes: readonly RouteOptions[]
   policy: RetryPolicy
   breaker: Required<BreakerOptions>
-  listener: BreakerListener
+  listener: RouteListener
   steps: Steps
   safeMode: SafeMode | undefined
+  /** How rates are kept. @default each by itself, in this process */
+  allowances?: Allowances
 }
 
 /**
@@ -37,30 +41,60 @@ export class Dispatcher implements Consumer {
   readonly #policy: RetryPolicy
   readonly #steps: Steps
   readonly #safeMode: SafeMode | undefined
-  readonly #breakers: ReadonlyMap<string, Breaker>
+  readonly #routes: ReadonlyMap<string, Route>
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
+  readonly #turnstile = new Turnstile(() => this.#running < this.#runner.slots)
+  #running = 0
 
-  constructor(runner: Runner, { transports, policy, breaker, listener, steps, safeMode }: DispatcherOptions) {
+  constructor(
+    runner: Runner,
+    { routes, policy, breaker, listener, steps, safeMode, allowances = byItself }: DispatcherOptions,
+  ) {
     this.#runner = runner
     this.#policy = policy
     this.#steps = steps
     this.#safeMode = safeMode
-    this.#breakers = new Map(transports.map((name) => [name, new Breaker(name, breaker, listener)]))
+    this.#routes = new Map(
+      routes.map((route) => [route.name, new Route(route, breaker, listener, allowances)]),
+    )
   }
 
+  /** Who waits for a transport's budget needs no slot. */
   get slots(): number {
-    return this.#runner.slots
+    return this.#runner.slots + this.#turnstile.waiting
   }
 
-  async deliver(message: QueuedMessage): Promise<Settlement> {
+  deliver(message: QueuedMessage): Promise<Settlement> {
+    const route = this.#routes.get(message.job.transport)
+    return route?.limited === true
+      ? this.#deliverInTurn(route, message)
+      : this.#deliverNow(route, message, undefined)
+  }
+
+  async #deliverInTurn(route: Route, message: QueuedMessage): Promise<Settlement> {
+    const { job, state } = message
+    const turn = await this.#turnstile.enter(route, job.id, job.priority, domainsOf(state))
+    if (turn.go)
+      return this.#deliverNow(route, message, (outcome) => {
+        turn.leave.giveBack(outcome)
+        this.#turnstile.advance()
+      })
+    return { verdict: held('budget', Date.now() + turn.again), recipients: state.recipients }
+  }
+
+  async #deliverNow(
+    route: Route | undefined,
+    message: QueuedMessage,
+    giveBack: ((outcome: Outcome | undefined) => void) | undefined,
+  ): Promise<Settlement> {
     const { job, state, note } = message
     const start = Date.now()
-    const breaker = this.#breakers.get(job.transport)
-    const admission = breaker?.admit() ?? { result: 'pass', probe: false }
-    if (admission.result === 'hold')
-      return { verdict: held(start + admission.delay), recipients: state.recipients }
-
+    const admission = route?.begin(start) ?? { result: 'pass', probe: false }
+    if (admission.result === 'hold') {
+      giveBack?.(undefined)
+      return { verdict: held('breaker', start + admission.delay), recipients: state.recipients }
+    }
     const order: DeliveryOrder = {
       letter: letterOf(job),
       recipients: openRecipients(state),
@@ -69,8 +103,12 @@ export class Dispatcher implements Consumer {
       attempt: state.attempts.length + 1,
     }
     if (note !== undefined) order.note = note
+    this.#running++
     const outcome = await this.#deliver(order)
-    breaker?.record(outcome, admission.probe)
+    this.#running--
+    route?.record(outcome, admission.probe)
+    giveBack?.(outcome)
+    if (this.#turnstile.waiting > 0) this.#turnstile.advance()
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#settlement(message, outcome, start)
   }
@@ -85,7 +123,7 @@ export class Dispatcher implements Consumer {
 
   cancel(id: string): boolean {
     const order = this.#underWay.get(id)
-    return order !== undefined && this.#runner.withdraw(order)
+    return order === undefined ? this.#turnstile.cancel(id) : this.#runner.withdraw(order)
   }
 
   #settlement(message: QueuedMessage, outcome: Outcome, start: number): Settlement {
@@ -93,10 +131,10 @@ export class Dispatcher implements Consumer {
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const breaker = this.#breakers.get(job.transport)
+    const route = this.#routes.get(job.transport)
     const verdict =
-      breaker !== undefined && isUnreachable(outcome)
-        ? held(end + breaker.delay())
+      route !== undefined && isUnreachable(outcome)
+        ? held('breaker', end + route.breaker.delay())
         : this.#decide({ job, state }, outcome, recipients, end)
     const attempt: Attempt = { start, end, thread: outcome.thread, counted, outcome }
     this.#steps.attempted(message, attempt, verdict)
@@ -104,12 +142,20 @@ export class Dispatcher implements Consumer {
   }
 
   /** The transport is another now: its messages need not wait for it to be tried. */
-  renewed(transport: string): void {
-    this.#breakers.get(transport)?.reset()
+  renewed({ name, budget }: RouteOptions): void {
+    const route = this.#routes.get(name)
+    route?.breaker.reset()
+    route?.reload(budget)
+    this.#turnstile.advance()
   }
 
   transports(): TransportStatus[] {
-    return [...this.#breakers.values()].map(({ status }) => status)
+    return [...this.#routes.values()].map(({ status }) => status)
+  }
+
+  /** Who waits for a budget goes back to the queue. */
+  close(): void {
+    this.#turnstile.close()
   }
 
   #decide(
@@ -166,8 +212,17 @@ export class Dispatcher implements Consumer {
   }
 }
 
-function held(until: number): Verdict {
-  return { status: 'held', reason: 'breaker', nextAttemptAt: Math.ceil(until) }
+const byItself: Allowances = (_, rate) => new RateAllowance(rate)
+
+function held(reason: 'breaker' | 'budget', until: number): Verdict {
+  return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
+}
+
+function domainsOf(state: QueuedMessage['state']): string[] {
+  const domains = openRecipients(state).map((address) =>
+    address.slice(address.lastIndexOf('@') + 1).toLowerCase(),
+  )
+  return [...new Set(domains)]
 }
 
 const RELEASED: Outcome = {

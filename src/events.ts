@@ -28,7 +28,7 @@ export interface MessageEvent {
     phase: Outcome['phase']
     reply?: SmtpReply
   }
-  /** ISO 8601, while `deferred`, or `held` by the breaker. */
+  /** ISO 8601, while `deferred`, or `held` by the breaker or a budget. */
   nextAttemptAt?: string
   /** While `held`. */
   heldReason?: HeldReason
@@ -44,6 +44,12 @@ export interface BreakerClosedEvent {
   transport: string
   /** Milliseconds. */
   openFor: number
+}
+
+export interface SlowedEvent {
+  transport: string
+  /** Messages a second from now on; it grows again while the server doesn't complain. */
+  rate: number
 }
 
 export interface ThreadEvent {
@@ -64,6 +70,8 @@ export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent
     /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
     'breaker-open': BreakerOpenEvent
     'breaker-closed': BreakerClosedEvent
+    /** A server asked for fewer messages: 421, 450 or 451 with 4.7.x, or HTTP 429. */
+    'transport-slowed': SlowedEvent
   }
 
 export type Listener<E> = (event: E) => unknown

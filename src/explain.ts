@@ -40,6 +40,8 @@ function held(message: Message, last: MessageAttempt | undefined): string {
       return 'Held because the queue is paused; it goes on when the queue is resumed.'
     case 'breaker':
       return `Held because its transport is not working: ${reason(last)}; it goes on by itself once the transport does.`
+    case 'budget':
+      return `Waiting for its turn${at(' at about', message.nextAttemptAt)}: its transport may send only so many at a time.`
     case 'uncertain':
       return `Held${at(' since', last?.end)} because it may have been sent already: ${reason(last)}; decide with retry, cancel or markSent.`
   }

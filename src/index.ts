@@ -1,3 +1,4 @@
+export type { BudgetOptions } from './budgets.js'
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
 export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
 export { createMailer } from './createMailer.js'
@@ -9,6 +10,7 @@ export type {
   MailerEvents,
   AttemptedEvent,
   MessageEvent,
+  SlowedEvent,
   ThreadEvent,
 } from './events.js'
 export type { SafeModeOptions } from './safeMode.js'

@@ -123,6 +123,10 @@ export class InlineRunner implements Runner {
     return census(this.#board, this.#free.used())
   }
 
+  endThread(): undefined {
+    return undefined
+  }
+
   async close(): Promise<void> {
     await this.#deliverer?.quit()
   }

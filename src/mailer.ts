@@ -60,6 +60,8 @@ export interface MailerParts {
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
+  /** Whether mail is taken in. */
+  accepts: boolean
   dispatcher: Dispatcher
   transports: TransportSet
   inbox?: Inbox
@@ -84,15 +86,16 @@ export class Mailer {
   /**
    * Takes a mail, or one that was prepared. Resolves once the queue has it.
    * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
-   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`
+   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
-  send(mail: Mail | PreparedMail): Promise<Receipt> {
-    return this.#closed === undefined ? this.#parts.intake.take(mail) : Promise.reject(closed())
+  async send(mail: Mail | PreparedMail): Promise<Receipt> {
+    this.#assertAccepts()
+    return await this.#parts.intake.take(mail)
   }
 
   /** As `send()` for each; what is refused stands as an error in its place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertOpen()
+    this.#assertAccepts()
     return await this.#parts.intake.takeAll(mails)
   }
 
@@ -333,22 +336,28 @@ export class Mailer {
   }
 
   async #close(deadline: number): Promise<void> {
-    const { queue, runner, waiters } = this.#parts
+    const { queue, runner, waiters, dispatcher } = this.#parts
     this.#loopDelay.close()
     await queue.drain(deadline)
+    dispatcher.close()
     await runner.close()
     await queue.close()
     waiters.close()
     await this.inbox?.close()
   }
 
-  #assertOpen(): void {
-    if (this.#closed !== undefined) throw closed()
+  #assertAccepts(): void {
+    this.#assertOpen()
+    if (!this.#parts.accepts)
+      throw new ThreadpostError(
+        'UNSUPPORTED',
+        "A mailer with role 'deliver' takes no mail; send it with another",
+      )
   }
-}
 
-function closed(): ThreadpostError {
-  return new ThreadpostError('CLOSED', 'The mailer is closed')
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
+  }
 }
 
 /** Somebody else has changed or forgotten the message since it was listed. */

@@ -21,6 +21,8 @@ export interface MessageRules {
   >
   transports: readonly string[]
   templates: ReadonlyMap<string, TemplateManifest>
+  /** Templates are known to another process only, which says what is wrong with a mail of one. */
+  templatesElsewhere?: boolean
 }
 
 /** What goes with a message from the request that sent it, in part from when it was prepared. */
@@ -68,6 +70,8 @@ const KEYS = [
   'onUncertain',
 ] as const
 
+/** Of a mailer with one transport; what a mail takes that names none. */
+const DEFAULT_TRANSPORT = 'default'
 const MAX_SUBJECT = 998
 const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024
@@ -150,9 +154,10 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
     job.fingerprint ??= fingerprint(given ?? mail)
   }
 
-  if (content.kind === 'template')
+  const elsewhere = content.kind === 'template' && rules.templatesElsewhere === true
+  if (content.kind === 'template' && !elsewhere)
     refuseMissing(manifestOf(content.name, rules.templates), (mail['data'] ?? {}) as JsonObject)
-  const subject = subjectOf(mail['subject'], content, manifest)
+  const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job
 }
@@ -223,21 +228,18 @@ function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
   )
 }
 
-function subjectOf(
-  value: unknown,
-  content: Content,
-  manifest: TemplateManifest | undefined,
-): string | undefined {
+function subjectOf(value: unknown, content: Content, templateHasSubject: boolean): string | undefined {
   if (value !== undefined)
     return forbidControls(check.string(value, 'subject', MAX_SUBJECT), 'subject', check)
-  const bound =
-    content.kind === 'mjml' ? content.source.includes('<mj-title') : (manifest?.hasSubject ?? false)
+  const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : templateHasSubject
   if (!bound) check.fail('subject', 'is required: the content has no <mj-title> to take it from')
   return undefined
 }
 
+/** Where no transport is known, other processes know them, and a mail that names none takes their first. */
 function transportOf(value: unknown, names: readonly string[]): string {
-  return value === undefined ? (names[0] ?? '') : check.oneOf(value, 'transport', names)
+  if (value === undefined) return names[0] ?? DEFAULT_TRANSPORT
+  return names.length === 0 ? check.string(value, 'transport', 64) : check.oneOf(value, 'transport', names)
 }
 
 function envelopeFromOf(value: unknown, from: Mailbox): string {

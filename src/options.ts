@@ -7,7 +7,7 @@ import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
-import { resolveTransport, type TransportOptions, type TransportSpec } from './transport.js'
+import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
 
@@ -25,10 +25,17 @@ export interface MailerOptions {
   /** The folder of templates. Without it only ad-hoc mails can be sent. */
   templates?: string | TemplateOptions
   /**
-   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk.
+   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk;
+   * `redis://host:6379` is for many machines.
    * @default 'memory'
    */
   queue?: string | QueueOptions
+  /**
+   * `'send'`: takes mail in and delivers none: no thread, no renderer, and no transport is needed, since other processes
+   * deliver from the same queue. `'deliver'`: delivers and takes none in.
+   * @default 'both'
+   */
+  role?: 'both' | 'send' | 'deliver'
   /**
    * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
    * @default 1
@@ -83,8 +90,9 @@ export interface LimitOptions {
 
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
-  transports: TransportSpec[]
+  transports: TransportPlan[]
   queue: QueueSpec
+  role: 'both' | 'send' | 'deliver'
   from?: Mailbox
   templates?: TemplateSetup
   threads: number
@@ -108,6 +116,7 @@ const KEYS = [
   'from',
   'templates',
   'queue',
+  'role',
   'threads',
   'niceness',
   'concurrency',
@@ -155,9 +164,15 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const check = new Checker('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
 
+  const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
+  const queue = resolveQueue(check, options['queue'] ?? 'memory')
+  if (role !== 'both' && queue.kind === 'memory')
+    check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
+
   const resolved: ResolvedOptions = {
-    transports: transportsOf(check, options),
-    queue: resolveQueue(check, options['queue'] ?? 'memory'),
+    transports: transportsOf(check, options, role),
+    queue,
+    role,
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
     niceness: check.integer(options['niceness'] ?? 10, 'niceness', 0, 19),
     concurrency: check.integer(options['concurrency'] ?? 10, 'concurrency', 1, 1000),
@@ -179,11 +194,16 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   return resolved
 }
 
-function transportsOf(check: Checker, options: Record<string, unknown>): TransportSpec[] {
+function transportsOf(
+  check: Checker,
+  options: Record<string, unknown>,
+  role: ResolvedOptions['role'],
+): TransportPlan[] {
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
   if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
+  if (transports === undefined && role === 'send') return []
   if (transports === undefined)
     check.fail(
       'transport',

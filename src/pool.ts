@@ -49,10 +49,11 @@ export class Pool {
     for (const lane of this.#lanes) void this.#keepOpen(lane)
   }
 
-  /** Asks the thread with the least to do. Rejects when it dies. */
-  ask(request: LaneRequest['ask'], task?: object): Promise<unknown> {
-    let best: Lane | undefined
-    for (const lane of this.#lanes) {
+  /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
+  ask(request: LaneRequest['ask'], task?: object, among = this.#lanes.length): Promise<unknown> {
+    let best = this.#lanes[0]
+    for (let index = 1; index < Math.min(among, this.#lanes.length); index++) {
+      const lane = this.#lanes[index]!
       if (best === undefined || costOf(lane) < costOf(best)) best = lane
     }
     if (best === undefined) throw new Error('a pool without threads')

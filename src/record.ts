@@ -40,7 +40,7 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-export type HeldReason = 'uncertain' | 'breaker' | 'paused'
+export type HeldReason = 'uncertain' | 'breaker' | 'budget' | 'paused'
 
 export interface Attempt {
   /** Milliseconds since the epoch. */

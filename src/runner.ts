@@ -77,6 +77,8 @@ export interface Runner {
    */
   renew(templates: TemplateSetup): Promise<void>
   threads(): ThreadStatus[]
+  /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
+  endThread(): number | undefined
   /** How far all deliveries and renders under way have got. */
   phases(): PhaseCounts
   /** Says goodbye on open connections and ends the threads. */

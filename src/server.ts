@@ -1,16 +1,20 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import express, { type ErrorRequestHandler, type Response } from 'express'
 import helmet from 'helmet'
 import { SCOPES } from './express/auth.js'
 import { Gate } from './express/gate.js'
 import { loopbackOnly } from './express/hosts.js'
 import { inboxRouter } from './express/index.js'
-import { loginRoutes } from './express/login.js'
+import { loginPages, sessionHandlers } from './express/login.js'
 import { routerBehind } from './express/mailRouter.js'
-import { sendProblem } from './express/problem.js'
+import { problems, sendProblem } from './express/problem.js'
+import { serve } from './express/serve.js'
+import type { Stage } from './express/start/demo.js'
 import { startRouter } from './express/start/router.js'
+import { backstageOf } from './backstage.js'
 import { type Mailer, ThreadpostError } from './index.js'
 import { isLoopback } from './transport.js'
 
@@ -65,14 +69,36 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(loopbackOnly)
   app.use('/mail', routerBehind(gate, mailer, {}, 1))
-  app.use(loginRoutes(gate), gate.page('read'))
+  serve(app, sessionHandlers(gate), gate, 10_000)
+  app.use(loginPages(gate), gate.page('read'))
   if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
-  app.use(startRouter(mailer, url))
+  const start = startRouter(mailer, url, auth === false ? stageFor(mailer) : undefined)
+  app.use(start.router)
   app.use((_request, response) => sendProblem(response, 'NOT_FOUND', 'There is nothing at this address.'))
-  app.use(unexpected)
+  app.use(problems, unexpected)
 
   let closed: Promise<void> | undefined
-  return { url, close: () => (closed ??= close(server, open)) }
+  return {
+    url,
+    close: () => {
+      start.close()
+      return (closed ??= close(server, open))
+    },
+  }
+}
+
+/** What the start page shows under load, it shows with the embedded inbox and without a login only. */
+function stageFor(mailer: Mailer): Stage | undefined {
+  const backstage = backstageOf(mailer)
+  if (backstage === undefined) return undefined
+  return {
+    templates: fileURLToPath(new URL('../../templates', import.meta.url)),
+    endThread: () => backstage.endThread(),
+    inlineSender: async (order) => {
+      const { createEachTime } = await import('./bench/rivals/eachTime.js')
+      return createEachTime(order)
+    },
+  }
 }
 
 async function close(server: Server, open: ReadonlySet<Response>): Promise<void> {

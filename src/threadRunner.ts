@@ -195,6 +195,12 @@ export class ThreadRunner implements Runner {
     }))
   }
 
+  endThread(): number | undefined {
+    const [busiest] = this.#pool.threads().sort((a, b) => b.load - a.load)
+    if (busiest !== undefined) this.#pool.end(busiest.thread)
+    return busiest?.thread
+  }
+
   phases(): PhaseCounts {
     return census(this.#board, this.#free.used())
   }
@@ -223,7 +229,8 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      const outcome = await pool.ask('deliver', taskOf(order, slot, generation))
+      const task = taskOf(order, slot, generation)
+      const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
       return { died: false, outcome: outcome as Outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -239,6 +246,11 @@ export class ThreadRunner implements Runner {
       this.#free.give(slot)
       this.#credit.count(performance.now())
     }
+  }
+
+  /** A transport with fewer connections than there are threads is served by as many of them. */
+  #threadsFor(transport: string): number | undefined {
+    return this.#options.setup.transports.find(({ name }) => name === transport)?.connections
   }
 
   #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {

@@ -1,11 +1,12 @@
 import { BlockList, isIP } from 'node:net'
+import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
 import { type Checker, isPlainObject } from './check.js'
 import { type DkimOptions, resolveDkim } from './dkim.js'
 import { type AuthOptions, resolveAuth } from './transportAuth.js'
 import type { SmtpTimeouts, SmtpTransport, TlsOptions } from './wire.js'
 
 /** A transport with options beside its URL. */
-export interface TransportOptions {
+export interface TransportOptions extends BudgetOptions {
   /** `smtp://user:pass@host:587`, `smtps://…` or `inbox:`. */
   url: string
   /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. */
@@ -46,7 +47,14 @@ export interface TransportOptions {
 }
 
 /** A transport as its options say it; `inbox` becomes an SMTP transport once its server listens. */
-export type TransportSpec = SmtpTransport | { kind: 'inbox'; name: string }
+type TransportSpec = SmtpTransport | { kind: 'inbox'; name: string }
+
+/** What a transport is, for the threads, and how the main thread deals with it. */
+export interface TransportPlan {
+  name: string
+  spec: TransportSpec
+  budget: BudgetOptions
+}
 
 const DEFAULT_TIMEOUTS: SmtpTimeouts = {
   connect: 10_000,
@@ -62,7 +70,7 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
 /** Never repeats the URL in an error: it may hold the password. */
-export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportSpec {
+export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportPlan {
   const options = isPlainObject(value)
     ? check.object(value, path, [
         'url',
@@ -74,8 +82,20 @@ export function resolveTransport(check: Checker, name: string, value: unknown, p
         'tls',
         'ehloName',
         'timeouts',
+        ...BUDGET_KEYS,
       ])
     : { url: value }
+  const budget = resolveBudget(check, options, path)
+  return { name, spec: specOf(check, name, value, options, path), budget }
+}
+
+function specOf(
+  check: Checker,
+  name: string,
+  value: unknown,
+  options: Record<string, unknown>,
+  path: string,
+): TransportSpec {
   const urlPath = isPlainObject(value) ? `${path}.url` : path
   const text = check.string(options['url'], urlPath)
   if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")

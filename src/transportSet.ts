@@ -2,7 +2,7 @@ import { Checker, isPlainObject } from './check.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { Runner } from './runner.js'
 import type { TemplateReload } from './templateOptions.js'
-import { resolveTransport, type TransportOptions } from './transport.js'
+import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
 import type { SmtpTransport, TransportReport } from './wire.js'
 
 /** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
@@ -13,6 +13,11 @@ export interface ReloadOptions {
   transport?: string | TransportOptions
   /** By name. Those left out stay as they are. */
   transports?: Record<string, string | TransportOptions>
+}
+
+interface Fresh {
+  plan: TransportPlan
+  config: SmtpTransport
 }
 
 const check: Checker = new Checker('INVALID_OPTIONS')
@@ -36,12 +41,12 @@ export class TransportSet {
 
   async reload(input: unknown): Promise<void> {
     const fresh = this.#resolve(check.object(input, '', ['transport', 'transports']))
-    this.#transports = this.#transports.map((old) => fresh.get(old.name) ?? old)
+    this.#transports = this.#transports.map((old) => fresh.get(old.name)?.config ?? old)
     await this.#runner.reload(this.#transports)
-    for (const name of fresh.keys()) this.#dispatcher.renewed(name)
+    for (const { plan } of fresh.values()) this.#dispatcher.renewed(plan)
   }
 
-  #resolve({ transport, transports }: Record<string, unknown>): Map<string, SmtpTransport> {
+  #resolve({ transport, transports }: Record<string, unknown>): Map<string, Fresh> {
     if ((transport === undefined) === (transports === undefined))
       check.fail('transport', 'give either transport or transports')
     if (transports !== undefined && !isPlainObject(transports))
@@ -55,9 +60,11 @@ export class TransportSet {
         const path = transports === undefined ? 'transport' : `transports.${name}`
         if (!names.includes(name))
           check.fail(path, `there is no such transport; there are ${names.join(', ')}`)
-        const spec = resolveTransport(check, name, value, path)
+        const plan = resolveTransport(check, name, value, path)
+        const { spec, budget } = plan
         if (spec.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
-        return [name, spec]
+        const { connections } = budget
+        return [name, { plan, config: connections === undefined ? spec : { ...spec, connections } }]
       }),
     )
   }

@@ -1,6 +1,9 @@
 /** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
 import type { Outcome, SmtpReply, UnreachableCode } from './outcome.js'
 
+/** The file that `threadpost build` writes, and that makes a folder one of compiled templates. */
+export const BUILT_FILE = 'threadpost-templates.json'
+
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
   name?: string
@@ -233,6 +236,8 @@ export interface SmtpTransport {
   /** Refuse to send in clear when the server offers no STARTTLS. */
   requireTLS: boolean
   auth?: SmtpAuth
+  /** Connections at a time, of all threads together. */
+  connections?: number
   /** Whether PIPELINING is used where it is offered. */
   pipelining: boolean
   /** URL of an HTTP proxy. */
@@ -314,6 +319,8 @@ export interface ThreadSetup {
   /** How much lower than the process's the priority of a thread is: 0 to 19. */
   niceness: number
   connections: number
+  /** How many threads there are; each has its share of what is limited for all. */
+  threads: number
   /** The file for notes that outlive the process, where the queue does. */
   notes?: string
 }

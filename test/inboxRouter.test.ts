@@ -184,11 +184,127 @@ describe('downloads and API', () => {
   test('tells of new mail as it comes', async () => {
     const response = await fetch(`${base}/events`)
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-    expect((await reader.read()).value).toBe('data: 0\n\n')
+    expect((await reader.read()).value).toBe('data: {"count":0,"kept":0,"faults":[]}\n\n')
     await send({})
-    expect((await reader.read()).value).toBe('data: 1\n\n')
+    expect((await reader.read()).value).toBe('data: {"count":1,"kept":1,"faults":[]}\n\n')
+    inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
+    expect((await reader.read()).value).toContain('"faults":[{"at":"rcpt","do":"defer"}]')
     inbox.clear()
-    expect((await reader.read()).value).toBe('data: 0\n\n')
+    expect((await reader.read()).value).toContain('"count":0,"kept":0')
     await reader.cancel()
+  })
+})
+
+describe('for end-to-end tests', () => {
+  const json = async (path: string, init?: RequestInit) => {
+    const response = await fetch(`${base}/api/${path}`, init)
+    return { status: response.status, body: response.status === 204 ? undefined : await response.json() }
+  }
+  const put = (body: unknown) =>
+    json('faults', {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+
+  test('mails are found by who, what and whether files came along', async () => {
+    await send({
+      from: 'Ada <ada@a.example>',
+      to: 'bob@b.example',
+      subject: 'Invoice 7',
+      text: 'eleven crates',
+    })
+    await send({
+      from: 'shop@s.example',
+      to: 'lada@a.example',
+      subject: 'Reset',
+      html: '<a href="x:y">go</a>',
+    })
+    await send({
+      to: 'bob@b.example',
+      subject: 'Files',
+      attachments: [{ filename: 'plan.pdf', content: 'x' }],
+    })
+    const subjects = async (query: string) =>
+      (await json(`messages?${query}`)).body.messages.map(({ subject }: { subject: string }) => subject)
+    expect(await subjects('')).toEqual(['Files', 'Reset', 'Invoice 7'])
+    expect(await subjects('limit=1')).toEqual(['Files'])
+    expect(await subjects('to=BOB@b.example')).toEqual(['Files', 'Invoice 7'])
+    expect(await subjects('to=da@a.example')).toEqual([])
+    expect(await subjects('to=da')).toEqual(['Reset'])
+    expect(await subjects('to=*@a.example')).toEqual(['Reset'])
+    expect(await subjects('from=shop&subject=res')).toEqual(['Reset'])
+    expect(await subjects('text=CRATES')).toEqual(['Invoice 7'])
+    expect(await subjects('attachment=true')).toEqual(['Files'])
+    expect(await subjects('attachment=false&q=bob')).toEqual(['Invoice 7'])
+    expect(await subjects(`q=${encodeURIComponent('from:ada "eleven crates" subject:invoice')}`)).toEqual([
+      'Invoice 7',
+    ])
+    expect(await subjects(`q=${encodeURIComponent('has:attachment plan.pdf')}`)).toEqual(['Files'])
+    expect((await get('/?q=crates')).text).toMatch(/1\s+of 3 fits/)
+    for (const bad of ['nothing=1', 'limit=-1', 'attachment=maybe', 'to=a&to=b'])
+      expect(await json(`messages?${bad}`)).toMatchObject({ status: 400, body: { code: 'INVALID_MESSAGE' } })
+  })
+
+  test('one waits for a mail, and is told what came instead', async () => {
+    const waiting = json('messages/wait?to=bob@b.example&subject=reset&timeout=5000')
+    await send({ subject: 'Something else' })
+    await send({
+      subject: 'Reset your password',
+      html: '<p><a href="https://a.example/r?a=1&amp;b=2"><b>Choose</b> another</a></p>',
+      attachments: [{ filename: 'a.txt', content: 'hello' }],
+    })
+    const { status, body } = await waiting
+    expect(status).toBe(200)
+    expect(body.links).toEqual([{ url: 'https://a.example/r?a=1&b=2', text: 'Choose another' }])
+    expect((await get(`/${body.attachments[0].href}`)).text).toBe('hello')
+    expect((await get(`/${body.eml}`)).text).toContain('Subject: Reset your password')
+    expect(await json('messages/wait?subject=never&timeout=50')).toMatchObject({
+      status: 504,
+      body: {
+        code: 'WAIT_TIMEOUT',
+        detail: expect.stringContaining("'Reset your password' to bob@b.example"),
+      },
+    })
+  })
+
+  test('one mail, or all, are forgotten', async () => {
+    const first = await send({ subject: 'one' })
+    await send({ subject: 'two' })
+    expect((await json(`messages/${first}`, { method: 'DELETE' })).status).toBe(204)
+    expect((await json(`messages/${first}`, { method: 'DELETE' })).body.code).toBe('NOT_FOUND')
+    expect(inbox.stored()).toHaveLength(1)
+    expect((await json('messages', { method: 'DELETE' })).status).toBe(204)
+    expect(inbox.stored()).toHaveLength(0)
+  })
+
+  test('faults are set, seen by everybody, and taken off', async () => {
+    const fault = { at: 'rcpt', do: 'refuse', to: '*@b.example', probability: 1, times: 1 }
+    expect(await put([fault])).toEqual({ status: 200, body: { faults: [fault] } })
+    expect((await get('/')).text).toMatch(/A fault is on[^]*550 5\.1\.1 No such mailbox, for \*@b\.example/)
+    await expect(send({})).rejects.toThrow('550')
+    expect((await json('faults')).body).toEqual({ faults: [] })
+    expect(await put({ faults: [{ at: 'dot', do: 'garbage' }] })).toMatchObject({ status: 200 })
+    expect((await json('faults', { method: 'DELETE' })).status).toBe(204)
+    expect((await get('/')).text).not.toContain('is on.')
+    for (const [bad, path] of [
+      [{}, 'faults'],
+      [[{ at: 'nowhere', do: 'refuse' }], 'faults[0].at'],
+      [[fault, { at: 'rcpt', do: 'close-after' }], 'faults[1].do'],
+      [[{ at: 'dot', do: 'delay', ms: 1e12 }], 'faults[0].ms'],
+    ] as const)
+      expect(await put(bad)).toMatchObject({ status: 400, body: { path } })
+    const form = { method: 'PUT', body: '[]', headers: { 'content-type': 'text/plain' } }
+    expect((await json('faults', form)).status).toBe(415)
+  })
+
+  test('links of a mail lead only where they can do no harm', async () => {
+    const id = await send({
+      html: '<a href="javascript:alert(1)">one</a><a href="https://x.example/">two</a>',
+    })
+    const { text } = await get(`/messages/${id}?view=links`)
+    expect(text).toContain('<code>javascript:alert(1)</code>')
+    expect(text).toContain('<a href="https://x.example/" target="_blank" rel="noopener noreferrer">')
+    expect(text).not.toContain('href="javascript')
   })
 })

@@ -43,7 +43,7 @@ export class Deliverer {
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#log = new ThreadLog(say)
     this.#renderer = this.#rendererOf(setup.templates)
-    this.#transports = new Transports(setup.transports, setup.connections)
+    this.#transports = new Transports(setup.transports, setup.connections, setup.threads)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 
@@ -67,14 +67,14 @@ export class Deliverer {
     try {
       const parts = await this.#renderer.bind(task.letter, run.critical)
       run.enter('composing')
-      const bytes = await run.timed('compose', async () =>
+      const message = await run.timed('compose', async () =>
         this.#transports.sign(task.transport, await compose(task.letter, parts)),
       )
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
-      return this.#released(run.outcomeOf(await transport.send({ envelope, bytes }, run, deadline)))
+      return this.#released(run.outcomeOf(await transport.send({ envelope, ...message }, run, deadline)))
     } catch (error) {
       return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
     }
@@ -89,7 +89,7 @@ export class Deliverer {
     return this.#rendering(task, async ({ critical }) => {
       const { letter } = task
       const { htmlRow, ...parts } = await this.#renderer.bind(letter, critical)
-      const bytes = await compose(letter, htmlRow === undefined ? parts : { ...parts, htmlRow })
+      const { bytes } = await compose(letter, htmlRow === undefined ? parts : { ...parts, htmlRow })
       return { ...parts, subject: letter.subject ?? parts.subject, raw: new Uint8Array(bytes) }
     })
   }

@@ -6,9 +6,11 @@ import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { checkCommand } from './check.js'
 import { doctorCommand } from './doctor.js'
+import { inboxCommand } from './inbox.js'
 import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
+import { workerCommand } from './worker.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -19,7 +21,9 @@ const program = new Command('threadpost')
   .version(version)
   .showHelpAfterError()
   .addCommand(serveCommand())
+  .addCommand(workerCommand())
   .addCommand(sendCommand())
+  .addCommand(inboxCommand())
   .addCommand(renderCommand())
   .addCommand(checkCommand())
   .addCommand(buildCommand())

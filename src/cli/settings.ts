@@ -40,7 +40,9 @@ export function withMailerFlags(command: Command): Command {
         'THREADPOST_TRANSPORT',
       ),
     )
-    .addOption(new Option('--queue <url>', "'memory' or 'sqlite:PATH'").env('THREADPOST_QUEUE'))
+    .addOption(
+      new Option('--queue <url>', "'memory', 'sqlite:PATH' or 'redis://HOST:PORT'").env('THREADPOST_QUEUE'),
+    )
     .addOption(
       new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
     )

@@ -2,9 +2,8 @@ import { type RequestHandler, Router } from 'express'
 import type { Scope } from '../express/auth.js'
 import { jsonBody } from '../express/body.js'
 import { html } from '../express/html.js'
-import { assetRouter, page, pageHeaders } from '../express/page.js'
+import { assetRouter, page } from '../express/page.js'
 import { problems } from '../express/problem.js'
-import { trailingSlash } from '../express/slash.js'
 import type { Mailer } from '../index.js'
 import { LiveFeed } from './live.js'
 import { messageRoutes } from './messageRoutes.js'
@@ -17,20 +16,17 @@ export interface DashboardOptions {
 
 /**
  * The dashboard at `/` and the previews at `/preview`: one script, which asks what is below `dashboard/`. All links are
- * relative, so that it can be mounted anywhere.
+ * relative, so that it can be mounted anywhere. Its host has set the headers of a page (`pageHeaders`) and sees to the
+ * login.
  */
 export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Router {
   const { allow } = options
   const router = Router()
-  router.use(
-    '/assets',
-    pageHeaders,
-    assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.css', 'app.js']),
-  )
-  router.get('/', trailingSlash, pageHeaders, allow('read'), (_request, response) => {
+  router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
+  router.get('/', allow('read'), (_request, response) => {
     response.type('html').send(shell('Dashboard', 'dashboard'))
   })
-  router.get('/preview', pageHeaders, allow('read'), (request, response) => {
+  router.get('/preview', allow('read'), (request, response) => {
     response.type('html').send(shell('Previews', 'preview', request.path.endsWith('/') ? '../' : ''))
   })
 
@@ -69,7 +65,7 @@ function shell(title: string, kind: 'dashboard' | 'preview', root = ''): string 
   return page({
     title: `${title} · threadpost`,
     root,
-    styles: ['app.css', 'dashboard.css'],
+    styles: ['dashboard.css'],
     scripts: ['app.js'],
     kind,
     body: html`<div id="app">

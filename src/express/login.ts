@@ -1,46 +1,42 @@
-import { Router } from 'express'
-import { z } from 'zod'
-import { bodyless, jsonBody } from './body.js'
+import { type RequestHandler, Router } from 'express'
 import type { Gate } from './gate.js'
 import { html } from './html.js'
 import { assetRouter, mark, page, pageHeaders, SHARED } from './page.js'
 import { checked } from './query.js'
-import { problems } from './problem.js'
+import { LoginRequest } from './schemas/service.js'
 
-const LoginRequest = z.strictObject({ token: z.string().max(4096) })
+/** Getting and giving back the cookie of a session. */
+export function sessionHandlers(gate: Gate) {
+  return {
+    readSession: (request, response) => {
+      response.json({ scopes: gate.scopesOf(request), login: gate.closed })
+    },
+    login: (request, response) => {
+      const { token } = checked(LoginRequest, request.body)
+      const scopes = gate.login(token, request, response)
+      if (scopes !== undefined) response.json({ scopes })
+    },
+    logout: (request, response) => {
+      gate.logout(request, response)
+    },
+  } satisfies Record<string, RequestHandler>
+}
 
 /**
- * `GET /login` is the page, `POST /login` `{ token }` and `POST /logout` give and take the cookie, `GET /session` tells
- * what one may do.
- * @param up levels of the path by which the login page is above; 0 has it here
+ * The login page with its assets.
+ * @param up levels of the path by which another router's login page is above, to which this one leads; 0 has it here
  */
-export function loginRoutes(gate: Gate, up = 0): Router {
+export function loginPages(gate: Gate, up = 0): Router {
   const router = Router()
-  router.get('/session', (request, response) => {
-    response.json({ scopes: gate.scopesOf(request), login: gate.closed })
-  })
-  router.post('/logout', bodyless, (request, response) => {
-    gate.logout(request, response)
-  })
-  if (up > 0 || !gate.closed) {
-    router.get('/login', (_request, response) => {
+  router.get('/login', pageHeaders, (_request, response) => {
+    if (up === 0 && gate.closed) response.type('html').send(loginPage())
+    else
       response
         .status(303)
         .set('Location', up > 0 ? `${'../'.repeat(up)}login` : './')
         .end()
-    })
-  } else {
-    router.use('/assets', pageHeaders, assetRouter(SHARED, ['login.css', 'login.js']))
-    router.get('/login', pageHeaders, (_request, response) => {
-      response.type('html').send(loginPage())
-    })
-    router.post('/login', jsonBody(10_000), (request, response) => {
-      const { token } = checked(LoginRequest, request.body)
-      const scopes = gate.login(token, request, response)
-      if (scopes !== undefined) response.json({ scopes })
-    })
-  }
-  router.use(problems)
+  })
+  router.use('/assets', pageHeaders, assetRouter(SHARED, ['login.css', 'login.js']))
   return router
 }
 

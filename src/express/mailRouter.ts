@@ -4,12 +4,14 @@ import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
 import type { Auth } from './auth.js'
 import { Gate } from './gate.js'
-import { loginRoutes } from './login.js'
-import { messageRoutes } from './messages.js'
+import { loginPages, sessionHandlers } from './login.js'
+import { messageHandlers } from './messages.js'
+import type { OperationName } from './operations.js'
 import { pageHeaders } from './page.js'
 import { problems } from './problem.js'
+import { serve } from './serve.js'
+import { serviceHandlers } from './service.js'
 import { trailingSlash } from './slash.js'
-import { templateRoutes } from './templates.js'
 
 export interface MailRouterOptions {
   /** Who may use it. There is no default: nothing is open by accident. */
@@ -40,28 +42,19 @@ export function routerBehind(
   { bodyLimit = 10 * 1024 * 1024, batchLimit = 500 }: Omit<MailRouterOptions, 'auth'>,
   up = 0,
 ): Router {
-  const { allow } = gate
+  const handlers: Record<OperationName, RequestHandler> = {
+    ...messageHandlers(mailer, batchLimit),
+    ...serviceHandlers(mailer),
+    ...sessionHandlers(gate),
+  }
   const router = Router()
   router.use(apiHeaders)
-  router.use(messageRoutes({ mailer, allow, bodyLimit, batchLimit }))
-  router.use(templateRoutes(mailer, allow, bodyLimit))
-
-  router.get('/stats', allow('read'), async (_request, response) => {
-    response.json(await mailer.stats())
-  })
-
-  router.get('/healthz', (_request, response) => {
-    response.json({ status: 'ok' })
-  })
-
-  router.get('/readyz', async (_request, response) => {
-    await mailer.stats()
-    response.json({ status: 'ready' })
-  })
+  serve(router, handlers, gate, bodyLimit)
 
   // The pages: whatever else there is belongs to people who are logged in.
-  router.use(loginRoutes(gate, up))
-  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboardRouter(mailer, { allow }))
+  router.use(loginPages(gate, up))
+  const dashboard = dashboardRouter(mailer, { allow: gate.allow })
+  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboard)
 
   router.use(() => {
     throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')

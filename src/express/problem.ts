@@ -124,12 +124,13 @@ function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
     case 'request.size.invalid':
       return ['UNREADABLE_BODY', 'The body did not arrive in full.']
     default:
-      // Express's own: a path that can't be decoded, a body that can't be unpacked.
-      return isClientError(error) ? ['UNREADABLE_BODY', 'The request could not be read.'] : undefined
+      return clientProblem(error instanceof Error && 'status' in error ? error.status : undefined)
   }
 }
 
-function isClientError(error: unknown): boolean {
-  const status = error instanceof Error && 'status' in error ? error.status : undefined
-  return typeof status === 'number' && status >= 400 && status < 500
+/** Express's own: a file that isn't there, a path that can't be decoded, a body that can't be unpacked. */
+function clientProblem(status: unknown): [ProblemCode, string] | undefined {
+  if (status === 404) return ['NOT_FOUND', 'There is nothing at this address.']
+  if (typeof status !== 'number' || status < 400 || status >= 500) return undefined
+  return ['UNREADABLE_BODY', 'The request could not be read.']
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type ListQuery, ThreadpostError } from '../index.js'
-import { STATUS_NAMES } from './schemas.js'
+import { Statuses } from './schemas/message.js'
 
 /** A point in time as a query has it: ISO 8601, or milliseconds since the epoch. */
 const Time = z
@@ -16,8 +16,8 @@ const Time = z
 const text = () => z.string().max(320)
 
 /** The parameters of `GET /messages`: all of {@link ListQuery}. */
-const ListParameters = z.strictObject({
-  status: z.enum(STATUS_NAMES).optional().describe('The status now.'),
+export const ListParameters = z.strictObject({
+  status: Statuses.optional().describe('The status now.'),
   q: text().optional().describe('Text looked for in recipients, subject, template and tags, or a whole id.'),
   recipient: text().optional().describe('Address of a recipient, in whatever case.'),
   tag: text().optional(),

@@ -1,7 +1,85 @@
-import type { ReceivedMail } from './store.js'
+import { type Request, Router } from 'express'
+import { ThreadpostError } from '../index.js'
+import { problems } from '../express/problem.js'
+import { jsonBody } from '../express/body.js'
+import type { Fault } from './faults.js'
+import type { Inbox } from './inbox.js'
+import type { ReceivedMail } from './reading.js'
+import type { MailFilter } from './search.js'
 
-/** A mail as the JSON API lists it. */
-export function summaryOf(mail: ReceivedMail) {
+/** Milliseconds a request may wait for a mail. */
+const LONGEST_WAIT = 120_000
+const DEFAULT_WAIT = 10_000
+const MOST_LISTED = 1000
+const FAULTS_LIMIT = 100_000
+
+/**
+ * The inbox for end-to-end tests, in JSON.
+ *
+ * `GET messages` (newest first), `messages/wait` (until one fits), `messages/:id` · `DELETE messages`, `messages/:id` ·
+ * `GET`, `PUT`, `DELETE faults`. Filters: `q from to subject text attachment`. Errors are problems (RFC 9457).
+ */
+export function inboxApi(inbox: Inbox): Router {
+  const router = Router()
+
+  router.get('/messages', async (request, response) => {
+    const { filter, limit = 100 } = queryOf(request, ['limit'])
+    const messages = await inbox.search(filter, Math.min(limit, MOST_LISTED))
+    response.json({ messages: messages.map(summaryOf), count: inbox.count })
+  })
+
+  router.get('/messages/wait', async (request, response) => {
+    const { filter, timeout = DEFAULT_WAIT } = queryOf(request, ['timeout'])
+    const left = new AbortController()
+    response.once('close', () => left.abort())
+    try {
+      const wait = { where: filter, timeout: Math.min(timeout, LONGEST_WAIT), signal: left.signal }
+      response.json(detailsOf(await inbox.waitFor(wait)))
+    } catch (error) {
+      if (left.signal.aborted) return
+      throw new ThreadpostError('WAIT_TIMEOUT', (error as Error).message)
+    }
+  })
+
+  router.get('/messages/:id', async (request, response) => {
+    const mail = await inbox.find(request.params.id)
+    if (mail === undefined) throw noSuchMail()
+    response.json(detailsOf(mail))
+  })
+
+  router.delete('/messages', (_request, response) => {
+    inbox.clear()
+    response.status(204).end()
+  })
+
+  router.delete('/messages/:id', (request, response) => {
+    if (!inbox.delete(request.params.id)) throw noSuchMail()
+    response.status(204).end()
+  })
+
+  router.get('/faults', (_request, response) => {
+    response.json({ faults: inbox.faults.list() })
+  })
+
+  router.put('/faults', jsonBody(FAULTS_LIMIT), (request, response) => {
+    setFaults(inbox, request.body)
+    response.json({ faults: inbox.faults.list() })
+  })
+
+  router.delete('/faults', (_request, response) => {
+    inbox.faults.clear()
+    response.status(204).end()
+  })
+
+  router.use(() => {
+    throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')
+  })
+  router.use(problems)
+  return router
+}
+
+/** A mail as the API lists it. */
+function summaryOf(mail: ReceivedMail) {
   return {
     id: mail.id,
     receivedAt: mail.receivedAt,
@@ -16,8 +94,8 @@ export function summaryOf(mail: ReceivedMail) {
   }
 }
 
-/** A mail as the JSON API shows it; attachments and the raw mail have addresses of their own. */
-export function detailsOf(mail: ReceivedMail) {
+/** A mail as the API shows it; attachments and the raw mail have addresses of their own, from the inbox's root. */
+function detailsOf(mail: ReceivedMail) {
   return {
     ...summaryOf(mail),
     bcc: mail.bcc,
@@ -26,10 +104,66 @@ export function detailsOf(mail: ReceivedMail) {
     headers: mail.headers,
     html: mail.html,
     text: mail.text,
-    attachments: mail.attachments.map(({ content, ...attachment }) => ({
+    links: mail.links(),
+    attachments: mail.attachments.map(({ content, ...attachment }, index) => ({
       ...attachment,
       size: content.byteLength,
+      href: `messages/${mail.id}/attachments/${index}`,
     })),
+    eml: `messages/${mail.id}/mail.eml`,
     error: mail.error,
   }
+}
+
+const TEXTS = ['q', 'from', 'to', 'subject', 'text'] as const
+
+interface ApiQuery {
+  filter: MailFilter
+  limit?: number
+  timeout?: number
+}
+
+function queryOf(request: Request, numbers: readonly ('limit' | 'timeout')[]): ApiQuery {
+  const query: ApiQuery = { filter: {} }
+  for (const [name, value] of Object.entries(request.query)) {
+    const text = TEXTS.find((known) => known === name)
+    const number = numbers.find((known) => known === name)
+    if (typeof value !== 'string') throw invalid(name, 'is given more than once')
+    if (text !== undefined) query.filter[text] = value
+    else if (number !== undefined) query[number] = amountOf(name, value)
+    else if (name === 'attachment') query.filter.attachment = yesOrNo(name, value)
+    else
+      throw invalid(name, `is not a parameter; known are ${[...TEXTS, 'attachment', ...numbers].join(', ')}`)
+  }
+  return query
+}
+
+function amountOf(name: string, value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw invalid(name, 'must be a whole number from 0 up')
+  return Number(value)
+}
+
+function yesOrNo(name: string, value: string): boolean {
+  if (value !== 'true' && value !== 'false') throw invalid(name, 'must be true or false')
+  return value === 'true'
+}
+
+/** A list of faults, or an object with one under `faults`, as `GET` gives it. */
+function setFaults(inbox: Inbox, body: unknown): void {
+  const list: unknown = typeof body === 'object' && body !== null && 'faults' in body ? body.faults : body
+  if (!Array.isArray(list)) throw invalid('faults', 'must be a list of faults')
+  try {
+    inbox.faults.set(list as Fault[])
+  } catch (error) {
+    const { message } = error as Error
+    throw new ThreadpostError('INVALID_MESSAGE', message, { path: message.split(' ')[0] ?? 'faults' })
+  }
+}
+
+function noSuchMail(): ThreadpostError {
+  return new ThreadpostError('NOT_FOUND', 'The inbox has no such mail.')
+}
+
+function invalid(path: string, why: string): ThreadpostError {
+  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
 }

@@ -72,7 +72,13 @@ interface Armed {
 
 /** Decides at each step whether something goes wrong. */
 export class FaultPlan implements Faults {
+  readonly #changed: () => void
   #armed: Armed[] = []
+
+  /** @param changed called when the list of faults is another: replaced, or one used up */
+  constructor(changed: () => void = () => undefined) {
+    this.#changed = changed
+  }
 
   set(faults: readonly Fault[]): void {
     this.#armed = faults.map((fault, index) => {
@@ -81,13 +87,15 @@ export class FaultPlan implements Faults {
       return {
         fault: { ...fault },
         left: times ?? Infinity,
-        matches: to === undefined ? () => true : matcher(to),
+        matches: to === undefined ? () => true : patternOf(to),
       }
     })
+    this.#changed()
   }
 
   clear(): void {
     this.#armed = []
+    this.#changed()
   }
 
   list(): Fault[] {
@@ -105,7 +113,7 @@ export class FaultPlan implements Faults {
       if (fault.at !== step || armed.left === 0) continue
       if (fault.to !== undefined && !recipients.some(armed.matches)) continue
       if (fault.probability !== undefined && Math.random() >= fault.probability) continue
-      armed.left--
+      if (--armed.left < Infinity) this.#changed()
       if (fault.do !== 'delay') return { wait, fault }
       wait += fault.ms ?? 1000
     }
@@ -156,7 +164,7 @@ function checkFault(fault: Fault, path: string): void {
   }
   if (fault.ms !== undefined) {
     if (fault.do !== 'delay' && fault.do !== 'drip') fail('ms', "goes with 'delay' and 'drip' only")
-    if (!(fault.ms >= 0)) fail('ms', 'must be a number of milliseconds')
+    if (!(fault.ms >= 0 && fault.ms <= 86_400_000)) fail('ms', 'must be milliseconds, at most a day')
   }
   if (fault.times !== undefined && !(Number.isInteger(fault.times) && fault.times > 0))
     fail('times', 'must be a whole number above 0')
@@ -168,8 +176,8 @@ function checkFault(fault: Fault, path: string): void {
   }
 }
 
-/** Every `*` stands for anything. */
-function matcher(pattern: string): (text: string) => boolean {
+/** A test whether a text fits a pattern as a whole, case aside; every `*` stands for anything. */
+export function patternOf(pattern: string): (text: string) => boolean {
   const source = pattern
     .split('*')
     .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))

@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
+import type { ReceivedMail } from './reading.js'
+import { type MailFilter, testFor } from './search.js'
 import { type SmtpExtension, SmtpReceiver } from './smtp.js'
-import { MailStore, type RawMail, type ReceivedMail } from './store.js'
+import { MailStore, type RawMail } from './store.js'
 import { type Visit, Visits } from './visits.js'
 import { WaitingRoom, type WaitOptions } from './waiting.js'
 
@@ -10,7 +12,7 @@ export interface InboxOptions {
   port?: number
   /** @default '127.0.0.1' */
   host?: string
-  /** How many mails are kept; the oldest go first. Also how many connections are remembered. @default 500 */
+  /** How many mails are kept; the oldest go first. Also how many connections are remembered. @default 2000 */
   keep?: number
   /** Bytes of all mails kept. @default 268_435_456 (256 MB) */
   keepBytes?: number
@@ -37,32 +39,39 @@ export interface Inbox {
   /** The mails kept as bytes, oldest first: costs nothing. */
   stored(): RawMail[]
   find(id: string): Promise<ReceivedMail | undefined>
+  /** The mails that fit, newest first. */
+  search(filter: MailFilter, limit?: number): Promise<ReceivedMail[]>
   /**
    * The first mail that matches: one that is there already, or else the next to come.
    * @throws Error when none came in time, saying what did come.
    */
   waitFor(options?: WaitOptions): Promise<ReceivedMail>
+  /** Forgets one mail. @returns whether there was such a mail */
+  delete(id: string): boolean
   /** Forgets mails and connections; faults stay. */
   clear(): void
   readonly faults: Faults
   /** The last connections and what was said on them, oldest first. */
   connections(): Visit[]
   on(event: 'received', listener: (mail: RawMail) => void): void
-  on(event: 'cleared', listener: () => void): void
+  /** `cleared`: mails are gone; `faults`: the list of faults is another. */
+  on(event: 'cleared' | 'faults', listener: () => void): void
   off(event: 'received', listener: (mail: RawMail) => void): void
-  off(event: 'cleared', listener: () => void): void
+  off(event: 'cleared' | 'faults', listener: () => void): void
   /** Stops listening and destroys open connections. */
   close(): Promise<void>
 }
 
+type InboxEvent = 'received' | 'cleared' | 'faults'
+
 /** Starts an inbox on loopback. It keeps the process alive until it is closed. */
 export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
-  const { keep = 500, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
+  const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
   const store = new MailStore(keep, keepBytes)
   const visits = new Visits(keep)
   const waiting = new WaitingRoom(store)
-  const events = new EventEmitter<{ received: [RawMail]; cleared: [] }>().setMaxListeners(0)
-  const plan = new FaultPlan()
+  const events = new EventEmitter<{ received: [RawMail]; cleared: []; faults: [] }>().setMaxListeners(0)
+  const plan = new FaultPlan(() => events.emit('faults'))
   plan.set(options.faults ?? [])
 
   const receiver = new SmtpReceiver(
@@ -76,6 +85,14 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
       return mail
     },
   )
+  const search = async (filter: MailFilter, limit = Infinity): Promise<ReceivedMail[]> => {
+    const fits = testFor(filter)
+    const found: ReceivedMail[] = []
+    for await (const mail of store.newest()) {
+      if (fits(mail) && found.push(mail) >= limit) break
+    }
+    return found
+  }
   const { port, address } = await receiver.listen(options.port ?? 0, options.host ?? '127.0.0.1')
 
   return {
@@ -85,11 +102,17 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
     get count() {
       return store.count
     },
-    messages: () => store.parseAll(),
+    messages: async () => (await search({}, Infinity)).reverse(),
     stored: () => store.list(),
     find: async (id) => {
       const mail = store.get(id)
       return mail === undefined ? undefined : store.parse(mail)
+    },
+    search,
+    delete: (id) => {
+      const there = store.delete(id)
+      if (there) events.emit('cleared')
+      return there
     },
     waitFor: (query = {}) => waiting.waitFor(query),
     clear: () => {
@@ -99,9 +122,8 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
     },
     faults: plan,
     connections: () => visits.list(),
-    on: (event: 'received' | 'cleared', listener: (mail: RawMail) => void) => void events.on(event, listener),
-    off: (event: 'received' | 'cleared', listener: (mail: RawMail) => void) =>
-      void events.off(event, listener),
+    on: (event: InboxEvent, listener: (mail: RawMail) => void) => void events.on(event, listener),
+    off: (event: InboxEvent, listener: (mail: RawMail) => void) => void events.off(event, listener),
     close: async () => {
       waiting.close()
       await receiver.close()

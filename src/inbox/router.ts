@@ -1,11 +1,14 @@
-import { type Response, Router } from 'express'
+import { type Request, type Response, Router } from 'express'
 import { assetRouter, pageHeaders } from '../express/page.js'
+import { problems } from '../express/problem.js'
 import { trailingSlash } from '../express/slash.js'
-import { detailsOf, summaryOf } from './api.js'
+import { ThreadpostError } from '../index.js'
+import { inboxApi } from './api.js'
 import { FRAME_POLICY, frameDocument } from './frame.js'
 import type { Inbox } from './inbox.js'
-import type { ReceivedMail } from './store.js'
-import { defaultView, inboxPage, VIEWS } from './view.js'
+import { defaultView, type View, VIEWS } from './mailView.js'
+import type { ReceivedMail } from './reading.js'
+import { inboxPage } from './view.js'
 
 export interface InboxRouterOptions {
   /** Where the brand in the corner leads, relative to where the router is mounted. @default to the inbox itself */
@@ -13,27 +16,38 @@ export interface InboxRouterOptions {
 }
 
 const HEARTBEAT = 20_000
+/** Milliseconds between two words of news at least. */
+const NEWS = 200
+/** Mails in the list; older ones are found by searching. */
+const LISTED = 200
 
 /**
- * Pages and a JSON API for an inbox, to be mounted anywhere. There is no login: whoever reaches it reads all mail.
+ * Pages and a JSON API for an inbox, to be mounted anywhere. There is no login: whoever reaches it reads all mail, and
+ * can make it fail.
  *
- * `GET api/messages`, newest first · `GET api/messages/:id` · `DELETE api/messages` · `GET events`, server-sent.
+ * `GET /`, `messages/:id`, `messages/:id/mail.eml`, `messages/:id/attachments/:index` · `GET events`, server-sent ·
+ * under `api/` what end-to-end tests need: see {@link inboxApi}.
  */
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
   const router = Router()
   router.use(trailingSlash, pageHeaders)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['inbox.css', 'inbox.js']))
+  router.use('/api', inboxApi(inbox))
 
   const show = async (
+    { query }: Request,
     response: Response,
     root: string,
-    opened?: Parameters<typeof inboxPage>[0]['opened'],
+    opened?: { mail: ReceivedMail; view: View },
   ) => {
-    const mails = (await inbox.messages()).reverse()
+    const q = typeof query['q'] === 'string' ? query['q'].slice(0, 500) : ''
     const { home } = options
     response.type('html').send(
       inboxPage({
-        mails,
+        mails: await inbox.search({ q }, LISTED),
+        kept: inbox.stored().length,
+        q,
+        faults: inbox.faults.list(),
         root,
         smtpUrl: inbox.url,
         ...(opened === undefined ? {} : { opened }),
@@ -42,93 +56,77 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
     )
   }
 
-  router.get('/', (_request, response) => show(response, ''))
+  router.get('/', (request, response) => show(request, response, ''))
 
   router.get('/messages/:id', async (request, response) => {
     const mail = await inbox.find(request.params.id)
     if (mail === undefined) {
       response.status(404)
-      await show(response, '../')
+      await show(request, response, '../')
       return
     }
     const wanted = VIEWS.find((view) => view === request.query['view'])
-    await show(response, '../', { mail, view: wanted ?? defaultView(mail) })
+    await show(request, response, '../', { mail, view: wanted ?? defaultView(mail) })
   })
 
   router.get('/messages/:id/html', async (request, response) => {
-    const mail = await found(inbox, request.params.id, response)
-    if (mail === undefined) return
+    const mail = await found(inbox, request.params.id)
     response.set('Content-Security-Policy', FRAME_POLICY)
     response.type('html').send(frameDocument(mail.html ?? '', mail.attachments))
   })
 
   router.get('/messages/:id/mail.eml', async (request, response) => {
-    const mail = await found(inbox, request.params.id, response)
-    if (mail === undefined) return
+    const mail = await found(inbox, request.params.id)
     const name = mail.subject.replace(/[^\p{L}\p{N} ._-]/gu, '').trim()
     response.attachment(`${name === '' ? 'mail' : name.slice(0, 80)}.eml`)
     response.type('message/rfc822').send(Buffer.from(mail.raw))
   })
 
   router.get('/messages/:id/attachments/:index', async (request, response) => {
-    const mail = await found(inbox, request.params.id, response)
-    const attachment = mail?.attachments[Number(request.params.index)]
-    if (attachment === undefined) {
-      if (mail !== undefined) notFound(response)
-      return
-    }
+    const mail = await found(inbox, request.params.id)
+    const attachment = mail.attachments[Number(request.params.index)]
+    if (attachment === undefined) throw new ThreadpostError('NOT_FOUND', 'The mail has no such attachment.')
     // Never as what it claims to be: an HTML attachment opened here would be a page of this site.
     response.set('Content-Security-Policy', 'sandbox')
     response.attachment(attachment.filename?.replace(/\p{Cc}/gu, '') ?? 'attachment')
     response.type('application/octet-stream').send(Buffer.from(attachment.content))
   })
 
-  router.get('/api/messages', async (_request, response) => {
-    response.json({ messages: (await inbox.messages()).reverse().map(summaryOf), count: inbox.count })
+  router.get('/events', (_request, response) => {
+    tellNews(inbox, response)
   })
 
-  router.get('/api/messages/:id', async (request, response) => {
-    const mail = await found(inbox, request.params.id, response)
-    if (mail !== undefined) response.json(detailsOf(mail))
-  })
-
-  router.delete('/api/messages', (_request, response) => {
-    inbox.clear()
-    response.status(204).end()
-  })
-
-  router.get('/events', (request, response) => {
-    response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
-    response.flushHeaders()
-    const tell = () => response.write(`data: ${inbox.count}\n\n`)
-    const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT).unref()
-    inbox.on('received', tell)
-    inbox.on('cleared', tell)
-    request.on('close', () => {
-      clearInterval(heartbeat)
-      inbox.off('received', tell)
-      inbox.off('cleared', tell)
-    })
-    tell()
-  })
-
+  router.use(problems)
   return router
 }
 
-async function found(inbox: Inbox, id: string, response: Response): Promise<ReceivedMail | undefined> {
-  const mail = await inbox.find(id)
-  if (mail === undefined) notFound(response)
-  return mail
+/** Says, a few times a second at most, that there is something new. */
+function tellNews(inbox: Inbox, response: Response): void {
+  response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
+  response.flushHeaders()
+  let timer: NodeJS.Timeout | undefined
+  const tell = () => {
+    timer = undefined
+    const news = { count: inbox.count, kept: inbox.stored().length, faults: inbox.faults.list() }
+    response.write(`data: ${JSON.stringify(news)}\n\n`)
+  }
+  const soon = () => {
+    timer ??= setTimeout(tell, NEWS)
+  }
+  const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT).unref()
+  for (const event of ['cleared', 'faults'] as const) inbox.on(event, soon)
+  inbox.on('received', soon)
+  response.once('close', () => {
+    clearInterval(heartbeat)
+    clearTimeout(timer)
+    for (const event of ['cleared', 'faults'] as const) inbox.off(event, soon)
+    inbox.off('received', soon)
+  })
+  tell()
 }
 
-function notFound(response: Response): void {
-  response.status(404).type('application/problem+json')
-  response.send(
-    JSON.stringify({
-      type: 'about:blank',
-      title: 'Not found',
-      status: 404,
-      detail: 'The inbox has no such mail.',
-    }),
-  )
+async function found(inbox: Inbox, id: string): Promise<ReceivedMail> {
+  const mail = await inbox.find(id)
+  if (mail === undefined) throw new ThreadpostError('NOT_FOUND', 'The inbox has no such mail.')
+  return mail
 }

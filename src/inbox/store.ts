@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { type MailContents, parseMail } from './parse.js'
+import { parseMail } from './parse.js'
+import { type ReceivedMail, toReceivedMail } from './reading.js'
 
 export interface InboxEnvelope {
   /** The reverse-path; '' for a bounce. */
@@ -18,18 +19,19 @@ export interface RawMail {
   raw: Uint8Array
 }
 
-/** A mail and what it says. */
-export type ReceivedMail = RawMail & MailContents
-
 /** Milliseconds of parsing before others have their turn. */
 const TURN = 5
+/** Bytes of mail that are kept parsed as well; others are parsed anew when somebody looks. */
+const PARSED_BYTES = 64 * 1024 * 1024
 
 /** Keeps the last mails as bytes. Parsing waits until somebody asks, so that receiving stays cheap. */
 export class MailStore {
   readonly #maxMails: number
   readonly #maxBytes: number
   readonly #mails = new Map<string, RawMail>()
-  readonly #parsed = new WeakMap<RawMail, Promise<ReceivedMail>>()
+  /** The last ones looked at, newest last. */
+  readonly #parsed = new Map<RawMail, Promise<ReceivedMail>>()
+  #parsedBytes = 0
   #bytes = 0
   #count = 0
 
@@ -51,10 +53,19 @@ export class MailStore {
     // The mail that just came stays, whatever its size.
     for (const oldest of this.#mails.values()) {
       if (oldest === mail || (this.#mails.size <= this.#maxMails && this.#bytes <= this.#maxBytes)) break
-      this.#mails.delete(oldest.id)
-      this.#bytes -= oldest.raw.byteLength
+      this.delete(oldest.id)
     }
     return mail
+  }
+
+  /** @returns whether there was such a mail */
+  delete(id: string): boolean {
+    const mail = this.#mails.get(id)
+    if (mail === undefined) return false
+    this.#mails.delete(id)
+    this.#bytes -= mail.raw.byteLength
+    this.#forget(mail)
+    return true
   }
 
   /** Oldest first. */
@@ -67,30 +78,40 @@ export class MailStore {
   }
 
   parse(mail: RawMail): Promise<ReceivedMail> {
-    let parsed = this.#parsed.get(mail)
-    if (parsed === undefined) {
-      parsed = parseMail(mail.raw).then((contents) => ({ ...mail, ...contents }))
-      this.#parsed.set(mail, parsed)
+    const known = this.#parsed.get(mail)
+    if (known !== undefined) return known
+    const parsed = parseMail(mail.raw).then((contents) => toReceivedMail(mail, contents))
+    // Nobody forgets what has been forgotten already.
+    if (!this.#mails.has(mail.id)) return parsed
+    this.#parsed.set(mail, parsed)
+    this.#parsedBytes += mail.raw.byteLength
+    for (const oldest of this.#parsed.keys()) {
+      if (oldest === mail || this.#parsedBytes <= PARSED_BYTES) break
+      this.#forget(oldest)
     }
     return parsed
   }
 
-  /** All that are kept. Lets others have their turn in between, for a first look at 500 mails takes half a second. */
-  async parseAll(): Promise<ReceivedMail[]> {
-    const all: ReceivedMail[] = []
+  /** All that are kept, newest first. Lets others have their turn, for a first look at 500 mails takes half a second. */
+  async *newest(): AsyncGenerator<ReceivedMail, void, undefined> {
     let since = performance.now()
-    for (const mail of this.list()) {
-      all.push(await this.parse(mail))
+    for (const mail of this.list().reverse()) {
+      yield await this.parse(mail)
       if (performance.now() - since < TURN) continue
       await setImmediate()
       since = performance.now()
     }
-    return all
   }
 
   clear(): void {
     this.#mails.clear()
+    this.#parsed.clear()
+    this.#parsedBytes = 0
     this.#bytes = 0
     this.#count = 0
+  }
+
+  #forget(mail: RawMail): void {
+    if (this.#parsed.delete(mail)) this.#parsedBytes -= mail.raw.byteLength
   }
 }

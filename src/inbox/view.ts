@@ -1,17 +1,21 @@
-import { html, type Html, type HtmlValue } from '../express/html.js'
+import { html, type Html } from '../express/html.js'
 import { mark, page } from '../express/page.js'
-import { FRAME_SANDBOX } from './frame.js'
-import type { InboxAddress } from './parse.js'
-import type { ReceivedMail } from './store.js'
-
-export const VIEWS = ['html', 'text', 'headers', 'raw'] as const
-export type View = (typeof VIEWS)[number]
+import type { Fault } from './faults.js'
+import { faultBanner, faultDialog } from './faultsView.js'
+import { mailPane, subjectOf, time, type View } from './mailView.js'
+import type { ReceivedMail } from './reading.js'
+import { hasAttachment } from './search.js'
 
 /** The page around the list and the opened mail. */
 export interface InboxPage {
   /** Newest first. */
   mails: readonly ReceivedMail[]
+  /** How many are kept in all. */
+  kept: number
+  /** What was searched for, or ''. */
+  q: string
   opened?: { mail: ReceivedMail; view: View }
+  faults: readonly Fault[]
   /** The way to the router's root. */
   root: string
   smtpUrl: string
@@ -19,53 +23,82 @@ export interface InboxPage {
   home?: string
 }
 
-const RAW_SHOWN = 256 * 1024
-const VIEW_NAMES: Record<View, string> = { html: 'HTML', text: 'Text', headers: 'Headers', raw: 'Raw' }
-
-export function inboxPage({ mails, opened, root, smtpUrl, home }: InboxPage): string {
+export function inboxPage(contents: InboxPage): string {
+  const { mails, kept, q, opened, faults, root, smtpUrl, home } = contents
+  const query = q === '' ? '' : `?q=${encodeURIComponent(q)}`
   const title = opened === undefined ? 'Inbox' : `${subjectOf(opened.mail)} · Inbox`
   return page({
-    title: mails.length === 0 ? 'Inbox' : `${title} (${mails.length})`,
+    title: kept === 0 ? 'Inbox' : `${title} (${kept})`,
     root,
     styles: ['inbox.css'],
     scripts: ['inbox.js'],
     kind: opened === undefined ? 'inbox' : 'inbox opened',
     body: html`
       <header class="bar">
-        <a class="brand" href="${home === undefined ? root || './' : `${root}${home}`}"
+        <a
+          class="brand"
+          href="${home === undefined ? root || './' : `${root}${home}`}"
+          aria-label="threadpost"
           >${mark}<span>threadpost</span></a
         >
         <h1 class="place"><a href="${root || './'}">Inbox</a></h1>
+        <form class="search" role="search" action="${root || './'}">
+          <input
+            type="search"
+            id="q"
+            name="q"
+            value="${q}"
+            placeholder="Search: words, from: to: subject: has:attachment"
+            aria-label="Search"
+            autocomplete="off"
+            spellcheck="false"
+          />
+        </form>
         <p class="address"><span class="dim">listens on</span> <code>${smtpUrl}</code></p>
-        <button class="button quiet" id="clear" type="button" ${mails.length === 0 ? html`disabled` : ''}>
+        <button class="button quiet" id="make-fault" type="button" hidden>Make it fail</button>
+        <button class="button quiet" id="clear" type="button" ${kept === 0 ? html`disabled` : ''}>
           Clear
         </button>
       </header>
-      <main class="panes" data-root="${root}">
+      ${faultBanner(faults)}
+      <main class="panes" data-root="${root}" data-query="${query}">
         <nav class="list" id="list" aria-label="Mails">
-          ${
-            mails.length === 0
-              ? emptyList(smtpUrl)
-              : html`<ol>
-                  ${mails.map((mail) => row(mail, root, opened?.mail.id))}
-                </ol>`
-          }
+          ${kept === 0 ? emptyList(smtpUrl) : list(contents, query)}
         </nav>
-        ${opened === undefined ? placeholder(mails.length) : mailPane(opened.mail, opened.view, root)}
+        ${opened === undefined ? placeholder(mails.length) : mailPane({ ...opened, root, query })}
       </main>
       <p class="hidden-label" id="news" role="status"></p>
+      ${faultDialog()}
     `,
   })
 }
 
-function row(mail: ReceivedMail, root: string, opened: string | undefined): Html {
-  const files = mail.attachments.filter(({ inline }) => !inline).length
+function list({ mails, kept, q, root, opened }: InboxPage, query: string): Html {
+  const rest = kept - mails.length
+  return html`${
+      q !== '' &&
+      html`<p class="found">
+        ${mails.length === 0 ? 'Nothing' : mails.length} of ${kept} fit${mails.length === 1 ? 's' : ''}
+        <a href="${root || './'}">Show all</a>
+      </p>`
+    }
+    <ol>
+      ${mails.map((mail) => row(mail, root, query, opened?.mail.id))}
+    </ol>
+    ${q === '' && rest > 0 && html`<p class="found">and ${rest} older: search finds them</p>`}`
+}
+
+function row(mail: ReceivedMail, root: string, query: string, opened: string | undefined): Html {
   return html`<li>
-    <a class="row" href="${root}messages/${mail.id}" ${mail.id === opened ? html`aria-current="page"` : ''}>
+    <a
+      class="row"
+      href="${root}messages/${mail.id}${query}"
+      ${mail.id === opened ? html`aria-current="page"` : ''}
+    >
       <span class="row-to">${mail.envelope.to.join(', ')}</span>
       ${time(mail.receivedAt)}
       <span class="row-subject">${subjectOf(mail)}</span>
-      ${files > 0 ? html`<span class="row-files">${files} ${files === 1 ? 'file' : 'files'}</span>` : ''}
+      ${hasAttachment(mail) && html`<span class="row-files">${filesOf(mail)}</span>`}
       <span class="row-text">${snippetOf(mail)}</span>
     </a>
   </li>`
@@ -88,127 +121,11 @@ function placeholder(mails: number): Html {
   </section>`
 }
 
-function mailPane(mail: ReceivedMail, view: View, root: string): Html {
-  const here = `${root}messages/${mail.id}`
-  const files = mail.attachments.map((file, index) => ({ ...file, index })).filter(({ inline }) => !inline)
-  return html`<article class="mail">
-    <header class="mail-head">
-      <a class="back" href="${root || './'}">‹ All mails</a>
-      <h2>${subjectOf(mail)}</h2>
-      <dl class="meta">
-        ${meta('From', mail.from === undefined ? mail.envelope.from || '(none)' : people([mail.from]))}
-        ${meta('To', mail.to.length > 0 ? people(mail.to) : mail.envelope.to.join(', '))}
-        ${mail.cc.length > 0 && meta('Cc', people(mail.cc))} ${hiddenRecipients(mail)}
-        ${meta('Received', time(mail.receivedAt))}
-      </dl>
-      ${
-        files.length > 0 &&
-        html`<ul class="files">
-          ${files.map(
-            ({ filename, contentType, content, index }) =>
-              html`<li>
-                <a class="button" href="${here}/attachments/${index}" download
-                  >${filename ?? contentType} <span class="dim">${size(content.byteLength)}</span></a
-                >
-              </li>`,
-          )}
-        </ul>`
-      }
-    </header>
-    <div class="tools">
-      <nav class="tabs" aria-label="Views">${VIEWS.map((name) => tab(mail, name, view, here))}</nav>
-      ${
-        view === 'html' &&
-        html`<div class="toggles" role="group" aria-label="Preview" hidden>
-          <button class="button quiet" type="button" data-toggle="phone" aria-pressed="false">Phone</button>
-          <button class="button quiet" type="button" data-toggle="shade" aria-pressed="false">
-            Other shade
-          </button>
-        </div>`
-      }
-      <span class="dim size">${size(mail.raw.byteLength)}</span>
-      <a class="button quiet" href="${here}/mail.eml" download>.eml</a>
-    </div>
-    ${contents(mail, view, here)}
-  </article>`
-}
-
-function tab(mail: ReceivedMail, name: View, view: View, here: string): Html {
-  const missing = (name === 'html' && mail.html === undefined) || (name === 'text' && mail.text === undefined)
-  if (missing) return html`<span class="tab" aria-disabled="true">${VIEW_NAMES[name]}</span>`
-  return html`<a class="tab" href="${here}?view=${name}" ${name === view ? html`aria-current="page"` : ''}
-    >${VIEW_NAMES[name]}</a
-  >`
-}
-
-function contents(mail: ReceivedMail, view: View, here: string): Html {
-  switch (view) {
-    case 'html':
-      return html`<div class="frame">
-        <iframe
-          src="${here}/html"
-          sandbox="${FRAME_SANDBOX}"
-          referrerpolicy="no-referrer"
-          title="The mail"
-        ></iframe>
-      </div>`
-    case 'text':
-      return html`<pre class="plain reading" tabindex="0">${mail.text ?? mail.error ?? ''}</pre>`
-    case 'headers':
-      return html`<dl class="headers">
-        ${mail.headers.map(
-          ({ name, value }) =>
-            html`<dt>${name}</dt>
-              <dd>${value}</dd>`,
-        )}
-      </dl>`
-    case 'raw':
-      return html`<pre class="plain" tabindex="0">
-${new TextDecoder().decode(mail.raw.subarray(0, RAW_SHOWN))}${
-          mail.raw.byteLength > RAW_SHOWN && '\n… the rest is in the .eml file'
-        }</pre>`
-  }
-}
-
-/** The view to open a mail with. */
-export function defaultView(mail: ReceivedMail): View {
-  return mail.html !== undefined ? 'html' : mail.text !== undefined ? 'text' : 'raw'
-}
-
-/** Whom the headers don't name: blind copies. */
-function hiddenRecipients(mail: ReceivedMail): HtmlValue {
-  const named = new Set([...mail.to, ...mail.cc].map(({ address }) => address.toLowerCase()))
-  const hidden = mail.envelope.to.filter((address) => !named.has(address.toLowerCase()))
-  return hidden.length > 0 && mail.to.length > 0 && meta('Bcc', hidden.join(', '))
-}
-
-function meta(name: string, value: HtmlValue): Html {
-  return html`<div>
-    <dt>${name}</dt>
-    <dd>${value}</dd>
-  </div>`
-}
-
-function people(addresses: readonly InboxAddress[]): string {
-  return addresses.map(({ name, address }) => (name === '' ? address : `${name} <${address}>`)).join(', ')
-}
-
-function subjectOf(mail: ReceivedMail): string {
-  return mail.subject === '' ? '(no subject)' : mail.subject
+function filesOf({ attachments }: ReceivedMail): string {
+  const files = attachments.filter(({ inline }) => !inline).length
+  return `${files} ${files === 1 ? 'file' : 'files'}`
 }
 
 function snippetOf(mail: ReceivedMail): string {
   return (mail.text ?? '').slice(0, 400).replace(/\s+/g, ' ').trim().slice(0, 140)
-}
-
-function time(iso: string): Html {
-  return html`<time datetime="${iso}">${iso.slice(11, 16)}</time>`
-}
-
-function size(bytes: number): string {
-  return bytes < 1000
-    ? `${bytes} B`
-    : bytes < 1e6
-      ? `${Math.round(bytes / 1000)} kB`
-      : `${(bytes / 1e6).toFixed(1)} MB`
 }

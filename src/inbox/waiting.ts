@@ -1,4 +1,6 @@
-import type { MailStore, RawMail, ReceivedMail } from './store.js'
+import type { ReceivedMail } from './reading.js'
+import { type MailFilter, testFor } from './search.js'
+import type { MailStore, RawMail } from './store.js'
 
 /** Which mail to wait for. What is left out matches any. */
 export interface MailQuery {
@@ -6,18 +8,24 @@ export interface MailQuery {
   to?: string | RegExp
   /** The whole subject, or a pattern in it. */
   subject?: string | RegExp
+  /** What else must fit, as in a search. */
+  where?: MailFilter
 }
 
 export interface WaitOptions extends MailQuery {
   /** Milliseconds. @default 5000 */
   timeout?: number
+  /** Ends the wait: it rejects with the signal's reason. */
+  signal?: AbortSignal
 }
 
 interface Waiter {
   query: MailQuery
+  fits: (mail: ReceivedMail) => boolean
   resolve: (mail: ReceivedMail) => void
   reject: (error: Error) => void
-  timer: NodeJS.Timeout
+  /** Stops its clock. */
+  leave: () => void
 }
 
 /** Those who wait for a mail. */
@@ -29,13 +37,28 @@ export class WaitingRoom {
     this.#store = store
   }
 
-  waitFor({ timeout = 5000, ...query }: WaitOptions): Promise<ReceivedMail> {
+  waitFor({ timeout = 5000, signal, ...query }: WaitOptions): Promise<ReceivedMail> {
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted()
       const timer = setTimeout(() => {
-        this.#waiters.delete(waiter)
+        this.#leave(waiter)
         void this.#complaint(query, timeout).then(reject)
       }, timeout)
-      const waiter: Waiter = { query, resolve, reject, timer }
+      const giveUp = () => {
+        this.#leave(waiter)
+        reject(signal?.reason as Error)
+      }
+      signal?.addEventListener('abort', giveUp)
+      const waiter: Waiter = {
+        query,
+        fits: testFor(query.where ?? {}),
+        resolve,
+        reject,
+        leave: () => {
+          clearTimeout(timer)
+          signal?.removeEventListener('abort', giveUp)
+        },
+      }
       this.#waiters.add(waiter)
       void this.#lookBack(waiter)
     })
@@ -48,10 +71,15 @@ export class WaitingRoom {
   /** Sends everybody home. */
   close(): void {
     for (const waiter of this.#waiters) {
-      clearTimeout(waiter.timer)
+      this.#leave(waiter)
       waiter.reject(new Error(`The inbox was closed while waiting for ${describe(waiter.query)}`))
     }
-    this.#waiters.clear()
+  }
+
+  /** @returns whether it was still there */
+  #leave(waiter: Waiter): boolean {
+    waiter.leave()
+    return this.#waiters.delete(waiter)
   }
 
   async #lookBack(waiter: Waiter): Promise<void> {
@@ -65,8 +93,7 @@ export class WaitingRoom {
     if (!matchesRecipient(waiter.query, mail)) return
     const parsed = await this.#store.parse(mail)
     // Another mail may have been taken while this one was parsed.
-    if (!matchesSubject(waiter.query, parsed.subject) || !this.#waiters.delete(waiter)) return
-    clearTimeout(waiter.timer)
+    if (!matchesSubject(waiter.query, parsed.subject) || !waiter.fits(parsed) || !this.#leave(waiter)) return
     waiter.resolve(parsed)
   }
 
@@ -97,12 +124,13 @@ function found(pattern: RegExp, text: string): boolean {
   return text.search(pattern) !== -1
 }
 
-function describe({ to, subject }: MailQuery): string {
+function describe({ to, subject, where = {} }: MailQuery): string {
   const parts = [
     ...(to === undefined ? [] : [`to ${String(to)}`]),
     ...(subject === undefined
       ? []
       : [`with the subject ${typeof subject === 'string' ? `'${subject}'` : String(subject)}`]),
+    ...Object.entries(where).map(([field, value]) => `where ${field} fits '${String(value)}'`),
   ]
   return parts.length === 0 ? 'at all' : parts.join(' ')
 }

@@ -221,7 +221,7 @@ export class MemoryQueue implements QueueDriver {
       entry.dueAt = Math.min(state.nextAttemptAt ?? Infinity, state.expiresAt)
     } else {
       entry.dueAt = state.expiresAt
-      if (!entry.inLine && (state.status !== 'held' || state.heldReason === 'breaker')) {
+      if (!entry.inLine && (state.status !== 'held' || state.heldReason !== 'uncertain')) {
         entry.inLine = true
         this.#line.push(entry, job.priority)
       }

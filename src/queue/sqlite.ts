@@ -20,7 +20,7 @@ import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from '
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
-import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './sqlite/rows.js'
+import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
 
 export interface SqliteQueueOptions {
   /** Path of the file. */

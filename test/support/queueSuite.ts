@@ -33,7 +33,7 @@ export interface SuiteOptions {
 }
 
 export interface QueueCapabilities {
-  /** Whether `list({ q })` works. */
+  /** Whether `list({ q })` finds text, and not only a whole id. */
   search: boolean
 }
 
@@ -525,7 +525,7 @@ export function queueSuite(
         }
       })
 
-      it.runIf(capabilities.search)('finds by exactly one recipient, tag, template and time', async () => {
+      it('finds by exactly one recipient, tag, template and time', async () => {
         const { queue } = await open()
         await queue.start(new Deliveries(1))
         const first = await put(queue, { to: [{ address: 'Grace@navy.example' }], tags: ['a', 'b'] })
@@ -543,10 +543,12 @@ export function queueSuite(
         expect(await ids({ template: 'welcome' })).toEqual([first])
         expect(await ids({ since: acceptedAt })).toEqual([second])
         expect(await ids({ until: acceptedAt - 1 })).toEqual([first])
-        expect(await ids({ q: 'grace', tag: 'ab', template: 'welcome-2' })).toEqual([second])
         expect(await ids({ q: first })).toEqual([first])
-        expect(await ids({ q: 'gr' })).toEqual([second, first])
         expect(await ids({ recipient: 'nobody@navy.example' })).toEqual([])
+        if (capabilities.search) {
+          expect(await ids({ q: 'grace', tag: 'ab', template: 'welcome-2' })).toEqual([second])
+          expect(await ids({ q: 'gr' })).toEqual([second, first])
+        } else await expect(queue.list({ q: 'gr' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
       })
 
       it('counts so that what was accepted is what there is', async () => {

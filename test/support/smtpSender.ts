@@ -84,5 +84,9 @@ export interface Sending {
 export function send(sender: SmtpSender, sending: Sending = {}): Promise<Delivered> {
   const { from = 'a@acme.example', to = ['ada@example.com'], text = 'Hello', notes, limit = 20_000 } = sending
   const bytes = sending.bytes ?? Buffer.from(`Subject: hi\r\n\r\n${text}\r\n`)
-  return sender.send({ envelope: { from, to }, bytes }, notes ?? new Notes(), performance.now() + limit)
+  return sender.send(
+    { envelope: { from, to }, bytes, transparent: false },
+    notes ?? new Notes(),
+    performance.now() + limit,
+  )
 }

@@ -1,4 +1,6 @@
+import { isAscii } from 'node:buffer'
 import type { Letter } from '../../src/wire.js'
+import type { Composed } from './compose.js'
 import { headerFields } from './headerFields.js'
 import { Octets } from './octets.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
@@ -19,18 +21,22 @@ const writer = new QuotedPrintableWriter(out)
  * Builds a message without attachments (RFC 5322, RFC 2045): a text part, an HTML part, or the two as alternatives.
  * The same letter and parts give the same octets: Message-ID and Date are the letter's, the boundary its id.
  */
-export function buildMessage(letter: Letter, { subject, html, htmlRow, text }: MessageParts): Buffer {
+export function buildMessage(letter: Letter, parts: MessageParts): Composed {
+  const { subject, text } = parts
+  const html = parts.htmlRow ?? parts.html
   out.clear()
   out.text(headerFields(letter, letter.subject ?? subject))
   out.text('MIME-Version: 1.0\r\n')
   if (html !== '' && text !== '') {
-    alternatives(boundaryOf(letter.id), text, htmlRow ?? html)
+    alternatives(boundaryOf(letter.id), text, html)
   } else {
     if (html === '') part('plain', text)
-    else part('html', htmlRow ?? html)
+    else part('html', html)
     if (writer.column > 0) out.text('\r\n')
   }
-  return out.take()
+  const bytes = out.take()
+  // Values were checked for line ends, a field begins with its name, and the writer leaves no dot at a line's begin.
+  return { bytes, transparent: isAscii(bytes) }
 }
 
 function alternatives(boundary: string, text: string, html: string | PieceRow): void {

@@ -1,7 +1,12 @@
+/** Bytes of memory that some dozen messages share. */
+const BLOCK = 1024 * 1024
+
 /** Octets in the making: one buffer that is used again for each message, and grows as it must. */
 export class Octets {
   bytes: Buffer = Buffer.allocUnsafeSlow(64 * 1024)
   length = 0
+  #block: Buffer = Buffer.alloc(0)
+  #used = 0
 
   clear(): void {
     this.length = 0
@@ -27,8 +32,17 @@ export class Octets {
     this.length += octets.copy(this.bytes, this.length)
   }
 
-  /** What was written, in memory of its own. */
+  /** What was written. Messages share blocks of memory: one for each would keep the garbage collector busy. */
   take(): Buffer {
-    return Buffer.from(this.bytes.subarray(0, this.length))
+    if (this.length > BLOCK / 8) return Buffer.from(this.bytes.subarray(0, this.length))
+    if (this.#block.length - this.#used < this.length) {
+      this.#block = Buffer.allocUnsafeSlow(BLOCK)
+      this.#used = 0
+    }
+    const taken = this.#block.subarray(this.#used, this.#used + this.length)
+    this.bytes.copy(taken, 0, 0, this.length)
+    // Where the next one begins words can be read at once.
+    this.#used = (this.#used + this.length + 7) & ~7
+    return taken
   }
 }

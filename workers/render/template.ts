@@ -48,7 +48,13 @@ export class Template {
   #tryLate(late: LateTemplate, { data, variables }: BindInput): BoundParts | undefined {
     try {
       const { html, ...parts } = late.bind(data, variables)
-      return { ...parts, html: joinPieces(html.row, html.constants), htmlRow: html }
+      return {
+        ...parts,
+        htmlRow: html,
+        get html() {
+          return joinPieces(html.row, html.constants)
+        },
+      }
     } catch (error) {
       if (error instanceof NeedsBindingFirst) return undefined
       throw error

@@ -8,7 +8,8 @@ import type { CompiledTemplate } from './late/form.js'
 import { manifestOf } from './manifest/manifest.js'
 import type { Critical } from './renderer.js'
 import type { Finding } from './soundness/findings.js'
-import { BUILT_FILE, BUILT_FORMAT, type BuiltFolder } from './store/built.js'
+import { BUILT_FILE } from '../../src/wire.js'
+import { BUILT_FORMAT, type BuiltFolder } from './store/built.js'
 import { sourceOf } from './store/folderTemplates.js'
 
 /** How one variant of a template compiles. */

@@ -1,3 +1,4 @@
+import type { Composed } from '../compose/compose.js'
 import type {
   DeferredCode,
   RecipientOutcome,
@@ -15,9 +16,8 @@ export interface Envelope {
 }
 
 /** What a transport is handed. The bytes are a complete message (RFC 5322). */
-export interface Parcel {
+export interface Parcel extends Composed {
   envelope: Envelope
-  bytes: Buffer
 }
 
 /** Where a transport notes how far it has got, the moment before it goes on. */

@@ -1,4 +1,5 @@
 import type { TransportConfig, TransportReport } from '../../src/wire.js'
+import type { Composed } from '../compose/compose.js'
 import { DkimSigner } from './dkimSigner.js'
 import { SmtpSender } from './smtp/sender.js'
 import { verifySmtp } from './smtp/verify.js'
@@ -13,10 +14,13 @@ interface Entry {
 /** The transports of one thread, by name. */
 export class Transports {
   readonly #connections: number
+  readonly #threads: number
   readonly #entries = new Map<string, Entry>()
 
-  constructor(configs: readonly TransportConfig[], connections: number) {
+  /** @param connections of this thread at most; @param threads that share what a transport may have in all */
+  constructor(configs: readonly TransportConfig[], connections: number, threads: number) {
     this.#connections = connections
+    this.#threads = threads
     this.reload(configs)
   }
 
@@ -25,8 +29,9 @@ export class Transports {
   }
 
   /** The message as it goes out over this transport: signed, if it has keys. */
-  sign(name: string, message: Buffer): Buffer | Promise<Buffer> {
-    return this.#entries.get(name)?.dkim?.sign(message) ?? message
+  async sign(name: string, message: Composed): Promise<Composed> {
+    const dkim = this.#entries.get(name)?.dkim
+    return dkim === undefined ? message : { bytes: await dkim.sign(message.bytes), transparent: false }
   }
 
   /** Connects, secures and authenticates as for a message, and says goodbye. */
@@ -44,11 +49,15 @@ export class Transports {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
-      const sender = new SmtpSender(config, this.#connections)
+      const sender = new SmtpSender(config, this.#share(config))
       const dkim = config.dkim === undefined ? undefined : new DkimSigner(config.dkim)
       this.#entries.set(config.name, { config, sender, dkim })
       old?.sender.retire(sender)
     }
+  }
+
+  #share({ connections = Infinity }: TransportConfig): number {
+    return Math.min(this.#connections, Math.max(1, Math.floor(connections / this.#threads)))
   }
 
   async quit(): Promise<void> {

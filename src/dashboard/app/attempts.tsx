@@ -58,7 +58,7 @@ function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number 
       </p>
       {reply !== undefined && (
         <code class="reply">
-          {reply.code} {reply.enhanced} {reply.text}
+          {reply.code} {reply.text}
         </code>
       )}
       {outcome !== 'sent' && (

@@ -1,6 +1,3 @@
-import { useEffect, useRef } from 'preact/hooks'
-import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
 import { useLive } from './live.js'
 import { type Point, SPAN } from './series.js'
 
@@ -17,58 +14,57 @@ interface ChartProps {
   /** What it stands at, as text: the curve itself is for eyes only. */
   now: string
   /** Said beside it, for instance what is counted. */
-  note?: string
+  note: string
   lines: readonly ChartLine[]
   format: (value: number) => string
-  /** The least that the upper end of the scale may be. */
+  /** The least that the upper end of the scale is. */
   top: number
-  /** The upper end never moves. */
-  fixed?: boolean
 }
 
-const HEIGHT = 104
+/** The drawing is stretched to its place; only ratios count. */
+const WIDTH = 1000
+const HEIGHT = 100
 
 /** A curve of the last minutes with its present value. */
-export function Chart({ title, now, note, lines, format, top, fixed = false }: ChartProps) {
-  const place = useRef<HTMLDivElement>(null)
-  const plot = useRef<uPlot>()
+export function Chart({ title, now, note, lines, format, top }: ChartProps) {
   const { points } = useLive()
-
-  useEffect(() => {
-    const element = place.current
-    if (element === null) return
-    const dark = matchMedia('(prefers-color-scheme: dark)')
-    const draw = () => {
-      plot.current?.destroy()
-      plot.current = new uPlot(optionsOf(element, { lines, format, top, fixed }), [[]], element)
-    }
-    const resize = new ResizeObserver(() => {
-      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT })
-    })
-    draw()
-    resize.observe(element)
-    dark.addEventListener('change', draw)
-    return () => {
-      resize.disconnect()
-      dark.removeEventListener('change', draw)
-      plot.current?.destroy()
-    }
-  }, [])
-
-  useEffect(() => {
-    plot.current?.setData([
-      points.map(({ at }) => at),
-      ...lines.map(({ of }) => points.map((point) => point[of])),
-    ] as uPlot.AlignedData)
-  }, [points])
-
+  const end = points.at(-1)?.at ?? 0
+  // It begins with half a minute, so that there is something to see at once.
+  const span = Math.min(SPAN, Math.max(30, end - (points[0]?.at ?? end)))
+  const high = roundUp(Math.max(top, ...lines.flatMap(({ of }) => points.map((point) => point[of] ?? 0))))
+  const place = ({ at }: Point, value: number) =>
+    `${(WIDTH * (1 - (end - at) / span)).toFixed(1)} ${(HEIGHT * (1 - value / high)).toFixed(1)}`
   return (
     <section class="card chart">
       <h3>{title}</h3>
       <p class="chart-now">
-        <strong>{now}</strong> {note !== undefined && <span class="dim">{note}</span>}
+        <strong>{now}</strong> <span class="dim">{note}</span>
       </p>
-      <div class="chart-place" ref={place} aria-hidden="true" />
+      <div class="chart-place" aria-hidden="true">
+        <ol class="chart-scale">
+          {[high, high / 2, 0].map((value) => (
+            <li key={value}>
+              <span>{format(value)}</span>
+            </li>
+          ))}
+        </ol>
+        <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
+          {lines.map(({ of, colour, fill = false }) =>
+            runsOf(points, of).map((run, index) => {
+              const [first, last] = [run[0], run.at(-1)]
+              const path = `M${run.map((point) => place(point, point[of] ?? 0)).join('L')}`
+              return (
+                <g class={colour} key={`${of} ${index}`}>
+                  {fill && first !== undefined && last !== undefined && (
+                    <path class="chart-area" d={`${path}L${place(last, 0)}L${place(first, 0)}Z`} />
+                  )}
+                  <path class="chart-line" d={path} />
+                </g>
+              )
+            }),
+          )}
+        </svg>
+      </div>
       {lines.length > 1 && (
         <ul class="chart-key" aria-hidden="true">
           {lines.map(({ name, colour }) => (
@@ -82,45 +78,20 @@ export function Chart({ title, now, note, lines, format, top, fixed = false }: C
   )
 }
 
-function optionsOf(
-  element: HTMLElement,
-  { lines, format, top, fixed }: Required<Pick<ChartProps, 'lines' | 'format' | 'top' | 'fixed'>>,
-): uPlot.Options {
-  const style = getComputedStyle(element)
-  const colour = (name: string) => style.getPropertyValue(`--${name}`).trim()
-  const font = `11px ${style.fontFamily}`
-  const grid = { stroke: colour('line'), width: 1 }
-  return {
-    width: element.clientWidth,
-    height: HEIGHT,
-    padding: [6, 2, 0, 0],
-    legend: { show: false },
-    cursor: { show: false },
-    scales: {
-      x: { time: false, range: (_, _low, high) => [high - SPAN, high] },
-      y: { range: (_, _low, high: number | null) => [0, fixed ? top : Math.max(top, (high ?? 0) * 1.15)] },
-    },
-    axes: [
-      { show: false },
-      {
-        size: 44,
-        gap: 4,
-        space: 34,
-        stroke: colour('dim'),
-        font,
-        grid,
-        ticks: { show: false },
-        values: (_, splits) => splits.map(format),
-      },
-    ],
-    series: [
-      {},
-      ...lines.map(({ colour: name, fill }): uPlot.Series => ({
-        stroke: colour(name),
-        width: 1.75,
-        points: { show: false },
-        ...(fill === true ? { fill: `${colour(name)}22` } : {}),
-      })),
-    ],
+/** The points without what has no value: a curve begins anew after a gap. */
+function runsOf(points: readonly Point[], of: ChartLine['of']): Point[][] {
+  const runs: Point[][] = []
+  let open = false
+  for (const point of points) {
+    if (point[of] === null) open = false
+    else if (open) runs.at(-1)?.push(point)
+    else open = runs.push([point]) > 0
   }
+  return runs
+}
+
+/** To 1, 2, 2.5 or 5 times a power of ten, so that its half is easy to read, too. */
+function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value))
+  return ([1, 2, 2.5, 5].find((step) => step * power >= value) ?? 10) * power
 }

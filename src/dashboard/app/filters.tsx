@@ -10,7 +10,7 @@ const TIMES = ['since', 'until'] as const
 /** What messages are looked for. It stands in the address, so that a search can be linked to and gone back to. */
 export function Filters({ query }: { query: URLSearchParams }) {
   const form = useRef<HTMLFormElement>(null)
-  const timer = useRef<ReturnType<typeof setTimeout>>()
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const search = query.toString()
 
   // The address decides; what is being typed stays.

@@ -91,7 +91,7 @@ function Shown({
                 <span class="address">{address}</span> <Badge status={result} />
                 {reply !== undefined && (
                   <code class="reply">
-                    {reply.code} {reply.enhanced} {reply.text}
+                    {reply.code} {reply.text}
                   </code>
                 )}
               </li>

@@ -26,7 +26,7 @@ export function Overview() {
         <PauseButton paused={stats.paused} />
       </div>
       <Counts stats={stats} />
-      <h2 class="hidden-label">The last three minutes</h2>
+      <h2 class="hidden-label">The last minutes</h2>
       <Charts now={points.at(-1)} stats={stats} />
       <Threads stats={stats} />
       <div class="columns">
@@ -55,7 +55,11 @@ function Counts({ stats }: { stats: MailerStats }) {
   return (
     <nav class="counts" aria-label="Messages by status">
       {STATUSES.map((status) => (
-        <a class={`count ${status}`} href={hrefOf('messages', { status })} key={status}>
+        <a
+          class={`count ${status}${stats[status] === 0 ? ' none' : ''}`}
+          href={hrefOf('messages', { status })}
+          key={status}
+        >
           <strong>{count(stats[status])}</strong> <span>{status}</span>
         </a>
       ))}
@@ -90,7 +94,6 @@ function Charts({ now, stats }: { now: Point | undefined; stats: MailerStats }) 
         lines={[{ of: 'success', name: 'sent', colour: 'good', fill: true }]}
         format={(value) => `${value}%`}
         top={100}
-        fixed
       />
       <Chart
         title="Latency"

@@ -78,7 +78,7 @@ function endsOf({ settled }: MailerStats): { all: number; sent: number } {
 }
 
 /** A quantile of what was observed between two snapshots, by even spread within its bucket. */
-export function quantileOf(now: HistogramSnapshot, then: HistogramSnapshot, q: number): number | null {
+function quantileOf(now: HistogramSnapshot, then: HistogramSnapshot, q: number): number | null {
   const counts = now.counts.map((count, index) => count - (then.counts[index] ?? 0))
   const total = counts.reduce((sum, count) => sum + count, 0)
   if (total <= 0) return null

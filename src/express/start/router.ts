@@ -3,19 +3,36 @@ import { type Mailer, ThreadpostError } from '../../index.js'
 import { jsonBody } from '../body.js'
 import { assetRouter, pageHeaders } from '../page.js'
 import { problems } from '../problem.js'
+import { Demo, type Stage } from './demo.js'
+import { demoRouter } from './demoRouter.js'
 import { follow } from './follow.js'
 import { startPage } from './view.js'
 
 const TAG = 'start-page'
+const ASSETS = ['start.css', 'start.js', 'demo.css', 'demo.js']
 
-/** The main server's own pages: the sign-up form and what becomes of its mail. */
-export function startRouter(mailer: Mailer, url: string): Router {
+export interface StartPage {
+  router: Router
+  close(): void
+}
+
+/**
+ * The main server's own pages: the sign-up form and what becomes of its mail.
+ * @param stage where the page may show what happens under load; it then sends by itself, to the embedded inbox
+ */
+export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPage {
   const router = Router()
+  const { inbox } = mailer
+  const demo =
+    stage === undefined || inbox === undefined || !mailer.templates.includes('receipt')
+      ? undefined
+      : new Demo(mailer, inbox, stage)
   router.use(pageHeaders)
-  router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['start.css', 'start.js']))
+  router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ASSETS))
+  if (demo !== undefined) router.use('/demo', demoRouter(demo))
 
   router.get('/', (_request, response) => {
-    response.type('html').send(startPage({ inbox: mailer.inbox !== undefined }))
+    response.type('html').send(startPage({ inbox: inbox !== undefined, demo: demo !== undefined }))
   })
 
   router.post('/signup', jsonBody(10_000), async (request, response) => {
@@ -39,7 +56,7 @@ export function startRouter(mailer: Mailer, url: string): Router {
   })
 
   router.use(problems)
-  return router
+  return { router, close: () => demo?.close() }
 }
 
 function fieldsOf(body: unknown): { name: string; email: string } {

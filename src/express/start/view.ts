@@ -1,5 +1,7 @@
 import { html, type Html } from '../html.js'
 import { mark, page } from '../page.js'
+import { Demo } from './demo.js'
+import { demoSection } from './demoView.js'
 
 /** The steps a message takes, in their order: where, what, and the timing that belongs to it. */
 const STEPS = [
@@ -34,12 +36,12 @@ app.post('/signup', async (req, res) => {
   res.status(202).json({ id })
 })`
 
-export function startPage({ inbox }: { inbox: boolean }): string {
+export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): string {
   return page({
     title: 'threadpost',
     root: '',
-    styles: ['start.css'],
-    scripts: ['start.js'],
+    styles: ['start.css', ...(demo ? ['demo.css'] : [])],
+    scripts: ['start.js', ...(demo ? ['demo.js'] : [])],
     kind: 'start',
     body: html`
       <header class="top">
@@ -83,6 +85,10 @@ export function startPage({ inbox }: { inbox: boolean }): string {
             />
             <p class="error" id="error" role="alert" hidden></p>
             <button class="button primary" type="submit">Sign up</button>
+            ${
+              demo &&
+              html`<p class="pulse">Event loop delay of this process, now: <strong id="pulse">–</strong></p>`
+            }
           </form>
           <div class="card journey" id="journey" data-state="idle">
             <div class="verdict">
@@ -96,6 +102,7 @@ export function startPage({ inbox }: { inbox: boolean }): string {
             <p class="outcome" id="outcome" hidden></p>
           </div>
         </section>
+        ${demo && demoSection(Demo.messages)}
         <section class="reasons">
           <div>
             <h3>The web process stays free</h3>

@@ -1,7 +1,14 @@
-// The page works without this: it only keeps the list fresh, shows local times and switches the preview.
+// Reading works without this: it keeps the list fresh, shows local times, switches the preview, deletes, makes faults.
+const $ = (id) => document.getElementById(id)
 const panes = document.querySelector('.panes')
-const root = panes.dataset.root
-const news = document.querySelector('#news')
+const { root, query } = panes.dataset
+const news = $('news')
+const home = (root || './') + query
+const send = (method, path, body) =>
+  fetch(`${root}api/${path}`, {
+    method,
+    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  })
 
 function localTimes(within) {
   const today = new Date().toDateString()
@@ -42,7 +49,14 @@ async function refresh() {
     list.scrollTop = scrolled
     localTimes(list)
     document.title = fresh.title
-    document.querySelector('#clear').disabled = fresh.querySelector('#clear').disabled
+    $('clear').disabled = fresh.querySelector('#clear').disabled
+    const banner = $('faults')
+    const focusedFault = banner.contains(document.activeElement)
+    if (banner.textContent !== fresh.querySelector('#faults').textContent) {
+      banner.replaceWith(fresh.querySelector('#faults'))
+      readyBanner()
+      if (focusedFault) $('make-fault').focus()
+    }
     if (!document.body.classList.contains('opened'))
       document.querySelector('.mail').replaceWith(fresh.querySelector('.mail'))
     news.textContent = `${list.querySelectorAll('.row').length} mails`
@@ -56,16 +70,80 @@ async function refresh() {
   }
 }
 
-let count
+let last
+let faults = []
 new EventSource(`${root}events`).onmessage = ({ data }) => {
-  if (count !== undefined && count !== data) void refresh()
-  count = data
+  if (last !== undefined && last !== data) void refresh()
+  last = data
+  faults = JSON.parse(data).faults
 }
 
-document.querySelector('#clear').addEventListener('click', async () => {
-  await fetch(`${root}api/messages`, { method: 'DELETE' })
+$('clear').addEventListener('click', async () => {
+  await send('DELETE', 'messages')
   location.href = root || './'
 })
+
+const remove = $('delete')
+if (remove) {
+  remove.hidden = false
+  remove.addEventListener('click', async () => {
+    const next = document.querySelector('li:has(> .row[aria-current]) + li > .row')
+    await send('DELETE', `messages/${document.querySelector('.mail').dataset.id}`)
+    location.href = next?.href ?? home
+  })
+}
+
+// Faults: what is on stands in the banner, what is to come is composed in the dialog.
+const dialog = $('fault-dialog')
+const what = $('fault-what')
+const chosen = () => JSON.parse(what.value)
+
+function readyBanner() {
+  for (const button of document.querySelectorAll('[data-remove]')) button.hidden = false
+}
+
+function fitFields() {
+  const { at, do: deed } = chosen()
+  $('fault-to').disabled = !['rcpt', 'data', 'dot'].includes(at)
+  $('fault-ms').disabled = deed !== 'delay'
+}
+
+async function replaceFaults(list) {
+  const response = await send('PUT', 'faults', list)
+  if (!response.ok) return (await response.json()).detail
+  await refresh()
+}
+
+$('make-fault').hidden = false
+$('make-fault').addEventListener('click', () => {
+  $('fault-error').hidden = true
+  fitFields()
+  dialog.showModal()
+})
+$('fault-cancel').addEventListener('click', () => dialog.close())
+what.addEventListener('change', fitFields)
+
+document.addEventListener('click', ({ target }) => {
+  const button = target.closest?.('[data-remove]')
+  if (button) void replaceFaults(faults.filter((_, index) => index !== Number(button.dataset.remove)))
+})
+
+$('fault-form').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const fault = chosen()
+  const to = $('fault-to')
+  const chance = $('fault-chance').valueAsNumber
+  const times = $('fault-times').valueAsNumber
+  if (!to.disabled && to.value.trim() !== '') fault.to = to.value.trim()
+  if (chance < 100) fault.probability = chance / 100
+  if (times > 0) fault.times = times
+  if (fault.do === 'delay') fault.ms = $('fault-ms').valueAsNumber
+  const problem = await replaceFaults([...faults, fault])
+  $('fault-error').textContent = problem ?? ''
+  $('fault-error').hidden = problem === undefined
+  if (problem === undefined) dialog.close()
+})
+readyBanner()
 
 const toggles = document.querySelector('.toggles')
 if (toggles) {
@@ -86,9 +164,15 @@ if (toggles) {
   })
 }
 
-// j and k walk through the list, newest first.
+// j and k walk through the list, newest first; / searches.
 document.addEventListener('keydown', (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || !['j', 'k'].includes(event.key)) return
+  if (event.metaKey || event.ctrlKey || event.altKey) return
+  if (dialog.open || event.target.closest('input, select, textarea')) return
+  if (event.key === '/') {
+    event.preventDefault()
+    $('q').focus()
+  }
+  if (!['j', 'k'].includes(event.key)) return
   const rows = [...document.querySelectorAll('.row')]
   const at = rows.findIndex((row) => row.hasAttribute('aria-current'))
   const next = rows[event.key === 'j' ? at + 1 : at === -1 ? 0 : at - 1]

@@ -3,7 +3,7 @@ import { type MailJob, newState } from '../../record.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
 import type { Acceptance, NewRow } from '../outboxWire.js'
 import { type OutboxLink, refusal } from './link.js'
-import { packJob } from './rows.js'
+import { packJob } from '../rows.js'
 
 /** Messages that may wait for their commit; beyond it the disk is too slow, and they are refused. */
 const MOST_WAITING = 20_000

@@ -6,7 +6,7 @@ import { type LostRow, STATUS_NUMBERS, type StateRow, type TakenRow } from '../o
 import type { OutboxLink } from './link.js'
 import { Pace } from './pace.js'
 import { Places } from './places.js'
-import { packState, unpackHead, unpackState, unpackTaken } from './rows.js'
+import { packState, unpackHead, unpackState, unpackTaken } from '../rows.js'
 
 /** A message that this process has taken: it stands as `sending` in the file. */
 export interface Taken extends QueuedMessage {

@@ -54,10 +54,11 @@ function iterate(list: unknown, node: BlockNode, scope: Scope, body: (inner: Sco
   if (typeof list !== 'object' || list === null) return false
   const keys = Array.isArray(list) ? undefined : Object.keys(list)
   const length = keys?.length ?? (list as unknown[]).length
+  // One layer for all items, as Handlebars has it: each finds its own values there.
+  const variables: Variables = { ...scope.variables, _parent: scope.variables }
   for (let index = 0; index < length; index++) {
     const key = keys?.[index] ?? index
     const item = (list as Record<string | number, unknown>)[key]
-    const variables: Variables = { ...scope.variables, _parent: scope.variables }
     variables['key'] = key
     variables['index'] = index
     variables['first'] = index === 0

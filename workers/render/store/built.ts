@@ -1,8 +1,6 @@
 import type { TemplateManifest } from '../../../src/wire.js'
 import type { CompiledTemplate } from '../late/form.js'
 
-/** The file that `threadpost build` writes, and that makes a folder one of compiled templates. */
-export const BUILT_FILE = 'threadpost-templates.json'
 /** Raised when compiled templates of before can no longer be read. */
 export const BUILT_FORMAT = 1
 

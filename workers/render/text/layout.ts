@@ -25,6 +25,7 @@ const SPLIT = /([\uFDD0-\uFDEF])/
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 const RULE = '-'.repeat(40)
+const BREAKS = ['', '\n', '\n\n', '\n\n\n']
 
 /** Takes the marks out of a bound value, which so can't lay anything out. */
 export function withoutMarks(text: string): string {
@@ -108,8 +109,8 @@ class Page {
   /** Right after an item's sign: what it holds begins on the same line. */
   #atItem = false
   readonly #lists: { next?: number }[] = []
-  /** Where the open link's own text begins, and its address once that is being read. */
-  #link: { start: number; address?: string } | undefined
+  /** The open link's own text, and its address once that is being read. */
+  #link: { label: string; address?: string } | undefined
 
   follow(steps: readonly Step[]): void {
     for (const step of steps) {
@@ -143,10 +144,10 @@ class Page {
         this.#lists.pop()
         return this.#break(this.#lists.length === 0 ? 2 : 1)
       case OP.link:
-        this.#link = { start: -1 }
+        this.#link = { label: '' }
         return
       case OP.linkTo:
-        this.#link = { start: this.#link?.start ?? -1, address: '' }
+        this.#link = { label: this.#link?.label ?? '', address: '' }
         return
       case OP.linkEnd:
         return this.#endLink()
@@ -173,11 +174,9 @@ class Page {
   }
 
   #write(text: string): void {
-    if (this.#text === '') this.#breaks = 0
-    else if (this.#breaks > 0) this.#text += '\n'.repeat(this.#breaks)
-    else this.#text += this.#space
-    if (this.#link?.start === -1) this.#link.start = this.#text.length
-    this.#text += text
+    const gap = this.#text === '' ? '' : this.#breaks > 0 ? BREAKS[this.#breaks]! : this.#space
+    if (this.#link !== undefined) this.#link.label += this.#link.label === '' ? text : gap + text
+    this.#text += gap === '' ? text : gap + text
     this.#breaks = 0
     this.#space = ''
     this.#atItem = false
@@ -198,7 +197,7 @@ class Page {
     this.#link = undefined
     if (link?.address === undefined) return
     const address = link.address.trim()
-    const label = link.start < 0 ? '' : this.#text.slice(link.start).trim()
+    const label = link.label.trim()
     if (
       address === '' ||
       address.startsWith('#') ||

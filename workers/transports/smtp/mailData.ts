@@ -14,6 +14,11 @@ export interface MailData {
   utf8Header: boolean
 }
 
+/** A message that is in the form already. */
+export function asMailData(message: Buffer): MailData {
+  return { bytes: message, size: message.length, eightBit: false, utf8Header: false }
+}
+
 /**
  * Brings a message into the form for DATA. CR and LF leave only as CRLF, so that no server can take a part of a
  * message for its end: a CR or an LF alone becomes CRLF. A message without such faults is used as it is.

@@ -3,6 +3,8 @@ import type { SmtpReply } from '../../../src/outcome.js'
 /** RFC 5321 section 4.5.3.1.5 allows 512 octets a line; real servers are a little more talkative. */
 const MAX_LINE = 2_048
 const MAX_REPLY = 16_384
+/** Replies that are remembered, of one session. */
+const MOST_KNOWN = 32
 /** Characters of a reply that are kept. */
 const MAX_TEXT = 512
 
@@ -23,6 +25,8 @@ export class ReplyReader {
   /** Lines of a reply whose last line is still to come. */
   #lines: string[] = []
   #size = 0
+  /** Replies of one line by that line: a server says mostly the same. */
+  readonly #known = new Map<string, SmtpReply>()
 
   feed(chunk: Buffer): void {
     this.#buffer += chunk.toString('latin1')
@@ -46,6 +50,8 @@ export class ReplyReader {
       this.#buffer = this.#buffer.slice(end + 1)
       this.#searched = 0
 
+      const known = this.#lines.length === 0 ? this.#known.get(line) : undefined
+      if (known !== undefined) return known
       const match = REPLY_LINE.exec(line)
       const code = match?.[1]
       this.#size += line.length
@@ -54,6 +60,7 @@ export class ReplyReader {
       this.#lines.push(line)
       if (match?.[2] === '-') continue
       const reply = replyOf(Number(code), this.#lines)
+      if (this.#lines.length === 1 && this.#known.size < MOST_KNOWN) this.#known.set(line, reply)
       this.#lines = []
       this.#size = 0
       return reply

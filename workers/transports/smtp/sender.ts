@@ -1,7 +1,7 @@
 import type { SmtpTransport } from '../../../src/wire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
 import { type Established, establish } from './establish.js'
-import { toMailData } from './mailData.js'
+import { asMailData, toMailData } from './mailData.js'
 import { Session } from './session.js'
 import type { SessionOwner } from './sessionOwner.js'
 import { Transaction } from './transaction.js'
@@ -50,9 +50,9 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#maxConnections = maxConnections
   }
 
-  send({ envelope, bytes }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+  send({ envelope, bytes, transparent }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
     progress.enter('connecting')
-    const data = toMailData(bytes)
+    const data = transparent ? asMailData(bytes) : toMailData(bytes)
     return new Promise((resolve) => {
       this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve))
       this.#serve()

@@ -1,8 +1,8 @@
-import { type MailJob, type MessageState, newState, type Status } from '../../record.js'
-import { toMessage, type Message } from '../../messageView.js'
-import { NO_DATA } from '../../json.js'
-import type { Content, JobAttachment, JsonText } from '../../wire.js'
-import { keptUntil } from '../keys.js'
+import { type MailJob, type MessageState, newState, type Status } from '../record.js'
+import { toMessage, type Message } from '../messageView.js'
+import { NO_DATA } from '../json.js'
+import type { Content, JobAttachment, JsonText } from '../wire.js'
+import { keptUntil } from './keys.js'
 import {
   type AttachmentBytes,
   type LoadedRow,
@@ -12,7 +12,7 @@ import {
   type StateRow,
   type StoredRow,
   type TakenRow,
-} from '../outboxWire.js'
+} from './outboxWire.js'
 
 const TOP_PRIORITY = 9
 

@@ -1,0 +1,153 @@
+import type { Checker } from './check.js'
+import type { Outcome } from './outcome.js'
+
+/** What a transport may use, over all threads together. */
+export interface BudgetOptions {
+  /**
+   * Messages in any one second at most, however they are counted: from the moment a message is begun until a second
+   * after the server's answer. Below 1 for one in several seconds.
+   * @default unlimited
+   */
+  rate?: number
+  /**
+   * Connections at a time. Over several threads they are shared out evenly; where there are fewer than threads, as many
+   * threads send. @default `threads` × `concurrency`
+   */
+  connections?: number
+  /** Messages under way at a time to each recipient domain. @default unlimited */
+  domainConcurrency?: number
+}
+
+export const BUDGET_KEYS = [
+  'rate',
+  'connections',
+  'domainConcurrency',
+] as const satisfies readonly (keyof BudgetOptions)[]
+
+const SLOWEST = 0.001
+const FASTEST = 1_000_000
+
+export function resolveBudget(check: Checker, given: Record<string, unknown>, path: string): BudgetOptions {
+  const budget: BudgetOptions = {}
+  const { rate, connections, domainConcurrency } = given
+  if (rate !== undefined) budget.rate = check.number(rate, `${path}.rate`, SLOWEST, FASTEST)
+  if (connections !== undefined)
+    budget.connections = check.integer(connections, `${path}.connections`, 1, 10_000)
+  if (domainConcurrency !== undefined)
+    budget.domainConcurrency = check.integer(domainConcurrency, `${path}.domainConcurrency`, 1, 10_000)
+  return budget
+}
+
+/**
+ * Who says how many messages may go over one transport. Must answer at once: one that is shared by several processes
+ * keeps a few in stock, and answers with the time until there are more.
+ */
+export interface Allowance {
+  /** Messages a second, as things are. */
+  readonly rate: number
+  /** Takes leave for one message. @returns 0, or after how many ms to ask again: `Infinity` for not before a `give()` */
+  take(): number
+  /**
+   * The message that leave was taken for is over.
+   * @param transaction ms the server had to do with it; undefined when it never heard of it
+   */
+  give(transaction: number | undefined): void
+  /** The server asked for fewer messages. @returns whether that was news */
+  slow(): boolean
+  /** Whether it gives less than it may at present. */
+  readonly slowed: boolean
+}
+
+/** Makes the allowance of a transport with a rate. */
+export type Allowances = (transport: string, rate: number) => Allowance
+
+/** By how much of the full rate a slowed transport comes back each second, and the least it is slowed to. */
+const STEP = 0.05
+const LEAST = 1 / 64
+/** By how much, and how many ms more, the fastest transaction may be thought slower with each further one. */
+const FORGETTING = { factor: 1.05, ms: 0.2 }
+
+/**
+ * A rate that no window of a second exceeds: leave that was given is in use until a second after the server's answer.
+ * Whenever the server counted the message, it was in between. Of that second is taken off what every transaction
+ * takes at least, since the next one will take as long.
+ *
+ * Throttling replies halve it; with each second after that it grows by a twentieth of what it was (AIMD: Chiu and Jain,
+ * "Analysis of the increase and decrease algorithms", 1989).
+ */
+export class RateAllowance implements Allowance {
+  readonly #full: number
+  #share: number
+  #slowedAt = -Infinity
+  /** Until when it has come back. */
+  #recoveredAt = performance.now()
+  /** Leave in use by messages under way. */
+  #underWay = 0
+  /** When leave that was used comes back, in order, on `performance.now()`'s clock. */
+  readonly #returns: number[] = []
+  #fastest = 0
+
+  /** @param share of the rate that is given at first, as if it had been slowed */
+  constructor(rate: number, share = 1) {
+    this.#full = rate
+    this.#share = share
+    if (share < 1) this.#slowedAt = performance.now()
+  }
+
+  /** Whether it is slower than it may be. */
+  get slowed(): boolean {
+    return this.#share < 1
+  }
+
+  get rate(): number {
+    return this.#full * this.#share
+  }
+
+  take(): number {
+    const now = performance.now()
+    this.#recover(now)
+    while ((this.#returns[0] ?? Infinity) <= now) this.#returns.shift()
+    if (this.#underWay + this.#returns.length < this.#most()) {
+      this.#underWay++
+      return 0
+    }
+    return (this.#returns[0] ?? Infinity) - now
+  }
+
+  give(transaction: number | undefined): void {
+    this.#underWay--
+    if (transaction === undefined) return
+    this.#fastest = Math.min(transaction, this.#fastest * FORGETTING.factor + FORGETTING.ms)
+    const window = (1_000 * this.#most()) / this.rate
+    this.#returns.push(performance.now() + window - Math.min(this.#fastest * 0.8, window / 2))
+  }
+
+  slow(): boolean {
+    const now = performance.now()
+    // The replies to what was under way at the time say the same once more.
+    if (now - this.#slowedAt < 1_000) return false
+    this.#share = Math.max(LEAST, this.#share / 2)
+    this.#slowedAt = this.#recoveredAt = now
+    return true
+  }
+
+  /** Messages in one window; a window is a second, or as long as it takes for a whole number of messages. */
+  #most(): number {
+    return Math.max(1, Math.floor(this.rate))
+  }
+
+  #recover(now: number): void {
+    if (this.#share === 1) return
+    const seconds = Math.floor((now - this.#recoveredAt) / 1_000)
+    if (seconds === 0) return
+    this.#share = Math.min(1, this.#share + STEP * seconds)
+    this.#recoveredAt += seconds * 1_000
+  }
+}
+
+/** Whether the server asks for fewer messages: 421, 450 or 451 with 4.7.x (RFC 3463: security or policy), HTTP 429. */
+export function isThrottling({ result, reply }: Outcome): boolean {
+  if (result !== 'deferred' || reply === undefined) return false
+  const { code, enhanced = '' } = reply
+  return code === 421 || code === 429 || ((code === 450 || code === 451) && enhanced.startsWith('4.7.'))
+}

@@ -1,0 +1,91 @@
+import { Command, Option } from 'commander'
+import { ThreadpostError } from '../errors.js'
+import { type Inbox, startInbox } from '../inbox/inbox.js'
+import { startInboxServer } from '../inbox/server.js'
+import { closeOnSignal } from '../shutdown.js'
+import { isLoopback } from '../transport.js'
+import { wholeNumber } from './arguments.js'
+
+interface InboxFlags {
+  port: number
+  smtpPort: number
+  host: string
+  keep: number
+  openToAll?: boolean
+  json?: boolean
+}
+
+export function inboxCommand(): Command {
+  return new Command('inbox')
+    .description(
+      'Run an inbox alone: an SMTP server that keeps what it receives, its page, and an API for end-to-end tests.',
+    )
+    .addOption(
+      new Option('--port <port>', 'port of the page and the API').argParser(wholeNumber(0)).default(8025),
+    )
+    .addOption(new Option('--smtp-port <port>', 'port to send to').argParser(wholeNumber(0)).default(1025))
+    .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1'))
+    .addOption(
+      new Option('--keep <n>', 'mails kept; the oldest go first').argParser(wholeNumber(1)).default(2000),
+    )
+    .addOption(
+      new Option('--open-to-all', 'allow a host beyond loopback: there is no login, all mail can be read'),
+    )
+    .addOption(new Option('--json', 'print a line of JSON for the start and for each mail'))
+    .action(run)
+}
+
+async function run({
+  port,
+  smtpPort,
+  host,
+  keep,
+  openToAll = false,
+  json = false,
+}: InboxFlags): Promise<void> {
+  if (!openToAll && !isLoopback(host))
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `host: on ${host} anybody could read all mail; listen on 127.0.0.1, or add --open-to-all`,
+      { path: 'host' },
+    )
+  const inbox = await listening('--smtp-port', smtpPort, () => startInbox({ port: smtpPort, host, keep }))
+  let page
+  try {
+    page = await listening('--port', port, () => startInboxServer(inbox, { port, host, anyHost: openToAll }))
+  } catch (error) {
+    await inbox.close()
+    throw error
+  }
+  if (json) tellInJson(inbox, page.url)
+  else {
+    console.log(`The inbox listens on ${inbox.url}`)
+    console.log(`  page  ${page.url}`)
+    console.log(`  API   ${page.url}/api/messages`)
+  }
+  closeOnSignal(async () => {
+    await page.close()
+    await inbox.close()
+  })
+}
+
+function tellInJson(inbox: Inbox, url: string): void {
+  console.log(JSON.stringify({ event: 'listening', smtp: inbox.url, url }))
+  inbox.on('received', ({ id, envelope, receivedAt, raw }) => {
+    console.log(JSON.stringify({ event: 'received', id, envelope, receivedAt, size: raw.byteLength }))
+  })
+}
+
+async function listening<T>(flag: string, port: number, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+    const why = code === 'EACCES' ? 'may not be used by this user' : 'is in use'
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${port} ${why}; take another`, {
+      path: flag,
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,142 @@
+import { z } from 'zod'
+import { type Operation, OPERATIONS } from './operations.js'
+import { components } from './schemas/registry.js'
+import { Problem } from './schemas/service.js'
+
+export interface OpenApiDocument {
+  openapi: '3.1.0'
+  [part: string]: unknown
+}
+
+type JsonSchema = Record<string, unknown>
+
+const COMPONENTS = '#/components/schemas/'
+const JSON_TYPE = 'application/json'
+
+const PROBLEMS: Record<number, string> = {
+  400: 'The request is wrong; `path` names the field.',
+  401: 'It needs a valid token.',
+  403: "The token lacks the scope, or the request comes from another site's page.",
+  404: 'There is no such thing.',
+  409: 'It does not fit what is there.',
+  413: 'The body is too large.',
+  415: 'The body is not JSON.',
+  429: 'Too many wrong tokens from this address.',
+  501: "The queue can't do this.",
+  503: 'The queue is full or out of reach, or the mailer is closed; try again later.',
+}
+
+let made: OpenApiDocument | undefined
+
+/**
+ * The document of the HTTP API (OpenAPI 3.1), generated from the operations that the router serves and the schemas they
+ * are checked against. Its server is relative, so that it holds wherever the router is mounted.
+ */
+export function openApiDocument(): OpenApiDocument {
+  return (made ??= {
+    openapi: '3.1.0',
+    info: {
+      title: 'threadpost',
+      version: '1',
+      description: 'Sends mail through worker threads and tells what became of every message.',
+    },
+    servers: [{ url: './' }],
+    security: [{ token: [] }, { session: [] }],
+    paths: pathsOf(Object.entries<Operation>(OPERATIONS)),
+    components: {
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'A token with scopes: send, read, manage.' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'threadpost_session',
+          description: 'From `POST /login`.',
+        },
+      },
+      schemas: schemasOf(),
+    },
+  })
+}
+
+function schemasOf(): Record<string, JsonSchema> {
+  const { schemas } = z.toJSONSchema(components, { io: 'input', uri: (id) => COMPONENTS + id })
+  return Object.fromEntries(
+    Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema as JsonSchema]),
+  )
+}
+
+function pathsOf(operations: [string, Operation][]): Record<string, JsonSchema> {
+  const paths: Record<string, JsonSchema> = {}
+  for (const [operationId, operation] of operations) {
+    const entry = (paths[operation.path] ??= {})
+    entry[operation.method] = toOperationObject(operationId, operation)
+  }
+  return paths
+}
+
+function toOperationObject(operationId: string, operation: Operation): JsonSchema {
+  const { scope, summary, body, answer } = operation
+  const parameters = parametersOf(operation)
+  return {
+    operationId,
+    summary,
+    ...(scope === undefined
+      ? { security: [] }
+      : { description: `Needs the scope \`${scope}\`.`, 'x-scope': scope }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { [JSON_TYPE]: { schema: referTo(body) } } } }),
+    responses: {
+      [answer.status]: { description: answer.description, ...contentOf(answer.content) },
+      ...Object.fromEntries(problemsOf(operation).map((status) => [status, problem(status)])),
+    },
+  }
+}
+
+function parametersOf({ path, query, headers = {} }: Operation): JsonSchema[] {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+  const inQuery = Object.entries(query?.shape ?? {}).map(([name, schema]) => {
+    const { description, ...rest } = inline(schema as z.ZodType)
+    return { name, in: 'query', ...(description === undefined ? {} : { description }), schema: rest }
+  })
+  const inHeader = Object.entries(headers).map(([name, description]) => ({
+    name,
+    in: 'header',
+    description,
+    schema: { type: 'string' },
+  }))
+  return [...inPath, ...inQuery, ...inHeader]
+}
+
+function contentOf(content: z.ZodType | string | undefined): JsonSchema {
+  if (content === undefined) return {}
+  if (typeof content === 'string') return { content: { [content]: { schema: { type: 'string' } } } }
+  return { content: { [JSON_TYPE]: { schema: referTo(content) } } }
+}
+
+function problemsOf({ scope, problems }: Operation): number[] {
+  return [...new Set([...problems, ...(scope === undefined ? [] : [401, 403, 429])])].sort((a, b) => a - b)
+}
+
+function problem(status: number): JsonSchema {
+  return {
+    description: PROBLEMS[status] ?? 'An error.',
+    content: { 'application/problem+json': { schema: referTo(Problem) } },
+  }
+}
+
+function referTo(schema: z.ZodType): JsonSchema {
+  const id = components.get(schema)?.id
+  return id === undefined ? inline(schema) : { $ref: COMPONENTS + id }
+}
+
+function inline(schema: z.ZodType): JsonSchema {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' })
+  return rest
+}

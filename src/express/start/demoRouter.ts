@@ -1,0 +1,86 @@
+import { type Response, Router } from 'express'
+import { ThreadpostError } from '../../index.js'
+import { jsonBody } from '../body.js'
+import { type Demo, WAYS } from './demo.js'
+import type { Cell } from './fates.js'
+
+/** Milliseconds between two frames: few enough that telling does not disturb what is told. */
+const FRAME = 200
+
+/** The buttons of the start page, and a stream of what they bring about. */
+export function demoRouter(demo: Demo): Router {
+  const router = Router()
+  const audience = new Audience(demo)
+  const body = jsonBody(1000)
+
+  router.post('/run', body, (request, response) => {
+    const given: unknown = (request.body as { way?: unknown } | undefined)?.way
+    const way = WAYS.find((known) => known === given)
+    if (way === undefined)
+      throw new ThreadpostError('INVALID_MESSAGE', `way: must be one of ${WAYS.join(', ')}`, { path: 'way' })
+    demo.start(way)
+    response.status(202).json({ way })
+  })
+
+  router.post('/kill-thread', body, (_request, response) => {
+    response.json({ thread: demo.killThread() })
+  })
+
+  router.post('/lose-replies', body, (_request, response) => {
+    demo.loseReplies()
+    response.status(204).end()
+  })
+
+  router.get('/events', (_request, response) => {
+    response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
+    response.flushHeaders()
+    audience.join(response)
+  })
+  return router
+}
+
+/** Those who watch. They are all told the same, a few times a second. */
+class Audience {
+  readonly #demo: Demo
+  readonly #seats = new Set<Response>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(demo: Demo) {
+    this.#demo = demo
+  }
+
+  join(response: Response): void {
+    this.#seats.add(response)
+    response.once('close', () => this.#leave(response))
+    if (this.#timer === undefined) {
+      this.#demo.delay.start()
+      this.#timer = setInterval(() => this.#tell(), FRAME)
+    }
+    response.write(this.#frame(0, this.#demo.run?.fates.all()))
+  }
+
+  #leave(response: Response): void {
+    this.#seats.delete(response)
+    if (this.#seats.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#demo.delay.stop()
+  }
+
+  #tell(): void {
+    const frame = this.#frame(this.#demo.delay.look(), this.#demo.run?.fates.news())
+    for (const response of this.#seats) response.write(frame)
+  }
+
+  #frame(delay: number, cells: Cell[] | undefined): string {
+    const { run } = this.#demo
+    const told = run && {
+      number: run.number,
+      way: run.way,
+      cells,
+      tally: run.fates.tally(),
+      ...(run.result === undefined ? {} : { result: run.result }),
+    }
+    return `data: ${JSON.stringify({ delay, run: told })}\n\n`
+  }
+}

@@ -1,0 +1,92 @@
+/** What a cell of the start page shows of its message. `failed`: nobody tries it again. */
+export const FATES = ['waiting', 'queued', 'sending', 'deferred', 'sent', 'failed'] as const
+export type Fate = (typeof FATES)[number]
+
+const ENDS: ReadonlySet<Fate> = new Set(['sent', 'failed'])
+
+/** A cell: its number, its fate, whether it was ever uncertain (0 or 1), and how often its mail has arrived. */
+export type Cell = [index: number, fate: Fate, uncertain: 0 | 1, arrived: number]
+
+/** The sum of it all. The fates add up to all messages, always. */
+export interface Tally {
+  fates: Record<Fate, number>
+  uncertain: number
+  /** Messages whose mail is in the inbox, and those it reached more than once. */
+  arrived: number
+  doubled: number
+  /** Of the doubled those that were never uncertain. There must be none. */
+  unexplained: number
+}
+
+/** The fates of a run's messages, and which of them are news. */
+export class Fates {
+  readonly #fates: Fate[]
+  readonly #uncertain: Uint8Array
+  readonly #arrived: Uint32Array
+  readonly #news = new Set<number>()
+  #open: number
+
+  constructor(count: number) {
+    this.#fates = new Array<Fate>(count).fill('waiting')
+    this.#uncertain = new Uint8Array(count)
+    this.#arrived = new Uint32Array(count)
+    this.#open = count
+  }
+
+  get settled(): boolean {
+    return this.#open === 0
+  }
+
+  become(index: number, fate: Fate): void {
+    const before = this.#fates[index]
+    if (before === undefined || before === fate) return
+    this.#open += Number(ENDS.has(before)) - Number(ENDS.has(fate))
+    this.#fates[index] = fate
+    this.#news.add(index)
+  }
+
+  doubt(index: number): void {
+    this.#uncertain[index] = 1
+    this.#news.add(index)
+  }
+
+  arrive(index: number): void {
+    this.#arrived[index] = (this.#arrived[index] ?? 0) + 1
+    this.#news.add(index)
+  }
+
+  /** The cells that changed since the last call. */
+  news(): Cell[] {
+    const cells = [...this.#news].map((index) => this.#cell(index))
+    this.#news.clear()
+    return cells
+  }
+
+  all(): Cell[] {
+    return this.#fates.map((_, index) => this.#cell(index))
+  }
+
+  tally(): Tally {
+    const fates = Object.fromEntries(FATES.map((fate) => [fate, 0])) as Record<Fate, number>
+    const tally: Tally = { fates, uncertain: 0, arrived: 0, doubled: 0, unexplained: 0 }
+    this.#fates.forEach((fate, index) => {
+      const uncertain = this.#uncertain[index] === 1
+      const arrived = this.#arrived[index] ?? 0
+      fates[fate]++
+      if (uncertain) tally.uncertain++
+      if (arrived > 0) tally.arrived++
+      if (arrived > 1) tally.doubled++
+      if (arrived > 1 && !uncertain) tally.unexplained++
+    })
+    return tally
+  }
+
+  #cell(index: number): Cell {
+    return [
+      index,
+      this.#fates[index] ?? 'waiting',
+      this.#uncertain[index] === 1 ? 1 : 0,
+      this.#arrived[index] ?? 0,
+    ]
+  }
+}

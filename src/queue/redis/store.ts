@@ -1,0 +1,289 @@
+import type { Redis } from 'ioredis'
+import { type MailJob, type MessageState, STATUSES, type Status } from '../../record.js'
+import type { Enqueued } from '../driver.js'
+import {
+  type AttachmentBytes,
+  type LoadedRow,
+  STATUS_NAMES,
+  STATUS_NUMBERS,
+  type StoredRow,
+} from '../outboxWire.js'
+import { packJob, packState, unpackTaken } from '../rows.js'
+import { Gathered } from './gathered.js'
+import type { ScriptName } from './scripts.js'
+
+/** What Redis answers: as RESP2 has it. */
+type Reply = string | number | null | Reply[]
+type Fields = (string | null)[]
+
+/** A state to be stored. */
+export interface Change {
+  id: string
+  /** The change it was made from. */
+  rev: number
+  state: MessageState
+  /** Whether the content goes. */
+  drop: boolean
+  /** Process deaths in a row, kept until a delivery ends otherwise. */
+  losses: number
+  /** Whether it needs a job anew. */
+  schedule: boolean
+}
+
+/** What is to be done with a job that BullMQ handed out. */
+export type Beginning =
+  | { do: 'go'; row: StoredRow; job: MailJob }
+  | { do: 'wait'; until: number }
+  | { do: 'later' }
+  | { do: 'paused' }
+  | { do: 'drop' }
+  | { do: 'expired'; row: StoredRow }
+  | { do: 'lost'; row: StoredRow }
+
+export interface Sweep {
+  expired: { id: string; row: StoredRow }[]
+  orphans: { id: string; row: StoredRow }[]
+}
+
+interface SweepOptions {
+  /** Milliseconds for which this process counts as alive. */
+  alive: number
+  count: number
+  age: number
+  /** Milliseconds after which a message without a job is one that was forgotten. */
+  adding: number
+}
+
+/** Messages in one command, so that none holds up the others. */
+const LOT = 50
+
+/** The messages in Redis: every command of `scripts.ts`, typed. What is asked in one turn is one command. */
+export class Store {
+  readonly #quick: Redis
+  readonly #patient: Redis
+  readonly #prefix: string
+  readonly #owner: string
+  readonly #keepKey: number
+  readonly #limit: number
+  readonly #count: number
+  readonly #begin: Gathered<string, Beginning>
+  readonly #write: Gathered<Change, 'written' | 'stale'>
+  #ops = 0
+
+  constructor(
+    { quick, patient }: { quick: Redis; patient: Redis },
+    options: { prefix: string; owner: string; limit: number; keepKey: number; count: number },
+  ) {
+    this.#quick = quick
+    this.#patient = patient
+    this.#prefix = options.prefix
+    this.#owner = options.owner
+    this.#limit = options.limit
+    this.#keepKey = options.keepKey
+    this.#count = options.count
+    this.#begin = new Gathered(LOT, (ids) => this.#beginAll(ids))
+    this.#write = new Gathered(LOT, (changes) => this.#writeAll(changes, this.#patient))
+  }
+
+  /** Takes messages in. @param op names the command: by it `revoke()` takes them back */
+  accept(jobs: readonly MailJob[], op: string): Promise<Enqueued[]> {
+    const args: (string | number)[] = [this.#limit, op, Date.now()]
+    for (const job of jobs) args.push(...this.#accepted(job))
+    return this.#run(this.#quick, 'accept', args).then((answers) =>
+      (answers as string[][]).map(([result, id = '', messageId = '']): Enqueued =>
+        result === 'duplicate' ? { result, id, messageId } : { result: result as 'queued' },
+      ),
+    )
+  }
+
+  async revoke(ids: readonly string[], op: string): Promise<void> {
+    await this.#run(this.#patient, 'revoke', [op, ...ids])
+  }
+
+  /** The messages have their jobs. */
+  async added(ids: readonly string[]): Promise<void> {
+    await this.#patient.zrem(`${this.#prefix}adding`, ...ids)
+  }
+
+  begin(id: string): Promise<Beginning> {
+    return this.#begin.ask(id)
+  }
+
+  /** Stores what a delivery came to, however long it takes. */
+  settle(change: Change): Promise<'written' | 'stale'> {
+    return this.#write.ask(change)
+  }
+
+  /** Stores a state that a caller wants. */
+  async change(change: Change): Promise<'written' | 'stale'> {
+    const [answer = 'stale'] = await this.#writeAll([change], this.#quick)
+    return answer
+  }
+
+  async sweep({ alive, count, age, adding }: SweepOptions): Promise<Sweep> {
+    const now = Date.now()
+    const [expired, orphans] = (await this.#run(this.#quick, 'sweep', [
+      this.#owner,
+      alive,
+      now,
+      count,
+      age,
+      now - adding,
+    ])) as [[string, Fields][], [string, Fields][]]
+    const read = ([id, fields]: [string, Fields]) => ({ id, row: rowOf(fields) })
+    return { expired: expired.map(read), orphans: orphans.filter(([, row]) => row[3] !== null).map(read) }
+  }
+
+  async look(ids: readonly string[]): Promise<{ paused: boolean; rows: (StoredRow | undefined)[] }> {
+    const [paused, rows] = (await this.#run(this.#quick, 'look', [...ids])) as [number, (Fields | null)[]]
+    return { paused: paused === 1, rows: rows.map((fields) => (fields === null ? undefined : rowOf(fields))) }
+  }
+
+  /** A message with what is left of its content. */
+  async load(id: string): Promise<LoadedRow | undefined> {
+    const [head, content, files] = await this.#quick.hmget(
+      `${this.#prefix}m:${id}`,
+      'head',
+      'content',
+      'files',
+    )
+    if (typeof head !== 'string') return undefined
+    return { head, content: content ?? null, attachments: filesOf(files) }
+  }
+
+  /** Newest first below a place; those in line are among the held as long as the queue is paused. */
+  async page(
+    before: number,
+    limit: number,
+    status: Status | undefined,
+  ): Promise<{ paused: boolean; rows: StoredRow[] }> {
+    const below = before === Infinity ? '+inf' : `(${before}`
+    const [paused, rows] = (await this.#run(this.#quick, 'page', [below, limit, status ?? ''])) as [
+      number,
+      Fields[],
+    ]
+    return {
+      paused: paused === 1,
+      rows: rows
+        .filter((fields) => fields[3] !== null)
+        .map(rowOf)
+        .sort((a, b) => b.seq - a.seq)
+        .slice(0, limit),
+    }
+  }
+
+  async stats(): Promise<{
+    paused: boolean
+    accepted: number
+    oldest: number
+    counts: Record<Status, number>
+  }> {
+    const [paused, accepted, oldest, counts] = (await this.#run(this.#quick, 'stats', [
+      Date.now(),
+      ...STATUSES,
+    ])) as [number, number, number, number[]]
+    return {
+      paused: paused === 1,
+      accepted,
+      oldest,
+      counts: Object.fromEntries(STATUSES.map((status, index) => [status, counts[index] ?? 0])) as Record<
+        Status,
+        number
+      >,
+    }
+  }
+
+  async goodbye(): Promise<void> {
+    await this.#quick.del(`${this.#prefix}w:${this.#owner}`)
+  }
+
+  /** Names a command, so that Redis knows it again when it comes twice. */
+  op(): string {
+    return `${this.#owner}.${++this.#ops}`
+  }
+
+  async #beginAll(ids: readonly string[]): Promise<Beginning[]> {
+    const args: (string | number)[] = [this.#owner, Date.now()]
+    for (const id of ids) args.push(id, this.op())
+    const answers = await this.#run(this.#patient, 'begin', args)
+    return (answers as [Beginning['do'], Fields | string, Fields][]).map(beginning)
+  }
+
+  async #writeAll(changes: readonly Change[], redis: Redis): Promise<('written' | 'stale')[]> {
+    const args: (string | number)[] = [this.#owner, Date.now(), this.#count]
+    for (const { id, rev, state, drop, losses, schedule } of changes) {
+      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(state)
+      args.push(id, rev, this.op(), state.status, rest ?? '', dueAt, expiresAt)
+      args.push(nextAttemptAt ?? '', settledAt ?? '', drop ? 1 : 0, losses, schedule ? 1 : 0)
+    }
+    return (await this.#run(redis, 'write', args)) as ('written' | 'stale')[]
+  }
+
+  #accepted(job: MailJob): (string | number)[] {
+    const [id, messageId, head, content, files, , , notBefore, expiresAt, key, print, keyUntil] = packJob(
+      job,
+      this.#keepKey,
+    )
+    const ttl = Math.max(1, Math.ceil(keyUntil - Date.now()))
+    const due = notBefore ?? job.acceptedAt
+    const bytes = files === null ? '' : JSON.stringify(files.map(packFile))
+    return [id, messageId, print ?? '', key ?? '', ttl, head, content, bytes, due, expiresAt, notBefore ?? '']
+  }
+
+  #run(redis: Redis, name: ScriptName, args: (string | number)[]): Promise<Reply> {
+    const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<Reply>>
+    return commands[name](this.#prefix, ...args)
+  }
+}
+
+function beginning([what, first, second]: [Beginning['do'], Fields | string, Fields]): Beginning {
+  switch (what) {
+    case 'go': {
+      const row = rowOf(first as Fields)
+      const [content, files] = second
+      return {
+        do: what,
+        row,
+        job: unpackTaken({ ...row, content: content ?? '{}', attachments: filesOf(files) }),
+      }
+    }
+    case 'wait':
+      return { do: what, until: Number(first) }
+    case 'expired':
+    case 'lost':
+      return { do: what, row: rowOf(first as Fields) }
+    default:
+      return { do: what }
+  }
+}
+
+function rowOf([seq, rev, losses, status, due, exp, next, settled, rest, head]: Fields): StoredRow {
+  return {
+    seq: Number(seq),
+    rev: Number(rev),
+    losses: Number(losses ?? 0),
+    status: STATUS_NUMBERS[(status ?? STATUS_NAMES[0]) as Status],
+    dueAt: Number(due),
+    expiresAt: Number(exp),
+    nextAttemptAt: numberOrNull(next),
+    settledAt: numberOrNull(settled),
+    rest: rest ?? null,
+    head: head ?? '{}',
+  }
+}
+
+function numberOrNull(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text)
+}
+
+/** Bytes are base64 in Redis, since it is asked for text. */
+function packFile({ content }: AttachmentBytes): [kind: 's' | 'b', text: string] {
+  return typeof content === 'string' ? ['s', content] : ['b', Buffer.from(content).toString('base64')]
+}
+
+function filesOf(files: string | null | undefined): AttachmentBytes[] {
+  if (files === null || files === undefined) return []
+  return (JSON.parse(files) as ['s' | 'b', string][]).map(([kind, text]) => ({
+    content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
+  }))
+}

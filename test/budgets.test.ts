@@ -1,0 +1,261 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Mailer } from 'threadpost'
+import { RateAllowance } from '../src/budgets.js'
+import { folderOf } from './support/folder.js'
+import { testMailer } from './support/mailer.js'
+import { freePort } from './support/ports.js'
+import { randomFrom } from './support/random.js'
+import { ScriptedServer } from './support/scriptedServer.js'
+
+const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
+
+/** The most that fall into any window of a second. */
+function mostInASecond(times: number[]): number {
+  const sorted = times.toSorted((a, b) => a - b)
+  return Math.max(
+    0,
+    ...sorted.map((from) => sorted.filter((time) => time >= from && time < from + 1_000).length),
+  )
+}
+
+/** A server that notes when it saw each envelope and each final dot. */
+async function clockedServer(delay = 0) {
+  const mails: number[] = []
+  const dots: number[] = []
+  const server = await ScriptedServer.start({
+    mail: () => {
+      mails.push(performance.now())
+      return '250 2.1.0 ok'
+    },
+    dot: async () => {
+      dots.push(performance.now())
+      if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay))
+      return '250 2.0.0 taken'
+    },
+  })
+  return { server, url: `smtp://127.0.0.1:${server.port}`, mails, dots }
+}
+
+async function bulk(mailer: Mailer, count: number, extra: object = {}): Promise<string[]> {
+  const receipts = await mailer.sendMany(Array.from({ length: count }, () => ({ ...mail, ...extra })))
+  return receipts.map((receipt) => ('id' in receipt ? (receipt.id ?? '') : ''))
+}
+
+describe('a rate', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each([
+    ['a near server', 2, 3],
+    ['a distant one', 200, 30],
+    ['an erratic one', 1, 400],
+  ])('is never exceeded in a window of a second, and used up: %s', (_, least, spread) => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'], now: 0 })
+    const random = randomFrom(7)
+    const allowance = new RateAllowance(50)
+    const envelopes: number[] = []
+    const dots: number[] = []
+    for (let ms = 0; ms < 20_000; ms++) {
+      while (allowance.take() === 0) {
+        const transaction = least + random() * spread
+        setTimeout(() => {
+          envelopes.push(performance.now())
+          setTimeout(() => {
+            dots.push(performance.now())
+            allowance.give(transaction)
+          }, transaction)
+        }, random() * 5)
+      }
+      vi.advanceTimersByTime(1)
+    }
+    expect(mostInASecond(envelopes)).toBeLessThanOrEqual(50)
+    expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
+    const latter = dots.filter((time) => time >= 10_000).length
+    expect(latter).toBeGreaterThan((10_000 * 50) / (1_000 + least * 0.25 + spread) - 25)
+  })
+
+  it('below one a second is one in several', () => {
+    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
+    const allowance = new RateAllowance(0.25)
+    expect(allowance.take()).toBe(0)
+    expect(allowance.take()).toBe(Infinity)
+    allowance.give(0)
+    expect(allowance.take()).toBeGreaterThan(3_900)
+    vi.advanceTimersByTime(4_000)
+    expect(allowance.take()).toBe(0)
+    allowance.give(undefined)
+    expect(allowance.take()).toBe(0)
+  })
+
+  it('is halved by a complaint, once for all that come together, and grows back step by step', () => {
+    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
+    const allowance = new RateAllowance(40)
+    vi.advanceTimersByTime(5_000)
+    expect([allowance.slow(), allowance.slow()]).toEqual([true, false])
+    expect(allowance.rate).toBe(20)
+    vi.advanceTimersByTime(2_000)
+    allowance.take()
+    expect(allowance.rate).toBeCloseTo(24)
+    expect(allowance.slow()).toBe(true)
+    expect(allowance.rate).toBeCloseTo(12)
+    vi.advanceTimersByTime(60_000)
+    allowance.take()
+    expect(allowance.rate).toBe(40)
+    expect(allowance.slowed).toBe(false)
+  })
+})
+
+describe('budgets of a transport', () => {
+  it.each(['memory', 'sqlite'])('a rate holds over two threads, and is used up (%s)', async (kind) => {
+    const { url, mails, dots } = await clockedServer()
+    const queue = kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`
+    const mailer = await testMailer({ transport: { url, rate: 50 }, threads: 2, queue })
+    const held = vi.fn()
+    mailer.on('held', held)
+    const ids = await bulk(mailer, 200)
+    await mailer.wait(ids[149] ?? '')
+    while (dots.length < 150) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
+    expect(dots[149]! - dots[0]!).toBeLessThan(2_900)
+    expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
+    expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
+    // Whoever waits is stored about once for it.
+    expect(held.mock.calls.length).toBeLessThan(200)
+    expect(held.mock.calls[0]).toMatchObject([{ heldReason: 'budget', status: 'held' }])
+  })
+
+  it('a bulk run delays neither a higher priority nor another transport', async () => {
+    const seen: string[] = []
+    const slow = await ScriptedServer.start({
+      rcpt: (line) => {
+        seen.push(line)
+        return '250 2.1.5 ok'
+      },
+    })
+    const other = await ScriptedServer.start()
+    const mailer = await testMailer({
+      transports: {
+        slow: { url: `smtp://127.0.0.1:${slow.port}`, rate: 10 },
+        other: `smtp://127.0.0.1:${other.port}`,
+      },
+      threads: 2,
+    })
+    await bulk(mailer, 1_000, { priority: 1 })
+    while (seen.length < 10) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect((await mailer.sendAndWait({ ...mail, transport: 'other' })).status).toBe('sent')
+    const before = seen.length
+    for (const id of await bulk(mailer, 3, { to: 'reset@example.com', priority: 9 })) await mailer.wait(id)
+    const resets = seen.flatMap((line, index) => (line.includes('reset') ? [index] : []))
+    // Those that had left already when the first came are in front of it.
+    expect(Math.max(...resets)).toBeLessThan(before + 5)
+    expect((await mailer.stats()).held).toBeGreaterThan(900)
+  })
+
+  it('so many messages at a time to a domain, and others pass them by', async () => {
+    const underWay = new Map<string, number>()
+    let most = 0
+    const server = await ScriptedServer.start({
+      dot: async (_line, { messages }) => {
+        const domain = messages.at(-1)?.to[0]?.split('@')[1] ?? ''
+        const now = (underWay.get(domain) ?? 0) + 1
+        underWay.set(domain, now)
+        if (domain === 'big.example') most = Math.max(most, now)
+        await new Promise((resolve) => setTimeout(resolve, 60))
+        underWay.set(domain, now - 1)
+        return '250 2.0.0 taken'
+      },
+    })
+    const mailer = await testMailer({
+      transport: { url: `smtp://127.0.0.1:${server.port}`, domainConcurrency: 2 },
+      threads: 2,
+    })
+    const many = await bulk(mailer, 20, { to: 'ada@Big.example' })
+    const small = await mailer.sendAndWait({ ...mail, to: 'ada@small.example' })
+    expect(small.status).toBe('sent')
+    expect(server.messages.filter(({ to }) => to[0]?.endsWith('ig.example')).length).toBeLessThan(12)
+    for (const id of many) expect((await mailer.wait(id)).status).toBe('sent')
+    expect(most).toBeLessThanOrEqual(2)
+    expect(server.messages).toHaveLength(21)
+  })
+
+  it.each([1, 3])('so many connections over two threads: %i', async (connections) => {
+    let open = 0
+    let most = 0
+    const server = await ScriptedServer.start({
+      greeting: (_line, { socket }) => {
+        most = Math.max(most, ++open)
+        socket.once('close', () => open--)
+        return '220 hello'
+      },
+      dot: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 40))
+        return '250 2.0.0 taken'
+      },
+    })
+    const mailer = await testMailer({
+      transport: { url: `smtp://127.0.0.1:${server.port}`, connections },
+      threads: 2,
+    })
+    for (const id of await bulk(mailer, 30)) expect((await mailer.wait(id)).status).toBe('sent')
+    expect(most).toBeLessThanOrEqual(connections)
+    expect(most).toBeGreaterThan(0)
+  })
+
+  it('a server that complains gets fewer messages, and all of them in the end', async () => {
+    const until = performance.now() + 700
+    const busy = () => (performance.now() < until ? '451 4.7.1 slow down' : '250 2.1.0 ok')
+    const server = await ScriptedServer.start({ mail: busy, rcpt: busy, extensions: [] })
+    const mailer = await testMailer({
+      transports: { main: `smtp://127.0.0.1:${server.port}`, quiet: 'smtp://127.0.0.1:1' },
+      retry: { baseDelay: 300, factor: 1, jitter: 'none', attempts: 20 },
+    })
+    const slowed = vi.fn()
+    mailer.on('transport-slowed', slowed)
+    for (const id of await bulk(mailer, 30)) expect((await mailer.wait(id)).status).toBe('sent')
+    expect(slowed).toHaveBeenCalledWith({ transport: 'main', rate: expect.any(Number) })
+    const [main, quiet] = (await mailer.stats()).transports
+    expect(main?.rate).toBeLessThan(100)
+    expect(quiet).not.toHaveProperty('rate')
+    expect(server.messages).toHaveLength(30)
+  })
+
+  it('whoever waits for a server out of reach is held for that, and sent when it is back', async () => {
+    const port = await freePort()
+    const mailer = await testMailer({
+      transport: { url: `smtp://127.0.0.1:${port}`, rate: 100, domainConcurrency: 2 },
+      breaker: { probeDelay: 20, maxProbeDelay: 40 },
+    })
+    const open = new Promise((resolve) => mailer.once('breaker-open', resolve))
+    const ids = await bulk(mailer, 20)
+    await open
+    const server = await ScriptedServer.start({}, port)
+    for (const id of ids) expect((await mailer.wait(id)).status).toBe('sent')
+    expect(server.messages).toHaveLength(20)
+  })
+
+  it('who waits can be cancelled, and goes back to the file when the mailer is closed', async () => {
+    const { url, server } = await clockedServer()
+    const queue = `sqlite:${await folderOf({})}/outbox.db`
+    const first = await testMailer({ transport: { url, rate: 2 }, queue })
+    const ids = await bulk(first, 10)
+    while (server.messages.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect((await first.cancel(ids[3] ?? '')).status).toBe('cancelled')
+    expect((await first.cancel(ids[9] ?? '')).status).toBe('cancelled')
+    await first.close({ deadline: 0 })
+    const second = await testMailer({ transport: { url, rate: 1_000 }, queue })
+    const left = ids.filter((_, index) => index !== 3 && index !== 9)
+    for (const id of left) expect((await second.wait(id)).status).toBe('sent')
+    expect(server.messages).toHaveLength(8)
+  })
+
+  it('are checked', async () => {
+    await expect(testMailer({ transport: { url: 'inbox:', rate: 0 } })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      path: 'transport.rate',
+    })
+    await expect(testMailer({ transport: { url: 'inbox:', connections: 1.5 } })).rejects.toMatchObject({
+      path: 'transport.connections',
+    })
+  })
+})

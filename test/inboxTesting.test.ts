@@ -1,0 +1,125 @@
+import { AssertionError } from 'node:assert'
+import { expectMail, expectNoMail } from 'threadpost/testing'
+import { expect, test } from 'vitest'
+import { mailerWithInbox } from './support/mailer.js'
+
+const RESET = {
+  to: 'Ada <ada@example.com>',
+  subject: 'Reset your password',
+  html: '<p>Hi Ada, <a href="https://a.example/reset?token=abc&amp;x=1">choose another</a> or <a href=\'#top\'>not</a>.</p>',
+  text: 'Hi Ada, choose another: https://a.example/reset?token=abc.',
+  attachments: [{ filename: 'terms.pdf', content: Buffer.from('%PDF'), contentType: 'application/pdf' }],
+}
+
+test('a mail is expected, and what it holds is at hand', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  const expecting = expectMail(inbox, {
+    to: 'ADA@example.com',
+    from: 'hello@acme.example',
+    subject: /password/,
+    text: 'Hi Ada',
+    html: /choose\s/,
+    links: ['/reset?token='],
+    attachments: ['terms.pdf'],
+  })
+  await mailer.send({ ...RESET, subject: 'Something else' })
+  await mailer.send(RESET)
+  const mail = await expecting
+  expect(mail.links()).toEqual([{ url: 'https://a.example/reset?token=abc&x=1', text: 'choose another' }])
+  expect(mail.link('choose').url).toBe(mail.link(/token=\w+/).url)
+  expect(Buffer.from(mail.attachment(/\.pdf$/).content).toString()).toBe('%PDF')
+  expect(mail.header('subject')).toBe('Reset your password')
+  expect(() => mail.link('unsubscribe')).toThrow(
+    `The mail 'Reset your password' has no link "unsubscribe": it has https://a.example/reset?token=abc&x=1`,
+  )
+  expect(() => mail.attachment('x.pdf')).toThrow('has no attachment "x.pdf": it has terms.pdf')
+})
+
+test('links of a mail without HTML stand in its text', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  await mailer.send({
+    to: 'ada@example.com',
+    subject: 'x',
+    text: 'See https://a.example/b, or (http://c.example).',
+  })
+  const mail = await inbox.waitFor()
+  expect(mail.links().map(({ url }) => url)).toEqual(['https://a.example/b', 'http://c.example'])
+})
+
+test('one that does not come is told by what came nearest', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  const failure = (promise: Promise<unknown>) =>
+    promise.then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    )
+  expect((await failure(expectMail(inbox, { to: 'x@y.example' }, { timeout: 10 })))?.message).toBe(
+    'Expected a mail with to "x@y.example" within 10 ms, but none came at all',
+  )
+  await mailer.sendAndWait({ to: 'bob@example.com', subject: 'Hello', text: 'x' })
+  await mailer.sendAndWait(RESET)
+  const error = await failure(
+    expectMail(
+      inbox,
+      { to: 'ada@example.com', subject: 'Reset', attachments: ['terms.pdf', 'a.txt'] },
+      { timeout: 10 },
+    ),
+  )
+  expect(error).toBeInstanceOf(AssertionError)
+  expect(error?.message).toBe(
+    [
+      'Expected a mail with to "ada@example.com", subject "Reset", attachments "terms.pdf", "a.txt" within 10 ms. ' +
+        "Of 2 mails the nearest: 'Reset your password' to ada@example.com",
+      '  subject: expected "Reset", but it is "Reset your password"',
+      '  attachment: expected "a.txt", but it is "terms.pdf"',
+    ].join('\n'),
+  )
+  await expectNoMail(inbox, { to: 'carol@example.com' }, { within: 0 })
+  expect((await failure(expectNoMail(inbox, { to: /^bob/ })))?.message).toContain(
+    "'Hello' to bob@example.com",
+  )
+})
+
+test('retries go one by one, as the test says', async () => {
+  const { mailer, inbox } = await mailerWithInbox(
+    // None comes by itself while the test runs.
+    { retry: { baseDelay: 3_600_000, jitter: 'none' } },
+    { faults: [{ at: 'rcpt', do: 'defer', times: 2 }] },
+  )
+  const { id } = await mailer.send({ to: 'ada@example.com', subject: 'Hello', text: 'x' })
+  for (const attempt of [1, 2]) {
+    await new Promise((resolve) => mailer.once('deferred', resolve))
+    expect((await mailer.find(id))?.attempts).toHaveLength(attempt)
+    await expectNoMail(inbox, {}, { within: 0 })
+    await mailer.retry(id)
+  }
+  expect((await mailer.wait(id)).status).toBe('sent')
+  expect((await expectMail(inbox, { to: 'ada@example.com' })).subject).toBe('Hello')
+})
+
+test('a long hostile mail is looked through quickly', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  for (const piece of [
+    '<a href',
+    '<a "',
+    `<a '"`,
+    '<a href="',
+    '<a x=',
+    'https://',
+    '<a href=x>',
+    '&#',
+    '<img alt="',
+  ])
+    await mailer.send({ to: 'ada@example.com', subject: 'x', html: piece.repeat(400_000 / piece.length) })
+  const mails = await Promise.all(
+    Array.from({ length: 9 }, async (_, index) => {
+      while (inbox.count <= index) await new Promise((resolve) => setTimeout(resolve, 5))
+      return (await inbox.messages())[index]!
+    }),
+  )
+  for (const mail of mails) {
+    const start = performance.now()
+    mail.links()
+    expect(performance.now() - start).toBeLessThan(1500)
+  }
+})
