@@ -17,12 +17,12 @@ const doors = [
   {
     to: ['nodemailer', 'nodemailer/**'],
     except: ['nodemailer/lib/addressparser'],
-    from: ['workers/**', 'src/bench/rivals/eachTime.ts'],
+    from: ['workers/**', 'src/bench/rivals/eachTime.ts', 'src/bench/rivals/inline.ts'],
     why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
   },
   {
     to: ['mjml', 'mjml/**', 'mjml-*', 'mjml-*/**', 'handlebars', 'handlebars/**'],
-    from: ['workers/**', 'src/bench/rivals/eachTime.ts'],
+    from: ['workers/**', 'src/bench/rivals/eachTime.ts', 'src/bench/rivals/templates.ts'],
     why: 'The main thread renders nothing and loads in under 100 ms: templates are compiled and bound in workers/.',
   },
   {
@@ -32,7 +32,7 @@ const doors = [
   },
   {
     to: ['bullmq', 'bullmq/**', 'ioredis', 'ioredis/**'],
-    from: ['src/queue/redis*.ts', 'src/queue/redis/**'],
+    from: ['src/queue/redis*.ts', 'src/queue/redis/**', 'src/bench/rivals/bullmq.ts'],
     why: 'Redis is an optional peer: only its queue driver may load it.',
   },
   {
@@ -47,7 +47,13 @@ const doors = [
   },
   {
     to: ['express', 'express/**', 'helmet', 'cookie', 'zod', 'prom-client'],
-    from: ['src/express/**', 'src/inbox/**', 'src/dashboard/*.ts', 'src/server.ts'],
+    from: [
+      'src/express/**',
+      'src/inbox/**',
+      'src/dashboard/*.ts',
+      'src/server.ts',
+      'src/bench/http/route.ts',
+    ],
     why: 'The core knows nothing of HTTP: only the Express parts and the main server import express and its kin.',
   },
   {
@@ -78,6 +84,12 @@ const doors = [
     from: ['workers/**'],
     why: 'The main thread reaches the pipeline through the pool; only src/inline.ts (threads: 0) and src/workshop.ts (compiling by hand) may import() it.',
     dynamicFrom: ['src/inline.ts', 'src/workshop.ts'],
+  },
+  {
+    to: ['src/bench/rivals/**'],
+    from: ['src/bench/rivals/**'],
+    dynamicFrom: ['src/bench/contestant.ts'],
+    why: 'A rival is loaded in the process where it is measured, and only there: import() it.',
   },
   {
     in: ['workers/**'],

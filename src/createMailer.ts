@@ -83,7 +83,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
-    if (options.transports.every(({ kind }) => kind === 'inbox'))
+    if (options.transports.every(({ spec }) => spec.kind === 'inbox'))
       openBackstage(mailer, { endThread: () => started.endThread() })
     return mailer
   } catch (error) {

@@ -70,6 +70,10 @@ export class NoRunner implements Runner {
     return Promise.resolve()
   }
 
+  endThread(): undefined {
+    return undefined
+  }
+
   threads(): [] {
     return []
   }

@@ -68,8 +68,12 @@ describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (vers
     const { body: document } = await callAt(`${base}/openapi.json`, { headers: bearer })
     const server = new URL(document.servers[0].url, `${base}/openapi.json`)
     expect((await callAt(`${server.href}stats`, { headers: bearer })).body).toMatchObject({ sent: 1 })
-    expect((await callAt(`${base}/messages?limit=1&status=sent`, { headers: bearer })).body.messages).toHaveLength(1)
-    expect((await callAt(`${base}/messages`, json({ ...MAIL, to: 'x' }, bearer))).body).toMatchObject({ path: 'to' })
+    expect(
+      (await callAt(`${base}/messages?limit=1&status=sent`, { headers: bearer })).body.messages,
+    ).toHaveLength(1)
+    expect((await callAt(`${base}/messages`, json({ ...MAIL, to: 'x' }, bearer))).body).toMatchObject({
+      path: 'to',
+    })
     expect((await callAt(`${base}/nowhere`, { headers: bearer })).body).toMatchObject({ code: 'NOT_FOUND' })
     // What a handler rejects with is answered too: Express 4 alone would leave the request hanging.
     await mailer.close({ deadline: 0 })
@@ -84,7 +88,9 @@ describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (vers
     const assetsOf = async (page: string, headers: Record<string, string>) => {
       const response = await fetch(page, { headers })
       const text = await response.text()
-      const links = [...text.matchAll(/(?:href|src)="([^"]+)"/g)].map((match) => new URL(match[1] ?? '', response.url))
+      const links = [...text.matchAll(/(?:href|src)="([^"]+)"/g)].map(
+        (match) => new URL(match[1] ?? '', response.url),
+      )
       expect(links.length).toBeGreaterThan(2)
       for (const link of links) {
         const asset = await fetch(link, { headers })

@@ -1,54 +1,80 @@
-/** One measured run, in a process of its own: `node child.js JSON`. Prints a {@link Measurement} as JSON. */
-import { createMailer } from '../createMailer.js'
-import type { Mailer } from '../mailer.js'
-import { measure } from './measure.js'
-import type { RunOrder } from './runs.js'
+/** One measured mode, in a process of its own: told a {@link RunOrder} by its parent, it answers with what it measured. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { answerParent } from './answer.js'
+import { type Contestant, createContestant } from './contestant.js'
+import { type Distribution, distributionOf } from './distribution.js'
+import { type HttpLoad, startHttpLoad } from './http/load.js'
+import { type Delivered, Load } from './load.js'
+import type { MailPhase, Measurement, RunOrder, Watch } from './order.js'
+import { watch } from './watch.js'
 
-/** So many stand in the queue at a time: enough to keep the threads busy, too few to be a memory test. */
-const WINDOW = 500
-/** So many are handed over at once: as a busy server would, and not as one long block of work. */
-const STEP = 20
-const WARM_UP = 20
+/** Seconds in which V8 gets to know the code before anything is measured. */
+const WARM_UP = 0.4
+const ALONE = { seconds: 0.4, messages: 50 }
+const IDLE = 0.6
 
-const order = JSON.parse(process.argv[2] ?? '') as RunOrder
-const mailer = await createMailer({
-  transport: order.transport,
-  from: 'Bench <bench@bench.example>',
-  templates: order.templates,
-  threads: order.threads,
+answerParent<Measurement>(async (order: RunOrder) => {
+  const contestant = await createContestant(order)
+  const http = order.http > 0 ? await startHttpLoad(order.http) : undefined
+  try {
+    return await measure(order, contestant, http)
+  } finally {
+    await contestant.close()
+    await http?.close()
+  }
 })
-await sendAll(mailer, WARM_UP)
-const measurement = await measure(order.messages, () => sendAll(mailer, order.messages))
-await mailer.close()
-process.stdout.write(JSON.stringify(measurement))
 
-async function sendAll(mailer: Mailer, messages: number): Promise<void> {
-  let left = messages
-  let waiting = 0
-  let failed: string | undefined
-  await new Promise<void>((resolve) => {
-    const settled = (): void => {
-      waiting--
-      if (waiting === 0 && left === 0) resolve()
-      else if (waiting <= WINDOW - STEP) fill(STEP)
-    }
-    const fill = (most: number): void => {
-      const batch = Math.min(left, most)
-      left -= batch
-      waiting += batch
-      const mails = Array.from({ length: batch }, (_, index) => ({
-        to: `user${left + index}@bench.example`,
-        template: order.template,
-        data: order.data,
-      }))
-      void mailer.sendMany(mails)
-    }
-    mailer.on('sent', settled)
-    mailer.on('failed', (event) => {
-      failed = event.outcome.message
-      settled()
-    })
-    fill(WINDOW)
-  })
-  if (failed !== undefined) throw new Error(`a message failed: ${failed}`)
+async function measure(
+  order: RunOrder,
+  contestant: Contestant,
+  http: HttpLoad | undefined,
+): Promise<Measurement> {
+  const load = new Load(contestant, order.batch)
+  await load.oneAfterAnother({ seconds: 60, messages: 1 })
+  // Counted from the start of this process.
+  const start = performance.now()
+  await load.asFastAsPossible({ seconds: WARM_UP })
+  const { result: alone, watched } = await watch(() => load.oneAfterAnother(ALONE))
+  const idle = await watch(() => under(http, () => pause(order.seconds * 1000 * IDLE)))
+  const mail = await watch(() => send(load, order))
+  const measurement: Measurement = {
+    start,
+    alone: { send: spread(alone.send), delivery: spread(alone.delivery), loop: watched.loop },
+    idle: { ...idle.watched, ...(idle.result.http === undefined ? {} : { http: idle.result.http }) },
+    mail: mailPhase(mail.result, mail.watched),
+    rss: 0,
+  }
+  if (http !== undefined) {
+    const both = await watch(() => under(http, () => send(load, order)))
+    const { result, http: latency } = both.result
+    if (latency !== undefined) measurement.both = { ...mailPhase(result, both.watched), http: latency }
+  }
+  measurement.rss = process.memoryUsage.rss()
+  return measurement
+}
+
+function send(load: Load, { rate, seconds, messages }: RunOrder): Promise<Delivered> {
+  const limits = { seconds, ...(messages === undefined ? {} : { messages }) }
+  return rate === undefined ? load.asFastAsPossible(limits) : load.atRate(rate, limits)
+}
+
+async function under<T>(
+  http: HttpLoad | undefined,
+  work: () => Promise<T>,
+): Promise<{ result: T; http?: Distribution }> {
+  if (http === undefined) return { result: await work() }
+  await http.begin()
+  const result = await work()
+  const latency = await http.end()
+  return latency === undefined ? { result } : { result, http: latency }
+}
+
+function mailPhase({ messages, seconds, delivery, unfinished }: Delivered, watched: Watch): MailPhase {
+  return { ...watched, messages, rate: messages / seconds, delivery: spread(delivery), unfinished }
+}
+
+function spread(samples: number[]): Distribution {
+  const distribution = distributionOf(samples)
+  if (distribution === undefined) throw new Error('not one mail arrived in time')
+  return distribution
 }

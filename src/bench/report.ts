@@ -1,51 +1,62 @@
-import type { BenchReport, ModeResult } from './runs.js'
+import type { Distribution } from './distribution.js'
+import type { Figures } from './figures.js'
+import type { Mode } from './modes.js'
+import type { Scaling } from './scaling.js'
+import type { Target } from './targets.js'
 
-const COLUMNS: [title: string, value: (mode: ModeResult) => string][] = [
-  ['', ({ mode }) => mode],
-  ['messages/s', ({ rate }) => rate.toFixed(0)],
-  ['slowest–fastest', ({ spread }) => spread.map((rate) => rate.toFixed(0)).join('–')],
-  ['loop p50 ms', ({ loop }) => loop.p50.toFixed(1)],
-  ['p99 ms', ({ loop }) => loop.p99.toFixed(1)],
-  ['max ms', ({ loop }) => loop.max.toFixed(1)],
-  ['CPU main µs', ({ cpu }) => cpu.main?.toFixed(0) ?? '–'],
-  ['CPU all µs', ({ cpu }) => cpu.total.toFixed(0)],
-  ['RSS MB', ({ rss }) => (rss / 2 ** 20).toFixed(0)],
-]
-
-/** The report as a table for a terminal, with what it means below. */
-export function tableOf({ conditions, modes }: BenchReport): string {
-  const rows = [
-    COLUMNS.map(([title]) => title),
-    ...modes.map((mode) => COLUMNS.map(([, value]) => value(mode))),
-  ]
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  )
-  const { workload, messages, rounds, cpus, cpu, node, sink } = conditions
-  return [
-    `${workload}; ${messages} messages a run, median of ${rounds} round${rounds === 1 ? '' : 's'}, each in a fresh process`,
-    `${cpus} × ${cpu}, Node ${node}; ${sink}`,
-    '',
-    ...lines,
-    '',
-    verdictOf(modes),
-  ].join('\n')
+/** All that a run of the benchmark found out. Plain data: `--json` prints it. */
+export interface BenchReport {
+  conditions: Conditions
+  modes: ModeResult[]
+  /** What could not be measured, and why. */
+  left: { mode: string; reason: string }[]
+  /** For people, a sentence each. */
+  verdict: string[]
+  targets?: Target[]
+  scaling?: Scaling[]
 }
 
-function verdictOf(modes: ModeResult[]): string {
-  const inline = modes.find(({ threads }) => threads === 0)
-  const threaded = modes.filter(({ threads }) => threads > 0)
-  const best = threaded.toSorted((a, b) => b.rate - a.rate)[0]
-  if (inline === undefined || best === undefined)
-    return 'Loop: time between two looks at the main event loop; 1 ms is idle.'
-  return (
-    `While mail is sent inline, one request in a hundred waits ${inline.loop.p99.toFixed(1)} ms or more for the event loop; ` +
-    `with ${best.mode} it is ${best.loop.p99.toFixed(1)} ms. ` +
-    `Threads don't make one mail arrive sooner: they keep the process free (1 ms is idle).`
-  )
+export interface Conditions {
+  node: string
+  cpu: string
+  cpus: number
+  platform: string
+  date: string
+  sink: string
+  redis?: string
+  workload: string
+  /** Of one message as it crosses the line. */
+  bytes: number
+  rounds: number
+  /** Of each measured phase. */
+  seconds: number
+  messages?: number
+  connections: number
+  /** Mails a second; else as fast as possible. */
+  rate?: number
+  /** Requests a second. */
+  http: number
+  latency: number
+  batch: number
+}
+
+export interface ModeResult {
+  mode: Mode
+  meaning: string
+  figures: Figures
+  /** Of the middle round. */
+  curves?: {
+    alone: Distribution
+    send: Distribution
+    delivery: Distribution
+    httpIdle?: Distribution
+    http?: Distribution
+    /** The worst delay of each tenth of a second under mail, in milliseconds. */
+    loopOverTime: number[]
+  }
+}
+
+/** How many times the one is the other, by the medians. */
+export function ratio(of: number | undefined, to: number | undefined): number | undefined {
+  return of === undefined || to === undefined || to === 0 ? undefined : of / to
 }

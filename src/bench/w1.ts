@@ -1,5 +1,9 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { Workload } from './order.js'
+
 /** The reference workload W1: a receipt of eight lines, about 14 KB of HTML with a text part. */
-export const W1_TEMPLATE = `<mjml>
+const W1_TEMPLATE = `<mjml>
   <mj-head>
     <mj-title>Receipt</mj-title>
     <mj-attributes><mj-all font-family="Helvetica, Arial" /><mj-text font-size="15px" color="#333" /></mj-attributes>
@@ -22,7 +26,7 @@ export const W1_TEMPLATE = `<mjml>
 </mjml>
 `
 
-export const W1_DATA = {
+const W1_DATA = {
   name: 'Ada',
   orderId: 42,
   total: '$99',
@@ -33,4 +37,18 @@ export const W1_DATA = {
     qty: index,
     price: `$${index * 3}`,
   })),
+}
+
+/** Puts the template of W1 into a folder of its own. */
+export async function writeW1(folder: string): Promise<Workload> {
+  await writeFile(path.join(folder, 'receipt.mjml'), W1_TEMPLATE)
+  return {
+    title: 'W1, a receipt of 8 lines with a text part',
+    templates: folder,
+    template: 'receipt',
+    data: W1_DATA,
+    recipients: 1,
+    attachment: 0,
+    from: 'Bench <bench@bench.example>',
+  }
 }

@@ -1,62 +1,159 @@
+import { writeFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
-import { tableOf } from '../bench/report.js'
-import { type BenchSettings, runBench } from '../bench/runs.js'
-import { dataFrom, wholeNumber } from './arguments.js'
-
-interface BenchFlags {
-  messages: number
-  threads: number[]
-  rounds: number
-  templates?: string
-  template?: string
-  data?: string
-  json?: boolean
-}
+import type { BenchReport } from '../bench/report.js'
+import { type BenchSettings, type Progress, runRounds, withSession } from '../bench/rounds.js'
+import { measureExtras } from '../bench/extras.js'
+import { pageOf } from '../bench/page/page.js'
+import { runScaling } from '../bench/scaling.js'
+import { runSoak, soakTable } from '../bench/soak.js'
+import { markdownOf, scalingTable, tableOf } from '../bench/table.js'
+import { targetsOf, targetTable } from '../bench/targets.js'
+import { ThreadpostError } from '../errors.js'
+import { wholeNumber } from './arguments.js'
+import { type BenchFlags, benchSettings, countList, duration, familyList } from './benchSettings.js'
 
 export function benchCommand(): Command {
   return new Command('bench')
     .description(
-      'Measure sending inline beside sending from threads, on this machine, against a sink on loopback.',
+      'Measure sending mail inline beside sending it from threads, on this machine, with your template. Mail goes to a sink on loopback.',
     )
-    .addOption(new Option('--messages <n>', 'messages a run').argParser(wholeNumber(1)).default(500))
     .addOption(
-      new Option('--threads <list>', 'thread counts to compare; 0 is inline')
-        .argParser(list)
-        .default([0, 1, 2], '0,1,2'),
+      new Option(
+        '--modes <list>',
+        'of naive, precompiled, bullmq, inline, memory, sqlite, redis, smtp-source (default: what is at hand)',
+      ).argParser(familyList),
     )
-    .addOption(new Option('--rounds <n>', 'rounds; the median counts').argParser(wholeNumber(1)).default(3))
-    .option('--templates <dir>', 'folder of your own templates')
-    .option('--template <name>', 'your own template (default: the receipt W1)')
-    .option('--data <file>', 'JSON file with its data')
+    .addOption(
+      new Option('--threads <list>', 'worker threads of memory, sqlite and redis')
+        .argParser(countList)
+        .default([1, 2], '1,2'),
+    )
+    .addOption(
+      new Option(
+        '--rounds <n>',
+        'rounds; the median counts (default: 3, fewer if two minutes would be too short)',
+      ).argParser(wholeNumber(1)),
+    )
+    .addOption(
+      new Option('--seconds <n>', 'length of a measured phase (default: two minutes in all)').argParser(
+        duration,
+      ),
+    )
+    .addOption(
+      new Option('--messages <n>', 'a phase ends after so many, if that comes first').argParser(
+        wholeNumber(1),
+      ),
+    )
+    .addOption(
+      new Option('--rate <n>', 'mails a second, by the clock (default: as fast as possible)').argParser(
+        wholeNumber(1),
+      ),
+    )
+    .addOption(
+      new Option('--http <n>', 'requests a second to an Express route of the same process; 0 is none')
+        .argParser(wholeNumber(0))
+        .default(250),
+    )
+    .addOption(
+      new Option('--connections <n>', 'SMTP connections in all').argParser(wholeNumber(1)).default(10),
+    )
+    .addOption(
+      new Option('--batch <n>', 'mails handed over in one call: send(), or sendMany() from 2 up')
+        .argParser(wholeNumber(1))
+        .default(1),
+    )
+    .addOption(
+      new Option('--latency <ms>', 'how much longer a round trip to the sink takes')
+        .argParser(wholeNumber(0))
+        .default(0),
+    )
+    .option('--templates <dir>', 'folder of your own templates (default: ./templates)')
+    .option('--template <name>', 'your own template (default: W1, a receipt)')
+    .option('--data <file>', 'JSON file with its data (default: the sample beside it)')
+    .option(
+      '--smtp-sink <file>',
+      "Postfix's smtp-sink (default: that of the PATH, else a sink of threadpost)",
+    )
+    .option('--smtp-source <file>', "Postfix's smtp-source (default: that of the PATH)")
+    .option(
+      '--redis <url>',
+      'a Redis for redis and bullmq (default: a redis-server of the PATH, started for this)',
+    )
+    .option('--server <url>', 'an SMTP server of your own in place of the sink; needs --to and --from')
+    .option('--i-own-this-server', 'it may be sent thousands of mails')
+    .option('--to <address>', 'recipient, with --server')
+    .option('--from <mailbox>', 'sender, with --server')
+    .option('--targets', "measure what threadpost's design aims at, and say what is met and what is missed")
+    .option('--scaling', 'also measure how the cost follows threads, size, recipients, latency and backlog')
+    .addOption(
+      new Option(
+        '--soak <time>',
+        'send for so long (20m) and say whether anything grows or slows down',
+      ).argParser(duration),
+    )
     .option('--json', 'print JSON')
+    .option('--markdown', 'print the table of the README')
+    .option('--html <file>', 'write a page with charts')
     .action(bench)
 }
 
 async function bench(flags: BenchFlags): Promise<void> {
-  const { messages, threads, rounds } = flags
-  const settings: BenchSettings = { messages, threads, rounds }
-  const workload = await workloadOf(flags)
-  if (workload !== undefined) settings.workload = workload
-  if (process.stderr.isTTY)
-    settings.progress = (done, of) => process.stderr.write(`\r${bar(done, of)}${done === of ? '\n' : ''}`)
-  const report = await runBench(settings)
-  console.log(flags.json === true ? JSON.stringify(report, null, 2) : tableOf(report))
-}
-
-async function workloadOf({ templates, template, data }: BenchFlags): Promise<BenchSettings['workload']> {
-  if (template === undefined) return undefined
-  return {
-    templates: templates ?? 'templates',
-    template,
-    data: await dataFrom(data),
+  const stop = new AbortController()
+  const interrupt = (): void => stop.abort()
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  try {
+    const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progress() }
+    if (flags.soak === undefined) await show(await measureAll(settings, flags), flags)
+    else await soak(settings, flags.soak, flags.json === true)
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+    console.error('threadpost: interrupted; nothing is left behind')
+    process.exitCode = 130
+  } finally {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
   }
 }
 
-function bar(done: number, of: number): string {
-  const filled = Math.round((done / of) * 30)
-  return `${'█'.repeat(filled)}${'░'.repeat(30 - filled)} ${done}/${of}`
+async function measureAll(settings: BenchSettings, flags: BenchFlags): Promise<BenchReport> {
+  const report = await withSession(settings, async (session) => {
+    const found = await runRounds(session)
+    if (flags.targets === true) found.targets = targetsOf(found, await measureExtras(session))
+    return found
+  })
+  if (flags.scaling === true) report.scaling = await runScaling(settings)
+  return report
 }
 
-function list(text: string): number[] {
-  return text.split(',').map(wholeNumber(0))
+async function soak(settings: BenchSettings, seconds: number, json: boolean): Promise<void> {
+  const mode = settings.modes.find(({ threads }) => threads > 0)
+  if (mode === undefined)
+    throw new ThreadpostError('INVALID_OPTIONS', '--soak: is for memory, sqlite and redis')
+  const report = await withSession(settings, (session) => runSoak(session, mode, seconds))
+  console.log(json ? JSON.stringify(report, null, 2) : soakTable(report))
+  if (!report.steady) process.exitCode = 1
+}
+
+async function show(report: BenchReport, flags: BenchFlags): Promise<void> {
+  if (flags.html !== undefined) await writeFile(flags.html, pageOf(report))
+  if (flags.json === true) console.log(JSON.stringify(report, null, 2))
+  else if (flags.markdown === true) console.log(markdownOf(report))
+  else {
+    console.log(tableOf(report))
+    if (report.targets !== undefined) console.log(`\n${targetTable(report.targets)}`)
+    if (report.scaling !== undefined) console.log(`\n${scalingTable(report.scaling)}`)
+  }
+}
+
+const WIDTH = 24
+
+/** A bar on a terminal; nothing elsewhere. */
+function progress(): Progress {
+  if (!process.stderr.isTTY) return () => undefined
+  return (done, of, now) => {
+    const filled = Math.round((done / of) * WIDTH)
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`
+    process.stderr.write(`\r\u001b[K${done === of ? '' : `${bar} ${now}`}`)
+  }
 }

@@ -135,7 +135,9 @@ export const Message = named(
     id: z.string(),
     messageId: z.string(),
     status: Statuses,
-    heldReason: maybe(z.enum(all<HeldReason>({ uncertain: true, breaker: true, paused: true, budget: true }))),
+    heldReason: maybe(
+      z.enum(all<HeldReason>({ uncertain: true, breaker: true, paused: true, budget: true })),
+    ),
     uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
     from: Mailbox,
     to: z.array(Mailbox),

@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs'
+import { type Distribution, PERCENTILES } from '../distribution.js'
+import { type FigureName, FIGURES, format } from '../figures.js'
+import { labelOf } from '../modes.js'
+import type { BenchReport, ModeResult } from '../report.js'
+import type { Scaling } from '../scaling.js'
+import { conditionLines } from '../table.js'
+import { cellsOf, met, type Target } from '../targets.js'
+import { bars, escape, lines, type Value } from './charts.js'
+
+/** One page that stands for itself: no script, nothing loaded, for screens light and dark and for paper. */
+export function pageOf(report: BenchReport): string {
+  const style = readFileSync(new URL('./page.css', import.meta.url), 'utf8')
+  const { modes, conditions, verdict, left } = report
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>threadpost bench: ${escape(conditions.workload)}</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>Thread or inline?</h1>
+${conditionLines(conditions)
+  .map((line) => `<p class="conditions">${escape(line)}</p>`)
+  .join('\n')}
+<p class="conditions">${escape(new Date(conditions.date).toUTCString())}</p>
+</header>
+<section class="verdict">
+<h2>The verdict</h2>
+${verdict.map((sentence) => `<p>${escape(sentence)}</p>`).join('\n')}
+</section>
+${section('Throughput', 'Messages a second, rendered and handed to the server; the line shows the rounds.', figureBars(modes, ['rate']))}
+${section('What a mail costs your process', 'CPU of the main thread, on which your requests are served, and of the whole process, in µs a message.', figureBars(modes, ['cpuMain', 'cpuAll']))}
+${section('What your users feel', `An Express route of the same process, asked ${conditions.http} times a second: 99 of 100 requests are answered within so many ms.`, figureBars(modes, ['httpIdleP99', 'httpP99']))}
+${section('How long the event loop is held up', 'The worst delay in each tenth of a second while mail goes out, in ms.', loopOverTime(modes))}
+${section('One mail alone, from send() to its arrival', 'How many percent have arrived within so many ms. Threads do not make a mail arrive sooner.', latency(modes, 'alone'))}
+${section('How long your code waits for send()', 'Inline it waits for the server, with a queue for the receipt. One mail alone, in ms.', latency(modes, 'send'))}
+${section('Arrival under load', 'From send() to arrival with as much mail as was asked for, in ms: most of it is waiting in line.', latency(modes, 'delivery'))}
+${report.scaling?.map(scalingSection).join('\n') ?? ''}
+${report.targets === undefined ? '' : targetSection(report.targets)}
+${section('All figures', 'Medians of the rounds.', figureTable(modes))}
+<section><h2>What the modes do</h2>
+<dl>${modes.map(({ mode, meaning }) => `<dt>${mode.name}</dt><dd>${escape(meaning)}</dd>`).join('')}</dl>
+${left.map(({ mode, reason }) => `<p class="note">${escape(mode)} was left out: ${escape(reason)}</p>`).join('')}
+</section>
+</main>
+</body>
+</html>
+`
+}
+
+function section(title: string, words: string, content: string): string {
+  if (content === '') return ''
+  return `<section><h2>${escape(title)}</h2><p>${escape(words)}</p>${content}</section>`
+}
+
+function figureBars(modes: readonly ModeResult[], names: readonly FigureName[]): string {
+  const groups = modes.map((result) => ({
+    label: labelOf(result.mode),
+    values: names.map((name) => valueOf(result, name)),
+  }))
+  const shown = groups.filter(({ values }) => values.some((value) => value !== undefined))
+  return bars(shown, names.length > 1 ? names.map((name) => FIGURES[name].title) : [])
+}
+
+function valueOf({ figures }: ModeResult, name: FigureName): Value | undefined {
+  const figure = figures[name]
+  if (figure === undefined) return undefined
+  return {
+    value: figure.median,
+    text: format(name, figure.median),
+    range: [figure.lowest, figure.highest],
+  }
+}
+
+/** Seconds of one point of the curve. */
+const POINT = 0.1
+
+function loopOverTime(modes: readonly ModeResult[]): string {
+  const series = modes.flatMap(({ mode, curves }) =>
+    curves === undefined
+      ? []
+      : [
+          {
+            name: labelOf(mode),
+            points: curves.loopOverTime.map((delay, index): [number, number] => [(index + 1) * POINT, delay]),
+          },
+        ],
+  )
+  return lines(series, { x: 'seconds', y: 'ms' })
+}
+
+const SHOWN_TICKS = [0, 50, 75, 90, 99, 99.9]
+
+function latency(modes: readonly ModeResult[], kind: 'alone' | 'send' | 'delivery'): string {
+  const series = modes.flatMap(({ mode, curves }) =>
+    curves === undefined ? [] : [{ name: labelOf(mode), points: pointsOf(curves[kind]) }],
+  )
+  const ticks = SHOWN_TICKS.map((percent): [number, string] => [nines(percent), `${percent} %`])
+  return lines(series, { x: 'of the mails', y: 'ms', ticks })
+}
+
+function pointsOf({ curve }: Distribution): [number, number][] {
+  return PERCENTILES.map((percent, index) => [nines(percent), curve[index] ?? 0])
+}
+
+/** As wide from 90 to 99 as from 0 to 90: what is rare is what is to be seen. The slowest of all ends the axis. */
+function nines(percent: number): number {
+  return percent === 100 ? 3.3 : -Math.log10(1 - percent / 100)
+}
+
+const SCALED: readonly FigureName[] = ['rate', 'cpuMain', 'cpuAll', 'loopP99', 'deliveryP50', 'rss']
+
+function scalingSection({ by, note, points }: Scaling): string {
+  const head = ['', 'mode', ...SCALED.map((name) => `${FIGURES[name].title} ${unitOf(name)}`)]
+  const rows = points.map(({ at, mode, figures }) => [
+    at,
+    mode,
+    ...SCALED.map((name) => format(name, figures[name]?.median)),
+  ])
+  return section(`How it follows ${by}`, note, table(head, rows))
+}
+
+function targetSection(targets: readonly Target[]): string {
+  const rows = targets.map(
+    (target) =>
+      `<tr class="${met(target) === false ? 'missed' : ''}">${cellsOf(target)
+        .map((cell) => `<td>${escape(cell)}</td>`)
+        .join('')}</tr>`,
+  )
+  const missed = targets.filter(({ limit }) => limit !== undefined)
+  return `<section><h2>Targets</h2><div class="wide"><table><tbody>${rows.join('')}</tbody></table></div>${missed
+    .map(({ what, limit = '' }) => `<p class="note">Missed: ${escape(what)}; ${escape(limit)}.</p>`)
+    .join('')}</section>`
+}
+
+function figureTable(modes: readonly ModeResult[]): string {
+  const names = Object.keys(FIGURES) as FigureName[]
+  const head = ['', ...modes.map(({ mode }) => mode.name)]
+  const rows = names.map((name) => [
+    `${FIGURES[name].title} ${unitOf(name)}`,
+    ...modes.map(({ figures }) => format(name, figures[name]?.median)),
+  ])
+  return table(head, rows)
+}
+
+function unitOf(name: FigureName): string {
+  const { unit } = FIGURES[name]
+  return unit === '' || unit === '/s' ? '' : `(${unit})`
+}
+
+function table(head: readonly string[], rows: readonly string[][]): string {
+  const cells = (row: readonly string[], tag: string): string =>
+    `<tr>${row.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`
+  return `<div class="wide"><table><thead>${cells(head, 'th')}</thead><tbody>${rows.map((row) => cells(row, 'td')).join('')}</tbody></table></div>`
+}

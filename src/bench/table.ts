@@ -1,0 +1,203 @@
+import { align } from './align.js'
+import { type FigureName, format } from './figures.js'
+import { labelOf } from './modes.js'
+import { type BenchReport, type Conditions, type ModeResult, ratio } from './report.js'
+import type { Scaling } from './scaling.js'
+import { cellsOf, type Target } from './targets.js'
+
+interface Column {
+  title: string
+  of(result: Pick<ModeResult, 'figures'>, all: readonly ModeResult[]): string
+}
+
+const figure = (title: string, name: FigureName): Column => ({
+  title,
+  of: ({ figures }) => format(name, figures[name]?.median),
+})
+
+const spread: Column = {
+  title: 'lowest–highest',
+  of: ({ figures: { rate } }) => `${format('rate', rate?.lowest)}–${format('rate', rate?.highest)}`,
+}
+
+const times = (title: string, family: string): Column => ({
+  title,
+  of({ figures }, all) {
+    const base = all.find(({ mode }) => mode.family === family)?.figures.rate?.median
+    const value = ratio(figures.rate?.median, base)
+    return value === undefined ? '–' : `${value.toFixed(value < 10 ? 1 : 0)}×`
+  },
+})
+
+const THROUGHPUT: readonly Column[] = [
+  figure('messages/s', 'rate'),
+  spread,
+  times('to precompiled', 'precompiled'),
+  times('to naive', 'naive'),
+  figure('CPU µs main', 'cpuMain'),
+  figure('CPU µs all', 'cpuAll'),
+  figure('cores', 'cores'),
+  figure('RSS MB', 'rss'),
+  figure('start s', 'start'),
+]
+
+const WAITING: readonly Column[] = [
+  figure('loop idle p99', 'loopIdle'),
+  figure('mail p50', 'loopP50'),
+  figure('p99', 'loopP99'),
+  figure('max', 'loopMax'),
+  figure('busy %', 'utilisation'),
+  figure('HTTP idle p50', 'httpIdleP50'),
+  figure('p99', 'httpIdleP99'),
+  figure('mail p50', 'httpP50'),
+  figure('p99', 'httpP99'),
+]
+
+const LATENCY: readonly Column[] = [
+  figure('send() p50', 'sendP50'),
+  figure('p99', 'sendP99'),
+  figure('arrival p50', 'aloneP50'),
+  figure('p99', 'aloneP99'),
+  figure('under load p50', 'deliveryP50'),
+  figure('p99', 'deliveryP99'),
+  figure('not in time', 'unfinished'),
+]
+
+/** The report for a terminal. */
+export function tableOf({ conditions, modes, left, verdict }: BenchReport): string {
+  return [
+    ...conditionLines(conditions),
+    '',
+    'Throughput and cost of a message',
+    ...aligned(modes, THROUGHPUT),
+    '',
+    'What waits for the main thread, in ms (the event loop; an Express route)',
+    ...aligned(modes, WAITING),
+    '',
+    'One mail at a time, then under load, in ms',
+    ...aligned(modes, LATENCY),
+    ...left.map(({ mode, reason }) => `\n${mode} was left out: ${reason}`),
+    '',
+    ...modes.map(({ mode, meaning }) => `${mode.name}: ${meaning}`),
+    '',
+    ...verdict,
+  ].join('\n')
+}
+
+export function conditionLines(conditions: Conditions): string[] {
+  const {
+    workload,
+    bytes,
+    rounds,
+    seconds,
+    cpus,
+    cpu,
+    node,
+    sink,
+    redis,
+    rate,
+    http,
+    connections,
+    messages,
+  } = conditions
+  const pace = rate === undefined ? 'as fast as possible' : `${rate} mails a second, by the clock`
+  const most = messages === undefined ? '' : ` or ${messages} messages`
+  return [
+    `${workload}: ${(bytes / 1000).toFixed(1)} kB a message; ${pace}; ${connections} connections in all`,
+    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a fresh process, ${seconds} s${most} a phase: alone, then with ${http} HTTP requests/s`,
+    `${cpus} × ${cpu}, Node ${node}; to ${sink}${redis === undefined ? '' : `; ${redis}`}`,
+  ]
+}
+
+const SCALED: readonly Column[] = [
+  figure('messages/s', 'rate'),
+  figure('CPU µs main', 'cpuMain'),
+  figure('CPU µs all', 'cpuAll'),
+  figure('loop p99 ms', 'loopP99'),
+  figure('RSS MB', 'rss'),
+]
+
+export function scalingTable(scaling: readonly Scaling[]): string {
+  return scaling
+    .flatMap(({ by, note, points }) => [
+      `By ${by}. ${note}`,
+      ...align([
+        ['', 'mode', ...SCALED.map(({ title }) => title)],
+        ...points.map(({ at, mode, figures }) => [
+          at,
+          mode,
+          ...SCALED.map((column) => column.of({ figures }, [])),
+        ]),
+      ]),
+      '',
+    ])
+    .join('\n')
+}
+
+function scalingMarkdown(scaling: readonly Scaling[]): string[] {
+  const columns = [
+    'messages/s',
+    'main-thread CPU a message, µs',
+    'CPU in all, µs',
+    'event loop p99, ms',
+    'memory, MB',
+  ]
+  return [
+    '',
+    row(['by', 'at', 'mode', ...columns]),
+    row(['---', '---', '---', ...columns.map(() => '---:')]),
+    ...scaling.flatMap(({ by, points }) =>
+      points.map(({ at, mode, figures }) =>
+        row([by, at, mode, ...SCALED.map((column) => column.of({ figures }, []))]),
+      ),
+    ),
+  ]
+}
+
+function targetMarkdown(targets: readonly Target[]): string[] {
+  return [
+    '',
+    row(['target', '', 'measured', 'with', '']),
+    row(['---', '---', '---:', '---', '---']),
+    ...targets.map((target) => row(cellsOf(target))),
+    ...targets.flatMap(({ what, limit }) => (limit === undefined ? [] : ['', `Missed: ${what}; ${limit}.`])),
+  ]
+}
+
+/** The tables of the README. */
+export function markdownOf({ conditions, modes, targets, scaling }: BenchReport): string {
+  const columns = [
+    figure('messages/s', 'rate'),
+    times('to precompiled', 'precompiled'),
+    figure('main-thread CPU a message, µs', 'cpuMain'),
+    figure('CPU in all, µs', 'cpuAll'),
+    figure('event loop p99, ms', 'loopP99'),
+    figure('HTTP p99 without mail, ms', 'httpIdleP99'),
+    figure('under mail, ms', 'httpP99'),
+    figure('`send()` alone p50, ms', 'sendP50'),
+    figure('arrival alone p50, ms', 'aloneP50'),
+    figure('memory, MB', 'rss'),
+  ]
+  return [
+    ...conditionLines(conditions),
+    '',
+    row(['', ...columns.map(({ title }) => title)]),
+    row(['---', ...columns.map(() => '---:')]),
+    ...modes.map((result) =>
+      row([labelOf(result.mode), ...columns.map((column) => column.of(result, modes))]),
+    ),
+    ...(targets === undefined ? [] : targetMarkdown(targets)),
+    ...(scaling === undefined ? [] : scalingMarkdown(scaling)),
+  ].join('\n')
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |')
+}
+
+function aligned(modes: readonly ModeResult[], columns: readonly Column[]): string[] {
+  return align([
+    ['', ...columns.map(({ title }) => title)],
+    ...modes.map((result) => [result.mode.name, ...columns.map((column) => column.of(result, modes))]),
+  ])
+}
