@@ -107,7 +107,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
 
   const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
-  if (context !== undefined && manifest !== undefined) speak(content, context, manifest)
+  if (context !== undefined) speak(content, context, manifest)
   const acceptedAt = now
   const notBefore = notBeforeOf(mail, now)
   const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
@@ -188,11 +188,14 @@ function contentOf(mail: Record<string, unknown>): Content {
   return templateContent(check.string(mail['template'], 'template', 200), data, mail['locale'])
 }
 
-/** A mail that names no locale is in the language of whoever asked, where its template speaks it. */
-function speak(content: Content, context: JsonObject, manifest: TemplateManifest): void {
+/**
+ * A mail that names no locale is in the language of whoever asked, where its template speaks it. Of a template that only
+ * another process knows the preferred one is asked for.
+ */
+function speak(content: Content, context: JsonObject, manifest: TemplateManifest | undefined): void {
   if (content.kind !== 'template' || content.locale !== undefined) return
-  const locale = localeFor(context, manifest.languages)
-  if (locale !== undefined) content.locale = locale
+  const locale = manifest === undefined ? context['locale'] : localeFor(context, manifest.languages)
+  if (typeof locale === 'string') content.locale = locale
 }
 
 /** The content of a template, for rendering without a mail around it. */
