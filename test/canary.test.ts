@@ -86,7 +86,7 @@ it('a password, a token, AUTH and a reset link are nowhere but where they belong
     templates: folder,
     queue: `sqlite:${file}`,
     breaker: { probeDelay: 20 },
-    logger: pino({ level: 'debug' }, stream) as Logger,
+    logger: pino({ level: 'debug' }, stream),
   })
   for (const name of EVENTS) mailer.on(name, (event: object) => keep({ name, event }))
   const troubled = new Promise((resolve) => mailer.once('breaker-open', resolve))
