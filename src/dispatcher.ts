@@ -8,7 +8,6 @@ import type { SafeMode } from './safeMode.js'
 import type { Steps } from './steps.js'
 import {
   type Attempt,
-  isOpen,
   type MailJob,
   mergeRecipients,
   openRecipients,
@@ -169,9 +168,14 @@ export class Dispatcher implements Consumer {
       onUncertain: job.onUncertain,
       counted: state.counted + (countsAsAttempt(outcome) ? 1 : 0),
       tries: state.counted + 1,
-      sent: recipients.filter(({ status }) => status === 'sent').length,
-      failed: recipients.filter(({ status }) => status === 'failed').length,
-      open: recipients.filter(isOpen).length,
+      sent: 0,
+      failed: 0,
+      open: 0,
+    }
+    for (const { status } of recipients) {
+      if (status === 'sent') standing.sent++
+      else if (status === 'failed') standing.failed++
+      else standing.open++
     }
     return decide(outcome, standing, now, Math.random())
   }

@@ -99,6 +99,8 @@ export function newState(job: MailJob): MessageState {
 
 /** Everybody the message is for, each once. */
 export function recipientsOf(job: Pick<MailJob, 'to' | 'cc' | 'bcc'>): string[] {
+  const [only] = job.to
+  if (only !== undefined && job.to.length + job.cc.length + job.bcc.length === 1) return [only.address]
   return [...new Set([...job.to, ...job.cc, ...job.bcc].map(({ address }) => address))]
 }
 

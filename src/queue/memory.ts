@@ -40,8 +40,8 @@ interface Entry extends Due {
   dropped?: true
   readonly state: MessageState
   inLine: boolean
-  /** The delivery whose settlement counts. */
-  delivery?: symbol
+  /** The delivery whose settlement counts, by its number. */
+  delivery: number
 }
 
 interface MemoryQueueOptions {
@@ -54,6 +54,8 @@ interface MemoryQueueOptions {
 
 /** The wall clock may jump: it is looked at again after this many milliseconds at most. */
 const LONGEST_NAP = 1_000
+/** No delivery. */
+const NONE = 0
 
 /** Everything in this process's memory: fast, and gone with the process. */
 export class MemoryQueue implements QueueDriver {
@@ -70,6 +72,7 @@ export class MemoryQueue implements QueueDriver {
   #accepted = 0
   #consumer: Consumer | undefined
   #delivering = 0
+  #deliveries = 0
   #paused = false
   #closed = false
   #timer: NodeJS.Timeout | undefined
@@ -118,7 +121,7 @@ export class MemoryQueue implements QueueDriver {
     return this.#act(id, (entry, now) => {
       const takenBack = entry.state.status === 'sending' && this.#consumer?.cancel(id) === true
       this.#count(entry, () => cancelByHand(id, entry.state, takenBack, now))
-      delete entry.delivery
+      entry.delivery = NONE
       this.#leave(entry)
     })
   }
@@ -200,6 +203,7 @@ export class MemoryQueue implements QueueDriver {
       job,
       state: newState(job),
       inLine: false,
+      delivery: NONE,
       dueAt: 0,
       heapIndex: -1,
     }
@@ -252,13 +256,12 @@ export class MemoryQueue implements QueueDriver {
     this.#due.remove(entry)
     this.#count(entry, () => enter(entry.state, 'sending', now))
     this.#options.changed(entry)
-    const delivery = Symbol(entry.job.id)
-    entry.delivery = delivery
+    const delivery = (entry.delivery = ++this.#deliveries)
     const settlement = await consumer.deliver(entry)
     this.#delivering--
     // A message that was cancelled meanwhile is settled, and may be on its way again.
     if (entry.delivery === delivery) {
-      delete entry.delivery
+      entry.delivery = NONE
       this.#count(entry, () => settle(entry.state, settlement, Date.now()))
       if (isSettled(entry.state.status)) this.#leave(entry)
       else this.#schedule(entry, Date.now())
@@ -287,7 +290,7 @@ export class MemoryQueue implements QueueDriver {
 
   /** A settlement without a delivery. */
   #end(entry: Entry, status: 'expired' | 'cancelled', now: number): void {
-    delete entry.delivery
+    entry.delivery = NONE
     this.#count(entry, () => enter(entry.state, status, now))
     this.#leave(entry)
   }
