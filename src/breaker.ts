@@ -78,10 +78,16 @@ export class Breaker {
     return { transport, breaker: 'open', since: new Date(since).toISOString(), trouble }
   }
 
+  /** Whether a message would have to wait. */
+  get holds(): boolean {
+    const open = this.#open
+    return open !== undefined && (open.probing || performance.now() < open.probeAt)
+  }
+
   admit(): Admission {
     const open = this.#open
     if (open === undefined) return { result: 'pass', probe: false }
-    if (open.probing || performance.now() < open.probeAt) return { result: 'hold', delay: this.delay() }
+    if (this.holds) return { result: 'hold', delay: this.delay() }
     open.probing = true
     return { result: 'pass', probe: true }
   }

@@ -64,13 +64,19 @@ export type Allowances = (transport: string, rate: number) => Allowance
 /** By how much of the full rate a slowed transport comes back each second, and the least it is slowed to. */
 const STEP = 0.05
 const LEAST = 1 / 64
-/** By how much, and how many ms more, the fastest transaction may be thought slower with each further one. */
-const FORGETTING = { factor: 1.05, ms: 0.2 }
+/** How many ms slower the fastest transaction may be thought with each further one. */
+const FORGETTING = 0.5
+/** Milliseconds by which messages may be late for their regular times and still go at once. */
+const CATCH_UP = 250
+/** Transactions differ by so many ms for reasons that have nothing to do with the server. */
+const JITTER = 10
 
 /**
  * A rate that no window of a second exceeds: leave that was given is in use until a second after the server's answer.
- * Whenever the server counted the message, it was in between. Of that second is taken off what every transaction
- * takes at least, since the next one will take as long.
+ * Whenever the server counted the message, it was in between. Of that second is taken off half of what every
+ * transaction takes at least, since the next one will take as long.
+ *
+ * Messages go at regular times, or those behind would wait at the server and take the longer.
  *
  * Throttling replies halve it; with each second after that it grows by a twentieth of what it was (AIMD: Chiu and Jain,
  * "Analysis of the increase and decrease algorithms", 1989).
@@ -85,6 +91,8 @@ export class RateAllowance implements Allowance {
   #underWay = 0
   /** When leave that was used comes back, in order, on `performance.now()`'s clock. */
   readonly #returns: number[] = []
+  /** When the next message goes if they go at regular times. */
+  #next = 0
   #fastest = 0
 
   /** @param share of the rate that is given at first, as if it had been slowed */
@@ -107,19 +115,24 @@ export class RateAllowance implements Allowance {
     const now = performance.now()
     this.#recover(now)
     while ((this.#returns[0] ?? Infinity) <= now) this.#returns.shift()
-    if (this.#underWay + this.#returns.length < this.#most()) {
-      this.#underWay++
-      return 0
-    }
-    return (this.#returns[0] ?? Infinity) - now
+    if (this.#underWay + this.#returns.length >= this.#most()) return (this.#returns[0] ?? Infinity) - now
+    const early = this.#next - CATCH_UP - now
+    if (early > 0) return early
+    this.#next = Math.max(this.#next, now) + 1_000 / this.rate
+    this.#underWay++
+    return 0
   }
 
   give(transaction: number | undefined): void {
     this.#underWay--
-    if (transaction === undefined) return
-    this.#fastest = Math.min(transaction, this.#fastest * FORGETTING.factor + FORGETTING.ms)
+    if (transaction === undefined) {
+      this.#next -= 1_000 / this.rate
+      return
+    }
+    this.#fastest = Math.min(transaction, this.#fastest + FORGETTING)
     const window = (1_000 * this.#most()) / this.rate
-    this.#returns.push(performance.now() + window - Math.min(this.#fastest * 0.8, window / 2))
+    const certain = Math.max(0, this.#fastest - Math.max(JITTER, this.#fastest / 2))
+    this.#returns.push(performance.now() + window - Math.min(certain, window / 2))
   }
 
   slow(): boolean {

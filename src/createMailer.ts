@@ -28,7 +28,7 @@ import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
 import { TemplateSet } from './templateSet.js'
 import { Waiters } from './waiters.js'
-import type { SmtpTransport, ThreadLogLine, ThreadSetup } from './wire.js'
+import type { TransportConfig, ThreadLogLine, ThreadSetup } from './wire.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -138,7 +138,7 @@ async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
   return startInbox()
 }
 
-function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpTransport[] {
+function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): TransportConfig[] {
   return options.transports.map(({ name, spec, budget: { connections } }) => ({
     ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
     ...(connections === undefined ? {} : { connections }),
@@ -147,7 +147,7 @@ function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): SmtpT
 
 function runnerFor(
   options: ResolvedOptions,
-  transports: SmtpTransport[],
+  transports: TransportConfig[],
   events: Events,
   measures: Measures,
   token: string,

@@ -65,7 +65,7 @@ export class Dispatcher implements Consumer {
   }
 
   deliver(message: QueuedMessage): Promise<Settlement> {
-    const route = this.#routes.get(message.job.transport)
+    const route = this.#routeOf(message.job)
     return route?.limited === true
       ? this.#deliverInTurn(route, message)
       : this.#deliverNow(route, message, undefined)
@@ -92,12 +92,12 @@ export class Dispatcher implements Consumer {
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       giveBack?.(undefined)
-      return { verdict: held('breaker', start + admission.delay), recipients: state.recipients }
+      return { verdict: held('breaker', start + this.#delayOf(job)), recipients: state.recipients }
     }
     const order: DeliveryOrder = {
       letter: letterOf(job),
       recipients: openRecipients(state),
-      transport: job.transport,
+      transport: route?.name ?? job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
     }
@@ -109,7 +109,7 @@ export class Dispatcher implements Consumer {
     giveBack?.(outcome)
     if (this.#turnstile.waiting > 0) this.#turnstile.advance()
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    return this.#settlement(message, outcome, start)
+    return this.#settlement(message, outcome, start, order.transport)
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
@@ -125,26 +125,53 @@ export class Dispatcher implements Consumer {
     return order === undefined ? this.#turnstile.cancel(id) : this.#runner.withdraw(order)
   }
 
-  #settlement(message: QueuedMessage, outcome: Outcome, start: number): Settlement {
+  #settlement(
+    message: QueuedMessage,
+    outcome: Outcome,
+    start: number,
+    transport = message.job.transport,
+  ): Settlement {
     const { job, state } = message
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const route = this.#routes.get(job.transport)
-    const verdict =
-      route !== undefined && isUnreachable(outcome)
-        ? held('breaker', end + route.breaker.delay())
-        : this.#decide({ job, state }, outcome, recipients, end)
-    const attempt: Attempt = { start, end, thread: outcome.thread, counted, outcome }
+    const verdict = isUnreachable(outcome)
+      ? held('breaker', end + this.#delayOf(job))
+      : this.#decide({ job, state }, outcome, recipients, end)
+    const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     this.#steps.attempted(message, attempt, verdict)
     return { attempt, verdict, recipients }
   }
 
+  /**
+   * The transport that takes the message now: its own, or the first of those in its place that can, while its own can't.
+   * A message that was handed over isn't in line until its attempt is over, so that no two transports ever have it.
+   */
+  #routeOf(job: MailJob): Route | undefined {
+    const own = this.#routes.get(job.transport)
+    if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
+    return this.#waysOf(own).find(({ breaker }) => !breaker.holds) ?? own
+  }
+
+  /** Milliseconds until one of its transports may take it: at once where one in its place can. */
+  #delayOf(job: MailJob): number {
+    const own = this.#routes.get(job.transport)
+    if (own === undefined) return 0
+    const [, ...others] = this.#waysOf(own)
+    const delays = others.map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
+    return Math.min(own.breaker.delay(), ...delays)
+  }
+
+  #waysOf(own: Route): Route[] {
+    const others = own.failover.map((name) => this.#routes.get(name))
+    return [own, ...others.filter((route) => route !== undefined)]
+  }
+
   /** The transport is another now: its messages need not wait for it to be tried. */
-  renewed({ name, budget }: RouteOptions): void {
-    const route = this.#routes.get(name)
+  renewed(options: RouteOptions): void {
+    const route = this.#routes.get(options.name)
     route?.breaker.reset()
-    route?.reload(budget)
+    route?.reload(options)
     this.#turnstile.advance()
   }
 

@@ -1,3 +1,10 @@
+/**
+ * The templates there are, by name: their `data`, and the `locales` they have variants for. Empty until `threadpost types` has
+ * written a declaration file that fills it in; from then on TypeScript checks the mails of templates.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in from outside
+export interface Templates {}
+
 export type { BudgetOptions } from './budgets.js'
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
 export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
@@ -28,7 +35,9 @@ export type {
   MjmlMail,
   PreparedMail,
   Receipt,
+  TemplateData,
   TemplateMail,
+  TemplateName,
 } from './mail.js'
 export type { Mailer, MailerStats } from './mailer.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './measures.js'
@@ -45,7 +54,8 @@ export type { RetentionOptions } from './retention.js'
 export type { RetryOptions } from './retry.js'
 export type { PhaseCounts, ThreadStatus } from './runner.js'
 export type { DkimOptions } from './dkim.js'
-export type { TransportOptions } from './transport.js'
+export type { PluginTransportOptions, TransportInput, TransportOptions } from './transport.js'
+export type { PluginOptions, ServiceOptions } from './transportKinds.js'
 export type { AuthOptions } from './transportAuth.js'
 export type { ReloadOptions } from './transportSet.js'
 export type { WaitOptions } from './waiters.js'

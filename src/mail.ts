@@ -1,3 +1,4 @@
+import type { Templates } from './index.js'
 import type { JsonObject } from './wire.js'
 
 /** `ada@example.com`, `Ada <ada@example.com>` or its parts. Exactly one mailbox, never a list. */
@@ -54,16 +55,32 @@ interface MailFields {
   onUncertain?: 'retry' | 'hold'
 }
 
-/** A mail from a template of the folder. */
-export interface TemplateMail extends MailFields {
-  template: string
-  data?: object
+/** Any string, until `threadpost types` has told which templates there are. */
+export type TemplateName = [keyof Templates] extends [never] ? string : keyof Templates
+
+/** The data of a template; any object, until `threadpost types` has told more. */
+export type TemplateData<Name extends TemplateName = TemplateName> = Name extends keyof Templates
+  ? Templates[Name] extends { data: infer Data }
+    ? Data
+    : object
+  : object
+
+interface Templated<Name extends TemplateName> extends MailFields {
+  template: Name
   /** `fr-CA` takes the template's `fr-CA`, `fr` or default variant. */
   locale?: string
   mjml?: never
   html?: never
   text?: never
 }
+
+/** A mail from a template of the folder. Where nothing is required of the data it may be left out. */
+export type TemplateMail<Name extends TemplateName = TemplateName> = Name extends TemplateName
+  ? Templated<Name> &
+      (Partial<TemplateData<Name>> extends TemplateData<Name>
+        ? { data?: TemplateData<Name> }
+        : { data: TemplateData<Name> })
+  : never
 
 /** A mail from an MJML source of one's own, bound like a template. */
 export interface MjmlMail extends MailFields {

@@ -9,7 +9,7 @@ import type { Inbox } from './inbox/inbox.js'
 import type { Intake } from './intake.js'
 import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
-import type { Mail, PreparedMail, Receipt } from './mail.js'
+import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './mail.js'
 import type { MessageMeasures, Measures } from './measures.js'
 import { manifestOf, type MessageRules, toTemplateContent } from './message.js'
 import type {
@@ -194,9 +194,9 @@ export class Mailer {
    * What a template gives with this data, rendered in a thread.
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR`
    */
-  async render(
-    template: string,
-    data: object = {},
+  async render<Name extends TemplateName>(
+    template: Name,
+    data: TemplateData<Name> | undefined = undefined,
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()

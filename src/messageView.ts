@@ -37,6 +37,8 @@ export interface MessageAttempt {
   start: string
   end: string
   thread: number
+  /** The transport that took it: the message's own, or one in its place. */
+  transport: string
   counted: boolean
   /** What it came to; `code` tells why. */
   outcome: Outcome['result']
@@ -87,16 +89,20 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     expiresAt: iso(state.expiresAt),
     ...(state.nextAttemptAt === undefined ? {} : { nextAttemptAt: iso(state.nextAttemptAt) }),
     ...(state.settledAt === undefined ? {} : { settledAt: iso(state.settledAt) }),
-    attempts: state.attempts.map(toMessageAttempt),
+    attempts: state.attempts.map((attempt) => toMessageAttempt(attempt, job.transport)),
     recipients: copyRecipients(state.recipients),
   }
 }
 
-function toMessageAttempt({ start, end, thread, counted, outcome }: Attempt): MessageAttempt {
+function toMessageAttempt(
+  { start, end, thread, transport, counted, outcome }: Attempt,
+  own: string,
+): MessageAttempt {
   return {
     start: iso(start),
     end: iso(end),
     thread,
+    transport: transport ?? own,
     counted,
     outcome: outcome.result,
     code: outcome.code,

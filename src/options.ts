@@ -7,19 +7,19 @@ import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
-import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
+import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
   /**
-   * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, or `inbox:` for the embedded inbox,
-   * which keeps what it receives and shows it.
+   * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, `sendgrid:`, `ses:`, `file:./folder`, a plugin of
+   * nodemailer's as `{ module, options }`, or `inbox:` for the embedded inbox, which keeps what it receives and shows it.
    */
-  transport?: string | TransportOptions
+  transport?: TransportInput
   /** Several transports by name; the first is the default. In place of `transport`. */
-  transports?: Record<string, string | TransportOptions>
+  transports?: Record<string, TransportInput>
   /** Sender of every mail that names none: `Acme <hello@acme.example>`. */
   from?: string | { name?: string; address: string }
   /** The folder of templates. Without it only ad-hoc mails can be sent. */
@@ -202,7 +202,11 @@ function transportsOf(
   const { transport, transports } = options
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
-  if (transport !== undefined) return [resolveTransport(check, 'default', transport, 'transport')]
+  if (transport !== undefined) {
+    const only = resolveTransport(check, 'default', transport, 'transport')
+    checkFailover(check, only, ['default'], 'transport')
+    return [only]
+  }
   if (transports === undefined && role === 'send') return []
   if (transports === undefined)
     check.fail(
@@ -211,11 +215,14 @@ function transportsOf(
     )
   if (!isPlainObject(transports) || Object.keys(transports).length === 0)
     check.fail('transports', 'must be an object of at least one transport by name')
-  return Object.entries(transports).map(([name, spec]) => {
+  const plans = Object.entries(transports).map(([name, spec]) => {
     if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
       check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
+  const names = plans.map(({ name }) => name)
+  for (const plan of plans) checkFailover(check, plan, names, `transports.${plan.name}`)
+  return plans
 }
 
 function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {

@@ -92,7 +92,12 @@ export type Outcome = OutcomeFacts &
   (
     | { result: 'sent'; code: 'OK' }
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
-    | { result: 'deferred'; code: DeferredCode | UnreachableCode | ReleasedCode }
+    | {
+        result: 'deferred'
+        code: DeferredCode | UnreachableCode | ReleasedCode
+        /** Milliseconds for which the server asked not to be tried again. */
+        retryAfter?: number
+      }
     | { result: 'uncertain'; code: UncertainCode }
     | { result: 'withdrawn'; code: WithdrawnCode }
   )

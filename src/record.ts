@@ -47,6 +47,8 @@ export interface Attempt {
   start: number
   end: number
   thread: number
+  /** The transport that took it. */
+  transport?: string
   /** Whether it used up one of the message's attempts. */
   counted: boolean
   outcome: Outcome
@@ -144,9 +146,14 @@ export function settle(state: MessageState, { attempt, verdict, recipients }: Se
 
 /** While a transport is out of reach one attempt stands for them all, or days of it would fill the record. */
 function note(state: MessageState, attempt: Attempt): void {
-  const { outcome } = attempt
-  const last = state.attempts.at(-1)?.outcome
-  if (last !== undefined && isUnreachable(outcome) && last.code === outcome.code) state.attempts.pop()
+  const { outcome, transport } = attempt
+  for (let index = state.attempts.length - 1; isUnreachable(outcome) && index >= 0; index--) {
+    const earlier = state.attempts[index]!
+    if (!isUnreachable(earlier.outcome)) break
+    if (earlier.outcome.code !== outcome.code || earlier.transport !== transport) continue
+    state.attempts.splice(index, 1)
+    break
+  }
   state.attempts.push(attempt)
   if (countsAsAttempt(outcome)) state.counted++
   if (outcome.result === 'uncertain') state.uncertain = true

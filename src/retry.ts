@@ -73,9 +73,15 @@ export function decide(outcome: Outcome, standing: Standing, now: number, random
   if (open > 0 && outcome.result === 'uncertain' && standing.onUncertain === 'hold')
     return { status: 'held', reason: 'uncertain' }
   if (open > 0 && outcome.result !== 'rejected' && standing.counted < policy.attempts)
-    return { status: 'deferred', nextAttemptAt: now + backoff(policy, standing.tries, random) }
+    return { status: 'deferred', nextAttemptAt: now + delayOf(outcome, standing, random) }
   const failed = standing.failed + open
   return { status: failed === 0 ? 'sent' : sent === 0 ? 'failed' : 'partial' }
+}
+
+/** As long as the server asked for (RFC 9110 section 10.2.3), within the policy's limit; else, or if that is longer, the backoff. */
+function delayOf(outcome: Outcome, { policy, tries }: Standing, random: number): number {
+  const asked = 'retryAfter' in outcome ? (outcome.retryAfter ?? 0) : 0
+  return Math.max(Math.min(asked, policy.maxDelay), backoff(policy, tries, random))
 }
 
 /** Exponential backoff with full jitter (Brooker, "Exponential Backoff and Jitter", 2015). */

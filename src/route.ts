@@ -18,6 +18,8 @@ import type { Outcome } from './outcome.js'
 export interface RouteOptions {
   name: string
   budget: BudgetOptions
+  /** Names of those that take its messages while its server can't be reached, in order. */
+  failover: readonly string[]
 }
 
 export interface RouteListener extends BreakerListener {
@@ -34,6 +36,7 @@ export interface Leave {
 /** The state of one transport: whether it works, and how much may go over it. */
 export class Route {
   readonly name: string
+  failover: readonly string[]
   readonly breaker: Breaker
   readonly #listener: RouteListener
   readonly #allowances: Allowances
@@ -44,12 +47,13 @@ export class Route {
   readonly #throughput = new Throughput()
 
   constructor(
-    { name, budget }: RouteOptions,
+    { name, budget, failover }: RouteOptions,
     breaker: Required<BreakerOptions>,
     listener: RouteListener,
     allowances: Allowances,
   ) {
     this.name = name
+    this.failover = failover
     this.breaker = new Breaker(name, breaker, listener)
     this.#listener = listener
     this.#allowances = allowances
@@ -73,8 +77,9 @@ export class Route {
     return status
   }
 
-  /** Other limits. Leave that was given comes back to the old. */
-  reload(budget: BudgetOptions): void {
+  /** Other limits, other substitutes. Leave that was given comes back to the old. */
+  reload({ budget, failover }: RouteOptions): void {
+    this.failover = failover
     const { rate } = this.#budget
     this.#budget = budget
     if (budget.rate !== rate) this.#allowance = this.#newAllowance()

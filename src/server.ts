@@ -16,7 +16,7 @@ import type { Stage } from './express/start/demo.js'
 import { startRouter } from './express/start/router.js'
 import { backstageOf } from './backstage.js'
 import { type Mailer, ThreadpostError } from './index.js'
-import { isLoopback } from './transport.js'
+import { isLoopback } from './loopback.js'
 
 export interface ServerOptions {
   mailer: Mailer

@@ -1,4 +1,4 @@
-import type { Level, Logger } from './logger.js'
+import { type Level, type Logger, SILENT } from './logger.js'
 import type { QueuedMessage } from './queue/driver.js'
 import { type Attempt, isSettled, type Status } from './record.js'
 import type { Verdict } from './retry.js'
@@ -17,6 +17,7 @@ export class StepLog {
   }
 
   changed({ job, state }: QueuedMessage): void {
+    if (this.#logger === SILENT) return
     const { status, attempts } = state
     if (isSettled(status)) {
       const last = attempts.at(-1)?.outcome
@@ -39,7 +40,12 @@ export class StepLog {
     }
   }
 
-  attempted({ job, state }: QueuedMessage, { start, end, thread, outcome }: Attempt, verdict: Verdict): void {
+  attempted(
+    { job, state }: QueuedMessage,
+    { start, end, thread, transport, outcome }: Attempt,
+    verdict: Verdict,
+  ): void {
+    if (this.#logger === SILENT) return
     const routine = outcome.result === 'sent' || outcome.result === 'withdrawn' || outcome.code === 'RELEASED'
     this.#write(routine ? 'debug' : 'warn', outcome.message, job, () => ({
       step: 'attempt',
@@ -51,6 +57,7 @@ export class StepLog {
       ...(outcome.reply === undefined ? {} : { reply: outcome.reply.code }),
       ...('nextAttemptAt' in verdict ? { nextAttemptAt: new Date(verdict.nextAttemptAt).toISOString() } : {}),
       thread,
+      transport,
       ms: end - start,
     }))
   }

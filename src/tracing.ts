@@ -90,6 +90,7 @@ export class Tracing {
       ...operation('process'),
       'threadpost.attempt': state.attempts.length + 1,
       'threadpost.thread': attempt.thread,
+      'threadpost.transport': attempt.transport,
       'threadpost.outcome': outcome.result,
       'threadpost.status': verdict.status,
       ...(reply === undefined ? {} : { 'threadpost.reply': reply.code }),

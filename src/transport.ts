@@ -1,13 +1,24 @@
-import { BlockList, isIP } from 'node:net'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
 import { type Checker, isPlainObject } from './check.js'
 import { type DkimOptions, resolveDkim } from './dkim.js'
+import { isLoopback } from './loopback.js'
 import { type AuthOptions, resolveAuth } from './transportAuth.js'
-import type { SmtpTimeouts, SmtpTransport, TlsOptions } from './wire.js'
+import {
+  checkFields,
+  type PluginOptions,
+  resolveFile,
+  resolvePlugin,
+  resolveSendgrid,
+  resolveSes,
+  SERVICE_KEYS,
+  type ServiceOptions,
+  serviceScheme,
+} from './transportKinds.js'
+import type { SmtpTimeouts, SmtpTransport, TlsOptions, TransportConfig } from './wire.js'
 
 /** A transport with options beside its URL. */
-export interface TransportOptions extends BudgetOptions {
-  /** `smtp://user:pass@host:587`, `smtps://…` or `inbox:`. */
+export interface TransportOptions extends BudgetOptions, ServiceOptions {
+  /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, `sendgrid:` or `ses:`. */
   url: string
   /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. */
   auth?: AuthOptions
@@ -27,6 +38,11 @@ export interface TransportOptions extends BudgetOptions {
    */
   requireTLS?: boolean
   tls?: TlsOptions
+  /**
+   * Names of the transports that take its messages, in order, while its own server can't be reached or refuses the
+   * password. Never a message that was handed over.
+   */
+  failover?: string | string[]
   /** The name given in EHLO. @default the machine's name */
   ehloName?: string
   /** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
@@ -46,14 +62,21 @@ export interface TransportOptions extends BudgetOptions {
   }
 }
 
+/** A transport plugin of nodemailer's, with what every transport takes. */
+export type PluginTransportOptions = PluginOptions & BudgetOptions & Pick<TransportOptions, 'failover'>
+
+/** A URL, or an object with options beside it. */
+export type TransportInput = string | TransportOptions | PluginTransportOptions
+
 /** A transport as its options say it; `inbox` becomes an SMTP transport once its server listens. */
-type TransportSpec = SmtpTransport | { kind: 'inbox'; name: string }
+type TransportSpec = TransportConfig | { kind: 'inbox'; name: string }
 
 /** What a transport is, for the threads, and how the main thread deals with it. */
 export interface TransportPlan {
   name: string
   spec: TransportSpec
   budget: BudgetOptions
+  failover: string[]
 }
 
 const DEFAULT_TIMEOUTS: SmtpTimeouts = {
@@ -65,28 +88,30 @@ const DEFAULT_TIMEOUTS: SmtpTimeouts = {
   idle: 5_000,
 }
 
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
+const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
+const PLUGIN_KEYS = ['module', 'options', ...COMMON_KEYS] as const
+const KEYS = [
+  'url',
+  'auth',
+  'pipelining',
+  'proxy',
+  'dkim',
+  'requireTLS',
+  'tls',
+  'ehloName',
+  'timeouts',
+  ...SERVICE_KEYS,
+  ...COMMON_KEYS,
+] as const
 
 /** Never repeats the URL in an error: it may hold the password. */
 export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportPlan {
   const options = isPlainObject(value)
-    ? check.object(value, path, [
-        'url',
-        'auth',
-        'pipelining',
-        'proxy',
-        'dkim',
-        'requireTLS',
-        'tls',
-        'ehloName',
-        'timeouts',
-        ...BUDGET_KEYS,
-      ])
+    ? check.object(value, path, 'module' in value ? PLUGIN_KEYS : KEYS)
     : { url: value }
   const budget = resolveBudget(check, options, path)
-  return { name, spec: specOf(check, name, value, options, path), budget }
+  const failover = failoverOf(check, options['failover'] ?? [], `${path}.failover`)
+  return { name, spec: specOf(check, name, value, options, path), budget, failover }
 }
 
 function specOf(
@@ -96,13 +121,22 @@ function specOf(
   options: Record<string, unknown>,
   path: string,
 ): TransportSpec {
+  if ('module' in options) return resolvePlugin(check, name, options, path)
   const urlPath = isPlainObject(value) ? `${path}.url` : path
   const text = check.string(options['url'], urlPath)
+  const scheme = serviceScheme(text)
+  checkFields(check, scheme ?? 'smtp:', options, ['url', ...COMMON_KEYS], path)
+  if (scheme === 'file:') return resolveFile(check, name, text, options, path)
+  if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
+  if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
   if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
   const url = new URL(text)
   if (url.protocol === 'inbox:') return { kind: 'inbox', name }
   if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
-    check.fail(urlPath, `unknown scheme '${url.protocol}', known are smtp:, smtps: and inbox:`)
+    check.fail(
+      urlPath,
+      `unknown scheme '${url.protocol}', known are smtp:, smtps:, inbox:, file:, sendgrid: and ses:`,
+    )
   if (url.hostname === '') check.fail(urlPath, 'names no host')
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
     check.fail(urlPath, 'ends after host and port; give further options as fields beside the url')
@@ -134,10 +168,23 @@ function specOf(
   return transport
 }
 
-export function isLoopback(host: string): boolean {
-  const family = isIP(host)
-  if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
+function failoverOf(check: Checker, value: unknown, path: string): string[] {
+  const names = typeof value === 'string' ? [value] : check.array(value, path, 16)
+  return names.map((name, index) => check.string(name, `${path}[${index}]`))
+}
+
+/** Whether each stands in for others than itself, and is there. */
+export function checkFailover(
+  check: Checker,
+  plan: TransportPlan,
+  names: readonly string[],
+  path: string,
+): void {
+  for (const other of plan.failover) {
+    if (other === plan.name) check.fail(`${path}.failover`, 'names the transport itself')
+    if (!names.includes(other))
+      check.fail(`${path}.failover`, `there is no transport "${other}"; there are ${names.join(', ')}`)
+  }
 }
 
 function proxyOf(check: Checker, value: unknown, path: string): string {

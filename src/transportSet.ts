@@ -2,22 +2,22 @@ import { Checker, isPlainObject } from './check.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { Runner } from './runner.js'
 import type { TemplateReload } from './templateOptions.js'
-import { resolveTransport, type TransportOptions, type TransportPlan } from './transport.js'
-import type { SmtpTransport, TransportReport } from './wire.js'
+import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
+import type { TransportConfig, TransportReport } from './wire.js'
 
 /** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
 export interface ReloadOptions {
   /** What `@app` reads, and the application's modules; `{}` runs these anew. Not together with transports. */
   templates?: TemplateReload
   /** For the default transport. */
-  transport?: string | TransportOptions
+  transport?: TransportInput
   /** By name. Those left out stay as they are. */
-  transports?: Record<string, string | TransportOptions>
+  transports?: Record<string, TransportInput>
 }
 
 interface Fresh {
   plan: TransportPlan
-  config: SmtpTransport
+  config: TransportConfig
 }
 
 const check: Checker = new Checker('INVALID_OPTIONS')
@@ -26,9 +26,9 @@ const check: Checker = new Checker('INVALID_OPTIONS')
 export class TransportSet {
   readonly #runner: Runner
   readonly #dispatcher: Dispatcher
-  #transports: readonly SmtpTransport[]
+  #transports: readonly TransportConfig[]
 
-  constructor(transports: readonly SmtpTransport[], runner: Runner, dispatcher: Dispatcher) {
+  constructor(transports: readonly TransportConfig[], runner: Runner, dispatcher: Dispatcher) {
     this.#transports = transports
     this.#runner = runner
     this.#dispatcher = dispatcher
@@ -61,8 +61,11 @@ export class TransportSet {
         if (!names.includes(name))
           check.fail(path, `there is no such transport; there are ${names.join(', ')}`)
         const plan = resolveTransport(check, name, value, path)
+        checkFailover(check, plan, names, path)
         const { spec, budget } = plan
         if (spec.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
+        if (spec.kind !== this.#transports.find((old) => old.name === name)?.kind)
+          return check.fail(path, 'a transport stays of its kind; name the other one at the start')
         const { connections } = budget
         return [name, { plan, config: connections === undefined ? spec : { ...spec, connections } }]
       }),

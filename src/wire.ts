@@ -249,7 +249,57 @@ export interface SmtpTransport {
   timeouts: SmtpTimeouts
 }
 
-export type TransportConfig = SmtpTransport
+/** Writes each message into a folder. */
+export interface FileTransport {
+  kind: 'file'
+  name: string
+  /** Absolute path. */
+  dir: string
+  dkim?: DkimKey[]
+  connections?: number
+}
+
+/** SendGrid's v3 API. */
+export interface SendgridTransport {
+  kind: 'sendgrid'
+  name: string
+  /** Origin, such as `https://api.sendgrid.com`. */
+  endpoint: string
+  apiKey: string
+  connections?: number
+}
+
+export interface SesCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+}
+
+/** Amazon SES, API v2. */
+export interface SesTransport {
+  kind: 'ses'
+  name: string
+  region?: string
+  credentials?: SesCredentials
+  endpoint?: string
+  configurationSet?: string
+  dkim?: DkimKey[]
+  connections?: number
+}
+
+/** A transport plugin of nodemailer's, loaded in the thread. */
+export interface PluginTransport {
+  kind: 'plugin'
+  name: string
+  /** A package, or an absolute path. */
+  module: string
+  /** Given to what the module exports. */
+  options: JsonObject
+  connections?: number
+}
+
+export type TransportConfig =
+  SmtpTransport | FileTransport | SendgridTransport | SesTransport | PluginTransport
 
 export interface TlsReport {
   /** Such as `TLSv1.3`. */

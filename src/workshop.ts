@@ -1,4 +1,5 @@
 import { ThreadpostError } from './errors.js'
+import type { TemplateManifest } from './wire.js'
 import type { TemplateReport } from '../workers/render/workshop.js'
 
 export type { TemplateReport }
@@ -11,6 +12,19 @@ export async function compileTemplates(dir: string, out?: string): Promise<Templ
   const { buildFolder, inspectFolder } = await import('../workers/render/workshop.js')
   try {
     return await (out === undefined ? inspectFolder(dir) : buildFolder(dir, out))
+  } catch (error) {
+    throw new ThreadpostError('TEMPLATE_ERROR', (error as Error).message, { cause: error })
+  }
+}
+
+/**
+ * What every template of a folder needs, found out in the calling thread.
+ * @throws ThreadpostError `TEMPLATE_ERROR` when the folder can't be read.
+ */
+export async function readManifests(dir: string): Promise<TemplateManifest[]> {
+  const { manifestsOf } = await import('../workers/render/workshop.js')
+  try {
+    return await manifestsOf(dir)
   } catch (error) {
     throw new ThreadpostError('TEMPLATE_ERROR', (error as Error).message, { cause: error })
   }

@@ -72,7 +72,7 @@ describe('a rate', () => {
     expect(mostInASecond(envelopes)).toBeLessThanOrEqual(50)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     const latter = dots.filter((time) => time >= 10_000).length
-    expect(latter).toBeGreaterThan((10_000 * 50) / (1_000 + least * 0.25 + spread) - 25)
+    expect(latter).toBeGreaterThan((10_000 * 50) / (1_000 + least + spread) - 25)
   })
 
   it('below one a second is one in several', () => {
@@ -117,7 +117,7 @@ describe('budgets of a transport', () => {
     await mailer.wait(ids[149] ?? '')
     while (dots.length < 150) await new Promise((resolve) => setTimeout(resolve, 10))
     expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
-    expect(dots[149]! - dots[0]!).toBeLessThan(2_900)
+    expect(dots[149]! - dots[0]!).toBeLessThan(3_300)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
     // Whoever waits is stored about once for it.

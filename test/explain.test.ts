@@ -31,6 +31,7 @@ function attemptOf(fields: Partial<MessageAttempt>): MessageAttempt {
     start: TIME,
     end: TIME,
     thread: 1,
+    transport: 'default',
     counted: true,
     outcome: 'deferred',
     code: 'SMTP_DEFERRED',

@@ -16,7 +16,9 @@ import { startInbox } from 'threadpost/testing'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
 import { mailerWithInbox, testMailer } from './support/mailer.js'
+import { startRedis } from './support/redis.js'
 import { SenderProcess } from './support/senderProcess.js'
+import { itWith } from './support/tools.js'
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
 const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`
@@ -148,6 +150,29 @@ describe('a trace', () => {
     expect(parentOf(sent as ReadableSpan)).toBe('b7ad6b7169203331')
     expect(sent?.links[0]?.attributes?.['threadpost.queue.wait']).toBeGreaterThan(0)
   })
+
+  itWith(
+    ['redis-server'],
+    'goes on through Redis in the process that delivers',
+    async ({ 'redis-server': tool }) => {
+      const exporter = sdk()
+      const redis = await startRedis(tool)
+      onTestFinished(() => redis.close())
+      const templates = await folderOf({ 'hello.mjml': page('Hello'), 'hello.fr.mjml': page('Bonjour') })
+      const { mailer: host, inbox } = await mailerWithInbox({ templates, queue: redis.url, role: 'deliver' })
+      const around = new Promise((resolve) => host.on('sent', () => resolve(currentContext())))
+      const web = await testMailer({ queue: redis.url, role: 'send' })
+      await web.runWithContext({ requestId: 'req-7', locale: 'fr', traceparent: TRACEPARENT }, () =>
+        web.send({ template: 'hello', to: 'ada@example.com' }),
+      )
+      expect((await inbox.waitFor({ subject: 'Bonjour' })).text).toContain('req-7')
+      expect(await around).toMatchObject({ requestId: 'req-7', locale: 'fr' })
+      const spans = exporter.getFinishedSpans()
+      expect(new Set(spans.map((span) => span.spanContext().traceId))).toEqual(new Set([TRACE_ID]))
+      const send = named(spans, 'send default')
+      expect(parentOf(named(spans, 'process default'))).toBe(send.spanContext().spanId)
+    },
+  )
 
   it('is carried on where nobody traces here, and begins when an SDK comes later', async () => {
     const { mailer } = await mailerWithInbox()

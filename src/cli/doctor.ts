@@ -50,7 +50,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
 }
 
 function transport(report: TransportReport): Finding {
-  const place = `${report.host}:${report.port}`
+  const place = report.port === 0 ? report.host : `${report.host}:${report.port}`
   if (!report.ok) return { what: 'transport', ok: false, says: `${place}: ${report.message}` }
   const { tls, authenticated, extensions } = report
   return {

@@ -3,7 +3,7 @@ import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/server.js'
 import { closeOnSignal } from '../shutdown.js'
-import { isLoopback } from '../transport.js'
+import { isLoopback } from '../loopback.js'
 import { wholeNumber } from './arguments.js'
 
 interface InboxFlags {

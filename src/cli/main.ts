@@ -10,6 +10,7 @@ import { inboxCommand } from './inbox.js'
 import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
+import { typesCommand } from './types.js'
 import { workerCommand } from './worker.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
@@ -27,6 +28,7 @@ const program = new Command('threadpost')
   .addCommand(renderCommand())
   .addCommand(checkCommand())
   .addCommand(buildCommand())
+  .addCommand(typesCommand())
   .addCommand(doctorCommand())
   .addCommand(benchCommand())
 

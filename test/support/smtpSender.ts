@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
 import type { RecipientOutcome, WithdrawnCode } from '../../src/outcome.js'
-import type { SmtpTimeouts, SmtpTransport } from '../../src/wire.js'
+import type { Letter, SmtpTimeouts, SmtpTransport } from '../../src/wire.js'
 import { SmtpSender } from '../../workers/transports/smtp/sender.js'
 import type { Delivered, Progress } from '../../workers/transports/transport.js'
 
@@ -81,11 +81,15 @@ export interface Sending {
   limit?: number
 }
 
+/** SMTP sends the bytes and looks at nothing else. */
+const NO_LETTER = {} as Letter
+const NO_PARTS = { subject: '', html: '', text: '' }
+
 export function send(sender: SmtpSender, sending: Sending = {}): Promise<Delivered> {
   const { from = 'a@acme.example', to = ['ada@example.com'], text = 'Hello', notes, limit = 20_000 } = sending
   const bytes = sending.bytes ?? Buffer.from(`Subject: hi\r\n\r\n${text}\r\n`)
   return sender.send(
-    { envelope: { from, to }, bytes, transparent: false },
+    { envelope: { from, to }, bytes, transparent: false, letter: NO_LETTER, parts: NO_PARTS },
     notes ?? new Notes(),
     performance.now() + limit,
   )

@@ -1,4 +1,4 @@
-import MailComposer from 'nodemailer/lib/mail-composer'
+import MailComposer, { type MailComposerOptions } from 'nodemailer/lib/mail-composer'
 import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire.js'
 
 /**
@@ -9,7 +9,15 @@ export function composeWithNodemailer(
   letter: Letter,
   parts: { subject: string; html: string; text: string },
 ): Promise<Buffer> {
-  const composer = new MailComposer({
+  return new MailComposer(mailOptions(letter, parts)).compile().build()
+}
+
+/** The message as nodemailer describes one. */
+export function mailOptions(
+  letter: Letter,
+  parts: { subject: string; html: string; text: string },
+): MailComposerOptions {
+  return {
     from: mailbox(letter.from),
     to: letter.to.map(mailbox),
     cc: letter.cc.map(mailbox),
@@ -19,7 +27,7 @@ export function composeWithNodemailer(
     date: new Date(letter.date),
     ...(letter.inReplyTo === undefined ? {} : { inReplyTo: letter.inReplyTo }),
     references: letter.references,
-    headers: [...letter.headers, ...listUnsubscribe(letter.listUnsubscribe)].map(([key, value]) => ({
+    headers: [...letter.headers, ...unsubscribeFields(letter.listUnsubscribe)].map(([key, value]) => ({
       key,
       value,
     })),
@@ -39,15 +47,15 @@ export function composeWithNodemailer(
     newline: 'windows',
     disableFileAccess: true,
     disableUrlAccess: true,
-  })
-  return composer.compile().build()
+  }
 }
 
 function mailbox({ name, address }: Mailbox): { name: string; address: string } {
   return { name: name ?? '', address }
 }
 
-function listUnsubscribe(target: ListUnsubscribe | undefined): [string, string][] {
+/** RFC 2369; with RFC 8058 for the one click. */
+export function unsubscribeFields(target: ListUnsubscribe | undefined): [string, string][] {
   if (target === undefined) return []
   const places = [target.url, target.mailto === undefined ? undefined : `mailto:${target.mailto}`]
   const value = places.flatMap((place) => (place === undefined ? [] : [`<${place}>`])).join(', ')

@@ -8,7 +8,7 @@ import type { CompiledTemplate } from './late/form.js'
 import { manifestOf } from './manifest/manifest.js'
 import type { Critical } from './renderer.js'
 import type { Finding } from './soundness/findings.js'
-import { BUILT_FILE } from '../../src/wire.js'
+import { BUILT_FILE, type TemplateManifest } from '../../src/wire.js'
 import { BUILT_FORMAT, type BuiltFolder } from './store/built.js'
 import { sourceOf } from './store/folderTemplates.js'
 
@@ -30,6 +30,12 @@ const atOnce: Critical = (_step, work) => work()
 export async function inspectFolder(dir: string): Promise<TemplateReport[]> {
   const { reports } = await compileFolder(await new TemplateFolder(dir, false).current())
   return reports
+}
+
+/** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
+export async function manifestsOf(dir: string): Promise<TemplateManifest[]> {
+  const version = await new TemplateFolder(dir, false).current()
+  return [...version.files.templates].map(([name, files]) => manifestOf(name, files, version))
 }
 
 /**

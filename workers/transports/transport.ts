@@ -1,3 +1,5 @@
+import type { Letter, TransportReport } from '../../src/wire.js'
+import type { MessageParts } from '../compose/message.js'
 import type { Composed } from '../compose/compose.js'
 import type {
   DeferredCode,
@@ -15,9 +17,11 @@ export interface Envelope {
   to: readonly string[]
 }
 
-/** What a transport is handed. The bytes are a complete message (RFC 5322). */
+/** What a transport is handed. The bytes are a complete message (RFC 5322), made of the letter and the parts. */
 export interface Parcel extends Composed {
   envelope: Envelope
+  letter: Letter
+  parts: MessageParts
 }
 
 /** Where a transport notes how far it has got, the moment before it goes on. */
@@ -44,7 +48,7 @@ export interface Delivered {
   verdict:
     | { result: 'sent'; code: 'OK' }
     | { result: 'rejected'; code: 'SMTP_REJECTED' | 'INVALID_MESSAGE' | UnsupportedCode }
-    | { result: 'deferred'; code: DeferredCode | UnreachableCode }
+    | { result: 'deferred'; code: DeferredCode | UnreachableCode; retryAfter?: number }
     | { result: 'uncertain'; code: UncertainCode }
     | { result: 'withdrawn'; code: WithdrawnCode }
 }
@@ -52,6 +56,12 @@ export interface Delivered {
 export interface Transport {
   /** Never rejects but by a defect. `deadline` is when it must be over, on `performance.now()`'s clock. */
   send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered>
+  /** Once what it needs is loaded; rejects with what is missing. */
+  ready?(): Promise<void>
+  /** Tries what every message needs first, and sends nothing. */
+  verify(): Promise<TransportReport>
+  /** Another takes its place: ends what was begun, and leaves what waits to it. */
+  retire?(heir: Transport): void
   /** Says goodbye on idle connections and lets go. */
   quit(): Promise<void>
 }

@@ -1,13 +1,12 @@
 import type { TransportConfig, TransportReport } from '../../src/wire.js'
 import type { Composed } from '../compose/compose.js'
+import { createTransport } from './createTransport.js'
 import { DkimSigner } from './dkimSigner.js'
-import { SmtpSender } from './smtp/sender.js'
-import { verifySmtp } from './smtp/verify.js'
 import type { Transport } from './transport.js'
 
 interface Entry {
   config: TransportConfig
-  sender: SmtpSender
+  transport: Transport
   dkim: DkimSigner | undefined
 }
 
@@ -25,7 +24,12 @@ export class Transports {
   }
 
   get(name: string): Transport | undefined {
-    return this.#entries.get(name)?.sender
+    return this.#entries.get(name)?.transport
+  }
+
+  /** Once what they need is loaded. Rejects where it is not installed, with what to install. */
+  async ready(): Promise<void> {
+    for (const { transport } of this.#entries.values()) await transport.ready?.()
   }
 
   /** The message as it goes out over this transport: signed, if it has keys. */
@@ -34,11 +38,11 @@ export class Transports {
     return dkim === undefined ? message : { bytes: await dkim.sign(message.bytes), transparent: false }
   }
 
-  /** Connects, secures and authenticates as for a message, and says goodbye. */
+  /** Tries what every message needs first: reaching the server, and being let in. */
   async verify(name: string): Promise<TransportReport> {
-    const config = this.#entries.get(name)?.config
-    if (config === undefined) throw new Error(`there is no transport ${name}`)
-    return verifySmtp(config)
+    const transport = this.get(name)
+    if (transport === undefined) throw new Error(`there is no transport ${name}`)
+    return transport.verify()
   }
 
   /**
@@ -49,10 +53,11 @@ export class Transports {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
-      const sender = new SmtpSender(config, this.#share(config))
-      const dkim = config.dkim === undefined ? undefined : new DkimSigner(config.dkim)
-      this.#entries.set(config.name, { config, sender, dkim })
-      old?.sender.retire(sender)
+      const transport = createTransport(config, this.#share(config))
+      const keys = 'dkim' in config ? config.dkim : undefined
+      const dkim = keys === undefined ? undefined : new DkimSigner(keys)
+      this.#entries.set(config.name, { config, transport, dkim })
+      old?.transport.retire?.(transport)
     }
   }
 
@@ -61,6 +66,6 @@ export class Transports {
   }
 
   async quit(): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(({ sender }) => sender.quit()))
+    await Promise.all([...this.#entries.values()].map(({ transport }) => transport.quit()))
   }
 }

@@ -102,6 +102,7 @@ const MessageAttempt = named(
     start: Time,
     end: Time,
     thread: z.number().int().describe('Id of the thread that did it; 0 is the main thread.'),
+    transport: z.string().describe("The one that took it: the message's own, or one in its place."),
     counted: z.boolean().describe("Whether it used up one of the message's attempts."),
     outcome: z.enum(
       all<Outcome['result']>({

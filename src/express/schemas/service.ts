@@ -107,6 +107,7 @@ export const Stats = named(
       z.object({
         transport: z.string(),
         breaker: z.enum(['closed', 'open']),
+        rate: maybe(z.number()).describe('Messages a second at present, where it is limited.'),
         since: maybe(z.iso.datetime()),
         trouble: maybe(
           z.object({

@@ -1,4 +1,4 @@
-import type { SmtpTransport } from '../../../src/wire.js'
+import type { SmtpTransport, TransportReport } from '../../../src/wire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
 import { type Established, establish } from './establish.js'
 import { asMailData, toMailData } from './mailData.js'
@@ -7,6 +7,7 @@ import type { SessionOwner } from './sessionOwner.js'
 import { Transaction } from './transaction.js'
 import { type Unreachable, undelivered } from './unreachable.js'
 import { lost } from './verdict.js'
+import { verifySmtp } from './verify.js'
 
 /** How long a message waits for the connections in use before an idle one is used, in ms. */
 const SHORT_PATIENCE = 2
@@ -59,6 +60,10 @@ export class SmtpSender implements Transport, SessionOwner {
     })
   }
 
+  verify(): Promise<TransportReport> {
+    return verifySmtp(this.#config)
+  }
+
   async quit(): Promise<void> {
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
@@ -74,7 +79,8 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 
   /** Ends what was begun, and leaves what waits to another. */
-  retire(heir: SmtpSender): void {
+  retire(heir: Transport): void {
+    if (!(heir instanceof SmtpSender)) return
     this.#heir = heir
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
@@ -152,7 +158,8 @@ export class SmtpSender implements Transport, SessionOwner {
     const [oldest] = this.#waiting
     if (oldest === undefined) return
     const patient = Math.max(oldest.since, this.#settledAt) + PATIENCE > now
-    if (this.#connecting === 0 && !patient && now >= this.#refusedUntil) {
+    const another = this.#idle.length === 0 && this.#connecting === 0
+    if (another && !patient && now >= this.#refusedUntil) {
       const room = this.#maxConnections - this.#sessions.size - this.#leaving.size
       for (let more = Math.min(room, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
     }

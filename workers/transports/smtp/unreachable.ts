@@ -73,6 +73,11 @@ function codeOf(
   return 'CONNECTION_FAILED'
 }
 
+/** Whether this is a verdict on a certificate or on TLS. */
+export function isTlsCode(code: string | undefined): boolean {
+  return TLS_CODE.test(code ?? '')
+}
+
 function textOf({ message, originalCode, code }: ConnectionError): string {
   return message === '' ? (originalCode ?? code ?? 'no reason was given') : message
 }

@@ -1,0 +1,123 @@
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { folderOf } from './support/folder.js'
+import { testMailer } from './support/mailer.js'
+import { MailApi, PLUGIN, SENDGRID, SES } from './support/mailApi.js'
+import { SECRET, transportSuite } from './support/transportSuite.js'
+
+const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
+const plugin = path.join(import.meta.dirname, 'support', 'httpPlugin.cjs')
+
+describe('SendGrid', () => {
+  transportSuite(SENDGRID, (endpoint) => ({ url: 'sendgrid:', apiKey: SECRET, endpoint }))
+
+  it('is given what the mail says, in its own words', async () => {
+    const api = await MailApi.start(SENDGRID)
+    const mailer = await testMailer({ transport: { url: `sendgrid://${SECRET}@`, endpoint: api.url } })
+    await mailer.sendAndWait({
+      from: 'Acme <hello@acme.example>',
+      to: 'ada@example.com',
+      cc: 'ada@example.com',
+      replyTo: 'help@acme.example',
+      subject: 'Hi',
+      text: 'Hello',
+      html: '<img src="cid:logo">',
+      headers: { 'X-Kind': 'test' },
+      attachments: [
+        { filename: 'logo.png', content: Buffer.from([1, 2, 3]), contentType: 'image/png', cid: 'logo' },
+      ],
+    })
+    expect(JSON.parse(api.taken[0]?.text ?? '')).toMatchObject({
+      personalizations: [{ to: [{ email: 'ada@example.com' }] }],
+      from: { email: 'hello@acme.example', name: 'Acme' },
+      reply_to_list: [{ email: 'help@acme.example' }],
+      subject: 'Hi',
+      content: [
+        { type: 'text/plain', value: 'Hello' },
+        { type: 'text/html', value: '<img src="cid:logo">' },
+      ],
+      attachments: [
+        {
+          content: 'AQID',
+          filename: 'logo.png',
+          type: 'image/png',
+          disposition: 'inline',
+          content_id: 'logo',
+        },
+      ],
+      headers: { 'X-Kind': 'test' },
+    })
+  })
+
+  it('gives each of those who must not know of each other a mail of his own', async () => {
+    const api = await MailApi.start(SENDGRID)
+    const mailer = await testMailer({ transport: { url: 'sendgrid:', apiKey: SECRET, endpoint: api.url } })
+    await mailer.sendAndWait({ bcc: ['ada@example.com', 'bob@example.com'], subject: 'Hi', text: 'Hello' })
+    expect((JSON.parse(api.taken[0]?.text ?? '') as { personalizations: unknown }).personalizations).toEqual([
+      { to: [{ email: 'ada@example.com' }] },
+      { to: [{ email: 'bob@example.com' }] },
+    ])
+  })
+})
+
+describe('Amazon SES', () => {
+  transportSuite(SES, (endpoint) => ({
+    url: 'ses://eu-central-1',
+    credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: SECRET },
+    endpoint,
+  }))
+})
+
+describe('a plugin of nodemailer’s', () => {
+  transportSuite(PLUGIN, (url) => ({ module: plugin, options: { url, secret: SECRET } }), {
+    honoursRetryAfter: false,
+  })
+
+  it('that is not installed is told at the start', async () => {
+    for (const threads of [0, 1])
+      await expect(testMailer({ transport: { module: 'no-such-transport' }, threads })).rejects.toMatchObject(
+        {
+          code: 'START_FAILED',
+          message: expect.stringContaining('npm install no-such-transport'),
+        },
+      )
+  })
+})
+
+describe('a folder', () => {
+  it('gets a file for each message, and is tried by verify()', async () => {
+    const folder = await folderOf({ blocked: 'a file' })
+    const mailer = await testMailer({
+      transports: { folder: `file:${folder}/out`, blocked: { url: `file:${folder}/blocked` } },
+    })
+    const message = await mailer.sendAndWait(mail)
+    expect(message.status).toBe('sent')
+    expect(await readdir(`${folder}/out`)).toEqual([`${message.id}.eml`])
+    expect(await readFile(`${folder}/out/${message.id}.eml`, 'utf8')).toMatch(
+      /^From: .*\r\nTo: ada@example.com\r\n/s,
+    )
+    expect(await mailer.verify()).toMatchObject({ ok: true, host: `${folder}/out` })
+    expect(await readdir(`${folder}/out`)).toHaveLength(1)
+    expect(await mailer.verify('blocked')).toMatchObject({ ok: false, code: 'CONNECTION_FAILED' })
+    const open = new Promise((resolve) => mailer.once('breaker-open', resolve))
+    await mailer.send({ ...mail, transport: 'blocked' })
+    expect(await open).toMatchObject({ transport: 'blocked', code: 'CONNECTION_FAILED' })
+  })
+})
+
+it.each([
+  [{ url: 'sendgrid:' }, 'transport.apiKey'],
+  [{ url: 'sendgrid:', apiKey: 'x', endpoint: 'http://mail.example' }, 'transport.endpoint'],
+  [{ url: 'ses:', credentials: { accessKeyId: 'x' } }, 'transport.credentials.secretAccessKey'],
+  [{ url: 'smtp://127.0.0.1', apiKey: 'x' }, 'transport.apiKey'],
+  [{ url: 'file:./x', tls: {} }, 'transport.tls'],
+  ['file:', 'transport'],
+  [{ module: '' }, 'transport.module'],
+  [{ module: 'x', url: 'smtp:' }, 'transport.url'],
+] as const)('what makes no sense is refused: %j', async (transport, at) => {
+  await expect(testMailer({ transport: transport as never })).rejects.toMatchObject({
+    code: 'INVALID_OPTIONS',
+    path: at,
+  })
+})

@@ -1,0 +1,108 @@
+import type { RecipientOutcome, SmtpReply, UnreachableCode } from '../../src/outcome.js'
+import { isTlsCode, undelivered } from './smtp/unreachable.js'
+import { lost } from './smtp/verdict.js'
+import type { Delivered } from './transport.js'
+
+/** What an HTTP API answered. */
+export interface Answer {
+  status: number
+  /** For people, without line breaks. */
+  text: string
+  /** Milliseconds it asked to be left alone. */
+  retryAfter?: number
+}
+
+const MAX_TEXT = 512
+
+/** What an HTTP status (RFC 9110 section 15) says of a message that was posted: it was taken for all recipients or for none. */
+export function answeredWith({ status, text, retryAfter }: Answer, to: readonly string[]): Delivered {
+  const reply: SmtpReply = { code: status, text: text.replace(/\s+/g, ' ').trim().slice(0, MAX_TEXT) }
+  const said = `${status} ${reply.text}`.trim()
+  const all = (result: RecipientOutcome['result']): RecipientOutcome[] =>
+    to.map((address) => ({ address, result, reply }))
+  if (status >= 200 && status < 300)
+    return {
+      verdict: { result: 'sent', code: 'OK' },
+      message: 'The service accepted the message.',
+      recipients: all('accepted'),
+      reply,
+    }
+  if (status === 401 || status === 403)
+    return undelivered({
+      code: 'AUTH_FAILED',
+      message: `The service refused the credentials: ${said}`,
+      reply,
+    })
+  // There is no such API where it was looked for: no message is to blame.
+  if (status < 400 || status === 404 || status === 405)
+    return undelivered({
+      code: 'CONNECTION_FAILED',
+      message: `This is not the service's address: ${said}`,
+      reply,
+    })
+  if (status === 408 || status === 429 || status >= 500)
+    return {
+      verdict: {
+        result: 'deferred',
+        code: 'SMTP_DEFERRED',
+        ...(retryAfter === undefined ? {} : { retryAfter }),
+      },
+      message: `The service put off the message: ${said}`,
+      recipients: all('deferred'),
+      reply,
+    }
+  return {
+    verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
+    message: `The service refused the message: ${said}`,
+    recipients: all('rejected'),
+    reply,
+  }
+}
+
+/** Milliseconds, from seconds or a date (RFC 9110 section 10.2.3). */
+export function retryAfterOf(value: string | null | undefined): number | undefined {
+  if (value === null || value === undefined || value.trim() === '') return undefined
+  const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1_000 : Date.parse(value) - Date.now()
+  return Number.isFinite(wait) ? Math.max(0, wait) : undefined
+}
+
+/** Before any of these a connection stood: nothing was sent. */
+const UNSENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
+interface Failure {
+  code?: unknown
+  message?: unknown
+  cause?: unknown
+  syscall?: unknown
+}
+
+/** No answer came. Where a connection never stood nothing was sent; else nobody knows. */
+export function failedWith(error: unknown, to: readonly string[]): Delivered {
+  for (let one = error as Failure | undefined, depth = 0; one instanceof Error && depth < 4; depth++) {
+    const code = unreachableCode(one)
+    if (code !== undefined)
+      return undelivered({ code, message: `${SENTENCES[code]}: ${one.message.slice(0, 300)}` })
+    one = one.cause as Failure | undefined
+  }
+  return lost('closed', true, to, [])
+}
+
+const SENTENCES = {
+  CONNECTION_FAILED: 'The service could not be reached',
+  TLS_FAILED: 'No safe connection could be made',
+  AUTH_FAILED: 'The service refused the credentials',
+} as const
+
+function unreachableCode({ code, syscall }: Failure): UnreachableCode | undefined {
+  if (typeof code !== 'string') return undefined
+  if (UNSENT.has(code) || (code === 'ETIMEDOUT' && syscall === 'connect')) return 'CONNECTION_FAILED'
+  return isTlsCode(code) ? 'TLS_FAILED' : undefined
+}

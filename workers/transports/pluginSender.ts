@@ -1,0 +1,166 @@
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import nodemailer from 'nodemailer'
+import type { PluginTransport, TransportReport } from '../../src/wire.js'
+import { mailOptions } from '../compose/composer.js'
+import { answeredWith, failedWith } from './answer.js'
+import { HandOver } from './handOver.js'
+import { loaded } from './load.js'
+import { reportOf } from './report.js'
+import { undelivered } from './smtp/unreachable.js'
+import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+
+/** What nodemailer asks of a transport plugin. */
+interface Plugin {
+  name: string
+  version: string
+  send(mail: object, callback: (error: Error | null, info: object) => void): void
+  verify?: (callback: (error: Error | null) => void) => unknown
+  close?: () => void
+}
+
+/** What plugins put on their errors and on what they report; none of it can be relied on. */
+interface Said {
+  code?: unknown
+  responseCode?: unknown
+  statusCode?: unknown
+  status?: unknown
+  message?: unknown
+  response?: unknown
+  rejected?: unknown
+}
+
+/**
+ * Any transport plugin of nodemailer's. It says how it ended, not how far it got: an error that carries neither the
+ * server's answer nor a sign that no connection stood leaves it open whether the message was sent.
+ */
+export class PluginSender implements Transport {
+  readonly #config: PluginTransport
+  readonly #handOver: HandOver
+  readonly #plugin: Promise<Plugin>
+
+  constructor(config: PluginTransport, calls: number) {
+    this.#config = config
+    this.#handOver = new HandOver(calls)
+    this.#plugin = load(config)
+    this.#plugin.catch(() => undefined)
+  }
+
+  async ready(): Promise<void> {
+    await this.#plugin
+  }
+
+  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+    const { envelope, letter, parts } = parcel
+    const to = [...envelope.to]
+    return this.#handOver.run(parcel, progress, deadline, async () => {
+      const plugin = await this.#plugin.catch(problemOf)
+      if ('verdict' in plugin) return plugin
+      try {
+        const info = await nodemailer
+          .createTransport(plugin as never)
+          .sendMail({ ...mailOptions(letter, parts), envelope: { from: envelope.from, to } })
+        return accepted(info, to)
+      } catch (error) {
+        return failure(error, to)
+      }
+    })
+  }
+
+  verify(): Promise<TransportReport> {
+    return reportOf({ transport: this.#config.name, host: this.#config.module, port: 0 }, async () => {
+      const plugin = await this.#plugin.catch(problemOf)
+      if ('verdict' in plugin) return plugin
+      try {
+        await new Promise<void>((resolve, reject) => {
+          if (plugin.verify === undefined) resolve()
+          else plugin.verify((error) => (error === null ? resolve() : reject(error)))
+        })
+        return answeredWith({ status: 250, text: 'ready' }, [])
+      } catch (error) {
+        return undelivered({ code: 'CONNECTION_FAILED', message: messageOf(error) })
+      }
+    })
+  }
+
+  async quit(): Promise<void> {
+    await this.#handOver.quit()
+    await this.#plugin.then((plugin) => plugin.close?.()).catch(() => undefined)
+  }
+}
+
+/** Found from where the process runs. What is exported is a class, a function that makes a transport, or one. */
+async function load({ module, options }: PluginTransport): Promise<Plugin> {
+  const found = locate(module)
+  const { default: exported } = (await loaded(found, module, 'The transport is the plugin')) as {
+    default: unknown
+  }
+  const plugin = (
+    isClass(exported) ? new exported(options) : isFunction(exported) ? exported(options) : exported
+  ) as Plugin | undefined
+  if (typeof plugin?.send !== 'function')
+    throw new Error(
+      `${module} is no transport plugin: its default export must have, or make, something with send()`,
+    )
+  return plugin
+}
+
+async function locate(module: string): Promise<unknown> {
+  const from = createRequire(path.join(process.cwd(), 'index.js'))
+  return import(pathToFileURL(from.resolve(module)).href)
+}
+
+function isClass(value: unknown): value is new (options: object) => unknown {
+  return isFunction(value) && typeof (value.prototype as { send?: unknown } | undefined)?.send === 'function'
+}
+
+function isFunction(value: unknown): value is (options: object) => unknown {
+  return typeof value === 'function'
+}
+
+function problemOf(error: unknown): Delivered {
+  return undelivered({ code: 'CONNECTION_FAILED', message: messageOf(error) })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function accepted({ response, rejected }: Said, to: readonly string[]): Delivered {
+  const text = typeof response === 'string' ? response : 'accepted'
+  const delivered = answeredWith({ status: 250, text }, to)
+  const refused = new Set(Array.isArray(rejected) ? rejected.map(addressOf) : [])
+  for (const recipient of delivered.recipients)
+    if (refused.has(recipient.address)) recipient.result = 'rejected'
+  if (delivered.recipients.some(({ result }) => result === 'accepted')) return delivered
+  return {
+    ...delivered,
+    verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
+    message: 'The plugin reports that every recipient was refused.',
+  }
+}
+
+function addressOf(entry: unknown): string {
+  return typeof entry === 'object' && entry !== null
+    ? String((entry as { address?: unknown }).address)
+    : String(entry)
+}
+
+function failure(error: unknown, to: readonly string[]): Delivered {
+  const { code, responseCode, statusCode, status, message } = (error ?? {}) as Said
+  const text = typeof message === 'string' ? message : 'an error without a message'
+  if (code === 'EAUTH') return answeredWith({ status: 401, text }, to)
+  // An SMTP reply: 4yz may be tried again, 5yz not. An HTTP status says it the other way round.
+  if (typeof responseCode === 'number' && responseCode >= 400)
+    return answeredWith({ status: responseCode < 500 ? 503 : 400, text }, to)
+  const http = [statusCode, status].find((value) => typeof value === 'number' && value >= 300)
+  if (typeof http === 'number') return answeredWith({ status: http, text }, to)
+  const unanswered = failedWith(error, to)
+  return unanswered.verdict.result === 'uncertain'
+    ? {
+        ...unanswered,
+        message: `The plugin failed and doesn't say whether the message was sent: ${text.slice(0, 300)}`,
+      }
+    : unanswered
+}

@@ -1,0 +1,153 @@
+import type { SESv2Client } from '@aws-sdk/client-sesv2'
+import nodemailer from 'nodemailer'
+import type { SesTransport, TransportReport } from '../../src/wire.js'
+import { answeredWith, failedWith, retryAfterOf } from './answer.js'
+import { HandOver } from './handOver.js'
+import { loaded } from './load.js'
+import { reportOf } from './report.js'
+import { undelivered } from './smtp/unreachable.js'
+import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+
+/** Milliseconds. The attempt has a limit of its own, which is longer or shorter. */
+const CONNECT_LIMIT = 10_000
+const VERIFY_LIMIT = 10_000
+
+/** The account, or its keys: no message is to blame. */
+const NOT_LET_IN =
+  /^(?:AccessDenied|AccountSuspended|CredentialsProvider|ExpiredToken|IncompleteSignature|InvalidClientTokenId|InvalidSignature|MissingAuthenticationToken|NotAuthorized|SendingPaused|SignatureDoesNotMatch|UnrecognizedClient)/
+const TOO_MUCH = /^(?:TooManyRequests|Throttl|LimitExceeded|RequestLimitExceeded|SlowDown)/
+
+interface Ready {
+  client: SESv2Client
+  send(parcel: Parcel): Promise<{ response: string }>
+  verify(): Promise<void>
+}
+
+/** Amazon SES by nodemailer's transport for it. The message goes as it is; the recipients are the envelope's. */
+export class SesSender implements Transport {
+  readonly #config: SesTransport
+  readonly #handOver: HandOver
+  readonly #ready: Promise<Ready>
+
+  constructor(config: SesTransport, requests: number) {
+    this.#config = config
+    this.#handOver = new HandOver(requests)
+    this.#ready = open(config)
+    this.#ready.catch(() => undefined)
+  }
+
+  async ready(): Promise<void> {
+    await this.#ready
+  }
+
+  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+    const { to } = parcel.envelope
+    return this.#handOver.run(parcel, progress, deadline, async () => {
+      const ready = await this.#ready.catch(problemOf)
+      if ('verdict' in ready) return ready
+      try {
+        return answeredWith({ status: 200, text: (await ready.send(parcel)).response }, to)
+      } catch (error) {
+        return failure(error, to)
+      }
+    })
+  }
+
+  async verify(): Promise<TransportReport> {
+    const { name, endpoint, region = '' } = this.#config
+    const url = new URL(endpoint ?? `https://email.${region}.amazonaws.com`)
+    const place = {
+      transport: name,
+      host: url.hostname,
+      port: Number(url.port) || (url.protocol === 'http:' ? 80 : 443),
+    }
+    return reportOf(place, async () => {
+      const ready = await this.#ready.catch(problemOf)
+      if ('verdict' in ready) return ready
+      try {
+        await inTime(ready.verify(), VERIFY_LIMIT)
+        return answeredWith({ status: 200, text: 'ready' }, [])
+      } catch (error) {
+        return failure(error, [])
+      }
+    })
+  }
+
+  async quit(): Promise<void> {
+    await this.#handOver.quit()
+    await this.#ready.then(({ client }) => client.destroy()).catch(() => undefined)
+  }
+}
+
+async function open({ region, credentials, endpoint, configurationSet }: SesTransport): Promise<Ready> {
+  const { SESv2Client, SendEmailCommand } = await loaded(
+    import('@aws-sdk/client-sesv2'),
+    '@aws-sdk/client-sesv2',
+    'Amazon SES needs the package',
+  )
+  const client = new SESv2Client({
+    ...(region === undefined ? {} : { region }),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    // One queue and one retry brain: nothing else sends a mail again.
+    maxAttempts: 1,
+    requestHandler: { connectionTimeout: CONNECT_LIMIT },
+  })
+  const transporter = nodemailer.createTransport({ SES: { sesClient: client, SendEmailCommand } })
+  return {
+    client,
+    send: ({ envelope, bytes }) =>
+      transporter.sendMail({
+        raw: bytes,
+        envelope: { from: envelope.from, to: [...envelope.to] },
+        ...(configurationSet === undefined ? {} : { ses: { ConfigurationSetName: configurationSet } }),
+      }),
+    verify: async () => {
+      await transporter.verify()
+    },
+  }
+}
+
+function problemOf(error: unknown): Delivered {
+  return undelivered({
+    code: 'CONNECTION_FAILED',
+    message: error instanceof Error ? error.message : String(error),
+  })
+}
+
+interface ServiceError {
+  name: string
+  message: string
+  $metadata?: { httpStatusCode?: number }
+  $response?: { headers?: Record<string, string> }
+}
+
+/** An exception of the service has its status; without one no answer came, or nothing was ever asked. */
+function failure(error: unknown, to: readonly string[]): Delivered {
+  const { name, message, $metadata, $response } = error as ServiceError
+  const status = $metadata?.httpStatusCode
+  const text = `${name}: ${message}`
+  if (NOT_LET_IN.test(name)) return answeredWith({ status: 403, text }, to)
+  if (status === undefined) return failedWith(error, to)
+  const retryAfter = retryAfterOf($response?.headers?.['retry-after'])
+  return answeredWith(
+    {
+      status: TOO_MUCH.test(name) ? 429 : status,
+      text,
+      ...(retryAfter === undefined ? {} : { retryAfter }),
+    },
+    to,
+  )
+}
+
+async function inTime(work: Promise<void>, limit: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), limit)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
