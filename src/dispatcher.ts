@@ -13,7 +13,8 @@ import {
   type Settlement,
 } from './record.js'
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
-import { Route, type RouteListener, type RouteOptions } from './route.js'
+import type { Route, RouteListener, RouteOptions } from './route.js'
+import { Routes } from './routes.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
@@ -36,7 +37,7 @@ export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
-  readonly #routes: ReadonlyMap<string, Route>
+  readonly #routes: Routes
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
   readonly #turnstile = new Turnstile(() => this.#running < this.#runner.slots)
@@ -49,9 +50,7 @@ export class Dispatcher implements Consumer {
     this.#runner = runner
     this.#policy = policy
     this.#logger = logger
-    this.#routes = new Map(
-      routes.map((route) => [route.name, new Route(route, breaker, listener, allowances)]),
-    )
+    this.#routes = new Routes(routes, breaker, listener, allowances)
   }
 
   /** Who waits for a transport's budget needs no slot. */
@@ -60,7 +59,7 @@ export class Dispatcher implements Consumer {
   }
 
   deliver(message: QueuedMessage): Promise<Settlement> {
-    const route = this.#routeOf(message.job)
+    const route = this.#routes.for(message.job.transport)
     return route?.limited === true
       ? this.#deliverInTurn(route, message)
       : this.#deliverNow(route, message, undefined)
@@ -87,7 +86,10 @@ export class Dispatcher implements Consumer {
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       giveBack?.(undefined)
-      return { verdict: held('breaker', start + this.#delayOf(job)), recipients: state.recipients }
+      return {
+        verdict: held('breaker', start + this.#routes.delay(job.transport)),
+        recipients: state.recipients,
+      }
     }
     const order: DeliveryOrder = {
       letter: letterOf(job),
@@ -127,7 +129,7 @@ export class Dispatcher implements Consumer {
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
     const verdict = isUnreachable(outcome)
-      ? held('breaker', end + this.#delayOf(job))
+      ? held('breaker', end + this.#routes.delay(job.transport))
       : this.#decide({ job, state }, outcome, recipients, end)
     this.#logger.info(
       {
@@ -143,30 +145,6 @@ export class Dispatcher implements Consumer {
     return { attempt, verdict, recipients }
   }
 
-  /**
-   * The transport that takes the message now: its own, or the first of those in its place that can, while its own can't.
-   * A message that was handed over isn't in line until its attempt is over, so that no two transports ever have it.
-   */
-  #routeOf(job: MailJob): Route | undefined {
-    const own = this.#routes.get(job.transport)
-    if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
-    return this.#waysOf(own).find(({ breaker }) => !breaker.holds) ?? own
-  }
-
-  /** Milliseconds until one of its transports may take it: at once where one in its place can. */
-  #delayOf(job: MailJob): number {
-    const own = this.#routes.get(job.transport)
-    if (own === undefined) return 0
-    const [, ...others] = this.#waysOf(own)
-    const delays = others.map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
-    return Math.min(own.breaker.delay(), ...delays)
-  }
-
-  #waysOf(own: Route): Route[] {
-    const others = own.failover.map((name) => this.#routes.get(name))
-    return [own, ...others.filter((route) => route !== undefined)]
-  }
-
   /** The transport is another now: its messages need not wait for it to be tried. */
   renewed(options: RouteOptions): void {
     const route = this.#routes.get(options.name)
@@ -176,7 +154,7 @@ export class Dispatcher implements Consumer {
   }
 
   transports(): TransportStatus[] {
-    return [...this.#routes.values()].map(({ status }) => status)
+    return this.#routes.all().map(({ status }) => status)
   }
 
   /** Who waits for a budget goes back to the queue. */
