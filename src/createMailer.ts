@@ -19,6 +19,7 @@ import { evidenceFile } from './queue/outboxWire.js'
 import { RedisQueue } from './queue/redis.js'
 import { SpooledQueue } from './queue/redis/spooled.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import { redactionOf } from './redaction.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
@@ -39,6 +40,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const measures = new Measures()
+  const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
   let runner: Runner | undefined
@@ -48,13 +50,14 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters, measures), token)
+    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction }), token)
     const dispatcher = new Dispatcher(runner, {
       routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
       listener: routeListener(events, options.logger),
       logger: options.logger,
+      versionOf: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
     })
     const rules = {
@@ -70,6 +73,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templateSet: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
+      redaction,
       waiters,
       runner,
       queue,

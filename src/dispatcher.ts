@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   breaker: Required<BreakerOptions>
   listener: RouteListener
   logger: Logger
+  /** The version there is here of a template. */
+  versionOf?: (template: string) => string | undefined
   /** How rates are kept. @default each by itself, in this process */
   allowances?: Allowances
 }
@@ -37,6 +39,9 @@ export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
+  readonly #versionOf: DispatcherOptions['versionOf']
+  /** Versions that mails were meant for and there are not here, as far as they were told of. */
+  readonly #otherVersions = new Set<string>()
   readonly #routes: Routes
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
@@ -45,11 +50,12 @@ export class Dispatcher implements Consumer {
 
   constructor(
     runner: Runner,
-    { routes, policy, breaker, listener, logger, allowances = byItself }: DispatcherOptions,
+    { routes, policy, breaker, listener, logger, versionOf, allowances = byItself }: DispatcherOptions,
   ) {
     this.#runner = runner
     this.#policy = policy
     this.#logger = logger
+    this.#versionOf = versionOf
     this.#routes = new Routes(routes, breaker, listener, allowances)
   }
 
@@ -131,6 +137,7 @@ export class Dispatcher implements Consumer {
     const verdict = isUnreachable(outcome)
       ? held('breaker', end + this.#routes.delay(job.transport))
       : this.#decide({ job, state }, outcome, recipients, end)
+    this.#noteVersion(job, outcome)
     this.#logger.info(
       {
         id: job.id,
@@ -143,6 +150,18 @@ export class Dispatcher implements Consumer {
     )
     const attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     return { attempt, verdict, recipients }
+  }
+
+  /** Mail goes out by the template there is here; that it was meant for another version is said once for each. */
+  #noteVersion({ id, content, templateVersion: meant }: MailJob, { result }: Outcome): void {
+    if (meant === undefined || content.kind !== 'template' || result === 'withdrawn') return
+    const here = this.#versionOf?.(content.name)
+    if (here === undefined || here === meant || this.#otherVersions.has(meant)) return
+    this.#otherVersions.add(meant)
+    this.#logger.warn(
+      { id, template: content.name, meant, here },
+      'A mail was rendered with another version of its template than its sender knew',
+    )
   }
 
   /** The transport is another now: its messages need not wait for it to be tried. */

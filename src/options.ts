@@ -4,6 +4,7 @@ import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
+import { redactedLogger, type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
@@ -58,6 +59,8 @@ export interface MailerOptions {
   limits?: LimitOptions
   /** How long settled messages can be found. */
   retain?: RetentionOptions
+  /** What is hidden wherever a message is shown. */
+  redact?: RedactOptions
   /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
   context?: () => object | undefined
   /** A pino-shaped logger. @default silent */
@@ -99,6 +102,7 @@ export interface ResolvedOptions {
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
   retain: Retention
+  redact: Required<RedactOptions>
   context?: () => object | undefined
   logger: Logger
   alerts?: AlertPlan
@@ -120,6 +124,7 @@ const KEYS = [
   'onUncertain',
   'limits',
   'retain',
+  'redact',
   'context',
   'logger',
   'alerts',
@@ -160,7 +165,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const queue = resolveQueue(check, options['queue'] ?? 'memory')
   if (role !== 'both' && queue.kind === 'memory')
     check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
-
+  const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
     transports: transportsOf(check, options, role),
     queue,
@@ -174,7 +179,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
-    logger: resolveLogger(check, options['logger']),
+    redact,
+    logger: redactedLogger(resolveLogger(check, options['logger']), redact),
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined

@@ -174,6 +174,8 @@ export interface TemplateManifest {
   policy?: TemplatePolicy
   /** Sample data for previews, where its file holds some. */
   sample?: JsonObject
+  /** Hash of its sources and of the shared parts beside it; the same wherever the same files are. */
+  version?: string
   /** Why it can't be read; mails of it fail. */
   error?: string
 }
@@ -383,4 +385,9 @@ export interface LaneRequest {
 }
 
 export type LaneAnswer =
-  { hello: number } | { log: ThreadLogLine } | { id: number; value: unknown } | { id: number; error: string }
+  | { hello: number }
+  | { log: ThreadLogLine }
+  /** So many are open now. */
+  | { connections: number }
+  | { id: number; value: unknown }
+  | { id: number; error: string }
