@@ -1,6 +1,8 @@
 import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
+import type { Alert, AlertPlan, ClearedAlert } from './alerts.js'
+import { Lookout } from './lookout.js'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -17,6 +19,7 @@ import { evidenceFile } from './queue/outboxWire.js'
 import { RedisQueue } from './queue/redis.js'
 import { SpooledQueue } from './queue/redis/spooled.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import { redactionOf } from './redaction.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
@@ -37,6 +40,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const measures = new Measures()
+  const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
   let runner: Runner | undefined
@@ -46,7 +50,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters, measures), token)
+    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction }), token)
     const dispatcher = new Dispatcher(runner, {
       routes: options.transports,
       policy: options.retry,
@@ -69,11 +73,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templateSet: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
+      redaction,
       waiters,
       runner,
       queue,
       accepts: options.role !== 'deliver',
       dispatcher,
+      ...(options.alerts === undefined
+        ? {}
+        : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events }) }),
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
@@ -104,6 +112,20 @@ function routeListener(events: Events, logger: Logger): RouteListener {
       events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
+}
+
+function lookoutFor(
+  { limits, logger }: ResolvedOptions,
+  plan: AlertPlan,
+  parts: { queue: QueueDriver; measures: Measures; dispatcher: Dispatcher; events: Events },
+): Lookout {
+  const { queue, measures, dispatcher, events } = parts
+  const sources = { queue, measures, transports: () => dispatcher.transports(), room: limits.queue }
+  const listener = {
+    raised: (alert: Alert) => events.emit('alert', () => alert),
+    cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
+  }
+  return new Lookout(plan, sources, listener, logger)
 }
 
 async function queueFor(

@@ -2,7 +2,6 @@ import { type Allowances, RateAllowance } from './budgets.js'
 import type { BreakerOptions, TransportStatus } from './breaker.js'
 import type { Logger } from './logger.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
-import { DEFAULT_TRANSPORT } from './message.js'
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
@@ -14,7 +13,8 @@ import {
   type Settlement,
 } from './record.js'
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
-import { Route, type RouteListener, type RouteOptions } from './route.js'
+import type { Route, RouteListener, RouteOptions } from './route.js'
+import { Routes } from './routes.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
@@ -42,7 +42,7 @@ export class Dispatcher implements Consumer {
   readonly #versionOf: DispatcherOptions['versionOf']
   /** Versions that mails were meant for and there are not here, as far as they were told of. */
   readonly #otherVersions = new Set<string>()
-  readonly #routes: ReadonlyMap<string, Route>
+  readonly #routes: Routes
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
   readonly #turnstile = new Turnstile(() => this.#running < this.#runner.slots)
@@ -56,9 +56,7 @@ export class Dispatcher implements Consumer {
     this.#policy = policy
     this.#logger = logger
     this.#versionOf = versionOf
-    this.#routes = new Map(
-      routes.map((route) => [route.name, new Route(route, breaker, listener, allowances)]),
-    )
+    this.#routes = new Routes(routes, breaker, listener, allowances)
   }
 
   /** Who waits for a transport's budget needs no slot. */
@@ -67,7 +65,7 @@ export class Dispatcher implements Consumer {
   }
 
   deliver(message: QueuedMessage): Promise<Settlement> {
-    const route = this.#routeOf(message.job)
+    const route = this.#routes.for(message.job.transport)
     return route?.limited === true
       ? this.#deliverInTurn(route, message)
       : this.#deliverNow(route, message, undefined)
@@ -94,7 +92,10 @@ export class Dispatcher implements Consumer {
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       giveBack?.(undefined)
-      return { verdict: held('breaker', start + this.#delayOf(job)), recipients: state.recipients }
+      return {
+        verdict: held('breaker', start + this.#routes.delay(job.transport)),
+        recipients: state.recipients,
+      }
     }
     const order: DeliveryOrder = {
       letter: letterOf(job),
@@ -134,7 +135,7 @@ export class Dispatcher implements Consumer {
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
     const verdict = isUnreachable(outcome)
-      ? held('breaker', end + this.#delayOf(job))
+      ? held('breaker', end + this.#routes.delay(job.transport))
       : this.#decide({ job, state }, outcome, recipients, end)
     this.#noteVersion(job, outcome)
     this.#logger.info(
@@ -163,37 +164,6 @@ export class Dispatcher implements Consumer {
     )
   }
 
-  /**
-   * The transport that takes the message now: its own, or the first of those in its place that can, while its own can't.
-   * A message that was handed over isn't in line until its attempt is over, so that no two transports ever have it.
-   */
-  #routeOf(job: MailJob): Route | undefined {
-    const own = this.#ownRoute(job)
-    if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
-    return this.#waysOf(own).find(({ breaker }) => !breaker.holds) ?? own
-  }
-
-  /** A process that knew no transports meant the first of ours. */
-  #ownRoute({ transport }: MailJob): Route | undefined {
-    const own = this.#routes.get(transport)
-    if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
-    return this.#routes.values().next().value
-  }
-
-  /** Milliseconds until one of its transports may take it: at once where one in its place can. */
-  #delayOf(job: MailJob): number {
-    const own = this.#ownRoute(job)
-    if (own === undefined) return 0
-    const [, ...others] = this.#waysOf(own)
-    const delays = others.map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
-    return Math.min(own.breaker.delay(), ...delays)
-  }
-
-  #waysOf(own: Route): Route[] {
-    const others = own.failover.map((name) => this.#routes.get(name))
-    return [own, ...others.filter((route) => route !== undefined)]
-  }
-
   /** The transport is another now: its messages need not wait for it to be tried. */
   renewed(options: RouteOptions): void {
     const route = this.#routes.get(options.name)
@@ -203,7 +173,7 @@ export class Dispatcher implements Consumer {
   }
 
   transports(): TransportStatus[] {
-    return [...this.#routes.values()].map(({ status }) => status)
+    return this.#routes.all().map(({ status }) => status)
   }
 
   /** Who waits for a budget goes back to the queue. */

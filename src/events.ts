@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { EventEmitter } from 'node:events'
+import type { Alert, ClearedAlert } from './alerts.js'
 import type { Trouble } from './breaker.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from './outcome.js'
@@ -71,6 +72,9 @@ export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent
     'breaker-closed': BreakerClosedEvent
     /** A server asked for fewer messages: 421, 450 or 451 with 4.7.x, or HTTP 429. */
     'transport-slowed': SlowedEvent
+    /** Something is wrong, by the rules of `alerts`; once, until it is over. */
+    alert: Alert
+    'alert-cleared': ClearedAlert
   }
 
 export type Listener<E> = (event: E) => unknown

@@ -5,6 +5,7 @@ import { captureContext, inContextOf, type MailContext, runWithContext } from '.
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
+import type { Lookout } from './lookout.js'
 import type { Inbox } from './inbox/inbox.js'
 import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
@@ -24,6 +25,7 @@ import type {
 import { isSettled, type MailJob, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
 import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
+import type { Redaction } from './redaction.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
 import type { TemplateSet } from './templateSet.js'
@@ -54,6 +56,7 @@ export interface MailerParts {
   templateFolder?: string
   events: Events
   measures: Measures
+  redaction: Redaction
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
@@ -61,6 +64,7 @@ export interface MailerParts {
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportSet
+  lookout?: Lookout
   inbox?: Inbox
 }
 
@@ -122,12 +126,15 @@ export class Mailer {
   }
 
   find(id: string): Promise<Message | undefined> {
-    return this.#parts.queue.find(id)
+    const { queue, redaction } = this.#parts
+    return queue.find(id).then((message) => message && redaction.message(message))
   }
 
   /** Newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of what is wrong in the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
-    return await this.#parts.queue.list(checkListQuery(query))
+    const { queue, redaction } = this.#parts
+    const page = await queue.list(checkListQuery(query))
+    return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
   }
 
   /**
@@ -155,13 +162,13 @@ export class Mailer {
   /** Takes a message back. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` once it is being sent or settled. */
   async cancel(id: string): Promise<Message> {
     this.#assertOpen()
-    return await this.#parts.queue.cancel(id)
+    return this.#parts.redaction.message(await this.#parts.queue.cancel(id))
   }
 
   /** Sends a failed, expired, cancelled or held message again, or a deferred one at once. */
   async retry(id: string): Promise<Message> {
     this.#assertOpen()
-    return await this.#parts.queue.retry(id)
+    return this.#parts.redaction.message(await this.#parts.queue.retry(id))
   }
 
   /** All messages that fit, newest first, read page by page: for exports. */
@@ -195,7 +202,7 @@ export class Mailer {
   /** Settles a held or deferred message of which you know that it arrived. */
   async markSent(id: string): Promise<Message> {
     this.#assertOpen()
-    return await this.#parts.queue.markSent(id)
+    return this.#parts.redaction.message(await this.#parts.queue.markSent(id))
   }
 
   /**
@@ -204,7 +211,7 @@ export class Mailer {
    */
   async render<Name extends TemplateName>(
     template: Name,
-    data: TemplateData<Name> | undefined = undefined,
+    data?: TemplateData<Name>,
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
@@ -345,6 +352,7 @@ export class Mailer {
   async #close(deadline: number): Promise<void> {
     const { queue, runner, waiters, dispatcher } = this.#parts
     this.#loopDelay.close()
+    await this.#parts.lookout?.close()
     await queue.drain(deadline)
     dispatcher.close()
     await runner.close()
@@ -418,13 +426,17 @@ function isPassedOver(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
+/** Who is told of changes, and what of them is hidden. */
+type Audience = Pick<MailerParts, 'events' | 'waiters' | 'measures' | 'redaction'>
+
 /** Counts each change and tells listeners and waiters of it, once the queue has it. */
-export function announceTo(events: Events, waiters: Waiters, measures: Measures): ChangeListener {
+export function announceTo({ events, waiters, measures, redaction }: Audience): ChangeListener {
   const tell = (message: QueuedMessage): void => {
     const { job, state } = message
     measures.changed(message)
-    events.emit(state.status, () => messageEvent(message))
-    if (isSettled(state.status) && waiters.has(job.id)) waiters.settled(toMessage(job, state))
+    events.emit(state.status, () => redaction.event(messageEvent(message)))
+    if (isSettled(state.status) && waiters.has(job.id))
+      waiters.settled(redaction.message(toMessage(job, state)))
   }
   return (message) => inContextOf(message.job.context, tell, message)
 }

@@ -1,8 +1,10 @@
 import { parseMailbox } from './addresses.js'
+import { type AlertOptions, type AlertPlan, resolveAlerts } from './alerts.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
+import { redactedLogger, type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
@@ -57,10 +59,14 @@ export interface MailerOptions {
   limits?: LimitOptions
   /** How long settled messages can be found. */
   retain?: RetentionOptions
+  /** What is hidden wherever a message is shown. */
+  redact?: RedactOptions
   /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
   context?: () => object | undefined
   /** A pino-shaped logger. @default silent */
   logger?: Logger
+  /** When to raise an alarm, and where; `true` for all rules as they are. @default none */
+  alerts?: boolean | AlertOptions
 }
 
 export interface LimitOptions {
@@ -96,8 +102,10 @@ export interface ResolvedOptions {
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
   retain: Retention
+  redact: Required<RedactOptions>
   context?: () => object | undefined
   logger: Logger
+  alerts?: AlertPlan
 }
 
 const KEYS = [
@@ -116,8 +124,10 @@ const KEYS = [
   'onUncertain',
   'limits',
   'retain',
+  'redact',
   'context',
   'logger',
+  'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
 const LIMITS: Required<LimitOptions> = {
@@ -155,7 +165,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const queue = resolveQueue(check, options['queue'] ?? 'memory')
   if (role !== 'both' && queue.kind === 'memory')
     check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
-
+  const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
     transports: transportsOf(check, options, role),
     queue,
@@ -169,10 +179,13 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
-    logger: resolveLogger(check, options['logger']),
+    redact,
+    logger: redactedLogger(resolveLogger(check, options['logger']), redact),
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
+  const alerts = resolveAlerts(check, options['alerts'])
+  if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved

@@ -41,7 +41,7 @@ it('a message costs one round trip to the server, where most clients need two to
 it('a thread runs one Piscina task in its life, and what is asked of it crosses in company', async () => {
   const tasks = vi.spyOn(Piscina.prototype, 'run')
   const crossings = vi.spyOn(MessagePort.prototype, 'postMessage')
-  onTestFinished(() => vi.restoreAllMocks())
+  onTestFinished(() => void vi.restoreAllMocks())
   const { mailer } = await mailerWithInbox({ threads: 2, concurrency: 10 })
   crossings.mockClear()
   const count = 400

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
-import express4 from 'express-4'
 import { createTransport, type SendMailOptions } from 'nodemailer'
 import { inboxRouter } from 'threadpost/express'
 import { type Inbox, startInbox } from 'threadpost/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+const express4 = createRequire(import.meta.url)('express-4') as typeof express
 
 let inbox: Inbox
 let server: Server
@@ -311,7 +313,7 @@ describe('for end-to-end tests', () => {
 })
 
 test('an Express 4 app can mount it, too', async () => {
-  const app = express4().use('/old/inbox', inboxRouter(inbox) as never)
+  const app = express4().use('/old/inbox', inboxRouter(inbox))
   const old = app.listen(0, '127.0.0.1')
   await once(old, 'listening')
   const root = `http://127.0.0.1:${(old.address() as AddressInfo).port}/old/inbox`

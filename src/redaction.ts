@@ -1,0 +1,97 @@
+import type { Checker } from './check.js'
+import type { MessageEvent } from './events.js'
+import type { Logger } from './logger.js'
+import type { Message } from './messageView.js'
+import type { SmtpReply } from './outcome.js'
+import type { Mailbox } from './wire.js'
+
+/**
+ * What is hidden wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies
+ * and the content of attachments are in none of these in any case.
+ */
+export interface RedactOptions {
+  /**
+   * Shortens recipients to `a…@example.com`, also within SMTP replies, and leaves their names out. Mail still goes to
+   * the whole address, and is found by it.
+   * @default false
+   */
+  recipients?: boolean
+}
+
+export function resolveRedact(check: Checker, value: unknown): Required<RedactOptions> {
+  const given = check.object(value, 'redact', ['recipients'])
+  return { recipients: check.boolean(given['recipients'] ?? false, 'redact.recipients') }
+}
+
+/** What goes out passes here. */
+export interface Redaction {
+  message(message: Message): Message
+  event<E extends MessageEvent>(event: E): E
+}
+
+const NOTHING_HIDDEN: Redaction = { message: (message) => message, event: (event) => event }
+const RECIPIENTS_SHORTENED: Redaction = { message: shortenMessage, event: shortenEvent }
+
+export function redactionOf({ recipients }: Required<RedactOptions>): Redaction {
+  return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN
+}
+
+/** The logger, or one that shortens addresses in what it says. */
+export function redactedLogger(logger: Logger, { recipients }: Required<RedactOptions>): Logger {
+  if (!recipients) return logger
+  const said =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      logger[level](fields, shortenText(message))
+    }
+  return { debug: said('debug'), info: said('info'), warn: said('warn'), error: said('error') }
+}
+
+/** `a…@example.com` */
+function shorten(address: string): string {
+  const [first = ''] = address
+  return `${first}…${address.slice(address.lastIndexOf('@'))}`
+}
+
+/** Whatever looks like an address in a text of somebody else's; a quoted local part as well (RFC 5321 section 4.1.2). */
+function shortenText(text: string): string {
+  return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),:;[\]@…]+)@[^\s<>"'(),:;[\]@]+/g, shorten)
+}
+
+function shortenMessage(message: Message): Message {
+  return {
+    ...message,
+    to: message.to.map(shortenMailbox),
+    cc: message.cc.map(shortenMailbox),
+    bcc: message.bcc.map(shortenMailbox),
+    recipients: message.recipients.map(shortenRecipient),
+    attempts: message.attempts.map((attempt) => ({
+      ...withShortReply(attempt),
+      message: shortenText(attempt.message),
+    })),
+  }
+}
+
+function shortenEvent<E extends MessageEvent>(event: E): E {
+  const { recipients, outcome } = event
+  return {
+    ...event,
+    recipients: recipients.map(shortenRecipient),
+    ...(outcome === undefined
+      ? {}
+      : { outcome: { ...withShortReply(outcome), message: shortenText(outcome.message) } }),
+  }
+}
+
+function shortenMailbox({ address }: Mailbox): Mailbox {
+  return { address: shorten(address) }
+}
+
+function shortenRecipient<R extends { address: string; reply?: SmtpReply }>(recipient: R): R {
+  return { ...withShortReply(recipient), address: shorten(recipient.address) }
+}
+
+function withShortReply<T extends { reply?: SmtpReply }>(holder: T): T {
+  const { reply } = holder
+  return reply === undefined ? holder : { ...holder, reply: { ...reply, text: shortenText(reply.text) } }
+}
