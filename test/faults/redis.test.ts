@@ -11,7 +11,7 @@ import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
 
 /** 5,000 at full length. */
-const FLEET_MAILS = Number(process.env['FLEET_MAILS'] ?? 1_000)
+const FLEET_MAILS = Number(process.env['FLEET_MAILS'] ?? 400)
 const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync', 'everysec']
 
 async function anInbox(keep: number): Promise<Inbox> {
