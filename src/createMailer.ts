@@ -16,7 +16,9 @@ import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
 import { RedisQueue } from './queue/redis.js'
+import { SpooledQueue } from './queue/redis/spooled.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
+import { redactionOf } from './redaction.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
@@ -40,10 +42,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const measures = new Measures()
+  const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
-  const tracing = await Tracing.load()
-  const steps = new Steps(new StepLog(options.logger), tracing)
+  const tracing = await Tracing.load(redaction)
+  const steps = new Steps(new StepLog(options.logger), tracing, redaction)
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
@@ -51,7 +54,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo(events, waiters, measures, steps), token)
+    const changed = announceTo({ events, waiters, measures, redaction, steps })
+    queue = await queueFor(options, changed, token)
     const dispatcher = new Dispatcher(runner, {
       routes: options.transports,
       policy: options.retry,
@@ -59,6 +63,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       listener: routeListener(events, options.logger),
       steps,
       safeMode: options.safeMode,
+      ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
     })
     const rules = {
       options,
@@ -74,6 +79,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templateSet: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
+      redaction,
       waiters,
       runner,
       queue,
@@ -83,7 +89,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
-    if (options.transports.every(({ spec }) => spec.kind === 'inbox'))
+    if (options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox'))
       openBackstage(mailer, { endThread: () => started.endThread() })
     return mailer
   } catch (error) {
@@ -126,8 +132,9 @@ async function queueFor(
       return SqliteQueue.open({ ...common, ...place, logger, token })
     }
     case 'redis': {
-      const { kind: _, ...place } = queue
-      return RedisQueue.open({ ...common, ...place, logger })
+      const { kind: _, spool, ...place } = queue
+      const redis = { ...common, ...place, logger }
+      return spool === undefined ? RedisQueue.open(redis) : SpooledQueue.open(redis, spool)
     }
   }
 }

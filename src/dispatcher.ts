@@ -1,6 +1,7 @@
 import { type Allowances, RateAllowance } from './budgets.js'
 import type { BreakerOptions, TransportStatus } from './breaker.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
+import { DEFAULT_TRANSPORT } from './message.js'
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
@@ -148,14 +149,21 @@ export class Dispatcher implements Consumer {
    * A message that was handed over isn't in line until its attempt is over, so that no two transports ever have it.
    */
   #routeOf(job: MailJob): Route | undefined {
-    const own = this.#routes.get(job.transport)
+    const own = this.#ownRoute(job)
     if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
     return this.#waysOf(own).find(({ breaker }) => !breaker.holds) ?? own
   }
 
+  /** A process that knew no transports meant the first of ours. */
+  #ownRoute({ transport }: MailJob): Route | undefined {
+    const own = this.#routes.get(transport)
+    if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
+    return this.#routes.values().next().value
+  }
+
   /** Milliseconds until one of its transports may take it: at once where one in its place can. */
   #delayOf(job: MailJob): number {
-    const own = this.#routes.get(job.transport)
+    const own = this.#ownRoute(job)
     if (own === undefined) return 0
     const [, ...others] = this.#waysOf(own)
     const delays = others.map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))

@@ -83,7 +83,9 @@ function refusal(message: Message, last: MessageAttempt | undefined): string {
 }
 
 function replyOf({ code, enhanced, text }: NonNullable<MessageAttempt['reply']>): string {
-  return [code, enhanced, text].filter((part) => part !== undefined && part !== '').join(' ')
+  // A server writes its enhanced code at the beginning of the text (RFC 2034 section 4).
+  const shown = enhanced !== undefined && text.startsWith(enhanced) ? undefined : enhanced
+  return [code, shown, text].filter((part) => part !== undefined && part !== '').join(' ')
 }
 
 function sentence(text: string): string {

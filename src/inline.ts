@@ -33,6 +33,7 @@ export class InlineRunner implements Runner {
   readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
   #deliverer: Deliverer | undefined
   #delivering = 0
+  #connections = 0
 
   /** @param log where the application's modules write */
   constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
@@ -46,7 +47,9 @@ export class InlineRunner implements Runner {
 
   async start(): Promise<Catalogue> {
     const { Deliverer } = await import('../workers/deliver.js')
-    this.#deliverer = new Deliverer(this.#setup, 0, this.#log)
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log, (open) => {
+      this.#connections = open
+    })
     try {
       return await this.#deliverer.probe()
     } catch (error) {
@@ -115,8 +118,15 @@ export class InlineRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    const [delivering, busy, phases] = [this.#delivering, this.#busy.share(), this.phases()]
-    return [{ thread: 0, delivering, busy, phases }]
+    return [
+      {
+        thread: 0,
+        delivering: this.#delivering,
+        connections: this.#connections,
+        busy: this.#busy.share(),
+        phases: this.phases(),
+      },
+    ]
   }
 
   phases(): PhaseCounts {

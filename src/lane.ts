@@ -21,6 +21,8 @@ interface Pending {
 export class Lane {
   /** Of the thread at the other end; 0 while there is none. */
   thread = 0
+  /** That the thread has open. */
+  connections = 0
   readonly #pending = new Map<number, Pending>()
   #requests: LaneRequest[] = []
   #port: MessagePort | undefined
@@ -62,6 +64,7 @@ export class Lane {
     this.#port?.close()
     this.#port = undefined
     this.thread = 0
+    this.connections = 0
     this.#requests = []
     const pending = [...this.#pending.values()]
     this.#pending.clear()
@@ -88,6 +91,10 @@ export class Lane {
     }
     if ('log' in answer) {
       this.#logged(this.thread, answer.log)
+      return
+    }
+    if ('connections' in answer) {
+      this.connections = answer.connections
       return
     }
     const pending = this.#pending.get(answer.id)

@@ -23,6 +23,7 @@ import type {
 import { isSettled, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
 import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
+import type { Redaction } from './redaction.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
 import type { Steps } from './steps.js'
@@ -57,6 +58,7 @@ export interface MailerParts {
   templateFolder?: string
   events: Events
   measures: Measures
+  redaction: Redaction
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
@@ -114,12 +116,15 @@ export class Mailer {
   }
 
   find(id: string): Promise<Message | undefined> {
-    return this.#parts.queue.find(id)
+    const { queue, redaction } = this.#parts
+    return queue.find(id).then((message) => message && redaction.message(message))
   }
 
   /** Newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of what is wrong in the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
-    return await this.#parts.queue.list(checkListQuery(query))
+    const { queue, redaction } = this.#parts
+    const page = await queue.list(checkListQuery(query))
+    return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
   }
 
   /**
@@ -147,13 +152,13 @@ export class Mailer {
   /** Takes a message back. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` once it is being sent or settled. */
   async cancel(id: string): Promise<Message> {
     this.#assertOpen()
-    return await this.#parts.queue.cancel(id)
+    return this.#parts.redaction.message(await this.#parts.queue.cancel(id))
   }
 
   /** Sends a failed, expired, cancelled or held message again, or a deferred one at once. */
   async retry(id: string): Promise<Message> {
     this.#assertOpen()
-    return await this.#parts.queue.retry(id)
+    return this.#parts.redaction.message(await this.#parts.queue.retry(id))
   }
 
   /** All messages that fit, newest first, read page by page: for exports. */
@@ -187,7 +192,7 @@ export class Mailer {
   /** Settles a held or deferred message of which you know that it arrived. */
   async markSent(id: string): Promise<Message> {
     this.#assertOpen()
-    return await this.#parts.queue.markSent(id)
+    return this.#parts.redaction.message(await this.#parts.queue.markSent(id))
   }
 
   /**
@@ -196,7 +201,7 @@ export class Mailer {
    */
   async render<Name extends TemplateName>(
     template: Name,
-    data: TemplateData<Name> | undefined = undefined,
+    data?: TemplateData<Name>,
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
@@ -365,19 +370,18 @@ function isPassedOver(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
+/** Who is told of changes, and what of them is hidden. */
+type Audience = Pick<MailerParts, 'events' | 'waiters' | 'measures' | 'redaction'> & { steps: Steps }
+
 /** Counts each change and tells log, listeners and waiters of it, once the queue has it. */
-export function announceTo(
-  events: Events,
-  waiters: Waiters,
-  measures: Measures,
-  steps: Steps,
-): ChangeListener {
+export function announceTo({ events, waiters, measures, redaction, steps }: Audience): ChangeListener {
   const tell = (message: QueuedMessage): void => {
     const { job, state } = message
     measures.changed(message)
     steps.changed(message)
-    events.emit(state.status, () => messageEvent(message))
-    if (isSettled(state.status) && waiters.has(job.id)) waiters.settled(toMessage(job, state))
+    events.emit(state.status, () => redaction.event(messageEvent(message)))
+    if (isSettled(state.status) && waiters.has(job.id))
+      waiters.settled(redaction.message(toMessage(job, state)))
   }
   return (message) => inContextOf(message.job.context, tell, message)
 }

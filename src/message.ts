@@ -71,7 +71,7 @@ const KEYS = [
 ] as const
 
 /** Of a mailer with one transport; what a mail takes that names none. */
-const DEFAULT_TRANSPORT = 'default'
+export const DEFAULT_TRANSPORT = 'default'
 const MAX_SUBJECT = 998
 const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024

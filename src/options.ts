@@ -4,6 +4,7 @@ import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import type { Interceptor } from './intercept.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
+import { type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
@@ -59,6 +60,8 @@ export interface MailerOptions {
   limits?: LimitOptions
   /** How long settled messages can be found. */
   retain?: RetentionOptions
+  /** What is hidden wherever a message is shown. */
+  redact?: RedactOptions
   /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
   context?: () => object | undefined
   /** Looks at each mail before it is checked: may put another in its place, or refuse it with a reason. */
@@ -67,8 +70,6 @@ export interface MailerOptions {
   safeMode?: SafeModeOptions
   /** A pino-shaped logger; `console` will do. @default silent */
   logger?: Logger
-  /** Mask addresses in what is logged: `a***@example.com`. Secrets never are in it. @default false */
-  redact?: boolean
 }
 
 export interface LimitOptions {
@@ -104,6 +105,7 @@ export interface ResolvedOptions {
   onUncertain: 'retry' | 'hold'
   limits: Required<LimitOptions>
   retain: Retention
+  redact: Required<RedactOptions>
   context?: () => object | undefined
   intercept?: Interceptor
   safeMode?: SafeMode
@@ -126,11 +128,11 @@ const KEYS = [
   'onUncertain',
   'limits',
   'retain',
+  'redact',
   'context',
   'intercept',
   'safeMode',
   'logger',
-  'redact',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
 const LIMITS: Required<LimitOptions> = {
@@ -168,7 +170,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const queue = resolveQueue(check, options['queue'] ?? 'memory')
   if (role !== 'both' && queue.kind === 'memory')
     check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
-
+  const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
     transports: transportsOf(check, options, role),
     queue,
@@ -182,7 +184,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
-    logger: resolveLogger(check, options['logger'], check.boolean(options['redact'] ?? false, 'redact')),
+    redact,
+    logger: resolveLogger(check, options['logger'], redact),
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined

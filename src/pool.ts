@@ -77,11 +77,16 @@ export class Pool {
   }
 
   /** The threads that answer at present, how much each has to do, and how busy it is: see {@link Busy}. */
-  threads(): { thread: number; load: number; busy: number }[] {
+  threads(): { thread: number; load: number; connections: number; busy: number }[] {
     const busy = new Map(
       this.#piscina.threads.map((worker) => [worker.threadId, this.#known.get(worker)?.share() ?? 0]),
     )
-    return this.#open().map(({ thread, load }) => ({ thread, load, busy: busy.get(thread) ?? 0 }))
+    return this.#open().map(({ thread, load, connections }) => ({
+      thread,
+      load,
+      connections,
+      busy: busy.get(thread) ?? 0,
+    }))
   }
 
   /** Ends a thread, whatever it does; a new one takes its place. */

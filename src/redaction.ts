@@ -1,45 +1,91 @@
-/** Patterns of what must never stand in a log, whoever put it there: user and password of a URL, AUTH, bearer tokens. */
-const SECRETS: [pattern: RegExp, instead: string][] = [
-  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@"'<>]+@/gi, '$1***@'],
-  [/\bAUTH[ \t]+(PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER)[ \t]+[\w+/=.-]+/gi, 'AUTH $1 ***'],
-  [/\b(Bearer|Basic)[ \t]+[\w+/=.~-]{8,}/gi, '$1 ***'],
-]
-const HINTS = /:\/\/|auth|bearer|basic/i
-const ADDRESS = /([^\s<>@,;:"'()[\]])[^\s<>@,;:"'()[\]]*@([\w.-]+)/gu
-const MAX_DEPTH = 5
+import type { Checker } from './check.js'
+import type { MessageEvent } from './events.js'
+import type { Message } from './messageView.js'
+import type { SmtpReply } from './outcome.js'
+import type { Mailbox } from './wire.js'
 
-export function hideSecrets(text: string): string {
-  if (!HINTS.test(text)) return text
-  return SECRETS.reduce((cleaned, [pattern, instead]) => cleaned.replace(pattern, instead), text)
+/**
+ * What is hidden wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies
+ * and the content of attachments are in none of these in any case.
+ */
+export interface RedactOptions {
+  /**
+   * Shortens recipients to `a…@example.com`, also within SMTP replies, and leaves their names out. Mail still goes to
+   * the whole address, and is found by it.
+   * @default false
+   */
+  recipients?: boolean
 }
 
-/** `ada@example.com` becomes `a***@example.com`. */
-export function maskAddresses(text: string): string {
-  return text.includes('@') ? text.replace(ADDRESS, '$1***@$2') : text
+export function resolveRedact(check: Checker, value: unknown): Required<RedactOptions> {
+  const given = check.object(value, 'redact', ['recipients'])
+  return { recipients: check.boolean(given['recipients'] ?? false, 'redact.recipients') }
 }
 
-/** A copy of the fields of a log line with all its texts cleaned. */
-export function cleanFields(fields: object, clean: (text: string) => string): object {
-  return cleanValue(fields, clean, 0) as object
+/** What goes out passes here. */
+export interface Redaction {
+  message(message: Message): Message
+  event<E extends MessageEvent>(event: E): E
+  /** What somebody else said, which may name recipients. */
+  text(text: string): string
 }
 
-function cleanValue(value: unknown, clean: (text: string) => string, depth: number): unknown {
-  if (typeof value === 'string') return clean(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (depth > MAX_DEPTH) return '[deeper]'
-  if (value instanceof Error) return cleanError(value, clean, depth)
-  if (Array.isArray(value)) return value.map((item: unknown) => cleanValue(item, clean, depth + 1))
-  return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => [name, cleanValue(field, clean, depth + 1)]),
-  )
+const NOTHING_HIDDEN: Redaction = {
+  message: (message) => message,
+  event: (event) => event,
+  text: (text) => text,
+}
+const RECIPIENTS_SHORTENED: Redaction = { message: shortenMessage, event: shortenEvent, text: shortenText }
+
+export function redactionOf({ recipients }: Required<RedactOptions>): Redaction {
+  return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN
 }
 
-/** Stays an error of its kind, as loggers look for one. */
-function cleanError(error: Error, clean: (text: string) => string, depth: number): Error {
-  const copy = Object.create(Object.getPrototypeOf(error) as object) as Error
-  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(error))) {
-    const value = cleanValue(error[name as keyof Error], clean, depth + 1)
-    Object.defineProperty(copy, name, { value, enumerable: property.enumerable ?? false, configurable: true })
+/** `a…@example.com` */
+function shorten(address: string): string {
+  const [first = ''] = address
+  return `${first}…${address.slice(address.lastIndexOf('@'))}`
+}
+
+/** Whatever looks like an address in a text of somebody else's; a quoted local part as well (RFC 5321 section 4.1.2). */
+export function shortenText(text: string): string {
+  return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),:;[\]@…]+)@[^\s<>"'(),:;[\]@]+/g, shorten)
+}
+
+function shortenMessage(message: Message): Message {
+  return {
+    ...message,
+    to: message.to.map(shortenMailbox),
+    cc: message.cc.map(shortenMailbox),
+    bcc: message.bcc.map(shortenMailbox),
+    recipients: message.recipients.map(shortenRecipient),
+    attempts: message.attempts.map((attempt) => ({
+      ...withShortReply(attempt),
+      message: shortenText(attempt.message),
+    })),
   }
-  return copy
+}
+
+function shortenEvent<E extends MessageEvent>(event: E): E {
+  const { recipients, outcome } = event
+  return {
+    ...event,
+    recipients: recipients.map(shortenRecipient),
+    ...(outcome === undefined
+      ? {}
+      : { outcome: { ...withShortReply(outcome), message: shortenText(outcome.message) } }),
+  }
+}
+
+function shortenMailbox({ address }: Mailbox): Mailbox {
+  return { address: shorten(address) }
+}
+
+function shortenRecipient<R extends { address: string; reply?: SmtpReply }>(recipient: R): R {
+  return { ...withShortReply(recipient), address: shorten(recipient.address) }
+}
+
+function withShortReply<T extends { reply?: SmtpReply }>(holder: T): T {
+  const { reply } = holder
+  return reply === undefined ? holder : { ...holder, reply: { ...reply, text: shortenText(reply.text) } }
 }

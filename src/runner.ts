@@ -40,6 +40,8 @@ export interface ThreadStatus {
   thread: number
   /** Deliveries and renders it has to do. */
   delivering: number
+  /** SMTP connections it has open. */
+  connections: number
   /** Share of the last second or more that its event loop was busy, 0 to 1. */
   busy: number
   /** How far the deliveries have got that it has taken up. */

@@ -70,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (auth === false) app.use(loopbackOnly)
   app.use(mailContext())
   app.use('/mail', routerBehind(gate, mailer, {}, 1))
-  serve(app, sessionHandlers(gate), gate, 10_000)
+  serve(app, sessionHandlers(gate), gate)
   app.use(loginPages(gate), gate.page('read'))
   if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
   const start = startRouter(mailer, url, auth === false ? stageFor(mailer) : undefined)

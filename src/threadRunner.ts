@@ -187,12 +187,15 @@ export class ThreadRunner implements Runner {
 
   threads(): ThreadStatus[] {
     const slots = this.#free.used()
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(({ thread, load, busy }) => ({
-      thread,
-      delivering: load,
-      busy,
-      phases: census(this.#board, slots, thread),
-    }))
+    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(
+      ({ thread, load, connections, busy }) => ({
+        thread,
+        delivering: load,
+        connections,
+        busy,
+        phases: census(this.#board, slots, thread),
+      }),
+    )
   }
 
   endThread(): number | undefined {

@@ -383,4 +383,9 @@ export interface LaneRequest {
 }
 
 export type LaneAnswer =
-  { hello: number } | { log: ThreadLogLine } | { id: number; value: unknown } | { id: number; error: string }
+  | { hello: number }
+  | { log: ThreadLogLine }
+  /** So many are open now. */
+  | { connections: number }
+  | { id: number; value: unknown }
+  | { id: number; error: string }

@@ -53,7 +53,7 @@ describe('a batch', () => {
       { status: 400, code: 'INVALID_MESSAGE' },
       { status: 'queued' },
     ])
-    await expect.poll(() => inbox.count).toBe(2)
+    await expect.poll(() => inbox.count, { timeout: 10_000 }).toBe(2)
     expect((await call('/messages/batch', json([MAIL]))).body.results).toHaveLength(1)
   })
 
@@ -292,6 +292,9 @@ describe('who may', () => {
     [{ auth: { tokens: [{ token: '', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'a b', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'x', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
+    [{ auth: false, bodyLimit: '1mb' }, 'bodyLimit'],
+    [{ auth: false, batchLimit: 0 }, 'batchLimit'],
+    [{ auth: false, bodylimit: 1 }, 'bodylimit'],
   ])('options %j are refused', async (options, path) => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
     expect(() => mailRouter(mailer, options as MailRouterOptions)).toThrow(

@@ -95,6 +95,7 @@ describe('a login', () => {
     const { call } = await api({ auth })
     const form = { method: 'POST', body: new URLSearchParams({ token: 'manager-token' }) }
     expect((await call('/login', form)).status).toBe(415)
+    expect((await call('/login', json({ token: 'x'.repeat(20_000) }))).status).toBe(413)
     const foreign = json({ token: 'manager-token' }, { origin: 'https://evil.example' })
     expect((await call('/login', foreign)).status).toBe(403)
   })

@@ -8,6 +8,7 @@ const env = {
   SOAK_ROUNDS: '20',
   SOAK_MAILS: '2000',
   DEAD_HOST_MAILS: '10000',
+  FLEET_MAILS: '5000',
   ...process.env,
 }
 const files = ['faults', 'queue', 'smtp', 'threads.test.ts', 'breaker.test.ts'].map((name) => `test/${name}`)

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
@@ -6,6 +7,8 @@ import { createTransport, type SendMailOptions } from 'nodemailer'
 import { inboxRouter } from 'threadpost/express'
 import { type Inbox, startInbox } from 'threadpost/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+const express4 = createRequire(import.meta.url)('express-4') as typeof express
 
 let inbox: Inbox
 let server: Server
@@ -307,4 +310,28 @@ describe('for end-to-end tests', () => {
     expect(text).toContain('<a href="https://x.example/" target="_blank" rel="noopener noreferrer">')
     expect(text).not.toContain('href="javascript')
   })
+})
+
+test('an Express 4 app can mount it, too', async () => {
+  const app = express4().use('/old/inbox', inboxRouter(inbox))
+  const old = app.listen(0, '127.0.0.1')
+  await once(old, 'listening')
+  const root = `http://127.0.0.1:${(old.address() as AddressInfo).port}/old/inbox`
+  const id = await send({ subject: 'Hi', attachments: [{ filename: 'a.txt', content: 'hello' }] })
+  const read = async (path: string) => {
+    const response = await fetch(root + path)
+    return [response.status, await response.text()] as const
+  }
+  expect((await read('/?q=hi'))[1]).toContain('1 of 1 fits')
+  for (const path of [
+    `/messages/${id}`,
+    '/assets/inbox.js',
+    '/api/messages?subject=hi',
+    `/messages/${id}/mail.eml`,
+  ])
+    expect((await read(path))[0]).toBe(200)
+  expect((await read(`/messages/${id}/attachments/0`))[1]).toBe('hello')
+  expect((await read('/api/messages/none'))[0]).toBe(404)
+  old.closeAllConnections()
+  old.close()
 })

@@ -36,6 +36,11 @@ export class Answers {
     this.#put({ log })
   }
 
+  /** How many connections there are, whenever that has changed. */
+  count(connections: number): void {
+    this.#put({ connections })
+  }
+
   #put(answer: LaneAnswer): void {
     this.#ready.push(answer)
     if (this.#due) return

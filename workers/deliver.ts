@@ -36,14 +36,22 @@ export class Deliverer {
 
   #quitting = false
 
-  /** @param say takes a line to the mailer's logger */
-  constructor(setup: ThreadSetup, thread: number, say: (line: ThreadLogLine) => void) {
+  /**
+   * @param say takes a line to the mailer's logger
+   * @param count is told how many connections there are, whenever that has changed
+   */
+  constructor(
+    setup: ThreadSetup,
+    thread: number,
+    say: (line: ThreadLogLine) => void,
+    count: (connections: number) => void,
+  ) {
     this.#setup = setup
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#log = new ThreadLog(say)
     this.#renderer = this.#rendererOf(setup.templates)
-    this.#transports = new Transports(setup.transports, setup.connections, setup.threads)
+    this.#transports = new Transports(setup.transports, setup.connections, setup.threads, count)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
   }
 

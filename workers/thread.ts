@@ -18,7 +18,14 @@ lowerPriority(setup.niceness)
 const unsaid: ThreadLogLine[] = []
 /** Until the lane is open, lines wait. */
 let say = (line: ThreadLogLine): void => void unsaid.push(line)
-const deliverer = new Deliverer(setup, threadId, (line) => say(line))
+/** The first one is opened for a delivery, when the lane has long been open. */
+let count = (_connections: number): void => undefined
+const deliverer = new Deliverer(
+  setup,
+  threadId,
+  (line) => say(line),
+  (open) => count(open),
+)
 
 /** Serves a lane as long as the thread lives. */
 export function serve({ port }: { port: MessagePort }): Promise<void> {
@@ -38,6 +45,7 @@ export function serve({ port }: { port: MessagePort }): Promise<void> {
   })
   port.postMessage([{ hello: threadId }] satisfies LaneAnswer[])
   say = (log) => answers.say(log)
+  count = (connections) => answers.count(connections)
   for (const line of unsaid.splice(0)) say(line)
   return new Promise((resolve) => port.on('close', resolve))
 }

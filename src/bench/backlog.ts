@@ -20,6 +20,8 @@ export interface BacklogOrder {
 }
 
 export interface BacklogMeasurement {
+  /** How many waited: fewer than ordered where taking them in took too long. */
+  messages: number
   /** Messages a second that were taken in. */
   takenIn: number
   /** Bytes, when a tenth of them waited, and when all did. */
@@ -35,6 +37,8 @@ export interface BacklogMeasurement {
 }
 
 const BATCH = 500
+/** Milliseconds for taking them in. */
+const PATIENCE = 90_000
 /** Where nothing is to wait, so many go out in the measured time at most. */
 const SUPPLY = 40_000
 
@@ -54,8 +58,10 @@ answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
     let sent = 0
     mailer.on('sent', () => sent++)
     let next = 0
+    const start = performance.now()
+    const deadline = start + PATIENCE
     const take = async (count: number): Promise<void> => {
-      for (const end = next + count; next < end; next += BATCH) {
+      for (const end = next + count; next < end && performance.now() < deadline; next += BATCH) {
         const mails = Array.from({ length: BATCH }, (_, index) => ({
           template: workload.template,
           data: workload.data,
@@ -64,7 +70,6 @@ answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
         await mailer.sendMany(mails)
       }
     }
-    const start = performance.now()
     await take(messages / 10)
     const rssAtTenth = process.memoryUsage.rss()
     await take(messages - next)
@@ -77,6 +82,7 @@ answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
     sent = 0
     const { watched } = await watch(() => settle(seconds * 1000, () => messages === 0 && sent >= SUPPLY / 2))
     const measurement: BacklogMeasurement = {
+      messages: messages === 0 ? 0 : next,
       takenIn: next === 0 ? 0 : takenIn,
       rssAtTenth,
       rss,

@@ -22,8 +22,8 @@ export async function measureExtras(session: Session, backlog = MILLION): Promis
   return {
     compiledStart,
     backlog: {
-      messages: backlog,
-      growth: (full.rss - full.rssAtTenth) / (backlog * 0.9),
+      messages: full.messages,
+      growth: (full.rss - full.rssAtTenth) / (full.messages - backlog / 10),
       rateRatio: full.rate / empty.rate,
     },
   }

@@ -2,6 +2,9 @@
 import type { Distribution } from './distribution.js'
 import type { Mode } from './modes.js'
 
+/** Of mails that go nowhere. */
+export const SENDER = 'Bench <bench@bench.example>'
+
 export interface Workload {
   /** What it is called in the report. */
   title: string

@@ -1,5 +1,6 @@
 import { cpus, platform, release } from 'node:os'
 import path from 'node:path'
+import { ThreadpostError } from '../errors.js'
 import { type Figure, figuresOf, overRounds } from './figures.js'
 import { MEANINGS, type Mode } from './modes.js'
 import type { Measurement, Parts, RunOrder, Workload } from './order.js'
@@ -33,6 +34,8 @@ export interface BenchSettings {
   programs: Programs
   redis?: string
   server?: string
+  /** Sender and recipient there, in the place of made-up ones. */
+  addresses?: { from: string; to: string }
   signal?: AbortSignal
   progress?: Progress
 }
@@ -65,7 +68,7 @@ export async function withSession<T>(
     ...(server === undefined ? {} : { server }),
   })
   try {
-    const workload = settings.workload ?? (await writeW1(stage.folder))
+    const workload = { ...(settings.workload ?? (await writeW1(stage.folder))), ...settings.addresses }
     return await work({ settings, stage, workload, ...(await tryOut(workload, settings.signal)) })
   } finally {
     await stage.close()
@@ -83,6 +86,11 @@ async function tryOut(
     const parts = await askChild<Parts>('./trial.js', { workload, transport }, { signal })
     const { bytes } = JSON.parse(await sink.ask('')) as { bytes: number }
     return { parts, bytes }
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    throw new ThreadpostError('INVALID_OPTIONS', `The template can't be sent: ${error.message}`, {
+      cause: error,
+    })
   } finally {
     await sink.close()
   }

@@ -72,28 +72,38 @@ function steps(): Step[] {
   ]
 }
 
-/** Measures each point once, in a fresh process. */
+/** Milliseconds after which no further point is begun. */
+const PATIENCE = 300_000
+
+/** Measures each point once, in a fresh process; on a machine too slow for all, as many as there is time for. */
 export async function runScaling(settings: BenchSettings): Promise<Scaling[]> {
   const all = steps()
+  const start = performance.now()
   const found = new Map<string, ScalingPoint[]>()
   for (const [index, [by, at, mode, change]] of all.entries()) {
+    if (performance.now() - start > PATIENCE) break
     settings.progress?.(index, all.length, `${by}: ${at}, ${mode.name}`)
     const here = { ...settings, modes: [mode], latency: change.latency ?? settings.latency }
-    const figures = await withSession(here, (session) => point(session, mode, change))
-    found.set(by, [...(found.get(by) ?? []), { at, mode: mode.name, figures }])
+    const measured = await withSession(here, (session) => point(session, mode, change))
+    const one = { at: measured.at ?? at, mode: mode.name, figures: measured.figures }
+    found.set(by, [...(found.get(by) ?? []), one])
   }
   settings.progress?.(all.length, all.length, 'done')
   return [...found].map(([by, points]) => ({ by, note: NOTES[by] ?? '', points }))
 }
 
-async function point(session: Session, mode: Mode, { workload, backlog }: Change): Promise<Figures> {
+async function point(
+  session: Session,
+  mode: Mode,
+  { workload, backlog }: Change,
+): Promise<{ figures: Figures; at?: string }> {
   if (backlog !== undefined) {
-    const { run } = await measureBacklog(session, backlog)
-    return run
+    const { run, measurement } = await measureBacklog(session, backlog)
+    return { figures: run, at: count(measurement.messages) }
   }
   const order: RunOrder = { ...orderOf(session, mode), http: 0 }
   order.workload = { ...order.workload, ...workload }
-  return figuresOf([await measure(session, order)])
+  return { figures: figuresOf([await measure(session, order)]) }
 }
 
 /** What it costs to have so many waiting in a SQLite file. */

@@ -11,8 +11,8 @@ export interface SoakReport {
   seconds: number
   messages: number
   drifts: Drift[]
-  /** No drift is beyond what is allowed. */
-  steady: boolean
+  /** No drift is beyond what is allowed. Undefined where it was too short to tell. */
+  steady?: boolean
   samples: SoakSample[]
 }
 
@@ -26,6 +26,8 @@ export interface Drift {
   ok: boolean
 }
 
+/** Settled messages that threadpost keeps to be found (`retain.count`): memory grows until they are there. */
+const KEPT = 10_000
 /** This share of the time belongs to warming up: caches fill, V8 compiles, the heap takes its size. */
 const WARM_UP = 0.2
 /** And as much is the beginning, and the end. */
@@ -45,8 +47,9 @@ export async function runSoak(session: Session, mode: Mode, seconds: number): Pr
     signal,
     note,
   })
-  const drifts = driftsOf(samples)
-  return { mode: mode.name, seconds, messages, drifts, steady: drifts.every(({ ok }) => ok), samples }
+  const report: SoakReport = { mode: mode.name, seconds, messages, drifts: driftsOf(samples), samples }
+  if (messages * WARM_UP >= KEPT) report.steady = report.drifts.every(({ ok }) => ok)
+  return report
 }
 
 export function driftsOf(samples: readonly SoakSample[]): Drift[] {
@@ -83,13 +86,18 @@ export function soakTable({ mode, seconds, messages, drifts, steady }: SoakRepor
     late.toFixed(1),
     ok ? 'steady' : 'DRIFTS',
   ])
-  const drifting = drifts.filter(({ ok }) => !ok).map(({ what }) => what)
   return [
     `${mode}: ${messages} messages in ${seconds} s; medians of a quarter after warming up and of the last quarter`,
     ...align([['', 'early', 'late', ''], ...rows]),
     '',
-    steady
-      ? 'Steady: memory, sockets and rate are at the end what they were at the beginning.'
-      : `Not steady: ${drifting.join(', ')}.`,
+    verdictOf(drifts, steady),
   ].join('\n')
+}
+
+function verdictOf(drifts: readonly Drift[], steady: boolean | undefined): string {
+  if (steady === undefined)
+    return `Too short to tell: memory grows until ${KEPT} settled messages are kept. Try --soak 20m.`
+  if (steady) return 'Steady: memory, sockets and rate are at the end what they were at the beginning.'
+  const drifting = drifts.filter(({ ok }) => !ok).map(({ what }) => what)
+  return `Not steady: ${drifting.join(', ')}.`
 }

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import type { Workload } from './order.js'
+import { SENDER, type Workload } from './order.js'
 
 /** The reference workload W1: a receipt of eight lines, about 14 KB of HTML with a text part. */
 const W1_TEMPLATE = `<mjml>
@@ -49,6 +49,6 @@ export async function writeW1(folder: string): Promise<Workload> {
     data: W1_DATA,
     recipients: 1,
     attachment: 0,
-    from: 'Bench <bench@bench.example>',
+    from: SENDER,
   }
 }

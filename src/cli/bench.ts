@@ -100,8 +100,8 @@ export function benchCommand(): Command {
 async function bench(flags: BenchFlags): Promise<void> {
   const stop = new AbortController()
   const interrupt = (): void => stop.abort()
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
   try {
     const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progress() }
     if (flags.soak === undefined) await show(await measureAll(settings, flags), flags)
@@ -132,7 +132,7 @@ async function soak(settings: BenchSettings, seconds: number, json: boolean): Pr
     throw new ThreadpostError('INVALID_OPTIONS', '--soak: is for memory, sqlite and redis')
   const report = await withSession(settings, (session) => runSoak(session, mode, seconds))
   console.log(json ? JSON.stringify(report, null, 2) : soakTable(report))
-  if (!report.steady) process.exitCode = 1
+  if (report.steady === false) process.exitCode = 1
 }
 
 async function show(report: BenchReport, flags: BenchFlags): Promise<void> {

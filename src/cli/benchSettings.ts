@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
-import type { Workload } from '../bench/order.js'
+import { SENDER, type Workload } from '../bench/order.js'
 import type { BenchSettings } from '../bench/rounds.js'
 import { findProgram, type Programs } from '../bench/stage.js'
 import { ThreadpostError } from '../errors.js'
@@ -97,11 +97,10 @@ function secondsFor({ targets, messages }: BenchFlags, modes: number): number {
 const DEFAULT_ROUNDS = 3
 
 async function workloadOf(flags: BenchFlags): Promise<Workload | undefined> {
-  const { template, templates, data, to, from = 'Bench <bench@bench.example>' } = flags
+  const { template, templates, data } = flags
   if (template === undefined) {
     if (templates !== undefined || data !== undefined)
       throw refusal('--template: is required with --templates and --data')
-    if (flags.server !== undefined) throw refusal('--template: is required with --server')
     return undefined
   }
   return {
@@ -111,8 +110,7 @@ async function workloadOf(flags: BenchFlags): Promise<Workload | undefined> {
     data: await dataFrom(data ?? sampleOf(templates ?? 'templates', template)),
     recipients: 1,
     attachment: 0,
-    from,
-    ...(to === undefined ? {} : { to }),
+    from: SENDER,
   }
 }
 
@@ -123,7 +121,12 @@ function sampleOf(templates: string, template: string): string | undefined {
 }
 
 /** Thousands of mails go to that server and to that mailbox: nobody does this by mistake. */
-function serverOf({ server, iOwnThisServer, to, from }: BenchFlags): { server?: string } {
+function serverOf({
+  server,
+  iOwnThisServer,
+  to,
+  from,
+}: BenchFlags): Pick<BenchSettings, 'server' | 'addresses'> {
   if (server === undefined) return {}
   if (iOwnThisServer !== true)
     throw refusal(
@@ -132,7 +135,7 @@ function serverOf({ server, iOwnThisServer, to, from }: BenchFlags): { server?: 
   if (to === undefined || from === undefined)
     throw refusal('--server: needs --to and --from, mailboxes of yours')
   if (!URL.canParse(server)) throw refusal('--server: must be a URL such as smtp://user:pass@host:587')
-  return { server }
+  return { server, addresses: { to, from } }
 }
 
 async function findPrograms({ smtpSink, smtpSource }: BenchFlags): Promise<Programs> {

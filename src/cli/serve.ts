@@ -49,7 +49,8 @@ async function serve(settings: ServeSettings): Promise<void> {
     console.log(`  inbox       ${server.url}/inbox   (no transport is set: mail stays here)`)
     console.log(`  its SMTP    ${mailer.inbox.url}`)
   }
-  console.log(`  HTTP API    ${server.url}/mail`)
+  console.log(`  dashboard   ${server.url}/mail/`)
+  console.log(`  HTTP API    ${server.url}/mail/openapi.json`)
   console.log('Stop with Ctrl-C: mail under way is finished first.')
   closeOnSignal(async () => {
     await server.close()

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
+import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { closeOnSignal } from '../shutdown.js'
 import { wholeNumber } from './arguments.js'
@@ -14,6 +15,7 @@ interface WorkerSettings extends MailerSettings {
   port?: number
   host: string
   drain: number
+  prefix?: string
 }
 
 /** `threadpost worker`: a process that delivers what others put into the queue. */
@@ -31,6 +33,11 @@ export function workerCommand(): Command {
         .argParser(wholeNumber(0))
         .default(30),
     )
+    .addOption(
+      new Option('--prefix <name>', "what the queue's keys in Redis begin with (default: threadpost)").env(
+        'THREADPOST_PREFIX',
+      ),
+    )
   return withMailerFlags(command).action(work)
 }
 
@@ -44,7 +51,11 @@ async function work(settings: WorkerSettings): Promise<void> {
         path: 'transport',
       },
     )
-  const mailer = await createMailer({ ...mailerOptions(settings), role: 'deliver', logger: lineLogger })
+  const options = mailerOptions(settings)
+  const { prefix } = settings
+  if (prefix !== undefined && typeof options.queue === 'string')
+    options.queue = { url: options.queue, prefix }
+  const mailer = await createMailer({ ...options, role: 'deliver', logger: lineLogger })
   let server: Server | undefined
   try {
     if (port !== undefined) server = await listen(mailer, port, host)
@@ -66,6 +77,7 @@ async function work(settings: WorkerSettings): Promise<void> {
 
 /** Ready is who can reach the queue. */
 async function listen(mailer: Mailer, port: number, host: string): Promise<Server> {
+  const metrics = await metricsRegistry(mailer)
   const server = createServer((request, response) => {
     const answer = (status: number, body: object): void => {
       response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
@@ -77,6 +89,11 @@ async function listen(mailer: Mailer, port: number, host: string): Promise<Serve
         () => answer(200, { status: 'ready' }),
         (error: unknown) => answer(503, { status: 'not ready', detail: (error as Error).message }),
       )
+    else if (request.url === '/metrics')
+      void metrics.metrics().then((text) => {
+        response.writeHead(200, { 'Content-Type': metrics.contentType })
+        response.end(text)
+      })
     else answer(404, { status: 'not found' })
   })
   server.listen(port, host)

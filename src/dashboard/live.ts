@@ -1,4 +1,5 @@
-import type { Request, Response } from 'express'
+import type { Response } from 'express'
+import { sendProblem } from '../express/problem.js'
 import { type Mailer, ThreadpostError } from '../index.js'
 import { TemplateWatch } from './templateWatch.js'
 import type { Tick } from './views.js'
@@ -29,14 +30,16 @@ export class LiveFeed {
       )
   }
 
-  /** @throws ThreadpostError `QUEUE_FULL` when too many look on already */
-  async join(request: Request, response: Response, { templates = false } = {}): Promise<void> {
-    if (this.#watchers.size >= MAX_WATCHERS)
-      throw new ThreadpostError('QUEUE_FULL', 'Too many pages look on already. Close some of them.')
+  async join(response: Response, { templates = false } = {}): Promise<void> {
+    if (this.#watchers.size >= MAX_WATCHERS) {
+      sendProblem(response, 'TOO_MANY_REQUESTS', 'Too many pages look on already. Close some of them.')
+      return
+    }
     const first = await this.#look()
     response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
     response.flushHeaders()
-    if (request.destroyed && response.destroyed) return
+    // It may have gone while the queue was asked.
+    if (response.closed) return
     this.#watchers.add(response)
     if (templates) {
       this.#templateWatchers.add(response)

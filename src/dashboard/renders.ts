@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 /** Rendered documents kept at a time: a frame asks for its own at once. */
 const KEPT = 16
@@ -7,8 +7,10 @@ const KEPT = 16
 export class Renders {
   readonly #documents = new Map<string, string>()
 
+  /** The same document has the same key, so that a frame that shows it already need not load it again. */
   keep(html: string): string {
-    const key = randomUUID()
+    const key = createHash('sha256').update(html).digest('base64url')
+    this.#documents.delete(key)
     this.#documents.set(key, html)
     for (const oldest of this.#documents.keys()) {
       if (this.#documents.size <= KEPT) break

@@ -41,7 +41,7 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
     next()
   })
   api.get('/events', allow('read'), async (request, response) => {
-    await live.join(request, response, { templates: request.query['watch'] === 'templates' })
+    await live.join(response, { templates: request.query['watch'] === 'templates' })
   })
   api.post('/pause', allow('manage'), jsonBody(1_000), async (_request, response) => {
     await mailer.pause()

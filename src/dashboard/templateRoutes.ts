@@ -21,8 +21,9 @@ export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Rou
   const router = Router()
   const renders = new Renders()
 
-  router.get('/templates', allow('read'), (_request, response) => {
-    response.json({ templates: mailer.templates.sort() })
+  router.get('/templates', allow('read'), async (_request, response) => {
+    const templates = await mailer.describeTemplates()
+    response.json({ templates: templates.map(({ name }) => name).sort() })
   })
 
   router.get('/templates/:name', allow('read'), async (request, response) => {

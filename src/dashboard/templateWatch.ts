@@ -6,6 +6,8 @@ import path from 'node:path'
 const MAX_FOLDERS = 64
 /** Milliseconds without a further change after which one is told: editors write a file in several steps. */
 const QUIET = 120
+/** Milliseconds after which it is told once more: a thread looks for changed files only now and then. */
+const AGAIN = 1_000
 
 /** Tells when something in a folder changes. It watches only between `start()` and `stop()`. */
 export class TemplateWatch {
@@ -48,7 +50,7 @@ export class TemplateWatch {
   #watch(folder: string): void {
     if (this.#watchers.has(folder)) return
     try {
-      const watcher = watch(folder, { persistent: false }, () => this.#stir())
+      const watcher = watch(folder, () => this.#stir())
       watcher.on('error', () => {
         watcher.close()
         this.#watchers.delete(folder)
@@ -62,9 +64,9 @@ export class TemplateWatch {
   #stir(): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      if (!this.#watching) return
       void this.#spread()
       this.#changed()
+      this.#timer = setTimeout(this.#changed, AGAIN)
     }, QUIET)
   }
 }

@@ -1,4 +1,5 @@
 import { type RequestHandler, Router } from 'express'
+import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/router.js'
 import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
@@ -9,6 +10,7 @@ import { messageHandlers } from './messages.js'
 import type { OperationName } from './operations.js'
 import { pageHeaders } from './page.js'
 import { problems } from './problem.js'
+import { checked } from './query.js'
 import { serve } from './serve.js'
 import { serviceHandlers } from './service.js'
 import { trailingSlash } from './slash.js'
@@ -22,14 +24,23 @@ export interface MailRouterOptions {
   batchLimit?: number
 }
 
+const Options = z.strictObject({
+  auth: z.unknown().optional(),
+  bodyLimit: z
+    .int()
+    .min(1)
+    .default(10 * 1024 * 1024),
+  batchLimit: z.int().min(1).max(10_000).default(500),
+})
+
 /**
  * The HTTP API over a mailer and its pages, to be mounted in an Express app under any path.
  *
  * `POST /messages` and `/messages/batch` (scope send) answer 202; `GET /messages` and `/messages/:id` (read) tell what
  * became of them; `POST /messages/:id/{retry,cancel,mark-sent}` (manage) change it; `GET /templates`,
- * `POST /templates/:name/render` and `GET /stats` (read); `GET /healthz` and `/readyz` are open. Errors are
- * `application/problem+json`.
- * @throws ThreadpostError `INVALID_OPTIONS` without `auth`
+ * `POST /templates/:name/render`, `GET /stats`, `/metrics` and `/openapi.json` (read); `GET /healthz` and `/readyz` are
+ * open. Errors are `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
+ * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or where an option is wrong
  */
 export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
   return routerBehind(new Gate((options as Partial<MailRouterOptions> | undefined)?.auth), mailer, options)
@@ -39,9 +50,10 @@ export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
 export function routerBehind(
   gate: Gate,
   mailer: Mailer,
-  { bodyLimit = 10 * 1024 * 1024, batchLimit = 500 }: Omit<MailRouterOptions, 'auth'>,
+  options: Omit<MailRouterOptions, 'auth'>,
   up = 0,
 ): Router {
+  const { bodyLimit, batchLimit } = checked(Options, options, 'INVALID_OPTIONS')
   const handlers: Record<OperationName, RequestHandler> = {
     ...messageHandlers(mailer, batchLimit),
     ...serviceHandlers(mailer),

@@ -40,6 +40,11 @@ const GAUGES: MetricSpec<Values>[] = [
     values: ({ phases }) => Object.entries(phases).map(([phase, count]) => [{ phase }, count]),
   },
   {
+    name: 'connections_open',
+    help: 'SMTP connections that are open.',
+    values: ({ threads }) => [[{}, threads.reduce((sum, { connections }) => sum + connections, 0)]],
+  },
+  {
     name: 'thread_busy_ratio',
     help: 'Share of the last seconds that the event loop of each thread was busy.',
     labels: ['thread'],

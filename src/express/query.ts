@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type ListQuery, ThreadpostError } from '../index.js'
+import { type ErrorCode, type ListQuery, ThreadpostError } from '../index.js'
 import { Statuses } from './schemas/message.js'
 
 /** A point in time as a query has it: ISO 8601, or milliseconds since the epoch. */
@@ -35,9 +35,13 @@ export function listQueryOf(parameters: unknown): ListQuery {
 
 /**
  * What a schema makes of a value.
- * @throws ThreadpostError `INVALID_MESSAGE`, with the path of the first thing that is wrong
+ * @throws ThreadpostError with the code, and the path of the first thing that is wrong
  */
-export function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+export function checked<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  code: ErrorCode = 'INVALID_MESSAGE',
+): z.output<T> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]
@@ -48,7 +52,7 @@ export function checked<T extends z.ZodType>(schema: T, value: unknown): z.outpu
     '',
   )
   const problem = keys.length > 0 ? 'is not known here' : (issue?.message ?? 'is not valid')
-  throw new ThreadpostError('INVALID_MESSAGE', path === '' ? problem : `${path}: ${problem}`, {
+  throw new ThreadpostError(code, path === '' ? problem : `${path}: ${problem}`, {
     ...(path === '' ? {} : { path }),
   })
 }

@@ -34,10 +34,16 @@ export function faultBanner(faults: readonly Fault[]): Html {
     <strong>${faults.length === 1 ? 'A fault is on.' : `${faults.length} faults are on.`}</strong>
     <ul>
       ${faults.map(
-        (fault, index) =>
+        (fault) =>
           html`<li>
             <span>${describeFault(fault)}</span>
-            <button class="remove" type="button" data-remove="${index}" aria-label="Stop this fault" hidden>
+            <button
+              class="remove"
+              type="button"
+              data-remove="${JSON.stringify({ ...fault, times: undefined })}"
+              aria-label="Stop this fault"
+              hidden
+            >
               Stop
             </button>
           </li>`,

@@ -12,7 +12,7 @@ export interface InboxOptions {
   port?: number
   /** @default '127.0.0.1' */
   host?: string
-  /** How many mails are kept; the oldest go first. Also how many connections are remembered. @default 2000 */
+  /** How many mails are kept; the oldest go first. As many connections are remembered, but at most 500. @default 2000 */
   keep?: number
   /** Bytes of all mails kept. @default 268_435_456 (256 MB) */
   keepBytes?: number
@@ -68,7 +68,7 @@ type InboxEvent = 'received' | 'cleared' | 'faults'
 export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
   const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
   const store = new MailStore(keep, keepBytes)
-  const visits = new Visits(keep)
+  const visits = new Visits(Math.min(keep, 500))
   const waiting = new WaitingRoom(store)
   const events = new EventEmitter<{ received: [RawMail]; cleared: []; faults: [] }>().setMaxListeners(0)
   const plan = new FaultPlan(() => events.emit('faults'))

@@ -2,6 +2,7 @@
  * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
+import type { Allowances } from '../budgets.js'
 import type { HistogramSnapshot } from '../histogram.js'
 import type { Evidence } from '../phases.js'
 import type { MailJob, MessageState, Settlement, Status } from '../record.js'
@@ -96,6 +97,8 @@ export interface CommitStats {
 }
 
 export interface QueueDriver {
+  /** How the rates of transports are kept where several processes deliver. @default each process keeps them by itself */
+  readonly allowances?: Allowances
   readonly durable: boolean
   /** One answer for each job, in order, once they are as safe as this queue promises. Never rejects. */
   enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]>

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Allowances } from '../budgets.js'
 import { ThreadpostError } from '../errors.js'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
@@ -21,8 +22,10 @@ import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } f
 import { Acceptor, unavailable } from './redis/acceptor.js'
 import { Connections, type RedisPlace } from './redis/connections.js'
 import { Deliveries } from './redis/deliveries.js'
+import { FleetRate } from './redis/fleetRate.js'
 import { Followers } from './redis/followers.js'
 import { Schedule, type Wake } from './redis/schedule.js'
+import { warnOfSettings } from './redis/startChecks.js'
 import { Store } from './redis/store.js'
 
 export interface RedisQueueOptions extends RedisPlace {
@@ -104,6 +107,7 @@ export class RedisQueue implements QueueDriver {
       else logger.error({ problem }, 'Redis is away')
     }
     const connections = await Connections.open(options, trouble, options.mayWait ?? false)
+    void warnOfSettings(connections.quick, logger)
     return new RedisQueue(options, connections)
   }
 
@@ -194,6 +198,10 @@ export class RedisQueue implements QueueDriver {
     }
     return { ...counts, ...rest }
   }
+
+  /** Rates of transports, for all processes on this queue together. */
+  readonly allowances: Allowances = (transport, rate) =>
+    new FleetRate(transport, rate, (...ask) => this.#store.reserve(...ask))
 
   follow(id: string): () => void {
     return this.#followers.follow(id)

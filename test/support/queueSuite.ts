@@ -592,6 +592,21 @@ export function queueSuite(
         await queue.retry(id)
         expect(deliveries.contents.at(-1)).toMatchObject({ data: '{"name":"Ada"}' })
       })
+
+      it('gives a job back with its content, and says when that was dropped', async () => {
+        const { queue, changes } = await open()
+        const attachments = [
+          { filename: 'a.txt', content: 'text', size: 4 },
+          { filename: 'b.bin', content: new Uint8Array([0, 255]), size: 2 },
+        ]
+        const id = await put(queue, { attachments })
+        const content = { kind: 'template', name: 'welcome', data: '{"name":"Ada"}' }
+        expect(await queue.load(id)).toMatchObject({ id, content, attachments })
+        await queue.start(new Deliveries(1))
+        await changes.until(id, 'sent')
+        await expect.poll(() => queue.load(id)).toBe('dropped')
+        expect(await queue.load(mintId(Date.now()))).toBeUndefined()
+      })
     })
 
     describe('keys', () => {

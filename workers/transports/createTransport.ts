@@ -6,11 +6,18 @@ import { SesSender } from './ses.js'
 import { SmtpSender } from './smtp/sender.js'
 import type { Transport } from './transport.js'
 
-/** @param connections at most, or requests at a time where there are none */
-export function createTransport(config: TransportConfig, connections: number): Transport {
+/**
+ * @param connections at most, or requests at a time where there are none
+ * @param changed is told of each SMTP connection that is open, and that is no more
+ */
+export function createTransport(
+  config: TransportConfig,
+  connections: number,
+  changed: (change: 1 | -1) => void,
+): Transport {
   switch (config.kind) {
     case 'smtp':
-      return new SmtpSender(config, connections)
+      return new SmtpSender(config, connections, changed)
     case 'file':
       return new FileFolder(config, connections)
     case 'sendgrid':

@@ -14,12 +14,24 @@ interface Entry {
 export class Transports {
   readonly #connections: number
   readonly #threads: number
+  readonly #count: (connections: number) => void
   readonly #entries = new Map<string, Entry>()
+  #open = 0
 
-  /** @param connections of this thread at most; @param threads that share what a transport may have in all */
-  constructor(configs: readonly TransportConfig[], connections: number, threads: number) {
+  /**
+   * @param connections of this thread at most
+   * @param threads that share what a transport may have in all
+   * @param count is told how many connections there are, whenever that has changed
+   */
+  constructor(
+    configs: readonly TransportConfig[],
+    connections: number,
+    threads: number,
+    count: (connections: number) => void,
+  ) {
     this.#connections = connections
     this.#threads = threads
+    this.#count = count
     this.reload(configs)
   }
 
@@ -53,7 +65,9 @@ export class Transports {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
-      const transport = createTransport(config, this.#share(config))
+      const transport = createTransport(config, this.#share(config), (change) =>
+        this.#count((this.#open += change)),
+      )
       const keys = 'dkim' in config ? config.dkim : undefined
       const dkim = keys === undefined ? undefined : new DkimSigner(keys)
       this.#entries.set(config.name, { config, transport, dkim })

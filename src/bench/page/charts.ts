@@ -20,7 +20,9 @@ export interface Value {
 
 /** Horizontal bars from zero, one group a label. */
 export function bars(groups: readonly Bar[], legend: readonly string[] = []): string {
-  const values = groups.flatMap(({ values }) => values.flatMap((one) => one?.value ?? []))
+  const values = groups.flatMap(({ values }) =>
+    values.flatMap((one) => (one === undefined ? [] : [one.value, ...(one.range ?? [])])),
+  )
   if (values.length === 0) return ''
   const scale = scaleOf(values, WIDTH - LABEL - 110, 'linear')
   const series = Math.max(1, legend.length)

@@ -2,11 +2,8 @@
  * What tutorials show, and what the start page sets beside the threads: the template goes through Handlebars and MJML
  * for each mail, and nodemailer sends it, all in the calling thread.
  */
-import { readdir, readFile } from 'node:fs/promises'
-import path from 'node:path'
-import Handlebars from 'handlebars'
-import mjml2html from 'mjml'
 import { createTransport } from 'nodemailer'
+import { compile, readTemplate, toHtml } from './templates.js'
 
 export interface EachTimeOrder {
   /** Folder of templates, and the one of them. */
@@ -28,16 +25,11 @@ export async function createEachTime({
   transport,
   from,
 }: EachTimeOrder): Promise<EachTime> {
-  const handlebars = Handlebars.create()
-  const partials = path.join(templates, 'partials')
-  for (const file of await readdir(partials))
-    handlebars.registerPartial(path.parse(file).name, await readFile(path.join(partials, file), 'utf8'))
-  const source = await readFile(path.join(templates, `${template}.mjml`), 'utf8')
+  const source = await readTemplate({ templates, template })
   const smtp = createTransport({ url: transport, pool: true, maxConnections: 10, ignoreTLS: true })
   return {
     async send({ to, subject, data }) {
-      const { html } = await mjml2html(handlebars.compile(source)(data), { validationLevel: 'skip' })
-      await smtp.sendMail({ from, to, subject, html })
+      await smtp.sendMail({ from, to, subject, html: await toHtml(compile(source)(data)) })
     },
     close: () => smtp.close(),
   }

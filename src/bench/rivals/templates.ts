@@ -5,7 +5,10 @@ import mjml2html from 'mjml'
 import type { Workload } from '../order.js'
 
 /** The source of the workload's template; partials of its folder are known to Handlebars afterwards. */
-export async function readTemplate({ templates, template }: Workload): Promise<string> {
+export async function readTemplate({
+  templates,
+  template,
+}: Pick<Workload, 'templates' | 'template'>): Promise<string> {
   const partials = path.join(templates, 'partials')
   for (const file of await readdir(partials).catch(() => [])) {
     const { name, ext } = path.parse(file)

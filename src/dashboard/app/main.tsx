@@ -1,4 +1,5 @@
 import { render } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import { connect } from './live.js'
 import { Message } from './message.js'
 import { Messages } from './messages.js'
@@ -10,6 +11,7 @@ import { Shell } from './shell.js'
 function Dashboard() {
   const { path, query } = useRoute()
   const [place = '', id] = path
+  useArrival(path.join('/'))
   if (place === '') return <Shell place="overview">{<Overview />}</Shell>
   if (place === 'messages' && id !== undefined)
     return (
@@ -32,11 +34,23 @@ function Dashboard() {
 
 function PreviewPage() {
   const { path, query } = useRoute()
+  useArrival(path.join('/'))
   return (
     <Shell place="previews">
       <Previews chosen={path[0]} locale={query.get('locale') ?? ''} />
     </Shell>
   )
+}
+
+/** Another place begins at its top, and a keyboard or a screen reader begins there, too. */
+function useArrival(place: string): void {
+  const last = useRef(place)
+  useEffect(() => {
+    if (last.current === place) return
+    last.current = place
+    document.getElementById('main')?.focus({ preventScroll: true })
+    scrollTo(0, 0)
+  }, [place])
 }
 
 const app = document.getElementById('app')

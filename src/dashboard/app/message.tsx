@@ -82,27 +82,35 @@ function Shown({
           ))}
         </div>
       </header>
-      <div class="columns">
-        <section class="card">
-          <h2>{plural(recipients.length, 'recipient')}</h2>
-          <ul class="recipients">
-            {recipients.map(({ address, status: result, reply }) => (
-              <li key={address}>
-                <span class="address">{address}</span> <Badge status={result} />
-                {reply !== undefined && (
-                  <code class="reply">
-                    {reply.code} {reply.text}
-                  </code>
-                )}
-              </li>
-            ))}
-          </ul>
-        </section>
+      <div class="columns told">
+        <div class="stack">
+          <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
+          <Recipients recipients={recipients} />
+        </div>
         <Facts message={message} />
       </div>
-      <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
       <Contents id={message.id} status={status} />
     </>
+  )
+}
+
+function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
+  return (
+    <section class="card">
+      <h2>{plural(recipients.length, 'recipient')}</h2>
+      <ul class="recipients" tabIndex={0} aria-label="Recipients">
+        {recipients.map(({ address, status, reply }) => (
+          <li key={address}>
+            <span class="address">{address}</span> <Badge status={status} />
+            {reply !== undefined && (
+              <code class="reply">
+                {reply.code} {reply.text}
+              </code>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
   )
 }
 

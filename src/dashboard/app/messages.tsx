@@ -6,6 +6,7 @@ import { Filters } from './filters.js'
 import { plural } from './format.js'
 import { changeOf, useLive } from './live.js'
 import { MessageTable } from './messageTable.js'
+import { useReturning } from './returning.js'
 import { hrefOf } from './route.js'
 import { ACTIONS } from './status.js'
 
@@ -24,7 +25,7 @@ interface Listed extends MessageRows {
 export function Messages({ query }: { query: URLSearchParams }) {
   const search = query.toString()
   const filters = Object.fromEntries([...query].filter(([name]) => name !== 'cursor'))
-  const [listed, setListed] = useState<Listed>()
+  const [listed, setListed] = useReturning<Listed>(search)
   const [problem, setProblem] = useState('')
   const [news, setNews] = useState('')
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())

@@ -37,7 +37,8 @@ export function Overview() {
   )
 }
 
-function headlineOf({ paused, transports, queued, sending, deferred, held }: MailerStats): string {
+function headlineOf({ accepted, paused, transports, queued, sending, deferred, held }: MailerStats): string {
+  if (accepted === 0) return 'No mail yet'
   const broken = transports.filter(({ breaker }) => breaker === 'open').length
   if (paused) return 'Sending is paused'
   if (broken > 0) return broken === transports.length ? 'Mail is not going out' : 'Some mail is held'

@@ -79,7 +79,11 @@ function alertsOf(stats: object | undefined): string[] {
   const { safeMode } = stats
   if (safeMode === undefined || safeMode === null || safeMode === false) return []
   const told = typeof safeMode === 'object' && 'message' in safeMode ? safeMode.message : safeMode
-  return [typeof told === 'string' ? told : 'Safe mode is on: not every mail goes to whom it is for.']
+  return [
+    typeof told === 'string'
+      ? told
+      : 'Safe mode is on: mail goes to those allowed only, and the rest is redirected.',
+  ]
 }
 
 function Logout() {

@@ -33,7 +33,6 @@ const Attachment = named(
 const Data = z.record(z.string(), z.unknown())
 const Time = z.union([z.string(), z.number()])
 
-/** `context` is what the process of the mailer adds, and bytes come as base64: the rest is {@link MailType}. */
 export const Mail = named(
   'Mail',
   z.strictObject({
@@ -83,7 +82,7 @@ export const Mail = named(
       .enum(['retry', 'hold'])
       .optional()
       .describe('What to do when it may or may not have been sent.'),
-  } satisfies Record<Exclude<keyof MailType, 'context'>, z.ZodType>),
+  } satisfies Record<keyof MailType, z.ZodType>),
 )
 
 export const Receipt = named(

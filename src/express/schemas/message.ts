@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type {
   HeldReason,
   Message as MessageType,
+  MessageAttempt as MessageAttemptType,
   MessagePage as MessagePageType,
   Outcome,
   Phase,
@@ -118,7 +119,7 @@ const MessageAttempt = named(
     phase: Phases.describe('How far it got.'),
     reply: maybe(SmtpReply),
     timings: Timings,
-  }),
+  } satisfies Record<keyof MessageAttemptType, z.ZodType>),
 )
 
 const RecipientState = named(
@@ -137,7 +138,7 @@ export const Message = named(
     messageId: z.string(),
     status: Statuses,
     heldReason: maybe(
-      z.enum(all<HeldReason>({ uncertain: true, breaker: true, paused: true, budget: true })),
+      z.enum(all<HeldReason>({ uncertain: true, breaker: true, budget: true, paused: true })),
     ),
     uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
     from: Mailbox,
@@ -151,6 +152,7 @@ export const Message = named(
     priority: z.number().int(),
     tags: z.array(z.string()),
     metadata: maybe(z.record(z.string(), z.any())),
+    context: maybe(z.record(z.string(), z.any())).describe('What the sending process added: tenant, user.'),
     attachments: z.array(
       z.object({
         filename: maybe(z.string()),
@@ -165,7 +167,7 @@ export const Message = named(
     settledAt: maybe(Time),
     attempts: z.array(MessageAttempt),
     recipients: z.array(RecipientState).describe('What became of each.'),
-  }) satisfies z.ZodType<MessageType>,
+  } satisfies Record<keyof MessageType, z.ZodType>) satisfies z.ZodType<MessageType>,
   "A message and what became of it, without its data, bodies and attachments' content.",
 )
 

@@ -1,5 +1,10 @@
 import { z } from 'zod'
-import type { MailerStats, RenderedParts as RenderedPartsType, TemplateSummary } from '../../index.js'
+import type {
+  MailerStats,
+  RenderedParts as RenderedPartsType,
+  TemplateSummary,
+  TransportStatus as TransportStatusType,
+} from '../../index.js'
 import type { Problem as ProblemType } from '../problem.js'
 import { Mail, Receipt } from './mail.js'
 import { OutcomeCodes, PhaseCounts, SmtpReply } from './message.js'
@@ -78,6 +83,23 @@ const Histogram = named(
   }),
 )
 
+const TransportStatus = named(
+  'TransportStatus',
+  z.object({
+    transport: z.string(),
+    breaker: z.enum(['closed', 'open']),
+    since: maybe(z.iso.datetime()),
+    trouble: maybe(
+      z.object({
+        code: z.enum(['CONNECTION_FAILED', 'AUTH_FAILED', 'TLS_FAILED']),
+        message: z.string(),
+        reply: maybe(SmtpReply),
+      }),
+    ),
+    rate: maybe(z.number()).describe('Messages a second, where it is limited.'),
+  } satisfies Record<keyof TransportStatusType, z.ZodType>),
+)
+
 export const Stats = named(
   'Stats',
   z.object({
@@ -98,26 +120,13 @@ export const Stats = named(
       z.object({
         thread: z.number().int(),
         delivering: Count,
+        connections: Count,
         busy: z.number().min(0).max(1),
         phases: PhaseCounts,
       }),
     ),
     phases: PhaseCounts,
-    transports: z.array(
-      z.object({
-        transport: z.string(),
-        breaker: z.enum(['closed', 'open']),
-        rate: maybe(z.number()).describe('Messages a second at present, where it is limited.'),
-        since: maybe(z.iso.datetime()),
-        trouble: maybe(
-          z.object({
-            code: z.enum(['CONNECTION_FAILED', 'AUTH_FAILED', 'TLS_FAILED']),
-            message: z.string(),
-            reply: maybe(SmtpReply),
-          }),
-        ),
-      }),
-    ),
+    transports: z.array(TransportStatus),
     eventLoop: z
       .object({ p50: z.number(), p99: z.number(), max: z.number() })
       .describe('Delay of the main thread in the last seconds, in ms.'),
@@ -140,7 +149,7 @@ export const Stats = named(
     }),
     threadRestarts: Count,
     safeMode: z.boolean().describe('Mail goes to those allowed only; else it is redirected.'),
-  }) satisfies z.ZodType<MailerStats>,
+  } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
   'How the mailer fares.',
 )
 

@@ -17,14 +17,14 @@ export function demoSection(messages: number): Html {
     </div>
     <div class="controls">
       <div class="dial" id="dial" role="img" aria-label="Event loop delay">
-        <svg viewBox="0 0 240 150" aria-hidden="true">
+        <svg viewBox="0 0 240 158" aria-hidden="true">
           <path class="dial-track" d="M20 130a100 100 0 0 1 200 0" pathLength="100" />
           <path class="dial-value" id="dial-value" d="M20 130a100 100 0 0 1 200 0" pathLength="100" />
           <g class="dial-marks">
-            <text x="20" y="147">1</text>
+            <text x="20" y="154">1</text>
             <text x="84" y="66">10</text>
             <text x="156" y="66">100</text>
-            <text x="220" y="147">1 s</text>
+            <text x="220" y="154">1 s</text>
           </g>
           <text class="dial-number" id="dial-number" x="120" y="116">–</text>
           <text class="dial-unit" x="120" y="138">ms event loop delay</text>

@@ -71,11 +71,9 @@ async function refresh() {
 }
 
 let last
-let faults = []
 new EventSource(`${root}events`).onmessage = ({ data }) => {
   if (last !== undefined && last !== data) void refresh()
   last = data
-  faults = JSON.parse(data).faults
 }
 
 $('clear').addEventListener('click', async () => {
@@ -108,8 +106,10 @@ function fitFields() {
   $('fault-ms').disabled = deed !== 'delay'
 }
 
-async function replaceFaults(list) {
-  const response = await send('PUT', 'faults', list)
+/** Asks for the faults there are now, for one may have been used up meanwhile, and puts others in their place. */
+async function changeFaults(change) {
+  const { faults } = await (await send('GET', 'faults')).json()
+  const response = await send('PUT', 'faults', change(faults))
   if (!response.ok) return (await response.json()).detail
   await refresh()
 }
@@ -125,7 +125,13 @@ what.addEventListener('change', fitFields)
 
 document.addEventListener('click', ({ target }) => {
   const button = target.closest?.('[data-remove]')
-  if (button) void replaceFaults(faults.filter((_, index) => index !== Number(button.dataset.remove)))
+  if (!button) return
+  void changeFaults((faults) => {
+    const at = faults.findIndex(
+      (fault) => JSON.stringify({ ...fault, times: undefined }) === button.dataset.remove,
+    )
+    return faults.filter((_, index) => index !== at)
+  })
 })
 
 $('fault-form').addEventListener('submit', async (event) => {
@@ -138,7 +144,7 @@ $('fault-form').addEventListener('submit', async (event) => {
   if (chance < 100) fault.probability = chance / 100
   if (times > 0) fault.times = times
   if (fault.do === 'delay') fault.ms = $('fault-ms').valueAsNumber
-  const problem = await replaceFaults([...faults, fault])
+  const problem = await changeFaults((faults) => [...faults, fault])
   $('fault-error').textContent = problem ?? ''
   $('fault-error').hidden = problem === undefined
   if (problem === undefined) dialog.close()

@@ -2,12 +2,13 @@ import type { Redis } from 'ioredis'
 
 /** Hears of the settlement of single messages, whichever process brings it about. */
 export class Followers {
-  readonly #prefix: string
+  readonly #channel: string
   readonly #owner: string
   readonly #settled: (id: string) => void
   readonly #open: () => Redis
   readonly #followed = new Map<string, number>()
   #subscriber: Redis | undefined
+  #subscribed: Promise<unknown> | undefined
 
   /** @param settled told when another process settled a followed message, or may have before it was followed */
   constructor(
@@ -15,7 +16,7 @@ export class Followers {
     { prefix, owner, settled }: { prefix: string; owner: string; settled: (id: string) => void },
   ) {
     this.#open = open
-    this.#prefix = `${prefix}done:`
+    this.#channel = `${prefix}done`
     this.#owner = owner
     this.#settled = settled
   }
@@ -23,24 +24,16 @@ export class Followers {
   follow(id: string): () => void {
     const followers = this.#followed.get(id) ?? 0
     this.#followed.set(id, followers + 1)
-    if (followers === 0) {
-      // It may have been settled before the subscription stood.
-      this.#connection()
-        .subscribe(this.#prefix + id)
-        .then(() => this.#settled(id))
-        .catch(() => undefined)
-    }
+    // It may have been settled before the subscription stood.
+    if (followers === 0) void this.#listening().then(() => this.#settled(id))
     let following = true
     return () => {
       if (!following) return
       following = false
       const left = (this.#followed.get(id) ?? 1) - 1
-      if (left > 0) {
-        this.#followed.set(id, left)
-        return
-      }
-      this.#followed.delete(id)
-      this.#subscriber?.unsubscribe(this.#prefix + id).catch(() => undefined)
+      if (left > 0) this.#followed.set(id, left)
+      else this.#followed.delete(id)
+      if (this.#followed.size === 0) this.#rest()
     }
   }
 
@@ -48,11 +41,26 @@ export class Followers {
     return this.#followed.has(id)
   }
 
+  /** Who waits for nobody hears nothing. */
+  #rest(): void {
+    this.#subscribed = undefined
+    this.#subscriber?.unsubscribe(this.#channel).catch(() => undefined)
+  }
+
+  #listening(): Promise<unknown> {
+    this.#subscribed ??= this.#connection()
+      .subscribe(this.#channel)
+      .catch(() => undefined)
+    return this.#subscribed
+  }
+
   #connection(): Redis {
     if (this.#subscriber !== undefined) return this.#subscriber
     this.#subscriber = this.#open()
-    this.#subscriber.on('message', (channel: string, owner: string) => {
-      if (owner !== this.#owner) this.#settled(channel.slice(this.#prefix.length))
+    this.#subscriber.on('message', (_channel: string, text: string) => {
+      const [owner, ...ids] = text.split(' ')
+      if (owner === this.#owner) return
+      for (const id of ids) if (this.#followed.has(id)) this.#settled(id)
     })
     // What happened while Redis was away was published to nobody.
     this.#subscriber.on('ready', () => {

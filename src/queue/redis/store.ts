@@ -148,7 +148,7 @@ export class Store {
       'files',
     )
     if (typeof head !== 'string') return undefined
-    return { head, content: content ?? null, attachments: filesOf(files) }
+    return { head, content: content === '' ? null : (content ?? null), attachments: filesOf(files) }
   }
 
   /** Newest first below a place; those in line are among the held as long as the queue is paused. */
@@ -193,6 +193,19 @@ export class Store {
     }
   }
 
+  /** Times at which messages of a transport may go, for all processes together. */
+  async reserve(
+    transport: string,
+    interval: number,
+    count: number,
+  ): Promise<{ taken: boolean; after: number }> {
+    const [taken, after] = (await this.#run(this.#quick, 'reserve', [transport, interval, count])) as [
+      number,
+      string,
+    ]
+    return { taken: taken === 1, after: Number(after) }
+  }
+
   async goodbye(): Promise<void> {
     await this.#quick.del(`${this.#prefix}w:${this.#owner}`)
   }
@@ -206,7 +219,7 @@ export class Store {
     const args: (string | number)[] = [this.#owner, Date.now()]
     for (const id of ids) args.push(id, this.op())
     const answers = await this.#run(this.#patient, 'begin', args)
-    return (answers as [Beginning['do'], Fields | string, Fields][]).map(beginning)
+    return (answers as [Beginning['do'], Fields | string][]).map(beginning)
   }
 
   async #writeAll(changes: readonly Change[], redis: Redis): Promise<('written' | 'stale')[]> {
@@ -236,11 +249,11 @@ export class Store {
   }
 }
 
-function beginning([what, first, second]: [Beginning['do'], Fields | string, Fields]): Beginning {
+function beginning([what, told]: [Beginning['do'], Fields | string]): Beginning {
   switch (what) {
     case 'go': {
-      const row = rowOf(first as Fields)
-      const [content, files] = second
+      const row = rowOf(told as Fields)
+      const [content, files] = (told as Fields).slice(ROW)
       return {
         do: what,
         row,
@@ -248,14 +261,17 @@ function beginning([what, first, second]: [Beginning['do'], Fields | string, Fie
       }
     }
     case 'wait':
-      return { do: what, until: Number(first) }
+      return { do: what, until: Number(told) }
     case 'expired':
     case 'lost':
-      return { do: what, row: rowOf(first as Fields) }
+      return { do: what, row: rowOf(told as Fields) }
     default:
       return { do: what }
   }
 }
+
+/** Fields of a message that every script reads, in their order. */
+const ROW = 10
 
 function rowOf([seq, rev, losses, status, due, exp, next, settled, rest, head]: Fields): StoredRow {
   return {
@@ -273,7 +289,7 @@ function rowOf([seq, rev, losses, status, due, exp, next, settled, rest, head]: 
 }
 
 function numberOrNull(text: string | null | undefined): number | null {
-  return text === null || text === undefined ? null : Number(text)
+  return text === null || text === undefined || text === '' ? null : Number(text)
 }
 
 /** Bytes are base64 in Redis, since it is asked for text. */
@@ -282,7 +298,7 @@ function packFile({ content }: AttachmentBytes): [kind: 's' | 'b', text: string]
 }
 
 function filesOf(files: string | null | undefined): AttachmentBytes[] {
-  if (files === null || files === undefined) return []
+  if (files === null || files === undefined || files === '') return []
   return (JSON.parse(files) as ['s' | 'b', string][]).map(([kind, text]) => ({
     content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
   }))

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { SmtpTransport, TransportReport } from '../../../src/wire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
 import { type Established, establish } from './establish.js'
@@ -29,6 +30,7 @@ const MAX_RETURNS = 3
 export class SmtpSender implements Transport, SessionOwner {
   readonly #config: SmtpTransport
   readonly #maxConnections: number
+  readonly #changed: (change: 1 | -1) => void
   readonly #waiting: Transaction[] = []
   readonly #sessions = new Set<Session>()
   /** Sessions that say goodbye. */
@@ -46,9 +48,15 @@ export class SmtpSender implements Transport, SessionOwner {
   /** Who sends in its place, once it was retired. */
   #heir: SmtpSender | undefined
 
-  constructor(config: SmtpTransport, maxConnections: number) {
+  /** @param changed is told of each connection that is open, and that is no more */
+  constructor(
+    config: SmtpTransport,
+    maxConnections: number,
+    changed: (change: 1 | -1) => void = () => undefined,
+  ) {
     this.#config = config
     this.#maxConnections = maxConnections
+    this.#changed = changed
   }
 
   send({ envelope, bytes, transparent }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
@@ -188,8 +196,15 @@ export class SmtpSender implements Transport, SessionOwner {
   #welcome(established: Established): void {
     const session = new Session(established, this.#config.timeouts, this)
     this.#sessions.add(session)
+    this.#tally(established.socket)
     if (this.#abort.signal.aborted && this.#waiting.length === 0) session.quit()
     else session.advance()
+  }
+
+  #tally(socket: Socket): void {
+    if (socket.closed) return
+    this.#changed(1)
+    socket.once('close', () => this.#changed(-1))
   }
 
   /** Where others work the waiting wait for those; else none of them can be sent. */

@@ -66,7 +66,7 @@ function tell({ number, way, tally, result }) {
   $('proof').textContent =
     `${count(arrived, 'receipt is', 'receipts are')} in the inbox` +
     (uncertain > 0
-      ? `. ${count(uncertain, 'reply was', 'replies were')} lost on the way: marked uncertain and sent again, so ${doubled} arrived twice`
+      ? `. ${count(uncertain, 'reply was', 'replies were')} lost on the way: marked uncertain and sent again. ${doubled} arrived twice`
       : '') +
     (unexplained > 0 && way === 'threads' ? `, ${unexplained} of them without a mark!` : '.')
   for (const button of document.querySelectorAll('[data-run]')) button.disabled = !result

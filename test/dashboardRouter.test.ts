@@ -1,0 +1,221 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { api, callAt, json, MAIL } from './support/api.js'
+import { folderOf } from './support/folder.js'
+
+const TOKENS = [
+  { token: 'reader', scopes: ['read'] as const },
+  { token: 'manager', scopes: ['read', 'manage', 'send'] as const },
+]
+const as = (token: string) => ({ authorization: `Bearer ${token}` })
+const HELLO = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head>
+  <mj-body><mj-section><mj-column><mj-text>Hello {{name}}</mj-text></mj-column></mj-section></mj-body></mjml>`
+
+describe('the pages', () => {
+  test('are small, hold no script of their own, and find everything relative to themselves', async () => {
+    const { base } = await api()
+    for (const place of ['/', '/preview', '/preview/']) {
+      const page = await callAt(base + place)
+      expect(page.status).toBe(200)
+      expect(page.headers.get('content-security-policy')).toMatch(/script-src 'self'; ?style-src 'self'/)
+      const scripts = [...String(page.body).matchAll(/<script[^>]*src="([^"]*)"><\/script>/g)]
+      expect(String(page.body).match(/<script/g)).toHaveLength(scripts.length)
+      expect(page.body).not.toMatch(/style=|onload=|(src|href)="\//)
+      let bytes = 0
+      for (const [, source = ''] of scripts) {
+        const { status, body, headers } = await callAt(new URL(source, base + place).href)
+        expect([status, headers.get('content-type')]).toEqual([200, 'text/javascript; charset=utf-8'])
+        bytes += Buffer.byteLength(body)
+      }
+      expect(bytes).toBeGreaterThan(0)
+      expect(bytes).toBeLessThan(100_000)
+    }
+  })
+
+  test('are for those who may', async () => {
+    const { base } = await api({ auth: { tokens: TOKENS } })
+    expect(
+      (await callAt(`${base}/`, { headers: { accept: 'text/html' } })).headers.get('location'),
+    ).toContain('login')
+    expect((await callAt(`${base}/dashboard/messages`)).status).toBe(401)
+    expect((await callAt(`${base}/dashboard/events`)).status).toBe(401)
+    expect((await callAt(`${base}/dashboard/messages`, { headers: as('reader') })).status).toBe(200)
+    for (const place of ['pause', 'resume', 'verify', 'bulk', 'templates/x/test'])
+      expect((await callAt(`${base}/dashboard/${place}`, json({}, as('reader')))).status, place).toBe(403)
+    expect((await callAt(`${base}/dashboard/pause`, json({}, as('manager')))).status).toBe(204)
+  })
+})
+
+describe('messages', () => {
+  test('are listed without what they say, found, and changed in bulk, step by step', async () => {
+    const { base, mailer, call } = await api({}, { limits: { queue: 1_000 } })
+    await mailer.pause()
+    for (let n = 0; n < 450; n++)
+      await mailer.send({ ...MAIL, to: `a${n}@example.com`, tags: [n % 2 ? 'odd' : 'even'] })
+    const page = await call('/dashboard/messages?tag=odd&limit=2')
+    expect(page.body.rows).toMatchObject([
+      { to: 'a449@example.com', status: 'held', subject: 'Hi', tags: ['odd'] },
+      { to: 'a447@example.com' },
+    ])
+    expect(JSON.stringify(page.body)).not.toContain('Hello')
+
+    const ids = page.body.rows.map(({ id }: { id: string }) => id)
+    const chosen = await call('/dashboard/bulk', json({ action: 'cancel', ids: [...ids, ids[0], 'nope'] }))
+    expect(chosen.body).toEqual({ done: 2, passed: 2 })
+    let cursor: string | undefined
+    let done = 0
+    do {
+      const query = { tag: 'odd', ...(cursor === undefined ? {} : { cursor }) }
+      const step = await call('/dashboard/bulk', json({ action: 'cancel', query }))
+      expect(step.status).toBe(200)
+      done += Number(step.body.done)
+      cursor = step.body.cursor
+    } while (cursor !== undefined)
+    expect(done).toBe(223)
+    expect(await mailer.stats()).toMatchObject({ cancelled: 225, held: 225 })
+
+    for (const [body, field] of [
+      [{ action: 'delete', ids }, 'action'],
+      [{ action: 'toString', ids }, 'action'],
+      [{ action: 'cancel', query: { status: 'nope' } }, 'status'],
+      [{ action: 'cancel', query: { nope: 1 } }, 'nope'],
+      [{ action: 'cancel', ids: Array(501).fill('x') }, 'ids'],
+    ] as const) {
+      const { status, body: problem } = await call('/dashboard/bulk', json(body))
+      expect([status, problem.path], JSON.stringify(body).slice(0, 80)).toEqual([400, field])
+    }
+    expect((await callAt(`${base}/dashboard/messages?since=yesterday`)).body.path).toBe('since')
+  })
+
+  test('can be read as long as their data is kept, in a frame that loads nothing', async () => {
+    const folder = await folderOf({ 'hello.mjml': HELLO })
+    const { call, mailer } = await api({}, { templates: folder })
+    await mailer.pause()
+    const { id } = await mailer.send({
+      template: 'hello',
+      data: { name: 'Ada' },
+      to: 'ada@example.com',
+      attachments: [{ filename: 'a.txt', content: 'attached' }],
+    })
+    const contents = await call(`/dashboard/messages/${id}/contents`)
+    expect(contents.body).toMatchObject({ kept: true, subject: 'Hello Ada', hasHtml: true })
+    expect(contents.body.headers).toContainEqual(['To', 'ada@example.com'])
+    const html = await call(`/dashboard/messages/${id}/html`)
+    expect(html.body).toContain('Hello Ada')
+    expect(html.headers.get('content-security-policy')).toMatch(/default-src 'none'.*sandbox/)
+    const eml = await call(`/dashboard/messages/${id}/mail.eml`)
+    expect(eml.headers.get('content-disposition')).toContain('attachment')
+    expect(eml.body).toContain('filename=a.txt')
+    expect(Buffer.byteLength(eml.body)).toBe(contents.body.size)
+
+    await writeFile(path.join(folder, 'hello.mjml'), HELLO.replace('</mj-body>', '{{/if}}</mj-body>'))
+    await expect
+      .poll(async () => (await call(`/dashboard/messages/${id}/contents`)).body.code)
+      .toBe('TEMPLATE_ERROR')
+    await writeFile(path.join(folder, 'hello.mjml'), HELLO)
+    await expect.poll(async () => (await call(`/dashboard/messages/${id}/contents`)).body.kept).toBe(true)
+    await mailer.resume()
+    await mailer.wait(id)
+    expect((await call(`/dashboard/messages/${id}/contents`)).body).toEqual({ kept: false })
+    expect((await call(`/dashboard/messages/${id}/html`)).status).toBe(404)
+    expect((await call(`/dashboard/messages/nope/contents`)).status).toBe(404)
+  })
+})
+
+describe('events', () => {
+  test('come at once and then each second, without what messages say, and end with the mailer', async () => {
+    const { base, mailer } = await api()
+    await mailer.sendAndWait({ ...MAIL, text: 'secret words' })
+    const response = await fetch(`${base}/dashboard/events`)
+    expect(response.headers.get('content-type')).toContain('text/event-stream')
+    let text = ''
+    const closing = { begun: false }
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk
+      if (text.split('event: tick').length > 2 && !closing.begun) {
+        closing.begun = true
+        void mailer.close()
+      }
+    }
+    const ticks = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!))
+    expect(ticks.length).toBeGreaterThanOrEqual(2)
+    expect(ticks[0].stats).toMatchObject({ sent: 1, settled: [{ status: 'sent', reason: 'OK', count: 1 }] })
+    expect(text).not.toContain('secret')
+    expect((await callAt(`${base}/dashboard/events`)).status).toBe(503)
+  })
+
+  test('tell of changed templates; nothing is watched while nobody looks', async () => {
+    const folder = await folderOf({ 'hello.mjml': HELLO, 'partials/foot.mjml': '<mj-text>x</mj-text>' })
+    const { base } = await api({}, { templates: folder })
+    const watchers = () =>
+      process.getActiveResourcesInfo().filter((name) => name.startsWith('FSEvent')).length
+    const before = watchers()
+    const controller = new AbortController()
+    const response = await fetch(`${base}/dashboard/events?watch=templates`, { signal: controller.signal })
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    let told = 0
+    const listening = (async () => {
+      for (;;) {
+        const { value, done } = await reader.read()
+        if (done) return
+        told += value.split('event: templates').length - 1
+      }
+    })().catch(() => undefined)
+    await expect.poll(watchers).toBe(before + 2)
+    await writeFile(path.join(folder, 'hello.mjml'), `${HELLO} `)
+    // Once for the change, and once more for threads that look later.
+    await expect.poll(() => told, { timeout: 5_000 }).toBe(2)
+    await writeFile(path.join(folder, 'partials/foot.mjml'), '<mj-text>y</mj-text>')
+    await expect.poll(() => told).toBe(3)
+    controller.abort()
+    await listening
+    await expect.poll(watchers).toBe(before)
+  })
+})
+
+describe('templates', () => {
+  test('are inspected and rendered in a thread, with what is wrong', async () => {
+    const folder = await folderOf({
+      'hello.mjml': HELLO,
+      'hello.fr.mjml': HELLO,
+      'hello.json': '{ "name": "Ada" }',
+      'broken.mjml': '{{#if x}}',
+    })
+    const { call } = await api({}, { templates: folder })
+    expect((await call('/dashboard/templates')).body).toEqual({ templates: ['broken', 'hello'] })
+    const hello = await call('/dashboard/templates/hello')
+    expect(hello.body).toEqual({
+      name: 'hello',
+      locales: ['fr'],
+      sample: { name: 'Ada' },
+      findings: [],
+      warnings: [],
+    })
+    expect((await call('/dashboard/templates/broken')).body.error).toContain('broken.mjml')
+    expect((await call('/dashboard/templates/nope')).body.code).toBe('UNKNOWN_TEMPLATE')
+
+    const rendered = await call('/dashboard/templates/hello/render', json({ data: { name: '<b>' } }))
+    expect(rendered.body).toMatchObject({ subject: 'Hello <b>', text: 'Hello <b>\n' })
+    const frame = await call(`/dashboard/renders/${rendered.body.key}`)
+    expect(frame.headers.get('content-security-policy')).toContain('sandbox')
+    expect(frame.body).toContain('Hello &lt;b&gt;')
+    const missing = await call('/dashboard/templates/hello/render', json({ data: {} }))
+    expect([missing.status, missing.body.code, missing.body.paths]).toEqual([400, 'MISSING_DATA', ['name']])
+    for (let n = 0; n < 16; n++) await call('/dashboard/templates/hello/render', json({ data: { name: n } }))
+    expect((await call(`/dashboard/renders/${rendered.body.key}`)).status).toBe(404)
+  })
+
+  test('are sent to somebody as a test', async () => {
+    const folder = await folderOf({ 'hello.mjml': HELLO })
+    const { call, mailer, inbox } = await api({}, { templates: folder })
+    const test = { to: 'ada@example.com', data: { name: 'Ada' } }
+    const { status, body } = await call('/dashboard/templates/hello/test', json(test))
+    expect(status).toBe(202)
+    expect((await inbox.waitFor()).subject).toBe('Hello Ada')
+    expect((await mailer.find(body.id))?.tags).toEqual(['test'])
+    expect((await call('/dashboard/templates/hello/test', json({ ...test, to: '' }))).body.path).toMatch(
+      /^to/,
+    )
+  })
+})

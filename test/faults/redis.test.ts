@@ -1,0 +1,153 @@
+import { once } from 'node:events'
+import path from 'node:path'
+import type { Mailer, MailerOptions } from 'threadpost'
+import { type Inbox, startInbox } from 'threadpost/testing'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { copiesByMessageId } from '../support/copies.js'
+import { folderOf } from '../support/folder.js'
+import { testMailer } from '../support/mailer.js'
+import { type RedisServer, startRedis } from '../support/redis.js'
+import { describeWith } from '../support/tools.js'
+import { startWorker } from '../support/worker.js'
+
+/** 5,000 at full length. */
+const FLEET_MAILS = Number(process.env['FLEET_MAILS'] ?? 1_000)
+const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync', 'everysec']
+
+async function anInbox(keep: number): Promise<Inbox> {
+  const inbox = await startInbox({ keep })
+  onTestFinished(() => inbox.close())
+  return inbox
+}
+
+function mailOf(n: number) {
+  return { to: `user${n}@example.com`, subject: `Mail ${n}`, text: `Number ${n}` }
+}
+
+async function settled(mailer: Mailer, count: number, timeout: number): Promise<void> {
+  await expect
+    .poll(async () => (await mailer.stats().catch(() => ({ sent: 0 }))).sent, { timeout, interval: 250 })
+    .toBe(count)
+}
+
+describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) => {
+  let redis: RedisServer
+  let queues = 0
+  beforeAll(async () => {
+    redis = await startRedis(tool, APPEND_ONLY)
+  })
+  afterAll(() => redis.close())
+
+  const queue = () => ({ url: redis.url, prefix: `fault-${++queues}` })
+  const sender = (options: Partial<MailerOptions>): Promise<Mailer> =>
+    testMailer({ role: 'send', ...options })
+
+  it('Redis away: refused within a second, taken in and delivered when it is back', async () => {
+    const inbox = await anInbox(100)
+    const mailer = await testMailer({ transport: inbox.url, queue: queue() })
+    await mailer.sendAndWait(mailOf(0))
+
+    await redis.stop()
+    const start = performance.now()
+    await expect(mailer.send(mailOf(1))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    expect(performance.now() - start).toBeLessThan(1_000)
+    await expect(mailer.find('x')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    await redis.start()
+
+    await expect
+      .poll(
+        () =>
+          mailer.send(mailOf(2)).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 5_000 },
+      )
+      .toBe(true)
+    await settled(mailer, 2, 10_000)
+    expect(inbox.count).toBe(2)
+  })
+
+  it('what is accepted into the spool is handed on in order, once each', async () => {
+    const inbox = await anInbox(100)
+    const spool = `sqlite:${path.join(await folderOf({}), 'spool.db')}`
+    const place = queue()
+    const mailer = await sender({ queue: { ...place, spool } })
+    await mailer.send(mailOf(0))
+    await redis.stop()
+    const receipts = []
+    for (let n = 1; n <= 30; n++) receipts.push(await mailer.send({ ...mailOf(n), idempotencyKey: `k${n}` }))
+    expect(receipts.every(({ durable }) => durable)).toBe(true)
+    expect(await mailer.send({ ...mailOf(1), idempotencyKey: 'k1' })).toMatchObject({ duplicate: true })
+    expect(await mailer.find(receipts[0]?.id ?? '')).toMatchObject({ status: 'queued', subject: 'Mail 1' })
+    expect((await mailer.stats()).queued).toBe(30)
+
+    // Its process ends meanwhile: the next one hands on what the file holds.
+    await mailer.close()
+    const next = await sender({ queue: { ...place, spool } })
+    await redis.start()
+    await expect.poll(async () => (await next.list()).messages.length, { timeout: 10_000 }).toBe(31)
+    const { messages } = await next.list()
+    expect(messages.map(({ subject }) => subject).reverse()).toEqual(
+      Array.from({ length: 31 }, (_, n) => `Mail ${n}`),
+    )
+    const worker = await testMailer({ role: 'deliver', transport: inbox.url, queue: place })
+    await settled(worker, 31, 10_000)
+    expect(inbox.count).toBe(31)
+    await expect(worker.send(mailOf(99))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+
+  it('three workers, one killed, Redis restarted: all arrive, and what arrives twice is marked', async () => {
+    const inbox = await anInbox(2 * FLEET_MAILS)
+    const place = queue()
+    const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix]
+    const workers = await Promise.all([1, 2, 3].map(() => startWorker(flags)))
+    const mailer = await sender({ queue: place, retain: { count: 2 * FLEET_MAILS } })
+
+    const start = performance.now()
+    const receipts = new Map<string, string>()
+    const send = async (n: number): Promise<void> => {
+      for (;;) {
+        try {
+          const { id, messageId } = await mailer.send({ ...mailOf(n), idempotencyKey: `fleet-${n}` })
+          receipts.set(id, messageId)
+          return
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+          await new Promise((resolve) => setTimeout(resolve, 100))
+        }
+      }
+    }
+    let next = 0
+    const caller = async (): Promise<void> => {
+      while (next < FLEET_MAILS) await send(next++)
+    }
+    const sending = Promise.all(Array.from({ length: 20 }, caller))
+    await expect.poll(() => inbox.count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(FLEET_MAILS / 4)
+    workers[0]?.process.kill('SIGKILL')
+    await expect.poll(() => inbox.count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(FLEET_MAILS / 2)
+    await redis.stop()
+    await redis.start()
+    await sending
+    await settled(mailer, FLEET_MAILS, 60_000)
+    const seconds = (performance.now() - start) / 1_000
+
+    expect(receipts.size).toBe(FLEET_MAILS)
+    const copies = copiesByMessageId(inbox)
+    expect([...copies.keys()].sort()).toEqual([...receipts.values()].sort())
+    const marked = new Set<string>()
+    for await (const message of mailer.messages()) if (message.uncertain) marked.add(message.messageId)
+    const twice = [...copies].filter(([, count]) => count > 1).map(([messageId]) => messageId)
+    expect(twice.filter((messageId) => !marked.has(messageId))).toEqual([])
+    console.log(
+      `${FLEET_MAILS} messages in ${seconds.toFixed(1)} s; ${marked.size} marked uncertain, ${twice.length} arrived twice`,
+    )
+
+    // The others drain when they are told to.
+    for (const { process } of workers.slice(1)) {
+      process.kill('SIGTERM')
+      const [code] = (await once(process, 'exit')) as [number]
+      expect(code).toBe(0)
+    }
+  }, 120_000)
+})
