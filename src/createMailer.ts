@@ -1,6 +1,8 @@
 import { openBackstage } from './backstage.js'
 import path from 'node:path'
 import { Credit } from './credit.js'
+import type { Alert, AlertPlan, ClearedAlert } from './alerts.js'
+import { Lookout } from './lookout.js'
 import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -54,15 +56,16 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    const changed = announceTo({ events, waiters, measures, redaction, steps })
-    queue = await queueFor(options, changed, token)
+    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction, steps }), token)
     const dispatcher = new Dispatcher(runner, {
       routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
       listener: routeListener(events, options.logger),
+      logger: options.logger,
       steps,
       safeMode: options.safeMode,
+      versionOf: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
     })
     const rules = {
@@ -85,6 +88,9 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       queue,
       accepts: options.role !== 'deliver',
       dispatcher,
+      ...(options.alerts === undefined
+        ? {}
+        : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events }) }),
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
@@ -115,6 +121,20 @@ function routeListener(events: Events, logger: Logger): RouteListener {
       events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
+}
+
+function lookoutFor(
+  { limits, logger }: ResolvedOptions,
+  plan: AlertPlan,
+  parts: { queue: QueueDriver; measures: Measures; dispatcher: Dispatcher; events: Events },
+): Lookout {
+  const { queue, measures, dispatcher, events } = parts
+  const sources = { queue, measures, transports: () => dispatcher.transports(), room: limits.queue }
+  const listener = {
+    raised: (alert: Alert) => events.emit('alert', () => alert),
+    cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
+  }
+  return new Lookout(plan, sources, listener, logger)
 }
 
 async function queueFor(

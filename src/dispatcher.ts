@@ -1,7 +1,7 @@
 import { type Allowances, RateAllowance } from './budgets.js'
 import type { BreakerOptions, TransportStatus } from './breaker.js'
+import type { Logger } from './logger.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
-import { DEFAULT_TRANSPORT } from './message.js'
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
@@ -16,7 +16,8 @@ import {
   type Settlement,
 } from './record.js'
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
-import { Route, type RouteListener, type RouteOptions } from './route.js'
+import type { Route, RouteListener, RouteOptions } from './route.js'
+import { Routes } from './routes.js'
 import type { DeliveryOrder, RunResult, Runner } from './runner.js'
 import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
@@ -26,8 +27,11 @@ export interface DispatcherOptions {
   policy: RetryPolicy
   breaker: Required<BreakerOptions>
   listener: RouteListener
+  logger: Logger
   steps: Steps
   safeMode: SafeMode | undefined
+  /** The version there is here of a template. */
+  versionOf?: (template: string) => string | undefined
   /** How rates are kept. @default each by itself, in this process */
   allowances?: Allowances
 }
@@ -39,9 +43,13 @@ export interface DispatcherOptions {
 export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
+  readonly #logger: Logger
   readonly #steps: Steps
   readonly #safeMode: SafeMode | undefined
-  readonly #routes: ReadonlyMap<string, Route>
+  readonly #versionOf: DispatcherOptions['versionOf']
+  /** Versions that mails were meant for and there are not here, as far as they were told of. */
+  readonly #otherVersions = new Set<string>()
+  readonly #routes: Routes
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
   readonly #turnstile = new Turnstile(() => this.#running < this.#runner.slots)
@@ -49,15 +57,25 @@ export class Dispatcher implements Consumer {
 
   constructor(
     runner: Runner,
-    { routes, policy, breaker, listener, steps, safeMode, allowances = byItself }: DispatcherOptions,
+    {
+      routes,
+      policy,
+      breaker,
+      listener,
+      logger,
+      steps,
+      safeMode,
+      versionOf,
+      allowances = byItself,
+    }: DispatcherOptions,
   ) {
     this.#runner = runner
     this.#policy = policy
+    this.#logger = logger
     this.#steps = steps
     this.#safeMode = safeMode
-    this.#routes = new Map(
-      routes.map((route) => [route.name, new Route(route, breaker, listener, allowances)]),
-    )
+    this.#versionOf = versionOf
+    this.#routes = new Routes(routes, breaker, listener, allowances)
   }
 
   /** Who waits for a transport's budget needs no slot. */
@@ -66,7 +84,7 @@ export class Dispatcher implements Consumer {
   }
 
   deliver(message: QueuedMessage): Promise<Settlement> {
-    const route = this.#routeOf(message.job)
+    const route = this.#routes.for(message.job.transport)
     return route?.limited === true
       ? this.#deliverInTurn(route, message)
       : this.#deliverNow(route, message, undefined)
@@ -93,7 +111,10 @@ export class Dispatcher implements Consumer {
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       giveBack?.(undefined)
-      return { verdict: held('breaker', start + this.#delayOf(job)), recipients: state.recipients }
+      return {
+        verdict: held('breaker', start + this.#routes.delay(job.transport)),
+        recipients: state.recipients,
+      }
     }
     const order: DeliveryOrder = {
       letter: letterOf(job),
@@ -137,42 +158,24 @@ export class Dispatcher implements Consumer {
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
     const verdict = isUnreachable(outcome)
-      ? held('breaker', end + this.#delayOf(job))
+      ? held('breaker', end + this.#routes.delay(job.transport))
       : this.#decide({ job, state }, outcome, recipients, end)
+    this.#noteVersion(job, outcome)
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     this.#steps.attempted(message, attempt, verdict)
     return { attempt, verdict, recipients }
   }
 
-  /**
-   * The transport that takes the message now: its own, or the first of those in its place that can, while its own can't.
-   * A message that was handed over isn't in line until its attempt is over, so that no two transports ever have it.
-   */
-  #routeOf(job: MailJob): Route | undefined {
-    const own = this.#ownRoute(job)
-    if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
-    return this.#waysOf(own).find(({ breaker }) => !breaker.holds) ?? own
-  }
-
-  /** A process that knew no transports meant the first of ours. */
-  #ownRoute({ transport }: MailJob): Route | undefined {
-    const own = this.#routes.get(transport)
-    if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
-    return this.#routes.values().next().value
-  }
-
-  /** Milliseconds until one of its transports may take it: at once where one in its place can. */
-  #delayOf(job: MailJob): number {
-    const own = this.#ownRoute(job)
-    if (own === undefined) return 0
-    const [, ...others] = this.#waysOf(own)
-    const delays = others.map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
-    return Math.min(own.breaker.delay(), ...delays)
-  }
-
-  #waysOf(own: Route): Route[] {
-    const others = own.failover.map((name) => this.#routes.get(name))
-    return [own, ...others.filter((route) => route !== undefined)]
+  /** Mail goes out by the template there is here; that it was meant for another version is said once for each. */
+  #noteVersion({ id, content, templateVersion: meant }: MailJob, { result }: Outcome): void {
+    if (meant === undefined || content.kind !== 'template' || result === 'withdrawn') return
+    const here = this.#versionOf?.(content.name)
+    if (here === undefined || here === meant || this.#otherVersions.has(meant)) return
+    this.#otherVersions.add(meant)
+    this.#logger.warn(
+      { id, template: content.name, meant, here },
+      'A mail was rendered with another version of its template than its sender knew',
+    )
   }
 
   /** The transport is another now: its messages need not wait for it to be tried. */
@@ -184,7 +187,7 @@ export class Dispatcher implements Consumer {
   }
 
   transports(): TransportStatus[] {
-    return [...this.#routes.values()].map(({ status }) => status)
+    return this.#routes.all().map(({ status }) => status)
   }
 
   /** Who waits for a budget goes back to the queue. */

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util'
 import { EventEmitter } from 'node:events'
+import type { Alert, ClearedAlert } from './alerts.js'
 import type { Trouble } from './breaker.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
-import { hideSecrets } from './discretion.js'
+import { hideSecrets } from './secrets.js'
 import { type HeldReason, type RecipientState, type Status } from './record.js'
 import { copyRecipients } from './messageView.js'
 import type { JsonObject } from './wire.js'
@@ -72,6 +73,9 @@ export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent
     'breaker-closed': BreakerClosedEvent
     /** A server asked for fewer messages: 421, 450 or 451 with 4.7.x, or HTTP 429. */
     'transport-slowed': SlowedEvent
+    /** Something is wrong, by the rules of `alerts`; once, until it is over. */
+    alert: Alert
+    'alert-cleared': ClearedAlert
   }
 
 export type Listener<E> = (event: E) => unknown

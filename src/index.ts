@@ -5,6 +5,7 @@
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in from outside
 export interface Templates {}
 
+export type { Alert, AlertOptions, AlertRule, ClearedAlert } from './alerts.js'
 export type { BudgetOptions } from './budgets.js'
 export type { BreakerOptions, TransportStatus, Trouble } from './breaker.js'
 export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
@@ -59,6 +60,7 @@ export type { PluginTransportOptions, TransportInput, TransportOptions } from '.
 export type { PluginOptions, ServiceOptions } from './transportKinds.js'
 export type { AuthOptions } from './transportAuth.js'
 export type { ReloadOptions } from './transportSet.js'
+export type { WebhookOptions } from './webhook.js'
 export type { WaitOptions } from './waiters.js'
 export type {
   ComposedParts,

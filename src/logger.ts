@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { type Checker, kindOf } from './check.js'
-import { cleanFields, hideSecrets } from './discretion.js'
-import { type RedactOptions, shortenText } from './redaction.js'
+import { shortenText } from './redaction.js'
+import { cleanFields, hideSecrets } from './secrets.js'
 
 /** The part of pino's interface that threadpost uses; `console` has it too. */
 export interface Logger {
@@ -21,8 +21,8 @@ export type Level = (typeof LEVELS)[number]
 /** What is said to it costs least when it isn't even put together. */
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, isLevelEnabled: () => false }
 
-/** @param redact what is hidden besides secrets, which always are */
-export function resolveLogger(check: Checker, value: unknown, redact: RedactOptions = {}): Logger {
+/** @param redact whether addresses are shortened; secrets are always hidden */
+export function resolveLogger(check: Checker, value: unknown, redact = false): Logger {
   if (value === undefined) return SILENT
   if (typeof value !== 'object' || value === null)
     check.fail('logger', `must be a logger, got ${kindOf(value)}`)
@@ -32,7 +32,7 @@ export function resolveLogger(check: Checker, value: unknown, redact: RedactOpti
   }
   const logger = value as Logger
   const child = typeof logger.child === 'function' ? logger.child({ module: 'threadpost' }) : logger
-  return guarded(child, redact.recipients === true ? (text) => shortenText(hideSecrets(text)) : hideSecrets)
+  return guarded(child, redact ? (text) => shortenText(hideSecrets(text)) : hideSecrets)
 }
 
 /** A logger that throws must not take a message along, and none learns a secret. */

@@ -5,6 +5,7 @@ import { inContextOf, type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
+import type { Lookout } from './lookout.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Intake } from './intake.js'
 import { checkListQuery } from './listQuery.js'
@@ -66,6 +67,7 @@ export interface MailerParts {
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportSet
+  lookout?: Lookout
   inbox?: Inbox
 }
 
@@ -343,6 +345,7 @@ export class Mailer {
   async #close(deadline: number): Promise<void> {
     const { queue, runner, waiters, dispatcher } = this.#parts
     this.#loopDelay.close()
+    await this.#parts.lookout?.close()
     await queue.drain(deadline)
     dispatcher.close()
     await runner.close()

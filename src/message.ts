@@ -135,6 +135,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
       .array(mail['tags'] ?? [], 'tags', MAX_TAGS)
       .map((tag, index) => forbidControls(check.string(tag, `tags[${index}]`, 64), `tags[${index}]`, check)),
   }
+  if (manifest?.version !== undefined) job.templateVersion = manifest.version
   const [inReplyTo] = messageIdsOf(mail['inReplyTo'], 'inReplyTo', check)
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore

@@ -1,4 +1,5 @@
 import { parseMailbox } from './addresses.js'
+import { type AlertOptions, type AlertPlan, resolveAlerts } from './alerts.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
 import type { Interceptor } from './intercept.js'
@@ -70,6 +71,8 @@ export interface MailerOptions {
   safeMode?: SafeModeOptions
   /** A pino-shaped logger; `console` will do. @default silent */
   logger?: Logger
+  /** When to raise an alarm, and where; `true` for all rules as they are. @default none */
+  alerts?: boolean | AlertOptions
 }
 
 export interface LimitOptions {
@@ -110,6 +113,7 @@ export interface ResolvedOptions {
   intercept?: Interceptor
   safeMode?: SafeMode
   logger: Logger
+  alerts?: AlertPlan
 }
 
 const KEYS = [
@@ -133,6 +137,7 @@ const KEYS = [
   'intercept',
   'safeMode',
   'logger',
+  'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
 const LIMITS: Required<LimitOptions> = {
@@ -185,13 +190,15 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
     redact,
-    logger: resolveLogger(check, options['logger'], redact),
+    logger: resolveLogger(check, options['logger'], redact.recipients),
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
   if (options['intercept'] !== undefined)
     resolved.intercept = check.callback(options['intercept'], 'intercept') as Interceptor
   if (options['safeMode'] !== undefined) resolved.safeMode = resolveSafeMode(check, options['safeMode'])
+  const alerts = resolveAlerts(check, options['alerts'])
+  if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved

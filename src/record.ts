@@ -6,6 +6,8 @@ import type { JsonObject, Letter } from './wire.js'
 /** What the queue stores of a mail; never changed after it was accepted. */
 export interface MailJob extends Letter {
   transport: string
+  /** The template's `version` as who took the mail in knew it; what is sent is the deliverer's. */
+  templateVersion?: string
   priority: number
   /** Milliseconds since the epoch. */
   acceptedAt: number

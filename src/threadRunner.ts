@@ -46,6 +46,7 @@ const OVERDUE = 5_000
 /** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
 export class ThreadRunner implements Runner {
   readonly #options: ThreadRunnerOptions
+  #fewThreads: ReadonlyMap<string, number>
   readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly #free: Slots
@@ -63,6 +64,7 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
+    this.#fewThreads = fewThreads(setup.transports, threads)
     this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#free = new Slots(Credit.most(threads * concurrency), threads)
@@ -167,6 +169,7 @@ export class ThreadRunner implements Runner {
   async reload(transports: readonly TransportConfig[]): Promise<void> {
     // Threads to come are given the same setup.
     this.#options.setup.transports = [...transports]
+    this.#fewThreads = fewThreads(transports, this.#options.threads)
     const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
     await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
   }
@@ -253,7 +256,7 @@ export class ThreadRunner implements Runner {
 
   /** A transport with fewer connections than there are threads is served by as many of them. */
   #threadsFor(transport: string): number | undefined {
-    return this.#options.setup.transports.find(({ name }) => name === transport)?.connections
+    return this.#fewThreads.size === 0 ? undefined : this.#fewThreads.get(transport)
   }
 
   #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {
@@ -313,4 +316,13 @@ function taskOf(order: DeliveryOrder, slot: number, generation: number): Deliver
 function reasonOf(error: unknown): string {
   const reason = error instanceof ThreadDied && error.cause instanceof Error ? error.cause : error
   return reason instanceof Error ? reason.message : String(reason)
+}
+
+/** The transports with fewer connections than there are threads, and how many those are. */
+function fewThreads(transports: readonly TransportConfig[], threads: number): Map<string, number> {
+  return new Map(
+    transports.flatMap(({ name, connections }) =>
+      connections !== undefined && connections < threads ? [[name, connections] as const] : [],
+    ),
+  )
 }

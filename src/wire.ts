@@ -174,6 +174,8 @@ export interface TemplateManifest {
   policy?: TemplatePolicy
   /** Sample data for previews, where its file holds some. */
   sample?: JsonObject
+  /** Hash of its sources and of the shared parts beside it; the same wherever the same files are. */
+  version?: string
   /** Why it can't be read; mails of it fail. */
   error?: string
 }

@@ -1,8 +1,10 @@
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import axe from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Mailer, MailerOptions } from 'threadpost'
@@ -17,6 +19,8 @@ const { startServer } = (await import(new URL('../dist/src/server.js', import.me
 const ROOT = path.dirname(import.meta.dirname)
 const IMAGES = path.join(ROOT, '.github/images')
 const TEMPLATES = path.join(ROOT, 'templates')
+/** The machine may have other things to do. */
+const PATIENCE = { timeout: 10_000 }
 const PHONE = { width: 375, height: 760 }
 const WELCOME = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head>
   <mj-body><mj-section><mj-column><mj-text>Hello {{name}}</mj-text></mj-column></mj-section></mj-body></mjml>`
@@ -45,7 +49,7 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     const context = await browser.newContext(options)
     onTestFinished(() => context.close())
     const page = await context.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(PATIENCE.timeout)
     const errors: string[] = []
     page.on('pageerror', (error) => errors.push(error.message))
     page.on('console', (message) => {
@@ -59,7 +63,8 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
 
   const badge = (page: Page, status: string) =>
     page.locator('.explained .badge', { hasText: status }).waitFor()
-  const rows = (page: Page) => page.locator('.messages tbody tr')
+  const rowsAre = (page: Page, count: number) =>
+    expect.poll(() => page.locator('.messages tbody tr').count(), PATIENCE).toBe(count)
 
   /** For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/dashboard.test.ts` */
   async function picture(page: Page, name: string): Promise<void> {
@@ -128,10 +133,10 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     })
 
     const page = await open(`${url}#/messages`)
-    await expect.poll(() => rows(page).count()).toBe(4)
+    await rowsAre(page, 4)
     await page.keyboard.press('/')
     await page.keyboard.type('later@')
-    await expect.poll(() => rows(page).count()).toBe(1)
+    await rowsAre(page, 1)
     await page.keyboard.press('Tab')
     await page.evaluate('document.activeElement.blur()')
     await page.keyboard.press('j')
@@ -142,10 +147,10 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     expect((await mailer.find(id))?.status).toBe('cancelled')
 
     await page.goto(`${url}#/messages?tag=account`)
-    await expect.poll(() => rows(page).count()).toBe(3)
+    await rowsAre(page, 3)
     await page.getByLabel('Status').selectOption('failed')
     await page.waitForURL(/status=failed/)
-    await expect.poll(() => rows(page).count()).toBe(3)
+    await rowsAre(page, 3)
     await page.getByText('550 5.1.1 No such user').first().waitFor()
     faults.set([])
     await page.getByRole('checkbox', { name: 'Select the message to ada@example.com' }).check()
@@ -157,7 +162,7 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     await dialog.getByRole('button', { name: 'Retry all' }).click()
     await page.getByText('2 messages put back in line.').waitFor()
     await page.getByText('No message fits').waitFor()
-    await expect.poll(async () => (await mailer.stats()).sent).toBe(3)
+    await expect.poll(async () => (await mailer.stats()).sent, PATIENCE).toBe(3)
 
     await page.goto(`${url}#/messages?q=grace`)
     await page.getByRole('link', { name: 'grace@example.com' }).click()
@@ -267,7 +272,7 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
         await page.getByRole('tab', { name: 'Text' }).click()
         await page.locator('.plain', { hasText: 'onerror' }).waitFor()
       }
-      if (place === '#/messages') await expect.poll(() => rows(page).count()).toBe(2)
+      if (place === '#/messages') await rowsAre(page, 2)
       expect(await page.title()).not.toBe('ran')
       expect(await page.evaluate('document.scripts.length'), place).toBe(1)
       expect(await page.locator('#app img, #app script').count(), place).toBe(0)
@@ -316,18 +321,21 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
 
   test('pictures for the README', async () => {
     if (process.env['UPDATE_SCREENSHOTS'] !== '1') return
-    const { mailer, url } = await start({ retain: { data: 'kept' }, threads: 2, retry: { baseDelay: 2_000 } })
+    const faults = [
+      { at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user', probability: 0.02 },
+      { at: 'dot', do: 'defer', probability: 0.02 },
+      { at: 'dot', do: 'delay', ms: 60 },
+    ]
+    const server = fork(path.join(ROOT, 'test/support/inboxProcess.mjs'), [JSON.stringify(faults)])
+    onTestFinished(() => void server.kill())
+    const [transport] = (await once(server, 'message')) as [string]
+    const { mailer, url } = await start({ transport, threads: 2, retry: { baseDelay: 2_000 } })
     const templates = await Promise.all(
       ['receipt', 'reset-password', 'welcome'].map(async (name) => ({
         template: name,
         data: await sample(name),
       })),
     )
-    mailer.inbox!.faults.set([
-      { at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user', probability: 0.02 },
-      { at: 'dot', do: 'defer', probability: 0.02 },
-      { at: 'dot', do: 'delay', ms: 40 },
-    ])
     let count = 0
     const timer = setInterval(() => {
       for (let n = 0; n < 12 + 6 * Math.sin(count / 400); n++) {
@@ -337,6 +345,7 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     }, 100)
     onTestFinished(() => clearInterval(timer))
     const screen = { viewport: { width: 1240, height: 840 }, deviceScaleFactor: 2 }
+    await setTimeout(10_000)
     const page = await open(url, screen)
     await page.waitForTimeout(40_000)
     await picture(page, 'dashboard.png')

@@ -23,26 +23,31 @@ describe('options', () => {
       onUncertain: 'retry',
       retry: { attempts: 10, baseDelay: 5_000, factor: 4, maxDelay: 21_600_000, jitter: 'full' },
       limits: { queue: 100_000, recipients: 50, message: 26_214_400, render: 10_000, attempt: 120_000 },
-      transports: [{ name: 'default', host: 'mail.example.com', port: 587, secure: false, requireTLS: true }],
+      transports: [
+        {
+          name: 'default',
+          spec: { host: 'mail.example.com', port: 587, secure: false, requireTLS: true },
+        },
+      ],
     })
   })
 
   it('take the credentials out of the URL, decoded', () => {
     const [transport] = resolveOptions({ transport: 'smtps://us%40er:p%3A%2F@mail.example.com' }).transports
-    expect(transport).toMatchObject({ port: 465, secure: true, auth: { user: 'us@er', pass: 'p:/' } })
+    expect(transport?.spec).toMatchObject({ port: 465, secure: true, auth: { user: 'us@er', pass: 'p:/' } })
   })
 
   it.each(['smtp://127.0.0.1:25', 'smtp://localhost:25', 'smtp://[::1]:25', 'smtp://127.9.9.9'])(
     'ask no TLS of loopback: %s',
     (url) => {
-      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ requireTLS: false }])
+      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ spec: { requireTLS: false } }])
     },
   )
 
   it.each(['smtp://localhost.evil.example', 'smtp://128.0.0.1', 'smtp://127.0.0.1.evil.example'])(
     'ask TLS of what only looks like loopback: %s',
     (url) => {
-      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ requireTLS: true }])
+      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ spec: { requireTLS: true } }])
     },
   )
 

@@ -1,6 +1,6 @@
 /**
- * A process that fills a SQLite queue that is paused, then delivers from it for a while: whether memory and rate depend
- * on how many wait.
+ * A process that fills a SQLite queue that is paused, then delivers from it for a while and hands over as much as goes
+ * out: whether memory and rate depend on how many wait.
  */
 import { createMailer } from '../createMailer.js'
 import { answerParent } from './answer.js'
@@ -39,8 +39,9 @@ export interface BacklogMeasurement {
 const BATCH = 500
 /** Milliseconds for taking them in. */
 const PATIENCE = 90_000
-/** Where nothing is to wait, so many go out in the measured time at most. */
-const SUPPLY = 40_000
+/** So many have gone out before the measuring begins, if that doesn't take too long. */
+const WARM_UP = 500
+const WARM_UP_PATIENCE = 10_000
 
 answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
   const { transport, workload, connections, file, messages, seconds } = order
@@ -51,54 +52,59 @@ answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
     threads: 1,
     concurrency: connections,
     queue: `sqlite:${file}`,
-    limits: { queue: messages + SUPPLY * 2 },
+    limits: { queue: messages + 100_000 },
+  })
+  let next = 0
+  let sent = 0
+  let feeding = false
+  const mail = () => ({
+    template: workload.template,
+    data: workload.data,
+    to: recipientsOf(workload, next++),
+  })
+  const hand = (count: number): Promise<unknown> => mailer.sendMany(Array.from({ length: count }, mail))
+  mailer.on('sent', () => {
+    sent++
+    if (feeding) void mailer.send(mail()).catch(() => undefined)
   })
   try {
     await mailer.pause()
-    let sent = 0
-    mailer.on('sent', () => sent++)
-    let next = 0
     const start = performance.now()
-    const deadline = start + PATIENCE
-    const take = async (count: number): Promise<void> => {
-      for (const end = next + count; next < end && performance.now() < deadline; next += BATCH) {
-        const mails = Array.from({ length: BATCH }, (_, index) => ({
-          template: workload.template,
-          data: workload.data,
-          to: recipientsOf(workload, next + index),
-        }))
-        await mailer.sendMany(mails)
-      }
+    const fill = async (count: number): Promise<void> => {
+      while (next < count && performance.now() < start + PATIENCE) await hand(Math.min(BATCH, count - next))
     }
-    await take(messages / 10)
+    await fill(messages / 10)
     const rssAtTenth = process.memoryUsage.rss()
-    await take(messages - next)
+    await fill(messages)
     const takenIn = next / ((performance.now() - start) / 1000)
+    const waiting = next
     const rss = process.memoryUsage.rss()
-    if (messages === 0) await take(SUPPLY)
+    if (messages === 0) await hand(BATCH)
+    feeding = true
     await mailer.resume()
-    // The first second is for warming up.
-    await settle(1_000)
+    await until(() => sent >= WARM_UP, WARM_UP_PATIENCE)
     sent = 0
-    const { watched } = await watch(() => settle(seconds * 1000, () => messages === 0 && sent >= SUPPLY / 2))
+    const { watched } = await watch(() => until(() => false, seconds * 1000))
+    const delivered = Math.max(1, sent)
+    feeding = false
+    await mailer.pause()
     const measurement: BacklogMeasurement = {
-      messages: messages === 0 ? 0 : next,
-      takenIn: next === 0 ? 0 : takenIn,
+      messages: waiting,
+      takenIn,
       rssAtTenth,
       rss,
       rate: sent / watched.seconds,
-      cpuAll: (watched.cpu.all * 1e6) / sent,
+      cpuAll: (watched.cpu.all * 1e6) / delivered,
       loopP99: watched.loop.p99,
     }
-    if (watched.cpu.main !== undefined) measurement.cpuMain = (watched.cpu.main * 1e6) / sent
-    await mailer.pause()
+    if (watched.cpu.main !== undefined) measurement.cpuMain = (watched.cpu.main * 1e6) / delivered
     return measurement
   } finally {
     await mailer.close({ deadline: 1_000 })
   }
 })
 
-async function settle(milliseconds: number, done: () => boolean = () => false): Promise<void> {
-  const end = performance.now() + milliseconds
+async function until(done: () => boolean, patience: number): Promise<void> {
+  const end = performance.now() + patience
   while (performance.now() < end && !done()) await new Promise((resolve) => setTimeout(resolve, 10))
 }

@@ -23,7 +23,7 @@ export async function measureExtras(session: Session, backlog = MILLION): Promis
     compiledStart,
     backlog: {
       messages: full.messages,
-      growth: (full.rss - full.rssAtTenth) / (full.messages - backlog / 10),
+      growth: (full.rss - full.rssAtTenth) / 2 ** 20,
       rateRatio: full.rate / empty.rate,
     },
   }

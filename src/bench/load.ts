@@ -17,6 +17,9 @@ export interface Delivered {
   unfinished: number
 }
 
+/** Mails handed over in one turn of the event loop until as many as wanted are under way. */
+const STEP = 20
+
 /** Numbers mails through all phases of a process. */
 export class Load {
   readonly #contestant: Contestant
@@ -47,20 +50,27 @@ export class Load {
         delivery.push(now - begun[mail - base]!)
         const underWay = begun.length - delivery.length
         const goesOn = begun.length < messages && now < deadline
-        if (goesOn && underWay <= window - batch) fill(batch, now)
+        if (goesOn && underWay <= window - batch) fill(now)
         else if (!goesOn && underWay === 0)
           resolve({ messages: delivery.length, seconds: (now - start) / 1000, delivery, unfinished: 0 })
       }
-      const fill = (wanted: number, now: number): void => {
-        const count = Math.min(wanted, messages - begun.length)
-        for (let left = count; left > 0; left -= batch) {
-          const size = Math.min(batch, left)
-          const first = this.#take(size)
-          for (let mail = 0; mail < size; mail++) begun.push(now)
-          this.#contestant.hand(first, size, settled).catch(reject)
-        }
+      const fill = (now: number): void => {
+        const count = Math.min(batch, messages - begun.length)
+        const first = this.#take(count)
+        for (let mail = 0; mail < count; mail++) begun.push(now)
+        this.#contestant.hand(first, count, settled).catch(reject)
       }
-      fill(window, start)
+      // In small steps, as requests come to a server, and not as one long block of work.
+      const ramp = (): void => {
+        for (let step = 0; step < STEP; step += batch) {
+          const now = performance.now()
+          const full = begun.length - delivery.length > window - batch
+          if (full || begun.length >= messages || (now >= deadline && begun.length > 0)) return
+          fill(now)
+        }
+        setImmediate(ramp)
+      }
+      ramp()
     })
   }
 

@@ -71,7 +71,17 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     const to = 'ada@example.com'
     await expect(mailer.send({ to, template: 'goodbye' })).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
     await expect(mailer.send({ to, template: 'welcome' })).rejects.toMatchObject({ code: 'MISSING_DATA' })
-    expect((await mailer.send({ to, template: 'welcome', data: { name: 'Ada' } })).status).toBe('queued')
+    const { id } = await mailer.send({ to, template: 'welcome', data: { name: 'Ada' } })
+
+    // The worker has another version: the mail goes out by that one, and the log says so.
+    const said: string[] = []
+    const warn = (fields: object, message: string): void => void said.push(message + JSON.stringify(fields))
+    const logger: Logger = { debug: () => {}, info: () => {}, warn, error: () => {} }
+    const other = await folderOf({ 'welcome.mjml': WELCOME.replace('Hi', 'Welcome') })
+    const { inbox } = await mailerWithInbox({ role: 'deliver', queue, templates: other, logger })
+    expect((await mailer.wait(id)).status).toBe('sent')
+    expect((await inbox.waitFor({ to })).subject).toBe('Welcome Ada')
+    expect(said.join()).toContain('another version of its template')
     await expect(mailer.render('welcome', { name: 'Ada' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     await expect(sender({ queue, templates: source })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
   })

@@ -63,7 +63,7 @@ function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number 
       )}
       {outcome !== 'sent' && (
         <p class="why">
-          {message.split('\n')[0]} <code>{code}</code>
+          {reply === undefined && message.split('\n')[0]} <code>{code}</code>
         </p>
       )}
       <Steps timings={timings} />

@@ -8,7 +8,9 @@ const LOT = 100
 
 /** How a problem with Redis is told to who wants something of it. */
 export function unavailable(error: unknown): string {
-  const problem = error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  // What the client says of itself is no help to who reads it.
+  const problem = /enableOfflineQueue|Connection is closed|max retries/i.test(text) ? 'no connection' : text
   return `The queue can't be reached just now: Redis does not answer (${problem}). Try again later`
 }
 

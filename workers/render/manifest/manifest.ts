@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { JsonObject, TemplateManifest, TemplatePolicy } from '../../../src/wire.js'
 import { TemplateFailure } from '../failure.js'
 import type { TemplateFiles } from '../folder/scan.js'
@@ -13,6 +14,7 @@ export function manifestOf(name: string, files: TemplateFiles, version: FolderVe
   const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
   const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
   const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
+  manifest.version = versionOf(files, version)
   try {
     const { policy, sample } = sampleOf(files)
     if (policy !== undefined) manifest.policy = policy
@@ -33,6 +35,16 @@ export function manifestOf(name: string, files: TemplateFiles, version: FolderVe
     manifest.error = error.message
   }
   return manifest
+}
+
+/** The same for the same files, on whichever machine and whenever they were read. */
+function versionOf({ mjml, text }: TemplateFiles, { files }: FolderVersion): string {
+  const hash = createHash('sha256')
+  for (const sources of [mjml, text, files.partials, files.textPartials, files.layouts, files.locales]) {
+    const texts = [...sources].map(([name, source]) => [name, source.text])
+    hash.update(JSON.stringify(texts.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))))
+  }
+  return hash.digest('hex').slice(0, 12)
 }
 
 /** A sample file holds data, and under `@policy` how mails of the template are sent. */
