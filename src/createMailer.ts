@@ -47,8 +47,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
-  const tracing = await Tracing.load()
-  const steps = new Steps(new StepLog(options.logger), tracing)
+  const tracing = await Tracing.load(redaction)
+  const steps = new Steps(new StepLog(options.logger), tracing, redaction)
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {

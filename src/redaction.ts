@@ -26,10 +26,16 @@ export function resolveRedact(check: Checker, value: unknown): Required<RedactOp
 export interface Redaction {
   message(message: Message): Message
   event<E extends MessageEvent>(event: E): E
+  /** What somebody else said, which may name recipients. */
+  text(text: string): string
 }
 
-const NOTHING_HIDDEN: Redaction = { message: (message) => message, event: (event) => event }
-const RECIPIENTS_SHORTENED: Redaction = { message: shortenMessage, event: shortenEvent }
+const NOTHING_HIDDEN: Redaction = {
+  message: (message) => message,
+  event: (event) => event,
+  text: (text) => text,
+}
+const RECIPIENTS_SHORTENED: Redaction = { message: shortenMessage, event: shortenEvent, text: shortenText }
 
 export function redactionOf({ recipients }: Required<RedactOptions>): Redaction {
   return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN

@@ -24,7 +24,11 @@ function cleanValue(value: unknown, clean: (text: string) => string, depth: numb
   if (value instanceof Error) return cleanError(value, clean, depth)
   if (Array.isArray(value)) return value.map((item: unknown) => cleanValue(item, clean, depth + 1))
   return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => [name, cleanValue(field, clean, depth + 1)]),
+    // A Message-ID only looks like an address.
+    Object.entries(value).map(([name, field]) => [
+      name,
+      name === 'messageId' ? field : cleanValue(field, clean, depth + 1),
+    ]),
   )
 }
 

@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { type MessageEvent, messageEvent } from './events.js'
 import type { QueuedMessage } from './queue/driver.js'
 import type { Attempt } from './record.js'
+import type { Redaction } from './redaction.js'
 import type { Verdict } from './retry.js'
 import type { StepLog } from './stepLog.js'
 import type { Tracing } from './tracing.js'
@@ -24,15 +25,17 @@ const attempts = channel('threadpost:attempt')
 export class Steps {
   readonly #log: StepLog
   readonly #tracing: Tracing
+  readonly #redaction: Redaction
 
-  constructor(log: StepLog, tracing: Tracing) {
+  constructor(log: StepLog, tracing: Tracing, redaction: Redaction) {
     this.#log = log
     this.#tracing = tracing
+    this.#redaction = redaction
   }
 
   changed(message: QueuedMessage): void {
     this.#log.changed(message)
-    if (messages.hasSubscribers) messages.publish(messageEvent(message))
+    if (messages.hasSubscribers) messages.publish(this.#redaction.event(messageEvent(message)))
   }
 
   attempted(message: QueuedMessage, attempt: Attempt, verdict: Verdict): void {
@@ -40,8 +43,8 @@ export class Steps {
     this.#tracing.attempted(message, attempt, verdict)
     if (!attempts.hasSubscribers) return
     const report: AttemptReport = {
-      message: messageEvent(message),
-      attempt: structuredClone(attempt),
+      message: this.#redaction.event(messageEvent(message)),
+      attempt: JSON.parse(this.#redaction.text(JSON.stringify(attempt))) as Attempt,
       verdict,
     }
     attempts.publish(report)

@@ -4,6 +4,7 @@ import { isTraceparent } from './context.js'
 import type { Timings } from './outcome.js'
 import type { Enqueued, QueuedMessage } from './queue/driver.js'
 import type { Attempt, MailJob } from './record.js'
+import type { Redaction } from './redaction.js'
 import type { Verdict } from './retry.js'
 
 /** A provider of tracers as the API keeps it: it makes none until an SDK is registered. */
@@ -28,11 +29,15 @@ export class Tracing {
   #api: typeof Otel | undefined
   #loading: Promise<void> | undefined
 
-  private constructor() {}
+  readonly #redaction: Redaction
+
+  private constructor(redaction: Redaction) {
+    this.#redaction = redaction
+  }
 
   /** Ready at once where an SDK is; one that is registered later is met with the messages that follow. */
-  static async load(): Promise<Tracing> {
-    const tracing = new Tracing()
+  static async load(redaction: Redaction): Promise<Tracing> {
+    const tracing = new Tracing(redaction)
     if (REGISTRY in globalThis) await tracing.#load()
     return tracing
   }
@@ -112,7 +117,7 @@ export class Tracing {
       const kind = step.remote ? api.SpanKind.CLIENT : api.SpanKind.INTERNAL
       tracer.startSpan(step.name, { kind, startTime: toHrTime(step.start) }, around).end(toHrTime(step.end))
     }
-    if (outcome.result !== 'sent') fail(api, span, outcome.code, outcome.message)
+    if (outcome.result !== 'sent') fail(api, span, outcome.code, this.#redaction.text(outcome.message))
     span.end(toHrTime(end))
   }
 
