@@ -36,6 +36,11 @@ const doors = [
     why: 'Redis is an optional peer: only its queue driver may load it.',
   },
   {
+    to: ['@opentelemetry/*', '@opentelemetry/**'],
+    from: ['src/tracing.ts'],
+    why: 'OpenTelemetry is an optional peer: src/tracing.ts is the only door to its API.',
+  },
+  {
     to: ['better-sqlite3', 'better-sqlite3/**', 'node:sqlite'],
     from: ['workers/outbox*', 'workers/outbox/**'],
     why: 'SQLite writes block, so the outbox has its own thread: only workers/outbox opens the database.',

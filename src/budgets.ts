@@ -66,8 +66,10 @@ const STEP = 0.05
 const LEAST = 1 / 64
 /** How many ms slower the fastest transaction may be thought with each further one. */
 const FORGETTING = 0.5
+/** How much faster than the rate messages may follow each other, as long as the window has room. */
+const HASTE = 2
 /** Milliseconds by which messages may be late for their regular times and still go at once. */
-const CATCH_UP = 250
+const CATCH_UP = 50
 /** Transactions differ by so many ms for reasons that have nothing to do with the server. */
 const JITTER = 10
 
@@ -76,7 +78,7 @@ const JITTER = 10
  * Whenever the server counted the message, it was in between. Of that second is taken off half of what every
  * transaction takes at least, since the next one will take as long.
  *
- * Messages go at regular times, or those behind would wait at the server and take the longer.
+ * Messages go apart from each other, or those behind would wait at the server and take the longer.
  *
  * Throttling replies halve it; with each second after that it grows by a twentieth of what it was (AIMD: Chiu and Jain,
  * "Analysis of the increase and decrease algorithms", 1989).
@@ -118,7 +120,7 @@ export class RateAllowance implements Allowance {
     if (this.#underWay + this.#returns.length >= this.#most()) return (this.#returns[0] ?? Infinity) - now
     const early = this.#next - CATCH_UP - now
     if (early > 0) return early
-    this.#next = Math.max(this.#next, now) + 1_000 / this.rate
+    this.#next = Math.max(this.#next, now) + 1_000 / (this.rate * HASTE)
     this.#underWay++
     return 0
   }
@@ -126,7 +128,7 @@ export class RateAllowance implements Allowance {
   give(transaction: number | undefined): void {
     this.#underWay--
     if (transaction === undefined) {
-      this.#next -= 1_000 / this.rate
+      this.#next -= 1_000 / (this.rate * HASTE)
       return
     }
     this.#fastest = Math.min(transaction, this.#fastest + FORGETTING)

@@ -7,6 +7,7 @@ import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { InlineRunner } from './inline.js'
+import { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import { announceTo, Mailer } from './mailer.js'
 import { Measures } from './measures.js'
@@ -24,6 +25,9 @@ import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
 import { ThreadRunner } from './threadRunner.js'
 import { loopbackTransport } from './transport.js'
+import { StepLog } from './stepLog.js'
+import { Steps } from './steps.js'
+import { Tracing } from './tracing.js'
 import { TransportSet } from './transportSet.js'
 import { TemplateBook } from './templateBook.js'
 import { TemplateSet } from './templateSet.js'
@@ -43,6 +47,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
+  const tracing = await Tracing.load()
+  const steps = new Steps(new StepLog(options.logger), tracing)
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
@@ -50,13 +56,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction }), token)
+    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction, steps }), token)
     const dispatcher = new Dispatcher(runner, {
       routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
       listener: routeListener(events, options.logger),
       logger: options.logger,
+      steps,
+      safeMode: options.safeMode,
       versionOf: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
     })
@@ -69,6 +77,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     if (options.role !== 'send') await queue.start(dispatcher)
     const mailer = new Mailer({
       rules,
+      intake: new Intake({ rules, templates, queue, tracing }),
       templates,
       templateSet: new TemplateSet(options.templates, runner, templates),
       events,

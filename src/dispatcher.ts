@@ -5,7 +5,10 @@ import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison 
 import { isUnreachable, type Outcome } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type { Consumer, QueuedMessage } from './queue/driver.js'
+import type { SafeMode } from './safeMode.js'
+import type { Steps } from './steps.js'
 import {
+  type Attempt,
   type MailJob,
   mergeRecipients,
   openRecipients,
@@ -25,6 +28,8 @@ export interface DispatcherOptions {
   breaker: Required<BreakerOptions>
   listener: RouteListener
   logger: Logger
+  steps: Steps
+  safeMode: SafeMode | undefined
   /** The version there is here of a template. */
   versionOf?: (template: string) => string | undefined
   /** How rates are kept. @default each by itself, in this process */
@@ -39,6 +44,8 @@ export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #policy: RetryPolicy
   readonly #logger: Logger
+  readonly #steps: Steps
+  readonly #safeMode: SafeMode | undefined
   readonly #versionOf: DispatcherOptions['versionOf']
   /** Versions that mails were meant for and there are not here, as far as they were told of. */
   readonly #otherVersions = new Set<string>()
@@ -50,11 +57,23 @@ export class Dispatcher implements Consumer {
 
   constructor(
     runner: Runner,
-    { routes, policy, breaker, listener, logger, versionOf, allowances = byItself }: DispatcherOptions,
+    {
+      routes,
+      policy,
+      breaker,
+      listener,
+      logger,
+      steps,
+      safeMode,
+      versionOf,
+      allowances = byItself,
+    }: DispatcherOptions,
   ) {
     this.#runner = runner
     this.#policy = policy
     this.#logger = logger
+    this.#steps = steps
+    this.#safeMode = safeMode
     this.#versionOf = versionOf
     this.#routes = new Routes(routes, breaker, listener, allowances)
   }
@@ -106,7 +125,7 @@ export class Dispatcher implements Consumer {
     }
     if (note !== undefined) order.note = note
     this.#running++
-    const outcome = await this.#attempt(order)
+    const outcome = await this.#deliver(order)
     this.#running--
     route?.record(outcome, admission.probe)
     giveBack?.(outcome)
@@ -116,8 +135,11 @@ export class Dispatcher implements Consumer {
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
-    const outcome = outcomeAfterProcessDeath(evidence, openRecipients(message.state), losses)
-    return outcome === undefined ? undefined : this.#settlement(message, outcome, Date.now())
+    const open = openRecipients(message.state)
+    const safe = this.#safeMode
+    const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, losses)
+    if (outcome === undefined) return undefined
+    return this.#settlement(message, safe?.translate(outcome, open) ?? outcome, Date.now())
   }
 
   cancel(id: string): boolean {
@@ -126,11 +148,12 @@ export class Dispatcher implements Consumer {
   }
 
   #settlement(
-    { job, state }: QueuedMessage,
+    message: QueuedMessage,
     outcome: Outcome,
     start: number,
-    transport = job.transport,
+    transport = message.job.transport,
   ): Settlement {
+    const { job, state } = message
     const counted = countsAsAttempt(outcome)
     const end = Date.now()
     const recipients = mergeRecipients(state.recipients, outcome)
@@ -138,17 +161,8 @@ export class Dispatcher implements Consumer {
       ? held('breaker', end + this.#routes.delay(job.transport))
       : this.#decide({ job, state }, outcome, recipients, end)
     this.#noteVersion(job, outcome)
-    this.#logger.info(
-      {
-        id: job.id,
-        attempt: state.attempts.length + 1,
-        code: outcome.code,
-        status: verdict.status,
-        ms: end - start,
-      },
-      outcome.message,
-    )
-    const attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
+    const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
+    this.#steps.attempted(message, attempt, verdict)
     return { attempt, verdict, recipients }
   }
 
@@ -202,6 +216,13 @@ export class Dispatcher implements Consumer {
       else standing.open++
     }
     return decide(outcome, standing, now, Math.random())
+  }
+
+  /** Whatever the message says: in safe mode nothing leaves for anybody who is not allowed. */
+  async #deliver(order: DeliveryOrder): Promise<Outcome> {
+    const safe = this.#safeMode
+    if (safe === undefined) return this.#attempt(order)
+    return safe.translate(await this.#attempt(safe.guard(order)), order.recipients)
   }
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {

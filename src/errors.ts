@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'INVALID_MESSAGE'
   | 'UNKNOWN_TEMPLATE'
   | 'MISSING_DATA'
+  | 'REFUSED'
   | 'TEMPLATE_ERROR'
   | 'QUEUE_FULL'
   | 'QUEUE_UNAVAILABLE'

@@ -5,6 +5,7 @@ import type { Trouble } from './breaker.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from './outcome.js'
 import type { QueuedMessage } from './queue/driver.js'
+import { hideSecrets } from './secrets.js'
 import { type HeldReason, type RecipientState, type Status } from './record.js'
 import { copyRecipients } from './messageView.js'
 import type { JsonObject } from './wire.js'
@@ -117,7 +118,7 @@ export class Events {
   #complain(name: string, error: unknown): void {
     this.#logger.error({ err: error, event: name }, 'an event listener failed')
     process.emitWarning(
-      `A listener of threadpost's "${name}" event failed: ${inspect(error)}`,
+      `A listener of threadpost's "${name}" event failed: ${hideSecrets(inspect(error))}`,
       'ThreadpostWarning',
     )
   }

@@ -21,8 +21,11 @@ export type {
   SlowedEvent,
   ThreadEvent,
 } from './events.js'
+export type { SafeModeOptions } from './safeMode.js'
+export type { AttemptReport } from './steps.js'
 export { explain } from './explain.js'
 export type { HistogramSnapshot } from './histogram.js'
+export type { Interceptor, Refusal } from './intercept.js'
 export type { Logger } from './logger.js'
 export type { EventLoopDelay } from './loopDelay.js'
 export type {

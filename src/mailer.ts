@@ -1,39 +1,39 @@
 import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
 import { Checker, LONGEST_TIMER } from './check.js'
-import { captureContext, inContextOf, type MailContext, runWithContext } from './context.js'
+import { inContextOf, type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
 import type { Lookout } from './lookout.js'
 import type { Inbox } from './inbox/inbox.js'
+import type { Intake } from './intake.js'
 import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './mail.js'
 import type { MessageMeasures, Measures } from './measures.js'
-import { isPrepared, manifestOf, type MessageRules, toJob, toTemplateContent } from './message.js'
-import { fromPrepared, toPrepared } from './prepare.js'
+import { manifestOf, type MessageRules, toTemplateContent } from './message.js'
 import type {
   ChangeListener,
-  Enqueued,
   ListQuery,
   MessagePage,
   QueueDriver,
   QueuedMessage,
   QueueStats,
 } from './queue/driver.js'
-import { isSettled, type MailJob, type Status } from './record.js'
+import { isSettled, type Status } from './record.js'
 import { type Message, toMessage } from './messageView.js'
 import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
 import type { Redaction } from './redaction.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
+import type { Steps } from './steps.js'
 import type { TemplateSet } from './templateSet.js'
-import { mayBeStale, type TemplateBook } from './templateBook.js'
+import type { TemplateBook } from './templateBook.js'
 import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
-import type { JsonObject, RenderedParts, TransportReport } from './wire.js'
+import type { RenderedParts, TransportReport } from './wire.js'
 
 /** Messages read at a time where all are wanted. */
 const PAGE = 500
@@ -44,6 +44,8 @@ export interface MailerStats extends QueueStats, MessageMeasures {
   /** How far all deliveries and renders under way have got; those that no thread has taken up are `waiting`. */
   phases: PhaseCounts
   transports: TransportStatus[]
+  /** Whether mail goes to those allowed only, and else to where it is redirected. */
+  safeMode: boolean
   /** Of the main thread, in the last 5 to 10 s; watched from the first call of `stats()` on. */
   eventLoop: EventLoopDelay
 }
@@ -51,6 +53,7 @@ export interface MailerStats extends QueueStats, MessageMeasures {
 /** What {@link createMailer} put together. */
 export interface MailerParts {
   rules: MessageRules
+  intake: Intake
   templates: TemplateBook
   templateSet: TemplateSet
   templateFolder?: string
@@ -86,29 +89,18 @@ export class Mailer {
 
   /**
    * Takes a mail, or one that was prepared. Resolves once the queue has it.
-   * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
+   * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
     this.#assertAccepts()
-    const job = await this.#parts.templates.upToDate(() => this.#toJob(mail))
-    const [answer] = await this.#parts.queue.enqueue([job])
-    const receipt = this.#receipt(job, answer)
-    if (receipt instanceof ThreadpostError) throw receipt
-    return receipt
+    return await this.#parts.intake.take(mail)
   }
 
   /** As `send()` for each; what is refused stands as an error in its place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
     this.#assertAccepts()
-    const check = () => mails.map((mail) => this.#toJobOrError(mail))
-    let jobs = check()
-    if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
-    const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
-    const answers = (await this.#parts.queue.enqueue(accepted)).values()
-    return jobs.map((job) =>
-      job instanceof ThreadpostError ? job : this.#receipt(job, answers.next().value),
-    )
+    return await this.#parts.intake.takeAll(mails)
   }
 
   /**
@@ -120,9 +112,9 @@ export class Mailer {
     return this.wait(id, options)
   }
 
-  /** Checks a mail and gives it its identity, without queueing it. */
+  /** Checks a mail and gives it its identity, without queueing it. The interceptor sees it when it is sent. */
   prepare(mail: Mail): PreparedMail {
-    return toPrepared(mail as unknown as Record<string, unknown>, this.#toJob(mail))
+    return this.#parts.intake.prepare(mail)
   }
 
   find(id: string): Promise<Message | undefined> {
@@ -218,7 +210,7 @@ export class Mailer {
     const name = check.string(template, 'template', 200)
     await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
     const content = toTemplateContent(template, data, options.locale)
-    return partsOf(await this.#parts.runner.render(content, this.#context()))
+    return partsOf(await this.#parts.runner.render(content, this.#parts.intake.context()))
   }
 
   /**
@@ -282,6 +274,7 @@ export class Mailer {
       threads: runner.threads(),
       phases: runner.phases(),
       transports: dispatcher.transports(),
+      safeMode: this.#parts.rules.options.safeMode !== undefined,
       eventLoop: this.#loopDelay.read(),
     }
   }
@@ -361,52 +354,6 @@ export class Mailer {
     await this.inbox?.close()
   }
 
-  #toJobOrError(mail: Mail | PreparedMail): MailJob | ThreadpostError {
-    try {
-      return this.#toJob(mail)
-    } catch (error) {
-      if (error instanceof ThreadpostError) return error
-      throw error
-    }
-  }
-
-  #toJob(mail: Mail | PreparedMail): MailJob {
-    const now = Date.now()
-    const { rules } = this.#parts
-    if (!isPrepared(mail)) return toJob(mail, rules, now, { context: this.#context() })
-    const { mail: given, origin } = fromPrepared(mail)
-    return toJob(given, rules, now, { context: origin.context ?? this.#context(), identity: origin.identity })
-  }
-
-  #context(): JsonObject | undefined {
-    return captureContext(this.#parts.rules.options.context)
-  }
-
-  #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
-    const { durable } = this.#parts.queue
-    switch (answer?.result) {
-      case 'queued':
-        return { id: job.id, messageId: job.messageId, status: 'queued', durable, duplicate: false }
-      case 'duplicate':
-        return { id: answer.id, messageId: answer.messageId, status: 'queued', durable, duplicate: true }
-      case 'conflict':
-        return new ThreadpostError(
-          'IDEMPOTENCY_CONFLICT',
-          'idempotencyKey: was used before with another mail; use a new key for a new mail',
-          { path: 'idempotencyKey' },
-        )
-      case 'full':
-        return new ThreadpostError(
-          'QUEUE_FULL',
-          `The queue is full: ${this.#parts.rules.options.limits.queue} messages wait (limits.queue). Try again later`,
-        )
-      case 'unavailable':
-        return new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)
-      case undefined:
-        throw new Error('the queue left a job without an answer')
-    }
-  }
-
   #assertAccepts(): void {
     this.#assertOpen()
     if (!this.#parts.accepts)
@@ -427,13 +374,14 @@ function isPassedOver(reason: unknown): boolean {
 }
 
 /** Who is told of changes, and what of them is hidden. */
-type Audience = Pick<MailerParts, 'events' | 'waiters' | 'measures' | 'redaction'>
+type Audience = Pick<MailerParts, 'events' | 'waiters' | 'measures' | 'redaction'> & { steps: Steps }
 
-/** Counts each change and tells listeners and waiters of it, once the queue has it. */
-export function announceTo({ events, waiters, measures, redaction }: Audience): ChangeListener {
+/** Counts each change and tells log, listeners and waiters of it, once the queue has it. */
+export function announceTo({ events, waiters, measures, redaction, steps }: Audience): ChangeListener {
   const tell = (message: QueuedMessage): void => {
     const { job, state } = message
     measures.changed(message)
+    steps.changed(message)
     events.emit(state.status, () => redaction.event(messageEvent(message)))
     if (isSettled(state.status) && waiters.has(job.id))
       waiters.settled(redaction.message(toMessage(job, state)))

@@ -15,7 +15,10 @@ import type { Content, JsonObject, JsonText, Mailbox, TemplateManifest } from '.
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
-  options: Pick<ResolvedOptions, 'context' | 'from' | 'limits' | 'maxAge' | 'onUncertain'>
+  options: Pick<
+    ResolvedOptions,
+    'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
+  >
   transports: readonly string[]
   templates: ReadonlyMap<string, TemplateManifest>
   /** Templates are known to another process only, which says what is wrong with a mail of one. */
@@ -26,6 +29,8 @@ export interface MessageRules {
 export interface Origin {
   identity?: Identity
   context?: JsonObject | undefined
+  /** What the caller gave, where an interceptor put another mail in its place. */
+  given?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** The identity of a message that was prepared earlier. */
@@ -79,7 +84,7 @@ const check: Checker = new Checker('INVALID_MESSAGE')
  * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
  */
 export function toJob(input: unknown, rules: MessageRules, now: number, origin: Origin = {}): MailJob {
-  const { identity, context } = origin
+  const { identity, context, given } = origin
   const mail = check.object(input, '', KEYS)
   const { options } = rules
   const { limits } = options
@@ -102,7 +107,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
 
   const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
-  if (context !== undefined && manifest !== undefined) speak(content, context, manifest)
+  if (context !== undefined) speak(content, context, manifest)
   const acceptedAt = now
   const notBefore = notBeforeOf(mail, now)
   const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
@@ -142,12 +147,12 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
     if (JSON.stringify(job.metadata).length > MAX_METADATA)
       check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
-  if (identity !== undefined) job.fingerprint = fingerprint(mail)
+  if (identity !== undefined) job.fingerprint = fingerprint(given ?? mail)
   if (mail['idempotencyKey'] !== undefined) {
     const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
     if (key === '') check.fail('idempotencyKey', 'is empty')
     job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
-    job.fingerprint ??= fingerprint(mail)
+    job.fingerprint ??= fingerprint(given ?? mail)
   }
 
   const elsewhere = content.kind === 'template' && rules.templatesElsewhere === true
@@ -184,11 +189,14 @@ function contentOf(mail: Record<string, unknown>): Content {
   return templateContent(check.string(mail['template'], 'template', 200), data, mail['locale'])
 }
 
-/** A mail that names no locale is in the language of whoever asked, where its template speaks it. */
-function speak(content: Content, context: JsonObject, manifest: TemplateManifest): void {
+/**
+ * A mail that names no locale is in the language of whoever asked, where its template speaks it. Of a template that only
+ * another process knows the preferred one is asked for.
+ */
+function speak(content: Content, context: JsonObject, manifest: TemplateManifest | undefined): void {
   if (content.kind !== 'template' || content.locale !== undefined) return
-  const locale = localeFor(context, manifest.languages)
-  if (locale !== undefined) content.locale = locale
+  const locale = manifest === undefined ? context['locale'] : localeFor(context, manifest.languages)
+  if (typeof locale === 'string') content.locale = locale
 }
 
 /** The content of a template, for rendering without a mail around it. */

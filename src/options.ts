@@ -2,11 +2,13 @@ import { parseMailbox } from './addresses.js'
 import { type AlertOptions, type AlertPlan, resolveAlerts } from './alerts.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
 import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
+import type { Interceptor } from './intercept.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
-import { redactedLogger, type RedactOptions, resolveRedact } from './redaction.js'
+import { type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
+import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
 import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox, TemplateSetup } from './wire.js'
@@ -63,7 +65,11 @@ export interface MailerOptions {
   redact?: RedactOptions
   /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
   context?: () => object | undefined
-  /** A pino-shaped logger. @default silent */
+  /** Looks at each mail before it is checked: may put another in its place, or refuse it with a reason. */
+  intercept?: Interceptor
+  /** Mail reaches those allowed and nobody else: what is for others is redirected. For staging. @default off */
+  safeMode?: SafeModeOptions
+  /** A pino-shaped logger; `console` will do. @default silent */
   logger?: Logger
   /** When to raise an alarm, and where; `true` for all rules as they are. @default none */
   alerts?: boolean | AlertOptions
@@ -104,6 +110,8 @@ export interface ResolvedOptions {
   retain: Retention
   redact: Required<RedactOptions>
   context?: () => object | undefined
+  intercept?: Interceptor
+  safeMode?: SafeMode
   logger: Logger
   alerts?: AlertPlan
 }
@@ -126,6 +134,8 @@ const KEYS = [
   'retain',
   'redact',
   'context',
+  'intercept',
+  'safeMode',
   'logger',
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
@@ -180,10 +190,13 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     limits: limitsOf(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
     redact,
-    logger: redactedLogger(resolveLogger(check, options['logger']), redact),
+    logger: resolveLogger(check, options['logger'], redact.recipients),
   }
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
+  if (options['intercept'] !== undefined)
+    resolved.intercept = check.callback(options['intercept'], 'intercept') as Interceptor
+  if (options['safeMode'] !== undefined) resolved.safeMode = resolveSafeMode(check, options['safeMode'])
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)

@@ -1,6 +1,5 @@
 import type { Checker } from './check.js'
 import type { MessageEvent } from './events.js'
-import type { Logger } from './logger.js'
 import type { Message } from './messageView.js'
 import type { SmtpReply } from './outcome.js'
 import type { Mailbox } from './wire.js'
@@ -36,17 +35,6 @@ export function redactionOf({ recipients }: Required<RedactOptions>): Redaction 
   return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN
 }
 
-/** The logger, or one that shortens addresses in what it says. */
-export function redactedLogger(logger: Logger, { recipients }: Required<RedactOptions>): Logger {
-  if (!recipients) return logger
-  const said =
-    (level: keyof Logger) =>
-    (fields: object, message: string): void => {
-      logger[level](fields, shortenText(message))
-    }
-  return { debug: said('debug'), info: said('info'), warn: said('warn'), error: said('error') }
-}
-
 /** `a…@example.com` */
 function shorten(address: string): string {
   const [first = ''] = address
@@ -54,7 +42,7 @@ function shorten(address: string): string {
 }
 
 /** Whatever looks like an address in a text of somebody else's; a quoted local part as well (RFC 5321 section 4.1.2). */
-function shortenText(text: string): string {
+export function shortenText(text: string): string {
   return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),:;[\]@…]+)@[^\s<>"'(),:;[\]@]+/g, shorten)
 }
 

@@ -7,7 +7,7 @@ import helmet from 'helmet'
 import { SCOPES } from './express/auth.js'
 import { Gate } from './express/gate.js'
 import { loopbackOnly } from './express/hosts.js'
-import { inboxRouter } from './express/index.js'
+import { inboxRouter, mailContext } from './express/index.js'
 import { loginPages, sessionHandlers } from './express/login.js'
 import { routerBehind } from './express/mailRouter.js'
 import { problems, sendProblem } from './express/problem.js'
@@ -68,6 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(loopbackOnly)
+  app.use(mailContext())
   app.use('/mail', routerBehind(gate, mailer, {}, 1))
   serve(app, sessionHandlers(gate), gate)
   app.use(loginPages(gate), gate.page('read'))

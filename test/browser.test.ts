@@ -118,7 +118,6 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       await verdict(page, 'Sent')
       expect(await seriousFaults(page)).toEqual([])
       expect(await widthOf(page)).toBeLessThanOrEqual(PHONE.width)
-      if (colorScheme === 'dark') await picture(page, 'start-phone.png')
     },
   )
 

@@ -176,6 +176,15 @@ describe('who is let in', () => {
     for (const path of ['/', '/inbox/', '/inbox/api/messages', '/assets/start.js', '/mail/messages'])
       expect([path, (await look(path, { cookie })).status]).toEqual([path, 200])
 
+    // From the dashboard too: it is one login, whose cookie belongs to all of the server.
+    const out = { method: 'POST', headers: { cookie: `other=1; ${cookie}`, origin: url } }
+    const onward = await fetch(`${url}/mail/logout`, { ...out, redirect: 'manual' })
+    expect([onward.status, onward.headers.get('location')]).toEqual([307, '../logout'])
+    const other = (await login('correct-horse')).headers.get('set-cookie')?.split(';')[0] ?? ''
+    const loggedOut = await fetch(`${url}/mail/logout`, { ...out, headers: { cookie: other, origin: url } })
+    expect([loggedOut.status, loggedOut.url]).toEqual([204, `${url}/logout`])
+    expect((await look('/inbox/', { cookie: other })).status).toBe(401)
+
     const ada = { name: 'Ada', email: 'ada@example.com' }
     expect((await signUp(url, ada)).status).toBe(401)
     expect((await signUp(url, ada, { cookie })).status).toBe(403)

@@ -83,7 +83,11 @@ export class Deliverer {
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
-      return this.#released(run.outcomeOf(await transport.send({ envelope, letter: task.letter, parts, ...message }, run, deadline)))
+      return this.#released(
+        run.outcomeOf(
+          await transport.send({ envelope, letter: task.letter, parts, ...message }, run, deadline),
+        ),
+      )
     } catch (error) {
       return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
     }

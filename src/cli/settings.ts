@@ -36,9 +36,10 @@ const PACKAGED_TEMPLATES = fileURLToPath(new URL('../../../templates', import.me
 export function withMailerFlags(command: Command): Command {
   return withTemplateFlag(command)
     .addOption(
-      new Option('--transport <url>', 'where mail goes: smtp://user:pass@host:587, smtps://… or inbox:').env(
-        'THREADPOST_TRANSPORT',
-      ),
+      new Option(
+        '--transport <url>',
+        'where mail goes: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, file:./folder or inbox:',
+      ).env('THREADPOST_TRANSPORT'),
     )
     .addOption(
       new Option('--queue <url>', "'memory', 'sqlite:PATH' or 'redis://HOST:PORT'").env('THREADPOST_QUEUE'),

@@ -5,20 +5,34 @@ import { assetRouter, mark, page, pageHeaders, SHARED } from './page.js'
 import { checked } from './query.js'
 import { LoginRequest } from './schemas/service.js'
 
-/** Getting and giving back the cookie of a session. */
-export function sessionHandlers(gate: Gate) {
+/**
+ * Getting and giving back the cookie of a session.
+ * @param up levels of the path by which another router has the login: the cookie belongs to its path, so it is asked there
+ */
+export function sessionHandlers(gate: Gate, up = 0) {
+  const above =
+    (name: 'login' | 'logout'): RequestHandler =>
+    (_request, response) => {
+      response
+        .status(307)
+        .set('Location', '../'.repeat(up) + name)
+        .end()
+    }
+  const login: RequestHandler = (request, response) => {
+    const { token } = checked(LoginRequest, request.body)
+    const scopes = gate.login(token, request, response)
+    if (scopes !== undefined) response.json({ scopes })
+  }
+  const logout: RequestHandler = (request, response) => {
+    gate.logout(request, response)
+  }
+
   return {
     readSession: (request, response) => {
       response.json({ scopes: gate.scopesOf(request), login: gate.closed })
     },
-    login: (request, response) => {
-      const { token } = checked(LoginRequest, request.body)
-      const scopes = gate.login(token, request, response)
-      if (scopes !== undefined) response.json({ scopes })
-    },
-    logout: (request, response) => {
-      gate.logout(request, response)
-    },
+    login: up > 0 ? above('login') : login,
+    logout: up > 0 ? above('logout') : logout,
   } satisfies Record<string, RequestHandler>
 }
 

@@ -57,7 +57,7 @@ export function routerBehind(
   const handlers: Record<OperationName, RequestHandler> = {
     ...messageHandlers(mailer, batchLimit),
     ...serviceHandlers(mailer),
-    ...sessionHandlers(gate),
+    ...sessionHandlers(gate, up),
   }
   const router = Router()
   router.use(apiHeaders)

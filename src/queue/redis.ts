@@ -27,6 +27,7 @@ import { Followers } from './redis/followers.js'
 import { Schedule, type Wake } from './redis/schedule.js'
 import { warnOfSettings } from './redis/startChecks.js'
 import { Store } from './redis/store.js'
+import { type Found, Sweeper } from './redis/sweeper.js'
 
 export interface RedisQueueOptions extends RedisPlace {
   /** All keys begin with it. */
@@ -41,12 +42,6 @@ export interface RedisQueueOptions extends RedisPlace {
   mayWait?: boolean
 }
 
-/** Milliseconds between two sweeps. */
-const SWEEP = 500
-/** Milliseconds for which a delivering process counts as alive after its last sweep. */
-const ALIVE = 10_000
-/** Milliseconds after which a message without a job is one that was forgotten. */
-const ADDING = 10_000
 /** Milliseconds that jobs still to be added are waited for in the end. */
 const LAST_WORDS = 2_000
 /** Messages looked at for one page of a filtered listing. */
@@ -67,7 +62,7 @@ export class RedisQueue implements QueueDriver {
   readonly #followers: Followers
   readonly #background = new Set<Promise<unknown>>()
   #deliveries: Deliveries | undefined
-  #sweeper: NodeJS.Timeout | undefined
+  #sweeper: Sweeper | undefined
   #closed = false
 
   private constructor(options: RedisQueueOptions, connections: Connections) {
@@ -125,7 +120,14 @@ export class RedisQueue implements QueueDriver {
       data: retain.data,
       logger,
     })
-    await this.#sweep()
+    this.#sweeper = new Sweeper({
+      store: this.#store,
+      retain,
+      logger,
+      expire: (found) => this.#expire(found),
+      adopt: (found) => this.#adopt(found),
+    })
+    await this.#sweeper.sweep()
     await this.#deliveries.start()
   }
 
@@ -214,7 +216,7 @@ export class RedisQueue implements QueueDriver {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    clearTimeout(this.#sweeper)
+    this.#sweeper?.close()
     await this.#deliveries?.close()
     await Promise.race([
       Promise.all(this.#background),
@@ -273,19 +275,7 @@ export class RedisQueue implements QueueDriver {
     })
   }
 
-  async #sweep(): Promise<void> {
-    const { count, age } = this.#options.retain
-    try {
-      const found = await this.#store.sweep({ alive: ALIVE, count, age, adding: ADDING })
-      for (const { id, row } of found.expired) await this.#expire(id, row)
-      if (found.orphans.length > 0) this.#adopt(found.orphans)
-    } catch (error) {
-      this.#options.logger.debug({ problem: (error as Error).message }, 'the queue was not swept')
-    }
-    if (!this.#closed) this.#sweeper = setTimeout(() => void this.#sweep(), SWEEP)
-  }
-
-  async #expire(id: string, row: StoredRow): Promise<void> {
+  async #expire({ id, row }: Found): Promise<void> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
@@ -294,8 +284,7 @@ export class RedisQueue implements QueueDriver {
     this.#inBackground(this.#schedule.remove(id))
   }
 
-  /** Messages whose process ended, or lost Redis, before it gave them a job. */
-  #adopt(orphans: readonly { id: string; row: StoredRow }[]): void {
+  #adopt(orphans: readonly Found[]): void {
     const wakes = orphans.map(({ row }) => wakeOf({ ...unpackHead(row), notBefore: row.dueAt }))
     this.#options.logger.warn({ messages: wakes.length }, 'messages had no job; they have now')
     this.#inBackground(this.#add(wakes))

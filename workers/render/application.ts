@@ -34,6 +34,10 @@ export class Application {
     this.#log = log
   }
 
+  get hasSetup(): boolean {
+    return this.#modules.setup !== undefined
+  }
+
   /** Loads the modules when first asked; after a failure, which may pass, once more. */
   helpers(): Promise<ReadonlyMap<string, Helper>> {
     if (this.#loaded === undefined) {

@@ -54,18 +54,23 @@ class ThreadRenderer implements Renderer {
     return { subject, preheader, html, text }
   }
 
-  async bind(order: RenderOrder, critical: Critical): Promise<BoundParts> {
+  bind(order: RenderOrder, critical: Critical): Promise<BoundParts> {
+    return this.application.hasSetup ? this.#counted(order, critical) : this.#bind(order, critical)
+  }
+
+  async close(): Promise<void> {
+    if (this.#binding > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.application.close()
+  }
+
+  /** What the application opened is closed only when nothing uses it any more. */
+  async #counted(order: RenderOrder, critical: Critical): Promise<BoundParts> {
     this.#binding++
     try {
       return await this.#bind(order, critical)
     } finally {
       if (--this.#binding === 0) this.#idle?.()
     }
-  }
-
-  async close(): Promise<void> {
-    if (this.#binding > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
-    await this.application.close()
   }
 
   async #bind({ content, context }: RenderOrder, critical: Critical): Promise<BoundParts> {

@@ -148,6 +148,7 @@ export const Stats = named(
       transaction: Histogram,
     }),
     threadRestarts: Count,
+    safeMode: z.boolean().describe('Mail goes to those allowed only; else it is redirected.'),
   } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
   'How the mailer fares.',
 )

@@ -32,7 +32,7 @@ export function demoSection(messages: number): Html {
         <svg class="trace" viewBox="0 0 240 44" preserveAspectRatio="none" aria-hidden="true">
           <polyline id="trace" points="" />
         </svg>
-        <p class="dim">The longest delay in each fifth of a second; the last 30 s.</p>
+        <p class="dim">The longest delay of the last 0.4 s, and over the last 30 s.</p>
       </div>
       <div class="buttons">
         <button class="button primary" type="button" data-run="threads">

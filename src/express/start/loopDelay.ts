@@ -3,29 +3,37 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 /** Milliseconds between two looks at the event loop; it is part of each measured delay and taken off. */
 const RESOLUTION = 5
 
-/** By how much this process's event loop was late, in ms: over a short window, and over a whole run. */
+/**
+ * By how much this process's event loop was late, in ms: in the last two windows, and over a whole run.
+ *
+ * After a reset a histogram passes over the delay it is in. So there are two, of which only one is reset at a look:
+ * what falls between two windows is in the other.
+ */
 export class LoopDelay {
-  readonly #window: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION })
+  readonly #windows = [monitor(), monitor()] as const
+  #looks = 0
   #run: IntervalHistogram | undefined
 
   start(): void {
-    this.#window.reset()
-    this.#window.enable()
+    for (const window of this.#windows) {
+      window.reset()
+      window.enable()
+    }
   }
 
   stop(): void {
-    this.#window.disable()
+    for (const window of this.#windows) window.disable()
   }
 
-  /** The longest delay since the last look. */
+  /** The longest delay since the look before the last. */
   look(): number {
-    const delay = longest(this.#window)
-    this.#window.reset()
+    const delay = Math.max(...this.#windows.map(longest))
+    this.#windows[this.#looks++ % 2 === 0 ? 0 : 1].reset()
     return delay
   }
 
   startRun(): void {
-    this.#run = monitorEventLoopDelay({ resolution: RESOLUTION })
+    this.#run = monitor()
     this.#run.enable()
   }
 
@@ -37,6 +45,10 @@ export class LoopDelay {
     this.#run = undefined
     return { max: longest(run), p99: late(run.percentile(99)) }
   }
+}
+
+function monitor(): IntervalHistogram {
+  return monitorEventLoopDelay({ resolution: RESOLUTION })
 }
 
 function longest(histogram: IntervalHistogram): number {

@@ -46,7 +46,10 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
     body: html`
       <header class="top">
         <a class="brand" href="./">${mark}<span>threadpost</span></a>
-        ${inbox && html`<nav><a class="button" href="inbox/">Inbox</a></nav>`}
+        <nav>
+          <a class="button" href="mail/">Dashboard</a>
+          ${inbox && html`<a class="button" href="inbox/">Inbox</a>`}
+        </nav>
       </header>
       <main>
         <section class="pitch">

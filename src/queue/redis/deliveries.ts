@@ -8,7 +8,8 @@ import type { StoredRow } from '../outboxWire.js'
 import { unpackHead, unpackState } from '../rows.js'
 import type { Connections } from './connections.js'
 import { QUEUE_NAME } from './schedule.js'
-import type { Beginning, Store } from './store.js'
+import type { Beginning } from './replies.js'
+import type { Store } from './store.js'
 import { Turns } from './turns.js'
 
 /** Milliseconds a job is locked for; renewed at half of it, by the main thread, which is free. */

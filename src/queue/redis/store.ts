@@ -1,20 +1,11 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../record.js'
 import type { Enqueued } from '../driver.js'
-import {
-  type AttachmentBytes,
-  type LoadedRow,
-  STATUS_NAMES,
-  STATUS_NUMBERS,
-  type StoredRow,
-} from '../outboxWire.js'
-import { packJob, packState, unpackTaken } from '../rows.js'
+import type { LoadedRow, StoredRow } from '../outboxWire.js'
+import { packJob, packState } from '../rows.js'
 import { Gathered } from './gathered.js'
+import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'
 import type { ScriptName } from './scripts.js'
-
-/** What Redis answers: as RESP2 has it. */
-type Reply = string | number | null | Reply[]
-type Fields = (string | null)[]
 
 /** A state to be stored. */
 export interface Change {
@@ -29,16 +20,6 @@ export interface Change {
   /** Whether it needs a job anew. */
   schedule: boolean
 }
-
-/** What is to be done with a job that BullMQ handed out. */
-export type Beginning =
-  | { do: 'go'; row: StoredRow; job: MailJob }
-  | { do: 'wait'; until: number }
-  | { do: 'later' }
-  | { do: 'paused' }
-  | { do: 'drop' }
-  | { do: 'expired'; row: StoredRow }
-  | { do: 'lost'; row: StoredRow }
 
 export interface Sweep {
   expired: { id: string; row: StoredRow }[]
@@ -219,7 +200,7 @@ export class Store {
     const args: (string | number)[] = [this.#owner, Date.now()]
     for (const id of ids) args.push(id, this.op())
     const answers = await this.#run(this.#patient, 'begin', args)
-    return (answers as [Beginning['do'], Fields | string][]).map(beginning)
+    return (answers as [Beginning['do'], Fields | string][]).map(beginningOf)
   }
 
   async #writeAll(changes: readonly Change[], redis: Redis): Promise<('written' | 'stale')[]> {
@@ -247,59 +228,4 @@ export class Store {
     const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<Reply>>
     return commands[name](this.#prefix, ...args)
   }
-}
-
-function beginning([what, told]: [Beginning['do'], Fields | string]): Beginning {
-  switch (what) {
-    case 'go': {
-      const row = rowOf(told as Fields)
-      const [content, files] = (told as Fields).slice(ROW)
-      return {
-        do: what,
-        row,
-        job: unpackTaken({ ...row, content: content ?? '{}', attachments: filesOf(files) }),
-      }
-    }
-    case 'wait':
-      return { do: what, until: Number(told) }
-    case 'expired':
-    case 'lost':
-      return { do: what, row: rowOf(told as Fields) }
-    default:
-      return { do: what }
-  }
-}
-
-/** Fields of a message that every script reads, in their order. */
-const ROW = 10
-
-function rowOf([seq, rev, losses, status, due, exp, next, settled, rest, head]: Fields): StoredRow {
-  return {
-    seq: Number(seq),
-    rev: Number(rev),
-    losses: Number(losses ?? 0),
-    status: STATUS_NUMBERS[(status ?? STATUS_NAMES[0]) as Status],
-    dueAt: Number(due),
-    expiresAt: Number(exp),
-    nextAttemptAt: numberOrNull(next),
-    settledAt: numberOrNull(settled),
-    rest: rest ?? null,
-    head: head ?? '{}',
-  }
-}
-
-function numberOrNull(text: string | null | undefined): number | null {
-  return text === null || text === undefined || text === '' ? null : Number(text)
-}
-
-/** Bytes are base64 in Redis, since it is asked for text. */
-function packFile({ content }: AttachmentBytes): [kind: 's' | 'b', text: string] {
-  return typeof content === 'string' ? ['s', content] : ['b', Buffer.from(content).toString('base64')]
-}
-
-function filesOf(files: string | null | undefined): AttachmentBytes[] {
-  if (files === null || files === undefined || files === '') return []
-  return (JSON.parse(files) as ['s' | 'b', string][]).map(([kind, text]) => ({
-    content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
-  }))
 }

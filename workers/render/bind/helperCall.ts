@@ -62,6 +62,15 @@ export function callHelper(
   } catch (error) {
     if (error instanceof NeedsBindingFirst || error instanceof TemplateFailure) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    throw templateError(`the helper '${call.helper}' failed: ${reason}`, call.at)
+    const said = withoutData(reason, [...given, ...Object.values(named)])
+    throw templateError(`the helper '${call.helper}' failed: ${said}`, call.at)
   }
+}
+
+/** Errors like to quote what they were given; what a mail says has no place in logs. */
+function withoutData(reason: string, values: readonly unknown[]): string {
+  return values.reduce<string>(
+    (said, value) => (typeof value === 'string' && value.length > 3 ? said.replaceAll(value, '…') : said),
+    reason,
+  )
 }

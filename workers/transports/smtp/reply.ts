@@ -1,3 +1,4 @@
+import { withoutLinkTokens } from './secrets.js'
 import type { SmtpReply } from '../../../src/outcome.js'
 
 /** RFC 5321 section 4.5.3.1.5 allows 512 octets a line; real servers are a little more talkative. */
@@ -89,7 +90,8 @@ function replyOf(code: number, lines: readonly string[]): SmtpReply {
         : part,
     )
     .join(' ')
-  const reply: SmtpReply = { code, text: text.slice(0, MAX_TEXT).trim() }
+  const kept = text.slice(0, MAX_TEXT).trim()
+  const reply: SmtpReply = { code, text: code < 400 ? kept : withoutLinkTokens(kept) }
   if (enhanced !== undefined) reply.enhanced = enhanced
   return reply
 }

@@ -2,6 +2,7 @@ import type { SmtpReply, UnreachableCode } from '../../../src/outcome.js'
 import type { SmtpTransport } from '../../../src/wire.js'
 import type { Delivered } from '../transport.js'
 import { parseReply } from './reply.js'
+import { withoutSecrets } from './secrets.js'
 
 /** No connection came about on which mail could be sent: a matter of the transport, not of a message. */
 export interface Unreachable {
@@ -37,9 +38,10 @@ const MAX_DETAIL = 300
 
 export function unreachable(error: Error, config: SmtpTransport): Unreachable {
   const failure = error as ConnectionError
-  const reply = parseReply(failure.response ?? '')
+  const reply = parseReply(withoutSecrets(failure.response ?? '', config))
   const code = codeOf(failure, reply, config)
-  const detail = reply === undefined ? describe(failure) : `${reply.code} ${reply.text}`
+  const detail =
+    reply === undefined ? describe(withoutSecrets(textOf(failure), config)) : `${reply.code} ${reply.text}`
   return { code, message: `${SENTENCES[code]}: ${detail}`, ...(reply === undefined ? {} : { reply }) }
 }
 
@@ -76,8 +78,10 @@ export function isTlsCode(code: string | undefined): boolean {
   return TLS_CODE.test(code ?? '')
 }
 
-function describe(error: ConnectionError): string {
-  const text =
-    error.message === '' ? (error.originalCode ?? error.code ?? 'no reason was given') : error.message
+function textOf({ message, originalCode, code }: ConnectionError): string {
+  return message === '' ? (originalCode ?? code ?? 'no reason was given') : message
+}
+
+function describe(text: string): string {
   return text.replace(/\s+/g, ' ').slice(0, MAX_DETAIL)
 }

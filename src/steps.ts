@@ -1,0 +1,49 @@
+import { channel } from 'node:diagnostics_channel'
+import { type MessageEvent, messageEvent } from './events.js'
+import type { QueuedMessage } from './queue/driver.js'
+import type { Attempt } from './record.js'
+import type { Verdict } from './retry.js'
+import type { StepLog } from './stepLog.js'
+import type { Tracing } from './tracing.js'
+
+/** What the channel `threadpost:attempt` publishes. */
+export interface AttemptReport {
+  /** The message as it was before: `attempt` counts those that ended earlier. */
+  message: MessageEvent
+  attempt: Attempt
+  verdict: Verdict
+}
+
+const messages = channel('threadpost:message')
+const attempts = channel('threadpost:attempt')
+
+/**
+ * Tells of each step of a message whoever instruments this process: its log, its traces, and the subscribers of the
+ * diagnostics channels `threadpost:message` (each change, as a {@link MessageEvent}) and `threadpost:attempt`.
+ */
+export class Steps {
+  readonly #log: StepLog
+  readonly #tracing: Tracing
+
+  constructor(log: StepLog, tracing: Tracing) {
+    this.#log = log
+    this.#tracing = tracing
+  }
+
+  changed(message: QueuedMessage): void {
+    this.#log.changed(message)
+    if (messages.hasSubscribers) messages.publish(messageEvent(message))
+  }
+
+  attempted(message: QueuedMessage, attempt: Attempt, verdict: Verdict): void {
+    this.#log.attempted(message, attempt, verdict)
+    this.#tracing.attempted(message, attempt, verdict)
+    if (!attempts.hasSubscribers) return
+    const report: AttemptReport = {
+      message: messageEvent(message),
+      attempt: structuredClone(attempt),
+      verdict,
+    }
+    attempts.publish(report)
+  }
+}
