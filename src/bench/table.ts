@@ -3,7 +3,7 @@ import { type FigureName, format } from './figures.js'
 import { labelOf } from './modes.js'
 import { type BenchReport, type Conditions, type ModeResult, ratio } from './report.js'
 import type { Scaling } from './scaling.js'
-import { cellsOf, type Target } from './targets.js'
+import { cellsOf, missedInWords, type Target } from './targets.js'
 
 interface Column {
   title: string
@@ -160,7 +160,7 @@ function targetMarkdown(targets: readonly Target[]): string[] {
     row(['target', '', 'measured', 'with', '']),
     row(['---', '---', '---:', '---', '---']),
     ...targets.map((target) => row(cellsOf(target))),
-    ...targets.flatMap(({ what, limit }) => (limit === undefined ? [] : ['', `Missed: ${what}; ${limit}.`])),
+    ...missedInWords(targets).flatMap((sentence) => ['', sentence]),
   ]
 }
 

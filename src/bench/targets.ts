@@ -35,7 +35,7 @@ export function targetsOf({ modes, conditions }: BenchReport, extra: Extra = {})
   const of = (result: ModeResult | undefined, name: FigureName): number | undefined =>
     result?.figures[name]?.median
   const difference = (a: number | undefined, b: number | undefined): number | undefined =>
-    a === undefined || b === undefined ? undefined : a - b
+    a === undefined || b === undefined ? undefined : Math.max(0, a - b)
   const queued = new Intl.NumberFormat('en-GB').format(extra.backlog?.messages ?? 1_000_000)
   const list: [string, string, '≥' | '≤', number, number | undefined, (ModeResult | undefined)?][] = [
     ['memory: rendered mail', 'messages/s', '≥', 6_000, rate, memory],
@@ -70,7 +70,8 @@ export function targetsOf({ modes, conditions }: BenchReport, extra: Extra = {})
     const one: Target = { what, unit, bound, target }
     if (measured !== undefined) one.measured = measured
     if (result !== undefined) one.mode = result.mode.name
-    if (met(one) === false && result !== undefined) one.limit = limitOf(result, conditions.cpus)
+    if (met(one) === false && result !== undefined && unit !== 's')
+      one.limit = limitOf(result, conditions.cpus)
     return one
   })
 }
@@ -86,13 +87,24 @@ export function targetTable(targets: readonly Target[]): string {
     const [, ...cells] = cellsOf(target)
     return [target.what, ...cells]
   })
-  const missed = targets.filter((target) => met(target) === false)
   return [
     'Targets (workload W1, two cores, the sink on the same machine)',
     ...align([['', 'target', 'measured', 'with', ''], ...rows]),
     '',
-    ...missed.map(({ what, limit }) => `MISSED: ${what}${limit === undefined ? '' : `; ${limit}`}`),
+    ...missedInWords(targets),
   ].join('\n')
+}
+
+/** A sentence for those that the same thing stood in the way of. */
+export function missedInWords(targets: readonly Target[]): string[] {
+  const missed = new Map<string | undefined, Target[]>()
+  for (const target of targets) {
+    if (met(target) === false) missed.set(target.limit, [...(missed.get(target.limit) ?? []), target])
+  }
+  return [...missed].map(([limit, group]) => {
+    const names = group.map(({ what, mode }) => `${what}${mode === undefined ? '' : ` (${mode})`}`).join('; ')
+    return `Missed: ${names}.${limit === undefined ? '' : ` Meanwhile ${limit}.`}`
+  })
 }
 
 /** What, target, measured, with which mode, and whether that is enough. */

@@ -5,7 +5,7 @@ import { labelOf } from '../modes.js'
 import type { BenchReport, ModeResult } from '../report.js'
 import type { Scaling } from '../scaling.js'
 import { conditionLines } from '../table.js'
-import { cellsOf, met, type Target } from '../targets.js'
+import { cellsOf, met, missedInWords, type Target } from '../targets.js'
 import { bars, escape, lines, type Value } from './charts.js'
 
 /** One page that stands for itself: no script, nothing loaded, for screens light and dark and for paper. */
@@ -133,9 +133,10 @@ function targetSection(targets: readonly Target[]): string {
         .map((cell) => `<td>${escape(cell)}</td>`)
         .join('')}</tr>`,
   )
-  const missed = targets.filter(({ limit }) => limit !== undefined)
-  return `<section><h2>Targets</h2><div class="wide"><table><tbody>${rows.join('')}</tbody></table></div>${missed
-    .map(({ what, limit = '' }) => `<p class="note">Missed: ${escape(what)}; ${escape(limit)}.</p>`)
+  return `<section><h2>Targets</h2><div class="wide"><table><tbody>${rows.join('')}</tbody></table></div>${missedInWords(
+    targets,
+  )
+    .map((sentence) => `<p class="note">${escape(sentence)}</p>`)
     .join('')}</section>`
 }
 
