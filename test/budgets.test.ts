@@ -117,7 +117,7 @@ describe('budgets of a transport', () => {
     await mailer.wait(ids[149] ?? '')
     while (dots.length < 150) await new Promise((resolve) => setTimeout(resolve, 10))
     expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
-    expect(dots[149]! - dots[0]!).toBeLessThan(3_300)
+    expect(dots[149]! - dots[0]!).toBeLessThan(4_000)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
     // Whoever waits is stored about once for it.
@@ -203,9 +203,11 @@ describe('budgets of a transport', () => {
   })
 
   it('a server that complains gets fewer messages, and all of them in the end', async () => {
-    const until = performance.now() + 700
-    const busy = () => (performance.now() < until ? '451 4.7.1 slow down' : '250 2.1.0 ok')
-    const server = await ScriptedServer.start({ mail: busy, rcpt: busy, extensions: [] })
+    let asked = 0
+    const server = await ScriptedServer.start({
+      mail: () => (++asked <= 12 ? '451 4.7.1 slow down' : '250 2.1.0 ok'),
+      extensions: [],
+    })
     const mailer = await testMailer({
       transports: { main: `smtp://127.0.0.1:${server.port}`, quiet: 'smtp://127.0.0.1:1' },
       retry: { baseDelay: 300, factor: 1, jitter: 'none', attempts: 20 },
