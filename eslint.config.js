@@ -106,10 +106,11 @@ const doors = [
       'src/outcome.ts',
       'src/phases.ts',
       'src/queue/clockWatch.ts',
+      'src/queue/recent.ts',
       'src/histogram.ts',
     ],
     from: [],
-    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, and the watch on the clock.',
+    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, what both count, and the watch on the clock.',
   },
   ...['express', 'inbox', 'dashboard'].map((part) => ({
     in: [`src/${part}/**`],

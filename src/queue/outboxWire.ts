@@ -101,6 +101,26 @@ export interface TakenRow extends StoredRow {
   attachments: AttachmentBytes[]
 }
 
+/** A message handed out that its process took in a moment ago, and has at hand as it was accepted. */
+export interface KnownRow {
+  seq: number
+  rev: number
+  id: string
+}
+
+/**
+ * Messages that are named by their id alone when they are handed out to the process that took them in: the last ones
+ * that {@link isKept} holds for. The thread counts those it stored, the main thread those it was told of, so that what
+ * the thread takes for known (at most twice this number) is among what the main thread keeps.
+ */
+export const KNOWN = 1_000
+const KEPT_LENGTH = 16 * 1024
+
+/** Whether a message's process keeps it at hand: a small one, for what is kept is bounded by its number only. */
+export function isKept([, , , content, attachments]: NewRow): boolean {
+  return attachments === null && content.length <= KEPT_LENGTH
+}
+
 /** A message read with what is left of its content. */
 export interface LoadedRow {
   head: string
@@ -173,7 +193,7 @@ export interface Report {
   answers: [n: number, answer: Answer<RequestKind>][]
   /** Requests of which nothing was stored, and why. */
   failures: [n: number, problem: string][]
-  taken: TakenRow[]
+  taken: (TakenRow | KnownRow)[]
   /** Messages that the outbox itself ended, being too late. */
   expired: StoredRow[]
   /** Followed messages that another process settled. */

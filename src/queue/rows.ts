@@ -26,9 +26,9 @@ type Rest = Pick<MessageState, 'uncertain' | 'heldReason' | 'counted' | 'attempt
 
 /** @param keepKey milliseconds an idempotency key is remembered at least */
 export function packJob(job: MailJob, keepKey: number): NewRow {
-  const { content, attachments, ...rest } = job
+  const { content, attachments } = job
   const head: Head = {
-    ...rest,
+    ...job,
     content: shellOf(content),
     attachments: attachments.map(({ content: _, ...about }) => about),
   }

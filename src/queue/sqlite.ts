@@ -82,7 +82,7 @@ export class SqliteQueue implements QueueDriver {
 
   start(consumer: Consumer): Promise<void> {
     const { changed, retain } = this.#options
-    this.#deliveries = new Deliveries(this.#link, consumer, changed, retain.data)
+    this.#deliveries = new Deliveries(this.#link, consumer, changed, retain.data, this.#acceptance.atHand)
     this.#deliveries.pause(this.#paused)
     this.#deliveries.start()
     return Promise.resolve()

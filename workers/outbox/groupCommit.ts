@@ -1,6 +1,14 @@
 import type { Transaction } from 'better-sqlite3'
 import { Histogram } from '../../src/histogram.js'
-import type { Acceptance, Answer, Report, Request, StatsRow, TakenRow } from '../../src/queue/outboxWire.js'
+import type {
+  Acceptance,
+  Answer,
+  KnownRow,
+  Report,
+  Request,
+  StatsRow,
+  TakenRow,
+} from '../../src/queue/outboxWire.js'
 import type { Parts } from './parts.js'
 
 const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]
@@ -43,7 +51,7 @@ export class GroupCommit {
     const start = performance.now()
     const answers: Report['answers'] = []
     let expired: Report['expired'] = []
-    let taken: TakenRow[] = []
+    let taken: (TakenRow | KnownRow)[] = []
     try {
       this.#transaction.immediate(() => {
         tally.load()

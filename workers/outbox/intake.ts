@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { type Acceptance, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
+import { type Acceptance, isKept, KNOWN, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
+import { Recent } from '../../src/queue/recent.js'
 import type { Attachments } from './attachments.js'
 import type { Room } from './room.js'
 import { PLACE } from './schema.js'
@@ -13,6 +14,8 @@ interface Known {
 
 /** Takes messages in, each once. */
 export class Intake {
+  /** Ids by `seq` of what was stored for this process: see {@link KNOWN}. A transaction that failed may leave some behind. */
+  readonly known = new Recent<number, string>(KNOWN)
   readonly #tally: Tally
   readonly #attachments: Attachments
   readonly #room: Room
@@ -87,6 +90,7 @@ export class Intake {
       head,
     )
     this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
+    if (!waits && isKept(row)) this.known.add(seq, id)
     if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
   }
 }

@@ -1,5 +1,13 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { COMPANY_LIMIT, STATUS_NUMBERS, type StoredRow, type TakenRow } from '../../src/queue/outboxWire.js'
+import {
+  COMPANY_LIMIT,
+  type KnownRow,
+  STATUS_NUMBERS,
+  type StatusNumber,
+  type StoredRow,
+  type TakenRow,
+} from '../../src/queue/outboxWire.js'
+import type { Recent } from '../../src/queue/recent.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
 import { PLACE } from './schema.js'
@@ -15,8 +23,15 @@ const HANDOVER_BYTES = 8 * 1024 * 1024
 
 type LanePlace = typeof PLACE.line | typeof PLACE.alone
 
+interface Waiting {
+  seq: number
+  id: string
+  rev: number
+  status: StatusNumber
+}
+
 interface Lane {
-  next: Statement<[number, number], MessageRow & { body: string | null; attachments: string | null }>
+  next: Statement<[number, number], Waiting>
   any: Statement<[], { one: number }>
 }
 
@@ -24,8 +39,8 @@ interface Lane {
 function laneOf(db: Database, place: LanePlace): Lane {
   return {
     next: db.prepare(
-      `SELECT ${MESSAGE_COLUMNS}, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq
-       WHERE m.place = ${place} AND m.expires_at > ? ORDER BY m.rank, m.seq LIMIT ?`,
+      `SELECT seq, id, rev, status FROM message
+       WHERE place = ${place} AND expires_at > ? ORDER BY rank, seq LIMIT ?`,
     ),
     any: db.prepare(`SELECT 1 AS one FROM message WHERE place = ${place} LIMIT 1`),
   }
@@ -38,6 +53,7 @@ function laneOf(db: Database, place: LanePlace): Lane {
 export class Line {
   readonly #tally: Tally
   readonly #attachments: Attachments
+  readonly #known: Recent<number, string>
   readonly #token: string
   readonly #inHand = new Set<number>()
   #alone: number | undefined
@@ -49,14 +65,23 @@ export class Line {
   readonly #hasten: Statement<[number, number]>
   readonly #expire: Statement<[number, number]>
   readonly #bySeq: Statement<[number], MessageRow>
+  readonly #whole: Statement<[number], MessageRow & { body: string | null; attachments: string | null }>
   readonly #expiring: Statement<[number], { seq: number; status: MessageRow['status'] }>
   readonly #head: Statement<[number], { due: number }>
   readonly #nextDue: Statement<[], { at: number | null }>
   readonly #nextExpiry: Statement<[], { at: number | null }>
 
-  constructor(db: Database, tally: Tally, attachments: Attachments, token: string) {
+  /** @param known ids by `seq` of what its process has at hand */
+  constructor(
+    db: Database,
+    tally: Tally,
+    attachments: Attachments,
+    known: Recent<number, string>,
+    token: string,
+  ) {
     this.#tally = tally
     this.#attachments = attachments
+    this.#known = known
     this.#token = token
     this.#lanes = { [PLACE.line]: laneOf(db, PLACE.line), [PLACE.alone]: laneOf(db, PLACE.alone) }
     this.#take = db.prepare(
@@ -85,6 +110,10 @@ export class Line {
       `UPDATE message SET status = ${STATUS_NUMBERS.expired}, place = ${PLACE.nowhere}, next_attempt_at = NULL,
        settled_at = ?, rev = rev + 1 WHERE seq = ?`,
     )
+    this.#whole = db.prepare(
+      `SELECT ${MESSAGE_COLUMNS}, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq
+       WHERE m.seq = ?`,
+    )
     this.#bySeq = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.seq = ?`)
     this.#head = db.prepare(
       `SELECT due_at AS due FROM message WHERE place = ${PLACE.line} AND rank = ? ORDER BY seq LIMIT 1`,
@@ -97,7 +126,7 @@ export class Line {
   }
 
   /** Hands out up to so many that are due, higher priority first, then the older. */
-  take(slots: number, now: number): TakenRow[] {
+  take(slots: number, now: number): (TakenRow | KnownRow)[] {
     if (this.#isAlone(now)) return []
     if (this.#has(PLACE.alone)) {
       if (this.#inHand.size > 0) return []
@@ -109,27 +138,41 @@ export class Line {
     return this.#takeFrom(PLACE.line, slots, now)
   }
 
-  #takeFrom(place: LanePlace, slots: number, now: number): TakenRow[] {
-    const taken: TakenRow[] = []
+  #takeFrom(place: LanePlace, slots: number, now: number): (TakenRow | KnownRow)[] {
+    const taken: (TakenRow | KnownRow)[] = []
     let bytes = 0
-    for (const row of this.#lanes[place].next.all(now, slots)) {
-      const attachments = this.#attachments.load(row.attachments)
-      const content = row.body ?? '{}'
-      this.#take.run(this.#token, row.seq)
-      this.#tally.move(row.status, STATUS_NUMBERS.sending)
-      this.#inHand.add(row.seq)
-      taken.push({
-        ...toStored(row),
-        status: STATUS_NUMBERS.sending,
-        rev: row.rev + 1,
-        nextAttemptAt: null,
-        content,
-        attachments,
-      })
-      bytes += attachments.reduce((sum, part) => sum + part.content.length, row.head.length + content.length)
+    for (const waiting of this.#lanes[place].next.all(now, slots)) {
+      const { seq, status } = waiting
+      const row = this.#asKnown(waiting) ?? this.#read(seq)
+      this.#take.run(this.#token, seq)
+      this.#tally.move(status, STATUS_NUMBERS.sending)
+      this.#inHand.add(seq)
+      taken.push(row)
+      if ('id' in row) continue
+      const { head, content, attachments } = row
+      bytes += attachments.reduce((sum, part) => sum + part.content.length, head.length + content.length)
       if (bytes > HANDOVER_BYTES) break
     }
     return taken
+  }
+
+  /** What nobody changed since it was accepted its process has at hand. */
+  #asKnown({ seq, id, rev }: Waiting): KnownRow | undefined {
+    const known = this.#known.take(seq)
+    return rev === 0 && known === id ? { seq, id, rev: 1 } : undefined
+  }
+
+  #read(seq: number): TakenRow {
+    const row = this.#whole.get(seq)
+    if (row === undefined) throw new Error('a message left the line while it was taken from it')
+    return {
+      ...toStored(row),
+      status: STATUS_NUMBERS.sending,
+      rev: row.rev + 1,
+      nextAttemptAt: null,
+      content: row.body ?? '{}',
+      attachments: this.#attachments.load(row.attachments),
+    }
   }
 
   /** Puts a message back in line. `lost`: a process died with it. */
@@ -151,7 +194,7 @@ export class Line {
   }
 
   /** Undoes hand-outs of a transaction that failed. */
-  undo(taken: readonly TakenRow[]): void {
+  undo(taken: readonly { seq: number }[]): void {
     for (const { seq } of taken) this.back(seq)
   }
 

@@ -31,14 +31,15 @@ export function partsOf(db: Database, lock: DelivererLock, setup: OutboxSetup): 
   const tally = new Tally(db)
   const records = new Records(db, tally, attachments)
   const index = new SearchIndex(db, tally)
+  const intake = new Intake(db, tally, attachments, new Room(db, setup.maxSize), setup.limit)
   return {
     db,
     lock,
     tally,
     records,
     index,
-    intake: new Intake(db, tally, attachments, new Room(db, setup.maxSize), setup.limit),
-    line: new Line(db, tally, attachments, setup.token),
+    intake,
+    line: new Line(db, tally, attachments, intake.known, setup.token),
     listing: new Listing(db, tally),
     forgetting: new Forgetting(db, tally, records, index, setup.retain),
     recovery: new Recovery(db, setup.file, setup.token),

@@ -1,7 +1,8 @@
 import { ThreadpostError } from '../../errors.js'
 import { type MailJob, newState } from '../../record.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
-import type { Acceptance, NewRow } from '../outboxWire.js'
+import { type Acceptance, isKept, KNOWN, type NewRow } from '../outboxWire.js'
+import { Recent } from '../recent.js'
 import { type OutboxLink, refusal } from './link.js'
 import { packJob } from '../rows.js'
 
@@ -23,6 +24,8 @@ export class Acceptor {
   readonly #keepKey: number
   #batch: Batch | undefined
   #waiting = 0
+  /** Accepted messages by id, until they are handed out: see {@link KNOWN}. */
+  readonly atHand = new Recent<string, MailJob>(2 * KNOWN)
 
   /** @param keepKey milliseconds an idempotency key is remembered at least */
   constructor(link: OutboxLink, changed: ChangeListener, keepKey: number) {
@@ -60,16 +63,23 @@ export class Acceptor {
       if (this.#batch === batch) this.#batch = undefined
       this.#waiting -= batch.rows.length
       for (const { jobs, from, resolve } of batch.waiting) {
-        resolve(jobs.map((job, index) => this.#accepted(job, result.failure ?? result.answer[from + index])))
+        resolve(
+          jobs.map((job, index) => {
+            const at = from + index
+            const kept = isKept(batch.rows[at]!)
+            return this.#accepted(job, result.failure ?? result.answer[at], kept)
+          }),
+        )
       }
     })
     return batch
   }
 
-  #accepted(job: MailJob, answer: ThreadpostError | Acceptance | undefined): Enqueued {
+  #accepted(job: MailJob, answer: ThreadpostError | Acceptance | undefined, kept: boolean): Enqueued {
     if (answer instanceof ThreadpostError) return { result: 'unavailable', problem: answer.message }
     if (answer?.result === 'unavailable') return { ...answer, problem: refusal(answer.problem) }
     if (answer !== null && answer !== undefined) return answer
+    if (kept) this.atHand.add(job.id, job)
     this.#changed({ job, state: newState(job) })
     return { result: 'queued' }
   }

@@ -1,8 +1,9 @@
-import { enter, settle, type MailJob, type MessageState } from '../../record.js'
+import { enter, settle, type MailJob, type MessageState, newState } from '../../record.js'
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
-import { type LostRow, STATUS_NUMBERS, type StateRow, type TakenRow } from '../outboxWire.js'
+import { type KnownRow, type LostRow, STATUS_NUMBERS, type StateRow, type TakenRow } from '../outboxWire.js'
+import type { Recent } from '../recent.js'
 import type { OutboxLink } from './link.js'
 import { Pace } from './pace.js'
 import { Places } from './places.js'
@@ -38,6 +39,7 @@ export class Deliveries {
   readonly #consumer: Consumer
   readonly #changed: ChangeListener
   readonly #data: Retention['data']
+  readonly #atHand: Recent<string, MailJob>
   readonly #stock: Taken[] = []
   readonly #inHand = new Set<number>()
   readonly #underWay = new Map<string, Taken>()
@@ -51,7 +53,15 @@ export class Deliveries {
   #closing = false
   #rested: (() => void) | undefined
 
-  constructor(link: OutboxLink, consumer: Consumer, changed: ChangeListener, data: Retention['data']) {
+  /** @param atHand messages that this process took in a moment ago */
+  constructor(
+    link: OutboxLink,
+    consumer: Consumer,
+    changed: ChangeListener,
+    data: Retention['data'],
+    atHand: Recent<string, MailJob>,
+  ) {
+    this.#atHand = atHand
     this.#link = link
     this.#consumer = consumer
     this.#changed = changed
@@ -72,17 +82,28 @@ export class Deliveries {
     return this.#stock.some((taken) => taken.seq === seq)
   }
 
-  arrived(rows: readonly TakenRow[]): void {
+  arrived(rows: readonly (TakenRow | KnownRow)[]): void {
     this.#asked = Math.max(0, this.#asked - rows.length)
     for (const row of rows) {
-      const job = unpackTaken(row)
-      const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
+      const taken = 'id' in row ? this.#known(row) : unpacked(row)
       this.#inHand.add(row.seq)
-      this.#stock.push({ seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes })
-      this.#stockBytes += bytes
+      if (taken === undefined) {
+        this.#return([row])
+        continue
+      }
+      this.#stock.push(taken)
+      this.#stockBytes += taken.bytes
     }
     if (this.#paused || this.#closing) this.#putBack()
     else this.#pump()
+  }
+
+  /** It stands as it was accepted; if it isn't at hand after all it goes back, and comes again as it is stored. */
+  #known({ seq, rev, id }: KnownRow): Taken | undefined {
+    const job = this.#atHand.take(id)
+    if (job === undefined) return undefined
+    const bytes = 'data' in job.content ? job.content.data.length : 0
+    return { seq, rev, job, state: { ...newState(job), status: 'sending' }, bytes }
   }
 
   /** Decides on messages that a process died with. */
@@ -213,9 +234,13 @@ export class Deliveries {
   }
 
   #putBack(): void {
-    const rows = this.#stock.splice(0).map(({ seq, rev }) => ({ seq, rev, lost: false }))
+    const stock = this.#stock.splice(0)
     this.#stockBytes = 0
-    if (rows.length === 0) return
+    if (stock.length > 0) this.#return(stock)
+  }
+
+  #return(taken: readonly Pick<Taken, 'seq' | 'rev'>[]): void {
+    const rows = taken.map(({ seq, rev }) => ({ seq, rev, lost: false }))
     void this.#insist(() => this.#link.request('release', { rows })).then(() => {
       for (const { seq } of rows) this.#inHand.delete(seq)
     })
@@ -238,4 +263,10 @@ export class Deliveries {
       this.#rested?.()
     }
   }
+}
+
+function unpacked(row: TakenRow): Taken {
+  const job = unpackTaken(row)
+  const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
+  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes }
 }
