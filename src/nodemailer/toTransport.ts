@@ -150,8 +150,10 @@ export function toTransport(value: unknown): MappedTransport {
   }
 }
 
+/** The mail of an inbox is gone with it. */
 function ready(transport: TransportInput): MappedTransport {
-  return { transport, pool: true, connections: DEFAULT_CONNECTIONS }
+  const url = typeof transport === 'string' ? transport : 'url' in transport ? transport.url : ''
+  return { transport, pool: url.startsWith('inbox:'), connections: DEFAULT_CONNECTIONS }
 }
 
 /** Host, port and `secure` of a well-known service, from nodemailer's list. */
