@@ -98,7 +98,7 @@ export function toMail(message: unknown, defaults: Readonly<Record<string, unkno
 
   const fields: Record<string, unknown> = {}
   for (const key of OURS) if (given[key] !== undefined) fields[key] = given[key]
-  const [from] = listOf(given['from'], 'from')
+  const from = oneOf(given['from'], 'from')
   if (from !== undefined) fields['from'] = from
   fields['replyTo'] = listOf(given['replyTo'], 'replyTo')
   Object.assign(fields, recipientsOf(given), mapHeaders(given, check))
@@ -133,6 +133,12 @@ function listOf(value: unknown, path: string): Address[] {
   return parseMailboxList(value, path, check, MAX_ADDRESSES)
 }
 
+function oneOf(value: unknown, path: string): Address | undefined {
+  const [only, ...others] = listOf(value, path)
+  if (others.length > 0) check.fail(path, 'holds several addresses')
+  return only
+}
+
 /**
  * An envelope of its own says who gets the mail. Whom it adds to those in To and Cc gets it as a blind copy; it can't
  * leave anybody out of them.
@@ -156,7 +162,7 @@ function recipientsOf(given: Record<string, unknown>): Record<string, unknown> {
     return { to, cc, bcc }
   }
   const { from, ...lists } = check.object(envelope, 'envelope', ['from', 'to', 'cc', 'bcc'])
-  const [reversePath] = listOf(from, 'envelope.from')
+  const reversePath = oneOf(from, 'envelope.from')
   const returned = reversePath === undefined ? {} : { envelope: { from: addressOf(reversePath) } }
   const reached = ['to', 'cc', 'bcc'].flatMap((key) => listOf(lists[key], `envelope.${key}`))
   if (reached.length === 0) return { to, cc, bcc, ...returned }

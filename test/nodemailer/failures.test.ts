@@ -140,6 +140,7 @@ const HIJACKS: [path: string, message: object][] = [
   ['to', { to: 'a@x.example <evil@y.example> b@z.example' }],
   ['to.address', { to: { name: '', address: 'a@x.example, evil@y.example' } }],
   ['to[1].address', { to: ['a@x.example', { address: 'x@y.example>\r\nRCPT TO:<evil@y.example' }] }],
+  ['from', { from: 'a@x.example, b@x.example' }],
   ['headers.Bcc', { headers: { Bcc: 'evil@y.example' } }],
   ['headers.X-A', { headers: { 'X-A': 'b\r\nBcc: evil@y.example' } }],
   ['envelope.to', { envelope: { from: 'a@x.example', to: 'a@x.example>\r\nRCPT TO:<evil@y.example' } }],
