@@ -1,3 +1,4 @@
+import type { Clock } from './clock.js'
 import { captureContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import { type Intercepted, intercepted } from './intercept.js'
@@ -11,6 +12,7 @@ import type { Tracing } from './tracing.js'
 import type { JsonObject } from './wire.js'
 
 export interface IntakeParts {
+  clock: Clock
   rules: MessageRules
   templates: TemplateBook
   queue: QueueDriver
@@ -85,8 +87,8 @@ export class Intake {
   #toJob(intake: Intercepted | ThreadpostError): MailJob {
     if (intake instanceof ThreadpostError) throw intake
     const { mail, given } = intake
-    const { rules } = this.#parts
-    const now = Date.now()
+    const { rules, clock } = this.#parts
+    const now = clock.now()
     if (!isPrepared(mail)) return this.#safe(toJob(mail, rules, now, { context: this.context(), given }))
     const prepared = fromPrepared(mail)
     const { identity, context = this.context() } = prepared.origin

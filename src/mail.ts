@@ -25,11 +25,16 @@ interface MailFields {
   from?: Address
   /** Replaces the template's own subject. Required where there is none. */
   subject?: string
+  /** A Message-ID of your own, with its angle brackets; nobody else may ever have had it. @default made from the id */
+  messageId?: string
   inReplyTo?: string
   references?: string | string[]
-  /** Further headers: `X-*` and a list of harmless ones. */
-  headers?: Record<string, string>
-  /** List-Unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. */
+  /** Further headers: `X-*` and a list of harmless ones. Of an array each value is a line. */
+  headers?: Record<string, string | string[]>
+  /**
+   * List-Unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. `mailto` is an address,
+   * perhaps with `?subject=…`.
+   */
   listUnsubscribe?: string | { url?: string; mailto?: string; oneClick?: boolean }
   attachments?: Attachment[]
   envelope?: {

@@ -4,7 +4,7 @@ import { Checker, isPlainObject } from './check.js'
 import { languageTag, localeFor } from './context.js'
 import { ThreadpostError } from './errors.js'
 import { fingerprint } from './fingerprint.js'
-import { headersOf, listUnsubscribeOf, messageIdsOf } from './headers.js'
+import { headersOf, listUnsubscribeOf, messageIdOf, messageIdsOf } from './headers.js'
 import { mintId } from './ids.js'
 import { toJsonObject, toJsonText } from './json.js'
 import type { ResolvedOptions } from './options.js'
@@ -53,6 +53,7 @@ const KEYS = [
   'replyTo',
   'from',
   'subject',
+  'messageId',
   'inReplyTo',
   'references',
   'headers',
@@ -114,7 +115,10 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
   const id = identity?.id ?? mintId(now)
   const job: MailJob = {
     id,
-    messageId: identity?.messageId ?? `<${id}@${domainOf(from)}>`,
+    messageId:
+      mail['messageId'] === undefined
+        ? (identity?.messageId ?? `<${id}@${domainOf(from)}>`)
+        : messageIdOf(mail['messageId'], 'messageId', check),
     date: identity?.date ?? now,
     from,
     to,
