@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { compileTemplates } from '../workshop.js'
 import { describeReports } from './check.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
 
 interface BuildSettings extends TemplateSettings {
   out: string
@@ -12,11 +13,11 @@ export function buildCommand(): Command {
   const command = new Command('build')
     .description('Compile the templates into a folder; with that folder as --templates no thread loads MJML.')
     .requiredOption('--out <dir>', 'folder to write')
-  return withTemplateFlag(command).action(build)
+  return withTemplateFlags(command).action(build)
 }
 
 async function build(settings: BuildSettings): Promise<void> {
-  const reports = await compileTemplates(templateFolder(settings), settings.out)
+  const reports = await compileTemplates(await templateOptions(settings), settings.out, lineLogger)
   console.log(describeReports(reports))
   if (reports.every(({ error }) => error === undefined)) console.log(`written to ${settings.out}`)
   else {

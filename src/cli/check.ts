@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { compileTemplates, type TemplateReport } from '../workshop.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
 
 interface CheckSettings extends TemplateSettings {
   json?: boolean
@@ -15,11 +16,11 @@ export function checkCommand(): Command {
     )
     .option('--strict', 'exit with 1 if a template has to run MJML for each message')
     .option('--json', 'print the reports as JSON')
-  return withTemplateFlag(command).action(check)
+  return withTemplateFlags(command).action(check)
 }
 
 async function check(settings: CheckSettings): Promise<void> {
-  const reports = await compileTemplates(templateFolder(settings))
+  const reports = await compileTemplates(await templateOptions(settings), undefined, lineLogger)
   console.log(settings.json === true ? JSON.stringify(reports, null, 2) : describeReports(reports))
   const wrong = reports.some(
     ({ error, findings }) => error !== undefined || (settings.strict === true && findings.length > 0),

@@ -38,7 +38,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
   const around = [await disk(settings.queue), await clock()]
   let mailer: Mailer
   try {
-    mailer = await createMailer({ ...mailerOptions(settings), threads: 1 })
+    mailer = await createMailer({ ...(await mailerOptions(settings)), threads: 1 })
   } catch (error) {
     return [{ what: 'mailer', ok: false, says: (error as Error).message }, ...around]
   }

@@ -5,7 +5,8 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
 
 interface RenderSettings extends TemplateSettings {
   data?: string
@@ -25,15 +26,16 @@ export function renderCommand(): Command {
     .option('--text', 'print the text part only')
     .option('--html', 'print the HTML only')
     .option('--open', 'show the HTML in the browser')
-  return withTemplateFlag(command).action(render)
+  return withTemplateFlags(command).action(render)
 }
 
 async function render(name: string, settings: RenderSettings): Promise<void> {
   const mailer = await createMailer({
     transport: 'smtp://127.0.0.1:1',
     from: 'render@threadpost.example',
-    templates: templateFolder(settings),
+    templates: await templateOptions(settings),
     threads: 0,
+    logger: lineLogger,
   })
   try {
     const parts = await mailer.render(name, await dataOf(settings.data), {

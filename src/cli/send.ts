@@ -41,7 +41,7 @@ async function send(settings: SendSettings): Promise<void> {
       'transport: is required: give --transport or THREADPOST_TRANSPORT',
     )
   const mail = await mailOf(settings)
-  const mailer = await createMailer(mailerOptions(settings))
+  const mailer = await createMailer(await mailerOptions(settings))
   try {
     const message = await mailer.sendAndWait(mail, { timeout: settings.timeout })
     console.log(settings.json === true ? JSON.stringify(message, null, 2) : summaryOf(message))

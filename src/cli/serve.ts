@@ -30,7 +30,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(settings: ServeSettings): Promise<void> {
-  const mailer = await createMailer(mailerOptions(settings))
+  const mailer = await createMailer(await mailerOptions(settings))
   const { port, host, token } = settings
   let server
   try {

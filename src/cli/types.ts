@@ -1,9 +1,11 @@
 import { watch } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import type { TemplateOptions } from '../templateOptions.js'
 import { templateTypes } from '../templateTypes.js'
 import { readManifests } from '../workshop.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
 
 interface TypesSettings extends TemplateSettings {
   out: string
@@ -25,32 +27,31 @@ export function typesCommand(): Command {
     )
     .option('--check', 'write nothing, and exit with 1 if the file is not up to date: for CI')
     .option('--watch', 'write it again whenever a template changes')
-  return withTemplateFlag(command).action(types)
+  return withTemplateFlags(command).action(types)
 }
 
 async function types(settings: TypesSettings): Promise<void> {
-  const dir = templateFolder(settings)
-  if (settings.check === true) return await check(dir, settings.out)
-  await write(dir, settings.out)
-  if (settings.watch === true) watchFolder(dir, settings.out)
+  const templates = await templateOptions(settings)
+  if (settings.check === true) return await check(templates, settings.out)
+  await write(templates, settings.out)
+  if (settings.watch === true) watchFolder(templates, settings.out)
 }
 
-async function check(dir: string, out: string): Promise<void> {
-  const { text, broken } = await typesOf(dir)
+async function check(templates: TemplateOptions, out: string): Promise<void> {
+  const { text, broken } = await typesOf(templates)
   const found = await readFile(out, 'utf8').catch(() => undefined)
   complain(broken)
   if (found === text) {
     console.log(`${out} is up to date`)
     return
   }
-  const flags = `--templates ${dir} --out ${out}`
   const problem = found === undefined ? 'is not there' : 'is not up to date'
-  console.error(`threadpost: ${out} ${problem}; run: threadpost types ${flags}`)
+  console.error(`threadpost: ${out} ${problem}; run it without --check`)
   process.exitCode = 1
 }
 
-async function write(dir: string, out: string): Promise<void> {
-  const { text, count, broken } = await typesOf(dir)
+async function write(templates: TemplateOptions, out: string): Promise<void> {
+  const { text, count, broken } = await typesOf(templates)
   complain(broken)
   const found = await readFile(out, 'utf8').catch(() => undefined)
   if (found === text) {
@@ -61,8 +62,10 @@ async function write(dir: string, out: string): Promise<void> {
   console.log(`written to ${out} (${count} templates)`)
 }
 
-async function typesOf(dir: string): Promise<{ text: string; count: number; broken: string[] }> {
-  const manifests = await readManifests(dir)
+async function typesOf(
+  templates: TemplateOptions,
+): Promise<{ text: string; count: number; broken: string[] }> {
+  const manifests = await readManifests(templates, lineLogger)
   const sound = manifests.filter(({ error }) => error === undefined)
   const broken = manifests.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error}`]))
   return { text: templateTypes(sound), count: sound.length, broken }
@@ -74,14 +77,16 @@ function complain(broken: readonly string[]): void {
   if (broken.length > 0) process.exitCode = 1
 }
 
-function watchFolder(dir: string, out: string): void {
+function watchFolder(templates: TemplateOptions, out: string): void {
   let timer: NodeJS.Timeout | undefined
-  watch(dir, { recursive: true }, () => {
+  watch(templates.dir, { recursive: true }, () => {
     clearTimeout(timer)
     timer = setTimeout(() => {
       process.exitCode = 0
-      write(dir, out).catch((error: unknown) => console.error(`threadpost: ${(error as Error).message}`))
+      write(templates, out).catch((error: unknown) =>
+        console.error(`threadpost: ${(error as Error).message}`),
+      )
     }, PAUSE)
   })
-  console.log(`watching ${dir}; stop with Ctrl-C`)
+  console.log(`watching ${templates.dir}; stop with Ctrl-C`)
 }

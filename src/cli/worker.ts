@@ -51,7 +51,7 @@ async function work(settings: WorkerSettings): Promise<void> {
         path: 'transport',
       },
     )
-  const options = mailerOptions(settings)
+  const options = await mailerOptions(settings)
   const { prefix } = settings
   if (prefix !== undefined && typeof options.queue === 'string')
     options.queue = { url: options.queue, prefix }

@@ -1,6 +1,7 @@
 /** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { Application, type Log } from './application.js'
 import { TemplateFailure } from './failure.js'
 import { TemplateFolder, readStrings, type FolderVersion } from './folder/templateFolder.js'
 import { compileTemplate } from './late/compileTemplate.js'
@@ -8,7 +9,7 @@ import type { CompiledTemplate } from './late/form.js'
 import { manifestOf } from './manifest/manifest.js'
 import type { Critical } from './renderer.js'
 import type { Finding } from './soundness/findings.js'
-import { BUILT_FILE, type TemplateManifest } from '../../src/wire.js'
+import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/wire.js'
 import { BUILT_FORMAT, type BuiltFolder } from './store/built.js'
 import { sourceOf } from './store/folderTemplates.js'
 
@@ -24,26 +25,36 @@ export interface TemplateReport {
   warnings: string[]
 }
 
+/** A folder, and what the application adds to it. */
+export interface Workpiece {
+  templates: TemplateSetup
+  /** Where the application's modules write. */
+  log: Log
+}
+
 const atOnce: Critical = (_step, work) => work()
 
 /** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
-export async function inspectFolder(dir: string): Promise<TemplateReport[]> {
-  const { reports } = await compileFolder(await new TemplateFolder(dir, false).current())
-  return reports
+export function inspectFolder(workpiece: Workpiece): Promise<TemplateReport[]> {
+  return withFolder(workpiece, async (version) => (await compileFolder(version)).reports)
 }
 
 /** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
-export async function manifestsOf(dir: string): Promise<TemplateManifest[]> {
-  const version = await new TemplateFolder(dir, false).current()
-  return [...version.files.templates].map(([name, files]) => manifestOf(name, files, version))
+export function manifestsOf(workpiece: Workpiece): Promise<TemplateManifest[]> {
+  return withFolder(workpiece, async (version) =>
+    [...version.files.templates].map(([name, files]) => manifestOf(name, files, version)),
+  )
 }
 
 /**
  * Writes a folder of compiled templates: with it as `templates`, no thread loads MJML. Nothing is written if a
  * template can't be compiled.
  */
-export async function buildFolder(dir: string, out: string): Promise<TemplateReport[]> {
-  const version = await new TemplateFolder(dir, false).current()
+export function buildFolder(workpiece: Workpiece, out: string): Promise<TemplateReport[]> {
+  return withFolder(workpiece, (version) => build(version, out))
+}
+
+async function build(version: FolderVersion, out: string): Promise<TemplateReport[]> {
   const { reports, templates } = await compileFolder(version)
   if (reports.some(({ error }) => error !== undefined)) return reports
   const built: BuiltFolder = {
@@ -54,12 +65,27 @@ export async function buildFolder(dir: string, out: string): Promise<TemplateRep
     }),
     templates,
     strings: Object.fromEntries(readStrings(version.files)),
+    helpers: [...version.parts.customHelpers],
   }
   await mkdir(out, { recursive: true })
   const { helpers } = version.files
   if (helpers !== undefined) await copyFile(helpers, path.join(out, path.basename(helpers)))
   await writeFile(path.join(out, BUILT_FILE), JSON.stringify(built))
   return reports
+}
+
+/** What a setup module opened is closed when the work is done, as in a thread. */
+async function withFolder<T>(
+  { templates, log }: Workpiece,
+  work: (version: FolderVersion) => Promise<T>,
+): Promise<T> {
+  const { dir, globals, ...modules } = templates
+  const application = new Application(modules, globals, log)
+  try {
+    return await work(await new TemplateFolder(dir, false, application).current())
+  } finally {
+    await application.close()
+  }
 }
 
 async function compileFolder(
