@@ -9,19 +9,26 @@ export type { TemplateReport }
 
 const check: Checker = new Checker('INVALID_OPTIONS')
 
+export interface CompileOptions {
+  /** Where to write them compiled. */
+  out?: string
+  /** What a setup module logs to. */
+  logger?: Logger
+  /** Told before each template, and when all are done. */
+  progress?: (done: number, of: number, now: string) => void
+}
+
 /**
- * Compiles every template of a folder in the calling thread and says how it went; with `out`, writes them compiled.
+ * Compiles every template of a folder in the calling thread and says how it went.
  * The application's modules run for it, since a name may mean a helper of theirs.
- * @param logger what a setup module logs to
  * @throws ThreadpostError `TEMPLATE_ERROR` when the folder can't be read, or a module fails.
  */
 export async function compileTemplates(
   templates: string | TemplateOptions,
-  out?: string,
-  logger: Logger = SILENT,
+  { out, logger = SILENT, progress }: CompileOptions = {},
 ): Promise<TemplateReport[]> {
   const { buildFolder, inspectFolder } = await import('../workers/render/workshop.js')
-  const workpiece = workpieceOf(templates, logger)
+  const workpiece = { ...workpieceOf(templates, logger), ...(progress === undefined ? {} : { progress }) }
   return explained(out === undefined ? inspectFolder(workpiece) : buildFolder(workpiece, out))
 }
 

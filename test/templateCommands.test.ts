@@ -161,7 +161,7 @@ describe("helpers of the application's modules", () => {
       stderr: expect.stringMatching(/^threadpost: .*bad\.mjs failed: no price list \[TEMPLATE_ERROR\]\n$/),
     })
     expect(await threadpost('check', ...flags, '--globals', path.join(folder, 'bad.mjs'))).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringContaining('--globals:'),
     })
   })

@@ -14,9 +14,11 @@ export function wholeNumber(min: number): (text: string) => number {
   }
 }
 
-/** Reads the data of a template; none is an empty object. */
+/** Reads the data of a template; none is an empty object. A policy in sample data is no part of them. */
 export async function dataFrom(file: string | undefined): Promise<object> {
-  return file === undefined ? {} : objectFrom('--data', file)
+  if (file === undefined) return {}
+  const { '@policy': _policy, ...data } = await objectFrom('--data', file)
+  return data
 }
 
 /** Reads a JSON file that holds an object. */

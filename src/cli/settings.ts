@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
 import type { MailerOptions } from '../options.js'
 import type { TemplateOptions } from '../templateOptions.js'
 import { objectFrom, wholeNumber } from './arguments.js'
+import { OWN_TEMPLATES } from './package.js'
 
 /** Where a command finds templates, and what the application adds to them. */
 export interface TemplateSettings {
@@ -38,7 +38,7 @@ export function withTemplateFlags(command: Command): Command {
 export async function templateOptions(given: TemplateSettings): Promise<TemplateOptions> {
   const { templates, helpers, setup, globals } = withoutEmpty(given)
   return {
-    dir: templates ?? (existsSync('templates') ? 'templates' : PACKAGED_TEMPLATES),
+    dir: templates ?? (existsSync('templates') ? 'templates' : OWN_TEMPLATES),
     ...(helpers === undefined ? {} : { helpers }),
     ...(setup === undefined ? {} : { setup }),
     ...(globals === undefined ? {} : { globals: await objectFrom('--globals', globals) }),
@@ -53,8 +53,6 @@ export interface MailerSettings extends TemplateSettings {
   threads?: number
 }
 
-const PACKAGED_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))
-
 /** Adds the flags all commands share that send mail. */
 export function withMailerFlags(command: Command): Command {
   return withTemplateFlags(command)
@@ -65,13 +63,18 @@ export function withMailerFlags(command: Command): Command {
       ).env('THREADPOST_TRANSPORT'),
     )
     .addOption(
-      new Option('--queue <url>', "'memory', 'sqlite:PATH' or 'redis://HOST:PORT'").env('THREADPOST_QUEUE'),
+      new Option(
+        '--queue <url>',
+        'where mail waits: memory, sqlite:PATH or redis://HOST:PORT (default: memory)',
+      ).env('THREADPOST_QUEUE'),
     )
     .addOption(
-      new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
+      new Option('--from <mailbox>', "sender of mails that name none: 'Acme <hello@acme.example>'").env(
+        'THREADPOST_FROM',
+      ),
     )
     .addOption(
-      new Option('--threads <n>', 'worker threads; 0 sends in the main thread')
+      new Option('--threads <n>', 'worker threads; 0 sends in the main thread (default: 1)')
         .argParser(wholeNumber(0))
         .env('THREADPOST_THREADS'),
     )

@@ -30,13 +30,15 @@ export interface Workpiece {
   templates: TemplateSetup
   /** Where the application's modules write. */
   log: Log
+  /** Told before each template is compiled, and when all are. */
+  progress?: (done: number, of: number, now: string) => void
 }
 
 const atOnce: Critical = (_step, work) => work()
 
 /** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
 export function inspectFolder(workpiece: Workpiece): Promise<TemplateReport[]> {
-  return withFolder(workpiece, async (version) => (await compileFolder(version)).reports)
+  return withFolder(workpiece, async (version) => (await compileFolder(version, workpiece.progress)).reports)
 }
 
 /** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
@@ -51,11 +53,15 @@ export function manifestsOf(workpiece: Workpiece): Promise<TemplateManifest[]> {
  * template can't be compiled.
  */
 export function buildFolder(workpiece: Workpiece, out: string): Promise<TemplateReport[]> {
-  return withFolder(workpiece, (version) => build(version, out))
+  return withFolder(workpiece, (version) => build(version, out, workpiece.progress))
 }
 
-async function build(version: FolderVersion, out: string): Promise<TemplateReport[]> {
-  const { reports, templates } = await compileFolder(version)
+async function build(
+  version: FolderVersion,
+  out: string,
+  progress: Workpiece['progress'],
+): Promise<TemplateReport[]> {
+  const { reports, templates } = await compileFolder(version, progress)
   if (reports.some(({ error }) => error !== undefined)) return reports
   const built: BuiltFolder = {
     format: BUILT_FORMAT,
@@ -90,10 +96,13 @@ async function withFolder<T>(
 
 async function compileFolder(
   version: FolderVersion,
+  progress: Workpiece['progress'] = () => undefined,
 ): Promise<{ reports: TemplateReport[]; templates: BuiltFolder['templates'] }> {
   const reports: TemplateReport[] = []
   const templates: BuiltFolder['templates'] = {}
+  let done = 0
   for (const [name, files] of version.files.templates) {
+    progress(done++, version.files.templates.size, name)
     if (files.mjml.size === 0) continue
     const locales = new Set([...files.mjml.keys(), ...(files.mjml.has('') ? files.text.keys() : [])])
     for (const locale of locales) {
@@ -102,6 +111,7 @@ async function compileFolder(
       if (outcome.compiled !== undefined) (templates[name] ??= {})[locale] = outcome.compiled
     }
   }
+  progress(done, done, 'done')
   return { reports, templates }
 }
 
