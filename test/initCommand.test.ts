@@ -61,7 +61,7 @@ describe('threadpost init', () => {
 
     const url = await start(app)
     expect(await (await fetch(url)).text()).toContain('Sign up')
-    expect((await signUp(url, 'ada@example.com')).status).toBe(202)
+    expect((await signUp(url, 'ada@example.com')).url).toBe(`${url}/inbox/`)
     expect((await signUp(url, 'nobody')).status).toBe(400)
     const arrived = await fetch(`${url}/inbox/api/messages/wait?to=ada@example.com&timeout=10000`)
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
@@ -73,7 +73,7 @@ describe('threadpost init', () => {
     const app = await appWith(tarball)
     await init(app)
     const url = await start(app, { SMTP_URL: inbox.url })
-    await signUp(url, 'ada@example.com')
+    expect((await signUp(url, 'ada@example.com')).status).toBe(202)
     expect((await inbox.waitFor({ to: 'ada@example.com' })).html).toContain('Ada')
     expect((await fetch(`${url}/inbox`)).status).toBe(404)
   }, 60_000)

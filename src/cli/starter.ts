@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { templateTypes } from '../templateTypes.js'
 import { readManifests } from '../workshop.js'
@@ -10,10 +10,9 @@ export async function starterFiles(): Promise<Map<string, Buffer | string>> {
   files.set('server.mjs', await readFile(new URL('./starter/server.mjs', import.meta.url)))
   files.set('threadpost.d.ts', templateTypes(await readManifests(OWN_TEMPLATES)))
   files.set('jsconfig.json', `${JSON.stringify(JSCONFIG, null, 2)}\n`)
-  for (const entry of await readdir(OWN_TEMPLATES, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    const file = path.join(entry.parentPath, entry.name)
-    files.set(path.join('templates', path.relative(OWN_TEMPLATES, file)), await readFile(file))
+  for (const name of await readdir(OWN_TEMPLATES, { recursive: true })) {
+    const file = path.join(OWN_TEMPLATES, name)
+    if ((await stat(file)).isFile()) files.set(path.join('templates', name), await readFile(file))
   }
   return files
 }
@@ -27,6 +26,7 @@ const JSCONFIG = {
 interface PackageJson {
   scripts?: Record<string, string>
   dependencies?: Record<string, string>
+  devDependencies?: Record<string, string>
   [field: string]: unknown
 }
 
@@ -45,6 +45,11 @@ export function packageWith(text: string | undefined, name: string): string {
     threadpost: `^${OWN_PACKAGE.version}`,
     ...given.dependencies,
   }
+  // Where packages aren't hoisted, an editor finds the types of Express only as a dependency of one's own.
+  const devDependencies = {
+    '@types/express': OWN_PACKAGE.dependencies['@types/express'],
+    ...given.devDependencies,
+  }
   const indent = /^[ \t]+/m.exec(text ?? '')?.[0] ?? '  '
-  return `${JSON.stringify({ ...given, scripts, dependencies }, null, indent)}\n`
+  return `${JSON.stringify({ ...given, scripts, dependencies, devDependencies }, null, indent)}\n`
 }

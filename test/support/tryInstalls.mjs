@@ -40,18 +40,28 @@ await inbox.close()
 console.log('both arrived on ' + process.version)
 `
 
+const BERRY = ['npx', '--yes', '-p', '@yarnpkg/cli-dist@4', 'yarn']
 const MANAGERS = {
-  npm: { add: ['npm', 'install', '--ignore-scripts'], node: ['node'] },
-  pnpm: { add: ['npx', '--yes', 'pnpm@10', 'add', '--ignore-scripts'], node: ['node'] },
+  npm: { add: ['npm', 'install', '--ignore-scripts'], node: ['node'], bin: ['npx', '--no', '--'] },
+  pnpm: {
+    add: ['npx', '--yes', 'pnpm@10', 'add', '--ignore-scripts'],
+    node: ['node'],
+    bin: ['npx', '--yes', 'pnpm@10', 'exec'],
+  },
   // nopt, which MJML's formatter brings along for a command of its own, asks for Node 22; only Yarn 1 takes that for an error.
-  yarn: { add: ['npx', '--yes', 'yarn@1', 'add', '--ignore-scripts', '--ignore-engines'], node: ['node'] },
+  yarn: {
+    add: ['npx', '--yes', 'yarn@1', 'add', '--ignore-scripts', '--ignore-engines'],
+    node: ['node'],
+    bin: ['npx', '--no', '--'],
+  },
   'yarn-pnp': {
     files: {
       '.yarnrc.yml': 'nodeLinker: pnp\nenableScripts: false\nenableGlobalCache: false\n',
       'yarn.lock': '',
     },
-    add: ['npx', '--yes', '-p', '@yarnpkg/cli-dist@4', 'yarn', 'add'],
-    node: ['npx', '--yes', '-p', '@yarnpkg/cli-dist@4', 'yarn', 'node'],
+    add: [...BERRY, 'add'],
+    node: [...BERRY, 'node'],
+    bin: BERRY,
   },
 }
 
@@ -79,24 +89,19 @@ async function install(name, tarball) {
 
 /** A folder with the package, and what \`threadpost init\` sets up. */
 async function folder(name, tarball) {
-  const { add, files = {} } = MANAGERS[name]
+  const { add, bin, files = {} } = MANAGERS[name]
   const app = await mkdtemp(path.join(work, `${name}-`))
   const { express } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')).dependencies
   await writeFile(path.join(app, 'package.json'), '{ "name": "app", "private": true, "type": "module" }')
   for (const [file, text] of Object.entries(files)) await writeFile(path.join(app, file), text)
   await command(app, [...add, tarball, `express@${express}`])
+  await command(app, [...bin, 'threadpost', 'init'])
   await writeFile(path.join(app, 'smoke.mjs'), SMOKE)
   return app
 }
 
 async function smoke(app, node) {
-  const templates = path.join(app, 'templates')
-  await run('cp', ['-r', path.join(root, 'templates'), templates])
-  try {
-    return (await command(app, [...node, 'smoke.mjs'])).trim()
-  } finally {
-    await rm(templates, { recursive: true })
-  }
+  return (await command(app, [...node, 'smoke.mjs'])).trim()
 }
 
 async function command(cwd, [program, ...args]) {

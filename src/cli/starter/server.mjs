@@ -39,7 +39,8 @@ app.post('/signup', async (request, response) => {
       to: { name, address: email },
       data: { name, company: 'Acme' },
     })
-    response.status(202).type('text').send(`Welcome, ${name}. Your mail is on its way: ${id}`)
+    if (mailer.inbox !== undefined) response.redirect(303, '/inbox/')
+    else response.status(202).type('text').send(`Welcome, ${name}. Your mail is on its way: ${id}`)
   } catch (error) {
     if (!(error instanceof ThreadpostError) || error.code !== 'INVALID_MESSAGE') throw error
     response.status(400).type('text').send(error.message)
