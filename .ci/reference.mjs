@@ -22,6 +22,7 @@ const PARTS = {
       .map(([call, ...type]) => `\`${call}\`\n\n${optionTable(type)}`)
       .join('\n\n'),
   errors: errorTable,
+  outcomes: outcomeTable,
 }
 
 const config = path.join(root, 'tsconfig.json')
@@ -120,19 +121,48 @@ function unique(fields) {
 }
 
 function errorTable() {
-  const { statements } = program.getSourceFile(path.join(root, 'src/errors.ts'))
-  const union = statements.find(({ name }) => name?.text === 'ErrorCode').type
   const statuses = statusesOverHttp()
+  const rows = codesOf('src/errors.ts', 'ErrorCode').map(([code, why, remedy]) => [
+    code,
+    why,
+    remedy,
+    statuses.get(code),
+  ])
+  return table(
+    ['code', 'why', 'what to do', 'over HTTP'],
+    rows.map(([code, ...rest]) => [`\`${code}\``, ...rest]),
+  )
+}
+
+function outcomeTable() {
+  const results = {
+    rejected: ['RejectedCode', 'UnsupportedCode'],
+    deferred: ['DeferredCode', 'UnreachableCode', 'ReleasedCode'],
+    uncertain: ['UncertainCode'],
+    withdrawn: ['WithdrawnCode'],
+  }
+  const rows = Object.entries(results).flatMap(([result, unions]) =>
+    unions
+      .flatMap((union) => codesOf('src/outcome.ts', union))
+      .map(([code, why, remedy]) => [result, `\`${code}\``, why, remedy]),
+  )
+  return table(['outcome', 'code', 'why', 'what to do'], rows)
+}
+
+/** The codes of a union, each with why it comes and what to do. */
+function codesOf(file, name) {
+  const { statements } = program.getSourceFile(path.join(root, file))
+  const union = statements.find((statement) => statement.name?.text === name).type
   const told = new Map(
-    [...union.getFullText().matchAll(/\/\*\*(.*?)@remedy(.*?)\*\/\s*\| '(\w+)'/gs)].map(
+    [...union.getFullText().matchAll(/\/\*\*(.*?)@remedy(.*?)\*\/\s*(?:\| )?'(\w+)'/gs)].map(
       ([, why, remedy, code]) => [code, [why, remedy].map((text) => cell(text.replace(/^\s*\* ?/gm, ' ')))],
     ),
   )
-  const rows = union.types.map(({ literal: { text: code } }) => {
+  const members = (union.types ?? [union]).flatMap(({ literal }) => literal?.text ?? [])
+  return members.map((code) => {
     if (!told.has(code)) throw new Error(`${code} does not say why it comes and what to do`)
-    return [`\`${code}\``, ...told.get(code), statuses.get(code)]
+    return [code, ...told.get(code)]
   })
-  return table(['code', 'why', 'what to do', 'over HTTP'], rows)
 }
 
 function statusesOverHttp() {

@@ -14,7 +14,7 @@ const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8')
 
 it("the README's reference is what the docstrings say; else run: node .ci/reference.mjs", () => {
   expect(withReference(readme) === readme).toBe(true)
-  for (const part of ['options', 'calls', 'mail', 'errors'])
+  for (const part of ['options', 'calls', 'mail', 'errors', 'outcomes'])
     expect(readme).toContain(`<!-- reference: ${part} -->`)
 })
 
