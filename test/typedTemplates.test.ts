@@ -49,7 +49,7 @@ async function complaints(
       const file = path.join(dir, `${name}.mts`)
       await writeFile(
         file,
-        `import type { Mailer } from 'threadpost'\ndeclare const mailer: Mailer\nawait mailer.send(${mail})\n`,
+        `import type { Mailer } from 'threadpost'\ndeclare const mailer: Mailer\n${mail.startsWith('mailer.') ? mail : `mailer.send(${mail})`}\n`,
       )
       return file
     }),
@@ -87,11 +87,26 @@ describe('typed templates', () => {
         item: GOOD.replace('title:', 'titel:'),
         type: GOOD.replace('count: 1', `count: 'one'`),
         withoutData: `{ template: 'order', to: 'a@b.example' }`,
+        many: `mailer.sendMany([${GOOD}, ${GOOD}])`,
+        manyMissing: `mailer.sendMany([${GOOD}, ${GOOD.replace('id: 1,', '')}])`,
+        waitMisspelt: `mailer.sendAndWait(${GOOD.replace('when:', 'wen:')})`,
+        render: `mailer.render('order', { id: 1, customer: { name: 'Ada' }, when: 'now', lines: [] })`,
+        renderName: `mailer.render('ordre', {})`,
       },
       templateTypes(await readManifests(dir)),
     )
     const red = Object.entries(said).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
-    expect(red.sort()).toEqual(['item', 'missing', 'misspelt', 'name', 'type', 'withoutData'])
+    expect(red.sort()).toEqual([
+      'item',
+      'manyMissing',
+      'missing',
+      'misspelt',
+      'name',
+      'renderName',
+      'type',
+      'waitMisspelt',
+      'withoutData',
+    ])
     expect(said['misspelt']?.join()).toContain("'wen'")
     expect(said['missing']?.join()).toContain("'id'")
   })
