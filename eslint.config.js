@@ -16,9 +16,15 @@ const doors = [
   },
   {
     to: ['nodemailer', 'nodemailer/**'],
-    except: ['nodemailer/lib/addressparser'],
+    except: ['nodemailer/lib/addressparser', 'nodemailer/lib/well-known'],
     from: ['workers/**', 'src/bench/rivals/eachTime.ts', 'src/bench/rivals/inline.ts'],
+    typesFrom: ['src/nodemailer/**'],
     why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
+  },
+  {
+    to: ['nodemailer/lib/well-known'],
+    from: ['src/nodemailer/toTransport.ts'],
+    why: "nodemailer's list of services is for those who come from nodemailer.",
   },
   {
     to: ['mjml', 'mjml/**', 'mjml-*', 'mjml-*/**', 'handlebars', 'handlebars/**'],
@@ -120,6 +126,13 @@ const doors = [
     why: 'This part stands outside the core: it sees the public surface (../index.js, types of ../mailer.js) only.',
   })),
   {
+    in: ['src/nodemailer/**'],
+    to: ['src/**'],
+    except: ['src/index.ts', 'src/mailer.ts', 'src/addresses.ts', 'src/check.ts', 'src/nodemailer/**'],
+    from: [],
+    why: 'The adapter stands outside the core: it sees the public surface, and how addresses and fields are read.',
+  },
+  {
     in: ['src/express/**', 'src/inbox/**', 'src/dashboard/**'],
     to: ['src/mailer.ts'],
     from: [],
@@ -163,6 +176,7 @@ const house = {
             if (matches(file, door.from) || (dynamic && door.dynamicFrom && matches(file, door.dynamicFrom)))
               continue
             if (type && (door.types || door.dynamicFrom?.includes(file))) continue
+            if (type && door.typesFrom && matches(file, door.typesFrom)) continue
             context.report({ node, messageId: 'closed', data: { specifier, why: door.why } })
             return
           }

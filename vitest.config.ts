@@ -8,7 +8,7 @@ export default defineConfig({
     // Tests of the whole see what a user gets: the built package, whose worker files lie next to it.
     alias: [
       { find: /^threadpost$/, replacement: built('index.js') },
-      { find: /^threadpost\/(express|testing)$/, replacement: built('$1/index.js') },
+      { find: /^threadpost\/(express|testing|nodemailer)$/, replacement: built('$1/index.js') },
     ],
   },
   test: {

@@ -44,6 +44,36 @@ export function parseMailboxes(value: unknown, path: string, check: Checker, max
   return check.array(value, path, max).map((entry, index) => parseMailbox(entry, `${path}[${index}]`, check))
 }
 
+/**
+ * A list as nodemailer takes it: mailboxes, or texts with commas between mailboxes. Each is as strict as a mailbox alone,
+ * and what the text falls into must be what nodemailer's own parser makes of it: a comma can't smuggle in a recipient that
+ * only one of the two sees. Who passes on what a stranger typed gives `{ address }`, which is never split.
+ */
+export function parseMailboxList(value: unknown, path: string, check: Checker, max: number): Mailbox[] {
+  if (value === undefined || value === null) return []
+  const entries = Array.isArray(value) ? check.array(value, path, max) : [value]
+  return entries.flatMap((entry, index) => {
+    const at = Array.isArray(value) ? `${path}[${index}]` : path
+    if (typeof entry !== 'string') return [parseMailbox(entry, at, check)]
+    if (entry.length > max * (MAX_ADDRESS + MAX_NAME)) check.fail(at, 'is too long for a list of addresses')
+    forbidControls(entry, at, check)
+    const mailboxes = splitAtCommas(entry).map((text) => parseMailbox(text, at, check))
+    const seen = addressparser(entry)
+    if (
+      seen.length !== mailboxes.length ||
+      mailboxes.some(({ address }, place) => seen[place]?.address !== address)
+    )
+      check.fail(at, 'is no clear list of addresses; give an array with one each')
+    return mailboxes
+  })
+}
+
+/** At commas outside of quoted names. */
+function splitAtCommas(text: string): string[] {
+  const pieces = text.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? []
+  return pieces.map((piece) => piece.trim()).filter((piece) => piece !== '')
+}
+
 /** An address alone, without name or angle brackets. */
 export function parseAddress(value: unknown, path: string, check: Checker): string {
   return checkAddress(check.string(value, path), path, check)

@@ -1,17 +1,19 @@
 import type { Mailer } from './mailer.js'
 
-/** What the start page may do to a mailer to show what happens then. Not part of the public surface. */
+/** What the start page and tests may do to a mailer to show what happens then. Not part of the public surface. */
 export interface Backstage {
   /**
-   * Ends the busiest thread in the midst of its work; a new one takes its place.
+   * Ends the busiest thread in the midst of its work; a new one takes its place. For a mailer that can reach nobody: all its
+   * transports are the embedded inbox.
    * @returns its id, or undefined where there is none
    */
-  endThread(): number | undefined
+  endThread?: () => number | undefined
+  /** Lets time pass, where the queue can. */
+  advance?: (ms: number) => Promise<void>
 }
 
 const known = new WeakMap<Mailer, Backstage>()
 
-/** For a mailer that can reach nobody: all its transports are the embedded inbox. */
 export function openBackstage(mailer: Mailer, backstage: Backstage): void {
   known.set(mailer, backstage)
 }

@@ -1,4 +1,5 @@
 import type { Checker } from './check.js'
+import { Clock } from './clock.js'
 import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } from './outcome.js'
 
 export interface BreakerOptions {
@@ -41,7 +42,7 @@ interface Open {
   trouble: Trouble
   /** Milliseconds between the last try and the next. */
   delay: number
-  /** On `performance.now()`'s clock, which doesn't jump. */
+  /** On the clock that doesn't jump. */
   probeAt: number
   probing: boolean
 }
@@ -63,12 +64,19 @@ export class Breaker {
   readonly #transport: string
   readonly #options: Required<BreakerOptions>
   readonly #listener: BreakerListener
+  readonly #clock: Clock
   #open: Open | undefined
 
-  constructor(transport: string, options: Required<BreakerOptions>, listener: BreakerListener) {
+  constructor(
+    transport: string,
+    options: Required<BreakerOptions>,
+    listener: BreakerListener,
+    clock = new Clock(),
+  ) {
     this.#transport = transport
     this.#options = options
     this.#listener = listener
+    this.#clock = clock
   }
 
   get status(): TransportStatus {
@@ -81,7 +89,7 @@ export class Breaker {
   /** Whether a message would have to wait. */
   get holds(): boolean {
     const open = this.#open
-    return open !== undefined && (open.probing || performance.now() < open.probeAt)
+    return open !== undefined && (open.probing || this.#clock.steady() < open.probeAt)
   }
 
   admit(): Admission {
@@ -96,7 +104,7 @@ export class Breaker {
   delay(): number {
     if (this.#open === undefined) return 0
     const { probeAt, delay } = this.#open
-    return Math.max(0, probeAt - performance.now()) + (Math.random() * delay) / 2
+    return Math.max(0, probeAt - this.#clock.steady()) + (Math.random() * delay) / 2
   }
 
   /** Learns from what a delivery came to. @param probe as it was admitted */
@@ -112,7 +120,7 @@ export class Breaker {
     const open = this.#open
     if (open === undefined) return
     this.#open = undefined
-    this.#listener.closed(this.#transport, Date.now() - open.since)
+    this.#listener.closed(this.#transport, this.#clock.now() - open.since)
   }
 
   #fail({ code, message, reply }: Outcome, probe: boolean): void {
@@ -124,15 +132,15 @@ export class Breaker {
     const { probeDelay, maxProbeDelay } = this.#options
     const open = this.#open
     if (open === undefined) {
-      const probeAt = performance.now() + probeDelay
-      this.#open = { since: Date.now(), trouble, delay: probeDelay, probeAt, probing: false }
+      const probeAt = this.#clock.steady() + probeDelay
+      this.#open = { since: this.#clock.now(), trouble, delay: probeDelay, probeAt, probing: false }
       this.#listener.opened(this.#transport, trouble)
       return
     }
     open.trouble = trouble
     if (!probe) return
     open.delay = Math.min(maxProbeDelay, open.delay * 2)
-    open.probeAt = performance.now() + open.delay
+    open.probeAt = this.#clock.steady() + open.delay
     open.probing = false
   }
 }

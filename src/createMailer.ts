@@ -1,5 +1,6 @@
 import { openBackstage } from './backstage.js'
 import path from 'node:path'
+import { Clock } from './clock.js'
 import { Credit } from './credit.js'
 import type { Alert, AlertPlan, ClearedAlert } from './alerts.js'
 import { Lookout } from './lookout.js'
@@ -47,6 +48,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
+  const clock = new Clock()
   const tracing = await Tracing.load(redaction)
   const steps = new Steps(new StepLog(options.logger), tracing, redaction)
   let runner: Runner | undefined
@@ -56,8 +58,9 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction, steps }), token)
+    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction, steps }), token, clock)
     const dispatcher = new Dispatcher(runner, {
+      clock,
       routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
@@ -77,7 +80,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     if (options.role !== 'send') await queue.start(dispatcher)
     const mailer = new Mailer({
       rules,
-      intake: new Intake({ rules, templates, queue, tracing }),
+      intake: new Intake({ clock, rules, templates, queue, tracing }),
       templates,
       templateSet: new TemplateSet(options.templates, runner, templates),
       events,
@@ -95,8 +98,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(inbox === undefined ? {} : { inbox }),
       ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
-    if (options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox'))
-      openBackstage(mailer, { endThread: () => started.endThread() })
+    const harmless = options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox')
+    openBackstage(mailer, {
+      ...(harmless ? { endThread: () => started.endThread() } : {}),
+      ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
+    })
     return mailer
   } catch (error) {
     await queue?.close()
@@ -141,12 +147,13 @@ async function queueFor(
   options: ResolvedOptions,
   changed: ChangeListener,
   token: string,
+  clock: Clock,
 ): Promise<QueueDriver> {
   const { queue, limits, maxAge, retain, logger } = options
   const common = { limit: limits.queue, maxAge, retain, changed }
   switch (queue.kind) {
     case 'memory':
-      return new MemoryQueue(common)
+      return new MemoryQueue({ ...common, clock })
     case 'sqlite': {
       const { kind: _, ...place } = queue
       return SqliteQueue.open({ ...common, ...place, logger, token })

@@ -1,5 +1,6 @@
 import { type Allowances, RateAllowance } from './budgets.js'
 import type { BreakerOptions, TransportStatus } from './breaker.js'
+import type { Clock } from './clock.js'
 import type { Logger } from './logger.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
 import { isUnreachable, type Outcome } from './outcome.js'
@@ -18,11 +19,12 @@ import {
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
 import type { Route, RouteListener, RouteOptions } from './route.js'
 import { Routes } from './routes.js'
-import type { DeliveryOrder, RunResult, Runner } from './runner.js'
+import type { DeliveryOrder, Runner } from './runner.js'
 import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
 
 export interface DispatcherOptions {
+  clock: Clock
   routes: readonly RouteOptions[]
   policy: RetryPolicy
   breaker: Required<BreakerOptions>
@@ -42,6 +44,7 @@ export interface DispatcherOptions {
  */
 export class Dispatcher implements Consumer {
   readonly #runner: Runner
+  readonly #clock: Clock
   readonly #policy: RetryPolicy
   readonly #logger: Logger
   readonly #steps: Steps
@@ -58,6 +61,7 @@ export class Dispatcher implements Consumer {
   constructor(
     runner: Runner,
     {
+      clock,
       routes,
       policy,
       breaker,
@@ -70,12 +74,13 @@ export class Dispatcher implements Consumer {
     }: DispatcherOptions,
   ) {
     this.#runner = runner
+    this.#clock = clock
     this.#policy = policy
     this.#logger = logger
     this.#steps = steps
     this.#safeMode = safeMode
     this.#versionOf = versionOf
-    this.#routes = new Routes(routes, breaker, listener, allowances)
+    this.#routes = new Routes(routes, breaker, listener, allowances, clock)
   }
 
   /** Who waits for a transport's budget needs no slot. */
@@ -98,7 +103,7 @@ export class Dispatcher implements Consumer {
         turn.leave.giveBack(outcome)
         this.#turnstile.advance()
       })
-    return { verdict: held('budget', Date.now() + turn.again), recipients: state.recipients }
+    return { verdict: held('budget', this.#clock.now() + turn.again), recipients: state.recipients }
   }
 
   async #deliverNow(
@@ -107,7 +112,7 @@ export class Dispatcher implements Consumer {
     giveBack: ((outcome: Outcome | undefined) => void) | undefined,
   ): Promise<Settlement> {
     const { job, state, note } = message
-    const start = Date.now()
+    const start = this.#clock.now()
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       giveBack?.(undefined)
@@ -139,7 +144,7 @@ export class Dispatcher implements Consumer {
     const safe = this.#safeMode
     const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, losses)
     if (outcome === undefined) return undefined
-    return this.#settlement(message, safe?.translate(outcome, open) ?? outcome, Date.now())
+    return this.#settlement(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
   }
 
   cancel(id: string): boolean {
@@ -155,7 +160,7 @@ export class Dispatcher implements Consumer {
   ): Settlement {
     const { job, state } = message
     const counted = countsAsAttempt(outcome)
-    const end = Date.now()
+    const end = this.#clock.now()
     const recipients = mergeRecipients(state.recipients, outcome)
     const verdict = isUnreachable(outcome)
       ? held('breaker', end + this.#routes.delay(job.transport))
@@ -219,38 +224,32 @@ export class Dispatcher implements Consumer {
   }
 
   /** Whatever the message says: in safe mode nothing leaves for anybody who is not allowed. */
-  async #deliver(order: DeliveryOrder): Promise<Outcome> {
+  #deliver(order: DeliveryOrder): Promise<Outcome> {
     const safe = this.#safeMode
     if (safe === undefined) return this.#attempt(order)
-    return safe.translate(await this.#attempt(safe.guard(order)), order.recipients)
+    return this.#attempt(safe.guard(order)).then((outcome) => safe.translate(outcome, order.recipients))
   }
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {
-    this.#underWay.set(order.letter.id, order)
+    const { id } = order.letter
+    this.#underWay.set(id, order)
     try {
-      return await this.#run(order)
-    } finally {
-      if (this.#underWay.get(order.letter.id) === order) this.#underWay.delete(order.letter.id)
-    }
-  }
-
-  async #run(order: DeliveryOrder): Promise<Outcome> {
-    let alone = false
-    for (let crashes = 0; crashes < MAX_CRASHES;) {
-      let run: RunResult
-      try {
-        run = await this.#runner.deliver(order, alone)
-      } catch (error) {
-        return defect(error)
+      let alone = false
+      for (let crashes = 0; crashes < MAX_CRASHES;) {
+        const run = await this.#runner.deliver(order, alone)
+        if (!run.died) return run.outcome
+        const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
+        if (known !== undefined) return known
+        if (run.blame === 'closed') return { ...RELEASED, timings: {} }
+        if (run.blame === 'guilty') crashes++
+        alone ||= run.blame !== 'innocent'
       }
-      if (!run.died) return run.outcome
-      const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
-      if (known !== undefined) return known
-      if (run.blame === 'closed') return { ...RELEASED, timings: {} }
-      if (run.blame === 'guilty') crashes++
-      alone ||= run.blame !== 'innocent'
+      return poison(`${MAX_CRASHES} threads ended while they worked on this message alone.`, 'rendering')
+    } catch (error) {
+      return defect(error)
+    } finally {
+      if (this.#underWay.get(id) === order) this.#underWay.delete(id)
     }
-    return poison(`${MAX_CRASHES} threads ended while they worked on this message alone.`, 'rendering')
   }
 }
 

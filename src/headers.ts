@@ -33,11 +33,11 @@ const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
 export function headersOf(value: unknown, check: Checker): [string, string][] {
   if (value === undefined) return []
   if (!isPlainObject(value))
-    check.fail('headers', `must be an object of strings by name, got ${kindOf(value)}`)
+    check.fail('headers', `must be an object of strings, or arrays of them, by name, got ${kindOf(value)}`)
   const entries = Object.entries(value)
   if (entries.length > MAX_HEADERS)
     check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
-  return entries.map(([name, text]) => {
+  return entries.flatMap(([name, value]) => {
     const path = `headers.${name.slice(0, 80)}`
     const key = name.toLowerCase()
     if (!ALLOWED.has(key) && !EXTENSION.test(key))
@@ -45,8 +45,19 @@ export function headersOf(value: unknown, check: Checker): [string, string][] {
         path,
         'this header cannot be set here; allowed are X-* and a few such as List-Id and Auto-Submitted',
       )
-    return [name, forbidControls(check.string(text, path, MAX_VALUE), path, check)]
+    const lines = Array.isArray(value) ? check.array(value, path, MAX_HEADERS) : [value]
+    return lines.map((line, index): [string, string] => {
+      const at = Array.isArray(value) ? `${path}[${index}]` : path
+      return [name, forbidControls(check.string(line, at, MAX_VALUE), at, check)]
+    })
   })
+}
+
+/** One Message-ID with its angle brackets. */
+export function messageIdOf(value: unknown, path: string, check: Checker): string {
+  const text = check.string(value, path, 512)
+  if (!MESSAGE_ID.test(text)) check.fail(path, "must be a Message-ID such as '<id@example.com>'")
+  return forbidControls(text, path, check)
 }
 
 /** Message-IDs with their angle brackets: one, an array of them, or several in one string. */
@@ -73,9 +84,17 @@ export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscri
       check.fail(`${path}.url`, 'must be an http(s) URL')
     target.url = new URL(url).href
   }
-  if (given['mailto'] !== undefined) target.mailto = parseAddress(given['mailto'], `${path}.mailto`, check)
+  if (given['mailto'] !== undefined) target.mailto = mailtoOf(given['mailto'], `${path}.mailto`, check)
   if (target.url === undefined && target.mailto === undefined) check.fail(path, 'needs a url or a mailto')
   // RFC 8058 section 3.1: the one click is a POST to an HTTPS URI.
   if (target.url === undefined || !target.url.startsWith('https:')) target.oneClick = false
   return target
+}
+
+/** An address, with what its mail is to say: `leave@example.com?subject=leave` (RFC 6068). */
+function mailtoOf(value: unknown, path: string, check: Checker): string {
+  const [address, ...query] = check.string(value, path, 1_000).split('?')
+  const asked = query.join('?')
+  if (!/^[\w%&=.+~-]*$/.test(asked)) check.fail(path, 'what follows the ? must be percent-encoded')
+  return `${parseAddress(address, path, check)}${asked === '' ? '' : `?${asked}`}`
 }

@@ -1,3 +1,4 @@
+import type { Clock } from './clock.js'
 import { captureContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import { type Intercepted, intercepted } from './intercept.js'
@@ -11,6 +12,7 @@ import type { Tracing } from './tracing.js'
 import type { JsonObject } from './wire.js'
 
 export interface IntakeParts {
+  clock: Clock
   rules: MessageRules
   templates: TemplateBook
   queue: QueueDriver
@@ -29,7 +31,8 @@ export class Intake {
     const { rules, templates } = this.#parts
     const { intercept } = rules.options
     const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
-    const job = await templates.upToDate(() => this.#toJob(ready))
+    const checked = templates.upToDate(() => this.#toJob(ready))
+    const job = checked instanceof Promise ? await checked : checked
     const [answer] = await this.#enqueue([job])
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt
@@ -71,18 +74,21 @@ export class Intake {
     return ready
   }
 
-  async #enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  #enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
     const ended = this.#parts.tracing.sending(jobs)
-    const answers = await this.#parts.queue.enqueue(jobs)
-    ended?.(answers)
-    return answers
+    const enqueued = this.#parts.queue.enqueue(jobs)
+    if (ended === undefined) return enqueued
+    return enqueued.then((answers) => {
+      ended(answers)
+      return answers
+    })
   }
 
   #toJob(intake: Intercepted | ThreadpostError): MailJob {
     if (intake instanceof ThreadpostError) throw intake
     const { mail, given } = intake
-    const { rules } = this.#parts
-    const now = Date.now()
+    const { rules, clock } = this.#parts
+    const now = clock.now()
     if (!isPrepared(mail)) return this.#safe(toJob(mail, rules, now, { context: this.context(), given }))
     const prepared = fromPrepared(mail)
     const { identity, context = this.context() } = prepared.origin

@@ -34,18 +34,21 @@ interface MailFields {
   from?: Address
   /** The subject. @default the template's own; required where there is none */
   subject?: string
+  /** A Message-ID of your own, with its angle brackets; nobody else may ever have had it. @default made from the id */
+  messageId?: string
   /** Message-ID of the mail it answers. @default none */
   inReplyTo?: string
   /** Message-IDs of the thread it belongs to. @default none */
   references?: string | string[]
   /**
-   * Further headers: `X-*` and a list of harmless ones.
+   * Further headers: `X-*` and a list of harmless ones. Of an array each value is a line.
    * @default none
    * @example headers: { 'X-Order': '42' }
    */
-  headers?: Record<string, string>
+  headers?: Record<string, string | string[]>
   /**
-   * Where to unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL.
+   * Where to unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. `mailto` is an address,
+   * perhaps with `?subject=…`.
    * @default none
    * @example listUnsubscribe: 'https://acme.example/unsubscribe/42'
    */

@@ -12,6 +12,7 @@ import {
   type BreakerOptions,
   type TransportStatus,
 } from './breaker.js'
+import type { Clock } from './clock.js'
 import type { Outcome } from './outcome.js'
 
 /** A transport as the dispatcher needs to know it. */
@@ -51,10 +52,11 @@ export class Route {
     breaker: Required<BreakerOptions>,
     listener: RouteListener,
     allowances: Allowances,
+    clock: Clock,
   ) {
     this.name = name
     this.failover = failover
-    this.breaker = new Breaker(name, breaker, listener)
+    this.breaker = new Breaker(name, breaker, listener, clock)
     this.#listener = listener
     this.#allowances = allowances
     this.#budget = budget

@@ -2,6 +2,7 @@ import { DEFAULT_TRANSPORT } from './message.js'
 import { Route, type RouteListener, type RouteOptions } from './route.js'
 import type { Allowances } from './budgets.js'
 import type { BreakerOptions } from './breaker.js'
+import type { Clock } from './clock.js'
 
 /** The transports by name, and which of them takes a message. */
 export class Routes {
@@ -12,9 +13,10 @@ export class Routes {
     breaker: Required<BreakerOptions>,
     listener: RouteListener,
     allowances: Allowances,
+    clock: Clock,
   ) {
     this.#routes = new Map(
-      options.map((route) => [route.name, new Route(route, breaker, listener, allowances)]),
+      options.map((route) => [route.name, new Route(route, breaker, listener, allowances, clock)]),
     )
   }
 

@@ -90,11 +90,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 /** What the start page shows under load, it shows with the embedded inbox and without a login only. */
 function stageFor(mailer: Mailer): Stage | undefined {
-  const backstage = backstageOf(mailer)
-  if (backstage === undefined) return undefined
+  const endThread = backstageOf(mailer)?.endThread
+  if (endThread === undefined) return undefined
   return {
     templates: fileURLToPath(new URL('../../templates', import.meta.url)),
-    endThread: () => backstage.endThread(),
+    endThread,
     inlineSender: async (order) => {
       const { createEachTime } = await import('./bench/rivals/eachTime.js')
       return createEachTime(order)

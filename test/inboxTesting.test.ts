@@ -1,5 +1,7 @@
 import { AssertionError } from 'node:assert'
-import { expectMail, expectNoMail } from 'threadpost/testing'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
 import { expect, test } from 'vitest'
 import { mailerWithInbox } from './support/mailer.js'
 
@@ -122,4 +124,36 @@ test('a long hostile mail is looked through quickly', async () => {
     mail.links()
     expect(performance.now() - start).toBeLessThan(1500)
   }
+})
+
+test('a message that is not as expected is told with the reason', async () => {
+  const { mailer } = await mailerWithInbox({}, { faults: [{ at: 'rcpt', do: 'refuse' }] })
+  const { id } = await mailer.send({ to: 'ada@example.com', subject: 'Hello', text: 'x' })
+  expect((await expectMessage(mailer, id, { status: 'failed', attempts: 1, uncertain: false })).id).toBe(id)
+  await expect(expectMessage(mailer, id, { status: 'sent' }, { timeout: 10 })).rejects.toMatchObject({
+    name: 'AssertionError',
+    message: expect.stringMatching(/to have status "sent" within 10 ms, but: .*550/),
+    actual: { status: 'failed' },
+    expected: { status: 'sent' },
+  })
+  await expect(expectMessage(mailer, 'nobody', {}, { timeout: 0 })).rejects.toThrow(
+    'there is no such message',
+  )
+})
+
+test("the same in node's own runner", async () => {
+  const file = path.join(import.meta.dirname, 'support/nodeTest.mjs')
+  const env: NodeJS.ProcessEnv = { ...process.env }
+  // Of a runner within a runner node makes one.
+  delete env['NODE_TEST_CONTEXT']
+  const { status, stdout } = await new Promise<{ status: unknown; stdout: string }>((resolve) =>
+    execFile(process.execPath, ['--test', '--test-reporter=spec', file], { env }, (error, out) =>
+      resolve({ status: error?.code, stdout: out }),
+    ),
+  )
+  expect(status).toBe(1)
+  expect(stdout).toMatch(/✔ two retries, at once/)
+  expect(stdout).toMatch(/subject: expected "Welcome", but it is "Reset your password"/)
+  expect(stdout).toMatch(/to have status "sent" within 0 ms, but: .*550/)
+  expect(stdout).toMatch(/pass 1\n.*fail 2/)
 })

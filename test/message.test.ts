@@ -81,6 +81,34 @@ describe('a mail becomes a job', () => {
     expect(fingerprint).toBeDefined()
   })
 
+  it('keeps a Message-ID of its own, prepared too', () => {
+    const mail = { ...plain, messageId: '<order-42@shop.example>' }
+    const first = job(mail)
+    expect(first.messageId).toBe(mail.messageId)
+    const parsed = fromPrepared(toPrepared(mail, first))
+    expect(toJob(parsed.mail, rules, NOW, parsed.origin).messageId).toBe(mail.messageId)
+    for (const messageId of ['order-42@shop.example', '<a@b>\r\nBcc: c@d.example', '<a@b> <c@d>', ''])
+      expect(refusal({ ...plain, messageId })).toEqual({ code: 'INVALID_MESSAGE', path: 'messageId' })
+  })
+
+  it('has a line for each value of a header, and an address to unsubscribe that says what for', () => {
+    expect(job({ ...plain, headers: { 'X-A': ['1', '2'], 'X-B': '3' } }).headers).toEqual([
+      ['X-A', '1'],
+      ['X-A', '2'],
+      ['X-B', '3'],
+    ])
+    expect(refusal({ ...plain, headers: { 'X-A': ['1', '2\r\nBcc: e@x.example'] } }).path).toBe(
+      'headers.X-A[1]',
+    )
+    const listUnsubscribe = { mailto: 'leave@a.example?subject=leave%20now' }
+    expect(job({ ...plain, listUnsubscribe }).listUnsubscribe).toEqual({
+      ...listUnsubscribe,
+      oneClick: false,
+    })
+    for (const mailto of ['leave@a.example?subject=leave now', 'leave@a.example?x>,<mailto:e@x.example'])
+      expect(refusal({ ...plain, listUnsubscribe: { mailto } }).path).toBe('listUnsubscribe.mailto')
+  })
+
   it('has the same fingerprint whatever the order of its fields, and another for other content', () => {
     const a = job({ ...plain, idempotencyKey: 'k', metadata: { x: 1, y: 2 } })
     const b = job({ metadata: { y: 2, x: 1 }, ...plain, idempotencyKey: 'other' })

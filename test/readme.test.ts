@@ -1,19 +1,21 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { appOf, blocksOf, promisesOf, readme, root } from './support/readme.js'
+import { startRedis } from './support/redis.js'
+import { itWith } from './support/tools.js'
 
 const run = promisify(execFile)
-const root = path.resolve(import.meta.dirname, '..')
-const readme = await readFile(path.join(root, 'README.md'), 'utf8')
-const blocks = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1] ?? '')
+const blocks = blocksOf('js')
 
-/** Run where the package is, so that it imports `threadpost` by its name like an app does. */
-const asModule = (source: string): string[] => ['--input-type=module', '-e', source]
+async function printed(source: string): Promise<string[]> {
+  const { stdout } = await run(process.execPath, ['app.js'], { cwd: await appOf(source) })
+  return stdout.trimEnd().split('\n')
+}
 
 describe('the README', () => {
   it('embeds in 12 lines that work', async () => {
@@ -27,8 +29,8 @@ describe('the README', () => {
 
     const inbox = await startInbox()
     onTestFinished(() => inbox.close())
-    const app = spawn(process.execPath, asModule(listening), {
-      cwd: root,
+    const app = spawn(process.execPath, ['app.js'], {
+      cwd: await appOf(listening),
       env: { ...process.env, SMTP_URL: inbox.url },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
@@ -54,10 +56,17 @@ describe('the README', () => {
       source,
     ]),
   )('has a block that prints what it says: %s', async (_, source) => {
-    const { stdout } = await run(process.execPath, asModule(source), { cwd: root })
-    const promised = [...source.matchAll(/^ *console\.log\(.*\) \/\/ (.*)$/gm)].map((match) => match[1])
+    const promised = promisesOf(source)
     expect(promised.length).toBeGreaterThan(0)
-    expect(stdout.trimEnd().split('\n')).toEqual(promised)
+    expect(await printed(source)).toEqual(promised)
+  })
+
+  itWith(['redis-server'], 'has a fleet over Redis', async (tools) => {
+    const settings = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction']
+    const redis = await startRedis(tools['redis-server'], settings)
+    onTestFinished(() => redis.close())
+    const [source = ''] = blocksOf('js redis')
+    expect(await printed(source.replace('redis://127.0.0.1:6379', redis.url))).toEqual(promisesOf(source))
   })
 
   it('links to what is there', () => {

@@ -121,6 +121,11 @@ export interface QueueDriver {
   pause(): Promise<void>
   resume(): Promise<void>
   stats(): Promise<QueueStats>
+  /**
+   * For tests: lets time pass that nobody waits for. Each message is delivered, or expires, when its time comes, and whatever
+   * follows from that within the time as well. Resolves when nothing is under way.
+   */
+  advance?(ms: number): Promise<void>
   /** Has the change listener told of the message's settlement even if another process brings it about. @returns the end of it */
   follow(id: string): () => void
   /**

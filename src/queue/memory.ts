@@ -10,6 +10,7 @@ import {
   withoutContent,
 } from '../record.js'
 import { type Message, toMessage } from '../messageView.js'
+import { Clock } from '../clock.js'
 import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import { ClockWatch } from './clockWatch.js'
@@ -27,12 +28,13 @@ import { type Due, DueHeap } from './dueHeap.js'
 import { Keys } from './keys.js'
 import { Line } from './line.js'
 import { matches, pageOf } from './listing.js'
+import { Retained, type Settled } from './retained.js'
 
 /**
  * A message and its place. While it waits it is in the heap, due at its next attempt or its expiry, whichever is
  * first; `inLine` holds while it may be handed out at once. Settled messages are in neither.
  */
-interface Entry extends Due {
+interface Entry extends Due, Settled {
   /** Grows with each acceptance; the place in a listing. */
   readonly position: number
   job: MailJob
@@ -50,6 +52,7 @@ interface MemoryQueueOptions {
   maxAge: number
   retain: Retention
   changed: ChangeListener
+  clock?: Clock
 }
 
 /** The wall clock may jump: it is looked at again after this many milliseconds at most. */
@@ -62,12 +65,12 @@ export class MemoryQueue implements QueueDriver {
   readonly durable = false
   readonly #options: MemoryQueueOptions
   readonly #entries = new Map<string, Entry>()
-  /** Settled messages, oldest settlement first. */
-  readonly #settled = new Set<Entry>()
+  readonly #settled = new Retained<Entry>()
   readonly #keys: Keys
   readonly #line = new Line<Entry>()
   readonly #due = new DueHeap<Entry>()
-  readonly #clock = new ClockWatch()
+  readonly #clock: Clock
+  readonly #clockWatch = new ClockWatch()
   readonly #counts: StatusCounts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
   #accepted = 0
   #consumer: Consumer | undefined
@@ -77,10 +80,12 @@ export class MemoryQueue implements QueueDriver {
   #closed = false
   #timer: NodeJS.Timeout | undefined
   #timerAt = Infinity
-  #idle: (() => void) | undefined
+  /** Who waits until nothing is under way. */
+  readonly #idle = new Set<() => void>()
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options
+    this.#clock = options.clock ?? new Clock()
     this.#keys = new Keys(options.retain.keys)
   }
 
@@ -152,7 +157,7 @@ export class MemoryQueue implements QueueDriver {
   }
 
   stats(): Promise<QueueStats> {
-    const now = Date.now()
+    const now = this.#clock.now()
     const counts = { ...this.#counts }
     if (this.#paused) {
       counts.held += counts.queued
@@ -175,11 +180,9 @@ export class MemoryQueue implements QueueDriver {
   async drain(deadline: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     // While something is due there is a delivery, unless the queue is paused.
-    if (deadline > 0 && this.#delivering > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve
-        timer = setTimeout(resolve, deadline)
-      })
+    if (deadline > 0) {
+      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadline)))
+      await Promise.race([this.#nothingUnderWay(), late])
     }
     clearTimeout(timer)
     this.#closed = true
@@ -190,8 +193,23 @@ export class MemoryQueue implements QueueDriver {
     return this.drain(0)
   }
 
+  async advance(ms: number): Promise<void> {
+    const end = this.#clock.now() + ms
+    for (;;) {
+      await this.#nothingUnderWay()
+      const next = Math.min(end, this.#due.peek()?.dueAt ?? end)
+      this.#clock.advance(Math.max(0, next - this.#clock.now()))
+      this.#wake()
+      if (this.#closed || (next === end && this.#delivering === 0)) return
+    }
+  }
+
+  #nothingUnderWay(): Promise<void> {
+    return this.#delivering === 0 ? Promise.resolve() : new Promise((resolve) => void this.#idle.add(resolve))
+  }
+
   #accept(job: MailJob): Enqueued {
-    const known = this.#entries.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, Date.now())
+    const known = this.#entries.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
     if (known !== undefined) {
       const same = known.fingerprint === job.fingerprint
       return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
@@ -206,12 +224,13 @@ export class MemoryQueue implements QueueDriver {
       delivery: NONE,
       dueAt: 0,
       heapIndex: -1,
+      place: -1,
     }
     this.#entries.set(job.id, entry)
     this.#keys.remember(job)
     this.#counts.queued++
     this.#options.changed(entry)
-    this.#schedule(entry, Date.now())
+    this.#schedule(entry, this.#clock.now())
     return { result: 'queued' }
   }
 
@@ -247,7 +266,7 @@ export class MemoryQueue implements QueueDriver {
   }
 
   async #deliver(entry: Entry, consumer: Consumer): Promise<void> {
-    const now = Date.now()
+    const now = this.#clock.now()
     if (entry.state.expiresAt <= now) {
       this.#expire(entry, now)
       return
@@ -262,13 +281,15 @@ export class MemoryQueue implements QueueDriver {
     // A message that was cancelled meanwhile is settled, and may be on its way again.
     if (entry.delivery === delivery) {
       entry.delivery = NONE
-      this.#count(entry, () => settle(entry.state, settlement, Date.now()))
+      this.#count(entry, () => settle(entry.state, settlement, this.#clock.now()))
       if (isSettled(entry.state.status)) this.#leave(entry)
-      else this.#schedule(entry, Date.now())
+      else this.#schedule(entry, this.#clock.now())
       this.#options.changed(entry)
     }
     this.#pump()
-    if (this.#delivering === 0) this.#idle?.()
+    if (this.#delivering > 0) return
+    for (const resolve of this.#idle) resolve()
+    this.#idle.clear()
   }
 
   /** What the action throws rejects. */
@@ -276,7 +297,7 @@ export class MemoryQueue implements QueueDriver {
     return new Promise((resolve) => {
       const entry = this.#entries.get(id)
       if (entry === undefined) throw notFound(id)
-      action(entry, Date.now())
+      action(entry, this.#clock.now())
       this.#options.changed(entry)
       this.#pump()
       resolve(this.#show(entry))
@@ -299,7 +320,7 @@ export class MemoryQueue implements QueueDriver {
   #count(entry: Entry, change: () => void): void {
     const before = entry.state.status
     change()
-    this.#settled.delete(entry)
+    this.#settled.remove(entry)
     this.#counts[before]--
     this.#counts[entry.state.status]++
   }
@@ -313,14 +334,14 @@ export class MemoryQueue implements QueueDriver {
       entry.dropped = true
     }
     this.#settled.add(entry)
-    this.#forget(Date.now())
+    this.#forget(this.#clock.now())
   }
 
   #forget(now: number): void {
     const { count, age } = this.#options.retain
-    for (const entry of this.#settled) {
+    for (let entry = this.#settled.oldest; entry !== undefined; entry = this.#settled.oldest) {
       if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return
-      this.#settled.delete(entry)
+      this.#settled.remove(entry)
       this.#entries.delete(entry.job.id)
       this.#counts[entry.state.status]--
     }
@@ -337,7 +358,7 @@ export class MemoryQueue implements QueueDriver {
   #wake(): void {
     this.#timerAt = Infinity
     this.#followClock()
-    const now = Date.now()
+    const now = this.#clock.now()
     for (let entry = this.#due.peek(); entry !== undefined && entry.dueAt <= now; entry = this.#due.peek()) {
       if (entry.state.expiresAt <= now) this.#expire(entry, now)
       else {
@@ -353,7 +374,7 @@ export class MemoryQueue implements QueueDriver {
 
   /** Where the wall clock was set back, retries are due earlier by as much; the time a message is meant for stays. */
   #followClock(): void {
-    const back = this.#clock.setBack()
+    const back = this.#clockWatch.setBack()
     if (back === 0) return
     for (const entry of this.#entries.values()) {
       const { state } = entry

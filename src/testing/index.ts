@@ -1,4 +1,6 @@
+export { advance } from './advance.js'
 export { expectMail, expectNoMail, type ExpectedMail, type ExpectOptions } from './expectMail.js'
+export { expectMessage, type ExpectedMessage } from './expectMessage.js'
 export { startInbox, type Inbox, type InboxOptions } from '../inbox/inbox.js'
 export type { Fault, FaultAction, Faults, FaultStep } from '../inbox/faults.js'
 export type { InboxAddress, InboxAttachment, MailContents } from '../inbox/parse.js'

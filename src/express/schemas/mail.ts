@@ -48,15 +48,19 @@ export const Mail = named(
     replyTo: Addresses.optional(),
     from: Address.optional().describe("By default the mailer's."),
     subject: z.string().max(998).optional().describe('Required where the content has no `<mj-title>`.'),
+    messageId: z.string().optional().describe("A Message-ID of one's own, with its angle brackets."),
     inReplyTo: z.string().optional(),
     references: z.union([z.string(), z.array(z.string())]).optional(),
-    headers: z.record(z.string(), z.string()).optional().describe('`X-*` and a list of harmless ones.'),
+    headers: z
+      .record(z.string(), z.union([z.string(), z.array(z.string())]))
+      .optional()
+      .describe('`X-*` and a list of harmless ones; of an array each value is a line.'),
     listUnsubscribe: z
       .union([
         z.string(),
         z.strictObject({
           url: z.string().optional(),
-          mailto: z.string().optional(),
+          mailto: z.string().optional().describe('An address, perhaps with `?subject=…`.'),
           oneClick: z.boolean().optional(),
         }),
       ])

@@ -1,0 +1,84 @@
+import { isUint8Array } from 'node:util/types'
+import type { Checker } from '../check.js'
+import { isPlainObject, kindOf } from '../check.js'
+import type { Attachment } from '../index.js'
+import { unsupported } from './refusal.js'
+
+const BYTES =
+  'Read it yourself and give the bytes as content: threadpost opens no file and fetches no address.'
+const ENCODINGS = [
+  'utf8',
+  'utf-8',
+  'ascii',
+  'latin1',
+  'binary',
+  'base64',
+  'hex',
+  'utf16le',
+  'utf-16le',
+] as const
+const KEYS = [
+  'filename',
+  'content',
+  'encoding',
+  'contentType',
+  'cid',
+  'contentDisposition',
+  'contentTransferEncoding',
+]
+
+/** A part that is given as a string, as bytes, or as an object with either. */
+export function textOf(value: unknown, path: string, check: Checker): string {
+  if (typeof value === 'string') return value
+  const content = isPlainObject(value) ? contentOf(value, path, check) : bytesOf(value, path, check)
+  return typeof content === 'string' ? content : Buffer.from(content).toString('utf8')
+}
+
+export function attachmentsOf(value: unknown, check: Checker): Attachment[] {
+  return check.array(value, 'attachments', Infinity).map((entry, index) => {
+    const path = `attachments[${index}]`
+    if (!isPlainObject(entry)) check.fail(path, `must be an object, got ${kindOf(entry)}`)
+    return attachmentOf(entry, path, index, check)
+  })
+}
+
+function attachmentOf(
+  given: Record<string, unknown>,
+  path: string,
+  index: number,
+  check: Checker,
+): Attachment {
+  if (given['headers'] !== undefined)
+    unsupported(`${path}.headers`, 'An attachment has no headers of its own.')
+  const content = contentOf(given, path, check)
+  check.object(given, path, KEYS)
+  const { filename = `attachment-${index + 1}.bin`, contentType, cid, contentDisposition } = given
+  if (
+    contentDisposition !== undefined &&
+    contentDisposition !== (cid === undefined ? 'attachment' : 'inline')
+  )
+    unsupported(`${path}.contentDisposition`, 'What has a cid is shown inline, everything else is attached.')
+  return {
+    content,
+    // The mailer checks what these hold.
+    ...(filename === false ? {} : { filename: filename as string }),
+    ...(contentType === undefined ? {} : { contentType: contentType as string }),
+    ...(cid === undefined ? {} : { cid: cid as string }),
+  }
+}
+
+function contentOf(given: Record<string, unknown>, path: string, check: Checker): string | Uint8Array {
+  for (const field of ['path', 'href', 'raw'])
+    if (given[field] !== undefined) unsupported(`${path}.${field}`, BYTES)
+  const { content, encoding } = given
+  if (typeof content !== 'string') return bytesOf(content, `${path}.content`, check)
+  if (encoding === undefined) return content
+  return Buffer.from(content, check.oneOf(encoding, `${path}.encoding`, ENCODINGS))
+}
+
+function bytesOf(value: unknown, path: string, check: Checker): Uint8Array {
+  if (isUint8Array(value)) return value
+  if (typeof value === 'object' && value !== null && ('pipe' in value || 'getReader' in value))
+    unsupported(path, 'A stream can be read once and an attempt may be repeated: give a string or a Buffer.')
+  return check.fail(path, `must be a string or a Buffer, got ${kindOf(value)}`)
+}

@@ -1,0 +1,21 @@
+import { createTransport } from './createTransport.js'
+
+export { createTransport, type OffloadOptions } from './createTransport.js'
+export { RecipientError, SendMailError, type SentMessageInfo } from './info.js'
+export type {
+  AnswerOptions,
+  MailOptions,
+  SendMailCallback,
+  Transporter,
+  VerifyCallback,
+} from './transporter.js'
+
+/** Only Ethereal's accounts have such a page: always false. Where mail goes to `inbox:`, it is seen in the inbox. */
+export function getTestMessageUrl(): false {
+  return false
+}
+
+/** For `import nodemailer from 'threadpost/nodemailer'`. */
+const nodemailer = { createTransport, getTestMessageUrl }
+// eslint-disable-next-line no-restricted-syntax -- it stands in for a package that is imported by default
+export default nodemailer

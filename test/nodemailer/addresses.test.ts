@@ -1,0 +1,89 @@
+import fc from 'fast-check'
+import MailComposer from 'nodemailer/lib/mail-composer'
+import { expect, it } from 'vitest'
+import { parseMailboxList } from '../../src/addresses.js'
+import { Checker } from '../../src/check.js'
+import { ThreadpostError } from '../../src/errors.js'
+
+const check: Checker = new Checker('INVALID_MESSAGE')
+
+/** Pieces of which lists are made, and attacks on them. */
+const pieces = fc.constantFrom(
+  ...['a@x.example', 'B.C@y.example', 'ü@münchen.example', '<d@z.example>', 'Ada', '"Doe, Jane"', '"a\\"b"'],
+  ...[
+    ',',
+    ', ',
+    ';',
+    ':',
+    ' ',
+    '"',
+    '\\',
+    '<',
+    '>',
+    '(',
+    ')',
+    '@',
+    '(x)',
+    'Team:',
+    '\t',
+    '\u2028',
+    'evil@w.example',
+  ],
+)
+const wild = fc.array(pieces, { maxLength: 12 }).map((parts) => parts.join(''))
+const good = fc.constantFrom(
+  'a@x.example',
+  'Ada <b@x.example>',
+  '"Doe, Jane" <c@x.example>',
+  ' <d@z.example> ',
+)
+/** Lists with a piece of something else in them. */
+const nearly = fc
+  .tuple(fc.array(good, { minLength: 1, maxLength: 4 }), pieces, fc.nat())
+  .map(([entries, piece, at]) => {
+    const list = entries.join(', ')
+    const place = at % (list.length + 1)
+    return list.slice(0, place) + piece + list.slice(place)
+  })
+const lists = fc.oneof(wild, nearly)
+
+function ours(text: string): string[] | undefined {
+  try {
+    return parseMailboxList(text, 'to', check, 100).map(({ address }) => address)
+  } catch (error) {
+    if (error instanceof ThreadpostError) return undefined
+    throw error
+  }
+}
+
+/** Whom nodemailer itself would send it to. */
+function theirs(text: string): string[] {
+  return new MailComposer({ from: 'a@b.example', to: text, text: 'x' }).compile().getEnvelope().to
+}
+
+function asciiDomain(address: string): string {
+  const at = address.lastIndexOf('@')
+  return `${address.slice(0, at)}@${new URL(`http://${address.slice(at + 1)}`).hostname}`.toLowerCase()
+}
+
+it('a list that is taken has the recipients that nodemailer sees, and no others', () => {
+  let taken = 0
+  fc.assert(
+    fc.property(lists, (text) => {
+      const addresses = ours(text)
+      if (addresses === undefined) return
+      if (addresses.length > 1) taken++
+      expect([...new Set(addresses.map(asciiDomain))]).toEqual([...new Set(theirs(text).map(asciiDomain))])
+    }),
+    { numRuns: 20_000, seed: 7 },
+  )
+  expect(taken).toBeGreaterThan(50)
+})
+
+it('a long list of anything is dealt with at once', () => {
+  for (const piece of ['"', ',', '"a', '\\', '<', '(', 'a@b.example,', '", "']) {
+    const start = performance.now()
+    ours(piece.repeat(40_000))
+    expect(performance.now() - start).toBeLessThan(1_000)
+  }
+})

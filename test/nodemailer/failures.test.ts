@@ -1,0 +1,212 @@
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { createMailer } from 'threadpost'
+import {
+  createTransport,
+  type MailOptions,
+  type OffloadOptions,
+  type Transporter,
+} from 'threadpost/nodemailer'
+import { type Fault, type Inbox, startInbox } from 'threadpost/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const run = promisify(execFile)
+const hello = { from: 'sender@server.example', to: 'ada@example.com', subject: 'Hello', text: 'Hi' }
+
+async function inboxWith(
+  faults: Fault[],
+  options: OffloadOptions = {},
+): Promise<{ inbox: Inbox; transporter: Transporter }> {
+  const inbox = await startInbox({ faults })
+  const transporter = createTransport(inbox.url, {}, options)
+  onTestFinished(async () => {
+    await transporter.close()
+    await inbox.close()
+  })
+  return { inbox, transporter }
+}
+
+describe('what was not sent is an error with the fields of nodemailer', () => {
+  it('all recipients refused', async () => {
+    const { transporter } = await inboxWith([{ at: 'rcpt', do: 'refuse' }])
+    await expect(transporter.sendMail({ ...hello, to: 'a@x.example, b@x.example' })).rejects.toMatchObject({
+      code: 'EENVELOPE',
+      command: 'RCPT TO',
+      responseCode: 550,
+      response: expect.stringMatching(/^550 /),
+      rejected: ['a@x.example', 'b@x.example'],
+      rejectedErrors: [{ recipient: 'a@x.example', responseCode: 550 }, { recipient: 'b@x.example' }],
+    })
+  })
+
+  it('one of two refused: it is sent', async () => {
+    const { transporter } = await inboxWith([{ at: 'rcpt', do: 'refuse', to: 'b@x.example' }])
+    const info = await transporter.sendMail({ ...hello, to: ['a@x.example', 'b@x.example'] })
+    expect(info).toMatchObject({ accepted: ['a@x.example'], rejected: ['b@x.example'] })
+    expect(info.rejectedErrors[0]).toMatchObject({ recipient: 'b@x.example', code: 'EENVELOPE' })
+  })
+
+  it('the body refused', async () => {
+    const { transporter } = await inboxWith([{ at: 'dot', do: 'refuse' }])
+    await expect(transporter.sendMail(hello)).rejects.toMatchObject({
+      code: 'EMESSAGE',
+      responseCode: expect.any(Number),
+      messageId: expect.stringContaining('@server.example>'),
+    })
+  })
+
+  it('put off, and no second attempt wanted', async () => {
+    const { transporter } = await inboxWith([{ at: 'rcpt', do: 'defer' }], { retry: { attempts: 1 } })
+    await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'EENVELOPE', responseCode: 450 })
+  })
+
+  it('put off for longer than one waits: it goes on by itself', async () => {
+    const { inbox, transporter } = await inboxWith([{ at: 'rcpt', do: 'defer', times: 1 }], {
+      timeout: 50,
+      retry: { baseDelay: 200, jitter: 'none' },
+    })
+    await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' })
+    expect((await inbox.waitFor()).subject).toBe('Hello')
+  })
+
+  it('nobody at home, or the wrong password', async () => {
+    const inbox = await startInbox({ auth: { user: 'ada', pass: 'right' } })
+    onTestFinished(() => inbox.close())
+    const wrong = createTransport({
+      host: inbox.host,
+      port: inbox.port,
+      auth: { user: 'ada', pass: 'wrong' },
+    })
+    onTestFinished(() => wrong.close())
+    await expect(wrong.verify()).rejects.toMatchObject({ code: 'EAUTH', responseCode: 535 })
+    const gone = await startInbox()
+    await gone.close()
+    const nobody = createTransport(gone.url, {}, { maxAge: 300 })
+    onTestFinished(() => nobody.close())
+    await expect(nobody.verify()).rejects.toMatchObject({ code: 'ECONNECTION' })
+    await expect(nobody.sendMail(hello)).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+  })
+
+  it('called off by a signal', async () => {
+    const inbox = await startInbox({ faults: [{ at: 'rcpt', do: 'defer' }] })
+    onTestFinished(() => inbox.close())
+    const mailer = await createMailer({
+      transport: inbox.url,
+      retry: { baseDelay: 3_600_000, jitter: 'none' },
+    })
+    onTestFinished(() => mailer.close())
+    const aborter = new AbortController()
+    const deferred = new Promise((resolve) => mailer.once('deferred', resolve))
+    const sending = createTransport(mailer).sendMail({ ...hello, signal: aborter.signal })
+    await deferred
+    aborter.abort(new Error('enough'))
+    await expect(sending).rejects.toThrow('enough')
+    await expect(createTransport(mailer).sendMail({ ...hello, signal: aborter.signal })).rejects.toThrow(
+      'enough',
+    )
+  })
+})
+
+const stream = Readable.from(['x'])
+const REFUSED: [field: string, message: MailOptions][] = [
+  ['attachments[0].path', { attachments: [{ path: '/etc/passwd' }] }],
+  ['attachments[0].path', { attachments: [{ path: 'data:text/plain;base64,SGVsbG8=' }] }],
+  ['attachments[1].href', { attachments: [{ content: 'x' }, { href: 'http://127.0.0.1/secret' }] }],
+  ['attachments[0].raw', { attachments: [{ raw: 'Content-Type: text/plain\r\n\r\nx' }] }],
+  ['attachments[0].content', { attachments: [{ content: stream }] }],
+  ['attachments[0].headers', { attachments: [{ content: 'x', headers: { 'X-A': 'b' } }] }],
+  ['html', { html: stream }],
+  ['text.path', { text: { path: '/etc/passwd' } }],
+  ['html.href', { html: { href: 'http://127.0.0.1/' } }],
+  ['raw', { raw: 'From: x' }],
+  ['amp', { amp: '<html ⚡4email>' }],
+  ['icalEvent', { icalEvent: { content: 'BEGIN:VCALENDAR' } }],
+  ['alternatives', { alternatives: [{ contentType: 'text/x-web-markdown', content: '**x**' }] }],
+  ['headers.X-A', { headers: { 'X-A': { prepared: true, value: 'a\r\nBcc: evil@x.example' } } }],
+  ['dkim', { dkim: { domainName: 'x.example', keySelector: 'a', privateKey: 'b' } }],
+  ['dsn', { dsn: { id: '1', return: 'headers', notify: 'success' } }],
+  ['sender', { sender: 'x@y.example' }],
+]
+
+const HIJACKS: [path: string, message: object][] = [
+  ['to', { to: 'b@x.example\r\nBcc: evil@y.example' }],
+  ['to', { to: 'friends: a@x.example, evil@y.example;' }],
+  ['to', { to: 'user@good.example(x)evil.example' }],
+  ['to', { to: 'a@x.example; evil@y.example' }],
+  ['to', { to: '"a@x.example, evil@y.example' }],
+  ['to', { to: '"a@x.example"@evil.example' }],
+  ['to', { to: 'a@x.example <evil@y.example> b@z.example' }],
+  ['to.address', { to: { name: '', address: 'a@x.example, evil@y.example' } }],
+  ['to[1].address', { to: ['a@x.example', { address: 'x@y.example>\r\nRCPT TO:<evil@y.example' }] }],
+  ['from', { from: 'a@x.example, b@x.example' }],
+  ['headers.Bcc', { headers: { Bcc: 'evil@y.example' } }],
+  ['headers.X-A', { headers: { 'X-A': 'b\r\nBcc: evil@y.example' } }],
+  ['envelope.to', { envelope: { from: 'a@x.example', to: 'a@x.example>\r\nRCPT TO:<evil@y.example' } }],
+  ['envelope.to', { envelope: { to: 'somebody@else.example' } }],
+  ['subject', { subject: 'x\r\nBcc: evil@y.example' }],
+  ['messageId', { messageId: 'a@b\r\nBcc: evil@y.example' }],
+  ['list.help.url', { list: { help: 'a@b.example>\r\nBcc: <evil@y.example' } }],
+  ['headers.List-Help', { list: { help: { url: 'a@b.example', comment: 'x\r\nBcc: evil@y.example' } } }],
+  ['colour', { colour: 'red' }],
+]
+
+describe('what only nodemailer does is refused by name', () => {
+  const transporter = createTransport('smtp://127.0.0.1:9')
+
+  it.each(REFUSED)('%s', async (field, message) => {
+    await expect(transporter.sendMail({ ...hello, ...message })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      path: field,
+      message: expect.stringContaining(`${field}: `),
+    })
+  })
+
+  it.each(HIJACKS)('no recipient comes in by the way: %s %o', async (path, message) => {
+    const { inbox, transporter: own } = await inboxWith([])
+    await expect(own.sendMail({ ...hello, ...message })).rejects.toMatchObject({
+      code: 'INVALID_MESSAGE',
+      path: expect.stringContaining(path),
+    })
+    expect(inbox.count).toBe(0)
+  })
+
+  it.each([
+    ['jsonTransport', { jsonTransport: true }],
+    ['streamTransport', { streamTransport: true }],
+    ['sendmail', { sendmail: true }],
+    ['ignoreTLS', { host: 'a.example', ignoreTLS: true }],
+    ['transporter', { name: 'mine', version: '1', send: () => undefined }],
+    ['auth.type', { host: 'a.example', auth: { type: 'custom', user: 'a' } }],
+  ])('as a transport: %s', (field, options) => {
+    expect(() => createTransport(options as never)).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED', path: field }) as Error,
+    )
+  })
+
+  it('as a plugin', () => {
+    expect(() => transporter.use()).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }) as Error)
+    expect(() => createTransport({ service: 'no such service' })).toThrow(/service: is not known/)
+    expect(() => createTransport({ hots: 'a.example' } as never)).toThrow(/did you mean "host"/)
+    createTransport({ service: 'gmail', auth: { type: 'OAuth2', user: 'a@gmail.com', accessToken: 'x' } })
+  })
+})
+
+/** As in nodemailer's README: nothing closes the transporter. */
+const SCRIPT = `
+import nodemailer from 'threadpost/nodemailer'
+const transporter = nodemailer.createTransport(process.argv[2])
+const info = await transporter.sendMail({ from: 'a@b.example', to: 'c@d.example', subject: 'x', text: 'y' })
+console.log('Message sent: %s', info.messageId)
+`
+
+it('a script ends by itself once its mail is sent', async () => {
+  const { inbox } = await inboxWith([])
+  const cwd = path.resolve(import.meta.dirname, '../..')
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', SCRIPT, 'x', inbox.url], {
+    cwd,
+  })
+  expect(stdout).toMatch(/^Message sent: <.+@b\.example>\n$/)
+  expect(inbox.count).toBe(1)
+})
