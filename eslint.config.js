@@ -57,6 +57,7 @@ const doors = [
       'src/express/**',
       'src/inbox/**',
       'src/dashboard/*.ts',
+      'src/cli/starter/**',
       'src/server.ts',
       'src/bench/http/route.ts',
     ],

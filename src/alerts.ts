@@ -7,23 +7,46 @@ export interface AlertOptions {
   failures?:
     | false
     | {
-        /** Of those settled. @default 0.1 */ share?: number
-        /** Milliseconds. @default 300_000 */ window?: number
-        /** Settled messages below which nothing is said. @default 20 */ least?: number
+        /** Their share of those settled, 0 to 1. @default 0.1 */
+        share?: number
+        /** Milliseconds looked back. @default 300_000 (5 minutes) */
+        window?: number
+        /** Settled messages below which nothing is said. @default 20 */
+        least?: number
       }
   /** A message has waited in line for long. */
-  oldest?: false | { /** Milliseconds. @default 900_000 */ age?: number }
+  oldest?:
+    | false
+    | {
+        /** Milliseconds. @default 900_000 (15 minutes) */
+        age?: number
+      }
   /** A transport can't be reached, or refuses the password. */
-  breaker?: false | { /** Milliseconds it may last. @default 0 */ openFor?: number }
+  breaker?:
+    | false
+    | {
+        /** Milliseconds it may last. @default 0 */
+        openFor?: number
+      }
   /** Threads die again and again. */
   threads?:
     | false
-    | { /** Deaths. @default 5 */ deaths?: number; /** Milliseconds. @default 60_000 */ window?: number }
+    | {
+        /** How many within the window. @default 5 */
+        deaths?: number
+        /** Milliseconds looked back. @default 60_000 */
+        window?: number
+      }
   /** The queue has little room left. */
-  queue?: false | { /** Of `limits.queue`. @default 0.8 */ share?: number }
+  queue?:
+    | false
+    | {
+        /** Share of `limits.queue` in use, 0 to 1. @default 0.8 */
+        share?: number
+      }
   /** Milliseconds between two looks. @default 10_000 */
   interval?: number
-  /** Where alerts are sent to, signed as Standard Webhooks are. */
+  /** Where alerts are sent to, signed as Standard Webhooks are. @default none */
   webhook?: WebhookOptions
 }
 

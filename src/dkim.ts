@@ -9,8 +9,9 @@ export interface DkimOptions {
   domain: string
   /** Where its public key is: `SELECTOR._domainkey.DOMAIN`. */
   selector: string
-  /** An RSA key as PEM. */
+  /** An RSA key as PEM. @default that of `keyFile` */
   privateKey?: string
+  /** Path of a file that holds it. @default that of `privateKey` */
   keyFile?: string
 }
 

@@ -5,38 +5,61 @@ import type { JsonObject } from './wire.js'
 export type Address = string | { name?: string; address: string }
 
 export interface Attachment {
-  /** The name the recipient sees, at most 255 characters. */
+  /** The name the recipient sees, at most 255 characters. @default none */
   filename?: string
+  /** Text, or bytes. */
   content: string | Uint8Array
   /** How a string in `content` is encoded. @default 'utf8' */
   encoding?: 'utf8' | 'base64'
   /** MIME type. @default from the file name */
   contentType?: string
-  /** Content-ID, to show it inside the HTML as `cid:…`. */
+  /** Content-ID, to show it inside the HTML as `cid:…`. @default none */
   cid?: string
 }
 
 interface MailFields {
+  /**
+   * Who gets it: one address, or an array of them. A string is never split.
+   * @default none; one of `to`, `cc` and `bcc` is required
+   * @example to: { name: 'Ada', address: 'ada@example.com' }
+   */
   to?: Address | Address[]
+  /** Who gets a copy. @default none */
   cc?: Address | Address[]
+  /** Who gets a copy that nobody else sees. @default none */
   bcc?: Address | Address[]
+  /** Where answers go. @default to `from` */
   replyTo?: Address | Address[]
-  /** @default the mailer's `from` */
+  /** The sender. @default the mailer's `from` */
   from?: Address
-  /** Replaces the template's own subject. Required where there is none. */
+  /** The subject. @default the template's own; required where there is none */
   subject?: string
   /** A Message-ID of your own, with its angle brackets; nobody else may ever have had it. @default made from the id */
   messageId?: string
+  /** Message-ID of the mail it answers. @default none */
   inReplyTo?: string
+  /** Message-IDs of the thread it belongs to. @default none */
   references?: string | string[]
-  /** Further headers: `X-*` and a list of harmless ones. Of an array each value is a line. */
+  /**
+   * Further headers: `X-*` and a list of harmless ones. Of an array each value is a line.
+   * @default none
+   * @example headers: { 'X-Order': '42' }
+   */
   headers?: Record<string, string | string[]>
   /**
-   * List-Unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. `mailto` is an address,
+   * Where to unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. `mailto` is an address,
    * perhaps with `?subject=…`.
+   * @default none
+   * @example listUnsubscribe: 'https://acme.example/unsubscribe/42'
    */
   listUnsubscribe?: string | { url?: string; mailto?: string; oneClick?: boolean }
+  /**
+   * Files that come with it.
+   * @default none
+   * @example attachments: [{ filename: 'receipt.pdf', content: pdf }]
+   */
   attachments?: Attachment[]
+  /** What the mail servers are told, where it differs from the headers. */
   envelope?: {
     /** The reverse-path: where bounces go. @default the address of `from` */
     from?: string
@@ -45,18 +68,23 @@ interface MailFields {
   transport?: string
   /** 0 to 9; higher goes first. @default 5 */
   priority?: number
-  /** Milliseconds to wait before the first attempt. */
+  /** Milliseconds to wait before the first attempt. @default 0 */
   delay?: number
-  /** When to make the first attempt, in place of `delay`. */
+  /**
+   * When to make the first attempt, in place of `delay`.
+   * @default at once
+   * @example sendAt: '2026-12-24T08:00:00Z'
+   */
   sendAt?: Date | string | number
   /** When it is too late to send. @default after the mailer's `maxAge` */
   expiresAt?: Date | string | number
-  /** Two sends with the same key are one message. At most 256 characters. */
+  /** Two sends with the same key are one message. At most 256 characters. @default none */
   idempotencyKey?: string
+  /** Words to find it by. @default none */
   tags?: string[]
-  /** Yours; at most 16 KB of JSON. */
+  /** Yours; at most 16 KB of JSON. @default none */
   metadata?: JsonObject
-  /** @default the mailer's `onUncertain` */
+  /** What to do when it may or may not have been sent. @default the mailer's `onUncertain` */
   onUncertain?: 'retry' | 'hold'
 }
 
@@ -71,8 +99,13 @@ export type TemplateData<Name extends TemplateName = TemplateName> = Name extend
   : object
 
 interface Templated<Name extends TemplateName> extends MailFields {
+  /**
+   * Name of a template of the folder.
+   * @default none; one of `template`, `mjml`, `html` and `text` is required
+   * @example template: 'welcome', data: { name: 'Ada' }
+   */
   template: Name
-  /** `fr-CA` takes the template's `fr-CA`, `fr` or default variant. */
+  /** `fr-CA` takes the template's `fr-CA`, `fr` or default variant. @default the language of the request, else the default variant */
   locale?: string
   mjml?: never
   html?: never
@@ -89,7 +122,9 @@ export type TemplateMail<Name extends TemplateName = TemplateName> = Name extend
 
 /** A mail from an MJML source of one's own, bound like a template. */
 export interface MjmlMail extends MailFields {
+  /** An MJML source of your own, bound like a template. @default none */
   mjml: string
+  /** What `template` or `mjml` is bound to. @default none */
   data?: object
   template?: never
   locale?: never
@@ -99,7 +134,9 @@ export interface MjmlMail extends MailFields {
 
 /** A mail whose parts are sent as they are. */
 export interface LiteralMail extends MailFields {
+  /** HTML that is sent as it is. @default none */
   html?: string
+  /** Plain text that is sent as it is. @default none */
   text?: string
   template?: never
   mjml?: never

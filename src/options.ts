@@ -18,60 +18,127 @@ export interface MailerOptions {
   /**
    * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, `sendgrid:`, `ses:`, `file:./folder`, a plugin of
    * nodemailer's as `{ module, options }`, or `inbox:` for the embedded inbox, which keeps what it receives and shows it.
+   * @default none: it is required, unless there are `transports`, or the role is `'send'`
+   * @example transport: { url: 'smtp://smtp.acme.example:587', auth: { user: 'acme', pass: 'secret' }, rate: 50 }
    */
   transport?: TransportInput
-  /** Several transports by name; the first is the default. In place of `transport`. */
+  /**
+   * Several transports by name, each as `transport` would have it; the first is the default. In place of `transport`.
+   * @default none
+   * @example transports: { main: { url: 'smtp://smtp.acme.example:587', failover: 'second' }, second: 'sendgrid://KEY@' }
+   */
   transports?: Record<string, TransportInput>
-  /** Sender of every mail that names none: `Acme <hello@acme.example>`. */
+  /**
+   * Sender of every mail that names none.
+   * @default none: each mail must name its own
+   * @example from: 'Acme <hello@acme.example>'
+   */
   from?: string | { name?: string; address: string }
-  /** The folder of templates. Without it only ad-hoc mails can be sent. */
+  /**
+   * The folder of templates, and what the application adds to them. Without it only ad-hoc mails can be sent.
+   * @default none
+   * @example templates: { dir: './templates', globals: { brand: 'Acme' }, helpers: './mail-helpers.js' }
+   */
   templates?: string | TemplateOptions
   /**
    * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk;
    * `redis://host:6379` is for many machines.
    * @default 'memory'
+   * @example queue: 'sqlite:./outbox.db'
    */
   queue?: string | QueueOptions
   /**
    * `'send'`: takes mail in and delivers none: no thread, no renderer, and no transport is needed, since other processes
    * deliver from the same queue. `'deliver'`: delivers and takes none in.
    * @default 'both'
+   * @example role: 'send'
    */
   role?: 'both' | 'send' | 'deliver'
   /**
-   * Worker threads. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
+   * Worker threads, up to 64. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
    * @default 1
+   * @example threads: 2
    */
   threads?: number
   /**
    * How much lower the priority of the threads is than that of the process, so that the web process is served first:
    * 0 (not at all) to 19. Linux only.
    * @default 10
+   * @example niceness: 0
    */
   niceness?: number
-  /** Deliveries at a time in each thread; also its SMTP connections at most. @default 10 */
+  /**
+   * Deliveries at a time in each thread; also its SMTP connections at most. 1 to 1,000.
+   * @default 10
+   * @example concurrency: 20
+   */
   concurrency?: number
+  /**
+   * Whether and when a message that was put off is tried again.
+   * @example retry: { attempts: 5, baseDelay: 30_000 }
+   */
   retry?: RetryOptions
-  /** When a server that can't be reached, or refuses the password, is tried again. */
+  /**
+   * When a server that can't be reached, or refuses the password, is tried again.
+   * @example breaker: { maxProbeDelay: 10_000 }
+   */
   breaker?: BreakerOptions
-  /** After this time a message that isn't settled is `expired`. @default 259_200_000 (3 days) */
+  /**
+   * Milliseconds after which a message that isn't settled is `expired`.
+   * @default 259_200_000 (3 days)
+   * @example maxAge: 3_600_000
+   */
   maxAge?: number
-  /** What to do with a message that may or may not have been sent. @default 'retry' */
+  /**
+   * What to do with a message that may or may not have been sent: send it again, or hold it until somebody decides.
+   * @default 'retry'
+   * @example onUncertain: 'hold'
+   */
   onUncertain?: 'retry' | 'hold'
+  /**
+   * How much of anything is taken on.
+   * @example limits: { queue: 10_000, message: 5_000_000 }
+   */
   limits?: LimitOptions
-  /** How long settled messages can be found. */
+  /**
+   * How long settled messages can be found, and what is kept of them.
+   * @example retain: { count: 1_000, data: 'kept' }
+   */
   retain?: RetentionOptions
-  /** What is hidden wherever a message is shown. */
+  /**
+   * What is hidden wherever a message is shown.
+   * @example redact: { recipients: true }
+   */
   redact?: RedactOptions
-  /** Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context. */
+  /**
+   * Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context.
+   * @default none
+   * @example context: () => ({ tenant: 'acme' })
+   */
   context?: () => object | undefined
-  /** Looks at each mail before it is checked: may put another in its place, or refuse it with a reason. */
+  /**
+   * Looks at each mail before it is checked: may put another in its place, or refuse it with a reason. May be async.
+   * @default none
+   * @example intercept: (mail) => (mail.tags?.includes('test') ? { refuse: 'no test mail' } : undefined)
+   */
   intercept?: Interceptor
-  /** Mail reaches those allowed and nobody else: what is for others is redirected. For staging. @default off */
+  /**
+   * Mail reaches those allowed and nobody else: what is for others is redirected. For staging.
+   * @default off
+   * @example safeMode: { redirectTo: 'staging@acme.example', allow: ['acme.example'] }
+   */
   safeMode?: SafeModeOptions
-  /** A pino-shaped logger; `console` will do. @default silent */
+  /**
+   * A pino-shaped logger; `console` will do.
+   * @default silent
+   * @example logger: console
+   */
   logger?: Logger
-  /** When to raise an alarm, and where; `true` for all rules as they are. @default none */
+  /**
+   * When to raise an alarm, and where; `true` for all rules as they are.
+   * @default none
+   * @example alerts: { oldest: { age: 300_000 }, threads: false }
+   */
   alerts?: boolean | AlertOptions
 }
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { Busy } from './busy.js'
 import { Lane, ThreadDied } from './lane.js'
+import { threadFile } from './threadFiles.js'
 import type { LaneRequest, ThreadLogLine, ThreadSetup } from './wire.js'
 
 export interface PoolOptions {
@@ -19,7 +19,6 @@ export interface PoolOptions {
   logged(thread: number, line: ThreadLogLine): void
 }
 
-const THREAD_FILE = fileURLToPath(new URL('../workers/thread.js', import.meta.url))
 /** A thread that lived shorter than this is started again only after a pause that doubles each time, in ms. */
 const SHORT_LIFE = 1_000
 const FIRST_PAUSE = 20
@@ -30,6 +29,7 @@ const LONGEST_PAUSE = 5_000
  * it lives, serving its lane, so that a thread's death is the end of that task and a delivery costs no task.
  */
 export class Pool {
+  readonly #file = threadFile('thread')
   readonly #options: PoolOptions
   readonly #lanes: Lane[]
   /** Every thread there was, and how busy it is. */
@@ -121,7 +121,7 @@ export class Pool {
   #create(): Piscina {
     const { threads, memory, setup } = this.#options
     const piscina = new Piscina({
-      filename: THREAD_FILE,
+      filename: this.#file,
       name: 'serve',
       minThreads: threads,
       maxThreads: threads,

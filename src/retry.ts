@@ -10,7 +10,7 @@ export interface RetryOptions {
   factor?: number
   /** Milliseconds between two attempts at most. @default 21_600_000 (6 hours) */
   maxDelay?: number
-  /** `'full'`: anywhere between nothing and the delay, so that a thousand messages don't come back at once. @default 'full' */
+  /** `'full'`: anywhere between nothing and the delay, so that a thousand messages don't come back at once; `'none'`: exactly the delay. @default 'full' */
   jitter?: 'full' | 'none'
 }
 

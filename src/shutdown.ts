@@ -4,7 +4,7 @@ export function closeOnSignal(close: () => Promise<void>): void {
   const onSignal = (signal: NodeJS.Signals): void => {
     if (closing) process.exit(1)
     closing = true
-    console.log(`${signal}: finishing what is under way; once more ends at once.`)
+    console.error(`${signal}: finishing what is under way; once more ends at once.`)
     close().then(
       () => process.exit(0),
       (error: unknown) => {

@@ -7,14 +7,15 @@ import type { JsonObject, TemplateSetup } from './wire.js'
 export interface TemplateOptions {
   /** The folder. */
   dir: string
-  /** Values every template can read as `@app`. */
+  /** Values every template can read as `@app`. @default none */
   globals?: JsonObject
   /**
    * Path or file URL of an ES module that exports `setup(thread)`, run once in each thread before its first mail. It may
    * register helpers and open what they need.
+   * @default none
    */
   setup?: string | URL
-  /** Path or file URL of an ES module whose named exports are helpers, beside the folder's own `helpers.js`. */
+  /** Path or file URL of an ES module whose named exports are helpers, beside the folder's own `helpers.js`. @default none */
   helpers?: string | URL
 }
 

@@ -20,7 +20,7 @@ import type { SmtpTimeouts, SmtpTransport, TlsOptions, TransportConfig } from '.
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
   /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, `sendgrid:` or `ses:`. */
   url: string
-  /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. */
+  /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. @default those of the URL */
   auth?: AuthOptions
   /**
    * Use PIPELINING (RFC 2920) where the server offers it. To be turned off for a server, or a firewall before it, that
@@ -28,36 +28,38 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default true
    */
   pipelining?: boolean
-  /** An HTTP proxy to connect through: `http://proxy.example:3128`. */
+  /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
-  /** Signs what goes out over this transport. */
+  /** Signs what goes out over this transport: one key, or several. @default none */
   dkim?: DkimOptions | DkimOptions[]
   /**
    * Never send in clear: a server that offers no STARTTLS gets nothing.
    * @default true, but false for loopback
    */
   requireTLS?: boolean
+  /** How the line is secured. */
   tls?: TlsOptions
   /**
    * Names of the transports that take its messages, in order, while its own server can't be reached or refuses the
    * password. Never a message that was handed over.
+   * @default none
    */
   failover?: string | string[]
   /** The name given in EHLO. @default the machine's name */
   ehloName?: string
-  /** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
+  /** Limits of each step. Each is absolute: a server that drips bytes gains nothing. */
   timeouts?: {
-    /** Until the connection stands. @default 10_000 */
+    /** Milliseconds until the connection stands. @default 10_000 */
     connect?: number
-    /** From there until the server's greeting. @default 10_000 */
+    /** Milliseconds from there until the server's greeting. @default 10_000 */
     greeting?: number
-    /** From there until mail can be sent: EHLO, STARTTLS and AUTH. @default 15_000 */
+    /** Milliseconds from there until mail can be sent: EHLO, STARTTLS and AUTH. @default 15_000 */
     handshake?: number
-    /** From the envelope to the replies to it. RFC 5321 section 4.5.3.2 suggests five minutes. @default 60_000 */
+    /** Milliseconds from the envelope to the replies to it. RFC 5321 section 4.5.3.2 suggests five minutes. @default 60_000 */
     envelope?: number
-    /** From the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
+    /** Milliseconds from the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
     body?: number
-    /** How long an unused connection is kept. @default 5_000 */
+    /** Milliseconds an unused connection is kept. @default 5_000 */
     idle?: number
   }
 }

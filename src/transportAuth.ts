@@ -2,7 +2,17 @@ import type { Checker } from './check.js'
 import type { OAuth2, SmtpAuth } from './wire.js'
 
 /** Credentials, where they should not stand in the URL. */
-export type AuthOptions = { user: string; pass: string } | ({ user: string } & OAuth2)
+export type AuthOptions =
+  | {
+      /** Who logs in. */
+      user: string
+      /** The password. @default none: it, or what gives OAuth 2.0 tokens, is required */
+      pass: string
+    }
+  | (OAuth2 & {
+      /** Who logs in. */
+      user: string
+    })
 
 const OAUTH2_KEYS = [
   'accessToken',

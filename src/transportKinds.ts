@@ -15,15 +15,15 @@ import type {
 
 /** What the services take beside what every transport takes. */
 export interface ServiceOptions {
-  /** `sendgrid:`: the key, where it should not stand in the URL. */
+  /** `sendgrid:`: the key, where it should not stand in the URL. @default that of the URL */
   apiKey?: string
-  /** `sendgrid:` and `ses:`: origin of the API, in place of the service's own. */
+  /** `sendgrid:` and `ses:`: origin of the API. @default the service's own */
   endpoint?: string
   /** `ses:`: such as `eu-central-1`. @default what the AWS SDK finds in its environment */
   region?: string
-  /** `ses:`. @default what the AWS SDK finds in its environment */
+  /** `ses:`: whose account it is. @default what the AWS SDK finds in its environment */
   credentials?: SesCredentials
-  /** `ses:`: name of the configuration set. */
+  /** `ses:`: name of the configuration set. @default none */
   configurationSet?: string
 }
 
@@ -31,7 +31,7 @@ export interface ServiceOptions {
 export interface PluginOptions {
   /** A package, found from the working directory, or a path to a module. Loaded in each thread. */
   module: string
-  /** Given to what the module exports: plain data. */
+  /** Given to what the module exports: plain data. @default none */
   options?: JsonObject
 }
 

@@ -4,7 +4,7 @@ import type { Message } from './messageView.js'
 export interface WaitOptions {
   /** Milliseconds to wait at most; Infinity waits for ever. @default 60_000 */
   timeout?: number
-  /** Ends the wait early, with the signal's reason. */
+  /** Ends the wait early, with the signal's reason. @default none */
   signal?: AbortSignal
 }
 

@@ -185,27 +185,33 @@ export interface Catalogue {
 }
 
 export interface TlsOptions {
-  /** @default true */
+  /** Refuse a certificate that isn't valid for the host. @default true */
   rejectUnauthorized?: boolean
-  /** PEM of the certificate authorities to trust, in place of the built-in ones. */
+  /** PEM of the certificate authorities to trust. @default the built-in ones */
   ca?: string | string[]
   /** Name to check the certificate against. @default the host */
   servername?: string
-  /** @default 'TLSv1.2' */
+  /** The oldest protocol to speak: 'TLSv1.2' or 'TLSv1.3'. @default 'TLSv1.2' */
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
 /** What gives access tokens for XOAUTH2. */
 export interface OAuth2 {
+  /** A token at hand; without a refresh token it is used as long as it is accepted. @default none */
   accessToken?: string
+  /** What fetches new tokens, together with the client's id and secret. @default none */
   refreshToken?: string
+  /** The client's id. @default none */
   clientId?: string
+  /** The client's secret. @default none */
   clientSecret?: string
   /** Where tokens are asked for. @default Google's */
   accessUrl?: string
-  /** A service account's client id, with its private key as PEM, and the scope to ask for. */
+  /** A service account's client id, in place of a refresh token. @default none */
   serviceClient?: string
+  /** The service account's private key as PEM. @default none */
   privateKey?: string
+  /** The scope that a service account asks for. @default Google's for mail */
   scope?: string
 }
 
@@ -272,8 +278,11 @@ export interface SendgridTransport {
 }
 
 export interface SesCredentials {
+  /** The key's id. */
   accessKeyId: string
+  /** The key itself. */
   secretAccessKey: string
+  /** Of temporary credentials. @default none */
   sessionToken?: string
 }
 

@@ -105,7 +105,7 @@ describe('threadpost bench', () => {
     expect(memory?.figures.httpP99).toBeUndefined()
     expect(memory?.figures.sendP50?.median).toBeLessThan(40)
     await expect(bench(folder, ...common)).rejects.toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringMatching(/^threadpost: .*missing: name/) as string,
     })
   }, 60_000)
@@ -116,7 +116,7 @@ describe('threadpost bench', () => {
     const folder = await folderOf({})
     const server = ['--server', inbox.url, '--to', 'me@example.com', '--from', 'me@example.com']
     await expect(bench(folder, ...server)).rejects.toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringMatching(/--i-own-this-server/) as string,
     })
     expect(inbox.count).toBe(0)

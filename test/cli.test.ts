@@ -102,7 +102,7 @@ describe('threadpost serve', () => {
         env: environment,
       }),
     ).rejects.toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringContaining('token: is required') as string,
     })
   })
@@ -114,7 +114,7 @@ describe('threadpost serve', () => {
         env: environment,
       }),
     ).rejects.toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringMatching(/^threadpost: transport: (?!.*hunter2).*\n$/) as string,
     })
   })

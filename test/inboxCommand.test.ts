@@ -36,7 +36,7 @@ test('it says what is wrong', async () => {
   const failing = (...args: string[]) =>
     run(process.execPath, [main, 'inbox', ...args]).catch((e: unknown) => e)
   expect(await failing('--host', '0.0.0.0')).toMatchObject({
-    code: 1,
+    code: 2,
     stderr: expect.stringContaining('--open-to-all'),
   })
 })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -88,6 +88,82 @@ describe('threadpost build', () => {
     const { stderr, code } = await threadpost('build', '--templates', folder, '--out', out)
     expect(stderr).toContain('nothing was written')
     expect(code).toBe(1)
+  })
+})
+
+describe("helpers of the application's modules", () => {
+  const files = {
+    'templates/a.mjml': mail('{{price 450}} {{#box}}in{{/box}} {{own}} {{name}}'),
+    'more.mjs':
+      'export function box(options) { return "[" + options.fn(this) + "]" }\nexport const own = () => "owned"',
+    'setup.mjs': `export const setup = ({ helper, globals, log }) => {
+      helper('price', (cents) => globals.currency + cents / 100)
+      log.warn({ list: 'https://user:hidden@prices.example' }, 'an old price list')
+      const open = setInterval(() => {}, 1000)
+      return () => clearInterval(open)
+    }`,
+    'globals.json': '{"currency": "€"}',
+  }
+  const flagsFor = (folder: string): string[] => [
+    ...['--templates', path.join(folder, 'templates'), '--helpers', path.join(folder, 'more.mjs')],
+    ...['--setup', path.join(folder, 'setup.mjs'), '--globals', path.join(folder, 'globals.json')],
+  ]
+
+  test('are known to check, render and types, which close what setup opened', async () => {
+    const folder = await folderOf(files)
+    const flags = flagsFor(folder)
+    expect((await threadpost('check', ...flags.slice(0, 2))).stdout).toContain('there is no helper "price"')
+    const checked = await threadpost('check', ...flags)
+    expect(checked).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('1 of 1 templates compile once'),
+    })
+    expect(checked.stderr).toContain('an old price list {"list":"https://***@prices.example"}')
+    const data = path.join(await folderOf({ 'data.json': '{"name": "Ada"}' }), 'data.json')
+    const rendered = await threadpost('render', 'a', '--text', '--data', data, ...flags)
+    expect(rendered.stdout).toBe('€4.5 [in] owned Ada\n\n')
+    const out = path.join(folder, 'types.d.ts')
+    expect(await threadpost('types', '--out', out, ...flags)).toMatchObject({ code: 0 })
+    const declared = await readFile(out, 'utf8')
+    expect(declared).toContain('name:')
+    expect(declared).not.toContain('own:')
+  })
+
+  test('are compiled in by build, and a mailer without them does not start', async () => {
+    const folder = await folderOf(files)
+    const out = path.join(folder, 'built')
+    expect(await threadpost('build', '--out', out, ...flagsFor(folder))).toMatchObject({ code: 0 })
+    await expect(mailerWithInbox({ templates: out })).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringMatching(/built with the helper '(box|own|price)', .* templates\.helpers/),
+    })
+    const { mailer, inbox } = await mailerWithInbox({
+      templates: {
+        dir: out,
+        helpers: path.join(folder, 'more.mjs'),
+        setup: path.join(folder, 'setup.mjs'),
+        globals: { currency: '€' },
+      },
+    })
+    const sent = await mailer.sendAndWait({ template: 'a', to: 'ada@example.com', data: { name: 'Ada' } })
+    expect(sent.status).toBe('sent')
+    expect((await inbox.waitFor()).text?.trim()).toBe('€4.5 [in] owned Ada')
+  })
+
+  test('that fail to load are said in a line', async () => {
+    const folder = await folderOf({
+      ...files,
+      'bad.mjs': 'export const setup = () => { throw new Error("no price list") }',
+    })
+    const flags = ['--templates', path.join(folder, 'templates')]
+    expect(await threadpost('check', ...flags, '--setup', path.join(folder, 'bad.mjs'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^threadpost: .*bad\.mjs failed: no price list \[TEMPLATE_ERROR\]\n$/),
+    })
+    expect(await threadpost('check', ...flags, '--globals', path.join(folder, 'bad.mjs'))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--globals:'),
+    })
   })
 })
 

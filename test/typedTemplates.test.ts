@@ -1,18 +1,21 @@
-import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import ts from 'typescript'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { templateTypes } from '../src/templateTypes.js'
 import { readManifests } from '../src/workshop.js'
 import { folderOf } from './support/folder.js'
 
 const ROOT = path.dirname(import.meta.dirname)
+const MAIN = path.join(ROOT, 'dist/src/cli/main.js')
 const execute = promisify(execFile)
 
 const threadpost = (...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> =>
-  execute(process.execPath, [path.join(ROOT, 'dist/src/cli/main.js'), ...args]).then(
+  execute(process.execPath, [MAIN, ...args]).then(
     (output) => ({ ...output, code: 0 }),
     (error: unknown) => error as { stdout: string; stderr: string; code: number },
   )
@@ -46,7 +49,7 @@ async function complaints(
       const file = path.join(dir, `${name}.mts`)
       await writeFile(
         file,
-        `import type { Mailer } from 'threadpost'\ndeclare const mailer: Mailer\nawait mailer.send(${mail})\n`,
+        `import type { Mailer } from 'threadpost'\ndeclare const mailer: Mailer\n${mail.startsWith('mailer.') ? mail : `mailer.send(${mail})`}\n`,
       )
       return file
     }),
@@ -84,11 +87,26 @@ describe('typed templates', () => {
         item: GOOD.replace('title:', 'titel:'),
         type: GOOD.replace('count: 1', `count: 'one'`),
         withoutData: `{ template: 'order', to: 'a@b.example' }`,
+        many: `mailer.sendMany([${GOOD}, ${GOOD}])`,
+        manyMissing: `mailer.sendMany([${GOOD}, ${GOOD.replace('id: 1,', '')}])`,
+        waitMisspelt: `mailer.sendAndWait(${GOOD.replace('when:', 'wen:')})`,
+        render: `mailer.render('order', { id: 1, customer: { name: 'Ada' }, when: 'now', lines: [] })`,
+        renderName: `mailer.render('ordre', {})`,
       },
       templateTypes(await readManifests(dir)),
     )
     const red = Object.entries(said).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
-    expect(red.sort()).toEqual(['item', 'missing', 'misspelt', 'name', 'type', 'withoutData'])
+    expect(red.sort()).toEqual([
+      'item',
+      'manyMissing',
+      'missing',
+      'misspelt',
+      'name',
+      'renderName',
+      'type',
+      'waitMisspelt',
+      'withoutData',
+    ])
     expect(said['misspelt']?.join()).toContain("'wen'")
     expect(said['missing']?.join()).toContain("'id'")
   })
@@ -115,5 +133,23 @@ describe('typed templates', () => {
     expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('not up to date') })
     await writeFile(path.join(dir, 'order.mjml'), '{{#if')
     expect(await run()).toMatchObject({ code: 1, stderr: expect.stringContaining('order') })
+    expect(JSON.parse((await run('--json')).stdout)).toMatchObject({ out, templates: 1, written: false })
+  })
+
+  it('are written again when a template changes', async () => {
+    const dir = await folderOf(TEMPLATES)
+    const out = path.join(dir, 'types.d.ts')
+    const args = ['types', '--templates', dir, '--out', out, '--watch', '--json']
+    const watching = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(async () => {
+      watching.kill()
+      if (watching.exitCode === null && watching.signalCode === null) await once(watching, 'exit')
+    })
+    const lines = createInterface({ input: watching.stdout })[Symbol.asyncIterator]()
+    const next = async () => JSON.parse(((await lines.next()) as { value: string }).value) as object
+    expect(await next()).toMatchObject({ written: true, templates: 2 })
+    await writeFile(path.join(dir, 'order.mjml'), TEMPLATES['order.mjml'].replace('{{id}}', '{{number}}'))
+    expect(await next()).toMatchObject({ written: true, state: 'stale' })
+    expect(await readFile(out, 'utf8')).toContain('number: ')
   })
 })

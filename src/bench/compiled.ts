@@ -3,6 +3,6 @@ import { compileTemplates } from '../workshop.js'
 import { answerParent } from './answer.js'
 
 answerParent<object>(async ({ from, to }: { from: string; to: string }) => {
-  await compileTemplates(from, to)
+  await compileTemplates(from, { out: to })
   return {}
 })

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
 import { isPlainObject } from '../check.js'
 import { ThreadpostError } from '../errors.js'
+import type { JsonObject } from '../wire.js'
 
 /** Parses a whole number not below `min`. */
 export function wholeNumber(min: number): (text: string) => number {
@@ -13,14 +14,20 @@ export function wholeNumber(min: number): (text: string) => number {
   }
 }
 
-/** Reads the data of a template; none is an empty object. */
+/** Reads the data of a template; none is an empty object. A policy in sample data is no part of them. */
 export async function dataFrom(file: string | undefined): Promise<object> {
   if (file === undefined) return {}
+  const { '@policy': _policy, ...data } = await objectFrom('--data', file)
+  return data
+}
+
+/** Reads a JSON file that holds an object. */
+export async function objectFrom(flag: string, file: string): Promise<JsonObject> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    throw new ThreadpostError('INVALID_OPTIONS', `--data: can't read ${file}: ${(error as Error).message}`, {
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: can't read ${file}: ${(error as Error).message}`, {
       cause: error,
     })
   }
@@ -28,11 +35,15 @@ export async function dataFrom(file: string | undefined): Promise<object> {
   try {
     data = JSON.parse(text)
   } catch (error) {
-    throw new ThreadpostError('INVALID_OPTIONS', `--data: ${file} is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `${flag}: ${file} is not JSON: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
   }
   if (!isPlainObject(data))
-    throw new ThreadpostError('INVALID_OPTIONS', `--data: ${file} must hold an object`)
-  return data
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${file} must hold an object`)
+  return data as JsonObject
 }

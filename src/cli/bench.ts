@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import type { BenchReport } from '../bench/report.js'
-import { type BenchSettings, type Progress, runRounds, withSession } from '../bench/rounds.js'
+import { type BenchSettings, runRounds, withSession } from '../bench/rounds.js'
 import { measureExtras } from '../bench/extras.js'
 import { pageOf } from '../bench/page/page.js'
 import { runScaling } from '../bench/scaling.js'
@@ -11,11 +11,15 @@ import { targetsOf, targetTable } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
 import { wholeNumber } from './arguments.js'
 import { type BenchFlags, benchSettings, countList, duration, familyList } from './benchSettings.js'
+import { withExamples } from './examples.js'
+import { progressBar } from './terminal.js'
 
 export function benchCommand(): Command {
-  return new Command('bench')
+  const command = new Command('bench')
+    .summary('measure threads beside inline sending, on this machine')
     .description(
-      'Measure sending mail inline beside sending it from threads, on this machine, with your template. Mail goes to a sink on loopback.',
+      'Measure sending mail inline beside sending it from threads, on this machine, with your template, and say from how ' +
+        'many mails a minute on threads pay off. Mail goes to a sink on loopback; it takes about two minutes.',
     )
     .addOption(
       new Option(
@@ -95,6 +99,13 @@ export function benchCommand(): Command {
     .option('--markdown', 'print the table of the README')
     .option('--html <file>', 'write a page with charts')
     .action(bench)
+  return withExamples(command, {
+    'do I need threads?': 'threadpost bench',
+    'with a mail of yours': 'threadpost bench --templates ./templates --template receipt --html bench.html',
+    'one mode, quickly, for a script':
+      'threadpost bench --modes memory --threads 1 --rounds 1 --seconds 2 --json',
+    'does anything grow?': 'threadpost bench --modes sqlite --threads 2 --soak 20m',
+  })
 }
 
 async function bench(flags: BenchFlags): Promise<void> {
@@ -103,7 +114,7 @@ async function bench(flags: BenchFlags): Promise<void> {
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
   try {
-    const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progress() }
+    const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progressBar() }
     if (flags.soak === undefined) await show(await measureAll(settings, flags), flags)
     else await soak(settings, flags.soak, flags.json === true)
   } catch (error) {
@@ -143,17 +154,5 @@ async function show(report: BenchReport, flags: BenchFlags): Promise<void> {
     console.log(tableOf(report))
     if (report.targets !== undefined) console.log(`\n${targetTable(report.targets)}`)
     if (report.scaling !== undefined) console.log(`\n${scalingTable(report.scaling)}`)
-  }
-}
-
-const WIDTH = 24
-
-/** A bar on a terminal; nothing elsewhere. */
-function progress(): Progress {
-  if (!process.stderr.isTTY) return () => undefined
-  return (done, of, now) => {
-    const filled = Math.round((done / of) * WIDTH)
-    const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`
-    process.stderr.write(`\r\u001b[K${done === of ? '' : `${bar} ${now}`}`)
   }
 }

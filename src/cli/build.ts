@@ -1,26 +1,45 @@
 import { Command } from 'commander'
 import { compileTemplates } from '../workshop.js'
 import { describeReports } from './check.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { withExamples } from './examples.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
+import { progressBar, toned } from './terminal.js'
 
 interface BuildSettings extends TemplateSettings {
   out: string
+  json?: boolean
 }
 
 /** `threadpost build`: compiles templates ahead of time. */
 export function buildCommand(): Command {
   const command = new Command('build')
-    .description('Compile the templates into a folder; with that folder as --templates no thread loads MJML.')
-    .requiredOption('--out <dir>', 'folder to write')
-  return withTemplateFlag(command).action(build)
+    .summary('compile the templates ahead')
+    .description(
+      'Compile the templates into a folder. With that folder as --templates no thread loads MJML, and a mailer starts ' +
+        'sooner. Nothing is written while a template is wrong.',
+    )
+    .requiredOption('--out <dir>', 'folder to write; made if it is not there')
+    .option('--json', 'print what was found, and whether it was written, as JSON')
+  return withExamples(withTemplateFlags(command).action(build), {
+    'for a deployment': 'threadpost build --templates ./templates --out ./dist/templates',
+    'and run from it':
+      'threadpost worker --templates ./dist/templates --queue redis://redis:6379 --transport smtps://…',
+  })
 }
 
 async function build(settings: BuildSettings): Promise<void> {
-  const reports = await compileTemplates(templateFolder(settings), settings.out)
-  console.log(describeReports(reports))
-  if (reports.every(({ error }) => error === undefined)) console.log(`written to ${settings.out}`)
-  else {
+  const { out } = settings
+  const templates = await compileTemplates(await templateOptions(settings), {
+    out,
+    logger: lineLogger,
+    progress: progressBar(),
+  })
+  const written = templates.every(({ error }) => error === undefined)
+  if (settings.json === true) console.log(JSON.stringify({ written, out, templates }, null, 2))
+  else console.log(describeReports(templates))
+  if (!written) {
     console.error('threadpost: nothing was written, because of the errors above')
     process.exitCode = 1
-  }
+  } else if (settings.json !== true) console.log(toned('good', `written to ${out}`))
 }

@@ -1,6 +1,9 @@
 import { Command } from 'commander'
 import { compileTemplates, type TemplateReport } from '../workshop.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { withExamples } from './examples.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
+import { progressBar, toned } from './terminal.js'
 
 interface CheckSettings extends TemplateSettings {
   json?: boolean
@@ -10,16 +13,24 @@ interface CheckSettings extends TemplateSettings {
 /** `threadpost check`: are the templates right, and which of them compile once? */
 export function checkCommand(): Command {
   const command = new Command('check')
+    .summary('compile each template and say what is wrong')
     .description(
-      'Compile every template and say which ones bind data after MJML, and what keeps others from it.',
+      'Compile every template. An error says what is wrong, with file, line and column; "once" is a template that binds data ' +
+        'after MJML ran, "first" one that runs MJML for each message, with the place that keeps it from more and what to do.',
     )
-    .option('--strict', 'exit with 1 if a template has to run MJML for each message')
+    .option('--strict', 'exit with 1 also if a template has to run MJML for each message')
     .option('--json', 'print the reports as JSON')
-  return withTemplateFlag(command).action(check)
+  return withExamples(withTemplateFlags(command).action(check), {
+    'before a commit': 'threadpost check --templates ./templates',
+    'in CI, where each template should compile once': 'threadpost check --strict --json',
+  })
 }
 
 async function check(settings: CheckSettings): Promise<void> {
-  const reports = await compileTemplates(templateFolder(settings))
+  const reports = await compileTemplates(await templateOptions(settings), {
+    logger: lineLogger,
+    progress: progressBar(),
+  })
   console.log(settings.json === true ? JSON.stringify(reports, null, 2) : describeReports(reports))
   const wrong = reports.some(
     ({ error, findings }) => error !== undefined || (settings.strict === true && findings.length > 0),
@@ -37,11 +48,11 @@ export function describeReports(reports: readonly TemplateReport[]): string {
 function describeReport({ name, locale, error, findings, warnings }: TemplateReport): string[] {
   const title = locale === '' ? name : `${name} (${locale})`
   const notes = warnings.map((warning) => `  note: ${warning}`)
-  if (error !== undefined) return [`error  ${title}`, `  ${error}`, ...notes]
-  if (findings.length === 0) return [`once   ${title}`, ...notes]
+  if (error !== undefined) return [`${toned('bad', 'error')}  ${title}`, `  ${error}`, ...notes]
+  if (findings.length === 0) return [`${toned('good', 'once')}   ${title}`, ...notes]
   const reasons = findings.flatMap(({ at, expression, reason, advice }) => [
     `  ${at.file}:${at.line}:${at.column}: ${expression === '' ? '' : `${expression} `}- ${reason}`,
     `    to compile it once: ${advice}`,
   ])
-  return [`first  ${title}: runs MJML for each message`, ...reasons, ...notes]
+  return [`${toned('fair', 'first')}  ${title}: runs MJML for each message`, ...reasons, ...notes]
 }

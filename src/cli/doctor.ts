@@ -4,7 +4,9 @@ import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import type { TransportReport } from '../wire.js'
+import { withExamples } from './examples.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+import { toned } from './terminal.js'
 
 /** One thing looked at. */
 interface Finding {
@@ -20,11 +22,17 @@ const LITTLE_SPACE = 500 * 1024 * 1024
 
 export function doctorCommand(): Command {
   const command = new Command('doctor')
+    .summary('look whether mail could go out')
     .description(
-      'Look whether mail could go out: transport, TLS, queue, disk, clock. Sends nothing. Exit code 1: it could not.',
+      'Look whether mail could go out, and say what is in its way: it connects to the transport, secures the line and logs in, ' +
+        'opens the queue, and looks at disk and clock. It sends nothing. Exit code 1: mail could not go out.',
     )
     .option('--json', 'print the findings as JSON')
-  return withMailerFlags(command).action(doctor)
+  return withExamples(withMailerFlags(command).action(doctor), {
+    'before a deployment':
+      'threadpost doctor --transport smtp://user:pass@smtp.acme.example:587 --queue sqlite:./outbox.db',
+    'as a probe, with the settings in the environment': 'threadpost doctor --json',
+  })
 }
 
 async function doctor(settings: MailerSettings & { json?: boolean }): Promise<void> {
@@ -38,7 +46,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
   const around = [await disk(settings.queue), await clock()]
   let mailer: Mailer
   try {
-    mailer = await createMailer({ ...mailerOptions(settings), threads: 1 })
+    mailer = await createMailer({ ...(await mailerOptions(settings)), threads: 1 })
   } catch (error) {
     return [{ what: 'mailer', ok: false, says: (error as Error).message }, ...around]
   }
@@ -108,7 +116,7 @@ async function clock(): Promise<Finding> {
 
 function describe({ what, ok, says, details = [] }: Finding): string {
   return [
-    `${ok ? 'ok   ' : 'WRONG'}  ${what.padEnd(9)}  ${says}`,
-    ...details.map((detail) => `                  ${detail}`),
+    `${ok ? toned('good', 'ok   ') : toned('bad', 'WRONG')}  ${what.padEnd(9)}  ${says}`,
+    ...details.map((detail) => toned('faint', `                  ${detail}`)),
   ].join('\n')
 }

@@ -5,6 +5,7 @@ import { startInboxServer } from '../inbox/server.js'
 import { closeOnSignal } from '../shutdown.js'
 import { isLoopback } from '../loopback.js'
 import { wholeNumber } from './arguments.js'
+import { withExamples } from './examples.js'
 
 interface InboxFlags {
   port: number
@@ -16,9 +17,11 @@ interface InboxFlags {
 }
 
 export function inboxCommand(): Command {
-  return new Command('inbox')
+  const command = new Command('inbox')
+    .summary('receive mail and show it: for development and tests')
     .description(
-      'Run an inbox alone: an SMTP server that keeps what it receives, its page, and an API for end-to-end tests.',
+      'Run an inbox alone: an SMTP server that keeps what it receives and hands nothing on, a page that shows it, and an API ' +
+        'for end-to-end tests, for an app in any language. It listens on loopback, since there is no login.',
     )
     .addOption(
       new Option('--port <port>', 'port of the page and the API').argParser(wholeNumber(0)).default(8025),
@@ -33,6 +36,11 @@ export function inboxCommand(): Command {
     )
     .addOption(new Option('--json', 'print a line of JSON for the start and for each mail'))
     .action(run)
+  return withExamples(command, {
+    'your app sends to smtp://127.0.0.1:1025; look at http://127.0.0.1:8025': 'threadpost inbox',
+    'in a test, on free ports, which the first line of JSON tells':
+      'threadpost inbox --port 0 --smtp-port 0 --json',
+  })
 }
 
 async function run({

@@ -1,42 +1,63 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { styleText } from 'node:util'
+import { Command, CommanderError } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { checkCommand } from './check.js'
 import { doctorCommand } from './doctor.js'
 import { inboxCommand } from './inbox.js'
+import { initCommand } from './init.js'
+import { OWN_PACKAGE } from './package.js'
 import { renderCommand } from './render.js'
 import { sendCommand } from './send.js'
 import { serveCommand } from './serve.js'
 import { typesCommand } from './types.js'
 import { workerCommand } from './worker.js'
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  version: string
+const FAILED = 1
+const CALLED_WRONGLY = 2
+
+const GROUPS: Record<string, Command[]> = {
+  'Start:': [initCommand(), typesCommand()],
+  'Templates:': [renderCommand(), checkCommand(), buildCommand()],
+  'Mail:': [sendCommand(), doctorCommand(), inboxCommand()],
+  'Run:': [serveCommand(), workerCommand()],
+  'Measure:': [benchCommand()],
 }
 
 const program = new Command('threadpost')
   .description('Templated mail from worker threads: render, build and send without slowing the web process.')
-  .version(version)
-  .showHelpAfterError()
-  .addCommand(serveCommand())
-  .addCommand(workerCommand())
-  .addCommand(sendCommand())
-  .addCommand(inboxCommand())
-  .addCommand(renderCommand())
-  .addCommand(checkCommand())
-  .addCommand(buildCommand())
-  .addCommand(typesCommand())
-  .addCommand(doctorCommand())
-  .addCommand(benchCommand())
+  .usage('<command> [options]')
+  .version(OWN_PACKAGE.version)
+  .showHelpAfterError('(--help shows what can be given)')
+  // Commander leaves the styles out where there is no terminal, or NO_COLOR is set.
+  .configureHelp({ styleTitle: (title) => styleText('bold', title, { validateStream: false }) })
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+threadpost <command> --help tells more, with examples, defaults and environment variables.
+Exit codes: 0 done; ${FAILED} it failed, or something is wrong; ${CALLED_WRONGLY} it was called wrongly.`,
+  )
+for (const [group, commands] of Object.entries(GROUPS))
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(group))
 
 try {
   await program.parseAsync()
 } catch (error) {
-  // What a user can mend is said in a line; anything else is a defect and shows where it is.
-  if (error instanceof ThreadpostError) console.error(`threadpost: ${error.message} [${error.code}]`)
+  process.exitCode = tell(error)
+}
+
+/** What a user can mend is said in a line; anything else is a defect and shows where it is. */
+function tell(error: unknown): number {
+  // Commander has told it already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : CALLED_WRONGLY
+  if (error instanceof ThreadpostError) {
+    console.error(`threadpost: ${error.message} [${error.code}]`)
+    return error.code === 'INVALID_OPTIONS' ? CALLED_WRONGLY : FAILED
+  }
+  if (error instanceof Error && 'syscall' in error) console.error(`threadpost: ${error.message}`)
   else console.error(error)
-  process.exitCode = 1
+  return FAILED
 }

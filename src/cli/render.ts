@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
-import { ThreadpostError } from '../errors.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { dataFrom } from './arguments.js'
+import { withExamples } from './examples.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
 
 interface RenderSettings extends TemplateSettings {
   data?: string
@@ -13,51 +15,50 @@ interface RenderSettings extends TemplateSettings {
   text?: boolean
   html?: boolean
   open?: boolean
+  json?: boolean
 }
 
 /** `threadpost render`: what a template gives with some data. */
 export function renderCommand(): Command {
   const command = new Command('render')
-    .description('Render a template and print subject, preheader and text; or its HTML; or look at it.')
+    .summary('show what a template gives with some data')
+    .description(
+      'Render a template as it would be sent, and print subject, preheader and text; or its HTML; or show it in the browser. ' +
+        'It sends nothing. Data that a template needs and is not given is an error, which names them.',
+    )
     .argument('<name>', 'name of the template')
-    .option('--data <file>', 'JSON file with the data')
-    .option('--locale <locale>', 'variant of the template')
+    .option('--data <file>', 'JSON file with the data (default: none)')
+    .option('--locale <locale>', 'variant of the template: fr-CA falls back to fr, then to the default')
     .option('--text', 'print the text part only')
     .option('--html', 'print the HTML only')
-    .option('--open', 'show the HTML in the browser')
-  return withTemplateFlag(command).action(render)
+    .option('--open', 'write the HTML to a file and show it in the browser')
+    .option('--json', 'print subject, preheader, html and text as JSON')
+  return withExamples(withTemplateFlags(command).action(render), {
+    'with the sample data beside it': 'threadpost render welcome --data templates/welcome.json',
+    'in French, in the browser': 'threadpost render welcome --data templates/welcome.json --locale fr --open',
+    'for a snapshot test': 'threadpost render welcome --data templates/welcome.json --html > welcome.html',
+  })
 }
 
 async function render(name: string, settings: RenderSettings): Promise<void> {
   const mailer = await createMailer({
     transport: 'smtp://127.0.0.1:1',
     from: 'render@threadpost.example',
-    templates: templateFolder(settings),
+    templates: await templateOptions(settings),
     threads: 0,
+    logger: lineLogger,
   })
   try {
-    const parts = await mailer.render(name, await dataOf(settings.data), {
+    const parts = await mailer.render(name, await dataFrom(settings.data), {
       ...(settings.locale === undefined ? {} : { locale: settings.locale }),
     })
     if (settings.open === true) return await show(parts.html)
-    if (settings.html === true) console.log(parts.html)
+    if (settings.json === true) console.log(JSON.stringify(parts, null, 2))
+    else if (settings.html === true) console.log(parts.html)
     else if (settings.text === true) console.log(parts.text)
     else console.log(`Subject: ${parts.subject}\nPreheader: ${parts.preheader}\n\n${parts.text}`)
   } finally {
     await mailer.close()
-  }
-}
-
-async function dataOf(file: string | undefined): Promise<object> {
-  if (file === undefined) return {}
-  try {
-    const { '@policy': _policy, ...data } = JSON.parse(await readFile(file, 'utf8')) as Record<
-      string,
-      unknown
-    >
-    return data
-  } catch (error) {
-    throw new ThreadpostError('INVALID_OPTIONS', `data: ${file} can't be read: ${(error as Error).message}`)
   }
 }
 

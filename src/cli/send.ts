@@ -5,7 +5,9 @@ import { ThreadpostError } from '../errors.js'
 import type { Mail } from '../mail.js'
 import type { Message } from '../messageView.js'
 import { dataFrom, wholeNumber } from './arguments.js'
+import { withExamples } from './examples.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+import { toned } from './terminal.js'
 
 interface SendSettings extends MailerSettings {
   to: string[]
@@ -21,27 +23,36 @@ interface SendSettings extends MailerSettings {
 
 export function sendCommand(): Command {
   const command = new Command('send')
-    .description('Send one mail and wait for what becomes of it. Exit code 0: sent; 1: anything else.')
-    .requiredOption('--to <mailbox...>', 'recipients')
+    .summary('send one mail and wait for what becomes of it')
+    .description(
+      'Send one mail, from a template or as it is given, and wait for what becomes of it. Exit code 0: the next server ' +
+        'accepted it for every recipient; 1: anything else.',
+    )
+    .requiredOption('--to <mailbox...>', 'recipients, one or several: ada@example.com')
     .option('--template <name>', 'name of a template')
-    .option('--data <file>', 'JSON file with the data of the template')
+    .option('--data <file>', 'JSON file with the data of the template (default: none)')
     .option('--locale <locale>', 'variant of the template')
     .option('--subject <text>', "subject, in place of the template's")
-    .option('--text <text>', 'plain text to send')
-    .option('--html <file>', 'HTML file to send as it is')
-    .option('--timeout <ms>', 'how long to wait', wholeNumber(1), 60_000)
-    .option('--json', 'print the message as JSON')
-  return withMailerFlags(command).action(send)
+    .option('--text <text>', 'plain text to send, without a template')
+    .option('--html <file>', 'HTML file to send as it is, without a template')
+    .option('--timeout <ms>', 'how long to wait, in ms', wholeNumber(1), 60_000)
+    .option('--json', 'print what became of it as JSON, with each attempt')
+  return withExamples(withMailerFlags(command).action(send), {
+    'a template':
+      'threadpost send --to ada@example.com --template welcome --data templates/welcome.json --transport smtp://…',
+    'a few words, with the settings in the environment':
+      "threadpost send --to ada@example.com --subject 'Hello' --text 'Hello, Ada'",
+  })
 }
 
 async function send(settings: SendSettings): Promise<void> {
   if (settings.transport === undefined)
     throw new ThreadpostError(
       'INVALID_OPTIONS',
-      'transport: is required: give --transport or THREADPOST_TRANSPORT',
+      'transport: is required: --transport smtp://user:pass@host:587, or THREADPOST_TRANSPORT',
     )
   const mail = await mailOf(settings)
-  const mailer = await createMailer(mailerOptions(settings))
+  const mailer = await createMailer(await mailerOptions(settings))
   try {
     const message = await mailer.sendAndWait(mail, { timeout: settings.timeout })
     console.log(settings.json === true ? JSON.stringify(message, null, 2) : summaryOf(message))
@@ -65,5 +76,6 @@ async function mailOf({ to, template, data, locale, subject, text, html }: SendS
 
 function summaryOf(message: Message): string {
   const last = message.attempts.at(-1)
-  return `${message.status}  ${message.id}  ${last?.message ?? ''}`
+  const status = toned(message.status === 'sent' ? 'good' : 'bad', message.status)
+  return `${status}  ${message.id}  ${last?.message ?? ''}`
 }

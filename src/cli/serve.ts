@@ -1,21 +1,27 @@
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
+import type { Mailer } from '../mailer.js'
 import { startServer } from '../server.js'
 import { closeOnSignal } from '../shutdown.js'
 import { wholeNumber } from './arguments.js'
+import { withExamples } from './examples.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+import { toned } from './terminal.js'
 
 interface ServeSettings extends MailerSettings {
   port: number
   host: string
   token?: string
+  json?: boolean
 }
 
 export function serveCommand(): Command {
   const command = new Command('serve')
+    .summary('run the mail service: HTTP API, dashboard, inbox')
     .description(
-      'Run the mail service: start page, HTTP API under /mail, and the embedded inbox without a transport.',
+      'Run the mail service: a start page, the HTTP API and the dashboard under /mail. Without a transport mail goes to the ' +
+        'embedded inbox at /inbox and nothing leaves this machine. On SIGTERM it finishes what is under way.',
     )
     .addOption(
       new Option('--port <port>', 'port to listen on').argParser(wholeNumber(0)).default(3000).env('PORT'),
@@ -26,12 +32,17 @@ export function serveCommand(): Command {
         'THREADPOST_TOKEN',
       ),
     )
-  return withMailerFlags(command).action(serve)
+    .option('--json', 'print a line of JSON for the start')
+  return withExamples(withMailerFlags(command).action(serve), {
+    'to try it': 'threadpost serve',
+    'as a service':
+      "THREADPOST_TOKEN=… threadpost serve --host 0.0.0.0 --transport smtps://… --from 'Acme <hello@acme.example>' --queue sqlite:./outbox.db",
+  })
 }
 
 async function serve(settings: ServeSettings): Promise<void> {
-  const mailer = await createMailer(mailerOptions(settings))
-  const { port, host, token } = settings
+  const mailer = await createMailer(await mailerOptions(settings))
+  const { port, host, token, json = false } = settings
   let server
   try {
     server = await startServer({
@@ -44,18 +55,27 @@ async function serve(settings: ServeSettings): Promise<void> {
     await mailer.close({ deadline: 0 })
     throw listenProblem(error, port, host)
   }
-  console.log(`threadpost is running at ${server.url}`)
-  if (mailer.inbox !== undefined) {
-    console.log(`  inbox       ${server.url}/inbox   (no transport is set: mail stays here)`)
-    console.log(`  its SMTP    ${mailer.inbox.url}`)
-  }
-  console.log(`  dashboard   ${server.url}/mail/`)
-  console.log(`  HTTP API    ${server.url}/mail/openapi.json`)
-  console.log('Stop with Ctrl-C: mail under way is finished first.')
+  tell(server.url, mailer, json)
   closeOnSignal(async () => {
     await server.close()
     await mailer.close({ deadline: 10_000 })
   })
+}
+
+function tell(url: string, { inbox }: Mailer, json: boolean): void {
+  if (json) {
+    const { url: smtp } = inbox ?? {}
+    console.log(JSON.stringify({ event: 'listening', url, ...(smtp === undefined ? {} : { smtp }) }))
+    return
+  }
+  console.log(`threadpost is running at ${toned('strong', url)}`)
+  if (inbox !== undefined) {
+    console.log(`  inbox       ${url}/inbox   (no transport is set: mail stays here)`)
+    console.log(`  its SMTP    ${inbox.url}`)
+  }
+  console.log(`  dashboard   ${url}/mail/`)
+  console.log(`  HTTP API    ${url}/mail/openapi.json`)
+  console.log('Stop with Ctrl-C: mail under way is finished first.')
 }
 
 function listenProblem(error: unknown, port: number, host: string): unknown {

@@ -1,25 +1,48 @@
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
 import type { MailerOptions } from '../options.js'
-import { wholeNumber } from './arguments.js'
+import type { TemplateOptions } from '../templateOptions.js'
+import { objectFrom, wholeNumber } from './arguments.js'
+import { OWN_TEMPLATES } from './package.js'
 
-/** Where a command finds templates. */
+/** Where a command finds templates, and what the application adds to them. */
 export interface TemplateSettings {
   templates?: string
+  helpers?: string
+  setup?: string
+  globals?: string
 }
 
-export function withTemplateFlag(command: Command): Command {
-  return command.addOption(
-    new Option(
-      '--templates <dir>',
-      'folder of templates (default: ./templates, else those that come along)',
-    ).env('THREADPOST_TEMPLATES'),
-  )
+export function withTemplateFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--templates <dir>',
+        'folder of templates (default: ./templates, else those that come along)',
+      ).env('THREADPOST_TEMPLATES'),
+    )
+    .addOption(
+      new Option('--helpers <file>', 'module whose exports are further helpers').env('THREADPOST_HELPERS'),
+    )
+    .addOption(
+      new Option('--setup <file>', 'module whose setup() brings helpers and opens what they need').env(
+        'THREADPOST_SETUP',
+      ),
+    )
+    .addOption(
+      new Option('--globals <file>', 'JSON file with what templates read as @app').env('THREADPOST_GLOBALS'),
+    )
 }
 
-export function templateFolder({ templates }: TemplateSettings): string {
-  return templates ?? (existsSync('templates') ? 'templates' : PACKAGED_TEMPLATES)
+/** The option `templates` of `createMailer`. An empty setting is none. */
+export async function templateOptions(given: TemplateSettings): Promise<TemplateOptions> {
+  const { templates, helpers, setup, globals } = withoutEmpty(given)
+  return {
+    dir: templates ?? (existsSync('templates') ? 'templates' : OWN_TEMPLATES),
+    ...(helpers === undefined ? {} : { helpers }),
+    ...(setup === undefined ? {} : { setup }),
+    ...(globals === undefined ? {} : { globals: await objectFrom('--globals', globals) }),
+  }
 }
 
 /** What a command knows of the mailer, from flags and environment; a flag wins. */
@@ -30,11 +53,9 @@ export interface MailerSettings extends TemplateSettings {
   threads?: number
 }
 
-const PACKAGED_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))
-
 /** Adds the flags all commands share that send mail. */
 export function withMailerFlags(command: Command): Command {
-  return withTemplateFlag(command)
+  return withTemplateFlags(command)
     .addOption(
       new Option(
         '--transport <url>',
@@ -42,26 +63,29 @@ export function withMailerFlags(command: Command): Command {
       ).env('THREADPOST_TRANSPORT'),
     )
     .addOption(
-      new Option('--queue <url>', "'memory', 'sqlite:PATH' or 'redis://HOST:PORT'").env('THREADPOST_QUEUE'),
+      new Option(
+        '--queue <url>',
+        'where mail waits: memory, sqlite:PATH or redis://HOST:PORT (default: memory)',
+      ).env('THREADPOST_QUEUE'),
     )
     .addOption(
-      new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
+      new Option('--from <mailbox>', "sender of mails that name none: 'Acme <hello@acme.example>'").env(
+        'THREADPOST_FROM',
+      ),
     )
     .addOption(
-      new Option('--threads <n>', 'worker threads; 0 sends in the main thread')
+      new Option('--threads <n>', 'worker threads; 0 sends in the main thread (default: 1)')
         .argParser(wholeNumber(0))
         .env('THREADPOST_THREADS'),
     )
 }
 
 /** The options of `createMailer`; what is wrong with them it says itself. An empty setting is none. */
-export function mailerOptions(given: MailerSettings): MailerOptions {
-  const settings = Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== ''),
-  ) as MailerSettings
+export async function mailerOptions(given: MailerSettings): Promise<MailerOptions> {
+  const settings = withoutEmpty(given)
   const options: MailerOptions = {
     transport: settings.transport ?? 'inbox:',
-    templates: templateFolder(settings),
+    templates: await templateOptions(settings),
     // Real mail needs a real sender, so that this one is for the embedded inbox only.
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
   }
@@ -69,4 +93,8 @@ export function mailerOptions(given: MailerSettings): MailerOptions {
   if (settings.threads !== undefined) options.threads = settings.threads
   if (settings.queue !== undefined) options.queue = settings.queue
   return options
+}
+
+function withoutEmpty<T extends object>(settings: T): T {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== '')) as T
 }

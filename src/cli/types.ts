@@ -1,14 +1,29 @@
 import { watch } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import type { TemplateOptions } from '../templateOptions.js'
 import { templateTypes } from '../templateTypes.js'
 import { readManifests } from '../workshop.js'
-import { type TemplateSettings, templateFolder, withTemplateFlag } from './settings.js'
+import { withExamples } from './examples.js'
+import { lineLogger } from './lineLogger.js'
+import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
+import { toned } from './terminal.js'
 
 interface TypesSettings extends TemplateSettings {
   out: string
   check?: boolean
   watch?: boolean
+  json?: boolean
+}
+
+/** What the declaration file should say, beside what it says. */
+interface Comparison {
+  out: string
+  state: 'current' | 'stale' | 'absent'
+  text: string
+  templates: number
+  /** Templates that can't be read, and so are left out. */
+  broken: string[]
 }
 
 /** Milliseconds: an editor saves in several steps. */
@@ -17,7 +32,11 @@ const PAUSE = 100
 /** `threadpost types`: lets TypeScript check names and data of templates. */
 export function typesCommand(): Command {
   const command = new Command('types')
-    .description('Write a .d.ts from the templates, so that TypeScript checks what is sent with them.')
+    .summary('let TypeScript check names and data of templates')
+    .description(
+      'Write a .d.ts from the templates and the sample data beside them. From then on TypeScript refuses a wrong name of a ' +
+        'template, a variable that is missing or misspelt, and values or items of another shape.',
+    )
     .option(
       '--out <file>',
       'file to write; it must be among those that TypeScript compiles',
@@ -25,63 +44,66 @@ export function typesCommand(): Command {
     )
     .option('--check', 'write nothing, and exit with 1 if the file is not up to date: for CI')
     .option('--watch', 'write it again whenever a template changes')
-  return withTemplateFlag(command).action(types)
+    .option('--json', 'print what was done as a line of JSON')
+  return withExamples(withTemplateFlags(command).action(types), {
+    'while you write templates':
+      'threadpost types --templates ./templates --out ./src/threadpost.d.ts --watch',
+    'in CI': 'threadpost types --templates ./templates --out ./src/threadpost.d.ts --check',
+  })
 }
 
 async function types(settings: TypesSettings): Promise<void> {
-  const dir = templateFolder(settings)
-  if (settings.check === true) return await check(dir, settings.out)
-  await write(dir, settings.out)
-  if (settings.watch === true) watchFolder(dir, settings.out)
+  const { out, json = false } = settings
+  const templates = await templateOptions(settings)
+  if (settings.check === true) return check(await compare(templates, out), json)
+  if (settings.watch === true) watchFolder(templates, out, json)
+  await write(await compare(templates, out), json)
 }
 
-async function check(dir: string, out: string): Promise<void> {
-  const { text, broken } = await typesOf(dir)
+async function compare(templates: TemplateOptions, out: string): Promise<Comparison> {
+  const manifests = await readManifests(templates, lineLogger)
+  const sound = manifests.filter(({ error }) => error === undefined)
+  const broken = manifests.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error}`]))
+  const text = templateTypes(sound)
   const found = await readFile(out, 'utf8').catch(() => undefined)
-  complain(broken)
-  if (found === text) {
-    console.log(`${out} is up to date`)
-    return
-  }
-  const flags = `--templates ${dir} --out ${out}`
-  const problem = found === undefined ? 'is not there' : 'is not up to date'
-  console.error(`threadpost: ${out} ${problem}; run: threadpost types ${flags}`)
+  const state = found === undefined ? 'absent' : found === text ? 'current' : 'stale'
+  return { out, state, text, templates: sound.length, broken }
+}
+
+function check(comparison: Comparison, json: boolean): void {
+  const { out, state } = comparison
+  tell(comparison, false, json)
+  if (state === 'current') return
+  const problem = state === 'absent' ? 'is not there' : 'is not up to date'
+  console.error(`threadpost: ${out} ${problem}; run it without --check`)
   process.exitCode = 1
 }
 
-async function write(dir: string, out: string): Promise<void> {
-  const { text, count, broken } = await typesOf(dir)
-  complain(broken)
-  const found = await readFile(out, 'utf8').catch(() => undefined)
-  if (found === text) {
-    console.log(`${out} is up to date (${count} templates)`)
-    return
-  }
-  await writeFile(out, text)
-  console.log(`written to ${out} (${count} templates)`)
-}
-
-async function typesOf(dir: string): Promise<{ text: string; count: number; broken: string[] }> {
-  const manifests = await readManifests(dir)
-  const sound = manifests.filter(({ error }) => error === undefined)
-  const broken = manifests.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error}`]))
-  return { text: templateTypes(sound), count: sound.length, broken }
+async function write(comparison: Comparison, json: boolean): Promise<void> {
+  const { out, state, text } = comparison
+  if (state !== 'current') await writeFile(out, text)
+  tell(comparison, state !== 'current', json)
 }
 
 /** A template that can't be read is left out, and said to be. */
-function complain(broken: readonly string[]): void {
+function tell({ out, state, templates, broken }: Comparison, written: boolean, json: boolean): void {
   for (const problem of broken) console.error(`threadpost: left out, for it can't be read: ${problem}`)
   if (broken.length > 0) process.exitCode = 1
+  if (json) console.log(JSON.stringify({ out, templates, state, written, broken }))
+  else if (written) console.log(toned('good', `written to ${out} (${templates} templates)`))
+  else if (state === 'current') console.log(`${out} is up to date (${templates} templates)`)
 }
 
-function watchFolder(dir: string, out: string): void {
+function watchFolder(templates: TemplateOptions, out: string, json: boolean): void {
   let timer: NodeJS.Timeout | undefined
-  watch(dir, { recursive: true }, () => {
+  watch(templates.dir, { recursive: true }, () => {
     clearTimeout(timer)
     timer = setTimeout(() => {
       process.exitCode = 0
-      write(dir, out).catch((error: unknown) => console.error(`threadpost: ${(error as Error).message}`))
+      compare(templates, out)
+        .then((comparison) => (comparison.state === 'current' ? undefined : write(comparison, json)))
+        .catch((error: unknown) => console.error(`threadpost: ${(error as Error).message}`))
     }, PAUSE)
   })
-  console.log(`watching ${dir}; stop with Ctrl-C`)
+  if (!json) console.log(`watching ${templates.dir}; stop with Ctrl-C`)
 }

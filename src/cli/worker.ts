@@ -8,6 +8,7 @@ import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { closeOnSignal } from '../shutdown.js'
 import { wholeNumber } from './arguments.js'
+import { withExamples } from './examples.js'
 import { lineLogger } from './lineLogger.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
 
@@ -16,12 +17,17 @@ interface WorkerSettings extends MailerSettings {
   host: string
   drain: number
   prefix?: string
+  json?: boolean
 }
 
 /** `threadpost worker`: a process that delivers what others put into the queue. */
 export function workerCommand(): Command {
   const command = new Command('worker')
-    .description('Deliver the mail of a shared queue (redis: or sqlite:) that other processes put there.')
+    .summary('deliver the mail of a queue that others fill')
+    .description(
+      'Deliver the mail that other processes put into a shared queue, redis: or sqlite:. As many may run as you like (with sqlite: ' +
+        'one delivers, and another takes over when it dies). On SIGTERM it ends what is under way.',
+    )
     .addOption(
       new Option('--port <port>', 'port for /healthz, /readyz and /metrics (default: none)')
         .argParser(wholeNumber(0))
@@ -29,7 +35,7 @@ export function workerCommand(): Command {
     )
     .addOption(new Option('--host <host>', 'address to bind that port to').default('127.0.0.1').env('HOST'))
     .addOption(
-      new Option('--drain <seconds>', 'time for deliveries under way to end after SIGTERM')
+      new Option('--drain <seconds>', 'time for deliveries under way to end after SIGTERM, in seconds')
         .argParser(wholeNumber(0))
         .default(30),
     )
@@ -38,7 +44,13 @@ export function workerCommand(): Command {
         'THREADPOST_PREFIX',
       ),
     )
-  return withMailerFlags(command).action(work)
+    .option('--json', 'print a line of JSON for the start')
+  return withExamples(withMailerFlags(command).action(work), {
+    'on each of many machines':
+      'threadpost worker --transport smtps://… --queue redis://redis:6379 --templates ./templates --port 9000',
+    'beside a web process with role: send':
+      'threadpost worker --transport smtps://… --queue sqlite:./outbox.db',
+  })
 }
 
 async function work(settings: WorkerSettings): Promise<void> {
@@ -51,7 +63,7 @@ async function work(settings: WorkerSettings): Promise<void> {
         path: 'transport',
       },
     )
-  const options = mailerOptions(settings)
+  const options = await mailerOptions(settings)
   const { prefix } = settings
   if (prefix !== undefined && typeof options.queue === 'string')
     options.queue = { url: options.queue, prefix }
@@ -63,10 +75,12 @@ async function work(settings: WorkerSettings): Promise<void> {
     await mailer.close({ deadline: 0 })
     throw error
   }
-  console.log(`threadpost worker ${process.pid} delivers`)
-  if (server !== undefined) {
-    const { port: taken } = server.address() as AddressInfo
-    console.log(`  health      http://${host}:${taken}/healthz`)
+  const health =
+    server === undefined ? undefined : `http://${host}:${(server.address() as AddressInfo).port}/healthz`
+  if (settings.json === true) console.log(JSON.stringify({ event: 'delivering', pid: process.pid, health }))
+  else {
+    console.log(`threadpost worker ${process.pid} delivers`)
+    if (health !== undefined) console.log(`  health      ${health}`)
   }
   closeOnSignal(async () => {
     server?.close()

@@ -16,7 +16,10 @@ import { serviceHandlers } from './service.js'
 import { trailingSlash } from './slash.js'
 
 export interface MailRouterOptions {
-  /** Who may use it. There is no default: nothing is open by accident. */
+  /**
+   * Who may use it: `{ tokens: [{ token, scopes }] }`, the scopes being of `'send'`, `'read'` and `'manage'`; or `false` for
+   * loopback and for hosts that check by themselves. There is no default: nothing is open by accident.
+   */
   auth: Auth
   /** Bytes of a request's body. @default 10_485_760 (10 MB) */
   bodyLimit?: number

@@ -8,9 +8,9 @@ import { type Visit, Visits } from './visits.js'
 import { WaitingRoom, type WaitOptions } from './waiting.js'
 
 export interface InboxOptions {
-  /** @default 0: any free port */
+  /** Port to listen on. @default 0: any free port */
   port?: number
-  /** @default '127.0.0.1' */
+  /** Address to listen on. @default '127.0.0.1' */
   host?: string
   /** How many mails are kept; the oldest go first. As many connections are remembered, but at most 500. @default 2000 */
   keep?: number
@@ -22,7 +22,7 @@ export interface InboxOptions {
   auth?: { user: string; pass: string }
   /** Extensions not to offer. @default none left out */
   without?: readonly SmtpExtension[]
-  /** What to do wrong from the start; see {@link Inbox.faults}. */
+  /** What to do wrong from the start, such as `{ at: 'rcpt', do: 'defer' }`. @default none */
   faults?: readonly Fault[]
 }
 

@@ -53,20 +53,23 @@ export interface Consumer {
 export type ChangeListener = (message: QueuedMessage) => void
 
 export interface ListQuery {
+  /** Only those that stand so. @default any */
   status?: Status
-  /** Text looked for in recipients, subject, template and tags, or a whole id. */
+  /** Text looked for in recipients, subject, template and tags, or a whole id. @default any */
   q?: string
-  /** Address of a recipient, in whatever case. */
+  /** Address of a recipient, in whatever case. @default any */
   recipient?: string
+  /** One of its tags. @default any */
   tag?: string
-  /** Name of the template. */
+  /** Name of the template. @default any */
   template?: string
-  /** Accepted at this time or later, in ms since the epoch. */
+  /** Accepted at this time or later, in ms since the epoch. @default any */
   since?: number
-  /** Accepted at this time or earlier, in ms since the epoch. */
+  /** Accepted at this time or earlier, in ms since the epoch. @default any */
   until?: number
-  /** @default 50, at most 500 */
+  /** Messages of one page, at most 500. @default 50 */
   limit?: number
+  /** That of the page before. @default the newest page */
   cursor?: string
 }
 

@@ -8,7 +8,7 @@ export interface QueueOptions {
   maxSize?: number
   /** What all keys in Redis begin with; queues of other prefixes know nothing of each other. @default 'threadpost' */
   prefix?: string
-  /** Options of ioredis, over what the URL says: `{ tls, username, keepAlive, … }`. */
+  /** Options of ioredis, over what the URL says: `{ tls, username, keepAlive, … }`. @default none */
   redis?: Record<string, unknown>
   /** `sqlite:PATH`: where mail is kept while Redis is away, to be handed on when it is back. @default none: it is refused then */
   spool?: string

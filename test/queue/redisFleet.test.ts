@@ -64,9 +64,9 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     const source = await folderOf({ 'welcome.mjml': WELCOME })
     const templates = await folderOf({})
     const { compileTemplates } = (await import(builtFile('src/workshop.js'))) as {
-      compileTemplates: (dir: string, out: string) => Promise<unknown>
+      compileTemplates: (dir: string, options: { out: string }) => Promise<unknown>
     }
-    await compileTemplates(source, templates)
+    await compileTemplates(source, { out: templates })
     const mailer = await sender({ queue, templates })
     const to = 'ada@example.com'
     await expect(mailer.send({ to, template: 'goodbye' })).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })

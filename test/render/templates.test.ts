@@ -72,6 +72,11 @@ describe('a template folder', () => {
     expect((await render('a', { name: 'Ada' })).text).toBe('Ada\nby Ada\n')
   })
 
+  test('what is hidden from screen readers is left out of the text', async () => {
+    await write({ 'a.mjml': text('<span aria-hidden="true">&nbsp;★</span>Hello {{name}}') })
+    expect((await render('a', { name: 'Ada' })).text).toBe('Hello Ada\n')
+  })
+
   test('has layouts with blocks that a template fills', async () => {
     await write({
       'layouts/base.mjml': mail(

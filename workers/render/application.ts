@@ -101,5 +101,5 @@ export class Application {
   }
 }
 
-/** Of folders looked at by hand, without an application around them. */
+/** Where there are no templates, and so nothing to bring into them. */
 export const NO_APPLICATION = new Application({}, {}, () => undefined)

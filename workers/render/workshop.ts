@@ -1,6 +1,7 @@
 /** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { Application, type Log } from './application.js'
 import { TemplateFailure } from './failure.js'
 import { TemplateFolder, readStrings, type FolderVersion } from './folder/templateFolder.js'
 import { compileTemplate } from './late/compileTemplate.js'
@@ -8,7 +9,7 @@ import type { CompiledTemplate } from './late/form.js'
 import { manifestOf } from './manifest/manifest.js'
 import type { Critical } from './renderer.js'
 import type { Finding } from './soundness/findings.js'
-import { BUILT_FILE, type TemplateManifest } from '../../src/wire.js'
+import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/wire.js'
 import { BUILT_FORMAT, type BuiltFolder } from './store/built.js'
 import { sourceOf } from './store/folderTemplates.js'
 
@@ -24,27 +25,43 @@ export interface TemplateReport {
   warnings: string[]
 }
 
+/** A folder, and what the application adds to it. */
+export interface Workpiece {
+  templates: TemplateSetup
+  /** Where the application's modules write. */
+  log: Log
+  /** Told before each template is compiled, and when all are. */
+  progress?: (done: number, of: number, now: string) => void
+}
+
 const atOnce: Critical = (_step, work) => work()
 
 /** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
-export async function inspectFolder(dir: string): Promise<TemplateReport[]> {
-  const { reports } = await compileFolder(await new TemplateFolder(dir, false).current())
-  return reports
+export function inspectFolder(workpiece: Workpiece): Promise<TemplateReport[]> {
+  return withFolder(workpiece, async (version) => (await compileFolder(version, workpiece.progress)).reports)
 }
 
 /** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
-export async function manifestsOf(dir: string): Promise<TemplateManifest[]> {
-  const version = await new TemplateFolder(dir, false).current()
-  return [...version.files.templates].map(([name, files]) => manifestOf(name, files, version))
+export function manifestsOf(workpiece: Workpiece): Promise<TemplateManifest[]> {
+  return withFolder(workpiece, async (version) =>
+    [...version.files.templates].map(([name, files]) => manifestOf(name, files, version)),
+  )
 }
 
 /**
  * Writes a folder of compiled templates: with it as `templates`, no thread loads MJML. Nothing is written if a
  * template can't be compiled.
  */
-export async function buildFolder(dir: string, out: string): Promise<TemplateReport[]> {
-  const version = await new TemplateFolder(dir, false).current()
-  const { reports, templates } = await compileFolder(version)
+export function buildFolder(workpiece: Workpiece, out: string): Promise<TemplateReport[]> {
+  return withFolder(workpiece, (version) => build(version, out, workpiece.progress))
+}
+
+async function build(
+  version: FolderVersion,
+  out: string,
+  progress: Workpiece['progress'],
+): Promise<TemplateReport[]> {
+  const { reports, templates } = await compileFolder(version, progress)
   if (reports.some(({ error }) => error !== undefined)) return reports
   const built: BuiltFolder = {
     format: BUILT_FORMAT,
@@ -54,6 +71,7 @@ export async function buildFolder(dir: string, out: string): Promise<TemplateRep
     }),
     templates,
     strings: Object.fromEntries(readStrings(version.files)),
+    helpers: [...version.parts.customHelpers],
   }
   await mkdir(out, { recursive: true })
   const { helpers } = version.files
@@ -62,12 +80,29 @@ export async function buildFolder(dir: string, out: string): Promise<TemplateRep
   return reports
 }
 
+/** What a setup module opened is closed when the work is done, as in a thread. */
+async function withFolder<T>(
+  { templates, log }: Workpiece,
+  work: (version: FolderVersion) => Promise<T>,
+): Promise<T> {
+  const { dir, globals, ...modules } = templates
+  const application = new Application(modules, globals, log)
+  try {
+    return await work(await new TemplateFolder(dir, false, application).current())
+  } finally {
+    await application.close()
+  }
+}
+
 async function compileFolder(
   version: FolderVersion,
+  progress: Workpiece['progress'] = () => undefined,
 ): Promise<{ reports: TemplateReport[]; templates: BuiltFolder['templates'] }> {
   const reports: TemplateReport[] = []
   const templates: BuiltFolder['templates'] = {}
+  let done = 0
   for (const [name, files] of version.files.templates) {
+    progress(done++, version.files.templates.size, name)
     if (files.mjml.size === 0) continue
     const locales = new Set([...files.mjml.keys(), ...(files.mjml.has('') ? files.text.keys() : [])])
     for (const locale of locales) {
@@ -76,6 +111,7 @@ async function compileFolder(
       if (outcome.compiled !== undefined) (templates[name] ??= {})[locale] = outcome.compiled
     }
   }
+  progress(done, done, 'done')
   return { reports, templates }
 }
 

@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { ThreadpostError } from '../../errors.js'
+import { threadFile } from '../../threadFiles.js'
 import type {
   Answer,
   FromOutbox,
@@ -11,7 +11,6 @@ import type {
   Requests,
 } from '../outboxWire.js'
 
-const THREAD_FILE = fileURLToPath(new URL('../../../workers/outbox.js', import.meta.url))
 /** Milliseconds before a thread that ended is started again, and before a refused file is looked at again. */
 const RESTART = 250
 /** Milliseconds the thread is given to close the file. */
@@ -34,6 +33,7 @@ type Done<K extends RequestKind> = (result: Result<K>) => void
  * their answers. A thread that ends is replaced; what it hadn't answered fails with `QUEUE_UNAVAILABLE`.
  */
 export class OutboxLink {
+  readonly #file = threadFile('outbox')
   readonly #setup: OutboxSetup
   readonly #listener: LinkListener
   readonly #open = new Map<number, Done<never>>()
@@ -108,7 +108,7 @@ export class OutboxLink {
   }
 
   #start(): Promise<void> {
-    const worker = new Worker(THREAD_FILE, { name: 'outbox', workerData: this.#setup })
+    const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup })
     return new Promise((resolve, reject) => {
       let ready = false
       let problem = 'it ended without a word'

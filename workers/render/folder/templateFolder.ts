@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { type Application, NO_APPLICATION } from '../application.js'
+import type { Application } from '../application.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { TemplateFailure } from '../failure.js'
 import { helpersOf } from '../helpers/registry.js'
@@ -32,7 +32,7 @@ export class TemplateFolder {
   constructor(
     readonly dir: string,
     private readonly reload: boolean,
-    private readonly application: Application = NO_APPLICATION,
+    private readonly application: Application,
   ) {}
 
   /** At once where it was read before. @throws TemplateFailure when the folder or its helpers can't be read. */

@@ -2,7 +2,7 @@ import type { TemplateManifest } from '../../../src/wire.js'
 import type { CompiledTemplate } from '../late/form.js'
 
 /** Raised when compiled templates of before can no longer be read. */
-export const BUILT_FORMAT = 1
+export const BUILT_FORMAT = 2
 
 export interface BuiltFolder {
   format: typeof BUILT_FORMAT
@@ -11,4 +11,6 @@ export interface BuiltFolder {
   templates: Record<string, Record<string, CompiledTemplate>>
   /** By locale. */
   strings: Record<string, Record<string, unknown>>
+  /** Names that meant a helper of the folder's or the application's when it was built. */
+  helpers: string[]
 }

@@ -85,6 +85,12 @@ export class BuiltTemplates implements Templates {
     const ofFolder =
       file === undefined ? new Map<string, Helper>() : await loadHelpers(pathToFileURL(path.resolve(file)))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
+    const absent = built.helpers.find((name) => !custom.has(name))
+    if (absent !== undefined)
+      throw new TemplateFailure(
+        'TEMPLATE_ERROR',
+        `${this.dir} was built with the helper '${absent}', which is not there now: name its module in templates.helpers or templates.setup, or build again`,
+      )
     const helpers = helpersOf(custom, new Map(Object.entries(built.strings)))
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),

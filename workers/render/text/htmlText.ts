@@ -15,12 +15,19 @@ export function loadHtmlText(): Promise<HtmlText> {
       formatters,
       selectors: [
         { selector: '*', format: 'inline' },
-        ...['head', 'style', 'script', 'title', 'template', 'noscript', '[style^="display:none"]'].map(
-          (selector) => ({
-            selector,
-            format: 'skip',
-          }),
-        ),
+        ...[
+          'head',
+          'style',
+          'script',
+          'title',
+          'template',
+          'noscript',
+          '[style^="display:none"]',
+          '[aria-hidden="true"]',
+        ].map((selector) => ({
+          selector,
+          format: 'skip',
+        })),
         ...[
           'div',
           'section',

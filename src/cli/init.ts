@@ -1,0 +1,100 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { Command } from 'commander'
+import { ThreadpostError } from '../errors.js'
+import { withExamples } from './examples.js'
+import { packageWith, starterFiles } from './starter.js'
+import { toned } from './terminal.js'
+
+interface InitSettings {
+  force?: boolean
+  json?: boolean
+}
+
+/** What became of a file. */
+interface Step {
+  file: string
+  done: 'written' | 'kept' | 'completed'
+}
+
+/** `threadpost init`: a folder that sends mail. */
+export function initCommand(): Command {
+  const command = new Command('init')
+    .summary('set a folder up: templates, an Express server, types')
+    .description(
+      'Set a folder up: templates, an Express server that sends one of them to who signs up, and types, so that your editor ' +
+        'checks what is sent. package.json gets what it lacks. A file that is there stays as it is.',
+    )
+    .argument('[dir]', 'folder; made if it is not there', '.')
+    .option('--force', 'overwrite files that are there, but never package.json')
+    .option('--json', 'print what was done as JSON')
+    .action(init)
+  return withExamples(command, {
+    'here, after npm init -y and npm install threadpost': 'threadpost init',
+    'in a folder of its own, without installing anything before': 'npx threadpost init my-app',
+  })
+}
+
+async function init(dir: string, { force = false, json = false }: InitSettings): Promise<void> {
+  const steps = [await completePackage(dir)]
+  const hasConfig = existsSync(path.join(dir, 'tsconfig.json'))
+  for (const [name, content] of await starterFiles()) {
+    if (name === 'jsconfig.json' && hasConfig) continue
+    const file = path.join(dir, name)
+    const kept = existsSync(file) && !force
+    if (!kept) {
+      await mkdir(path.dirname(file), { recursive: true })
+      await writeFile(file, content)
+    }
+    steps.push({ file: name, done: kept ? 'kept' : 'written' })
+  }
+  const next = nextSteps(dir)
+  if (json) console.log(JSON.stringify({ dir: path.resolve(dir), steps, next }, null, 2))
+  else console.log([...steps.map(describe), '', 'Next:', ...next.map((line) => `  ${line}`)].join('\n'))
+}
+
+async function completePackage(dir: string): Promise<Step> {
+  const file = path.join(dir, 'package.json')
+  await mkdir(dir, { recursive: true })
+  const before = existsSync(file) ? await readFile(file, 'utf8') : undefined
+  let after
+  try {
+    after = packageWith(before, path.basename(path.resolve(dir)))
+  } catch (error) {
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `package.json: ${file} is not JSON: ${(error as Error).message}; mend it first`,
+      { cause: error },
+    )
+  }
+  if (after === before) return { file: 'package.json', done: 'kept' }
+  await writeFile(file, after)
+  return { file: 'package.json', done: before === undefined ? 'written' : 'completed' }
+}
+
+function nextSteps(dir: string): string[] {
+  const manager = /^(?:pnpm|yarn|bun)/.exec(process.env['npm_config_user_agent'] ?? '')?.[0] ?? 'npm'
+  return [
+    ...(path.resolve(dir) === process.cwd() ? [] : [`cd ${dir}`]),
+    ...(isInstalled(dir) ? [] : [`${manager} install`]),
+    `${manager} start`.padEnd(32) + '# open http://127.0.0.1:3000, sign up, and see the mail at /inbox',
+    'npx threadpost types --watch'.padEnd(32) + '# while you edit templates, so that your editor knows them',
+    'npx threadpost --help'.padEnd(32) + '# what else there is',
+  ]
+}
+
+function isInstalled(dir: string): boolean {
+  const { resolve } = createRequire(path.resolve(dir, 'package.json'))
+  try {
+    return [resolve('threadpost/package.json'), resolve('express')].length === 2
+  } catch {
+    return false
+  }
+}
+
+function describe({ file, done }: Step): string {
+  const note = done === 'kept' ? toned('faint', '  (it was there)') : ''
+  return `${toned(done === 'kept' ? 'faint' : 'good', done.padEnd(10))} ${file}${note}`
+}

@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { folderOf } from './support/folder.js'
+import { main } from './support/serve.js'
+
+const execute = promisify(execFile)
+const root = path.resolve(import.meta.dirname, '..')
+
+interface Result {
+  stdout: string
+  stderr: string
+  code: number
+}
+
+const threadpost = (args: string[], env: Record<string, string> = {}): Promise<Result> =>
+  execute(process.execPath, [main, ...args], { cwd: root, env: { PATH: process.env['PATH'], ...env } }).then(
+    (output) => ({ ...output, code: 0 }),
+    (error: unknown) => error as Result,
+  )
+
+const { stdout: overview } = await threadpost(['--help'])
+const commands = [...overview.matchAll(/^ {2}(\w+) \[options\]/gm)].map((match) => match[1] ?? '')
+
+const COLOUR = /\u001b\[\d+m/
+const WRONG = { 'a.mjml': '{{#if x}}', 'b.mjml': '<mjml><mj-body></mj-body></mjml>' }
+
+describe('the command', () => {
+  it('has all that is told of it', () => {
+    expect([...commands].sort()).toEqual([
+      'bench',
+      'build',
+      'check',
+      'doctor',
+      'inbox',
+      'init',
+      'render',
+      'send',
+      'serve',
+      'types',
+      'worker',
+    ])
+  })
+
+  it.each(commands)('%s --help shows examples, with flags that there are', async (command) => {
+    const { stdout, code } = await threadpost([command, '--help'])
+    expect(code).toBe(0)
+    const [flags = '', examples = ''] = stdout.split('\nExamples:\n')
+    expect(examples).toContain(`threadpost ${command}`)
+    expect(flags).toContain('--json')
+    const lines = examples.split('\n').filter((line) => line.includes(`threadpost ${command}`))
+    for (const line of lines)
+      for (const [flag] of line.matchAll(/--[a-z-]+/g)) expect(flags).toMatch(new RegExp(`${flag}[ ,]`))
+  })
+
+  it.each([
+    ['an unknown flag', ['check', '--bogus'], /unknown option '--bogus'/],
+    ['an unknown command', ['sned'], /unknown command 'sned'[^]*send/],
+    ['a flag that is missing', ['build'], /--out/],
+    ['a value that can not be', ['serve', '--port', 'x'], /whole number/],
+    ['a setting that is missing', ['worker'], /transport: is required/],
+    ['an option that the mailer refuses', ['serve', '--transport', 'gopher://x'], /transport: /],
+    ['data that are not there', ['render', 'welcome', '--data', 'nowhere.json'], /--data: can't read/],
+    ['nothing', [], /Usage: threadpost/],
+  ])('ends with 2 for %s', async (_, args, says) => {
+    const { stderr, code } = await threadpost(args)
+    expect(code).toBe(2)
+    expect(stderr).toMatch(says)
+    expect(stderr).not.toMatch(/\n {4}at /)
+  })
+
+  it('ends with 1 where something failed, and says it in a line', async () => {
+    const folder = await folderOf(WRONG)
+    expect((await threadpost(['check', '--templates', folder])).code).toBe(1)
+    const nowhere = ['types', '--templates', 'templates', '--out', path.join(folder, 'no/such/folder.d.ts')]
+    expect(await threadpost(nowhere)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^threadpost: ENOENT: .*\n$/),
+    })
+  })
+
+  it('prints JSON where it finds something', async () => {
+    const folder = await folderOf(WRONG)
+    const json = async (...args: string[]): Promise<unknown> =>
+      JSON.parse((await threadpost([...args, '--json'])).stdout)
+    expect(await json('check', '--templates', folder)).toHaveLength(2)
+    const out = path.join(folder, 'built')
+    expect(await json('build', '--templates', folder, '--out', out)).toMatchObject({ written: false, out })
+    expect(await json('build', '--templates', 'templates', '--out', out)).toMatchObject({ written: true })
+    expect(await json('render', 'welcome', '--data', 'templates/welcome.json')).toMatchObject({
+      subject: 'Welcome to Northwind, Ada',
+      html: expect.stringContaining('<html'),
+    })
+    expect(await json('doctor', '--transport', 'smtp://127.0.0.1:1')).toContainEqual(
+      expect.objectContaining({ what: 'transport', ok: false }),
+    )
+  })
+
+  it('has no colour where there is no terminal', async () => {
+    const plain = await threadpost(['check'])
+    expect(plain.stdout + plain.stderr).not.toContain('\u001b')
+    expect((await threadpost(['check'], { FORCE_COLOR: '1' })).stdout).toMatch(COLOUR)
+  })
+
+  // `script`, of util-linux, runs a command in a terminal.
+  it.skipIf(!existsSync('/usr/bin/script'))('has colour and a bar on a terminal', async () => {
+    const inTerminal = async (env: Record<string, string>): Promise<string> => {
+      const args = ['-qec', `'${process.execPath}' '${main}' check`, '/dev/null']
+      const { stdout } = await execute('/usr/bin/script', args, {
+        cwd: root,
+        env: { PATH: process.env['PATH'], TERM: 'xterm-256color', ...env },
+      })
+      return stdout
+    }
+    const shown = await inTerminal({})
+    expect(shown).toMatch(COLOUR)
+    expect(shown).toContain('█')
+    expect(await inTerminal({ NO_COLOR: '1' })).not.toMatch(COLOUR)
+  })
+})
