@@ -97,6 +97,45 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect(worker.send(mailOf(99))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 
+  it.each(['stopped', 'frozen'])(
+    'Redis %s: close() ends when it said it would, and so does a worker',
+    async (how) => {
+      // It takes its time, so that something is under way.
+      const inbox = await startInbox({ faults: [{ at: 'dot', do: 'delay', ms: 200 }] })
+      onTestFinished(() => inbox.close())
+      const place = queue()
+      const mailers = await Promise.all([
+        testMailer({ transport: inbox.url, queue: place }),
+        testMailer({ transport: inbox.url, queue: place, role: 'deliver' }),
+        sender({ queue: place }),
+        sender({ queue: { ...place, spool: `sqlite:${path.join(await folderOf({}), 'spool.db')}` } }),
+      ])
+      for (let n = 0; n < 60; n++) await mailers[0].send(mailOf(n))
+      await expect
+        .poll(async () => (await mailers[0].stats()).sending, { timeout: 10_000 })
+        .toBeGreaterThan(10)
+      const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix, '--drain', '1']
+      const worker = await startWorker(flags)
+      if (how === 'stopped') await redis.stop('SIGKILL')
+      else redis.freeze()
+      onTestFinished(() => (how === 'stopped' ? redis.start() : redis.thaw()))
+      await Promise.all(mailers.map((mailer) => mailer.send(mailOf(99)).catch(() => undefined)))
+      const took = await Promise.all(
+        mailers.map(async (mailer) => {
+          const start = performance.now()
+          await mailer.close({ deadline: 500 })
+          return performance.now() - start
+        }),
+      )
+      expect(Math.max(...took)).toBeLessThan(500 + 1_500)
+
+      const start = performance.now()
+      worker.process.kill('SIGTERM')
+      expect(await once(worker.process, 'exit')).toEqual([0, null])
+      expect(performance.now() - start).toBeLessThan(1_000 + 2_000)
+    },
+  )
+
   it('three workers, one killed, Redis restarted: all arrive, and what arrives twice is marked', async () => {
     const inbox = await anInbox(2 * FLEET_MAILS)
     const place = queue()
