@@ -165,7 +165,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect.poll(() => inbox.count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(FLEET_MAILS / 4)
     workers[0]?.process.kill('SIGKILL')
     await expect.poll(() => inbox.count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(FLEET_MAILS / 2)
-    await redis.stop()
+    await redis.stop('SIGKILL')
     await redis.start()
     await sending
     await settled(mailer, FLEET_MAILS, 60_000)
