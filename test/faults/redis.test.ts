@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import path from 'node:path'
+import { Redis } from 'ioredis'
 import type { Mailer, MailerOptions } from 'threadpost'
 import { type Inbox, startInbox } from 'threadpost/testing'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
@@ -95,6 +96,26 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await settled(worker, 31, 10_000)
     expect(inbox.count).toBe(31)
     await expect(worker.send(mailOf(99))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+
+  it('Redis full: nothing is taken in, and what was under way is stored when there is room', async () => {
+    const count = 100
+    const inbox = await startInbox({ keep: count, faults: [{ at: 'dot', do: 'delay', ms: 50 }] })
+    onTestFinished(() => inbox.close())
+    const mailer = await testMailer({ transport: inbox.url, queue: queue() })
+    const client = new Redis(redis.url)
+    onTestFinished(() => client.disconnect())
+    await mailer.sendMany(Array.from({ length: count }, (_, n) => mailOf(n)))
+    await expect.poll(() => inbox.count, { interval: 1 }).toBeGreaterThan(0)
+    await client.config('SET', 'maxmemory', '1mb')
+    await expect(mailer.send(mailOf(count))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    // What is under way arrives, and can't be told of.
+    const { sending } = await mailer.stats()
+    await expect.poll(() => inbox.count).toBeGreaterThanOrEqual(sending)
+    await client.config('SET', 'maxmemory', '0')
+    await settled(mailer, count, 20_000)
+    expect(inbox.count).toBe(count)
+    for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
   })
 
   it.each(['stopped', 'frozen'])(

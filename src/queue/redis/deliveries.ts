@@ -11,9 +11,11 @@ import { Grace } from './grace.js'
 import { Jobs, type Wish } from './jobs.js'
 import type { Beginning } from './replies.js'
 import type { Schedule } from './schedule.js'
-import type { Store } from './store.js'
+import type { Change, Store } from './store.js'
 import { Turns } from './turns.js'
 
+/** Milliseconds until Redis is asked again to store what it refused. */
+const AGAIN = 500
 /** Milliseconds that everybody has to report after Redis was away, before anybody is held for dead. */
 const ROLL_CALL = 10_000
 
@@ -48,6 +50,7 @@ export class Deliveries {
   readonly #ahead = new Ahead()
   readonly #underWay = new Map<string, UnderWay>()
   #unstored = 0
+  #closed = false
   #rollCall = 0
   #rested: (() => void) | undefined
 
@@ -93,6 +96,7 @@ export class Deliveries {
   /** Waits until all outcomes are stored and all jobs ended, as long as there is time. */
   async close(grace: Grace): Promise<void> {
     await grace.until(this.#until(() => this.#unstored === 0))
+    this.#closed = true
     await this.#jobs.close(grace)
   }
 
@@ -187,7 +191,7 @@ export class Deliveries {
     try {
       const drop = losesContent(state.status, this.#options.data)
       const change = { id, rev: row.rev, state, drop, losses, schedule: false }
-      if ((await this.#options.store.settle(change)) === 'stale') {
+      if ((await this.#keep(change)) === 'stale') {
         this.#options.logger.warn({ id, status: state.status }, 'somebody else has decided on the message')
         return 'later'
       }
@@ -198,6 +202,20 @@ export class Deliveries {
     } finally {
       this.#unstored--
       this.#rested?.()
+    }
+  }
+
+  /** Redis may be there and refuse: when its memory or its disk is full. Nobody else knows what the delivery came to. */
+  async #keep(change: Change): Promise<'written' | 'stale'> {
+    for (let nth = 0; ; nth++) {
+      try {
+        return await this.#options.store.settle(change)
+      } catch (error) {
+        if (this.#closed) throw error
+        const problem = (error as Error).message
+        if (nth === 0) this.#options.logger.error({ id: change.id, problem }, 'an outcome is not stored yet')
+        await new Promise((resolve) => setTimeout(resolve, AGAIN))
+      }
     }
   }
 
