@@ -18,8 +18,6 @@ import { PhaseBoard } from './phases.js'
 import type { ChangeListener, QueueDriver } from './queue/driver.js'
 import { MemoryQueue } from './queue/memory.js'
 import { evidenceFile } from './queue/outboxWire.js'
-import { RedisQueue } from './queue/redis.js'
-import { SpooledQueue } from './queue/redis/spooled.js'
 import { newToken, SqliteQueue } from './queue/sqlite.js'
 import { redactionOf } from './redaction.js'
 import type { RouteListener } from './route.js'
@@ -161,7 +159,8 @@ async function queueFor(
     case 'redis': {
       const { kind: _, spool, ...place } = queue
       const redis = { ...common, ...place, logger }
-      return spool === undefined ? RedisQueue.open(redis) : SpooledQueue.open(redis, spool)
+      if (spool === undefined) return (await import('./queue/redis.js')).RedisQueue.open(redis)
+      return (await import('./queue/redis/spooled.js')).SpooledQueue.open(redis, spool)
     }
   }
 }

@@ -29,6 +29,7 @@ export interface Extra {
 export function targetsOf({ modes, conditions }: BenchReport, extra: Extra = {}): Target[] {
   const memory = best(modes, 'memory')
   const sqlite = best(modes, 'sqlite')
+  const redis = best(modes, 'redis')
   const rateOf = (family: string): number | undefined =>
     modes.find(({ mode }) => mode.family === family)?.figures.rate?.median
   const rate = memory?.figures.rate?.median
@@ -43,6 +44,7 @@ export function targetsOf({ modes, conditions }: BenchReport, extra: Extra = {})
     ['memory to inline precompiled', 'times', '≥', 8, ratio(rate, rateOf('precompiled')), memory],
     ['memory to inline naive', 'times', '≥', 60, ratio(rate, rateOf('naive')), memory],
     ['memory to smtp-source', 'times', '≥', 0.9, ratio(rate, rateOf('smtp-source')), memory],
+    ['Redis to BullMQ with precompiled', 'times', '≥', 4, ratio(of(redis, 'rate'), rateOf('bullmq')), redis],
     ['memory: main-thread CPU a message', 'µs', '≤', 40, of(memory, 'cpuMain'), memory],
     ['SQLite: main-thread CPU a message', 'µs', '≤', 60, of(sqlite, 'cpuMain'), sqlite],
     [

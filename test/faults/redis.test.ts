@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import path from 'node:path'
+import { Redis } from 'ioredis'
 import type { Mailer, MailerOptions } from 'threadpost'
 import { type Inbox, startInbox } from 'threadpost/testing'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
@@ -97,6 +98,65 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect(worker.send(mailOf(99))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 
+  it('Redis full: nothing is taken in, and what was under way is stored when there is room', async () => {
+    const count = 100
+    const inbox = await startInbox({ keep: count, faults: [{ at: 'dot', do: 'delay', ms: 50 }] })
+    onTestFinished(() => inbox.close())
+    const mailer = await testMailer({ transport: inbox.url, queue: queue() })
+    const client = new Redis(redis.url)
+    onTestFinished(() => client.disconnect())
+    await mailer.sendMany(Array.from({ length: count }, (_, n) => mailOf(n)))
+    await expect.poll(() => inbox.count, { interval: 1 }).toBeGreaterThan(0)
+    await client.config('SET', 'maxmemory', '1mb')
+    await expect(mailer.send(mailOf(count))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    // What is under way arrives, and can't be told of.
+    const { sending } = await mailer.stats()
+    await expect.poll(() => inbox.count).toBeGreaterThanOrEqual(sending)
+    await client.config('SET', 'maxmemory', '0')
+    await settled(mailer, count, 20_000)
+    expect(inbox.count).toBe(count)
+    for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
+  })
+
+  it.each(['stopped', 'frozen'])(
+    'Redis %s: close() ends when it said it would, and so does a worker',
+    async (how) => {
+      // It takes its time, so that something is under way.
+      const inbox = await startInbox({ faults: [{ at: 'dot', do: 'delay', ms: 200 }] })
+      onTestFinished(() => inbox.close())
+      const place = queue()
+      const mailers = await Promise.all([
+        testMailer({ transport: inbox.url, queue: place }),
+        testMailer({ transport: inbox.url, queue: place, role: 'deliver' }),
+        sender({ queue: place }),
+        sender({ queue: { ...place, spool: `sqlite:${path.join(await folderOf({}), 'spool.db')}` } }),
+      ])
+      for (let n = 0; n < 60; n++) await mailers[0].send(mailOf(n))
+      await expect
+        .poll(async () => (await mailers[0].stats()).sending, { timeout: 10_000 })
+        .toBeGreaterThan(10)
+      const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix, '--drain', '1']
+      const worker = await startWorker(flags)
+      if (how === 'stopped') await redis.stop('SIGKILL')
+      else redis.freeze()
+      onTestFinished(() => (how === 'stopped' ? redis.start() : redis.thaw()))
+      await Promise.all(mailers.map((mailer) => mailer.send(mailOf(99)).catch(() => undefined)))
+      const took = await Promise.all(
+        mailers.map(async (mailer) => {
+          const start = performance.now()
+          await mailer.close({ deadline: 500 })
+          return performance.now() - start
+        }),
+      )
+      expect(Math.max(...took)).toBeLessThan(500 + 1_500)
+
+      const start = performance.now()
+      worker.process.kill('SIGTERM')
+      expect(await once(worker.process, 'exit')).toEqual([0, null])
+      expect(performance.now() - start).toBeLessThan(1_000 + 2_000)
+    },
+  )
+
   it('three workers, one killed, Redis restarted: all arrive, and what arrives twice is marked', async () => {
     const inbox = await anInbox(2 * FLEET_MAILS)
     const place = queue()
@@ -126,7 +186,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect.poll(() => inbox.count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(FLEET_MAILS / 4)
     workers[0]?.process.kill('SIGKILL')
     await expect.poll(() => inbox.count, { timeout: 30_000, interval: 5 }).toBeGreaterThan(FLEET_MAILS / 2)
-    await redis.stop()
+    await redis.stop('SIGKILL')
     await redis.start()
     await sending
     await settled(mailer, FLEET_MAILS, 60_000)

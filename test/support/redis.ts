@@ -13,6 +13,9 @@ export interface RedisServer {
   /** Ends it; what it stored stays. */
   stop(signal?: NodeJS.Signals): Promise<void>
   start(): Promise<void>
+  /** Lets it answer nobody, with its connections open, until `thaw()`. */
+  freeze(): void
+  thaw(): void
   /** Ends it and removes its data. */
   close(): Promise<void>
 }
@@ -52,6 +55,8 @@ export async function startRedis(tool: Tool, settings: string[] = []): Promise<R
       child.kill(signal)
       await gone
     },
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
     async close() {
       await server.stop('SIGKILL')
       await rm(folder, { recursive: true, force: true })

@@ -2,17 +2,10 @@ import { type MailJob, newState } from '../../record.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
 import { Gathered } from './gathered.js'
 import type { Store } from './store.js'
+import { unavailable } from './unavailable.js'
 
 /** Messages in one command. */
 const LOT = 100
-
-/** How a problem with Redis is told to who wants something of it. */
-export function unavailable(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  // What the client says of itself is no help to who reads it.
-  const problem = /enableOfflineQueue|Connection is closed|max retries/i.test(text) ? 'no connection' : text
-  return `The queue can't be reached just now: Redis does not answer (${problem}). Try again later`
-}
 
 /**
  * Takes messages in: what comes in one turn of the event loop is one command. It is accepted once it stands in Redis;

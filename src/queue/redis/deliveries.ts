@@ -1,101 +1,85 @@
-import type { Job, Worker } from 'bullmq'
 import type { Logger } from '../../logger.js'
-import { enter, isSettled, type MailJob, type MessageState, settle } from '../../record.js'
+import { enter, isSettled, type MailJob, type MessageState, settle, type Settlement } from '../../record.js'
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer } from '../driver.js'
 import type { StoredRow } from '../outboxWire.js'
 import { unpackHead, unpackState } from '../rows.js'
+import { Ahead } from './ahead.js'
 import type { Connections } from './connections.js'
-import { QUEUE_NAME } from './schedule.js'
+import { Grace } from './grace.js'
+import { Jobs, type Wish } from './jobs.js'
 import type { Beginning } from './replies.js'
-import type { Store } from './store.js'
+import type { Schedule } from './schedule.js'
+import type { Change, Store } from './store.js'
 import { Turns } from './turns.js'
 
-/** Milliseconds a job is locked for; renewed at half of it, by the main thread, which is free. */
-const LOCK = 10_000
-/** Milliseconds between two looks for jobs whose lock is over. */
-const STALLED = 5_000
-/** Milliseconds until a job is looked at again whose message is in the hands of a process that is alive. */
-const LATER = 2_000
+/** Milliseconds until Redis is asked again to store what it refused. */
+const AGAIN = 500
 /** Milliseconds that everybody has to report after Redis was away, before anybody is held for dead. */
 const ROLL_CALL = 10_000
-/** Milliseconds that outcomes are waited for when everything else has ended. */
-const LAST_WORDS = 5_000
 
 export interface DeliveriesOptions {
   connections: Connections
   prefix: string
   store: Store
+  schedule: Schedule
   changed: ChangeListener
   data: Retention['data']
   logger: Logger
 }
 
 interface UnderWay {
-  id: string
-  /** Ends the job at once: what the delivery still comes to is of no interest. */
+  /** Whether the consumer has it. */
+  handedOver: boolean
+  /** Ends the matter at once: what the delivery still comes to is of no interest. */
   letGo: () => void
 }
 
-/** What becomes of a job: it has ended, or it comes again. */
-type End = 'done' | 'line' | { due: number }
-
 /**
- * The messages in this process's hands. BullMQ hands out jobs, somewhat more than there are slots, so that a free slot
- * never waits for a job; a message becomes `sending` only when a slot is free for it.
+ * The messages in this process's hands. One becomes `sending` when a slot is free for it, or about to be: while many
+ * deliveries end, as many messages are begun ahead, so that a slot does not wait for Redis. Those can still be put back.
  */
 export class Deliveries {
   readonly #consumer: Consumer
   readonly #options: DeliveriesOptions
-  readonly #worker: Worker
-  readonly #turns: Turns
+  readonly #jobs: Jobs
+  /** Who may begin, and who of those may deliver. */
+  readonly #beginnings: Turns
+  readonly #slots: Turns
+  readonly #ahead = new Ahead()
   readonly #underWay = new Map<string, UnderWay>()
   #unstored = 0
+  #closed = false
   #rollCall = 0
   #rested: (() => void) | undefined
 
   constructor(consumer: Consumer, options: DeliveriesOptions) {
     this.#consumer = consumer
     this.#options = options
-    this.#turns = new Turns(() => consumer.slots)
-    const { patient, bullmq } = options.connections
-    const { DelayedError, WaitingError } = bullmq
-    this.#worker = new bullmq.Worker(
-      QUEUE_NAME,
-      async (job: Job, token?: string): Promise<void> => {
-        const end = await this.#work(job.id ?? '')
-        if (end === 'done') return
-        await this.#putBack(job, end, token)
-        throw end === 'line' ? new WaitingError() : new DelayedError()
-      },
-      {
-        connection: patient,
-        prefix: options.prefix,
-        autorun: false,
-        concurrency: consumer.slots * 2,
-        lockDuration: LOCK,
-        stalledInterval: STALLED,
-        // Retries are decided elsewhere, once.
-        maxStalledCount: Number.MAX_SAFE_INTEGER,
-        removeOnComplete: { count: 0 },
-        removeOnFail: { count: 0 },
-        runRetryDelay: 500,
-      },
-    )
-    this.#worker.on('error', (error) => this.#trouble(error))
-    patient.on('ready', () => void this.#callRoll())
+    this.#slots = new Turns(() => consumer.slots)
+    this.#beginnings = new Turns(() => consumer.slots + this.#ahead.messages)
+    const { connections, prefix, schedule, logger } = options
+    this.#jobs = new Jobs({
+      connections,
+      prefix,
+      schedule,
+      logger,
+      slots: () => consumer.slots,
+      heed: (id, priority) => this.#heed(id, priority),
+    })
+    connections.patient.on('ready', () => void this.#callRoll())
   }
 
   async start(): Promise<void> {
     await this.#callRoll()
-    this.#worker.run().catch((error: unknown) => this.#trouble(error as Error))
+    this.#jobs.start()
   }
 
   /** Takes back a message that is under way. @returns whether it certainly won't be sent */
   takeBack(id: string): boolean {
     const underWay = this.#underWay.get(id)
-    if (underWay === undefined || !this.#consumer.cancel(id)) return false
+    if (underWay === undefined || (underWay.handedOver && !this.#consumer.cancel(id))) return false
     this.#underWay.delete(id)
     underWay.letGo()
     return true
@@ -103,41 +87,41 @@ export class Deliveries {
 
   /** Begins nothing more, puts back what was not begun, and waits for what is under way, at most `deadline` ms. */
   async drain(deadline: number): Promise<void> {
-    this.#turns.close()
-    await this.#worker.pause(true)
-    await this.#until(() => this.#turns.taken + this.#unstored === 0, deadline)
+    this.#beginnings.close()
+    this.#slots.close()
+    await this.#jobs.pause()
+    await new Grace(deadline).until(this.#until(() => this.#beginnings.taken + this.#unstored === 0))
   }
 
-  /** Waits until all outcomes are stored, as long as there is hope. */
-  async close(): Promise<void> {
-    await this.#until(() => this.#unstored === 0, LAST_WORDS)
-    const idle = this.#underWay.size === 0
-    await this.#worker.close(!idle)
+  /** Waits until all outcomes are stored and all jobs ended, as long as there is time. */
+  async close(grace: Grace): Promise<void> {
+    await grace.until(this.#until(() => this.#unstored === 0))
+    this.#closed = true
+    await this.#jobs.close(grace)
   }
 
-  async #work(id: string): Promise<End> {
-    if (!(await this.#turns.take())) return 'line'
+  async #heed(id: string, priority: number): Promise<Wish> {
+    if (!(await this.#beginnings.take(priority))) return 'line'
     let begun = false
     try {
       const beginning = await this.#options.store.begin(id)
       begun = beginning.do === 'go'
-      return await this.#heed(id, beginning)
+      return await this.#follow(id, priority, beginning)
     } finally {
-      if (!begun) this.#turns.give()
+      if (!begun) this.#beginnings.give()
     }
   }
 
-  async #heed(id: string, beginning: Beginning): Promise<End> {
+  async #follow(id: string, priority: number, beginning: Beginning): Promise<Wish> {
     switch (beginning.do) {
       case 'go':
-        return this.#deliver(beginning.row, beginning.job)
+        return this.#deliver(beginning.row, beginning.job, priority)
       case 'wait':
         return { due: beginning.until }
       case 'later':
-        return { due: Date.now() + LATER }
+        return 'later'
       case 'lost':
-        if (performance.now() < this.#rollCall) return { due: Date.now() + LATER }
-        return this.#lost(id, beginning.row)
+        return performance.now() < this.#rollCall ? 'later' : this.#lost(id, beginning.row)
       case 'expired':
         return this.#expire(id, beginning.row)
       case 'paused':
@@ -147,22 +131,8 @@ export class Deliveries {
     }
   }
 
-  /** If it fails, the lock is over and somebody else has the job: the message itself tells them what is to be done. */
-  async #putBack(job: Job, end: 'line' | { due: number }, token: string | undefined): Promise<void> {
-    this.#unstored++
-    try {
-      if (end === 'line') await job.moveToWait(token)
-      else await job.moveToDelayed(end.due, token)
-    } catch (error) {
-      this.#trouble(error as Error)
-    } finally {
-      this.#unstored--
-      this.#rested?.()
-    }
-  }
-
   /** Ends a message whose time has passed. */
-  async #expire(id: string, row: StoredRow): Promise<End> {
+  async #expire(id: string, row: StoredRow): Promise<Wish> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
@@ -170,7 +140,7 @@ export class Deliveries {
   }
 
   /** Decides on a message that a process died with. */
-  async #lost(id: string, row: StoredRow): Promise<End> {
+  async #lost(id: string, row: StoredRow): Promise<Wish> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     const losses = row.losses + 1
@@ -181,50 +151,71 @@ export class Deliveries {
     return this.#store(id, row, job, state, losses)
   }
 
-  /** The turn is given on when the delivery has ended, even if nobody waits for it any more. */
-  async #deliver(row: StoredRow, job: MailJob): Promise<End> {
-    const { id } = job
-    const state = unpackState(row, job)
-    enter(state, 'sending', Date.now())
-    this.#options.changed({ job, state })
-    return new Promise<End>((resolve, reject) => {
-      const underWay: UnderWay = { id, letGo: () => resolve('done') }
-      this.#underWay.set(id, underWay)
-      void this.#consumer.deliver({ job, state }).then((settlement) => {
-        this.#turns.give()
-        this.#stockUp()
-        this.#rested?.()
-        if (this.#underWay.get(id) !== underWay) return
-        settle(state, settlement, Date.now())
-        this.#store(id, row, job, state, 0)
-          .finally(() => this.#underWay.delete(id))
-          .then(resolve, reject)
-      })
+  #deliver(row: StoredRow, job: MailJob, priority: number): Promise<Wish> {
+    return new Promise((resolve, reject) => {
+      const underWay: UnderWay = { handedOver: false, letGo: () => resolve('done') }
+      this.#underWay.set(job.id, underWay)
+      this.#inTurn(row, job, priority, underWay).then(resolve, reject)
     })
   }
 
-  /** So many jobs are at hand that a slot never waits for one. */
-  #stockUp(): void {
-    const jobs = 2 * Math.max(1, this.#consumer.slots)
-    if (this.#worker.concurrency !== jobs) this.#worker.concurrency = jobs
+  /** The turns are given on when the delivery has ended, even if nobody waits for it any more. */
+  async #inTurn(row: StoredRow, job: MailJob, priority: number, underWay: UnderWay): Promise<Wish> {
+    const { id } = job
+    const state = unpackState(row, job)
+    let settlement: Settlement | undefined
+    if (await this.#slots.take(priority)) {
+      if (this.#underWay.get(id) === underWay) {
+        underWay.handedOver = true
+        enter(state, 'sending', Date.now())
+        this.#options.changed({ job, state })
+        settlement = await this.#consumer.deliver({ job, state })
+      }
+      this.#ahead.count(performance.now())
+      this.#slots.give()
+    }
+    this.#beginnings.give()
+    this.#jobs.stockUp()
+    if (this.#underWay.get(id) !== underWay) {
+      this.#rested?.()
+      return 'done'
+    }
+    this.#underWay.delete(id)
+    if (settlement === undefined) enter(state, 'queued', Date.now())
+    else settle(state, settlement, Date.now())
+    return this.#store(id, row, job, state, settlement === undefined ? row.losses : 0)
   }
 
-  async #store(id: string, row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<End> {
+  async #store(id: string, row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<Wish> {
     this.#unstored++
     try {
       const drop = losesContent(state.status, this.#options.data)
       const change = { id, rev: row.rev, state, drop, losses, schedule: false }
-      if ((await this.#options.store.settle(change)) === 'stale') {
+      if ((await this.#keep(change)) === 'stale') {
         this.#options.logger.warn({ id, status: state.status }, 'somebody else has decided on the message')
-        return { due: Date.now() + LATER }
+        return 'later'
       }
-      this.#options.changed({ job, state })
+      if (state.status !== 'queued') this.#options.changed({ job, state })
       if (isSettled(state.status)) return 'done'
       if (state.status === 'queued') return 'line'
       return state.nextAttemptAt === undefined ? 'done' : { due: state.nextAttemptAt }
     } finally {
       this.#unstored--
       this.#rested?.()
+    }
+  }
+
+  /** Redis may be there and refuse: when its memory or its disk is full. Nobody else knows what the delivery came to. */
+  async #keep(change: Change): Promise<'written' | 'stale'> {
+    for (let nth = 0; ; nth++) {
+      try {
+        return await this.#options.store.settle(change)
+      } catch (error) {
+        if (this.#closed) throw error
+        const problem = (error as Error).message
+        if (nth === 0) this.#options.logger.error({ id: change.id, problem }, 'an outcome is not stored yet')
+        await new Promise((resolve) => setTimeout(resolve, AGAIN))
+      }
     }
   }
 
@@ -239,19 +230,12 @@ export class Deliveries {
     }
   }
 
-  async #until(done: () => boolean, deadline: number): Promise<void> {
-    if (done()) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
+  #until(done: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
       this.#rested = () => {
         if (done()) resolve()
       }
-      timer = setTimeout(resolve, deadline)
+      this.#rested()
     })
-    clearTimeout(timer)
-  }
-
-  #trouble(error: Error): void {
-    this.#options.logger.debug({ problem: error.message }, 'BullMQ')
   }
 }

@@ -1,8 +1,14 @@
 import type { Queue } from 'bullmq'
 import type { Connections } from './connections.js'
+import { jobIdOf, type Lot, lotsOf, type Wake } from './lots.js'
 
 /** BullMQ's name of the queue; its keys stand beside ours. */
 export const QUEUE_NAME = 'mail'
+
+/** What a job carries: which messages it wakes up, where its own id does not say it. */
+export interface JobData {
+  ids?: string[]
+}
 
 const TOP_PRIORITY = 9
 /** Milliseconds between two looks whether a job has ended that is to be replaced. */
@@ -10,25 +16,20 @@ const AGAIN = 20
 /** Times it is looked; after that the job is put back by who looks for forgotten ones. */
 const TRIES = 50
 
-export interface Wake {
-  id: string
-  /** Name of the template, or what else it is: shown by tools for BullMQ. */
-  name: string
-  /** 0 to 9, higher first. */
-  priority: number
-  /** Milliseconds since the epoch. */
-  due: number
+/** BullMQ's priorities begin at 1, and the lowest number goes first; and back again. */
+export function mirrored(priority: number): number {
+  return TOP_PRIORITY + 1 - priority
 }
 
 /**
- * When BullMQ wakes which message up. A job is no more than that: its id is the message's, and what is to be done is
- * told by the message itself. So one job too many does no harm.
+ * When BullMQ wakes which messages up. A job is no more than that: what is to be done is told by the message itself. So
+ * one job too many does no harm.
  */
 export class Schedule {
-  readonly #queue: Queue
+  readonly #queue: Queue<JobData>
 
   constructor({ patient, bullmq }: Connections, prefix: string, trouble: (error: Error) => void) {
-    this.#queue = new bullmq.Queue(QUEUE_NAME, {
+    this.#queue = new bullmq.Queue<JobData>(QUEUE_NAME, {
       connection: patient,
       prefix,
       // What has ended is ours to keep, and nobody reads BullMQ's events.
@@ -39,20 +40,14 @@ export class Schedule {
     this.#queue.on('error', trouble)
   }
 
-  /** A message that has a job already keeps it. */
+  /** Jobs for messages that were just accepted; those due now share some. */
+  async addTogether(wakes: readonly Wake[]): Promise<void> {
+    await this.#add(lotsOf(wakes, Date.now()))
+  }
+
+  /** A job for each; a message that has one of its own already keeps it. */
   async add(wakes: readonly Wake[]): Promise<void> {
-    const now = Date.now()
-    await this.#queue.addBulk(
-      wakes.map(({ id, name, priority, due }) => ({
-        name,
-        data: {},
-        opts: {
-          jobId: id,
-          priority: TOP_PRIORITY - priority + 1,
-          ...(due > now ? { delay: due - now } : {}),
-        },
-      })),
-    )
+    await this.#add(wakes.map(({ id, ...wake }) => ({ ...wake, ids: [id] })))
   }
 
   /** @returns false when its job is being ended by somebody, or about to be begun */
@@ -82,5 +77,20 @@ export class Schedule {
 
   close(): Promise<void> {
     return this.#queue.close()
+  }
+
+  async #add(lots: readonly Lot[]): Promise<void> {
+    const now = Date.now()
+    await this.#queue.addBulk(
+      lots.map((lot) => ({
+        name: lot.name,
+        data: lot.ids.length === 1 ? {} : { ids: lot.ids },
+        opts: {
+          jobId: jobIdOf(lot),
+          priority: mirrored(lot.priority),
+          ...(lot.due > now ? { delay: lot.due - now } : {}),
+        },
+      })),
+    )
   }
 }

@@ -1,8 +1,12 @@
-/** Who may deliver: as many at a time as there are slots, the others in the order in which they came. */
+/**
+ * Who may deliver: as many at a time as there are slots. Of those who wait the higher priority goes first, and within
+ * one who came first.
+ */
 export class Turns {
   readonly #slots: () => number
   #taken = 0
-  readonly #waiting: ((mayGo: boolean) => void)[] = []
+  /** By priority. */
+  readonly #waiting: (((mayGo: boolean) => void)[] | undefined)[] = []
   #closed = false
 
   /** @param slots may change from one look to the next */
@@ -15,9 +19,10 @@ export class Turns {
   }
 
   /** @returns false when nothing more is to be begun */
-  take(): Promise<boolean> {
+  take(priority: number): Promise<boolean> {
     if (this.#closed) return Promise.resolve(false)
-    if (this.#taken >= this.#slots()) return new Promise((resolve) => this.#waiting.push(resolve))
+    if (this.#taken >= this.#slots())
+      return new Promise((resolve) => (this.#waiting[priority] ??= []).push(resolve))
     this.#taken++
     return Promise.resolve(true)
   }
@@ -25,7 +30,7 @@ export class Turns {
   give(): void {
     this.#taken--
     while (this.#taken < this.#slots()) {
-      const next = this.#waiting.shift()
+      const next = this.#waiting.findLast((those) => those !== undefined && those.length > 0)?.shift()
       if (next === undefined) return
       this.#taken++
       next(true)
@@ -34,6 +39,6 @@ export class Turns {
 
   close(): void {
     this.#closed = true
-    for (const turnAway of this.#waiting.splice(0)) turnAway(false)
+    for (const those of this.#waiting.splice(0)) those?.forEach((turnAway) => turnAway(false))
   }
 }

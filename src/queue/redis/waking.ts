@@ -1,0 +1,78 @@
+import type { Logger } from '../../logger.js'
+import type { MailJob } from '../../record.js'
+import { unpackHead } from '../rows.js'
+import type { Grace } from './grace.js'
+import type { Wake } from './lots.js'
+import type { Schedule } from './schedule.js'
+import type { Store } from './store.js'
+import type { Found } from './sweeper.js'
+
+/**
+ * Sees to it that messages have their jobs, while nobody waits for it. What fails here is made good by the sweep,
+ * since such messages stand in `adding` until they have one.
+ */
+export class Waking {
+  readonly #schedule: Schedule
+  readonly #store: Store
+  readonly #logger: Logger
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(schedule: Schedule, store: Store, logger: Logger) {
+    this.#schedule = schedule
+    this.#store = store
+    this.#logger = logger
+  }
+
+  /** For messages just accepted. */
+  accepted(jobs: readonly MailJob[]): void {
+    const wakes = jobs.map(wakeOf)
+    this.#inBackground(this.#added(wakes, this.#schedule.addTogether(wakes)))
+  }
+
+  /** For messages whose process ended, or lost Redis, before they had one. */
+  adopt(orphans: readonly Found[]): void {
+    const wakes = orphans.map(({ row }) => wakeOf({ ...unpackHead(row), notBefore: row.dueAt }))
+    this.#logger.warn({ messages: wakes.length }, 'messages had no job; they have now')
+    this.#inBackground(this.#added(wakes, this.#schedule.add(wakes)))
+  }
+
+  /** For a message that is in line again. */
+  again(job: MailJob, due: number): void {
+    const wake = wakeOf({ ...job, notBefore: due })
+    this.#inBackground(
+      this.#schedule.replace(wake).then((done) => (done ? this.#store.added([wake.id]) : undefined)),
+    )
+  }
+
+  /** A message needs none any more. */
+  never(id: string): void {
+    this.#inBackground(this.#schedule.remove(id))
+  }
+
+  async close(grace: Grace): Promise<void> {
+    await grace.until(Promise.all(this.#underWay))
+    await grace.until(this.#schedule.close())
+  }
+
+  async #added(wakes: readonly Wake[], adding: Promise<void>): Promise<void> {
+    await adding
+    await this.#store.added(wakes.map(({ id }) => id))
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    const quiet = work
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          this.#logger.debug({ problem: (error as Error).message }, 'a job was not added at once')
+        },
+      )
+      .finally(() => this.#underWay.delete(quiet))
+    this.#underWay.add(quiet)
+  }
+}
+
+function wakeOf({ id, content, priority, notBefore }: MailJob): Wake {
+  const name = content.kind === 'template' ? content.name : content.kind
+  return { id, name, priority, due: notBefore ?? 0 }
+}

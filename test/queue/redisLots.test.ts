@@ -1,0 +1,79 @@
+import { startInbox } from 'threadpost/testing'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { jobIdOf, lotsOf } from '../../src/queue/redis/lots.js'
+import { testMailer } from '../support/mailer.js'
+import { type RedisServer, startRedis } from '../support/redis.js'
+import { describeWith } from '../support/tools.js'
+
+const wake = (id: string, priority = 5, due = 0) => ({ id, name: 'welcome', priority, due })
+
+describe('lots', () => {
+  it('what is due goes together by priority, in order, and what has its own time alone', () => {
+    const wakes = [wake('a'), wake('b', 9), wake('c'), wake('later', 5, 2_000), wake('d', 9), wake('e', 0)]
+    const lots = lotsOf(wakes, 1_000)
+    expect(lots.map(({ ids }) => ids)).toEqual([['a', 'c'], ['b', 'd'], ['later'], ['e']])
+    expect(lots.map(jobIdOf)).toEqual(['lot-a', 'lot-b', 'later', 'e'])
+  })
+
+  it('has at most 20 in one', () => {
+    const lots = lotsOf(
+      Array.from({ length: 45 }, (_, n) => wake(`m${n}`)),
+      1_000,
+    )
+    expect(lots.map(({ ids }) => ids.length)).toEqual([20, 20, 5])
+  })
+})
+
+describeWith(['redis-server'], 'lots on Redis', ({ 'redis-server': tool }) => {
+  let redis: RedisServer
+  beforeAll(async () => {
+    redis = await startRedis(tool)
+  })
+  afterAll(() => redis.close())
+
+  it('one of them put off, one cancelled, one refused: each goes its own way', async () => {
+    const inbox = await startInbox({
+      faults: [
+        { at: 'rcpt', do: 'defer', to: 'later@*', times: 2 },
+        { at: 'rcpt', do: 'refuse', to: 'no@*' },
+      ],
+    })
+    onTestFinished(() => inbox.close())
+    const queue = { url: redis.url, prefix: 'ways' }
+    const retry = { baseDelay: 50, factor: 1, jitter: 'none' as const }
+    const mailer = await testMailer({ transport: inbox.url, queue, retry })
+    await mailer.pause()
+    const names = ['a', 'later', 'b', 'no', 'gone', 'c']
+    const receipts = await mailer.sendMany(
+      names.map((name) => ({ to: `${name}@example.com`, subject: name, text: name })),
+    )
+    const ids = receipts.map((receipt) => (receipt as { id: string }).id)
+    await mailer.cancel(ids[4] ?? '')
+    await mailer.resume()
+    const settled = await Promise.all(ids.map((id) => mailer.wait(id)))
+    expect(settled.map(({ status }) => status)).toEqual([
+      'sent',
+      'sent',
+      'sent',
+      'failed',
+      'cancelled',
+      'sent',
+    ])
+    expect(settled.map(({ attempts }) => attempts.length)).toEqual([1, 3, 1, 1, 0, 1])
+    expect(inbox.count).toBe(4)
+  })
+
+  it('a message of high priority passes those that came before it', async () => {
+    const inbox = await startInbox({ faults: [{ at: 'dot', do: 'delay', ms: 10 }] })
+    onTestFinished(() => inbox.close())
+    const queue = { url: redis.url, prefix: 'urgent' }
+    const mailer = await testMailer({ transport: inbox.url, queue, threads: 1, concurrency: 1 })
+    const mail = { to: 'ada@example.com', subject: 'Bulk', text: 'Bulk' }
+    await mailer.sendMany(Array.from({ length: 150 }, () => ({ ...mail, priority: 1 })))
+    await expect.poll(() => inbox.count, { interval: 1 }).toBeGreaterThan(3)
+    const before = inbox.count
+    await mailer.sendAndWait({ ...mail, subject: 'Reset', priority: 9 })
+    // At most until the lot at hand has ended, and what is in the thread.
+    expect(inbox.count - before).toBeLessThan(60)
+  })
+})

@@ -1,0 +1,184 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { Redis } from 'ioredis'
+import type { Mailer, MailerOptions } from 'threadpost'
+import { startInbox } from 'threadpost/testing'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { mailerWithInbox, testMailer } from '../support/mailer.js'
+import { type RedisServer, startRedis } from '../support/redis.js'
+import { describeWith } from '../support/tools.js'
+import { startWorker } from '../support/worker.js'
+
+const run = promisify(execFile)
+const root = path.resolve(import.meta.dirname, '../..')
+
+/** Takes a mail in as a web process does, and prints every script that was parsed for that and what keeps it alive. */
+const SENDER = `
+import { Session } from 'node:inspector'
+const session = new Session()
+session.connect()
+const scripts = []
+session.on('Debugger.scriptParsed', ({ params }) => scripts.push(params.url))
+session.post('Debugger.enable')
+const { createMailer } = await import('threadpost')
+const mailer = await createMailer({ role: 'send', from: 'a@b.example', queue: process.argv[2] })
+await mailer.send({ to: 'x@y.example', subject: 'Hello', text: 'Hello' })
+const { threads } = await mailer.stats()
+const alive = process.getActiveResourcesInfo()
+await mailer.close()
+console.log(JSON.stringify({ threads, alive, scripts }))
+`
+/** Of nodemailer's it needs the parser of addresses. */
+const RENDERER =
+  /node_modules\/(?:mjml|mjml-[a-z-]+|handlebars|html-to-text|nodemailer\/(?!.*addressparser))[/.]?/
+
+/** Refuses to find a package, as if it were not installed. */
+const without = (name: string): string => {
+  const hooks = `export async function resolve(specifier, context, next) {
+    if (specifier === '${name}') throw new Error("Cannot find package '${name}'")
+    return next(specifier, context)
+  }`
+  const asUrl = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`
+  return asUrl(`import { register } from 'node:module'; register(${JSON.stringify(asUrl(hooks))})`)
+}
+
+function mailOf(n: number) {
+  return { to: `user${n}@example.com`, subject: `Mail ${n}`, text: `Number ${n}` }
+}
+
+describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
+  let redis: RedisServer
+  let queues = 0
+  beforeAll(async () => {
+    redis = await startRedis(tool)
+  })
+  afterAll(() => redis.close())
+
+  const place = () => ({ url: redis.url, prefix: `role-${++queues}` })
+  const sender = (options: Partial<MailerOptions>): Promise<Mailer> =>
+    testMailer({ role: 'send', ...options })
+  const client = (): Redis => {
+    const connection = new Redis(redis.url)
+    onTestFinished(() => connection.disconnect())
+    return connection
+  }
+
+  it('a sender keeps no thread and loads no renderer', async () => {
+    const script = ['--input-type=module', '-e', SENDER, 'x', redis.url]
+    const { stdout } = await run(process.execPath, script, { cwd: root })
+    const { threads, alive, scripts } = JSON.parse(stdout) as Record<
+      'threads' | 'alive' | 'scripts',
+      string[]
+    >
+    expect(threads).toEqual([])
+    expect(alive.filter((resource) => /Worker|MessagePort/.test(resource))).toEqual([])
+    expect(scripts.filter((url) => RENDERER.test(url))).toEqual([])
+    expect(scripts.some((url) => url.includes('/bullmq/'))).toBe(true)
+  })
+
+  it.each(['bullmq', 'ioredis'])('without %s the error says what to install', async (name) => {
+    const script = ['--import', without(name), '--input-type=module', '-e', SENDER, 'x', redis.url]
+    const { stderr } = (await run(process.execPath, script, { cwd: root }).catch(
+      (error: unknown) => error,
+    )) as {
+      stderr: string
+    }
+    expect(stderr).toContain('START_FAILED')
+    expect(stderr).toContain('npm install bullmq ioredis')
+  })
+
+  it('a worker told to end finishes what it has begun, and leaves the rest to others', async () => {
+    const inbox = await startInbox({ keep: 200, faults: [{ at: 'dot', do: 'delay', ms: 300 }] })
+    onTestFinished(() => inbox.close())
+    const queue = place()
+    const flags = ['--transport', inbox.url, '--queue', queue.url, '--prefix', queue.prefix]
+    const worker = await startWorker(flags)
+    const mailer = await sender({ queue })
+    await mailer.sendMany(Array.from({ length: 60 }, (_, n) => mailOf(n)))
+    await expect.poll(async () => (await mailer.stats()).sending, { timeout: 10_000 }).toBeGreaterThan(5)
+    worker.process.kill('SIGTERM')
+    expect(await once(worker.process, 'exit')).toEqual([0, null])
+    const { sent, queued, sending, deferred } = await mailer.stats()
+    expect([sending, deferred]).toEqual([0, 0])
+    expect(sent).toBe(inbox.count)
+    expect(queued).toBe(60 - sent)
+    expect(queued).toBeGreaterThan(0)
+
+    await startWorker(flags)
+    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 20_000 }).toBe(60)
+    expect(inbox.count).toBe(60)
+    for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
+  })
+
+  it('a sender looks after the dead letters of others: finds, lists, counts, retries, cancels', async () => {
+    const queue = place()
+    const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
+    inbox.faults.set([{ at: 'rcpt', do: 'refuse', to: 'user1*' }])
+    const mailer = await sender({ queue })
+    const receipts = await mailer.sendMany(Array.from({ length: 12 }, (_, n) => mailOf(n)))
+    const ids = receipts.map((receipt) => (receipt as { id: string }).id)
+    await Promise.all(ids.map((id) => mailer.wait(id)))
+    const { messages } = await mailer.list({ status: 'failed' })
+    expect(messages.map(({ id }) => id)).toEqual([ids[11], ids[10], ids[1]])
+    expect((await mailer.list({ q: ids[10] ?? '' })).messages).toMatchObject([{ status: 'failed' }])
+    expect(await mailer.stats()).toMatchObject({ accepted: 12, sent: 9, failed: 3 })
+
+    inbox.faults.clear()
+    expect(await mailer.retryAll({ status: 'failed' })).toBe(3)
+    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 10_000 }).toBe(12)
+    expect(await mailer.wait(ids[1] ?? '')).toMatchObject({ status: 'sent', attempts: [{}, {}] })
+    const { id } = await mailer.send({ ...mailOf(0), delay: 60_000 })
+    expect(await mailer.cancel(id)).toMatchObject({ status: 'cancelled' })
+    expect(await mailer.wait(id)).toMatchObject({ status: 'cancelled' })
+  })
+
+  it('nothing in Redis tells the password of a transport', async () => {
+    const queue = place()
+    const transport = { url: 'smtp://ada:s3cret@127.0.0.1:1', requireTLS: false }
+    const mailer = await testMailer({ transport, queue })
+    await mailer.send({ ...mailOf(1), metadata: { secret: 'the-mail-itself' } })
+    await expect.poll(async () => (await mailer.stats()).held, { timeout: 10_000 }).toBe(1)
+    const connection = client()
+    const all: string[] = []
+    for (const key of await connection.keys('*')) {
+      const dump = await connection.dumpBuffer(key)
+      all.push(key, dump?.toString('latin1') ?? '')
+    }
+    expect(all.join()).toContain('the-mail-itself')
+    expect(all.join()).not.toContain('s3cret')
+  })
+
+  it('what messages accepted together cost in Redis is shared', async () => {
+    const queue = place()
+    await mailerWithInbox({ role: 'deliver', queue })
+    const mailer = await sender({ queue })
+    const connection = client()
+    const count = 400
+    await connection.config('RESETSTAT')
+    await mailer.sendMany(Array.from({ length: count }, (_, n) => mailOf(n)))
+    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 10_000 }).toBe(count)
+    const processed = /total_commands_processed:(\d+)/.exec(await connection.info('stats'))?.[1]
+    expect(Number(processed) / count).toBeLessThan(20)
+  })
+
+  it.each([
+    ['maxmemory-policy', 'allkeys-lru', 'mail that was accepted may be lost. Set noeviction'],
+    ['appendonly', 'no', 'Set appendonly yes'],
+    ['appendfsync', 'no', 'Set everysec, or always'],
+  ])('%s %s is warned of at the start', async (setting, value, warning) => {
+    const settings = { appendonly: 'yes', 'maxmemory-policy': 'noeviction', [setting]: value }
+    const other = await startRedis(
+      tool,
+      Object.entries(settings).flatMap(([name, its]) => [`--${name}`, its]),
+    )
+    onTestFinished(() => other.close())
+    const said: string[] = []
+    const warn = (_: object, message: string): void => void said.push(message)
+    const logger = { debug: () => {}, info: () => {}, warn, error: () => {} }
+    await sender({ queue: other.url, logger })
+    await expect.poll(() => said).toHaveLength(1)
+    expect(said[0]).toContain(warning)
+  })
+})
