@@ -3,8 +3,8 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
-import { MailApi, PLUGIN, SENDGRID, SES } from './support/mailApi.js'
-import { SECRET, transportSuite } from './support/transportSuite.js'
+import { MailApi, PLUGIN, SECRET, SENDGRID, SES } from './support/mailApi.js'
+import { transportSuite } from './support/transportSuite.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 const plugin = path.join(import.meta.dirname, 'support', 'httpPlugin.cjs')
