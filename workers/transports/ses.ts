@@ -17,6 +17,9 @@ const NOT_LET_IN =
   /^(?:AccessDenied|AccountSuspended|CredentialsProvider|ExpiredToken|IncompleteSignature|InvalidClientTokenId|InvalidSignature|MissingAuthenticationToken|NotAuthorized|SendingPaused|SignatureDoesNotMatch|UnrecognizedClient)/
 const TOO_MUCH = /^(?:TooManyRequests|Throttl|LimitExceeded|RequestLimitExceeded|SlowDown)/
 
+/** How the SDK says it, without a code. */
+const NEVER_CONNECTED = /did not establish a connection/
+
 interface Ready {
   client: SESv2Client
   send(parcel: Parcel): Promise<{ response: string }>
@@ -86,6 +89,7 @@ export class SesSender implements Transport {
   }
 
   #failed(error: unknown, to: readonly string[]): Delivered {
+    if (NEVER_CONNECTED.test((error as ServiceError).message)) return this.#problem(error)
     const answer = answerIn(error as ServiceError)
     return answer === undefined ? this.#answers.failed(error, to) : this.#answers.answered(answer, to)
   }
@@ -104,6 +108,9 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
     // One queue and one retry brain: nothing else sends a mail again.
     maxAttempts: 1,
     requestHandler: { connectionTimeout: CONNECT_LIMIT },
+  })
+  await client.config.region().catch(() => {
+    throw new Error("Amazon SES needs a region: write 'ses://eu-central-1', or set AWS_REGION")
   })
   const transporter = nodemailer.createTransport({ SES: { sesClient: client, SendEmailCommand } })
   return {
