@@ -55,6 +55,8 @@ interface OutcomeFacts {
   timings: Timings
   /** Id of the thread that did it; 0 is the main thread. */
   thread: number
+  /** When the thread knew it, on `sharedClock()`: for the budgets, which need no more than that. Never stored. */
+  endedAt?: number
 }
 
 /** The message needs what this server does not offer: SMTPUTF8 (RFC 6531), 8BITMIME (RFC 6152), or more room (RFC 1870). */

@@ -101,7 +101,7 @@ async function textOfRedis(redis: Redis): Promise<string> {
       const { content: _, files: __, ...rest } = await redis.hgetall(key)
       found.push(key, rest)
     } else if (type === 'string') found.push(key, await redis.get(key))
-    else if (type === 'zset') found.push(key, await redis.zrange(key, 0, -1, 'WITHSCORES'))
+    else if (type === 'zset') found.push(key, await redis.zrange(key, '0', '-1', 'WITHSCORES'))
     else if (type === 'list') found.push(key, await redis.lrange(key, 0, -1))
     else if (type === 'set') found.push(key, await redis.smembers(key))
     else if (type === 'stream') found.push(key, await redis.xrange(key, '-', '+'))
