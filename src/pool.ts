@@ -19,7 +19,7 @@ export interface PoolOptions {
   logged(thread: number, line: ThreadLogLine): void
 }
 
-const THREAD_FILE = fileURLToPath(new URL('../workers/thread.js', import.meta.url))
+const THREAD_FILE = fileURLToPath(new URL('../workers/entry.cjs', import.meta.url))
 /** A thread that lived shorter than this is started again only after a pause that doubles each time, in ms. */
 const SHORT_LIFE = 1_000
 const FIRST_PAUSE = 20
