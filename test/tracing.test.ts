@@ -193,6 +193,40 @@ describe('a trace', () => {
     },
   )
 
+  itWith(
+    ['redis-server'],
+    'goes on through Redis after kill -9 of the process that sent',
+    async ({ 'redis-server': tool }) => {
+      const redis = await startRedis(tool)
+      onTestFinished(() => redis.close())
+      const dead = new SenderProcess({
+        file: 'none',
+        url: 'smtp://127.0.0.1:9',
+        count: 1,
+        callers: 1,
+        queue: { url: redis.url },
+        options: { role: 'send' },
+        context: { requestId: 'req-8', locale: 'fr', traceparent: TRACEPARENT },
+      })
+      await dead.given(1)
+      await dead.kill()
+      const [id = ''] = dead.receipts.keys()
+      const exporter = sdk()
+      let around: unknown
+      const { mailer } = await mailerWithInbox({ queue: redis.url })
+      mailer.on('sent', () => {
+        around = currentContext()
+        trace.getTracer('app').startSpan('note it').end()
+      })
+      expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
+      await expect.poll(() => around).toMatchObject({ requestId: 'req-8', locale: 'fr' })
+      const spans = exporter.getFinishedSpans()
+      for (const name of ['process default', 'note it'])
+        expect(parentOf(named(spans, name))).toBe('b7ad6b7169203331')
+      expect(new Set(spans.map((span) => span.spanContext().traceId))).toEqual(new Set([TRACE_ID]))
+    },
+  )
+
   it('is carried on where nobody traces here, and begins when an SDK comes later', async () => {
     const { mailer } = await mailerWithInbox()
     const { id } = await mailer.runWithContext({ traceparent: TRACEPARENT }, () => mailer.send(MAIL))
