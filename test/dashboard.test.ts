@@ -115,6 +115,15 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     await page.getByLabel('Token').waitFor()
   })
 
+  test('safe mode is seen on every page', async () => {
+    const { url } = await start({ safeMode: { redirectTo: 'staging@acme.example' } })
+    const page = await open(url)
+    for (const place of ['Overview', 'Messages', 'Previews']) {
+      await page.getByRole('link', { name: place }).first().click()
+      await page.getByText('Safe mode is on: mail goes to those allowed only').waitFor()
+    }
+  })
+
   test('where recipients are shortened, the mail is shown to who opens it', async () => {
     const { mailer, url } = await start({ retain: { data: 'kept' }, redact: { recipients: true } })
     const { id } = await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello Ada' })
