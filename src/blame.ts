@@ -7,7 +7,8 @@ import type { PhaseBoard } from './phases.js'
  */
 export class Blame {
   readonly #board: PhaseBoard
-  readonly #running = new Set<number>()
+  /** By slot. */
+  readonly #running: boolean[] = []
   /** Slots that were rendering when a thread died. Kept until all its deliveries have asked. */
   readonly #guilty = new Map<number, ReadonlySet<number>>()
 
@@ -16,11 +17,11 @@ export class Blame {
   }
 
   enter(slot: number): void {
-    this.#running.add(slot)
+    this.#running[slot] = true
   }
 
   leave(slot: number): void {
-    this.#running.delete(slot)
+    this.#running[slot] = false
   }
 
   /** To be asked when the slot's task was rejected, before `leave`. */
@@ -36,8 +37,9 @@ export class Blame {
   /** All deliveries of the thread are still running as far as we know: their rejections come one after another. */
   #judge(thread: number): ReadonlySet<number> {
     const guilty = new Set<number>()
-    for (const slot of this.#running) {
-      if (this.#board.thread(slot) === thread && this.#board.phase(slot) === 'rendering') guilty.add(slot)
+    for (const [slot, running] of this.#running.entries()) {
+      if (!running || this.#board.thread(slot) !== thread) continue
+      if (this.#board.phase(slot) === 'rendering') guilty.add(slot)
     }
     this.#guilty.set(thread, guilty)
     setImmediate(() => this.#guilty.delete(thread))

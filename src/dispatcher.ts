@@ -18,7 +18,7 @@ import {
 import { countsAsAttempt, decide, type RetryPolicy, type Verdict } from './retry.js'
 import type { Route, RouteListener, RouteOptions } from './route.js'
 import { Routes } from './routes.js'
-import type { DeliveryOrder, RunResult, Runner } from './runner.js'
+import type { DeliveryOrder, Runner } from './runner.js'
 import { Turnstile } from './turnstile.js'
 import type { Letter } from './wire.js'
 
@@ -227,38 +227,32 @@ export class Dispatcher implements Consumer {
   }
 
   /** Whatever the message says: in safe mode nothing leaves for anybody who is not allowed. */
-  async #deliver(order: DeliveryOrder): Promise<Outcome> {
+  #deliver(order: DeliveryOrder): Promise<Outcome> {
     const safe = this.#safeMode
     if (safe === undefined) return this.#attempt(order)
-    return safe.translate(await this.#attempt(safe.guard(order)), order.recipients)
+    return this.#attempt(safe.guard(order)).then((outcome) => safe.translate(outcome, order.recipients))
   }
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {
-    this.#underWay.set(order.letter.id, order)
+    const { id } = order.letter
+    this.#underWay.set(id, order)
     try {
-      return await this.#run(order)
-    } finally {
-      if (this.#underWay.get(order.letter.id) === order) this.#underWay.delete(order.letter.id)
-    }
-  }
-
-  async #run(order: DeliveryOrder): Promise<Outcome> {
-    let alone = false
-    for (let crashes = 0; crashes < MAX_CRASHES;) {
-      let run: RunResult
-      try {
-        run = await this.#runner.deliver(order, alone)
-      } catch (error) {
-        return defect(error)
+      let alone = false
+      for (let crashes = 0; crashes < MAX_CRASHES;) {
+        const run = await this.#runner.deliver(order, alone)
+        if (!run.died) return run.outcome
+        const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
+        if (known !== undefined) return known
+        if (run.blame === 'closed') return { ...RELEASED, timings: {} }
+        if (run.blame === 'guilty') crashes++
+        alone ||= run.blame !== 'innocent'
       }
-      if (!run.died) return run.outcome
-      const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
-      if (known !== undefined) return known
-      if (run.blame === 'closed') return { ...RELEASED, timings: {} }
-      if (run.blame === 'guilty') crashes++
-      alone ||= run.blame !== 'innocent'
+      return poison(`${MAX_CRASHES} threads ended while they worked on this message alone.`, 'rendering')
+    } catch (error) {
+      return defect(error)
+    } finally {
+      if (this.#underWay.get(id) === order) this.#underWay.delete(id)
     }
-    return poison(`${MAX_CRASHES} threads ended while they worked on this message alone.`, 'rendering')
   }
 }
 

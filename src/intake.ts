@@ -29,7 +29,8 @@ export class Intake {
     const { rules, templates } = this.#parts
     const { intercept } = rules.options
     const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
-    const job = await templates.upToDate(() => this.#toJob(ready))
+    const checked = templates.upToDate(() => this.#toJob(ready))
+    const job = checked instanceof Promise ? await checked : checked
     const [answer] = await this.#enqueue([job])
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt
@@ -71,11 +72,14 @@ export class Intake {
     return ready
   }
 
-  async #enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  #enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
     const ended = this.#parts.tracing.sending(jobs)
-    const answers = await this.#parts.queue.enqueue(jobs)
-    ended?.(answers)
-    return answers
+    const enqueued = this.#parts.queue.enqueue(jobs)
+    if (ended === undefined) return enqueued
+    return enqueued.then((answers) => {
+      ended(answers)
+      return answers
+    })
   }
 
   #toJob(intake: Intercepted | ThreadpostError): MailJob {

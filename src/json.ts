@@ -69,8 +69,7 @@ class Inspector {
       return
     }
     if (!isPlainObject(value)) this.#refuse(`must be plain JSON, got ${kindOf(value)}`)
-    for (const key in value) {
-      if (!Object.hasOwn(value, key)) continue
+    for (const key of Object.keys(value)) {
       if (UNSAFE_KEYS.has(key)) this.#refuse('this name is not allowed', key)
       if (value[key] !== undefined) this.#within(key, value[key])
     }

@@ -164,29 +164,30 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
 }
 
 function contentOf(mail: Record<string, unknown>): Content {
-  const given = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
-  const kinds = new Set(given.map((key) => (key === 'text' ? 'html' : key)))
-  if (kinds.size === 0) check.fail('template', 'the mail has no content: give template, mjml, html or text')
-  if (kinds.size > 1)
+  const { template, mjml, html, text } = mail
+  const isLiteral = html !== undefined || text !== undefined
+  const kinds = Number(template !== undefined) + Number(mjml !== undefined) + Number(isLiteral)
+  if (kinds === 0) check.fail('template', 'the mail has no content: give template, mjml, html or text')
+  if (kinds > 1) {
+    const given = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
     check.fail(given[1] ?? '', `goes not together with ${given[0]}: a mail has one kind of content`)
+  }
 
-  if (kinds.has('html')) {
+  if (isLiteral) {
     for (const key of ['data', 'locale'] as const)
       if (mail[key] !== undefined)
         check.fail(key, 'html and text are sent as they are; only template and mjml bind data')
     const literal: Content = { kind: 'literal' }
-    if (mail['html'] !== undefined)
-      literal.html = forbidNul(check.string(mail['html'], 'html'), 'html', check)
-    if (mail['text'] !== undefined)
-      literal.text = forbidNul(check.string(mail['text'], 'text'), 'text', check)
+    if (html !== undefined) literal.html = forbidNul(check.string(html, 'html'), 'html', check)
+    if (text !== undefined) literal.text = forbidNul(check.string(text, 'text'), 'text', check)
     return literal
   }
   const data = toJsonText(mail['data'], 'data', check)
-  if (kinds.has('mjml')) {
+  if (mjml !== undefined) {
     if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
-    return { kind: 'mjml', source: forbidNul(check.string(mail['mjml'], 'mjml'), 'mjml', check), data }
+    return { kind: 'mjml', source: forbidNul(check.string(mjml, 'mjml'), 'mjml', check), data }
   }
-  return templateContent(check.string(mail['template'], 'template', 200), data, mail['locale'])
+  return templateContent(check.string(template, 'template', 200), data, mail['locale'])
 }
 
 /**

@@ -120,15 +120,23 @@ export function isOpen(recipient: RecipientState): boolean {
 /** The recipients after an attempt. An outcome that names none applies to all that were open. */
 export function mergeRecipients(before: readonly RecipientState[], outcome: Outcome): RecipientState[] {
   if (outcome.result === 'withdrawn') return [...before]
-  const results = new Map(outcome.recipients.map((recipient) => [recipient.address, recipient]))
+  const resultOf = resultsOf(outcome)
   const everyone = outcome.result === 'sent' ? 'accepted' : outcome.result
   return before.map((recipient) => {
     if (!isOpen(recipient)) return recipient
-    const { result, reply } = results.get(recipient.address) ?? { result: everyone, reply: outcome.reply }
+    const { result, reply } = resultOf(recipient.address) ?? { result: everyone, reply: outcome.reply }
     const after: RecipientState = { address: recipient.address, status: STATUS_OF[result] }
     if (reply !== undefined) after.reply = reply
     return after
   })
+}
+
+/** Most messages have one recipient, and a map for it would cost more than all the rest. */
+function resultsOf({ recipients }: Outcome): (address: string) => RecipientOutcome | undefined {
+  const [first] = recipients
+  if (recipients.length < 2) return (address) => (first?.address === address ? first : undefined)
+  const results = new Map(recipients.map((recipient) => [recipient.address, recipient]))
+  return (address) => results.get(address)
 }
 
 const STATUS_OF = {

@@ -27,12 +27,15 @@ export class TemplateBook {
   }
 
   /** Runs the work, and once more after a fresh look if it fails for a template that is unknown or lacks data. */
-  async upToDate<T>(work: () => T): Promise<T> {
+  upToDate<T>(work: () => T): T | Promise<T> {
     try {
       return work()
     } catch (error) {
-      if (!mayBeStale(error) || !(await this.refresh())) throw error
-      return work()
+      if (!mayBeStale(error)) throw error
+      return this.refresh().then((fresh) => {
+        if (!fresh) throw error
+        return work()
+      })
     }
   }
 

@@ -8,16 +8,14 @@ interface Limits {
   end(thread: number): void
 }
 
-interface Watched {
-  since: number
-  renderingSince: number | undefined
-}
-
 /** Looks at the board while something runs, and ends a thread that renders for too long or is stuck. */
 export class Watchdog {
   readonly #board: PhaseBoard
   readonly #limits: Limits
-  readonly #watched = new Map<number, Watched>()
+  /** By slot: since when it is watched, and since when it was seen rendering; 0 where it isn't. */
+  readonly #since: number[] = []
+  readonly #renderingSince: number[] = []
+  #watched = 0
   readonly #reasons = new Map<number, string>()
   #timer: NodeJS.Timeout | undefined
 
@@ -27,7 +25,9 @@ export class Watchdog {
   }
 
   watch(slot: number): void {
-    this.#watched.set(slot, { since: performance.now(), renderingSince: undefined })
+    this.#watched++
+    this.#since[slot] = performance.now()
+    this.#renderingSince[slot] = 0
     this.#timer ??= setInterval(
       () => this.#look(),
       Math.min(250, Math.max(10, this.#limits.render / 4)),
@@ -35,7 +35,8 @@ export class Watchdog {
   }
 
   release(slot: number): void {
-    this.#watched.delete(slot)
+    this.#watched--
+    this.#since[slot] = 0
   }
 
   /** Why a thread was ended, if it was ended here. */
@@ -51,17 +52,20 @@ export class Watchdog {
   }
 
   #look(): void {
-    if (this.#watched.size === 0) {
+    if (this.#watched === 0) {
       this.stop()
       return
     }
     const now = performance.now()
-    for (const [slot, watched] of this.#watched) {
-      if (this.#board.phase(slot) === 'rendering') watched.renderingSince ??= now
-      else watched.renderingSince = undefined
-      if (watched.renderingSince !== undefined && now - watched.renderingSince > this.#limits.render)
+    for (const [slot, since] of this.#since.entries()) {
+      // A slot that was never used is a hole in the array.
+      if (!since) continue
+      const renders = this.#board.phase(slot) === 'rendering'
+      const rendering = renders ? this.#renderingSince[slot] || now : 0
+      this.#renderingSince[slot] = rendering
+      if (rendering > 0 && now - rendering > this.#limits.render)
         this.#end(slot, `a template rendered for more than ${this.#limits.render} ms`)
-      else if (now - watched.since > this.#limits.task) this.#end(slot, 'an attempt did not end in its time')
+      else if (now - since > this.#limits.task) this.#end(slot, 'an attempt did not end in its time')
     }
   }
 

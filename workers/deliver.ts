@@ -75,11 +75,15 @@ export class Deliverer {
     run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     try {
-      const parts = await this.#renderer.bind(task.letter, run.critical)
+      const bound = this.#renderer.bind(task.letter, run.critical)
+      const parts = bound instanceof Promise ? await bound : bound
       run.enter('composing')
-      const message = await run.timed('compose', async () =>
-        this.#transports.sign(task.transport, await compose(task.letter, parts)),
-      )
+      const start = performance.now()
+      const composed = compose(task.letter, parts)
+      const whole = composed instanceof Promise ? await composed : composed
+      const signed = this.#transports.sign(task.transport, whole)
+      const message = signed instanceof Promise ? await signed : signed
+      run.took('compose', performance.now() - start)
       const transport = this.#transports.get(task.transport)
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
@@ -104,9 +108,10 @@ export class Deliverer {
   compose(task: ComposeTask): Promise<RenderResult<ComposedParts>> {
     return this.#rendering(task, async ({ critical }) => {
       const { letter } = task
-      const { htmlRow, ...parts } = await this.#renderer.bind(letter, critical)
-      const { bytes } = await compose(letter, htmlRow === undefined ? parts : { ...parts, htmlRow })
-      return { ...parts, subject: letter.subject ?? parts.subject, raw: new Uint8Array(bytes) }
+      const parts = await this.#renderer.bind(letter, critical)
+      const { bytes } = await compose(letter, parts)
+      const { preheader, html, text } = parts
+      return { subject: letter.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
     })
   }
 
@@ -228,18 +233,16 @@ class Run {
     }
   }
 
-  async timed<T>(step: keyof Timings, work: () => Promise<T>): Promise<T> {
-    const start = performance.now()
-    try {
-      return await work()
-    } finally {
-      this.took(step, performance.now() - start)
-    }
-  }
-
   outcomeOf({ verdict, message, recipients, reply }: Delivered): Outcome {
-    const facts = { message, phase: this.#phase, recipients, timings: this.timings, thread: this.thread }
-    return { ...facts, ...verdict, ...(reply === undefined ? {} : { reply }) }
+    const { timings, thread } = this
+    const phase = this.#phase
+    // Most outcomes by far; a spread would cost as much as encoding the header.
+    const outcome: Outcome =
+      verdict.result === 'sent'
+        ? { result: 'sent', code: 'OK', message, phase, recipients, timings, thread }
+        : { ...verdict, message, phase, recipients, timings, thread }
+    if (reply !== undefined) outcome.reply = reply
+    return outcome
   }
 
   rejected(code: 'INVALID_MESSAGE', message: string): Outcome {

@@ -27,12 +27,13 @@ import { type Due, DueHeap } from './dueHeap.js'
 import { Keys } from './keys.js'
 import { Line } from './line.js'
 import { matches, pageOf } from './listing.js'
+import { Retained, type Settled } from './retained.js'
 
 /**
  * A message and its place. While it waits it is in the heap, due at its next attempt or its expiry, whichever is
  * first; `inLine` holds while it may be handed out at once. Settled messages are in neither.
  */
-interface Entry extends Due {
+interface Entry extends Due, Settled {
   /** Grows with each acceptance; the place in a listing. */
   readonly position: number
   job: MailJob
@@ -62,8 +63,7 @@ export class MemoryQueue implements QueueDriver {
   readonly durable = false
   readonly #options: MemoryQueueOptions
   readonly #entries = new Map<string, Entry>()
-  /** Settled messages, oldest settlement first. */
-  readonly #settled = new Set<Entry>()
+  readonly #settled = new Retained<Entry>()
   readonly #keys: Keys
   readonly #line = new Line<Entry>()
   readonly #due = new DueHeap<Entry>()
@@ -206,6 +206,7 @@ export class MemoryQueue implements QueueDriver {
       delivery: NONE,
       dueAt: 0,
       heapIndex: -1,
+      place: -1,
     }
     this.#entries.set(job.id, entry)
     this.#keys.remember(job)
@@ -299,7 +300,7 @@ export class MemoryQueue implements QueueDriver {
   #count(entry: Entry, change: () => void): void {
     const before = entry.state.status
     change()
-    this.#settled.delete(entry)
+    this.#settled.remove(entry)
     this.#counts[before]--
     this.#counts[entry.state.status]++
   }
@@ -318,9 +319,9 @@ export class MemoryQueue implements QueueDriver {
 
   #forget(now: number): void {
     const { count, age } = this.#options.retain
-    for (const entry of this.#settled) {
+    for (let entry = this.#settled.oldest; entry !== undefined; entry = this.#settled.oldest) {
       if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return
-      this.#settled.delete(entry)
+      this.#settled.remove(entry)
       this.#entries.delete(entry.job.id)
       this.#counts[entry.state.status]--
     }

@@ -8,7 +8,7 @@ function median(times: number[]): number {
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0
 }
 
-async function timed(runs: number, work: () => Promise<unknown>): Promise<number> {
+async function timed(runs: number, work: () => unknown): Promise<number> {
   const times: number[] = []
   for (let run = 0; run < runs; run++) {
     const start = performance.now()

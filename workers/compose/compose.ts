@@ -1,6 +1,7 @@
 import type { Letter } from '../../src/wire.js'
 import { composeWithNodemailer } from './composer.js'
 import { buildMessage, type MessageParts } from './message.js'
+import type { Lease } from './octets.js'
 
 /** A message (RFC 5322) as octets, with CRLF line ends. */
 export interface Composed {
@@ -10,6 +11,8 @@ export interface Composed {
    * dot. False where nobody has looked.
    */
   transparent: boolean
+  /** Of the memory in which they stand, if it can be used again. */
+  lease?: Lease
 }
 
 /**

@@ -34,9 +34,9 @@ export function buildMessage(letter: Letter, parts: MessageParts): Composed {
     else part('html', html)
     if (writer.column > 0) out.text('\r\n')
   }
-  const bytes = out.take()
+  const taken = out.take()
   // Values were checked for line ends, a field begins with its name, and the writer leaves no dot at a line's begin.
-  return { bytes, transparent: isAscii(bytes) }
+  return { ...taken, transparent: isAscii(taken.bytes) }
 }
 
 function alternatives(boundary: string, text: string, html: string | PieceRow): void {

@@ -1,24 +1,84 @@
 /** Bytes of memory that some dozen messages share. */
 const BLOCK = 1024 * 1024
+/** Blocks kept for further messages. */
+const MOST_FREE = 8
 
-/** Octets in the making: one buffer that is used again for each message, and grows as it must. */
+/** A part of a block. Whoever never gives it back leaves the block to the garbage collector. */
+export interface Lease {
+  /** To be called once, when nobody will read these bytes any more. */
+  giveBack(): void
+}
+
+/** Memory that is used again once it has been given back as often as it was lent: fresh memory costs the system's work too. */
+class Block implements Lease {
+  readonly bytes = Buffer.allocUnsafeSlow(BLOCK)
+  readonly #free: Block[]
+  #lent = 0
+  #closed = false
+
+  constructor(free: Block[]) {
+    this.#free = free
+  }
+
+  open(): this {
+    this.#closed = false
+    return this
+  }
+
+  lend(): void {
+    this.#lent++
+  }
+
+  giveBack(): void {
+    this.#lent--
+    this.#rest()
+  }
+
+  /** Nothing more is lent of it. */
+  close(): void {
+    this.#closed = true
+    this.#rest()
+  }
+
+  #rest(): void {
+    if (this.#closed && this.#lent === 0 && this.#free.length < MOST_FREE) this.#free.push(this)
+  }
+}
+
+/** Octets in the making, one message after another, each written in the place where it stays. */
 export class Octets {
-  bytes: Buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  bytes: Buffer
+  /** Where the next octet goes. */
   length = 0
-  #block: Buffer = Buffer.alloc(0)
-  #used = 0
+  #start = 0
+  readonly #free: Block[] = []
+  /** Undefined while a message is written that is too long for a block. */
+  #block: Block | undefined
+
+  constructor() {
+    this.#block = new Block(this.#free)
+    this.bytes = this.#block.bytes
+  }
 
   clear(): void {
-    this.length = 0
+    if (this.#block === undefined) this.#useFreeBlock()
+    // Where a message begins words can be read at once.
+    this.#start = this.length = (this.length + 7) & ~7
   }
 
   /** Makes room for so many more. */
   reserve(more: number): void {
-    const needed = this.length + more
-    if (needed <= this.bytes.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
-    this.bytes.copy(larger, 0, 0, this.length)
-    this.bytes = larger
+    if (this.length + more <= this.bytes.length) return
+    const begun = this.bytes.subarray(this.#start, this.length)
+    const needed = begun.length + more
+    this.#block?.close()
+    if (needed <= BLOCK) this.#useFreeBlock()
+    else {
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(needed, begun.length * 2))
+      this.#start = 0
+      this.#block = undefined
+    }
+    this.length = begun.copy(this.bytes, 0)
   }
 
   /** In UTF-8. */
@@ -27,22 +87,23 @@ export class Octets {
     this.length += this.bytes.write(text, this.length, 'utf8')
   }
 
-  octets(octets: Buffer): void {
+  octets(octets: Uint8Array): void {
     this.reserve(octets.length)
-    this.length += octets.copy(this.bytes, this.length)
+    this.bytes.set(octets, this.length)
+    this.length += octets.length
   }
 
-  /** What was written. Messages share blocks of memory: one for each would keep the garbage collector busy. */
-  take(): Buffer {
-    if (this.length > BLOCK / 8) return Buffer.from(this.bytes.subarray(0, this.length))
-    if (this.#block.length - this.#used < this.length) {
-      this.#block = Buffer.allocUnsafeSlow(BLOCK)
-      this.#used = 0
-    }
-    const taken = this.#block.subarray(this.#used, this.#used + this.length)
-    this.bytes.copy(taken, 0, 0, this.length)
-    // Where the next one begins words can be read at once.
-    this.#used = (this.#used + this.length + 7) & ~7
-    return taken
+  /** What was written since `clear()`. It stays as it is until its lease is given back. */
+  take(): { bytes: Buffer; lease?: Lease } {
+    const bytes = this.bytes.subarray(this.#start, this.length)
+    if (this.#block === undefined) return { bytes }
+    this.#block.lend()
+    return { bytes, lease: this.#block }
+  }
+
+  #useFreeBlock(): void {
+    this.#block = this.#free.pop()?.open() ?? new Block(this.#free)
+    this.bytes = this.#block.bytes
+    this.#start = this.length = 0
   }
 }

@@ -29,6 +29,19 @@ const KINDS = Uint8Array.from({ length: 256 }, (_, octet) => {
   return octet > 32 && octet < 127 && octet !== EQUALS ? LITERAL : ESCAPED
 })
 
+/** Characters of a value for which crossing into the encoder costs more than it saves. */
+const SHORT = 48
+
+/** @returns the length in UTF-8 */
+function writeShort(input: Buffer, text: string): number {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code > 127) return input.write(text, 0, 'utf8')
+    input[at] = code
+  }
+  return text.length
+}
+
 interface Constant {
   octets: Buffer
   endColumn: number
@@ -92,7 +105,7 @@ export class QuotedPrintableWriter {
     if (text === '') return
     if (this.#input.length < text.length * 3) this.#input = Buffer.allocUnsafeSlow(text.length * 3)
     const input = this.#input
-    const end = input.write(text, 0, 'utf8')
+    const end = text.length <= SHORT ? writeShort(input, text) : input.write(text, 0, 'utf8')
     // Three characters an octet, and a soft line break every 25 octets.
     this.#out.reserve(end * 3 + (Math.ceil(end / 25) + 1) * 3)
     const { bytes } = this.#out
@@ -132,6 +145,8 @@ export class QuotedPrintableWriter {
   }
 }
 
+const scratch = new Octets()
+
 /** By the identity of a template's constants: they never change. */
 const encoded = new WeakMap<readonly string[], (Constant | undefined)[]>()
 
@@ -144,8 +159,9 @@ function constantsOf(constants: readonly string[]): (Constant | undefined)[] {
 }
 
 function encodeOnce(text: string): Constant {
-  const out = new Octets()
-  const writer = new QuotedPrintableWriter(out)
+  scratch.clear()
+  const writer = new QuotedPrintableWriter(scratch)
   writer.body(text)
-  return { octets: out.take(), endColumn: writer.column, beginsWithBreak: /^[\r\n]/.test(text) }
+  const octets = Buffer.from(scratch.take().bytes)
+  return { octets, endColumn: writer.column, beginsWithBreak: /^[\r\n]/.test(text) }
 }

@@ -3,20 +3,23 @@ import { createHash } from 'node:crypto'
 /** Remembers the last things made, by key; the one unused for longest goes first. */
 export class RecentlyUsed<T> {
   readonly #entries = new Map<string, T>()
+  #newest: string | undefined
 
   constructor(private readonly capacity: number) {}
 
   get(key: string): T | undefined {
     const entry = this.#entries.get(key)
-    if (entry === undefined) return undefined
+    if (entry === undefined || key === this.#newest) return entry
     this.#entries.delete(key)
     this.#entries.set(key, entry)
+    this.#newest = key
     return entry
   }
 
   set(key: string, entry: T): void {
     this.#entries.delete(key)
     this.#entries.set(key, entry)
+    this.#newest = key
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= this.capacity) break
       this.#entries.delete(oldest)

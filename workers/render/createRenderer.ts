@@ -54,7 +54,7 @@ class ThreadRenderer implements Renderer {
     return { subject, preheader, html, text }
   }
 
-  bind(order: RenderOrder, critical: Critical): Promise<BoundParts> {
+  bind(order: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts> {
     return this.application.hasSetup ? this.#counted(order, critical) : this.#bind(order, critical)
   }
 
@@ -73,13 +73,16 @@ class ThreadRenderer implements Renderer {
     }
   }
 
-  async #bind({ content, context }: RenderOrder, critical: Critical): Promise<BoundParts> {
+  #bind({ content, context }: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts> {
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
-    const locale = content.kind === 'template' ? content.locale : undefined
-    const template = await this.#templateOf(content, critical)
-    const variables = { app: this.globals, context, locale: locale ?? 'en' }
-    return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
+    const render = (template: Template): BoundParts | Promise<BoundParts> => {
+      const locale = content.kind === 'template' ? content.locale : undefined
+      const variables = { app: this.globals, context, locale: locale ?? 'en' }
+      return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
+    }
+    const template = this.#templateOf(content, critical)
+    return template instanceof Promise ? template.then(render) : render(template)
   }
 
   async inspect(content: Content, critical: Critical): Promise<TemplateNotes> {
@@ -88,7 +91,10 @@ class ThreadRenderer implements Renderer {
     return { findings, warnings }
   }
 
-  #templateOf(content: Exclude<Content, { kind: 'literal' }>, critical: Critical): Promise<Template> {
+  #templateOf(
+    content: Exclude<Content, { kind: 'literal' }>,
+    critical: Critical,
+  ): Template | Promise<Template> {
     return content.kind === 'template'
       ? this.templates.named(content.name, content.locale, critical)
       : this.templates.adHoc(content.source, critical)

@@ -27,8 +27,9 @@ export interface Renderer {
   /**
    * As `render`, and with the HTML also as the row of pieces it was bound from: constants, which are the same strings
    * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
+   * At once where nothing has to be read or compiled, since each wait costs a message as much as binding a few values.
    */
-  bind(order: RenderOrder, critical: Critical): Promise<BoundParts>
+  bind(order: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts>
   /** How a template compiles. @throws TemplateFailure */
   inspect(content: Content, critical: Critical): Promise<TemplateNotes>
   /** Lets go of what the application opened, once nothing is rendered any more. */

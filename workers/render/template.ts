@@ -11,7 +11,21 @@ import { loadHtmlText } from './text/htmlText.js'
 
 /** Rendered parts, with the HTML also as its row of pieces where it was bound late. */
 export interface BoundParts extends RenderedParts {
-  htmlRow?: PartRow
+  readonly htmlRow?: PartRow
+}
+
+/** Most messages leave without their HTML ever having been one string. */
+class LateBound implements BoundParts {
+  constructor(
+    readonly subject: string,
+    readonly preheader: string,
+    readonly text: string,
+    readonly htmlRow: PartRow,
+  ) {}
+
+  get html(): string {
+    return joinPieces(this.htmlRow.row, this.htmlRow.constants)
+  }
 }
 
 /** A compiled template, ready to bind: late where it can, first where it must. */
@@ -34,8 +48,8 @@ export class Template {
     return new Template(compiled, helpers, new LateTemplate(late, trees, helpers, toText))
   }
 
-  /** @throws TemplateFailure */
-  async render(input: BindInput, critical: Critical): Promise<BoundParts> {
+  /** At once where it binds late. @throws TemplateFailure */
+  render(input: BindInput, critical: Critical): BoundParts | Promise<BoundParts> {
     const late = this.#late
     if (late !== undefined) {
       const parts = critical('render', () => this.#tryLate(late, input))
@@ -47,14 +61,8 @@ export class Template {
 
   #tryLate(late: LateTemplate, { data, variables }: BindInput): BoundParts | undefined {
     try {
-      const { html, ...parts } = late.bind(data, variables)
-      return {
-        ...parts,
-        htmlRow: html,
-        get html() {
-          return joinPieces(html.row, html.constants)
-        },
-      }
+      const { subject, preheader, text, html } = late.bind(data, variables)
+      return new LateBound(subject, preheader, text, html)
     } catch (error) {
       if (error instanceof NeedsBindingFirst) return undefined
       throw error

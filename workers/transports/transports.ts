@@ -45,9 +45,10 @@ export class Transports {
   }
 
   /** The message as it goes out over this transport: signed, if it has keys. */
-  async sign(name: string, message: Composed): Promise<Composed> {
+  sign(name: string, message: Composed): Composed | Promise<Composed> {
     const dkim = this.#entries.get(name)?.dkim
-    return dkim === undefined ? message : { bytes: await dkim.sign(message.bytes), transparent: false }
+    if (dkim === undefined) return message
+    return dkim.sign(message.bytes).then((bytes) => ({ bytes, transparent: false }))
   }
 
   /** Tries what every message needs first: reaching the server, and being let in. */

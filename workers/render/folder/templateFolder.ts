@@ -24,7 +24,7 @@ export interface FolderVersion {
  * so rarely that it costs a hundredth of the time.
  */
 export class TemplateFolder {
-  #version: Promise<FolderVersion> | undefined
+  #version: FolderVersion | Promise<FolderVersion> | undefined
   #signature = ''
   #count = 0
   #nextCheck = 0
@@ -35,15 +35,16 @@ export class TemplateFolder {
     private readonly application: Application,
   ) {}
 
-  /** @throws TemplateFailure when the folder or its helpers can't be read. */
-  current(): Promise<FolderVersion> {
+  /** At once where it was read before. @throws TemplateFailure when the folder or its helpers can't be read. */
+  current(): FolderVersion | Promise<FolderVersion> {
     if (this.#version !== undefined && !this.#changed()) return this.#version
-    const version = this.#read()
-    version.catch(() => {
-      if (this.#version === version) this.#version = undefined
-    })
-    this.#version = version
-    return version
+    const reading = this.#read()
+    this.#version = reading
+    const become = (version: FolderVersion | undefined): void => {
+      if (this.#version === reading) this.#version = version
+    }
+    reading.then(become, () => become(undefined))
+    return reading
   }
 
   #watched: readonly string[] = []

@@ -23,8 +23,8 @@ interface Loaded {
 
 /** Templates that were compiled ahead: nothing is parsed, and MJML is loaded only for data that needs it. */
 export class BuiltTemplates implements Templates {
-  #loaded: Promise<Loaded> | undefined
-  readonly #ready = new Map<unknown, Promise<Template>>()
+  #loaded: Loaded | Promise<Loaded> | undefined
+  readonly #ready = new Map<unknown, Template | Promise<Template>>()
   readonly #adHoc = new AdHocTemplates()
 
   constructor(
@@ -40,14 +40,25 @@ export class BuiltTemplates implements Templates {
     return { templates: (await this.#load()).built.manifests }
   }
 
-  async named(name: string, locale: string | undefined, _critical: Critical): Promise<Template> {
-    const { variants, helpers } = await this.#load()
+  named(name: string, locale: string | undefined, _critical: Critical): Template | Promise<Template> {
+    const loaded = this.#load()
+    return loaded instanceof Promise
+      ? loaded.then((read) => this.#in(read, name, locale))
+      : this.#in(loaded, name, locale)
+  }
+
+  #in({ variants, helpers }: Loaded, name: string, locale: string | undefined): Template | Promise<Template> {
     const template = variants.get(name)
     const compiled = template === undefined ? undefined : variantOf(template, locale)
     if (compiled === undefined) throw unknownTemplate(name, variants.keys())
-    let ready = this.#ready.get(compiled)
-    if (ready === undefined) this.#ready.set(compiled, (ready = Template.of(compiled, helpers)))
-    return ready
+    const known = this.#ready.get(compiled)
+    if (known !== undefined) return known
+    const preparing = Template.of(compiled, helpers).then((ready) => {
+      this.#ready.set(compiled, ready)
+      return ready
+    })
+    this.#ready.set(compiled, preparing)
+    return preparing
   }
 
   async adHoc(source: string, critical: Critical): Promise<Template> {
@@ -55,13 +66,15 @@ export class BuiltTemplates implements Templates {
     return this.#adHoc.get(source, 0, partsWithout(helpers), helpers, critical)
   }
 
-  #load(): Promise<Loaded> {
-    if (this.#loaded === undefined) {
-      const loading = this.#read()
-      loading.catch(() => (this.#loaded = undefined))
-      this.#loaded = loading
-    }
-    return this.#loaded
+  #load(): Loaded | Promise<Loaded> {
+    if (this.#loaded !== undefined) return this.#loaded
+    const loading = this.#read()
+    loading.then(
+      (loaded) => (this.#loaded = loaded),
+      () => (this.#loaded = undefined),
+    )
+    this.#loaded = loading
+    return loading
   }
 
   async #read(): Promise<Loaded> {

@@ -16,7 +16,7 @@ const MAX_TEMPLATES = 500
 /** Templates of a folder, compiled when they are first asked for, and again when a file changed. */
 export class FolderTemplates implements Templates {
   readonly #folder: TemplateFolder
-  readonly #compiled = new RecentlyUsed<Promise<Template>>(MAX_TEMPLATES)
+  readonly #compiled = new RecentlyUsed<Template | Promise<Template>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
   /** Of the version last looked at. */
   #catalogue: { number: number; catalogue: Catalogue } | undefined
@@ -34,8 +34,19 @@ export class FolderTemplates implements Templates {
     return catalogue
   }
 
-  async named(name: string, locale: string | undefined, critical: Critical): Promise<Template> {
-    const version = await this.#folder.current()
+  named(name: string, locale: string | undefined, critical: Critical): Template | Promise<Template> {
+    const version = this.#folder.current()
+    return version instanceof Promise
+      ? version.then((read) => this.#in(read, name, locale, critical))
+      : this.#in(version, name, locale, critical)
+  }
+
+  #in(
+    version: FolderVersion,
+    name: string,
+    locale: string | undefined,
+    critical: Critical,
+  ): Template | Promise<Template> {
     const source = sourceOf(version, name, locale)
     const key = `${version.number} ${source.mjml.name} ${source.text?.name ?? ''}`
     const known = this.#compiled.get(key)
@@ -45,8 +56,11 @@ export class FolderTemplates implements Templates {
       Template.of(compiled, version.helpers),
     )
     this.#compiled.set(key, template)
-    // A failure is the source's, but a thread that died or stopped halfway must not be remembered as one.
-    template.catch(() => this.#compiled.delete(key))
+    template.then(
+      (ready) => this.#compiled.set(key, ready),
+      // A failure is the source's, but a thread that died or stopped halfway must not be remembered as one.
+      () => this.#compiled.delete(key),
+    )
     return template
   }
 

@@ -1,3 +1,5 @@
+import type { Lease } from '../../compose/octets.js'
+
 const CR = 13
 const LF = 10
 const DOT = 46
@@ -12,11 +14,15 @@ export interface MailData {
   eightBit: boolean
   /** There are octets above 127 in the header (RFC 6531, 6532). */
   utf8Header: boolean
+  /** Of the memory in which the bytes stand, if it can be used again. */
+  lease?: Lease
 }
 
 /** A message that is in the form already. */
-export function asMailData(message: Buffer): MailData {
-  return { bytes: message, size: message.length, eightBit: false, utf8Header: false }
+export function asMailData(message: Buffer, lease?: Lease): MailData {
+  const data: MailData = { bytes: message, size: message.length, eightBit: false, utf8Header: false }
+  if (lease !== undefined) data.lease = lease
+  return data
 }
 
 /**

@@ -59,9 +59,13 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#changed = changed
   }
 
-  send({ envelope, bytes, transparent }: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+  send(
+    { envelope, bytes, transparent, lease }: Parcel,
+    progress: Progress,
+    deadline: number,
+  ): Promise<Delivered> {
     progress.enter('connecting')
-    const data = transparent ? asMailData(bytes) : toMailData(bytes)
+    const data = transparent ? asMailData(bytes, lease) : toMailData(bytes)
     return new Promise((resolve) => {
       this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve))
       this.#serve()

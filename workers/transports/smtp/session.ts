@@ -147,6 +147,8 @@ export class Session {
       transaction.deliverNothing(reply)
     } else {
       transaction.deliver(reply)
+      // It has left this process, and the server has it: nobody reads these bytes again.
+      if (!early) transaction.data.lease?.giveBack()
     }
     // Refused while it was still being sent: the rest of it would be taken for commands.
     if (early) this.#end('closed')
