@@ -208,7 +208,7 @@ const exportsByName = [
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   {
-    files: ['**/*.{ts,tsx,mts}'],
+    files: ['**/*.{ts,tsx,mts,cts}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: 'tsconfig.test.json', tsconfigRootDir: root } },
     rules: {

@@ -11,7 +11,7 @@ const reached = new Set()
 for (const file of entries) await reach(file)
 for (const name of await readdir(path.join(root, 'dist'), { recursive: true })) {
   const file = path.join(root, 'dist', name)
-  if (file.endsWith('.d.ts') && !reached.has(file)) await rm(file)
+  if (/\.d\.c?ts$/.test(file) && !reached.has(file)) await rm(file)
 }
 
 async function reach(file) {

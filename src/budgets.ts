@@ -45,13 +45,18 @@ export function resolveBudget(check: Checker, given: Record<string, unknown>, pa
 export interface Allowance {
   /** Messages a second, as things are. */
   readonly rate: number
-  /** Takes leave for one message. @returns 0, or after how many ms to ask again: `Infinity` for not before a `give()` */
-  take(): number
+  /**
+   * Takes leave for one message, which may be made ready while its time is still to come.
+   * @param ahead ms by which it may be
+   * @returns after how many ms it may go: leave is taken if that is at most `ahead`; `Infinity` for not before a `give()`
+   */
+  take(ahead?: number): number
   /**
    * The message that leave was taken for is over.
    * @param transaction ms the server had to do with it; undefined when it never heard of it
+   * @param ago ms since it was over
    */
-  give(transaction: number | undefined): void
+  give(transaction: number | undefined, ago?: number): void
   /** The server asked for fewer messages. @returns whether that was news */
   slow(): boolean
   /** Whether it gives less than it may at present. */
@@ -95,6 +100,8 @@ export class RateAllowance implements Allowance {
   readonly #returns: number[] = []
   /** When the next message goes if they go at regular times. */
   #next = 0
+  /** The latest time that leave was given for. */
+  #latest = 0
   #fastest = 0
 
   /** @param share of the rate that is given at first, as if it had been slowed */
@@ -113,28 +120,41 @@ export class RateAllowance implements Allowance {
     return this.#full * this.#share
   }
 
-  take(): number {
+  take(ahead = 0): number {
     const now = performance.now()
     this.#recover(now)
     while ((this.#returns[0] ?? Infinity) <= now) this.#returns.shift()
-    if (this.#underWay + this.#returns.length >= this.#most()) return (this.#returns[0] ?? Infinity) - now
-    const early = this.#next - CATCH_UP - now
-    if (early > 0) return early
-    this.#next = Math.max(this.#next, now) + 1_000 / (this.rate * HASTE)
+    const over = this.#underWay + this.#returns.length - this.#most()
+    const free = over < 0 ? now : (this.#returns[over] ?? Infinity)
+    const at = Math.max(now, free, this.#next - CATCH_UP)
+    if (at > now + ahead) return at - now
+    // What it waits for has come back by then, and is in use again.
+    if (over >= 0) this.#returns.shift()
+    this.#latest = Math.max(this.#latest, at)
+    this.#next = Math.max(this.#next, at) + 1_000 / (this.rate * HASTE)
     this.#underWay++
-    return 0
+    return at - now
   }
 
-  give(transaction: number | undefined): void {
+  give(transaction: number | undefined, ago = 0): void {
     this.#underWay--
+    const now = performance.now()
     if (transaction === undefined) {
       this.#next -= 1_000 / (this.rate * HASTE)
+      // Leave that was for later is no leave for now.
+      if (this.#latest > now) this.#comesBack(this.#latest)
       return
     }
     this.#fastest = Math.min(transaction, this.#fastest + FORGETTING)
     const window = (1_000 * this.#most()) / this.rate
     const certain = Math.max(0, this.#fastest - Math.max(JITTER, this.#fastest / 2))
-    this.#returns.push(performance.now() + window - Math.min(certain, window / 2))
+    this.#comesBack(now - ago + window - Math.min(certain, window / 2))
+  }
+
+  #comesBack(time: number): void {
+    let at = this.#returns.length
+    while (at > 0 && this.#returns[at - 1]! > time) at--
+    this.#returns.splice(at, 0, time)
   }
 
   slow(): boolean {

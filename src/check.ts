@@ -24,7 +24,7 @@ export class Checker {
       const near = nearest(key, keys)
       this.fail(
         path === '' ? key : `${path}.${key}`,
-        `unknown field${near === undefined ? '' : `, did you mean "${near}"?`} Known: ${keys.join(', ')}`,
+        `unknown field${near === undefined ? '.' : `, did you mean "${near}"?`} Known: ${keys.join(', ')}`,
       )
     }
     return value

@@ -45,13 +45,9 @@ export function runWithContext<T>(context: MailContext, run: () => T): T {
 }
 
 /** Runs something in the context of a message, which may be none; whatever context it is called from. */
-export function inContextOf<T>(
-  context: JsonObject | undefined,
-  run: (argument: T) => void,
-  argument: T,
-): void {
-  if (storage.getStore() === context) run(argument)
-  else storage.run(context, run, argument)
+export function inContextOf(context: JsonObject | undefined, run: () => void): void {
+  if (storage.getStore() === context) run()
+  else storage.run(context, run)
 }
 
 /**

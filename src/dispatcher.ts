@@ -55,7 +55,7 @@ export class Dispatcher implements Consumer {
   readonly #routes: Routes
   /** Deliveries under way, by the message's id. */
   readonly #underWay = new Map<string, DeliveryOrder>()
-  readonly #turnstile = new Turnstile(() => this.#running < this.#runner.slots)
+  readonly #turnstile = new Turnstile(() => 1 - this.#running / this.#runner.slots)
   #running = 0
 
   constructor(
@@ -99,10 +99,15 @@ export class Dispatcher implements Consumer {
     const { job, state } = message
     const turn = await this.#turnstile.enter(route, job.id, job.priority, domainsOf(state))
     if (turn.go)
-      return this.#deliverNow(route, message, (outcome) => {
-        turn.leave.giveBack(outcome)
-        this.#turnstile.advance()
-      })
+      return this.#deliverNow(
+        route,
+        message,
+        (outcome) => {
+          turn.leave.giveBack(outcome)
+          this.#turnstile.advance()
+        },
+        turn.leave.notBefore,
+      )
     return { verdict: held('budget', this.#clock.now() + turn.again), recipients: state.recipients }
   }
 
@@ -110,6 +115,7 @@ export class Dispatcher implements Consumer {
     route: Route | undefined,
     message: QueuedMessage,
     giveBack: ((outcome: Outcome | undefined) => void) | undefined,
+    notBefore?: number,
   ): Promise<Settlement> {
     const { job, state, note } = message
     const start = this.#clock.now()
@@ -129,11 +135,13 @@ export class Dispatcher implements Consumer {
       attempt: state.attempts.length + 1,
     }
     if (note !== undefined) order.note = note
+    if (notBefore !== undefined) order.notBefore = notBefore
     this.#running++
     const outcome = await this.#deliver(order)
     this.#running--
     route?.record(outcome, admission.probe)
     giveBack?.(outcome)
+    delete outcome.endedAt
     if (this.#turnstile.waiting > 0) this.#turnstile.advance()
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#settlement(message, outcome, start, order.transport)

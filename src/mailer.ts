@@ -1,7 +1,7 @@
 import type { TransportStatus } from './breaker.js'
 import type { Dispatcher } from './dispatcher.js'
 import { Checker, LONGEST_TIMER } from './check.js'
-import { inContextOf, type MailContext, runWithContext } from './context.js'
+import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
 import { type Listener, type MailerEvents, messageEvent } from './events.js'
@@ -386,5 +386,5 @@ export function announceTo({ events, waiters, measures, redaction, steps }: Audi
     if (isSettled(state.status) && waiters.has(job.id))
       waiters.settled(redaction.message(toMessage(job, state)))
   }
-  return (message) => inContextOf(message.job.context, tell, message)
+  return (message) => steps.inside(message, () => tell(message))
 }

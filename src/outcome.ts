@@ -55,6 +55,8 @@ interface OutcomeFacts {
   timings: Timings
   /** Id of the thread that did it; 0 is the main thread. */
   thread: number
+  /** When the thread knew it, on `sharedClock()`: for the budgets, which need no more than that. Never stored. */
+  endedAt?: number
 }
 
 /* The README's table of outcomes is written from what stands here. */

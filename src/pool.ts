@@ -29,7 +29,7 @@ const LONGEST_PAUSE = 5_000
  * it lives, serving its lane, so that a thread's death is the end of that task and a delivery costs no task.
  */
 export class Pool {
-  readonly #file = threadFile('thread')
+  readonly #file = threadFile('entry.cjs')
   readonly #options: PoolOptions
   readonly #lanes: Lane[]
   /** Every thread there was, and how busy it is. */

@@ -14,6 +14,7 @@ import {
 } from './breaker.js'
 import type { Clock } from './clock.js'
 import type { Outcome } from './outcome.js'
+import { sharedClock } from './wire.js'
 
 /** A transport as the dispatcher needs to know it. */
 export interface RouteOptions {
@@ -30,6 +31,8 @@ export interface RouteListener extends BreakerListener {
 
 /** Leave for one message to go. */
 export interface Leave {
+  /** On `sharedClock()`; undefined for at once. */
+  notBefore?: number
   /** @param outcome undefined when the message didn't go after all */
   giveBack(outcome: Outcome | undefined): void
 }
@@ -87,18 +90,26 @@ export class Route {
     if (budget.rate !== rate) this.#allowance = this.#newAllowance()
   }
 
-  /** @returns after how many ms to ask again, or `'domain'` where messages to others may go before it */
-  take(domains: readonly string[]): Leave | number | 'domain' {
+  /**
+   * @param spare whether there is room to make a message ready before its time
+   * @returns after how many ms to ask again, or `'domain'` where messages to others may go before it
+   */
+  take(domains: readonly string[], spare: boolean): Leave | number | 'domain' {
     const { domainConcurrency = Infinity } = this.#budget
     if (domains.some((domain) => (this.#domains.get(domain) ?? 0) >= domainConcurrency)) return 'domain'
     const allowance = this.#allowance
-    const wait = allowance?.take() ?? 0
-    if (wait > 0) return wait
+    // What is limited to so many at a time is not to be in use by what only waits.
+    const ahead = spare && domainConcurrency === Infinity ? AHEAD : 0
+    const wait = allowance?.take(ahead) ?? 0
+    if (wait > ahead) return wait - ahead
     const counted = domainConcurrency === Infinity ? [] : domains
     for (const domain of counted) this.#domains.set(domain, (this.#domains.get(domain) ?? 0) + 1)
     return {
+      ...(wait > 0 ? { notBefore: sharedClock() + wait } : {}),
       giveBack: (outcome) => {
-        allowance?.give(outcome === undefined ? undefined : serverTime(outcome))
+        const { endedAt = Infinity } = outcome ?? {}
+        const ago = Math.max(0, sharedClock() - endedAt)
+        allowance?.give(outcome === undefined ? undefined : serverTime(outcome), ago)
         for (const domain of counted) this.#leave(domain)
       },
     }
@@ -136,6 +147,12 @@ export class Route {
     else this.#domains.delete(domain)
   }
 }
+
+/**
+ * Milliseconds by which a message is given to a thread before it may go: by its time it is rendered and stands at the
+ * connection, and how long that took, or how busy the machine is, doesn't slow down the rate.
+ */
+const AHEAD = 50
 
 /** A second with fewer messages tells nothing of what a server takes. */
 const LOW = 10

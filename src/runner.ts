@@ -17,7 +17,7 @@ import type {
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
 export type DeliveryOrder = Pick<
   DeliverTask,
-  'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt'
+  'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
 >
 
 /**

@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { inContextOf } from './context.js'
 import { type MessageEvent, messageEvent } from './events.js'
 import type { QueuedMessage } from './queue/driver.js'
 import type { Attempt } from './record.js'
@@ -33,12 +34,21 @@ export class Steps {
     this.#redaction = redaction
   }
 
+  /** Runs something in the context of a message and as a part of its trace, whoever calls. */
+  inside({ job }: QueuedMessage, run: () => void): void {
+    inContextOf(job.context, () => this.#tracing.within(job, run))
+  }
+
   changed(message: QueuedMessage): void {
     this.#log.changed(message)
     if (messages.hasSubscribers) messages.publish(this.#redaction.event(messageEvent(message)))
   }
 
   attempted(message: QueuedMessage, attempt: Attempt, verdict: Verdict): void {
+    this.inside(message, () => this.#attempted(message, attempt, verdict))
+  }
+
+  #attempted(message: QueuedMessage, attempt: Attempt, verdict: Verdict): void {
     this.#log.attempted(message, attempt, verdict)
     this.#tracing.attempted(message, attempt, verdict)
     if (!attempts.hasSubscribers) return

@@ -7,13 +7,13 @@ import { ThreadpostError } from './errors.js'
  * left it behind, and in a bundle of CommonJS `import.meta.url` is empty.
  * @throws ThreadpostError `START_FAILED`
  */
-export function threadFile(name: 'thread' | 'outbox'): string {
+export function threadFile(name: 'entry.cjs' | 'outbox.js'): string {
   const here = import.meta.url as string | undefined
-  const file = here === undefined ? undefined : fileURLToPath(new URL(`../workers/${name}.js`, here))
+  const file = here === undefined ? undefined : fileURLToPath(new URL(`../workers/${name}`, here))
   if (file !== undefined && existsSync(file)) return file
   throw new ThreadpostError(
     'START_FAILED',
-    `The mailer can't start: the file of its threads, ${file ?? `workers/${name}.js`}, is not there. If threadpost was bundled, leave it out ` +
+    `The mailer can't start: the file of its threads, ${file ?? `workers/${name}`}, is not there. If threadpost was bundled, leave it out ` +
       "of the bundle and install it beside it: external: ['threadpost'] for esbuild, Rollup and Vite, serverExternalPackages for Next.js",
   )
 }

@@ -296,7 +296,7 @@ export class ThreadRunner implements Runner {
 }
 
 function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
-  const { letter, recipients, transport, attempt, expiresAt, note } = order
+  const { letter, recipients, transport, attempt, expiresAt, note, notBefore } = order
   const handedOverAt = performance.timeOrigin + performance.now()
   const task: DeliverTask = {
     letter,
@@ -309,6 +309,7 @@ function taskOf(order: DeliveryOrder, slot: number, generation: number): Deliver
     handedOverAt,
   }
   if (note !== undefined) task.note = note
+  if (notBefore !== undefined) task.notBefore = notBefore
   return task
 }
 

@@ -121,6 +121,13 @@ export class Tracing {
     span.end(toHrTime(end))
   }
 
+  /** Runs something as a part of a message's trace: spans that it starts follow from the message. */
+  within(job: MailJob, run: () => void): void {
+    const api = this.#api
+    if (api === undefined) run()
+    else api.context.with(this.#remote(api, job), run)
+  }
+
   /** Undefined as long as nobody would take its spans. */
   #tracer(): Tracer | undefined {
     if (this.#api === undefined) {

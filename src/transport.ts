@@ -106,8 +106,22 @@ const KEYS = [
   ...COMMON_KEYS,
 ] as const
 
+/** As nodemailer and others spell it, and how it is said here. */
+const ELSEWHERE: Record<string, string> = {
+  host: "stands in the url: 'smtp://host:587'",
+  port: "stands in the url: 'smtp://host:587'",
+  secure: "is said by the scheme: 'smtps://host'",
+  ses: "is not known: write { url: 'ses:', region, credentials }",
+  sendgrid: "is not known: write { url: 'sendgrid:', apiKey }",
+}
+
 /** Never repeats the URL in an error: it may hold the password. */
 export function resolveTransport(check: Checker, name: string, value: unknown, path: string): TransportPlan {
+  if (isPlainObject(value))
+    for (const key of Object.keys(value)) {
+      const hint = ELSEWHERE[key.toLowerCase()]
+      if (hint !== undefined) check.fail(`${path}.${key}`, hint)
+    }
   const options = isPlainObject(value)
     ? check.object(value, path, 'module' in value ? PLUGIN_KEYS : KEYS)
     : { url: value }

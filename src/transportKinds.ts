@@ -109,7 +109,8 @@ export function resolveSendgrid(
   if (url === null) check.fail(at, "must be 'sendgrid:' with an apiKey, or 'sendgrid://KEY@api.sendgrid.com'")
   const [, inUrl = '', host = ''] = url
   const key = check.string(given['apiKey'] ?? inUrl, `${at}.apiKey`, 512)
-  if (!/^[\x21-\x7e]+$/.test(key)) check.fail(`${at}.apiKey`, 'is required: a key of the SendGrid account')
+  if (key === '') check.fail(`${at}.apiKey`, 'is required: a key of the SendGrid account')
+  if (!/^[\x21-\x7e]+$/.test(key)) check.fail(`${at}.apiKey`, 'holds a character that no key has')
   return {
     kind: 'sendgrid',
     name,

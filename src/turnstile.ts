@@ -16,6 +16,8 @@ const FEWEST = 4
 const MOST = 1_000
 /** Where only domains are limited. */
 const BY_DOMAIN = 200
+/** As long as more than this share of the slots is free, messages are made ready before their time. */
+const SPARE = 0.5
 /** A message isn't sent away for longer than this, in ms. */
 const LONGEST = 15 * 60_000
 
@@ -27,12 +29,12 @@ const LONGEST = 15 * 60_000
  */
 export class Turnstile {
   readonly #rooms = new Map<Route, Room>()
-  readonly #mayGo: () => boolean
+  readonly #slots: () => number
   #waiting = 0
 
-  /** @param mayGo whether there is a slot for one more */
-  constructor(mayGo: () => boolean) {
-    this.#mayGo = mayGo
+  /** @param slots how many are free, as a share of all: none goes without */
+  constructor(slots: () => number) {
+    this.#slots = slots
   }
 
   get waiting(): number {
@@ -77,9 +79,9 @@ export class Turnstile {
 
   #admit(room: Room): void {
     clearTimeout(room.timer)
-    for (let index = 0; index < room.waiting.length && this.#mayGo();) {
+    for (let index = 0; index < room.waiting.length && this.#slots() > 0;) {
       const waiting = room.waiting[index]!
-      const leave = room.route.take(waiting.domains)
+      const leave = room.route.take(waiting.domains, this.#slots() > SPARE)
       if (leave === 'domain') {
         index++
       } else if (typeof leave === 'number') {

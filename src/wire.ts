@@ -81,6 +81,13 @@ export interface DeliverTask {
   generation: number
   /** `performance.timeOrigin + performance.now()` when it was handed over, in ms. */
   handedOverAt: number
+  /** On `sharedClock()`: made ready as soon as may be, it goes to its transport then. */
+  notBefore?: number
+}
+
+/** Milliseconds on the one clock that all threads of a process share and nobody sets. */
+export function sharedClock(): number {
+  return Number(process.hrtime.bigint()) / 1e6
 }
 
 export interface RenderTask {

@@ -47,26 +47,41 @@ describe('a rate', () => {
   })
 
   it.each([
-    ['a near server', 2, 3],
-    ['a distant one', 200, 30],
-    ['an erratic one', 1, 400],
-  ])('is never exceeded in a window of a second, and used up: %s', (_, least, spread) => {
+    ['a near server', 2, 3, 0, 0],
+    ['a distant one', 200, 30, 0, 0],
+    ['an erratic one', 1, 400, 0, 0],
+    ['a near one, on a busy machine', 5, 3, 40, 50],
+    ['an erratic one, on a busy machine', 1, 400, 80, 50],
+  ])('is never exceeded in a window of a second, and used up: %s', (_, least, spread, busy, ahead) => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout'], now: 0 })
     const random = randomFrom(7)
     const allowance = new RateAllowance(50)
     const envelopes: number[] = []
     const dots: number[] = []
-    for (let ms = 0; ms < 20_000; ms++) {
-      while (allowance.take() === 0) {
-        const transaction = least + random() * spread
-        setTimeout(() => {
-          envelopes.push(performance.now())
-          setTimeout(() => {
-            dots.push(performance.now())
-            allowance.give(transaction)
-          }, transaction)
-        }, random() * 5)
+    const take = (): boolean => {
+      const wait = allowance.take(ahead)
+      if (wait > ahead) return false
+      if (random() < 0.02) {
+        // Cancelled, so that its leave is for another.
+        setTimeout(() => allowance.give(undefined), random() * wait)
+        return true
       }
+      const transaction = least + random() * spread
+      // By its time it is ready, if making it ready took no longer.
+      const begins = Math.max(wait, random() * Math.max(5, busy))
+      setTimeout(() => {
+        envelopes.push(performance.now())
+        setTimeout(() => {
+          const over = performance.now()
+          dots.push(over)
+          // The answer crosses to the main thread, which says how long that took.
+          setTimeout(() => allowance.give(transaction, performance.now() - over), random() * busy)
+        }, transaction)
+      }, begins)
+      return true
+    }
+    for (let ms = 0; ms < 20_000; ms++) {
+      while (take());
       vi.advanceTimersByTime(1)
     }
     expect(mostInASecond(envelopes)).toBeLessThanOrEqual(50)
@@ -86,6 +101,26 @@ describe('a rate', () => {
     expect(allowance.take()).toBe(0)
     allowance.give(undefined)
     expect(allowance.take()).toBe(0)
+  })
+
+  it('gives leave for a message whose time is still to come, and no other comes before it', () => {
+    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
+    const allowance = new RateAllowance(2)
+    expect([allowance.take(), allowance.take(300)]).toEqual([0, 200])
+    expect(allowance.take(300)).toBe(Infinity)
+    allowance.give(0)
+    vi.advanceTimersByTime(980)
+    expect(allowance.take()).toBe(20)
+    expect(allowance.take(50)).toBe(20)
+    // It was taken back before its time.
+    allowance.give(undefined)
+    expect(allowance.take()).toBe(20)
+    expect(allowance.take(50)).toBe(20)
+    expect(allowance.take(50)).toBe(Infinity)
+    // The other one ended a while ago, when the thread knew of it.
+    vi.advanceTimersByTime(500)
+    allowance.give(0, 480)
+    expect(allowance.take(1_000)).toBe(520)
   })
 
   it('is halved by a complaint, once for all that come together, and grows back step by step', () => {
@@ -108,7 +143,7 @@ describe('a rate', () => {
 
 describe('budgets of a transport', () => {
   it.each(['memory', 'sqlite'])('a rate holds over two threads, and is used up (%s)', async (kind) => {
-    const { url, mails, dots } = await clockedServer()
+    const { url, mails, dots } = await clockedServer(5)
     const queue = kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`
     const mailer = await testMailer({ transport: { url, rate: 50 }, threads: 2, queue })
     const held = vi.fn()

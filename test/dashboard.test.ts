@@ -12,7 +12,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type * as built from '../src/server.js'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
-import { describeWith } from './support/tools.js'
+import { startRedis } from './support/redis.js'
+import { describeWith, itWith } from './support/tools.js'
 
 const { startServer } = (await import(new URL('../dist/src/server.js', import.meta.url).href)) as typeof built
 
@@ -112,6 +113,41 @@ describeWith(['chromium'], 'the dashboard in a browser', (tools) => {
     await page.getByLabel('Token').waitFor()
     await page.goto(url)
     await page.getByLabel('Token').waitFor()
+  })
+
+  test('safe mode is seen on every page', async () => {
+    const { url } = await start({ safeMode: { redirectTo: 'staging@acme.example' } })
+    const page = await open(url)
+    for (const place of ['Overview', 'Messages', 'Previews']) {
+      await page.getByRole('link', { name: place }).first().click()
+      await page.getByText('Safe mode is on: mail goes to those allowed only').waitFor()
+    }
+  })
+
+  test('where recipients are shortened, the mail is shown to who opens it', async () => {
+    const { mailer, url } = await start({ retain: { data: 'kept' }, redact: { recipients: true } })
+    const { id } = await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello Ada' })
+    const page = await open(`${url}#messages/${id}`)
+    await page.getByText('Recipients are shortened here').waitFor()
+    expect(await page.content()).not.toContain('ada@example.com')
+    await page.getByRole('button', { name: 'Open the mail' }).click()
+    await page.getByRole('tab', { name: 'Headers' }).click()
+    await page.getByText('ada@example.com').waitFor()
+  })
+
+  itWith(['redis-server'], 'a search that the queue can’t do is told as a hint', async (programs) => {
+    const redis = await startRedis(programs['redis-server'])
+    onTestFinished(() => redis.close())
+    const { mailer, url } = await start({ queue: redis.url })
+    await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello Ada' })
+    const page = await open(`${url}#messages`)
+    await rowsAre(page, 1)
+    await page.getByLabel('Search').fill('hello')
+    await page.getByText('On Redis the search finds whole ids only').waitFor()
+    expect(await page.getByRole('alert').count()).toBe(0)
+    await rowsAre(page, 0)
+    await page.getByLabel('Search').fill('')
+    await rowsAre(page, 1)
   })
 
   test('one finds a message, cancels it, and redrives the dead', async () => {

@@ -200,6 +200,27 @@ describe('problems', () => {
     expect(answer.headers.get('retry-after')).toBe('1')
   })
 
+  test('a method that a path does not have is 405 with those that it has', async () => {
+    const { call } = await api()
+    for (const [method, path, allow] of [
+      ['DELETE', '/messages', 'POST, GET, HEAD'],
+      ['PATCH', '/messages/0190b5a0-0000-7000-8000-000000000000', 'GET, HEAD'],
+      ['GET', '/messages/batch', 'POST'],
+      ['GET', '/messages/0190b5a0-0000-7000-8000-000000000000/retry', 'POST'],
+      ['POST', '/stats', 'GET, HEAD'],
+      ['PUT', '/templates', 'GET, HEAD'],
+      ['GET', '/templates/a/render', 'POST'],
+      ['POST', '/healthz', 'GET, HEAD'],
+      ['PUT', '/login', 'POST, GET, HEAD'],
+    ] as const) {
+      const answer = await call(path, { method })
+      expect(answer, `${method} ${path}`).toMatchObject({ status: 405, body: { code: 'METHOD_NOT_ALLOWED' } })
+      expect(answer.headers.get('allow')).toBe(allow)
+      expect(answer.headers.get('content-type')).toContain('application/problem+json')
+    }
+    expect((await call('/messages', { method: 'OPTIONS' })).headers.get('allow')).toBe('POST, GET, HEAD')
+  })
+
   test('what does not exist is 404', async () => {
     const { call } = await api()
     for (const path of ['/messages/0190b5a0-0000-7000-8000-000000000000', '/messages/..%2f..', '/nowhere'])

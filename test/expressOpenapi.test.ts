@@ -90,7 +90,10 @@ describe('the document', () => {
     const { document, call } = await app()
     const { mailer } = await mailerWithInbox({ threads: 0 })
     const served = mailRouter(mailer, { auth: false }).stack.flatMap(({ route }) =>
-      route === undefined ? [] : route.stack.map(({ method }) => `${method} ${route.path}`),
+      (route?.stack ?? []).flatMap(({ method }) =>
+        // Without a method it is what answers to all others.
+        (method as string | undefined) === undefined ? [] : [`${method} ${route?.path}`],
+      ),
     )
     const told = operationsOf(document).map(
       ({ method, path }) => `${method} ${path.replace(/\{(\w+)\}/g, ':$1')}`,

@@ -55,7 +55,11 @@ describe('a trace', () => {
     const templates = await folderOf({ 'hello.mjml': page('Hello'), 'hello.fr.mjml': page('Bonjour') })
     const { mailer, inbox } = await mailerWithInbox({ templates })
     let around: unknown
-    mailer.on('sent', () => (around = currentContext()))
+    mailer.on('sent', async () => {
+      await Promise.resolve()
+      around = currentContext()
+      trace.getTracer('app').startSpan('note it').end()
+    })
     const app = express()
       .use(mailContext())
       .post('/', async (_request, response) => {
@@ -91,6 +95,7 @@ describe('a trace', () => {
       'threadpost.outcome': 'sent',
       'threadpost.thread': message.attempts[0]?.thread,
     })
+    expect(parentOf(named(spans, 'note it'))).toBe(send.spanContext().spanId)
     for (const name of ['render', 'compose', 'connect', 'transaction']) {
       const step = named(spans, name)
       expect(parentOf(step)).toBe(process.spanContext().spanId)
@@ -141,8 +146,16 @@ describe('a trace', () => {
     const inbox = await startInbox()
     onTestFinished(() => inbox.close())
     const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}` })
+    let around: unknown
+    mailer.on('sent', () => {
+      around = currentContext()
+      trace.getTracer('app').startSpan('note it').end()
+    })
     await mailer.retry(id).catch(() => undefined)
     expect(await mailer.wait(id)).toMatchObject({ status: 'sent', context: { requestId: 'req-9' } })
+    expect(around).toMatchObject({ requestId: 'req-9', traceparent: TRACEPARENT })
+    const note = named(exporter.getFinishedSpans(), 'note it')
+    expect([note.spanContext().traceId, parentOf(note)]).toEqual([TRACE_ID, 'b7ad6b7169203331'])
     const sent = exporter
       .getFinishedSpans()
       .find(({ attributes }) => attributes['threadpost.outcome'] === 'sent')
@@ -160,7 +173,12 @@ describe('a trace', () => {
       onTestFinished(() => redis.close())
       const templates = await folderOf({ 'hello.mjml': page('Hello'), 'hello.fr.mjml': page('Bonjour') })
       const { mailer: host, inbox } = await mailerWithInbox({ templates, queue: redis.url, role: 'deliver' })
-      const around = new Promise((resolve) => host.on('sent', () => resolve(currentContext())))
+      const around = new Promise((resolve) => {
+        host.on('sent', () => {
+          trace.getTracer('app').startSpan('note it').end()
+          resolve(currentContext())
+        })
+      })
       const web = await testMailer({ queue: redis.url, role: 'send' })
       await web.runWithContext({ requestId: 'req-7', locale: 'fr', traceparent: TRACEPARENT }, () =>
         web.send({ template: 'hello', to: 'ada@example.com' }),
@@ -170,7 +188,42 @@ describe('a trace', () => {
       const spans = exporter.getFinishedSpans()
       expect(new Set(spans.map((span) => span.spanContext().traceId))).toEqual(new Set([TRACE_ID]))
       const send = named(spans, 'send default')
-      expect(parentOf(named(spans, 'process default'))).toBe(send.spanContext().spanId)
+      for (const name of ['process default', 'note it'])
+        expect(parentOf(named(spans, name))).toBe(send.spanContext().spanId)
+    },
+  )
+
+  itWith(
+    ['redis-server'],
+    'goes on through Redis after kill -9 of the process that sent',
+    async ({ 'redis-server': tool }) => {
+      const redis = await startRedis(tool)
+      onTestFinished(() => redis.close())
+      const dead = new SenderProcess({
+        file: 'none',
+        url: 'smtp://127.0.0.1:9',
+        count: 1,
+        callers: 1,
+        queue: { url: redis.url },
+        options: { role: 'send' },
+        context: { requestId: 'req-8', locale: 'fr', traceparent: TRACEPARENT },
+      })
+      await dead.given(1)
+      await dead.kill()
+      const [id = ''] = dead.receipts.keys()
+      const exporter = sdk()
+      let around: unknown
+      const { mailer } = await mailerWithInbox({ queue: redis.url })
+      mailer.on('sent', () => {
+        around = currentContext()
+        trace.getTracer('app').startSpan('note it').end()
+      })
+      expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
+      await expect.poll(() => around).toMatchObject({ requestId: 'req-8', locale: 'fr' })
+      const spans = exporter.getFinishedSpans()
+      for (const name of ['process default', 'note it'])
+        expect(parentOf(named(spans, name))).toBe('b7ad6b7169203331')
+      expect(new Set(spans.map((span) => span.spanContext().traceId))).toEqual(new Set([TRACE_ID]))
     },
   )
 

@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
-import { MailApi, PLUGIN, SENDGRID, SES } from './support/mailApi.js'
-import { SECRET, transportSuite } from './support/transportSuite.js'
+import { MailApi, PLUGIN, SECRET, SENDGRID, SES } from './support/mailApi.js'
+import { transportSuite } from './support/transportSuite.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 const plugin = path.join(import.meta.dirname, 'support', 'httpPlugin.cjs')
@@ -67,6 +67,17 @@ describe('Amazon SES', () => {
     credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: SECRET },
     endpoint,
   }))
+
+  it('without a region is told at the start', async () => {
+    vi.stubEnv('AWS_REGION', undefined)
+    vi.stubEnv('AWS_DEFAULT_REGION', undefined)
+    vi.stubEnv('AWS_CONFIG_FILE', '/dev/null')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    await expect(testMailer({ transport: 'ses:', threads: 0 })).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringContaining('needs a region'),
+    })
+  })
 })
 
 describe('a plugin of nodemailer’s', () => {
@@ -110,6 +121,12 @@ it.each([
   [{ url: 'sendgrid:' }, 'transport.apiKey'],
   [{ url: 'sendgrid:', apiKey: 'x', endpoint: 'http://mail.example' }, 'transport.endpoint'],
   [{ url: 'ses:', credentials: { accessKeyId: 'x' } }, 'transport.credentials.secretAccessKey'],
+  [{ url: 'sendgrid:', apiKey: 'x\ny' }, 'transport.apiKey'],
+  [{ url: 'sendgrid:', apiKey: 'x', region: 'eu-central-1' }, 'transport.region'],
+  [{ url: 'ses:', apiKey: 'x' }, 'transport.apiKey'],
+  ['ses:eu-central-1', 'transport'],
+  [{ ses: { region: 'eu-central-1' } }, 'transport.ses'],
+  [{ host: 'smtp.example.com', port: 587 }, 'transport.host'],
   [{ url: 'smtp://127.0.0.1', apiKey: 'x' }, 'transport.apiKey'],
   [{ url: 'file:./x', tls: {} }, 'transport.tls'],
   ['file:', 'transport'],

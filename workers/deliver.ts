@@ -1,18 +1,19 @@
 import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
-import type {
-  Catalogue,
-  ComposedParts,
-  ComposeTask,
-  DeliverTask,
-  RenderedParts,
-  RenderResult,
-  RenderTask,
-  TemplateNotes,
-  ThreadLogLine,
-  ThreadSetup,
-  TransportConfig,
-  TransportReport,
+import {
+  sharedClock,
+  type Catalogue,
+  type ComposedParts,
+  type ComposeTask,
+  type DeliverTask,
+  type RenderedParts,
+  type RenderResult,
+  type RenderTask,
+  type TemplateNotes,
+  type ThreadLogLine,
+  type ThreadSetup,
+  type TransportConfig,
+  type TransportReport,
 } from '../src/wire.js'
 import { compose } from './compose/compose.js'
 import { SetupFailure } from './render/application.js'
@@ -87,11 +88,13 @@ export class Deliverer {
       if (transport === undefined)
         return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
-      return this.#released(
-        run.outcomeOf(
-          await transport.send({ envelope, letter: task.letter, parts, ...message }, run, deadline),
-        ),
+      if (task.notBefore !== undefined) await until(task.notBefore)
+      const delivered = await transport.send(
+        { envelope, letter: task.letter, parts, ...message },
+        run,
+        deadline,
       )
+      return this.#released({ ...run.outcomeOf(delivered), endedAt: sharedClock() })
     } catch (error) {
       return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
     }
@@ -261,6 +264,12 @@ class Run {
   #facts() {
     return { phase: this.#phase, recipients: [], timings: this.timings, thread: this.thread }
   }
+}
+
+/** Timers may fire a little early. */
+async function until(time: number): Promise<void> {
+  for (let left = time - sharedClock(); left > 0; left = time - sharedClock())
+    await new Promise((resolve) => setTimeout(resolve, Math.ceil(left)))
 }
 
 function tell(error: unknown): string {

@@ -1,4 +1,4 @@
-/** What Piscina loads in each thread. */
+/** What happens in each thread. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
 import type {
   ComposeTask,

@@ -64,10 +64,10 @@ export function routerBehind(
   }
   const router = Router()
   router.use(apiHeaders)
+  router.use(loginPages(gate, up))
   serve(router, handlers, gate, bodyLimit)
 
   // The pages: whatever else there is belongs to people who are logged in.
-  router.use(loginPages(gate, up))
   const dashboard = dashboardRouter(mailer, { allow: gate.allow })
   router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboard)
 

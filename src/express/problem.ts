@@ -10,6 +10,7 @@ export type ProblemCode =
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
   | 'UNREADABLE_BODY'
+  | 'METHOD_NOT_ALLOWED'
   | 'TOO_MANY_REQUESTS'
 
 /** An answer that says what went wrong (RFC 9457), with the code and the field. */
@@ -37,6 +38,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
   CONFLICT: 409,
   IDEMPOTENCY_CONFLICT: 409,
   TOO_LARGE: 413,
@@ -55,6 +57,7 @@ const TITLES: Record<number, string> = {
   401: 'Not authenticated',
   403: 'Not allowed',
   404: 'Not found',
+  405: 'Method not allowed',
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',

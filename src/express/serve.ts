@@ -1,8 +1,11 @@
 import type { RequestHandler, Router } from 'express'
 import { bodyless, jsonBody } from './body.js'
 import type { Gate } from './gate.js'
+import { onlyWith } from './methods.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
 
+/** It is a page as well, which others put on the router, before. */
+const PAGE = '/login'
 /** Bytes of a body that anybody may send. */
 const OPEN_LIMIT = 10_000
 
@@ -16,11 +19,26 @@ export function serve(
   gate: Gate,
   bodyLimit = OPEN_LIMIT,
 ): void {
-  for (const [name, handler] of Object.entries(handlers) as [OperationName, RequestHandler][]) {
-    const { method, path, scope, body }: Operation = OPERATIONS[name]
-    const guards = scope === undefined ? [] : [gate.allow(scope)]
-    const limit = scope === undefined ? Math.min(OPEN_LIMIT, bodyLimit) : bodyLimit
-    const reads = body === undefined ? (method === 'post' ? [bodyless] : []) : [jsonBody(limit)]
-    router[method](path.replace(/\{(\w+)\}/g, ':$1'), ...guards, ...reads, handler)
+  const names = Object.keys(handlers) as OperationName[]
+  // Whole paths first: `/messages/batch` is no message.
+  const paths = new Set(
+    names.map((name) => OPERATIONS[name].path).toSorted((a, b) => unknowns(a) - unknowns(b)),
+  )
+  for (const path of paths) {
+    const route = path.replace(/\{(\w+)\}/g, ':$1')
+    const here = names.filter((name) => OPERATIONS[name].path === path)
+    for (const name of here) {
+      const { method, scope, body }: Operation = OPERATIONS[name]
+      const guards = scope === undefined ? [] : [gate.allow(scope)]
+      const limit = scope === undefined ? Math.min(OPEN_LIMIT, bodyLimit) : bodyLimit
+      const reads = body === undefined ? (method === 'post' ? [bodyless] : []) : [jsonBody(limit)]
+      router[method](route, ...guards, ...reads, handlers[name] as RequestHandler)
+    }
+    const methods = here.map((name) => OPERATIONS[name].method)
+    router.all(route, onlyWith(path === PAGE ? [...methods, 'get'] : methods))
   }
+}
+
+function unknowns(path: string): number {
+  return path.split('{').length
 }

@@ -2,6 +2,7 @@ import { type Request, Router } from 'express'
 import { ThreadpostError } from '../index.js'
 import { problems } from '../express/problem.js'
 import { jsonBody } from '../express/body.js'
+import { onlyWith } from '../express/methods.js'
 import type { Fault } from './faults.js'
 import type { Inbox } from './inbox.js'
 import type { ReceivedMail } from './reading.js'
@@ -71,6 +72,8 @@ export function inboxApi(inbox: Inbox): Router {
     response.status(204).end()
   })
 
+  router.all(['/messages', '/messages/:id'], onlyWith(['get', 'delete']))
+  router.all('/faults', onlyWith(['get', 'put', 'delete']))
   router.use(() => {
     throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')
   })

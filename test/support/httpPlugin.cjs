@@ -26,7 +26,9 @@ module.exports = class HttpTransport {
   async #post(method, body) {
     const response = await fetch(this.options.url, { method, body })
     if (!response.ok)
-      throw Object.assign(new Error(`HTTP ${response.status}`), { statusCode: response.status })
+      throw Object.assign(new Error(`HTTP ${response.status}, said ${this.options.secret}`), {
+        statusCode: response.status,
+      })
     return { response: 'taken' }
   }
 }

@@ -2,6 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
+/** Stands in the options of the transport, and must stand nowhere else. */
+export const SECRET = 'canary-7f3a9'
+/** A service repeats what it was given: the key, and a link of the message. */
+const INDISCREET = `, said ${SECRET} of https://app.example/reset?token=canary0123456789`
+
 /** What the server does with the next request. */
 export type Mood = 'ok' | 'refuse' | 'tooLarge' | 'unauthorized' | 'throttle' | 'down' | 'hang' | 'drop'
 
@@ -93,14 +98,18 @@ export const SENDGRID: Dialect = {
         'content-type': 'application/json',
         ...(mood === 'throttle' ? { 'retry-after': '1' } : {}),
       })
-      .end(JSON.stringify({ errors: [{ message: `no: ${mood}`, field: 'from.email', help: null }] }))
+      .end(
+        JSON.stringify({
+          errors: [{ message: `no: ${mood}${INDISCREET}`, field: 'from.email', help: null }],
+        }),
+      )
   },
   verify: (response, { url }, _body, mood) => {
     if (url !== '/v3/scopes') return false
     response.writeHead(mood === 'unauthorized' ? 401 : 200, { 'content-type': 'application/json' })
     response.end(
       mood === 'unauthorized'
-        ? '{"errors":[{"message":"authorization required"}]}'
+        ? JSON.stringify({ errors: [{ message: `authorization required${INDISCREET}` }] })
         : '{"scopes":["mail.send"]}',
     )
     return true
@@ -123,7 +132,7 @@ function sesError(response: ServerResponse, mood: keyof typeof SES_ERRORS): void
       'x-amzn-errortype': type,
       ...(mood === 'throttle' ? { 'retry-after': '1' } : {}),
     })
-    .end(JSON.stringify({ message: `no: ${mood}` }))
+    .end(JSON.stringify({ message: `no: ${mood}${INDISCREET}` }))
 }
 
 export const SES: Dialect = {

@@ -1,4 +1,5 @@
 import type { RecipientOutcome, SmtpReply, UnreachableCode } from '../../src/outcome.js'
+import { Discretion } from './discretion.js'
 import { isTlsCode, undelivered } from './smtp/unreachable.js'
 import { lost } from './smtp/verdict.js'
 import type { Delivered } from './transport.js'
@@ -13,49 +14,82 @@ export interface Answer {
 }
 
 const MAX_TEXT = 512
+const MAX_PROBLEM = 300
 
-/** What an HTTP status (RFC 9110 section 15) says of a message that was posted: it was taken for all recipients or for none. */
-export function answeredWith({ status, text, retryAfter }: Answer, to: readonly string[]): Delivered {
-  const reply: SmtpReply = { code: status, text: text.replace(/\s+/g, ' ').trim().slice(0, MAX_TEXT) }
-  const said = `${status} ${reply.text}`.trim()
-  const all = (result: RecipientOutcome['result']): RecipientOutcome[] =>
-    to.map((address) => ({ address, result, reply }))
-  if (status >= 200 && status < 300)
+/** What the answers of a service mean, told without its secrets. */
+export class Answers {
+  readonly #discretion: Discretion
+
+  /** @param secrets of the transport's settings */
+  constructor(secrets: readonly string[]) {
+    this.#discretion = new Discretion(secrets)
+  }
+
+  /** What an HTTP status (RFC 9110 section 15) says of a message that was posted: it was taken for all recipients or for none. */
+  answered({ status, text, retryAfter }: Answer, to: readonly string[]): Delivered {
+    const login = status === 401 || status === 403
+    const reply: SmtpReply = { code: status, text: this.#tell(text, login, MAX_TEXT) }
+    const said = `${status} ${reply.text}`.trim()
+    const all = (result: RecipientOutcome['result']): RecipientOutcome[] =>
+      to.map((address) => ({ address, result, reply }))
+    if (status >= 200 && status < 300)
+      return {
+        verdict: { result: 'sent', code: 'OK' },
+        message: 'The service accepted the message.',
+        recipients: all('accepted'),
+        reply,
+      }
+    if (login)
+      return undelivered({
+        code: 'AUTH_FAILED',
+        message: `The service refused the credentials: ${said}`,
+        reply,
+      })
+    // There is no such API where it was looked for: no message is to blame.
+    if (status < 400 || status === 404 || status === 405)
+      return undelivered({
+        code: 'CONNECTION_FAILED',
+        message: `This is not the service's address: ${said}`,
+        reply,
+      })
+    if (status === 408 || status === 429 || status >= 500)
+      return {
+        verdict: {
+          result: 'deferred',
+          code: 'SMTP_DEFERRED',
+          ...(retryAfter === undefined ? {} : { retryAfter }),
+        },
+        message: `The service put off the message: ${said}`,
+        recipients: all('deferred'),
+        reply,
+      }
     return {
-      verdict: { result: 'sent', code: 'OK' },
-      message: 'The service accepted the message.',
-      recipients: all('accepted'),
+      verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
+      message: `The service refused the message: ${said}`,
+      recipients: all('rejected'),
       reply,
     }
-  if (status === 401 || status === 403)
-    return undelivered({
-      code: 'AUTH_FAILED',
-      message: `The service refused the credentials: ${said}`,
-      reply,
-    })
-  // There is no such API where it was looked for: no message is to blame.
-  if (status < 400 || status === 404 || status === 405)
-    return undelivered({
-      code: 'CONNECTION_FAILED',
-      message: `This is not the service's address: ${said}`,
-      reply,
-    })
-  if (status === 408 || status === 429 || status >= 500)
-    return {
-      verdict: {
-        result: 'deferred',
-        code: 'SMTP_DEFERRED',
-        ...(retryAfter === undefined ? {} : { retryAfter }),
-      },
-      message: `The service put off the message: ${said}`,
-      recipients: all('deferred'),
-      reply,
+  }
+
+  /** No answer came. Where a connection never stood nothing was sent; else nobody knows. */
+  failed(error: unknown, to: readonly string[]): Delivered {
+    for (let one = error as Failure | undefined, depth = 0; one instanceof Error && depth < 4; depth++) {
+      const code = unreachableCode(one)
+      if (code !== undefined)
+        return undelivered({ code, message: `${SENTENCES[code]}: ${this.problem(one)}` })
+      one = one.cause as Failure | undefined
     }
-  return {
-    verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
-    message: `The service refused the message: ${said}`,
-    recipients: all('rejected'),
-    reply,
+    return lost('closed', true, to, [])
+  }
+
+  /** What an error says, in one line. */
+  problem(error: unknown): string {
+    return this.#tell(error instanceof Error ? error.message : String(error), false, MAX_PROBLEM)
+  }
+
+  #tell(text: string, login: boolean, most: number): string {
+    const line = text.replace(/\s+/g, ' ').trim()
+    return (login ? this.#discretion.cleanLogin(line) : this.#discretion.clean(line)).slice(0, most)
   }
 }
 
@@ -82,17 +116,6 @@ interface Failure {
   message?: unknown
   cause?: unknown
   syscall?: unknown
-}
-
-/** No answer came. Where a connection never stood nothing was sent; else nobody knows. */
-export function failedWith(error: unknown, to: readonly string[]): Delivered {
-  for (let one = error as Failure | undefined, depth = 0; one instanceof Error && depth < 4; depth++) {
-    const code = unreachableCode(one)
-    if (code !== undefined)
-      return undelivered({ code, message: `${SENTENCES[code]}: ${one.message.slice(0, 300)}` })
-    one = one.cause as Failure | undefined
-  }
-  return lost('closed', true, to, [])
 }
 
 const SENTENCES = {

@@ -1,7 +1,7 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { FileTransport, TransportReport } from '../../src/wire.js'
-import { answeredWith } from './answer.js'
+import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
 import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
@@ -12,6 +12,7 @@ import type { Delivered, Parcel, Progress, Transport } from './transport.js'
  */
 export class FileFolder implements Transport {
   readonly #config: FileTransport
+  readonly #answers = new Answers([])
   readonly #handOver: HandOver
 
   constructor(config: FileTransport, writes: number) {
@@ -26,7 +27,10 @@ export class FileFolder implements Transport {
       } catch (error) {
         return undelivered({ code: 'CONNECTION_FAILED', message: problem(error) })
       }
-      return answeredWith({ status: 250, text: `written to ${this.#config.dir}` }, parcel.envelope.to)
+      return this.#answers.answered(
+        { status: 250, text: `written to ${this.#config.dir}` },
+        parcel.envelope.to,
+      )
     })
   }
 

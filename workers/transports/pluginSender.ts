@@ -2,14 +2,16 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import nodemailer from 'nodemailer'
-import type { PluginTransport, TransportReport } from '../../src/wire.js'
+import type { Json, PluginTransport, TransportReport } from '../../src/wire.js'
 import { mailOptions } from '../compose/composer.js'
-import { answeredWith, failedWith } from './answer.js'
+import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
 import { loaded } from './load.js'
 import { reportOf } from './report.js'
 import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+
+const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 
 /** What nodemailer asks of a transport plugin. */
 interface Plugin {
@@ -37,11 +39,13 @@ interface Said {
  */
 export class PluginSender implements Transport {
   readonly #config: PluginTransport
+  readonly #answers: Answers
   readonly #handOver: HandOver
   readonly #plugin: Promise<Plugin>
 
   constructor(config: PluginTransport, calls: number) {
     this.#config = config
+    this.#answers = new Answers(secretsIn(config.options))
     this.#handOver = new HandOver(calls)
     this.#plugin = load(config)
     this.#plugin.catch(() => undefined)
@@ -55,31 +59,31 @@ export class PluginSender implements Transport {
     const { envelope, letter, parts } = parcel
     const to = [...envelope.to]
     return this.#handOver.run(parcel, progress, deadline, async () => {
-      const plugin = await this.#plugin.catch(problemOf)
+      const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
       if ('verdict' in plugin) return plugin
       try {
         const info = await nodemailer
           .createTransport(plugin as never)
           .sendMail({ ...mailOptions(letter, parts), envelope: { from: envelope.from, to } })
-        return accepted(info, to)
+        return this.#accepted(info, to)
       } catch (error) {
-        return failure(error, to)
+        return this.#failed(error, to)
       }
     })
   }
 
   verify(): Promise<TransportReport> {
     return reportOf({ transport: this.#config.name, host: this.#config.module, port: 0 }, async () => {
-      const plugin = await this.#plugin.catch(problemOf)
+      const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
       if ('verdict' in plugin) return plugin
       try {
         await new Promise<void>((resolve, reject) => {
           if (plugin.verify === undefined) resolve()
           else plugin.verify((error) => (error === null ? resolve() : reject(error)))
         })
-        return answeredWith({ status: 250, text: 'ready' }, [])
+        return this.#answers.answered({ status: 250, text: 'ready' }, [])
       } catch (error) {
-        return undelivered({ code: 'CONNECTION_FAILED', message: messageOf(error) })
+        return this.#problem(error)
       }
     })
   }
@@ -87,6 +91,41 @@ export class PluginSender implements Transport {
   async quit(): Promise<void> {
     await this.#handOver.quit()
     await this.#plugin.then((plugin) => plugin.close?.()).catch(() => undefined)
+  }
+
+  #problem(error: unknown): Delivered {
+    return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
+  }
+
+  #accepted({ response, rejected }: Said, to: readonly string[]): Delivered {
+    const text = typeof response === 'string' ? response : 'accepted'
+    const delivered = this.#answers.answered({ status: 250, text }, to)
+    const refused = new Set(Array.isArray(rejected) ? rejected.map(addressOf) : [])
+    for (const recipient of delivered.recipients)
+      if (refused.has(recipient.address)) recipient.result = 'rejected'
+    if (delivered.recipients.some(({ result }) => result === 'accepted')) return delivered
+    return {
+      ...delivered,
+      verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
+      message: 'The plugin reports that every recipient was refused.',
+    }
+  }
+
+  #failed(error: unknown, to: readonly string[]): Delivered {
+    const { code, responseCode, statusCode, status, message } = (error ?? {}) as Said
+    const text = typeof message === 'string' ? message : 'an error without a message'
+    if (code === 'EAUTH') return this.#answers.answered({ status: 401, text }, to)
+    // An SMTP reply: 4yz may be tried again, 5yz not. An HTTP status says it the other way round.
+    if (typeof responseCode === 'number' && responseCode >= 400)
+      return this.#answers.answered({ status: responseCode < 500 ? 503 : 400, text }, to)
+    const http = [statusCode, status].find((value) => typeof value === 'number' && value >= 300)
+    if (typeof http === 'number') return this.#answers.answered({ status: http, text }, to)
+    const unanswered = this.#answers.failed(error, to)
+    if (unanswered.verdict.result !== 'uncertain') return unanswered
+    return {
+      ...unanswered,
+      message: `The plugin failed and doesn't say whether the message was sent: ${this.#answers.problem(text)}`,
+    }
   }
 }
 
@@ -119,48 +158,15 @@ function isFunction(value: unknown): value is (options: object) => unknown {
   return typeof value === 'function'
 }
 
-function problemOf(error: unknown): Delivered {
-  return undelivered({ code: 'CONNECTION_FAILED', message: messageOf(error) })
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function accepted({ response, rejected }: Said, to: readonly string[]): Delivered {
-  const text = typeof response === 'string' ? response : 'accepted'
-  const delivered = answeredWith({ status: 250, text }, to)
-  const refused = new Set(Array.isArray(rejected) ? rejected.map(addressOf) : [])
-  for (const recipient of delivered.recipients)
-    if (refused.has(recipient.address)) recipient.result = 'rejected'
-  if (delivered.recipients.some(({ result }) => result === 'accepted')) return delivered
-  return {
-    ...delivered,
-    verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
-    message: 'The plugin reports that every recipient was refused.',
-  }
+/** What options hold under names such as `apiKey`, `auth.pass` or `token`. */
+function secretsIn(value: Json, secret = false): string[] {
+  if (typeof value === 'string') return secret ? [value] : []
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) => secretsIn(inner, secret || SECRET_NAME.test(name)))
 }
 
 function addressOf(entry: unknown): string {
   return typeof entry === 'object' && entry !== null
     ? String((entry as { address?: unknown }).address)
     : String(entry)
-}
-
-function failure(error: unknown, to: readonly string[]): Delivered {
-  const { code, responseCode, statusCode, status, message } = (error ?? {}) as Said
-  const text = typeof message === 'string' ? message : 'an error without a message'
-  if (code === 'EAUTH') return answeredWith({ status: 401, text }, to)
-  // An SMTP reply: 4yz may be tried again, 5yz not. An HTTP status says it the other way round.
-  if (typeof responseCode === 'number' && responseCode >= 400)
-    return answeredWith({ status: responseCode < 500 ? 503 : 400, text }, to)
-  const http = [statusCode, status].find((value) => typeof value === 'number' && value >= 300)
-  if (typeof http === 'number') return answeredWith({ status: http, text }, to)
-  const unanswered = failedWith(error, to)
-  return unanswered.verdict.result === 'uncertain'
-    ? {
-        ...unanswered,
-        message: `The plugin failed and doesn't say whether the message was sent: ${text.slice(0, 300)}`,
-      }
-    : unanswered
 }

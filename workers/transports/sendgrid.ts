@@ -1,5 +1,5 @@
 import type { Letter, Mailbox, SendgridTransport, TransportReport } from '../../src/wire.js'
-import { answeredWith, failedWith, retryAfterOf, type Answer } from './answer.js'
+import { Answers, retryAfterOf, type Answer } from './answer.js'
 import { HandOver } from './handOver.js'
 import { reportOf } from './report.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
@@ -13,10 +13,12 @@ const MOST_OF_BODY = 64 * 1024
 /** SendGrid's v3 API: one request a message, answered for all recipients at once. It builds the message itself. */
 export class SendgridSender implements Transport {
   readonly #config: SendgridTransport
+  readonly #answers: Answers
   readonly #handOver: HandOver
 
   constructor(config: SendgridTransport, requests: number) {
     this.#config = config
+    this.#answers = new Answers([config.apiKey])
     this.#handOver = new HandOver(requests)
   }
 
@@ -24,9 +26,12 @@ export class SendgridSender implements Transport {
     const { to } = parcel.envelope
     return this.#handOver.run(parcel, progress, deadline, async (signal) => {
       try {
-        return answeredWith(await this.#ask('/v3/mail/send', signal, JSON.stringify(mailOf(parcel))), to)
+        return this.#answers.answered(
+          await this.#ask('/v3/mail/send', signal, JSON.stringify(mailOf(parcel))),
+          to,
+        )
       } catch (error) {
-        return failedWith(error, to)
+        return this.#answers.failed(error, to)
       }
     })
   }
@@ -38,9 +43,9 @@ export class SendgridSender implements Transport {
     return reportOf(place, async () => {
       try {
         const answer = await this.#ask('/v3/scopes', AbortSignal.timeout(VERIFY_LIMIT))
-        return answeredWith(answer.status === 403 ? { ...answer, status: 200 } : answer, [])
+        return this.#answers.answered(answer.status === 403 ? { ...answer, status: 200 } : answer, [])
       } catch (error) {
-        return failedWith(error, [])
+        return this.#answers.failed(error, [])
       }
     })
   }

@@ -1,7 +1,7 @@
 import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/wire.js'
-import { answeredWith, failedWith, retryAfterOf } from './answer.js'
+import { type Answer, Answers, retryAfterOf } from './answer.js'
 import { HandOver } from './handOver.js'
 import { loaded } from './load.js'
 import { reportOf } from './report.js'
@@ -17,6 +17,9 @@ const NOT_LET_IN =
   /^(?:AccessDenied|AccountSuspended|CredentialsProvider|ExpiredToken|IncompleteSignature|InvalidClientTokenId|InvalidSignature|MissingAuthenticationToken|NotAuthorized|SendingPaused|SignatureDoesNotMatch|UnrecognizedClient)/
 const TOO_MUCH = /^(?:TooManyRequests|Throttl|LimitExceeded|RequestLimitExceeded|SlowDown)/
 
+/** How the SDK says it, without a code. */
+const NEVER_CONNECTED = /did not establish a connection/
+
 interface Ready {
   client: SESv2Client
   send(parcel: Parcel): Promise<{ response: string }>
@@ -26,11 +29,14 @@ interface Ready {
 /** Amazon SES by nodemailer's transport for it. The message goes as it is; the recipients are the envelope's. */
 export class SesSender implements Transport {
   readonly #config: SesTransport
+  readonly #answers: Answers
   readonly #handOver: HandOver
   readonly #ready: Promise<Ready>
 
   constructor(config: SesTransport, requests: number) {
     this.#config = config
+    const { secretAccessKey = '', sessionToken = '' } = config.credentials ?? {}
+    this.#answers = new Answers([secretAccessKey, sessionToken])
     this.#handOver = new HandOver(requests)
     this.#ready = open(config)
     this.#ready.catch(() => undefined)
@@ -43,12 +49,12 @@ export class SesSender implements Transport {
   send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
     const { to } = parcel.envelope
     return this.#handOver.run(parcel, progress, deadline, async () => {
-      const ready = await this.#ready.catch(problemOf)
+      const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
       if ('verdict' in ready) return ready
       try {
-        return answeredWith({ status: 200, text: (await ready.send(parcel)).response }, to)
+        return this.#answers.answered({ status: 200, text: (await ready.send(parcel)).response }, to)
       } catch (error) {
-        return failure(error, to)
+        return this.#failed(error, to)
       }
     })
   }
@@ -62,13 +68,13 @@ export class SesSender implements Transport {
       port: Number(url.port) || (url.protocol === 'http:' ? 80 : 443),
     }
     return reportOf(place, async () => {
-      const ready = await this.#ready.catch(problemOf)
+      const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
       if ('verdict' in ready) return ready
       try {
         await inTime(ready.verify(), VERIFY_LIMIT)
-        return answeredWith({ status: 200, text: 'ready' }, [])
+        return this.#answers.answered({ status: 200, text: 'ready' }, [])
       } catch (error) {
-        return failure(error, [])
+        return this.#failed(error, [])
       }
     })
   }
@@ -76,6 +82,16 @@ export class SesSender implements Transport {
   async quit(): Promise<void> {
     await this.#handOver.quit()
     await this.#ready.then(({ client }) => client.destroy()).catch(() => undefined)
+  }
+
+  #problem(error: unknown): Delivered {
+    return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
+  }
+
+  #failed(error: unknown, to: readonly string[]): Delivered {
+    if (NEVER_CONNECTED.test((error as ServiceError).message)) return this.#problem(error)
+    const answer = answerIn(error as ServiceError)
+    return answer === undefined ? this.#answers.failed(error, to) : this.#answers.answered(answer, to)
   }
 }
 
@@ -93,6 +109,9 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
     maxAttempts: 1,
     requestHandler: { connectionTimeout: CONNECT_LIMIT },
   })
+  await client.config.region().catch(() => {
+    throw new Error("Amazon SES needs a region: write 'ses://eu-central-1', or set AWS_REGION")
+  })
   const transporter = nodemailer.createTransport({ SES: { sesClient: client, SendEmailCommand } })
   return {
     client,
@@ -108,13 +127,6 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
   }
 }
 
-function problemOf(error: unknown): Delivered {
-  return undelivered({
-    code: 'CONNECTION_FAILED',
-    message: error instanceof Error ? error.message : String(error),
-  })
-}
-
 interface ServiceError {
   name: string
   message: string
@@ -123,21 +135,17 @@ interface ServiceError {
 }
 
 /** An exception of the service has its status; without one no answer came, or nothing was ever asked. */
-function failure(error: unknown, to: readonly string[]): Delivered {
-  const { name, message, $metadata, $response } = error as ServiceError
+function answerIn({ name, message, $metadata, $response }: ServiceError): Answer | undefined {
   const status = $metadata?.httpStatusCode
   const text = `${name}: ${message}`
-  if (NOT_LET_IN.test(name)) return answeredWith({ status: 403, text }, to)
-  if (status === undefined) return failedWith(error, to)
+  if (NOT_LET_IN.test(name)) return { status: 403, text }
+  if (status === undefined) return undefined
   const retryAfter = retryAfterOf($response?.headers?.['retry-after'])
-  return answeredWith(
-    {
-      status: TOO_MUCH.test(name) ? 429 : status,
-      text,
-      ...(retryAfter === undefined ? {} : { retryAfter }),
-    },
-    to,
-  )
+  return {
+    status: TOO_MUCH.test(name) ? 429 : status,
+    text,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  }
 }
 
 async function inTime(work: Promise<void>, limit: number): Promise<void> {

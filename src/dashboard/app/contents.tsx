@@ -6,8 +6,30 @@ import { Frame, FrameOptions, useFrameLook } from './frame.js'
 import { SizeNote } from './sizeNote.js'
 import { Tabs } from './tabs.js'
 
-/** What a message says, as far as that is still kept. */
-export function Contents({ id, status }: { id: string; status: string }) {
+/**
+ * What a message says, as far as that is still kept.
+ * @param discreet whether it is shown only to who opens it
+ */
+export function Contents({ id, status, discreet }: { id: string; status: string; discreet: boolean }) {
+  const [open, setOpen] = useState(!discreet)
+  return (
+    <section class="card">
+      <h2>What it says</h2>
+      {open ? (
+        <Opened id={id} status={status} />
+      ) : (
+        <p>
+          Recipients are shortened here; the mail itself names them.{' '}
+          <button class="button" type="button" onClick={() => setOpen(true)}>
+            Open the mail
+          </button>
+        </p>
+      )}
+    </section>
+  )
+}
+
+function Opened({ id, status }: { id: string; status: string }) {
   const [contents, setContents] = useState<MessageContents>()
   const [problem, setProblem] = useState('')
   const dropped = contents?.kept === false
@@ -21,8 +43,7 @@ export function Contents({ id, status }: { id: string; status: string }) {
     )
   }, [id, status])
   return (
-    <section class="card">
-      <h2>What it says</h2>
+    <>
       {problem !== '' && <p class="problem">It can’t be rendered: {problem}</p>}
       {dropped && (
         <p class="dim">
@@ -31,7 +52,7 @@ export function Contents({ id, status }: { id: string; status: string }) {
         </p>
       )}
       {contents?.kept === true && problem === '' && <Kept id={id} contents={contents} />}
-    </section>
+    </>
   )
 }
 

@@ -89,9 +89,14 @@ function Shown({
         </div>
         <Facts message={message} />
       </div>
-      <Contents id={message.id} status={status} />
+      <Contents id={message.id} status={status} discreet={recipients.some(isShortened)} />
     </>
   )
+}
+
+/** With `redact` on: what the mail itself says is shown to who asks for it. */
+function isShortened({ address }: MessageView['recipients'][number]): boolean {
+  return /^.…@/u.test(address)
 }
 
 function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {

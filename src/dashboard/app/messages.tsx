@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { BulkStep, MessageRow, MessageRows } from '../views.js'
-import { get, messageOf, post } from './api.js'
+import { get, messageOf, post, Refusal } from './api.js'
 import { Bulk, type Wish } from './bulk.js'
 import { Filters } from './filters.js'
 import { plural } from './format.js'
@@ -13,6 +13,9 @@ import { ACTIONS } from './status.js'
 /** Milliseconds between two looks at a list that changes. */
 const REFRESH = 2_000
 const PAGE = 50
+/** Said where a search is answered with `UNSUPPORTED`. */
+const NO_TEXTS =
+  'On Redis the search finds whole ids only. For a recipient, a template or a tag there are more filters above.'
 /** Requests for one page at most: a search through many messages answers in pieces. */
 const PIECES = 40
 
@@ -27,6 +30,8 @@ export function Messages({ query }: { query: URLSearchParams }) {
   const filters = Object.fromEntries([...query].filter(([name]) => name !== 'cursor'))
   const [listed, setListed] = useReturning<Listed>(search)
   const [problem, setProblem] = useState('')
+  /** What this queue can't look for. */
+  const [hint, setHint] = useState('')
   const [news, setNews] = useState('')
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [changes, setChanges] = useState(0)
@@ -37,9 +42,16 @@ export function Messages({ query }: { query: URLSearchParams }) {
     const controller = new AbortController()
     const show = (page: MessageRows) => setListed({ ...page, search })
     load(query, controller.signal, show).then(
-      () => setProblem(''),
+      () => {
+        setProblem('')
+        setHint('')
+      },
       (error: unknown) => {
-        if (!controller.signal.aborted) setProblem(messageOf(error))
+        if (controller.signal.aborted) return
+        const unsupported = error instanceof Refusal && error.code === 'UNSUPPORTED'
+        setHint(unsupported ? NO_TEXTS : '')
+        setProblem(unsupported ? '' : messageOf(error))
+        if (unsupported) show({ rows: [] })
       },
     )
     return () => controller.abort()
@@ -89,7 +101,12 @@ export function Messages({ query }: { query: URLSearchParams }) {
           {problem}
         </p>
       )}
-      {listed !== undefined && rows.length === 0 && <Nothing filtered={search !== ''} />}
+      {hint !== '' && (
+        <p class="empty" role="status">
+          {hint}
+        </p>
+      )}
+      {listed !== undefined && rows.length === 0 && hint === '' && <Nothing filtered={search !== ''} />}
       {rows.length > 0 && (
         <MessageTable
           rows={rows}

@@ -61,7 +61,8 @@ function Notices() {
   if (trouble !== undefined) notices.push(['bad', `The queue does not answer: ${trouble}`])
   if (tick?.stats.paused === true)
     notices.push(['warn', 'The queue is paused: mail is accepted and waits until somebody resumes it.'])
-  for (const notice of alertsOf(tick?.stats)) notices.push(['bad', notice])
+  if (tick?.stats.safeMode === true)
+    notices.push(['bad', 'Safe mode is on: mail goes to those allowed only, and the rest is redirected.'])
   return (
     <div class="notices" role="status">
       {notices.map(([kind, text]) => (
@@ -71,19 +72,6 @@ function Notices() {
       ))}
     </div>
   )
-}
-
-/** Where the mailer keeps mail from leaving for safety's sake, it says so in its stats. */
-function alertsOf(stats: object | undefined): string[] {
-  if (stats === undefined || !('safeMode' in stats)) return []
-  const { safeMode } = stats
-  if (safeMode === undefined || safeMode === null || safeMode === false) return []
-  const told = typeof safeMode === 'object' && 'message' in safeMode ? safeMode.message : safeMode
-  return [
-    typeof told === 'string'
-      ? told
-      : 'Safe mode is on: mail goes to those allowed only, and the rest is redirected.',
-  ]
 }
 
 function Logout() {

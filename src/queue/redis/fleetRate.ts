@@ -43,20 +43,21 @@ export class FleetRate implements Allowance {
     return this.#own.slowed
   }
 
-  take(): number {
+  take(ahead = 0): number {
     const now = performance.now()
     while ((this.#times[0] ?? Infinity) < now - STALE) this.#times.shift()
     const [first] = this.#times
     if (first === undefined || this.#times.length === 1) this.#ask(now)
-    if (first === undefined) return Math.max(SOON, this.#notBefore - now)
-    if (first > now) return first - now
-    const wait = this.#own.take()
-    if (wait === 0) this.#times.shift()
-    return wait
+    if (first === undefined) return Math.max(SOON, this.#notBefore - now) + ahead
+    if (first > now + ahead) return first - now
+    const wait = this.#own.take(ahead)
+    if (wait > ahead) return wait
+    this.#times.shift()
+    return Math.max(wait, first - now)
   }
 
-  give(transaction: number | undefined): void {
-    this.#own.give(transaction)
+  give(transaction: number | undefined, ago?: number): void {
+    this.#own.give(transaction, ago)
   }
 
   slow(): boolean {

@@ -33,7 +33,7 @@ type Done<K extends RequestKind> = (result: Result<K>) => void
  * their answers. A thread that ends is replaced; what it hadn't answered fails with `QUEUE_UNAVAILABLE`.
  */
 export class OutboxLink {
-  readonly #file = threadFile('outbox')
+  readonly #file = threadFile('outbox.js')
   readonly #setup: OutboxSetup
   readonly #listener: LinkListener
   readonly #open = new Map<number, Done<never>>()

@@ -1,4 +1,4 @@
-import { withoutLinkTokens } from './secrets.js'
+import { withoutLinkTokens } from '../discretion.js'
 import type { SmtpReply } from '../../../src/outcome.js'
 
 /** RFC 5321 section 4.5.3.1.5 allows 512 octets a line; real servers are a little more talkative. */
