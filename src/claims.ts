@@ -5,7 +5,6 @@ import type { DeliveryOrder } from './runner.js'
 /** Deliveries that can still be taken back, and those that were. */
 export class Claims {
   readonly #board: PhaseBoard
-  readonly #places = new Map<DeliveryOrder, { slot: number; generation: number }>()
   readonly #withdrawn = new WeakSet<DeliveryOrder>()
 
   constructor(board: PhaseBoard) {
@@ -13,18 +12,18 @@ export class Claims {
   }
 
   enter(order: DeliveryOrder, slot: number, generation: number): void {
-    this.#places.set(order, { slot, generation })
+    order.claim = { slot, generation }
   }
 
   leave(order: DeliveryOrder): void {
-    this.#places.delete(order)
+    order.claim = undefined
   }
 
   /** See {@link Runner.withdraw}. While it waits for a slot nobody can be quicker. */
   withdraw(order: DeliveryOrder): boolean {
     if (this.#withdrawn.has(order)) return false
-    const place = this.#places.get(order)
-    if (place !== undefined && !this.#board.withdraw(place.slot, place.generation)) return false
+    const { claim } = order
+    if (claim !== undefined && !this.#board.withdraw(claim.slot, claim.generation)) return false
     this.#withdrawn.add(order)
     return true
   }

@@ -1,6 +1,7 @@
 import { type Allowances, RateAllowance } from './budgets.js'
 import type { BreakerOptions, TransportStatus } from './breaker.js'
 import type { Clock } from './clock.js'
+import { Crowd } from './crowd.js'
 import type { Logger } from './logger.js'
 import { MAX_CRASHES, outcomeAfterProcessDeath, outcomeAfterThreadDeath, poison } from './lost.js'
 import { isUnreachable, type Outcome } from './outcome.js'
@@ -53,8 +54,8 @@ export class Dispatcher implements Consumer {
   /** Versions that mails were meant for and there are not here, as far as they were told of. */
   readonly #otherVersions = new Set<string>()
   readonly #routes: Routes
-  /** Deliveries under way, by the message's id. */
-  readonly #underWay = new Map<string, DeliveryOrder>()
+  /** Deliveries under way. */
+  readonly #underWay = new Crowd<DeliveryOrder>()
   readonly #turnstile = new Turnstile(() => 1 - this.#running / this.#runner.slots)
   #running = 0
 
@@ -133,6 +134,8 @@ export class Dispatcher implements Consumer {
       transport: route?.name ?? job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
+      place: -1,
+      claim: undefined,
     }
     if (note !== undefined) order.note = note
     if (notBefore !== undefined) order.notBefore = notBefore
@@ -156,8 +159,10 @@ export class Dispatcher implements Consumer {
   }
 
   cancel(id: string): boolean {
-    const order = this.#underWay.get(id)
-    return order === undefined ? this.#turnstile.cancel(id) : this.#runner.withdraw(order)
+    const orders = this.#underWay.filter(({ letter }) => letter.id === id)
+    return orders.length === 0
+      ? this.#turnstile.cancel(id)
+      : orders.some((order) => this.#runner.withdraw(order))
   }
 
   #settlement(
@@ -239,8 +244,7 @@ export class Dispatcher implements Consumer {
   }
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {
-    const { id } = order.letter
-    this.#underWay.set(id, order)
+    this.#underWay.add(order)
     try {
       let alone = false
       for (let crashes = 0; crashes < MAX_CRASHES;) {
@@ -256,7 +260,7 @@ export class Dispatcher implements Consumer {
     } catch (error) {
       return defect(error)
     } finally {
-      if (this.#underWay.get(id) === order) this.#underWay.delete(id)
+      this.#underWay.remove(order)
     }
   }
 }

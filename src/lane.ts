@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Numbered } from './numbered.js'
 import type { LaneAnswer, LaneRequest, ThreadLogLine } from './wire.js'
 
 /** The thread ended before it answered. What that means is for the phase board to say. */
@@ -23,10 +24,9 @@ export class Lane {
   thread = 0
   /** That the thread has open. */
   connections = 0
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new Numbered<Pending>()
   #requests: LaneRequest[] = []
   #port: MessagePort | undefined
-  #next = 0
   readonly #logged: (thread: number, line: ThreadLogLine) => void
 
   constructor(logged: (thread: number, line: ThreadLogLine) => void) {
@@ -52,9 +52,8 @@ export class Lane {
 
   /** Rejects with {@link ThreadDied}, or with what the thread threw. */
   ask(request: LaneRequest['ask'], task?: object): Promise<unknown> {
-    const id = this.#next++
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject })
+      const id = this.#pending.add({ resolve, reject })
       if (this.#requests.push({ id, ask: request, task }) === 1) setImmediate(() => this.#flush())
     })
   }
@@ -66,9 +65,7 @@ export class Lane {
     this.thread = 0
     this.connections = 0
     this.#requests = []
-    const pending = [...this.#pending.values()]
-    this.#pending.clear()
-    for (const one of pending) one.reject(new ThreadDied('The thread ended.', { cause }))
+    for (const one of this.#pending.takeAll()) one.reject(new ThreadDied('The thread ended.', { cause }))
   }
 
   /** Between two threads nothing is sent: the requests stay until the lane is opened again. */
@@ -97,8 +94,7 @@ export class Lane {
       this.connections = answer.connections
       return
     }
-    const pending = this.#pending.get(answer.id)
-    this.#pending.delete(answer.id)
+    const pending = this.#pending.take(answer.id)
     if ('error' in answer) pending?.reject(new Error(answer.error))
     else pending?.resolve(answer.value)
   }

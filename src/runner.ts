@@ -1,3 +1,4 @@
+import type { Member } from './crowd.js'
 import type { Outcome, Phase } from './outcome.js'
 import type { Evidence } from './phases.js'
 import type {
@@ -15,7 +16,12 @@ import type {
 } from './wire.js'
 
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
-export type DeliveryOrder = Pick<
+export interface DeliveryOrder extends Member, OrderedTask {
+  /** Where it stands on the board; kept by {@link Claims}. */
+  claim: { slot: number; generation: number } | undefined
+}
+
+type OrderedTask = Pick<
   DeliverTask,
   'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
 >

@@ -8,8 +8,9 @@ import { type Delivered, Load } from './load.js'
 import type { MailPhase, Measurement, RunOrder, Watch } from './order.js'
 import { watch } from './watch.js'
 
-/** Seconds in which V8 gets to know the code before anything is measured. */
-const WARM_UP = 0.4
+/** In which V8 gets to know the code before anything is measured, as a share of what is; at least so many seconds. */
+const WARM_UP = 0.5
+const LEAST_WARM_UP = 0.4
 const ALONE = { seconds: 0.4, messages: 50 }
 const IDLE = 0.6
 
@@ -33,7 +34,7 @@ async function measure(
   await load.oneAfterAnother({ seconds: 60, messages: 1 })
   // Counted from the start of this process.
   const start = performance.now()
-  await load.asFastAsPossible({ seconds: WARM_UP })
+  await load.asFastAsPossible({ seconds: Math.max(LEAST_WARM_UP, order.seconds * WARM_UP) })
   const { result: alone, watched } = await watch(() => load.oneAfterAnother(ALONE))
   const idle = await watch(() => under(http, () => pause(order.seconds * 1000 * IDLE)))
   const mail = await watch(() => send(load, order))

@@ -1,3 +1,4 @@
+import { Crowd, type Member } from '../../crowd.js'
 import { enter, settle, type MailJob, type MessageState, newState } from '../../record.js'
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
@@ -10,7 +11,7 @@ import { Places } from './places.js'
 import { packState, unpackHead, unpackState, unpackTaken } from '../rows.js'
 
 /** A message that this process has taken: it stands as `sending` in the file. */
-export interface Taken extends QueuedMessage {
+export interface Taken extends QueuedMessage, Member {
   readonly seq: number
   readonly rev: number
   readonly job: MailJob
@@ -42,7 +43,7 @@ export class Deliveries {
   readonly #atHand: Recent<string, MailJob>
   readonly #stock: Taken[] = []
   readonly #inHand = new Set<number>()
-  readonly #underWay = new Map<string, Taken>()
+  readonly #underWay = new Crowd<Taken>()
   readonly #pace = new Pace()
   readonly #notes = new Places()
   #open = 0
@@ -103,7 +104,7 @@ export class Deliveries {
     const job = this.#atHand.take(id)
     if (job === undefined) return undefined
     const bytes = 'data' in job.content ? job.content.data.length : 0
-    return { seq, rev, job, state: { ...newState(job), status: 'sending' }, bytes }
+    return { seq, rev, job, state: { ...newState(job), status: 'sending' }, bytes, place: -1 }
   }
 
   /** Decides on messages that a process died with. */
@@ -118,7 +119,7 @@ export class Deliveries {
         )
       } else {
         settle(state, settlement, Date.now())
-        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0 })
+        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0, place: -1 })
       }
     }
   }
@@ -132,9 +133,9 @@ export class Deliveries {
 
   /** Takes back a message that is under way. @returns whether it certainly won't be sent; its outcome is then ignored */
   takeBack(id: string): boolean {
-    const taken = this.#underWay.get(id)
+    const [taken] = this.#underWay.filter(({ job }) => job.id === id)
     if (taken === undefined || !this.#consumer.cancel(id)) return false
-    this.#underWay.delete(id)
+    this.#underWay.remove(taken)
     this.#inHand.delete(taken.seq)
     return true
   }
@@ -200,14 +201,14 @@ export class Deliveries {
     this.#open++
     taken.note = this.#notes.take()
     enter(taken.state, 'sending', Date.now())
-    this.#underWay.set(taken.job.id, taken)
+    this.#underWay.add(taken)
     this.#changed(taken)
     const settlement = await this.#consumer.deliver(taken)
     this.#open--
     this.#pace.count()
     // A message that was cancelled meanwhile is settled, and may be on its way again.
-    if (this.#underWay.get(taken.job.id) === taken) {
-      this.#underWay.delete(taken.job.id)
+    if (taken.place >= 0) {
+      this.#underWay.remove(taken)
       settle(taken.state, settlement, Date.now())
       void this.#store(taken)
     } else {
@@ -268,5 +269,5 @@ export class Deliveries {
 function unpacked(row: TakenRow): Taken {
   const job = unpackTaken(row)
   const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
-  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes }
+  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes, place: -1 }
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { ThreadpostError } from '../../errors.js'
 import { threadFile } from '../../threadFiles.js'
+import { Numbered } from '../../numbered.js'
 import type {
   Answer,
   FromOutbox,
@@ -36,10 +37,9 @@ export class OutboxLink {
   readonly #file = threadFile('outbox.js')
   readonly #setup: OutboxSetup
   readonly #listener: LinkListener
-  readonly #open = new Map<number, Done<never>>()
+  readonly #open = new Numbered<Done<never>>()
   #outgoing: Request[] = []
   #worker: Worker | undefined
-  #last = 0
   #turn = 0
   #closing = false
   #problem = 'the outbox thread is starting'
@@ -73,9 +73,8 @@ export class OutboxLink {
       })
       return
     }
-    const n = ++this.#last
     if (this.#open.size === 0) this.#worker.ref()
-    this.#open.set(n, done)
+    const n = this.#open.add(done)
     this.#outgoing.push({ n, kind, ...ask } as Request)
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush())
   }
@@ -140,13 +139,11 @@ export class OutboxLink {
       return
     }
     for (const [n, answer] of message.answers) {
-      const done = this.#open.get(n)
-      this.#open.delete(n)
+      const done = this.#open.take(n)
       done?.({ answer: answer as never })
     }
     for (const [n, problem] of message.failures) {
-      const done = this.#open.get(n)
-      this.#open.delete(n)
+      const done = this.#open.take(n)
       done?.({ failure: unavailable(problem) })
     }
     this.#listener.report(message)
@@ -157,9 +154,8 @@ export class OutboxLink {
     this.#worker = undefined
     this.#outgoing = []
     this.#problem = problem
-    const failed = [...this.#open.values()]
-    this.#open.clear()
-    for (const done of failed) done({ failure: unavailable(`the outbox thread ended (${problem})`) })
+    for (const done of this.#open.takeAll())
+      done({ failure: unavailable(`the outbox thread ended (${problem})`) })
     if (this.#closing) return
     this.#listener.trouble(`the outbox thread ended (${problem})`)
     this.#restartLater()
