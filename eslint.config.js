@@ -101,7 +101,7 @@ const doors = [
   {
     in: ['workers/**'],
     to: ['src/**'],
-    except: ['src/wire.ts', 'src/outcome.ts', 'src/errors.ts', 'src/phases.ts'],
+    except: ['src/wire.ts', 'src/*Wire.ts', 'src/outcome.ts', 'src/errors.ts', 'src/phases.ts'],
     from: ['workers/outbox.ts', 'workers/outbox/**'],
     why: 'A thread shares only the wire types, outcomes, errors and phases with the main thread.',
   },

@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Checker, isPlainObject } from './check.js'
-import type { DkimKey } from './wire.js'
+import type { DkimKey } from './transportWire.js'
 
 /** A key that signs what goes out (DKIM, RFC 6376): give its PEM, or the file that holds it. */
 export interface DkimOptions {

@@ -62,14 +62,6 @@ export type { AuthOptions } from './transportAuth.js'
 export type { ReloadOptions } from './transportSet.js'
 export type { WebhookOptions } from './webhook.js'
 export type { WaitOptions } from './waiters.js'
-export type {
-  ComposedParts,
-  Json,
-  JsonObject,
-  Mailbox,
-  RenderedParts,
-  TemplateNotes,
-  TlsOptions,
-  TlsReport,
-  TransportReport,
-} from './wire.js'
+export type { ComposedParts, Json, JsonObject, Mailbox, RenderedParts } from './wire.js'
+export type { TlsOptions, TlsReport, TransportReport } from './transportWire.js'
+export type { TemplateNotes } from './templateWire.js'

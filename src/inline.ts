@@ -7,19 +7,16 @@ import { PhaseBoard } from './phases.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import type {
-  Catalogue,
   ComposedParts,
   Content,
   JsonObject,
   Letter,
   RenderResult,
-  TemplateNotes,
-  TemplateSetup,
   ThreadLogLine,
   ThreadSetup,
-  TransportConfig,
-  TransportReport,
 } from './wire.js'
+import type { TransportConfig, TransportReport } from './transportWire.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from './templateWire.js'
 import type { Deliverer } from '../workers/deliver.js'
 
 /** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */

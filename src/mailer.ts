@@ -4,7 +4,7 @@ import { Checker, LONGEST_TIMER } from './check.js'
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Events } from './events.js'
-import { type Listener, type MailerEvents, messageEvent } from './events.js'
+import type { Listener, MailerEvents } from './events.js'
 import type { Lookout } from './lookout.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Intake } from './intake.js'
@@ -12,28 +12,22 @@ import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './mail.js'
 import type { MessageMeasures, Measures } from './measures.js'
-import { manifestOf, type MessageRules, toTemplateContent } from './message.js'
-import type {
-  ChangeListener,
-  ListQuery,
-  MessagePage,
-  QueueDriver,
-  QueuedMessage,
-  QueueStats,
-} from './queue/driver.js'
+import { toTemplateContent } from './content.js'
+import { manifestOf, type MessageRules } from './message.js'
+import type { ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
 import { isSettled, type Status } from './record.js'
-import { type Message, toMessage } from './messageView.js'
+import type { Message } from './messageView.js'
 import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
 import type { Redaction } from './redaction.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
-import type { Steps } from './steps.js'
 import type { TemplateSet } from './templateSet.js'
 import type { TemplateBook } from './templateBook.js'
 import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
 import type { Waiters } from './waiters.js'
 import { type WaitOptions } from './waiters.js'
-import type { RenderedParts, TransportReport } from './wire.js'
+import type { RenderedParts } from './wire.js'
+import type { TransportReport } from './transportWire.js'
 
 /** Messages read at a time where all are wanted. */
 const PAGE = 500
@@ -371,20 +365,4 @@ export class Mailer {
 /** Somebody else has changed or forgotten the message since it was listed. */
 function isPassedOver(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
-}
-
-/** Who is told of changes, and what of them is hidden. */
-type Audience = Pick<MailerParts, 'events' | 'waiters' | 'measures' | 'redaction'> & { steps: Steps }
-
-/** Counts each change and tells log, listeners and waiters of it, once the queue has it. */
-export function announceTo({ events, waiters, measures, redaction, steps }: Audience): ChangeListener {
-  const tell = (message: QueuedMessage): void => {
-    const { job, state } = message
-    measures.changed(message)
-    steps.changed(message)
-    events.emit(state.status, () => redaction.event(messageEvent(message)))
-    if (isSettled(state.status) && waiters.has(job.id))
-      waiters.settled(redaction.message(toMessage(job, state)))
-  }
-  return (message) => steps.inside(message, () => tell(message))
 }

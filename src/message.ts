@@ -1,17 +1,18 @@
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
 import { Checker, isPlainObject } from './check.js'
-import { languageTag, localeFor } from './context.js'
+import { contentOf, sizeOf, speak } from './content.js'
 import { ThreadpostError } from './errors.js'
 import { fingerprint } from './fingerprint.js'
 import { headersOf, listUnsubscribeOf, messageIdOf, messageIdsOf } from './headers.js'
 import { mintId } from './ids.js'
-import { toJsonObject, toJsonText } from './json.js'
+import { toJsonObject } from './json.js'
 import type { ResolvedOptions } from './options.js'
 import { missingPaths } from './needs.js'
 import { type MailJob, recipientsOf } from './record.js'
-import { forbidControls, forbidNul } from './text.js'
-import type { Content, JsonObject, JsonText, Mailbox, TemplateManifest } from './wire.js'
+import { forbidControls } from './text.js'
+import type { Content, JsonObject, Mailbox } from './wire.js'
+import type { TemplateManifest } from './templateWire.js'
 
 /** What a message is checked against, besides the options. */
 export interface MessageRules {
@@ -167,53 +168,6 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
   return job
 }
 
-function contentOf(mail: Record<string, unknown>): Content {
-  const { template, mjml, html, text } = mail
-  const isLiteral = html !== undefined || text !== undefined
-  const kinds = Number(template !== undefined) + Number(mjml !== undefined) + Number(isLiteral)
-  if (kinds === 0) check.fail('template', 'the mail has no content: give template, mjml, html or text')
-  if (kinds > 1) {
-    const given = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
-    check.fail(given[1] ?? '', `goes not together with ${given[0]}: a mail has one kind of content`)
-  }
-
-  if (isLiteral) {
-    for (const key of ['data', 'locale'] as const)
-      if (mail[key] !== undefined)
-        check.fail(key, 'html and text are sent as they are; only template and mjml bind data')
-    const literal: Content = { kind: 'literal' }
-    if (html !== undefined) literal.html = forbidNul(check.string(html, 'html'), 'html', check)
-    if (text !== undefined) literal.text = forbidNul(check.string(text, 'text'), 'text', check)
-    return literal
-  }
-  const data = toJsonText(mail['data'], 'data', check)
-  if (mjml !== undefined) {
-    if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
-    return { kind: 'mjml', source: forbidNul(check.string(mjml, 'mjml'), 'mjml', check), data }
-  }
-  return templateContent(check.string(template, 'template', 200), data, mail['locale'])
-}
-
-/**
- * A mail that names no locale is in the language of whoever asked, where its template speaks it. Of a template that only
- * another process knows the preferred one is asked for.
- */
-function speak(content: Content, context: JsonObject, manifest: TemplateManifest | undefined): void {
-  if (content.kind !== 'template' || content.locale !== undefined) return
-  const locale = manifest === undefined ? context['locale'] : localeFor(context, manifest.languages)
-  if (typeof locale === 'string') content.locale = locale
-}
-
-/** The content of a template, for rendering without a mail around it. */
-export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
-  return templateContent(name, toJsonText(data, 'data', check), locale)
-}
-
-function templateContent(name: string, data: JsonText, locale: unknown): Content {
-  if (locale === undefined) return { kind: 'template', name, data }
-  return { kind: 'template', name, locale: languageTag(locale, 'locale'), data }
-}
-
 /** A name is looked up among those known, never joined to a path. */
 export function manifestOf(name: string, templates: MessageRules['templates']): TemplateManifest {
   const manifest = templates.get(name)
@@ -296,17 +250,6 @@ function timeOf(value: unknown, path: string): number {
 
 function domainOf(from: Mailbox): string {
   return from.address.slice(from.address.lastIndexOf('@') + 1)
-}
-
-function sizeOf(content: Content): number {
-  switch (content.kind) {
-    case 'literal':
-      return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')
-    case 'mjml':
-      return Buffer.byteLength(content.source) + Buffer.byteLength(content.data)
-    case 'template':
-      return Buffer.byteLength(content.data)
-  }
 }
 
 /** Whether it is what `prepare()` gave. */

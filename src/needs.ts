@@ -1,4 +1,5 @@
-import type { DataPath, Json, JsonObject, Need } from './wire.js'
+import type { Json, JsonObject } from './wire.js'
+import type { DataPath, Need } from './templateWire.js'
 
 /** A context on the way down: what it holds, and where it was found in the one around it. */
 interface Frame {

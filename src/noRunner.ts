@@ -3,7 +3,7 @@ import path from 'node:path'
 import { ThreadpostError } from './errors.js'
 import { PHASES } from './outcome.js'
 import type { PhaseCounts, Runner } from './runner.js'
-import { BUILT_FILE, type Catalogue } from './wire.js'
+import { BUILT_FILE, type Catalogue } from './templateWire.js'
 
 /**
  * In the place of threads where mail is only taken in (`role: 'send'`): it renders and delivers nothing. What the

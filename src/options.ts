@@ -11,7 +11,8 @@ import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
 import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
-import type { Mailbox, TemplateSetup } from './wire.js'
+import type { Mailbox } from './wire.js'
+import type { TemplateSetup } from './templateWire.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {

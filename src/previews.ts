@@ -1,7 +1,8 @@
 import { ThreadpostError } from './errors.js'
 import type { QueueDriver } from './queue/driver.js'
 import type { Runner } from './runner.js'
-import type { ComposedParts, JsonObject, RenderResult, TemplateNotes } from './wire.js'
+import type { ComposedParts, JsonObject, RenderResult } from './wire.js'
+import type { TemplateNotes } from './templateWire.js'
 
 /**
  * What a message says, built again from what the queue keeps of it; `kept: false` where its data was dropped when it

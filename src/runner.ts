@@ -1,19 +1,9 @@
 import type { Member } from './crowd.js'
 import type { Outcome, Phase } from './outcome.js'
 import type { Evidence } from './phases.js'
-import type {
-  Catalogue,
-  ComposedParts,
-  Content,
-  DeliverTask,
-  JsonObject,
-  Letter,
-  RenderResult,
-  TemplateNotes,
-  TemplateSetup,
-  TransportConfig,
-  TransportReport,
-} from './wire.js'
+import type { ComposedParts, Content, DeliverTask, JsonObject, Letter, RenderResult } from './wire.js'
+import type { TransportConfig, TransportReport } from './transportWire.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from './templateWire.js'
 
 /** A delivery as the dispatcher hands it over; the runner finds it a slot. */
 export interface DeliveryOrder extends Member, OrderedTask {

@@ -1,5 +1,5 @@
 import { ThreadpostError } from './errors.js'
-import type { Catalogue, TemplateManifest } from './wire.js'
+import type { Catalogue, TemplateManifest } from './templateWire.js'
 
 /** Milliseconds between two looks at the folder, however often a template is asked for in vain. */
 const PAUSE = 250

@@ -2,7 +2,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Checker, kindOf } from './check.js'
 import { toJsonObject } from './json.js'
-import type { JsonObject, TemplateSetup } from './wire.js'
+import type { JsonObject } from './wire.js'
+import type { TemplateSetup } from './templateWire.js'
 
 export interface TemplateOptions {
   /** The folder. */

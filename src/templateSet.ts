@@ -3,7 +3,7 @@ import { ThreadpostError } from './errors.js'
 import type { Runner } from './runner.js'
 import type { TemplateBook } from './templateBook.js'
 import { changedTemplates } from './templateOptions.js'
-import type { TemplateSetup } from './wire.js'
+import type { TemplateSetup } from './templateWire.js'
 
 const check: Checker = new Checker('INVALID_OPTIONS')
 

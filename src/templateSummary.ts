@@ -1,4 +1,5 @@
-import type { JsonObject, TemplateManifest } from './wire.js'
+import type { JsonObject } from './wire.js'
+import type { TemplateManifest } from './templateWire.js'
 
 /** What is known of a template without rendering it. */
 export interface TemplateSummary {

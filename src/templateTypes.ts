@@ -1,4 +1,5 @@
-import type { DataShape, Json, TemplateManifest } from './wire.js'
+import type { Json } from './wire.js'
+import type { DataShape, TemplateManifest } from './templateWire.js'
 
 const HEADER = `// Written by \`threadpost types\` from the templates and their sample data. Don't edit it: run the command again.
 import type {} from 'threadpost'

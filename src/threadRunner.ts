@@ -11,19 +11,9 @@ import { Pool, type PoolOptions } from './pool.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type {
-  Catalogue,
-  ComposedParts,
-  Content,
-  DeliverTask,
-  JsonObject,
-  Letter,
-  RenderResult,
-  TemplateNotes,
-  TemplateSetup,
-  TransportConfig,
-  TransportReport,
-} from './wire.js'
+import type { ComposedParts, Content, DeliverTask, JsonObject, Letter, RenderResult } from './wire.js'
+import type { TransportConfig, TransportReport } from './transportWire.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from './templateWire.js'
 
 export interface ThreadRunnerOptions extends PoolOptions {
   /** Deliveries at a time in each thread. */

@@ -14,7 +14,7 @@ import {
   type ServiceOptions,
   serviceScheme,
 } from './transportKinds.js'
-import type { SmtpTimeouts, SmtpTransport, TlsOptions, TransportConfig } from './wire.js'
+import type { SmtpTimeouts, SmtpTransport, TlsOptions, TransportConfig } from './transportWire.js'
 
 /** A transport with options beside its URL. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {

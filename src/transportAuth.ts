@@ -1,5 +1,5 @@
 import type { Checker } from './check.js'
-import type { OAuth2, SmtpAuth } from './wire.js'
+import type { OAuth2, SmtpAuth } from './transportWire.js'
 
 /** Credentials, where they should not stand in the URL. */
 export type AuthOptions =

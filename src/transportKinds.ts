@@ -4,14 +4,14 @@ import type { Checker } from './check.js'
 import { resolveDkim } from './dkim.js'
 import { toJsonObject } from './json.js'
 import { isLoopback } from './loopback.js'
+import type { JsonObject } from './wire.js'
 import type {
   FileTransport,
-  JsonObject,
   PluginTransport,
   SendgridTransport,
   SesCredentials,
   SesTransport,
-} from './wire.js'
+} from './transportWire.js'
 
 /** What the services take beside what every transport takes. */
 export interface ServiceOptions {

@@ -3,7 +3,7 @@ import type { Dispatcher } from './dispatcher.js'
 import type { Runner } from './runner.js'
 import type { TemplateReload } from './templateOptions.js'
 import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
-import type { TransportConfig, TransportReport } from './wire.js'
+import type { TransportConfig, TransportReport } from './transportWire.js'
 
 /** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
 export interface ReloadOptions {

@@ -2,7 +2,7 @@ import { Checker } from './check.js'
 import { ThreadpostError } from './errors.js'
 import { type Logger, resolveLogger, SILENT } from './logger.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
-import type { TemplateManifest } from './wire.js'
+import type { TemplateManifest } from './templateWire.js'
 import type { TemplateReport, Workpiece } from '../workers/render/workshop.js'
 
 export type { TemplateReport }

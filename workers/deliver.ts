@@ -2,19 +2,17 @@ import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
 import {
   sharedClock,
-  type Catalogue,
   type ComposedParts,
   type ComposeTask,
   type DeliverTask,
   type RenderedParts,
   type RenderResult,
   type RenderTask,
-  type TemplateNotes,
   type ThreadLogLine,
   type ThreadSetup,
-  type TransportConfig,
-  type TransportReport,
 } from '../src/wire.js'
+import { type TransportConfig, type TransportReport } from '../src/transportWire.js'
+import { type Catalogue, type TemplateNotes } from '../src/templateWire.js'
 import { compose } from './compose/compose.js'
 import { SetupFailure } from './render/application.js'
 import { createRenderer } from './render/createRenderer.js'

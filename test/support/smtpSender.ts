@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest'
 import type { RecipientOutcome, WithdrawnCode } from '../../src/outcome.js'
-import type { Letter, SmtpTimeouts, SmtpTransport } from '../../src/wire.js'
+import type { Letter } from '../../src/wire.js'
+import type { SmtpTimeouts, SmtpTransport } from '../../src/transportWire.js'
 import { SmtpSender } from '../../workers/transports/smtp/sender.js'
 import type { Delivered, Progress } from '../../workers/transports/transport.js'
 

@@ -1,4 +1,5 @@
-import type { Letter, Mailbox, SendgridTransport, TransportReport } from '../../src/wire.js'
+import type { Letter, Mailbox } from '../../src/wire.js'
+import type { SendgridTransport, TransportReport } from '../../src/transportWire.js'
 import { Answers, retryAfterOf, type Answer } from './answer.js'
 import { HandOver } from './handOver.js'
 import { reportOf } from './report.js'

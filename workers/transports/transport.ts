@@ -1,4 +1,5 @@
-import type { Letter, TransportReport } from '../../src/wire.js'
+import type { Letter } from '../../src/wire.js'
+import type { TransportReport } from '../../src/transportWire.js'
 import type { MessageParts } from '../compose/message.js'
 import type { Composed } from '../compose/compose.js'
 import type {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import type { SmtpTransport } from '../../../src/wire.js'
+import type { SmtpTransport } from '../../../src/transportWire.js'
 import { type Extensions, parseExtensions } from './extensions.js'
 import { credentialsOf } from './credentials.js'
 import { openThroughProxy } from './proxy.js'

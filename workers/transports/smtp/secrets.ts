@@ -1,4 +1,4 @@
-import type { SmtpTransport } from '../../../src/wire.js'
+import type { SmtpTransport } from '../../../src/transportWire.js'
 import { Discretion } from '../discretion.js'
 
 /** What a server says of a login, without what it was told there. */

@@ -1,5 +1,5 @@
 import type { SmtpReply, UnreachableCode } from '../../../src/outcome.js'
-import type { SmtpTransport } from '../../../src/wire.js'
+import type { SmtpTransport } from '../../../src/transportWire.js'
 import type { Delivered } from '../transport.js'
 import { parseReply } from './reply.js'
 import { withoutSecrets } from './secrets.js'
