@@ -2,9 +2,9 @@ import type { MessagePort } from 'node:worker_threads'
 import type { LaneAnswer, ThreadLogLine } from '../src/wire.js'
 
 /** So many cross at once, at most. */
-const FULL = 32
+const FULL = 16
 /** Milliseconds an answer may wait for company. */
-const PATIENCE = 3
+const PATIENCE = 1
 
 /**
  * The answers of a thread on their way back. Each crossing wakes the main thread, which costs more than what crosses:

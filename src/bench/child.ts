@@ -9,7 +9,7 @@ import type { MailPhase, Measurement, RunOrder, Watch } from './order.js'
 import { watch } from './watch.js'
 
 /** In which V8 gets to know the code before anything is measured, as a share of what is; at least so many seconds. */
-const WARM_UP = 0.5
+const WARM_UP = 1
 const LEAST_WARM_UP = 0.4
 const ALONE = { seconds: 0.4, messages: 50 }
 const IDLE = 0.6

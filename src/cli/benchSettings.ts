@@ -42,7 +42,7 @@ export interface BenchFlags {
 const BUDGET = 100
 const OVERHEAD = 2.2
 /** Phases of a run, in measures of its `seconds`: warming up, idle, mail, mail with HTTP. */
-const PHASES = 3.1
+const PHASES = 3.6
 const SHORTEST = 0.4
 /** The targets and the README's table are measured with this. */
 const THOROUGH = 3
