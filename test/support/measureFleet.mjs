@@ -22,7 +22,8 @@ const { values } = parseArgs({
   },
 })
 const COUNT = Number(values.messages)
-if (COUNT > 10_000) throw new Error('more than are kept once they are sent (retain.count): the end could not be seen')
+if (COUNT > 10_000)
+  throw new Error('more than are kept once they are sent (retain.count): the end could not be seen')
 const dist = path.resolve(import.meta.dirname, '../../dist/src')
 const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-fleet-'))
 const children = []
