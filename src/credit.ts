@@ -1,5 +1,5 @@
-/** Milliseconds. Longer than a turn of a busy event loop, shorter than anybody would notice. */
-const MOMENT = 10
+import { Lately } from './lately.js'
+
 /** Deliveries at hand for each that may be under way, at most. */
 const MOST_AHEAD = 3
 
@@ -10,9 +10,7 @@ const MOST_AHEAD = 3
  */
 export class Credit {
   readonly #underWay: number
-  #since = 0
-  #ended = 0
-  #ahead = 0
+  readonly #lately = new Lately()
 
   constructor(underWay: number) {
     this.#underWay = underWay
@@ -23,15 +21,11 @@ export class Credit {
   }
 
   get slots(): number {
-    return this.#underWay + this.#ahead
+    return this.#underWay + Math.min(this.#lately.ended, this.#underWay * MOST_AHEAD)
   }
 
   /** A delivery ended. */
   count(now: number): void {
-    this.#ended++
-    if (now - this.#since < MOMENT) return
-    this.#ahead = now - this.#since < 2 * MOMENT ? Math.min(this.#ended, this.#underWay * MOST_AHEAD) : 0
-    this.#since = now
-    this.#ended = 0
+    this.#lately.count(now)
   }
 }

@@ -92,7 +92,9 @@ export class Deliverer {
         run,
         deadline,
       )
-      return this.#released({ ...run.outcomeOf(delivered), endedAt: sharedClock() })
+      const outcome = run.outcomeOf(delivered)
+      outcome.endedAt = sharedClock()
+      return this.#released(outcome)
     } catch (error) {
       return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
     }

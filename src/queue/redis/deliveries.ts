@@ -1,3 +1,4 @@
+import { Lately } from '../../lately.js'
 import type { Logger } from '../../logger.js'
 import { enter, isSettled, type MailJob, type MessageState, settle, type Settlement } from '../../record.js'
 import type { Retention } from '../../retention.js'
@@ -5,7 +6,6 @@ import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer } from '../driver.js'
 import type { StoredRow } from '../outboxWire.js'
 import { unpackHead, unpackState } from '../rows.js'
-import { Ahead } from './ahead.js'
 import type { Connections } from './connections.js'
 import { Grace } from './grace.js'
 import { Jobs, type Wish } from './jobs.js'
@@ -14,6 +14,8 @@ import type { Schedule } from './schedule.js'
 import type { Change, Store } from './store.js'
 import { Turns } from './turns.js'
 
+/** Messages begun before a slot is free, at most. */
+const MOST_AHEAD = 50
 /** Milliseconds until Redis is asked again to store what it refused. */
 const AGAIN = 500
 /** Milliseconds that everybody has to report after Redis was away, before anybody is held for dead. */
@@ -47,7 +49,7 @@ export class Deliveries {
   /** Who may begin, and who of those may deliver. */
   readonly #beginnings: Turns
   readonly #slots: Turns
-  readonly #ahead = new Ahead()
+  readonly #lately = new Lately()
   readonly #underWay = new Map<string, UnderWay>()
   #unstored = 0
   #closed = false
@@ -58,7 +60,7 @@ export class Deliveries {
     this.#consumer = consumer
     this.#options = options
     this.#slots = new Turns(() => consumer.slots)
-    this.#beginnings = new Turns(() => consumer.slots + this.#ahead.messages)
+    this.#beginnings = new Turns(() => consumer.slots + Math.min(this.#lately.ended, MOST_AHEAD))
     const { connections, prefix, schedule, logger } = options
     this.#jobs = new Jobs({
       connections,
@@ -171,7 +173,7 @@ export class Deliveries {
         this.#options.changed({ job, state })
         settlement = await this.#consumer.deliver({ job, state })
       }
-      this.#ahead.count(performance.now())
+      this.#lately.count(performance.now())
       this.#slots.give()
     }
     this.#beginnings.give()

@@ -107,7 +107,9 @@ export class OutboxLink {
   }
 
   #start(): Promise<void> {
-    const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup })
+    // A thread inherits the flags of its process, and with this one it would refuse to start from a file.
+    const flags = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {}
+    const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup, ...flags })
     return new Promise((resolve, reject) => {
       let ready = false
       let problem = 'it ended without a word'
