@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Crowd } from '../src/crowd.js'
 import { Numbered } from '../src/numbered.js'
 import { Recent } from '../src/queue/recent.js'
-import { Retained } from '../src/queue/retained.js'
+import { Retained } from '../src/queue/memory/retained.js'
 import { randomFrom } from './support/random.js'
 
 const random = randomFrom(41)

@@ -1,19 +1,8 @@
-import {
-  enter,
-  isSettled,
-  type MailJob,
-  type MessageState,
-  newState,
-  settle,
-  STATUSES,
-  type Status,
-  withoutContent,
-} from '../record.js'
+import { enter, isSettled, type MailJob, type MessageState, settle, type Status } from '../record.js'
 import { type Message, toMessage } from '../messageView.js'
 import { Clock } from '../clock.js'
 import type { Retention } from '../retention.js'
-import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
-import { ClockWatch } from './clockWatch.js'
+import { cancelByHand, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
   ChangeListener,
   Consumer,
@@ -22,29 +11,12 @@ import type {
   MessagePage,
   QueueDriver,
   QueueStats,
-  StatusCounts,
 } from './driver.js'
-import { type Due, DueHeap } from './dueHeap.js'
 import { Keys } from './keys.js'
-import { Line } from './line.js'
 import { matches, pageOf } from './listing.js'
-import { Retained, type Settled } from './retained.js'
-
-/**
- * A message and its place. While it waits it is in the heap, due at its next attempt or its expiry, whichever is
- * first; `inLine` holds while it may be handed out at once. Settled messages are in neither.
- */
-interface Entry extends Due, Settled {
-  /** Grows with each acceptance; the place in a listing. */
-  readonly position: number
-  job: MailJob
-  /** Whether the job has lost its content. */
-  dropped?: true
-  readonly state: MessageState
-  inLine: boolean
-  /** The delivery whose settlement counts, by its number. */
-  delivery: number
-}
+import { Line } from './memory/line.js'
+import { type Entry, NONE, Shelf } from './memory/shelf.js'
+import { Timetable } from './memory/timetable.js'
 
 interface MemoryQueueOptions {
   /** Messages not yet settled, at most. */
@@ -55,38 +27,32 @@ interface MemoryQueueOptions {
   clock?: Clock
 }
 
-/** The wall clock may jump: it is looked at again after this many milliseconds at most. */
-const LONGEST_NAP = 1_000
-/** No delivery. */
-const NONE = 0
-
-/** Everything in this process's memory: fast, and gone with the process. */
+/**
+ * Everything in this process's memory: fast, and gone with the process. A message that waits is in the timetable, due
+ * at its next attempt or its expiry, whichever is first; one that may be handed out is in the line as well.
+ */
 export class MemoryQueue implements QueueDriver {
   readonly durable = false
   readonly #options: MemoryQueueOptions
-  readonly #entries = new Map<string, Entry>()
-  readonly #settled = new Retained<Entry>()
+  readonly #clock: Clock
+  readonly #shelf: Shelf
   readonly #keys: Keys
   readonly #line = new Line<Entry>()
-  readonly #due = new DueHeap<Entry>()
-  readonly #clock: Clock
-  readonly #clockWatch = new ClockWatch()
-  readonly #counts: StatusCounts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
-  #accepted = 0
+  readonly #timetable: Timetable<Entry>
   #consumer: Consumer | undefined
   #delivering = 0
   #deliveries = 0
   #paused = false
   #closed = false
-  #timer: NodeJS.Timeout | undefined
-  #timerAt = Infinity
   /** Who waits until nothing is under way. */
   readonly #idle = new Set<() => void>()
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options
     this.#clock = options.clock ?? new Clock()
+    this.#shelf = new Shelf(options.retain)
     this.#keys = new Keys(options.retain.keys)
+    this.#timetable = new Timetable(this.#clock, { wake: () => this.#wake(), setBack: retryEarlier })
   }
 
   enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
@@ -102,19 +68,18 @@ export class MemoryQueue implements QueueDriver {
   }
 
   find(id: string): Promise<Message | undefined> {
-    const entry = this.#entries.get(id)
+    const entry = this.#shelf.get(id)
     return Promise.resolve(entry && this.#show(entry))
   }
 
   load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    const entry = this.#entries.get(id)
+    const entry = this.#shelf.get(id)
     return Promise.resolve(entry?.dropped === true ? 'dropped' : entry?.job)
   }
 
   list(query: ListQuery): Promise<MessagePage> {
-    const newestFirst = [...this.#entries.values()].reverse()
     return Promise.resolve(
-      pageOf(newestFirst, query, {
+      pageOf(this.#shelf.newestFirst(), query, {
         position: (entry) => entry.position,
         matches: (entry) => matches(entry.job, this.#shownStatus(entry), query),
         show: (entry) => this.#show(entry),
@@ -125,23 +90,19 @@ export class MemoryQueue implements QueueDriver {
   cancel(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
       const takenBack = entry.state.status === 'sending' && this.#consumer?.cancel(id) === true
-      this.#count(entry, () => cancelByHand(id, entry.state, takenBack, now))
-      entry.delivery = NONE
-      this.#leave(entry)
+      this.#change(entry, (state) => cancelByHand(id, state, takenBack, now), now)
     })
   }
 
   retry(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      this.#count(entry, () => retryByHand(id, entry.state, now, this.#options.maxAge))
-      this.#schedule(entry, now)
+      this.#change(entry, (state) => retryByHand(id, state, now, this.#options.maxAge), now)
     })
   }
 
   markSent(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      this.#count(entry, () => markSentByHand(id, entry.state, now))
-      this.#leave(entry)
+      this.#change(entry, (state) => markSentByHand(id, state, now), now)
     })
   }
 
@@ -157,18 +118,13 @@ export class MemoryQueue implements QueueDriver {
   }
 
   stats(): Promise<QueueStats> {
-    const now = this.#clock.now()
-    const counts = { ...this.#counts }
+    const { counts, accepted } = this.#shelf
     if (this.#paused) {
       counts.held += counts.queued
       counts.queued = 0
     }
-    return Promise.resolve({
-      ...counts,
-      accepted: this.#accepted,
-      oldest: this.#oldest(now),
-      paused: this.#paused,
-    })
+    const oldest = this.#shelf.longestWait(this.#clock.now())
+    return Promise.resolve({ ...counts, accepted, oldest, paused: this.#paused })
   }
 
   /** Nobody else changes anything here: the change listener hears of it all. */
@@ -186,7 +142,7 @@ export class MemoryQueue implements QueueDriver {
     }
     clearTimeout(timer)
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#timetable.stop()
   }
 
   close(): Promise<void> {
@@ -197,9 +153,9 @@ export class MemoryQueue implements QueueDriver {
     const end = this.#clock.now() + ms
     for (;;) {
       await this.#nothingUnderWay()
-      const next = Math.min(end, this.#due.peek()?.dueAt ?? end)
+      const next = Math.min(end, this.#timetable.next ?? end)
       this.#clock.advance(Math.max(0, next - this.#clock.now()))
-      this.#wake()
+      this.#timetable.wake()
       if (this.#closed || (next === end && this.#delivering === 0)) return
     }
   }
@@ -209,48 +165,31 @@ export class MemoryQueue implements QueueDriver {
   }
 
   #accept(job: MailJob): Enqueued {
-    const known = this.#entries.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
+    const known = this.#shelf.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
     if (known !== undefined) {
       const same = known.fingerprint === job.fingerprint
       return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
     }
-    if (this.#entries.size - this.#settled.size >= this.#options.limit) return { result: 'full' }
+    if (this.#shelf.open >= this.#options.limit) return { result: 'full' }
 
-    const entry: Entry = {
-      position: ++this.#accepted,
-      job,
-      state: newState(job),
-      inLine: false,
-      delivery: NONE,
-      dueAt: 0,
-      heapIndex: -1,
-      place: -1,
-    }
-    this.#entries.set(job.id, entry)
+    const entry = this.#shelf.add(job)
     this.#keys.remember(job)
-    this.#counts.queued++
     this.#options.changed(entry)
     this.#schedule(entry, this.#clock.now())
     return { result: 'queued' }
   }
 
-  /** Finds the entry its place: in line if it is due, and in the heap for what comes next. */
+  /** Finds a message that waits its place: in line if it is due, and in the timetable for what comes next. */
   #schedule(entry: Entry, now: number): void {
     const { state, job } = entry
-    this.#followClock()
-    this.#due.remove(entry)
-    const waits = state.nextAttemptAt !== undefined && state.nextAttemptAt > now
-    if (waits) {
-      entry.dueAt = Math.min(state.nextAttemptAt ?? Infinity, state.expiresAt)
-    } else {
-      entry.dueAt = state.expiresAt
-      if (!entry.inLine && (state.status !== 'held' || state.heldReason !== 'uncertain')) {
-        entry.inLine = true
-        this.#line.push(entry, job.priority)
-      }
+    if (state.nextAttemptAt !== undefined && state.nextAttemptAt > now) {
+      this.#timetable.put(entry, Math.min(state.nextAttemptAt, state.expiresAt), now)
+      return
     }
-    this.#due.add(entry)
-    this.#nap(now)
+    this.#timetable.put(entry, state.expiresAt, now)
+    if (entry.inLine || (state.status === 'held' && state.heldReason === 'uncertain')) return
+    entry.inLine = true
+    this.#line.push(entry, job.priority)
   }
 
   /** Takes from the line as many as there are free slots. */
@@ -272,8 +211,8 @@ export class MemoryQueue implements QueueDriver {
       return
     }
     this.#delivering++
-    this.#due.remove(entry)
-    this.#count(entry, () => enter(entry.state, 'sending', now))
+    this.#timetable.remove(entry)
+    this.#shelf.change(entry, (state) => enter(state, 'sending', now), now)
     this.#options.changed(entry)
     const delivery = (entry.delivery = ++this.#deliveries)
     const settlement = await consumer.deliver(entry)
@@ -281,9 +220,8 @@ export class MemoryQueue implements QueueDriver {
     // A message that was cancelled meanwhile is settled, and may be on its way again.
     if (entry.delivery === delivery) {
       entry.delivery = NONE
-      this.#count(entry, () => settle(entry.state, settlement, this.#clock.now()))
-      if (isSettled(entry.state.status)) this.#leave(entry)
-      else this.#schedule(entry, this.#clock.now())
+      const end = this.#clock.now()
+      this.#change(entry, (state) => settle(state, settlement, end), end)
       this.#options.changed(entry)
     }
     this.#pump()
@@ -295,7 +233,7 @@ export class MemoryQueue implements QueueDriver {
   /** What the action throws rejects. */
   #act(id: string, action: (entry: Entry, now: number) => void): Promise<Message> {
     return new Promise((resolve) => {
-      const entry = this.#entries.get(id)
+      const entry = this.#shelf.get(id)
       if (entry === undefined) throw notFound(id)
       action(entry, this.#clock.now())
       this.#options.changed(entry)
@@ -305,92 +243,29 @@ export class MemoryQueue implements QueueDriver {
   }
 
   #expire(entry: Entry, now: number): void {
-    this.#end(entry, 'expired', now)
+    this.#change(entry, (state) => enter(state, 'expired', now), now)
     this.#options.changed(entry)
   }
 
-  /** A settlement without a delivery. */
-  #end(entry: Entry, status: 'expired' | 'cancelled', now: number): void {
-    entry.delivery = NONE
-    this.#count(entry, () => enter(entry.state, status, now))
-    this.#leave(entry)
-  }
-
-  /** What the change throws leaves everything as it was. */
-  #count(entry: Entry, change: () => void): void {
-    const before = entry.state.status
-    change()
-    this.#settled.remove(entry)
-    this.#counts[before]--
-    this.#counts[entry.state.status]++
-  }
-
-  /** The message is settled: it waits for nothing and is kept as long as the retention says. */
-  #leave(entry: Entry): void {
-    this.#due.remove(entry)
-    entry.inLine = false
-    if (losesContent(entry.state.status, this.#options.retain.data)) {
-      entry.job = withoutContent(entry.job)
-      entry.dropped = true
-    }
-    this.#settled.add(entry)
-    this.#forget(this.#clock.now())
-  }
-
-  #forget(now: number): void {
-    const { count, age } = this.#options.retain
-    for (let entry = this.#settled.oldest; entry !== undefined; entry = this.#settled.oldest) {
-      if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return
-      this.#settled.remove(entry)
-      this.#entries.delete(entry.job.id)
-      this.#counts[entry.state.status]--
-    }
-  }
-
-  #nap(now: number): void {
-    const next = this.#due.peek()?.dueAt ?? Infinity
-    if (next >= this.#timerAt || this.#closed) return
-    clearTimeout(this.#timer)
-    this.#timerAt = next
-    this.#timer = setTimeout(() => this.#wake(), Math.min(Math.max(0, next - now), LONGEST_NAP))
+  /** A change after which the message waits or is settled. What it throws leaves everything as it was. */
+  #change(entry: Entry, change: (state: MessageState) => void, now: number): void {
+    this.#shelf.change(entry, change, now)
+    if (isSettled(entry.state.status)) this.#timetable.remove(entry)
+    else this.#schedule(entry, now)
   }
 
   #wake(): void {
-    this.#timerAt = Infinity
-    this.#followClock()
     const now = this.#clock.now()
-    for (let entry = this.#due.peek(); entry !== undefined && entry.dueAt <= now; entry = this.#due.peek()) {
+    for (let entry = this.#timetable.take(now); entry !== undefined; entry = this.#timetable.take(now)) {
       if (entry.state.expiresAt <= now) this.#expire(entry, now)
       else {
         delete entry.state.nextAttemptAt
         this.#schedule(entry, now)
       }
     }
-    this.#forget(now)
+    this.#shelf.forget(now)
     this.#keys.forget(now)
-    this.#nap(now)
     this.#pump()
-  }
-
-  /** Where the wall clock was set back, retries are due earlier by as much; the time a message is meant for stays. */
-  #followClock(): void {
-    const back = this.#clockWatch.setBack()
-    if (back === 0) return
-    for (const entry of this.#entries.values()) {
-      const { state } = entry
-      if (entry.heapIndex < 0 || state.nextAttemptAt === undefined || state.status === 'queued') continue
-      this.#due.remove(entry)
-      state.nextAttemptAt -= back
-      entry.dueAt = Math.min(state.nextAttemptAt, state.expiresAt)
-      this.#due.add(entry)
-    }
-  }
-
-  #oldest(now: number): number {
-    for (const { state } of this.#entries.values()) {
-      if (state.status === 'queued' && state.dueAt <= now) return now - state.dueAt
-    }
-    return 0
   }
 
   /** A message in line is held for as long as the queue is paused. */
@@ -403,4 +278,11 @@ export class MemoryQueue implements QueueDriver {
     const status = this.#shownStatus(entry)
     return status === message.status ? message : { ...message, status, heldReason: 'paused' }
   }
+}
+
+/** Retries are due earlier by as much as the clock was set back; the time a message is meant for stays. */
+function retryEarlier({ state, dueAt }: Entry, by: number): number {
+  if (state.nextAttemptAt === undefined || state.status === 'queued') return dueAt
+  state.nextAttemptAt -= by
+  return Math.min(state.nextAttemptAt, state.expiresAt)
 }

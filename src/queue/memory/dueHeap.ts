@@ -10,6 +10,11 @@ export interface Due {
 export class DueHeap<T extends Due> {
   readonly #entries: T[] = []
 
+  /** All that are in it now, in no order. */
+  entries(): T[] {
+    return [...this.#entries]
+  }
+
   peek(): T | undefined {
     return this.#entries[0]
   }

@@ -1,0 +1,125 @@
+import {
+  isSettled,
+  type MailJob,
+  type MessageState,
+  newState,
+  STATUSES,
+  type Status,
+  withoutContent,
+} from '../../record.js'
+import type { Retention } from '../../retention.js'
+import { losesContent } from '../byHand.js'
+import type { StatusCounts } from '../driver.js'
+import type { Due } from './dueHeap.js'
+import { Retained, type Settled } from './retained.js'
+
+/** No delivery. */
+export const NONE = 0
+
+/** A message and its place: while it waits in the timetable, in line while it may be handed out at once, settled in neither. */
+export interface Entry extends Due, Settled {
+  /** Grows with each acceptance; the place in a listing. */
+  readonly position: number
+  job: MailJob
+  /** Whether the job has lost its content. */
+  dropped?: true
+  readonly state: MessageState
+  inLine: boolean
+  /** The delivery whose settlement counts, by its number. */
+  delivery: number
+}
+
+/** The messages there are, how many stand in each status, and how long those that are settled stay. */
+export class Shelf {
+  readonly #retain: Retention
+  readonly #entries = new Map<string, Entry>()
+  readonly #settled = new Retained<Entry>()
+  readonly #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
+  #accepted = 0
+
+  constructor(retain: Retention) {
+    this.#retain = retain
+  }
+
+  /** Messages ever accepted. */
+  get accepted(): number {
+    return this.#accepted
+  }
+
+  /** Messages that are not settled. */
+  get open(): number {
+    return this.#entries.size - this.#settled.size
+  }
+
+  get counts(): StatusCounts {
+    return { ...this.#counts }
+  }
+
+  get(id: string): Entry | undefined {
+    return this.#entries.get(id)
+  }
+
+  newestFirst(): Entry[] {
+    return [...this.#entries.values()].reverse()
+  }
+
+  add(job: MailJob): Entry {
+    const entry: Entry = {
+      position: ++this.#accepted,
+      job,
+      state: newState(job),
+      inLine: false,
+      delivery: NONE,
+      dueAt: 0,
+      heapIndex: -1,
+      place: -1,
+    }
+    this.#entries.set(job.id, entry)
+    this.#counts.queued++
+    return entry
+  }
+
+  /**
+   * Every change of a status goes through here. What it throws leaves everything as it was; what it settles is kept as
+   * long as the retention says.
+   */
+  change(entry: Entry, change: (state: MessageState) => void, now: number): void {
+    const { state } = entry
+    const before = state.status
+    change(state)
+    this.#settled.remove(entry)
+    this.#counts[before]--
+    this.#counts[state.status]++
+    if (isSettled(state.status)) this.#settle(entry, state.status, now)
+  }
+
+  #settle(entry: Entry, status: Status, now: number): void {
+    entry.delivery = NONE
+    entry.inLine = false
+    if (losesContent(status, this.#retain.data)) {
+      entry.job = withoutContent(entry.job)
+      entry.dropped = true
+    }
+    this.#settled.add(entry)
+    this.forget(now)
+  }
+
+  /** Lets go of the settled messages that are too many or too old. */
+  forget(now: number): void {
+    const { count, age } = this.#retain
+    for (let entry = this.#settled.oldest; entry !== undefined; entry = this.#settled.oldest) {
+      if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return
+      this.#settled.remove(entry)
+      this.#entries.delete(entry.job.id)
+      this.#counts[entry.state.status]--
+    }
+  }
+
+  /** Milliseconds that the longest-waiting due message has waited. */
+  longestWait(now: number): number {
+    for (const { state } of this.#entries.values()) {
+      if (state.status === 'queued' && state.dueAt <= now) return now - state.dueAt
+    }
+    return 0
+  }
+}
