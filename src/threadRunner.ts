@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { Blame } from './blame.js'
 import { census } from './census.js'
 import { Claims } from './claims.js'
@@ -7,7 +6,8 @@ import { ThreadpostError } from './errors.js'
 import { ThreadDied } from './lane.js'
 import type { Outcome } from './outcome.js'
 import { type Evidence, PhaseBoard } from './phases.js'
-import { Pool, type PoolOptions } from './pool.js'
+import type { Pool, PoolOptions } from './pool.js'
+import { Pools } from './pools.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
@@ -27,8 +27,6 @@ export interface ThreadRunnerOptions extends PoolOptions {
 type Rendering = 'render' | 'compose' | 'inspect'
 
 const START_LIMIT = 30_000
-/** A little more than a thread allows its sessions to say goodbye, in ms. */
-const FAREWELL = 2_000
 const NOTHING_DONE: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 /** A thread whose attempt is overdue by this much no longer keeps its own time. */
 const OVERDUE = 5_000
@@ -43,12 +41,7 @@ export class ThreadRunner implements Runner {
   readonly #blame: Blame
   readonly #claims: Claims
   readonly #watchdog: Watchdog
-  readonly #pool: Pool
-  /** A thread for those who must be alone in theirs; there is one only while somebody is. */
-  #solitary: Pool | undefined
-  /** The last delivery that asked to be alone; each waits for the one before it. */
-  #lastAlone: Promise<unknown> = Promise.resolve()
-  #alone = 0
+  readonly #pools: Pools
   #closed: Promise<void> | undefined
 
   constructor(options: ThreadRunnerOptions) {
@@ -63,12 +56,12 @@ export class ThreadRunner implements Runner {
     this.#watchdog = new Watchdog(this.#board, {
       render: options.renderLimit,
       task: options.attemptLimit + options.renderLimit + OVERDUE,
-      end: (thread) => {
-        this.#pool.end(thread)
-        this.#solitary?.end(thread)
-      },
+      end: (thread) => this.#pools.end(thread),
     })
-    this.#pool = this.#createPool(threads)
+    this.#pools = new Pools({
+      ...options,
+      died: (thread, reason) => options.died(thread, this.#watchdog.reasonFor(thread) ?? reason),
+    })
   }
 
   get slots(): number {
@@ -83,7 +76,7 @@ export class ThreadRunner implements Runner {
       }, START_LIMIT)
     })
     try {
-      return await Promise.race([this.#pool.ask('probe') as Promise<Catalogue>, tooLong])
+      return await Promise.race([this.#pools.shared.ask('probe') as Promise<Catalogue>, tooLong])
     } catch (error) {
       await this.close()
       throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reasonOf(error)}`, {
@@ -95,11 +88,13 @@ export class ThreadRunner implements Runner {
   }
 
   catalogue(): Promise<Catalogue> {
-    return this.#pool.ask('probe') as Promise<Catalogue>
+    return this.#pools.shared.ask('probe') as Promise<Catalogue>
   }
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
-    return alone ? this.#deliverAlone(order) : this.#deliverIn(this.#pool, order)
+    return alone
+      ? this.#pools.alone((pool) => this.#deliverIn(pool, order))
+      : this.#deliverIn(this.#pools.shared, order)
   }
 
   withdraw(order: DeliveryOrder): boolean {
@@ -134,7 +129,7 @@ export class ThreadRunner implements Runner {
     this.#watchdog.watch(slot)
     this.#blame.enter(slot)
     try {
-      return await this.#pool.ask(ask, { ...task, slot, generation })
+      return await this.#pools.shared.ask(ask, { ...task, slot, generation })
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)
@@ -153,47 +148,43 @@ export class ThreadRunner implements Runner {
   }
 
   async verify(transport: string): Promise<TransportReport> {
-    return (await this.#pool.ask('verify', { transport })) as TransportReport
+    return (await this.#pools.shared.ask('verify', { transport })) as TransportReport
   }
 
   async reload(transports: readonly TransportConfig[]): Promise<void> {
     // Threads to come are given the same setup.
     this.#options.setup.transports = [...transports]
     this.#fewThreads = fewThreads(transports, this.#options.threads)
-    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
-    await Promise.all(pools.map((pool) => pool.askAll('reload', { transports })))
+    await this.#pools.askAll('reload', { transports })
   }
 
   async renew(templates: TemplateSetup): Promise<void> {
     const { setup } = this.#options
     const before = setup.templates
-    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
     setup.templates = templates
     try {
-      await Promise.all(pools.map((pool) => pool.askEach('renew', { templates })))
+      await this.#pools.askEach('renew', { templates })
     } catch (error) {
       if (before !== undefined) setup.templates = before
-      await Promise.all(pools.map((pool) => pool.askAll('renew', { templates: before })))
+      await this.#pools.askAll('renew', { templates: before })
       throw error
     }
   }
 
   threads(): ThreadStatus[] {
     const slots = this.#free.used()
-    return [...this.#pool.threads(), ...(this.#solitary?.threads() ?? [])].map(
-      ({ thread, load, connections, busy }) => ({
-        thread,
-        delivering: load,
-        connections,
-        busy,
-        phases: census(this.#board, slots, thread),
-      }),
-    )
+    return this.#pools.threads().map(({ thread, load, connections, busy }) => ({
+      thread,
+      delivering: load,
+      connections,
+      busy,
+      phases: census(this.#board, slots, thread),
+    }))
   }
 
   endThread(): number | undefined {
-    const [busiest] = this.#pool.threads().sort((a, b) => b.load - a.load)
-    if (busiest !== undefined) this.#pool.end(busiest.thread)
+    const [busiest] = this.#pools.threads().sort((a, b) => b.load - a.load)
+    if (busiest !== undefined) this.#pools.end(busiest.thread)
     return busiest?.thread
   }
 
@@ -208,11 +199,7 @@ export class ThreadRunner implements Runner {
 
   async #close(): Promise<void> {
     this.#watchdog.stop()
-    const pools = this.#solitary === undefined ? [this.#pool] : [this.#pool, this.#solitary]
-    // Piscina ends a thread without a word: the SMTP sessions end themselves first.
-    const goodbyes = Promise.all(pools.map((pool) => pool.askAll('quit')))
-    await Promise.race([goodbyes, pause(FAREWELL, undefined, { ref: false })])
-    await Promise.all(pools.map((pool) => pool.destroy()))
+    await this.#pools.close()
   }
 
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
@@ -252,36 +239,7 @@ export class ThreadRunner implements Runner {
   #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {
     if (this.#closed !== undefined) return 'closed'
     const blame = this.#blame.of(slot)
-    return blame === 'suspect' && pool !== this.#pool ? 'guilty' : blame
-  }
-
-  /** One at a time, in a thread of its own that ends when nobody waits for it. */
-  #deliverAlone(order: DeliveryOrder): Promise<RunResult> {
-    this.#alone++
-    const run = this.#lastAlone.then(async () => {
-      if (this.#closed !== undefined) return await this.#deliverIn(this.#pool, order)
-      const pool = (this.#solitary ??= this.#createPool(1))
-      try {
-        return await this.#deliverIn(pool, order)
-      } finally {
-        if (--this.#alone === 0) {
-          this.#solitary = undefined
-          await pool.destroy()
-        }
-      }
-    })
-    this.#lastAlone = run.catch(() => undefined)
-    return run
-  }
-
-  #createPool(threads: number): Pool {
-    return new Pool({
-      ...this.#options,
-      threads,
-      died: (thread, reason) => {
-        this.#options.died(thread, this.#watchdog.reasonFor(thread) ?? reason)
-      },
-    })
+    return blame === 'suspect' && pool !== this.#pools.shared ? 'guilty' : blame
   }
 }
 
