@@ -70,7 +70,7 @@ export class Deliverer {
       this.#log,
       this.#witness?.about({ id: task.letter.id, attempt, note }),
     )
-    run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
+    run.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     try {
       const bound = this.#renderer.bind(task.letter, run.critical)
@@ -151,12 +151,12 @@ export class Deliverer {
     return this.#transports.verify(transport)
   }
 
-  async reload(transports: readonly TransportConfig[]): Promise<void> {
+  async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
     this.#transports.reload(transports)
   }
 
   /** Other templates from the next message on. Rejects where they can't be used; then the old ones stay. */
-  async renew(templates: ThreadSetup['templates']): Promise<void> {
+  async reloadTemplates(templates: ThreadSetup['templates']): Promise<void> {
     const fresh = this.#rendererOf(templates)
     try {
       await fresh.catalogue()
