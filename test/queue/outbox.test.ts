@@ -4,10 +4,9 @@ import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { createMailer, type Mailer, type MailerOptions, type Receipt } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
-import { testMailer } from '../support/mailer.js'
+import { testInbox, testMailer } from '../support/mailer.js'
 import { randomFrom } from '../support/random.js'
 import { SenderProcess } from '../support/senderProcess.js'
 import { smallDisk } from '../support/smallDisk.js'
@@ -130,8 +129,7 @@ describe('the file', () => {
 
   it('shrinks again', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const mailer = await mailerOn(file, { transport: inbox.url, retain: { count: 5 } })
     const sent = await Promise.all(
       Array.from({ length: 60 }, (_, n) =>
@@ -156,8 +154,7 @@ describe('the file', () => {
 describe('two processes on one file', () => {
   it('one delivers; the other sends, looks and waits, and takes over when it is killed', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox({ keep: 10_000 })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ keep: 10_000 })
     const other = new SenderProcess({ file, url: inbox.url, count: 30 })
     onTestFinished(() => other.kill())
     await other.heard('all')
@@ -178,8 +175,7 @@ describe('two processes on one file', () => {
 
   it('pausing is for all of them', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const [deliverer, other] = [
       await mailerOn(file, { transport: inbox.url }),
       await mailerOn(file, { transport: inbox.url }),
@@ -196,8 +192,7 @@ describe('two processes on one file', () => {
 describe('the outbox thread', () => {
   it('is replaced when it dies, and nothing is lost or doubled', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     const threads: Worker[] = []
     const meet = (worker: Worker): void => void threads.push(worker)
     process.on('worker', meet)
@@ -257,8 +252,7 @@ describe('power loss', () => {
 describe('a file of limited size', () => {
   it('refuses when it is full, goes on delivering, and takes more once there is room', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox({ keep: 10_000 })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ keep: 10_000 })
     const queue = { url: `sqlite:${file}`, maxSize: 2 * 1024 * 1024 }
     const mailer = await mailerOn(file, { transport: inbox.url, queue, retain: { count: 0 } })
     await mailer.pause()
@@ -276,8 +270,7 @@ describe('a full disk', () => {
     const folder = await smallDisk(40)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'outbox.db')
-    const inbox = await startInbox({ keep: 10_000 })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ keep: 10_000 })
     const ballast = path.join(folder, 'ballast')
     await writeFile(ballast, Buffer.alloc(34 * 1024 * 1024))
     const mailer = await mailerOn(file, { transport: inbox.url })

@@ -259,7 +259,7 @@ describe('a server that can not be reached', () => {
 
   it.each(failures)('%s', async (_, script, code) => {
     const server = await ScriptedServer.start(script)
-    const sender = senderTo(server.port, { timeouts: { greeting: 60, handshake: 60 } }, 1)
+    const sender = senderTo(server.port, { timeouts: { connect: 1_000, greeting: 60, handshake: 60 } }, 1)
     const all = await Promise.all([send(sender), send(sender)])
     for (const { verdict, recipients } of all) {
       expect(verdict).toEqual({ result: 'deferred', code })
