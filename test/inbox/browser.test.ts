@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { PHONE, seriousFaults, widthOf } from './support/browser.js'
-import { startElsewhere } from './support/elsewhere.js'
-import { useSite } from './support/site.js'
-import { describeWith } from './support/tools.js'
+import { PHONE, seriousFaults, widthOf } from '../support/browser.js'
+import { startElsewhere } from '../support/elsewhere.js'
+import { useSite } from '../support/site.js'
+import { describeWith } from '../support/tools.js'
 
 describeWith(['chromium'], 'the inbox in a browser', (tools) => {
   const site = useSite(tools.chromium)
