@@ -138,6 +138,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       await done('Run 2, through threads')
       await page.getByRole('button', { name: '500 receipts through threads' }).click()
       await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+      await page.locator('.cell[data-uncertain]').nth(2).waitFor()
       await page.locator('#grid [data-fate=sent]').nth(120).waitFor()
       await page.evaluate(scroll)
       await picture(page, 'load.png', 0)
