@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { toJob } from '../src/message.js'
 import { fromPrepared, toPrepared } from '../src/prepare.js'
-import { job, NOW, plain, rules } from './support/messageRules.js'
+import { job, NOW, plain, refusal, rules } from './support/messageRules.js'
 
 describe('a mail becomes a job', () => {
   it('with identity, defaults and one kind of content', () => {

@@ -1,18 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ThreadpostError } from '../src/errors.js'
-import { toJob } from '../src/message.js'
 import { fromPrepared, toPrepared } from '../src/prepare.js'
-import { job, NOW, plain, rules } from './support/messageRules.js'
-
-function refusal(mail: unknown): { code: string; path: string | undefined } {
-  try {
-    toJob(mail, rules, NOW)
-  } catch (error) {
-    if (error instanceof ThreadpostError) return { code: error.code, path: error.path }
-    throw error
-  }
-  throw new Error('it was accepted')
-}
+import { job, NOW, plain, refusal } from './support/messageRules.js'
 
 const CONTROL = ['\r', '\n', '\0', '\u2028', '\u2029', '\u0085', '\u007f']
 

@@ -1,3 +1,4 @@
+import { ThreadpostError } from '../../src/errors.js'
 import { type MessageRules, toJob } from '../../src/message.js'
 import { resolveOptions } from '../../src/options.js'
 import type { MailJob } from '../../src/record.js'
@@ -20,6 +21,17 @@ export const rules: MessageRules = {
 /** The mail's job, by these rules and at that time. */
 export function job(mail: object): MailJob {
   return toJob(mail, rules, NOW)
+}
+
+/** How the mail is refused. */
+export function refusal(mail: unknown): { code: string; path: string | undefined } {
+  try {
+    toJob(mail, rules, NOW)
+  } catch (error) {
+    if (error instanceof ThreadpostError) return { code: error.code, path: error.path }
+    throw error
+  }
+  throw new Error('it was accepted')
 }
 
 export const plain = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
