@@ -194,13 +194,11 @@ async function libraryFolders(folder) {
 /** Without a configuration that names a font folder, Chromium draws no text at all. `home` is the folder's last place. */
 async function writeFonts(folder, home) {
   const fonts = ['/usr/share/fonts', path.join(home, 'usr/share/fonts')].map((dir) => `<dir>${dir}</dir>`)
-  // Else a machine's only other font, with serifs, may stand in for these.
-  const sans = ['system-ui', 'sans-serif'].map(
-    (family) => `<alias><family>${family}</family><prefer><family>DejaVu Sans</family></prefer></alias>`,
-  )
+  // For names that no font has, system-ui among them; else any font may stand in, be it one with serifs.
+  const sans = '<edit name="family" mode="append_last"><string>DejaVu Sans</string></edit>'
   const text = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir>${sans.join('')}</fontconfig>
+<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir><match>${sans}</match></fontconfig>
 `
   await writeFile(path.join(folder, 'fonts.conf'), text)
 }
