@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { startInbox } from 'threadpost/testing'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { distributionOf } from '../src/bench/distribution.js'
 import { modesOf } from '../src/bench/modes.js'
 import { pageOf } from '../src/bench/page/page.js'
@@ -12,6 +11,7 @@ import { driftsOf } from '../src/bench/soak.js'
 import { met, targetsOf } from '../src/bench/targets.js'
 import { verdictOf } from '../src/bench/verdict.js'
 import { folderOf } from './support/folder.js'
+import { testInbox } from './support/mailer.js'
 import { environment, main } from './support/serve.js'
 
 const run = promisify(execFile)
@@ -111,8 +111,7 @@ describe('threadpost bench', () => {
   }, 60_000)
 
   it('sends to a real server only when told that it may', async () => {
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const folder = await folderOf({})
     const server = ['--server', inbox.url, '--to', 'me@example.com', '--from', 'me@example.com']
     await expect(bench(folder, ...server)).rejects.toMatchObject({

@@ -1,22 +1,12 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Mailer } from 'threadpost'
-import { RateAllowance } from '../src/budgets.js'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
+import { mostInASecond } from './support/mostInASecond.js'
 import { freePort } from './support/ports.js'
-import { randomFrom } from './support/random.js'
 import { ScriptedServer } from './support/scriptedServer.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
-
-/** The most that fall into any window of a second. */
-function mostInASecond(times: number[]): number {
-  const sorted = times.toSorted((a, b) => a - b)
-  return Math.max(
-    0,
-    ...sorted.map((from) => sorted.filter((time) => time >= from && time < from + 1_000).length),
-  )
-}
 
 /** A server that notes when it saw each envelope and each final dot. */
 async function clockedServer(delay = 0) {
@@ -41,106 +31,6 @@ async function bulk(mailer: Mailer, count: number, extra: object = {}): Promise<
   return receipts.map((receipt) => ('id' in receipt ? (receipt.id ?? '') : ''))
 }
 
-describe('a rate', () => {
-  afterEach(() => {
-    vi.useRealTimers()
-  })
-
-  it.each([
-    ['a near server', 2, 3, 0, 0],
-    ['a distant one', 200, 30, 0, 0],
-    ['an erratic one', 1, 400, 0, 0],
-    ['a near one, on a busy machine', 5, 3, 40, 50],
-    ['an erratic one, on a busy machine', 1, 400, 80, 50],
-  ])('is never exceeded in a window of a second, and used up: %s', (_, least, spread, busy, ahead) => {
-    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'], now: 0 })
-    const random = randomFrom(7)
-    const allowance = new RateAllowance(50)
-    const envelopes: number[] = []
-    const dots: number[] = []
-    const take = (): boolean => {
-      const wait = allowance.take(ahead)
-      if (wait > ahead) return false
-      if (random() < 0.02) {
-        // Cancelled, so that its leave is for another.
-        setTimeout(() => allowance.give(undefined), random() * wait)
-        return true
-      }
-      const transaction = least + random() * spread
-      // By its time it is ready, if making it ready took no longer.
-      const begins = Math.max(wait, random() * Math.max(5, busy))
-      setTimeout(() => {
-        envelopes.push(performance.now())
-        setTimeout(() => {
-          const over = performance.now()
-          dots.push(over)
-          // The answer crosses to the main thread, which says how long that took.
-          setTimeout(() => allowance.give(transaction, performance.now() - over), random() * busy)
-        }, transaction)
-      }, begins)
-      return true
-    }
-    for (let ms = 0; ms < 20_000; ms++) {
-      while (take());
-      vi.advanceTimersByTime(1)
-    }
-    expect(mostInASecond(envelopes)).toBeLessThanOrEqual(50)
-    expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
-    const latter = dots.filter((time) => time >= 10_000).length
-    expect(latter).toBeGreaterThan((10_000 * 50) / (1_000 + least + spread) - 25)
-  })
-
-  it('below one a second is one in several', () => {
-    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
-    const allowance = new RateAllowance(0.25)
-    expect(allowance.take()).toBe(0)
-    expect(allowance.take()).toBe(Infinity)
-    allowance.give(0)
-    expect(allowance.take()).toBeGreaterThan(3_900)
-    vi.advanceTimersByTime(4_000)
-    expect(allowance.take()).toBe(0)
-    allowance.give(undefined)
-    expect(allowance.take()).toBe(0)
-  })
-
-  it('gives leave for a message whose time is still to come, and no other comes before it', () => {
-    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
-    const allowance = new RateAllowance(2)
-    expect([allowance.take(), allowance.take(300)]).toEqual([0, 200])
-    expect(allowance.take(300)).toBe(Infinity)
-    allowance.give(0)
-    vi.advanceTimersByTime(980)
-    expect(allowance.take()).toBe(20)
-    expect(allowance.take(50)).toBe(20)
-    // It was taken back before its time.
-    allowance.give(undefined)
-    expect(allowance.take()).toBe(20)
-    expect(allowance.take(50)).toBe(20)
-    expect(allowance.take(50)).toBe(Infinity)
-    // The other one ended a while ago, when the thread knew of it.
-    vi.advanceTimersByTime(500)
-    allowance.give(0, 480)
-    expect(allowance.take(1_000)).toBe(520)
-  })
-
-  it('is halved by a complaint, once for all that come together, and grows back step by step', () => {
-    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
-    const allowance = new RateAllowance(40)
-    vi.advanceTimersByTime(5_000)
-    expect([allowance.slow(), allowance.slow()]).toEqual([true, false])
-    expect(allowance.rate).toBe(20)
-    vi.advanceTimersByTime(2_000)
-    allowance.take()
-    expect(allowance.rate).toBeCloseTo(24)
-    expect(allowance.slow()).toBe(true)
-    expect(allowance.rate).toBeCloseTo(12)
-    vi.advanceTimersByTime(60_000)
-    allowance.take()
-    expect(allowance.rate).toBe(40)
-    expect(allowance.slowed).toBe(false)
-  })
-})
-
 describe('budgets of a transport', () => {
   it.each(['memory', 'sqlite'])('a rate holds over two threads, and is used up (%s)', async (kind) => {
     const { url, mails, dots } = await clockedServer(5)
@@ -152,7 +42,8 @@ describe('budgets of a transport', () => {
     await mailer.wait(ids[149] ?? '')
     while (dots.length < 150) await new Promise((resolve) => setTimeout(resolve, 10))
     expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
-    expect(dots[149]! - dots[0]!).toBeLessThan(4_000)
+    // Three seconds; a machine with other things to do takes longer over each message.
+    expect(dots[149]! - dots[0]!).toBeLessThan(8_000)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
     // Whoever waits is stored about once for it.

@@ -3,16 +3,16 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { startInbox, type InboxOptions } from 'threadpost/testing'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { folderOf } from './support/folder.js'
+import { testInbox } from './support/mailer.js'
 import { environment, main, post, serve } from './support/serve.js'
 
 const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '..')
 
 async function inboxOf(options: InboxOptions = {}) {
-  const inbox = await startInbox(options)
-  onTestFinished(() => inbox.close())
+  const inbox = await testInbox(options)
   return inbox
 }
 

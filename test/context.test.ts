@@ -10,10 +10,9 @@ import {
   type MessageEvent,
 } from 'threadpost'
 import { mailContext } from 'threadpost/express'
-import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
-import { mailerWithInbox, testMailer } from './support/mailer.js'
+import { mailerWithInbox, testInbox, testMailer } from './support/mailer.js'
 import { SenderProcess } from './support/senderProcess.js'
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -188,8 +187,7 @@ describe('the context of a request', () => {
     await dead.kill()
     const [id = ''] = dead.receipts.keys()
 
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}` })
     const heard = heardFrom(mailer)
     await mailer.retry(id).catch(() => undefined)

@@ -10,6 +10,7 @@ import { Piscina } from 'piscina'
 import type { Mailer } from 'threadpost'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { folderOf } from './support/folder.js'
+import { loadedScripts } from './support/loadedScripts.js'
 import { mailerWithInbox, testMailer } from './support/mailer.js'
 import { ScriptedServer } from './support/scriptedServer.js'
 import { turnServer } from './support/turnServer.js'
@@ -86,24 +87,12 @@ it('a durable message costs two commits when it is alone, and shares them with o
   expect(many.statements / 500).toBeLessThanOrEqual(15)
 })
 
-const IMPORT = `
-import { Session } from 'node:inspector'
-const session = new Session()
-session.connect()
-const scripts = []
-session.on('Debugger.scriptParsed', ({ params }) => scripts.push(params.url))
-session.post('Debugger.enable')
-await import('threadpost')
-console.log(JSON.stringify(scripts.filter((url) => url.startsWith('file:') || url.startsWith('/'))))
-`
-
 const FORBIDDEN =
   /node_modules\/(?:mjml|handlebars|html-to-text|express|zod|prom-client|helmet|bullmq|ioredis|better-sqlite3|smtp-server|postal-mime|commander|@aws-sdk|@opentelemetry)/
 
 it("import 'threadpost' loads little, and nothing that is not needed yet", async () => {
-  const args = ['--input-type=module', '-e', IMPORT]
-  const { stdout } = await run(process.execPath, args, { cwd: root })
-  const scripts = JSON.parse(stdout) as string[]
+  const loaded = await loadedScripts({ code: "await import('threadpost')" })
+  const scripts = loaded.scripts.filter((url) => url.startsWith('file:') || url.startsWith('/'))
   const ours = scripts.filter((url) => !url.includes('node_modules'))
   expect(scripts.filter((url) => FORBIDDEN.test(url))).toEqual([])
   expect(ours.length).toBeLessThanOrEqual(110)

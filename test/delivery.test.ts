@@ -1,24 +1,19 @@
-import { createServer } from 'node:net'
-import type { MailerOptions, Message } from 'threadpost'
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
+import type { Message } from 'threadpost'
+import { expect, it } from 'vitest'
+import { describeBothWays } from './support/bothWays.js'
 import { folderOf } from './support/folder.js'
 import { mailerWithInbox, testMailer } from './support/mailer.js'
+import { freePort } from './support/ports.js'
 
 const WELCOME = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head><mj-body><mj-section><mj-column>
 <mj-text>Dear {{name}}, <a href="{{url}}">welcome</a></mj-text></mj-column></mj-section></mj-body></mjml>`
 
 const plain = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
-/** Everything holds in a thread and in the calling one. */
-describe.each([
-  ['in a thread', 1],
-  ['inline', 0],
-])('delivery %s', (_, threads) => {
-  const set = (options: Partial<MailerOptions> = {}): Partial<MailerOptions> => ({ threads, ...options })
-
+describeBothWays('delivery', (way) => {
   it('renders, sends and tells', async () => {
     const templates = await folderOf({ 'welcome.mjml': WELCOME })
-    const { mailer, inbox } = await mailerWithInbox(set({ templates }))
+    const { mailer, inbox } = await mailerWithInbox(way({ templates }))
     const receipt = await mailer.send({
       template: 'welcome',
       to: 'Ada Lovelace <ada@example.com>',
@@ -41,7 +36,7 @@ describe.each([
   })
 
   it('builds what it was given, attachments and headers included', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set())
+    const { mailer, inbox } = await mailerWithInbox(way())
     await mailer.sendAndWait({
       to: 'ada@example.com',
       cc: 'bob@example.com',
@@ -78,7 +73,7 @@ describe.each([
   })
 
   it('fails at once what the server refuses, with its reply', async () => {
-    const { mailer } = await mailerWithInbox(set(), {
+    const { mailer } = await mailerWithInbox(way(), {
       faults: [{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }],
     })
     const message = await mailer.sendAndWait(plain)
@@ -97,7 +92,7 @@ describe.each([
     ['dot', '451 4.7.1 later'],
     ['rcpt', '421 4.3.2 going down'],
   ] as const)('defers what the server puts off at %s with %s, then sends it', async (at, reply) => {
-    const { mailer, inbox } = await mailerWithInbox(set(), { faults: [{ at, do: 'defer', reply, times: 1 }] })
+    const { mailer, inbox } = await mailerWithInbox(way(), { faults: [{ at, do: 'defer', reply, times: 1 }] })
     const message = await mailer.sendAndWait(plain)
     expect(message.status).toBe('sent')
     expect(message.attempts.map(({ outcome }) => outcome)).toEqual(['deferred', 'sent'])
@@ -106,7 +101,7 @@ describe.each([
   })
 
   it('treats each recipient as the server does', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set(), {
+    const { mailer, inbox } = await mailerWithInbox(way(), {
       faults: [
         { at: 'rcpt', do: 'refuse', to: 'no@example.com' },
         { at: 'rcpt', do: 'defer', to: 'later@example.com', times: 1 },
@@ -128,7 +123,7 @@ describe.each([
   it.each(['mail', 'rcpt', 'data'] as const)(
     'is certain of nothing sent when the connection closes at %s',
     async (at) => {
-      const { mailer, inbox } = await mailerWithInbox(set(), { faults: [{ at, do: 'close', times: 1 }] })
+      const { mailer, inbox } = await mailerWithInbox(way(), { faults: [{ at, do: 'close', times: 1 }] })
       const message = await mailer.sendAndWait(plain)
       expect(message).toMatchObject({ status: 'sent', uncertain: false })
       expect(message.attempts[0]).toMatchObject({ outcome: 'deferred', code: 'CONNECTION_CLOSED' })
@@ -137,7 +132,7 @@ describe.each([
   )
 
   it('is uncertain when the reply to the body is lost', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set(), {
+    const { mailer, inbox } = await mailerWithInbox(way(), {
       faults: [{ at: 'dot', do: 'close-after', times: 1 }],
     })
     const message = await mailer.sendAndWait(plain)
@@ -148,7 +143,7 @@ describe.each([
   })
 
   it('holds it instead, where that is wished', async () => {
-    const { mailer } = await mailerWithInbox(set({ onUncertain: 'hold' }), {
+    const { mailer } = await mailerWithInbox(way({ onUncertain: 'hold' }), {
       faults: [{ at: 'dot', do: 'close-after', times: 1 }],
     })
     const held = new Promise((resolve) => mailer.once('held', resolve))
@@ -163,7 +158,7 @@ describe.each([
   ] as const)(
     'ends an attempt at its deadline when the server falls silent at %s',
     async (at, outcome, code) => {
-      const { mailer } = await mailerWithInbox(set({ limits: { attempt: 300 } }), {
+      const { mailer } = await mailerWithInbox(way({ limits: { attempt: 300 } }), {
         faults: [{ at, do: at === 'dot' ? 'silence-after' : 'silence', times: 1 }],
       })
       const message = await mailer.sendAndWait(plain)
@@ -173,13 +168,10 @@ describe.each([
   )
 
   it('does not count an attempt that met no server', async () => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as { port: number }
-    await new Promise((resolve) => server.close(resolve))
+    const port = await freePort()
     const mailer = await testMailer({
+      ...way(),
       transport: `smtp://127.0.0.1:${port}`,
-      threads,
       retry: { attempts: 1 },
       breaker: { probeDelay: 5 },
     })
@@ -197,7 +189,7 @@ describe.each([
   })
 
   it('keeps one connection for many messages, and says QUIT', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set({ concurrency: 2 }))
+    const { mailer, inbox } = await mailerWithInbox(way({ concurrency: 2 }))
     const messages = await Promise.all(Array.from({ length: 20 }, () => mailer.sendAndWait(plain)))
     expect(messages.every(({ status }) => status === 'sent')).toBe(true)
     expect(inbox.connections().length).toBeLessThanOrEqual(2)
@@ -205,148 +197,15 @@ describe.each([
     for (const visit of inbox.connections()) expect(visit.commands.at(-1)).toMatch(/^QUIT/)
   })
 
-  it('renders without sending', async () => {
-    const templates = await folderOf({
-      'welcome.mjml': WELCOME,
-      'broken.mjml': '<mjml>\n  {{#if x}}\n</mjml>',
-    })
-    const mailer = await testMailer({ transport: 'smtp://127.0.0.1:9', templates, threads })
-    const parts = await mailer.render('welcome', { name: 'Ada', url: 'https://a.example' })
-    expect(parts.subject).toBe('Hello Ada')
-    expect(parts.html).toContain('Dear Ada')
-    await expect(mailer.render('nowhere')).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
-    await expect(mailer.render('welcome', {})).rejects.toMatchObject({
-      code: 'MISSING_DATA',
-      paths: ['name', 'url'],
-    })
-  })
-
-  it('accepts one message for one key, and another content not at all', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set())
-    const first = await mailer.send({ ...plain, idempotencyKey: 'order-1' })
-    const again = await mailer.send({ ...plain, idempotencyKey: 'order-1' })
-    expect(again).toEqual({ ...first, duplicate: true })
-    await expect(mailer.send({ ...plain, text: 'other', idempotencyKey: 'order-1' })).rejects.toMatchObject({
-      code: 'IDEMPOTENCY_CONFLICT',
-      path: 'idempotencyKey',
-    })
-    const prepared = JSON.parse(JSON.stringify(mailer.prepare(plain))) as ReturnType<typeof mailer.prepare>
-    const receipt = await mailer.send(prepared)
-    expect(receipt).toMatchObject({ id: prepared.id, messageId: prepared.messageId, duplicate: false })
-    expect(await mailer.send(prepared)).toMatchObject({ id: prepared.id, duplicate: true })
-    await Promise.all([first.id, prepared.id].map((id) => mailer.wait(id)))
-    expect(inbox.count).toBe(2)
-  })
-
-  it('answers sendMany in order, refusals in their place', async () => {
-    const { mailer } = await mailerWithInbox(set({ limits: { queue: 2 } }))
-    await mailer.pause()
-    const answers = await mailer.sendMany([plain, { ...plain, to: 'nobody' }, plain, plain])
-    expect(answers).toMatchObject([
-      { status: 'queued' },
-      { code: 'INVALID_MESSAGE', path: 'to' },
-      { status: 'queued' },
-      { code: 'QUEUE_FULL' },
-    ])
-    await mailer.resume()
-    await Promise.all(answers.flatMap((answer) => ('id' in answer ? [mailer.wait(answer.id)] : [])))
-  })
-
-  it('tells listeners, and survives those that throw', async () => {
-    const { mailer } = await mailerWithInbox(set())
-    const warnings: string[] = []
-    const onWarning = (warning: Error): void => void warnings.push(warning.message)
-    process.on('warning', onWarning)
-    onTestFinished(() => void process.off('warning', onWarning))
-    const seen: string[] = []
-    for (const name of ['queued', 'sending', 'sent'] as const) {
-      mailer.on(name, () => {
-        throw new Error(`listener of ${name}`)
-      })
-      mailer.on(name, (event) => {
-        expect(JSON.stringify(event)).not.toContain('Hello')
-        seen.push(event.status)
-      })
-    }
-    await mailer.sendAndWait(plain)
-    expect(seen).toEqual(['queued', 'sending', 'sent'])
-    await expect.poll(() => warnings.length).toBe(3)
-  })
-
-  it('waits no longer than asked, and not for what it does not know', async () => {
-    const { mailer } = await mailerWithInbox(set(), { faults: [{ at: 'mail', do: 'silence' }] })
-    const { id } = await mailer.send(plain)
-    await expect(mailer.wait(id, { timeout: 10 })).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' })
-    await expect(mailer.wait(id, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow(
-      'enough',
-    )
-    await expect(mailer.wait('nobody', { timeout: 10 })).rejects.toMatchObject({ code: 'NOT_FOUND' })
-    const waiting = mailer.wait(id)
-    waiting.catch(() => undefined)
-    await mailer.close({ deadline: 0 })
-    await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })
-    await expect(mailer.send(plain)).rejects.toMatchObject({ code: 'CLOSED' })
-  })
-
   it('delivers before it closes what would be lost', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set({ concurrency: 2 }))
+    const { mailer, inbox } = await mailerWithInbox(way({ concurrency: 2 }))
     await mailer.sendMany(Array.from({ length: 50 }, () => plain))
     await mailer.close()
     expect(inbox.count).toBe(50)
   })
 
-  it('keeps what a cancelled message says, for a retry', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set())
-    const { id } = await mailer.send({ ...plain, delay: 60_000 })
-    await mailer.cancel(id)
-    await mailer.retry(id)
-    await mailer.wait(id)
-    expect((await inbox.waitFor()).text).toContain('Hello')
-  })
-
-  it('gives out copies: changing them changes no mail', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set())
-    await mailer.pause()
-    const { id } = await mailer.send({ ...plain, tags: ['a'] })
-    const message = await mailer.find(id)
-    if (message?.to[0] !== undefined) message.to[0].address = 'evil@example.com'
-    if (message !== undefined) message.from.address = 'evil@example.com'
-    await mailer.resume()
-    await mailer.wait(id)
-    expect(inbox.stored()[0]?.envelope).toEqual({ from: 'hello@acme.example', to: ['ada@example.com'] })
-  })
-
-  it('goes on when the logger throws', async () => {
-    const broken = (): never => {
-      throw new Error('no disk')
-    }
-    const onWarning = (): void => undefined
-    process.on('warning', onWarning)
-    onTestFinished(() => void process.off('warning', onWarning))
-    const { mailer } = await mailerWithInbox(
-      set({ concurrency: 1, logger: { debug: broken, info: broken, warn: broken, error: broken } }),
-    )
-    const messages = await Promise.all([mailer.sendAndWait(plain), mailer.sendAndWait(plain)])
-    expect(messages.map(({ status }) => status)).toEqual(['sent', 'sent'])
-  })
-
-  it('refuses what makes no sense in a question', async () => {
-    const { mailer } = await mailerWithInbox(set())
-    await expect(mailer.list({ status: 'nope' } as never)).rejects.toMatchObject({ path: 'status' })
-    await expect(mailer.list({ limit: 0 })).rejects.toMatchObject({ path: 'limit' })
-    await expect(mailer.wait('x', { timeout: 2 ** 31 })).rejects.toMatchObject({
-      code: 'INVALID_OPTIONS',
-      path: 'timeout',
-    })
-    await expect(mailer.close({ deadline: -1 })).rejects.toMatchObject({
-      code: 'INVALID_OPTIONS',
-      path: 'deadline',
-    })
-    await expect(mailer.render(undefined as never)).rejects.toMatchObject({ path: 'template' })
-  })
-
   it('drains on close', async () => {
-    const { mailer, inbox } = await mailerWithInbox(set({ concurrency: 5 }), {
+    const { mailer, inbox } = await mailerWithInbox(way({ concurrency: 5 }), {
       faults: [{ at: 'dot', do: 'delay', ms: 100 }],
     })
     const messages: Message['status'][] = []
@@ -358,34 +217,4 @@ describe.each([
     expect(messages).toHaveLength(5)
     expect(inbox.count).toBe(5)
   })
-})
-
-describe('starting', () => {
-  it.each([
-    ['a folder of templates that is not there', { templates: '/nonexistent/templates' }, /nonexistent/],
-    ['a helper module that throws', { templates: 'HELPERS' }, /helpers/],
-  ] as const)('fails readably with %s', async (_, options, message) => {
-    const templates =
-      options.templates === 'HELPERS'
-        ? await folderOf({ 'helpers.js': 'throw new Error("broken helper")', 'a.mjml': WELCOME })
-        : options.templates
-    for (const threads of [0, 1]) {
-      await expect(testMailer({ transport: 'smtp://127.0.0.1:9', templates, threads })).rejects.toThrow(
-        expect.objectContaining({
-          code: 'START_FAILED',
-          message: expect.stringMatching(message) as string,
-        }) as Error,
-      )
-    }
-  })
-
-  it('works with the embedded inbox', async () => {
-    const mailer = await testMailer({ transport: 'inbox:' })
-    await mailer.sendAndWait(plain)
-    expect(mailer.inbox?.count).toBe(1)
-  })
-})
-
-afterEach(() => {
-  process.exitCode = 0
 })

@@ -1,28 +1,17 @@
-import { execFile } from 'node:child_process'
-import path from 'node:path'
-import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { folderOf } from './support/folder.js'
+import { loadedScripts } from './support/loadedScripts.js'
 
-const run = promisify(execFile)
-
-/** Renders and sends one mail, and prints every script the main thread parsed for that. */
-const SCRIPT = `
-import { Session } from 'node:inspector'
-const session = new Session()
-session.connect()
-const scripts = []
-session.on('Debugger.scriptParsed', ({ params }) => scripts.push(params.url))
-session.post('Debugger.enable')
+/** Renders and sends one mail. */
+const SEND = `
 const { createMailer } = await import('threadpost')
 const { startInbox } = await import('threadpost/testing')
 await import('threadpost/nodemailer')
 const inbox = await startInbox()
 const mailer = await createMailer({ transport: inbox.url, from: 'a@b.example', templates: process.argv[2], threads: Number(process.argv[3]) })
-const { status } = await mailer.sendAndWait({ template: 'a', to: 'x@y.example', data: { name: 'Ada' } })
+result = (await mailer.sendAndWait({ template: 'a', to: 'x@y.example', data: { name: 'Ada' } })).status
 await mailer.close()
 await inbox.close()
-console.log(JSON.stringify({ status, scripts }))
 `
 
 const FORBIDDEN =
@@ -33,11 +22,8 @@ async function scriptsOfMainThread(threads: number): Promise<string[]> {
     'a.mjml':
       '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body><mj-section><mj-column><mj-text>{{name}}</mj-text></mj-column></mj-section></mj-body></mjml>',
   })
-  // Inside the package, so that it can import itself by name like an app would.
-  const args = ['--input-type=module', '-e', SCRIPT, 'x', templates, String(threads)]
-  const { stdout } = await run(process.execPath, args, { cwd: path.resolve(import.meta.dirname, '..') })
-  const { status, scripts } = JSON.parse(stdout) as { status: string; scripts: string[] }
-  expect(status).toBe('sent')
+  const { result, scripts } = await loadedScripts({ code: SEND, args: [templates, String(threads)] })
+  expect(result).toBe('sent')
   return scripts
 }
 

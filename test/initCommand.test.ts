@@ -4,10 +4,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { startInbox } from 'threadpost/testing'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
+import { testInbox } from './support/mailer.js'
 import { appWith, pack, type Tarball } from './support/tarball.js'
 
 const run = promisify(execFile)
@@ -68,8 +68,7 @@ describe('threadpost init', () => {
   }, 60_000)
 
   it('sends for real where SMTP_URL says so', async () => {
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const app = await appWith(tarball)
     await init(app)
     const url = await start(app, { SMTP_URL: inbox.url })

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { testInbox } from './support/mailer.js'
 import { appOf, blocksOf, promisesOf, readme, root } from './support/readme.js'
 import { startRedis } from './support/redis.js'
 import { itWith } from './support/tools.js'
@@ -27,8 +27,7 @@ describe('the README', () => {
     const body = block.split('\n').filter((line) => line !== '' && !line.startsWith('import'))
     expect(body.length).toBeLessThanOrEqual(12)
 
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const app = spawn(process.execPath, ['app.js'], {
       cwd: await appOf(listening),
       env: { ...process.env, SMTP_URL: inbox.url },

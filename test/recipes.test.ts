@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
+import { testInbox } from './support/mailer.js'
 import { answers, freePort } from './support/ports.js'
 import { appOf, blocksOf, root } from './support/readme.js'
 import { main } from './support/serve.js'
@@ -15,8 +15,7 @@ const run = promisify(execFile)
 
 describe('the recipe of a restart', () => {
   it('loses nothing and sends nothing twice', async () => {
-    const inbox = await startInbox({ faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     const [source = ''] = blocksOf('js server')
     const cwd = await appOf(source)
     const port = await freePort()

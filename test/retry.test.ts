@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decide, type RetryPolicy, type Standing } from '../src/retry.js'
-import { outcomeOf } from './support/queueSuite.js'
+import { outcomeOf } from './support/queueSuite/jobs.js'
 
 const policy: RetryPolicy = {
   attempts: 10,

@@ -73,10 +73,13 @@ function fail(message) {
 
 await step('prerequisites', prerequisites)
 const built = await step('build', () => program('npm', ['run', '--silent', 'build']))
-await step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.']))
-await step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.']))
-await step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json']))
-await step('unused: knip', () => node('node_modules/knip/bin/knip.js', []))
+// Each has use for one core only.
+await Promise.all([
+  step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.'])),
+  step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.'])),
+  step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json'])),
+  step('unused: knip', () => node('node_modules/knip/bin/knip.js', [])),
+])
 if (built) await vitest()
 else fail('tests: not run, since the build failed')
 

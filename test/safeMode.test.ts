@@ -1,9 +1,8 @@
 import path from 'node:path'
 import { ThreadpostError } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { folderOf } from './support/folder.js'
-import { mailerWithInbox, testMailer } from './support/mailer.js'
+import { mailerWithInbox, testInbox, testMailer } from './support/mailer.js'
 import { SenderProcess } from './support/senderProcess.js'
 
 const SAFE = { redirectTo: 'staging@acme.example', allow: ['qa@partner.example', '@acme.example'] }
@@ -51,8 +50,7 @@ describe('safe mode', () => {
     await before.given(3)
     await before.kill()
 
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}`, safeMode: SAFE })
     const old = [...before.receipts.keys()]
     const loose = await testMailer({ transport: inbox.url })

@@ -120,7 +120,7 @@ describe('the parts', () => {
     const stream = await fetch(`${url}/inbox/events`)
     const start = Date.now()
     await server.close()
-    expect(Date.now() - start).toBeLessThan(1000)
+    expect(Date.now() - start).toBeLessThan(5_000)
     await stream.text()
     await server.close()
   })

@@ -2,8 +2,7 @@ import path from 'node:path'
 import type * as built from '../src/server.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { MailerOptions } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
-import { testMailer } from './support/mailer.js'
+import { testInbox, testMailer } from './support/mailer.js'
 
 const { startServer } = (await import(new URL('../dist/src/server.js', import.meta.url).href)) as typeof built
 
@@ -97,8 +96,7 @@ describe('what the start page does under load', () => {
   })
 
   test('is not there where mail could reach anybody, or with a login', async () => {
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const places = [
       await serve({ transport: inbox.url }),
       await serve({ transport: undefined as never, transports: { real: inbox.url, test: 'inbox:' } }),

@@ -12,10 +12,9 @@ import {
 import express from 'express'
 import { currentContext } from 'threadpost'
 import { mailContext } from 'threadpost/express'
-import { startInbox } from 'threadpost/testing'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
-import { mailerWithInbox, testMailer } from './support/mailer.js'
+import { mailerWithInbox, testInbox, testMailer } from './support/mailer.js'
 import { startRedis } from './support/redis.js'
 import { SenderProcess } from './support/senderProcess.js'
 import { itWith } from './support/tools.js'
@@ -143,8 +142,7 @@ describe('a trace', () => {
     const [id = ''] = dead.receipts.keys()
 
     const exporter = sdk()
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}` })
     let around: unknown
     mailer.on('sent', () => {

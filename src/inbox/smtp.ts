@@ -55,6 +55,7 @@ export class SmtpReceiver {
   readonly #keep: (envelope: InboxEnvelope, raw: Uint8Array) => RawMail
   readonly #sockets = new Set<Socket>()
   readonly #peers = new Map<string, Peer>()
+  #closed = false
 
   constructor(
     settings: SmtpSettings,
@@ -105,6 +106,7 @@ export class SmtpReceiver {
   }
 
   close(): Promise<void> {
+    this.#closed = true
     return new Promise((resolve) => {
       this.#server.close(() => resolve())
       for (const socket of this.#sockets) socket.destroy()
@@ -112,6 +114,11 @@ export class SmtpReceiver {
   }
 
   #welcome(socket: Socket, connect: () => void): void {
+    // It was accepted already when the server stopped listening, which would wait for it for ever.
+    if (this.#closed) {
+      socket.destroy()
+      return
+    }
     const visit = this.#visits.open()
     this.#sockets.add(socket)
     socket.on('error', () => undefined)

@@ -1,8 +1,8 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
+import { testInbox } from '../support/mailer.js'
 import { SenderProcess } from '../support/senderProcess.js'
 
 const HOUR = 3_600_000
@@ -39,8 +39,7 @@ describe.each(['memory', 'sqlite'])('the clock jumps an hour, queue in %s:', (ki
 async function deferred(kind: string, baseDelay: number) {
   const folder = await folderOf({ clock: '0' })
   const clock = path.join(folder, 'clock')
-  const inbox = await startInbox({ keep: 1_000, faults: [{ at: 'rcpt', do: 'defer', times: COUNT }] })
-  onTestFinished(() => inbox.close())
+  const inbox = await testInbox({ keep: 1_000, faults: [{ at: 'rcpt', do: 'defer', times: COUNT }] })
   const sender = new SenderProcess({
     file: path.join(folder, 'outbox.db'),
     url: inbox.url,

@@ -2,10 +2,10 @@
 // `npm run test:faults` does; SOAK_SEED repeats a run.
 import path from 'node:path'
 import { createMailer, type Message } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
+import { testInbox } from '../support/mailer.js'
 import { randomFrom } from '../support/random.js'
 import { SenderProcess } from '../support/senderProcess.js'
 
@@ -19,8 +19,7 @@ it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
   const random = randomFrom(SEED)
   const folder = await folderOf({})
   const file = path.join(folder, 'outbox.db')
-  const inbox = await startInbox({ keep: 100_000, faults: [{ at: 'dot', do: 'delay', ms: SLOW }] })
-  onTestFinished(() => inbox.close())
+  const inbox = await testInbox({ keep: 100_000, faults: [{ at: 'dot', do: 'delay', ms: SLOW }] })
   const receipts = new Map<string, string>()
   const share = Math.ceil(MAILS / ROUNDS)
   const pauses: number[] = []

@@ -1,12 +1,11 @@
 // Many messages for a host that is down. The whole: DEAD_HOST_MAILS=10000, as `npm run test:faults` does.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import path from 'node:path'
-import { startInbox } from 'threadpost/testing'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
 import { freePort } from '../support/ports.js'
-import { testMailer } from '../support/mailer.js'
+import { testInbox, testMailer } from '../support/mailer.js'
 
 const MAILS = Number(process.env['DEAD_HOST_MAILS'] ?? 3_000)
 const STEP = 20
@@ -17,8 +16,7 @@ it.each(['memory', 'sqlite'])(
   `${MAILS} messages for a dead host, queue in %s: held, nobody else is hurt, all sent when it is back`,
   async (kind) => {
     const port = await freePort()
-    const other = await startInbox()
-    onTestFinished(() => other.close())
+    const other = await testInbox()
     const mailer = await testMailer({
       transports: { dead: `smtp://127.0.0.1:${port}`, other: other.url },
       queue: kind === 'memory' ? kind : `sqlite:${path.join(await folderOf({}), 'outbox.db')}`,
@@ -60,8 +58,7 @@ it.each(['memory', 'sqlite'])(
     expect(process.memoryUsage().heapUsed - heap).toBeLessThan(50_000_000 + MAILS * HEAP)
     expect(opened).toEqual(['dead'])
 
-    const back = await startInbox({ port, keep: 2 * MAILS })
-    onTestFinished(() => back.close())
+    const back = await testInbox({ port, keep: 2 * MAILS })
     await expect
       .poll(() => mailer.stats(), { timeout: 120_000, interval: 500 })
       .toMatchObject({ accepted: MAILS + 20, sent: MAILS + 20 })

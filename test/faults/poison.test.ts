@@ -1,9 +1,8 @@
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { startInbox } from 'threadpost/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
-import { testMailer } from '../support/mailer.js'
+import { testInbox, testMailer } from '../support/mailer.js'
 import { SenderProcess } from '../support/senderProcess.js'
 
 /** Two deaths in company, three alone. */
@@ -18,8 +17,7 @@ it('gives up a message that ends the whole process time and again, and delivers 
   })
   const file = path.join(folder, 'outbox.db')
   const templates = path.join(folder, 'templates')
-  const inbox = await startInbox({ keep: 1_000 })
-  onTestFinished(() => inbox.close())
+  const inbox = await testInbox({ keep: 1_000 })
 
   const first = await testMailer({ transport: inbox.url, queue: `sqlite:${file}`, templates })
   await first.pause()

@@ -1,25 +1,18 @@
 import { once } from 'node:events'
 import path from 'node:path'
 import { Redis } from 'ioredis'
-import type { Mailer, MailerOptions } from 'threadpost'
-import { type Inbox, startInbox } from 'threadpost/testing'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import type { Mailer } from 'threadpost'
+import { expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { testMailer } from '../support/mailer.js'
-import { type RedisServer, startRedis } from '../support/redis.js'
+import { testInbox, testMailer, testSender } from '../support/mailer.js'
+import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
 
 /** 5,000 at full length. */
 const FLEET_MAILS = Number(process.env['FLEET_MAILS'] ?? 400)
 const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync', 'everysec']
-
-async function anInbox(keep: number): Promise<Inbox> {
-  const inbox = await startInbox({ keep })
-  onTestFinished(() => inbox.close())
-  return inbox
-}
 
 function mailOf(n: number) {
   return { to: `user${n}@example.com`, subject: `Mail ${n}`, text: `Number ${n}` }
@@ -32,20 +25,11 @@ async function settled(mailer: Mailer, count: number, timeout: number): Promise<
 }
 
 describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) => {
-  let redis: RedisServer
-  let queues = 0
-  beforeAll(async () => {
-    redis = await startRedis(tool, APPEND_ONLY)
-  })
-  afterAll(() => redis.close())
-
-  const queue = () => ({ url: redis.url, prefix: `fault-${++queues}` })
-  const sender = (options: Partial<MailerOptions>): Promise<Mailer> =>
-    testMailer({ role: 'send', ...options })
+  const redis = useRedis(tool, APPEND_ONLY)
 
   it('Redis away: refused within a second, taken in and delivered when it is back', async () => {
-    const inbox = await anInbox(100)
-    const mailer = await testMailer({ transport: inbox.url, queue: queue() })
+    const inbox = await testInbox({ keep: 100 })
+    const mailer = await testMailer({ transport: inbox.url, queue: redis.place() })
     await mailer.sendAndWait(mailOf(0))
 
     await redis.stop()
@@ -70,10 +54,10 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
   })
 
   it('what is accepted into the spool is handed on in order, once each', async () => {
-    const inbox = await anInbox(100)
+    const inbox = await testInbox({ keep: 100 })
     const spool = `sqlite:${path.join(await folderOf({}), 'spool.db')}`
-    const place = queue()
-    const mailer = await sender({ queue: { ...place, spool } })
+    const place = redis.place()
+    const mailer = await testSender({ queue: { ...place, spool } })
     await mailer.send(mailOf(0))
     await redis.stop()
     const receipts = []
@@ -85,7 +69,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
 
     // Its process ends meanwhile: the next one hands on what the file holds.
     await mailer.close()
-    const next = await sender({ queue: { ...place, spool } })
+    const next = await testSender({ queue: { ...place, spool } })
     await redis.start()
     await expect.poll(async () => (await next.list()).messages.length, { timeout: 10_000 }).toBe(31)
     const { messages } = await next.list()
@@ -100,9 +84,8 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
 
   it('Redis full: nothing is taken in, and what was under way is stored when there is room', async () => {
     const count = 100
-    const inbox = await startInbox({ keep: count, faults: [{ at: 'dot', do: 'delay', ms: 50 }] })
-    onTestFinished(() => inbox.close())
-    const mailer = await testMailer({ transport: inbox.url, queue: queue() })
+    const inbox = await testInbox({ keep: count, faults: [{ at: 'dot', do: 'delay', ms: 50 }] })
+    const mailer = await testMailer({ transport: inbox.url, queue: redis.place() })
     const client = new Redis(redis.url)
     onTestFinished(() => client.disconnect())
     await mailer.sendMany(Array.from({ length: count }, (_, n) => mailOf(n)))
@@ -122,14 +105,13 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     'Redis %s: close() ends when it said it would, and so does a worker',
     async (how) => {
       // It takes its time, so that something is under way.
-      const inbox = await startInbox({ faults: [{ at: 'dot', do: 'delay', ms: 200 }] })
-      onTestFinished(() => inbox.close())
-      const place = queue()
+      const inbox = await testInbox({ faults: [{ at: 'dot', do: 'delay', ms: 200 }] })
+      const place = redis.place()
       const mailers = await Promise.all([
         testMailer({ transport: inbox.url, queue: place }),
         testMailer({ transport: inbox.url, queue: place, role: 'deliver' }),
-        sender({ queue: place }),
-        sender({ queue: { ...place, spool: `sqlite:${path.join(await folderOf({}), 'spool.db')}` } }),
+        testSender({ queue: place }),
+        testSender({ queue: { ...place, spool: `sqlite:${path.join(await folderOf({}), 'spool.db')}` } }),
       ])
       for (let n = 0; n < 60; n++) await mailers[0].send(mailOf(n))
       await expect
@@ -158,11 +140,11 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
   )
 
   it('three workers, one killed, Redis restarted: all arrive, and what arrives twice is marked', async () => {
-    const inbox = await anInbox(2 * FLEET_MAILS)
-    const place = queue()
+    const inbox = await testInbox({ keep: 2 * FLEET_MAILS })
+    const place = redis.place()
     const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix]
     const workers = await Promise.all([1, 2, 3].map(() => startWorker(flags)))
-    const mailer = await sender({ queue: place, retain: { count: 2 * FLEET_MAILS } })
+    const mailer = await testSender({ queue: place, retain: { count: 2 * FLEET_MAILS } })
 
     const start = performance.now()
     const receipts = new Map<string, string>()

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { startInbox } from 'threadpost/testing'
+import type { Fault, Inbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { testMailer } from '../support/mailer.js'
+import { testInbox, testMailer } from '../support/mailer.js'
 import { SenderProcess } from '../support/senderProcess.js'
 import { post, serve } from '../support/serve.js'
 import { smallDisk } from '../support/smallDisk.js'
@@ -14,11 +14,7 @@ import { smallDisk } from '../support/smallDisk.js'
 const MAIL = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 const DIE_AT_202 = pathToFileURL(path.join(import.meta.dirname, '../support/dieAt202.mjs')).href
 
-async function inboxOf(...faults: NonNullable<Parameters<typeof startInbox>[0]>['faults'] & object) {
-  const inbox = await startInbox({ keep: 10_000, faults })
-  onTestFinished(() => inbox.close())
-  return inbox
-}
+const inboxOf = (...faults: Fault[]): Promise<Inbox> => testInbox({ keep: 10_000, faults })
 
 describe('SIGKILL between the commit and the 202', () => {
   it('and the client tries again with its key: one message', async () => {

@@ -1,17 +1,15 @@
 import path from 'node:path'
-import { startInbox } from 'threadpost/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { testMailer } from '../support/mailer.js'
+import { testInbox, testMailer } from '../support/mailer.js'
 import { SenderProcess } from '../support/senderProcess.js'
 
 const COUNT = 500
 
 it('two processes on one file, each with 300 messages, 100 of them the same: each goes out once', async () => {
   const file = path.join(await folderOf({}), 'outbox.db')
-  const inbox = await startInbox({ keep: 2 * COUNT })
-  onTestFinished(() => inbox.close())
+  const inbox = await testInbox({ keep: 2 * COUNT })
   const senders = [0, 200].map((first) => new SenderProcess({ file, url: inbox.url, first, count: 300 }))
   for (const sender of senders) onTestFinished(() => sender.kill())
   await Promise.all(senders.map((sender) => sender.heard('all')))

@@ -1,7 +1,8 @@
 import { createMailer, type Mailer } from 'threadpost'
 import nodemailer, { createTransport, type MailOptions, type Transporter } from 'threadpost/nodemailer'
-import { type Inbox, type InboxOptions, type ReceivedMail, startInbox } from 'threadpost/testing'
+import type { ReceivedMail } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { testInbox } from '../support/mailer.js'
 
 /** What nodemailer's documentation shows, with the inbox in the place of its servers. */
 
@@ -12,12 +13,6 @@ const hello = {
   text: 'Hi',
 }
 
-async function inboxFor(options: InboxOptions = {}): Promise<Inbox> {
-  const inbox = await startInbox(options)
-  onTestFinished(() => inbox.close())
-  return inbox
-}
-
 function closed(transporter: Transporter): Transporter {
   onTestFinished(() => transporter.close())
   return transporter
@@ -25,7 +20,7 @@ function closed(transporter: Transporter): Transporter {
 
 /** Sends it through a new transport, and gives what came. */
 async function received(message: MailOptions): Promise<ReceivedMail> {
-  const inbox = await inboxFor()
+  const inbox = await testInbox()
   const transporter = closed(createTransport(inbox.url))
   await transporter.sendMail({ ...hello, ...message })
   return inbox.waitFor()
@@ -37,7 +32,7 @@ function headerLines(mail: ReceivedMail, name: string): string[] {
 
 describe('a transporter', () => {
   it('is made of host, port, secure and auth', async () => {
-    const inbox = await inboxFor({ auth: { user: 'username', pass: 'p@ss word' } })
+    const inbox = await testInbox({ auth: { user: 'username', pass: 'p@ss word' } })
     const transporter = closed(
       nodemailer.createTransport({
         host: inbox.host,
@@ -76,7 +71,7 @@ describe('a transporter', () => {
   })
 
   it('is made of a URL, with options in its query', async () => {
-    const inbox = await inboxFor({ auth: { user: 'user', pass: 'p@ss' } })
+    const inbox = await testInbox({ auth: { user: 'user', pass: 'p@ss' } })
     const url = `smtp://user:p%40ss@${inbox.host}:${inbox.port}/?pool=true&maxConnections=3&tls.rejectUnauthorized=false`
     const transporter = closed(
       createTransport(url, { from: 'Acme <hello@acme.example>', headers: { 'X-A': '1' } }),
@@ -88,7 +83,7 @@ describe('a transporter', () => {
   })
 
   it('takes callbacks', async () => {
-    const inbox = await inboxFor()
+    const inbox = await testInbox()
     const transporter = closed(createTransport(inbox.url))
     const answer = await new Promise((resolve) =>
       transporter.sendMail(hello, (error, info) => resolve([error, info.accepted])),
@@ -105,7 +100,7 @@ describe('a transporter', () => {
   })
 
   it('is asked for more while it is idle', async () => {
-    const inbox = await inboxFor()
+    const inbox = await testInbox()
     const transporter = closed(
       createTransport({ pool: true, host: inbox.host, port: inbox.port, maxConnections: 2 }),
     )
@@ -140,7 +135,7 @@ describe('a transporter', () => {
   })
 
   it('answers once a message is queued, where that is enough', async () => {
-    const inbox = await inboxFor({ faults: [{ at: 'rcpt', do: 'defer', times: 1 }] })
+    const inbox = await testInbox({ faults: [{ at: 'rcpt', do: 'defer', times: 1 }] })
     const transporter = closed(createTransport(inbox.url, {}, { answer: 'queued', retry: { baseDelay: 0 } }))
     const info = await transporter.sendMail(hello)
     expect(info).toMatchObject({ accepted: [], pending: ['receiver@example.com'], response: '' })
@@ -263,7 +258,7 @@ describe('a message', () => {
   })
 
   it('goes where its envelope says', async () => {
-    const inbox = await inboxFor()
+    const inbox = await testInbox()
     const info = await closed(createTransport(inbox.url)).sendMail({
       ...hello,
       from: 'Mailer <mailer@example.com>',
@@ -287,7 +282,7 @@ describe('a message', () => {
   })
 
   it('may have no subject and no body', async () => {
-    const inbox = await inboxFor()
+    const inbox = await testInbox()
     await closed(createTransport(inbox.url)).sendMail({
       from: 'a@b.example',
       to: 'c@d.example',

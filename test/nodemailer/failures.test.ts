@@ -11,6 +11,7 @@ import {
 } from 'threadpost/nodemailer'
 import { type Fault, type Inbox, startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { testInbox } from '../support/mailer.js'
 
 const run = promisify(execFile)
 const hello = { from: 'sender@server.example', to: 'ada@example.com', subject: 'Hello', text: 'Hi' }
@@ -72,8 +73,7 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
   })
 
   it('nobody at home, or the wrong password', async () => {
-    const inbox = await startInbox({ auth: { user: 'ada', pass: 'right' } })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ auth: { user: 'ada', pass: 'right' } })
     const wrong = createTransport({
       host: inbox.host,
       port: inbox.port,
@@ -90,8 +90,7 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
   })
 
   it('called off by a signal', async () => {
-    const inbox = await startInbox({ faults: [{ at: 'rcpt', do: 'defer' }] })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ faults: [{ at: 'rcpt', do: 'defer' }] })
     const mailer = await createMailer({
       transport: inbox.url,
       retry: { baseDelay: 3_600_000, jitter: 'none' },

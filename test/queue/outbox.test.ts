@@ -1,27 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
-import { createMailer, type Mailer, type MailerOptions, type Receipt } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
+import { createMailer, type Receipt } from 'threadpost'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
-import { testMailer } from '../support/mailer.js'
-import { randomFrom } from '../support/random.js'
+import { testInbox } from '../support/mailer.js'
+import { accepts, MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.js'
 import { SenderProcess } from '../support/senderProcess.js'
-import { smallDisk } from '../support/smallDisk.js'
-
-const NOWHERE = 'smtp://127.0.0.1:9'
-const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello Ada' }
-
-async function outboxFile(): Promise<string> {
-  return path.join(await folderOf({}), 'outbox.db')
-}
-
-function mailerOn(file: string, options: Partial<MailerOptions> = {}): Promise<Mailer> {
-  return testMailer({ transport: NOWHERE, queue: `sqlite:${file}`, ...options })
-}
 
 async function refusal(file: string): Promise<{ code: string; message: string }> {
   try {
@@ -130,8 +117,7 @@ describe('the file', () => {
 
   it('shrinks again', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const mailer = await mailerOn(file, { transport: inbox.url, retain: { count: 5 } })
     const sent = await Promise.all(
       Array.from({ length: 60 }, (_, n) =>
@@ -156,8 +142,7 @@ describe('the file', () => {
 describe('two processes on one file', () => {
   it('one delivers; the other sends, looks and waits, and takes over when it is killed', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox({ keep: 10_000 })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ keep: 10_000 })
     const other = new SenderProcess({ file, url: inbox.url, count: 30 })
     onTestFinished(() => other.kill())
     await other.heard('all')
@@ -178,8 +163,7 @@ describe('two processes on one file', () => {
 
   it('pausing is for all of them', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox()
     const [deliverer, other] = [
       await mailerOn(file, { transport: inbox.url }),
       await mailerOn(file, { transport: inbox.url }),
@@ -196,8 +180,7 @@ describe('two processes on one file', () => {
 describe('the outbox thread', () => {
   it('is replaced when it dies, and nothing is lost or doubled', async () => {
     const file = await outboxFile()
-    const inbox = await startInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     const threads: Worker[] = []
     const meet = (worker: Worker): void => void threads.push(worker)
     process.on('worker', meet)
@@ -224,94 +207,4 @@ describe('the outbox thread', () => {
 
 function isUnavailable(reason: unknown): boolean {
   return (reason as { code?: string }).code === 'QUEUE_UNAVAILABLE'
-}
-
-describe('power loss', () => {
-  it('loses nothing that was receipted, wherever the log is cut behind it', async () => {
-    const random = randomFrom(7)
-    const folder = await folderOf({})
-    const file = path.join(folder, 'outbox.db')
-    const sender = new SenderProcess({ file, url: NOWHERE, count: 2_000, callers: 8, queue: {} })
-    await sender.given(100)
-    // The log may be longer than it was at the last receipt, never shorter: receipts are given after the commit.
-    const receipted = [...sender.receipts.keys()]
-    const { size: safe } = await stat(`${file}-wal`)
-    await sender.given(receipted.length + 100)
-    await sender.kill()
-    const { size } = await stat(`${file}-wal`)
-    expect(size).toBeGreaterThan(safe)
-
-    for (let cut = 0; cut < 8; cut++) {
-      const copy = path.join(folder, `${cut}.db`)
-      await copyFile(file, copy)
-      await copyFile(`${file}-wal`, `${copy}-wal`)
-      await truncate(`${copy}-wal`, safe + Math.floor(random() * (size - safe)))
-      const mailer = await createMailer({ transport: NOWHERE, queue: `sqlite:${copy}` })
-      const found = await Promise.all(receipted.map((id) => mailer.find(id)))
-      await mailer.close()
-      expect(found.filter((message) => message === undefined)).toHaveLength(0)
-    }
-  }, 60_000)
-})
-
-describe('a file of limited size', () => {
-  it('refuses when it is full, goes on delivering, and takes more once there is room', async () => {
-    const file = await outboxFile()
-    const inbox = await startInbox({ keep: 10_000 })
-    onTestFinished(() => inbox.close())
-    const queue = { url: `sqlite:${file}`, maxSize: 2 * 1024 * 1024 }
-    const mailer = await mailerOn(file, { transport: inbox.url, queue, retain: { count: 0 } })
-    await mailer.pause()
-    const { receipts, refused } = await sendUntilRefused(mailer)
-    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
-    expect(receipts.length).toBeGreaterThan(50)
-    await mailer.resume()
-    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBe(receipts.length)
-    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
-  })
-})
-
-describe('a full disk', () => {
-  it('refuses, loses no receipt, and recovers by itself once there is space', async (test) => {
-    const folder = await smallDisk(40)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const file = path.join(folder, 'outbox.db')
-    const inbox = await startInbox({ keep: 10_000 })
-    onTestFinished(() => inbox.close())
-    const ballast = path.join(folder, 'ballast')
-    await writeFile(ballast, Buffer.alloc(34 * 1024 * 1024))
-    const mailer = await mailerOn(file, { transport: inbox.url })
-    await mailer.pause()
-    const { receipts, refused } = await sendUntilRefused(mailer)
-    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
-    for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
-    await rm(ballast)
-    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
-    await mailer.resume()
-    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBeGreaterThan(receipts.length)
-    await Promise.all(receipts.map((id) => mailer.wait(id, { timeout: 10_000 })))
-    const { accepted, sent } = await mailer.stats()
-    expect(sent).toBe(accepted)
-    expect(inbox.count).toBe(accepted)
-    await mailer.close()
-  }, 60_000)
-})
-
-async function sendUntilRefused(mailer: Mailer): Promise<{ receipts: string[]; refused: unknown }> {
-  const receipts: string[] = []
-  for (let n = 0; n < 2_000; n++) {
-    try {
-      receipts.push((await mailer.send({ ...MAIL, text: 'x'.repeat(10_000) })).id)
-    } catch (refused) {
-      return { receipts, refused }
-    }
-  }
-  throw new Error('the disk was never full')
-}
-
-function accepts(mailer: Mailer): Promise<boolean> {
-  return mailer.send(MAIL).then(
-    () => true,
-    () => false,
-  )
 }

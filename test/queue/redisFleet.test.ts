@@ -1,9 +1,9 @@
-import { createMailer, type Logger, type Mailer, type MailerOptions } from 'threadpost'
-import { type Inbox, startInbox } from 'threadpost/testing'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { createMailer, type Logger } from 'threadpost'
+import { expect, it } from 'vitest'
 import { folderOf } from '../support/folder.js'
-import { mailerWithInbox, testMailer } from '../support/mailer.js'
-import { type RedisServer, startRedis } from '../support/redis.js'
+import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
+import { mostInASecond } from '../support/mostInASecond.js'
+import { useRedis } from '../support/redis.js'
 import { builtFile } from '../support/built.js'
 import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
@@ -12,26 +12,11 @@ const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
 const WELCOME = '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body></mj-body></mjml>'
 
 describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) => {
-  let redis: RedisServer
-  let queues = 0
-  beforeAll(async () => {
-    redis = await startRedis(tool)
-  })
-  afterAll(() => redis.close())
-
-  const place = () => ({ url: redis.url, prefix: `fleet-${++queues}` })
-  const sender = (options: Partial<MailerOptions>): Promise<Mailer> =>
-    testMailer({ role: 'send', ...options })
-
-  async function anInbox(): Promise<Inbox> {
-    const inbox = await startInbox()
-    onTestFinished(() => inbox.close())
-    return inbox
-  }
+  const redis = useRedis(tool)
 
   it('a process that only takes mail in has no thread, hears what became of it, and its bytes arrive', async () => {
-    const queue = place()
-    const mailer = await sender({ queue })
+    const queue = redis.place()
+    const mailer = await testSender({ queue })
     expect((await mailer.stats()).threads).toEqual([])
     const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
     const { id } = await mailer.send({ ...MAIL, attachments: [{ filename: 'b.bin', content: bytes }] })
@@ -45,11 +30,11 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
   })
 
   it('a sender without templates leaves their checks to the worker, whatever its first transport is called', async () => {
-    const queue = place()
-    const inbox = await anInbox()
+    const queue = redis.place()
+    const inbox = await testInbox()
     const templates = await folderOf({ 'welcome.mjml': WELCOME })
     await testMailer({ role: 'deliver', queue, templates, transports: { tx: inbox.url } })
-    const mailer = await sender({ queue })
+    const mailer = await testSender({ queue })
     const sent = await mailer.sendAndWait({ to: 'a@example.com', template: 'welcome', data: { name: 'Ada' } })
     expect(sent.status).toBe('sent')
     const missing = await mailer.sendAndWait({ to: 'a@example.com', template: 'welcome', data: {} })
@@ -60,14 +45,14 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
   })
 
   it('a sender with compiled templates refuses what they lack, without a renderer', async () => {
-    const queue = place()
+    const queue = redis.place()
     const source = await folderOf({ 'welcome.mjml': WELCOME })
     const templates = await folderOf({})
     const { compileTemplates } = (await import(builtFile('src/workshop.js'))) as {
       compileTemplates: (dir: string, options: { out: string }) => Promise<unknown>
     }
     await compileTemplates(source, { out: templates })
-    const mailer = await sender({ queue, templates })
+    const mailer = await testSender({ queue, templates })
     const to = 'ada@example.com'
     await expect(mailer.send({ to, template: 'goodbye' })).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
     await expect(mailer.send({ to, template: 'welcome' })).rejects.toMatchObject({ code: 'MISSING_DATA' })
@@ -83,26 +68,23 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     expect((await inbox.waitFor({ to })).subject).toBe('Welcome Ada')
     expect(said.join()).toContain('another version of its template')
     await expect(mailer.render('welcome', { name: 'Ada' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
-    await expect(sender({ queue, templates: source })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+    await expect(testSender({ queue, templates: source })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
   })
 
   it('all workers together keep to the rate of a transport', async () => {
-    const queue = place()
-    const inbox = await anInbox()
+    const queue = redis.place()
+    const inbox = await testInbox()
     const rate = 40
     const count = 100
-    const mailer = await sender({ queue })
+    const mailer = await testSender({ queue })
     await mailer.sendMany(Array.from({ length: count }, () => MAIL))
     const options = { role: 'deliver' as const, queue, transport: { url: inbox.url, rate } }
     await Promise.all([testMailer(options), testMailer(options)])
     await expect.poll(() => inbox.count, { timeout: 20_000 }).toBe(count)
     const arrivals = inbox.stored().map(({ receivedAt }) => Date.parse(receivedAt))
     const seconds = (Math.max(...arrivals) - Math.min(...arrivals)) / 1_000
-    const most = Math.max(
-      ...arrivals.map((at) => arrivals.filter((other) => other >= at && other < at + 1_000).length),
-    )
     // They leave evenly apart, but on a busy machine some arrive late, and so together with others.
-    expect(most).toBeLessThanOrEqual(rate * 1.5)
+    expect(mostInASecond(arrivals)).toBeLessThanOrEqual(rate * 1.5)
     expect(seconds).toBeGreaterThan((0.8 * count) / rate)
     expect(seconds).toBeLessThan(10)
   })
@@ -111,10 +93,10 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     const said: string[] = []
     const log = (_: object, message: string): void => void said.push(message)
     const logger: Logger = { debug: log, info: log, warn: log, error: log }
-    await sender({ queue: place(), logger })
+    await testSender({ queue: redis.place(), logger })
     await expect.poll(() => said.join()).toContain('append-only file')
     const url = redis.url.replace('127', ':s3cret@127')
-    const refused = createMailer({ role: 'send', queue: { ...place(), url }, logger })
+    const refused = createMailer({ role: 'send', queue: { ...redis.place(), url }, logger })
     const error: unknown = await refused.then(
       (mailer) => mailer.close(),
       (reason: unknown) => reason,
@@ -124,8 +106,8 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
   })
 
   it('a worker tells that it is alive and ready, and needs a transport', async () => {
-    const inbox = await anInbox()
-    const { url, prefix } = place()
+    const inbox = await testInbox()
+    const { url, prefix } = redis.place()
     const flags = ['--transport', inbox.url, '--queue', url, '--prefix', prefix, '--port', '0']
     const { said } = await startWorker(flags)
     await expect.poll(() => said.join('\n')).toContain('/healthz')

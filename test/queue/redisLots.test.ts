@@ -1,8 +1,8 @@
 import { startInbox } from 'threadpost/testing'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { jobIdOf, lotsOf } from '../../src/queue/redis/lots.js'
-import { testMailer } from '../support/mailer.js'
-import { type RedisServer, startRedis } from '../support/redis.js'
+import { testInbox, testMailer } from '../support/mailer.js'
+import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
 const wake = (id: string, priority = 5, due = 0) => ({ id, name: 'welcome', priority, due })
@@ -25,11 +25,7 @@ describe('lots', () => {
 })
 
 describeWith(['redis-server'], 'lots on Redis', ({ 'redis-server': tool }) => {
-  let redis: RedisServer
-  beforeAll(async () => {
-    redis = await startRedis(tool)
-  })
-  afterAll(() => redis.close())
+  const redis = useRedis(tool)
 
   it('one of them put off, one cancelled, one refused: each goes its own way', async () => {
     const inbox = await startInbox({
@@ -64,8 +60,7 @@ describeWith(['redis-server'], 'lots on Redis', ({ 'redis-server': tool }) => {
   })
 
   it('a message of high priority passes those that came before it', async () => {
-    const inbox = await startInbox({ faults: [{ at: 'dot', do: 'delay', ms: 10 }] })
-    onTestFinished(() => inbox.close())
+    const inbox = await testInbox({ faults: [{ at: 'dot', do: 'delay', ms: 10 }] })
     const queue = { url: redis.url, prefix: 'urgent' }
     const mailer = await testMailer({ transport: inbox.url, queue, threads: 1, concurrency: 1 })
     const mail = { to: 'ada@example.com', subject: 'Bulk', text: 'Bulk' }

@@ -1,34 +1,20 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import path from 'node:path'
-import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import type { Mailer, MailerOptions } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { mailerWithInbox, testMailer } from '../support/mailer.js'
-import { type RedisServer, startRedis } from '../support/redis.js'
+import { expect, it, onTestFinished } from 'vitest'
+import { loadedScripts } from '../support/loadedScripts.js'
+import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
+import { startRedis, useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
 
-const run = promisify(execFile)
-const root = path.resolve(import.meta.dirname, '../..')
-
-/** Takes a mail in as a web process does, and prints every script that was parsed for that and what keeps it alive. */
+/** Takes a mail in as a web process does, and tells what keeps it alive. */
 const SENDER = `
-import { Session } from 'node:inspector'
-const session = new Session()
-session.connect()
-const scripts = []
-session.on('Debugger.scriptParsed', ({ params }) => scripts.push(params.url))
-session.post('Debugger.enable')
 const { createMailer } = await import('threadpost')
 const mailer = await createMailer({ role: 'send', from: 'a@b.example', queue: process.argv[2] })
 await mailer.send({ to: 'x@y.example', subject: 'Hello', text: 'Hello' })
 const { threads } = await mailer.stats()
-const alive = process.getActiveResourcesInfo()
+result = { threads, alive: process.getActiveResourcesInfo() }
 await mailer.close()
-console.log(JSON.stringify({ threads, alive, scripts }))
 `
 /** Of nodemailer's it needs the parser of addresses. */
 const RENDERER =
@@ -49,16 +35,8 @@ function mailOf(n: number) {
 }
 
 describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
-  let redis: RedisServer
-  let queues = 0
-  beforeAll(async () => {
-    redis = await startRedis(tool)
-  })
-  afterAll(() => redis.close())
+  const redis = useRedis(tool)
 
-  const place = () => ({ url: redis.url, prefix: `role-${++queues}` })
-  const sender = (options: Partial<MailerOptions>): Promise<Mailer> =>
-    testMailer({ role: 'send', ...options })
   const client = (): Redis => {
     const connection = new Redis(redis.url)
     onTestFinished(() => connection.disconnect())
@@ -66,12 +44,8 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   }
 
   it('a sender keeps no thread and loads no renderer', async () => {
-    const script = ['--input-type=module', '-e', SENDER, 'x', redis.url]
-    const { stdout } = await run(process.execPath, script, { cwd: root })
-    const { threads, alive, scripts } = JSON.parse(stdout) as Record<
-      'threads' | 'alive' | 'scripts',
-      string[]
-    >
+    const { result, scripts } = await loadedScripts({ code: SENDER, args: [redis.url] })
+    const { threads, alive } = result as Record<'threads' | 'alive', string[]>
     expect(threads).toEqual([])
     expect(alive.filter((resource) => /Worker|MessagePort/.test(resource))).toEqual([])
     expect(scripts.filter((url) => RENDERER.test(url))).toEqual([])
@@ -79,23 +53,19 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   })
 
   it.each(['bullmq', 'ioredis'])('without %s the error says what to install', async (name) => {
-    const script = ['--import', without(name), '--input-type=module', '-e', SENDER, 'x', redis.url]
-    const { stderr } = (await run(process.execPath, script, { cwd: root }).catch(
-      (error: unknown) => error,
-    )) as {
-      stderr: string
-    }
+    const flags = ['--import', without(name)]
+    const failed = loadedScripts({ code: SENDER, args: [redis.url], flags })
+    const { stderr } = (await failed.catch((error: unknown) => error)) as { stderr: string }
     expect(stderr).toContain('START_FAILED')
     expect(stderr).toContain('npm install bullmq ioredis')
   })
 
   it('a worker told to end finishes what it has begun, and leaves the rest to others', async () => {
-    const inbox = await startInbox({ keep: 200, faults: [{ at: 'dot', do: 'delay', ms: 300 }] })
-    onTestFinished(() => inbox.close())
-    const queue = place()
+    const inbox = await testInbox({ keep: 200, faults: [{ at: 'dot', do: 'delay', ms: 300 }] })
+    const queue = redis.place()
     const flags = ['--transport', inbox.url, '--queue', queue.url, '--prefix', queue.prefix]
     const worker = await startWorker(flags)
-    const mailer = await sender({ queue })
+    const mailer = await testSender({ queue })
     await mailer.sendMany(Array.from({ length: 60 }, (_, n) => mailOf(n)))
     await expect.poll(async () => (await mailer.stats()).sending, { timeout: 10_000 }).toBeGreaterThan(5)
     worker.process.kill('SIGTERM')
@@ -113,10 +83,10 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   })
 
   it('a sender looks after the dead letters of others: finds, lists, counts, retries, cancels', async () => {
-    const queue = place()
+    const queue = redis.place()
     const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
     inbox.faults.set([{ at: 'rcpt', do: 'refuse', to: 'user1*' }])
-    const mailer = await sender({ queue })
+    const mailer = await testSender({ queue })
     const receipts = await mailer.sendMany(Array.from({ length: 12 }, (_, n) => mailOf(n)))
     const ids = receipts.map((receipt) => (receipt as { id: string }).id)
     await Promise.all(ids.map((id) => mailer.wait(id)))
@@ -135,7 +105,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   })
 
   it('nothing in Redis tells the password of a transport', async () => {
-    const queue = place()
+    const queue = redis.place()
     const transport = { url: 'smtp://ada:s3cret@127.0.0.1:1', requireTLS: false }
     const mailer = await testMailer({ transport, queue })
     await mailer.send({ ...mailOf(1), metadata: { secret: 'the-mail-itself' } })
@@ -151,9 +121,9 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   })
 
   it('what messages accepted together cost in Redis is shared', async () => {
-    const queue = place()
+    const queue = redis.place()
     await mailerWithInbox({ role: 'deliver', queue })
-    const mailer = await sender({ queue })
+    const mailer = await testSender({ queue })
     const connection = client()
     const count = 400
     await connection.config('RESETSTAT')
@@ -177,7 +147,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     const said: string[] = []
     const warn = (_: object, message: string): void => void said.push(message)
     const logger = { debug: () => {}, info: () => {}, warn, error: () => {} }
-    await sender({ queue: other.url, logger })
+    await testSender({ queue: other.url, logger })
     await expect.poll(() => said).toHaveLength(1)
     expect(said[0]).toContain(warning)
   })

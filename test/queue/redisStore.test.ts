@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { Connections } from '../../src/queue/redis/connections.js'
 import { Store } from '../../src/queue/redis/store.js'
-import { jobOf } from '../support/queueSuite.js'
-import { type RedisServer, startRedis } from '../support/redis.js'
+import { jobOf } from '../support/queueSuite/jobs.js'
+import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
 const DAY = 86_400_000
 
 describeWith(['redis-server'], 'the messages in Redis', ({ 'redis-server': tool }) => {
-  let redis: RedisServer
-  beforeAll(async () => {
-    redis = await startRedis(tool)
-  })
-  afterAll(() => redis.close())
+  const redis = useRedis(tool)
 
   async function aStore(prefix: string): Promise<Store> {
     const connections = await Connections.open({ url: redis.url, redis: {} }, () => undefined, false)

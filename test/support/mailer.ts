@@ -7,9 +7,15 @@ export async function mailerWithInbox(
   options: Partial<MailerOptions> = {},
   inboxOptions: InboxOptions = {},
 ): Promise<{ mailer: Mailer; inbox: Inbox }> {
-  const inbox = await startInbox(inboxOptions)
-  onTestFinished(() => inbox.close())
+  const inbox = await testInbox(inboxOptions)
   return { inbox, mailer: await testMailer({ transport: inbox.url, ...options }) }
+}
+
+/** An inbox, closed when the test ends. */
+export async function testInbox(options: InboxOptions = {}): Promise<Inbox> {
+  const inbox = await startInbox(options)
+  onTestFinished(() => inbox.close())
+  return inbox
 }
 
 /** A mailer with quick retries, closed when the test ends. */
@@ -21,4 +27,9 @@ export async function testMailer(options: MailerOptions): Promise<Mailer> {
   })
   onTestFinished(() => mailer.close({ deadline: 1_000 }))
   return mailer
+}
+
+/** A mailer that takes mail in and leaves its delivery to other processes. */
+export function testSender(options: Partial<MailerOptions>): Promise<Mailer> {
+  return testMailer({ role: 'send', ...options })
 }

@@ -194,9 +194,11 @@ async function libraryFolders(folder) {
 /** Without a configuration that names a font folder, Chromium draws no text at all. `home` is the folder's last place. */
 async function writeFonts(folder, home) {
   const fonts = ['/usr/share/fonts', path.join(home, 'usr/share/fonts')].map((dir) => `<dir>${dir}</dir>`)
+  // For names that no font has, system-ui among them; else any font may stand in, be it one with serifs.
+  const sans = '<edit name="family" mode="append_last"><string>DejaVu Sans</string></edit>'
   const text = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir></fontconfig>
+<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir><match>${sans}</match></fontconfig>
 `
   await writeFile(path.join(folder, 'fonts.conf'), text)
 }

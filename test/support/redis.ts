@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
 import { answers, freePort } from './ports.js'
 import type { Tool } from './prerequisites.mjs'
 
@@ -64,4 +65,20 @@ export async function startRedis(tool: Tool, settings: string[] = []): Promise<R
   }
   await server.start()
   return server
+}
+
+/** A Redis for the tests of a describe block, which calls this; it is up before they begin. */
+export interface SharedRedis extends RedisServer {
+  /** Where nobody's queue is yet. */
+  place(): { url: string; prefix: string }
+}
+
+export function useRedis(tool: Tool, settings: string[] = []): SharedRedis {
+  let places = 0
+  const redis = { place: () => ({ url: redis.url, prefix: `place-${++places}` }) } as SharedRedis
+  beforeAll(async () => {
+    Object.assign(redis, await startRedis(tool, settings))
+  })
+  afterAll(() => redis.close())
+  return redis
 }

@@ -8,6 +8,13 @@ export const SILENCE = Symbol('silence')
 /** A reply without its line end, several of them, or something worse. */
 export type Answer = string | typeof CLOSE | typeof SILENCE | ((socket: Socket) => void)
 
+/** Sends a byte every few milliseconds, for ever. */
+export const drip: Answer = (socket) => {
+  socket.write('250-')
+  const timer = setInterval(() => socket.write('x'), 5)
+  socket.on('close', () => clearInterval(timer))
+}
+
 /** What a client said and the server took, on one connection. */
 export class Conversation {
   readonly commands: string[] = []

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createTransport } from 'nodemailer'
 import { expect, onTestFinished, test } from 'vitest'
-import { main } from './support/serve.js'
+import { main } from '../support/serve.js'
 
 const run = promisify(execFile)
 

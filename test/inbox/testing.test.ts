@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
 import { expect, test } from 'vitest'
-import { mailerWithInbox } from './support/mailer.js'
+import { mailerWithInbox } from '../support/mailer.js'
 
 const RESET = {
   to: 'Ada <ada@example.com>',
@@ -142,7 +142,7 @@ test('a message that is not as expected is told with the reason', async () => {
 })
 
 test("the same in node's own runner", async () => {
-  const file = path.join(import.meta.dirname, 'support/nodeTest.mjs')
+  const file = path.join(import.meta.dirname, '../support/nodeTest.mjs')
   const env: NodeJS.ProcessEnv = { ...process.env }
   // Of a runner within a runner node makes one.
   delete env['NODE_TEST_CONTEXT']

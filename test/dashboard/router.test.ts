@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { api, callAt, json, MAIL } from './support/api.js'
-import { folderOf } from './support/folder.js'
+import { api, callAt, json, MAIL } from '../support/api.js'
+import { folderOf } from '../support/folder.js'
 
 const TOKENS = [
   { token: 'reader', scopes: ['read'] as const },

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
-import { PHONE, seriousFaults, useSite, widthOf } from './support/browser.js'
-import { describeWith } from './support/tools.js'
+import { expect, test } from 'vitest'
+import { PHONE, seriousFaults, widthOf } from '../support/browser.js'
+import { startElsewhere } from '../support/elsewhere.js'
+import { useSite } from '../support/site.js'
+import { describeWith } from '../support/tools.js'
 
 describeWith(['chromium'], 'the inbox in a browser', (tools) => {
   const site = useSite(tools.chromium)
@@ -81,17 +80,8 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
   })
 
   test('hostile mail runs no script and loads nothing', async () => {
-    const hits: string[] = []
-    const elsewhere = http.createServer((request, response) => {
-      hits.push(request.url ?? '')
-      response.end()
-    })
-    elsewhere.listen(0, '127.0.0.1')
-    await once(elsewhere, 'listening')
-    let connections = 0
-    elsewhere.on('connection', () => connections++)
-    onTestFinished(() => void elsewhere.close())
-    const evil = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`
+    const elsewhere = await startElsewhere()
+    const evil = elsewhere.url
 
     const script = `parent.postMessage('ran','*');fetch('${evil}/fetch')`
     const attack = `"><script>${script}</script><img src="${evil}/img" onerror="${script}">`
@@ -126,7 +116,7 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
     await listen()
     await page.waitForTimeout(500)
     // Not even a connection, before somebody follows a link.
-    expect(connections).toBe(0)
+    expect(elsewhere.connections).toBe(0)
     await frame.locator('#js').click()
     for (const view of ['Text', 'Headers', 'Raw', /^Links/]) {
       await page.getByRole('link', { name: view, exact: true }).click()
@@ -140,7 +130,7 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
     await page.getByText(/of 1 fit/).waitFor()
     await page.waitForTimeout(200)
     expect(await page.title()).not.toBe('ran')
-    expect(hits).toEqual([])
+    expect(elsewhere.hits).toEqual([])
     expect(await page.evaluate('document.scripts.length')).toBe(1)
   })
 

@@ -1,6 +1,8 @@
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { PHONE, picture, seriousFaults, useSite, widthOf } from './support/browser.js'
+import { PHONE, picture, seriousFaults, UPDATING, widthOf } from './support/browser.js'
+import { useSite } from './support/site.js'
+import { proofOfRun, signUp, troubledRun, verdict } from './support/startPage.js'
 import { describeWith } from './support/tools.js'
 
 const SCREEN = { viewport: { width: 1240, height: 800 }, deviceScaleFactor: 2 }
@@ -8,13 +10,6 @@ const SCREEN = { viewport: { width: 1240, height: 800 }, deviceScaleFactor: 2 }
 describeWith(['chromium'], 'the start page in a browser', (tools) => {
   const site = useSite(tools.chromium)
 
-  async function signUp(page: Page, name: string, email: string): Promise<void> {
-    await page.getByLabel('Name').fill(name)
-    await page.getByLabel('Email').fill(email)
-    await page.getByRole('button', { name: 'Sign up' }).click()
-  }
-
-  const verdict = (page: Page, text: string) => page.locator('#verdict', { hasText: text }).waitFor()
   const number = async (page: Page, id: string) => Number(await page.locator(`#n-${id}`).textContent())
 
   test('one signs up, sees the mail sent by a thread, and reads it in the inbox', async () => {
@@ -65,18 +60,12 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
   test('of 500 receipts none is lost, whatever is done to them, and each double is marked', async () => {
     const page = await site.open('/', SCREEN)
-    await page.getByRole('button', { name: '500 receipts through threads' }).click()
-    await page.locator('.cell[data-fate=sent]').first().waitFor()
-    await page.getByRole('button', { name: 'Kill a thread' }).click()
-    await page.getByText(/Thread \d+ was ended/).waitFor()
-    await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
-    await page.locator('.cell[data-uncertain]').first().waitFor()
+    await troubledRun(page)
     expect(await number(page, 'sum')).toBe(500)
-    await page.locator('#run-title', { hasText: 'done' }).waitFor()
+    const proof = await proofOfRun(page)
 
     expect([await number(page, 'sent'), await number(page, 'failed')]).toEqual([500, 0])
     expect(await page.locator('#grid .cell[data-fate=sent]').count()).toBe(500)
-    const proof = (await page.locator('#proof').textContent()) ?? ''
     expect(proof).toMatch(/^500 receipts are in the inbox\. \d+ repl(y was|ies were) lost/)
     expect(proof).not.toContain('without a mark')
     expect(await page.locator('#result-threads td').allTextContents()).toEqual([
@@ -121,8 +110,8 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     },
   )
 
-  // For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/browser.test.ts`, on a machine that has nothing else to do.
-  test.runIf(process.env['UPDATE_SCREENSHOTS'] === '1')(
+  // For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts`, on a machine that has nothing else to do.
+  test.runIf(UPDATING)(
     'pictures',
     async () => {
       for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
@@ -149,6 +138,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       await done('Run 2, through threads')
       await page.getByRole('button', { name: '500 receipts through threads' }).click()
       await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+      await page.locator('.cell[data-uncertain]').nth(2).waitFor()
       await page.locator('#grid [data-fate=sent]').nth(120).waitFor()
       await page.evaluate(scroll)
       await picture(page, 'load.png', 0)

@@ -1,0 +1,58 @@
+import { test, expect } from 'vitest'
+import { useBrowser } from '../support/browser.js'
+import { startDashboard } from '../support/site.js'
+import { describeWith } from '../support/tools.js'
+
+describeWith(['chromium'], 'the dashboard in a browser: the overview', (tools) => {
+  const open = useBrowser(tools.chromium)
+
+  test('the overview is alive: counts, pausing, trying the transport', async () => {
+    const { mailer, url } = await startDashboard()
+    const page = await open(url)
+    await page.getByRole('heading', { level: 1, name: 'No mail yet' }).waitFor()
+    await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        mailer.sendAndWait({ to: `a${n}@example.com`, subject: 'Hi', text: 'x' }),
+      ),
+    )
+    await page.locator('.count.sent strong', { hasText: '20' }).waitFor()
+    await page.locator('.chart', { hasText: 'Success' }).getByText('100 %').waitFor()
+    expect(await page.locator('.chart-line').count()).toBeGreaterThan(0)
+    expect(await page.locator('.threads tbody tr').count()).toBe(1)
+
+    await page.getByRole('button', { name: 'Try it' }).click()
+    await page.getByText(/It works: .* answered within/).waitFor()
+    await page.getByRole('button', { name: 'Pause sending' }).click()
+    await page.getByRole('heading', { name: 'Sending is paused' }).waitFor()
+    expect((await mailer.stats()).paused).toBe(true)
+    await mailer.send({ to: 'late@example.com', subject: 'Hi', text: 'x' })
+    await page.getByText('1 message waits').waitFor()
+    await page.getByRole('button', { name: 'Resume sending' }).click()
+    await page.locator('.count.sent strong', { hasText: '21' }).waitFor()
+  })
+
+  test('with a token one logs in, does something, and logs out', async () => {
+    const { mailer, url } = await startDashboard({}, 'a-long-secret')
+    const page = await open(`${url}preview`)
+    await page.getByLabel('Token').fill('a-long-secret')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('link', { name: 'welcome' }).waitFor()
+    await page.getByRole('link', { name: 'Overview' }).click()
+    await page.getByRole('button', { name: 'Pause sending' }).click()
+    await page.getByText('The queue is paused').waitFor()
+    expect((await mailer.stats()).paused).toBe(true)
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByLabel('Token').waitFor()
+    await page.goto(url)
+    await page.getByLabel('Token').waitFor()
+  })
+
+  test('safe mode is seen on every page', async () => {
+    const { url } = await startDashboard({ safeMode: { redirectTo: 'staging@acme.example' } })
+    const page = await open(url)
+    for (const place of ['Overview', 'Messages', 'Previews']) {
+      await page.getByRole('link', { name: place }).first().click()
+      await page.getByText('Safe mode is on: mail goes to those allowed only').waitFor()
+    }
+  })
+})

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { Deliveries } from './deliveries.js'
+import type { Desk } from './desk.js'
+import { DAY, jobOf } from './jobs.js'
+
+export function whatIsAccepted({ open }: Desk): void {
+  describe('acceptance', () => {
+    it('takes the same key with the same content once', async () => {
+      const { queue } = await open()
+      const first = jobOf({ idempotencyKey: 'k', fingerprint: 'a' })
+      const again = jobOf({ idempotencyKey: 'k', fingerprint: 'a' })
+      const other = jobOf({ idempotencyKey: 'k', fingerprint: 'b' })
+      expect(await queue.enqueue([first, again, other])).toEqual([
+        { result: 'queued' },
+        { result: 'duplicate', id: first.id, messageId: first.messageId },
+        { result: 'conflict' },
+      ])
+      expect((await queue.stats()).accepted).toBe(1)
+    })
+
+    it('takes the same id once', async () => {
+      const { queue } = await open()
+      const job = jobOf()
+      await queue.enqueue([job])
+      expect(await queue.enqueue([job])).toEqual([
+        { result: 'duplicate', id: job.id, messageId: job.messageId },
+      ])
+    })
+
+    it('refuses what goes beyond its limit, and takes more once there is room', async () => {
+      const { queue, changes } = await open({ limit: 2 })
+      const answers = await queue.enqueue([jobOf(), jobOf(), jobOf()])
+      expect(answers.map(({ result }) => result)).toEqual(['queued', 'queued', 'full'])
+      await queue.start(new Deliveries(1))
+      const [first] = changes.log
+      await changes.until(first?.id ?? '', 'sent')
+      expect((await queue.enqueue([jobOf()]))[0]?.result).toBe('queued')
+    })
+  })
+
+  describe('keys', () => {
+    it('are remembered when their message is not', async () => {
+      const { queue, changes } = await open({
+        retain: { count: 0, age: DAY, data: 'until-settled', keys: DAY },
+      })
+      await queue.start(new Deliveries(1))
+      const job = jobOf({ idempotencyKey: 'k', fingerprint: 'a' })
+      await queue.enqueue([job])
+      await changes.until(job.id, 'sent')
+      const again = await queue.enqueue([jobOf({ idempotencyKey: 'k', fingerprint: 'a' })])
+      expect(again).toEqual([{ result: 'duplicate', id: job.id, messageId: job.messageId }])
+    })
+
+    it('are forgotten in time, but not before their message has ended', async () => {
+      const { queue, changes } = await open({
+        retain: { count: 0, age: DAY, data: 'until-settled', keys: 0 },
+      })
+      const key = { idempotencyKey: 'k', fingerprint: 'a' }
+      const job = jobOf({ ...key, notBefore: Date.now() + DAY, expiresAt: Date.now() + 100 })
+      await queue.enqueue([job])
+      expect(await queue.enqueue([jobOf(key)])).toMatchObject([{ result: 'duplicate' }])
+      await queue.start(new Deliveries(1))
+      await changes.until(job.id, 'expired')
+      expect(await queue.enqueue([jobOf(key)])).toEqual([{ result: 'queued' }])
+    })
+  })
+}

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { mintId } from '../../../src/ids.js'
+import type { Outcome } from '../../../src/outcome.js'
+import { Deliveries } from './deliveries.js'
+import type { Desk } from './desk.js'
+import { outcomeOf } from './jobs.js'
+
+export function whatIsDoneByHand({ open, put }: Desk): void {
+  describe('by hand', () => {
+    it('cancels what waits', async () => {
+      const { queue, changes } = await open()
+      const deliveries = new Deliveries(1)
+      const id = await put(queue)
+      expect((await queue.cancel(id)).status).toBe('cancelled')
+      const later = await put(queue)
+      await queue.start(deliveries)
+      await changes.until(later, 'sent')
+      expect(deliveries.ids).toEqual([later])
+      await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+      await expect(queue.cancel(mintId(0))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    })
+
+    it('does not cancel what is being sent', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      let finish: (outcome: Outcome) => void = () => undefined
+      await queue.start(new Deliveries(1, () => new Promise((resolve) => (finish = resolve))))
+      await changes.until(id, 'sending')
+      await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+      finish(outcomeOf('sent'))
+      await changes.until(id, 'sent')
+    })
+
+    it('cancels what is on its way as long as the consumer can take it back', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      const finish: ((outcome: Outcome) => void)[] = []
+      const deliveries = new Deliveries(2, () => new Promise((resolve) => finish.push(resolve)))
+      deliveries.withdrawable = true
+      await queue.start(deliveries)
+      await changes.until(id, 'sending')
+      expect((await queue.cancel(id)).status).toBe('cancelled')
+      await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+
+      // What the delivery that was taken back comes to no longer counts, whatever happens meanwhile.
+      await queue.retry(id)
+      while (finish.length < 2) await new Promise((resolve) => setImmediate(resolve))
+      finish[0]?.(outcomeOf('withdrawn'))
+      finish[1]?.(outcomeOf('sent'))
+      await changes.until(id, 'sent')
+      expect(changes.of(id).filter((status) => status === 'cancelled')).toHaveLength(1)
+      expect((await queue.stats()).sent).toBe(1)
+    })
+
+    it('ends a message that expired on its way', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      await queue.start(new Deliveries(1, () => outcomeOf('withdrawn', { code: 'EXPIRED' })))
+      await changes.until(id, 'expired')
+      expect(await queue.find(id)).toMatchObject({ status: 'expired', attempts: [{ code: 'EXPIRED' }] })
+    })
+
+    it('redrives a failed message with its history', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      const deliveries = new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'rejected' : 'sent'))
+      await queue.start(deliveries)
+      await changes.until(id, 'failed')
+      expect((await queue.retry(id)).status).toMatch(/queued|sending/)
+      await changes.until(id, 'sent')
+      expect((await queue.find(id))?.attempts).toHaveLength(2)
+      expect(deliveries.contents[1]).toMatchObject({ data: '{"name":"Ada"}' })
+      await expect(queue.retry(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+    })
+
+    it('sends a held message again when asked', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue, { onUncertain: 'hold' })
+      await queue.start(new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'uncertain' : 'sent')))
+      await changes.until(id, 'held')
+      await queue.retry(id)
+      await changes.until(id, 'sent')
+      expect(await queue.find(id)).toMatchObject({ uncertain: true, attempts: [{}, {}] })
+    })
+
+    it('settles a held message as sent when somebody knows', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue, { onUncertain: 'hold' })
+      await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
+      await changes.until(id, 'held')
+      expect(await queue.markSent(id)).toMatchObject({ status: 'sent', recipients: [{ status: 'sent' }] })
+      await expect(queue.markSent(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+    })
+
+    it('hands out nothing while paused, and shows what waits as held', async () => {
+      const { queue, changes } = await open()
+      const deliveries = new Deliveries(1)
+      await queue.start(deliveries)
+      await queue.pause()
+      const id = await put(queue)
+      expect(await queue.find(id)).toMatchObject({ status: 'held', heldReason: 'paused' })
+      expect(await queue.stats()).toMatchObject({ held: 1, queued: 0, paused: true })
+      expect((await queue.list({ status: 'held' })).messages.map((message) => message.id)).toEqual([id])
+      expect(deliveries.taken).toHaveLength(0)
+      await queue.resume()
+      await changes.until(id, 'sent')
+    })
+  })
+}

@@ -1,0 +1,45 @@
+import type { Outcome } from '../../../src/outcome.js'
+import type { Consumer, QueuedMessage } from '../../../src/queue/driver.js'
+import { type MailJob, openRecipients, type Settlement } from '../../../src/record.js'
+import { outcomeOf, settlementOf } from './jobs.js'
+
+/** A consumer whose deliveries end when, and as, the test says. */
+export class Deliveries implements Consumer {
+  readonly taken: QueuedMessage[] = []
+  readonly recipients: string[][] = []
+  readonly contents: MailJob['content'][] = []
+  /** Whether a delivery under way can be taken back. */
+  withdrawable = false
+  open = 0
+  mostOpen = 0
+  readonly #script: (message: QueuedMessage, nth: number) => Outcome | Promise<Outcome>
+
+  constructor(
+    readonly slots: number,
+    script: (message: QueuedMessage, nth: number) => Outcome | Promise<Outcome> = () => outcomeOf('sent'),
+  ) {
+    this.#script = script
+  }
+
+  async deliver(message: QueuedMessage): Promise<Settlement> {
+    this.taken.push(message)
+    this.recipients.push(openRecipients(message.state))
+    this.contents.push(message.job.content)
+    this.mostOpen = Math.max(this.mostOpen, ++this.open)
+    const outcome = await this.#script(message, this.taken.length)
+    this.open--
+    return settlementOf(message, outcome)
+  }
+
+  cancel(): boolean {
+    return this.withdrawable
+  }
+
+  lost(message: QueuedMessage): Settlement {
+    return settlementOf(message, outcomeOf('uncertain'))
+  }
+
+  get ids(): string[] {
+    return this.taken.map(({ job }) => job.id)
+  }
+}

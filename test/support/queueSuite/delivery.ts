@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest'
+import type { Outcome } from '../../../src/outcome.js'
+import { Deliveries } from './deliveries.js'
+import type { Desk } from './desk.js'
+import { outcomeOf, POLICY } from './jobs.js'
+
+export function whatIsDelivered({ open, put }: Desk): void {
+  describe('delivery', () => {
+    it('delivers a message once and keeps what became of it', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      const deliveries = new Deliveries(2)
+      await queue.start(deliveries)
+      await changes.until(id, 'sent')
+      expect(deliveries.ids).toEqual([id])
+      expect(changes.of(id)).toEqual(['queued', 'sending', 'sent'])
+      const message = await queue.find(id)
+      expect(message).toMatchObject({ id, status: 'sent', template: 'welcome', uncertain: false })
+      expect(message?.attempts).toHaveLength(1)
+      expect(message?.recipients).toEqual([{ address: 'ada@example.com', status: 'sent' }])
+      expect(message?.settledAt).toBeDefined()
+    })
+
+    it('takes the higher priority first, and the older within one', async () => {
+      const { queue, changes } = await open()
+      const ids = []
+      for (const priority of [5, 0, 9, 5, 9]) ids.push(await put(queue, { priority }))
+      const deliveries = new Deliveries(1)
+      await queue.start(deliveries)
+      await changes.until(ids[1] ?? '', 'sent')
+      expect(deliveries.ids).toEqual([ids[2], ids[4], ids[0], ids[3], ids[1]])
+    })
+
+    it('never has more deliveries open than there are slots', async () => {
+      const { queue, changes } = await open()
+      const ids = await Promise.all(Array.from({ length: 30 }, () => put(queue)))
+      const deliveries = new Deliveries(3, async () => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return outcomeOf('sent')
+      })
+      await queue.start(deliveries)
+      await Promise.all(ids.map((id) => changes.until(id, 'sent')))
+      expect(deliveries.mostOpen).toBe(3)
+      expect(deliveries.taken).toHaveLength(30)
+    })
+
+    it('hands out again what is held for a while, with no attempt to show', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      let nth = 0
+      const deliveries = new Deliveries(1)
+      await queue.start({
+        slots: 1,
+        cancel: () => false,
+        lost: () => undefined,
+        deliver: async (message) =>
+          ++nth > 1
+            ? deliveries.deliver(message)
+            : {
+                verdict: { status: 'held', reason: 'breaker', nextAttemptAt: Date.now() + 30 },
+                recipients: message.state.recipients,
+              },
+      })
+      await changes.until(id, 'held')
+      expect(await queue.find(id)).toMatchObject({ status: 'held', heldReason: 'breaker', attempts: [] })
+      await changes.until(id, 'sent')
+      expect((await queue.find(id))?.attempts).toHaveLength(1)
+    })
+
+    it('tries a deferred message again when it is due, and not before', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      await queue.start(new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'deferred' : 'sent')))
+      await changes.until(id, 'sent')
+      const deferred = changes.log.find(({ status }) => status === 'deferred')
+      const again = changes.log.filter(({ status }) => status === 'sending')[1]
+      expect((again?.at ?? 0) - (deferred?.at ?? 0)).toBeGreaterThanOrEqual(POLICY.baseDelay - 2)
+      expect((await queue.find(id))?.attempts).toHaveLength(2)
+    })
+
+    it('gives up after the last attempt', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue)
+      await queue.start(new Deliveries(1, () => outcomeOf('deferred')))
+      await changes.until(id, 'failed')
+      expect((await queue.find(id))?.attempts).toHaveLength(POLICY.attempts)
+      expect((await queue.find(id))?.recipients[0]?.status).toBe('failed')
+    })
+
+    it('tries only the recipients again that are still open', async () => {
+      const { queue, changes } = await open()
+      const to = ['ok', 'no', 'later'].map((local) => ({ address: `${local}@example.com` }))
+      const id = await put(queue, { to })
+      const first: Partial<Outcome> = {
+        recipients: [
+          { address: 'ok@example.com', result: 'accepted' },
+          { address: 'no@example.com', result: 'rejected', reply: { code: 550, text: 'no' } },
+          { address: 'later@example.com', result: 'deferred', reply: { code: 451, text: 'later' } },
+        ],
+      }
+      const deliveries = new Deliveries(1, (_, nth) => outcomeOf('sent', nth === 1 ? first : {}))
+      await queue.start(deliveries)
+      await changes.until(id, 'partial')
+      expect(deliveries.recipients).toEqual([to.map(({ address }) => address), ['later@example.com']])
+      expect((await queue.find(id))?.recipients.map(({ status }) => status)).toEqual([
+        'sent',
+        'failed',
+        'sent',
+      ])
+    })
+
+    it('waits for the time a message is meant for', async () => {
+      const { queue, changes } = await open()
+      const notBefore = Date.now() + 60
+      const id = await put(queue, { notBefore })
+      await queue.start(new Deliveries(1))
+      await changes.until(id, 'sent')
+      expect(changes.log.find(({ status }) => status === 'sending')?.at).toBeGreaterThanOrEqual(notBefore)
+    })
+
+    it('holds an uncertain message where that is wished, and marks it', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue, { onUncertain: 'hold' })
+      await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
+      await changes.until(id, 'held')
+      expect(await queue.find(id)).toMatchObject({
+        status: 'held',
+        heldReason: 'uncertain',
+        uncertain: true,
+      })
+    })
+  })
+
+  describe('expiry', () => {
+    it('ends a message whose time has passed, whatever it waits for', async () => {
+      const { queue, changes } = await open()
+      const expiresAt = Date.now() + 80
+      const held = await put(queue, { expiresAt, onUncertain: 'hold' })
+      await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
+      await changes.until(held, 'held')
+      await queue.pause()
+      const waiting = await put(queue, { expiresAt })
+      await Promise.all([held, waiting].map((id) => changes.until(id, 'expired')))
+      expect((await queue.find(waiting))?.attempts).toHaveLength(0)
+      expect((await queue.find(held))?.attempts).toHaveLength(1)
+    })
+
+    it('delivers nothing that expired before it was taken', async () => {
+      const { queue, changes } = await open()
+      const id = await put(queue, { expiresAt: Date.now() - 1 })
+      const deliveries = new Deliveries(1)
+      await queue.start(deliveries)
+      await changes.until(id, 'expired')
+      expect(deliveries.taken).toHaveLength(0)
+    })
+  })
+}

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import { NO_DATA } from '../../../src/json.js'
+import type { ListQuery } from '../../../src/queue/driver.js'
+import { Deliveries } from './deliveries.js'
+import type { Desk, QueueCapabilities } from './desk.js'
+import { DAY, outcomeOf } from './jobs.js'
+
+export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities): void {
+  describe('looking', () => {
+    it('lists the newest first, in pages that neither skip nor repeat', async () => {
+      const { queue } = await open()
+      const ids = []
+      for (let index = 0; index < 7; index++) ids.push(await put(queue))
+      const seen: string[] = []
+      let cursor: string | undefined
+      do {
+        const page = await queue.list({ limit: 3, ...(cursor === undefined ? {} : { cursor }) })
+        seen.push(...page.messages.map(({ id }) => id))
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      expect(seen).toEqual(ids.reverse())
+      await expect((async () => queue.list({ cursor: 'x' }))()).rejects.toMatchObject({ path: 'cursor' })
+      await expect((async () => queue.list({ limit: 0 }))()).rejects.toMatchObject({ path: 'limit' })
+    })
+
+    it.runIf(capabilities.search)('finds by recipient, subject, template and tag', async () => {
+      const { queue } = await open()
+      const wanted = await put(queue, {
+        to: [{ address: 'Grace@navy.example' }],
+        subject: 'Compiler',
+        tags: ['bulk-7'],
+        content: { kind: 'template', name: 'receipt', data: NO_DATA },
+      })
+      await put(queue)
+      for (const q of ['grace@', 'compil', 'receipt', 'bulk-7']) {
+        expect((await queue.list({ q })).messages.map(({ id }) => id)).toEqual([wanted])
+      }
+    })
+
+    it('finds by exactly one recipient, tag, template and time', async () => {
+      const { queue } = await open()
+      await queue.start(new Deliveries(1))
+      const first = await put(queue, { to: [{ address: 'Grace@navy.example' }], tags: ['a', 'b'] })
+      const acceptedAt = Date.now() + 1_000
+      const second = await put(queue, {
+        to: [{ address: 'grace@navy.example.org' }],
+        tags: ['ab'],
+        content: { kind: 'template', name: 'welcome-2', data: NO_DATA },
+        acceptedAt,
+      })
+      const ids = async (query: ListQuery): Promise<string[]> =>
+        (await queue.list(query)).messages.map(({ id }) => id)
+      expect(await ids({ recipient: 'grace@NAVY.example' })).toEqual([first])
+      expect(await ids({ tag: 'a' })).toEqual([first])
+      expect(await ids({ template: 'welcome' })).toEqual([first])
+      expect(await ids({ since: acceptedAt })).toEqual([second])
+      expect(await ids({ until: acceptedAt - 1 })).toEqual([first])
+      expect(await ids({ q: first })).toEqual([first])
+      expect(await ids({ recipient: 'nobody@navy.example' })).toEqual([])
+      if (capabilities.search) {
+        expect(await ids({ q: 'grace', tag: 'ab', template: 'welcome-2' })).toEqual([second])
+        expect(await ids({ q: 'gr' })).toEqual([second, first])
+      } else await expect(queue.list({ q: 'gr' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    })
+
+    it('counts so that what was accepted is what there is', async () => {
+      const { queue, changes } = await open()
+      await queue.start(new Deliveries(4, (_, nth) => outcomeOf(nth % 3 === 0 ? 'rejected' : 'sent')))
+      const ids = await Promise.all(Array.from({ length: 12 }, () => put(queue)))
+      const cancelled = await put(queue, { notBefore: Date.now() + DAY / 2 })
+      await queue.cancel(cancelled)
+      await Promise.all(
+        ids.map((id) => Promise.race([changes.until(id, 'sent'), changes.until(id, 'failed')])),
+      )
+      const stats = await queue.stats()
+      expect(stats).toMatchObject({ accepted: 13, sent: 8, failed: 4, cancelled: 1, queued: 0, sending: 0 })
+    })
+  })
+}
