@@ -81,7 +81,11 @@ export class RedisQueue implements QueueDriver {
     this.#waking = new Waking(this.#schedule, this.#store, logger)
     this.#acceptor = new Acceptor(this.#store, { changed, add: (jobs) => this.#waking.accepted(jobs) })
     this.#reading = new Reading(this.#store)
-    this.#changing = new Changing(this.#store, this.#waking, { changed, data: retain.data })
+    this.#changing = new Changing(this.#store, this.#waking, {
+      changed,
+      data: retain.data,
+      takeBack: (id) => this.#deliveries?.takeBack(id),
+    })
     this.#followers = new Followers(() => connections.subscriber, {
       prefix,
       owner,
@@ -144,9 +148,8 @@ export class RedisQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#changing.byHand(id, (state, now) => {
-      const takenBack = state.status === 'sending' && this.#deliveries?.takeBack(id) === true
-      cancelByHand(id, state, takenBack, now)
+    return this.#changing.byHand(id, (state, now, takeBack) => {
+      cancelByHand(id, state, state.status === 'sending' && takeBack(), now)
     })
   }
 

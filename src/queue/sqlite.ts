@@ -37,6 +37,9 @@ export interface SqliteQueueOptions {
   token?: string
 }
 
+/** @param takeBack takes the message back from its delivery. Says whether it certainly won't be sent */
+type Action = (state: MessageState, now: number, takeBack: () => boolean) => void
+
 /** Names the notes of one mailer; unique among all that ever opened the file. */
 export function newToken(): string {
   return randomBytes(6).toString('hex')
@@ -121,9 +124,8 @@ export class SqliteQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#act(id, (state, now) => {
-      const takenBack = state.status === 'sending' && this.#deliveries?.takeBack(id) === true
-      cancelByHand(id, state, takenBack, now)
+    return this.#act(id, (state, now, takeBack) => {
+      cancelByHand(id, state, state.status === 'sending' && takeBack(), now)
     })
   }
 
@@ -209,28 +211,31 @@ export class SqliteQueue implements QueueDriver {
     this.#deliveries?.start()
   }
 
-  /** Changes a message by a person's wish; tried again when somebody else changed it meanwhile. */
-  async #act(id: string, action: (state: MessageState, now: number) => void): Promise<Message> {
+  /**
+   * Changes a message by a person's wish; tried again when somebody else changed it meanwhile. What was taken out of
+   * the deliveries for it goes back in line unless the change is stored.
+   */
+  async #act(id: string, action: Action): Promise<Message> {
     for (;;) {
       const row = await this.#link.request('find', { id })
       if (row === null) throw notFound(id)
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const withdrawn = this.#deliveries?.withdraw(row.seq)
-      const from = row.status
-      if (withdrawn !== undefined) state.status = 'queued'
+      const deliveries = this.#deliveries
+      let taken = deliveries?.withdraw(row.seq)
+      if (taken !== undefined) state.status = 'queued'
+      let written = false
       try {
-        action(state, Date.now())
-      } catch (error) {
-        if (withdrawn !== undefined)
-          await this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: false }] })
-        throw error
+        action(state, Date.now(), () => (taken ??= deliveries?.takeBack(id)) !== undefined)
+        const drop = losesContent(state.status, this.#options.retain.data)
+        const ask = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
+        written = (await this.#link.request('write', ask)) === 'written'
+      } finally {
+        if (taken !== undefined) deliveries?.handOver(taken, written)
       }
-      const drop = losesContent(state.status, this.#options.retain.data)
-      const ask = { seq: row.seq, rev: row.rev, from, state: packState(state), drop }
-      if ((await this.#link.request('write', ask)) === 'stale') continue
+      if (!written) continue
       this.#options.changed({ job, state })
-      return this.#show({ ...row, ...ask.state })
+      return this.#show({ ...row, ...packState(state) })
     }
   }
 
