@@ -18,9 +18,9 @@ export interface QueuedMessage {
 
 export type Enqueued =
   | { result: 'queued' }
-  /** The same key and content, or the same id, was queued before. */
+  /** The same key or id was queued before, and nothing tells of other content. */
   | { result: 'duplicate'; id: string; messageId: string }
-  /** The same key came with other content. */
+  /** The same key or id came with other content: both are fingerprinted, and differ. */
   | { result: 'conflict' }
   | { result: 'full' }
   /** The queue can't store anything just now. */

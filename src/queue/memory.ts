@@ -12,7 +12,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from './driver.js'
-import { Keys } from './keys.js'
+import { differ, Keys } from './keys.js'
 import { matches, pageOf } from './listing.js'
 import { Line } from './memory/line.js'
 import { type Entry, NONE, Shelf } from './memory/shelf.js'
@@ -167,15 +167,15 @@ export class MemoryQueue implements QueueDriver {
   #accept(job: MailJob): Enqueued {
     const known = this.#shelf.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
     if (known !== undefined) {
-      const same = known.fingerprint === job.fingerprint
-      return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
+      const { id, messageId } = known
+      return differ(known, job) ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
     }
     if (this.#shelf.open >= this.#options.limit) return { result: 'full' }
 
     const entry = this.#shelf.add(job)
     this.#keys.remember(job)
-    this.#options.changed(entry)
     this.#schedule(entry, this.#clock.now())
+    this.#options.changed(entry)
     return { result: 'queued' }
   }
 

@@ -391,6 +391,27 @@ export function queueSuite(
         await changes.until(first?.id ?? '', 'sent')
         expect((await queue.enqueue([jobOf()]))[0]?.result).toBe('queued')
       })
+
+      it('takes the same id with other content for a conflict, with a key or without', async () => {
+        const { queue } = await open()
+        const job = jobOf({ fingerprint: 'a' })
+        const keyed = jobOf({ fingerprint: 'a', idempotencyKey: 'k' })
+        const { id, fingerprint: _, ...unsaid } = job
+        const answers = await queue.enqueue([
+          job,
+          { ...job, fingerprint: 'b' },
+          { ...unsaid, id },
+          keyed,
+          { ...keyed, fingerprint: 'b' },
+        ])
+        expect(answers.map(({ result }) => result)).toEqual([
+          'queued',
+          'conflict',
+          'duplicate',
+          'queued',
+          'conflict',
+        ])
+      })
     })
 
     describe('by hand', () => {
@@ -491,6 +512,32 @@ export function queueSuite(
         expect(deliveries.taken).toHaveLength(0)
         await queue.resume()
         await changes.until(id, 'sent')
+      })
+
+      it('obeys who cancels as soon as it is told of a message, or says that it is too late', async () => {
+        const answers: Promise<unknown>[] = []
+        const changes = new Changes()
+        const { queue } = await open({
+          changed: (message) => {
+            changes.listener(message)
+            if (message.state.status === 'queued' && answers.length === 0)
+              answers.push(
+                queue.cancel(message.job.id).then(
+                  ({ status }) => status,
+                  ({ code }: { code: string }) => code,
+                ),
+              )
+          },
+        })
+        const deliveries = new Deliveries(1)
+        await queue.start(deliveries)
+        const id = await put(queue)
+        const [answer] = await Promise.all(answers)
+        await changes.until(await put(queue), 'sent')
+        if (answer === 'CONFLICT') await changes.until(id, 'sent')
+        else expect(answer).toBe('cancelled')
+        expect(deliveries.ids.includes(id)).toBe(answer === 'CONFLICT')
+        expect((await queue.find(id))?.status).toBe(answer === 'CONFLICT' ? 'sent' : 'cancelled')
       })
     })
 
