@@ -15,6 +15,7 @@ import type {
 import { differ, Keys } from './keys.js'
 import { matches, pageOf } from './listing.js'
 import { Line } from './memory/line.js'
+import { shownCounts, shownStatus, showAs } from './paused.js'
 import { type Entry, NONE, Shelf } from './memory/shelf.js'
 import { Timetable } from './memory/timetable.js'
 
@@ -119,12 +120,12 @@ export class MemoryQueue implements QueueDriver {
 
   stats(): Promise<QueueStats> {
     const { counts, accepted } = this.#shelf
-    if (this.#paused) {
-      counts.held += counts.queued
-      counts.queued = 0
-    }
-    const oldest = this.#shelf.longestWait(this.#clock.now())
-    return Promise.resolve({ ...counts, accepted, oldest, paused: this.#paused })
+    return Promise.resolve({
+      ...shownCounts(counts, this.#paused),
+      accepted,
+      oldest: this.#longestWait(),
+      paused: this.#paused,
+    })
   }
 
   /** Nobody else changes anything here: the change listener hears of it all. */
@@ -270,13 +271,11 @@ export class MemoryQueue implements QueueDriver {
 
   /** A message in line is held for as long as the queue is paused. */
   #shownStatus({ state }: Entry): Status {
-    return this.#paused && state.status === 'queued' ? 'held' : state.status
+    return shownStatus(state.status, this.#paused)
   }
 
   #show(entry: Entry): Message {
-    const message = toMessage(entry.job, entry.state)
-    const status = this.#shownStatus(entry)
-    return status === message.status ? message : { ...message, status, heldReason: 'paused' }
+    return showAs(toMessage(entry.job, entry.state), this.#shownStatus(entry))
   }
 }
 

@@ -3,6 +3,7 @@ import { toMessage, type Message } from '../messageView.js'
 import { NO_DATA } from '../json.js'
 import type { Content, JobAttachment, JsonText } from '../wire.js'
 import { keptUntil } from './keys.js'
+import { showAs } from './paused.js'
 import {
   type AttachmentBytes,
   type LoadedRow,
@@ -117,15 +118,10 @@ export function unpackState(row: StoredRow, job: MailJob): MessageState {
   return state
 }
 
-/** As `find()` shows it; `shown` where that isn't the stored status. */
-export function showRow(row: StoredRow, shown: Status, paused: boolean): Message {
+/** As `find()` shows it, in the status that it is shown in. */
+export function showRow(row: StoredRow, shown: Status): Message {
   const job = unpackHead(row)
-  const state = unpackState(row, job)
-  const message = toMessage(job, state)
-  if (shown === message.status) return message
-  return paused && shown === 'held'
-    ? { ...message, status: shown, heldReason: 'paused' }
-    : { ...message, status: shown }
+  return showAs(toMessage(job, unpackState(row, job)), shown)
 }
 
 export function statusOf(row: Pick<StateRow, 'status'>): Status {

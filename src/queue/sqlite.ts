@@ -15,8 +15,9 @@ import type {
   QueueDriver,
   QueueStats,
 } from './driver.js'
-import { cursorOf, limitOf } from './listing.js'
-import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from './outboxWire.js'
+import { cursorOf, limitOf, matches, pageOf } from './listing.js'
+import { type Report, STATUS_NUMBERS, type StoredRow } from './outboxWire.js'
+import { shownCounts, shownStatus, statusesShownAs } from './paused.js'
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
@@ -105,10 +106,13 @@ export class SqliteQueue implements QueueDriver {
     const limit = limitOf(query)
     const before = cursorOf(query)
     const { q = '' } = query
-    if (isWholeId(q)) return this.#listOne(q, query)
+    if (isId(q)) return this.#listOne(q, query)
     const { rows, cursor } = await this.#link.request('list', {
       query: {
-        statuses: query.status === undefined ? null : this.#statusesShownAs(query.status),
+        statuses:
+          query.status === undefined
+            ? null
+            : statusesShownAs(query.status, this.#paused).map((status) => STATUS_NUMBERS[status]),
         q: q === '' ? null : q,
         recipient: query.recipient ?? null,
         tag: query.tag ?? null,
@@ -150,11 +154,7 @@ export class SqliteQueue implements QueueDriver {
     const stocked = this.#deliveries?.stocked ?? 0
     counts.sending -= stocked
     counts.queued += stocked
-    if (paused) {
-      counts.held += counts.queued
-      counts.queued = 0
-    }
-    return { ...counts, accepted, oldest, paused, commits }
+    return { ...shownCounts(counts, paused), accepted, oldest, paused, commits }
   }
 
   follow(id: string): () => void {
@@ -239,32 +239,27 @@ export class SqliteQueue implements QueueDriver {
     }
   }
 
-  async #listOne(id: string, { status }: ListQuery): Promise<MessagePage> {
-    const message = await this.find(id)
-    return {
-      messages: message === undefined || (status ?? message.status) !== message.status ? [] : [message],
-    }
+  async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
+    const row = await this.#link.request('find', { id })
+    return pageOf(row === null ? [] : [row], query, {
+      position: ({ seq }) => seq,
+      matches: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
+      show: (row) => this.#show(row),
+    })
   }
 
-  /** What waits in line is held for as long as the queue is paused, and what is in stock isn't being sent yet. */
   #show(row: StoredRow): Message {
-    let shown = statusOf(row)
-    if (shown === 'sending' && this.#deliveries?.isStocked(row.seq) === true) shown = 'queued'
-    if (this.#paused && shown === 'queued') shown = 'held'
-    return showRow(row, shown, this.#paused)
+    return showRow(row, this.#shownStatus(row))
   }
 
-  #statusesShownAs(status: Status): StatusNumber[] {
-    if (!this.#paused) return [STATUS_NUMBERS[status]]
-    if (status === 'queued') return []
-    return status === 'held' ? [STATUS_NUMBERS.held, STATUS_NUMBERS.queued] : [STATUS_NUMBERS[status]]
+  /** What is in stock isn't being sent yet. */
+  #shownStatus(row: StoredRow): Status {
+    const stored = statusOf(row)
+    const stocked = stored === 'sending' && this.#deliveries?.isStocked(row.seq) === true
+    return shownStatus(stocked ? 'queued' : stored, this.#paused)
   }
 }
 
 function idOf(row: StoredRow): string {
   return unpackHead(row).id
-}
-
-function isWholeId(q: string): boolean {
-  return isId(q)
 }
