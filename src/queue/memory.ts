@@ -188,9 +188,8 @@ export class MemoryQueue implements QueueDriver {
       return
     }
     this.#timetable.put(entry, state.expiresAt, now)
-    if (entry.inLine || (state.status === 'held' && state.heldReason === 'uncertain')) return
-    entry.inLine = true
-    this.#line.push(entry, job.priority)
+    if (entry.ticket !== NONE || (state.status === 'held' && state.heldReason === 'uncertain')) return
+    entry.ticket = this.#line.push(entry, job.priority)
   }
 
   /** Takes from the line as many as there are free slots. */
@@ -198,9 +197,9 @@ export class MemoryQueue implements QueueDriver {
     const consumer = this.#consumer
     if (consumer === undefined) return
     while (!this.#paused && !this.#closed && this.#delivering < consumer.slots) {
-      const entry = this.#line.shift(({ inLine }) => inLine)
+      const entry = this.#line.shift(isInLine)
       if (entry === undefined) return
-      entry.inLine = false
+      entry.ticket = NONE
       void this.#deliver(entry, consumer)
     }
   }
@@ -269,7 +268,12 @@ export class MemoryQueue implements QueueDriver {
     this.#pump()
   }
 
-  /** A message in line is held for as long as the queue is paused. */
+  /** Milliseconds that the longest-waiting of what is in line has waited; each lane is in the order in which that became due. */
+  #longestWait(): number {
+    const now = this.#clock.now()
+    return Math.max(0, ...this.#line.first(isInLine).map(({ state }) => now - state.dueAt))
+  }
+
   #shownStatus({ state }: Entry): Status {
     return shownStatus(state.status, this.#paused)
   }
@@ -277,6 +281,11 @@ export class MemoryQueue implements QueueDriver {
   #show(entry: Entry): Message {
     return showAs(toMessage(entry.job, entry.state), this.#shownStatus(entry))
   }
+}
+
+/** Whoever left the line by hand, and came back, has another ticket. */
+function isInLine(entry: Entry, ticket: number): boolean {
+  return entry.ticket === ticket
 }
 
 /** Retries are due earlier by as much as the clock was set back; the time a message is meant for stays. */

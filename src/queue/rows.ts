@@ -1,4 +1,4 @@
-import { type MailJob, type MessageState, newState, type Status } from '../record.js'
+import { type MailJob, type MessageState, newState, type Status, TOP_PRIORITY } from '../record.js'
 import { toMessage, type Message } from '../messageView.js'
 import { NO_DATA } from '../json.js'
 import type { Content, JobAttachment, JsonText } from '../wire.js'
@@ -14,8 +14,6 @@ import {
   type StoredRow,
   type TakenRow,
 } from './outboxWire.js'
-
-const TOP_PRIORITY = 9
 
 /** The part of a job's content that stays when data and bodies are dropped. */
 type Shell = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }

@@ -219,7 +219,7 @@ export class Store {
       this.#keepKey,
     )
     const ttl = Math.max(1, Math.ceil(keyUntil - Date.now()))
-    const due = notBefore ?? job.acceptedAt
+    const due = Math.max(notBefore ?? 0, job.acceptedAt)
     const bytes = files === null ? '' : JSON.stringify(files.map(packFile))
     return [id, messageId, print ?? '', key ?? '', ttl, head, content, bytes, due, expiresAt, notBefore ?? '']
   }

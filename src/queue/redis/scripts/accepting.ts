@@ -40,6 +40,7 @@ for i = 4, #ARGV, 11 do
       call('SET', P .. 'k:' .. key, id .. '\\n' .. mid .. '\\n' .. print, 'PX', ttl)
     end
     later('ZADD', 's:queued', seq, id)
+    later('ZADD', 'due', ARGV[i + 8], id)
     later('ZADD', 'expires', ARGV[i + 9], id)
     later('ZADD', 'adding', now, id)
     open = open + 1
