@@ -1,14 +1,13 @@
 import { enter, isSettled, type MailJob, type MessageState, settle, type Status } from '../record.js'
 import { type Message, toMessage } from '../messageView.js'
 import { Clock } from '../clock.js'
-import type { Retention } from '../retention.js'
 import { cancelByHand, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
-  ChangeListener,
   Consumer,
   Enqueued,
   ListQuery,
   MessagePage,
+  QueueCommon,
   QueueDriver,
   QueueStats,
 } from './driver.js'
@@ -19,12 +18,7 @@ import { shownCounts, shownStatus, showAs } from './paused.js'
 import { type Entry, NONE, Shelf } from './memory/shelf.js'
 import { Timetable } from './memory/timetable.js'
 
-interface MemoryQueueOptions {
-  /** Messages not yet settled, at most. */
-  limit: number
-  maxAge: number
-  retain: Retention
-  changed: ChangeListener
+interface MemoryQueueOptions extends QueueCommon {
   clock?: Clock
 }
 

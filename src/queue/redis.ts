@@ -3,14 +3,13 @@ import type { Allowances } from '../budgets.js'
 import type { Logger } from '../logger.js'
 import { isSettled, type MailJob } from '../record.js'
 import type { Message } from '../messageView.js'
-import type { Retention } from '../retention.js'
 import { cancelByHand, markSentByHand, retryByHand } from './byHand.js'
 import type {
-  ChangeListener,
   Consumer,
   Enqueued,
   ListQuery,
   MessagePage,
+  QueueCommon,
   QueueDriver,
   QueueStats,
 } from './driver.js'
@@ -30,14 +29,9 @@ import { Sweeper } from './redis/sweeper.js'
 import { ask } from './redis/unavailable.js'
 import { Waking } from './redis/waking.js'
 
-export interface RedisQueueOptions extends RedisPlace {
+export interface RedisQueueOptions extends RedisPlace, QueueCommon {
   /** All keys begin with it. */
   prefix: string
-  /** Messages not yet settled, at most. */
-  limit: number
-  maxAge: number
-  retain: Retention
-  changed: ChangeListener
   logger: Logger
   /** Whether Redis may be away at the start. */
   mayWait?: boolean

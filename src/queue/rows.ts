@@ -13,7 +13,7 @@ import {
   type StateRow,
   type StoredRow,
   type TakenRow,
-} from './outboxWire.js'
+} from './storedRow.js'
 
 /** The part of a job's content that stays when data and bodies are dropped. */
 type Shell = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }

@@ -4,47 +4,37 @@ import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
 import { type MailJob, type MessageState, type Status } from '../record.js'
 import type { Message } from '../messageView.js'
-import type { Retention } from '../retention.js'
 import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
-  ChangeListener,
   Consumer,
   Enqueued,
   ListQuery,
   MessagePage,
+  QueueCommon,
   QueueDriver,
   QueueStats,
 } from './driver.js'
 import { cursorOf, limitOf, matches, pageOf } from './listing.js'
-import { type Report, STATUS_NUMBERS, type StoredRow } from './outboxWire.js'
+import type { Report } from './sqlite/outboxWire.js'
+import { STATUS_NUMBERS, type StoredRow } from './storedRow.js'
 import { shownCounts, shownStatus, statusesShownAs } from './paused.js'
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
 import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
 
-export interface SqliteQueueOptions {
+export interface SqliteQueueOptions extends QueueCommon {
   /** Path of the file. */
   file: string
   /** Bytes the file may have when a message is taken in. @default no limit but the disk's */
   maxSize?: number
-  /** Messages not yet settled, at most. */
-  limit: number
-  maxAge: number
-  retain: Retention
-  changed: ChangeListener
   logger: Logger
-  /** Names this process's notes beside the file; see workers/witness. */
+  /** Names this process's deliveries in the file, and its notes beside it; see workers/witness. @default one of its own */
   token?: string
 }
 
 /** @param takeBack takes the message back from its delivery. Says whether it certainly won't be sent */
 type Action = (state: MessageState, now: number, takeBack: () => boolean) => void
-
-/** Names the notes of one mailer; unique among all that ever opened the file. */
-export function newToken(): string {
-  return randomBytes(6).toString('hex')
-}
 
 /**
  * One file that outlives the process. All its work is done in the outbox thread; a receipt means that the message is
@@ -66,7 +56,7 @@ export class SqliteQueue implements QueueDriver {
   /** @throws ThreadpostError `START_FAILED` when the file is damaged, newer, locked, of another program or not writable. */
   static async open(options: SqliteQueueOptions): Promise<SqliteQueue> {
     const queue = new SqliteQueue(options)
-    const { limit, maxSize, retain, token = newToken() } = options
+    const { limit, maxSize, retain, token = randomBytes(6).toString('hex') } = options
     const file = path.resolve(options.file)
     const setup = { file, limit, retain, token, ...(maxSize === undefined ? {} : { maxSize }) }
     queue.#link = await OutboxLink.start(setup, {

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { type Acceptance, isKept, KNOWN, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
+import { type Acceptance, isKept, KNOWN } from '../../src/queue/sqlite/outboxWire.js'
+import { type NewRow, STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { Recent } from '../../src/queue/recent.js'
 import type { Attachments } from './attachments.js'
 import type { Room } from './room.js'

@@ -1,12 +1,11 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { COMPANY_LIMIT, type KnownRow } from '../../src/queue/sqlite/outboxWire.js'
 import {
-  COMPANY_LIMIT,
-  type KnownRow,
   STATUS_NUMBERS,
   type StatusNumber,
   type StoredRow,
   type TakenRow,
-} from '../../src/queue/outboxWire.js'
+} from '../../src/queue/storedRow.js'
 import type { Recent } from '../../src/queue/recent.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'

@@ -4,7 +4,7 @@ import { enter, isSettled, type MailJob, type MessageState, settle, type Settlem
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer } from '../driver.js'
-import type { StoredRow } from '../outboxWire.js'
+import type { StoredRow } from '../storedRow.js'
 import { unpackHead, unpackState } from '../rows.js'
 import type { Connections } from './connections.js'
 import { Grace } from './grace.js'

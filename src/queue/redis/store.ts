@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../record.js'
 import type { Enqueued } from '../driver.js'
-import type { LoadedRow, StoredRow } from '../outboxWire.js'
+import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { packJob, packState } from '../rows.js'
 import { Gathered } from './gathered.js'
 import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'

@@ -1,7 +1,6 @@
 import type { Logger } from '../../logger.js'
 import type { Retention } from '../../retention.js'
-import type { StoredRow } from '../outboxWire.js'
-import type { Store } from './store.js'
+import type { Found, Store } from './store.js'
 
 /** Milliseconds between two sweeps. */
 const PAUSE = 500
