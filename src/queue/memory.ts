@@ -11,6 +11,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from './driver.js'
+import { inTime } from './inTime.js'
 import { differ, Keys } from './keys.js'
 import { matches, pageOf } from './listing.js'
 import { Line } from './memory/line.js'
@@ -129,13 +130,8 @@ export class MemoryQueue implements QueueDriver {
 
   /** What is due goes on being handed out, since nothing of it outlives the process. */
   async drain(deadline: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
     // While something is due there is a delivery, unless the queue is paused.
-    if (deadline > 0) {
-      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadline)))
-      await Promise.race([this.#nothingUnderWay(), late])
-    }
-    clearTimeout(timer)
+    if (deadline > 0) await inTime(this.#nothingUnderWay(), deadline)
     this.#closed = true
     this.#timetable.stop()
   }

@@ -14,6 +14,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from './driver.js'
+import { Followed } from './followed.js'
 import { cursorOf, limitOf, matches, pageOf } from './listing.js'
 import type { Report } from './sqlite/outboxWire.js'
 import { STATUS_NUMBERS, type StoredRow } from './storedRow.js'
@@ -43,7 +44,10 @@ type Action = (state: MessageState, now: number, takeBack: () => boolean) => voi
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
   readonly #options: SqliteQueueOptions
-  readonly #followed = new Map<string, number>()
+  readonly #followed = new Followed({
+    begun: (id) => this.#link.send('follow', { id, on: true }),
+    ended: (id) => this.#link.send('follow', { id, on: false }),
+  })
   #link!: OutboxLink
   #acceptance!: Acceptor
   #deliveries: Deliveries | undefined
@@ -148,14 +152,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   follow(id: string): () => void {
-    const followers = this.#followed.get(id) ?? 0
-    this.#followed.set(id, followers + 1)
-    if (followers === 0) this.#link.send('follow', { id, on: true })
-    return () => {
-      const left = (this.#followed.get(id) ?? 1) - 1
-      if (left > 0) this.#followed.set(id, left)
-      else if (this.#followed.delete(id)) this.#link.send('follow', { id, on: false })
-    }
+    return this.#followed.follow(id)
   }
 
   async drain(deadline: number): Promise<void> {
@@ -197,7 +194,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   #restart(): void {
-    for (const id of this.#followed.keys()) this.#link.send('follow', { id, on: true })
+    for (const id of this.#followed.ids()) this.#link.send('follow', { id, on: true })
     this.#deliveries?.start()
   }
 

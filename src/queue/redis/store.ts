@@ -21,9 +21,14 @@ export interface Change {
   schedule: boolean
 }
 
-export interface Sweep {
-  expired: { id: string; row: StoredRow }[]
-  orphans: { id: string; row: StoredRow }[]
+export interface Found {
+  id: string
+  row: StoredRow
+}
+
+interface Sweep {
+  expired: Found[]
+  orphans: Found[]
 }
 
 interface SweepOptions {

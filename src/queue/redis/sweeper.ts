@@ -9,11 +9,6 @@ const ALIVE = 10_000
 /** Milliseconds after which a message without a job is one that was forgotten. */
 const ADDING = 10_000
 
-export interface Found {
-  id: string
-  row: StoredRow
-}
-
 export interface SweeperOptions {
   store: Store
   retain: Retention

@@ -172,14 +172,12 @@ export class Deliveries {
 
   async #until(done: () => boolean, deadline: number): Promise<void> {
     if (done()) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
+    const rested = new Promise<void>((resolve) => {
       this.#rested = () => {
         if (done()) resolve()
       }
-      timer = setTimeout(resolve, deadline)
     })
-    clearTimeout(timer)
+    await inTime(rested, deadline)
   }
 
   #pump(): void {
