@@ -85,8 +85,8 @@ export class MemoryQueue implements QueueDriver {
 
   cancel(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      const takenBack = entry.state.status === 'sending' && this.#consumer?.cancel(id) === true
-      this.#change(entry, (state) => cancelByHand(id, state, takenBack, now), now)
+      const takeBack = (): boolean => this.#consumer?.cancel(id) === true
+      this.#change(entry, (state) => cancelByHand(id, state, takeBack, now), now)
     })
   }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
@@ -7,11 +6,6 @@ import { MemoryQueue } from './memory.js'
 import type { QueueSpec } from './options.js'
 import { SqliteQueue } from './sqlite.js'
 import { evidenceFile } from './sqlite/outboxWire.js'
-
-/** Names the deliveries of one mailer in its queue; unique among all that ever opened it. */
-export function newToken(): string {
-  return randomBytes(6).toString('hex')
-}
 
 /** Where the threads are to note how far each delivery got, if the queue reads that after a crash. */
 export function notesOf(queue: QueueSpec, token: string): string | undefined {

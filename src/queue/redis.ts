@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Allowances } from '../budgets.js'
 import type { Logger } from '../logger.js'
 import { isSettled, type MailJob } from '../record.js'
@@ -14,6 +13,7 @@ import type {
   QueueStats,
 } from './driver.js'
 import { statusOf, unpackHead, unpackState } from './rows.js'
+import { newToken } from './token.js'
 import { Acceptor } from './redis/acceptor.js'
 import { Changing } from './redis/changing.js'
 import { Connections, type RedisPlace } from './redis/connections.js'
@@ -64,7 +64,7 @@ export class RedisQueue implements QueueDriver {
     this.#options = options
     this.#connections = connections
     const { limit, retain, changed, logger } = options
-    const owner = randomBytes(6).toString('hex')
+    const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const place = `{${options.prefix}}`
     const prefix = `${place}:`
@@ -142,9 +142,7 @@ export class RedisQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#changing.byHand(id, (state, now, takeBack) => {
-      cancelByHand(id, state, state.status === 'sending' && takeBack(), now)
-    })
+    return this.#changing.byHand(id, (state, now, takeBack) => cancelByHand(id, state, takeBack, now))
   }
 
   retry(id: string): Promise<Message> {

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
 import { type MailJob, type MessageState, type Status } from '../record.js'
 import type { Message } from '../messageView.js'
-import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
+import { type ByHand, cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
   Consumer,
   Enqueued,
@@ -19,6 +18,7 @@ import { cursorOf, limitOf, matches, pageOf } from './listing.js'
 import type { Report } from './sqlite/outboxWire.js'
 import { STATUS_NUMBERS, type StoredRow } from './storedRow.js'
 import { shownCounts, shownStatus, statusesShownAs } from './paused.js'
+import { newToken } from './token.js'
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
@@ -33,9 +33,6 @@ export interface SqliteQueueOptions extends QueueCommon {
   /** Names this process's deliveries in the file, and its notes beside it; see workers/witness. @default one of its own */
   token?: string
 }
-
-/** @param takeBack takes the message back from its delivery. Says whether it certainly won't be sent */
-type Action = (state: MessageState, now: number, takeBack: () => boolean) => void
 
 /**
  * One file that outlives the process. All its work is done in the outbox thread; a receipt means that the message is
@@ -60,7 +57,7 @@ export class SqliteQueue implements QueueDriver {
   /** @throws ThreadpostError `START_FAILED` when the file is damaged, newer, locked, of another program or not writable. */
   static async open(options: SqliteQueueOptions): Promise<SqliteQueue> {
     const queue = new SqliteQueue(options)
-    const { limit, maxSize, retain, token = randomBytes(6).toString('hex') } = options
+    const { limit, maxSize, retain, token = newToken() } = options
     const file = path.resolve(options.file)
     const setup = { file, limit, retain, token, ...(maxSize === undefined ? {} : { maxSize }) }
     queue.#link = await OutboxLink.start(setup, {
@@ -122,9 +119,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#act(id, (state, now, takeBack) => {
-      cancelByHand(id, state, state.status === 'sending' && takeBack(), now)
-    })
+    return this.#act(id, (state, now, takeBack) => cancelByHand(id, state, takeBack, now))
   }
 
   retry(id: string): Promise<Message> {
@@ -202,7 +197,7 @@ export class SqliteQueue implements QueueDriver {
    * Changes a message by a person's wish; tried again when somebody else changed it meanwhile. What was taken out of
    * the deliveries for it goes back in line unless the change is stored.
    */
-  async #act(id: string, action: Action): Promise<Message> {
+  async #act(id: string, action: ByHand): Promise<Message> {
     for (;;) {
       const row = await this.#link.request('find', { id })
       if (row === null) throw notFound(id)

@@ -1,6 +1,6 @@
 import type { Message } from '../../messageView.js'
 import { enter, type MessageState } from '../../record.js'
-import { losesContent, notFound } from '../byHand.js'
+import { type ByHand, losesContent, notFound } from '../byHand.js'
 import type { ChangeListener } from '../driver.js'
 import type { StoredRow } from '../storedRow.js'
 import { packState, unpackHead, unpackState } from '../rows.js'
@@ -16,9 +16,6 @@ interface ChangingOptions {
   /** Takes a message back from its delivery, for a change. */
   takeBack: (id: string) => TakenBack | undefined
 }
-
-/** @param takeBack takes the message back from its delivery. Says whether it certainly won't be sent */
-type Action = (state: MessageState, now: number, takeBack: () => boolean) => void
 
 /** Changes messages that nobody is delivering: by a person's wish, or because their time is over. */
 export class Changing {
@@ -40,7 +37,7 @@ export class Changing {
    * Tried again when somebody else changed the message meanwhile. What was taken back from its delivery for it goes
    * back in line unless the change is stored.
    */
-  async byHand(id: string, action: Action): Promise<Message> {
+  async byHand(id: string, action: ByHand): Promise<Message> {
     for (;;) {
       const { paused, rows } = await ask(() => this.#store.look([id]))
       const [row] = rows
