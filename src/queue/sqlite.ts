@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
-import { type MailJob, type MessageState, type Status } from '../record.js'
+import type { MailJob, Status } from '../record.js'
 import type { Message } from '../messageView.js'
 import { type ByHand, cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {

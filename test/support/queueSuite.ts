@@ -524,7 +524,7 @@ export function queueSuite(
               answers.push(
                 queue.cancel(message.job.id).then(
                   ({ status }) => status,
-                  ({ code }: { code: string }) => code,
+                  (error: unknown) => (error as { code: string }).code,
                 ),
               )
           },
