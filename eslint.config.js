@@ -109,7 +109,8 @@ const doors = [
     in: ['workers/outbox.ts', 'workers/outbox/**'],
     to: ['src/**'],
     except: [
-      'src/queue/outboxWire.ts',
+      'src/queue/sqlite/outboxWire.ts',
+      'src/queue/storedRow.ts',
       'src/outcome.ts',
       'src/phases.ts',
       'src/queue/clockWatch.ts',

@@ -1,5 +1,4 @@
 import { openBackstage } from './backstage.js'
-import path from 'node:path'
 import { Clock } from './clock.js'
 import { Credit } from './credit.js'
 import type { Alert, AlertPlan, ClearedAlert } from './alerts.js'
@@ -17,10 +16,9 @@ import { Measures } from './measures.js'
 import { NoRunner } from './noRunner.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { PhaseBoard } from './phases.js'
-import type { ChangeListener, QueueDriver } from './queue/driver.js'
-import { MemoryQueue } from './queue/memory.js'
-import { evidenceFile } from './queue/outboxWire.js'
-import { newToken, SqliteQueue } from './queue/sqlite.js'
+import type { QueueDriver } from './queue/driver.js'
+import { notesOf, openQueue } from './queue/open.js'
+import { newToken } from './queue/token.js'
 import { redactionOf } from './redaction.js'
 import type { RouteListener } from './route.js'
 import type { Runner } from './runner.js'
@@ -59,7 +57,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
     const templates = new TemplateBook(await started.start(), () => started.catalogue())
-    queue = await queueFor(options, announceTo({ events, waiters, measures, redaction, steps }), token, clock)
+    const { limits, maxAge, retain, logger } = options
+    const changed = announceTo({ events, waiters, measures, redaction, steps })
+    const common = { limit: limits.queue, maxAge, retain, changed, logger, clock, token }
+    queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
       clock,
       routes: options.transports,
@@ -140,30 +141,6 @@ function lookoutFor(
   return new Lookout(plan, sources, listener, logger)
 }
 
-async function queueFor(
-  options: ResolvedOptions,
-  changed: ChangeListener,
-  token: string,
-  clock: Clock,
-): Promise<QueueDriver> {
-  const { queue, limits, maxAge, retain, logger } = options
-  const common = { limit: limits.queue, maxAge, retain, changed }
-  switch (queue.kind) {
-    case 'memory':
-      return new MemoryQueue({ ...common, clock })
-    case 'sqlite': {
-      const { kind: _, ...place } = queue
-      return SqliteQueue.open({ ...common, ...place, logger, token })
-    }
-    case 'redis': {
-      const { kind: _, spool, ...place } = queue
-      const redis = { ...common, ...place, logger }
-      if (spool === undefined) return (await import('./queue/redis.js')).RedisQueue.open(redis)
-      return (await import('./queue/redis/spooled.js')).SpooledQueue.open(redis, spool)
-    }
-  }
-}
-
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
   if (!options.transports.some(({ spec }) => spec.kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
@@ -188,6 +165,7 @@ function runnerFor(
   if (options.role === 'send') return new NoRunner(options.templates?.dir)
   const deliveries = Credit.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
+  const notes = notesOf(options.queue, token)
   const setup: ThreadSetup = {
     board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
     recipientsPerSlot: limits.recipients,
@@ -196,9 +174,7 @@ function runnerFor(
     niceness: options.niceness,
     connections: concurrency,
     threads: Math.max(1, threads),
-    ...(options.queue.kind === 'sqlite'
-      ? { notes: evidenceFile(path.resolve(options.queue.file), token) }
-      : {}),
+    ...(notes === undefined ? {} : { notes }),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {

@@ -45,8 +45,8 @@ export type ErrorCode =
    */
   | 'QUEUE_UNAVAILABLE'
   /**
-   * The idempotency key belongs to another mail. The mail was not accepted.
-   * @remedy Use a new key for a new mail.
+   * The idempotency key, or the id of the prepared mail, belongs to another mail. The mail was not accepted.
+   * @remedy Use a new key for a new mail, and prepare it anew.
    */
   | 'IDEMPOTENCY_CONFLICT'
   /**

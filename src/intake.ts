@@ -110,8 +110,10 @@ export class Intake {
       case 'conflict':
         return new ThreadpostError(
           'IDEMPOTENCY_CONFLICT',
-          'idempotencyKey: was used before with another mail; use a new key for a new mail',
-          { path: 'idempotencyKey' },
+          job.idempotencyKey === undefined
+            ? 'id: belongs to another mail; prepare() gives a new mail a new one'
+            : 'idempotencyKey: was used before with another mail; use a new key for a new mail',
+          { path: job.idempotencyKey === undefined ? 'id' : 'idempotencyKey' },
         )
       case 'full':
         return new ThreadpostError(

@@ -9,7 +9,7 @@ import { mintId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { ResolvedOptions } from './options.js'
 import { missingPaths } from './needs.js'
-import { type MailJob, recipientsOf } from './record.js'
+import { type MailJob, recipientsOf, TOP_PRIORITY } from './record.js'
 import { forbidControls } from './text.js'
 import type { Content, JsonObject, Mailbox } from './wire.js'
 import type { TemplateManifest } from './templateWire.js'
@@ -149,7 +149,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
     references: messageIdsOf(mail['references'], 'references', check),
     attachments,
     transport: transportOf(mail['transport'] ?? policy.transport, rules.transports),
-    priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, 9),
+    priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, TOP_PRIORITY),
     acceptedAt,
     expiresAt,
     onUncertain: check.oneOf(mail['onUncertain'] ?? options.onUncertain, 'onUncertain', ['retry', 'hold']),

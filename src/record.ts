@@ -3,6 +3,9 @@ import { isUnreachable, type Outcome, type RecipientOutcome, type SmtpReply } fr
 import { countsAsAttempt, type Verdict } from './retry.js'
 import type { JsonObject, Letter } from './wire.js'
 
+/** The highest priority; the lowest is 0. */
+export const TOP_PRIORITY = 9
+
 /** What the queue stores of a mail; never changed after it was accepted. */
 export interface MailJob extends Letter {
   transport: string
@@ -97,7 +100,7 @@ export function newState(job: MailJob): MessageState {
     recipients: recipientsOf(job).map((address) => ({ address, status: 'waiting' })),
     ...(job.notBefore === undefined ? {} : { nextAttemptAt: job.notBefore }),
     expiresAt: job.expiresAt,
-    dueAt: job.notBefore ?? job.acceptedAt,
+    dueAt: Math.max(job.notBefore ?? 0, job.acceptedAt),
   }
 }
 

@@ -1,6 +1,6 @@
 /** The thread that owns the queue's file. Nothing else in the process opens it. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { FromOutbox, OutboxSetup, Request } from '../src/queue/outboxWire.js'
+import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxWire.js'
 import { openOutbox, Refusal } from './outbox/file.js'
 import { DelivererLock, type OpenFile } from './outbox/lock.js'
 import { Outbox } from './outbox/outbox.js'

@@ -3,10 +3,12 @@ import { enter, isSettled, markSent, type MessageState, redrive } from '../recor
 
 /** What a person may do to a message, and when it is too late. Each changes the state or throws `CONFLICT`. */
 
-/** @param takenBack whether it was being sent and now certainly won't be */
-export function cancelByHand(id: string, state: MessageState, takenBack: boolean, now: number): void {
+/** @param takeBack takes the message back from its delivery. Says whether it certainly won't be sent */
+export type ByHand = (state: MessageState, now: number, takeBack: () => boolean) => void
+
+export function cancelByHand(id: string, state: MessageState, takeBack: () => boolean, now: number): void {
   const { status } = state
-  if (status === 'sending' && !takenBack) throw conflict(id, 'is being sent; it is too late to cancel')
+  if (status === 'sending' && !takeBack()) throw conflict(id, 'is being sent; it is too late to cancel')
   if (isSettled(status)) throw conflict(id, `is ${status} already`)
   enter(state, 'cancelled', now)
 }

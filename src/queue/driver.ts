@@ -7,6 +7,7 @@ import type { HistogramSnapshot } from '../histogram.js'
 import type { Evidence } from '../phases.js'
 import type { MailJob, MessageState, Settlement, Status } from '../record.js'
 import type { Message } from '../messageView.js'
+import type { Retention } from '../retention.js'
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */
 export interface QueuedMessage {
@@ -18,9 +19,9 @@ export interface QueuedMessage {
 
 export type Enqueued =
   | { result: 'queued' }
-  /** The same key and content, or the same id, was queued before. */
+  /** The same key or id was queued before, and nothing tells of other content. */
   | { result: 'duplicate'; id: string; messageId: string }
-  /** The same key came with other content. */
+  /** The same key or id came with other content: both are fingerprinted, and differ. */
   | { result: 'conflict' }
   | { result: 'full' }
   /** The queue can't store anything just now. */
@@ -51,6 +52,16 @@ export interface Consumer {
 
 /** Told after a change is as safe as the queue promises. Must not throw. */
 export type ChangeListener = (message: QueuedMessage) => void
+
+/** What every queue is given. */
+export interface QueueCommon {
+  /** Messages not yet settled, at most. */
+  limit: number
+  /** Milliseconds that a message which is retried after its expiry may wait. */
+  maxAge: number
+  retain: Retention
+  changed: ChangeListener
+}
 
 export interface ListQuery {
   /** Only those that stand so. @default any */

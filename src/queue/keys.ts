@@ -1,17 +1,19 @@
 import type { MailJob } from '../record.js'
+import { type Due, DueHeap } from './memory/dueHeap.js'
 
-interface Known {
+interface Known extends Due {
+  key: string
   id: string
   messageId: string
-  fingerprint: string | undefined
-  /** Milliseconds since the epoch. */
-  until: number
+  fingerprint?: string
 }
 
 /** Idempotency keys and whose they are, remembered longer than the messages themselves may be. */
 export class Keys {
   readonly #keep: number
   readonly #known = new Map<string, Known>()
+  /** By the time each is over: one that is kept for long keeps no other. */
+  readonly #byEnd = new DueHeap<Known>()
 
   /** @param keep milliseconds a key is remembered at least */
   constructor(keep: number) {
@@ -20,28 +22,43 @@ export class Keys {
 
   find(key: string | undefined, now: number): Known | undefined {
     const known = key === undefined ? undefined : this.#known.get(key)
-    return known !== undefined && known.until > now ? known : undefined
+    return known !== undefined && known.dueAt > now ? known : undefined
   }
 
   remember({ idempotencyKey, id, messageId, fingerprint, acceptedAt, expiresAt }: MailJob): void {
     if (idempotencyKey === undefined) return
-    // Put anew, so that the oldest stay in front.
-    this.#known.delete(idempotencyKey)
-    this.#known.set(idempotencyKey, {
+    const before = this.#known.get(idempotencyKey)
+    if (before !== undefined) this.#byEnd.remove(before)
+    const known: Known = {
+      key: idempotencyKey,
       id,
       messageId,
-      fingerprint,
-      until: keptUntil(this.#keep, { acceptedAt, expiresAt }),
-    })
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      dueAt: keptUntil(this.#keep, { acceptedAt, expiresAt }),
+      heapIndex: -1,
+    }
+    this.#known.set(idempotencyKey, known)
+    this.#byEnd.add(known)
   }
 
-  /** Forgets the oldest that are over. */
+  /** Forgets those that are over. */
   forget(now: number): void {
-    for (const [key, { until }] of this.#known) {
-      if (until > now) return
-      this.#known.delete(key)
+    for (
+      let first = this.#byEnd.peek();
+      first !== undefined && first.dueAt <= now;
+      first = this.#byEnd.peek()
+    ) {
+      this.#byEnd.remove(first)
+      this.#known.delete(first.key)
     }
   }
+}
+
+/** Whether what is known of two mails says that they are not the same. */
+export function differ(one: Pick<MailJob, 'fingerprint'>, other: Pick<MailJob, 'fingerprint'>): boolean {
+  return (
+    one.fingerprint !== undefined && other.fingerprint !== undefined && one.fingerprint !== other.fingerprint
+  )
 }
 
 /** Never shorter than the message itself may wait: a key that is over belongs to a message that has ended. */

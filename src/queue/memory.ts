@@ -1,29 +1,25 @@
 import { enter, isSettled, type MailJob, type MessageState, settle, type Status } from '../record.js'
 import { type Message, toMessage } from '../messageView.js'
 import { Clock } from '../clock.js'
-import type { Retention } from '../retention.js'
 import { cancelByHand, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
-  ChangeListener,
   Consumer,
   Enqueued,
   ListQuery,
   MessagePage,
+  QueueCommon,
   QueueDriver,
   QueueStats,
 } from './driver.js'
-import { Keys } from './keys.js'
+import { inTime } from './inTime.js'
+import { differ, Keys } from './keys.js'
 import { matches, pageOf } from './listing.js'
 import { Line } from './memory/line.js'
+import { shownCounts, shownStatus, showAs } from './paused.js'
 import { type Entry, NONE, Shelf } from './memory/shelf.js'
 import { Timetable } from './memory/timetable.js'
 
-interface MemoryQueueOptions {
-  /** Messages not yet settled, at most. */
-  limit: number
-  maxAge: number
-  retain: Retention
-  changed: ChangeListener
+interface MemoryQueueOptions extends QueueCommon {
   clock?: Clock
 }
 
@@ -89,8 +85,8 @@ export class MemoryQueue implements QueueDriver {
 
   cancel(id: string): Promise<Message> {
     return this.#act(id, (entry, now) => {
-      const takenBack = entry.state.status === 'sending' && this.#consumer?.cancel(id) === true
-      this.#change(entry, (state) => cancelByHand(id, state, takenBack, now), now)
+      const takeBack = (): boolean => this.#consumer?.cancel(id) === true
+      this.#change(entry, (state) => cancelByHand(id, state, takeBack, now), now)
     })
   }
 
@@ -119,12 +115,12 @@ export class MemoryQueue implements QueueDriver {
 
   stats(): Promise<QueueStats> {
     const { counts, accepted } = this.#shelf
-    if (this.#paused) {
-      counts.held += counts.queued
-      counts.queued = 0
-    }
-    const oldest = this.#shelf.longestWait(this.#clock.now())
-    return Promise.resolve({ ...counts, accepted, oldest, paused: this.#paused })
+    return Promise.resolve({
+      ...shownCounts(counts, this.#paused),
+      accepted,
+      oldest: this.#longestWait(),
+      paused: this.#paused,
+    })
   }
 
   /** Nobody else changes anything here: the change listener hears of it all. */
@@ -134,13 +130,8 @@ export class MemoryQueue implements QueueDriver {
 
   /** What is due goes on being handed out, since nothing of it outlives the process. */
   async drain(deadline: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
     // While something is due there is a delivery, unless the queue is paused.
-    if (deadline > 0) {
-      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadline)))
-      await Promise.race([this.#nothingUnderWay(), late])
-    }
-    clearTimeout(timer)
+    if (deadline > 0) await inTime(this.#nothingUnderWay(), deadline)
     this.#closed = true
     this.#timetable.stop()
   }
@@ -167,15 +158,15 @@ export class MemoryQueue implements QueueDriver {
   #accept(job: MailJob): Enqueued {
     const known = this.#shelf.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
     if (known !== undefined) {
-      const same = known.fingerprint === job.fingerprint
-      return same ? { result: 'duplicate', id: known.id, messageId: known.messageId } : { result: 'conflict' }
+      const { id, messageId } = known
+      return differ(known, job) ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
     }
     if (this.#shelf.open >= this.#options.limit) return { result: 'full' }
 
     const entry = this.#shelf.add(job)
     this.#keys.remember(job)
-    this.#options.changed(entry)
     this.#schedule(entry, this.#clock.now())
+    this.#options.changed(entry)
     return { result: 'queued' }
   }
 
@@ -187,9 +178,8 @@ export class MemoryQueue implements QueueDriver {
       return
     }
     this.#timetable.put(entry, state.expiresAt, now)
-    if (entry.inLine || (state.status === 'held' && state.heldReason === 'uncertain')) return
-    entry.inLine = true
-    this.#line.push(entry, job.priority)
+    if (entry.ticket !== NONE || (state.status === 'held' && state.heldReason === 'uncertain')) return
+    entry.ticket = this.#line.push(entry, job.priority)
   }
 
   /** Takes from the line as many as there are free slots. */
@@ -197,9 +187,9 @@ export class MemoryQueue implements QueueDriver {
     const consumer = this.#consumer
     if (consumer === undefined) return
     while (!this.#paused && !this.#closed && this.#delivering < consumer.slots) {
-      const entry = this.#line.shift(({ inLine }) => inLine)
+      const entry = this.#line.shift(isInLine)
       if (entry === undefined) return
-      entry.inLine = false
+      entry.ticket = NONE
       void this.#deliver(entry, consumer)
     }
   }
@@ -268,16 +258,24 @@ export class MemoryQueue implements QueueDriver {
     this.#pump()
   }
 
-  /** A message in line is held for as long as the queue is paused. */
+  /** Milliseconds that the longest-waiting of what is in line has waited; each lane is in the order in which that became due. */
+  #longestWait(): number {
+    const now = this.#clock.now()
+    return Math.max(0, ...this.#line.first(isInLine).map(({ state }) => now - state.dueAt))
+  }
+
   #shownStatus({ state }: Entry): Status {
-    return this.#paused && state.status === 'queued' ? 'held' : state.status
+    return shownStatus(state.status, this.#paused)
   }
 
   #show(entry: Entry): Message {
-    const message = toMessage(entry.job, entry.state)
-    const status = this.#shownStatus(entry)
-    return status === message.status ? message : { ...message, status, heldReason: 'paused' }
+    return showAs(toMessage(entry.job, entry.state), this.#shownStatus(entry))
   }
+}
+
+/** Whoever left the line by hand, and came back, has another ticket. */
+function isInLine(entry: Entry, ticket: number): boolean {
+  return entry.ticket === ticket
 }
 
 /** Retries are due earlier by as much as the clock was set back; the time a message is meant for stays. */

@@ -1,20 +1,19 @@
-import { randomBytes } from 'node:crypto'
 import type { Allowances } from '../budgets.js'
 import type { Logger } from '../logger.js'
 import { isSettled, type MailJob } from '../record.js'
 import type { Message } from '../messageView.js'
-import type { Retention } from '../retention.js'
 import { cancelByHand, markSentByHand, retryByHand } from './byHand.js'
 import type {
-  ChangeListener,
   Consumer,
   Enqueued,
   ListQuery,
   MessagePage,
+  QueueCommon,
   QueueDriver,
   QueueStats,
 } from './driver.js'
 import { statusOf, unpackHead, unpackState } from './rows.js'
+import { newToken } from './token.js'
 import { Acceptor } from './redis/acceptor.js'
 import { Changing } from './redis/changing.js'
 import { Connections, type RedisPlace } from './redis/connections.js'
@@ -30,14 +29,9 @@ import { Sweeper } from './redis/sweeper.js'
 import { ask } from './redis/unavailable.js'
 import { Waking } from './redis/waking.js'
 
-export interface RedisQueueOptions extends RedisPlace {
+export interface RedisQueueOptions extends RedisPlace, QueueCommon {
   /** All keys begin with it. */
   prefix: string
-  /** Messages not yet settled, at most. */
-  limit: number
-  maxAge: number
-  retain: Retention
-  changed: ChangeListener
   logger: Logger
   /** Whether Redis may be away at the start. */
   mayWait?: boolean
@@ -70,7 +64,7 @@ export class RedisQueue implements QueueDriver {
     this.#options = options
     this.#connections = connections
     const { limit, retain, changed, logger } = options
-    const owner = randomBytes(6).toString('hex')
+    const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const place = `{${options.prefix}}`
     const prefix = `${place}:`
@@ -81,7 +75,11 @@ export class RedisQueue implements QueueDriver {
     this.#waking = new Waking(this.#schedule, this.#store, logger)
     this.#acceptor = new Acceptor(this.#store, { changed, add: (jobs) => this.#waking.accepted(jobs) })
     this.#reading = new Reading(this.#store)
-    this.#changing = new Changing(this.#store, this.#waking, { changed, data: retain.data })
+    this.#changing = new Changing(this.#store, this.#waking, {
+      changed,
+      data: retain.data,
+      takeBack: (id) => this.#deliveries?.takeBack(id),
+    })
     this.#followers = new Followers(() => connections.subscriber, {
       prefix,
       owner,
@@ -144,10 +142,7 @@ export class RedisQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#changing.byHand(id, (state, now) => {
-      const takenBack = state.status === 'sending' && this.#deliveries?.takeBack(id) === true
-      cancelByHand(id, state, takenBack, now)
-    })
+    return this.#changing.byHand(id, (state, now, takeBack) => cancelByHand(id, state, takeBack, now))
   }
 
   retry(id: string): Promise<Message> {

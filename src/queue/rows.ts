@@ -1,8 +1,9 @@
-import { type MailJob, type MessageState, newState, type Status } from '../record.js'
+import { type MailJob, type MessageState, newState, type Status, TOP_PRIORITY } from '../record.js'
 import { toMessage, type Message } from '../messageView.js'
 import { NO_DATA } from '../json.js'
 import type { Content, JobAttachment, JsonText } from '../wire.js'
 import { keptUntil } from './keys.js'
+import { showAs } from './paused.js'
 import {
   type AttachmentBytes,
   type LoadedRow,
@@ -12,9 +13,7 @@ import {
   type StateRow,
   type StoredRow,
   type TakenRow,
-} from './outboxWire.js'
-
-const TOP_PRIORITY = 9
+} from './storedRow.js'
 
 /** The part of a job's content that stays when data and bodies are dropped. */
 type Shell = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }
@@ -117,15 +116,10 @@ export function unpackState(row: StoredRow, job: MailJob): MessageState {
   return state
 }
 
-/** As `find()` shows it; `shown` where that isn't the stored status. */
-export function showRow(row: StoredRow, shown: Status, paused: boolean): Message {
+/** As `find()` shows it, in the status that it is shown in. */
+export function showRow(row: StoredRow, shown: Status): Message {
   const job = unpackHead(row)
-  const state = unpackState(row, job)
-  const message = toMessage(job, state)
-  if (shown === message.status) return message
-  return paused && shown === 'held'
-    ? { ...message, status: shown, heldReason: 'paused' }
-    : { ...message, status: shown }
+  return showAs(toMessage(job, unpackState(row, job)), shown)
 }
 
 export function statusOf(row: Pick<StateRow, 'status'>): Status {

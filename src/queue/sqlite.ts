@@ -1,45 +1,37 @@
-import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { isId } from '../ids.js'
 import type { Logger } from '../logger.js'
-import { type MailJob, type MessageState, type Status } from '../record.js'
+import type { MailJob, Status } from '../record.js'
 import type { Message } from '../messageView.js'
-import type { Retention } from '../retention.js'
-import { cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
+import { type ByHand, cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
-  ChangeListener,
   Consumer,
   Enqueued,
   ListQuery,
   MessagePage,
+  QueueCommon,
   QueueDriver,
   QueueStats,
 } from './driver.js'
-import { cursorOf, limitOf } from './listing.js'
-import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from './outboxWire.js'
+import { Followed } from './followed.js'
+import { cursorOf, limitOf, matches, pageOf } from './listing.js'
+import type { Report } from './sqlite/outboxWire.js'
+import { STATUS_NUMBERS, type StoredRow } from './storedRow.js'
+import { shownCounts, shownStatus, statusesShownAs } from './paused.js'
+import { newToken } from './token.js'
 import { Acceptor } from './sqlite/acceptor.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
 import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
 
-export interface SqliteQueueOptions {
+export interface SqliteQueueOptions extends QueueCommon {
   /** Path of the file. */
   file: string
   /** Bytes the file may have when a message is taken in. @default no limit but the disk's */
   maxSize?: number
-  /** Messages not yet settled, at most. */
-  limit: number
-  maxAge: number
-  retain: Retention
-  changed: ChangeListener
   logger: Logger
-  /** Names this process's notes beside the file; see workers/witness. */
+  /** Names this process's deliveries in the file, and its notes beside it; see workers/witness. @default one of its own */
   token?: string
-}
-
-/** Names the notes of one mailer; unique among all that ever opened the file. */
-export function newToken(): string {
-  return randomBytes(6).toString('hex')
 }
 
 /**
@@ -49,7 +41,10 @@ export function newToken(): string {
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
   readonly #options: SqliteQueueOptions
-  readonly #followed = new Map<string, number>()
+  readonly #followed = new Followed({
+    begun: (id) => this.#link.send('follow', { id, on: true }),
+    ended: (id) => this.#link.send('follow', { id, on: false }),
+  })
   #link!: OutboxLink
   #acceptance!: Acceptor
   #deliveries: Deliveries | undefined
@@ -102,10 +97,13 @@ export class SqliteQueue implements QueueDriver {
     const limit = limitOf(query)
     const before = cursorOf(query)
     const { q = '' } = query
-    if (isWholeId(q)) return this.#listOne(q, query)
+    if (isId(q)) return this.#listOne(q, query)
     const { rows, cursor } = await this.#link.request('list', {
       query: {
-        statuses: query.status === undefined ? null : this.#statusesShownAs(query.status),
+        statuses:
+          query.status === undefined
+            ? null
+            : statusesShownAs(query.status, this.#paused).map((status) => STATUS_NUMBERS[status]),
         q: q === '' ? null : q,
         recipient: query.recipient ?? null,
         tag: query.tag ?? null,
@@ -121,10 +119,7 @@ export class SqliteQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#act(id, (state, now) => {
-      const takenBack = state.status === 'sending' && this.#deliveries?.takeBack(id) === true
-      cancelByHand(id, state, takenBack, now)
-    })
+    return this.#act(id, (state, now, takeBack) => cancelByHand(id, state, takeBack, now))
   }
 
   retry(id: string): Promise<Message> {
@@ -148,22 +143,11 @@ export class SqliteQueue implements QueueDriver {
     const stocked = this.#deliveries?.stocked ?? 0
     counts.sending -= stocked
     counts.queued += stocked
-    if (paused) {
-      counts.held += counts.queued
-      counts.queued = 0
-    }
-    return { ...counts, accepted, oldest, paused, commits }
+    return { ...shownCounts(counts, paused), accepted, oldest, paused, commits }
   }
 
   follow(id: string): () => void {
-    const followers = this.#followed.get(id) ?? 0
-    this.#followed.set(id, followers + 1)
-    if (followers === 0) this.#link.send('follow', { id, on: true })
-    return () => {
-      const left = (this.#followed.get(id) ?? 1) - 1
-      if (left > 0) this.#followed.set(id, left)
-      else if (this.#followed.delete(id)) this.#link.send('follow', { id, on: false })
-    }
+    return this.#followed.follow(id)
   }
 
   async drain(deadline: number): Promise<void> {
@@ -205,61 +189,59 @@ export class SqliteQueue implements QueueDriver {
   }
 
   #restart(): void {
-    for (const id of this.#followed.keys()) this.#link.send('follow', { id, on: true })
+    for (const id of this.#followed.ids()) this.#link.send('follow', { id, on: true })
     this.#deliveries?.start()
   }
 
-  /** Changes a message by a person's wish; tried again when somebody else changed it meanwhile. */
-  async #act(id: string, action: (state: MessageState, now: number) => void): Promise<Message> {
+  /**
+   * Changes a message by a person's wish; tried again when somebody else changed it meanwhile. What was taken out of
+   * the deliveries for it goes back in line unless the change is stored.
+   */
+  async #act(id: string, action: ByHand): Promise<Message> {
     for (;;) {
       const row = await this.#link.request('find', { id })
       if (row === null) throw notFound(id)
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const withdrawn = this.#deliveries?.withdraw(row.seq)
-      const from = row.status
-      if (withdrawn !== undefined) state.status = 'queued'
+      const deliveries = this.#deliveries
+      let taken = deliveries?.withdraw(row.seq)
+      if (taken !== undefined) state.status = 'queued'
+      let written = false
       try {
-        action(state, Date.now())
-      } catch (error) {
-        if (withdrawn !== undefined)
-          await this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: false }] })
-        throw error
+        action(state, Date.now(), () => (taken ??= deliveries?.takeBack(id)) !== undefined)
+        const drop = losesContent(state.status, this.#options.retain.data)
+        const ask = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
+        written = (await this.#link.request('write', ask)) === 'written'
+      } finally {
+        if (taken !== undefined) deliveries?.handOver(taken, written)
       }
-      const drop = losesContent(state.status, this.#options.retain.data)
-      const ask = { seq: row.seq, rev: row.rev, from, state: packState(state), drop }
-      if ((await this.#link.request('write', ask)) === 'stale') continue
+      if (!written) continue
       this.#options.changed({ job, state })
-      return this.#show({ ...row, ...ask.state })
+      return this.#show({ ...row, ...packState(state) })
     }
   }
 
-  async #listOne(id: string, { status }: ListQuery): Promise<MessagePage> {
-    const message = await this.find(id)
-    return {
-      messages: message === undefined || (status ?? message.status) !== message.status ? [] : [message],
-    }
+  async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
+    const row = await this.#link.request('find', { id })
+    return pageOf(row === null ? [] : [row], query, {
+      position: ({ seq }) => seq,
+      matches: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
+      show: (row) => this.#show(row),
+    })
   }
 
-  /** What waits in line is held for as long as the queue is paused, and what is in stock isn't being sent yet. */
   #show(row: StoredRow): Message {
-    let shown = statusOf(row)
-    if (shown === 'sending' && this.#deliveries?.isStocked(row.seq) === true) shown = 'queued'
-    if (this.#paused && shown === 'queued') shown = 'held'
-    return showRow(row, shown, this.#paused)
+    return showRow(row, this.#shownStatus(row))
   }
 
-  #statusesShownAs(status: Status): StatusNumber[] {
-    if (!this.#paused) return [STATUS_NUMBERS[status]]
-    if (status === 'queued') return []
-    return status === 'held' ? [STATUS_NUMBERS.held, STATUS_NUMBERS.queued] : [STATUS_NUMBERS[status]]
+  /** What is in stock isn't being sent yet. */
+  #shownStatus(row: StoredRow): Status {
+    const stored = statusOf(row)
+    const stocked = stored === 'sending' && this.#deliveries?.isStocked(row.seq) === true
+    return shownStatus(stocked ? 'queued' : stored, this.#paused)
   }
 }
 
 function idOf(row: StoredRow): string {
   return unpackHead(row).id
-}
-
-function isWholeId(q: string): boolean {
-  return isId(q)
 }

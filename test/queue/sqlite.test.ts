@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll } from 'vitest'
+import type { Worker } from 'node:worker_threads'
+import { afterAll, it, onTestFinished } from 'vitest'
 import { resolveLogger } from '../../src/logger.js'
 import { Checker } from '../../src/check.js'
 import { builtSqlite } from '../support/built.js'
@@ -17,3 +19,23 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 queueSuite('sqlite', (options) =>
   SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
 )
+
+it('closes a thread that was being started in the place of another', async () => {
+  const threads: Worker[] = []
+  const meet = (worker: Worker): void => void threads.push(worker)
+  process.on('worker', meet)
+  onTestFinished(() => void process.off('worker', meet))
+  const queue = await SqliteQueue.open({
+    limit: 10,
+    maxAge: 1_000,
+    retain: { count: 10, age: 1_000, data: 'kept', keys: 1_000 },
+    changed: () => undefined,
+    logger,
+    file: path.join(folder, 'restarted.db'),
+  })
+  await threads[0]?.terminate()
+  const [second] = (await once(process, 'worker')) as [Worker]
+  const gone = once(second, 'exit')
+  await queue.close()
+  await gone
+})

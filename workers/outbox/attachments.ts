@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
-import type { AttachmentBytes } from '../../src/queue/outboxWire.js'
+import type { AttachmentBytes } from '../../src/queue/storedRow.js'
 
 /** How a message names an attachment: whether it was given as text, and the hash in hex. */
 type Reference = `${'t' | 'b'}${string}`

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { OutboxSetup, StatusNumber } from '../../src/queue/outboxWire.js'
+import type { OutboxSetup } from '../../src/queue/sqlite/outboxWire.js'
+import type { StatusNumber } from '../../src/queue/storedRow.js'
 import type { Records } from './records.js'
 import type { SearchIndex } from './searchIndex.js'
 import type { Tally } from './tally.js'

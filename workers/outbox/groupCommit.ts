@@ -7,8 +7,8 @@ import type {
   Report,
   Request,
   StatsRow,
-  TakenRow,
-} from '../../src/queue/outboxWire.js'
+} from '../../src/queue/sqlite/outboxWire.js'
+import type { TakenRow } from '../../src/queue/storedRow.js'
 import type { Parts } from './parts.js'
 
 const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { type Acceptance, isKept, KNOWN, type NewRow, STATUS_NUMBERS } from '../../src/queue/outboxWire.js'
+import { type Acceptance, isKept, KNOWN } from '../../src/queue/sqlite/outboxWire.js'
+import { type NewRow, STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { Recent } from '../../src/queue/recent.js'
 import type { Attachments } from './attachments.js'
 import type { Room } from './room.js'
@@ -20,7 +21,7 @@ export class Intake {
   readonly #attachments: Attachments
   readonly #room: Room
   readonly #limit: number
-  readonly #byId: Statement<[string], { messageId: string }>
+  readonly #byId: Statement<[string], Known>
   readonly #byKey: Statement<[string, number], Known>
   readonly #insert: Statement
   readonly #insertContent: Statement
@@ -31,7 +32,9 @@ export class Intake {
     this.#attachments = attachments
     this.#room = room
     this.#limit = limit
-    this.#byId = db.prepare("SELECT head ->> '$.messageId' AS messageId FROM message WHERE id = ?")
+    this.#byId = db.prepare(
+      "SELECT id, head ->> '$.messageId' AS messageId, head ->> '$.fingerprint' AS fingerprint FROM message WHERE id = ?",
+    )
     this.#byKey = db.prepare(
       'SELECT id, message_id AS messageId, fingerprint FROM idempotency WHERE key = ? AND kept_until > ?',
     )
@@ -47,11 +50,10 @@ export class Intake {
 
   accept(row: NewRow, now: number): Acceptance {
     const [id, , , , , , , , , key, fingerprint] = row
-    const sameId = this.#byId.get(id)
-    if (sameId !== undefined) return { result: 'duplicate', id, messageId: sameId.messageId }
-    const known = key === null ? undefined : this.#byKey.get(key, now)
+    const known = this.#byId.get(id) ?? (key === null ? undefined : this.#byKey.get(key, now))
     if (known !== undefined) {
-      if (known.id !== id && known.fingerprint !== fingerprint) return { result: 'conflict' }
+      const differ = known.fingerprint !== null && fingerprint !== null && known.fingerprint !== fingerprint
+      if (differ) return { result: 'conflict' }
       return { result: 'duplicate', id: known.id, messageId: known.messageId }
     }
     if (this.#tally.unsettled >= this.#limit) return { result: 'full' }
@@ -84,7 +86,7 @@ export class Intake {
       waits ? PLACE.scheduled : PLACE.line,
       rank,
       acceptedAt,
-      notBefore ?? acceptedAt,
+      Math.max(notBefore ?? 0, acceptedAt),
       expiresAt,
       waits ? notBefore : null,
       head,

@@ -1,12 +1,11 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { COMPANY_LIMIT, type KnownRow } from '../../src/queue/sqlite/outboxWire.js'
 import {
-  COMPANY_LIMIT,
-  type KnownRow,
   STATUS_NUMBERS,
   type StatusNumber,
   type StoredRow,
   type TakenRow,
-} from '../../src/queue/outboxWire.js'
+} from '../../src/queue/storedRow.js'
 import type { Recent } from '../../src/queue/recent.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
@@ -15,7 +14,6 @@ import type { Tally } from './tally.js'
 
 /** Rows moved in one transaction at most, so that none of them takes long. */
 const STEP = 500
-const RANKS = 10
 /** Milliseconds for which a message is left alone: longer than the rendering that may have brought a process down. */
 const ALONE = 15_000
 /** Bytes of content handed out in one transaction, after which the next waits for another. */
@@ -67,7 +65,7 @@ export class Line {
   readonly #bySeq: Statement<[number], MessageRow>
   readonly #whole: Statement<[number], MessageRow & { body: string | null; attachments: string | null }>
   readonly #expiring: Statement<[number], { seq: number; status: MessageRow['status'] }>
-  readonly #head: Statement<[number], { due: number }>
+  readonly #longestDue: Statement<[], { at: number | null }>
   readonly #nextDue: Statement<[], { at: number | null }>
   readonly #nextExpiry: Statement<[], { at: number | null }>
 
@@ -115,8 +113,9 @@ export class Line {
        WHERE m.seq = ?`,
     )
     this.#bySeq = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.seq = ?`)
-    this.#head = db.prepare(
-      `SELECT due_at AS due FROM message WHERE place = ${PLACE.line} AND rank = ? ORDER BY seq LIMIT 1`,
+    this.#longestDue = db.prepare(
+      `SELECT min(at) AS at FROM (SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.line}
+       UNION ALL SELECT min(due_at) FROM message WHERE place = ${PLACE.alone})`,
     )
     this.#nextDue = db.prepare(`SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.scheduled}`)
     this.#nextExpiry = db.prepare(
@@ -229,12 +228,9 @@ export class Line {
     return this.#has(PLACE.alone) ? this.#inHand.size === 0 : this.#has(PLACE.line)
   }
 
-  /** Milliseconds the longest-waiting message in line has waited, as far as the heads of the lines tell. */
+  /** Milliseconds that the longest-waiting message in line has waited. */
   oldest(now: number): number {
-    let oldest = 0
-    for (let rank = 0; rank < RANKS; rank++)
-      oldest = Math.max(oldest, now - (this.#head.get(rank)?.due ?? now))
-    return oldest
+    return Math.max(0, now - (this.#longestDue.get()?.at ?? now))
   }
 
   /** When the next message becomes due or too late, in ms since the epoch. */

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
-import type { RowQuery, StoredRow } from '../../src/queue/outboxWire.js'
+import type { RowQuery } from '../../src/queue/sqlite/outboxWire.js'
+import type { StoredRow } from '../../src/queue/storedRow.js'
 import { type Facts, factsOf, textOf } from './facts.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
 import { recipientTerm, tagTerm, templateTerm } from './searchIndex.js'

@@ -1,5 +1,5 @@
 import { ClockWatch } from '../../src/queue/clockWatch.js'
-import type { Answer, FromOutbox, Report, Request, RequestKind } from '../../src/queue/outboxWire.js'
+import type { Answer, FromOutbox, Report, Request, RequestKind } from '../../src/queue/sqlite/outboxWire.js'
 import { Chores } from './chores.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import type { Parts } from './parts.js'

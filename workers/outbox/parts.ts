@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { OutboxSetup } from '../../src/queue/outboxWire.js'
+import type { OutboxSetup } from '../../src/queue/sqlite/outboxWire.js'
 import { Attachments } from './attachments.js'
 import { Forgetting } from './forgetting.js'
 import { Intake } from './intake.js'

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { type LoadedRow, type RequestOf, STATUS_NUMBERS, type StoredRow } from '../../src/queue/outboxWire.js'
+import type { RequestOf } from '../../src/queue/sqlite/outboxWire.js'
+import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../../src/queue/storedRow.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
 import { PLACE } from './schema.js'

@@ -1,4 +1,4 @@
-import type { StatusNumber, StoredRow } from '../../src/queue/outboxWire.js'
+import type { StatusNumber, StoredRow } from '../../src/queue/storedRow.js'
 
 /** A row of `message` as the statements of this folder select it. */
 export interface MessageRow {

@@ -76,4 +76,7 @@ export const MIGRATIONS: readonly string[] = [
     text, content = '', contentless_delete = 1, tokenize = 'trigram', detail = 'none'
   );
   `,
+  `
+  CREATE INDEX message_waiting ON message (due_at) WHERE place = 1;
+  `,
 ]

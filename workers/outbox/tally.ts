@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { FIRST_SETTLED, type StatsRow, STATUS_NAMES, type StatusNumber } from '../../src/queue/outboxWire.js'
+import type { StatsRow } from '../../src/queue/sqlite/outboxWire.js'
+import { FIRST_SETTLED, STATUS_NAMES, type StatusNumber } from '../../src/queue/storedRow.js'
 
 type TallyRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
 

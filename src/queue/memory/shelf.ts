@@ -13,7 +13,7 @@ import type { StatusCounts } from '../driver.js'
 import type { Due } from './dueHeap.js'
 import { Retained, type Settled } from './retained.js'
 
-/** No delivery. */
+/** No delivery, no place in the line. */
 export const NONE = 0
 
 /** A message and its place: while it waits in the timetable, in line while it may be handed out at once, settled in neither. */
@@ -24,7 +24,8 @@ export interface Entry extends Due, Settled {
   /** Whether the job has lost its content. */
   dropped?: true
   readonly state: MessageState
-  inLine: boolean
+  /** Its place in the line. */
+  ticket: number
   /** The delivery whose settlement counts, by its number. */
   delivery: number
 }
@@ -68,7 +69,7 @@ export class Shelf {
       position: ++this.#accepted,
       job,
       state: newState(job),
-      inLine: false,
+      ticket: NONE,
       delivery: NONE,
       dueAt: 0,
       heapIndex: -1,
@@ -95,7 +96,7 @@ export class Shelf {
 
   #settle(entry: Entry, status: Status, now: number): void {
     entry.delivery = NONE
-    entry.inLine = false
+    entry.ticket = NONE
     if (losesContent(status, this.#retain.data)) {
       entry.job = withoutContent(entry.job)
       entry.dropped = true
@@ -113,13 +114,5 @@ export class Shelf {
       this.#entries.delete(entry.job.id)
       this.#counts[entry.state.status]--
     }
-  }
-
-  /** Milliseconds that the longest-waiting due message has waited. */
-  longestWait(now: number): number {
-    for (const { state } of this.#entries.values()) {
-      if (state.status === 'queued' && state.dueAt <= now) return now - state.dueAt
-    }
-    return 0
   }
 }

@@ -2,7 +2,7 @@ import { type MailJob, newState } from '../../record.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
 import { Gathered } from './gathered.js'
 import type { Store } from './store.js'
-import { unavailable } from './unavailable.js'
+import { refusal } from './unavailable.js'
 
 /** Messages in one command. */
 const LOT = 100
@@ -41,7 +41,7 @@ export class Acceptor {
           op,
         )
         .catch(() => undefined)
-      const problem = unavailable(error)
+      const problem = refusal(error)
       return jobs.map(() => ({ result: 'unavailable', problem }))
     }
     const accepted = jobs.filter((_, index) => answers[index]?.result === 'queued')

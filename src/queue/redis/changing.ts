@@ -1,14 +1,21 @@
 import type { Message } from '../../messageView.js'
 import { enter, type MessageState } from '../../record.js'
-import { losesContent, notFound } from '../byHand.js'
+import { type ByHand, losesContent, notFound } from '../byHand.js'
 import type { ChangeListener } from '../driver.js'
-import type { StoredRow } from '../outboxWire.js'
+import type { StoredRow } from '../storedRow.js'
 import { packState, unpackHead, unpackState } from '../rows.js'
 import { show } from './reading.js'
-import type { Store } from './store.js'
-import type { Found } from './sweeper.js'
+import type { TakenBack } from './deliveries.js'
+import type { Found, Store } from './store.js'
 import { ask } from './unavailable.js'
 import type { Waking } from './waking.js'
+
+interface ChangingOptions {
+  changed: ChangeListener
+  data: 'until-settled' | 'kept'
+  /** Takes a message back from its delivery, for a change. */
+  takeBack: (id: string) => TakenBack | undefined
+}
 
 /** Changes messages that nobody is delivering: by a person's wish, or because their time is over. */
 export class Changing {
@@ -16,28 +23,36 @@ export class Changing {
   readonly #waking: Waking
   readonly #changed: ChangeListener
   readonly #data: 'until-settled' | 'kept'
+  readonly #takeBack: ChangingOptions['takeBack']
 
-  constructor(
-    store: Store,
-    waking: Waking,
-    { changed, data }: { changed: ChangeListener; data: 'until-settled' | 'kept' },
-  ) {
+  constructor(store: Store, waking: Waking, { changed, data, takeBack }: ChangingOptions) {
     this.#store = store
     this.#waking = waking
     this.#changed = changed
     this.#data = data
+    this.#takeBack = takeBack
   }
 
-  /** Tried again when somebody else changed the message meanwhile. */
-  async byHand(id: string, action: (state: MessageState, now: number) => void): Promise<Message> {
+  /**
+   * Tried again when somebody else changed the message meanwhile. What was taken back from its delivery for it goes
+   * back in line unless the change is stored.
+   */
+  async byHand(id: string, action: ByHand): Promise<Message> {
     for (;;) {
       const { paused, rows } = await ask(() => this.#store.look([id]))
       const [row] = rows
       if (row === undefined) throw notFound(id)
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      action(state, Date.now())
-      if ((await ask(() => this.#change(id, row, state))) === 'stale') continue
+      let taken: TakenBack | undefined
+      let written = false
+      try {
+        action(state, Date.now(), () => (taken ??= this.#takeBack(id)) !== undefined)
+        written = (await ask(() => this.#change(id, row, state))) === 'written'
+      } finally {
+        taken?.handOver(written)
+      }
+      if (!written) continue
       this.#changed({ job, state })
       if (state.status === 'queued') this.#waking.again(job, state.dueAt)
       else this.#waking.never(id)

@@ -4,7 +4,7 @@ import { enter, isSettled, type MailJob, type MessageState, settle, type Settlem
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer } from '../driver.js'
-import type { StoredRow } from '../outboxWire.js'
+import type { StoredRow } from '../storedRow.js'
 import { unpackHead, unpackState } from '../rows.js'
 import type { Connections } from './connections.js'
 import { Grace } from './grace.js'
@@ -32,10 +32,18 @@ export interface DeliveriesOptions {
 }
 
 interface UnderWay {
+  row: StoredRow
+  job: MailJob
   /** Whether the consumer has it. */
   handedOver: boolean
-  /** Ends the matter at once: what the delivery still comes to is of no interest. */
-  letGo: () => void
+  /** Says what becomes of its job. */
+  end: (wish: Wish | Promise<Wish>) => void
+}
+
+/** A message that certainly won't be sent: what its delivery still comes to is of no interest. */
+export interface TakenBack {
+  /** Ends its job, once it is stored what became of it; else it goes back in line. */
+  handOver(changed: boolean): void
 }
 
 /**
@@ -78,13 +86,13 @@ export class Deliveries {
     this.#jobs.start()
   }
 
-  /** Takes back a message that is under way. @returns whether it certainly won't be sent */
-  takeBack(id: string): boolean {
+  /** Takes back a message that is under way. @returns undefined where it may be sent */
+  takeBack(id: string): TakenBack | undefined {
     const underWay = this.#underWay.get(id)
-    if (underWay === undefined || (underWay.handedOver && !this.#consumer.cancel(id))) return false
+    if (underWay === undefined || (underWay.handedOver && !this.#consumer.cancel(id))) return undefined
     this.#underWay.delete(id)
-    underWay.letGo()
-    return true
+    const { row, job, end } = underWay
+    return { handOver: (changed) => end(changed ? 'done' : this.#putBack(row, job)) }
   }
 
   /** Begins nothing more, puts back what was not begun, and waits for what is under way, at most `deadline` ms. */
@@ -155,14 +163,15 @@ export class Deliveries {
 
   #deliver(row: StoredRow, job: MailJob, priority: number): Promise<Wish> {
     return new Promise((resolve, reject) => {
-      const underWay: UnderWay = { handedOver: false, letGo: () => resolve('done') }
+      const underWay: UnderWay = { row, job, handedOver: false, end: resolve }
       this.#underWay.set(job.id, underWay)
-      this.#inTurn(row, job, priority, underWay).then(resolve, reject)
+      this.#inTurn(underWay, priority).catch(reject)
     })
   }
 
   /** The turns are given on when the delivery has ended, even if nobody waits for it any more. */
-  async #inTurn(row: StoredRow, job: MailJob, priority: number, underWay: UnderWay): Promise<Wish> {
+  async #inTurn(underWay: UnderWay, priority: number): Promise<void> {
+    const { row, job, end } = underWay
     const { id } = job
     const state = unpackState(row, job)
     let settlement: Settlement | undefined
@@ -180,12 +189,18 @@ export class Deliveries {
     this.#jobs.stockUp()
     if (this.#underWay.get(id) !== underWay) {
       this.#rested?.()
-      return 'done'
+      return
     }
     this.#underWay.delete(id)
-    if (settlement === undefined) enter(state, 'queued', Date.now())
-    else settle(state, settlement, Date.now())
-    return this.#store(id, row, job, state, settlement === undefined ? row.losses : 0)
+    if (settlement === undefined) return end(this.#putBack(row, job))
+    settle(state, settlement, Date.now())
+    end(this.#store(id, row, job, state, 0))
+  }
+
+  #putBack(row: StoredRow, job: MailJob): Promise<Wish> {
+    const state = unpackState(row, job)
+    enter(state, 'queued', Date.now())
+    return this.#store(job.id, row, job, state, row.losses)
   }
 
   async #store(id: string, row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<Wish> {

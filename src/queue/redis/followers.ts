@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { Followed } from '../followed.js'
 
 /** Hears of the settlement of single messages, whichever process brings it about. */
 export class Followers {
@@ -6,7 +7,13 @@ export class Followers {
   readonly #owner: string
   readonly #settled: (id: string) => void
   readonly #open: () => Redis
-  readonly #followed = new Map<string, number>()
+  readonly #followed = new Followed({
+    // It may have been settled before the subscription stood.
+    begun: (id) => void this.#listening().then(() => this.#settled(id)),
+    ended: () => {
+      if (this.#followed.size === 0) this.#rest()
+    },
+  })
   #subscriber: Redis | undefined
   #subscribed: Promise<unknown> | undefined
 
@@ -22,19 +29,7 @@ export class Followers {
   }
 
   follow(id: string): () => void {
-    const followers = this.#followed.get(id) ?? 0
-    this.#followed.set(id, followers + 1)
-    // It may have been settled before the subscription stood.
-    if (followers === 0) void this.#listening().then(() => this.#settled(id))
-    let following = true
-    return () => {
-      if (!following) return
-      following = false
-      const left = (this.#followed.get(id) ?? 1) - 1
-      if (left > 0) this.#followed.set(id, left)
-      else this.#followed.delete(id)
-      if (this.#followed.size === 0) this.#rest()
-    }
+    return this.#followed.follow(id)
   }
 
   has(id: string): boolean {
@@ -64,7 +59,7 @@ export class Followers {
     })
     // What happened while Redis was away was published to nobody.
     this.#subscriber.on('ready', () => {
-      for (const id of this.#followed.keys()) this.#settled(id)
+      for (const id of this.#followed.ids()) this.#settled(id)
     })
     return this.#subscriber
   }

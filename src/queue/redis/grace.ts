@@ -1,3 +1,5 @@
+import { inTime } from '../inTime.js'
+
 /** A time in which things are waited for, one after another; what has not come by its end is left alone. */
 export class Grace {
   readonly #end: number
@@ -9,11 +11,6 @@ export class Grace {
 
   /** Resolves with the work, or when the time is over. What the work fails with is nobody's concern any more. */
   async until(work: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const over = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, this.#end - performance.now()))
-    })
-    await Promise.race([work.catch(() => undefined), over])
-    clearTimeout(timer)
+    await inTime(work, this.#end - performance.now())
   }
 }

@@ -1,10 +1,11 @@
 import { ThreadpostError } from '../../errors.js'
 import { isId } from '../../ids.js'
 import type { Message } from '../../messageView.js'
-import type { MailJob, Status } from '../../record.js'
+import type { MailJob } from '../../record.js'
 import type { ListQuery, MessagePage, QueueStats } from '../driver.js'
-import { cursorOf, limitOf, matches } from '../listing.js'
-import type { StoredRow } from '../outboxWire.js'
+import { cursorOf, limitOf, matches, pageOf } from '../listing.js'
+import type { StoredRow } from '../storedRow.js'
+import { shownCounts, shownStatus } from '../paused.js'
 import { showRow, statusOf, unpackHead, unpackLoaded } from '../rows.js'
 import type { Store } from './store.js'
 import { ask } from './unavailable.js'
@@ -47,7 +48,7 @@ export class Reading {
       looked += rows.length
       for (const row of rows) {
         before = row.seq
-        if (!matches(unpackHead(row), shownStatus(row, paused), query)) continue
+        if (!fits(row, paused, query)) continue
         messages.push(show(row, paused))
         if (messages.length === limit) return { messages, cursor: String(before) }
       }
@@ -58,28 +59,25 @@ export class Reading {
 
   async stats(): Promise<QueueStats> {
     const { counts, ...rest } = await ask(() => this.#store.stats())
-    if (rest.paused) {
-      counts.held += counts.queued
-      counts.queued = 0
-    }
-    return { ...counts, ...rest }
+    return { ...shownCounts(counts, rest.paused), ...rest }
   }
 
-  async #listOne(id: string, { status }: ListQuery): Promise<MessagePage> {
-    const message = await this.find(id)
-    return {
-      messages: message === undefined || (status ?? message.status) !== message.status ? [] : [message],
-    }
+  async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
+    const { paused, rows } = await ask(() => this.#store.look([id]))
+    const [row] = rows
+    return pageOf(row === undefined ? [] : [row], query, {
+      position: ({ seq }) => seq,
+      matches: (row) => fits(row, paused, query),
+      show: (row) => show(row, paused),
+    })
   }
 }
 
-/** What waits in line is held for as long as the queue is paused. */
-function shownStatus(row: StoredRow, paused: boolean): Status {
-  const status = statusOf(row)
-  return paused && status === 'queued' ? 'held' : status
+function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
+  return matches(unpackHead(row), shownStatus(statusOf(row), paused), query)
 }
 
 /** A message as `find()` shows it. */
 export function show(row: StoredRow, paused: boolean): Message {
-  return showRow(row, shownStatus(row, paused), paused)
+  return showRow(row, shownStatus(statusOf(row), paused))
 }

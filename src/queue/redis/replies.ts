@@ -1,5 +1,5 @@
 import type { MailJob, Status } from '../../record.js'
-import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../outboxWire.js'
+import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { unpackTaken } from '../rows.js'
 
 /** What Redis answers: as RESP2 has it. */

@@ -1,4 +1,5 @@
 import type { Queue } from 'bullmq'
+import { TOP_PRIORITY } from '../../record.js'
 import type { Connections } from './connections.js'
 import { jobIdOf, type Lot, lotsOf, type Wake } from './lots.js'
 
@@ -10,7 +11,6 @@ export interface JobData {
   ids?: string[]
 }
 
-const TOP_PRIORITY = 9
 /** Milliseconds between two looks whether a job has ended that is to be replaced. */
 const AGAIN = 20
 /** Times it is looked; after that the job is put back by who looks for forgotten ones. */

@@ -9,6 +9,7 @@ import { RESERVE, SWEEP } from './scripts/upkeep.js'
  * - `m:ID`, a hash: one message; `rev` grows with each change, `op` names the last one, so that a command that was
  *   sent twice is known again
  * - `s:STATUS`: ids by place in the order of acceptance, which `seq` counts
+ * - `due`: ids of what waits to be delivered, by the time from which it does
  * - `settled`, `expires`: ids by time of settlement, and by expiry of what waits
  * - `adding`: ids of messages that may have no job in BullMQ yet, by the time of that
  * - `k:KEY`: whose idempotency key it is, for as long as it is remembered

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../record.js'
 import type { Enqueued } from '../driver.js'
-import type { LoadedRow, StoredRow } from '../outboxWire.js'
+import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { packJob, packState } from '../rows.js'
 import { Gathered } from './gathered.js'
 import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'
@@ -21,9 +21,14 @@ export interface Change {
   schedule: boolean
 }
 
-export interface Sweep {
-  expired: { id: string; row: StoredRow }[]
-  orphans: { id: string; row: StoredRow }[]
+export interface Found {
+  id: string
+  row: StoredRow
+}
+
+interface Sweep {
+  expired: Found[]
+  orphans: Found[]
 }
 
 interface SweepOptions {
@@ -219,7 +224,7 @@ export class Store {
       this.#keepKey,
     )
     const ttl = Math.max(1, Math.ceil(keyUntil - Date.now()))
-    const due = notBefore ?? job.acceptedAt
+    const due = Math.max(notBefore ?? 0, job.acceptedAt)
     const bytes = files === null ? '' : JSON.stringify(files.map(packFile))
     return [id, messageId, print ?? '', key ?? '', ttl, head, content, bytes, due, expiresAt, notBefore ?? '']
   }

@@ -1,7 +1,6 @@
 import type { Logger } from '../../logger.js'
 import type { Retention } from '../../retention.js'
-import type { StoredRow } from '../outboxWire.js'
-import type { Store } from './store.js'
+import type { Found, Store } from './store.js'
 
 /** Milliseconds between two sweeps. */
 const PAUSE = 500
@@ -9,11 +8,6 @@ const PAUSE = 500
 const ALIVE = 10_000
 /** Milliseconds after which a message without a job is one that was forgotten. */
 const ADDING = 10_000
-
-export interface Found {
-  id: string
-  row: StoredRow
-}
 
 export interface SweeperOptions {
   store: Store

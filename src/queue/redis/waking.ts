@@ -4,8 +4,7 @@ import { unpackHead } from '../rows.js'
 import type { Grace } from './grace.js'
 import type { Wake } from './lots.js'
 import type { Schedule } from './schedule.js'
-import type { Store } from './store.js'
-import type { Found } from './sweeper.js'
+import type { Found, Store } from './store.js'
 
 /**
  * Sees to it that messages have their jobs, while nobody waits for it. What fails here is made good by the sweep,

@@ -3,7 +3,9 @@ import { enter, settle, type MailJob, type MessageState, newState } from '../../
 import type { Retention } from '../../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
-import { type KnownRow, type LostRow, STATUS_NUMBERS, type StateRow, type TakenRow } from '../outboxWire.js'
+import type { KnownRow, LostRow } from './outboxWire.js'
+import { STATUS_NUMBERS, type StateRow, type TakenRow } from '../storedRow.js'
+import { inTime } from '../inTime.js'
 import type { Recent } from '../recent.js'
 import type { OutboxLink } from './link.js'
 import { Pace } from './pace.js'
@@ -33,7 +35,8 @@ const LAST_WORDS = 5_000
  * The messages in this process's hands. A stock bridges the time of a commit, so that a free slot never waits for the
  * disk; it is told apart from what was begun by the notes of the threads.
  *
- * A message is in exactly one of: `#stock`, under way (`#open`), or on its way back (`#unstored`).
+ * A message is in exactly one of: `#stock`, under way (`#open`), on its way back (`#unstored`), or with somebody who
+ * wants to change it by hand (`withdraw()` or `takeBack()`, until `handOver()`).
  */
 export class Deliveries {
   readonly #link: OutboxLink
@@ -131,13 +134,12 @@ export class Deliveries {
     else this.#pump()
   }
 
-  /** Takes back a message that is under way. @returns whether it certainly won't be sent; its outcome is then ignored */
-  takeBack(id: string): boolean {
+  /** Takes back a message that is under way. @returns undefined where it may be sent; else its outcome is ignored */
+  takeBack(id: string): Taken | undefined {
     const [taken] = this.#underWay.filter(({ job }) => job.id === id)
-    if (taken === undefined || !this.#consumer.cancel(id)) return false
+    if (taken === undefined || !this.#consumer.cancel(id)) return undefined
     this.#underWay.remove(taken)
-    this.#inHand.delete(taken.seq)
-    return true
+    return taken
   }
 
   /** Takes a message out of the stock, for somebody who wants to change it before it is begun. */
@@ -145,9 +147,14 @@ export class Deliveries {
     const at = this.#stock.findIndex((taken) => taken.seq === seq)
     if (at < 0) return undefined
     const [taken] = this.#stock.splice(at, 1)
-    this.#inHand.delete(seq)
     this.#stockBytes -= taken?.bytes ?? 0
     return taken
+  }
+
+  /** What was taken out for a change: it is the outbox's again once the change is stored, and else goes back in line. */
+  handOver(taken: Taken, changed: boolean): void {
+    if (changed) this.#inHand.delete(taken.seq)
+    else this.#return([taken])
   }
 
   /** Begins nothing more, puts the stock back, and waits for what is under way, at most `deadline` ms. */
@@ -165,14 +172,12 @@ export class Deliveries {
 
   async #until(done: () => boolean, deadline: number): Promise<void> {
     if (done()) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
+    const rested = new Promise<void>((resolve) => {
       this.#rested = () => {
         if (done()) resolve()
       }
-      timer = setTimeout(resolve, deadline)
     })
-    clearTimeout(timer)
+    await inTime(rested, deadline)
   }
 
   #pump(): void {

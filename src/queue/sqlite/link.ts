@@ -2,15 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { ThreadpostError } from '../../errors.js'
 import { threadFile } from '../../threadFiles.js'
 import { Numbered } from '../../numbered.js'
-import type {
-  Answer,
-  FromOutbox,
-  OutboxSetup,
-  Report,
-  Request,
-  RequestKind,
-  Requests,
-} from '../outboxWire.js'
+import type { Answer, FromOutbox, OutboxSetup, Report, Request, RequestKind, Requests } from './outboxWire.js'
 
 /** Milliseconds before a thread that ended is started again, and before a refused file is looked at again. */
 const RESTART = 250
@@ -40,6 +32,8 @@ export class OutboxLink {
   readonly #open = new Numbered<Done<never>>()
   #outgoing: Request[] = []
   #worker: Worker | undefined
+  #starting: Worker | undefined
+  #restart: NodeJS.Timeout | undefined
   #turn = 0
   #closing = false
   #problem = 'the outbox thread is starting'
@@ -90,6 +84,9 @@ export class OutboxLink {
 
   async close(): Promise<void> {
     this.#closing = true
+    clearTimeout(this.#restart)
+    // It holds nothing yet that would have to be closed.
+    await this.#starting?.terminate()
     const worker = this.#worker
     if (worker === undefined) return
     const gone = new Promise((resolve) => worker.once('exit', resolve))
@@ -110,12 +107,15 @@ export class OutboxLink {
     // A thread inherits the flags of its process, and with this one it would refuse to start from a file.
     const flags = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {}
     const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup, ...flags })
+    this.#starting = worker
     return new Promise((resolve, reject) => {
       let ready = false
       let problem = 'it ended without a word'
       worker.on('message', (message: FromOutbox) => {
         if (message.kind === 'ready') {
+          if (this.#closing) return
           ready = true
+          this.#starting = undefined
           this.#worker = worker
           worker.unref()
           resolve()
@@ -129,6 +129,7 @@ export class OutboxLink {
         problem = error.message
       })
       worker.once('exit', () => {
+        this.#starting = undefined
         if (ready) this.#ended(problem)
         else reject(new ThreadpostError('START_FAILED', `The queue can't start: ${problem}`))
       })
@@ -164,14 +165,15 @@ export class OutboxLink {
   }
 
   #restartLater(): void {
-    setTimeout(() => {
-      if (this.#closing) return
+    if (this.#closing) return
+    this.#restart = setTimeout(() => {
       this.#start().then(
         () => {
           this.#listener.trouble(undefined)
           this.#listener.restarted()
         },
         (error: unknown) => {
+          if (this.#closing) return
           this.#problem = (error as Error).message
           this.#listener.trouble(this.#problem)
           this.#restartLater()

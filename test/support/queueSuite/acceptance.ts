@@ -63,5 +63,26 @@ export function whatIsAccepted({ open }: Desk): void {
       await changes.until(job.id, 'expired')
       expect(await queue.enqueue([jobOf(key)])).toEqual([{ result: 'queued' }])
     })
+
+    it('takes the same id with other content for a conflict, with a key or without', async () => {
+      const { queue } = await open()
+      const job = jobOf({ fingerprint: 'a' })
+      const keyed = jobOf({ fingerprint: 'a', idempotencyKey: 'k' })
+      const { id, fingerprint: _, ...unsaid } = job
+      const answers = await queue.enqueue([
+        job,
+        { ...job, fingerprint: 'b' },
+        { ...unsaid, id },
+        keyed,
+        { ...keyed, fingerprint: 'b' },
+      ])
+      expect(answers.map(({ result }) => result)).toEqual([
+        'queued',
+        'conflict',
+        'duplicate',
+        'queued',
+        'conflict',
+      ])
+    })
   })
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { mintId } from '../../../src/ids.js'
 import type { Outcome } from '../../../src/outcome.js'
+import { Changes } from './changes.js'
 import { Deliveries } from './deliveries.js'
 import type { Desk } from './desk.js'
 import { outcomeOf } from './jobs.js'
@@ -104,6 +105,32 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       expect(deliveries.taken).toHaveLength(0)
       await queue.resume()
       await changes.until(id, 'sent')
+    })
+
+    it('obeys who cancels as soon as it is told of a message, or says that it is too late', async () => {
+      const answers: Promise<unknown>[] = []
+      const changes = new Changes()
+      const { queue } = await open({
+        changed: (message) => {
+          changes.listener(message)
+          if (message.state.status === 'queued' && answers.length === 0)
+            answers.push(
+              queue.cancel(message.job.id).then(
+                ({ status }) => status,
+                (error: unknown) => (error as { code: string }).code,
+              ),
+            )
+        },
+      })
+      const deliveries = new Deliveries(1)
+      await queue.start(deliveries)
+      const id = await put(queue)
+      const [answer] = await Promise.all(answers)
+      await changes.until(await put(queue), 'sent')
+      if (answer === 'CONFLICT') await changes.until(id, 'sent')
+      else expect(answer).toBe('cancelled')
+      expect(deliveries.ids.includes(id)).toBe(answer === 'CONFLICT')
+      expect((await queue.find(id))?.status).toBe(answer === 'CONFLICT' ? 'sent' : 'cancelled')
     })
   })
 }

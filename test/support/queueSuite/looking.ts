@@ -75,5 +75,55 @@ export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities)
       const stats = await queue.stats()
       expect(stats).toMatchObject({ accepted: 13, sent: 8, failed: 4, cancelled: 1, queued: 0, sending: 0 })
     })
+
+    it('finds by a whole id only what fits the rest of the query', async () => {
+      const { queue } = await open()
+      const acceptedAt = Date.now()
+      const id = await put(queue, { tags: ['a'], acceptedAt })
+      const found = async (query: ListQuery): Promise<number> =>
+        (await queue.list({ ...query, q: id })).messages.length
+      expect(await found({ tag: 'a', template: 'welcome', recipient: 'ADA@example.com' })).toBe(1)
+      expect(await found({ status: 'queued', since: acceptedAt, until: acceptedAt })).toBe(1)
+      const others: ListQuery[] = [
+        { tag: 'b' },
+        { template: 'receipt' },
+        { recipient: 'bob@example.com' },
+        { since: acceptedAt + 1 },
+        { until: acceptedAt - 1 },
+        { status: 'held' },
+      ]
+      for (const other of others) expect(await found(other), JSON.stringify(other)).toBe(0)
+    })
+
+    it('tells how long the longest-waiting of all that is due has waited, whatever was accepted first', async () => {
+      const { queue } = await open()
+      await queue.pause()
+      await put(queue, { notBefore: Date.now() + DAY })
+      expect((await queue.stats()).oldest).toBe(0)
+      const due = Date.now() + 150
+      await put(queue, { notBefore: due })
+      const acceptedAt = Date.now()
+      await put(queue, { acceptedAt })
+      await expect
+        .poll(async () => {
+          const now = Date.now()
+          const { oldest } = await queue.stats()
+          return now > due + 50 && oldest >= now - acceptedAt && oldest <= Date.now() - acceptedAt
+        })
+        .toBe(true)
+    })
+
+    it('counts the wait of what is tried again from when it was due', async () => {
+      const { queue, changes } = await open()
+      await queue.start(new Deliveries(1, () => outcomeOf('deferred')))
+      const id = await put(queue)
+      await changes.until(id, 'deferred')
+      await queue.pause()
+      const again = Date.now()
+      await expect.poll(async () => (await queue.stats()).oldest).toBeGreaterThan(100)
+      expect((await queue.stats()).oldest).toBeLessThanOrEqual(Date.now() - again + 5)
+      await queue.cancel(id)
+      expect((await queue.stats()).oldest).toBe(0)
+    })
   })
 }

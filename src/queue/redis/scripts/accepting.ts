@@ -8,7 +8,7 @@ for _, status in ipairs({'queued', 'sending', 'deferred', 'held'}) do
   open = open + call('ZCARD', P .. 's:' .. status)
 end
 local seq = tonumber(call('GET', P .. 'seq') or 0)
-local answers = {}
+local answers, seen = {}, {}
 for i = 4, #ARGV, 11 do
   local id, mid, print, key, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local m = P .. 'm:' .. id
@@ -20,9 +20,10 @@ for i = 4, #ARGV, 11 do
     local value = call('GET', P .. 'k:' .. key)
     if value then owner = { string.match(value, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$') } end
   end
-  if owner and known[3] == op then
+  if owner and known[3] == op and not seen[id] then
+    -- The command has come twice.
     answers[#answers + 1] = { 'queued' }
-  elseif owner and owner[3] == print then
+  elseif owner and (owner[3] == print or owner[3] == '' or print == '') then
     -- Somebody has its receipt now: whoever accepted it in doubt may no longer take it back.
     if call('ZSCORE', P .. 'adding', owner[1]) then call('HSET', P .. 'm:' .. owner[1], 'op', op) end
     answers[#answers + 1] = { 'duplicate', owner[1], owner[2] }
@@ -39,11 +40,13 @@ for i = 4, #ARGV, 11 do
       call('SET', P .. 'k:' .. key, id .. '\\n' .. mid .. '\\n' .. print, 'PX', ttl)
     end
     later('ZADD', 's:queued', seq, id)
+    later('ZADD', 'due', ARGV[i + 8], id)
     later('ZADD', 'expires', ARGV[i + 9], id)
     later('ZADD', 'adding', now, id)
     open = open + 1
     answers[#answers + 1] = { 'queued' }
   end
+  seen[id] = true
 end
 call('SET', P .. 'seq', seq)
 now_all()

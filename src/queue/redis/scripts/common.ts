@@ -24,6 +24,7 @@ local function paused() return call('HEXISTS', P .. 'mail:meta', 'paused') end
 local function forget(id)
   local status = call('HGET', P .. 'm:' .. id, 'status')
   if status then later('ZREM', 's:' .. status, id) end
+  later('ZREM', 'due', id)
   later('ZREM', 'settled', id)
   later('ZREM', 'expires', id)
   later('ZREM', 'adding', id)

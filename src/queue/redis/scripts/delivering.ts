@@ -32,6 +32,7 @@ for i = 3, #ARGV, 2 do
     row[7] = ''
     call('HSET', P .. 'm:' .. id, 'status', 'sending', 'owner', me, 'op', op, 'rev', row[2], 'next', '')
     later('ZREM', 's:' .. status, id)
+    later('ZREM', 'due', id)
     later('ZADD', 's:sending', row[1], id)
     answer = { 'go', row }
   end
@@ -66,6 +67,11 @@ for i = 4, #ARGV, 12 do
     if v[1] ~= status then
       later('ZREM', 's:' .. v[1], id)
       later('ZADD', 's:' .. status, v[2], id)
+    end
+    if status == 'queued' or ARGV[i + 7] ~= '' then
+      later('ZADD', 'due', ARGV[i + 5], id)
+    elseif v[1] ~= 'sending' then
+      later('ZREM', 'due', id)
     end
     if settled == '' then
       later('ZREM', 'settled', id)

@@ -24,13 +24,10 @@ for _, set in ipairs(sets) do
 end
 return { resting, rows }`
 
-/** ARGV: now, then the statuses. The longest wait is that of the first among the hundred accepted first. */
+/** ARGV: now, then the statuses. */
 export const STATS = `${COMMON}
-local now, since = tonumber(ARGV[1]), tonumber(ARGV[1])
-for _, id in ipairs(call('ZRANGE', P .. 's:queued', 0, 99)) do
-  local due = tonumber(call('HGET', P .. 'm:' .. id, 'due') or now)
-  if due < since then since = due end
-end
+local now = tonumber(ARGV[1])
+local since = tonumber(call('ZRANGE', P .. 'due', 0, 0, 'WITHSCORES')[2] or now)
 local counts = {}
 for i = 2, #ARGV do counts[#counts + 1] = call('ZCARD', P .. 's:' .. ARGV[i]) end
-return { paused(), tonumber(call('GET', P .. 'seq') or 0), now - since, counts }`
+return { paused(), tonumber(call('GET', P .. 'seq') or 0), math.max(0, now - since), counts }`

@@ -1,29 +1,10 @@
-/** What crosses between the SQLite driver and its outbox thread, and the numbers that stand in the file. */
-import { MAX_DEATHS_IN_COMPANY } from '../lost.js'
-import type { Evidence } from '../phases.js'
-import type { Status } from '../record.js'
-import type { Retention } from '../retention.js'
-import type { CommitStats, Enqueued } from './driver.js'
-
-/** As they stand in the file: never change one. */
-export const STATUS_NUMBERS = {
-  queued: 0,
-  sending: 1,
-  deferred: 2,
-  held: 3,
-  sent: 4,
-  partial: 5,
-  failed: 6,
-  expired: 7,
-  cancelled: 8,
-} as const satisfies Record<Status, number>
-
-export type StatusNumber = (typeof STATUS_NUMBERS)[Status]
-
-export const STATUS_NAMES = Object.keys(STATUS_NUMBERS) as Status[]
-
-/** From this number on a message is settled. */
-export const FIRST_SETTLED = STATUS_NUMBERS.sent
+/** What crosses between the SQLite driver and its outbox thread. */
+import { MAX_DEATHS_IN_COMPANY } from '../../lost.js'
+import type { Evidence } from '../../phases.js'
+import type { Status } from '../../record.js'
+import type { Retention } from '../../retention.js'
+import type { CommitStats, Enqueued } from '../driver.js'
+import type { LoadedRow, NewRow, StateRow, StatusNumber, StoredRow, TakenRow } from '../storedRow.js'
 
 /** Process deaths a message may be in before it is handed out with nothing beside it. */
 export const COMPANY_LIMIT = MAX_DEATHS_IN_COMPANY
@@ -46,60 +27,8 @@ export function evidenceFile(file: string, token: string): string {
   return `${file}-evidence-${token}`
 }
 
-export interface AttachmentBytes {
-  content: string | Uint8Array
-}
-
-/** A message to be taken in. A tuple, since names of fields would be copied with each. `head` and `content` are JSON. */
-export type NewRow = [
-  id: string,
-  messageId: string,
-  /** The job without its content. */
-  head: string,
-  /** The content: data, sources, bodies. */
-  content: string,
-  attachments: AttachmentBytes[] | null,
-  /** 0 goes first. */
-  rank: number,
-  acceptedAt: number,
-  notBefore: number | null,
-  expiresAt: number,
-  key: string | null,
-  fingerprint: string | null,
-  /** Until when the key is remembered, in ms since the epoch. */
-  keyUntil: number,
-]
-
 /** What became of a {@link NewRow}; null is the usual: it is queued. */
 export type Acceptance = Exclude<Enqueued, { result: 'queued' }> | null
-
-/** What changes about a message. */
-export interface StateRow {
-  status: StatusNumber
-  dueAt: number
-  expiresAt: number
-  nextAttemptAt: number | null
-  settledAt: number | null
-  /** JSON of the attempts, the recipients and the marks; null as long as it is as it was accepted. */
-  rest: string | null
-}
-
-/** A message as it is stored. */
-export interface StoredRow extends StateRow {
-  /** Place in the order of acceptance. */
-  seq: number
-  /** Grows with each change: a write that names an older one comes too late. */
-  rev: number
-  /** Times a process died with the message in its hands. */
-  losses: number
-  head: string
-}
-
-/** A message handed out for delivery. */
-export interface TakenRow extends StoredRow {
-  content: string
-  attachments: AttachmentBytes[]
-}
 
 /** A message handed out that its process took in a moment ago, and has at hand as it was accepted. */
 export interface KnownRow {
@@ -119,13 +48,6 @@ const KEPT_LENGTH = 16 * 1024
 /** Whether a message's process keeps it at hand: a small one, for what is kept is bounded by its number only. */
 export function isKept([, , , content, attachments]: NewRow): boolean {
   return attachments === null && content.length <= KEPT_LENGTH
-}
-
-/** A message read with what is left of its content. */
-export interface LoadedRow {
-  head: string
-  content: string | null
-  attachments: AttachmentBytes[]
 }
 
 /** A message that was in the hands of a process when it died. */

@@ -1,0 +1,108 @@
+import path from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { Redis } from 'ioredis'
+import { expect, it, onTestFinished } from 'vitest'
+import { SILENT } from '../../src/logger.js'
+import type { Consumer, QueueDriver, QueuedMessage } from '../../src/queue/driver.js'
+import { RedisQueue } from '../../src/queue/redis.js'
+import { builtSqlite } from '../support/built.js'
+import { folderOf } from '../support/folder.js'
+import { jobOf, outcomeOf, settlementOf } from '../support/queueSuite/jobs.js'
+import { startRedis } from '../support/redis.js'
+import { describeWith } from '../support/tools.js'
+
+const DAY = 86_400_000
+const COMMON = {
+  limit: 100,
+  maxAge: DAY,
+  retain: { count: 100, age: DAY, data: 'kept', keys: DAY },
+  changed: () => undefined,
+  logger: SILENT,
+} as const
+
+/** One slot. What is in it stays there until `go()`; before that it can be taken back. */
+class Gate implements Consumer {
+  readonly slots = 1
+  readonly delivered: string[] = []
+  readonly #waiting: (() => void)[] = []
+  #open = false
+  #withdrawn = new Set<string>()
+
+  async deliver(message: QueuedMessage): ReturnType<Consumer['deliver']> {
+    const { id } = message.job
+    if (!this.#open) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.#withdrawn.delete(id)) return settlementOf(message, outcomeOf('withdrawn'))
+    this.delivered.push(id)
+    return settlementOf(message, outcomeOf('sent'))
+  }
+
+  cancel(id: string): boolean {
+    this.#withdrawn.add(id)
+    return true
+  }
+
+  lost(): undefined {
+    return undefined
+  }
+
+  get busy(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  go(): void {
+    this.#open = true
+    for (const go of this.#waiting) go()
+  }
+}
+
+/** Cancels what is under way and what is about to be, while nothing can be stored; then all must be sent once. */
+async function refusedAndSent(queue: QueueDriver, refuse: () => Promise<() => Promise<void>>): Promise<void> {
+  onTestFinished(async () => {
+    await queue.drain(1_000)
+    await queue.close()
+  })
+  const jobs = [jobOf(), jobOf(), jobOf()]
+  const ids = jobs.map(({ id }) => id)
+  await queue.enqueue(jobs)
+  const gate = new Gate()
+  await queue.start(gate)
+  await expect.poll(() => gate.busy).toBe(true)
+  const allow = await refuse()
+  const answers = await Promise.allSettled(ids.map((id) => queue.cancel(id)))
+  await allow()
+  for (const answer of answers)
+    expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'QUEUE_UNAVAILABLE' } })
+  gate.go()
+  await expect.poll(async () => (await queue.stats()).sent, { timeout: 15_000 }).toBe(ids.length)
+  expect(gate.delivered.toSorted()).toEqual(ids.toSorted())
+}
+
+it('what can’t be cancelled since its file is locked is delivered', async () => {
+  const { SqliteQueue } = await builtSqlite()
+  const file = path.join(await folderOf({}), 'outbox.db')
+  const queue = await SqliteQueue.open({ ...COMMON, file })
+  await refusedAndSent(queue, async () => {
+    const other = new Sqlite(file)
+    other.exec('BEGIN IMMEDIATE')
+    return async () => {
+      other.exec('ROLLBACK')
+      other.close()
+    }
+  })
+}, 60_000)
+
+describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
+  it('what can’t be cancelled since its memory is full is delivered', async () => {
+    const redis = await startRedis(tool)
+    onTestFinished(() => redis.close())
+    const queue = await RedisQueue.open({ ...COMMON, url: redis.url, redis: {}, prefix: 'refused' })
+    await refusedAndSent(queue, async () => {
+      const client = new Redis(redis.url)
+      await client.config('SET', 'maxmemory', '1mb')
+      return async () => {
+        await client.config('SET', 'maxmemory', '0')
+        client.disconnect()
+      }
+    })
+  }, 60_000)
+})
