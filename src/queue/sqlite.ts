@@ -18,6 +18,7 @@ import type {
 import { cursorOf, limitOf } from './listing.js'
 import { type Report, STATUS_NUMBERS, type StatusNumber, type StoredRow } from './outboxWire.js'
 import { Acceptor } from './sqlite/acceptor.js'
+import { DelivererLock } from './sqlite/delivererLock.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
 import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
@@ -53,6 +54,7 @@ export class SqliteQueue implements QueueDriver {
   #link!: OutboxLink
   #acceptance!: Acceptor
   #deliveries: Deliveries | undefined
+  #lock: DelivererLock | undefined
   #paused = false
 
   private constructor(options: SqliteQueueOptions) {
@@ -80,12 +82,13 @@ export class SqliteQueue implements QueueDriver {
     return this.#acceptance.accept(jobs)
   }
 
-  start(consumer: Consumer): Promise<void> {
-    const { changed, retain } = this.#options
+  async start(consumer: Consumer): Promise<void> {
+    const { changed, retain, file } = this.#options
+    this.#lock = await DelivererLock.beside(path.resolve(file))
     this.#deliveries = new Deliveries(this.#link, consumer, changed, retain.data, this.#acceptance.atHand)
     this.#deliveries.pause(this.#paused)
-    this.#deliveries.start()
-    return Promise.resolve()
+    const deliveries = this.#deliveries
+    this.#lock.whenHeld(() => deliveries.start())
   }
 
   async find(id: string): Promise<Message | undefined> {
@@ -173,6 +176,7 @@ export class SqliteQueue implements QueueDriver {
   async close(): Promise<void> {
     await this.#deliveries?.close()
     await this.#link.close()
+    this.#lock?.release()
   }
 
   #receive(report: Report): void {
@@ -206,7 +210,7 @@ export class SqliteQueue implements QueueDriver {
 
   #restart(): void {
     for (const id of this.#followed.keys()) this.#link.send('follow', { id, on: true })
-    this.#deliveries?.start()
+    if (this.#lock?.held === true) this.#deliveries?.start()
   }
 
   /** Changes a message by a person's wish; tried again when somebody else changed it meanwhile. */

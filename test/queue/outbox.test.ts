@@ -4,8 +4,9 @@ import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { createMailer, type Mailer, type MailerOptions, type Receipt } from 'threadpost'
-import { startInbox } from 'threadpost/testing'
+import { type Inbox, startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
 import { testMailer } from '../support/mailer.js'
 import { randomFrom } from '../support/random.js'
@@ -176,6 +177,34 @@ describe('two processes on one file', () => {
     expect(inbox.count).toBe(32)
   })
 
+  it('the lock of one is its own, whatever other mailers it has on the file', async () => {
+    const file = await outboxFile()
+    const inbox = await slowInbox()
+    const deliverer = await mailerOn(file, { transport: inbox.url })
+    const second = await mailerOn(file, { transport: inbox.url, role: 'send' })
+    const receipts = await Promise.all(Array.from({ length: 60 }, () => second.send(MAIL)))
+    const other = new SenderProcess({ file, url: inbox.url })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
+    await allSentOnce(deliverer, receipts, inbox)
+  })
+
+  it('an outbox thread that dies keeps its process’s lock, since the deliveries go on', async () => {
+    const file = await outboxFile()
+    const inbox = await slowInbox()
+    const outbox = meetOutbox()
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const other = new SenderProcess({ file, url: inbox.url })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
+    const receipts = await Promise.all(Array.from({ length: 120 }, () => mailer.send(MAIL)))
+    for (let deaths = 0; deaths < 4; deaths++) {
+      await outbox().terminate()
+      await expect.poll(() => reads(mailer), { timeout: 10_000 }).toBe(true)
+    }
+    await allSentOnce(mailer, receipts, inbox)
+  })
+
   it('pausing is for all of them', async () => {
     const file = await outboxFile()
     const inbox = await startInbox()
@@ -198,17 +227,13 @@ describe('the outbox thread', () => {
     const file = await outboxFile()
     const inbox = await startInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     onTestFinished(() => inbox.close())
-    const threads: Worker[] = []
-    const meet = (worker: Worker): void => void threads.push(worker)
-    process.on('worker', meet)
-    onTestFinished(() => void process.off('worker', meet))
+    const outbox = meetOutbox()
     const mailer = await mailerOn(file, { transport: inbox.url })
-    const [outbox] = threads.splice(-1)
     const sendAll = (): Promise<PromiseSettledResult<Receipt>[]> =>
       Promise.allSettled(Array.from({ length: 60 }, () => mailer.send(MAIL)))
 
     const before = await sendAll()
-    void outbox?.terminate()
+    void outbox().terminate()
     const during = await sendAll()
     expect(during.every((result) => result.status === 'fulfilled' || isUnavailable(result.reason))).toBe(true)
     await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
@@ -221,6 +246,35 @@ describe('the outbox thread', () => {
     expect(inbox.count).toBe((await mailer.stats()).accepted)
   })
 })
+
+/** @returns what tells the outbox thread of the one mailer that is started from now on: the newest thread. */
+function meetOutbox(): () => Worker {
+  const threads: Worker[] = []
+  const meet = (worker: Worker): void => void threads.push(worker)
+  process.on('worker', meet)
+  onTestFinished(() => void process.off('worker', meet))
+  return () => threads.at(-1)!
+}
+
+async function slowInbox(): Promise<Inbox> {
+  const inbox = await startInbox({ keep: 10_000, faults: [{ at: 'mail', do: 'delay', ms: 150 }] })
+  onTestFinished(() => inbox.close())
+  return inbox
+}
+
+async function allSentOnce(mailer: Mailer, receipts: readonly Receipt[], inbox: Inbox): Promise<void> {
+  const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id, { timeout: 20_000 })))
+  expect(messages.filter(({ status, uncertain }) => status !== 'sent' || uncertain)).toEqual([])
+  expect([...copiesByMessageId(inbox).values()].filter((copies) => copies > 1)).toEqual([])
+  expect(inbox.count).toBe(receipts.length)
+}
+
+async function reads(mailer: Mailer): Promise<boolean> {
+  return mailer.stats().then(
+    () => true,
+    () => false,
+  )
+}
 
 function isUnavailable(reason: unknown): boolean {
   return (reason as { code?: string }).code === 'QUEUE_UNAVAILABLE'
