@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
@@ -202,6 +202,19 @@ describe('two processes on one file', () => {
       await outbox().terminate()
       await expect.poll(() => reads(mailer), { timeout: 10_000 }).toBe(true)
     }
+    await allSentOnce(mailer, receipts, inbox)
+  })
+
+  it('one delivers even if the other comes by a symbolic link', async () => {
+    const file = await outboxFile()
+    const inbox = await slowInbox()
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const receipts = await Promise.all(Array.from({ length: 60 }, () => mailer.send(MAIL)))
+    const link = path.join(await folderOf({}), 'link.db')
+    await symlink(file, link)
+    const other = new SenderProcess({ file: link, url: inbox.url })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
     await allSentOnce(mailer, receipts, inbox)
   })
 
