@@ -16,10 +16,15 @@ const doors = [
   },
   {
     to: ['nodemailer', 'nodemailer/**'],
-    except: ['nodemailer/lib/addressparser', 'nodemailer/lib/well-known'],
+    except: ['nodemailer/lib/addressparser', 'nodemailer/lib/well-known', 'nodemailer/lib/mime-funcs'],
     from: ['workers/**', 'src/bench/rivals/eachTime.ts', 'src/bench/rivals/inline.ts'],
     typesFrom: ['src/nodemailer/**'],
     why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
+  },
+  {
+    to: ['nodemailer/lib/mime-funcs'],
+    from: ['src/nodemailer/attachments.ts', 'workers/**'],
+    why: "nodemailer's list of types is for those who come from nodemailer, and for composing.",
   },
   {
     to: ['nodemailer/lib/well-known'],

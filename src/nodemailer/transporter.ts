@@ -103,6 +103,16 @@ export class Transporter extends EventEmitter {
     return unsupported('use()', "Change messages with the mailer's intercept, or before they are sent.")
   }
 
+  /** @throws ThreadpostError `UNSUPPORTED`: what nodemailer keeps there are functions, and those can't go to a thread. */
+  set(): never {
+    return unsupported('set()', 'Tokens for OAuth 2.0 come from auth, an HTTP proxy is given as proxy.')
+  }
+
+  /** @throws ThreadpostError `UNSUPPORTED`, as `set()` */
+  get(): never {
+    return unsupported('get()', 'Nothing can be set.')
+  }
+
   async #send(message: MailOptions): Promise<SentMessageInfo> {
     const { lease, defaults, answer } = this.#parts
     const { mail, date } = toMail(message, defaults as Record<string, unknown>)
