@@ -80,6 +80,14 @@ describe('time moves ahead', () => {
     }
   })
 
+  it('in whole milliseconds, so that times and ids stay what they are', async () => {
+    const mailer = await testMailer({ transport: 'inbox:' })
+    const { id } = await mailer.send({ ...plain, delay: 1_000.25 })
+    await advance(mailer, 2_000.5)
+    expect((await mailer.find(id))?.status).toBe('sent')
+    expect((await mailer.send(plain)).id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+  })
+
   it('but not where other processes read the clock', async () => {
     const folder = await folderOf({})
     const mailer = await testMailer({ transport: 'inbox:', queue: `sqlite:${folder}/outbox.db` })
