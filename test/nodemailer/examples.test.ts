@@ -129,6 +129,15 @@ describe('a transporter', () => {
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('sends what it was given before it was closed', async () => {
+    const inbox = await inboxFor()
+    const transporter = createTransport(inbox.url)
+    const sending = transporter.sendMail(hello)
+    await transporter.close()
+    expect((await sending).accepted).toEqual(['receiver@example.com'])
+    expect(inbox.count).toBe(1)
+  })
+
   it('stands before a mailer of yours, which stays open', async () => {
     const mailer: Mailer = await createMailer({ transport: 'inbox:', from: 'Acme <hello@acme.example>' })
     onTestFinished(() => mailer.close())
