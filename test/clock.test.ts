@@ -34,6 +34,21 @@ describe('time moves ahead', () => {
     expect(waits).toEqual([5, 20, 80])
   })
 
+  it('through several waits in one go, whatever the attempts between them take', async () => {
+    const { mailer } = await mailerWithInbox(
+      { retry: DEFAULT },
+      {
+        faults: [
+          { at: 'rcpt', do: 'defer', times: 3 },
+          { at: 'mail', do: 'delay', ms: 20 },
+        ],
+      },
+    )
+    const { id } = await mailer.send(plain)
+    await advance(mailer, 5_000 + 20_000 + 80_000)
+    expect(await mailer.find(id)).toMatchObject({ status: 'sent', attempts: { length: 4 } })
+  })
+
   it('to the last attempt at once', async () => {
     const { mailer } = await mailerWithInbox({ retry: DEFAULT }, { faults: [{ at: 'rcpt', do: 'defer' }] })
     const { id } = await mailer.send(plain)
