@@ -44,6 +44,7 @@ describe('the file', () => {
     for (const name of [file, `${file}-wal`, `${file}-shm`, `${file}-lock`])
       expect((await stat(name)).mode & 0o777).toBe(0o600)
     await first.close()
+    await expect(first.find(receipt.id)).rejects.toMatchObject({ code: 'CLOSED' })
     const second = await mailerOn(file)
     expect(await second.find(receipt.id)).toMatchObject({ messageId: receipt.messageId, subject: 'Hello' })
     expect(await second.stats()).toMatchObject({ accepted: 1, held: 1, paused: true })
