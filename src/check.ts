@@ -1,4 +1,5 @@
 import { type ErrorCode, ThreadpostError } from './errors.js'
+import { CONTROL } from './text.js'
 
 const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000
 /** What setTimeout can wait, in ms. */
@@ -8,7 +9,9 @@ export const LONGEST_TIMER = 2 ** 31 - 1
 export class Checker {
   constructor(private readonly code: ErrorCode) {}
 
-  fail(path: string, problem: string): never {
+  /** A field's name may be the caller's: what could end a line of a log is left out of it. */
+  fail(field: string, problem: string): never {
+    const path = field.replaceAll(CONTROL, '?')
     throw new ThreadpostError(
       this.code,
       path === '' ? problem : `${path}: ${problem}`,
@@ -55,9 +58,9 @@ export class Checker {
     return number
   }
 
-  /** Milliseconds: at most ten years, so that a date computed with it is one. */
-  duration(value: unknown, path: string, min = 0): number {
-    return this.number(value, path, min, TEN_YEARS)
+  /** Milliseconds, whole ones as all times are: at most ten years, so that a date computed with it is one. */
+  duration(value: unknown, path: string, min = 0, max = TEN_YEARS): number {
+    return Math.ceil(this.number(value, path, min, max))
   }
 
   /** Milliseconds of a timer; longer ones fire at once (setTimeout takes 31 bits). */
@@ -100,7 +103,8 @@ export function kindOf(value: unknown): string {
     const name = (value as { constructor?: { name?: unknown } }).constructor?.name
     return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name.slice(0, 40)}`
   }
-  return value === undefined ? 'undefined' : `a ${typeof value}`
+  if (value === undefined || Number.isNaN(value)) return String(value)
+  return `a ${typeof value}`
 }
 
 /** The known key within two edits of what was written, if there is one. */

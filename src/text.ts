@@ -1,11 +1,11 @@
 import type { Checker } from './check.js'
 
 /** C0 and C1 controls, DEL, and the two Unicode line separators: what could end a header line somewhere. */
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/u
+export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/gu
 
 /** Refuses what has no place in an address, a subject, a file name or a header. */
 export function forbidControls(text: string, path: string, check: Checker): string {
-  const found = CONTROL.exec(text)?.[0]
+  const found = text.match(CONTROL)?.[0]
   if (found !== undefined) check.fail(path, `contains the control character ${codePoint(found)}`)
   if (!text.isWellFormed()) check.fail(path, 'contains half of a surrogate pair')
   return text

@@ -34,6 +34,21 @@ describe('time moves ahead', () => {
     expect(waits).toEqual([5, 20, 80])
   })
 
+  it('through several waits in one go, whatever the attempts between them take', async () => {
+    const { mailer } = await mailerWithInbox(
+      { retry: DEFAULT },
+      {
+        faults: [
+          { at: 'rcpt', do: 'defer', times: 3 },
+          { at: 'mail', do: 'delay', ms: 20 },
+        ],
+      },
+    )
+    const { id } = await mailer.send(plain)
+    await advance(mailer, 5_000 + 20_000 + 80_000)
+    expect(await mailer.find(id)).toMatchObject({ status: 'sent', attempts: { length: 4 } })
+  })
+
   it('to the last attempt at once', async () => {
     const { mailer } = await mailerWithInbox({ retry: DEFAULT }, { faults: [{ at: 'rcpt', do: 'defer' }] })
     const { id } = await mailer.send(plain)
@@ -78,6 +93,14 @@ describe('time moves ahead', () => {
     } finally {
       await back.close()
     }
+  })
+
+  it('in whole milliseconds, so that times and ids stay what they are', async () => {
+    const mailer = await testMailer({ transport: 'inbox:' })
+    const { id } = await mailer.send({ ...plain, delay: 1_000.25 })
+    await advance(mailer, 2_000.5)
+    expect((await mailer.find(id))?.status).toBe('sent')
+    expect((await mailer.send(plain)).id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   })
 
   it('but not where other processes read the clock', async () => {

@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from './support/folder.js'
@@ -60,6 +62,7 @@ describe('the command', () => {
     ['an unknown command', ['sned'], /unknown command 'sned'[^]*send/],
     ['a flag that is missing', ['build'], /--out/],
     ['a value that can not be', ['serve', '--port', 'x'], /whole number/],
+    ['a port that there is not', ['inbox', '--port', '99999'], /at most 65535/],
     ['a setting that is missing', ['worker'], /transport: is required/],
     ['an option that the mailer refuses', ['serve', '--transport', 'gopher://x'], /transport: /],
     ['data that are not there', ['render', 'welcome', '--data', 'nowhere.json'], /--data: can't read/],
@@ -79,6 +82,14 @@ describe('the command', () => {
       code: 1,
       stderr: expect.stringMatching(/^threadpost: ENOENT: .*\n$/),
     })
+  })
+
+  it('ends quietly when nobody reads what it says', async () => {
+    const child = spawn(process.execPath, [main, 'bench', '--help'], { cwd: root, stdio: 'pipe' })
+    child.stdout.destroy()
+    const said = text(child.stderr)
+    const [code] = (await once(child, 'close')) as [number]
+    expect({ code, said: await said }).toEqual({ code: 0, said: '' })
   })
 
   it('prints JSON where it finds something', async () => {

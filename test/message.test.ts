@@ -90,4 +90,17 @@ describe('a mail becomes a job', () => {
       expiresAt: NOW + 1_000 + 3 * 86_400_000,
     })
   })
+
+  it('has whole milliseconds for times, which is what a queue stores', () => {
+    expect(job({ ...plain, delay: 1_000 / 3 })).toMatchObject({
+      notBefore: NOW + 334,
+      expiresAt: NOW + 334 + 3 * 86_400_000,
+    })
+  })
+
+  it('is refused in one line, whatever the field is called', () => {
+    expect(() => job({ ...plain, headers: { 'X-A\r\nERROR all is lost': 'x' } })).toThrow(
+      expect.objectContaining({ path: 'headers.X-A??ERROR all is lost' }) as Error,
+    )
+  })
 })

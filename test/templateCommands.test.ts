@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -61,6 +61,16 @@ describe('threadpost render', () => {
 })
 
 describe('threadpost build', () => {
+  test('does not write beside its sources, whose later changes would then come to nothing', async () => {
+    const folder = await folderOf({ 'a.mjml': once })
+    const { stderr, code } = await threadpost('build', '--templates', folder, '--out', `${folder}/.`)
+    expect({ stderr, code }).toEqual({
+      stderr: expect.stringContaining('--out: must be another folder'),
+      code: 2,
+    })
+    expect(await readdir(folder)).toEqual(['a.mjml'])
+  })
+
   test('writes templates that need no MJML', async () => {
     const folder = await folderOf({
       'a.mjml': mail('{{shout name}} {{t "bye"}}'),

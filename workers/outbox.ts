@@ -1,8 +1,7 @@
 /** The thread that owns the queue's file. Nothing else in the process opens it. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxWire.js'
-import { openOutbox, Refusal } from './outbox/file.js'
-import { DelivererLock, type OpenFile } from './outbox/lock.js'
+import { type OpenFile, openOutbox, Refusal } from './outbox/file.js'
 import { Outbox } from './outbox/outbox.js'
 import { partsOf } from './outbox/parts.js'
 
@@ -17,8 +16,7 @@ const post = (message: FromOutbox): void => {
 try {
   const open = await loadSqlite()
   const db = openOutbox(setup.file, open)
-  const lock = new DelivererLock(setup.file, open)
-  const outbox = new Outbox(partsOf(db, lock, setup), post, () => {
+  const outbox = new Outbox(partsOf(db, setup), post, () => {
     port.close()
   })
   port.on('message', (requests: Request[]) => {

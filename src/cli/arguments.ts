@@ -14,6 +14,13 @@ export function wholeNumber(min: number): (text: string) => number {
   }
 }
 
+/** Parses the number of a port; 0 is any free one. */
+export function portNumber(text: string): number {
+  const port = wholeNumber(0)(text)
+  if (port > 65_535) throw new InvalidArgumentError('It must be a port, at most 65535.')
+  return port
+}
+
 /** Reads the data of a template; none is an empty object. A policy in sample data is no part of them. */
 export async function dataFrom(file: string | undefined): Promise<object> {
   if (file === undefined) return {}

@@ -1,4 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
+import { ThreadpostError } from '../errors.js'
 import { compileTemplates } from '../workshop.js'
 import { describeReports } from './check.js'
 import { withExamples } from './examples.js'
@@ -30,7 +32,11 @@ export function buildCommand(): Command {
 
 async function build(settings: BuildSettings): Promise<void> {
   const { out } = settings
-  const templates = await compileTemplates(await templateOptions(settings), {
+  const options = await templateOptions(settings)
+  // What is compiled goes before what it was made of: there, later changes would come to nothing.
+  if ([out, options.dir].every(existsSync) && realpathSync(out) === realpathSync(options.dir))
+    throw new ThreadpostError('INVALID_OPTIONS', '--out: must be another folder than that of the templates')
+  const templates = await compileTemplates(options, {
     out,
     logger: lineLogger,
     progress: progressBar(),

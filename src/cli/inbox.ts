@@ -4,7 +4,7 @@ import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/server.js'
 import { closeOnSignal } from '../shutdown.js'
 import { isLoopback } from '../loopback.js'
-import { wholeNumber } from './arguments.js'
+import { portNumber, wholeNumber } from './arguments.js'
 import { withExamples } from './examples.js'
 
 interface InboxFlags {
@@ -24,9 +24,9 @@ export function inboxCommand(): Command {
         'for end-to-end tests, for an app in any language. It listens on loopback, since there is no login.',
     )
     .addOption(
-      new Option('--port <port>', 'port of the page and the API').argParser(wholeNumber(0)).default(8025),
+      new Option('--port <port>', 'port of the page and the API').argParser(portNumber).default(8025),
     )
-    .addOption(new Option('--smtp-port <port>', 'port to send to').argParser(wholeNumber(0)).default(1025))
+    .addOption(new Option('--smtp-port <port>', 'port to send to').argParser(portNumber).default(1025))
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1'))
     .addOption(
       new Option('--keep <n>', 'mails kept; the oldest go first').argParser(wholeNumber(1)).default(2000),

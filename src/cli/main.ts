@@ -43,6 +43,12 @@ Exit codes: 0 done; ${FAILED} it failed, or something is wrong; ${CALLED_WRONGLY
 for (const [group, commands] of Object.entries(GROUPS))
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(group))
 
+// Whoever reads no further, such as `head`, has seen enough: that is no failure of ours.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+
 try {
   await program.parseAsync()
 } catch (error) {

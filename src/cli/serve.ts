@@ -4,7 +4,7 @@ import { ThreadpostError } from '../errors.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server.js'
 import { closeOnSignal } from '../shutdown.js'
-import { wholeNumber } from './arguments.js'
+import { portNumber } from './arguments.js'
 import { withExamples } from './examples.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
 import { toned } from './terminal.js'
@@ -24,7 +24,7 @@ export function serveCommand(): Command {
         'embedded inbox at /inbox and nothing leaves this machine. On SIGTERM it finishes what is under way.',
     )
     .addOption(
-      new Option('--port <port>', 'port to listen on').argParser(wholeNumber(0)).default(3000).env('PORT'),
+      new Option('--port <port>', 'port to listen on').argParser(portNumber).default(3000).env('PORT'),
     )
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1').env('HOST'))
     .addOption(

@@ -7,7 +7,7 @@ import { ThreadpostError } from '../errors.js'
 import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { closeOnSignal } from '../shutdown.js'
-import { wholeNumber } from './arguments.js'
+import { portNumber, wholeNumber } from './arguments.js'
 import { withExamples } from './examples.js'
 import { lineLogger } from './lineLogger.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
@@ -30,7 +30,7 @@ export function workerCommand(): Command {
     )
     .addOption(
       new Option('--port <port>', 'port for /healthz, /readyz and /metrics (default: none)')
-        .argParser(wholeNumber(0))
+        .argParser(portNumber)
         .env('PORT'),
     )
     .addOption(new Option('--host <host>', 'address to bind that port to').default('127.0.0.1').env('HOST'))

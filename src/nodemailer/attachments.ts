@@ -1,4 +1,5 @@
 import { isUint8Array } from 'node:util/types'
+import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
 import type { Checker } from '../check.js'
 import { isPlainObject, kindOf } from '../check.js'
 import type { Attachment } from '../index.js'
@@ -52,12 +53,14 @@ function attachmentOf(
     unsupported(`${path}.headers`, 'An attachment has no headers of its own.')
   const content = contentOf(given, path, check)
   check.object(given, path, KEYS)
-  const { filename = `attachment-${index + 1}.bin`, contentType, cid, contentDisposition } = given
-  if (
-    contentDisposition !== undefined &&
-    contentDisposition !== (cid === undefined ? 'attachment' : 'inline')
-  )
-    unsupported(`${path}.contentDisposition`, 'What has a cid is shown inline, everything else is attached.')
+  const { contentType, cid, contentDisposition } = given
+  const { filename = `attachment-${index + 1}.${extensionOf(contentType)}` } = given
+  const inline = cid !== undefined && /^image\//i.test(typeOf(contentType, filename))
+  if (contentDisposition !== undefined && contentDisposition !== (inline ? 'inline' : 'attachment'))
+    unsupported(
+      `${path}.contentDisposition`,
+      'An image that has a cid is shown inline, everything else is attached.',
+    )
   return {
     content,
     // The mailer checks what these hold.
@@ -65,6 +68,18 @@ function attachmentOf(
     ...(contentType === undefined ? {} : { contentType: contentType as string }),
     ...(cid === undefined ? {} : { cid: cid as string }),
   }
+}
+
+/** What the mailer will say it is. */
+function typeOf(contentType: unknown, filename: unknown): string {
+  if (typeof contentType === 'string') return contentType
+  return detectMimeType(typeof filename === 'string' ? filename : undefined)
+}
+
+function extensionOf(contentType: unknown): string {
+  const extension = typeof contentType === 'string' ? detectExtension(contentType) : 'bin'
+  // Of a type that may be anything.
+  return extension === '*' ? 'bin' : extension
 }
 
 function contentOf(given: Record<string, unknown>, path: string, check: Checker): string | Uint8Array {

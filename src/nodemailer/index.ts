@@ -1,4 +1,5 @@
 import { createTransport } from './createTransport.js'
+import { unsupported } from './refusal.js'
 
 export { createTransport, type OffloadOptions } from './createTransport.js'
 export { RecipientError, SendMailError, type SentMessageInfo } from './info.js'
@@ -15,7 +16,12 @@ export function getTestMessageUrl(): false {
   return false
 }
 
+/** @throws ThreadpostError `UNSUPPORTED`: nothing is asked of Ethereal. */
+export function createTestAccount(): never {
+  return unsupported('createTestAccount()', "Let mail go to createTransport('inbox:').")
+}
+
 /** For `import nodemailer from 'threadpost/nodemailer'`. */
-const nodemailer = { createTransport, getTestMessageUrl }
+const nodemailer = { createTransport, createTestAccount, getTestMessageUrl }
 // eslint-disable-next-line no-restricted-syntax -- it stands in for a package that is imported by default
 export default nodemailer

@@ -223,11 +223,20 @@ function dkimOf(value: unknown): object[] | undefined {
   return (Array.isArray(list) ? list : [list]).map((key: unknown, index) => {
     const path = value['keys'] === undefined ? 'dkim' : `dkim.keys[${index}]`
     if (!isPlainObject(key)) check.fail(path, `must be an object, got ${kindOf(key)}`)
+    for (const field of ['headerFieldNames', 'skipFields'])
+      if (key[field] !== undefined || value[field] !== undefined)
+        unsupported(`${path}.${field}`, 'Which headers are signed is fixed.')
+    check.object(key, path, DKIM_KEYS)
+    if ((key['hashAlgo'] ?? value['hashAlgo'] ?? 'sha256') !== 'sha256')
+      unsupported(`${path}.hashAlgo`, 'Signatures are rsa-sha256.')
     if (typeof key['privateKey'] === 'object')
       unsupported(`${path}.privateKey`, 'Give an RSA key as PEM without a passphrase.')
     return { domain: key['domainName'], selector: key['keySelector'], privateKey: key['privateKey'] }
   })
 }
+
+/** Which of the keys' fields there are; how nodemailer caches what it signs is of no consequence. */
+const DKIM_KEYS = ['domainName', 'keySelector', 'privateKey', 'hashAlgo', 'cacheDir', 'cacheTreshold']
 
 function rateOf({ rateLimit, rateDelta = 1_000 }: Record<string, unknown>): number | undefined {
   if (rateLimit === undefined || rateLimit === 0) return undefined

@@ -55,9 +55,18 @@ interface TransporterParts {
   capacity: number
 }
 
+/** A message that the queue has. */
+interface Entered {
+  mailer: Mailer
+  receipt: Receipt
+  settled: Promise<Message>
+}
+
 /** What `createTransport()` gives: nodemailer's interface, with threadpost behind it. Emits `idle`. */
 export class Transporter extends EventEmitter {
   readonly #parts: TransporterParts
+  /** Messages on their way into the queue. */
+  readonly #entering = new Set<Promise<unknown>>()
   #closed = false
 
   /** @internal */
@@ -95,6 +104,7 @@ export class Transporter extends EventEmitter {
   /** Ends what is under way, then lets go of the threads. A mailer that was given stays open. */
   async close(): Promise<void> {
     this.#closed = true
+    await Promise.allSettled(this.#entering)
     await this.#parts.lease.close()
   }
 
@@ -103,13 +113,34 @@ export class Transporter extends EventEmitter {
     return unsupported('use()', "Change messages with the mailer's intercept, or before they are sent.")
   }
 
+  /** @throws ThreadpostError `UNSUPPORTED`: what nodemailer keeps there are functions, and those can't go to a thread. */
+  set(): never {
+    return unsupported('set()', 'Tokens for OAuth 2.0 come from auth, an HTTP proxy is given as proxy.')
+  }
+
+  /** @throws ThreadpostError `UNSUPPORTED`, as `set()` */
+  get(): never {
+    return unsupported('get()', 'Nothing can be set.')
+  }
+
   async #send(message: MailOptions): Promise<SentMessageInfo> {
-    const { lease, defaults, answer } = this.#parts
+    const { defaults, answer } = this.#parts
     const { mail, date } = toMail(message, defaults as Record<string, unknown>)
     const signal = message.signal
     signal?.throwIfAborted()
     this.#assertOpen()
-    const mailer = await lease.take()
+    const entering = this.#enter(mail, date)
+    this.#entering.add(entering)
+    const { mailer, receipt, settled } = await entering.finally(() => this.#entering.delete(entering))
+    if (answer.answer === 'queued') return this.#asItIs(mailer, receipt, mail)
+    const last = await this.#waited(mailer, receipt, settled, signal)
+    if (last.status === 'sent' || last.status === 'partial') return infoOf(last, mail.envelope?.from)
+    if (last.status === 'cancelled') signal?.throwIfAborted()
+    throw errorOf(last)
+  }
+
+  async #enter(mail: Mail, date: string | undefined): Promise<Entered> {
+    const mailer = await this.#parts.lease.take()
     let receipt: Receipt
     try {
       receipt = await mailer.send(date === undefined ? mail : { ...mailer.prepare(mail), date })
@@ -122,11 +153,7 @@ export class Transporter extends EventEmitter {
       () => this.#giveBack(),
       () => this.#giveBack(),
     )
-    if (answer.answer === 'queued') return this.#asItIs(mailer, receipt, mail)
-    const last = await this.#waited(mailer, receipt, settled, signal)
-    if (last.status === 'sent' || last.status === 'partial') return infoOf(last, mail.envelope?.from)
-    if (last.status === 'cancelled') signal?.throwIfAborted()
-    throw errorOf(last)
+    return { mailer, receipt, settled }
   }
 
   async #asItIs(mailer: Mailer, { id }: Receipt, mail: Mail): Promise<SentMessageInfo> {

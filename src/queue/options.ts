@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { type Checker, isPlainObject } from '../check.js'
 
 /** The queue as an object, where more than its URL is to be said. */
@@ -81,5 +82,6 @@ function fileOf(check: Checker, url: string, path: string): string {
   if (file === '') check.fail(path, "names no file: write 'sqlite:./outbox.db'")
   if (file.startsWith(':memory:')) check.fail(path, "must name a file; for a queue in memory write 'memory'")
   if (file.includes('\0')) check.fail(path, 'must not contain NUL')
-  return file
+  // Its lock stands beside it: processes that come by a link must find the same one.
+  return existsSync(file) ? realpathSync(file) : file
 }

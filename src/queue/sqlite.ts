@@ -20,6 +20,7 @@ import { STATUS_NUMBERS, type StoredRow } from './storedRow.js'
 import { shownCounts, shownStatus, statusesShownAs } from './paused.js'
 import { newToken } from './token.js'
 import { Acceptor } from './sqlite/acceptor.js'
+import { DelivererLock } from './sqlite/delivererLock.js'
 import { Deliveries } from './sqlite/deliveries.js'
 import { OutboxLink } from './sqlite/link.js'
 import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from './rows.js'
@@ -48,6 +49,7 @@ export class SqliteQueue implements QueueDriver {
   #link!: OutboxLink
   #acceptance!: Acceptor
   #deliveries: Deliveries | undefined
+  #lock: DelivererLock | undefined
   #paused = false
 
   private constructor(options: SqliteQueueOptions) {
@@ -75,12 +77,13 @@ export class SqliteQueue implements QueueDriver {
     return this.#acceptance.accept(jobs)
   }
 
-  start(consumer: Consumer): Promise<void> {
-    const { changed, retain } = this.#options
+  async start(consumer: Consumer): Promise<void> {
+    const { changed, retain, file } = this.#options
+    this.#lock = await DelivererLock.beside(path.resolve(file))
     this.#deliveries = new Deliveries(this.#link, consumer, changed, retain.data, this.#acceptance.atHand)
     this.#deliveries.pause(this.#paused)
-    this.#deliveries.start()
-    return Promise.resolve()
+    const deliveries = this.#deliveries
+    this.#lock.whenHeld(() => deliveries.start())
   }
 
   async find(id: string): Promise<Message | undefined> {
@@ -155,8 +158,12 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async close(): Promise<void> {
-    await this.#deliveries?.close()
-    await this.#link.close()
+    try {
+      await this.#deliveries?.close()
+      await this.#link.close()
+    } finally {
+      this.#lock?.release()
+    }
   }
 
   #receive(report: Report): void {
@@ -190,7 +197,7 @@ export class SqliteQueue implements QueueDriver {
 
   #restart(): void {
     for (const id of this.#followed.ids()) this.#link.send('follow', { id, on: true })
-    this.#deliveries?.start()
+    if (this.#lock?.held === true) this.#deliveries?.start()
   }
 
   /**

@@ -53,7 +53,9 @@ async function within(change: Promise<void>, ms: number): Promise<void> {
 
 function fits(message: Message, expected: ExpectedMessage): boolean {
   const actual = factsOf(message)
-  return Object.entries(expected).every(([field, value]) => actual[field as keyof ExpectedMessage] === value)
+  return Object.entries(expected).every(
+    ([field, value]) => value === undefined || actual[field as keyof ExpectedMessage] === value,
+  )
 }
 
 function factsOf({ status, heldReason, uncertain, attempts }: Message): ExpectedMessage {
@@ -71,7 +73,9 @@ function complaint(
   expected: ExpectedMessage,
   timeout: number,
 ): AssertionError {
-  const wanted = Object.entries(expected).map(([field, value]) => `${field} ${JSON.stringify(value)}`)
+  const wanted = Object.entries(expected)
+    .filter(([, value]) => value !== undefined)
+    .map(([field, value]) => `${field} ${JSON.stringify(value)}`)
   const found = message === undefined ? 'there is no such message' : explain(message)
   const actual = message === undefined ? undefined : factsOf(message)
   return new AssertionError({

@@ -124,6 +124,15 @@ describe('a transporter', () => {
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('sends what it was given before it was closed', async () => {
+    const inbox = await testInbox()
+    const transporter = createTransport(inbox.url)
+    const sending = transporter.sendMail(hello)
+    await transporter.close()
+    expect((await sending).accepted).toEqual(['receiver@example.com'])
+    expect(inbox.count).toBe(1)
+  })
+
   it('stands before a mailer of yours, which stays open', async () => {
     const mailer: Mailer = await createMailer({ transport: 'inbox:', from: 'Acme <hello@acme.example>' })
     onTestFinished(() => mailer.close())
@@ -243,15 +252,17 @@ describe('a message', () => {
         },
         { filename: 'hex.bin', content: 'deadbeef', encoding: 'hex' },
         { content: 'c29tZQ==', encoding: 'base64' },
+        { content: 'a,b', contentType: 'text/csv' },
         { filename: 'logo.png', content: png, encoding: 'base64', cid: 'logo@example.com' },
       ],
     })
     const text = (name: string) => Buffer.from(mail.attachment(name).content).toString()
-    expect([text('hello.txt'), text('buffer.txt'), text('attachment-5.bin')]).toEqual([
-      'Hello world!',
-      'Hello world!',
-      'some',
-    ])
+    expect([
+      text('hello.txt'),
+      text('buffer.txt'),
+      text('attachment-5.bin'),
+      text('attachment-6.csv'),
+    ]).toEqual(['Hello world!', 'Hello world!', 'some', 'a,b'])
     expect(mail.attachment('data.bin').content).toEqual(new Uint8Array([0xde, 0xad, 0xbe, 0xef]))
     expect(mail.attachment('hex.bin').content).toEqual(mail.attachment('data.bin').content)
     expect(mail.attachment('logo.png')).toMatchObject({ inline: true, contentType: 'image/png' })

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createMailer } from 'threadpost'
 import {
+  createTestAccount,
   createTransport,
   type MailOptions,
   type OffloadOptions,
@@ -115,6 +116,10 @@ const REFUSED: [field: string, message: MailOptions][] = [
   ['attachments[1].href', { attachments: [{ content: 'x' }, { href: 'http://127.0.0.1/secret' }] }],
   ['attachments[0].raw', { attachments: [{ raw: 'Content-Type: text/plain\r\n\r\nx' }] }],
   ['attachments[0].content', { attachments: [{ content: stream }] }],
+  [
+    'attachments[0].contentDisposition',
+    { attachments: [{ filename: 'a.pdf', content: 'x', cid: 'a', contentDisposition: 'inline' }] },
+  ],
   ['attachments[0].headers', { attachments: [{ content: 'x', headers: { 'X-A': 'b' } }] }],
   ['html', { html: stream }],
   ['text.path', { text: { path: '/etc/passwd' } }],
@@ -151,6 +156,10 @@ const HIJACKS: [path: string, message: object][] = [
   ['colour', { colour: 'red' }],
 ]
 
+function dkim(more: object): object {
+  return { dkim: { domainName: 'a.example', keySelector: 's', privateKey: 'k', ...more } }
+}
+
 describe('what only nodemailer does is refused by name', () => {
   const transporter = createTransport('smtp://127.0.0.1:9')
 
@@ -177,6 +186,9 @@ describe('what only nodemailer does is refused by name', () => {
     ['sendmail', { sendmail: true }],
     ['ignoreTLS', { host: 'a.example', ignoreTLS: true }],
     ['transporter', { name: 'mine', version: '1', send: () => undefined }],
+    ['dkim.skipFields', dkim({ skipFields: 'message-id:date' })],
+    ['dkim.headerFieldNames', dkim({ headerFieldNames: 'from:to' })],
+    ['dkim.hashAlgo', dkim({ hashAlgo: 'sha1' })],
     ['auth.type', { host: 'a.example', auth: { type: 'custom', user: 'a' } }],
   ])('as a transport: %s', (field, options) => {
     expect(() => createTransport(options as never)).toThrow(
@@ -185,7 +197,10 @@ describe('what only nodemailer does is refused by name', () => {
   })
 
   it('as a plugin', () => {
-    expect(() => transporter.use()).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }) as Error)
+    const refused = expect.objectContaining({ code: 'UNSUPPORTED' }) as Error
+    for (const call of [() => transporter.use(), () => transporter.set(), () => transporter.get()])
+      expect(call).toThrow(refused)
+    expect(() => createTestAccount()).toThrow(refused)
     expect(() => createTransport({ service: 'no such service' })).toThrow(/service: is not known/)
     expect(() => createTransport({ hots: 'a.example' } as never)).toThrow(/did you mean "host"/)
     createTransport({ service: 'gmail', auth: { type: 'OAuth2', user: 'a@gmail.com', accessToken: 'x' } })

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
-import { createMailer, type Receipt } from 'threadpost'
+import { createMailer, type Mailer, type Receipt } from 'threadpost'
+import type { Inbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
 import { accepts, MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.js'
@@ -30,6 +32,7 @@ describe('the file', () => {
     for (const name of [file, `${file}-wal`, `${file}-shm`, `${file}-lock`])
       expect((await stat(name)).mode & 0o777).toBe(0o600)
     await first.close()
+    await expect(first.find(receipt.id)).rejects.toMatchObject({ code: 'CLOSED' })
     const second = await mailerOn(file)
     expect(await second.find(receipt.id)).toMatchObject({ messageId: receipt.messageId, subject: 'Hello' })
     expect(await second.stats()).toMatchObject({ accepted: 1, held: 1, paused: true })
@@ -161,6 +164,47 @@ describe('two processes on one file', () => {
     expect(inbox.count).toBe(32)
   })
 
+  it('the lock of one is its own, whatever other mailers it has on the file', async () => {
+    const file = await outboxFile()
+    const inbox = await slowInbox()
+    const deliverer = await mailerOn(file, { transport: inbox.url })
+    const second = await mailerOn(file, { transport: inbox.url, role: 'send' })
+    const receipts = await Promise.all(Array.from({ length: 60 }, () => second.send(MAIL)))
+    const other = new SenderProcess({ file, url: inbox.url })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
+    await allSentOnce(deliverer, receipts, inbox)
+  })
+
+  it('an outbox thread that dies keeps its process’s lock, since the deliveries go on', async () => {
+    const file = await outboxFile()
+    const inbox = await slowInbox()
+    const outbox = meetOutbox()
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const other = new SenderProcess({ file, url: inbox.url })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
+    const receipts = await Promise.all(Array.from({ length: 120 }, () => mailer.send(MAIL)))
+    for (let deaths = 0; deaths < 4; deaths++) {
+      await outbox().terminate()
+      await expect.poll(() => reads(mailer), { timeout: 10_000 }).toBe(true)
+    }
+    await allSentOnce(mailer, receipts, inbox)
+  })
+
+  it('one delivers even if the other comes by a symbolic link', async () => {
+    const file = await outboxFile()
+    const inbox = await slowInbox()
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    const receipts = await Promise.all(Array.from({ length: 60 }, () => mailer.send(MAIL)))
+    const link = path.join(await folderOf({}), 'link.db')
+    await symlink(file, link)
+    const other = new SenderProcess({ file: link, url: inbox.url })
+    onTestFinished(() => other.kill())
+    await other.heard('all')
+    await allSentOnce(mailer, receipts, inbox)
+  })
+
   it('pausing is for all of them', async () => {
     const file = await outboxFile()
     const inbox = await testInbox()
@@ -181,17 +225,13 @@ describe('the outbox thread', () => {
   it('is replaced when it dies, and nothing is lost or doubled', async () => {
     const file = await outboxFile()
     const inbox = await testInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
-    const threads: Worker[] = []
-    const meet = (worker: Worker): void => void threads.push(worker)
-    process.on('worker', meet)
-    onTestFinished(() => void process.off('worker', meet))
+    const outbox = meetOutbox()
     const mailer = await mailerOn(file, { transport: inbox.url })
-    const [outbox] = threads.splice(-1)
     const sendAll = (): Promise<PromiseSettledResult<Receipt>[]> =>
       Promise.allSettled(Array.from({ length: 60 }, () => mailer.send(MAIL)))
 
     const before = await sendAll()
-    void outbox?.terminate()
+    void outbox().terminate()
     const during = await sendAll()
     expect(during.every((result) => result.status === 'fulfilled' || isUnavailable(result.reason))).toBe(true)
     await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
@@ -204,6 +244,33 @@ describe('the outbox thread', () => {
     expect(inbox.count).toBe((await mailer.stats()).accepted)
   })
 })
+
+/** @returns what tells the outbox thread of the one mailer that is started from now on: the newest thread. */
+function meetOutbox(): () => Worker {
+  const threads: Worker[] = []
+  const meet = (worker: Worker): void => void threads.push(worker)
+  process.on('worker', meet)
+  onTestFinished(() => void process.off('worker', meet))
+  return () => threads.at(-1)!
+}
+
+function slowInbox(): Promise<Inbox> {
+  return testInbox({ keep: 10_000, faults: [{ at: 'mail', do: 'delay', ms: 150 }] })
+}
+
+async function allSentOnce(mailer: Mailer, receipts: readonly Receipt[], inbox: Inbox): Promise<void> {
+  const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id, { timeout: 20_000 })))
+  expect(messages.filter(({ status, uncertain }) => status !== 'sent' || uncertain)).toEqual([])
+  expect([...copiesByMessageId(inbox).values()].filter((copies) => copies > 1)).toEqual([])
+  expect(inbox.count).toBe(receipts.length)
+}
+
+async function reads(mailer: Mailer): Promise<boolean> {
+  return mailer.stats().then(
+    () => true,
+    () => false,
+  )
+}
 
 function isUnavailable(reason: unknown): boolean {
   return (reason as { code?: string }).code === 'QUEUE_UNAVAILABLE'

@@ -1,16 +1,18 @@
-import { accessSync, chmodSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
+import { accessSync, chmodSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Database } from 'better-sqlite3'
-import type { OpenFile } from './lock.js'
+import { makePrivate } from '../../src/queue/privateFile.js'
 import { APPLICATION_ID, MIGRATIONS } from './schema.js'
 
-const MAGIC = 'SQLite format 3\0'
 /** Milliseconds to wait for another process's transaction. */
 const PATIENCE = 5_000
 /** Files up to this size are checked page by page at every start; beyond it that would take seconds. */
 const CHECKED_SIZE = 16 * 1024 * 1024
 /** Pages of the log after which it is carried over into the file: bounds the log, and a start after a crash. */
 const CHECKPOINT_PAGES = 4_000
+
+/** How better-sqlite3 opens a file; the thread loads it only when asked for. */
+export type OpenFile = (file: string, options: { timeout: number }) => Database
 
 /** Why a file can't be the queue. The message is for people. */
 export class Refusal extends Error {}
@@ -24,7 +26,7 @@ export function openOutbox(file: string, open: OpenFile): Database {
   let db: Database | undefined
   try {
     // Made here, so that it never has wider permissions; SQLite gives its -wal and -shm the same.
-    closeSync(openSync(file, 'a', 0o600))
+    makePrivate(file)
     restrict(file)
     db = open(file, { timeout: PATIENCE })
     configure(db)
@@ -60,20 +62,11 @@ function inspect(file: string): void {
     return
   }
   if (stats?.isFile() !== true) throw new Refusal(`${file} is not a regular file`)
-  if (firstBytes(file) !== MAGIC)
-    throw new Refusal(`${file} is damaged or no SQLite file: its first bytes are not SQLite's`)
-}
-
-function firstBytes(file: string): string {
-  const bytes = Buffer.alloc(MAGIC.length)
   try {
-    const descriptor = openSync(file, 'r')
-    readSync(descriptor, bytes, 0, bytes.length, 0)
-    closeSync(descriptor)
+    accessSync(file, constants.R_OK | constants.W_OK)
   } catch (error) {
     throw refusalOf(error, file)
   }
-  return bytes.toString('latin1')
 }
 
 /** Takes access from group and others; a file of another user stays as its owner has it. */
@@ -133,8 +126,9 @@ function refusalOf(error: unknown, file: string): Refusal {
     return new Refusal(
       `${file} is locked by another program, which didn't let go within ${PATIENCE / 1000} s`,
     )
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
-    return new Refusal(`${file} is damaged: ${message}`)
+  if (code === 'SQLITE_NOTADB')
+    return new Refusal(`${file} is damaged or no SQLite file: its first bytes are not SQLite's`)
+  if (code.startsWith('SQLITE_CORRUPT')) return new Refusal(`${file} is damaged: ${message}`)
   if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS' || code === 'EPERM')
     return new Refusal(`${file} isn't writable for this user: ${message}`)
   if (code === 'SQLITE_FULL' || code === 'ENOSPC')

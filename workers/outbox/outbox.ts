@@ -8,10 +8,8 @@ import type { Parts } from './parts.js'
 const GROUP = 1_000
 /** Milliseconds after a commit for which outcomes wait for company: nobody waits for them, and a commit is dear. */
 const LAZY = 3
-/** How often other processes' commits, the clock and the lock are looked at, in ms. */
+/** How often other processes' commits and the clock are looked at, in ms. */
 const TICK = 100
-/** How often a lock that another process holds is asked for, in ticks. */
-const LOCK_TICKS = 5
 
 type Other = Exclude<Request, Write>
 
@@ -29,8 +27,7 @@ export class Outbox {
   #scheduled = false
   #delayed: NodeJS.Timeout | undefined
   #lastCycle = 0
-  #wantsLock = false
-  #ticks = 0
+  #mayDeliver = false
   /** Requests since the last tick. */
   #traffic = 0
   /** As SQLite counts other connections' commits. */
@@ -129,8 +126,8 @@ export class Outbox {
         return null
       case 'deliver':
         line.hold(request.inHand)
-        this.#wantsLock = true
-        this.#takeLock(report)
+        this.#mayDeliver = true
+        this.#beginDelivery(report)
         return null
       case 'close':
         this.#close()
@@ -139,7 +136,6 @@ export class Outbox {
   }
 
   #tick(): void {
-    this.#ticks++
     const report = this.#newReport()
     try {
       this.#followClock()
@@ -149,7 +145,7 @@ export class Outbox {
         this.#parts.tally.load()
         this.#lookForFollowed(report)
       }
-      if (this.#wantsLock && this.#ticks % LOCK_TICKS === 0) this.#takeLock(report)
+      if (this.#mayDeliver) this.#beginDelivery(report)
       // Once a tick it is tried again whether the disk is well.
       if (this.#commit.trouble !== undefined) this.#recycleLog()
       if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
@@ -177,11 +173,13 @@ export class Outbox {
     }
   }
 
-  #takeLock(report: Report): void {
+  /** Where the disk doesn't allow it, it is tried again with the next tick: nothing is handed out before. */
+  #beginDelivery(report: Report): void {
     const { lock, recovery, line } = this.#parts
-    if (lock.held || !lock.tryTake()) return
+    if (lock.held) return
     recovery.begin()
     report.lost.push(...recovery.lost((seq) => line.isInHand(seq)))
+    lock.held = true
   }
 
   #lookForFollowed(report: Report): void {
@@ -233,7 +231,6 @@ export class Outbox {
     this.#chores.stop()
     if (lock.held) recovery.discardOwn()
     setImmediate(() => {
-      lock.release()
       db.close()
       this.#closed()
     })

@@ -5,7 +5,6 @@ import { Forgetting } from './forgetting.js'
 import { Intake } from './intake.js'
 import { Line } from './line.js'
 import { Listing } from './listing.js'
-import type { DelivererLock } from './lock.js'
 import { Records } from './records.js'
 import { Recovery } from './recovery.js'
 import { Room } from './room.js'
@@ -15,7 +14,8 @@ import { Tally } from './tally.js'
 /** What works on the file; all of it shares one connection. */
 export interface Parts {
   db: Database
-  lock: DelivererLock
+  /** Whether this process delivers from the file; see src/queue/sqlite/delivererLock. */
+  lock: { held: boolean }
   tally: Tally
   intake: Intake
   records: Records
@@ -26,7 +26,7 @@ export interface Parts {
   recovery: Recovery
 }
 
-export function partsOf(db: Database, lock: DelivererLock, setup: OutboxSetup): Parts {
+export function partsOf(db: Database, setup: OutboxSetup): Parts {
   const attachments = new Attachments(db)
   const tally = new Tally(db)
   const records = new Records(db, tally, attachments)
@@ -34,7 +34,7 @@ export function partsOf(db: Database, lock: DelivererLock, setup: OutboxSetup): 
   const intake = new Intake(db, tally, attachments, new Room(db, setup.maxSize), setup.limit)
   return {
     db,
-    lock,
+    lock: { held: false },
     tally,
     records,
     index,

@@ -53,6 +53,7 @@ export class Deliveries {
   #unstored = 0
   #asked = 0
   #stockBytes = 0
+  #begun = false
   #paused = false
   #closing = false
   #rested: (() => void) | undefined
@@ -72,7 +73,9 @@ export class Deliveries {
     this.#data = data
   }
 
+  /** Begins, or goes on with an outbox thread that knows nothing yet. */
   start(): void {
+    this.#begun = true
     this.#asked = 0
     this.#link.send('deliver', { inHand: [...this.#inHand] })
     this.#ask()
@@ -193,7 +196,7 @@ export class Deliveries {
 
   /** Asks for as many as fill the free slots and the stock, in lots of half a stock. */
   #ask(): void {
-    if (this.#paused || this.#closing || this.#stockBytes > STOCK_BYTES) return
+    if (!this.#begun || this.#paused || this.#closing || this.#stockBytes > STOCK_BYTES) return
     const { slots } = this.#consumer
     const stock = this.#pace.stock(slots)
     const wanted = slots - this.#open + stock - this.#stock.length - this.#asked

@@ -63,7 +63,7 @@ export class OutboxLink {
   send<K extends RequestKind>(kind: K, ask: Requests[K]['ask'], done: Done<K> = () => undefined): void {
     if (this.#worker === undefined) {
       queueMicrotask(() => {
-        done({ failure: unavailable(this.#problem) })
+        done({ failure: this.#closing ? closed() : unavailable(this.#problem) })
       })
       return
     }
@@ -181,6 +181,10 @@ export class OutboxLink {
       )
     }, RESTART)
   }
+}
+
+function closed(): ThreadpostError {
+  return new ThreadpostError('CLOSED', 'The mailer is closed, and so is its file')
 }
 
 function unavailable(problem: string): ThreadpostError {

@@ -91,7 +91,7 @@ export interface Requests {
   stop: { ask: object; answer: null }
   /** So many more may be handed out. */
   credit: { ask: { slots: number }; answer: null }
-  /** Begins to deliver from the file once no other process does. `inHand`: taken before and still under way. */
+  /** This process delivers from the file from now on. `inHand`: taken before and still under way. */
   deliver: { ask: { inHand: number[] }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
   find: { ask: { id: string }; answer: StoredRow | null }
