@@ -55,9 +55,9 @@ export class Checker {
     return number
   }
 
-  /** Milliseconds: at most ten years, so that a date computed with it is one. */
+  /** Whole milliseconds, as dates are kept: at most ten years, so that a date computed with it is one. */
   duration(value: unknown, path: string, min = 0): number {
-    return this.number(value, path, min, TEN_YEARS)
+    return Math.round(this.number(value, path, min, TEN_YEARS))
   }
 
   /** Milliseconds of a timer; longer ones fire at once (setTimeout takes 31 bits). */

@@ -233,7 +233,7 @@ function envelopeFromOf(value: unknown, from: Mailbox): string {
 function notBeforeOf(mail: Record<string, unknown>, now: number): number | undefined {
   if (mail['delay'] !== undefined && mail['sendAt'] !== undefined)
     check.fail('sendAt', 'give either delay or sendAt')
-  if (mail['delay'] !== undefined) return now + check.number(mail['delay'], 'delay', 0, MAX_AHEAD)
+  if (mail['delay'] !== undefined) return now + Math.round(check.number(mail['delay'], 'delay', 0, MAX_AHEAD))
   if (mail['sendAt'] === undefined) return undefined
   const time = timeOf(mail['sendAt'], 'sendAt')
   if (time > now + MAX_AHEAD) check.fail('sendAt', 'is more than a year ahead')
@@ -245,7 +245,7 @@ const MAX_AHEAD = 366 * 24 * 60 * 60 * 1000
 
 /** A mail that is to wait gets its whole age after the wait. */
 function expiryOf(mail: Record<string, unknown>, now: number, maxAge: number, notBefore = now): number {
-  if (mail['expiresAt'] === undefined) return Math.max(now, notBefore) + maxAge
+  if (mail['expiresAt'] === undefined) return Math.max(now, notBefore) + Math.ceil(maxAge)
   const time = timeOf(mail['expiresAt'], 'expiresAt')
   if (time <= now) check.fail('expiresAt', 'is in the past')
   if (time <= notBefore) check.fail('expiresAt', 'is before the mail may be sent')

@@ -123,6 +123,20 @@ describe('a mail becomes a job', () => {
       expiresAt: NOW + 1_000 + 3 * 86_400_000,
     })
   })
+
+  it('waits whole milliseconds, which is what a queue keeps', () => {
+    expect(job({ ...plain, delay: 1_000.4 })).toMatchObject({ notBefore: NOW + 1_000 })
+    const options = {
+      ...rules.options,
+      maxAge: resolveOptions({ transport: 'inbox:', maxAge: 1_000.5 }).maxAge,
+    }
+    expect(toJob(plain, { ...rules, options }, NOW).expiresAt).toBe(NOW + 1_001)
+    const policy = { expiresAfter: 1_000.5 }
+    const templates = new Map([['welcome', { ...rules.templates.get('welcome')!, policy }]])
+    expect(toJob({ to: plain.to, template: 'welcome' }, { ...rules, templates }, NOW).expiresAt).toBe(
+      NOW + 1_001,
+    )
+  })
 })
 
 const CONTROL = ['\r', '\n', '\0', '\u2028', '\u2029', '\u0085', '\u007f']
