@@ -59,7 +59,7 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
     envelope?: number
     /** Milliseconds from the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
     body?: number
-    /** Milliseconds an unused connection is kept. @default 5_000 */
+    /** Milliseconds an unused connection is kept; `Infinity`: until the server closes it. @default 5_000 */
     idle?: number
   }
 }
@@ -229,9 +229,11 @@ function timeoutsOf(check: Checker, value: unknown, path: string): SmtpTimeouts 
   const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
   const given = check.object(value, path, keys)
   const timeouts = { ...DEFAULT_TIMEOUTS }
-  for (const key of keys)
-    if (given[key] !== undefined)
-      timeouts[key] = check.number(given[key], `${path}.${key}`, key === 'idle' ? 0 : 1)
+  for (const key of keys) {
+    if (given[key] === undefined) continue
+    const at = `${path}.${key}`
+    timeouts[key] = key === 'idle' ? check.number(given[key], at, 0) : check.timeout(given[key], at, 1)
+  }
   return timeouts
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Alarm } from '../../workers/transports/smtp/alarm.js'
 import { type Answer, CLOSE, ScriptedServer, type Script, SILENCE } from '../support/scriptedServer.js'
 import { Notes, send, senderTo } from '../support/smtpSender.js'
 
@@ -348,4 +349,24 @@ describe('saying goodbye while something is under way', () => {
     const codes = (await Promise.all(sending)).map(({ verdict }) => verdict.code)
     expect(codes).toEqual(['REPLY_LOST', 'CONNECTION_CLOSED', 'CONNECTION_CLOSED'])
   })
+})
+
+it('waits no shorter for a time that no timer holds', () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  onTestFinished(() => timers.mockRestore())
+  const alarm = new Alarm(() => undefined)
+  onTestFinished(() => alarm.stop())
+  alarm.set(performance.now() + 3_000_000_000)
+  expect(timers.mock.lastCall?.[1]).toBe(2 ** 31 - 1)
+  alarm.stop()
+  alarm.set(Infinity)
+  expect(timers).toHaveBeenCalledOnce()
+})
+
+it('takes limits whose sum no timer holds', async () => {
+  const server = await ScriptedServer.start()
+  const longest = 2 ** 31 - 1
+  const limits = { connect: longest, greeting: longest, handshake: longest, idle: Infinity }
+  const sender = senderTo(server.port, { timeouts: limits })
+  expect((await send(sender)).verdict.result).toBe('sent')
 })
