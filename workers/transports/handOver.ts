@@ -1,6 +1,6 @@
 import type { RecipientOutcome } from '../../src/outcome.js'
-import { lost, withdrawn } from './smtp/verdict.js'
 import type { Delivered, Parcel, Progress } from './transport.js'
+import { lost, withdrawn } from './verdict.js'
 
 /** How long what is under way may take once the mailer closes, in ms. */
 const FAREWELL = 1_500
@@ -34,10 +34,10 @@ export class HandOver {
     progress.enter('connecting')
     while (this.#underWay.size >= this.#most)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to, [])
+    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to)
     if (performance.now() >= deadline) {
       this.#next()
-      return lost('timeout', false, envelope.to, [])
+      return lost('timeout', false, envelope.to)
     }
     const claim = progress.commit()
     if (claim !== 'committed') {
@@ -76,7 +76,7 @@ export class HandOver {
     const timer = setTimeout(end, Math.max(0, deadline - performance.now()))
     const tooLate = new Promise<Delivered>((resolve) => {
       own.signal.addEventListener('abort', () => {
-        resolve(lost(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to, []))
+        resolve(lost(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to))
       })
     })
     try {

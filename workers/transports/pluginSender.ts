@@ -9,8 +9,8 @@ import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
 import { loaded } from './load.js'
 import { reportOf } from './report.js'
-import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+import { undelivered } from './verdict.js'
 
 const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 

@@ -5,8 +5,8 @@ import { type Answer, Answers, retryAfterOf } from './answer.js'
 import { HandOver } from './handOver.js'
 import { loaded } from './load.js'
 import { reportOf } from './report.js'
-import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+import { undelivered } from './verdict.js'
 
 /** Milliseconds. The attempt has a limit of its own, which is longer or shorter. */
 const CONNECT_LIMIT = 10_000

@@ -6,7 +6,8 @@ import { LONGEST_TIMER } from './alarm.js'
 import { type Extensions, parseExtensions } from './extensions.js'
 import { credentialsOf } from './credentials.js'
 import { openThroughProxy } from './proxy.js'
-import { type Unreachable, unreachable } from './unreachable.js'
+import type { Unreachable } from '../verdict.js'
+import { unreachable } from './unreachable.js'
 
 /** A connection on which mail can be sent: greeted, secured as the transport asks, and authenticated. */
 export interface Established {

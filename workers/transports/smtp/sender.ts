@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import type { SmtpTransport, TransportReport } from '../../../src/transportWire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
+import { lost, type Unreachable, undelivered } from '../verdict.js'
 import { type Established, establish } from './establish.js'
 import { asMailData, toMailData } from './mailData.js'
 import { Session } from './session.js'
 import type { SessionOwner } from './sessionOwner.js'
 import { Transaction } from './transaction.js'
-import { type Unreachable, undelivered } from './unreachable.js'
-import { lost } from './verdict.js'
 import { verifySmtp } from './verify.js'
 
 /** How long a message waits for the connections in use before an idle one is used, in ms. */
@@ -182,7 +181,7 @@ export class SmtpSender implements Transport, SessionOwner {
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
       if (this.#waiting[index]!.deadline > now) continue
       const [overdue] = this.#waiting.splice(index, 1)
-      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, [], []))
+      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, []))
     }
   }
 
