@@ -48,6 +48,10 @@ export class FileFolder implements Transport {
     return { ...facts(), ok: true, authenticated: false, extensions: [], pipelining: false, maxSize: 0 }
   }
 
+  retire(heir: Transport): Promise<void> {
+    return this.#handOver.retire(heir)
+  }
+
   quit(): Promise<void> {
     return this.#handOver.quit()
   }

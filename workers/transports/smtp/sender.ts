@@ -43,7 +43,7 @@ export class SmtpSender implements Transport, SessionOwner {
   /** When a session last became ready, or one last failed to. */
   #settledAt = 0
   #refusedUntil = 0
-  #quitting: (() => void) | undefined
+  readonly #atEnd: (() => void)[] = []
   /** Who sends in its place, once it was retired. */
   #heir: SmtpSender | undefined
 
@@ -58,11 +58,9 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#changed = changed
   }
 
-  send(
-    { envelope, bytes, transparent, lease }: Parcel,
-    progress: Progress,
-    deadline: number,
-  ): Promise<Delivered> {
+  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+    if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
+    const { envelope, bytes, transparent, lease } = parcel
     progress.enter('connecting')
     const data = transparent ? asMailData(bytes, lease) : toMailData(bytes)
     return new Promise((resolve) => {
@@ -80,22 +78,26 @@ export class SmtpSender implements Transport, SessionOwner {
     for (const session of this.#sessions) session.quit()
     if (this.#sessions.size + this.#leaving.size === 0) return
     let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#quitting = resolve
-      timer = setTimeout(resolve, FAREWELL)
-    })
+    const farewell = new Promise<void>((resolve) => (timer = setTimeout(resolve, FAREWELL)))
+    await Promise.race([this.#end(), farewell])
     clearTimeout(timer)
     for (const session of [...this.#sessions, ...this.#leaving]) session.abort()
     for (const transaction of this.#waiting.splice(0)) transaction.lose('closed', false)
   }
 
-  /** Ends what was begun, and leaves what waits to another. */
-  retire(heir: Transport): void {
-    if (!(heir instanceof SmtpSender)) return
+  async retire(heir: Transport): Promise<void> {
+    if (!(heir instanceof SmtpSender)) return this.quit()
     this.#heir = heir
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
     heir.#adopt(this.#waiting.splice(0))
+    await this.#end()
+  }
+
+  /** Once there is no session any more. */
+  async #end(): Promise<void> {
+    if (this.#sessions.size + this.#leaving.size > 0)
+      await new Promise<void>((resolve) => this.#atEnd.push(resolve))
   }
 
   #adopt(transactions: readonly Transaction[]): void {
@@ -130,7 +132,7 @@ export class SmtpSender implements Transport, SessionOwner {
   ended(session: Session): void {
     this.#forget(session)
     this.#leaving.delete(session)
-    if (this.#sessions.size + this.#leaving.size === 0) this.#quitting?.()
+    if (this.#sessions.size + this.#leaving.size === 0) for (const resolve of this.#atEnd.splice(0)) resolve()
     // Not before what ended it is done with: its own callers may still be at work.
     if (this.#waiting.length > 0) queueMicrotask(() => this.#serve())
   }
