@@ -174,7 +174,7 @@ async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): TransportConfig[] {
-  return options.transports.map(({ name, spec, budget: { connections } }) => ({
+  return options.transports.map(({ spec, budget: { connections } }) => ({
     ...(spec.kind === 'inbox' ? loopbackTransport(spec, inbox?.url ?? '') : spec),
     ...(connections === undefined ? {} : { connections }),
   }))
