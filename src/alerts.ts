@@ -7,7 +7,7 @@ export interface AlertOptions {
   failures?:
     | false
     | {
-        /** Their share of those settled, 0 to 1. @default 0.1 */
+        /** Their share of those settled, 0.001 to 1. @default 0.1 */
         share?: number
         /** Milliseconds looked back. @default 300_000 (5 minutes) */
         window?: number
@@ -41,7 +41,7 @@ export interface AlertOptions {
   queue?:
     | false
     | {
-        /** Share of `limits.queue` in use, 0 to 1. @default 0.8 */
+        /** Share of `limits.queue` in use, 0.001 to 1. @default 0.8 */
         share?: number
       }
   /** Milliseconds between two looks. @default 10_000 */
@@ -128,14 +128,20 @@ export function resolveAlerts(check: Checker, value: unknown): AlertPlan | undef
 function limitsOf(check: Checker, defaults: object, wish: object, path: string): Record<string, number> {
   const given = check.object(wish, path, Object.keys(defaults))
   const limits = { ...defaults } as Record<string, number>
-  for (const [key, value] of Object.entries(given))
-    limits[key] = check.number(
-      value,
-      `${path}.${key}`,
-      key === 'openFor' ? 0 : Number.MIN_VALUE,
-      key === 'share' ? 1 : Infinity,
-    )
+  for (const [key, value] of Object.entries(given)) limits[key] = limitOf(check, key, value, `${path}.${key}`)
   return limits
+}
+
+function limitOf(check: Checker, key: string, value: unknown, path: string): number {
+  switch (key) {
+    case 'share':
+      return check.number(value, path, 0.001, 1)
+    case 'least':
+    case 'deaths':
+      return check.integer(value, path, 1)
+    default:
+      return check.duration(value, path, key === 'openFor' ? 0 : 1)
+  }
 }
 
 /** An alarm is over only once its value is this much below the limit: one that hovers is raised once. */

@@ -3,7 +3,7 @@ import { Clock } from './clock.js'
 import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } from './outcome.js'
 
 export interface BreakerOptions {
-  /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000 */
+  /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000, or `maxProbeDelay` where that is less */
   probeDelay?: number
   /** Milliseconds between two tries at most. @default 60_000 */
   maxProbeDelay?: number
@@ -49,10 +49,12 @@ interface Open {
 
 export function resolveBreaker(check: Checker, value: unknown): Required<BreakerOptions> {
   const given = check.object(value, 'breaker', ['probeDelay', 'maxProbeDelay'])
-  return {
-    probeDelay: check.number(given['probeDelay'] ?? 1_000, 'breaker.probeDelay', 1),
-    maxProbeDelay: check.number(given['maxProbeDelay'] ?? 60_000, 'breaker.maxProbeDelay', 1),
-  }
+  const maxProbeDelay = check.duration(given['maxProbeDelay'] ?? 60_000, 'breaker.maxProbeDelay', 1)
+  const wish = given['probeDelay'] ?? Math.min(1_000, maxProbeDelay)
+  const probeDelay = check.duration(wish, 'breaker.probeDelay', 1)
+  if (probeDelay > maxProbeDelay)
+    check.fail('breaker.probeDelay', `is longer than breaker.maxProbeDelay, ${maxProbeDelay} ms`)
+  return { probeDelay, maxProbeDelay }
 }
 
 /**

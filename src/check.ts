@@ -103,7 +103,8 @@ export function kindOf(value: unknown): string {
     const name = (value as { constructor?: { name?: unknown } }).constructor?.name
     return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name.slice(0, 40)}`
   }
-  if (value === undefined || Number.isNaN(value)) return String(value)
+  if (value === undefined) return 'undefined'
+  if (Number.isNaN(value)) return 'NaN'
   return `a ${typeof value}`
 }
 

@@ -148,8 +148,8 @@ async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): TransportConfig[] {
-  return options.transports.map(({ name, spec, budget: { connections } }) => ({
-    ...(spec.kind === 'inbox' ? loopbackTransport(name, inbox?.url ?? '') : spec),
+  return options.transports.map(({ spec, budget: { connections } }) => ({
+    ...(spec.kind === 'inbox' ? loopbackTransport(spec, inbox?.url ?? '') : spec),
     ...(connections === undefined ? {} : { connections }),
   }))
 }

@@ -26,6 +26,8 @@ const ALLOWED = new Set([
 ])
 const MAX_HEADERS = 50
 const MAX_VALUE = 2_000
+const MAX_IDS = 100
+const MAX_ID = 512
 const EXTENSION = /^x-[a-z0-9-]{1,74}$/
 /** msg-id of RFC 5322 section 3.6.4, without comments. */
 const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
@@ -53,22 +55,41 @@ export function headersOf(value: unknown, check: Checker): [string, string][] {
   })
 }
 
+/** Bytes of the lines that they make, before these are encoded and folded. */
+export function bytesOf(headers: readonly [string, string][], references: readonly string[]): number {
+  const lines = headers.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 4, 0)
+  return references.reduce((sum, id) => sum + Buffer.byteLength(id) + 1, lines)
+}
+
 /** One Message-ID with its angle brackets. */
 export function messageIdOf(value: unknown, path: string, check: Checker): string {
-  const text = check.string(value, path, 512)
+  const text = check.string(value, path, MAX_ID)
   if (!MESSAGE_ID.test(text)) check.fail(path, "must be a Message-ID such as '<id@example.com>'")
   return forbidControls(text, path, check)
 }
 
-/** Message-IDs with their angle brackets: one, an array of them, or several in one string. */
+/** Message-IDs with their angle brackets: one, an array of them, or several in one string; at most 100. */
 export function messageIdsOf(value: unknown, path: string, check: Checker): string[] {
   if (value === undefined) return []
-  const ids = typeof value === 'string' ? value.trim().split(/ +/) : check.array(value, path, 100)
-  return ids.map((id, index) => {
-    const text = check.string(id, `${path}[${index}]`, 512)
+  const list =
+    typeof value === 'string'
+      ? check
+          .string(value, path, MAX_IDS * MAX_ID)
+          .trim()
+          .split(/ +/)
+      : value
+  return check.array(list, path, MAX_IDS).map((id, index) => {
+    const text = check.string(id, `${path}[${index}]`, MAX_ID)
     if (!MESSAGE_ID.test(text)) check.fail(path, "must be Message-IDs such as '<id@example.com>'")
     return forbidControls(text, path, check)
   })
+}
+
+/** The one message that a mail answers. */
+export function answeredId(value: unknown, path: string, check: Checker): string | undefined {
+  const [id, ...others] = messageIdsOf(value, path, check)
+  if (others.length > 0) check.fail(path, 'must be one Message-ID; further ones belong into references')
+  return id
 }
 
 export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscribe {

@@ -5,15 +5,15 @@ export interface LimitOptions {
   queue?: number
   /** Recipients of one mail: to, cc and bcc together. @default 50 */
   recipients?: number
-  /** Bytes of one mail: content, data and attachments. @default 26_214_400 (25 MB) */
+  /** Bytes of one mail: content, data, attachments, headers and references; 1,000 at least. @default 26_214_400 (25 MB) */
   message?: number
-  /** Attachments of one mail. @default 50 */
+  /** Attachments of one mail; 0 for none. @default 50 */
   attachments?: number
-  /** Milliseconds a template may take to render, before its thread is ended. @default 10_000 */
+  /** Milliseconds a template may take to render, before its thread is ended; 10 at least. @default 10_000 */
   render?: number
-  /** Milliseconds one attempt may take in all. @default 120_000 */
+  /** Milliseconds one attempt may take in all; 100 at least. @default 120_000 */
   attempt?: number
-  /** Bytes of heap a thread may use, before it is ended. @default 536_870_912 (512 MB) */
+  /** Bytes of heap a thread may use, before it is ended; 64 MB at least. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
 
@@ -29,14 +29,25 @@ const DEFAULTS: Limits = {
   threadMemory: 512 * 1024 * 1024,
 }
 
+/** Below these nothing would be sent, or no thread would live. */
+const LOWEST: Limits = {
+  queue: 1,
+  recipients: 1,
+  message: 1_000,
+  attachments: 0,
+  render: 10,
+  attempt: 100,
+  threadMemory: 64 * 1024 * 1024,
+}
+
 /** Beyond these a timer, an array or a heap would fail in ways of its own. */
 const HIGHEST: Limits = {
   queue: 2 ** 31,
   recipients: 10_000,
   message: 2 ** 29,
   attachments: 10_000,
-  render: LONGEST_TIMER / 2,
-  attempt: LONGEST_TIMER / 2,
+  render: Math.floor(LONGEST_TIMER / 2),
+  attempt: Math.floor(LONGEST_TIMER / 2),
   threadMemory: 2 ** 40,
 }
 
@@ -45,7 +56,8 @@ export function resolveLimits(check: Checker, value: unknown): Limits {
   const given = check.object(value, 'limits', keys)
   const limits = { ...DEFAULTS }
   for (const key of keys) {
-    if (given[key] !== undefined) limits[key] = check.integer(given[key], `limits.${key}`, 1, HIGHEST[key])
+    if (given[key] === undefined) continue
+    limits[key] = check.integer(given[key], `limits.${key}`, LOWEST[key], HIGHEST[key])
   }
   return limits
 }

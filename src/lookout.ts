@@ -28,6 +28,7 @@ export class Lookout {
   readonly #webhook: Webhook | undefined
   readonly #timer: NodeJS.Timeout
   #looking = false
+  #closed = false
 
   constructor(plan: AlertPlan, sources: LookoutSources, listener: LookoutListener, logger: Logger) {
     this.#sources = sources
@@ -40,6 +41,7 @@ export class Lookout {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     clearInterval(this.#timer)
     await this.#webhook?.close()
   }
@@ -49,8 +51,8 @@ export class Lookout {
     this.#looking = true
     const reading = await this.#read().catch(() => undefined)
     this.#looking = false
-    // A queue that can't be asked just now says so itself.
-    if (reading === undefined) return
+    // A queue that can't be asked just now says so itself. A look that was under way at the close tells nobody.
+    if (reading === undefined || this.#closed) return
     const { raised, cleared } = this.#alarms.look(reading)
     for (const alert of raised) {
       this.#logger.warn({ ...alert }, `Alert: ${alert.message}`)

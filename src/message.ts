@@ -4,7 +4,7 @@ import { Checker, isPlainObject } from './check.js'
 import { contentOf, sizeOf, speak } from './content.js'
 import { ThreadpostError } from './errors.js'
 import { fingerprint } from './fingerprint.js'
-import { headersOf, listUnsubscribeOf, messageIdOf, messageIdsOf } from './headers.js'
+import { answeredId, bytesOf, headersOf, listUnsubscribeOf, messageIdOf, messageIdsOf } from './headers.js'
 import { mintId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { ResolvedOptions } from './options.js'
@@ -120,7 +120,10 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
 
   const content = contentOf(mail)
   const attachments = attachmentsOf(mail['attachments'], check, limits.attachments)
-  const bytes = sizeOf(content) + attachments.reduce((sum, { size }) => sum + size, 0)
+  const headers = headersOf(mail['headers'], check)
+  const references = messageIdsOf(mail['references'], 'references', check)
+  const sizes = attachments.reduce((sum, { size }) => sum + size, 0)
+  const bytes = sizeOf(content) + sizes + bytesOf(headers, references)
   if (bytes > limits.message)
     check.fail('', `The mail has ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
 
@@ -145,8 +148,8 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
     replyTo: parseMailboxes(mail['replyTo'], 'replyTo', check, limits.recipients),
     envelopeFrom: envelopeFromOf(mail['envelope'], from),
     content,
-    headers: headersOf(mail['headers'], check),
-    references: messageIdsOf(mail['references'], 'references', check),
+    headers,
+    references,
     attachments,
     transport: transportOf(mail['transport'] ?? policy.transport, rules.transports),
     priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, TOP_PRIORITY),
@@ -158,7 +161,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
       .map((tag, index) => forbidControls(check.string(tag, `tags[${index}]`, 64), `tags[${index}]`, check)),
   }
   if (manifest?.version !== undefined) job.templateVersion = manifest.version
-  const [inReplyTo] = messageIdsOf(mail['inReplyTo'], 'inReplyTo', check)
+  const inReplyTo = answeredId(mail['inReplyTo'], 'inReplyTo', check)
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
   if (context !== undefined) job.context = context
@@ -166,7 +169,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
     job.metadata = toJsonObject(mail['metadata'], 'metadata', check)
-    if (JSON.stringify(job.metadata).length > MAX_METADATA)
+    if (Buffer.byteLength(JSON.stringify(job.metadata)) > MAX_METADATA)
       check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
   if (identity !== undefined) job.fingerprint = fingerprint(given ?? whole)

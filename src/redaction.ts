@@ -8,7 +8,8 @@ import type { Mailbox } from './wire.js'
 
 /**
  * What is hidden wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies
- * and the content of attachments are in none of these in any case.
+ * and the content of attachments are in none of these in any case. The mail itself names everybody: `preview()` gives it to
+ * code, and the dashboard, with recipients shortened, to those who have the scope `manage`.
  */
 export interface RedactOptions {
   /**

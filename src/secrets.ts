@@ -1,6 +1,6 @@
 /** Patterns of what must never stand in a log, whoever put it there: user and password of a URL, AUTH, bearer tokens. */
 const SECRETS: [pattern: RegExp, instead: string][] = [
-  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@"'<>]+@/gi, '$1***@'],
+  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/"'<>]+@/gi, '$1***@'],
   [/\bAUTH[ \t]+(PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER)[ \t]+[\w+/=.-]+/gi, 'AUTH $1 ***'],
   [/\b(Bearer|Basic)[ \t]+[\w+/=.~-]{8,}/gi, '$1 ***'],
 ]

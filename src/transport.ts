@@ -14,7 +14,7 @@ import {
   type ServiceOptions,
   serviceScheme,
 } from './transportKinds.js'
-import type { SmtpTimeouts, SmtpTransport, TlsOptions, TransportConfig } from './transportWire.js'
+import type { DkimKey, SmtpTimeouts, SmtpTransport, TlsOptions, TransportConfig } from './transportWire.js'
 
 /** A transport with options beside its URL. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
@@ -59,7 +59,7 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
     envelope?: number
     /** Milliseconds from the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
     body?: number
-    /** Milliseconds an unused connection is kept. @default 5_000 */
+    /** Milliseconds an unused connection is kept; `Infinity`: until the server closes it. @default 5_000 */
     idle?: number
   }
 }
@@ -70,8 +70,15 @@ export type PluginTransportOptions = PluginOptions & BudgetOptions & Pick<Transp
 /** A URL, or an object with options beside it. */
 export type TransportInput = string | TransportOptions | PluginTransportOptions
 
-/** A transport as its options say it; `inbox` becomes an SMTP transport once its server listens. */
-type TransportSpec = TransportConfig | { kind: 'inbox'; name: string }
+/** Becomes an SMTP transport once its server listens. */
+interface InboxTransport {
+  kind: 'inbox'
+  name: string
+  dkim?: DkimKey[]
+}
+
+/** A transport as its options say it. */
+type TransportSpec = TransportConfig | InboxTransport
 
 /** What a transport is, for the threads, and how the main thread deals with it. */
 export interface TransportPlan {
@@ -142,12 +149,12 @@ function specOf(
   const text = check.string(options['url'], urlPath)
   const scheme = serviceScheme(text)
   checkFields(check, scheme ?? 'smtp:', options, ['url', ...COMMON_KEYS], path)
+  if (scheme === 'inbox:') return { kind: 'inbox', name, ...signedBy(check, options, path) }
   if (scheme === 'file:') return resolveFile(check, name, text, options, path)
   if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
   if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
   if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
   const url = new URL(text)
-  if (url.protocol === 'inbox:') return { kind: 'inbox', name }
   if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
     check.fail(
       urlPath,
@@ -172,16 +179,20 @@ function specOf(
     pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
     tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
     timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
+    ...signedBy(check, options, path),
   }
   const auth = resolveAuth(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
-  if (options['dkim'] !== undefined) transport.dkim = resolveDkim(check, options['dkim'], `${path}.dkim`)
   if (options['ehloName'] !== undefined)
     transport.ehloName = check
       .string(options['ehloName'], `${path}.ehloName`, 255)
       .replace(/[^\w.:[\]-]/g, '')
   return transport
+}
+
+function signedBy(check: Checker, { dkim }: Record<string, unknown>, path: string): { dkim?: DkimKey[] } {
+  return dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${path}.dkim`) }
 }
 
 function failoverOf(check: Checker, value: unknown, path: string): string[] {
@@ -229,14 +240,16 @@ function timeoutsOf(check: Checker, value: unknown, path: string): SmtpTimeouts 
   const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
   const given = check.object(value, path, keys)
   const timeouts = { ...DEFAULT_TIMEOUTS }
-  for (const key of keys)
-    if (given[key] !== undefined)
-      timeouts[key] = check.number(given[key], `${path}.${key}`, key === 'idle' ? 0 : 1)
+  for (const key of keys) {
+    if (given[key] === undefined) continue
+    const at = `${path}.${key}`
+    timeouts[key] = key === 'idle' ? check.number(given[key], at, 0) : check.timeout(given[key], at, 1)
+  }
   return timeouts
 }
 
 /** The transport of an inbox that listens at this URL. */
-export function loopbackTransport(name: string, url: string): SmtpTransport {
+export function loopbackTransport({ name, dkim }: InboxTransport, url: string): SmtpTransport {
   const { hostname, port } = new URL(url)
   return {
     kind: 'smtp',
@@ -248,5 +261,6 @@ export function loopbackTransport(name: string, url: string): SmtpTransport {
     pipelining: true,
     tls: {},
     timeouts: DEFAULT_TIMEOUTS,
+    ...(dkim === undefined ? {} : { dkim }),
   }
 }

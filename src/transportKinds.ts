@@ -47,14 +47,15 @@ export const SERVICE_KEYS = [
 
 /** Which fields belong to which scheme, of those that not all have. */
 const FIELDS: Record<string, readonly string[]> = {
+  'inbox:': ['dkim'],
   'file:': ['dkim'],
   'sendgrid:': ['apiKey', 'endpoint'],
   'ses:': ['dkim', 'endpoint', 'region', 'credentials', 'configurationSet'],
 }
 
-/** The scheme of a URL whose transport is none of SMTP. */
-export function serviceScheme(text: string): 'file:' | 'sendgrid:' | 'ses:' | undefined {
-  return (['file:', 'sendgrid:', 'ses:'] as const).find((scheme) => text.startsWith(scheme))
+/** The scheme of a URL that names no SMTP server. */
+export function serviceScheme(text: string): 'inbox:' | 'file:' | 'sendgrid:' | 'ses:' | undefined {
+  return (['inbox:', 'file:', 'sendgrid:', 'ses:'] as const).find((scheme) => text.startsWith(scheme))
 }
 
 /** Refuses what means something for other transports only. */
@@ -69,7 +70,7 @@ export function checkFields(
   for (const key of Object.keys(given)) {
     const service = (SERVICE_KEYS as readonly string[]).includes(key)
     const fits = known === undefined ? !service : known.includes(key) || common.includes(key)
-    if (!fits) check.fail(`${path_}.${key}`, `is nothing a ${scheme} transport has`)
+    if (!fits) check.fail(`${path_}.${key}`, `means nothing to ${scheme}`)
   }
 }
 

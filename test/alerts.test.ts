@@ -5,6 +5,9 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Alert, AlertOptions } from 'threadpost'
 import { Alarms, type Reading, resolveAlerts } from '../src/alerts.js'
 import { Checker } from '../src/check.js'
+import { Lookout } from '../src/lookout.js'
+import { Measures } from '../src/measures.js'
+import type { QueueStats } from '../src/queue/driver.js'
 import { testMailer } from './support/mailer.js'
 import { freePort } from './support/ports.js'
 import { ScriptedServer } from './support/scriptedServer.js'
@@ -152,6 +155,23 @@ describe('alerts', () => {
     expect(lines.filter((line) => line.includes('Alert: '))).toHaveLength(1)
   })
 
+  it('of a look under way at the close are told to nobody', async () => {
+    let answer: (stats: QueueStats) => void = () => undefined
+    const queue = { stats: () => new Promise<QueueStats>((resolve) => (answer = resolve)) }
+    const told: unknown[] = []
+    const tell = (alert: unknown) => void told.push(alert)
+    const lookout = new Lookout(
+      { interval: 1_000, oldest: { age: 1 } },
+      { queue, measures: new Measures(), transports: () => [], room: 10 },
+      { raised: tell, cleared: tell },
+      { debug: tell, info: tell, warn: tell, error: tell },
+    )
+    await lookout.close()
+    answer({ queued: 1, sending: 0, deferred: 0, held: 0, oldest: 5_000 } as QueueStats)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual([])
+  })
+
   it('do not keep a mailer from closing, whatever the webhook does', async () => {
     const silent = createServer(() => undefined)
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
@@ -178,6 +198,8 @@ describe('alerts', () => {
     [{ webhook: { url: 'http://alerts.example', secret: SECRET } }, 'alerts.webhook.url'],
     [{ webhook: { url: 'https://alerts.example', secret: 'short' } }, 'alerts.webhook.secret'],
     [{ failures: { share: 2 } }, 'alerts.failures.share'],
+    [{ failures: { window: Infinity } }, 'alerts.failures.window'],
+    [{ threads: { deaths: 0 } }, 'alerts.threads.deaths'],
     [{ queue: true }, 'alerts.queue'],
     [{ oldest: { hours: 1 } }, 'alerts.oldest.hours'],
     ['yes', 'alerts'],

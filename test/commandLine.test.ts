@@ -1,12 +1,14 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from './support/folder.js'
 import { main } from './support/serve.js'
+import { startWorker } from './support/worker.js'
 
 const execute = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '..')
@@ -130,4 +132,17 @@ describe('the command', () => {
     expect(shown).toContain('█')
     expect(await inTerminal({ NO_COLOR: '1' })).not.toMatch(COLOUR)
   })
+})
+
+const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
+
+it.skipIf(!hasIPv6)('a worker says where to ask for its health, on IPv6 as well', async () => {
+  const folder = await folderOf({})
+  const places = ['--transport', `file:${folder}/out`, '--queue', `sqlite:${folder}/outbox.db`]
+  const { said } = await startWorker([...places, '--host', '::1', '--port', '0'])
+  await expect.poll(() => said.join('\n')).toContain('/healthz')
+  const health = /http:\S+/.exec(said.join('\n'))?.[0] ?? ''
+  expect((await fetch(health)).status).toBe(200)
 })

@@ -53,6 +53,17 @@ function verified(message: string): Record<string, string> {
 }
 
 describe('DKIM', () => {
+  it('signs what goes to the embedded inbox', async () => {
+    const dkim = { domain: 'acme.example', selector: 'one', privateKey: pem }
+    const mailer = await testMailer({ transport: { url: 'inbox:', dkim } })
+    await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello' })
+    const received = await mailer.inbox!.waitFor()
+    expect(verified(Buffer.from(received.raw).toString('latin1'))).toMatchObject({
+      d: 'acme.example',
+      s: 'one',
+    })
+  })
+
   it.each([
     ['a message built here', {}],
     ['one with an attachment', { attachments: [{ filename: 'a.txt', content: 'hello' }] }],

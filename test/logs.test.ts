@@ -85,7 +85,7 @@ describe('the log', () => {
     const { lines, logger } = written()
     const { mailer } = await mailerWithInbox({ logger, threads: 0 })
     mailer.on('sent', () => {
-      throw Object.assign(new Error('connect smtp://user:canary@host:25 failed'), {
+      throw Object.assign(new Error('connect smtp://user:c@canary@host:25 failed'), {
         input: {
           url: 'redis://:canary@host',
           said: ['AUTH PLAIN Y2FuYXJ5', 'Authorization: Bearer canary-token'],

@@ -144,6 +144,15 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
   ['delay and sendAt', { ...plain, delay: 1, sendAt: NOW + 1 }, 'sendAt'],
   ['an expiry in the past', { ...plain, expiresAt: NOW }, 'expiresAt'],
   ['an expiry before the start', { ...plain, delay: 10, expiresAt: NOW + 5 }, 'expiresAt'],
+  [
+    'headers beyond the limit of a message',
+    { ...plain, headers: { 'X-A': Array.from({ length: 50 }, () => '€'.repeat(1_000)) } },
+    undefined,
+  ],
+  ['an unending list of references', { ...plain, references: '<a@b.c> '.repeat(101) }, 'references'],
+  ['a longer one', { ...plain, references: '<a@b.c> '.repeat(100_000) }, 'references'],
+  ['an answer to two', { ...plain, inReplyTo: ['<a@b.c>', '<d@e.f>'] }, 'inReplyTo'],
+  ['metadata of many bytes a character', { ...plain, metadata: { a: '€'.repeat(6_000) } }, 'metadata'],
   ['too much metadata', { ...plain, metadata: { a: 'x'.repeat(20_000) } }, 'metadata'],
   ['a locale that is a path', { to: plain.to, template: 'welcome', locale: '../fr' }, 'locale'],
   ...CONTROL.flatMap((control): [string, unknown, string][] => {

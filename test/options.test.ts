@@ -62,11 +62,20 @@ describe('options', () => {
     [{ transport: smtp, transports: {} }, 'transports'],
     [{ transports: {} }, 'transports'],
     [{ transports: { 'a b': smtp } }, 'transports.a b'],
+    [{ transport: { url: smtp, timeouts: { connect: Infinity } } }, 'transport.timeouts.connect'],
+    [{ transport: { url: smtp, timeouts: { body: 3_000_000_000 } } }, 'transport.timeouts.body'],
+    [
+      { transport: smtp, breaker: { probeDelay: Infinity, maxProbeDelay: Infinity } },
+      'breaker.maxProbeDelay',
+    ],
+    [{ transport: smtp, breaker: { probeDelay: 120_000 } }, 'breaker.probeDelay'],
     [{ transport: smtp, threads: -1 }, 'threads'],
     [{ transport: smtp, threads: 1.5 }, 'threads'],
     [{ transport: smtp, concurrency: 0 }, 'concurrency'],
     [{ transport: smtp, retry: { attempts: 0 } }, 'retry.attempts'],
     [{ transport: smtp, limits: { render: '1' } }, 'limits.render'],
+    [{ transport: smtp, limits: { threadMemory: 1 } }, 'limits.threadMemory'],
+    [{ transport: smtp, limits: { attempt: 1 } }, 'limits.attempt'],
     [{ transport: smtp, onUncertain: 'maybe' }, 'onUncertain'],
     [{ transport: smtp, logger: {} }, 'logger.debug'],
     [{ transport: smtp, from: 'a@b.example, c@d.example' }, 'from'],
@@ -74,6 +83,11 @@ describe('options', () => {
     [{ transport: smtp, templates: { dir: './t', glob: 1 } }, 'templates.glob'],
   ])('are refused: %j', (options, path) => {
     expect(refusal(options)).toMatchObject({ code: 'INVALID_OPTIONS', path })
+  })
+
+  it('let a connection be kept for ever', () => {
+    const transport = { url: smtp, timeouts: { idle: Infinity } }
+    expect(resolveOptions({ transport }).transports[0]?.spec).toMatchObject({ timeouts: { idle: Infinity } })
   })
 
   it('suggest the right key', () => {

@@ -1,7 +1,7 @@
 import http from 'node:http'
 import path from 'node:path'
 import type * as built from '../src/server.js'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { testMailer } from './support/mailer.js'
 
 // The built server, as the command runs it.
@@ -74,6 +74,19 @@ describe('the start page', () => {
     expect(seen.map(({ status }) => status)).toContain('deferred')
     expect(JSON.stringify(seen)).toContain('Greylisted')
     expect(JSON.stringify(seen)).not.toContain('"data"')
+  })
+
+  test('the stream ends when the message can not be looked up any more', async () => {
+    const { url, mailer, inbox } = await serve()
+    inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
+    const { id } = (await (await signUp(url, { name: 'Ada', email: 'ada@example.com' })).json()) as {
+      id: string
+    }
+    const response = await fetch(`${url}/signup/${id}/events`)
+    const reader = response.body!.getReader()
+    await reader.read()
+    vi.spyOn(mailer, 'find').mockRejectedValue(new Error('the queue is away'))
+    while (!(await reader.read()).done);
   })
 
   test.each<[unknown, string]>([

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { PluginSender } from '../workers/transports/pluginSender.js'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
 import { MailApi, PLUGIN, SECRET, SENDGRID, SES } from './support/mailApi.js'
@@ -96,6 +97,68 @@ describe('a plugin of nodemailer’s', () => {
   })
 })
 
+/** Notes what is done to it, and holds what it is to send until there is a file `go`. */
+const NOTING = `
+const fs = require('node:fs')
+module.exports = ({ n, folder }) => {
+  const note = (what) => fs.appendFileSync(folder + '/notes', what + ' ' + n + '\\n')
+  return {
+    name: 'noting',
+    version: '1',
+    send(mail, callback) {
+      note('begin')
+      const timer = setInterval(() => {
+        if (!fs.existsSync(folder + '/go')) return
+        clearInterval(timer)
+        note('end')
+        callback(null, {})
+      }, 5)
+    },
+    verify: (callback) => n === 1 && callback(),
+    close: () => note('close'),
+  }
+}
+`
+
+describe('a plugin that', () => {
+  const noting = async () => {
+    const folder = await folderOf({ 'noting.cjs': NOTING, notes: '' })
+    const notes = async () => (await readFile(`${folder}/notes`, 'utf8')).trim().split('\n')
+    return { folder, notes, at: (n: number) => ({ module: `${folder}/noting.cjs`, options: { n, folder } }) }
+  }
+
+  it('is replaced ends what it began, and is closed', async () => {
+    const { folder, notes, at } = await noting()
+    const mailer = await testMailer({ transport: at(1), concurrency: 2 })
+    const first = await mailer.send(mail)
+    await expect.poll(notes).toEqual(['begin 1'])
+    await mailer.reload({ transport: at(2) })
+    const second = await mailer.send(mail)
+    await expect.poll(notes).toEqual(['begin 1', 'begin 2'])
+    await writeFile(`${folder}/go`, '')
+    for (const { id } of [first, second])
+      expect(await mailer.wait(id)).toMatchObject({ status: 'sent', attempts: [{ code: 'OK' }] })
+    await expect
+      .poll(async () => (await notes()).filter((line) => line.endsWith('1')))
+      .toEqual(['begin 1', 'end 1', 'close 1'])
+    await mailer.close()
+    expect((await notes()).filter((line) => line.startsWith('close'))).toEqual(['close 1', 'close 2'])
+  })
+
+  it('calls back without a word is well; one that never does is given up', async () => {
+    const { at } = await noting()
+    const sender = (n: number) => new PluginSender({ kind: 'plugin', name: 'noting', ...at(n) }, 1)
+    expect(await sender(1).verify()).toMatchObject({ ok: true })
+    const silent = sender(2)
+    await silent.ready()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const report = silent.verify()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(await report).toMatchObject({ ok: false, message: 'no answer in time' })
+  })
+})
+
 describe('a folder', () => {
   it('gets a file for each message, and is tried by verify()', async () => {
     const folder = await folderOf({ blocked: 'a file' })
@@ -129,6 +192,9 @@ it.each([
   [{ host: 'smtp.example.com', port: 587 }, 'transport.host'],
   [{ url: 'smtp://127.0.0.1', apiKey: 'x' }, 'transport.apiKey'],
   [{ url: 'file:./x', tls: {} }, 'transport.tls'],
+  [{ url: 'inbox:', tls: 5 }, 'transport.tls'],
+  [{ url: 'inbox:', auth: { user: 'x', pass: 'y' } }, 'transport.auth'],
+  [{ url: 'inbox:', dkim: { domain: 'x' } }, 'transport.dkim.selector'],
   ['file:', 'transport'],
   [{ module: '' }, 'transport.module'],
   [{ module: 'x', url: 'smtp:' }, 'transport.url'],

@@ -37,6 +37,7 @@ export class Run {
   }
 
   release(): void {
+    if (this.#phase === 'body') this.testimony?.unsent()
     this.board.release(this.task.slot, this.task.generation)
   }
 

@@ -28,6 +28,8 @@ interface Subject {
 export interface Testimony {
   /** To be called before the write that carries the final dot. */
   body(): void
+  /** Takes `body` back: it is certain after all that nothing was handed over. The next attempt may bear the same number. */
+  unsent(): void
   /** `results`: one for each recipient of the attempt, in order. */
   replied(reply: number, results: readonly RecipientOutcome['result'][]): void
 }
@@ -44,6 +46,7 @@ export class Witness {
   about(subject: Subject): Testimony {
     return {
       body: () => this.#write(subject, 'body', 0, []),
+      unsent: () => this.#write(subject, 'connecting', 0, []),
       replied: (reply, results) => this.#write(subject, 'replied', reply, results.slice(0, MOST_RECIPIENTS)),
     }
   }

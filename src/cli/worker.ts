@@ -75,8 +75,7 @@ async function work(settings: WorkerSettings): Promise<void> {
     await mailer.close({ deadline: 0 })
     throw error
   }
-  const health =
-    server === undefined ? undefined : `http://${host}:${(server.address() as AddressInfo).port}/healthz`
+  const health = server === undefined ? undefined : `${originOf(server, host)}/healthz`
   if (settings.json === true) console.log(JSON.stringify({ event: 'delivering', pid: process.pid, health }))
   else {
     console.log(`threadpost worker ${process.pid} delivers`)
@@ -87,6 +86,10 @@ async function work(settings: WorkerSettings): Promise<void> {
     await mailer.close({ deadline: drain * 1_000 })
     server?.closeAllConnections()
   })
+}
+
+function originOf(server: Server, host: string): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`
 }
 
 /** Ready is who can reach the queue. */

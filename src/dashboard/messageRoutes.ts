@@ -1,11 +1,11 @@
-import { Router } from 'express'
+import { type RequestHandler, Router } from 'express'
 import { jsonBody } from '../express/body.js'
 import { explain, type ListQuery, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
 import { FRAME_POLICY, frameDocument } from '../inbox/frame.js'
 import { parseMail } from '../inbox/parse.js'
 import { isAction, performOnIds, performOnPage } from './bulk.js'
 import type { DashboardOptions } from './router.js'
-import { type MessageContents, type MessageDetails, type MessageRows, rowOf } from './views.js'
+import { type MessageContents, type MessageDetails, type MessageRows, isShortened, rowOf } from './views.js'
 
 const TEXTS = ['q', 'recipient', 'tag', 'template', 'cursor'] as const
 const NUMBERS = ['since', 'until', 'limit'] as const
@@ -13,6 +13,13 @@ const NUMBERS = ['since', 'until', 'limit'] as const
 /** What the dashboard asks of messages, and does to them. */
 export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
   const router = Router()
+  /** The mail itself names its recipients: where these are shortened, it is for those who may manage. */
+  const whole: RequestHandler = async (request, response, next) => {
+    const message = await mailer.find(String(request.params['id']))
+    if (message === undefined) throw gone()
+    if (isShortened(message)) allow('manage')(request, response, next)
+    else next()
+  }
 
   router.get('/messages', allow('read'), async (request, response) => {
     const { messages, cursor } = await mailer.list(listQueryOf(request.query))
@@ -23,21 +30,22 @@ export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Rout
   router.get('/messages/:id', allow('read'), async (request, response) => {
     const message = await mailer.find(String(request.params['id']))
     if (message === undefined) throw gone()
-    response.json({ message, why: explain(message) } satisfies MessageDetails)
+    const details: MessageDetails = { message, why: explain(message), shortened: isShortened(message) }
+    response.json(details)
   })
 
-  router.get('/messages/:id/contents', allow('read'), async (request, response) => {
+  router.get('/messages/:id/contents', allow('read'), whole, async (request, response) => {
     response.json(await contentsOf(await previewOf(mailer, request.params['id'])))
   })
 
-  router.get('/messages/:id/html', allow('read'), async (request, response) => {
+  router.get('/messages/:id/html', allow('read'), whole, async (request, response) => {
     const { raw } = keptOf(await previewOf(mailer, request.params['id']))
     const { html = '', attachments } = await parseMail(raw)
     response.set('Content-Security-Policy', FRAME_POLICY)
     response.type('html').send(frameDocument(html, attachments))
   })
 
-  router.get('/messages/:id/mail.eml', allow('read'), async (request, response) => {
+  router.get('/messages/:id/mail.eml', allow('read'), whole, async (request, response) => {
     const { raw } = keptOf(await previewOf(mailer, request.params['id']))
     response.attachment('mail.eml').type('message/rfc822').send(Buffer.from(raw))
   })

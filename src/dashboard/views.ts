@@ -28,6 +28,8 @@ export interface MessageDetails {
   message: Message
   /** One sentence. */
   why: string
+  /** Its recipients are shortened: what it says, which names them, is for those who may manage. */
+  shortened: boolean
 }
 
 /** What is shown of a message's contents beside its HTML, which is a document of its own. */
@@ -86,4 +88,9 @@ export function rowOf(message: Message): MessageRow {
     attempts: attempts.length,
     why: explain(message),
   }
+}
+
+/** Whether `redact.recipients` was at work. */
+export function isShortened({ recipients }: Message): boolean {
+  return recipients.some(({ address }) => /^.…@/u.test(address))
 }

@@ -13,7 +13,7 @@ export interface MailQuery {
 }
 
 export interface WaitOptions extends MailQuery {
-  /** Milliseconds. @default 5000 */
+  /** Milliseconds; `Infinity` waits until the inbox closes. @default 5000 */
   timeout?: number
   /** Ends the wait: it rejects with the signal's reason. */
   signal?: AbortSignal
@@ -40,10 +40,12 @@ export class WaitingRoom {
   waitFor({ timeout = 5000, signal, ...query }: WaitOptions): Promise<ReceivedMail> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
-      const timer = setTimeout(() => {
+      const late = () => {
         this.#leave(waiter)
         void this.#complaint(query, timeout).then(reject)
-      }, timeout)
+      }
+      // A longer time no timer holds.
+      const timer = timeout < 2 ** 31 ? setTimeout(late, timeout) : undefined
       const giveUp = () => {
         this.#leave(waiter)
         reject(signal?.reason as Error)

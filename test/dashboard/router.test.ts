@@ -50,6 +50,29 @@ describe('the pages', () => {
 })
 
 describe('messages', () => {
+  test('whose recipients are shortened say what they say to those who may manage', async () => {
+    const auth = { tokens: TOKENS }
+    const kept = { retain: { data: 'kept' } } as const
+    const open = await api({ auth }, kept)
+    const shut = await api({ auth }, { ...kept, redact: { recipients: true } })
+    for (const [{ base, mailer }, status] of [
+      [open, 200],
+      [shut, 403],
+    ] as const) {
+      const { id } = await mailer.sendAndWait({ ...MAIL, to: 'ada@example.com', html: '<p>Hi</p>' })
+      for (const part of ['contents', 'html', 'mail.eml']) {
+        const at = `${base}/dashboard/messages/${id}/${part}`
+        const answer = await callAt(at, { headers: as('reader') })
+        expect([part, answer.status]).toEqual([part, status])
+        if (status === 403) expect(JSON.stringify(answer.body)).not.toContain('ada@')
+        expect((await callAt(at, { headers: as('manager') })).status).toBe(200)
+      }
+      expect(
+        (await callAt(`${base}/dashboard/messages/none/contents`, { headers: as('reader') })).status,
+      ).toBe(404)
+    }
+  })
+
   test('are listed without what they say, found, and changed in bulk, step by step', async () => {
     const { base, mailer, call } = await api({}, { limits: { queue: 1_000 } })
     await mailer.pause()

@@ -48,6 +48,13 @@ test('links of a mail without HTML stand in its text', async () => {
   expect(mail.links().map(({ url }) => url)).toEqual(['https://a.example/b', 'http://c.example'])
 })
 
+test('a mail may be waited for without an end', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  const coming = inbox.waitFor({ timeout: Infinity })
+  await mailer.send(RESET)
+  expect((await coming).subject).toBe(RESET.subject)
+})
+
 test('one that does not come is told by what came nearest', async () => {
   const { mailer, inbox } = await mailerWithInbox()
   const failure = (promise: Promise<unknown>) =>

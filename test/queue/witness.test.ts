@@ -33,6 +33,14 @@ describe('notes that outlive the process', () => {
     })
   })
 
+  it('are taken back where nothing was handed over after all', async () => {
+    const { file, witness } = await notes()
+    const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
+    testimony.body()
+    testimony.unsent()
+    expect(readNotes(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
+  })
+
   it('forget the delivery whose place is taken again', async () => {
     const { file, witness } = await notes()
     witness.about({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])

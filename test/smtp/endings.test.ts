@@ -1,5 +1,6 @@
 import { type Socket } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Alarm } from '../../workers/transports/smtp/alarm.js'
 import { type Answer, CLOSE, ScriptedServer, type Script, SILENCE, drip } from '../support/scriptedServer.js'
 import { Notes, send, senderTo } from '../support/smtpSender.js'
 
@@ -235,4 +236,24 @@ describe('a connection that died unnoticed', () => {
     expect((await send(sender, { notes })).verdict.result).toBe('sent')
     expect(notes.phases).not.toContain('released')
   })
+})
+
+it('waits no shorter for a time that no timer holds', () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  onTestFinished(() => timers.mockRestore())
+  const alarm = new Alarm(() => undefined)
+  onTestFinished(() => alarm.stop())
+  alarm.set(performance.now() + 3_000_000_000)
+  expect(timers.mock.lastCall?.[1]).toBe(2 ** 31 - 1)
+  alarm.stop()
+  alarm.set(Infinity)
+  expect(timers).toHaveBeenCalledOnce()
+})
+
+it('takes limits whose sum no timer holds', async () => {
+  const server = await ScriptedServer.start()
+  const longest = 2 ** 31 - 1
+  const limits = { connect: longest, greeting: longest, handshake: longest, idle: Infinity }
+  const sender = senderTo(server.port, { timeouts: limits })
+  expect((await send(sender)).verdict.result).toBe('sent')
 })

@@ -334,3 +334,13 @@ describe('an unused connection', () => {
     expect(server.conversations).toHaveLength(1)
   })
 })
+
+it('a sender that was replaced leaves what still comes to its heir', async () => {
+  const first = await ScriptedServer.start()
+  const second = await ScriptedServer.start()
+  const old = senderTo(first.port)
+  await send(old)
+  await old.retire(senderTo(second.port))
+  expect((await send(old)).verdict.result).toBe('sent')
+  expect([first.messages.length, second.messages.length]).toEqual([1, 1])
+})

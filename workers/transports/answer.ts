@@ -1,8 +1,7 @@
 import type { RecipientOutcome, SmtpReply, UnreachableCode } from '../../src/outcome.js'
 import { Discretion } from './discretion.js'
-import { isTlsCode, undelivered } from './smtp/unreachable.js'
-import { lost } from './smtp/verdict.js'
 import type { Delivered } from './transport.js'
+import { isTlsCode, lost, undelivered } from './verdict.js'
 
 /** What an HTTP API answered. */
 export interface Answer {
@@ -79,7 +78,7 @@ export class Answers {
         return undelivered({ code, message: `${SENTENCES[code]}: ${this.problem(one)}` })
       one = one.cause as Failure | undefined
     }
-    return lost('closed', true, to, [])
+    return lost('closed', true, to)
   }
 
   /** What an error says, in one line. */

@@ -3,8 +3,8 @@ import path from 'node:path'
 import type { FileTransport, TransportReport } from '../../src/transportWire.js'
 import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
-import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+import { undelivered } from './verdict.js'
 
 /**
  * Writes each message into a folder, as `ID.eml`. It stands there whole or not at all, and an attempt that is made
@@ -46,6 +46,10 @@ export class FileFolder implements Transport {
       return { ...facts(), ok: false, code: 'CONNECTION_FAILED', message: problem(error) }
     }
     return { ...facts(), ok: true, authenticated: false, extensions: [], pipelining: false, maxSize: 0 }
+  }
+
+  retire(heir: Transport): Promise<void> {
+    return this.#handOver.retire(heir)
   }
 
   quit(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { RecipientOutcome } from '../../src/outcome.js'
-import { lost, withdrawn } from './smtp/verdict.js'
-import type { Delivered, Parcel, Progress } from './transport.js'
+import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+import { lost, withdrawn } from './verdict.js'
 
 /** How long what is under way may take once the mailer closes, in ms. */
 const FAREWELL = 1_500
@@ -18,6 +18,8 @@ export class HandOver {
   readonly #waiting: (() => void)[] = []
   readonly #underWay = new Set<Promise<Delivered>>()
   readonly #abort = new AbortController()
+  /** Who takes what is not begun yet, once its transport was retired. */
+  #heir: Transport | undefined
 
   /** @param most calls at a time */
   constructor(most: number) {
@@ -26,18 +28,20 @@ export class HandOver {
 
   /** @param call must heed the signal where it can; what it comes to after the deadline is of no interest */
   async run(
-    { envelope }: Parcel,
+    parcel: Parcel,
     progress: Progress,
     deadline: number,
     call: (signal: AbortSignal) => Promise<Delivered>,
   ): Promise<Delivered> {
+    const { envelope } = parcel
     progress.enter('connecting')
-    while (this.#underWay.size >= this.#most)
+    while (this.#heir === undefined && this.#underWay.size >= this.#most)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to, [])
+    if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
+    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to)
     if (performance.now() >= deadline) {
       this.#next()
-      return lost('timeout', false, envelope.to, [])
+      return lost('timeout', false, envelope.to)
     }
     const claim = progress.commit()
     if (claim !== 'committed') {
@@ -54,6 +58,13 @@ export class HandOver {
     progress.took('transaction', performance.now() - begun)
     note(delivered, progress)
     return delivered
+  }
+
+  /** Leaves what waits to another; resolves once nothing is under way. */
+  async retire(heir: Transport): Promise<void> {
+    this.#heir = heir
+    for (const resolve of this.#waiting.splice(0)) resolve()
+    await Promise.allSettled(this.#underWay)
   }
 
   async quit(): Promise<void> {
@@ -76,7 +87,7 @@ export class HandOver {
     const timer = setTimeout(end, Math.max(0, deadline - performance.now()))
     const tooLate = new Promise<Delivered>((resolve) => {
       own.signal.addEventListener('abort', () => {
-        resolve(lost(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to, []))
+        resolve(lost(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to))
       })
     })
     try {

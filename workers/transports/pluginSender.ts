@@ -7,10 +7,11 @@ import type { PluginTransport, TransportReport } from '../../src/transportWire.j
 import { mailOptions } from '../compose/composer.js'
 import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
+import { inTime } from './inTime.js'
 import { loaded } from './load.js'
 import { reportOf } from './report.js'
-import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+import { undelivered } from './verdict.js'
 
 const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 
@@ -19,7 +20,7 @@ interface Plugin {
   name: string
   version: string
   send(mail: object, callback: (error: Error | null, info: object) => void): void
-  verify?: (callback: (error: Error | null) => void) => unknown
+  verify?: (callback: (error?: Error | null) => void) => unknown
   close?: () => void
 }
 
@@ -43,6 +44,7 @@ export class PluginSender implements Transport {
   readonly #answers: Answers
   readonly #handOver: HandOver
   readonly #plugin: Promise<Plugin>
+  #closed: Promise<void> | undefined
 
   constructor(config: PluginTransport, calls: number) {
     this.#config = config
@@ -78,10 +80,7 @@ export class PluginSender implements Transport {
       const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
       if ('verdict' in plugin) return plugin
       try {
-        await new Promise<void>((resolve, reject) => {
-          if (plugin.verify === undefined) resolve()
-          else plugin.verify((error) => (error === null ? resolve() : reject(error)))
-        })
+        await inTime(verified(plugin))
         return this.#answers.answered({ status: 250, text: 'ready' }, [])
       } catch (error) {
         return this.#problem(error)
@@ -89,9 +88,18 @@ export class PluginSender implements Transport {
     })
   }
 
+  async retire(heir: Transport): Promise<void> {
+    await this.#handOver.retire(heir)
+    await this.#close()
+  }
+
   async quit(): Promise<void> {
     await this.#handOver.quit()
-    await this.#plugin.then((plugin) => plugin.close?.()).catch(() => undefined)
+    await this.#close()
+  }
+
+  #close(): Promise<void> {
+    return (this.#closed ??= this.#plugin.then((plugin) => plugin.close?.()).catch(() => undefined))
   }
 
   #problem(error: unknown): Delivered {
@@ -128,6 +136,17 @@ export class PluginSender implements Transport {
       message: `The plugin failed and doesn't say whether the message was sent: ${this.#answers.problem(text)}`,
     }
   }
+}
+
+/** As nodemailer asks it: by a callback, which may be given nothing. A promise that fails says the same. */
+function verified(plugin: Plugin): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (plugin.verify === undefined) resolve()
+    else
+      Promise.resolve(
+        plugin.verify((error) => (error === null || error === undefined ? resolve() : reject(error))),
+      ).catch(reject)
+  })
 }
 
 /** Found from where the process runs. What is exported is a class, a function that makes a transport, or one. */

@@ -2,12 +2,11 @@ import type { Letter, Mailbox } from '../../src/wire.js'
 import type { SendgridTransport, TransportReport } from '../../src/transportWire.js'
 import { Answers, retryAfterOf, type Answer } from './answer.js'
 import { HandOver } from './handOver.js'
+import { VERIFY_LIMIT } from './inTime.js'
 import { reportOf } from './report.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
 import { unsubscribeFields } from '../compose/composer.js'
 
-/** Milliseconds until `verify()` gives up. */
-const VERIFY_LIMIT = 10_000
 /** Of an answer that is shown to people. */
 const MOST_OF_BODY = 64 * 1024
 
@@ -49,6 +48,10 @@ export class SendgridSender implements Transport {
         return this.#answers.failed(error, [])
       }
     })
+  }
+
+  retire(heir: Transport): Promise<void> {
+    return this.#handOver.retire(heir)
   }
 
   quit(): Promise<void> {

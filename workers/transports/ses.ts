@@ -3,14 +3,14 @@ import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/transportWire.js'
 import { type Answer, Answers, retryAfterOf } from './answer.js'
 import { HandOver } from './handOver.js'
+import { inTime } from './inTime.js'
 import { loaded } from './load.js'
 import { reportOf } from './report.js'
-import { undelivered } from './smtp/unreachable.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
+import { undelivered } from './verdict.js'
 
 /** Milliseconds. The attempt has a limit of its own, which is longer or shorter. */
 const CONNECT_LIMIT = 10_000
-const VERIFY_LIMIT = 10_000
 
 /** The account, or its keys: no message is to blame. */
 const NOT_LET_IN =
@@ -71,7 +71,7 @@ export class SesSender implements Transport {
       const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
       if ('verdict' in ready) return ready
       try {
-        await inTime(ready.verify(), VERIFY_LIMIT)
+        await inTime(ready.verify())
         return this.#answers.answered({ status: 200, text: 'ready' }, [])
       } catch (error) {
         return this.#failed(error, [])
@@ -79,9 +79,18 @@ export class SesSender implements Transport {
     })
   }
 
+  async retire(heir: Transport): Promise<void> {
+    await this.#handOver.retire(heir)
+    await this.#close()
+  }
+
   async quit(): Promise<void> {
     await this.#handOver.quit()
-    await this.#ready.then(({ client }) => client.destroy()).catch(() => undefined)
+    await this.#close()
+  }
+
+  #close(): Promise<void> {
+    return this.#ready.then(({ client }) => client.destroy()).catch(() => undefined)
   }
 
   #problem(error: unknown): Delivered {
@@ -145,17 +154,5 @@ function answerIn({ name, message, $metadata, $response }: ServiceError): Answer
     status: TOO_MUCH.test(name) ? 429 : status,
     text,
     ...(retryAfter === undefined ? {} : { retryAfter }),
-  }
-}
-
-async function inTime(work: Promise<void>, limit: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), limit)
-  })
-  try {
-    await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -61,8 +61,11 @@ export interface Transport {
   ready?(): Promise<void>
   /** Tries what every message needs first, and sends nothing. */
   verify(): Promise<TransportReport>
-  /** Another takes its place: ends what was begun, and leaves what waits to it. */
-  retire?(heir: Transport): void
+  /**
+   * Another of its kind takes its place: leaves to it what waits and what still comes, ends what was begun, and lets go.
+   * Resolves once it has.
+   */
+  retire(heir: Transport): Promise<void>
   /** Says goodbye on idle connections and lets go. */
   quit(): Promise<void>
 }

@@ -16,6 +16,8 @@ export class Transports {
   readonly #threads: number
   readonly #count: (connections: number) => void
   readonly #entries = new Map<string, Entry>()
+  /** Replaced by others, with something still under way. */
+  readonly #retiring = new Set<Transport>()
   #open = 0
 
   /**
@@ -77,8 +79,13 @@ export class Transports {
       const keys = 'dkim' in config ? config.dkim : undefined
       const dkim = keys === undefined ? undefined : new DkimSigner(keys)
       this.#entries.set(config.name, { config, transport, dkim })
-      old?.transport.retire?.(transport)
+      if (old !== undefined) this.#retire(old.transport, transport)
     }
+  }
+
+  #retire(transport: Transport, heir: Transport): void {
+    this.#retiring.add(transport)
+    void transport.retire(heir).finally(() => this.#retiring.delete(transport))
   }
 
   #share({ connections = Infinity }: TransportConfig): number {
@@ -86,6 +93,7 @@ export class Transports {
   }
 
   async quit(): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(({ transport }) => transport.quit()))
+    const present = [...this.#entries.values()].map(({ transport }) => transport)
+    await Promise.all([...present, ...this.#retiring].map((transport) => transport.quit()))
   }
 }

@@ -19,7 +19,7 @@ export function Contents({ id, status, discreet }: { id: string; status: string;
         <Opened id={id} status={status} />
       ) : (
         <p>
-          Recipients are shortened here; the mail itself names them.{' '}
+          Recipients are shortened here; the mail itself names them, to those who may manage.{' '}
           <button class="button" type="button" onClick={() => setOpen(true)}>
             Open the mail
           </button>
@@ -44,7 +44,7 @@ function Opened({ id, status }: { id: string; status: string }) {
   }, [id, status])
   return (
     <>
-      {problem !== '' && <p class="problem">It can’t be rendered: {problem}</p>}
+      {problem !== '' && <p class="problem">It can’t be shown: {problem}</p>}
       {dropped && (
         <p class="dim">
           Its data and bodies were dropped when it was settled, so there is nothing left to show. To keep

@@ -57,7 +57,7 @@ export function Message({ id }: { id: string }) {
 }
 
 function Shown({
-  details: { message, why },
+  details: { message, why, shortened },
   act,
 }: {
   details: MessageDetails
@@ -89,14 +89,9 @@ function Shown({
         </div>
         <Facts message={message} />
       </div>
-      <Contents id={message.id} status={status} discreet={recipients.some(isShortened)} />
+      <Contents id={message.id} status={status} discreet={shortened} />
     </>
   )
-}
-
-/** With `redact` on: what the mail itself says is shown to who asks for it. */
-function isShortened({ address }: MessageView['recipients'][number]): boolean {
-  return /^.…@/u.test(address)
 }
 
 function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {

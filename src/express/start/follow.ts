@@ -56,11 +56,18 @@ export async function follow(
     stop()
     response.end()
   }
-  // One after the other: an earlier state must not overtake a later one.
+  // One after the other: an earlier state must not overtake a later one. Where the message can't be looked up any more the
+  // stream ends, and the page asks anew.
   let turn = Promise.resolve()
+  const then = (look: () => Promise<void>) => {
+    turn = turn.then(look).catch(() => {
+      stop()
+      response.end()
+    })
+  }
   const changed = ({ id, status }: MessageEvent) => {
     if (id !== message.id) return
-    turn = turn.then(async () => {
+    then(async () => {
       const now = await mailer.find(id)
       // In a burst the message may be further on already; what the event says still happened.
       if (now !== undefined) await tell(status === 'sending' ? { ...now, status } : now)
@@ -68,7 +75,7 @@ export async function follow(
   }
   for (const name of EVENTS) mailer.on(name, changed)
   request.on('close', stop)
-  turn = turn.then(async () => tell((await mailer.find(message.id)) ?? message))
+  then(async () => tell((await mailer.find(message.id)) ?? message))
   await turn
 }
 

@@ -1,3 +1,6 @@
+/** What setTimeout can wait, in ms; it takes a longer time for none. */
+export const LONGEST_TIMER = 2 ** 31 - 1
+
 /**
  * A deadline that is moved often and seldom met: moving it costs nothing, for its timer is looked at only when it
  * runs out.
@@ -29,7 +32,8 @@ export class Alarm {
   #arm(): void {
     this.#timerAt = this.#at
     if (this.#at === Infinity) return
-    this.#timer = setTimeout(() => this.#look(), Math.max(0, Math.ceil(this.#at - performance.now())))
+    const wait = Math.max(0, Math.ceil(this.#at - performance.now()))
+    this.#timer = setTimeout(() => this.#look(), Math.min(wait, LONGEST_TIMER))
   }
 
   #look(): void {

@@ -2,10 +2,12 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { SmtpTransport } from '../../../src/transportWire.js'
+import { LONGEST_TIMER } from './alarm.js'
 import { type Extensions, parseExtensions } from './extensions.js'
 import { credentialsOf } from './credentials.js'
 import { openThroughProxy } from './proxy.js'
-import { type Unreachable, unreachable } from './unreachable.js'
+import type { Unreachable } from '../verdict.js'
+import { unreachable } from './unreachable.js'
 
 /** A connection on which mail can be sent: greeted, secured as the transport asks, and authenticated. */
 export interface Established {
@@ -41,6 +43,7 @@ function converse(
   signal: AbortSignal,
 ): Promise<Established | Unreachable> {
   const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
+  const inAll = Math.min(timeouts.connect + timeouts.greeting + timeouts.handshake, LONGEST_TIMER)
   const connection = new SMTPConnection({
     host,
     port,
@@ -50,7 +53,7 @@ function converse(
     name: ehloName,
     connection: proxied,
     // nodemailer counts the greeting and the TLS upgrade among connecting: the limits of the phases are kept here.
-    connectionTimeout: timeouts.connect + timeouts.greeting + timeouts.handshake,
+    connectionTimeout: inAll,
     greetingTimeout: timeouts.greeting,
     socketTimeout: timeouts.handshake,
     socketCloseTimeout: 1_000,
@@ -67,10 +70,7 @@ function converse(
     const connecting = setTimeout(() => {
       if (connection.stage === 'init') fail(new Error('no connection within the time limit'))
     }, timeouts.connect)
-    const preparing = setTimeout(
-      () => fail(new Error('the server took too long to get ready')),
-      timeouts.connect + timeouts.greeting + timeouts.handshake,
-    )
+    const preparing = setTimeout(() => fail(new Error('the server took too long to get ready')), inAll)
     const settle = (): void => {
       clearTimeout(connecting)
       clearTimeout(preparing)

@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import type { SmtpTransport, TransportReport } from '../../../src/transportWire.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
+import { lost, type Unreachable, undelivered } from '../verdict.js'
 import { type Established, establish } from './establish.js'
 import { asMailData, toMailData } from './mailData.js'
 import { Session } from './session.js'
 import type { SessionOwner } from './sessionOwner.js'
 import { Transaction } from './transaction.js'
-import { type Unreachable, undelivered } from './unreachable.js'
-import { lost } from './verdict.js'
 import { verifySmtp } from './verify.js'
 
 /** How long a message waits for the connections in use before an idle one is used, in ms. */
@@ -44,7 +43,7 @@ export class SmtpSender implements Transport, SessionOwner {
   /** When a session last became ready, or one last failed to. */
   #settledAt = 0
   #refusedUntil = 0
-  #quitting: (() => void) | undefined
+  readonly #atEnd: (() => void)[] = []
   /** Who sends in its place, once it was retired. */
   #heir: SmtpSender | undefined
 
@@ -59,11 +58,9 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#changed = changed
   }
 
-  send(
-    { envelope, bytes, transparent, lease }: Parcel,
-    progress: Progress,
-    deadline: number,
-  ): Promise<Delivered> {
+  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+    if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
+    const { envelope, bytes, transparent, lease } = parcel
     progress.enter('connecting')
     const data = transparent ? asMailData(bytes, lease) : toMailData(bytes)
     return new Promise((resolve) => {
@@ -81,22 +78,26 @@ export class SmtpSender implements Transport, SessionOwner {
     for (const session of this.#sessions) session.quit()
     if (this.#sessions.size + this.#leaving.size === 0) return
     let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#quitting = resolve
-      timer = setTimeout(resolve, FAREWELL)
-    })
+    const farewell = new Promise<void>((resolve) => (timer = setTimeout(resolve, FAREWELL)))
+    await Promise.race([this.#end(), farewell])
     clearTimeout(timer)
     for (const session of [...this.#sessions, ...this.#leaving]) session.abort()
     for (const transaction of this.#waiting.splice(0)) transaction.lose('closed', false)
   }
 
-  /** Ends what was begun, and leaves what waits to another. */
-  retire(heir: Transport): void {
-    if (!(heir instanceof SmtpSender)) return
+  async retire(heir: Transport): Promise<void> {
+    if (!(heir instanceof SmtpSender)) return this.quit()
     this.#heir = heir
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
     heir.#adopt(this.#waiting.splice(0))
+    await this.#end()
+  }
+
+  /** Once there is no session any more. */
+  async #end(): Promise<void> {
+    if (this.#sessions.size + this.#leaving.size > 0)
+      await new Promise<void>((resolve) => this.#atEnd.push(resolve))
   }
 
   #adopt(transactions: readonly Transaction[]): void {
@@ -131,7 +132,7 @@ export class SmtpSender implements Transport, SessionOwner {
   ended(session: Session): void {
     this.#forget(session)
     this.#leaving.delete(session)
-    if (this.#sessions.size + this.#leaving.size === 0) this.#quitting?.()
+    if (this.#sessions.size + this.#leaving.size === 0) for (const resolve of this.#atEnd.splice(0)) resolve()
     // Not before what ended it is done with: its own callers may still be at work.
     if (this.#waiting.length > 0) queueMicrotask(() => this.#serve())
   }
@@ -182,7 +183,7 @@ export class SmtpSender implements Transport, SessionOwner {
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
       if (this.#waiting[index]!.deadline > now) continue
       const [overdue] = this.#waiting.splice(index, 1)
-      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, [], []))
+      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, []))
     }
   }
 

@@ -7,7 +7,7 @@ import type { Extensions } from './extensions.js'
 import { ReplyReader } from './reply.js'
 import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
-import type { Ending } from './verdict.js'
+import type { Ending } from '../verdict.js'
 import { writeMessage, writeNothing } from './write.js'
 
 /** How long a server may take to answer QUIT and close, in ms. */

@@ -1,9 +1,10 @@
 import { domainToASCII } from 'node:url'
 import type { SmtpReply } from '../../../src/outcome.js'
 import type { Delivered, Envelope, Progress } from '../transport.js'
+import { type Ending, withdrawn } from '../verdict.js'
 import type { Extensions } from './extensions.js'
 import type { MailData } from './mailData.js'
-import { answered, type Ending, interrupted, lost, unsupported, withdrawn } from './verdict.js'
+import { answered, brokenOff, interrupted, unsupported } from './verdict.js'
 
 /** What comes next in an envelope whose reply was heard. */
 export type Step =
@@ -146,7 +147,7 @@ export class Transaction {
 
   /** The connection is of no use any more. @param handedOver the final dot left this machine */
   lose(ending: Ending, handedOver: boolean): void {
-    this.#finish(lost(ending, handedOver, this.#envelope.to, this.#recipients))
+    this.#finish(brokenOff(ending, handedOver, this.#envelope.to, this.#recipients))
   }
 
   fail(delivered: Delivered): void {

@@ -1,16 +1,8 @@
 import type { SmtpReply, UnreachableCode } from '../../../src/outcome.js'
 import type { SmtpTransport } from '../../../src/transportWire.js'
-import type { Delivered } from '../transport.js'
+import { isTlsCode, type Unreachable } from '../verdict.js'
 import { parseReply } from './reply.js'
 import { withoutSecrets } from './secrets.js'
-
-/** No connection came about on which mail could be sent: a matter of the transport, not of a message. */
-export interface Unreachable {
-  code: UnreachableCode
-  /** One sentence for people. */
-  message: string
-  reply?: SmtpReply
-}
 
 /** What nodemailer puts on its errors. */
 interface ConnectionError extends Error {
@@ -31,9 +23,6 @@ const SENTENCES = {
 /** nodemailer's codes. */
 const AUTH_CODES = new Set<string | undefined>(['EAUTH', 'ENOAUTH', 'EOAUTH2'])
 const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
-/** OpenSSL's verdicts on certificates, and Node's on TLS. */
-const TLS_CODE =
-  /^(?:CERT_|CRL_|DEPTH_ZERO|EPROTO$|ERR_OSSL|ERR_SSL|ERR_TLS|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE)|PATH_LENGTH|SELF_SIGNED|UNABLE_TO_)/
 const MAX_DETAIL = 300
 
 export function unreachable(error: Error, config: SmtpTransport): Unreachable {
@@ -45,16 +34,6 @@ export function unreachable(error: Error, config: SmtpTransport): Unreachable {
   return { code, message: `${SENTENCES[code]}: ${detail}`, ...(reply === undefined ? {} : { reply }) }
 }
 
-/** The same failure as an outcome of a message that waited for the connection. */
-export function undelivered({ code, message, reply }: Unreachable): Delivered {
-  return {
-    verdict: { result: 'deferred', code },
-    message,
-    recipients: [],
-    ...(reply === undefined ? {} : { reply }),
-  }
-}
-
 function codeOf(
   error: ConnectionError,
   reply: SmtpReply | undefined,
@@ -64,18 +43,13 @@ function codeOf(
   if (reply?.code === 421) return 'CONNECTION_FAILED'
   if (AUTH_CODES.has(error.code)) return 'AUTH_FAILED'
   if (TLS_CODES.has(error.code)) return 'TLS_FAILED'
-  if (TLS_CODE.test(error.originalCode ?? error.code ?? '')) return 'TLS_FAILED'
+  if (isTlsCode(error.originalCode ?? error.code)) return 'TLS_FAILED'
   if (error.timeoutType === 'UPGRADE_TIMEOUT') return 'TLS_FAILED'
   // It refused EHLO, so that it can't be asked for STARTTLS.
   if (config.requireTLS && !config.secure && error.command === 'EHLO' && reply !== undefined)
     return 'TLS_FAILED'
   if (config.secure && error.message.includes('before secure TLS connection')) return 'TLS_FAILED'
   return 'CONNECTION_FAILED'
-}
-
-/** Whether this is a verdict on a certificate or on TLS. */
-export function isTlsCode(code: string | undefined): boolean {
-  return TLS_CODE.test(code ?? '')
 }
 
 function textOf({ message, originalCode, code }: ConnectionError): string {

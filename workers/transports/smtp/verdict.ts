@@ -1,8 +1,6 @@
-import type { RecipientOutcome, SmtpReply, UnsupportedCode, WithdrawnCode } from '../../../src/outcome.js'
+import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/outcome.js'
 import type { Delivered } from '../transport.js'
-
-/** How a connection ended before the reply that was waited for. */
-export type Ending = 'closed' | 'timeout' | 'invalid'
+import { type Ending, lost } from '../verdict.js'
 
 /** The transaction ran its course: each recipient has an answer of its own, or shares the last one. */
 export function answered(
@@ -44,70 +42,24 @@ export function interrupted(
   return refused(recipients, last)
 }
 
-/**
- * No reply came, or none that makes sense. Before the final dot nothing was sent; after it nobody knows.
- * Who was refused already stays refused.
- */
-export function lost(
+/** The connection ended before the reply that was waited for. Who was refused already stays refused. */
+export function brokenOff(
   ending: Ending,
   handedOver: boolean,
   to: readonly string[],
   replies: readonly SmtpReply[],
 ): Delivered {
-  const open = handedOver ? 'uncertain' : 'deferred'
-  const recipients = to.map((address, index): RecipientOutcome => {
+  const delivered = lost(ending, handedOver, to)
+  const recipients = delivered.recipients.map((open, index) => {
     const own = replies[index]
-    return own !== undefined && own.code >= 300 ? outcomeOf(address, own) : { address, result: open }
+    return own !== undefined && own.code >= 300 ? outcomeOf(open.address, own) : open
   })
-  return handedOver
-    ? {
-        verdict: { result: 'uncertain', code: UNCERTAIN[ending].code },
-        message: UNCERTAIN[ending].message,
-        recipients,
-      }
-    : {
-        verdict: { result: 'deferred', code: CERTAIN[ending].code },
-        message: CERTAIN[ending].message,
-        recipients,
-      }
-}
-
-export function withdrawn(code: WithdrawnCode): Delivered {
-  const why = code === 'CANCELLED' ? 'was cancelled' : 'expired'
-  return {
-    verdict: { result: 'withdrawn', code },
-    message: `The message ${why} before it was sent.`,
-    recipients: [],
-  }
+  return { ...delivered, recipients }
 }
 
 export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): Delivered {
   return { verdict: { result: 'rejected', code }, message, recipients: [] }
 }
-
-const CERTAIN = {
-  closed: { code: 'CONNECTION_CLOSED', message: 'The connection closed before the message was sent.' },
-  timeout: { code: 'TIMEOUT', message: 'The server did not answer in time; nothing was sent.' },
-  invalid: {
-    code: 'REPLY_INVALID',
-    message: 'The server gave a reply that makes no sense; nothing was sent.',
-  },
-} as const
-
-const UNCERTAIN = {
-  closed: {
-    code: 'REPLY_LOST',
-    message: 'The message was handed over, but the connection closed before a reply; it may have been sent.',
-  },
-  timeout: {
-    code: 'REPLY_TIMEOUT',
-    message: 'The message was handed over, but no reply came in time; it may have been sent.',
-  },
-  invalid: {
-    code: 'REPLY_INVALID',
-    message: 'The message was handed over, but the reply makes no sense; it may have been sent.',
-  },
-} as const
 
 function refused(recipients: RecipientOutcome[], last: SmtpReply): Delivered {
   const open = recipients.find(({ result }) => result === 'deferred')
