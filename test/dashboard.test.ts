@@ -9,13 +9,15 @@ import axe from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Mailer, MailerOptions } from 'threadpost'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import type * as built from '../src/server.js'
+import type * as built from '../src/server/server.js'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
 import { startRedis } from './support/redis.js'
 import { describeWith, itWith } from './support/tools.js'
 
-const { startServer } = (await import(new URL('../dist/src/server.js', import.meta.url).href)) as typeof built
+const { startServer } = (await import(
+  new URL('../dist/src/server/server.js', import.meta.url).href
+)) as typeof built
 
 const ROOT = path.dirname(import.meta.dirname)
 const IMAGES = path.join(ROOT, '.github/images')

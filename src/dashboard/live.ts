@@ -1,6 +1,6 @@
 import type { Response } from 'express'
-import { sendProblem } from '../express/problem.js'
 import { type Mailer, ThreadpostError } from '../index.js'
+import { sendProblem } from '../web/problem.js'
 import { TemplateWatch } from './templateWatch.js'
 import type { Tick } from './views.js'
 

@@ -1,8 +1,9 @@
 import { Router } from 'express'
-import { jsonBody } from '../express/body.js'
 import { explain, type ListQuery, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
-import { FRAME_POLICY, frameDocument } from '../inbox/frame.js'
-import { parseMail } from '../inbox/parse.js'
+import { jsonBody } from '../web/body.js'
+import { FRAME_POLICY, frameDocument } from '../web/frame.js'
+import { parseMail } from '../web/parse.js'
+import { invalid } from '../web/problem.js'
 import { isAction, performOnIds, performOnPage } from './bulk.js'
 import type { DashboardOptions } from './router.js'
 import { type MessageContents, type MessageDetails, type MessageRows, rowOf } from './views.js'
@@ -93,8 +94,4 @@ function listQueryOf(given: unknown): ListQuery {
 
 function gone(): ThreadpostError {
   return new ThreadpostError('NOT_FOUND', 'There is no such message any more.')
-}
-
-function invalid(path: string, why: string): ThreadpostError {
-  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
 }

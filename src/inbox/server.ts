@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
-import { loopbackOnly } from '../express/hosts.js'
+import { loopbackOnly } from '../web/hosts.js'
 import type { Inbox } from './inbox.js'
 import { inboxRouter } from './router.js'
 

@@ -6,12 +6,12 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import type { Mailer } from 'threadpost'
 import type { Inbox } from 'threadpost/testing'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest'
-import type * as built from '../../src/server.js'
+import type * as built from '../../src/server/server.js'
 import { testMailer } from './mailer.js'
 import type { Tool } from './prerequisites.mjs'
 
 const { startServer } = (await import(
-  new URL('../../dist/src/server.js', import.meta.url).href
+  new URL('../../dist/src/server/server.js', import.meta.url).href
 )) as typeof built
 
 const ROOT = path.resolve(import.meta.dirname, '../..')

@@ -1,6 +1,6 @@
 import { type Response, Router } from 'express'
-import { ThreadpostError } from '../../index.js'
-import { jsonBody } from '../body.js'
+import { jsonBody } from '../../web/body.js'
+import { invalid } from '../../web/problem.js'
 import { type Demo, WAYS } from './demo.js'
 import type { Cell } from './fates.js'
 
@@ -16,8 +16,7 @@ export function demoRouter(demo: Demo): Router {
   router.post('/run', body, (request, response) => {
     const given: unknown = (request.body as { way?: unknown } | undefined)?.way
     const way = WAYS.find((known) => known === given)
-    if (way === undefined)
-      throw new ThreadpostError('INVALID_MESSAGE', `way: must be one of ${WAYS.join(', ')}`, { path: 'way' })
+    if (way === undefined) throw invalid('way', `must be one of ${WAYS.join(', ')}`)
     demo.start(way)
     response.status(202).json({ way })
   })
