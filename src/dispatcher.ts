@@ -130,7 +130,7 @@ export class Dispatcher implements Consumer {
   }
 
   /** The transport is another now: its messages need not wait for it to be tried. */
-  renewed(options: RouteOptions): void {
+  reloaded(options: RouteOptions): void {
     const route = this.#routes.get(options.name)
     route?.breaker.reset()
     route?.reload(options)

@@ -6,14 +6,15 @@ import { ThreadpostError } from './errors.js'
 import { PhaseBoard } from './phases.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
-import type {
-  ComposedParts,
-  Content,
-  JsonObject,
-  Letter,
-  RenderResult,
-  ThreadLogLine,
-  ThreadSetup,
+import {
+  sharedClock,
+  type ComposedParts,
+  type Content,
+  type JsonObject,
+  type Letter,
+  type RenderResult,
+  type ThreadLogLine,
+  type ThreadSetup,
 } from './wire.js'
 import type { TransportConfig, TransportReport } from './transportWire.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from './templateWire.js'
@@ -66,7 +67,7 @@ export class InlineRunner implements Runner {
     try {
       const generation = this.#board.assign(slot)
       this.#claims.enter(order, slot, generation)
-      const handedOverAt = performance.timeOrigin + performance.now()
+      const handedOverAt = sharedClock()
       const outcome = await this.#started().deliver({ ...order, slot, generation, handedOverAt })
       return { died: false, outcome }
     } finally {
@@ -106,12 +107,12 @@ export class InlineRunner implements Runner {
     return this.#started().verify(transport)
   }
 
-  reload(transports: readonly TransportConfig[]): Promise<void> {
-    return this.#started().reload(transports)
+  reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
+    return this.#started().reloadTransports(transports)
   }
 
-  renew(templates: TemplateSetup): Promise<void> {
-    return this.#started().renew(templates)
+  reloadTemplates(templates: TemplateSetup): Promise<void> {
+    return this.#started().reloadTemplates(templates)
   }
 
   threads(): ThreadStatus[] {

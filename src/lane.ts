@@ -1,14 +1,16 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { AnswerOf, LaneAnswer, LaneRequest, Request, TaskOf } from './laneWire.js'
 import { Numbered } from './numbered.js'
-import type { LaneAnswer, LaneRequest, ThreadLogLine } from './wire.js'
+import type { ThreadLogLine } from './wire.js'
 
 /** The thread ended before it answered. What that means is for the phase board to say. */
 export class ThreadDied extends Error {
   override readonly name = 'ThreadDied'
 }
 
+/** Who asked; a thread answers each request with what belongs to it: see perform() in workers/thread.ts. */
 interface Pending {
-  resolve(value: unknown): void
+  resolve(value: AnswerOf<Request>): void
   reject(error: Error): void
 }
 
@@ -24,6 +26,7 @@ export class Lane {
   thread = 0
   /** That the thread has open. */
   connections = 0
+  #closed = false
   readonly #pending = new Numbered<Pending>()
   #requests: LaneRequest[] = []
   #port: MessagePort | undefined
@@ -51,10 +54,12 @@ export class Lane {
   }
 
   /** Rejects with {@link ThreadDied}, or with what the thread threw. */
-  ask(request: LaneRequest['ask'], task?: object): Promise<unknown> {
+  ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<AnswerOf<R>> {
+    if (this.#closed) return Promise.reject(new ThreadDied('The threads were ended.'))
     return new Promise((resolve, reject) => {
       const id = this.#pending.add({ resolve, reject })
-      if (this.#requests.push({ id, ask: request, task }) === 1) setImmediate(() => this.#flush())
+      const request = { id, ask, task } as LaneRequest
+      if (this.#requests.push(request) === 1) setImmediate(() => this.#flush())
     })
   }
 
@@ -66,6 +71,12 @@ export class Lane {
     this.connections = 0
     this.#requests = []
     for (const one of this.#pending.takeAll()) one.reject(new ThreadDied('The thread ended.', { cause }))
+  }
+
+  /** No thread will take the last one's place. */
+  close(): void {
+    this.#closed = true
+    this.break(undefined)
   }
 
   /** Between two threads nothing is sent: the requests stay until the lane is opened again. */

@@ -62,11 +62,11 @@ export class NoRunner implements Runner {
     return Promise.reject(unsupported('has no transports'))
   }
 
-  reload(): Promise<void> {
+  reloadTransports(): Promise<void> {
     return Promise.resolve()
   }
 
-  renew(): Promise<void> {
+  reloadTemplates(): Promise<void> {
     return Promise.resolve()
   }
 

@@ -4,8 +4,9 @@ import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { Busy } from './busy.js'
 import { Lane, ThreadDied } from './lane.js'
+import type { AnswerOf, Request, TaskOf } from './laneWire.js'
 import { threadFile } from './threadFiles.js'
-import type { LaneRequest, ThreadLogLine, ThreadSetup } from './wire.js'
+import type { ThreadLogLine, ThreadSetup } from './wire.js'
 
 export interface PoolOptions {
   setup: ThreadSetup
@@ -50,7 +51,7 @@ export class Pool {
   }
 
   /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
-  ask(request: LaneRequest['ask'], task?: object, among = this.#lanes.length): Promise<unknown> {
+  ask<R extends Request>(request: R, task: TaskOf<R>, among = this.#lanes.length): Promise<AnswerOf<R>> {
     let best = this.#lanes[0]
     for (let index = 1; index < Math.min(among, this.#lanes.length); index++) {
       const lane = this.#lanes[index]!
@@ -60,16 +61,27 @@ export class Pool {
     return best.ask(request, task)
   }
 
-  /** Asks every thread there is; those that die count as having answered. */
-  async askAll(request: LaneRequest['ask'], task?: object): Promise<void> {
-    await Promise.allSettled(this.#open().map((lane) => lane.ask(request, task)))
-  }
-
-  /** As `askAll()`, but rejects once all have answered if one of them refused. */
-  async askEach(request: LaneRequest['ask'], task?: object): Promise<void> {
-    const answers = await Promise.allSettled(this.#open().map((lane) => lane.ask(request, task)))
+  /**
+   * Asks every thread, those that are just starting as well, and rejects, once all have answered, if one of them
+   * refused. One that dies is asked again in the thread that takes its place, which may have been started with the setup
+   * of before; whatever comes after that has the setup of now.
+   */
+  async askAll<R extends Request>(request: R, task: TaskOf<R>): Promise<void> {
+    const answers = await Promise.allSettled(
+      this.#lanes.map((lane) =>
+        lane.ask(request, task).catch((error: unknown) => {
+          if (!(error instanceof ThreadDied)) throw error
+          return lane.ask(request, task)
+        }),
+      ),
+    )
     for (const answer of answers)
       if (answer.status === 'rejected' && !(answer.reason instanceof ThreadDied)) throw answer.reason
+  }
+
+  /** Lets the threads close what they have open. */
+  async quit(): Promise<void> {
+    await Promise.allSettled(this.#open().map((lane) => lane.ask('quit', undefined)))
   }
 
   #open(): Lane[] {
@@ -116,6 +128,7 @@ export class Pool {
       await pause(wait, undefined, { signal: this.#abort.signal }).catch(() => undefined)
       this.#replenish()
     }
+    lane.close()
   }
 
   #create(): Piscina {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Request, TaskOf } from './laneWire.js'
 import { Pool, type PoolOptions } from './pool.js'
-import type { LaneRequest } from './wire.js'
 
 /** A little more than a thread allows its sessions to say goodbye, in ms. */
 const FAREWELL = 2_000
@@ -40,13 +40,8 @@ export class Pools {
   }
 
   /** See {@link Pool.askAll}. */
-  async askAll(request: LaneRequest['ask'], task?: object): Promise<void> {
+  async askAll<R extends Request>(request: R, task: TaskOf<R>): Promise<void> {
     await Promise.all(this.#all().map((pool) => pool.askAll(request, task)))
-  }
-
-  /** See {@link Pool.askEach}. */
-  async askEach(request: LaneRequest['ask'], task?: object): Promise<void> {
-    await Promise.all(this.#all().map((pool) => pool.askEach(request, task)))
   }
 
   threads(): ReturnType<Pool['threads']> {
@@ -63,7 +58,8 @@ export class Pools {
    */
   async close(): Promise<void> {
     this.#closing = true
-    await Promise.race([this.askAll('quit'), pause(FAREWELL, undefined, { ref: false })])
+    const goodbyes = Promise.all(this.#all().map((pool) => pool.quit()))
+    await Promise.race([goodbyes, pause(FAREWELL, undefined, { ref: false })])
     await Promise.all(this.#all().map((pool) => pool.destroy()))
   }
 

@@ -2,6 +2,8 @@ import type { Checker } from './check.js'
 import type { MessageEvent } from './events.js'
 import type { Message } from './messageView.js'
 import type { SmtpReply } from './outcome.js'
+import type { Attempt } from './record.js'
+import { cleanFields } from './secrets.js'
 import type { Mailbox } from './wire.js'
 
 /**
@@ -26,6 +28,8 @@ export function resolveRedact(check: Checker, value: unknown): Required<RedactOp
 export interface Redaction {
   message(message: Message): Message
   event<E extends MessageEvent>(event: E): E
+  /** A copy. */
+  attempt(attempt: Attempt): Attempt
   /** What somebody else said, which may name recipients. */
   text(text: string): string
 }
@@ -33,9 +37,15 @@ export interface Redaction {
 const NOTHING_HIDDEN: Redaction = {
   message: (message) => message,
   event: (event) => event,
+  attempt: (attempt) => structuredClone(attempt),
   text: (text) => text,
 }
-const RECIPIENTS_SHORTENED: Redaction = { message: shortenMessage, event: shortenEvent, text: shortenText }
+const RECIPIENTS_SHORTENED: Redaction = {
+  message: shortenMessage,
+  event: shortenEvent,
+  attempt: (attempt) => cleanFields(attempt, shortenText) as Attempt,
+  text: shortenText,
+}
 
 export function redactionOf({ recipients }: Required<RedactOptions>): Redaction {
   return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN

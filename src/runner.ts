@@ -68,12 +68,12 @@ export interface Runner {
   /** Tries a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
   /** Gives every thread, and those to come, other settings of transports. */
-  reload(transports: readonly TransportConfig[]): Promise<void>
+  reloadTransports(transports: readonly TransportConfig[]): Promise<void>
   /**
    * Gives every thread, and those to come, other templates. What is being rendered ends with the old ones.
    * Rejects where a thread can't use them; then every thread keeps those it had.
    */
-  renew(templates: TemplateSetup): Promise<void>
+  reloadTemplates(templates: TemplateSetup): Promise<void>
   threads(): ThreadStatus[]
   /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
   endThread(): number | undefined

@@ -1,10 +1,12 @@
 import { channel } from 'node:diagnostics_channel'
+import { inspect } from 'node:util'
 import { inContextOf } from './context.js'
 import { type MessageEvent, messageEvent } from './events.js'
 import type { QueuedMessage } from './queue/driver.js'
 import type { Attempt } from './record.js'
 import type { Redaction } from './redaction.js'
 import type { Verdict } from './retry.js'
+import { hideSecrets } from './secrets.js'
 import type { StepLog } from './stepLog.js'
 import type { Tracing } from './tracing.js'
 
@@ -44,8 +46,16 @@ export class Steps {
     if (messages.hasSubscribers) messages.publish(this.#redaction.event(messageEvent(message)))
   }
 
+  /** Never throws: what tells of an attempt must not change what came of it. */
   attempted(message: QueuedMessage, attempt: Attempt, verdict: Verdict): void {
-    this.inside(message, () => this.#attempted(message, attempt, verdict))
+    try {
+      this.inside(message, () => this.#attempted(message, attempt, verdict))
+    } catch (error) {
+      process.emitWarning(
+        `threadpost could not tell of an attempt: ${hideSecrets(inspect(error))}`,
+        'ThreadpostWarning',
+      )
+    }
   }
 
   #attempted(message: QueuedMessage, attempt: Attempt, verdict: Verdict): void {
@@ -54,7 +64,7 @@ export class Steps {
     if (!attempts.hasSubscribers) return
     const report: AttemptReport = {
       message: this.#redaction.event(messageEvent(message)),
-      attempt: JSON.parse(this.#redaction.text(JSON.stringify(attempt))) as Attempt,
+      attempt: this.#redaction.attempt(attempt),
       verdict,
     }
     attempts.publish(report)

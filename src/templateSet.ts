@@ -23,7 +23,7 @@ export class TemplateSet {
     if (this.#templates === undefined) check.fail('templates', 'the mailer was made without templates')
     const fresh = changedTemplates(check, this.#templates, input)
     try {
-      await this.#runner.renew(fresh)
+      await this.#runner.reloadTemplates(fresh)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new ThreadpostError('INVALID_OPTIONS', `templates: ${reason}`, {

@@ -4,14 +4,22 @@ import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from './errors.js'
 import { ThreadDied } from './lane.js'
-import type { Outcome } from './outcome.js'
+import type { AnswerOf, TaskOf } from './laneWire.js'
 import { type Evidence, PhaseBoard } from './phases.js'
 import type { Pool, PoolOptions } from './pool.js'
 import { Pools } from './pools.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
 import { Watchdog } from './watchdog.js'
-import type { ComposedParts, Content, DeliverTask, JsonObject, Letter, RenderResult } from './wire.js'
+import {
+  sharedClock,
+  type ComposedParts,
+  type Content,
+  type DeliverTask,
+  type JsonObject,
+  type Letter,
+  type RenderResult,
+} from './wire.js'
 import type { TransportConfig, TransportReport } from './transportWire.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from './templateWire.js'
 
@@ -23,7 +31,7 @@ export interface ThreadRunnerOptions extends PoolOptions {
   attemptLimit: number
 }
 
-/** What runs a template's code without sending anything. */
+/** Requests that run a template's code and send nothing. */
 type Rendering = 'render' | 'compose' | 'inspect'
 
 const START_LIMIT = 30_000
@@ -76,7 +84,7 @@ export class ThreadRunner implements Runner {
       }, START_LIMIT)
     })
     try {
-      return await Promise.race([this.#pools.shared.ask('probe') as Promise<Catalogue>, tooLong])
+      return await Promise.race([this.#pools.shared.ask('probe', undefined), tooLong])
     } catch (error) {
       await this.close()
       throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reasonOf(error)}`, {
@@ -88,7 +96,7 @@ export class ThreadRunner implements Runner {
   }
 
   catalogue(): Promise<Catalogue> {
-    return this.#pools.shared.ask('probe') as Promise<Catalogue>
+    return this.#pools.shared.ask('probe', undefined)
   }
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
@@ -102,34 +110,35 @@ export class ThreadRunner implements Runner {
   }
 
   render(content: Content, context?: JsonObject): Promise<RenderResult> {
-    return this.#rendering(
-      'render',
-      context === undefined ? { content } : { content, context },
-    ) as Promise<RenderResult>
+    return this.#rendering('render', context === undefined ? { content } : { content, context })
   }
 
   compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
-    return this.#rendering('compose', { letter }) as Promise<RenderResult<ComposedParts>>
+    return this.#rendering('compose', { letter })
   }
 
   inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
-    return this.#rendering('inspect', { content }) as Promise<RenderResult<TemplateNotes>>
+    return this.#rendering('inspect', { content })
   }
 
-  async #rendering(ask: Rendering, task: object): Promise<unknown> {
+  async #rendering<R extends Rendering>(
+    request: R,
+    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
+  ): Promise<AnswerOf<R>> {
     for (;;) {
-      const result = await this.#renderOnce(ask, task)
+      const result = await this.#renderOnce(request, what)
       if (result !== 'innocent') return result
     }
   }
 
-  async #renderOnce(ask: Rendering, task: object): Promise<unknown> {
+  async #renderOnce<R extends Rendering>(
+    request: R,
+    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
+  ): Promise<AnswerOf<R> | 'innocent'> {
     const slot = await this.#free.takeForRender()
-    const generation = this.#board.assign(slot)
-    this.#watchdog.watch(slot)
-    this.#blame.enter(slot)
+    const generation = this.#occupy(slot)
     try {
-      return await this.#pools.shared.ask(ask, { ...task, slot, generation })
+      return await this.#pools.shared.ask(request, { ...what, slot, generation } as TaskOf<R>)
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)
@@ -141,32 +150,32 @@ export class ThreadRunner implements Runner {
         { cause: error },
       )
     } finally {
-      this.#blame.leave(slot)
-      this.#watchdog.release(slot)
+      this.#vacate(slot)
       this.#free.giveForRender(slot)
     }
   }
 
-  async verify(transport: string): Promise<TransportReport> {
-    return (await this.#pools.shared.ask('verify', { transport })) as TransportReport
+  verify(transport: string): Promise<TransportReport> {
+    return this.#pools.shared.ask('verify', { transport })
   }
 
-  async reload(transports: readonly TransportConfig[]): Promise<void> {
+  async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
     // Threads to come are given the same setup.
     this.#options.setup.transports = [...transports]
     this.#fewThreads = fewThreads(transports, this.#options.threads)
-    await this.#pools.askAll('reload', { transports })
+    await this.#pools.askAll('reloadTransports', { transports })
   }
 
-  async renew(templates: TemplateSetup): Promise<void> {
+  async reloadTemplates(templates: TemplateSetup): Promise<void> {
     const { setup } = this.#options
     const before = setup.templates
     setup.templates = templates
     try {
-      await this.#pools.askEach('renew', { templates })
+      await this.#pools.askAll('reloadTemplates', { templates })
     } catch (error) {
-      if (before !== undefined) setup.templates = before
-      await this.#pools.askAll('renew', { templates: before })
+      if (before === undefined) throw error
+      setup.templates = before
+      await this.#pools.askAll('reloadTemplates', { templates: before }).catch(() => undefined)
       throw error
     }
   }
@@ -207,14 +216,12 @@ export class ThreadRunner implements Runner {
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
     if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_DONE }
     const slot = this.#free.take()
-    const generation = this.#board.assign(slot)
+    const generation = this.#occupy(slot)
     this.#claims.enter(order, slot, generation)
-    this.#watchdog.watch(slot)
-    this.#blame.enter(slot)
     try {
       const task = taskOf(order, slot, generation)
       const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
-      return { died: false, outcome: outcome as Outcome }
+      return { died: false, outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       return {
@@ -224,11 +231,22 @@ export class ThreadRunner implements Runner {
       }
     } finally {
       this.#claims.leave(order)
-      this.#blame.leave(slot)
-      this.#watchdog.release(slot)
+      this.#vacate(slot)
       this.#free.give(slot)
       this.#credit.count(performance.now())
     }
+  }
+
+  /** @returns the generation of the slot */
+  #occupy(slot: number): number {
+    this.#watchdog.watch(slot)
+    this.#blame.enter(slot)
+    return this.#board.assign(slot)
+  }
+
+  #vacate(slot: number): void {
+    this.#blame.leave(slot)
+    this.#watchdog.release(slot)
   }
 
   /** A transport with fewer connections than there are threads is served by as many of them. */
@@ -245,7 +263,7 @@ export class ThreadRunner implements Runner {
 
 function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
   const { letter, recipients, transport, attempt, expiresAt, note, notBefore } = order
-  const handedOverAt = performance.timeOrigin + performance.now()
+  const handedOverAt = sharedClock()
   const task: DeliverTask = {
     letter,
     recipients,

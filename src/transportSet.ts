@@ -42,8 +42,8 @@ export class TransportSet {
   async reload(input: unknown): Promise<void> {
     const fresh = this.#resolve(check.object(input, '', ['transport', 'transports']))
     this.#transports = this.#transports.map((old) => fresh.get(old.name)?.config ?? old)
-    await this.#runner.reload(this.#transports)
-    for (const { plan } of fresh.values()) this.#dispatcher.renewed(plan)
+    await this.#runner.reloadTransports(this.#transports)
+    for (const { plan } of fresh.values()) this.#dispatcher.reloaded(plan)
   }
 
   #resolve({ transport, transports }: Record<string, unknown>): Map<string, Fresh> {

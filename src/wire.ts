@@ -78,7 +78,7 @@ export interface DeliverTask {
   expiresAt: number
   slot: number
   generation: number
-  /** `performance.timeOrigin + performance.now()` when it was handed over, in ms. */
+  /** When it was handed over, on `sharedClock()`. */
   handedOverAt: number
   /** On `sharedClock()`: made ready as soon as may be, it goes to its transport then. */
   notBefore?: number
@@ -141,18 +141,3 @@ export interface ThreadSetup {
   /** The file for notes that outlive the process, where the queue does. */
   notes?: string
 }
-
-/** What the main thread asks of a thread. */
-export interface LaneRequest {
-  id: number
-  ask: 'probe' | 'deliver' | 'render' | 'compose' | 'inspect' | 'verify' | 'reload' | 'renew' | 'quit'
-  task: object | undefined
-}
-
-export type LaneAnswer =
-  | { hello: number }
-  | { log: ThreadLogLine }
-  /** So many are open now. */
-  | { connections: number }
-  | { id: number; value: unknown }
-  | { id: number; error: string }

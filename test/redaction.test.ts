@@ -1,5 +1,6 @@
-import type { MessageEvent } from 'threadpost'
-import { describe, expect, test } from 'vitest'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { AttemptReport, MessageEvent } from 'threadpost'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { api, MAIL } from './support/api.js'
 import { mailerWithInbox } from './support/mailer.js'
 
@@ -38,6 +39,20 @@ describe('what is hidden', () => {
     expect(events.map(({ status }) => status)).toContain('failed')
     expect(logged.length).toBeGreaterThan(0)
     for (const place of shown) expect(JSON.stringify(place)).not.toContain(SECRET)
+  })
+
+  test('recipients too, in what a diagnostics channel is told, whatever stands before them', async () => {
+    const reports: AttemptReport[] = []
+    const onAttempt = (report: unknown) => void reports.push(report as AttemptReport)
+    subscribe('threadpost:attempt', onAttempt)
+    onTestFinished(() => void unsubscribe('threadpost:attempt', onAttempt))
+    const { mailer } = await mailerWithInbox({ redact: { recipients: true } })
+    const mjml =
+      '<mjml><mj-body>\n\t<mj-nothing>ada.lovelace@example.com</mj-nothing>\n\t{{#if}}ada.lovelace@example.com</mj-body></mjml>'
+    const { status } = await mailer.sendAndWait({ to: 'ada.lovelace@example.com', subject: 'Hi', mjml })
+    expect(status).toBe('failed')
+    expect(reports).toMatchObject([{ attempt: { outcome: { code: 'TEMPLATE_ERROR' } } }])
+    expect(JSON.stringify(reports)).not.toContain('ada.lovelace')
   })
 
   test('recipients too, if asked, also within what a server said', async () => {

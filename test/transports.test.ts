@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { SMTPServer } from 'smtp-server'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createAuthority } from './support/certificate.js'
+import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
 import { ScriptedServer } from './support/scriptedServer.js'
 
@@ -89,4 +90,28 @@ describe.each([
     expect((await mailer.wait(id)).status).toBe('sent')
     expect((await mailer.stats()).transports).toEqual([{ transport: 'default', breaker: 'closed' }])
   })
+})
+
+it('transports take other settings in a thread that is just starting as well', async () => {
+  const first = await ScriptedServer.start()
+  const second = await ScriptedServer.start()
+  const dir = await folderOf({
+    'bad.mjml': `<mjml><mj-head><mj-title>t</mj-title></mj-head><mj-body>
+      <mj-section><mj-column><mj-text>{{die x}}</mj-text></mj-column></mj-section></mj-body></mjml>`,
+    'helpers.js': 'export function die() { process.exit(3) }',
+  })
+  const mailer = await testMailer({
+    transport: `smtp://127.0.0.1:${first.port}`,
+    threads: 1,
+    templates: dir,
+  })
+  const reloaded = new Promise<void>((resolve, reject) => {
+    mailer.once('thread-died', () => {
+      mailer.reload({ transport: `smtp://127.0.0.1:${second.port}` }).then(resolve, reject)
+    })
+  })
+  await expect(mailer.render('bad', { x: 1 })).rejects.toMatchObject({ code: 'TEMPLATE_ERROR' })
+  await reloaded
+  await mailer.sendAndWait(mail)
+  expect([first.messages.length, second.messages.length]).toEqual([0, 1])
 })

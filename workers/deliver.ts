@@ -1,4 +1,4 @@
-import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/outcome.js'
+import type { Outcome } from '../src/outcome.js'
 import { PhaseBoard } from '../src/phases.js'
 import {
   sharedClock,
@@ -14,14 +14,13 @@ import {
 import { type TransportConfig, type TransportReport } from '../src/transportWire.js'
 import { type Catalogue, type TemplateNotes } from '../src/templateWire.js'
 import { compose } from './compose/compose.js'
-import { SetupFailure } from './render/application.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'
-import type { Critical, Renderer } from './render/renderer.js'
-import type { Delivered } from './transports/transport.js'
-import { Transports } from './transports/transports.js'
+import type { Renderer } from './render/renderer.js'
+import { Run } from './run.js'
 import { ThreadLog } from './threadLog.js'
-import { type Testimony, Witness } from './witness.js'
+import { Transports } from './transports/transports.js'
+import { Witness } from './witness.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
 export class Deliverer {
@@ -70,8 +69,10 @@ export class Deliverer {
       this.#log,
       this.#witness?.about({ id: task.letter.id, attempt, note }),
     )
-    run.timings.clone = Math.max(0, performance.timeOrigin + performance.now() - task.handedOverAt)
+    run.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
+    if (!this.#transports.has(task.transport))
+      return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
     try {
       const bound = this.#renderer.bind(task.letter, run.critical)
       const parts = bound instanceof Promise ? await bound : bound
@@ -82,16 +83,11 @@ export class Deliverer {
       const signed = this.#transports.sign(task.transport, whole)
       const message = signed instanceof Promise ? await signed : signed
       run.took('compose', performance.now() - start)
-      const transport = this.#transports.get(task.transport)
-      if (transport === undefined)
-        return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
       if (task.notBefore !== undefined) await until(task.notBefore)
-      const delivered = await transport.send(
-        { envelope, letter: task.letter, parts, ...message },
-        run,
-        deadline,
-      )
+      const delivered = await this.#transports
+        .get(task.transport)
+        .send({ envelope, letter: task.letter, parts, ...message }, run, deadline)
       const outcome = run.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
       return this.#released(outcome)
@@ -151,12 +147,12 @@ export class Deliverer {
     return this.#transports.verify(transport)
   }
 
-  async reload(transports: readonly TransportConfig[]): Promise<void> {
+  async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
     this.#transports.reload(transports)
   }
 
   /** Other templates from the next message on. Rejects where they can't be used; then the old ones stay. */
-  async renew(templates: ThreadSetup['templates']): Promise<void> {
+  async reloadTemplates(templates: ThreadSetup['templates']): Promise<void> {
     const fresh = this.#rendererOf(templates)
     try {
       await fresh.catalogue()
@@ -177,101 +173,8 @@ export class Deliverer {
   }
 }
 
-/** One task's trace: its place on the board and its timings. */
-class Run {
-  readonly timings: Timings = {}
-  #phase: Phase = 'waiting'
-
-  constructor(
-    private readonly board: PhaseBoard,
-    private readonly task: DeliverTask | RenderTask | ComposeTask,
-    private readonly thread: number,
-    private readonly log: ThreadLog,
-    private readonly testimony?: Testimony,
-  ) {
-    board.occupy(task.slot, task.generation, thread)
-  }
-
-  enter(phase: Phase): void {
-    this.#phase = phase
-    if (phase === 'body') this.testimony?.body()
-    this.board.enter(this.task.slot, this.task.generation, phase)
-  }
-
-  commit(): 'committed' | WithdrawnCode {
-    const { slot, generation } = this.task
-    const expiresAt = 'expiresAt' in this.task ? this.task.expiresAt : Infinity
-    if (Date.now() >= expiresAt && this.board.withdraw(slot, generation)) return 'EXPIRED'
-    return this.board.commit(slot, generation) ? 'committed' : 'CANCELLED'
-  }
-
-  release(): void {
-    this.board.release(this.task.slot, this.task.generation)
-  }
-
-  replied(code: number, results: Parameters<PhaseBoard['reply']>[3]): void {
-    this.#phase = 'replied'
-    this.testimony?.replied(code, results)
-    this.board.reply(this.task.slot, this.task.generation, code, results)
-  }
-
-  took(step: keyof Timings, ms: number): void {
-    this.timings[step] = (this.timings[step] ?? 0) + ms
-  }
-
-  /** See {@link Critical}: nothing asynchronous happens inside, so no two deliveries of a thread are ever in it. */
-  readonly critical: Critical = (step, work) => {
-    const start = performance.now()
-    this.enter('rendering')
-    this.log.subject = this.task
-    try {
-      return work()
-    } finally {
-      this.log.subject = undefined
-      this.enter('waiting')
-      this.took(step, performance.now() - start)
-    }
-  }
-
-  outcomeOf({ verdict, message, recipients, reply }: Delivered): Outcome {
-    const { timings, thread } = this
-    const phase = this.#phase
-    // Most outcomes by far; a spread would cost as much as encoding the header.
-    const outcome: Outcome =
-      verdict.result === 'sent'
-        ? { result: 'sent', code: 'OK', message, phase, recipients, timings, thread }
-        : { ...verdict, message, phase, recipients, timings, thread }
-    if (reply !== undefined) outcome.reply = reply
-    return outcome
-  }
-
-  rejected(code: 'INVALID_MESSAGE', message: string): Outcome {
-    return { result: 'rejected', code, message, ...this.#facts() }
-  }
-
-  templateFailed({ code, message, details }: TemplateFailure): Extract<Outcome, { result: 'rejected' }> {
-    return { result: 'rejected', code, message, ...details, ...this.#facts() }
-  }
-
-  /** A defect of ours. Before the body it is certain that nothing was sent; after it, nothing is. */
-  broke(error: unknown): Outcome {
-    const message = error instanceof SetupFailure ? error.message : `An internal error: ${tell(error)}`
-    return this.#phase === 'body' || this.#phase === 'replied'
-      ? { result: 'uncertain', code: 'INTERNAL_ERROR', message, ...this.#facts() }
-      : { result: 'deferred', code: 'INTERNAL_ERROR', message, ...this.#facts() }
-  }
-
-  #facts() {
-    return { phase: this.#phase, recipients: [], timings: this.timings, thread: this.thread }
-  }
-}
-
 /** Timers may fire a little early. */
 async function until(time: number): Promise<void> {
   for (let left = time - sharedClock(); left > 0; left = time - sharedClock())
     await new Promise((resolve) => setTimeout(resolve, Math.ceil(left)))
-}
-
-function tell(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

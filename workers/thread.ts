@@ -1,14 +1,7 @@
 /** What happens in each thread. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
-import type {
-  ComposeTask,
-  DeliverTask,
-  LaneAnswer,
-  LaneRequest,
-  RenderTask,
-  ThreadLogLine,
-  ThreadSetup,
-} from '../src/wire.js'
+import type { AnswerOf, LaneAnswer, LaneRequest, Request } from '../src/laneWire.js'
+import type { ThreadLogLine, ThreadSetup } from '../src/wire.js'
 import { Answers } from './answers.js'
 import { Deliverer } from './deliver.js'
 import { lowerPriority } from './priority.js'
@@ -32,8 +25,9 @@ export function serve({ port }: { port: MessagePort }): Promise<void> {
   const answers = new Answers(port)
   port.on('message', (requests: LaneRequest[]) => {
     answers.owe(requests.length)
-    for (const { id, ask, task } of requests) {
-      perform(ask, task).then(
+    for (const request of requests) {
+      const { id } = request
+      perform(request).then(
         (value) => {
           answers.give({ id, value })
         },
@@ -50,25 +44,27 @@ export function serve({ port }: { port: MessagePort }): Promise<void> {
   return new Promise((resolve) => port.on('close', resolve))
 }
 
-function perform(ask: LaneRequest['ask'], task: object | undefined): Promise<unknown> {
-  switch (ask) {
+const nothing = (): undefined => undefined
+
+function perform(request: LaneRequest): Promise<AnswerOf<Request>> {
+  switch (request.ask) {
     case 'probe':
       return deliverer.probe()
     case 'deliver':
-      return deliverer.deliver(task as DeliverTask)
+      return deliverer.deliver(request.task)
     case 'render':
-      return deliverer.render(task as RenderTask)
+      return deliverer.render(request.task)
     case 'compose':
-      return deliverer.compose(task as ComposeTask)
+      return deliverer.compose(request.task)
     case 'inspect':
-      return deliverer.inspect(task as RenderTask)
+      return deliverer.inspect(request.task)
     case 'verify':
-      return deliverer.verify((task as { transport: string }).transport)
-    case 'reload':
-      return deliverer.reload((task as Pick<ThreadSetup, 'transports'>).transports)
-    case 'renew':
-      return deliverer.renew((task as Required<Pick<ThreadSetup, 'templates'>>).templates)
+      return deliverer.verify(request.task.transport)
+    case 'reloadTransports':
+      return deliverer.reloadTransports(request.task.transports).then(nothing)
+    case 'reloadTemplates':
+      return deliverer.reloadTemplates(request.task.templates).then(nothing)
     case 'quit':
-      return deliverer.quit()
+      return deliverer.quit().then(nothing)
   }
 }

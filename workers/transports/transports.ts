@@ -35,8 +35,15 @@ export class Transports {
     this.reload(configs)
   }
 
-  get(name: string): Transport | undefined {
-    return this.#entries.get(name)?.transport
+  has(name: string): boolean {
+    return this.#entries.has(name)
+  }
+
+  /** The transport as its settings are now. */
+  get(name: string): Transport {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) throw new Error(`there is no transport ${name}`)
+    return entry.transport
   }
 
   /** Once what they need is loaded. Rejects where it is not installed, with what to install. */
@@ -53,9 +60,7 @@ export class Transports {
 
   /** Tries what every message needs first: reaching the server, and being let in. */
   async verify(name: string): Promise<TransportReport> {
-    const transport = this.get(name)
-    if (transport === undefined) throw new Error(`there is no transport ${name}`)
-    return transport.verify()
+    return this.get(name).verify()
   }
 
   /**
