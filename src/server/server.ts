@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express, { type ErrorRequestHandler, type Response } from 'express'
 import helmet from 'helmet'
@@ -14,6 +13,7 @@ import { type Mailer, ThreadpostError } from '../index.js'
 import { isLoopback } from '../loopback.js'
 import { SCOPES } from '../web/allow.js'
 import { loopbackOnly } from '../web/hosts.js'
+import { listen } from '../web/listen.js'
 import { nothingHere, problems } from '../web/problem.js'
 import type { Stage } from './start/demo.js'
 import { startRouter } from './start/router.js'
@@ -53,9 +53,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const app = express()
   const server = createServer(app)
-  server.listen(port, host)
-  await once(server, 'listening')
-  const url = urlOf(server.address() as AddressInfo)
+  const url = await listen(server, port, host)
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
   const gate = new Gate(auth)
@@ -124,8 +122,4 @@ const unexpected: ErrorRequestHandler = (error: unknown, request, response, next
   )
   if (response.headersSent) next(error)
   else response.status(500).json({ type: 'about:blank', title: 'Internal error', status: 500 })
-}
-
-function urlOf({ address, port, family }: AddressInfo): string {
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
