@@ -258,6 +258,7 @@ export default tseslint.config(
     plugins: { house },
     rules: {
       eqeqeq: 'error',
+      'no-duplicate-imports': 'error',
       'no-restricted-syntax': ['error', ...exportsByName],
     },
   },
