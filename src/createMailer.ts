@@ -8,6 +8,7 @@ import { Dispatcher } from './dispatcher.js'
 import { Events } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { InlineRunner } from './inline.js'
+import { inOrder } from './inOrder.js'
 import { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import { announceTo } from './announce.js'
@@ -81,8 +82,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const mailer = new Mailer({
       rules,
       intake: new Intake({ clock, rules, templates, queue, tracing }),
-      templates,
-      templateSet: new TemplateSet(options.templates, runner, templates),
+      templates: new TemplateSet(options.templates, runner, templates),
       events,
       measures,
       redaction,
@@ -96,7 +96,6 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
         : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events }) }),
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
-      ...(options.templates === undefined ? {} : { templateFolder: options.templates.dir }),
     })
     const harmless = options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox')
     openBackstage(mailer, {
@@ -105,9 +104,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     })
     return mailer
   } catch (error) {
-    await queue?.close()
-    await runner?.close()
-    await inbox?.close()
+    await inOrder([() => queue?.close(), () => runner?.close(), () => inbox?.close()]).catch(() => undefined)
     throw error
   }
 }

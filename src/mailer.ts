@@ -3,8 +3,8 @@ import type { Dispatcher } from './dispatcher.js'
 import { Checker, LONGEST_TIMER } from './check.js'
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
-import type { Events } from './events.js'
-import type { Listener, MailerEvents } from './events.js'
+import type { Events, Listener, MailerEvents } from './events.js'
+import { inOrder } from './inOrder.js'
 import type { Lookout } from './lookout.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Intake } from './intake.js'
@@ -12,25 +12,20 @@ import { checkListQuery } from './listQuery.js'
 import { type EventLoopDelay, LoopDelay } from './loopDelay.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './mail.js'
 import type { MessageMeasures, Measures } from './measures.js'
-import { toTemplateContent } from './content.js'
-import { manifestOf, type MessageRules } from './message.js'
+import type { MessageRules } from './message.js'
 import type { ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
 import { isSettled, type Status } from './record.js'
 import type { Message } from './messageView.js'
-import { type MessagePreview, partsOf, previewOf, type TemplateInspection } from './previews.js'
+import { type MessagePreview, previewOf } from './previews.js'
 import type { Redaction } from './redaction.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './runner.js'
 import type { ReloadOptions, TransportSet } from './transportSet.js'
-import type { TemplateSet } from './templateSet.js'
-import type { TemplateBook } from './templateBook.js'
-import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
-import type { Waiters } from './waiters.js'
-import { type WaitOptions } from './waiters.js'
+import { forEach, type MessageFilter, pagesOf } from './sweeps.js'
+import type { TemplateInspection, TemplateSet } from './templateSet.js'
+import type { TemplateSummary } from './templateSummary.js'
+import type { Waiters, WaitOptions } from './waiters.js'
 import type { RenderedParts } from './wire.js'
 import type { TransportReport } from './transportWire.js'
-
-/** Messages read at a time where all are wanted. */
-const PAGE = 500
 
 /** How a mailer fares: its queue at this moment, its threads, and what this process has counted. */
 export interface MailerStats extends QueueStats, MessageMeasures {
@@ -48,9 +43,7 @@ export interface MailerStats extends QueueStats, MessageMeasures {
 export interface MailerParts {
   rules: MessageRules
   intake: Intake
-  templates: TemplateBook
-  templateSet: TemplateSet
-  templateFolder?: string
+  templates: TemplateSet
   events: Events
   measures: Measures
   redaction: Redaction
@@ -65,7 +58,7 @@ export interface MailerParts {
   inbox?: Inbox
 }
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Checker = new Checker('INVALID_OPTIONS')
 
 /** Takes mail in, and tells what became of it. Made by `createMailer()`. */
 export class Mailer {
@@ -111,6 +104,7 @@ export class Mailer {
     return this.#parts.intake.prepare(mail)
   }
 
+  /** A message as it stands; undefined where there is none, or none any more. */
   find(id: string): Promise<Message | undefined> {
     const { queue, redaction } = this.#parts
     return queue.find(id).then((message) => message && redaction.message(message))
@@ -158,31 +152,19 @@ export class Mailer {
   }
 
   /** All messages that fit, newest first, read page by page: for exports. */
-  async *messages(query: Omit<ListQuery, 'limit' | 'cursor'> = {}): AsyncGenerator<Message, void, undefined> {
-    let page = await this.list({ ...query, limit: PAGE })
-    for (;;) {
-      yield* page.messages
-      if (page.cursor === undefined) return
-      page = await this.list({ ...query, limit: PAGE, cursor: page.cursor })
-    }
+  async *messages(query: MessageFilter = {}): AsyncGenerator<Message, void, undefined> {
+    for await (const page of pagesOf((part) => this.list(part), query)) yield* page
   }
 
   /**
    * `retry()` for all messages that fit: `retryAll({ status: 'failed' })` redrives the dead letters.
    * @returns how many went back in line; what somebody else changed meanwhile is left out
    */
-  async retryAll(query: Omit<ListQuery, 'limit' | 'cursor'> & { status: Status }): Promise<number> {
+  async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
     let count = 0
-    let page = await this.list({ ...query, limit: PAGE })
-    for (;;) {
-      const retried = await Promise.allSettled(page.messages.map(({ id }) => this.retry(id)))
-      for (const result of retried) {
-        if (result.status === 'fulfilled') count++
-        else if (!isPassedOver(result.reason)) throw result.reason
-      }
-      if (page.cursor === undefined) return count
-      page = await this.list({ ...query, limit: PAGE, cursor: page.cursor })
-    }
+    for await (const page of pagesOf((part) => this.list(part), query))
+      count += await forEach(page, (id) => this.retry(id))
+    return count
   }
 
   /** Settles a held or deferred message of which you know that it arrived. */
@@ -201,10 +183,8 @@ export class Mailer {
     options: { locale?: string } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
-    const name = check.string(template, 'template', 200)
-    await this.#parts.templates.upToDate(() => manifestOf(name, this.#parts.rules.templates))
-    const content = toTemplateContent(template, data, options.locale)
-    return partsOf(await this.#parts.runner.render(content, this.#parts.intake.context()))
+    const { templates, intake } = this.#parts
+    return templates.render(template, data, options.locale, intake.context())
   }
 
   /**
@@ -223,20 +203,12 @@ export class Mailer {
    */
   async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
     this.#assertOpen()
-    const { runner, templates, rules } = this.#parts
-    const name = check.string(template, 'template', 200)
-    await templates.refresh()
-    const { locales, sample, error } = manifestOf(name, rules.templates)
-    const about = { name, locales, ...(sample === undefined ? {} : { sample }) }
-    if (error !== undefined) return { ...about, error, findings: [], warnings: [] }
-    const result = await runner.inspect(toTemplateContent(name, {}, options.locale))
-    if (result.ok) return { ...about, ...result.parts }
-    return { ...about, error: result.outcome.message, findings: [], warnings: [] }
+    return this.#parts.templates.inspect(template, options.locale)
   }
 
   /** The folder of the templates, where there is one. */
   get templateFolder(): string | undefined {
-    return this.#parts.templateFolder
+    return this.#parts.templates.folder
   }
 
   /**
@@ -249,16 +221,16 @@ export class Mailer {
 
   /** Names of the templates. */
   get templates(): string[] {
-    return [...this.#parts.rules.templates.keys()]
+    return this.#parts.templates.names
   }
 
   /** The templates as their files are now, by name. */
   async describeTemplates(): Promise<TemplateSummary[]> {
     this.#assertOpen()
-    await this.#parts.templates.refresh()
-    return [...this.#parts.rules.templates.values()].map(toTemplateSummary)
+    return this.#parts.templates.describe()
   }
 
+  /** How the mailer fares: counted since it was made, and as it is now. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
     const { queue, runner, dispatcher, measures } = this.#parts
@@ -291,14 +263,13 @@ export class Mailer {
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
-    const { transports, templateSet } = this.#parts
     const { templates, ...others } = options
-    if (templates === undefined) return transports.reload(options)
+    if (templates === undefined) return this.#parts.transports.reload(options)
     if (Object.keys(others).length > 0)
       throw new ThreadpostError('INVALID_OPTIONS', 'templates: reload transports and templates one by one', {
         path: 'templates',
       })
-    return templateSet.reload(templates)
+    return this.#parts.templates.reload(templates)
   }
 
   /** Nothing further is handed out until `resume()`; mail is still accepted. */
@@ -307,21 +278,25 @@ export class Mailer {
     await this.#parts.queue.pause()
   }
 
+  /** What waits goes out again. */
   async resume(): Promise<void> {
     this.#assertOpen()
     await this.#parts.queue.resume()
   }
 
+  /** Calls a listener at each event; what it throws is logged and harms nothing. */
   on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.on(name, listener)
     return this
   }
 
+  /** As `on()`, for the next event only. */
   once<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.once(name, listener)
     return this
   }
 
+  /** Takes a listener away. */
   off<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.off(name, listener)
     return this
@@ -331,21 +306,24 @@ export class Mailer {
    * Takes nothing more, waits for what is being delivered, at most `deadline` ms, ends the SMTP sessions and the
    * threads. What is still queued stays in a durable queue.
    */
-  close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    this.#closed ??= this.#close(Math.min(check.number(deadline, 'deadline', 0), LONGEST_TIMER))
+  async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
+    const patience = Math.min(check.number(deadline, 'deadline', 0), LONGEST_TIMER)
+    this.#closed ??= this.#close(patience)
     return this.#closed
   }
 
-  async #close(deadline: number): Promise<void> {
-    const { queue, runner, waiters, dispatcher } = this.#parts
+  #close(deadline: number): Promise<void> {
+    const { lookout, queue, dispatcher, runner, waiters } = this.#parts
     this.#loopDelay.close()
-    await this.#parts.lookout?.close()
-    await queue.drain(deadline)
-    dispatcher.close()
-    await runner.close()
-    await queue.close()
-    waiters.close()
-    await this.inbox?.close()
+    return inOrder([
+      () => lookout?.close(),
+      () => queue.drain(deadline),
+      () => dispatcher.close(),
+      () => runner.close(),
+      () => queue.close(),
+      () => waiters.close(),
+      () => this.inbox?.close(),
+    ])
   }
 
   #assertAccepts(): void {
@@ -360,9 +338,4 @@ export class Mailer {
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
   }
-}
-
-/** Somebody else has changed or forgotten the message since it was listed. */
-function isPassedOver(reason: unknown): boolean {
-  return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }

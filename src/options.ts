@@ -1,15 +1,17 @@
 import { parseMailbox } from './addresses.js'
 import { type AlertOptions, type AlertPlan, resolveAlerts } from './alerts.js'
 import { type BreakerOptions, resolveBreaker } from './breaker.js'
-import { Checker, isPlainObject, LONGEST_TIMER } from './check.js'
+import { Checker } from './check.js'
 import type { Interceptor } from './intercept.js'
+import { type LimitOptions, type Limits, resolveLimits } from './limits.js'
 import { resolveLogger, type Logger } from './logger.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
 import { type RedactOptions, resolveRedact } from './redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './retry.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './safeMode.js'
-import { checkFailover, resolveTransport, type TransportInput, type TransportPlan } from './transport.js'
+import type { TransportInput, TransportPlan } from './transport.js'
+import { resolveTransports } from './transportPlans.js'
 import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { Mailbox } from './wire.js'
 import type { TemplateSetup } from './templateWire.js'
@@ -143,23 +145,6 @@ export interface MailerOptions {
   alerts?: boolean | AlertOptions
 }
 
-export interface LimitOptions {
-  /** Messages waiting or in delivery; beyond it `send()` is refused with `QUEUE_FULL`. @default 100_000 */
-  queue?: number
-  /** Recipients of one mail: to, cc and bcc together. @default 50 */
-  recipients?: number
-  /** Bytes of one mail: content, data and attachments. @default 26_214_400 (25 MB) */
-  message?: number
-  /** Attachments of one mail. @default 50 */
-  attachments?: number
-  /** Milliseconds a template may take to render, before its thread is ended. @default 10_000 */
-  render?: number
-  /** Milliseconds one attempt may take in all. @default 120_000 */
-  attempt?: number
-  /** Bytes of heap a thread may use, before it is ended. @default 536_870_912 (512 MB) */
-  threadMemory?: number
-}
-
 /** Options after {@link resolveOptions}: complete and checked. */
 export interface ResolvedOptions {
   transports: TransportPlan[]
@@ -174,7 +159,7 @@ export interface ResolvedOptions {
   breaker: Required<BreakerOptions>
   maxAge: number
   onUncertain: 'retry' | 'hold'
-  limits: Required<LimitOptions>
+  limits: Limits
   retain: Retention
   redact: Required<RedactOptions>
   context?: () => object | undefined
@@ -208,27 +193,6 @@ const KEYS = [
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
-const LIMITS: Required<LimitOptions> = {
-  queue: 100_000,
-  recipients: 50,
-  message: 25 * 1024 * 1024,
-  attachments: 50,
-  render: 10_000,
-  attempt: 120_000,
-  threadMemory: 512 * 1024 * 1024,
-}
-
-/** Beyond these a timer, an array or a heap would fail in ways of its own. */
-const HIGHEST: Required<LimitOptions> = {
-  queue: 2 ** 31,
-  recipients: 10_000,
-  message: 2 ** 29,
-  attachments: 10_000,
-  render: LONGEST_TIMER / 2,
-  attempt: LONGEST_TIMER / 2,
-  threadMemory: 2 ** 40,
-}
-
 const DAY = 24 * 60 * 60 * 1000
 
 /**
@@ -245,7 +209,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
   const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
-    transports: transportsOf(check, options, role),
+    transports: resolveTransports(check, options, role),
     queue,
     role,
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
@@ -255,7 +219,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     breaker: resolveBreaker(check, options['breaker'] ?? {}),
     maxAge: check.duration(options['maxAge'] ?? 3 * DAY, 'maxAge', 1),
     onUncertain: check.oneOf(options['onUncertain'] ?? 'retry', 'onUncertain', ['retry', 'hold']),
-    limits: limitsOf(check, options['limits'] ?? {}),
+    limits: resolveLimits(check, options['limits'] ?? {}),
     retain: resolveRetention(check, options['retain'] ?? {}),
     redact,
     logger: resolveLogger(check, options['logger'], redact.recipients),
@@ -270,45 +234,4 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
-}
-
-function transportsOf(
-  check: Checker,
-  options: Record<string, unknown>,
-  role: ResolvedOptions['role'],
-): TransportPlan[] {
-  const { transport, transports } = options
-  if (transport !== undefined && transports !== undefined)
-    check.fail('transports', 'give either transport or transports, not both')
-  if (transport !== undefined) {
-    const only = resolveTransport(check, 'default', transport, 'transport')
-    checkFailover(check, only, ['default'], 'transport')
-    return [only]
-  }
-  if (transports === undefined && role === 'send') return []
-  if (transports === undefined)
-    check.fail(
-      'transport',
-      "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try things out",
-    )
-  if (!isPlainObject(transports) || Object.keys(transports).length === 0)
-    check.fail('transports', 'must be an object of at least one transport by name')
-  const plans = Object.entries(transports).map(([name, spec]) => {
-    if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
-      check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
-    return resolveTransport(check, name, spec, `transports.${name}`)
-  })
-  const names = plans.map(({ name }) => name)
-  for (const plan of plans) checkFailover(check, plan, names, `transports.${plan.name}`)
-  return plans
-}
-
-function limitsOf(check: Checker, value: unknown): Required<LimitOptions> {
-  const keys = Object.keys(LIMITS) as (keyof LimitOptions)[]
-  const given = check.object(value, 'limits', keys)
-  const limits = { ...LIMITS }
-  for (const key of keys) {
-    if (given[key] !== undefined) limits[key] = check.integer(given[key], `limits.${key}`, 1, HIGHEST[key])
-  }
-  return limits
 }

@@ -1,25 +1,13 @@
 import { ThreadpostError } from './errors.js'
 import type { QueueDriver } from './queue/driver.js'
 import type { Runner } from './runner.js'
-import type { ComposedParts, JsonObject, RenderResult } from './wire.js'
-import type { TemplateNotes } from './templateWire.js'
+import type { ComposedParts, RenderResult } from './wire.js'
 
 /**
  * What a message says, built again from what the queue keeps of it; `kept: false` where its data was dropped when it
  * was settled (`retain.data`). A template that changed since gives what it would give now.
  */
 export type MessagePreview = { kept: false } | ({ kept: true } & ComposedParts)
-
-/** A template as it stands: what it offers, and how it compiles. */
-export interface TemplateInspection extends TemplateNotes {
-  name: string
-  /** Its variants beside the default one. */
-  locales: string[]
-  /** What its sample file holds. */
-  sample?: JsonObject
-  /** Why it can't be read or compiled. */
-  error?: string
-}
 
 /** @returns undefined where there is no such message */
 export async function previewOf(

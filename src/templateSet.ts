@@ -1,27 +1,83 @@
 import { Checker } from './check.js'
+import { toTemplateContent } from './content.js'
 import { ThreadpostError } from './errors.js'
+import type { TemplateData, TemplateName } from './mail.js'
+import { manifestOf } from './message.js'
+import { partsOf } from './previews.js'
 import type { Runner } from './runner.js'
 import type { TemplateBook } from './templateBook.js'
 import { changedTemplates } from './templateOptions.js'
-import type { TemplateSetup } from './templateWire.js'
+import { type TemplateSummary, toTemplateSummary } from './templateSummary.js'
+import type { TemplateNotes, TemplateSetup } from './templateWire.js'
+import type { JsonObject, RenderedParts } from './wire.js'
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+/** A template as it stands: what it offers, and how it compiles. */
+export interface TemplateInspection extends TemplateNotes {
+  name: string
+  /** Its variants beside the default one. */
+  locales: string[]
+  /** What its sample file holds. */
+  sample?: JsonObject
+  /** Why it can't be read or compiled. */
+  error?: string
+}
 
-/** The templates of a mailer and what the application adds to them: changed while mail goes out. */
+const options: Checker = new Checker('INVALID_OPTIONS')
+const names: Checker = new Checker('INVALID_MESSAGE')
+
+/** The templates of a mailer: rendered and looked at in a thread, and what the application adds to them, changed. */
 export class TemplateSet {
   readonly #runner: Runner
   readonly #book: TemplateBook
-  #templates: TemplateSetup | undefined
+  #setup: TemplateSetup | undefined
 
-  constructor(templates: TemplateSetup | undefined, runner: Runner, book: TemplateBook) {
-    this.#templates = templates
+  constructor(setup: TemplateSetup | undefined, runner: Runner, book: TemplateBook) {
+    this.#setup = setup
     this.#runner = runner
     this.#book = book
   }
 
+  /** The folder, where there is one. */
+  get folder(): string | undefined {
+    return this.#setup?.dir
+  }
+
+  get names(): string[] {
+    return [...this.#book.manifests.keys()]
+  }
+
+  /** As their files are now. */
+  async describe(): Promise<TemplateSummary[]> {
+    await this.#book.refresh()
+    return [...this.#book.manifests.values()].map(toTemplateSummary)
+  }
+
+  async render<Name extends TemplateName>(
+    template: Name,
+    data: TemplateData<Name> | undefined,
+    locale: string | undefined,
+    context: JsonObject | undefined,
+  ): Promise<RenderedParts> {
+    const name = names.string(template, 'template', 200)
+    await this.#book.upToDate(() => manifestOf(name, this.#book.manifests))
+    return partsOf(await this.#runner.render(toTemplateContent(template, data, locale), context))
+  }
+
+  async inspect(template: string, locale: string | undefined): Promise<TemplateInspection> {
+    const name = names.string(template, 'template', 200)
+    await this.#book.refresh()
+    const { locales, sample, error } = manifestOf(name, this.#book.manifests)
+    const about = { name, locales, ...(sample === undefined ? {} : { sample }) }
+    if (error !== undefined) return { ...about, error, findings: [], warnings: [] }
+    const result = await this.#runner.inspect(toTemplateContent(name, {}, locale))
+    if (result.ok) return { ...about, ...result.parts }
+    return { ...about, error: result.outcome.message, findings: [], warnings: [] }
+  }
+
+  /** Other globals, setup and helpers, between two mails. */
   async reload(input: unknown): Promise<void> {
-    if (this.#templates === undefined) check.fail('templates', 'the mailer was made without templates')
-    const fresh = changedTemplates(check, this.#templates, input)
+    if (this.#setup === undefined) options.fail('templates', 'the mailer was made without templates')
+    const fresh = changedTemplates(options, this.#setup, input)
     try {
       await this.#runner.reloadTemplates(fresh)
     } catch (error) {
@@ -31,7 +87,7 @@ export class TemplateSet {
         cause: error,
       })
     }
-    this.#templates = fresh
+    this.#setup = fresh
     await this.#book.reread()
   }
 }

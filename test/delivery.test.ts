@@ -334,7 +334,14 @@ describe.each([
     const { mailer } = await mailerWithInbox(set())
     await expect(mailer.list({ status: 'nope' } as never)).rejects.toMatchObject({ path: 'status' })
     await expect(mailer.list({ limit: 0 })).rejects.toMatchObject({ path: 'limit' })
-    await expect(mailer.wait('x', { timeout: 2 ** 31 })).rejects.toMatchObject({ path: 'timeout' })
+    await expect(mailer.wait('x', { timeout: 2 ** 31 })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      path: 'timeout',
+    })
+    await expect(mailer.close({ deadline: -1 })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      path: 'deadline',
+    })
     await expect(mailer.render(undefined as never)).rejects.toMatchObject({ path: 'template' })
   })
 
