@@ -59,11 +59,12 @@ const doors = [
   {
     to: ['express', 'express/**', 'helmet', 'cookie', 'zod', 'prom-client'],
     from: [
+      'src/web/**',
       'src/express/**',
       'src/inbox/**',
       'src/dashboard/*.ts',
       'src/cli/starter/**',
-      'src/server.ts',
+      'src/server/**',
       'src/bench/http/route.ts',
     ],
     why: 'The core knows nothing of HTTP: only the Express parts and the main server import express and its kin.',
@@ -87,9 +88,14 @@ const doors = [
     why: 'Arguments are read in src/cli only: the library takes options.',
   },
   {
-    to: ['smtp-server', 'smtp-server/**', 'postal-mime', 'postal-mime/**'],
-    from: ['src/inbox/**', 'src/testing/**'],
-    why: 'Receiving and parsing mail is for the inbox and for tests: sending never pays for it.',
+    to: ['smtp-server', 'smtp-server/**'],
+    from: ['src/inbox/**'],
+    why: 'Receiving mail is for the inbox: sending never pays for it.',
+  },
+  {
+    to: ['postal-mime', 'postal-mime/**'],
+    from: ['src/web/parse.ts'],
+    why: 'Mail is parsed in one place, src/web/parse.ts, for those who show it: sending never pays for it.',
   },
   {
     to: ['workers/**'],
@@ -100,7 +106,7 @@ const doors = [
   {
     to: ['src/bench/rivals/**'],
     from: ['src/bench/rivals/**'],
-    dynamicFrom: ['src/bench/contestant.ts', 'src/server.ts'],
+    dynamicFrom: ['src/bench/contestant.ts', 'src/server/server.ts'],
     why: 'A rival is loaded where it is measured, or shown on the start page, and only then: import() it.',
   },
   {
@@ -126,13 +132,28 @@ const doors = [
     from: [],
     why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, what both count, the watch on the clock, and how files are made.',
   },
-  ...['express', 'inbox', 'dashboard'].map((part) => ({
+  ...Object.entries({
+    web: [],
+    inbox: [],
+    dashboard: [],
+    express: ['src/inbox/router.ts', 'src/dashboard/router.ts'],
+  }).map(([part, mounted]) => ({
     in: [`src/${part}/**`],
     to: ['src/**'],
-    except: ['src/index.ts', 'src/mailer.ts', 'src/express/**', 'src/inbox/**', 'src/dashboard/**'],
+    except: ['src/index.ts', 'src/mailer.ts', 'src/web/**', `src/${part}/**`, ...mounted],
     from: [],
-    why: 'This part stands outside the core: it sees the public surface (../index.js, types of ../mailer.js) only.',
+    why: 'This part stands outside the core and beside the others: it sees the public surface (../index.js, types of ../mailer.js) and src/web/ only.',
   })),
+  {
+    in: ['src/server/**'],
+    to: ['src/**'],
+    except: [
+      ...['src/index.ts', 'src/mailer.ts', 'src/backstage.ts', 'src/loopback.ts', 'src/bench/rivals/**'],
+      ...['web', 'express', 'inbox', 'server'].map((part) => `src/${part}/**`),
+    ],
+    from: [],
+    why: 'The main server is put together from the parts: of the core it sees the public surface and the backstage.',
+  },
   {
     in: ['src/nodemailer/**'],
     to: ['src/**'],
@@ -141,7 +162,7 @@ const doors = [
     why: 'The adapter stands outside the core: it sees the public surface, and how addresses and fields are read.',
   },
   {
-    in: ['src/express/**', 'src/inbox/**', 'src/dashboard/**'],
+    in: ['web', 'express', 'inbox', 'dashboard', 'server'].map((part) => `src/${part}/**`),
     to: ['src/mailer.ts'],
     from: [],
     types: true,
@@ -244,6 +265,7 @@ export default tseslint.config(
     plugins: { house },
     rules: {
       eqeqeq: 'error',
+      'no-duplicate-imports': 'error',
       'no-restricted-syntax': ['error', ...exportsByName],
     },
   },
@@ -253,7 +275,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**', 'workers/**'],
-    ignores: ['src/cli/**', 'src/shutdown.ts'],
+    ignores: ['src/cli/**'],
     rules: {
       'no-restricted-properties': [
         'error',
@@ -267,7 +289,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/cli/**', 'src/shutdown.ts', '.ci/**', 'test/**'],
+    files: ['src/cli/**', '.ci/**', 'test/**'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -166,7 +166,7 @@ function codesOf(file, name) {
 }
 
 function statusesOverHttp() {
-  const text = program.getSourceFile(path.join(root, 'src/express/problem.ts')).text
+  const text = program.getSourceFile(path.join(root, 'src/web/problem.ts')).text
   return new Map([...text.matchAll(/^ {2}([A-Z_]+): (\d{3}),$/gm)].map(([, code, status]) => [code, status]))
 }
 

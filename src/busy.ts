@@ -1,5 +1,4 @@
-import { performance } from 'node:perf_hooks'
-import type { EventLoopUtilization, EventLoopUtilityFunction } from 'node:perf_hooks'
+import { type EventLoopUtilization, type EventLoopUtilityFunction, performance } from 'node:perf_hooks'
 
 /** A share is taken over this time at least, in ms: shorter ones jump about. */
 const SPAN = 1_000

@@ -194,7 +194,7 @@ function runnerFor(
     },
     died: (thread, reason) => {
       measures.threadRestarted()
-      options.logger.warn({ thread, reason }, 'a thread died')
+      options.logger.warn({ thread, reason }, 'A thread died')
       events.emit('thread-died', () => ({ thread, reason }))
     },
   })

@@ -116,7 +116,7 @@ export class Events {
   }
 
   #complain(name: string, error: unknown): void {
-    this.#logger.error({ err: error, event: name }, 'an event listener failed')
+    this.#logger.error({ err: error, event: name }, 'An event listener failed')
     process.emitWarning(
       `A listener of threadpost's "${name}" event failed: ${hideSecrets(inspect(error))}`,
       'ThreadpostWarning',

@@ -33,11 +33,11 @@ const DEFAULTS: Limits = {
 const LOWEST: Limits = {
   queue: 1,
   recipients: 1,
-  message: 1_000,
+  message: 1,
   attachments: 0,
-  render: 10,
-  attempt: 100,
-  threadMemory: 64 * 1024 * 1024,
+  render: 1,
+  attempt: 1,
+  threadMemory: 16 * 1024 * 1024,
 }
 
 /** Beyond these a timer, an array or a heap would fail in ways of its own. */

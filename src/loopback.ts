@@ -4,8 +4,9 @@ const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
-/** Whether a name or address is this machine's own. */
-export function isLoopback(host: string): boolean {
+/** Whether a name or address, bare or as a URL's hostname, is this machine's own. */
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '')
   const family = isIP(host)
   if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
   return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')

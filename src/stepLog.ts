@@ -21,7 +21,7 @@ export class StepLog {
     const { status, attempts } = state
     if (isSettled(status)) {
       const last = attempts.at(-1)?.outcome
-      this.#write(LEVEL_OF_END[status] ?? 'info', `the message is ${status}`, job, () => ({
+      this.#write(LEVEL_OF_END[status] ?? 'info', `The message is ${status}`, job, () => ({
         step: 'settled',
         attempt: attempts.length,
         status,
@@ -31,7 +31,7 @@ export class StepLog {
       }))
     } else if (status === 'queued') {
       const again = attempts.length > 0
-      this.#write('debug', again ? 'the message is back in line' : 'the message is accepted', job, () => ({
+      this.#write('debug', again ? 'The message is back in line' : 'The message is accepted', job, () => ({
         step: again ? 'redriven' : 'accepted',
         attempt: attempts.length,
         status,

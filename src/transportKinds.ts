@@ -173,7 +173,7 @@ function originOf(check: Checker, value: unknown, at: string): string {
   const text = check.string(value, at)
   if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://api.example.com'")
   const { protocol, hostname, origin, pathname } = new URL(text)
-  const safe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[|\]$/g, '')))
+  const safe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
   if (!safe) check.fail(at, 'must be https, or http on this machine')
   if (pathname !== '/') check.fail(at, 'ends after host and port')
   return origin

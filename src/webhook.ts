@@ -27,7 +27,7 @@ export function resolveWebhook(check: Checker, value: unknown, path: string): We
   const url = check.string(given['url'], `${path}.url`)
   if (!URL.canParse(url)) check.fail(`${path}.url`, "is not a URL such as 'https://alerts.example/hook'")
   const { protocol, hostname } = new URL(url)
-  if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback(hostname.replace(/^\[|\]$/g, ''))))
+  if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback(hostname)))
     check.fail(`${path}.url`, 'must be https, or http on this machine')
   const secret = check.string(given['secret'], `${path}.secret`)
   const text = secret.replace(/^whsec_/, '')

@@ -1,8 +1,7 @@
-import { advance } from 'threadpost/testing'
+import { advance, startInbox } from 'threadpost/testing'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { folderOf } from './support/folder.js'
 import { mailerWithInbox, testMailer } from './support/mailer.js'
-import { startInbox } from 'threadpost/testing'
 
 const plain = { to: 'ada@example.com', subject: 'Hello', text: 'Hi' }
 const HOUR = 3_600_000

@@ -1,11 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from './support/folder.js'
 import { main } from './support/serve.js'
 import { startWorker } from './support/worker.js'
@@ -66,6 +67,7 @@ describe('the command', () => {
     ['a value that can not be', ['serve', '--port', 'x'], /whole number/],
     ['a port that there is not', ['inbox', '--port', '99999'], /at most 65535/],
     ['a setting that is missing', ['worker'], /transport: is required/],
+    ['a setting that is empty', ['send', '--to', 'a@a.example', '--transport', ''], /transport: is required/],
     ['an option that the mailer refuses', ['serve', '--transport', 'gopher://x'], /transport: /],
     ['data that are not there', ['render', 'welcome', '--data', 'nowhere.json'], /--data: can't read/],
     ['nothing', [], /Usage: threadpost/],
@@ -74,6 +76,22 @@ describe('the command', () => {
     expect(code).toBe(2)
     expect(stderr).toMatch(says)
     expect(stderr).not.toMatch(/\n {4}at /)
+  })
+
+  it.each([
+    ['serve', '--port', []],
+    ['worker', '--port', ['--transport', 'smtp://127.0.0.1:1', '--from', 'a@a.example']],
+    ['inbox', '--port', ['--smtp-port', '0']],
+    ['inbox', '--smtp-port', ['--port', '0']],
+  ] as const)('ends with 2 where a port of %s is in use: %s', async (command, flag, others) => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void taken.close())
+    await once(taken, 'listening')
+    const port = String((taken.address() as AddressInfo).port)
+    const queue = `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
+    const { stderr, code } = await threadpost([command, flag, port, ...others], { THREADPOST_QUEUE: queue })
+    const says = `threadpost: ${flag}: ${port} on 127.0.0.1 is in use; take another [INVALID_OPTIONS]\n`
+    expect({ stderr, code }).toEqual({ stderr: expect.stringContaining(says), code: 2 })
   })
 
   it('ends with 1 where something failed, and says it in a line', async () => {

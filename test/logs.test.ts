@@ -95,7 +95,7 @@ describe('the log', () => {
     const warned = new Promise((resolve) => process.once('warning', resolve))
     await mailer.sendAndWait(MAIL)
     await warned
-    const failed = lines.find(({ msg }) => msg === 'an event listener failed')
+    const failed = lines.find(({ msg }) => msg === 'An event listener failed')
     expect(failed).toMatchObject({ err: { type: 'Error', message: 'connect smtp://***@host:25 failed' } })
     expect(JSON.stringify(lines)).not.toMatch(/canary|Y2FuYXJ5/)
   })

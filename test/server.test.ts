@@ -1,11 +1,13 @@
 import http from 'node:http'
 import path from 'node:path'
-import type * as built from '../src/server.js'
+import type * as built from '../src/server/server.js'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { testMailer } from './support/mailer.js'
 
 // The built server, as the command runs it.
-const { startServer } = (await import(new URL('../dist/src/server.js', import.meta.url).href)) as typeof built
+const { startServer } = (await import(
+  new URL('../dist/src/server/server.js', import.meta.url).href
+)) as typeof built
 
 const TEMPLATES = path.join(import.meta.dirname, '../templates')
 

@@ -1,10 +1,12 @@
 import path from 'node:path'
-import type * as built from '../src/server.js'
+import type * as built from '../src/server/server.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { MailerOptions } from 'threadpost'
 import { testInbox, testMailer } from './support/mailer.js'
 
-const { startServer } = (await import(new URL('../dist/src/server.js', import.meta.url).href)) as typeof built
+const { startServer } = (await import(
+  new URL('../dist/src/server/server.js', import.meta.url).href
+)) as typeof built
 
 const TEMPLATES = path.join(import.meta.dirname, '../templates')
 

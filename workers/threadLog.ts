@@ -38,7 +38,7 @@ export class ThreadLog {
     this.#say({
       level: 'warn',
       fields: { dropped: this.#dropped },
-      message: 'a thread wrote too many log lines',
+      message: 'A thread wrote too many log lines',
     })
     this.#dropped = 0
   }

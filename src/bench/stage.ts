@@ -1,9 +1,8 @@
 import { access, mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { AddressInfo } from 'node:net'
 import { type Service, startProgram, startService, Unavailable } from './processes.js'
 
 /** Programs that may be on a machine, by path. */

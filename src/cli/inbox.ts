@@ -2,10 +2,11 @@ import { Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/server.js'
-import { closeOnSignal } from '../shutdown.js'
 import { isLoopback } from '../loopback.js'
+import { closeOnSignal } from './shutdown.js'
 import { portNumber, wholeNumber } from './arguments.js'
 import { withExamples } from './examples.js'
+import { listenProblem } from './listenProblem.js'
 
 interface InboxFlags {
   port: number
@@ -57,13 +58,15 @@ async function run({
       `host: on ${host} anybody could read all mail; listen on 127.0.0.1, or add --open-to-all`,
       { path: 'host' },
     )
-  const inbox = await listening('--smtp-port', smtpPort, () => startInbox({ port: smtpPort, host, keep }))
+  const inbox = await startInbox({ port: smtpPort, host, keep }).catch((error: unknown) => {
+    throw listenProblem(error, '--smtp-port', smtpPort, host)
+  })
   let page
   try {
-    page = await listening('--port', port, () => startInboxServer(inbox, { port, host, anyHost: openToAll }))
+    page = await startInboxServer(inbox, { port, host, anyHost: openToAll })
   } catch (error) {
     await inbox.close()
-    throw error
+    throw listenProblem(error, '--port', port, host)
   }
   if (json) tellInJson(inbox, page.url)
   else {
@@ -82,18 +85,4 @@ function tellInJson(inbox: Inbox, url: string): void {
   inbox.on('received', ({ id, envelope, receivedAt, raw }) => {
     console.log(JSON.stringify({ event: 'received', id, envelope, receivedAt, size: raw.byteLength }))
   })
-}
-
-async function listening<T>(flag: string, port: number, start: () => Promise<T>): Promise<T> {
-  try {
-    return await start()
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-    const why = code === 'EACCES' ? 'may not be used by this user' : 'is in use'
-    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${port} ${why}; take another`, {
-      path: flag,
-      cause: error,
-    })
-  }
 }

@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
-import { ThreadpostError } from '../errors.js'
 import type { Mail } from '../mail.js'
 import type { Message } from '../messageView.js'
 import { dataFrom, wholeNumber } from './arguments.js'
 import { withExamples } from './examples.js'
-import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+import { type MailerSettings, mailerOptions, requireTransport, withMailerFlags } from './settings.js'
 import { toned } from './terminal.js'
 
 interface SendSettings extends MailerSettings {
@@ -46,11 +45,7 @@ export function sendCommand(): Command {
 }
 
 async function send(settings: SendSettings): Promise<void> {
-  if (settings.transport === undefined)
-    throw new ThreadpostError(
-      'INVALID_OPTIONS',
-      'transport: is required: --transport smtp://user:pass@host:587, or THREADPOST_TRANSPORT',
-    )
+  requireTransport(settings)
   const mail = await mailOf(settings)
   const mailer = await createMailer(await mailerOptions(settings))
   try {

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
-import { ThreadpostError } from '../errors.js'
 import type { Mailer } from '../mailer.js'
-import { startServer } from '../server.js'
-import { closeOnSignal } from '../shutdown.js'
+import { startServer } from '../server/server.js'
+import { closeOnSignal } from './shutdown.js'
 import { portNumber } from './arguments.js'
 import { withExamples } from './examples.js'
+import { listenProblem } from './listenProblem.js'
 import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
 import { toned } from './terminal.js'
 
@@ -53,7 +53,7 @@ async function serve(settings: ServeSettings): Promise<void> {
     })
   } catch (error) {
     await mailer.close({ deadline: 0 })
-    throw listenProblem(error, port, host)
+    throw listenProblem(error, '--port', port, host)
   }
   tell(server.url, mailer, json)
   closeOnSignal(async () => {
@@ -76,19 +76,4 @@ function tell(url: string, { inbox }: Mailer, json: boolean): void {
   console.log(`  dashboard   ${url}/mail/`)
   console.log(`  HTTP API    ${url}/mail/openapi.json`)
   console.log('Stop with Ctrl-C: mail under way is finished first.')
-}
-
-function listenProblem(error: unknown, port: number, host: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const problem =
-    code === 'EADDRINUSE'
-      ? 'is in use; take another with --port'
-      : code === 'EACCES'
-        ? 'may not be used by this user; take one above 1023 with --port'
-        : undefined
-  if (problem === undefined) return error
-  return new ThreadpostError('INVALID_OPTIONS', `port: ${port} on ${host} ${problem}`, {
-    path: 'port',
-    cause: error,
-  })
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
+import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
 import type { TemplateOptions } from '../templateOptions.js'
 import { objectFrom, wholeNumber } from './arguments.js'
@@ -93,6 +94,16 @@ export async function mailerOptions(given: MailerSettings): Promise<MailerOption
   if (settings.threads !== undefined) options.threads = settings.threads
   if (settings.queue !== undefined) options.queue = settings.queue
   return options
+}
+
+/** For commands whose mail must leave this machine: without a transport it would stay in the embedded inbox. */
+export function requireTransport({ transport }: MailerSettings): void {
+  if (transport === undefined || transport === '')
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'transport: is required: --transport smtp://user:pass@host:587, or THREADPOST_TRANSPORT',
+      { path: 'transport' },
+    )
 }
 
 function withoutEmpty<T extends object>(settings: T): T {

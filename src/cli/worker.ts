@@ -1,16 +1,15 @@
-import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
-import { ThreadpostError } from '../errors.js'
 import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
-import { closeOnSignal } from '../shutdown.js'
+import { listen } from '../web/listen.js'
+import { closeOnSignal } from './shutdown.js'
 import { portNumber, wholeNumber } from './arguments.js'
 import { withExamples } from './examples.js'
 import { lineLogger } from './lineLogger.js'
-import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
+import { listenProblem } from './listenProblem.js'
+import { type MailerSettings, mailerOptions, requireTransport, withMailerFlags } from './settings.js'
 
 interface WorkerSettings extends MailerSettings {
   port?: number
@@ -55,27 +54,22 @@ export function workerCommand(): Command {
 
 async function work(settings: WorkerSettings): Promise<void> {
   const { port, host, drain } = settings
-  if (settings.transport === undefined || settings.transport === '')
-    throw new ThreadpostError(
-      'INVALID_OPTIONS',
-      'transport: is required: --transport smtp://user:pass@host:587',
-      {
-        path: 'transport',
-      },
-    )
+  requireTransport(settings)
   const options = await mailerOptions(settings)
   const { prefix } = settings
   if (prefix !== undefined && typeof options.queue === 'string')
     options.queue = { url: options.queue, prefix }
   const mailer = await createMailer({ ...options, role: 'deliver', logger: lineLogger })
   let server: Server | undefined
-  try {
-    if (port !== undefined) server = await listen(mailer, port, host)
-  } catch (error) {
-    await mailer.close({ deadline: 0 })
-    throw error
-  }
-  const health = server === undefined ? undefined : `${originOf(server, host)}/healthz`
+  let health: string | undefined
+  if (port !== undefined)
+    try {
+      server = await healthServer(mailer)
+      health = `${await listen(server, port, host)}/healthz`
+    } catch (error) {
+      await mailer.close({ deadline: 0 })
+      throw listenProblem(error, '--port', port, host)
+    }
   if (settings.json === true) console.log(JSON.stringify({ event: 'delivering', pid: process.pid, health }))
   else {
     console.log(`threadpost worker ${process.pid} delivers`)
@@ -88,14 +82,10 @@ async function work(settings: WorkerSettings): Promise<void> {
   })
 }
 
-function originOf(server: Server, host: string): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`
-}
-
 /** Ready is who can reach the queue. */
-async function listen(mailer: Mailer, port: number, host: string): Promise<Server> {
+async function healthServer(mailer: Mailer): Promise<Server> {
   const metrics = await metricsRegistry(mailer)
-  const server = createServer((request, response) => {
+  return createServer((request, response) => {
     const answer = (status: number, body: object): void => {
       response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
       response.end(JSON.stringify(body))
@@ -113,7 +103,4 @@ async function listen(mailer: Mailer, port: number, host: string): Promise<Serve
       })
     else answer(404, { status: 'not found' })
   })
-  server.listen(port, host)
-  await once(server, 'listening')
-  return server
 }

@@ -1,4 +1,5 @@
 import { type ListQuery, type Mailer, type Message, ThreadpostError } from '../index.js'
+import { invalid } from '../web/problem.js'
 import type { BulkStep } from './views.js'
 
 /** Messages changed in one step. */
@@ -23,8 +24,7 @@ export async function performOnIds(
   action: Action,
   ids: readonly string[],
 ): Promise<BulkStep> {
-  if (ids.length > MAX_IDS)
-    throw new ThreadpostError('INVALID_MESSAGE', `ids: are more than ${MAX_IDS}`, { path: 'ids' })
+  if (ids.length > MAX_IDS) throw invalid('ids', `are more than ${MAX_IDS}`)
   return perform(mailer, action, ids)
 }
 

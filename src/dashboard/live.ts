@@ -1,13 +1,11 @@
 import type { Response } from 'express'
-import { sendProblem } from '../express/problem.js'
 import { type Mailer, ThreadpostError } from '../index.js'
+import { type EventStream, EventStreams } from '../web/eventStream.js'
 import { TemplateWatch } from './templateWatch.js'
 import type { Tick } from './views.js'
 
 /** Milliseconds between two looks at the mailer. */
 const BEAT = 1_000
-/** Pages that may look on at a time. */
-const MAX_WATCHERS = 100
 
 /**
  * Server-sent events for open pages: how the mailer fares, once a second, and that templates changed. While nobody looks
@@ -15,8 +13,8 @@ const MAX_WATCHERS = 100
  */
 export class LiveFeed {
   readonly #mailer: Mailer
-  readonly #watchers = new Set<Response>()
-  readonly #templateWatchers = new Set<Response>()
+  readonly #streams = new EventStreams()
+  readonly #previews = new Set<EventStream>()
   readonly #templates: TemplateWatch | undefined
   #timer: NodeJS.Timeout | undefined
   #asking = false
@@ -25,36 +23,27 @@ export class LiveFeed {
     this.#mailer = mailer
     const { templateFolder } = mailer
     if (templateFolder !== undefined)
-      this.#templates = new TemplateWatch(templateFolder, () =>
-        this.#tell(this.#templateWatchers, 'templates', {}),
-      )
+      this.#templates = new TemplateWatch(templateFolder, () => tell(this.#previews, 'templates', {}))
   }
 
   async join(response: Response, { templates = false } = {}): Promise<void> {
-    if (this.#watchers.size >= MAX_WATCHERS) {
-      sendProblem(response, 'TOO_MANY_REQUESTS', 'Too many pages look on already. Close some of them.')
-      return
-    }
+    // Before there is a stream, so that what can't be asked is a problem.
     const first = await this.#look()
-    response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
-    response.flushHeaders()
-    // It may have gone while the queue was asked.
-    if (response.closed) return
-    this.#watchers.add(response)
+    const stream = this.#streams.open(response)
+    if (stream === undefined) return
     if (templates) {
-      this.#templateWatchers.add(response)
+      this.#previews.add(stream)
       this.#templates?.start()
     }
-    response.once('close', () => this.#leave(response))
-    write(response, 'tick', JSON.stringify(first))
+    stream.onClose(() => this.#leave(stream))
+    stream.send(first, 'tick')
     this.#timer ??= setInterval(() => void this.#beat(), BEAT).unref()
   }
 
-  #leave(response: Response): void {
-    this.#watchers.delete(response)
-    this.#templateWatchers.delete(response)
-    if (this.#templateWatchers.size === 0) this.#templates?.stop()
-    if (this.#watchers.size > 0) return
+  #leave(stream: EventStream): void {
+    this.#previews.delete(stream)
+    if (this.#previews.size === 0) this.#templates?.stop()
+    if (this.#streams.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
@@ -68,24 +57,17 @@ export class LiveFeed {
     if (this.#asking) return
     this.#asking = true
     try {
-      this.#tell(this.#watchers, 'tick', await this.#look())
+      tell(this.#streams, 'tick', await this.#look())
     } catch (error) {
       if (error instanceof ThreadpostError && error.code === 'CLOSED')
-        for (const response of this.#watchers) response.end()
-      else this.#tell(this.#watchers, 'trouble', { message: error instanceof Error ? error.message : '' })
+        for (const stream of this.#streams) stream.end()
+      else tell(this.#streams, 'trouble', { message: error instanceof Error ? error.message : '' })
     } finally {
       this.#asking = false
     }
   }
-
-  #tell(watchers: ReadonlySet<Response>, event: string, data: object): void {
-    const text = JSON.stringify(data)
-    for (const response of watchers) write(response, event, text)
-  }
 }
 
-/** Who reads too slowly misses some, so that nothing piles up. */
-function write(response: Response, event: string, data: string): void {
-  if (!response.writableEnded && !response.writableNeedDrain)
-    response.write(`event: ${event}\ndata: ${data}\n\n`)
+function tell(streams: Iterable<EventStream>, event: string, data: object): void {
+  for (const stream of streams) stream.send(data, event)
 }

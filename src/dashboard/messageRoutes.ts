@@ -1,14 +1,13 @@
 import { type RequestHandler, Router } from 'express'
-import { jsonBody } from '../express/body.js'
-import { explain, type ListQuery, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
-import { FRAME_POLICY, frameDocument } from '../inbox/frame.js'
-import { parseMail } from '../inbox/parse.js'
+import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
+import { jsonBody } from '../web/body.js'
+import { FRAME_POLICY, frameDocument } from '../web/frame.js'
+import { parseMail } from '../web/parse.js'
+import { invalid } from '../web/problem.js'
+import { listQueryOf } from '../web/query.js'
 import { isAction, performOnIds, performOnPage } from './bulk.js'
 import type { DashboardOptions } from './router.js'
 import { type MessageContents, type MessageDetails, type MessageRows, isShortened, rowOf } from './views.js'
-
-const TEXTS = ['q', 'recipient', 'tag', 'template', 'cursor'] as const
-const NUMBERS = ['since', 'until', 'limit'] as const
 
 /** What the dashboard asks of messages, and does to them. */
 export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
@@ -54,6 +53,7 @@ export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Rout
     const { action, ids, query } = request.body as { action: unknown; ids?: unknown; query?: unknown }
     if (!isAction(action)) throw invalid('action', 'must be retry, cancel or mark-sent')
     if (Array.isArray(ids)) response.json(await performOnIds(mailer, action, ids.map(String)))
+    else if (query === undefined) throw invalid('query', 'says which messages, where there are no ids')
     else response.json(await performOnPage(mailer, action, listQueryOf(query)))
   })
 
@@ -88,21 +88,6 @@ async function contentsOf(preview: MessagePreview): Promise<MessageContents> {
   }
 }
 
-/** From a query string or a body; the mailer checks the values. */
-function listQueryOf(given: unknown): ListQuery {
-  const query: Record<string, unknown> = {}
-  const known: readonly string[] = ['status', ...TEXTS, ...NUMBERS]
-  for (const [name, value] of Object.entries((given ?? {}) as Record<string, unknown>)) {
-    if (!known.includes(name)) throw invalid(name, 'is not something to filter by')
-    if (value !== '') query[name] = NUMBERS.some((number) => number === name) ? Number(value) : value
-  }
-  return query
-}
-
 function gone(): ThreadpostError {
   return new ThreadpostError('NOT_FOUND', 'There is no such message any more.')
-}
-
-function invalid(path: string, why: string): ThreadpostError {
-  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
 }

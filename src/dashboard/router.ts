@@ -1,17 +1,17 @@
-import { type RequestHandler, Router } from 'express'
-import type { Scope } from '../express/auth.js'
-import { jsonBody } from '../express/body.js'
-import { html } from '../express/html.js'
-import { assetRouter, page } from '../express/page.js'
-import { problems } from '../express/problem.js'
+import { Router } from 'express'
 import type { Mailer } from '../index.js'
+import type { Allow } from '../web/allow.js'
+import { jsonBody } from '../web/body.js'
+import { html } from '../web/html.js'
+import { assetRouter, page } from '../web/page.js'
+import { problems } from '../web/problem.js'
 import { LiveFeed } from './live.js'
 import { messageRoutes } from './messageRoutes.js'
 import { templateRoutes } from './templateRoutes.js'
 
 export interface DashboardOptions {
   /** Lets only those pass who may do this. */
-  allow: (scope: Scope) => RequestHandler
+  allow: Allow
 }
 
 /**

@@ -1,8 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { ThreadpostError } from '../index.js'
-
-/** What a token may do: queue mail; read messages; cancel, retry and mark them. */
-export type Scope = 'send' | 'read' | 'manage'
+import { type Scope, SCOPES } from '../web/allow.js'
 
 export interface Token {
   token: string
@@ -11,8 +9,6 @@ export interface Token {
 
 /** Who may use the API; `false` is everybody, which is for loopback and for hosts that check by themselves. */
 export type Auth = false | { tokens: readonly Token[] }
-
-export const SCOPES = ['send', 'read', 'manage'] as const satisfies readonly Scope[]
 
 /** Looks a token up in the same time for all, right or wrong: only digests are compared, and all of them. */
 export function tokensOf(auth: Auth | undefined): (given: string) => Token | undefined {

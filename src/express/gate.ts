@@ -1,15 +1,13 @@
 import { parse, serialize } from 'cookie'
 import type { Request, RequestHandler, Response } from 'express'
-import { type Auth, SCOPES, type Scope, type Token, tokensOf } from './auth.js'
+import { type Allow, type Scope, SCOPES } from '../web/allow.js'
+import { sendProblem } from '../web/problem.js'
+import { type Auth, type Token, tokensOf } from './auth.js'
 import { isSafe, originOf } from './origin.js'
-import { sendProblem } from './problem.js'
 import { Sessions, SESSION_AGE } from './session.js'
 import { Throttle } from './throttle.js'
 
 const COOKIE = 'threadpost_session'
-
-/** Makes the handler that lets only those pass who have a scope. */
-export type Allow = (scope: Scope) => RequestHandler
 
 /**
  * Who is let in: programs by bearer token (RFC 6750), people by the cookie that their login with the same token gave

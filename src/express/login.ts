@@ -1,8 +1,8 @@
 import { type RequestHandler, Router } from 'express'
+import { html } from '../web/html.js'
+import { assetRouter, mark, page, pageHeaders } from '../web/page.js'
+import { checked } from '../web/schema.js'
 import type { Gate } from './gate.js'
-import { html } from './html.js'
-import { assetRouter, mark, page, pageHeaders, SHARED } from './page.js'
-import { checked } from './query.js'
 import { LoginRequest } from './schemas/service.js'
 
 /**
@@ -50,7 +50,7 @@ export function loginPages(gate: Gate, up = 0): Router {
         .set('Location', up > 0 ? `${'../'.repeat(up)}login` : './')
         .end()
   })
-  router.use('/assets', pageHeaders, assetRouter(SHARED, ['login.css', 'login.js']))
+  router.use('/assets', pageHeaders, assetRouter(`${import.meta.dirname}/assets`, ['login.css', 'login.js']))
   return router
 }
 

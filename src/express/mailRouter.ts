@@ -1,19 +1,18 @@
 import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/router.js'
-import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { pageHeaders } from '../web/page.js'
+import { nothingHere, problems } from '../web/problem.js'
+import { checked } from '../web/schema.js'
+import { trailingSlash } from '../web/slash.js'
 import type { Auth } from './auth.js'
 import { Gate } from './gate.js'
 import { loginPages, sessionHandlers } from './login.js'
 import { messageHandlers } from './messages.js'
 import type { OperationName } from './operations.js'
-import { pageHeaders } from './page.js'
-import { problems } from './problem.js'
-import { checked } from './query.js'
 import { serve } from './serve.js'
 import { serviceHandlers } from './service.js'
-import { trailingSlash } from './slash.js'
 
 export interface MailRouterOptions {
   /**
@@ -71,10 +70,7 @@ export function routerBehind(
   const dashboard = dashboardRouter(mailer, { allow: gate.allow })
   router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboard)
 
-  router.use(() => {
-    throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')
-  })
-  router.use(problems)
+  router.use(nothingHere, problems)
   return router
 }
 

@@ -1,8 +1,9 @@
 import type { Request, RequestHandler } from 'express'
 import { z } from 'zod'
 import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
-import { type Problem, problemOf } from './problem.js'
-import { checked, listQueryOf } from './query.js'
+import { invalid, type Problem, problemOf } from '../web/problem.js'
+import { listQueryOf } from '../web/query.js'
+import { checked } from '../web/schema.js'
 
 /** What a batch answers with for each mail, in order. */
 type BatchResult = Receipt | Problem
@@ -94,8 +95,4 @@ function isQueueProblem(result: unknown): boolean {
   return (
     result instanceof ThreadpostError && (result.code === 'QUEUE_FULL' || result.code === 'QUEUE_UNAVAILABLE')
   )
-}
-
-function invalid(path: string, why: string): ThreadpostError {
-  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
 }

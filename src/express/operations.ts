@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Scope } from './auth.js'
-import { ListParameters } from './query.js'
+import type { Scope } from '../web/allow.js'
+import { ListParameters } from '../web/query.js'
 import { Mail, Receipt } from './schemas/mail.js'
 import { Message, MessagePage } from './schemas/message.js'
 import {

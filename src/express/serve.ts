@@ -1,7 +1,7 @@
 import type { RequestHandler, Router } from 'express'
-import { bodyless, jsonBody } from './body.js'
+import { bodyless, jsonBody } from '../web/body.js'
+import { onlyWith } from '../web/methods.js'
 import type { Gate } from './gate.js'
-import { onlyWith } from './methods.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
 
 /** It is a page as well, which others put on the router, before. */

@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express'
 import type { Registry } from 'prom-client'
 import type { Mailer } from '../mailer.js'
+import { checked } from '../web/schema.js'
 import { metricsRegistry } from './metricsRegistry.js'
-import { checked } from './query.js'
 import { RenderRequest } from './schemas/service.js'
 
 /** The templates, how the mailer fares, and what there is to ask. */

@@ -1,8 +1,8 @@
 import { type Request, Router } from 'express'
 import { ThreadpostError } from '../index.js'
-import { problems } from '../express/problem.js'
-import { jsonBody } from '../express/body.js'
-import { onlyWith } from '../express/methods.js'
+import { jsonBody } from '../web/body.js'
+import { onlyWith } from '../web/methods.js'
+import { invalid, nothingHere, problems } from '../web/problem.js'
 import type { Fault } from './faults.js'
 import type { Inbox } from './inbox.js'
 import type { ReceivedMail } from './reading.js'
@@ -74,10 +74,7 @@ export function inboxApi(inbox: Inbox): Router {
 
   router.all(['/messages', '/messages/:id'], onlyWith(['get', 'delete']))
   router.all('/faults', onlyWith(['get', 'put', 'delete']))
-  router.use(() => {
-    throw new ThreadpostError('NOT_FOUND', 'There is nothing at this address.')
-  })
-  router.use(problems)
+  router.use(nothingHere, problems)
   return router
 }
 
@@ -165,8 +162,4 @@ function setFaults(inbox: Inbox, body: unknown): void {
 
 function noSuchMail(): ThreadpostError {
   return new ThreadpostError('NOT_FOUND', 'The inbox has no such mail.')
-}
-
-function invalid(path: string, why: string): ThreadpostError {
-  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
 }

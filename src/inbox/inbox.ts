@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { urlOf } from '../web/listen.js'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
 import type { ReceivedMail } from './reading.js'
 import { type MailFilter, testFor } from './search.js'
@@ -93,12 +94,12 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
     }
     return found
   }
-  const { port, address } = await receiver.listen(options.port ?? 0, options.host ?? '127.0.0.1')
+  const place = await receiver.listen(options.port ?? 0, options.host ?? '127.0.0.1')
 
   return {
-    url: `smtp://${address.includes(':') ? `[${address}]` : address}:${port}`,
-    host: address,
-    port,
+    url: urlOf('smtp', place),
+    host: place.address,
+    port: place.port,
     get count() {
       return store.count
     },

@@ -1,6 +1,6 @@
-import { html, type Html, type HtmlValue } from '../express/html.js'
-import { FRAME_SANDBOX } from './frame.js'
-import type { InboxAddress } from './parse.js'
+import { FRAME_SANDBOX } from '../web/frame.js'
+import { html, type Html, type HtmlValue } from '../web/html.js'
+import type { InboxAddress } from '../web/parse.js'
 import type { ReceivedMail } from './reading.js'
 
 export const VIEWS = ['html', 'text', 'links', 'headers', 'raw'] as const

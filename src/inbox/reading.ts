@@ -1,5 +1,5 @@
+import type { InboxAttachment, MailContents } from '../web/parse.js'
 import { type MailLink, linksOf } from './links.js'
-import type { InboxAttachment, MailContents } from './parse.js'
 import type { RawMail } from './store.js'
 
 /** What one can ask of a mail; each complains in a sentence that names what there is instead. */

@@ -1,10 +1,11 @@
 import { type Request, type Response, Router } from 'express'
-import { assetRouter, pageHeaders } from '../express/page.js'
-import { problems } from '../express/problem.js'
-import { trailingSlash } from '../express/slash.js'
 import { ThreadpostError } from '../index.js'
+import { type EventStream, EventStreams } from '../web/eventStream.js'
+import { FRAME_POLICY, frameDocument } from '../web/frame.js'
+import { assetRouter, pageHeaders } from '../web/page.js'
+import { problems } from '../web/problem.js'
+import { trailingSlash } from '../web/slash.js'
 import { inboxApi } from './api.js'
-import { FRAME_POLICY, frameDocument } from './frame.js'
 import type { Inbox } from './inbox.js'
 import { defaultView, type View, VIEWS } from './mailView.js'
 import type { ReceivedMail } from './reading.js'
@@ -15,7 +16,6 @@ export interface InboxRouterOptions {
   home?: string
 }
 
-const HEARTBEAT = 20_000
 /** Milliseconds between two words of news at least. */
 const NEWS = 200
 /** Mails in the list; older ones are found by searching. */
@@ -92,8 +92,10 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
     response.type('application/octet-stream').send(Buffer.from(attachment.content))
   })
 
+  const streams = new EventStreams()
   router.get('/events', (_request, response) => {
-    tellNews(inbox, response)
+    const stream = streams.open(response)
+    if (stream !== undefined) tellNews(inbox, stream)
   })
 
   router.use(problems)
@@ -101,23 +103,18 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
 }
 
 /** Says, a few times a second at most, that there is something new. */
-function tellNews(inbox: Inbox, response: Response): void {
-  response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
-  response.flushHeaders()
+function tellNews(inbox: Inbox, stream: EventStream): void {
   let timer: NodeJS.Timeout | undefined
   const tell = () => {
     timer = undefined
-    const news = { count: inbox.count, kept: inbox.stored().length, faults: inbox.faults.list() }
-    response.write(`data: ${JSON.stringify(news)}\n\n`)
+    stream.send({ count: inbox.count, kept: inbox.stored().length, faults: inbox.faults.list() })
   }
   const soon = () => {
     timer ??= setTimeout(tell, NEWS)
   }
-  const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT).unref()
   for (const event of ['cleared', 'faults'] as const) inbox.on(event, soon)
   inbox.on('received', soon)
-  response.once('close', () => {
-    clearInterval(heartbeat)
+  stream.onClose(() => {
     clearTimeout(timer)
     for (const event of ['cleared', 'faults'] as const) inbox.off(event, soon)
     inbox.off('received', soon)

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express from 'express'
-import { loopbackOnly } from '../express/hosts.js'
+import { loopbackOnly } from '../web/hosts.js'
+import { listen } from '../web/listen.js'
 import type { Inbox } from './inbox.js'
 import { inboxRouter } from './router.js'
 
@@ -24,11 +24,9 @@ export async function startInboxServer(
   if (!anyHost) app.use(loopbackOnly)
   app.use(inboxRouter(inbox))
   const server = createServer(app)
-  server.listen(port, host)
-  await once(server, 'listening')
-  const { address, port: actual, family } = server.address() as AddressInfo
+  const url = await listen(server, port, host)
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`,
+    url,
     close: async () => {
       const closed = once(server, 'close')
       server.close()

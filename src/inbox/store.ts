@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { parseMail } from './parse.js'
+import { parseMail } from '../web/parse.js'
 import { type ReceivedMail, toReceivedMail } from './reading.js'
 
 export interface InboxEnvelope {

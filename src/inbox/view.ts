@@ -1,5 +1,5 @@
-import { html, type Html } from '../express/html.js'
-import { mark, page } from '../express/page.js'
+import { html, type Html } from '../web/html.js'
+import { mark, page } from '../web/page.js'
 import type { Fault } from './faults.js'
 import { faultBanner, faultDialog } from './faultsView.js'
 import { mailPane, subjectOf, time, type View } from './mailView.js'

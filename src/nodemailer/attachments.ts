@@ -1,7 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
-import type { Checker } from '../check.js'
-import { isPlainObject, kindOf } from '../check.js'
+import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Attachment } from '../index.js'
 import { unsupported } from './refusal.js'
 

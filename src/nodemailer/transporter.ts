@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
-import type { Mail, Message, Receipt } from '../index.js'
-import { ThreadpostError } from '../index.js'
+import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
 import { errorOf, infoOf, SendMailError, type SentMessageInfo, troubleCode } from './info.js'
 import type { MailerLease } from './mailerLease.js'

@@ -173,7 +173,7 @@ export class SqliteQueue implements QueueDriver {
     if (report.lost.length > 0) {
       this.#options.logger.warn(
         { messages: report.lost.length },
-        'taking over messages of a process that died',
+        'Taking over messages of a process that died',
       )
       this.#deliveries?.lost(report.lost)
     }
@@ -191,8 +191,8 @@ export class SqliteQueue implements QueueDriver {
   }
 
   #tell(problem: string | undefined): void {
-    if (problem === undefined) this.#options.logger.info({}, 'the queue stores messages again')
-    else this.#options.logger.error({ problem }, 'the queue can store nothing just now')
+    if (problem === undefined) this.#options.logger.info({}, 'The queue stores messages again')
+    else this.#options.logger.error({ problem }, 'The queue can store nothing just now')
   }
 
   #restart(): void {

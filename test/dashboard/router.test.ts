@@ -105,6 +105,7 @@ describe('messages', () => {
       [{ action: 'toString', ids }, 'action'],
       [{ action: 'cancel', query: { status: 'nope' } }, 'status'],
       [{ action: 'cancel', query: { nope: 1 } }, 'nope'],
+      [{ action: 'cancel' }, 'query'],
       [{ action: 'cancel', ids: Array(501).fill('x') }, 'ids'],
     ] as const) {
       const { status, body: problem } = await call('/dashboard/bulk', json(body))

@@ -4,13 +4,13 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { Mailer, MailerOptions } from 'threadpost'
 import type { Inbox } from 'threadpost/testing'
 import { beforeEach, onTestFinished } from 'vitest'
-import type * as built from '../../src/server.js'
+import type * as built from '../../src/server/server.js'
 import { useBrowser } from './browser.js'
 import { testMailer } from './mailer.js'
 import type { Tool } from './prerequisites.mjs'
 
 const { startServer } = (await import(
-  new URL('../../dist/src/server.js', import.meta.url).href
+  new URL('../../dist/src/server/server.js', import.meta.url).href
 )) as typeof built
 
 const TEMPLATES = path.resolve(import.meta.dirname, '../../templates')

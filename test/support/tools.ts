@@ -1,6 +1,5 @@
 import { describe, it } from 'vitest'
-import { findTools, installLine } from './prerequisites.mjs'
-import type { Tool, ToolName } from './prerequisites.mjs'
+import { findTools, installLine, type Tool, type ToolName } from './prerequisites.mjs'
 
 const found = findTools()
 

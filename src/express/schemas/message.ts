@@ -6,28 +6,10 @@ import type {
   MessagePage as MessagePageType,
   Outcome,
   Phase,
-  Status,
 } from '../../index.js'
+import { Statuses } from '../../web/query.js'
+import { all } from '../../web/schema.js'
 import { named } from './registry.js'
-
-/** The keys of an object that must have one for each member of a union: so that none is forgotten. */
-function all<T extends string>(members: Record<T, true>): [T, ...T[]] {
-  return Object.keys(members) as [T, ...T[]]
-}
-
-export const Statuses = z.enum(
-  all<Status>({
-    queued: true,
-    sending: true,
-    deferred: true,
-    held: true,
-    sent: true,
-    partial: true,
-    failed: true,
-    expired: true,
-    cancelled: true,
-  }),
-)
 
 const Phases = z.enum(
   all<Phase>({

@@ -5,7 +5,7 @@ import type {
   TemplateSummary,
   TransportStatus as TransportStatusType,
 } from '../../index.js'
-import type { Problem as ProblemType } from '../problem.js'
+import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mail.js'
 import { OutcomeCodes, PhaseCounts, SmtpReply } from './message.js'
 import { named } from './registry.js'

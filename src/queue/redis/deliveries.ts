@@ -154,7 +154,7 @@ export class Deliveries {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     const losses = row.losses + 1
-    this.#options.logger.warn({ id, losses }, 'taking over a message of a process that died')
+    this.#options.logger.warn({ id, losses }, 'Taking over a message of a process that died')
     const settlement = this.#consumer.lost({ job, state }, undefined, losses)
     if (settlement === undefined) enter(state, 'queued', Date.now())
     else settle(state, settlement, Date.now())
@@ -209,7 +209,7 @@ export class Deliveries {
       const drop = losesContent(state.status, this.#options.data)
       const change = { id, rev: row.rev, state, drop, losses, schedule: false }
       if ((await this.#keep(change)) === 'stale') {
-        this.#options.logger.warn({ id, status: state.status }, 'somebody else has decided on the message')
+        this.#options.logger.warn({ id, status: state.status }, 'Somebody else has decided on the message')
         return 'later'
       }
       if (state.status !== 'queued') this.#options.changed({ job, state })
@@ -230,7 +230,7 @@ export class Deliveries {
       } catch (error) {
         if (this.#closed) throw error
         const problem = (error as Error).message
-        if (nth === 0) this.#options.logger.error({ id: change.id, problem }, 'an outcome is not stored yet')
+        if (nth === 0) this.#options.logger.error({ id: change.id, problem }, 'An outcome is not stored yet')
         await new Promise((resolve) => setTimeout(resolve, AGAIN))
       }
     }

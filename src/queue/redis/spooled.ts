@@ -188,7 +188,7 @@ export class SpooledQueue implements QueueDriver {
       if (answer?.result === 'conflict')
         this.#options.logger.error(
           { id: job.id },
-          'a message kept while Redis was away is dropped: its idempotency key belongs to another mail',
+          'A message kept while Redis was away is dropped: its idempotency key belongs to another mail',
         )
       if (answer?.result !== 'unavailable' && answer?.result !== 'full') return true
       await new Promise((resolve) => setTimeout(resolve, AGAIN))

@@ -37,7 +37,7 @@ export class Sweeper {
       for (const found of expired) await expire(found)
       if (orphans.length > 0) adopt(orphans)
     } catch (error) {
-      logger.debug({ problem: (error as Error).message }, 'the queue was not swept')
+      logger.debug({ problem: (error as Error).message }, 'The queue was not swept')
     }
     if (!this.#closed) this.#timer = setTimeout(() => void this.sweep(), PAUSE)
   }

@@ -31,7 +31,7 @@ export class Waking {
   /** For messages whose process ended, or lost Redis, before they had one. */
   adopt(orphans: readonly Found[]): void {
     const wakes = orphans.map(({ row }) => wakeOf({ ...unpackHead(row), notBefore: row.dueAt }))
-    this.#logger.warn({ messages: wakes.length }, 'messages had no job; they have now')
+    this.#logger.warn({ messages: wakes.length }, 'Messages had no job; they have now')
     this.#inBackground(this.#added(wakes, this.#schedule.add(wakes)))
   }
 
@@ -63,7 +63,7 @@ export class Waking {
       .then(
         () => undefined,
         (error: unknown) => {
-          this.#logger.debug({ problem: (error as Error).message }, 'a job was not added at once')
+          this.#logger.debug({ problem: (error as Error).message }, 'A job was not added at once')
         },
       )
       .finally(() => this.#underWay.delete(quiet))

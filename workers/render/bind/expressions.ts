@@ -1,9 +1,8 @@
 import { templateError } from '../template/parse.js'
 import type { CallExpression, Expression, PathExpression } from '../template/tree.js'
-import { callHelper } from './helperCall.js'
+import { callHelper, type Helpers } from './helperCall.js'
 import type { Evaluate } from './run.js'
 import { type Scope, describePath } from './scope.js'
-import type { Helpers } from './helperCall.js'
 import { field } from './values.js'
 
 /**

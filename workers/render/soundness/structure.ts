@@ -1,6 +1,5 @@
 import { ENDING } from './components.js'
-import type { TokenEvents } from './tokenizer.js'
-import { Tokenizer } from './tokenizer.js'
+import { type TokenEvents, Tokenizer } from './tokenizer.js'
 
 /** What happened in a text, in order. */
 export type StructureEvent =

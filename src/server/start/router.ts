@@ -1,8 +1,9 @@
 import { Router } from 'express'
 import { type Mailer, ThreadpostError } from '../../index.js'
-import { jsonBody } from '../body.js'
-import { assetRouter, pageHeaders } from '../page.js'
-import { problems } from '../problem.js'
+import { jsonBody } from '../../web/body.js'
+import { EventStreams } from '../../web/eventStream.js'
+import { assetRouter, pageHeaders } from '../../web/page.js'
+import { problems } from '../../web/problem.js'
 import { Demo, type Stage } from './demo.js'
 import { demoRouter } from './demoRouter.js'
 import { follow } from './follow.js'
@@ -22,6 +23,7 @@ export interface StartPage {
  */
 export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPage {
   const router = Router()
+  const streams = new EventStreams()
   const { inbox } = mailer
   const demo =
     stage === undefined || inbox === undefined || !mailer.templates.includes('receipt')
@@ -52,7 +54,8 @@ export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPa
     // Only what was sent from here: other messages are nobody's business without a token.
     if (message?.tags.includes(TAG) !== true)
       throw new ThreadpostError('NOT_FOUND', 'There is no such sign-up.')
-    await follow(mailer, message, request, response)
+    const stream = streams.open(response)
+    if (stream !== undefined) await follow(mailer, message, stream)
   })
 
   router.use(problems)

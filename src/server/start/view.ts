@@ -1,5 +1,5 @@
-import { html, type Html } from '../html.js'
-import { mark, page } from '../page.js'
+import { html, type Html } from '../../web/html.js'
+import { mark, page } from '../../web/page.js'
 import { Demo } from './demo.js'
 import { demoSection } from './demoView.js'
 

@@ -1,6 +1,20 @@
 import { z } from 'zod'
-import { type ErrorCode, type ListQuery, ThreadpostError } from '../index.js'
-import { Statuses } from './schemas/message.js'
+import type { ListQuery, Status } from '../index.js'
+import { all, checked } from './schema.js'
+
+export const Statuses = z.enum(
+  all<Status>({
+    queued: true,
+    sending: true,
+    deferred: true,
+    held: true,
+    sent: true,
+    partial: true,
+    failed: true,
+    expired: true,
+    cancelled: true,
+  }),
+)
 
 /** A point in time as a query has it: ISO 8601, or milliseconds since the epoch. */
 const Time = z
@@ -31,28 +45,4 @@ export const ListParameters = z.strictObject({
 /** @throws ThreadpostError `INVALID_MESSAGE` with the parameter as its path */
 export function listQueryOf(parameters: unknown): ListQuery {
   return checked(ListParameters, parameters) as ListQuery
-}
-
-/**
- * What a schema makes of a value.
- * @throws ThreadpostError with the code, and the path of the first thing that is wrong
- */
-export function checked<T extends z.ZodType>(
-  schema: T,
-  value: unknown,
-  code: ErrorCode = 'INVALID_MESSAGE',
-): z.output<T> {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const keys = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
-  const path = [...(issue?.path ?? []), ...keys].reduce<string>(
-    (before, key) =>
-      typeof key === 'number' ? `${before}[${key}]` : `${before && `${before}.`}${String(key)}`,
-    '',
-  )
-  const problem = keys.length > 0 ? 'is not known here' : (issue?.message ?? 'is not valid')
-  throw new ThreadpostError(code, path === '' ? problem : `${path}: ${problem}`, {
-    ...(path === '' ? {} : { path }),
-  })
 }

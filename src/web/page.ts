@@ -3,7 +3,7 @@ import helmet from 'helmet'
 import { html, type Html } from './html.js'
 
 /** Folder of the stylesheet and icon that all pages share. */
-export const SHARED = `${import.meta.dirname}/assets`
+const SHARED = `${import.meta.dirname}/assets`
 
 /** Every page's policy: nothing from elsewhere, no inline script or style, framed by its own site only. */
 const PAGE_POLICY = {

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
 import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/store.js'
+import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
 import { type Fate, Fates } from './fates.js'
 import { LoopDelay } from './loopDelay.js'
 

@@ -1,5 +1,5 @@
-import type { Request, Response } from 'express'
 import type { Mailer, Message, MessageEvent, Status } from '../../index.js'
+import type { EventStream } from '../../web/eventStream.js'
 
 /** What the start page shows of a message on its way. */
 export interface Progress {
@@ -31,30 +31,16 @@ const EVENTS = [
 
 const ENDS: ReadonlySet<Status> = new Set(['sent', 'partial', 'failed', 'expired', 'cancelled'])
 
-/** Streams a message's progress as server-sent events until it has come to its end. */
-export async function follow(
-  mailer: Mailer,
-  message: Message,
-  request: Request,
-  response: Response,
-): Promise<void> {
-  response.set({
-    'Content-Type': 'text/event-stream',
-    'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no',
-  })
-  response.flushHeaders()
-
+/** Streams a message's progress until it has come to its end. */
+export async function follow(mailer: Mailer, message: Message, stream: EventStream): Promise<void> {
   const stop = () => {
     for (const name of EVENTS) mailer.off(name, changed)
   }
   const tell = async (now: Message) => {
-    const progress = await progressOf(now, mailer)
-    if (response.writableEnded) return
-    response.write(`data: ${JSON.stringify(progress)}\n\n`)
+    stream.send(await progressOf(now, mailer))
     if (!ENDS.has(now.status)) return
     stop()
-    response.end()
+    stream.end()
   }
   // One after the other: an earlier state must not overtake a later one. Where the message can't be looked up any more the
   // stream ends, and the page asks anew.
@@ -62,7 +48,7 @@ export async function follow(
   const then = (look: () => Promise<void>) => {
     turn = turn.then(look).catch(() => {
       stop()
-      response.end()
+      stream.end()
     })
   }
   const changed = ({ id, status }: MessageEvent) => {
@@ -74,7 +60,7 @@ export async function follow(
     })
   }
   for (const name of EVENTS) mailer.on(name, changed)
-  request.on('close', stop)
+  stream.onClose(stop)
   then(async () => tell((await mailer.find(message.id)) ?? message))
   await turn
 }

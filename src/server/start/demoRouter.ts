@@ -1,6 +1,7 @@
 import { type Response, Router } from 'express'
-import { ThreadpostError } from '../../index.js'
-import { jsonBody } from '../body.js'
+import { jsonBody } from '../../web/body.js'
+import { EventStreams } from '../../web/eventStream.js'
+import { invalid } from '../../web/problem.js'
 import { type Demo, WAYS } from './demo.js'
 import type { Cell } from './fates.js'
 
@@ -16,8 +17,7 @@ export function demoRouter(demo: Demo): Router {
   router.post('/run', body, (request, response) => {
     const given: unknown = (request.body as { way?: unknown } | undefined)?.way
     const way = WAYS.find((known) => known === given)
-    if (way === undefined)
-      throw new ThreadpostError('INVALID_MESSAGE', `way: must be one of ${WAYS.join(', ')}`, { path: 'way' })
+    if (way === undefined) throw invalid('way', `must be one of ${WAYS.join(', ')}`)
     demo.start(way)
     response.status(202).json({ way })
   })
@@ -32,8 +32,6 @@ export function demoRouter(demo: Demo): Router {
   })
 
   router.get('/events', (_request, response) => {
-    response.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })
-    response.flushHeaders()
     audience.join(response)
   })
   return router
@@ -42,7 +40,7 @@ export function demoRouter(demo: Demo): Router {
 /** Those who watch. They are all told the same, a few times a second. */
 class Audience {
   readonly #demo: Demo
-  readonly #seats = new Set<Response>()
+  readonly #streams = new EventStreams()
   #timer: NodeJS.Timeout | undefined
 
   constructor(demo: Demo) {
@@ -50,29 +48,32 @@ class Audience {
   }
 
   join(response: Response): void {
-    this.#seats.add(response)
-    response.once('close', () => this.#leave(response))
+    const stream = this.#streams.open(response)
+    if (stream === undefined) return
+    stream.onClose(() => this.#leave())
     if (this.#timer === undefined) {
       this.#demo.delay.start()
       this.#timer = setInterval(() => this.#tell(), FRAME)
     }
-    response.write(this.#frame(0, this.#demo.run?.fates.all()))
+    stream.send(this.#frame(0, this.#demo.run?.fates.all()))
   }
 
-  #leave(response: Response): void {
-    this.#seats.delete(response)
-    if (this.#seats.size > 0) return
+  #leave(): void {
+    if (this.#streams.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
     this.#demo.delay.stop()
   }
 
   #tell(): void {
-    const frame = this.#frame(this.#demo.delay.look(), this.#demo.run?.fates.news())
-    for (const response of this.#seats) response.write(frame)
+    const delay = this.#demo.delay.look()
+    const fates = this.#demo.run?.fates
+    const news = this.#frame(delay, fates?.news())
+    // Who is behind will read one frame in place of several: it has every cell.
+    for (const stream of this.#streams) stream.send(stream.behind ? this.#frame(delay, fates?.all()) : news)
   }
 
-  #frame(delay: number, cells: Cell[] | undefined): string {
+  #frame(delay: number, cells: Cell[] | undefined): object {
     const { run } = this.#demo
     const told = run && {
       number: run.number,
@@ -81,6 +82,6 @@ class Audience {
       tally: run.fates.tally(),
       ...(run.result === undefined ? {} : { result: run.result }),
     }
-    return `data: ${JSON.stringify({ delay, run: told })}\n\n`
+    return { delay, run: told }
   }
 }

@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, Response } from 'express'
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
 import { type ErrorCode, ThreadpostError } from '../index.js'
 
 /** Codes of a problem: the mailer's own, and those that only HTTP knows. */
@@ -93,6 +93,18 @@ function newProblem(code: ProblemCode, detail: string, fields: Pick<Problem, 'pa
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code, ...fields }
 }
 
+/** A request that can't be what was meant. */
+export function invalid(path: string, why: string): ThreadpostError {
+  return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
+}
+
+const NOTHING_HERE = 'There is nothing at this address.'
+
+/** Answers where no route fits. */
+export const nothingHere: RequestHandler = (_request, response) => {
+  sendProblem(response, 'NOT_FOUND', NOTHING_HERE)
+}
+
 /** Answers the errors it knows as problems; others are the host's, with its own way to log them. */
 export const problems: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) {
@@ -133,7 +145,7 @@ function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
 
 /** Express's own: a file that isn't there, a path that can't be decoded, a body that can't be unpacked. */
 function clientProblem(status: unknown): [ProblemCode, string] | undefined {
-  if (status === 404) return ['NOT_FOUND', 'There is nothing at this address.']
+  if (status === 404) return ['NOT_FOUND', NOTHING_HERE]
   if (typeof status !== 'number' || status < 400 || status >= 500) return undefined
   return ['UNREADABLE_BODY', 'The request could not be read.']
 }

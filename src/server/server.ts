@@ -1,22 +1,22 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express, { type ErrorRequestHandler, type Response } from 'express'
 import helmet from 'helmet'
-import { SCOPES } from './express/auth.js'
-import { Gate } from './express/gate.js'
-import { loopbackOnly } from './express/hosts.js'
-import { inboxRouter, mailContext } from './express/index.js'
-import { loginPages, sessionHandlers } from './express/login.js'
-import { routerBehind } from './express/mailRouter.js'
-import { problems, sendProblem } from './express/problem.js'
-import { serve } from './express/serve.js'
-import type { Stage } from './express/start/demo.js'
-import { startRouter } from './express/start/router.js'
-import { backstageOf } from './backstage.js'
-import { type Mailer, ThreadpostError } from './index.js'
-import { isLoopback } from './loopback.js'
+import { backstageOf } from '../backstage.js'
+import { Gate } from '../express/gate.js'
+import { inboxRouter, mailContext } from '../express/index.js'
+import { loginPages, sessionHandlers } from '../express/login.js'
+import { routerBehind } from '../express/mailRouter.js'
+import { serve } from '../express/serve.js'
+import { type Mailer, ThreadpostError } from '../index.js'
+import { isLoopback } from '../loopback.js'
+import { SCOPES } from '../web/allow.js'
+import { loopbackOnly } from '../web/hosts.js'
+import { listen } from '../web/listen.js'
+import { nothingHere, problems } from '../web/problem.js'
+import type { Stage } from './start/demo.js'
+import { startRouter } from './start/router.js'
 
 export interface ServerOptions {
   mailer: Mailer
@@ -53,9 +53,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const app = express()
   const server = createServer(app)
-  server.listen(port, host)
-  await once(server, 'listening')
-  const url = urlOf(server.address() as AddressInfo)
+  const url = await listen(server, port, host)
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
   const gate = new Gate(auth)
@@ -76,8 +74,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
   const start = startRouter(mailer, url, auth === false ? stageFor(mailer) : undefined)
   app.use(start.router)
-  app.use((_request, response) => sendProblem(response, 'NOT_FOUND', 'There is nothing at this address.'))
-  app.use(problems, unexpected)
+  app.use(nothingHere, problems, unexpected)
 
   let closed: Promise<void> | undefined
   return {
@@ -94,10 +91,10 @@ function stageFor(mailer: Mailer): Stage | undefined {
   const endThread = backstageOf(mailer)?.endThread
   if (endThread === undefined) return undefined
   return {
-    templates: fileURLToPath(new URL('../../templates', import.meta.url)),
+    templates: fileURLToPath(new URL('../../../templates', import.meta.url)),
     endThread,
     inlineSender: async (order) => {
-      const { createEachTime } = await import('./bench/rivals/eachTime.js')
+      const { createEachTime } = await import('../bench/rivals/eachTime.js')
       return createEachTime(order)
     },
   }
@@ -125,8 +122,4 @@ const unexpected: ErrorRequestHandler = (error: unknown, request, response, next
   )
   if (response.headersSent) next(error)
   else response.status(500).json({ type: 'about:blank', title: 'Internal error', status: 500 })
-}
-
-function urlOf({ address, port, family }: AddressInfo): string {
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }

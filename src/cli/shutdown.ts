@@ -1,4 +1,4 @@
-/** For the command only: the library installs no signal handler. */
+/** Ends the process in order at the first signal, at once at the second. The library itself installs no handler. */
 export function closeOnSignal(close: () => Promise<void>): void {
   let closing = false
   const onSignal = (signal: NodeJS.Signals): void => {
