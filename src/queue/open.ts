@@ -4,7 +4,6 @@ import type { Logger } from '../logger.js'
 import type { QueueCommon, QueueDriver } from './driver.js'
 import { MemoryQueue } from './memory.js'
 import type { QueueSpec } from './options.js'
-import { SqliteQueue } from './sqlite.js'
 import { evidenceFile } from './sqlite/outboxWire.js'
 
 /** Where the threads are to note how far each delivery got, if the queue reads that after a crash. */
@@ -13,7 +12,7 @@ export function notesOf(queue: QueueSpec, token: string): string | undefined {
 }
 
 /**
- * Opens the queue that the options name; a driver for Redis is loaded only then.
+ * Opens the queue that the options name: only its driver is loaded, but for the one in memory.
  * @throws ThreadpostError `START_FAILED`
  */
 export async function openQueue(
@@ -26,7 +25,7 @@ export async function openQueue(
       return new MemoryQueue({ ...rest, clock })
     case 'sqlite': {
       const { kind: _, ...place } = queue
-      return SqliteQueue.open({ ...rest, ...place, token })
+      return (await import('./sqlite.js')).SqliteQueue.open({ ...rest, ...place, token })
     }
     case 'redis': {
       const { kind: _, spool, ...place } = queue
