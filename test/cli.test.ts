@@ -55,6 +55,17 @@ describe('threadpost send', () => {
       stderr: expect.stringMatching(/^threadpost: to\[0\]: .*\[INVALID_MESSAGE\]\n$/) as string,
     })
   })
+
+  it('says why it has not been sent in time, and that it will not be', async () => {
+    const inbox = await startInbox()
+    await inbox.close()
+    const args = ['--to', 'a@example.com', '--subject', 'x', '--text', 'x', '--from', 'b@example.com']
+    const sent = run(process.execPath, [main, 'send', '--transport', inbox.url, '--timeout', '500', ...args])
+    await expect(sent).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/within 500 ms\. Held .*could not be reached.*is in memory/) as string,
+    })
+  })
 })
 
 describe('threadpost doctor', () => {
@@ -69,6 +80,16 @@ describe('threadpost doctor', () => {
     expect(findings[0]).toMatchObject({ ok: true, says: expect.stringContaining('takes mail') as string })
     expect(findings[0]?.details?.join()).toContain('PIPELINING')
     expect(inbox.count).toBe(0)
+  })
+
+  it('says that mail stays in the embedded inbox where no transport is given', async () => {
+    const { stdout } = await run(process.execPath, [main, 'doctor'], {
+      cwd: root,
+      env: { PATH: process.env['PATH'] },
+    })
+    expect(stdout).toMatch(
+      /^ok +transport .* takes mail .*\n +the embedded inbox, .*no mail leaves this machine\n/,
+    )
   })
 
   it('ends with 1 when mail could not go out, and says why', async () => {

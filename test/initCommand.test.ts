@@ -67,6 +67,20 @@ describe('threadpost init', () => {
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
   }, 60_000)
 
+  it('writes a server that says what to do about a port that is taken', async () => {
+    const app = await appWith(tarball)
+    await init(app)
+    const { port } = new URL(await start(app))
+    const second = run(process.execPath, ['server.mjs'], {
+      cwd: app,
+      env: { PATH: process.env['PATH'], PORT: port },
+    })
+    await expect(second).rejects.toMatchObject({
+      code: 1,
+      stderr: `listen EADDRINUSE: address already in use 127.0.0.1:${port}; the variable PORT names another\n`,
+    })
+  })
+
   it('sends for real where SMTP_URL says so', async () => {
     const inbox = await testInbox()
     const app = await appWith(tarball)

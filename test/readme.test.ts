@@ -1,12 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import path from 'node:path'
 import { promisify } from 'node:util'
+import { createMailer } from 'threadpost'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { folderOf } from './support/folder.js'
 import { testInbox } from './support/mailer.js'
-import { appOf, blocksOf, promisesOf, readme, root } from './support/readme.js'
+import { appOf, blocksOf, promisesOf } from './support/readme.js'
 import { startRedis } from './support/redis.js'
+import { post, serve } from './support/serve.js'
 import { itWith } from './support/tools.js'
 
 const run = promisify(execFile)
@@ -68,10 +69,28 @@ describe('the README', () => {
     expect(await printed(source.replace('redis://127.0.0.1:6379', redis.url))).toEqual(promisesOf(source))
   })
 
-  it('links to what is there', () => {
-    const targets = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1] ?? '')
-    const local = targets.filter((target) => !/^https?:/.test(target))
-    expect(local.length).toBeGreaterThan(2)
-    expect(local.filter((target) => !existsSync(path.join(root, target)))).toEqual([])
+  it('has a template that compiles once and makes a subject', async () => {
+    const templates = await folderOf({ 'welcome.mjml': blocksOf('xml')[0] ?? '' })
+    const mailer = await createMailer({ transport: 'smtp://127.0.0.1:1', templates, threads: 0 })
+    onTestFinished(() => mailer.close())
+    expect(await mailer.inspect('welcome')).toMatchObject({ findings: [], warnings: [] })
+    const data = { name: 'Ada', url: 'https://acme.example/start' }
+    const { subject, preheader, text } = await mailer.render('welcome', data)
+    expect([subject, preheader]).toEqual(['Welcome, Ada', 'Your account is ready.'])
+    expect(text).toContain('https://acme.example/start')
+  })
+
+  it('has a request for curl that the service takes', async () => {
+    const [request = ''] = blocksOf('sh').filter((source) => source.startsWith('curl '))
+    const [body = ''] = /(?<=-d ').*(?=')/.exec(request) ?? []
+    const { url } = await serve({})
+    expect((await post(url, JSON.parse(body) as object)).status).toBe(202)
+    expect(request).toContain(' http://127.0.0.1:3000/mail/messages ')
+  })
+
+  it('has a test for node:test that passes', async () => {
+    const [source = ''] = blocksOf('js test')
+    const { stdout } = await run(process.execPath, ['--test', 'app.js'], { cwd: await appOf(source) })
+    expect(stdout).toContain('# pass 1')
   })
 })

@@ -54,7 +54,12 @@ describe('threadpost render', () => {
     expect((await threadpost(...args)).stdout).toBe('Subject: Hi Ada\nPreheader: \n\nHello Ada\n\n')
     expect((await threadpost(...args, '--locale', 'fr-CA', '--text')).stdout).toBe('Bonjour Ada\n\n')
     expect((await threadpost(...args, '--html')).stdout).toContain('<title>Hi Ada</title>')
-    const { stderr, code } = await threadpost('render', 'a', '--templates', folder)
+  })
+
+  test('has the sample data where none are given, and names what is missing', async () => {
+    const folder = await folderOf({ 'a.mjml': once, 'a.json': '{"name": "Ada"}', 'b.mjml': once })
+    expect((await threadpost('render', 'a', '--text', '--templates', folder)).stdout).toBe('Hello Ada\n\n')
+    const { stderr, code } = await threadpost('render', 'b', '--templates', folder)
     expect(stderr).toContain('data that is missing: name [MISSING_DATA]')
     expect(code).toBe(1)
   })

@@ -131,6 +131,11 @@ async function measureAll(settings: BenchSettings, flags: BenchFlags): Promise<B
   const report = await withSession(settings, async (session) => {
     const found = await runRounds(session)
     if (flags.targets === true) found.targets = targetsOf(found, await measureExtras(session))
+    if (found.modes.length === 0)
+      throw new ThreadpostError(
+        'UNSUPPORTED',
+        `There was nothing to measure: ${found.left.map(({ mode, reason }) => `${mode} was left out: ${reason}`).join('; ')}`,
+      )
     return found
   })
   if (flags.scaling === true) report.scaling = await runScaling(settings)

@@ -51,7 +51,12 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
     return [{ what: 'mailer', ok: false, says: (error as Error).message }, ...around]
   }
   try {
-    return [transport(await mailer.verify()), await queue(mailer), ...around]
+    const verified = await mailer.verify()
+    return [
+      mailer.inbox === undefined ? transport(verified) : embedded(verified),
+      await queue(mailer),
+      ...around,
+    ]
   } finally {
     await mailer.close({ deadline: 0 })
   }
@@ -72,6 +77,15 @@ function transport(report: TransportReport): Finding {
       authenticated ? 'user and password were accepted' : 'without authentication',
       `it offers ${extensions.join(', ')}`,
     ],
+  }
+}
+
+/** Said at once, since who forgot the transport would else read that mail goes out. */
+function embedded(report: TransportReport): Finding {
+  const { details = [], ...finding } = transport(report)
+  return {
+    ...finding,
+    details: ['the embedded inbox, for --transport names no other: no mail leaves this machine', ...details],
   }
 }
 

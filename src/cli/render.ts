@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
+import type { Mailer } from '../mailer.js'
 import { dataFrom } from './arguments.js'
 import { withExamples } from './examples.js'
 import { lineLogger } from './lineLogger.js'
@@ -24,18 +25,19 @@ export function renderCommand(): Command {
     .summary('show what a template gives with some data')
     .description(
       'Render a template as it would be sent, and print subject, preheader and text; or its HTML; or show it in the browser. ' +
-        'It sends nothing. Data that a template needs and is not given is an error, which names them.',
+        'It sends nothing. Without --data it has the sample data beside it. Data that a template needs and is not given is an ' +
+        'error, which names them.',
     )
     .argument('<name>', 'name of the template')
-    .option('--data <file>', 'JSON file with the data (default: none)')
+    .option('--data <file>', 'JSON file with the data (default: the sample beside it)')
     .option('--locale <locale>', 'variant of the template: fr-CA falls back to fr, then to the default')
     .option('--text', 'print the text part only')
     .option('--html', 'print the HTML only')
     .option('--open', 'write the HTML to a file and show it in the browser')
     .option('--json', 'print subject, preheader, html and text as JSON')
   return withExamples(withTemplateFlags(command).action(render), {
-    'with the sample data beside it': 'threadpost render welcome --data templates/welcome.json',
-    'in French, in the browser': 'threadpost render welcome --data templates/welcome.json --locale fr --open',
+    'with the sample data beside it': 'threadpost render welcome',
+    'in French, in the browser': 'threadpost render welcome --locale fr --open',
     'for a snapshot test': 'threadpost render welcome --data templates/welcome.json --html > welcome.html',
   })
 }
@@ -49,7 +51,8 @@ async function render(name: string, settings: RenderSettings): Promise<void> {
     logger: lineLogger,
   })
   try {
-    const parts = await mailer.render(name, await dataFrom(settings.data), {
+    const data = settings.data === undefined ? await sampleOf(mailer, name) : await dataFrom(settings.data)
+    const parts = await mailer.render(name, data, {
       ...(settings.locale === undefined ? {} : { locale: settings.locale }),
     })
     if (settings.open === true) return await show(parts.html)
@@ -60,6 +63,11 @@ async function render(name: string, settings: RenderSettings): Promise<void> {
   } finally {
     await mailer.close()
   }
+}
+
+async function sampleOf(mailer: Mailer, name: string): Promise<object> {
+  const templates = await mailer.describeTemplates()
+  return templates.find((template) => template.name === name)?.sample ?? {}
 }
 
 async function show(html: string): Promise<void> {

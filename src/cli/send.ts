@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
+import { ThreadpostError } from '../errors.js'
+import { explain } from '../explain.js'
 import type { Mail } from '../mail.js'
+import type { Mailer } from '../mailer.js'
 import type { Message } from '../messageView.js'
 import { dataFrom, wholeNumber } from './arguments.js'
 import { withExamples } from './examples.js'
@@ -49,11 +52,28 @@ async function send(settings: SendSettings): Promise<void> {
   const mail = await mailOf(settings)
   const mailer = await createMailer(await mailerOptions(settings))
   try {
-    const message = await mailer.sendAndWait(mail, { timeout: settings.timeout })
+    const message = await outcomeOf(mailer, mail, settings.timeout)
     console.log(settings.json === true ? JSON.stringify(message, null, 2) : summaryOf(message))
     if (message.status !== 'sent') process.exitCode = 1
   } finally {
     await mailer.close()
+  }
+}
+
+/** Nobody waits on when this command ends, so what stands in the way is said now, and what becomes of the mail. */
+async function outcomeOf(mailer: Mailer, mail: Mail, timeout: number): Promise<Message> {
+  const { id, durable } = await mailer.send(mail)
+  try {
+    return await mailer.wait(id, { timeout })
+  } catch (error) {
+    const message = await mailer.find(id)
+    if (!(error instanceof ThreadpostError) || error.code !== 'WAIT_TIMEOUT' || message === undefined)
+      throw error
+    const stands = `Not sent within ${timeout} ms. ${explain(message)}`
+    const next = durable
+      ? 'It stays in the queue, for whoever opens that next'
+      : 'Its queue is in memory, and ends with this command: doctor says what is wrong with a transport'
+    throw new ThreadpostError('WAIT_TIMEOUT', `${stands} ${next}`, { id, cause: error })
   }
 }
 

@@ -47,7 +47,11 @@ app.post('/signup', async (request, response) => {
   }
 })
 
-const server = app.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? '127.0.0.1', () => {
+const server = app.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? '127.0.0.1', (error) => {
+  if (error !== undefined) {
+    console.error(`${error.message}; the variable PORT names another`)
+    process.exit(1)
+  }
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   console.log(`http://127.0.0.1:${port}`)
 })
