@@ -5,15 +5,15 @@ export interface LimitOptions {
   queue?: number
   /** Recipients of one mail: to, cc and bcc together. @default 50 */
   recipients?: number
-  /** Bytes of one mail: content, data, attachments, headers and references; 1,000 at least. @default 26_214_400 (25 MB) */
+  /** Bytes of one mail: content, data, attachments, headers and references. @default 26_214_400 (25 MB) */
   message?: number
   /** Attachments of one mail; 0 for none. @default 50 */
   attachments?: number
-  /** Milliseconds a template may take to render, before its thread is ended; 10 at least. @default 10_000 */
+  /** Milliseconds a template may take to render, before its thread is ended. @default 10_000 */
   render?: number
-  /** Milliseconds one attempt may take in all; 100 at least. @default 120_000 */
+  /** Milliseconds one attempt may take in all. @default 120_000 */
   attempt?: number
-  /** Bytes of heap a thread may use, before it is ended; 64 MB at least. @default 536_870_912 (512 MB) */
+  /** Bytes of heap a thread may use, before it is ended; 16 MB at least. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
 

@@ -75,7 +75,6 @@ describe('options', () => {
     [{ transport: smtp, retry: { attempts: 0 } }, 'retry.attempts'],
     [{ transport: smtp, limits: { render: '1' } }, 'limits.render'],
     [{ transport: smtp, limits: { threadMemory: 1 } }, 'limits.threadMemory'],
-    [{ transport: smtp, limits: { attempt: 1 } }, 'limits.attempt'],
     [{ transport: smtp, onUncertain: 'maybe' }, 'onUncertain'],
     [{ transport: smtp, logger: {} }, 'logger.debug'],
     [{ transport: smtp, from: 'a@b.example, c@d.example' }, 'from'],

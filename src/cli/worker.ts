@@ -15,7 +15,6 @@ interface WorkerSettings extends MailerSettings {
   port?: number
   host: string
   drain: number
-  prefix?: string
   json?: boolean
 }
 
@@ -38,11 +37,6 @@ export function workerCommand(): Command {
         .argParser(wholeNumber(0))
         .default(30),
     )
-    .addOption(
-      new Option('--prefix <name>', "what the queue's keys in Redis begin with (default: threadpost)").env(
-        'THREADPOST_PREFIX',
-      ),
-    )
     .option('--json', 'print a line of JSON for the start')
   return withExamples(withMailerFlags(command).action(work), {
     'on each of many machines':
@@ -56,9 +50,6 @@ async function work(settings: WorkerSettings): Promise<void> {
   const { port, host, drain } = settings
   requireTransport(settings)
   const options = await mailerOptions(settings)
-  const { prefix } = settings
-  if (prefix !== undefined && typeof options.queue === 'string')
-    options.queue = { url: options.queue, prefix }
   const mailer = await createMailer({ ...options, role: 'deliver', logger: lineLogger })
   let server: Server | undefined
   let health: string | undefined
