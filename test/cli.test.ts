@@ -128,6 +128,19 @@ describe('threadpost serve', () => {
     })
   })
 
+  it('says what to do about a template folder that is not there', async () => {
+    const served = run(process.execPath, [main, 'serve', '--templates', 'nowhere'], {
+      cwd: root,
+      env: environment,
+    })
+    await expect(served).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        `There is no template folder ${path.join(root, 'nowhere')}; name another`,
+      ) as string,
+    })
+  })
+
   it('says in one line what is wrong with its settings', async () => {
     await expect(
       run(process.execPath, [main, 'serve', '--transport', 'smtp://user:hunter2@'], {

@@ -49,6 +49,7 @@ export async function templateOptions(given: TemplateSettings): Promise<Template
 export interface MailerSettings extends TemplateSettings {
   transport?: string
   queue?: string
+  prefix?: string
   from?: string
   threads?: number
 }
@@ -67,6 +68,11 @@ export function withMailerFlags(command: Command): Command {
         '--queue <url>',
         'where mail waits: memory, sqlite:PATH or redis://HOST:PORT (default: memory)',
       ).env('THREADPOST_QUEUE'),
+    )
+    .addOption(
+      new Option('--prefix <name>', "what the queue's keys in Redis begin with (default: threadpost)").env(
+        'THREADPOST_PREFIX',
+      ),
     )
     .addOption(
       new Option('--from <mailbox>', "sender of mails that name none: 'Acme <hello@acme.example>'").env(
@@ -91,7 +97,8 @@ export async function mailerOptions(given: MailerSettings): Promise<MailerOption
   }
   if (settings.from !== undefined) options.from = settings.from
   if (settings.threads !== undefined) options.threads = settings.threads
-  if (settings.queue !== undefined) options.queue = settings.queue
+  const { queue, prefix } = settings
+  if (queue !== undefined) options.queue = prefix === undefined ? queue : { url: queue, prefix }
   return options
 }
 

@@ -16,7 +16,6 @@ interface WorkerSettings extends MailerSettings {
   port?: number
   host: string
   drain: number
-  prefix?: string
   json?: boolean
 }
 
@@ -39,11 +38,6 @@ export function workerCommand(): Command {
         .argParser(wholeNumber(0))
         .default(30),
     )
-    .addOption(
-      new Option('--prefix <name>', "what the queue's keys in Redis begin with (default: threadpost)").env(
-        'THREADPOST_PREFIX',
-      ),
-    )
     .option('--json', 'print a line of JSON for the start')
   return withExamples(withMailerFlags(command).action(work), {
     'on each of many machines':
@@ -58,15 +52,12 @@ async function work(settings: WorkerSettings): Promise<void> {
   if (settings.transport === undefined || settings.transport === '')
     throw new ThreadpostError(
       'INVALID_OPTIONS',
-      'transport: is required: --transport smtp://user:pass@host:587',
+      'transport: is required: --transport smtp://user:pass@host:587, or THREADPOST_TRANSPORT',
       {
         path: 'transport',
       },
     )
   const options = await mailerOptions(settings)
-  const { prefix } = settings
-  if (prefix !== undefined && typeof options.queue === 'string')
-    options.queue = { url: options.queue, prefix }
   const mailer = await createMailer({ ...options, role: 'deliver', logger: lineLogger })
   let server: Server | undefined
   try {

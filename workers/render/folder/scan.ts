@@ -36,7 +36,9 @@ export async function scanFolder(dir: string): Promise<FolderFiles> {
   const root = await realpath(dir).catch((error: unknown) => {
     throw new TemplateFailure(
       'TEMPLATE_ERROR',
-      `The template folder ${dir} can't be read: ${(error as Error).message}`,
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? `There is no template folder ${path.resolve(dir)}; name another, or let threadpost init write one`
+        : `The template folder ${dir} can't be read: ${(error as Error).message}`,
     )
   })
   const found: FolderFiles = {
