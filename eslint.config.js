@@ -11,8 +11,8 @@ const root = path.dirname(fileURLToPath(import.meta.url))
 const doors = [
   {
     to: ['nodemailer/lib/addressparser'],
-    from: ['src/addresses.ts', 'workers/**'],
-    why: 'Addresses are parsed in one place, src/addresses.ts, so that all parts agree on what an address is.',
+    from: ['src/message/addresses.ts', 'workers/**'],
+    why: 'Addresses are parsed in one place, src/message/addresses.ts, so that all parts agree on what an address is.',
   },
   {
     to: ['nodemailer', 'nodemailer/**'],
@@ -38,8 +38,8 @@ const doors = [
   },
   {
     to: ['piscina', 'piscina/**'],
-    from: ['src/pool.ts'],
-    why: 'src/pool.ts is the only door to piscina, so that nothing else depends on its queue or its errors.',
+    from: ['src/threads/pool.ts'],
+    why: 'src/threads/pool.ts is the only door to piscina, so that nothing else depends on its queue or its errors.',
   },
   {
     to: ['bullmq', 'bullmq/**', 'ioredis', 'ioredis/**'],
@@ -48,8 +48,8 @@ const doors = [
   },
   {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
-    from: ['src/tracing.ts'],
-    why: 'OpenTelemetry is an optional peer: src/tracing.ts is the only door to its API.',
+    from: ['src/observe/tracing.ts'],
+    why: 'OpenTelemetry is an optional peer: src/observe/tracing.ts is the only door to its API.',
   },
   {
     to: ['better-sqlite3', 'better-sqlite3/**', 'node:sqlite'],
@@ -100,8 +100,8 @@ const doors = [
   {
     to: ['workers/**'],
     from: ['workers/**'],
-    why: 'The main thread reaches the pipeline through the pool; only src/inline.ts (threads: 0) and src/workshop.ts (compiling by hand) may import() it.',
-    dynamicFrom: ['src/inline.ts', 'src/workshop.ts'],
+    why: 'The main thread reaches the pipeline through the pool; only src/threads/inline.ts (threads: 0) and src/templates/workshop.ts (compiling by hand) may import() it.',
+    dynamicFrom: ['src/threads/inline.ts', 'src/templates/workshop.ts'],
   },
   {
     to: ['src/bench/rivals/**'],
@@ -112,9 +112,38 @@ const doors = [
   {
     in: ['workers/**'],
     to: ['src/**'],
-    except: ['src/wire.ts', 'src/*Wire.ts', 'src/outcome.ts', 'src/errors.ts', 'src/phases.ts'],
+    except: ['src/wire/**', 'src/errors.ts'],
     from: ['workers/outbox.ts', 'workers/outbox/**'],
     why: 'A thread shares only the wire types, outcomes, errors and phases with the main thread.',
+  },
+  {
+    in: ['src/wire/**'],
+    to: ['src/**'],
+    except: ['src/wire/**', 'src/errors.ts'],
+    from: [],
+    why: 'What crosses between threads is plain data, and knows of nothing else.',
+  },
+  {
+    in: ['src/structures/**'],
+    to: ['src/**'],
+    except: ['src/structures/**'],
+    from: [],
+    why: 'These hold whatever is put into them, and know nothing of mail.',
+  },
+  {
+    in: ['src/threads/**'],
+    to: ['src/**'],
+    except: ['src/threads/**', 'src/wire/**', 'src/structures/**', 'src/errors.ts'],
+    from: [],
+    why: 'Threads are given tasks and bring back outcomes: they know nothing of queues, retries or who listens.',
+  },
+  {
+    in: ['src/queue/**'],
+    to: ['src/threads/**', 'src/delivery/**', 'src/templates/**'],
+    except: ['src/threads/files.ts', 'src/delivery/lost.ts'],
+    from: [],
+    types: true,
+    why: 'A queue keeps messages and says when each is due: it knows nothing of threads, SMTP or templates.',
   },
   {
     in: ['workers/outbox.ts', 'workers/outbox/**'],
@@ -122,12 +151,12 @@ const doors = [
     except: [
       'src/queue/sqlite/outboxWire.ts',
       'src/queue/storedRow.ts',
-      'src/outcome.ts',
-      'src/phases.ts',
+      'src/wire/outcome.ts',
+      'src/wire/phases.ts',
       'src/queue/clockWatch.ts',
       'src/queue/privateFile.ts',
-      'src/queue/recent.ts',
-      'src/histogram.ts',
+      'src/structures/recent.ts',
+      'src/observe/histogram.ts',
     ],
     from: [],
     why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, what both count, the watch on the clock, and how files are made.',
@@ -148,7 +177,13 @@ const doors = [
     in: ['src/server/**'],
     to: ['src/**'],
     except: [
-      ...['src/index.ts', 'src/mailer.ts', 'src/backstage.ts', 'src/loopback.ts', 'src/bench/rivals/**'],
+      ...[
+        'src/index.ts',
+        'src/mailer.ts',
+        'src/backstage.ts',
+        'src/transports/loopback.ts',
+        'src/bench/rivals/**',
+      ],
       ...['web', 'express', 'inbox', 'server'].map((part) => `src/${part}/**`),
     ],
     from: [],
@@ -157,7 +192,13 @@ const doors = [
   {
     in: ['src/nodemailer/**'],
     to: ['src/**'],
-    except: ['src/index.ts', 'src/mailer.ts', 'src/addresses.ts', 'src/check.ts', 'src/nodemailer/**'],
+    except: [
+      'src/index.ts',
+      'src/mailer.ts',
+      'src/message/addresses.ts',
+      'src/check.ts',
+      'src/nodemailer/**',
+    ],
     from: [],
     why: 'The adapter stands outside the core: it sees the public surface, and how addresses and fields are read.',
   },
@@ -179,7 +220,7 @@ const matches = (name, globs) =>
     return new RegExp(`^${pattern}$`).test(name)
   })
 
-/** `../wire.js` seen from workers/deliver.ts is `src/wire.ts`; a package stays as it is written. */
+/** `../src/errors.js` seen from workers/deliver.ts is `src/errors.ts`; a package stays as it is written. */
 function target(file, specifier) {
   if (!specifier.startsWith('.')) return specifier
   return path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts')

@@ -10,10 +10,14 @@ const README = path.join(root, 'README.md')
 const PARTS = {
   options: () => optionTable(['src/options.ts', 'MailerOptions']),
   mail: () =>
-    optionTable(['src/mail.ts', 'Templated'], ['src/mail.ts', 'MjmlMail'], ['src/mail.ts', 'LiteralMail']),
+    optionTable(
+      ['src/message/mail.ts', 'Templated'],
+      ['src/message/mail.ts', 'MjmlMail'],
+      ['src/message/mail.ts', 'LiteralMail'],
+    ),
   calls: () =>
     [
-      ['wait(id, options), sendAndWait(mail, options)', 'src/waiters.ts', 'WaitOptions'],
+      ['wait(id, options), sendAndWait(mail, options)', 'src/observe/waiters.ts', 'WaitOptions'],
       ['list(query)', 'src/queue/driver.ts', 'ListQuery'],
       ['mailRouter(mailer, options)', 'src/express/mailRouter.ts', 'MailRouterOptions'],
       ['metricsRegistry(mailer, options)', 'src/express/metricsRegistry.ts', 'MetricsOptions'],
@@ -143,7 +147,7 @@ function outcomeTable() {
   }
   const rows = Object.entries(results).flatMap(([result, unions]) =>
     unions
-      .flatMap((union) => codesOf('src/outcome.ts', union))
+      .flatMap((union) => codesOf('src/wire/outcome.ts', union))
       .map(([code, why, remedy]) => [result, `\`${code}\``, why, remedy]),
   )
   return table(['outcome', 'code', 'why', 'what to do'], rows)

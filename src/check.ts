@@ -1,5 +1,5 @@
 import { type ErrorCode, ThreadpostError } from './errors.js'
-import { CONTROL } from './text.js'
+import { CONTROL } from './message/text.js'
 
 const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000
 /** What setTimeout can wait, in ms. */

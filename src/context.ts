@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Checker } from './check.js'
-import { toJsonObject } from './json.js'
-import type { Json, JsonObject } from './wire.js'
+import { toJsonObject } from './message/json.js'
+import type { Json, JsonObject } from './wire/tasks.js'
 
 /**
  * What goes with a message from the request that sent it: to the templates, as `@context`, and to the listeners of its

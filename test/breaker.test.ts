@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Breaker, type BreakerListener } from '../src/breaker.js'
-import type { Outcome } from '../src/outcome.js'
+import { Breaker, type BreakerListener } from '../src/transports/breaker.js'
+import type { Outcome } from '../src/wire/outcome.js'
 import { freePort } from './support/ports.js'
 import { testMailer } from './support/mailer.js'
 import { ScriptedServer } from './support/scriptedServer.js'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { explain } from '../src/explain.js'
-import type { Message, MessageAttempt } from '../src/messageView.js'
+import { explain } from '../src/message/explain.js'
+import type { Message, MessageAttempt } from '../src/message/view.js'
 
 const TIME = '2026-03-01T10:02:03.000Z'
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { Crowd } from '../src/crowd.js'
-import { Numbered } from '../src/numbered.js'
-import { Recent } from '../src/queue/recent.js'
+import { Crowd } from '../src/structures/crowd.js'
+import { Numbered } from '../src/structures/numbered.js'
+import { Recent } from '../src/structures/recent.js'
 import { Retained } from '../src/queue/memory/retained.js'
 import { randomFrom } from './support/random.js'
 

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import path from 'node:path'
-import { Histogram } from '../src/histogram.js'
-import { LoopDelay } from '../src/loopDelay.js'
+import { Histogram } from '../src/observe/histogram.js'
+import { LoopDelay } from '../src/observe/loopDelay.js'
 import { folderOf } from './support/folder.js'
 import { mailerWithInbox } from './support/mailer.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromPrepared, toPrepared } from '../src/prepare.js'
+import { fromPrepared, toPrepared } from '../src/message/prepare.js'
 import { job, NOW, plain, refusal } from './support/messageRules.js'
 
 const CONTROL = ['\r', '\n', '\0', '\u2028', '\u2029', '\u0085', '\u007f']

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { missingPaths } from '../src/needs.js'
-import type { JsonObject } from '../src/wire.js'
+import { missingPaths } from '../src/templates/needs.js'
+import type { JsonObject } from '../src/wire/tasks.js'
 import { needsOf } from '../workers/render/manifest/needs.js'
 import { growTrees } from '../workers/render/template/trees.js'
 import { sourceOf } from './render/support/both.js'

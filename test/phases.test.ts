@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { PhaseBoard } from '../src/phases.js'
+import { PhaseBoard } from '../src/wire/phases.js'
 
 describe('the claim on a slot of the phase board', () => {
   const setUp = () => {

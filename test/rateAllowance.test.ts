@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { RateAllowance } from '../src/budgets.js'
+import { RateAllowance } from '../src/transports/budgets.js'
 import { mostInASecond } from './support/mostInASecond.js'
 import { randomFrom } from './support/random.js'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decide, type RetryPolicy, type Standing } from '../src/retry.js'
+import { decide, type RetryPolicy, type Standing } from '../src/delivery/retry.js'
 import { outcomeOf } from './support/queueSuite/jobs.js'
 
 const policy: RetryPolicy = {

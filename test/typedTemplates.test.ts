@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { templateTypes } from '../src/templateTypes.js'
-import { readManifests } from '../src/workshop.js'
+import { templateTypes } from '../src/templates/types.js'
+import { readManifests } from '../src/templates/workshop.js'
 import { folderOf } from './support/folder.js'
 
 const ROOT = path.dirname(import.meta.dirname)

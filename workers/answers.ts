@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { LaneAnswer } from '../src/laneWire.js'
-import type { ThreadLogLine } from '../src/wire.js'
+import type { LaneAnswer } from '../src/wire/requests.js'
+import type { ThreadLogLine } from '../src/wire/tasks.js'
 
 /** So many cross at once, at most. */
 const FULL = 16

@@ -1,5 +1,5 @@
-import type { Outcome } from '../src/outcome.js'
-import { PhaseBoard } from '../src/phases.js'
+import type { Outcome } from '../src/wire/outcome.js'
+import { PhaseBoard } from '../src/wire/phases.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -10,9 +10,9 @@ import {
   type RenderTask,
   type ThreadLogLine,
   type ThreadSetup,
-} from '../src/wire.js'
-import { type TransportConfig, type TransportReport } from '../src/transportWire.js'
-import { type Catalogue, type TemplateNotes } from '../src/templateWire.js'
+} from '../src/wire/tasks.js'
+import { type TransportConfig, type TransportReport } from '../src/wire/transports.js'
+import { type Catalogue, type TemplateNotes } from '../src/wire/templates.js'
 import { compose } from './compose/compose.js'
 import { createRenderer } from './render/createRenderer.js'
 import { TemplateFailure } from './render/failure.js'

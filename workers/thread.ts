@@ -1,7 +1,7 @@
 /** What happens in each thread. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads'
-import type { AnswerOf, LaneAnswer, LaneRequest, Request } from '../src/laneWire.js'
-import type { ThreadLogLine, ThreadSetup } from '../src/wire.js'
+import type { AnswerOf, LaneAnswer, LaneRequest, Request } from '../src/wire/requests.js'
+import type { ThreadLogLine, ThreadSetup } from '../src/wire/tasks.js'
 import { Answers } from './answers.js'
 import { Deliverer } from './deliver.js'
 import { lowerPriority } from './priority.js'

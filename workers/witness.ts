@@ -5,8 +5,8 @@
  * of the machine the notes prove nothing, and are not believed.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { PHASES, type Phase, type RecipientOutcome } from '../src/outcome.js'
-import type { Evidence } from '../src/phases.js'
+import { PHASES, type Phase, type RecipientOutcome } from '../src/wire/outcome.js'
+import type { Evidence } from '../src/wire/phases.js'
 
 /** Bytes of a note: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
 const NOTE = 512

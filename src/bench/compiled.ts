@@ -1,5 +1,5 @@
 /** A process that compiles a folder of templates ahead, as `threadpost build` does. */
-import { compileTemplates } from '../workshop.js'
+import { compileTemplates } from '../templates/workshop.js'
 import { answerParent } from './answer.js'
 
 answerParent<object>(async ({ from, to }: { from: string; to: string }) => {

@@ -1,6 +1,6 @@
 /** A process that renders a workload and sends it once: whether that works at all is known before anything is measured. */
 import { createMailer } from '../createMailer.js'
-import { explain } from '../explain.js'
+import { explain } from '../message/explain.js'
 import { answerParent } from './answer.js'
 import type { Parts, Workload } from './order.js'
 import { attachmentOf, recipientsOf } from './recipients.js'

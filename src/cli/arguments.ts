@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
 import { isPlainObject } from '../check.js'
 import { ThreadpostError } from '../errors.js'
-import type { JsonObject } from '../wire.js'
+import type { JsonObject } from '../wire/tasks.js'
 
 /** Parses a whole number not below `min`. */
 export function wholeNumber(min: number): (text: string) => number {

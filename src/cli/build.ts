@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import { compileTemplates } from '../workshop.js'
+import { compileTemplates } from '../templates/workshop.js'
 import { describeReports } from './check.js'
 import { withExamples } from './examples.js'
 import { lineLogger } from './lineLogger.js'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { compileTemplates, type TemplateReport } from '../workshop.js'
+import { compileTemplates, type TemplateReport } from '../templates/workshop.js'
 import { withExamples } from './examples.js'
 import { lineLogger } from './lineLogger.js'
 import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'

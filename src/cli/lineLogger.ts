@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.js'
+import type { Logger } from '../observe/logger.js'
 
 /** What a person who runs a process should know, a line each on standard error; not each message. */
 export const lineLogger: Logger = {

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { templateTypes } from '../templateTypes.js'
-import { readManifests } from '../workshop.js'
+import { templateTypes } from '../templates/types.js'
+import { readManifests } from '../templates/workshop.js'
 import { OWN_PACKAGE, OWN_TEMPLATES } from './package.js'
 
 /** The files that `threadpost init` sets up beside package.json: their content by their path. */

@@ -1,4 +1,4 @@
-import { parseMailboxList } from '../addresses.js'
+import { parseMailboxList } from '../message/addresses.js'
 import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { Address, Mail } from '../index.js'
 import { attachmentsOf, textOf } from './attachments.js'

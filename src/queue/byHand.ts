@@ -1,5 +1,5 @@
 import { ThreadpostError } from '../errors.js'
-import { enter, isSettled, markSent, type MessageState, redrive } from '../record.js'
+import { enter, isSettled, markSent, type MessageState, redrive } from '../message/record.js'
 
 /** What a person may do to a message, and when it is too late. Each changes the state or throws `CONFLICT`. */
 

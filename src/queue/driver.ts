@@ -2,12 +2,12 @@
  * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
-import type { Allowances } from '../budgets.js'
-import type { HistogramSnapshot } from '../histogram.js'
-import type { Evidence } from '../phases.js'
-import type { MailJob, MessageState, Settlement, Status } from '../record.js'
-import type { Message } from '../messageView.js'
-import type { Retention } from '../retention.js'
+import type { Allowances } from '../transports/budgets.js'
+import type { HistogramSnapshot } from '../observe/histogram.js'
+import type { Evidence } from '../wire/phases.js'
+import type { MailJob, MessageState, Settlement, Status } from '../message/record.js'
+import type { Message } from '../message/view.js'
+import type { Retention } from './retention.js'
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */
 export interface QueuedMessage {

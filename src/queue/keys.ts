@@ -1,4 +1,4 @@
-import type { MailJob } from '../record.js'
+import type { MailJob } from '../message/record.js'
 import { type Due, DueHeap } from './memory/dueHeap.js'
 
 interface Known extends Due {

@@ -1,6 +1,6 @@
 import { ThreadpostError } from '../errors.js'
-import { type MailJob, recipientsOf, type Status } from '../record.js'
-import type { Message } from '../messageView.js'
+import { type MailJob, recipientsOf, type Status } from '../message/record.js'
+import type { Message } from '../message/view.js'
 import type { ListQuery, MessagePage } from './driver.js'
 
 const DEFAULT_LIMIT = 50

@@ -1,5 +1,5 @@
-import { enter, isSettled, type MailJob, type MessageState, settle, type Status } from '../record.js'
-import { type Message, toMessage } from '../messageView.js'
+import { enter, isSettled, type MailJob, type MessageState, settle, type Status } from '../message/record.js'
+import { type Message, toMessage } from '../message/view.js'
 import { Clock } from '../clock.js'
 import { cancelByHand, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {

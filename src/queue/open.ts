@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { Clock } from '../clock.js'
-import type { Logger } from '../logger.js'
+import type { Logger } from '../observe/logger.js'
 import type { QueueCommon, QueueDriver } from './driver.js'
 import { MemoryQueue } from './memory.js'
 import type { QueueSpec } from './options.js'

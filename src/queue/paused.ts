@@ -1,5 +1,5 @@
-import type { Message } from '../messageView.js'
-import type { Status } from '../record.js'
+import type { Message } from '../message/view.js'
+import type { Status } from '../message/record.js'
 import type { StatusCounts } from './driver.js'
 
 /** What is stored as `queued` is shown as `held` for as long as the queue is paused: nothing of it changes. */

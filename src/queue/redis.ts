@@ -1,7 +1,7 @@
-import type { Allowances } from '../budgets.js'
-import type { Logger } from '../logger.js'
-import { isSettled, type MailJob } from '../record.js'
-import type { Message } from '../messageView.js'
+import type { Allowances } from '../transports/budgets.js'
+import type { Logger } from '../observe/logger.js'
+import { isSettled, type MailJob } from '../message/record.js'
+import type { Message } from '../message/view.js'
 import { cancelByHand, markSentByHand, retryByHand } from './byHand.js'
 import type {
   Consumer,

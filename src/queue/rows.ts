@@ -1,7 +1,7 @@
-import { type MailJob, type MessageState, newState, type Status, TOP_PRIORITY } from '../record.js'
-import { toMessage, type Message } from '../messageView.js'
-import { NO_DATA } from '../json.js'
-import type { Content, JobAttachment, JsonText } from '../wire.js'
+import { type MailJob, type MessageState, newState, type Status, TOP_PRIORITY } from '../message/record.js'
+import { toMessage, type Message } from '../message/view.js'
+import { NO_DATA } from '../message/json.js'
+import type { Content, JobAttachment, JsonText } from '../wire/tasks.js'
 import { keptUntil } from './keys.js'
 import { showAs } from './paused.js'
 import {

@@ -1,8 +1,8 @@
 import path from 'node:path'
-import { isId } from '../ids.js'
-import type { Logger } from '../logger.js'
-import type { MailJob, Status } from '../record.js'
-import type { Message } from '../messageView.js'
+import { isId } from '../message/ids.js'
+import type { Logger } from '../observe/logger.js'
+import type { MailJob, Status } from '../message/record.js'
+import type { Message } from '../message/view.js'
 import { type ByHand, cancelByHand, losesContent, markSentByHand, notFound, retryByHand } from './byHand.js'
 import type {
   Consumer,

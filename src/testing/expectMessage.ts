@@ -1,8 +1,8 @@
 import { AssertionError } from 'node:assert'
-import { explain } from '../explain.js'
+import { explain } from '../message/explain.js'
 import type { Mailer } from '../mailer.js'
-import type { Message } from '../messageView.js'
-import { type HeldReason, STATUSES, type Status } from '../record.js'
+import type { Message } from '../message/view.js'
+import { type HeldReason, STATUSES, type Status } from '../message/record.js'
 import type { ExpectOptions } from './expectMail.js'
 
 /** What is to become of a message. What is left out may be anything. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import PostalMime, { decodeWords, type Email } from 'postal-mime'
 import { describe, expect, it } from 'vitest'
-import type { Letter, Mailbox } from '../../src/wire.js'
+import type { Letter, Mailbox } from '../../src/wire/tasks.js'
 import { compose } from '../../workers/compose/compose.js'
 import { composeWithNodemailer } from '../../workers/compose/composer.js'
 import type { PieceRow } from '../../workers/compose/quotedPrintable.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { expect, it } from 'vitest'
-import { parseMailboxList } from '../../src/addresses.js'
+import { parseMailboxList } from '../../src/message/addresses.js'
 import { Checker } from '../../src/check.js'
 import { ThreadpostError } from '../../src/errors.js'
 

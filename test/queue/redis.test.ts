@@ -1,4 +1,4 @@
-import { resolveLogger } from '../../src/logger.js'
+import { resolveLogger } from '../../src/observe/logger.js'
 import { Checker } from '../../src/check.js'
 import { RedisQueue } from '../../src/queue/redis.js'
 import { queueSuite } from '../support/queueSuite.js'

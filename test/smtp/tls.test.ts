@@ -1,7 +1,7 @@
 import net, { type AddressInfo } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { SmtpTransport } from '../../src/transportWire.js'
+import type { SmtpTransport } from '../../src/wire/transports.js'
 import { type Certificate, createAuthority } from '../support/certificate.js'
 import { ScriptedServer, type Script, SILENCE } from '../support/scriptedServer.js'
 import { send, senderTo } from '../support/smtpSender.js'

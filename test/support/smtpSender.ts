@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
-import type { RecipientOutcome, WithdrawnCode } from '../../src/outcome.js'
-import type { Letter } from '../../src/wire.js'
-import type { SmtpTimeouts, SmtpTransport } from '../../src/transportWire.js'
+import type { RecipientOutcome, WithdrawnCode } from '../../src/wire/outcome.js'
+import type { Letter } from '../../src/wire/tasks.js'
+import type { SmtpTimeouts, SmtpTransport } from '../../src/wire/transports.js'
 import { SmtpSender } from '../../workers/transports/smtp/sender.js'
 import type { Delivered, Progress } from '../../workers/transports/transport.js'
 

@@ -1,4 +1,4 @@
-import type { Letter } from '../../src/wire.js'
+import type { Letter } from '../../src/wire/tasks.js'
 import { composeWithNodemailer } from './composer.js'
 import { buildMessage, type MessageParts } from './message.js'
 import type { Lease } from './octets.js'

@@ -1,5 +1,5 @@
 import MailComposer, { type MailComposerOptions } from 'nodemailer/lib/mail-composer'
-import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire.js'
+import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire/tasks.js'
 
 /**
  * Builds any message (RFC 5322, RFC 2045) as octets with CRLF line ends. The same letter and parts give the same

@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
 import { encodeWord, encodeWords, foldLines, quoteString } from 'nodemailer/lib/mime-funcs'
-import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire.js'
+import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire/tasks.js'
 
 /** RFC 5322 section 2.1.1: a line should have no more characters than this, and must not have more than that. */
 const LINE = 76

@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import type { Letter } from '../../src/wire.js'
+import type { Letter } from '../../src/wire/tasks.js'
 import type { Composed } from './compose.js'
 import { headerFields } from './headerFields.js'
 import { Octets } from './octets.js'

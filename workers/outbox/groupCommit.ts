@@ -1,5 +1,5 @@
 import type { Transaction } from 'better-sqlite3'
-import { Histogram } from '../../src/histogram.js'
+import { Histogram } from '../../src/observe/histogram.js'
 import type {
   Acceptance,
   Answer,

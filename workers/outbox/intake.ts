@@ -1,7 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { type Acceptance, isKept, KNOWN } from '../../src/queue/sqlite/outboxWire.js'
 import { type NewRow, STATUS_NUMBERS } from '../../src/queue/storedRow.js'
-import { Recent } from '../../src/queue/recent.js'
+import { Recent } from '../../src/structures/recent.js'
 import type { Attachments } from './attachments.js'
 import type { Room } from './room.js'
 import { PLACE } from './schema.js'

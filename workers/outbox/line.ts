@@ -6,7 +6,7 @@ import {
   type StoredRow,
   type TakenRow,
 } from '../../src/queue/storedRow.js'
-import type { Recent } from '../../src/queue/recent.js'
+import type { Recent } from '../../src/structures/recent.js'
 import type { Attachments } from './attachments.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
 import { PLACE } from './schema.js'

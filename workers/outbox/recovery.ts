@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
-import type { Evidence } from '../../src/phases.js'
+import type { Evidence } from '../../src/wire/phases.js'
 import { evidenceFile, type LostRow } from '../../src/queue/sqlite/outboxWire.js'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { beginNotes, readNotes } from '../witness.js'

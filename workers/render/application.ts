@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../src/wire.js'
+import type { JsonObject } from '../../src/wire/tasks.js'
 import type { Helper } from './bind/helperCall.js'
 import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'
 

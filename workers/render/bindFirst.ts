@@ -1,4 +1,4 @@
-import type { JsonObject, RenderedParts } from '../../src/wire.js'
+import type { JsonObject, RenderedParts } from '../../src/wire/tasks.js'
 import { Binder, type Policy } from './bind/binder.js'
 import type { Helpers } from './bind/helperCall.js'
 import { refuseMjml, refuseScript } from './bind/refusals.js'

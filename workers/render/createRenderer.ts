@@ -1,5 +1,5 @@
-import type { Content, JsonObject, RenderedParts } from '../../src/wire.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/templateWire.js'
+import type { Content, JsonObject, RenderedParts } from '../../src/wire/tasks.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/wire/templates.js'
 import { Application, type Log, NO_APPLICATION } from './application.js'
 import type { Critical, Renderer, RenderOrder } from './renderer.js'
 import { AdHocTemplates, BUILT_IN, partsWithout } from './store/adHoc.js'

@@ -1,4 +1,4 @@
-import type { RenderedParts } from '../../src/wire.js'
+import type { RenderedParts } from '../../src/wire/tasks.js'
 import type { Helpers } from './bind/helperCall.js'
 import { joinPieces } from './bind/pieces.js'
 import { NeedsBindingFirst } from './bind/run.js'

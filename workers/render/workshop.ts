@@ -9,7 +9,7 @@ import type { CompiledTemplate } from './late/form.js'
 import { manifestOf } from './manifest/manifest.js'
 import type { Critical } from './renderer.js'
 import type { Finding } from './soundness/findings.js'
-import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/templateWire.js'
+import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/wire/templates.js'
 import { BUILT_FORMAT, type BuiltFolder } from './store/built.js'
 import { sourceOf } from './store/folderTemplates.js'
 

@@ -1,4 +1,4 @@
-import type { RecipientOutcome, SmtpReply, UnreachableCode } from '../../src/outcome.js'
+import type { RecipientOutcome, SmtpReply, UnreachableCode } from '../../src/wire/outcome.js'
 import { Discretion } from './discretion.js'
 import type { Delivered } from './transport.js'
 import { isTlsCode, lost, undelivered } from './verdict.js'

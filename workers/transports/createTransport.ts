@@ -1,4 +1,4 @@
-import type { TransportConfig } from '../../src/transportWire.js'
+import type { TransportConfig } from '../../src/wire/transports.js'
 import { FileFolder } from './fileFolder.js'
 import { PluginSender } from './pluginSender.js'
 import { SendgridSender } from './sendgrid.js'

@@ -1,6 +1,6 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { FileTransport, TransportReport } from '../../src/transportWire.js'
+import type { FileTransport, TransportReport } from '../../src/wire/transports.js'
 import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'

@@ -1,4 +1,4 @@
-import type { RecipientOutcome } from '../../src/outcome.js'
+import type { RecipientOutcome } from '../../src/wire/outcome.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
 import { lost, withdrawn } from './verdict.js'
 

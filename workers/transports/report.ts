@@ -1,5 +1,5 @@
-import type { UnreachableCode } from '../../src/outcome.js'
-import type { TransportReport } from '../../src/transportWire.js'
+import type { UnreachableCode } from '../../src/wire/outcome.js'
+import type { TransportReport } from '../../src/wire/transports.js'
 import type { Delivered } from './transport.js'
 
 /** What asking a service came to, as a report. */

@@ -1,5 +1,5 @@
-import type { Letter, Mailbox } from '../../src/wire.js'
-import type { SendgridTransport, TransportReport } from '../../src/transportWire.js'
+import type { Letter, Mailbox } from '../../src/wire/tasks.js'
+import type { SendgridTransport, TransportReport } from '../../src/wire/transports.js'
 import { Answers, retryAfterOf, type Answer } from './answer.js'
 import { HandOver } from './handOver.js'
 import { VERIFY_LIMIT } from './inTime.js'

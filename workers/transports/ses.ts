@@ -1,6 +1,6 @@
 import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
-import type { SesTransport, TransportReport } from '../../src/transportWire.js'
+import type { SesTransport, TransportReport } from '../../src/wire/transports.js'
 import { type Answer, Answers, retryAfterOf } from './answer.js'
 import { HandOver } from './handOver.js'
 import { inTime } from './inTime.js'

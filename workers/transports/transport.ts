@@ -1,5 +1,5 @@
-import type { Letter } from '../../src/wire.js'
-import type { TransportReport } from '../../src/transportWire.js'
+import type { Letter } from '../../src/wire/tasks.js'
+import type { TransportReport } from '../../src/wire/transports.js'
 import type { MessageParts } from '../compose/message.js'
 import type { Composed } from '../compose/compose.js'
 import type {
@@ -10,7 +10,7 @@ import type {
   UnreachableCode,
   UnsupportedCode,
   WithdrawnCode,
-} from '../../src/outcome.js'
+} from '../../src/wire/outcome.js'
 
 /** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
 export interface Envelope {

@@ -1,4 +1,4 @@
-import type { TransportConfig, TransportReport } from '../../src/transportWire.js'
+import type { TransportConfig, TransportReport } from '../../src/wire/transports.js'
 import type { Composed } from '../compose/compose.js'
 import { createTransport } from './createTransport.js'
 import { DkimSigner } from './dkimSigner.js'

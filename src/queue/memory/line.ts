@@ -1,4 +1,4 @@
-import { TOP_PRIORITY } from '../../record.js'
+import { TOP_PRIORITY } from '../../message/record.js'
 
 /** Whether an entry still wants the place that the ticket is for. */
 type Wanted<T> = (entry: T, ticket: number) => boolean

@@ -6,8 +6,8 @@ import {
   STATUSES,
   type Status,
   withoutContent,
-} from '../../record.js'
-import type { Retention } from '../../retention.js'
+} from '../../message/record.js'
+import type { Retention } from '../retention.js'
 import { losesContent } from '../byHand.js'
 import type { StatusCounts } from '../driver.js'
 import type { Due } from './dueHeap.js'

@@ -1,4 +1,4 @@
-import { type MailJob, newState } from '../../record.js'
+import { type MailJob, newState } from '../../message/record.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
 import { Gathered } from './gathered.js'
 import type { Store } from './store.js'

@@ -1,4 +1,4 @@
-import type { MailJob } from '../../record.js'
+import type { MailJob } from '../../message/record.js'
 
 /** Milliseconds that a carrier outlives its message: whether that is too late is for Redis to say. */
 const LONGER = 30 * 24 * 60 * 60 * 1000

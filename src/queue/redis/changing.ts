@@ -1,5 +1,5 @@
-import type { Message } from '../../messageView.js'
-import { enter, type MessageState } from '../../record.js'
+import type { Message } from '../../message/view.js'
+import { enter, type MessageState } from '../../message/record.js'
 import { type ByHand, losesContent, notFound } from '../byHand.js'
 import type { ChangeListener } from '../driver.js'
 import type { StoredRow } from '../storedRow.js'

@@ -1,7 +1,14 @@
-import { Lately } from '../../lately.js'
-import type { Logger } from '../../logger.js'
-import { enter, isSettled, type MailJob, type MessageState, settle, type Settlement } from '../../record.js'
-import type { Retention } from '../../retention.js'
+import { Lately } from '../../structures/lately.js'
+import type { Logger } from '../../observe/logger.js'
+import {
+  enter,
+  isSettled,
+  type MailJob,
+  type MessageState,
+  settle,
+  type Settlement,
+} from '../../message/record.js'
+import type { Retention } from '../retention.js'
 import { losesContent } from '../byHand.js'
 import type { ChangeListener, Consumer } from '../driver.js'
 import type { StoredRow } from '../storedRow.js'

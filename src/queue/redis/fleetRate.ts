@@ -1,4 +1,4 @@
-import { type Allowance, RateAllowance } from '../../budgets.js'
+import { type Allowance, RateAllowance } from '../../transports/budgets.js'
 
 /** Asks Redis for the times of the next `count` messages, evenly apart. @returns ms until the first, and whether they are taken */
 export type Reserve = (

@@ -1,5 +1,5 @@
 import type { Job, Worker } from 'bullmq'
-import type { Logger } from '../../logger.js'
+import type { Logger } from '../../observe/logger.js'
 import type { Connections } from './connections.js'
 import type { Grace } from './grace.js'
 import { type JobData, mirrored, QUEUE_NAME, type Schedule } from './schedule.js'

@@ -1,4 +1,4 @@
-import type { MailJob, Status } from '../../record.js'
+import type { MailJob, Status } from '../../message/record.js'
 import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { unpackTaken } from '../rows.js'
 

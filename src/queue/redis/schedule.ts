@@ -1,5 +1,5 @@
 import type { Queue } from 'bullmq'
-import { TOP_PRIORITY } from '../../record.js'
+import { TOP_PRIORITY } from '../../message/record.js'
 import type { Connections } from './connections.js'
 import { jobIdOf, type Lot, lotsOf, type Wake } from './lots.js'
 

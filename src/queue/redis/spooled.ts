@@ -1,7 +1,7 @@
-import type { Allowances } from '../../budgets.js'
+import type { Allowances } from '../../transports/budgets.js'
 import { ThreadpostError } from '../../errors.js'
-import { toMessage, type Message } from '../../messageView.js'
-import { isSettled, type MailJob, newState, type Settlement } from '../../record.js'
+import { toMessage, type Message } from '../../message/view.js'
+import { isSettled, type MailJob, newState, type Settlement } from '../../message/record.js'
 import type {
   Consumer,
   Enqueued,

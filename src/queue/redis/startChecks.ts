@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Logger } from '../../logger.js'
+import type { Logger } from '../../observe/logger.js'
 
 /** What is older lacks commands that are needed here, or by BullMQ. */
 const OLDEST = [6, 2] as const

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { type MailJob, type MessageState, STATUSES, type Status } from '../../record.js'
+import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/record.js'
 import type { Enqueued } from '../driver.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { packJob, packState } from '../rows.js'

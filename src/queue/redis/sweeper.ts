@@ -1,5 +1,5 @@
-import type { Logger } from '../../logger.js'
-import type { Retention } from '../../retention.js'
+import type { Logger } from '../../observe/logger.js'
+import type { Retention } from '../retention.js'
 import type { Found, Store } from './store.js'
 
 /** Milliseconds between two sweeps. */

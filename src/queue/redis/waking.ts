@@ -1,5 +1,5 @@
-import type { Logger } from '../../logger.js'
-import type { MailJob } from '../../record.js'
+import type { Logger } from '../../observe/logger.js'
+import type { MailJob } from '../../message/record.js'
 import { unpackHead } from '../rows.js'
 import type { Grace } from './grace.js'
 import type { Wake } from './lots.js'

@@ -1,9 +1,9 @@
 import { ThreadpostError } from '../../errors.js'
-import { type MailJob, newState } from '../../record.js'
+import { type MailJob, newState } from '../../message/record.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
 import { type Acceptance, isKept, KNOWN } from './outboxWire.js'
 import type { NewRow } from '../storedRow.js'
-import { Recent } from '../recent.js'
+import { Recent } from '../../structures/recent.js'
 import { type OutboxLink, refusal } from './link.js'
 import { packJob } from '../rows.js'
 

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { ThreadpostError } from '../../errors.js'
-import { threadFile } from '../../threadFiles.js'
-import { Numbered } from '../../numbered.js'
+import { threadFile } from '../../threads/files.js'
+import { Numbered } from '../../structures/numbered.js'
 import type { Answer, FromOutbox, OutboxSetup, Report, Request, RequestKind, Requests } from './outboxWire.js'
 
 /** Milliseconds before a thread that ended is started again, and before a refused file is looked at again. */

@@ -1,8 +1,8 @@
 /** What crosses between the SQLite driver and its outbox thread. */
-import { MAX_DEATHS_IN_COMPANY } from '../../lost.js'
-import type { Evidence } from '../../phases.js'
-import type { Status } from '../../record.js'
-import type { Retention } from '../../retention.js'
+import { MAX_DEATHS_IN_COMPANY } from '../../delivery/lost.js'
+import type { Evidence } from '../../wire/phases.js'
+import type { Status } from '../../message/record.js'
+import type { Retention } from '../retention.js'
 import type { CommitStats, Enqueued } from '../driver.js'
 import type { LoadedRow, NewRow, StateRow, StatusNumber, StoredRow, TakenRow } from '../storedRow.js'
 

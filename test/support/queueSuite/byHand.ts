@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { mintId } from '../../../src/ids.js'
-import type { Outcome } from '../../../src/outcome.js'
+import { mintId } from '../../../src/message/ids.js'
+import type { Outcome } from '../../../src/wire/outcome.js'
 import { Changes } from './changes.js'
 import { Deliveries } from './deliveries.js'
 import type { Desk } from './desk.js'

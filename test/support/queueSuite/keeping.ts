@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { mintId } from '../../../src/ids.js'
+import { mintId } from '../../../src/message/ids.js'
 import { Deliveries } from './deliveries.js'
 import type { Desk } from './desk.js'
 import { DAY, outcomeOf } from './jobs.js'

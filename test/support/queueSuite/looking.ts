@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { NO_DATA } from '../../../src/json.js'
+import { NO_DATA } from '../../../src/message/json.js'
 import type { ListQuery } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
 import type { Desk, QueueCapabilities } from './desk.js'

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../src/wire.js'
+import type { JsonObject } from '../../../src/wire/tasks.js'
 import { Binder, type Policy } from '../bind/binder.js'
 import type { Helpers } from '../bind/helperCall.js'
 import { type Piece, joinPieces } from '../bind/pieces.js'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { JsonObject } from '../../../src/wire.js'
-import type { TemplateManifest, TemplatePolicy } from '../../../src/templateWire.js'
+import type { JsonObject } from '../../../src/wire/tasks.js'
+import type { TemplateManifest, TemplatePolicy } from '../../../src/wire/templates.js'
 import { TemplateFailure } from '../failure.js'
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'

@@ -1,4 +1,4 @@
-import type { DataPath, Need } from '../../../src/templateWire.js'
+import type { DataPath, Need } from '../../../src/wire/templates.js'
 import { ACCEPTS_ABSENT } from '../helpers/logic.js'
 import type { BlockNode, Expression, PathExpression, ScopeNode, TemplateNode } from '../template/tree.js'
 

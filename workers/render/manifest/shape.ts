@@ -1,4 +1,4 @@
-import type { DataPath, DataShape, Need } from '../../../src/templateWire.js'
+import type { DataPath, DataShape, Need } from '../../../src/wire/templates.js'
 
 /** The shape of the data, as far as it follows from what is asked of it. */
 export function shapeOf(needs: readonly Need[]): DataShape {

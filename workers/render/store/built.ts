@@ -1,4 +1,4 @@
-import type { TemplateManifest } from '../../../src/templateWire.js'
+import type { TemplateManifest } from '../../../src/wire/templates.js'
 import type { CompiledTemplate } from '../late/form.js'
 
 /** Raised when compiled templates of before can no longer be read. */

@@ -1,4 +1,4 @@
-import type { Catalogue } from '../../../src/templateWire.js'
+import type { Catalogue } from '../../../src/wire/templates.js'
 import type { Application } from '../application.js'
 import { RecentlyUsed } from '../cache.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'

@@ -1,4 +1,4 @@
-import type { Catalogue } from '../../../src/templateWire.js'
+import type { Catalogue } from '../../../src/wire/templates.js'
 import type { Critical } from '../renderer.js'
 import type { Template } from '../template.js'
 

@@ -1,5 +1,5 @@
 import XOAuth2 from 'nodemailer/lib/xoauth2'
-import type { SmtpAuth } from '../../../src/transportWire.js'
+import type { SmtpAuth } from '../../../src/wire/transports.js'
 
 /** Keeps the access token of an account, and gets another in time: one for all connections of a transport. */
 const generators = new WeakMap<SmtpAuth, XOAuth2>()

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import type { SmtpTransport } from '../../../src/transportWire.js'
+import type { SmtpTransport } from '../../../src/wire/transports.js'
 import { LONGEST_TIMER } from './alarm.js'
 import { type Extensions, parseExtensions } from './extensions.js'
 import { credentialsOf } from './credentials.js'

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import httpProxyClient from 'nodemailer/lib/smtp-connection/http-proxy-client'
-import type { SmtpTransport } from '../../../src/transportWire.js'
+import type { SmtpTransport } from '../../../src/wire/transports.js'
 
 /** A connection through the transport's HTTP proxy (CONNECT, RFC 9110 section 9.3.6); undefined without one. */
 export function openThroughProxy({

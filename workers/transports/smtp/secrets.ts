@@ -1,4 +1,4 @@
-import type { SmtpTransport } from '../../../src/transportWire.js'
+import type { SmtpTransport } from '../../../src/wire/transports.js'
 import { Discretion } from '../discretion.js'
 
 /** What a server says of a login, without what it was told there. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { SmtpTransport, TransportReport } from '../../../src/transportWire.js'
+import type { SmtpTransport, TransportReport } from '../../../src/wire/transports.js'
 import type { Delivered, Parcel, Progress, Transport } from '../transport.js'
 import { lost, type Unreachable, undelivered } from '../verdict.js'
 import { type Established, establish } from './establish.js'

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import type { SmtpReply } from '../../../src/outcome.js'
-import type { SmtpTimeouts } from '../../../src/transportWire.js'
+import type { SmtpReply } from '../../../src/wire/outcome.js'
+import type { SmtpTimeouts } from '../../../src/wire/transports.js'
 import { Alarm } from './alarm.js'
 import type { Established } from './establish.js'
 import type { Extensions } from './extensions.js'

@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url'
-import type { SmtpReply } from '../../../src/outcome.js'
+import type { SmtpReply } from '../../../src/wire/outcome.js'
 import type { Delivered, Envelope, Progress } from '../transport.js'
 import { type Ending, withdrawn } from '../verdict.js'
 import type { Extensions } from './extensions.js'

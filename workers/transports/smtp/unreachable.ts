@@ -1,5 +1,5 @@
-import type { SmtpReply, UnreachableCode } from '../../../src/outcome.js'
-import type { SmtpTransport } from '../../../src/transportWire.js'
+import type { SmtpReply, UnreachableCode } from '../../../src/wire/outcome.js'
+import type { SmtpTransport } from '../../../src/wire/transports.js'
 import { isTlsCode, type Unreachable } from '../verdict.js'
 import { parseReply } from './reply.js'
 import { withoutSecrets } from './secrets.js'

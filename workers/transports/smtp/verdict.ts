@@ -1,4 +1,4 @@
-import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/outcome.js'
+import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/wire/outcome.js'
 import type { Delivered } from '../transport.js'
 import { type Ending, lost } from '../verdict.js'
 

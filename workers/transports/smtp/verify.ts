@@ -1,5 +1,5 @@
 import { TLSSocket } from 'node:tls'
-import type { SmtpTransport, TlsReport, TransportReport } from '../../../src/transportWire.js'
+import type { SmtpTransport, TlsReport, TransportReport } from '../../../src/wire/transports.js'
 import { establish } from './establish.js'
 
 /** How long the goodbye may take, in ms. */

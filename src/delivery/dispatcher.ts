@@ -1,0 +1,171 @@
+import { attempt } from './attempt.js'
+import { type Allowances, RateAllowance } from '../transports/budgets.js'
+import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
+import type { Clock } from '../clock.js'
+import { Crowd } from '../structures/crowd.js'
+import { letterOf } from '../message/letter.js'
+import { outcomeAfterProcessDeath } from './lost.js'
+import type { Outcome } from '../wire/outcome.js'
+import type { Evidence } from '../wire/phases.js'
+import type { Consumer, QueuedMessage } from '../queue/driver.js'
+import { openRecipients, type Settlement } from '../message/record.js'
+import type { Route, RouteListener, RouteOptions } from '../transports/route.js'
+import { Routes } from '../transports/routes.js'
+import type { DeliveryOrder, Runner } from '../threads/runner.js'
+import type { SafeMode } from '../message/safeMode.js'
+import { held, Settling, type SettlingOptions } from './settling.js'
+import { Turnstile } from '../transports/turnstile.js'
+
+export interface DispatcherOptions extends Omit<SettlingOptions, 'routes'> {
+  routes: readonly RouteOptions[]
+  breaker: Required<BreakerOptions>
+  listener: RouteListener
+  safeMode: SafeMode | undefined
+  /** How rates are kept. @default each by itself, in this process */
+  allowances?: Allowances | undefined
+}
+
+/** Takes messages from the queue to the threads, each when its transport has room for it, and brings back what became of them. */
+export class Dispatcher implements Consumer {
+  readonly #runner: Runner
+  readonly #clock: Clock
+  readonly #safeMode: SafeMode | undefined
+  readonly #routes: Routes
+  readonly #settling: Settling
+  /** Deliveries under way. */
+  readonly #underWay = new Crowd<DeliveryOrder>()
+  readonly #turnstile = new Turnstile(() => 1 - this.#running / this.#runner.slots)
+  #running = 0
+
+  constructor(
+    runner: Runner,
+    { routes, breaker, listener, safeMode, allowances = byItself, ...settling }: DispatcherOptions,
+  ) {
+    this.#runner = runner
+    this.#clock = settling.clock
+    this.#safeMode = safeMode
+    this.#routes = new Routes(routes, breaker, listener, allowances, this.#clock)
+    this.#settling = new Settling({ ...settling, routes: this.#routes })
+  }
+
+  /** Who waits for a transport's budget needs no slot. */
+  get slots(): number {
+    return this.#runner.slots + this.#turnstile.waiting
+  }
+
+  deliver(message: QueuedMessage): Promise<Settlement> {
+    const route = this.#routes.for(message.job.transport)
+    return route?.limited === true
+      ? this.#deliverInTurn(route, message)
+      : this.#deliverNow(route, message, undefined)
+  }
+
+  async #deliverInTurn(route: Route, message: QueuedMessage): Promise<Settlement> {
+    const { job, state } = message
+    const turn = await this.#turnstile.enter(route, job.id, job.priority, domainsOf(state))
+    if (turn.go)
+      return this.#deliverNow(
+        route,
+        message,
+        (outcome) => {
+          turn.leave.giveBack(outcome)
+          this.#turnstile.advance()
+        },
+        turn.leave.notBefore,
+      )
+    return { verdict: held('budget', this.#clock.now() + turn.again), recipients: state.recipients }
+  }
+
+  async #deliverNow(
+    route: Route | undefined,
+    message: QueuedMessage,
+    giveBack: ((outcome: Outcome | undefined) => void) | undefined,
+    notBefore?: number,
+  ): Promise<Settlement> {
+    const { job, state, note } = message
+    const start = this.#clock.now()
+    const admission = route?.begin(start) ?? { result: 'pass', probe: false }
+    if (admission.result === 'hold') {
+      giveBack?.(undefined)
+      return {
+        verdict: held('breaker', start + this.#routes.delay(job.transport)),
+        recipients: state.recipients,
+      }
+    }
+    const order: DeliveryOrder = {
+      letter: letterOf(job),
+      recipients: openRecipients(state),
+      transport: route?.name ?? job.transport,
+      expiresAt: state.expiresAt,
+      attempt: state.attempts.length + 1,
+      place: -1,
+      claim: undefined,
+    }
+    if (note !== undefined) order.note = note
+    if (notBefore !== undefined) order.notBefore = notBefore
+    this.#running++
+    const outcome = await this.#deliver(order)
+    this.#running--
+    route?.record(outcome, admission.probe)
+    giveBack?.(outcome)
+    delete outcome.endedAt
+    if (this.#turnstile.waiting > 0) this.#turnstile.advance()
+    outcome.timings.queue = Math.max(0, start - state.dueAt)
+    return this.#settling.settle(message, outcome, start, order.transport)
+  }
+
+  lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
+    const open = openRecipients(message.state)
+    const safe = this.#safeMode
+    const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, losses)
+    if (outcome === undefined) return undefined
+    return this.#settling.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
+  }
+
+  cancel(id: string): boolean {
+    const orders = this.#underWay.filter(({ letter }) => letter.id === id)
+    return orders.length === 0
+      ? this.#turnstile.cancel(id)
+      : orders.some((order) => this.#runner.withdraw(order))
+  }
+
+  /** The transport is another now: its messages need not wait for it to be tried. */
+  reloaded(options: RouteOptions): void {
+    const route = this.#routes.get(options.name)
+    route?.breaker.reset()
+    route?.reload(options)
+    this.#turnstile.advance()
+  }
+
+  transports(): TransportStatus[] {
+    return this.#routes.all().map(({ status }) => status)
+  }
+
+  /** Who waits for a budget goes back to the queue. */
+  close(): void {
+    this.#turnstile.close()
+  }
+
+  /** Whatever the message says: in safe mode nothing leaves for anybody who is not allowed. */
+  #deliver(order: DeliveryOrder): Promise<Outcome> {
+    const safe = this.#safeMode
+    if (safe === undefined) return this.#attempt(order)
+    return this.#attempt(safe.guard(order)).then((outcome) => safe.translate(outcome, order.recipients))
+  }
+
+  async #attempt(order: DeliveryOrder): Promise<Outcome> {
+    this.#underWay.add(order)
+    const outcome = await attempt(this.#runner, order)
+    this.#underWay.remove(order)
+    return outcome
+  }
+}
+
+const byItself: Allowances = (_, rate) => new RateAllowance(rate)
+
+function domainsOf(state: QueuedMessage['state']): string[] {
+  const domains = openRecipients(state).map((address) =>
+    address.slice(address.lastIndexOf('@') + 1).toLowerCase(),
+  )
+  return [...new Set(domains)]
+}

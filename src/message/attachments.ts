@@ -1,0 +1,63 @@
+import { type Checker, isPlainObject } from '../check.js'
+import { forbidControls } from './text.js'
+import type { JobAttachment } from '../wire/tasks.js'
+
+const CONTENT_TYPE =
+  /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[ !#-[\]-~]*"))*$/i
+const CID = /^[\w.%+@-]{1,200}$/
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+/** Content comes with the mail, as text or bytes; never from a file or an address named in it. */
+export function attachmentsOf(value: unknown, check: Checker, max: number): JobAttachment[] {
+  if (value === undefined) return []
+  return check
+    .array(value, 'attachments', max)
+    .map((entry, index) => attachmentOf(entry, `attachments[${index}]`, check))
+}
+
+function attachmentOf(value: unknown, path: string, check: Checker): JobAttachment {
+  if (isPlainObject(value)) {
+    for (const key of ['path', 'href', 'raw'])
+      if (key in value) check.fail(`${path}.${key}`, 'is not read: give the bytes themselves as content')
+  }
+  const given = check.object(value, path, ['filename', 'content', 'encoding', 'contentType', 'cid'])
+  const content = contentOf(given, path, check)
+  const size = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength
+  const attachment: JobAttachment = { content, size }
+  if (given['filename'] !== undefined) {
+    const filename = forbidControls(
+      check.string(given['filename'], `${path}.filename`, 255),
+      `${path}.filename`,
+      check,
+    )
+    if (/[/\\]/.test(filename)) check.fail(`${path}.filename`, 'must not contain / or \\')
+    attachment.filename = filename
+  }
+  if (given['contentType'] !== undefined) {
+    const type = check.string(given['contentType'], `${path}.contentType`, 255)
+    if (!CONTENT_TYPE.test(type) || /^(?:multipart|message)\/|boundary=/i.test(type))
+      check.fail(
+        `${path}.contentType`,
+        "must be a MIME type such as 'application/pdf', and no multipart or message type",
+      )
+    attachment.contentType = type
+  }
+  if (given['cid'] !== undefined) {
+    const cid = check.string(given['cid'], `${path}.cid`)
+    if (!CID.test(cid)) check.fail(`${path}.cid`, 'must be letters, digits and . _ - + @ %, at most 200')
+    attachment.cid = cid
+  }
+  return attachment
+}
+
+function contentOf(given: Record<string, unknown>, path: string, check: Checker): string | Uint8Array {
+  const { content } = given
+  const encoding = check.oneOf(given['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
+  // A copy: the caller may reuse the buffer, and a view would take its whole pool along to the thread.
+  if (content instanceof Uint8Array) return new Uint8Array(content)
+  const text = check.string(content, `${path}.content`)
+  if (encoding === 'utf8') return text
+  const packed = text.replace(/[\r\n]/g, '')
+  if (!BASE64.test(packed) || packed.length % 4 !== 0) check.fail(`${path}.content`, 'is not base64')
+  return new Uint8Array(Buffer.from(packed, 'base64'))
+}

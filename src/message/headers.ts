@@ -1,0 +1,121 @@
+import { parseAddress } from './addresses.js'
+import { type Checker, isPlainObject, kindOf } from '../check.js'
+import { forbidControls } from './text.js'
+import type { ListUnsubscribe } from '../wire/tasks.js'
+
+/** Headers a mail may set besides `X-*`: none of them routes, identifies or describes the message. */
+const ALLOWED = new Set([
+  'auto-submitted',
+  'comments',
+  'content-language',
+  'feedback-id',
+  'importance',
+  'keywords',
+  'list-archive',
+  'list-help',
+  'list-id',
+  'list-owner',
+  'list-post',
+  'list-subscribe',
+  'organization',
+  'precedence',
+  'priority',
+  'sensitivity',
+  'thread-index',
+  'thread-topic',
+])
+const MAX_HEADERS = 50
+const MAX_VALUE = 2_000
+const MAX_IDS = 100
+const MAX_ID = 512
+const EXTENSION = /^x-[a-z0-9-]{1,74}$/
+/** msg-id of RFC 5322 section 3.6.4, without comments. */
+const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
+
+export function headersOf(value: unknown, check: Checker): [string, string][] {
+  if (value === undefined) return []
+  if (!isPlainObject(value))
+    check.fail('headers', `must be an object of strings, or arrays of them, by name, got ${kindOf(value)}`)
+  const entries = Object.entries(value)
+  if (entries.length > MAX_HEADERS)
+    check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
+  return entries.flatMap(([name, value]) => {
+    const path = `headers.${name.slice(0, 80)}`
+    const key = name.toLowerCase()
+    if (!ALLOWED.has(key) && !EXTENSION.test(key))
+      check.fail(
+        path,
+        'this header cannot be set here; allowed are X-* and a few such as List-Id and Auto-Submitted',
+      )
+    const lines = Array.isArray(value) ? check.array(value, path, MAX_HEADERS) : [value]
+    return lines.map((line, index): [string, string] => {
+      const at = Array.isArray(value) ? `${path}[${index}]` : path
+      return [name, forbidControls(check.string(line, at, MAX_VALUE), at, check)]
+    })
+  })
+}
+
+/** Bytes of the lines that they make, before these are encoded and folded. */
+export function bytesOf(headers: readonly [string, string][], references: readonly string[]): number {
+  const lines = headers.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 4, 0)
+  return references.reduce((sum, id) => sum + Buffer.byteLength(id) + 1, lines)
+}
+
+/** One Message-ID with its angle brackets. */
+export function messageIdOf(value: unknown, path: string, check: Checker): string {
+  const text = check.string(value, path, MAX_ID)
+  if (!MESSAGE_ID.test(text)) check.fail(path, "must be a Message-ID such as '<id@example.com>'")
+  return forbidControls(text, path, check)
+}
+
+/** Message-IDs with their angle brackets: one, an array of them, or several in one string; at most 100. */
+export function messageIdsOf(value: unknown, path: string, check: Checker): string[] {
+  if (value === undefined) return []
+  const list =
+    typeof value === 'string'
+      ? check
+          .string(value, path, MAX_IDS * MAX_ID)
+          .trim()
+          .split(/ +/)
+      : value
+  return check.array(list, path, MAX_IDS).map((id, index) => {
+    const text = check.string(id, `${path}[${index}]`, MAX_ID)
+    if (!MESSAGE_ID.test(text)) check.fail(path, "must be Message-IDs such as '<id@example.com>'")
+    return forbidControls(text, path, check)
+  })
+}
+
+/** The one message that a mail answers. */
+export function answeredId(value: unknown, path: string, check: Checker): string | undefined {
+  const [id, ...others] = messageIdsOf(value, path, check)
+  if (others.length > 0) check.fail(path, 'must be one Message-ID; further ones belong into references')
+  return id
+}
+
+export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscribe {
+  const path = 'listUnsubscribe'
+  const given =
+    typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
+  const target: ListUnsubscribe = {
+    oneClick: check.boolean(given['oneClick'] ?? true, `${path}.oneClick`),
+  }
+  if (given['url'] !== undefined) {
+    const url = forbidControls(check.string(given['url'], `${path}.url`, 1_500), `${path}.url`, check)
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol) || /[<>\s]/.test(url))
+      check.fail(`${path}.url`, 'must be an http(s) URL')
+    target.url = new URL(url).href
+  }
+  if (given['mailto'] !== undefined) target.mailto = mailtoOf(given['mailto'], `${path}.mailto`, check)
+  if (target.url === undefined && target.mailto === undefined) check.fail(path, 'needs a url or a mailto')
+  // RFC 8058 section 3.1: the one click is a POST to an HTTPS URI.
+  if (target.url === undefined || !target.url.startsWith('https:')) target.oneClick = false
+  return target
+}
+
+/** An address, with what its mail is to say: `leave@example.com?subject=leave` (RFC 6068). */
+function mailtoOf(value: unknown, path: string, check: Checker): string {
+  const [address, ...query] = check.string(value, path, 1_000).split('?')
+  const asked = query.join('?')
+  if (!/^[\w%&=.+~-]*$/.test(asked)) check.fail(path, 'what follows the ? must be percent-encoded')
+  return `${parseAddress(address, path, check)}${asked === '' ? '' : `?${asked}`}`
+}

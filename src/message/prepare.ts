@@ -1,0 +1,61 @@
+import { Checker, isPlainObject } from '../check.js'
+import { toContext } from '../context.js'
+import { isId } from './ids.js'
+import { toJsonObject } from './json.js'
+import type { PreparedMail } from './mail.js'
+import type { Origin } from './toJob.js'
+import type { MailJob } from './record.js'
+
+const check: Checker = new Checker('INVALID_MESSAGE')
+/** The domain part of what {@link toJob} mints: that of the sender. */
+const DOMAIN = /^[^\s<>@\p{Cc}\u2028\u2029]{1,255}$/u
+
+/** A mail that passed {@link toJob}, as plain JSON: bytes become base64, dates ISO text. */
+export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob): PreparedMail {
+  return {
+    prepared: 1,
+    id: job.id,
+    messageId: job.messageId,
+    date: new Date(job.date).toISOString(),
+    ...(job.context === undefined ? {} : { context: { ...job.context } }),
+    mail: toJsonObject({ ...mail, ...attachmentsAsJson(mail['attachments']) }, '', check),
+  }
+}
+
+/** Takes a prepared mail apart; its mail is checked again like any other. */
+export function fromPrepared(value: unknown): {
+  mail: unknown
+  origin: Origin & Required<Pick<Origin, 'identity'>>
+} {
+  const { prepared, id, messageId, date, context, mail } = check.object(value, '', [
+    'prepared',
+    'id',
+    'messageId',
+    'date',
+    'context',
+    'mail',
+  ])
+  if (prepared !== 1) check.fail('prepared', 'is of another version; prepare the mail again')
+  if (!isId(id)) check.fail('id', 'is not an id that prepare() gave')
+  const givenMessageId = check.string(messageId, 'messageId')
+  const [start, end] = [`<${id}@`, '>']
+  const domain = givenMessageId.slice(start.length, -end.length)
+  const minted = givenMessageId === start + domain + end && DOMAIN.test(domain)
+  // One of the caller's own stands in the mail, where it is checked.
+  if (!minted && !(isPlainObject(mail) && mail['messageId'] === givenMessageId))
+    check.fail('messageId', 'is not the one that prepare() gave')
+  const time = Date.parse(check.string(date, 'date'))
+  if (Number.isNaN(time)) check.fail('date', 'is not an ISO 8601 date')
+  const identity = { id, messageId: givenMessageId, date: time }
+  return { mail, origin: context === undefined ? { identity } : { identity, context: toContext(context) } }
+}
+
+function attachmentsAsJson(attachments: unknown): { attachments?: unknown } {
+  if (!Array.isArray(attachments)) return {}
+  return {
+    attachments: attachments.map((entry: unknown) => {
+      if (!isPlainObject(entry) || !(entry['content'] instanceof Uint8Array)) return entry
+      return { ...entry, content: Buffer.from(entry['content']).toString('base64'), encoding: 'base64' }
+    }),
+  }
+}

@@ -1,0 +1,146 @@
+import { performance } from 'node:perf_hooks'
+import { Busy } from './busy.js'
+import { census } from './census.js'
+import { Claims } from './claims.js'
+import { ThreadpostError } from '../errors.js'
+import { PhaseBoard } from '../wire/phases.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
+import { Slots } from './slots.js'
+import {
+  sharedClock,
+  type ComposedParts,
+  type Content,
+  type JsonObject,
+  type Letter,
+  type RenderResult,
+  type ThreadLogLine,
+  type ThreadSetup,
+} from '../wire/tasks.js'
+import type { TransportConfig, TransportReport } from '../wire/transports.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
+import type { Deliverer } from '../../workers/deliver.js'
+
+/** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */
+export class InlineRunner implements Runner {
+  readonly slots: number
+  readonly #setup: ThreadSetup
+  readonly #board: PhaseBoard
+  readonly #free: Slots
+  readonly #claims: Claims
+  readonly #log: (line: ThreadLogLine) => void
+  readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
+  #deliverer: Deliverer | undefined
+  #delivering = 0
+  #connections = 0
+
+  /** @param log where the application's modules write */
+  constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
+    this.#log = log
+    this.slots = concurrency
+    this.#setup = setup
+    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
+    this.#free = new Slots(concurrency, 1)
+    this.#claims = new Claims(this.#board)
+  }
+
+  async start(): Promise<Catalogue> {
+    const { Deliverer } = await import('../../workers/deliver.js')
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log, (open) => {
+      this.#connections = open
+    })
+    try {
+      return await this.#deliverer.probe()
+    } catch (error) {
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+  }
+
+  catalogue(): Promise<Catalogue> {
+    return this.#started().probe()
+  }
+
+  async deliver(order: DeliveryOrder): Promise<RunResult> {
+    const slot = this.#free.take()
+    this.#delivering++
+    try {
+      const generation = this.#board.assign(slot)
+      this.#claims.enter(order, slot, generation)
+      const handedOverAt = sharedClock()
+      const outcome = await this.#started().deliver({ ...order, slot, generation, handedOverAt })
+      return { died: false, outcome }
+    } finally {
+      this.#claims.leave(order)
+      this.#delivering--
+      this.#free.give(slot)
+    }
+  }
+
+  withdraw(order: DeliveryOrder): boolean {
+    return this.#claims.withdraw(order)
+  }
+
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    const order = context === undefined ? { content } : { content, context }
+    return this.#inSlot((slot) => this.#started().render({ ...order, ...slot }))
+  }
+
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+    return this.#inSlot((slot) => this.#started().compose({ letter, ...slot }))
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#inSlot((slot) => this.#started().inspect({ content, ...slot }))
+  }
+
+  async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
+    const slot = await this.#free.takeForRender()
+    try {
+      return await work({ slot, generation: this.#board.assign(slot) })
+    } finally {
+      this.#free.giveForRender(slot)
+    }
+  }
+
+  verify(transport: string): Promise<TransportReport> {
+    return this.#started().verify(transport)
+  }
+
+  reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
+    return this.#started().reloadTransports(transports)
+  }
+
+  reloadTemplates(templates: TemplateSetup): Promise<void> {
+    return this.#started().reloadTemplates(templates)
+  }
+
+  threads(): ThreadStatus[] {
+    return [
+      {
+        thread: 0,
+        delivering: this.#delivering,
+        connections: this.#connections,
+        busy: this.#busy.share(),
+        phases: this.phases(),
+      },
+    ]
+  }
+
+  phases(): PhaseCounts {
+    return census(this.#board, this.#free.used())
+  }
+
+  endThread(): undefined {
+    return undefined
+  }
+
+  async close(): Promise<void> {
+    await this.#deliverer?.quit()
+  }
+
+  #started(): Deliverer {
+    if (this.#deliverer === undefined) throw new Error('the runner has not been started')
+    return this.#deliverer
+  }
+}

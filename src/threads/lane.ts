@@ -1,0 +1,112 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { AnswerOf, LaneAnswer, LaneRequest, Request, TaskOf } from '../wire/requests.js'
+import { Numbered } from '../structures/numbered.js'
+import type { ThreadLogLine } from '../wire/tasks.js'
+
+/** The thread ended before it answered. What that means is for the phase board to say. */
+export class ThreadDied extends Error {
+  override readonly name = 'ThreadDied'
+}
+
+/** Who asked; a thread answers each request with what belongs to it: see perform() in workers/thread.ts. */
+interface Pending {
+  resolve(value: AnswerOf<Request>): void
+  reject(error: Error): void
+}
+
+/**
+ * The line to one thread. What is asked within one turn of the event loop crosses in one message, and so do the
+ * answers: a message costs more than what is in it.
+ *
+ * A lane outlives its thread: when that dies, everything asked of it is rejected, and the lane is opened again to the
+ * thread that takes its place. What is asked meanwhile waits for that.
+ */
+export class Lane {
+  /** Of the thread at the other end; 0 while there is none. */
+  thread = 0
+  /** That the thread has open. */
+  connections = 0
+  #closed = false
+  readonly #pending = new Numbered<Pending>()
+  #requests: LaneRequest[] = []
+  #port: MessagePort | undefined
+  readonly #logged: (thread: number, line: ThreadLogLine) => void
+
+  constructor(logged: (thread: number, line: ThreadLogLine) => void) {
+    this.#logged = logged
+  }
+
+  get load(): number {
+    return this.#pending.size
+  }
+
+  /** @returns the thread's end of the line, to be transferred to it */
+  open(): MessagePort {
+    const { port1, port2 } = new MessageChannel()
+    port1.on('message', (answers: LaneAnswer[]) => {
+      for (const answer of answers) this.#settle(answer)
+    })
+    // The thread itself keeps the process alive.
+    port1.unref()
+    this.#port = port1
+    this.#flush()
+    return port2
+  }
+
+  /** Rejects with {@link ThreadDied}, or with what the thread threw. */
+  ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<AnswerOf<R>> {
+    if (this.#closed) return Promise.reject(new ThreadDied('The threads were ended.'))
+    return new Promise((resolve, reject) => {
+      const id = this.#pending.add({ resolve, reject })
+      const request = { id, ask, task } as LaneRequest
+      if (this.#requests.push(request) === 1) setImmediate(() => this.#flush())
+    })
+  }
+
+  /** Its thread died, for this reason as far as it is known: everything it was asked is rejected. */
+  break(cause: unknown): void {
+    this.#port?.close()
+    this.#port = undefined
+    this.thread = 0
+    this.connections = 0
+    this.#requests = []
+    for (const one of this.#pending.takeAll()) one.reject(new ThreadDied('The thread ended.', { cause }))
+  }
+
+  /** No thread will take the last one's place. */
+  close(): void {
+    this.#closed = true
+    this.break(undefined)
+  }
+
+  /** Between two threads nothing is sent: the requests stay until the lane is opened again. */
+  #flush(): void {
+    if (this.#port === undefined || this.#requests.length === 0) return
+    const requests = this.#requests
+    this.#requests = []
+    try {
+      this.#port.postMessage(requests)
+    } catch (error) {
+      // Something that can't cross. Jobs are plain data, so this is a defect; it must not take the process along.
+      for (const { id } of requests) this.#settle({ id, error: String(error) })
+    }
+  }
+
+  #settle(answer: LaneAnswer): void {
+    if ('hello' in answer) {
+      this.thread = answer.hello
+      return
+    }
+    if ('log' in answer) {
+      this.#logged(this.thread, answer.log)
+      return
+    }
+    if ('connections' in answer) {
+      this.connections = answer.connections
+      return
+    }
+    const pending = this.#pending.take(answer.id)
+    if ('error' in answer) pending?.reject(new Error(answer.error))
+    else pending?.resolve(answer.value)
+  }
+}

@@ -1,0 +1,84 @@
+import type { Member } from '../structures/crowd.js'
+import type { Outcome, Phase } from '../wire/outcome.js'
+import type { Evidence } from '../wire/phases.js'
+import type { ComposedParts, Content, DeliverTask, JsonObject, Letter, RenderResult } from '../wire/tasks.js'
+import type { TransportConfig, TransportReport } from '../wire/transports.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
+
+/** A delivery as the dispatcher hands it over; the runner finds it a slot. */
+export interface DeliveryOrder extends Member, OrderedTask {
+  /** Where it stands on the board; kept by {@link Claims}. */
+  claim: { slot: number; generation: number } | undefined
+}
+
+type OrderedTask = Pick<
+  DeliverTask,
+  'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
+>
+
+/**
+ * What became of handing a delivery over: its outcome, or the death of its thread with what the board says.
+ *
+ * - `guilty`: it was rendering, or alone in its thread: it brought the thread down.
+ * - `suspect`: nobody was rendering; it may have left something behind that did.
+ * - `innocent`: another one did it.
+ * - `closed`: nobody; the runner was closed. It won't deliver again.
+ */
+export type RunResult =
+  | { died: false; outcome: Outcome }
+  | { died: true; blame: 'guilty' | 'suspect' | 'innocent' | 'closed'; evidence: Evidence }
+
+/** How many deliveries are in each phase. */
+export type PhaseCounts = Record<Phase, number>
+
+export interface ThreadStatus {
+  /** Id of the thread, as in an attempt's `thread`; 0 is the main thread. */
+  thread: number
+  /** Deliveries and renders it has to do. */
+  delivering: number
+  /** SMTP connections it has open. */
+  connections: number
+  /** Share of the last second or more that its event loop was busy, 0 to 1. */
+  busy: number
+  /** How far the deliveries have got that it has taken up. */
+  phases: PhaseCounts
+}
+
+/** Where deliveries run: in a pool of threads, or in the calling thread. */
+export interface Runner {
+  /** Deliveries it takes at a time; may change from one to the next. */
+  readonly slots: number
+  /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
+  start(): Promise<Catalogue>
+  /** What templates there are now. */
+  catalogue(): Promise<Catalogue>
+  /** `alone`: with no other delivery in its thread, so that a death is its own. */
+  deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult>
+  /**
+   * Takes back a delivery that is under way, unless its envelope has been sent.
+   * @returns whether it was; it then ends as `withdrawn`
+   */
+  withdraw(order: DeliveryOrder): boolean
+  /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
+  render(content: Content, context?: JsonObject): Promise<RenderResult>
+  /** Builds a message as it would be sent. @throws as `render()` */
+  compose(letter: Letter): Promise<RenderResult<ComposedParts>>
+  /** How a template compiles. @throws as `render()` */
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>>
+  /** Tries a transport in a thread. */
+  verify(transport: string): Promise<TransportReport>
+  /** Gives every thread, and those to come, other settings of transports. */
+  reloadTransports(transports: readonly TransportConfig[]): Promise<void>
+  /**
+   * Gives every thread, and those to come, other templates. What is being rendered ends with the old ones.
+   * Rejects where a thread can't use them; then every thread keeps those it had.
+   */
+  reloadTemplates(templates: TemplateSetup): Promise<void>
+  threads(): ThreadStatus[]
+  /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
+  endThread(): number | undefined
+  /** How far all deliveries and renders under way have got. */
+  phases(): PhaseCounts
+  /** Says goodbye on open connections and ends the threads. */
+  close(): Promise<void>
+}

@@ -1,0 +1,185 @@
+import {
+  type Allowance,
+  type Allowances,
+  type BudgetOptions,
+  isThrottling,
+  RateAllowance,
+} from './budgets.js'
+import {
+  type Admission,
+  Breaker,
+  type BreakerListener,
+  type BreakerOptions,
+  type TransportStatus,
+} from './breaker.js'
+import type { Clock } from '../clock.js'
+import type { Outcome } from '../wire/outcome.js'
+import { sharedClock } from '../wire/tasks.js'
+
+/** A transport as the dispatcher needs to know it. */
+export interface RouteOptions {
+  name: string
+  budget: BudgetOptions
+  /** Names of those that take its messages while its server can't be reached, in order. */
+  failover: readonly string[]
+}
+
+export interface RouteListener extends BreakerListener {
+  /** The server asked for fewer messages. @param rate messages a second from now on */
+  slowed(transport: string, rate: number): void
+}
+
+/** Leave for one message to go. */
+export interface Leave {
+  /** On `sharedClock()`; undefined for at once. */
+  notBefore?: number
+  /** @param outcome undefined when the message didn't go after all */
+  giveBack(outcome: Outcome | undefined): void
+}
+
+/** The state of one transport: whether it works, and how much may go over it. */
+export class Route {
+  readonly name: string
+  failover: readonly string[]
+  readonly breaker: Breaker
+  readonly #listener: RouteListener
+  readonly #allowances: Allowances
+  #budget: BudgetOptions
+  #allowance: Allowance | undefined
+  /** Messages under way to each domain, where these are limited. */
+  readonly #domains = new Map<string, number>()
+  readonly #throughput = new Throughput()
+
+  constructor(
+    { name, budget, failover }: RouteOptions,
+    breaker: Required<BreakerOptions>,
+    listener: RouteListener,
+    allowances: Allowances,
+    clock: Clock,
+  ) {
+    this.name = name
+    this.failover = failover
+    this.breaker = new Breaker(name, breaker, listener, clock)
+    this.#listener = listener
+    this.#allowances = allowances
+    this.#budget = budget
+    this.#allowance = this.#newAllowance()
+  }
+
+  /** Whether messages may have to wait for their turn. */
+  get limited(): boolean {
+    return this.#allowance !== undefined || this.#budget.domainConcurrency !== undefined
+  }
+
+  /** Messages a second; `Infinity` where nothing limits them. */
+  get rate(): number {
+    return this.#allowance?.rate ?? Infinity
+  }
+
+  get status(): TransportStatus {
+    const status = { ...this.breaker.status }
+    if (this.#allowance !== undefined) status.rate = this.#allowance.rate
+    return status
+  }
+
+  /** Other limits, other substitutes. Leave that was given comes back to the old. */
+  reload({ budget, failover }: RouteOptions): void {
+    this.failover = failover
+    const { rate } = this.#budget
+    this.#budget = budget
+    if (budget.rate !== rate) this.#allowance = this.#newAllowance()
+  }
+
+  /**
+   * @param spare whether there is room to make a message ready before its time
+   * @returns after how many ms to ask again, or `'domain'` where messages to others may go before it
+   */
+  take(domains: readonly string[], spare: boolean): Leave | number | 'domain' {
+    const { domainConcurrency = Infinity } = this.#budget
+    if (domains.some((domain) => (this.#domains.get(domain) ?? 0) >= domainConcurrency)) return 'domain'
+    const allowance = this.#allowance
+    // What is limited to so many at a time is not to be in use by what only waits.
+    const ahead = spare && domainConcurrency === Infinity ? AHEAD : 0
+    const wait = allowance?.take(ahead) ?? 0
+    if (wait > ahead) return wait - ahead
+    const counted = domainConcurrency === Infinity ? [] : domains
+    for (const domain of counted) this.#domains.set(domain, (this.#domains.get(domain) ?? 0) + 1)
+    return {
+      ...(wait > 0 ? { notBefore: sharedClock() + wait } : {}),
+      giveBack: (outcome) => {
+        const { endedAt = Infinity } = outcome ?? {}
+        const ago = Math.max(0, sharedClock() - endedAt)
+        allowance?.give(outcome === undefined ? undefined : serverTime(outcome), ago)
+        for (const domain of counted) this.#leave(domain)
+      },
+    }
+  }
+
+  /** A delivery begins. @param now milliseconds since the epoch */
+  begin(now: number): Admission {
+    this.#throughput.count(now)
+    return this.breaker.admit()
+  }
+
+  /** Learns from what a delivery came to. @param probe as it was admitted */
+  record(outcome: Outcome, probe: boolean): void {
+    this.breaker.record(outcome, probe)
+    if (isThrottling(outcome)) this.#slow()
+    else if (this.#budget.rate === undefined && this.#allowance?.slowed === false) this.#allowance = undefined
+  }
+
+  /** Without a rate of its own it is slowed to half of what it did, until it may do twice as much. */
+  #slow(): void {
+    if (this.#allowance === undefined)
+      this.#allowance = new RateAllowance(2 * this.#throughput.perSecond, 1 / 4)
+    else if (!this.#allowance.slow()) return
+    this.#listener.slowed(this.name, this.#allowance.rate)
+  }
+
+  #newAllowance(): Allowance | undefined {
+    const { rate } = this.#budget
+    return rate === undefined ? undefined : this.#allowances(this.name, rate)
+  }
+
+  #leave(domain: string): void {
+    const left = (this.#domains.get(domain) ?? 1) - 1
+    if (left > 0) this.#domains.set(domain, left)
+    else this.#domains.delete(domain)
+  }
+}
+
+/**
+ * Milliseconds by which a message is given to a thread before it may go: by its time it is rendered and stands at the
+ * connection, and how long that took, or how busy the machine is, doesn't slow down the rate.
+ */
+const AHEAD = 50
+
+/** A second with fewer messages tells nothing of what a server takes. */
+const LOW = 10
+
+/** Messages of the running second and of the one before. */
+class Throughput {
+  #second = 0
+  #now = 0
+  #before = 0
+
+  count(time: number): void {
+    const second = Math.floor(time / 1_000)
+    if (second !== this.#second) {
+      this.#before = second === this.#second + 1 ? this.#now : 0
+      this.#now = 0
+      this.#second = second
+    }
+    this.#now++
+  }
+
+  get perSecond(): number {
+    return Math.max(LOW, this.#before, this.#now)
+  }
+}
+
+/** Milliseconds the server had to do with it; undefined when it never heard of it. */
+function serverTime({ phase, timings }: Outcome): number | undefined {
+  const heard = phase === 'envelope' || phase === 'body' || phase === 'replied'
+  return heard ? (timings.transaction ?? 0) : undefined
+}

@@ -1,0 +1,59 @@
+import { DEFAULT_TRANSPORT } from '../message/toJob.js'
+import { Route, type RouteListener, type RouteOptions } from './route.js'
+import type { Allowances } from './budgets.js'
+import type { BreakerOptions } from './breaker.js'
+import type { Clock } from '../clock.js'
+
+/** The transports by name, and which of them takes a message. */
+export class Routes {
+  readonly #routes: ReadonlyMap<string, Route>
+
+  constructor(
+    options: readonly RouteOptions[],
+    breaker: Required<BreakerOptions>,
+    listener: RouteListener,
+    allowances: Allowances,
+    clock: Clock,
+  ) {
+    this.#routes = new Map(
+      options.map((route) => [route.name, new Route(route, breaker, listener, allowances, clock)]),
+    )
+  }
+
+  /**
+   * The one that takes a message of this transport now: its own, or the first of those in its place that can, while its own
+   * can't. A message is nobody else's before its attempt is over.
+   */
+  for(transport: string): Route | undefined {
+    const own = this.#own(transport)
+    if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
+    return this.#substitutes(own).find(({ breaker }) => !breaker.holds) ?? own
+  }
+
+  /** Milliseconds until a message of this transport may be taken: none where one in its place can. */
+  delay(transport: string): number {
+    const own = this.#own(transport)
+    if (own === undefined) return 0
+    const delays = this.#substitutes(own).map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
+    return Math.min(own.breaker.delay(), ...delays)
+  }
+
+  get(transport: string): Route | undefined {
+    return this.#routes.get(transport)
+  }
+
+  all(): Route[] {
+    return [...this.#routes.values()]
+  }
+
+  /** A process that knew no transports meant the first of ours. */
+  #own(transport: string): Route | undefined {
+    const own = this.#routes.get(transport)
+    if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
+    return this.#routes.values().next().value
+  }
+
+  #substitutes({ failover }: Route): Route[] {
+    return failover.flatMap((name) => this.#routes.get(name) ?? [])
+  }
+}
