@@ -127,6 +127,14 @@ describe('the command', () => {
     expect(await json('doctor', '--transport', 'smtp://127.0.0.1:1')).toContainEqual(
       expect.objectContaining({ what: 'transport', ok: false }),
     )
+    const error = (code: string, path?: string): object => ({
+      error: { code, path, message: expect.any(String) },
+    })
+    expect(await json('render', 'nope')).toEqual(error('UNKNOWN_TEMPLATE', 'template'))
+    expect(await json('check', '--bogus')).toEqual(error('INVALID_OPTIONS'))
+    expect(await json('types', '--templates', 'templates', '--out', path.join(folder, 'no/x.d.ts'))).toEqual(
+      error('ENOENT'),
+    )
   })
 
   it('has no colour where there is no terminal', async () => {

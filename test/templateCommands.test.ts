@@ -35,6 +35,17 @@ describe('threadpost check', () => {
     expect((await threadpost('check', '--strict', '--templates', folder)).code).toBe(1)
   })
 
+  test('tells a partial that calls itself from one whose name is computed', async () => {
+    const folder = await folderOf({
+      'a.mjml': mail('{{> tree}}'),
+      'b.mjml': mail('{{> (lookup . "part")}}'),
+      'partials/tree.mjml': '<b>{{name}}</b>{{#each kids}}{{> tree}}{{/each}}',
+    })
+    const { stdout } = await threadpost('check', '--templates', folder)
+    expect(stdout).toMatch(/tree\.mjml:1:\d+: \{\{> tree\}\} - this partial calls itself/)
+    expect(stdout).toMatch(/b\.mjml:2:\d+: .* - which partial it is shows only with the data/)
+  })
+
   test('fails for a template that is wrong, with its place', async () => {
     const folder = await folderOf({ 'a.mjml': mail('{{> nowhere}}') })
     const { stdout, code } = await threadpost('check', '--templates', folder)

@@ -55,15 +55,31 @@ try {
   process.exitCode = tell(error)
 }
 
-/** What a user can mend is said in a line; anything else is a defect and shows where it is. */
+/**
+ * What a user can mend is said in a line; anything else is a defect and shows where it is. With `--json` a program reads it as
+ * well: `{ "error": { "code", "message", "path" } }`.
+ */
 function tell(error: unknown): number {
-  // Commander has told it already.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : CALLED_WRONGLY
+  if (error instanceof CommanderError) {
+    // Commander has told people already.
+    if (error.exitCode !== 0) tellProgram('INVALID_OPTIONS', error.message.replace(/^error: /, ''))
+    return error.exitCode === 0 ? 0 : CALLED_WRONGLY
+  }
   if (error instanceof ThreadpostError) {
     console.error(`threadpost: ${error.message} [${error.code}]`)
+    tellProgram(error.code, error.message, error.path)
     return error.code === 'INVALID_OPTIONS' ? CALLED_WRONGLY : FAILED
   }
-  if (error instanceof Error && 'syscall' in error) console.error(`threadpost: ${error.message}`)
-  else console.error(error)
+  if (error instanceof Error && 'syscall' in error && 'code' in error) {
+    console.error(`threadpost: ${error.message}`)
+    tellProgram(String(error.code), error.message)
+    return FAILED
+  }
+  console.error(error)
+  tellProgram('INTERNAL_ERROR', error instanceof Error ? error.message : String(error))
   return FAILED
+}
+
+function tellProgram(code: string, message: string, path?: string): void {
+  if (process.argv.includes('--json')) console.log(JSON.stringify({ error: { code, message, path } }))
 }

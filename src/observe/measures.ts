@@ -55,7 +55,7 @@ export class Measures {
     if (!isSettled(state.status)) return
     const outcome = state.attempts.at(-1)?.outcome
     this.#count(state.status, outcome?.code ?? 'NONE')
-    const from = job.notBefore ?? job.acceptedAt
+    const from = Math.max(job.notBefore ?? 0, job.acceptedAt)
     this.#latency.observe(Math.max(0, (state.settledAt ?? from) - from))
     if (outcome !== undefined && isByAttempt(state, outcome)) this.#time(outcome.timings)
   }

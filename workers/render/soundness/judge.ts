@@ -28,11 +28,17 @@ function sourceOf(node: AttributeNode): string {
 
 function judgeValue(node: TemplateNode, position: Position, styles: InlineStyles | undefined): Finding[] {
   if (node.kind === 'partial')
-    return finding(
-      node,
-      'which partial it is shows only with the data',
-      'name the partial, or choose with {{#if}}',
-    )
+    return node.name.kind === 'literal'
+      ? finding(
+          node,
+          'this partial calls itself: how often shows only with the data',
+          'repeat with {{#each}}; a partial that calls itself must stop where the data ends, within {{#if}} or {{#each}}',
+        )
+      : finding(
+          node,
+          'which partial it is shows only with the data',
+          'name the partial, or choose with {{#if}}',
+        )
   switch (position.at) {
     case 'between':
       return finding(node, 'MJML drops text between components', 'put it inside mj-text or mj-raw')
