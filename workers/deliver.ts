@@ -78,9 +78,7 @@ export class Deliverer {
       const parts = bound instanceof Promise ? await bound : bound
       run.enter('composing')
       const start = performance.now()
-      const composed = compose(task.letter, parts)
-      const whole = composed instanceof Promise ? await composed : composed
-      const signed = this.#transports.sign(task.transport, whole)
+      const signed = this.#transports.sign(task.transport, compose(task.letter, parts))
       const message = signed instanceof Promise ? await signed : signed
       run.took('compose', performance.now() - start)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
@@ -105,7 +103,7 @@ export class Deliverer {
     return this.#rendering(task, async ({ critical }) => {
       const { letter } = task
       const parts = await this.#renderer.bind(letter, critical)
-      const { bytes } = await compose(letter, parts)
+      const { bytes } = compose(letter, parts)
       const { preheader, html, text } = parts
       return { subject: letter.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
     })

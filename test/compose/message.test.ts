@@ -1,11 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import PostalMime, { decodeWords, type Email } from 'postal-mime'
 import { describe, expect, it } from 'vitest'
-import type { Letter, Mailbox } from '../../src/wire/tasks.js'
+import type { JobAttachment, Letter, Mailbox } from '../../src/wire/tasks.js'
 import { compose } from '../../workers/compose/compose.js'
-import { composeWithNodemailer } from '../../workers/compose/composer.js'
 import type { PieceRow } from '../../workers/compose/quotedPrintable.js'
 import { toMailData } from '../../workers/transports/smtp/mailData.js'
+import { composeWithNodemailer } from './support/withNodemailer.js'
 
 function letterOf(fields: Partial<Letter> = {}): Letter {
   return {
@@ -32,7 +33,7 @@ function seen({ headers, html, text, ...email }: Email) {
   const own = headers
     .filter(({ key }) => !/^(?:content-.*|mime-version|from|to|cc|reply-to)$/.test(key))
     .map(({ key, value }) => `${key}: ${decodeWords(value).replace(/\s+/g, ' ').trim()}`)
-  const body = (content: string | undefined) => content?.replace(/\r\n/g, '\n').replace(/\n+$/, '')
+  const body = (content: string | undefined) => content?.replace(/\r\n/g, '\n').replace(/\n+$/, '') || undefined
   const { from, to, cc, bcc, replyTo, subject, messageId, date, inReplyTo, references, attachments } = email
   return {
     headers: own.sort(),
@@ -48,7 +49,10 @@ function seen({ headers, html, text, ...email }: Email) {
     date,
     inReplyTo,
     references,
-    attachments,
+    attachments: attachments.map(({ content, ...facts }) => ({
+      ...facts,
+      content: Buffer.from(content as ArrayBuffer).toString('hex'),
+    })),
   }
 }
 
@@ -141,6 +145,43 @@ const letters = fc
     }),
   )
 
+const attachments: fc.Arbitrary<JobAttachment[]> = fc.array(
+  fc
+    .record(
+      {
+        content: fc.oneof(fc.uint8Array({ maxLength: 300 }), body),
+        filename: fc.oneof(
+          line.filter((text) => text !== '').map((text) => text.replace(/[\\/]/g, '').slice(0, 120) || 'x'),
+          fc.constantFrom(
+            'receipt.pdf',
+            'a b.csv',
+            'Rechnung für März.pdf',
+            "it's.txt",
+            'no-extension',
+            '😀.png',
+          ),
+        ),
+        contentType: fc.constantFrom(
+          'application/pdf',
+          'image/png',
+          'text/csv',
+          'text/plain; charset=utf-8',
+          'text/calendar; method=REQUEST; name="other.ics"',
+        ),
+        cid: fc.constantFrom('logo', 'a.b+c@acme.example'),
+      },
+      { requiredKeys: ['content'] },
+    )
+    .map(({ content, filename, contentType, cid }) => ({
+      content,
+      size: typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength,
+      ...(filename === undefined ? {} : { filename }),
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(cid === undefined ? {} : { cid }),
+    })),
+  { maxLength: 4 },
+)
+
 /** A row whose constants and values, joined, are the text. */
 const rows: fc.Arbitrary<PieceRow> = fc
   .tuple(
@@ -172,7 +213,7 @@ describe('a message', () => {
     await fc.assert(
       fc.asyncProperty(letters, body, body, async (letter, html, text) => {
         const parts = { subject: '', html, text }
-        const { bytes } = await compose(letter, parts)
+        const { bytes } = compose(letter, parts)
         checkForm(bytes)
         expect(await parse(bytes)).toEqual(await parse(await composeWithNodemailer(letter, parts)))
       }),
@@ -180,10 +221,33 @@ describe('a message', () => {
     )
   })
 
+  it('is what nodemailer would make of it, with files and what the HTML shows beside it', async () => {
+    await fc.assert(
+      fc.asyncProperty(letters, body, body, attachments, async (letter, html, text, files) => {
+        const parts = { subject: '', html, text }
+        const whole = { ...letter, attachments: files }
+        const { bytes } = compose(whole, parts)
+        checkForm(bytes)
+        expect(await parse(bytes)).toEqual(await parse(await composeWithNodemailer(whole, parts)))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('has files of any length, of more than a block as well, octet for octet', async () => {
+    for (const size of [0, 1, 2, 3, 56, 57, 58, 114, 1_000_000, 3_000_001]) {
+      const content = new Uint8Array(randomBytes(size))
+      const letter = letterOf({ attachments: [{ filename: 'a.bin', content, size }] })
+      const { bytes } = compose(letter, { subject: '', html: '<p>a</p>', text: 'a' })
+      const [file] = (await PostalMime.parse(bytes)).attachments
+      expect(Buffer.from(file?.content as ArrayBuffer).equals(content)).toBe(true)
+    }
+  })
+
   it('is the same from pieces as from the whole', async () => {
     await fc.assert(
       fc.asyncProperty(rows, fc.constantFrom('', 'text'), async (html, text) => {
-        const { bytes } = await compose(letterOf(), late(html, text))
+        const { bytes } = compose(letterOf(), late(html, text))
         checkForm(bytes)
         expect((await PostalMime.parse(bytes)).html?.replace(/\r\n/g, '\n').replace(/\n+$/, '') ?? '').toBe(
           joined(html).replace(/\n+$/, ''),
@@ -195,14 +259,14 @@ describe('a message', () => {
 
   it('is the same each time', async () => {
     const parts = late({ constants: ['<p>', '</p>'], row: [0, 'ü', 1] }, 'b')
-    const first = Buffer.from((await compose(letterOf(), parts)).bytes)
-    await compose(letterOf({ subject: 'other' }), { subject: '', html: 'other', text: 'c' })
-    expect((await compose(letterOf(), parts)).bytes.equals(first)).toBe(true)
+    const first = Buffer.from(compose(letterOf(), parts).bytes)
+    compose(letterOf({ subject: 'other' }), { subject: '', html: 'other', text: 'c' })
+    expect(compose(letterOf(), parts).bytes.equals(first)).toBe(true)
   })
 
   it('can be read raw', async () => {
     const html: PieceRow = { constants: ['<p>Dear ', ', welcome.</p>\n'], row: [0, 'Ada', 1] }
-    expect((await compose(letterOf(), late(html, 'Dear Ada,\nwelcome.\n'))).bytes.toString()).toBe(
+    expect(compose(letterOf(), late(html, 'Dear Ada,\nwelcome.\n')).bytes.toString()).toBe(
       [
         'From: Acme <hello@acme.example>',
         'To: ada@example.com',
@@ -235,7 +299,7 @@ describe('a message', () => {
 
   it('keeps lines of headers within 998 octets even where there is no space', async () => {
     const letter = letterOf({ subject: 's'.repeat(998), headers: [['X-Long', 'y'.repeat(2_000)]] })
-    const { bytes } = await compose(letter, { subject: '', html: '', text: 'x' })
+    const { bytes } = compose(letter, { subject: '', html: '', text: 'x' })
     checkForm(bytes)
     const email = await PostalMime.parse(bytes)
     expect(email.subject).toBe('s'.repeat(998))
@@ -244,11 +308,59 @@ describe('a message', () => {
     )
   })
 
-  it('with an attachment goes through nodemailer, pieces and all', async () => {
-    const html: PieceRow = { constants: ['<p>', '</p>'], row: [0, 'Ada', 1] }
-    const attachments = [{ filename: 'a.txt', content: 'hello', size: 5 }]
-    const email = await PostalMime.parse((await compose(letterOf({ attachments }), late(html, ''))).bytes)
-    expect(email.html?.trim()).toBe('<p>Ada</p>')
-    expect(email.attachments).toHaveLength(1)
+  it('can be read raw with a file and a picture in it', () => {
+    const html: PieceRow = { constants: ['<p>', '</p><img src="cid:logo">'], row: [0, 'Ada', 1] }
+    const files = [
+      { filename: 'Rechnung März.txt', content: 'Grüße', size: 7 },
+      { content: new Uint8Array([1, 2, 3]), size: 3, contentType: 'image/png', cid: 'logo' },
+    ]
+    const { bytes } = compose(letterOf({ attachments: files }), late(html, 'Ada'))
+    const text = bytes.toString()
+    expect(text.slice(text.indexOf('MIME-Version')).replaceAll(letterOf().id, 'ID').split('\r\n')).toEqual([
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/mixed;',
+      ' boundary="=_m-ID"',
+      '',
+      '--=_m-ID',
+      'Content-Type: multipart/alternative;',
+      ' boundary="=_ID"',
+      '',
+      '--=_ID',
+      'Content-Type: text/plain; charset=utf-8',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      'Ada',
+      '--=_ID',
+      'Content-Type: multipart/related; type="text/html";',
+      ' boundary="=_r-ID"',
+      '',
+      '--=_r-ID',
+      'Content-Type: text/html; charset=utf-8',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      '<p>Ada=',
+      '</p><img src=3D"cid:logo">',
+      '--=_r-ID',
+      'Content-Type: image/png',
+      'Content-Transfer-Encoding: base64',
+      'Content-Disposition: inline',
+      'Content-Id: <logo>',
+      '',
+      'AQID',
+      '--=_r-ID--',
+      '',
+      '--=_ID--',
+      '',
+      '--=_m-ID',
+      'Content-Type: text/plain; charset=utf-8;',
+      ' name="=?UTF-8?Q?Rechnung_M=C3=A4rz=2Etxt?="',
+      'Content-Transfer-Encoding: base64',
+      'Content-Disposition: attachment;',
+      " filename*0*=utf-8''Rechnung%20M%C3%A4rz.txt",
+      '',
+      'R3LDvMOfZQ==',
+      '--=_m-ID--',
+      '',
+    ])
   })
 })

@@ -1,6 +1,7 @@
 import { domainToASCII } from 'node:url'
 import { encodeWord, encodeWords, foldLines, quoteString } from 'nodemailer/lib/mime-funcs'
-import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire/tasks.js'
+import type { Letter, Mailbox } from '../../src/wire/tasks.js'
+import { unsubscribeFields } from './unsubscribeFields.js'
 
 /** RFC 5322 section 2.1.1: a line should have no more characters than this, and must not have more than that. */
 const LINE = 76
@@ -26,16 +27,9 @@ export function headerFields(letter: Letter, subject: string): string {
   if (inReplyTo !== undefined) text += field('In-Reply-To', inReplyTo)
   if (references.length > 0) text += field('References', references.join(' '))
   text += `Date: ${new Date(letter.date).toUTCString().replace('GMT', '+0000')}\r\n`
-  if (letter.listUnsubscribe !== undefined) text += listUnsubscribe(letter.listUnsubscribe)
+  if (letter.listUnsubscribe !== undefined)
+    for (const [name, value] of unsubscribeFields(letter.listUnsubscribe)) text += field(name, value)
   return text
-}
-
-/** RFC 2369; with RFC 8058 for the one click. */
-function listUnsubscribe({ url, mailto, oneClick }: ListUnsubscribe): string {
-  const places = [url, mailto === undefined ? undefined : `mailto:${mailto}`]
-  const value = places.flatMap((place) => (place === undefined ? [] : [`<${place}>`])).join(', ')
-  const post = oneClick ? 'List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n' : ''
-  return field('List-Unsubscribe', value) + post
 }
 
 function unstructuredFields(headers: Letter['headers']): string {

@@ -5,7 +5,7 @@ import { HandOver } from './handOver.js'
 import { VERIFY_LIMIT } from './inTime.js'
 import { reportOf } from './report.js'
 import type { Delivered, Parcel, Progress, Transport } from './transport.js'
-import { unsubscribeFields } from '../compose/composer.js'
+import { unsubscribeFields } from '../compose/unsubscribeFields.js'
 
 /** Of an answer that is shown to people. */
 const MOST_OF_BODY = 64 * 1024

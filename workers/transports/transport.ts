@@ -1,7 +1,6 @@
 import type { Letter } from '../../src/wire/tasks.js'
 import type { TransportReport } from '../../src/wire/transports.js'
-import type { MessageParts } from '../compose/message.js'
-import type { Composed } from '../compose/compose.js'
+import type { Composed, MessageParts } from '../compose/compose.js'
 import type {
   DeferredCode,
   RecipientOutcome,

@@ -1,18 +1,8 @@
-import MailComposer, { type MailComposerOptions } from 'nodemailer/lib/mail-composer'
-import type { Letter, ListUnsubscribe, Mailbox } from '../../src/wire/tasks.js'
+import type { MailComposerOptions } from 'nodemailer/lib/mail-composer'
+import type { Letter, Mailbox } from '../../src/wire/tasks.js'
+import { unsubscribeFields } from './unsubscribeFields.js'
 
-/**
- * Builds any message (RFC 5322, RFC 2045) as octets with CRLF line ends. The same letter and parts give the same
- * octets at every attempt: Message-ID and Date are the letter's, the boundary follows from its id.
- */
-export function composeWithNodemailer(
-  letter: Letter,
-  parts: { subject: string; html: string; text: string },
-): Promise<Buffer> {
-  return new MailComposer(mailOptions(letter, parts)).compile().build()
-}
-
-/** The message as nodemailer describes one. */
+/** The message as nodemailer describes one, for its transport plugins. */
 export function mailOptions(
   letter: Letter,
   parts: { subject: string; html: string; text: string },
@@ -52,15 +42,4 @@ export function mailOptions(
 
 function mailbox({ name, address }: Mailbox): { name: string; address: string } {
   return { name: name ?? '', address }
-}
-
-/** RFC 2369; with RFC 8058 for the one click. */
-export function unsubscribeFields(target: ListUnsubscribe | undefined): [string, string][] {
-  if (target === undefined) return []
-  const places = [target.url, target.mailto === undefined ? undefined : `mailto:${target.mailto}`]
-  const value = places.flatMap((place) => (place === undefined ? [] : [`<${place}>`])).join(', ')
-  return [
-    ['List-Unsubscribe', value],
-    ...(target.oneClick ? [['List-Unsubscribe-Post', 'List-Unsubscribe=One-Click'] as [string, string]] : []),
-  ]
 }
