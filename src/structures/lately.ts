@@ -1,13 +1,19 @@
 /** Milliseconds. Longer than a turn of a busy event loop, shorter than anybody would notice. */
 const MOMENT = 10
 
-/** How many deliveries ended within the last moment: so many more may well be wanted within the next. */
+/** How many deliveries ended within the last while: so many more may well be wanted within the next. */
 export class Lately {
+  readonly #while: number
   #since = 0
   #counted = 0
   #ended = 0
 
-  /** None behind a slow server, or after a pause. */
+  /** @param ms how long the while is */
+  constructor(ms = MOMENT) {
+    this.#while = ms
+  }
+
+  /** None after a pause. */
   get ended(): number {
     return this.#ended
   }
@@ -15,8 +21,8 @@ export class Lately {
   /** A delivery ended. @param now on `performance.now()`'s clock */
   count(now: number): void {
     this.#counted++
-    if (now - this.#since < MOMENT) return
-    this.#ended = now - this.#since < 2 * MOMENT ? this.#counted : 0
+    if (now - this.#since < this.#while) return
+    this.#ended = now - this.#since < 2 * this.#while ? this.#counted : 0
     this.#since = now
     this.#counted = 0
   }
