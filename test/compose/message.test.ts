@@ -33,7 +33,8 @@ function seen({ headers, html, text, ...email }: Email) {
   const own = headers
     .filter(({ key }) => !/^(?:content-.*|mime-version|from|to|cc|reply-to)$/.test(key))
     .map(({ key, value }) => `${key}: ${decodeWords(value).replace(/\s+/g, ' ').trim()}`)
-  const body = (content: string | undefined) => content?.replace(/\r\n/g, '\n').replace(/\n+$/, '') || undefined
+  const body = (content: string | undefined) =>
+    content?.replace(/\r\n/g, '\n').replace(/\n+$/, '') || undefined
   const { from, to, cc, bcc, replyTo, subject, messageId, date, inReplyTo, references, attachments } = email
   return {
     headers: own.sort(),
