@@ -194,20 +194,16 @@ async function libraryFolders(folder) {
 /** Without a configuration that names a font folder, Chromium draws no text at all. `home` is the folder's last place. */
 async function writeFonts(folder, home) {
   const fonts = ['/usr/share/fonts', path.join(home, 'usr/share/fonts')].map((dir) => `<dir>${dir}</dir>`)
-  // What these stand for is said by no configuration but the system's; without, any font may stand in, be it one with serifs.
-  const named = Object.entries({
-    'system-ui': 'DejaVu Sans',
-    'sans-serif': 'DejaVu Sans',
-    'ui-monospace': 'DejaVu Sans Mono',
-    monospace: 'DejaVu Sans Mono',
-  }).map(
-    ([name, font]) =>
+  // What generic names stand for is said by no configuration but the system's; without, any font may stand in, be it one with serifs.
+  const code = ['ui-monospace', 'monospace'].map(
+    (name) =>
       `<match><test name="family"><string>${name}</string></test>` +
-      `<edit name="family" mode="assign" binding="strong"><string>${font}</string></edit></match>`,
+      '<edit name="family" mode="assign" binding="strong"><string>DejaVu Sans Mono</string></edit></match>',
   )
+  const others = '<match><edit name="family" mode="append_last"><string>DejaVu Sans</string></edit></match>'
   const text = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir>${named.join('')}</fontconfig>
+<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir>${code.join('')}${others}</fontconfig>
 `
   await writeFile(path.join(folder, 'fonts.conf'), text)
 }
