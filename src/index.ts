@@ -50,7 +50,7 @@ export type { CommitStats, ListQuery, MessagePage, QueueStats } from './queue/dr
 export type { MessagePreview } from './message/previews.js'
 export type { TemplateInspection } from './templates/set.js'
 export type { QueueOptions } from './queue/options.js'
-export type { HeldReason, RecipientState, Status } from './message/record.js'
+export { isSettled, STATUSES, type HeldReason, type RecipientState, type Status } from './message/record.js'
 export type { Message, MessageAttempt } from './message/view.js'
 export type { TemplateSummary } from './templates/summary.js'
 export type { RedactOptions } from './observe/redaction.js'

@@ -39,7 +39,10 @@ export interface MailerStats extends QueueStats, MessageMeasures {
   eventLoop: EventLoopDelay
 }
 
-/** What {@link createMailer} put together. */
+/**
+ * What {@link createMailer} put together.
+ * @internal
+ */
 export interface MailerParts {
   rules: MessageRules
   intake: Intake

@@ -42,8 +42,7 @@ describe('budgets of a transport', () => {
     await mailer.wait(ids[149] ?? '')
     while (dots.length < 150) await new Promise((resolve) => setTimeout(resolve, 10))
     expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
-    // Three seconds; a machine with other things to do takes longer over each message.
-    expect(dots[149]! - dots[0]!).toBeLessThan(8_000)
+    expect(dots[149]! - dots[0]!).toBeLessThan(4_000)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
     // Whoever waits is stored about once for it.

@@ -31,6 +31,7 @@ export interface MailJob extends Letter {
   fingerprint?: string
 }
 
+/** All there are, in the order of a message's life. */
 export const STATUSES = [
   'queued',
   'sending',

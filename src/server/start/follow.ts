@@ -1,4 +1,11 @@
-import type { Mailer, Message, MessageEvent, Status } from '../../index.js'
+import {
+  isSettled,
+  type Mailer,
+  type Message,
+  type MessageEvent,
+  type Status,
+  STATUSES,
+} from '../../index.js'
 import type { EventStream } from '../../web/eventStream.js'
 
 /** What the start page shows of a message on its way. */
@@ -17,28 +24,14 @@ export interface Progress {
   mail?: string
 }
 
-const EVENTS = [
-  'queued',
-  'sending',
-  'deferred',
-  'held',
-  'sent',
-  'partial',
-  'failed',
-  'expired',
-  'cancelled',
-] as const satisfies readonly Status[]
-
-const ENDS: ReadonlySet<Status> = new Set(['sent', 'partial', 'failed', 'expired', 'cancelled'])
-
 /** Streams a message's progress until it has come to its end. */
 export async function follow(mailer: Mailer, message: Message, stream: EventStream): Promise<void> {
   const stop = () => {
-    for (const name of EVENTS) mailer.off(name, changed)
+    for (const name of STATUSES) mailer.off(name, changed)
   }
   const tell = async (now: Message) => {
     stream.send(await progressOf(now, mailer))
-    if (!ENDS.has(now.status)) return
+    if (!isSettled(now.status)) return
     stop()
     stream.end()
   }
@@ -59,7 +52,7 @@ export async function follow(mailer: Mailer, message: Message, stream: EventStre
       if (now !== undefined) await tell(status === 'sending' ? { ...now, status } : now)
     })
   }
-  for (const name of EVENTS) mailer.on(name, changed)
+  for (const name of STATUSES) mailer.on(name, changed)
   stream.onClose(stop)
   then(async () => tell((await mailer.find(message.id)) ?? message))
   await turn
