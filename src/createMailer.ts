@@ -72,6 +72,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       safeMode: options.safeMode,
       versionOf: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
+      wakeHeld: queue.wakeHeld.bind(queue),
     })
     const rules = {
       options,
@@ -79,7 +80,10 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    if (options.role !== 'send') await queue.start(dispatcher)
+    if (options.role !== 'send') {
+      await queue.start(dispatcher)
+      dispatcher.started()
+    }
     const mailer = new Mailer({
       rules,
       intake: new Intake({ clock, rules, templates, queue, tracing }),

@@ -7,9 +7,9 @@ import { letterOf } from '../message/letter.js'
 import { outcomeAfterProcessDeath } from './lost.js'
 import type { Outcome } from '../wire/outcome.js'
 import type { Evidence } from '../wire/phases.js'
-import type { Consumer, QueuedMessage } from '../queue/driver.js'
+import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { openRecipients, type Settlement } from '../message/record.js'
-import type { Route, RouteListener, RouteOptions } from '../transports/route.js'
+import type { Leave, Route, RouteListener, RouteOptions } from '../transports/route.js'
 import { Routes } from '../transports/routes.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import type { SafeMode } from '../message/safeMode.js'
@@ -23,6 +23,8 @@ export interface DispatcherOptions extends Omit<SettlingOptions, 'routes'> {
   safeMode: SafeMode | undefined
   /** How rates are kept. @default each by itself, in this process */
   allowances?: Allowances | undefined
+  /** Makes messages due that the queue holds for a budget, as the queue's driver has it. */
+  wakeHeld: QueueDriver['wakeHeld']
 }
 
 /** Takes messages from the queue to the threads, each when its transport has room for it, and brings back what became of them. */
@@ -34,59 +36,77 @@ export class Dispatcher implements Consumer {
   readonly #settling: Settling
   /** Deliveries under way. */
   readonly #underWay = new Crowd<DeliveryOrder>()
-  readonly #turnstile = new Turnstile(() => 1 - this.#running / this.#runner.slots)
-  #running = 0
+  readonly #turnstile: Turnstile
 
   constructor(
     runner: Runner,
-    { routes, breaker, listener, safeMode, allowances = byItself, ...settling }: DispatcherOptions,
+    { routes, breaker, listener, safeMode, allowances = byItself, wakeHeld, ...settling }: DispatcherOptions,
   ) {
     this.#runner = runner
     this.#clock = settling.clock
     this.#safeMode = safeMode
     this.#routes = new Routes(routes, breaker, listener, allowances, this.#clock)
     this.#settling = new Settling({ ...settling, routes: this.#routes })
+    this.#turnstile = new Turnstile(runner.slots, (route, most) =>
+      wakeHeld(this.#routes.namesFor(route), most),
+    )
+  }
+
+  /** The queue hands out from now on: what it holds for a budget may have a place, whatever the last process had. */
+  started(): void {
+    for (const route of this.#routes.all()) this.#turnstile.look(route)
   }
 
   /** Who waits for a transport's budget needs no slot. */
   get slots(): number {
-    return this.#runner.slots + this.#turnstile.waiting
+    return this.#runner.slots.capacity + this.#turnstile.waitingForBudget
   }
 
+  /** A queue that hands out more than there are slots has the message wait for one. */
   deliver(message: QueuedMessage): Promise<Settlement> {
     const route = this.#routes.for(message.job.transport)
-    return route?.limited === true
-      ? this.#deliverInTurn(route, message)
-      : this.#deliverNow(route, message, undefined)
+    const forBudget = route?.limited === true
+    const slot = forBudget ? undefined : this.#runner.slots.reserve()
+    return slot === undefined
+      ? this.#deliverInTurn(route, message, forBudget)
+      : this.#deliverNow(route, message, slot, undefined)
   }
 
-  async #deliverInTurn(route: Route, message: QueuedMessage): Promise<Settlement> {
+  #deliverInTurn(
+    route: Route | undefined,
+    message: QueuedMessage,
+    forBudget: boolean,
+  ): Promise<Settlement> {
     const { job, state } = message
-    const turn = await this.#turnstile.enter(route, job.id, job.priority, domainsOf(state))
-    if (turn.go)
-      return this.#deliverNow(
-        route,
-        message,
-        (outcome) => {
-          turn.leave.giveBack(outcome)
-          this.#turnstile.advance()
+    return new Promise((resolve) => {
+      this.#turnstile.enter(route, {
+        id: job.id,
+        priority: job.priority,
+        domains: domainsOf(state),
+        forBudget,
+        go: (slot, leave) => resolve(this.#deliverNow(route, message, slot, leave)),
+        sendAway: (again) => {
+          const verdict = held('budget', this.#clock.now() + again)
+          resolve({ verdict, recipients: state.recipients })
         },
-        turn.leave.notBefore,
-      )
-    return { verdict: held('budget', this.#clock.now() + turn.again), recipients: state.recipients }
+      })
+    })
   }
 
+  /** The slot is given back when the delivery has ended, and nowhere else. */
   async #deliverNow(
     route: Route | undefined,
     message: QueuedMessage,
-    giveBack: ((outcome: Outcome | undefined) => void) | undefined,
-    notBefore?: number,
+    slot: number,
+    leave: Leave | undefined,
   ): Promise<Settlement> {
     const { job, state, note } = message
     const start = this.#clock.now()
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
-      giveBack?.(undefined)
+      // Whoever is let in by what is given back here is not let in amid those who are let in now.
+      await undefined
+      this.#giveBack(slot, leave, undefined)
       return {
         verdict: held('breaker', start + this.#routes.delay(job.transport)),
         recipients: state.recipients,
@@ -98,20 +118,25 @@ export class Dispatcher implements Consumer {
       transport: route?.name ?? job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
+      slot,
       place: -1,
       claim: undefined,
     }
     if (note !== undefined) order.note = note
-    if (notBefore !== undefined) order.notBefore = notBefore
-    this.#running++
+    if (leave?.notBefore !== undefined) order.notBefore = leave.notBefore
     const outcome = await this.#deliver(order)
-    this.#running--
     route?.record(outcome, admission.probe)
-    giveBack?.(outcome)
+    this.#giveBack(slot, leave, outcome)
     delete outcome.endedAt
-    if (this.#turnstile.waiting > 0) this.#turnstile.advance()
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#settling.settle(message, outcome, start, order.transport)
+  }
+
+  /** @param outcome undefined when nothing was tried */
+  #giveBack(slot: number, leave: Leave | undefined, outcome: Outcome | undefined): void {
+    leave?.giveBack(outcome)
+    this.#runner.slots.release(slot)
+    this.#turnstile.advance()
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
@@ -132,9 +157,10 @@ export class Dispatcher implements Consumer {
   /** The transport is another now: its messages need not wait for it to be tried. */
   reloaded(options: RouteOptions): void {
     const route = this.#routes.get(options.name)
-    route?.breaker.reset()
-    route?.reload(options)
-    this.#turnstile.advance()
+    if (route === undefined) return
+    route.breaker.reset()
+    route.reload(options)
+    this.#turnstile.look(route)
   }
 
   transports(): TransportStatus[] {

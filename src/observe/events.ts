@@ -71,7 +71,7 @@ export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent
     /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
     'breaker-open': BreakerOpenEvent
     'breaker-closed': BreakerClosedEvent
-    /** A server asked for fewer messages: 421, 450 or 451 with 4.7.x, or HTTP 429. */
+    /** A server asked for fewer messages: by a 4xx with 4.7.x, by the text of a 4xx ("too many connections", "rate"), or by HTTP 429. */
     'transport-slowed': SlowedEvent
     /** Something is wrong, by the rules of `alerts`; once, until it is over. */
     alert: Alert

@@ -133,6 +133,14 @@ export interface QueueDriver {
   resume(): Promise<void>
   stats(): Promise<QueueStats>
   /**
+   * Makes messages due at once that are held for a transport's budget: higher priority first, then the one held for the
+   * shortest time. Only a process that delivers may ask.
+   * @param transports as the messages name them
+   * @param most how many at most
+   * @returns how many it woke; fewer than `most` where there are no more. Rejects while the queue can't be asked
+   */
+  wakeHeld(transports: readonly string[], most: number): Promise<number>
+  /**
    * For tests: lets time pass that nobody waits for. Each message is delivered, or expires, when its time comes, and whatever
    * follows from that within the time as well. Resolves when nothing is under way.
    */

@@ -123,6 +123,14 @@ export class MemoryQueue implements QueueDriver {
     })
   }
 
+  wakeHeld(transports: readonly string[], most: number): Promise<number> {
+    const now = this.#clock.now()
+    const woken = this.#shelf.wakeHeld(transports, most, now)
+    for (const entry of woken) this.#schedule(entry, now)
+    this.#pump()
+    return Promise.resolve(woken.length)
+  }
+
   /** Nobody else changes anything here: the change listener hears of it all. */
   follow(): () => void {
     return () => undefined
@@ -253,7 +261,7 @@ export class MemoryQueue implements QueueDriver {
     for (let entry = this.#timetable.take(now); entry !== undefined; entry = this.#timetable.take(now)) {
       if (entry.state.expiresAt <= now) this.#expire(entry, now)
       else {
-        delete entry.state.nextAttemptAt
+        this.#shelf.due(entry)
         this.#schedule(entry, now)
       }
     }

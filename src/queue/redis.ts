@@ -1,6 +1,6 @@
 import type { Allowances } from '../transports/budgets.js'
 import type { Logger } from '../observe/logger.js'
-import { isSettled, type MailJob } from '../message/record.js'
+import { isSettled, type MailJob, TOP_PRIORITY } from '../message/record.js'
 import type { Message } from '../message/view.js'
 import { cancelByHand, markSentByHand, retryByHand } from './byHand.js'
 import type {
@@ -24,7 +24,7 @@ import { Grace } from './redis/grace.js'
 import { Reading } from './redis/reading.js'
 import { Schedule } from './redis/schedule.js'
 import { warnOfSettings } from './redis/startChecks.js'
-import { Store } from './redis/store.js'
+import { heldPlace, Store } from './redis/store.js'
 import { Sweeper } from './redis/sweeper.js'
 import { ask } from './redis/unavailable.js'
 import { Waking } from './redis/waking.js'
@@ -36,6 +36,9 @@ export interface RedisQueueOptions extends RedisPlace, QueueCommon {
   /** Whether Redis may be away at the start. */
   mayWait?: boolean
 }
+
+/** The highest first. */
+const PRIORITIES = Array.from({ length: TOP_PRIORITY + 1 }, (_, index) => TOP_PRIORITY - index)
 
 /** Milliseconds in which Redis must have heard the last of it when everything else has ended. */
 const LAST_WORDS = 1_000
@@ -166,6 +169,13 @@ export class RedisQueue implements QueueDriver {
   /** Rates of transports, for all processes on this queue together. */
   readonly allowances: Allowances = (transport, rate) =>
     new FleetRate(transport, rate, (...wish) => this.#store.reserve(...wish))
+
+  async wakeHeld(transports: readonly string[], most: number): Promise<number> {
+    const places = PRIORITIES.flatMap((priority) => transports.map((name) => heldPlace(name, priority)))
+    const woken = await this.#store.wake(places, most)
+    this.#waking.woken(woken)
+    return woken.length
+  }
 
   follow(id: string): () => void {
     return this.#followers.follow(id)

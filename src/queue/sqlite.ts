@@ -50,6 +50,9 @@ export class SqliteQueue implements QueueDriver {
   #acceptance!: Acceptor
   #deliveries: Deliveries | undefined
   #lock: DelivererLock | undefined
+  #begun!: () => void
+  /** Resolves once this process delivers from the file. */
+  readonly #delivers = new Promise<void>((resolve) => (this.#begun = resolve))
   #paused = false
 
   private constructor(options: SqliteQueueOptions) {
@@ -83,7 +86,10 @@ export class SqliteQueue implements QueueDriver {
     this.#deliveries = new Deliveries(this.#link, consumer, changed, retain.data, this.#acceptance.atHand)
     this.#deliveries.pause(this.#paused)
     const deliveries = this.#deliveries
-    this.#lock.whenHeld(() => deliveries.start())
+    this.#lock.whenHeld(() => {
+      deliveries.start()
+      this.#begun()
+    })
   }
 
   async find(id: string): Promise<Message | undefined> {
@@ -139,6 +145,12 @@ export class SqliteQueue implements QueueDriver {
 
   async resume(): Promise<void> {
     await this.#link.request('pause', { paused: false })
+  }
+
+  /** Another process may deliver from the file as yet: then it is asked for once this one does. */
+  async wakeHeld(transports: readonly string[], most: number): Promise<number> {
+    await this.#delivers
+    return this.#link.request('wakeHeld', { transports, most })
   }
 
   async stats(): Promise<QueueStats> {

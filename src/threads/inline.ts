@@ -22,10 +22,9 @@ import type { Deliverer } from '../../workers/deliver.js'
 
 /** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */
 export class InlineRunner implements Runner {
-  readonly slots: number
+  readonly slots: Slots
   readonly #setup: ThreadSetup
   readonly #board: PhaseBoard
-  readonly #free: Slots
   readonly #claims: Claims
   readonly #log: (line: ThreadLogLine) => void
   readonly #busy = new Busy((...readings) => performance.eventLoopUtilization(...readings))
@@ -36,10 +35,9 @@ export class InlineRunner implements Runner {
   /** @param log where the application's modules write */
   constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
     this.#log = log
-    this.slots = concurrency
     this.#setup = setup
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#free = new Slots(concurrency, 1)
+    this.slots = new Slots(concurrency, 1)
     this.#claims = new Claims(this.#board)
   }
 
@@ -62,18 +60,17 @@ export class InlineRunner implements Runner {
   }
 
   async deliver(order: DeliveryOrder): Promise<RunResult> {
-    const slot = this.#free.take()
+    const { slot } = order
     this.#delivering++
     try {
       const generation = this.#board.assign(slot)
       this.#claims.enter(order, slot, generation)
       const handedOverAt = sharedClock()
-      const outcome = await this.#started().deliver({ ...order, slot, generation, handedOverAt })
+      const outcome = await this.#started().deliver({ ...order, generation, handedOverAt })
       return { died: false, outcome }
     } finally {
       this.#claims.leave(order)
       this.#delivering--
-      this.#free.give(slot)
     }
   }
 
@@ -95,11 +92,11 @@ export class InlineRunner implements Runner {
   }
 
   async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
-    const slot = await this.#free.takeForRender()
+    const slot = await this.slots.takeForRender()
     try {
       return await work({ slot, generation: this.#board.assign(slot) })
     } finally {
-      this.#free.giveForRender(slot)
+      this.slots.giveForRender(slot)
     }
   }
 
@@ -128,7 +125,7 @@ export class InlineRunner implements Runner {
   }
 
   phases(): PhaseCounts {
-    return census(this.#board, this.#free.used())
+    return census(this.#board, this.slots.used())
   }
 
   endThread(): undefined {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { ThreadpostError } from '../errors.js'
 import { PHASES } from '../wire/outcome.js'
 import type { PhaseCounts, Runner } from './runner.js'
+import { Slots } from './slots.js'
 import { BUILT_FILE, type Catalogue } from '../wire/templates.js'
 
 /**
@@ -10,7 +11,7 @@ import { BUILT_FILE, type Catalogue } from '../wire/templates.js'
  * templates need it knows only from a folder that was compiled ahead, since nothing is compiled to read that.
  */
 export class NoRunner implements Runner {
-  readonly slots = 0
+  readonly slots = new Slots(0, 0)
   readonly #dir: string | undefined
 
   /** @param dir a folder that `threadpost build` wrote */

@@ -5,8 +5,10 @@ import type { ComposedParts, Content, DeliverTask, JsonObject, Letter, RenderRes
 import type { TransportConfig, TransportReport } from '../wire/transports.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
 
-/** A delivery as the dispatcher hands it over; the runner finds it a slot. */
+/** A delivery as the dispatcher hands it over. */
 export interface DeliveryOrder extends Member, OrderedTask {
+  /** As {@link DeliverySlots.reserve} gave it: no other delivery has it before it is released. */
+  readonly slot: number
   /** Where it stands on the board; kept by {@link Claims}. */
   claim: { slot: number; generation: number } | undefined
 }
@@ -44,10 +46,21 @@ export interface ThreadStatus {
   phases: PhaseCounts
 }
 
+/** Places for deliveries. One is reserved before its delivery begins, and released once that has ended. */
+export interface DeliverySlots {
+  /** Deliveries that may be under way at a time; may change from one to the next. */
+  readonly capacity: number
+  /** How many more may begin now. */
+  readonly free: number
+  /** @returns undefined when none is free */
+  reserve(): number | undefined
+  /** Gives a slot back; once more does nothing. */
+  release(slot: number): void
+}
+
 /** Where deliveries run: in a pool of threads, or in the calling thread. */
 export interface Runner {
-  /** Deliveries it takes at a time; may change from one to the next. */
-  readonly slots: number
+  readonly slots: DeliverySlots
   /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
   start(): Promise<Catalogue>
   /** What templates there are now. */

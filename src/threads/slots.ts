@@ -1,41 +1,68 @@
-/** The free slots of the phase board: some for deliveries, counted by the dispatcher, and a few for renders, which queue. */
-export class Slots {
+import type { DeliverySlots } from './runner.js'
+
+/**
+ * The slots of the phase board: some for deliveries, and a few for renders, which queue. A delivery reserves its slot
+ * before it begins and keeps it until it ends, so that there are never more deliveries than slots, whatever they wait for.
+ */
+export class Slots implements DeliverySlots {
   readonly #free: number[]
   readonly #renderFree: number[]
-  readonly #count: number
+  readonly #inUse: boolean[]
   readonly #waiting: ((slot: number) => void)[] = []
+  readonly #capacity: () => number
+  #reserved = 0
 
-  constructor(deliveries: number, renders: number) {
+  /** @param capacity deliveries that may be under way at present */
+  constructor(deliveries: number, renders: number, capacity = () => deliveries) {
+    this.#capacity = capacity
     this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
-    this.#count = deliveries + renders
     this.#renderFree = Array.from({ length: renders }, (_, index) => deliveries + index)
+    this.#inUse = Array.from({ length: deliveries + renders }, () => false)
+  }
+
+  get capacity(): number {
+    return this.#capacity()
+  }
+
+  get free(): number {
+    return Math.max(0, this.#capacity() - this.#reserved)
   }
 
   /** The slots in use at present, found out when asked. */
   used(): number[] {
-    const free = new Set([...this.#free, ...this.#renderFree])
-    return Array.from({ length: this.#count }, (_, slot) => slot).filter((slot) => !free.has(slot))
+    return this.#inUse.flatMap((inUse, slot) => (inUse ? [slot] : []))
   }
 
-  /** The dispatcher never has more deliveries open than there are slots. */
-  take(): number {
+  reserve(): number | undefined {
+    if (this.free === 0) return undefined
     const slot = this.#free.pop()
-    if (slot === undefined) throw new Error('more deliveries than slots')
+    if (slot === undefined) return undefined
+    this.#inUse[slot] = true
+    this.#reserved++
     return slot
   }
 
-  give(slot: number): void {
+  release(slot: number): void {
+    if (this.#inUse[slot] !== true) return
+    this.#inUse[slot] = false
+    this.#reserved--
     this.#free.push(slot)
   }
 
   takeForRender(): Promise<number> {
     const slot = this.#renderFree.pop()
-    return slot === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(slot)
+    if (slot === undefined) return new Promise((resolve) => this.#waiting.push(resolve))
+    this.#inUse[slot] = true
+    return Promise.resolve(slot)
   }
 
   giveForRender(slot: number): void {
     const next = this.#waiting.shift()
-    if (next === undefined) this.#renderFree.push(slot)
-    else next(slot)
+    if (next !== undefined) {
+      next(slot)
+      return
+    }
+    this.#inUse[slot] = false
+    this.#renderFree.push(slot)
   }
 }

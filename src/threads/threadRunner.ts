@@ -45,7 +45,7 @@ export class ThreadRunner implements Runner {
   #fewThreads: ReadonlyMap<string, number>
   readonly #credit: Credit
   readonly #board: PhaseBoard
-  readonly #free: Slots
+  readonly slots: Slots
   readonly #blame: Blame
   readonly #claims: Claims
   readonly #watchdog: Watchdog
@@ -58,7 +58,7 @@ export class ThreadRunner implements Runner {
     this.#fewThreads = fewThreads(setup.transports, threads)
     this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.#free = new Slots(Credit.most(threads * concurrency), threads)
+    this.slots = new Slots(Credit.most(threads * concurrency), threads, () => this.#credit.slots)
     this.#blame = new Blame(this.#board)
     this.#claims = new Claims(this.#board)
     this.#watchdog = new Watchdog(this.#board, {
@@ -70,10 +70,6 @@ export class ThreadRunner implements Runner {
       ...options,
       died: (thread, reason) => options.died(thread, this.#watchdog.reasonFor(thread) ?? reason),
     })
-  }
-
-  get slots(): number {
-    return this.#credit.slots
   }
 
   async start(): Promise<Catalogue> {
@@ -135,7 +131,7 @@ export class ThreadRunner implements Runner {
     request: R,
     what: Omit<TaskOf<R>, 'slot' | 'generation'>,
   ): Promise<AnswerOf<R> | 'innocent'> {
-    const slot = await this.#free.takeForRender()
+    const slot = await this.slots.takeForRender()
     const generation = this.#occupy(slot)
     try {
       return await this.#pools.shared.ask(request, { ...what, slot, generation } as TaskOf<R>)
@@ -151,7 +147,7 @@ export class ThreadRunner implements Runner {
       )
     } finally {
       this.#vacate(slot)
-      this.#free.giveForRender(slot)
+      this.slots.giveForRender(slot)
     }
   }
 
@@ -181,7 +177,7 @@ export class ThreadRunner implements Runner {
   }
 
   threads(): ThreadStatus[] {
-    const slots = this.#free.used()
+    const slots = this.slots.used()
     return this.#pools.threads().map(({ thread, load, connections, busy }) => ({
       thread,
       delivering: load,
@@ -198,7 +194,7 @@ export class ThreadRunner implements Runner {
   }
 
   phases(): PhaseCounts {
-    return census(this.#board, this.#free.used())
+    return census(this.#board, this.slots.used())
   }
 
   close(): Promise<void> {
@@ -215,24 +211,23 @@ export class ThreadRunner implements Runner {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
     if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_DONE }
-    const slot = this.#free.take()
+    const { slot } = order
     const generation = this.#occupy(slot)
     this.#claims.enter(order, slot, generation)
     try {
-      const task = taskOf(order, slot, generation)
+      const task = taskOf(order, generation)
       const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
       return { died: false, outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
-      return {
-        died: true,
-        blame: this.#blameOf(slot, pool),
-        evidence: this.#board.read(slot, order.recipients.length),
-      }
+      const blame = this.#blameOf(slot, pool)
+      const evidence = this.#board.read(slot, order.recipients.length)
+      // The delivery keeps its slot for another thread, and is in none until then.
+      this.#board.assign(slot)
+      return { died: true, blame, evidence }
     } finally {
       this.#claims.leave(order)
       this.#vacate(slot)
-      this.#free.give(slot)
       this.#credit.count(performance.now())
     }
   }
@@ -261,8 +256,8 @@ export class ThreadRunner implements Runner {
   }
 }
 
-function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
-  const { letter, recipients, transport, attempt, expiresAt, note, notBefore } = order
+function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
+  const { slot, letter, recipients, transport, attempt, expiresAt, note, notBefore } = order
   const handedOverAt = sharedClock()
   const task: DeliverTask = {
     letter,

@@ -1,5 +1,4 @@
 import type { Checker } from '../check.js'
-import type { Outcome } from '../wire/outcome.js'
 
 /** What a transport may use, over all threads together. */
 export interface BudgetOptions {
@@ -113,10 +112,12 @@ export class RateAllowance implements Allowance {
 
   /** Whether it is slower than it may be. */
   get slowed(): boolean {
+    this.#recover(performance.now())
     return this.#share < 1
   }
 
   get rate(): number {
+    this.#recover(performance.now())
     return this.#full * this.#share
   }
 
@@ -159,6 +160,7 @@ export class RateAllowance implements Allowance {
 
   slow(): boolean {
     const now = performance.now()
+    this.#recover(now)
     // The replies to what was under way at the time say the same once more.
     if (now - this.#slowedAt < 1_000) return false
     this.#share = Math.max(LEAST, this.#share / 2)
@@ -178,11 +180,4 @@ export class RateAllowance implements Allowance {
     this.#share = Math.min(1, this.#share + STEP * seconds)
     this.#recoveredAt += seconds * 1_000
   }
-}
-
-/** Whether the server asks for fewer messages: 421, 450 or 451 with 4.7.x (RFC 3463: security or policy), HTTP 429. */
-export function isThrottling({ result, reply }: Outcome): boolean {
-  if (result !== 'deferred' || reply === undefined) return false
-  const { code, enhanced = '' } = reply
-  return code === 421 || code === 429 || ((code === 450 || code === 451) && enhanced.startsWith('4.7.'))
 }

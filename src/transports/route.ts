@@ -2,7 +2,6 @@ import {
   type Allowance,
   type Allowances,
   type BudgetOptions,
-  isThrottling,
   RateAllowance,
 } from './budgets.js'
 import {
@@ -14,6 +13,7 @@ import {
 } from './breaker.js'
 import type { Clock } from '../clock.js'
 import type { Outcome } from '../wire/outcome.js'
+import { isThrottling } from './throttling.js'
 import { sharedClock } from '../wire/tasks.js'
 
 /** A transport as the dispatcher needs to know it. */
@@ -49,6 +49,7 @@ export class Route {
   /** Messages under way to each domain, where these are limited. */
   readonly #domains = new Map<string, number>()
   readonly #throughput = new Throughput()
+  readonly #clock: Clock
 
   constructor(
     { name, budget, failover }: RouteOptions,
@@ -62,13 +63,20 @@ export class Route {
     this.breaker = new Breaker(name, breaker, listener, clock)
     this.#listener = listener
     this.#allowances = allowances
+    this.#clock = clock
     this.#budget = budget
     this.#allowance = this.#newAllowance()
   }
 
   /** Whether messages may have to wait for their turn. */
   get limited(): boolean {
+    this.#lift()
     return this.#allowance !== undefined || this.#budget.domainConcurrency !== undefined
+  }
+
+  /** Whether its rate rises by itself: it gives less than it may. */
+  get slowed(): boolean {
+    return this.#allowance?.slowed === true
   }
 
   /** Messages a second; `Infinity` where nothing limits them. */
@@ -77,6 +85,7 @@ export class Route {
   }
 
   get status(): TransportStatus {
+    this.#lift()
     const status = { ...this.breaker.status }
     if (this.#allowance !== undefined) status.rate = this.#allowance.rate
     return status
@@ -125,13 +134,18 @@ export class Route {
   record(outcome: Outcome, probe: boolean): void {
     this.breaker.record(outcome, probe)
     if (isThrottling(outcome)) this.#slow()
-    else if (this.#budget.rate === undefined && this.#allowance?.slowed === false) this.#allowance = undefined
+  }
+
+  /** What it was slowed to without a rate of its own ends once it may do twice as much as before. */
+  #lift(): void {
+    if (this.#budget.rate === undefined && this.#allowance?.slowed === false) this.#allowance = undefined
   }
 
   /** Without a rate of its own it is slowed to half of what it did, until it may do twice as much. */
   #slow(): void {
+    this.#lift()
     if (this.#allowance === undefined)
-      this.#allowance = new RateAllowance(2 * this.#throughput.perSecond, 1 / 4)
+      this.#allowance = new RateAllowance(2 * this.#throughput.perSecond(this.#clock.now()), 1 / 4)
     else if (!this.#allowance.slow()) return
     this.#listener.slowed(this.name, this.#allowance.rate)
   }
@@ -154,27 +168,36 @@ export class Route {
  */
 const AHEAD = 50
 
-/** A second with fewer messages tells nothing of what a server takes. */
-const LOW = 10
+/** So few messages a second tell nothing of what a server takes: a transport counts as one that does as many at least. */
+const LOW = 100
+/** Milliseconds: what was begun in less time is no rate. */
+const SHORTEST = 100
 
-/** Messages of the running second and of the one before. */
+/**
+ * How many messages a transport does in a second. Seconds are counted from the first message after a pause; in the first
+ * of them there is no history, and what was begun so far stands for the rest of it.
+ */
 class Throughput {
-  #second = 0
+  #start = -Infinity
   #now = 0
   #before = 0
 
+  /** @param time of a message, in ms */
   count(time: number): void {
-    const second = Math.floor(time / 1_000)
-    if (second !== this.#second) {
-      this.#before = second === this.#second + 1 ? this.#now : 0
+    const passed = Math.floor((time - this.#start) / 1_000)
+    if (passed !== 0) {
+      this.#before = passed === 1 ? this.#now : 0
+      this.#start = passed === 1 ? this.#start + 1_000 : time
       this.#now = 0
-      this.#second = second
     }
     this.#now++
   }
 
-  get perSecond(): number {
-    return Math.max(LOW, this.#before, this.#now)
+  /** @param time the present, in ms */
+  perSecond(time: number): number {
+    if (this.#before > 0) return Math.max(LOW, this.#before, this.#now)
+    const elapsed = Math.min(1_000, Math.max(SHORTEST, time - this.#start))
+    return Math.max(LOW, (this.#now * 1_000) / elapsed)
   }
 }
 

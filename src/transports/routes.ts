@@ -38,6 +38,12 @@ export class Routes {
     return Math.min(own.breaker.delay(), ...delays)
   }
 
+  /** The transports, as messages name them, whose messages this route takes at present. */
+  namesFor(route: Route): string[] {
+    const names = new Set([...this.#routes.keys(), DEFAULT_TRANSPORT])
+    return [...names].filter((name) => this.for(name) === route)
+  }
+
   get(transport: string): Route | undefined {
     return this.#routes.get(transport)
   }

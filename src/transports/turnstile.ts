@@ -1,165 +1,180 @@
-import type { Leave, Route } from './route.js'
+import { Room, type Visitor } from './room.js'
+import type { Route } from './route.js'
 
-/** What became of waiting: the message may go, must wait elsewhere, or nobody wants it any more. */
-export type Turn = { go: true; leave: Leave } | { go: false; again: number }
-
-interface Waiting {
-  id: string
-  priority: number
-  domains: readonly string[]
-  resolve(turn: Turn): void
+/** Where slots are reserved: as the runner has them. */
+interface SlotSource {
+  readonly capacity: number
+  readonly free: number
+  reserve(): number | undefined
+  release(slot: number): void
 }
 
-/** Seconds' worth of messages that wait here, and how many at least and at most. */
-const SECONDS = 2
-const FEWEST = 4
-const MOST = 1_000
-/** Where only domains are limited. */
-const BY_DOMAIN = 200
+/**
+ * Makes messages due that the queue holds for a route's budget.
+ * @param most how many at most
+ * @returns how many it woke
+ */
+export type WakeHeld = (route: Route, most: number) => Promise<number>
+
 /** As long as more than this share of the slots is free, messages are made ready before their time. */
 const SPARE = 0.5
-/** A message isn't sent away for longer than this, in ms. */
-const LONGEST = 15 * 60_000
+/** While a limit may rise by itself, or the queue holds messages for it, it is looked at again after so many ms. */
+const LOOK = 1_000
 
 /**
- * Where messages wait for their turn when a transport's budget is what is scarce: the higher priority goes first,
- * whenever it came. Only as many as go within the next seconds wait here, without a slot; who has no place is told
+ * Where messages wait for their turn: for a transport's budget, or for a slot. The higher priority goes first, whenever
+ * it came. Only as many as go within the next seconds wait for a budget here, without a slot; who has no place is told
  * when to come back, so that the queue always hands out further, to other transports and to higher priorities, and each
  * message is stored about once for its waiting, however long that is.
+ *
+ * Invariants: a message goes with a slot that is reserved at that moment. It is in a room, or it has been told to go or to
+ * come back, before any other code runs. While messages wait, something is due that looks at them again: a slot or leave that
+ * will be given back, or the room's timer.
  */
 export class Turnstile {
-  readonly #rooms = new Map<Route, Room>()
-  readonly #slots: () => number
-  #waiting = 0
+  readonly #rooms = new Map<Route | undefined, Room>()
+  readonly #slots: SlotSource
+  readonly #wake: WakeHeld
+  #size = 0
+  #forBudget = 0
+  #closed = false
 
-  /** @param slots how many are free, as a share of all: none goes without */
-  constructor(slots: () => number) {
+  constructor(slots: SlotSource, wake: WakeHeld) {
     this.#slots = slots
+    this.#wake = wake
   }
 
-  get waiting(): number {
-    return this.#waiting
+  /** Messages that wait here. */
+  get size(): number {
+    return this.#size
   }
 
-  enter(route: Route, id: string, priority: number, domains: readonly string[]): Promise<Turn> {
-    return new Promise((resolve) => {
-      const room = this.#roomOf(route)
-      room.add({ id, priority, domains, resolve })
-      this.#waiting++
-      this.#admit(room)
-      if (room.full) this.#sendAway(room)
-    })
+  /** Of those, the ones that wait for a budget: they need no slot, so that the queue may hand out as many more. */
+  get waitingForBudget(): number {
+    return this.#forBudget
+  }
+
+  /** A message waits here until it goes or is sent away; either may be before this returns. */
+  enter(route: Route | undefined, visitor: Visitor): void {
+    if (this.#closed) {
+      visitor.sendAway(0)
+      return
+    }
+    const room = this.#roomOf(route)
+    room.add(visitor)
+    this.#size++
+    if (visitor.forBudget) this.#forBudget++
+    this.#admit(room)
+    if (!room.full) return
+    const last = room.turnAway()
+    if (last === undefined) return
+    this.#left(last.visitor)
+    last.visitor.sendAway(last.again)
   }
 
   /** Something was given back, or a slot is free. */
   advance(): void {
-    for (const room of this.#rooms.values()) this.#admit(room)
+    if (this.#size === 0) return
+    for (const [route, room] of [...this.#rooms]) {
+      if (room.size === 0 || !this.#admit(room)) continue
+      // Where slots are scarce, the next one is another transport's.
+      this.#rooms.delete(route)
+      this.#rooms.set(route, room)
+    }
+  }
+
+  /** The route's limit may have risen: messages go that may, and more are asked back from the queue. */
+  look(route: Route): void {
+    if (!this.#closed) this.#admit(this.#roomOf(route))
   }
 
   /** Takes a message back. @returns whether it was here */
   cancel(id: string): boolean {
     for (const room of this.#rooms.values()) {
-      const waiting = room.remove(id)
-      if (waiting === undefined) continue
-      this.#waiting--
-      waiting.resolve({ go: false, again: 0 })
+      const visitor = room.remove(id)
+      if (visitor === undefined) continue
+      this.#left(visitor)
+      visitor.sendAway(0)
       return true
     }
     return false
   }
 
-  /** Everybody leaves; they are due again at once. */
+  /** Everybody leaves, and whoever still comes; they are due again at once. */
   close(): void {
+    this.#closed = true
+    this.#size = this.#forBudget = 0
     for (const room of this.#rooms.values()) {
       clearTimeout(room.timer)
-      for (const waiting of room.waiting.splice(0)) waiting.resolve({ go: false, again: 0 })
+      for (const visitor of room.empty()) visitor.sendAway(0)
     }
-    this.#waiting = 0
   }
 
-  #admit(room: Room): void {
+  /** Lets those go that may, and sees to it that the others are looked at again. @returns whether anybody went */
+  #admit(room: Room): boolean {
+    const before = room.size
+    const wait = this.#letGo(room)
+    const went = room.size < before
+    this.#askBack(room)
+    const risesByItself = room.size > 0 && room.route?.slowed === true
+    const next = Math.min(wait, risesByItself || room.mayHaveMore ? LOOK : Infinity)
     clearTimeout(room.timer)
-    for (let index = 0; index < room.waiting.length && this.#slots() > 0;) {
-      const waiting = room.waiting[index]!
-      const leave = room.route.take(waiting.domains, this.#slots() > SPARE)
-      if (leave === 'domain') {
-        index++
-      } else if (typeof leave === 'number') {
-        if (leave < Infinity) room.timer = setTimeout(() => this.#admit(room), Math.ceil(leave))
-        return
-      } else {
-        room.waiting.splice(index, 1)
-        room.left()
-        this.#waiting--
-        waiting.resolve({ go: true, leave })
+    if (next < Infinity && !this.#closed)
+      room.timer = setTimeout(() => this.#admit(room), Math.ceil(next)).unref()
+    return went
+  }
+
+  /** @returns after how many ms the next may go; `Infinity` for when a slot or leave is given back */
+  #letGo(room: Room): number {
+    const slots = this.#slots
+    for (let index = 0; index < room.size;) {
+      const visitor = room.at(index)!
+      const spare = slots.free > slots.capacity * SPARE
+      const slot = slots.reserve()
+      if (slot === undefined) return Infinity
+      const leave = room.route?.take(visitor.domains, spare)
+      if (leave === undefined || typeof leave === 'object') {
+        room.leave(index)
+        this.#left(visitor)
+        visitor.go(slot, leave)
+        continue
       }
+      slots.release(slot)
+      if (leave !== 'domain') return leave
+      index++
     }
+    return Infinity
   }
 
-  #sendAway(room: Room): void {
-    const last = room.waiting.pop()
-    if (last === undefined) return
-    this.#waiting--
-    last.resolve({ go: false, again: room.placeLater() })
+  #askBack(room: Room): void {
+    const { route } = room
+    const vacancies = room.vacancies()
+    if (route === undefined || vacancies === 0) return
+    room.ask()
+    // What is woken may come at once, and this turn has begun with those who are here.
+    queueMicrotask(() => {
+      this.#wake(route, vacancies).then(
+        (woken) => {
+          room.woken(woken, vacancies)
+          if (!this.#closed) this.#admit(room)
+        },
+        () => {
+          // The queue can't be asked just now.
+          room.woken(0, 0)
+          if (!this.#closed) this.#admit(room)
+        },
+      )
+    })
   }
 
-  #roomOf(route: Route): Room {
+  #left(visitor: Visitor): void {
+    this.#size--
+    if (visitor.forBudget) this.#forBudget--
+  }
+
+  #roomOf(route: Route | undefined): Room {
     let room = this.#rooms.get(route)
     if (room === undefined) this.#rooms.set(route, (room = new Room(route)))
     return room
-  }
-}
-
-/** Who waits for one transport, in the order in which they go. */
-class Room {
-  readonly route: Route
-  readonly waiting: Waiting[] = []
-  timer: NodeJS.Timeout | undefined
-  /** Milliseconds from one that went to the next, while there were any. */
-  #pace = 1
-  #lastLeft: number | undefined
-  /** When the last who was sent away is to come back, on `performance.now()`'s clock. */
-  #horizon = 0
-
-  constructor(route: Route) {
-    this.route = route
-  }
-
-  get full(): boolean {
-    const { rate } = this.route
-    const places = rate === Infinity ? BY_DOMAIN : Math.min(MOST, Math.max(FEWEST, Math.ceil(rate * SECONDS)))
-    return this.waiting.length > places
-  }
-
-  add(waiting: Waiting): void {
-    let at = this.waiting.length
-    while (at > 0 && this.waiting[at - 1]!.priority < waiting.priority) at--
-    this.waiting.splice(at, 0, waiting)
-  }
-
-  remove(id: string): Waiting | undefined {
-    const at = this.waiting.findIndex((waiting) => waiting.id === id)
-    return at < 0 ? undefined : this.waiting.splice(at, 1)[0]
-  }
-
-  left(): void {
-    const now = performance.now()
-    if (this.#lastLeft !== undefined)
-      this.#pace = Math.min(1_000, 0.9 * this.#pace + 0.1 * (now - this.#lastLeft))
-    this.#lastLeft = this.waiting.length === 0 ? undefined : now
-  }
-
-  /**
-   * Milliseconds until there will be a place: each who is sent away is told to come as much later as one takes to go,
-   * the first when half of those who wait have gone.
-   */
-  placeLater(): number {
-    const now = performance.now()
-    const each = Math.max(this.#pace, 1_000 / this.route.rate)
-    this.#horizon = Math.max(this.#horizon, now + (this.waiting.length * each) / 2) + each
-    const wait = this.#horizon - now
-    if (wait <= LONGEST) return wait
-    this.#horizon -= each
-    return LONGEST * (0.5 + Math.random() / 2)
   }
 }

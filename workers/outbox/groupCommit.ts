@@ -17,10 +17,10 @@ const SIZE_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
 const FORGET = 50
 
 /** Requests that change the file. */
-export type Write = Extract<Request, { kind: 'enqueue' | 'write' | 'release' | 'pause' }>
+export type Write = Extract<Request, { kind: 'enqueue' | 'write' | 'release' | 'pause' | 'wakeHeld' }>
 
 export function isWrite(request: Request): request is Write {
-  return ['enqueue', 'write', 'release', 'pause'].includes(request.kind)
+  return ['enqueue', 'write', 'release', 'pause', 'wakeHeld'].includes(request.kind)
 }
 
 /**
@@ -107,6 +107,8 @@ export class GroupCommit {
       case 'pause':
         tally.paused = write.paused
         return null
+      case 'wakeHeld':
+        return line.wakeHeld(write.transports, write.most, now)
     }
   }
 

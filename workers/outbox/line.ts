@@ -60,6 +60,7 @@ export class Line {
   readonly #take: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
   readonly #promote: Statement<[number]>
+  readonly #wakeHeld: Statement<[number, string, number]>
   readonly #hasten: Statement<[number, number]>
   readonly #expire: Statement<[number, number]>
   readonly #bySeq: Statement<[number], MessageRow>
@@ -95,6 +96,13 @@ export class Line {
       `UPDATE message SET next_attempt_at = NULL, rev = rev + 1,
        place = CASE WHEN losses >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
        WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ${STEP})`,
+    )
+    // The transport, the place and the status stand as in the index for it.
+    this.#wakeHeld = db.prepare(
+      `UPDATE message SET due_at = ?, next_attempt_at = NULL, rev = rev + 1, place = ${PLACE.line}
+       WHERE seq IN (SELECT seq FROM message WHERE json_extract(head, '$.transport') = ?
+         AND place = ${PLACE.scheduled} AND status = ${STATUS_NUMBERS.held} AND json_extract(rest, '$.heldReason') = 'budget'
+         ORDER BY rank, due_at LIMIT ?)`,
     )
     this.#hasten = db.prepare(
       `UPDATE message SET due_at = due_at - ?, next_attempt_at = next_attempt_at - ?, rev = rev + 1
@@ -204,6 +212,16 @@ export class Line {
   /** Lets messages into the line whose time has come. @returns how many. */
   promote(now: number): number {
     return this.#promote.run(now).changes
+  }
+
+  /** Lets messages into the line that are held for the budget of one of these transports. @returns how many. */
+  wakeHeld(transports: readonly string[], most: number, now: number): number {
+    let left = most
+    for (const transport of transports) {
+      if (left === 0) break
+      left -= this.#wakeHeld.run(now, transport, left).changes
+    }
+    return most - left
   }
 
   /** The wall clock was set back: retries are due earlier by as much; the time a message is meant for stays. */

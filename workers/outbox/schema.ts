@@ -79,4 +79,8 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX message_waiting ON message (due_at) WHERE place = 1;
   `,
+  `
+  CREATE INDEX message_held ON message (json_extract(head, '$.transport'), rank, due_at)
+    WHERE place = 2 AND status = 3;
+  `,
 ]

@@ -11,6 +11,7 @@ import type { Retention } from '../retention.js'
 import { losesContent } from '../byHand.js'
 import type { StatusCounts } from '../driver.js'
 import type { Due } from './dueHeap.js'
+import { HeldForBudget } from './heldForBudget.js'
 import { Retained, type Settled } from './retained.js'
 
 /** No delivery, no place in the line. */
@@ -35,6 +36,7 @@ export class Shelf {
   readonly #retain: Retention
   readonly #entries = new Map<string, Entry>()
   readonly #settled = new Retained<Entry>()
+  readonly #heldForBudget = new HeldForBudget()
   readonly #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts
   #accepted = 0
 
@@ -91,7 +93,24 @@ export class Shelf {
     this.#settled.remove(entry)
     this.#counts[before]--
     this.#counts[state.status]++
+    this.#heldForBudget.update(entry)
     if (isSettled(state.status)) this.#settle(entry, state.status, now)
+  }
+
+  /** The time has come that the entry waited for. */
+  due(entry: Entry): void {
+    delete entry.state.nextAttemptAt
+    this.#heldForBudget.update(entry)
+  }
+
+  /** Makes entries due that are held for the budget of one of these transports. @returns them, in the order in which they go */
+  wakeHeld(transports: readonly string[], most: number, now: number): Entry[] {
+    const woken = this.#heldForBudget.first(transports, most)
+    for (const entry of woken) {
+      this.due(entry)
+      entry.state.dueAt = now
+    }
+    return woken
   }
 
   #settle(entry: Entry, status: Status, now: number): void {

@@ -18,7 +18,7 @@ import { Grace } from './grace.js'
 import { Jobs, type Wish } from './jobs.js'
 import type { Beginning } from './replies.js'
 import type { Schedule } from './schedule.js'
-import type { Change, Store } from './store.js'
+import { type Change, heldPlace, type Store } from './store.js'
 import { Turns } from './turns.js'
 
 /** Messages begun before a slot is free, at most. */
@@ -214,7 +214,8 @@ export class Deliveries {
     this.#unstored++
     try {
       const drop = losesContent(state.status, this.#options.data)
-      const change = { id, rev: row.rev, state, drop, losses, schedule: false }
+      const change: Change = { id, rev: row.rev, state, drop, losses, schedule: false }
+      if (state.heldReason === 'budget') change.held = heldPlace(job.transport, job.priority)
       if ((await this.#keep(change)) === 'stale') {
         this.#options.logger.warn({ id, status: state.status }, 'Somebody else has decided on the message')
         return 'later'

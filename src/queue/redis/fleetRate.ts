@@ -15,6 +15,8 @@ const STALE = 50
 const SOON = 5
 /** Milliseconds until Redis is asked again after it failed. */
 const AGAIN = 250
+/** Milliseconds until it is asked again at the latest: the rate may have risen since. */
+const LATEST = 1_000
 
 /**
  * The rate of one transport, shared by all processes on one queue: Redis hands out the times at which messages may
@@ -72,7 +74,7 @@ export class FleetRate implements Allowance {
     this.#reserve(this.#transport, interval, count)
       .then(({ taken, after }) => {
         const first = performance.now() + after
-        if (!taken) this.#notBefore = first
+        if (!taken) this.#notBefore = Math.min(first, performance.now() + LATEST)
         else for (let nth = 0; nth < count; nth++) this.#times.push(first + nth * interval)
       })
       .catch(() => {

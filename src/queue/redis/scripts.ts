@@ -1,5 +1,5 @@
 import { ACCEPT, REVOKE } from './scripts/accepting.js'
-import { BEGIN, WRITE } from './scripts/delivering.js'
+import { BEGIN, WAKE, WRITE } from './scripts/delivering.js'
 import { LOOK, PAGE, STATS } from './scripts/looking.js'
 import { RESERVE, SWEEP } from './scripts/upkeep.js'
 
@@ -13,7 +13,8 @@ import { RESERVE, SWEEP } from './scripts/upkeep.js'
  * - `settled`, `expires`: ids by time of settlement, and by expiry of what waits
  * - `adding`: ids of messages that may have no job in BullMQ yet, by the time of that
  * - `k:KEY`: whose idempotency key it is, for as long as it is remembered
- * - `rate:TRANSPORT`: when the next message of a transport with a rate may go
+ * - `rate:TRANSPORT`: when the last message of a transport with a rate may go
+ * - `held:PRIORITY:TRANSPORT`: ids of what is held for the transport's budget, by the time at which it is due
  * - `w:OWNER`: there while the delivering process is alive
  *
  * `done` is the channel on which settlements are told. BullMQ's own keys are `mail:…`; of them only `mail:meta` is read
@@ -24,6 +25,7 @@ export const SCRIPTS = {
   revoke: REVOKE,
   begin: BEGIN,
   write: WRITE,
+  wake: WAKE,
   sweep: SWEEP,
   look: LOOK,
   page: PAGE,

@@ -136,6 +136,10 @@ export class SpooledQueue implements QueueDriver {
     }
   }
 
+  wakeHeld(transports: readonly string[], most: number): Promise<number> {
+    return this.#redis.wakeHeld(transports, most)
+  }
+
   get allowances(): Allowances {
     return this.#redis.allowances
   }

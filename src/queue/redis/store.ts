@@ -19,6 +19,8 @@ export interface Change {
   losses: number
   /** Whether it needs a job anew. */
   schedule: boolean
+  /** Where it stands among those held for a budget, if it is. */
+  held?: string
 }
 
 export interface Found {
@@ -100,6 +102,12 @@ export class Store {
     return this.#write.ask(change)
   }
 
+  /** Makes messages due that are held for a budget. @param held where they stand, the first looked at first */
+  async wake(held: readonly string[], most: number): Promise<Found[]> {
+    const woken = (await this.#run(this.#quick, 'wake', [Date.now(), most, ...held])) as [string, Fields][]
+    return woken.map(read)
+  }
+
   /** Stores a state that a caller wants. */
   async change(change: Change): Promise<'written' | 'stale'> {
     const [answer = 'stale'] = await this.#writeAll([change], this.#quick)
@@ -116,7 +124,6 @@ export class Store {
       age,
       now - adding,
     ])) as [[string, Fields][], [string, Fields][]]
-    const read = ([id, fields]: [string, Fields]) => ({ id, row: rowOf(fields) })
     return { expired: expired.map(read), orphans: orphans.filter(([, row]) => row[3] !== null).map(read) }
   }
 
@@ -210,10 +217,10 @@ export class Store {
 
   async #writeAll(changes: readonly Change[], redis: Redis): Promise<('written' | 'stale')[]> {
     const args: (string | number)[] = [this.#owner, Date.now(), this.#count]
-    for (const { id, rev, state, drop, losses, schedule } of changes) {
+    for (const { id, rev, state, drop, losses, schedule, held } of changes) {
       const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(state)
       args.push(id, rev, this.op(), state.status, rest ?? '', dueAt, expiresAt)
-      args.push(nextAttemptAt ?? '', settledAt ?? '', drop ? 1 : 0, losses, schedule ? 1 : 0)
+      args.push(nextAttemptAt ?? '', settledAt ?? '', drop ? 1 : 0, losses, schedule ? 1 : 0, held ?? '')
     }
     return (await this.#run(redis, 'write', args)) as ('written' | 'stale')[]
   }
@@ -233,4 +240,13 @@ export class Store {
     const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<Reply>>
     return commands[name](this.#prefix, ...args)
   }
+}
+
+/** Where a message stands that is held for its transport's budget. */
+export function heldPlace(transport: string, priority: number): string {
+  return `${priority}:${transport}`
+}
+
+function read([id, fields]: [string, Fields]): Found {
+  return { id, row: rowOf(fields) }
 }

@@ -28,6 +28,11 @@ export class Waking {
     this.#inBackground(this.#added(wakes, this.#schedule.addTogether(wakes)))
   }
 
+  /** For messages that were held for a budget: each has a job for a later time, or is about to have it. */
+  woken(messages: readonly Found[]): void {
+    for (const { row } of messages) this.again(unpackHead(row), 0)
+  }
+
   /** For messages whose process ended, or lost Redis, before they had one. */
   adopt(orphans: readonly Found[]): void {
     const wakes = orphans.map(({ row }) => wakeOf({ ...unpackHead(row), notBefore: row.dueAt }))

@@ -94,6 +94,8 @@ export interface Requests {
   /** This process delivers from the file from now on. `inHand`: taken before and still under way. */
   deliver: { ask: { inHand: number[] }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
+  /** Makes messages due that are held for the budget of one of these transports; answered with how many. */
+  wakeHeld: { ask: { transports: readonly string[]; most: number }; answer: number }
   find: { ask: { id: string }; answer: StoredRow | null }
   /** With its content, which is null once that was dropped. */
   load: { ask: { id: string }; answer: LoadedRow | null }

@@ -42,14 +42,14 @@ now_all()
 return answers`
 
 /**
- * Stores new states; each names the \`rev\` it was made from. ARGV: owner, now, settled messages kept at most, then 12
- * for each.
+ * Stores new states; each names the \`rev\` it was made from. ARGV: owner, now, settled messages kept at most, then 13
+ * for each; the last one is \`PRIORITY:TRANSPORT\` for what is held for that transport's budget.
  */
 export const WRITE = `${COMMON}
 local me, now = ARGV[1], ARGV[2]
-local answers, done = {}, { me }
+local answers, done, forgetting = {}, { me }, {}
 trim(tonumber(ARGV[3]))
-for i = 4, #ARGV, 12 do
+for i = 4, #ARGV, 13 do
   local id, rev, op, status, exp, settled = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 6], ARGV[i + 8]
   local m = P .. 'm:' .. id
   local v = call('HMGET', m, 'status', 'seq', 'rev', 'op')
@@ -82,9 +82,44 @@ for i = 4, #ARGV, 12 do
       done[#done + 1] = id
     end
     if ARGV[i + 11] == '1' then later('ZADD', 'adding', now, id) end
+    if ARGV[i + 12] ~= '' then
+      local held = 'held:' .. ARGV[i + 12]
+      later('ZADD', held, ARGV[i + 5], id)
+      forgetting[held] = true
+    end
     answers[#answers + 1] = 'written'
   end
 end
 now_all()
+for held in pairs(forgetting) do call('ZREMRANGEBYSCORE', P .. held, '-inf', now) end
 if #done > 1 then call('PUBLISH', P .. 'done', table.concat(done, ' ')) end
 return answers`
+
+/**
+ * Makes messages due that are held for a budget: of higher priority first, then those that are due first. What has been due,
+ * or is held no longer, only leaves the index. Says of each what is needed for its new job. ARGV: now, how many at most, then
+ * the indexes in the order in which they are looked at.
+ */
+export const WAKE = `${COMMON}
+local now, left = ARGV[1], tonumber(ARGV[2])
+local woken = {}
+for i = 3, #ARGV do
+  local held = 'held:' .. ARGV[i]
+  while left > 0 do
+    local ids = call('ZRANGE', P .. held, 0, left - 1)
+    if #ids == 0 then break end
+    call('ZREM', P .. held, unpack(ids))
+    for _, id in ipairs(ids) do
+      local row = read(id)
+      if row[4] == 'held' and row[7] ~= '' and tonumber(row[7]) > tonumber(now) then
+        call('HSET', P .. 'm:' .. id, 'rev', row[2] + 1, 'due', now, 'next', now)
+        later('ZADD', 'due', now, id)
+        later('ZADD', 'adding', now, id)
+        woken[#woken + 1] = { id, row }
+        left = left - 1
+      end
+    end
+  end
+end
+now_all()
+return woken`

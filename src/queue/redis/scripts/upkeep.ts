@@ -27,14 +27,16 @@ now_all()
 return { expired, orphans }`
 
 /**
- * The times of the next messages of a transport, an interval apart, unless they are more than a second ahead.
+ * The times of the next messages of a transport, an interval apart, unless they are more than a second ahead. What is stored
+ * is the last one: the next is an interval later, by the interval of whoever asks then.
  * ARGV: transport, interval in ms, count. Says whether they are taken, and in how many ms the first is, or may be asked for.
  */
 export const RESERVE = `${COMMON}
 local key, time = P .. 'rate:' .. ARGV[1], call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local first = math.max(tonumber(call('GET', key) or 0), now)
+local interval = tonumber(ARGV[2])
+local first = math.max(tonumber(call('GET', key) or 0) + interval, now)
 if first - now > 1000 then return { 0, string.format('%.3f', first - now - 900) } end
-local last = first + ARGV[2] * ARGV[3]
-call('SET', key, string.format('%.3f', last), 'PX', math.ceil(last - now) + 1000)
+local last = first + interval * (ARGV[3] - 1)
+call('SET', key, string.format('%.3f', last), 'PX', math.ceil(last + interval - now) + 1000)
 return { 1, string.format('%.3f', first - now) }`
