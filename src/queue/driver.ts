@@ -133,8 +133,8 @@ export interface QueueDriver {
   resume(): Promise<void>
   stats(): Promise<QueueStats>
   /**
-   * Makes messages due at once that are held for a transport's budget: higher priority first, then the one held for the
-   * shortest time. Only a process that delivers may ask.
+   * Makes messages due at once that are held for a transport's budget: of higher priority first, then about in the order in
+   * which they would be due. For a process that delivers.
    * @param transports as the messages name them
    * @param most how many at most
    * @returns how many it woke; fewer than `most` where there are no more. Rejects while the queue can't be asked

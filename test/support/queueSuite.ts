@@ -10,6 +10,7 @@ import { whatIsDelivered } from './queueSuite/delivery.js'
 import { type OpenQueue, type QueueCapabilities, useDesk } from './queueSuite/desk.js'
 import { whatIsKept } from './queueSuite/keeping.js'
 import { whatIsSeen } from './queueSuite/looking.js'
+import { whatIsWoken } from './queueSuite/waking.js'
 
 export function queueSuite(
   name: string,
@@ -19,6 +20,7 @@ export function queueSuite(
   describe(`queue: ${name}`, () => {
     const desk = useDesk(openQueue)
     whatIsDelivered(desk)
+    whatIsWoken(desk)
     whatIsAccepted(desk)
     whatIsDoneByHand(desk)
     whatIsSeen(desk, capabilities)

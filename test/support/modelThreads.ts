@@ -1,0 +1,77 @@
+import { Credit } from '../../src/threads/credit.js'
+import { NoRunner } from '../../src/threads/noRunner.js'
+import { Slots } from '../../src/threads/slots.js'
+import type { DeliveryOrder, Runner } from '../../src/threads/runner.js'
+import type { Outcome } from '../../src/wire/outcome.js'
+import type { VirtualTime } from './virtualTime.js'
+
+/** What happened to the deliveries of a {@link modelThreads}. */
+export interface Observed {
+  /** When the server saw each envelope and each final dot, by transport. */
+  envelopes: Map<string, number[]>
+  dots: Map<string, number[]>
+  underWay: Set<DeliveryOrder>
+  /** Orders that came with a slot that another delivery had at the time, or beyond the slots there are. */
+  broken: string[]
+}
+
+/**
+ * Threads and a server on virtual time: they work on while the main thread's loop is blocked, and are heard when it is not. Slots
+ * and their number are the real ones.
+ * @param capacity deliveries that can be under way
+ * @param transaction ms it takes about
+ * @param random from 0 to 1, for how long each step takes
+ */
+export function modelThreads(
+  time: VirtualTime,
+  capacity: number,
+  transaction: number,
+  random: () => number,
+  answer: (order: DeliveryOrder) => Partial<Outcome> = () => ({}),
+): { runner: Runner; observed: Observed } {
+  const observed: Observed = {
+    envelopes: new Map(),
+    dots: new Map(),
+    underWay: new Set(),
+    broken: [],
+  }
+  const credit = new Credit(capacity)
+  const board = Credit.most(capacity)
+  const slots = new Slots(board, 1, () => credit.slots)
+  const deliver = async (order: DeliveryOrder) => {
+    if ([...observed.underWay].some(({ slot }) => slot === order.slot))
+      observed.broken.push(`slot ${order.slot} twice`)
+    if (order.slot < 0 || order.slot >= board) observed.broken.push(`slot ${order.slot} of ${board}`)
+    observed.underWay.add(order)
+    if (observed.underWay.size > slots.capacity)
+      observed.broken.push(`${observed.underWay.size} under way in ${slots.capacity} slots`)
+    const ready = time.now + 1 + random() * 5
+    const envelope = Math.max(ready, order.notBefore ?? 0)
+    const took = transaction * (0.5 + random())
+    const dot = envelope + took
+    note(observed.envelopes, order.transport, envelope)
+    note(observed.dots, order.transport, dot)
+    await new Promise<void>((resolve) => time.at(dot, resolve))
+    observed.underWay.delete(order)
+    credit.count(time.now)
+    const outcome = {
+      result: 'sent',
+      code: 'OK',
+      message: 'taken',
+      phase: 'replied',
+      recipients: [],
+      timings: { transaction: took },
+      thread: 1,
+      endedAt: dot,
+      ...answer(order),
+    } as Outcome
+    return { died: false as const, outcome }
+  }
+  return { runner: Object.assign(new NoRunner(undefined), { slots, deliver }) as Runner, observed }
+}
+
+function note(times: Map<string, number[]>, transport: string, time: number): void {
+  const known = times.get(transport)
+  if (known === undefined) times.set(transport, [time])
+  else known.push(time)
+}
