@@ -72,11 +72,7 @@ export class Dispatcher implements Consumer {
       : this.#deliverNow(route, message, slot, undefined)
   }
 
-  #deliverInTurn(
-    route: Route | undefined,
-    message: QueuedMessage,
-    forBudget: boolean,
-  ): Promise<Settlement> {
+  #deliverInTurn(route: Route | undefined, message: QueuedMessage, forBudget: boolean): Promise<Settlement> {
     const { job, state } = message
     return new Promise((resolve) => {
       this.#turnstile.enter(route, {
@@ -105,7 +101,7 @@ export class Dispatcher implements Consumer {
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       // Whoever is let in by what is given back here is not let in amid those who are let in now.
-      await undefined
+      await Promise.resolve()
       this.#giveBack(slot, leave, undefined)
       return {
         verdict: held('breaker', start + this.#routes.delay(job.transport)),

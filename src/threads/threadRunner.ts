@@ -220,11 +220,11 @@ export class ThreadRunner implements Runner {
       return { died: false, outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
-      const blame = this.#blameOf(slot, pool)
-      const evidence = this.#board.read(slot, order.recipients.length)
-      // The delivery keeps its slot for another thread, and is in none until then.
-      this.#board.assign(slot)
-      return { died: true, blame, evidence }
+      return {
+        died: true,
+        blame: this.#blameOf(slot, pool),
+        evidence: this.#board.read(slot, order.recipients.length),
+      }
     } finally {
       this.#claims.leave(order)
       this.#vacate(slot)

@@ -1,9 +1,4 @@
-import {
-  type Allowance,
-  type Allowances,
-  type BudgetOptions,
-  RateAllowance,
-} from './budgets.js'
+import { type Allowance, type Allowances, type BudgetOptions, RateAllowance } from './budgets.js'
 import {
   type Admission,
   Breaker,

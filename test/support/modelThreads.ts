@@ -67,7 +67,7 @@ export function modelThreads(
     } as Outcome
     return { died: false as const, outcome }
   }
-  return { runner: Object.assign(new NoRunner(undefined), { slots, deliver }) as Runner, observed }
+  return { runner: Object.assign(new NoRunner(undefined), { slots, deliver }), observed }
 }
 
 function note(times: Map<string, number[]>, transport: string, time: number): void {
