@@ -124,8 +124,13 @@ export interface Report {
   paused: boolean
 }
 
-/** What the thread says, apart from reports: it is ready, it refuses the file, or what is wrong (null: no more). */
+/**
+ * What the thread says, apart from reports: it is ready, it refuses the file, why nothing can be stored, or why no new
+ * message is taken in while those accepted are still delivered (null: no more).
+ */
 export type Announcement =
-  { kind: 'ready' } | { kind: 'refused'; problem: string } | { kind: 'trouble'; problem: string | null }
+  | { kind: 'ready' }
+  | { kind: 'refused'; problem: string }
+  | { kind: 'trouble' | 'refusing'; problem: string | null }
 
 export type FromOutbox = Report | Announcement
