@@ -28,6 +28,7 @@ export class ConditionLog {
   readonly #condition: Condition
   #on = false
   #times = 0
+  #endFields: object = {}
   #quiet = QUIET
   #endedAt = -Infinity
   #ending: NodeJS.Timeout | undefined
@@ -37,20 +38,27 @@ export class ConditionLog {
     this.#condition = condition
   }
 
-  /** @param fields of the line, if this is the beginning */
-  begin(fields: object): void {
+  /**
+   * @param fields of the line, if this is the beginning
+   * @param line in place of the usual one
+   * @returns whether this is the beginning
+   */
+  begin(fields: object, line = this.#condition.begins): boolean {
     this.#times++
     clearTimeout(this.#ending)
     this.#ending = undefined
-    if (this.#on) return
+    if (this.#on) return false
     this.#on = true
     const again = performance.now() - this.#endedAt < SOON
     this.#quiet = again ? Math.min(LONGEST_QUIET, 2 * this.#quiet) : QUIET
-    this.#logger[this.#condition.level](fields, this.#condition.begins)
+    this.#logger[this.#condition.level](fields, line)
+    return true
   }
 
-  end(): void {
+  /** @param fields of the line, if this turns out to be the end */
+  end(fields: object = {}): void {
     if (!this.#on || this.#ending !== undefined) return
+    this.#endFields = fields
     this.#ending = setTimeout(() => this.#over(), this.#quiet).unref()
   }
 
@@ -60,10 +68,11 @@ export class ConditionLog {
     else this.begin({ problem })
   }
 
-  /** For what has no end of its own: it is over once it has not happened for a while. */
-  happened(fields: object): void {
-    this.begin(fields)
+  /** For what has no end of its own: it is over once it has not happened for a while. @returns whether this is the beginning */
+  happened(fields: object): boolean {
+    const first = this.begin(fields)
     this.end()
+    return first
   }
 
   /** Logs an end that is only waiting to be certain, and nothing more. */
@@ -76,7 +85,7 @@ export class ConditionLog {
     this.#ending = undefined
     this.#on = false
     this.#endedAt = performance.now()
-    this.#logger.info({ times: this.#times }, this.#condition.ends)
+    this.#logger.info({ ...this.#endFields, times: this.#times }, this.#condition.ends)
     this.#times = 0
   }
 }

@@ -28,6 +28,8 @@ export class Outbox {
   #scheduled = false
   #delayed: NodeJS.Timeout | undefined
   #lastCycle = 0
+  /** Notes of deliveries that this process may need at a time. */
+  #notes = 0
   /** Requests since the last tick. */
   #traffic = 0
   /** As SQLite counts other connections' commits. */
@@ -127,6 +129,7 @@ export class Outbox {
         return null
       case 'deliver':
         line.hold(request.inHand)
+        this.#notes = request.notes
         this.#parts.lock.mayDeliver = true
         this.#beginDelivery(report)
         return null
@@ -171,7 +174,7 @@ export class Outbox {
   #beginDelivery(report: Report): void {
     const { lock, recovery, line } = this.#parts
     if (lock.held) return
-    recovery.begin()
+    recovery.begin(this.#notes)
     report.lost.push(...recovery.lost((seq) => line.isInHand(seq)))
     lock.held = true
   }

@@ -5,7 +5,7 @@ import { isStorageError } from './storageError.js'
 
 /** Bytes kept free for each message that is not settled: what its attempts add to its row. */
 const OUTCOME = 1024
-/** Milliseconds between two tries to make the reserve whole; doubled while the disk refuses. */
+/** Milliseconds until the reserve is made whole again at the earliest; doubled while the disk refuses, or it is soon needed again. */
 const RESTORE_PAUSE = 500
 const LONGEST_PAUSE = 30_000
 /** Once there was no room, this part of the reserve, and of a file's limit, must be free before messages are taken in again. */
@@ -48,6 +48,7 @@ export class Room {
   #inUse: boolean
   /** The log could not be carried over into the file when that was last tried. */
   #logStuck = false
+  #releasedAt = -Infinity
   #restoreAt = 0
   #pause = RESTORE_PAUSE
 
@@ -108,9 +109,13 @@ export class Room {
       this.#reserve.release()
       this.#inUse = true
       this.#refusal ??= RESERVE_IN_USE
-      this.#restoreAt = performance.now() + this.#pause
+      const now = performance.now()
+      this.#pause =
+        now - this.#releasedAt < 2 * LONGEST_PAUSE ? Math.min(LONGEST_PAUSE, 2 * this.#pause) : RESTORE_PAUSE
+      this.#releasedAt = now
+      this.#restoreAt = now + this.#pause
     }
-    this.#checkpoint('RESTART')
+    this.#carryOver()
   }
 
   /** Looks whether there is room again. To be called every now and then. */
@@ -120,7 +125,7 @@ export class Room {
     const overdue = this.#growth(count) > this.#reserve.size / 2
     if (this.#refusal === undefined && this.#reserve.whole && !overdue) return
     // What was deleted is given back to the disk by a checkpoint.
-    this.#checkpoint('PASSIVE')
+    this.#carryOver()
     this.measure(unsettled)
   }
 
@@ -131,13 +136,15 @@ export class Room {
     const { count } = this.#pages.get() ?? { count: 0 }
     const needed = this.#reserve.size + this.#leastFree(count, unsettled)
     if (this.#reserve.free() < needed) return
-    this.#pause = this.#reserve.restore() ? RESTORE_PAUSE : Math.min(LONGEST_PAUSE, 2 * this.#pause)
+    if (this.#reserve.restore()) return
+    this.#pause = Math.min(LONGEST_PAUSE, 2 * this.#pause)
     this.#restoreAt = now + this.#pause
   }
 
-  #checkpoint(mode: 'PASSIVE' | 'RESTART'): void {
+  /** Waits for no reader: as long as one looks at an old state, the log grows, first by what is free, then by the reserve. */
+  #carryOver(): void {
     try {
-      this.#db.pragma(`wal_checkpoint(${mode})`)
+      this.#db.pragma('wal_checkpoint(PASSIVE)')
       this.#logStuck = false
     } catch (error) {
       this.#logStuck = isStorageError(error)

@@ -91,8 +91,11 @@ export interface Requests {
   stop: { ask: object; answer: null }
   /** So many more may be handed out. */
   credit: { ask: { slots: number }; answer: null }
-  /** This process delivers from the file from now on. `inHand`: taken before and still under way. */
-  deliver: { ask: { inHand: number[] }; answer: null }
+  /**
+   * This process delivers from the file from now on. `inHand`: taken before and still under way. `notes`: deliveries that
+   * may be noted beside the file at a time.
+   */
+  deliver: { ask: { inHand: number[]; notes: number }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
   find: { ask: { id: string }; answer: StoredRow | null }
   /** With its content, which is null once that was dropped. */
