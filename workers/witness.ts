@@ -106,7 +106,7 @@ export function beginNotes(file: string, places: number): void {
   notes.write(bootId() ?? 'unknown', 'latin1')
   const descriptor = openSync(file, 'w', 0o600)
   try {
-    for (let at = 0; at < notes.length; ) at += writeSync(descriptor, notes, at)
+    for (let at = 0; at < notes.length;) at += writeSync(descriptor, notes, at)
   } catch (error) {
     rmSync(file, { force: true })
     throw error

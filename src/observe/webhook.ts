@@ -93,8 +93,7 @@ export class Webhook {
       const problem = await this.#post(id, body)
       if (problem === undefined) this.#refusing.end()
       if (problem === undefined || signal.aborted) return
-      if (wait === undefined)
-        this.#refusing.begin({ problem })
+      if (wait === undefined) this.#refusing.begin({ problem })
       else await pause(wait, undefined, { signal, ref: false }).catch(() => undefined)
     }
   }

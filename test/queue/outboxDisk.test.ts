@@ -192,6 +192,32 @@ describe('the reserve', () => {
   }, 120_000)
 })
 
+describe('a file that may not grow', () => {
+  it('takes in no more once its log can’t be carried over, and is drained through the log', async (test) => {
+    if (process.platform === 'win32') return test.skip('there is no limit for files')
+    const { url, server } = await serverThatIsAway()
+    const sender = new SenderProcess({
+      file: await outboxFile(),
+      url,
+      count: 800,
+      callers: 4,
+      fileLimit: 48 * MEGABYTE,
+      mail: { text: 'x'.repeat(100_000) },
+      options: { breaker: QUICK_PROBES },
+    })
+    onTestFinished(() => sender.kill())
+    await sender.heard('all')
+    expect(new Set(sender.errors)).toEqual(new Set(['QUEUE_UNAVAILABLE']))
+    expect(sender.receipts.size).toBeGreaterThan(300)
+    const accepted = sender.receipts.size
+    const inbox = await server()
+    await expect.poll(() => inbox.count, { timeout: 90_000 }).toBe(accepted)
+    await expect
+      .poll(() => (sender.more(), sender.receipts.size), { timeout: 20_000, interval: 200 })
+      .toBeGreaterThan(accepted)
+  }, 180_000)
+})
+
 const MEGABYTE = 1024 * 1024
 const QUICK_PROBES = { probeDelay: 100, maxProbeDelay: 100 }
 

@@ -51,7 +51,7 @@ export class Reserve {
     let descriptor: number | undefined
     try {
       descriptor = openSync(this.#file, held === 0 ? 'w' : 'r+', 0o600)
-      for (let at = held; at < this.size; ) {
+      for (let at = held; at < this.size;) {
         const written = writeSync(descriptor, chunk, 0, Math.min(CHUNK, this.size - at), at)
         if (written === 0) throw new Error('nothing was written')
         at += written

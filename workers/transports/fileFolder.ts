@@ -85,7 +85,8 @@ async function writeWhole(file: string, bytes: Buffer): Promise<void> {
 
 const PROBLEMS: Readonly<Record<string, string>> = {
   ENOSPC: 'its disk is full; make room, and the messages are written',
-  EDQUOT: 'the quota of this user on its disk is used up; raise it or make room, and the messages are written',
+  EDQUOT:
+    'the quota of this user on its disk is used up; raise it or make room, and the messages are written',
   EROFS: 'its disk is read-only; mount it for writing',
   EACCES: 'this user may not write there; give it the permission',
   EPERM: 'this user may not write there; give it the permission',
