@@ -2,6 +2,7 @@ import { openBackstage } from './backstage.js'
 import { Clock } from './clock.js'
 import { Credit } from './threads/credit.js'
 import type { Alert, AlertPlan, ClearedAlert } from './observe/alerts.js'
+import { type Condition, ConditionLog } from './observe/conditionLog.js'
 import { Lookout } from './observe/lookout.js'
 import { Dispatcher } from './delivery/dispatcher.js'
 import { Events } from './observe/events.js'
@@ -115,20 +116,44 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
 }
 
 function routeListener(events: Events, logger: Logger): RouteListener {
+  const held = new Map<string, ConditionLog>()
+  const slowed = new Map<string, ConditionLog>()
   return {
     opened: (transport, trouble) => {
-      logger.warn({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
+      const log = conditionOf(held, transport, logger, {
+        begins: 'Mail is held',
+        level: 'warn',
+        ends: 'The transport works again',
+      })
+      log.begin({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
       events.emit('breaker-open', () => ({ transport, ...trouble }))
     },
     closed: (transport, openFor) => {
-      logger.info({ transport, openFor }, 'The transport works again')
+      held.get(transport)?.end({ transport, openFor })
       events.emit('breaker-closed', () => ({ transport, openFor }))
     },
     slowed: (transport, rate) => {
-      logger.warn({ transport, rate }, 'The server asks for fewer messages: the transport is slowed')
+      const log = conditionOf(slowed, transport, logger, {
+        begins: 'The server asks for fewer messages: the transport is slowed',
+        level: 'warn',
+        ends: 'The server no longer asks for fewer messages',
+      })
+      log.happened({ transport, rate })
       events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
+}
+
+/** One for each transport, so that their lines do not hide one another. */
+function conditionOf(
+  conditions: Map<string, ConditionLog>,
+  transport: string,
+  logger: Logger,
+  condition: Condition,
+): ConditionLog {
+  const log = conditions.get(transport) ?? new ConditionLog(logger, condition)
+  conditions.set(transport, log)
+  return log
 }
 
 function lookoutFor(

@@ -1,10 +1,11 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { PluginSender } from '../workers/transports/pluginSender.js'
 import { folderOf } from './support/folder.js'
 import { testMailer } from './support/mailer.js'
 import { MailApi, PLUGIN, SECRET, SENDGRID, SES } from './support/mailApi.js'
+import { fillUp, smallDisk } from './support/smallDisk.js'
 import { transportSuite } from './support/transportSuite.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
@@ -177,6 +178,29 @@ describe('a folder', () => {
     const open = new Promise((resolve) => mailer.once('breaker-open', resolve))
     await mailer.send({ ...mail, transport: 'blocked' })
     expect(await open).toMatchObject({ transport: 'blocked', code: 'CONNECTION_FAILED' })
+  })
+
+  it('holds mail while its disk is full, with a clear reason, leaves no part of a file, and goes on by itself', async (test) => {
+    const disk = await smallDisk(1)
+    if (disk === undefined) return test.skip('a small disk can only be mounted by root')
+    const out = path.join(disk, 'out')
+    await mkdir(out)
+    const ballast = path.join(disk, 'ballast')
+    await fillUp(ballast)
+    const mailer = await testMailer({
+      transport: `file:${out}`,
+      breaker: { probeDelay: 50, maxProbeDelay: 50 },
+    })
+    const open = new Promise((resolve) => mailer.once('breaker-open', resolve))
+    const { id } = await mailer.send(mail)
+    expect(await open).toMatchObject({
+      code: 'CONNECTION_FAILED',
+      message: expect.stringContaining('its disk is full'),
+    })
+    expect(await readdir(out)).toEqual([])
+    await rm(ballast)
+    expect(await mailer.wait(id, { timeout: 20_000 })).toMatchObject({ status: 'sent' })
+    expect(await readdir(out)).toEqual([`${id}.eml`])
   })
 })
 

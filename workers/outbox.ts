@@ -4,6 +4,7 @@ import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outbo
 import { type OpenFile, openOutbox, Refusal } from './outbox/file.js'
 import { Outbox } from './outbox/outbox.js'
 import { partsOf } from './outbox/parts.js'
+import { Reserve } from './outbox/reserve.js'
 
 const setup = workerData as OutboxSetup
 const port = parentPort
@@ -15,8 +16,9 @@ const post = (message: FromOutbox): void => {
 
 try {
   const open = await loadSqlite()
-  const db = openOutbox(setup.file, open)
-  const outbox = new Outbox(partsOf(db, setup), post, () => {
+  const reserve = new Reserve(setup.file)
+  const db = openOutbox(setup.file, open, reserve)
+  const outbox = new Outbox(partsOf(db, setup, reserve), post, () => {
     port.close()
   })
   port.on('message', (requests: Request[]) => {

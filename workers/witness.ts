@@ -4,14 +4,13 @@
  * operating system's cache and no further, which is enough as long as the machine itself stays up. After a restart
  * of the machine the notes prove nothing, and are not believed.
  */
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
 import { PHASES, type Phase, type RecipientOutcome } from '../src/wire/outcome.js'
 import type { Evidence } from '../src/wire/phases.js'
 
 /** Bytes of a note: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
 const NOTE = 512
 const ID = 36
-const NOTES_AT_START = 128
 const AT = { attempt: 36, phase: 38, reply: 40, recipients: 42, results: 44 } as const
 const MOST_RECIPIENTS = (NOTE - AT.results) * 4
 const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
@@ -75,18 +74,45 @@ export class Witness {
       const at = AT.results + (index >> 2)
       note[at] = (note[at] ?? 0) | (bits << ((index & 3) * 2))
     })
-    this.#descriptor ??= openSync(this.#file, 'r+')
-    writeSync(this.#descriptor, note, 0, end, (place + 1) * NOTE)
+    try {
+      this.#descriptor ??= openSync(this.#file, 'r+')
+      const written = writeSync(this.#descriptor, note, 0, end, (place + 1) * NOTE)
+      if (written < end) throw new Error('only a part of the note was written')
+    } catch {
+      this.#discredit()
+    }
+  }
+
+  /**
+   * A note could not be written. The delivery goes on, so from now on no note of this process may be believed:
+   * without its first bytes the file proves nothing, and if the process dies, what it was sending is uncertain.
+   */
+  #discredit(): void {
+    try {
+      truncateSync(this.#file, 0)
+    } catch {
+      // A file that can be neither written nor cut is on a device that has failed, or read-only.
+    }
   }
 }
 
-/** Begins an empty file of notes. It has its room from the start, so that a full disk stops no delivery under way. */
-export function beginNotes(file: string): void {
-  const header = Buffer.alloc(NOTE * NOTES_AT_START)
-  header.write(bootId() ?? 'unknown', 'latin1')
+/**
+ * Begins an empty file of notes. It has its room from the start, so that a full disk stops no delivery under way; where
+ * there is no room for it, there is no file either.
+ * @param places deliveries that may have a note at a time
+ */
+export function beginNotes(file: string, places: number): void {
+  const notes = Buffer.alloc(NOTE * (places + 1))
+  notes.write(bootId() ?? 'unknown', 'latin1')
   const descriptor = openSync(file, 'w', 0o600)
-  writeSync(descriptor, header)
-  closeSync(descriptor)
+  try {
+    for (let at = 0; at < notes.length;) at += writeSync(descriptor, notes, at)
+  } catch (error) {
+    rmSync(file, { force: true })
+    throw error
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { EventEmitter } from 'node:events'
 import type { Alert, ClearedAlert } from './alerts.js'
 import type { Trouble } from '../transports/breaker.js'
+import { ConditionLog } from './conditionLog.js'
 import type { Logger } from './logger.js'
 import type { Outcome, SmtpReply } from '../wire/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
@@ -84,6 +85,8 @@ export type Listener<E> = (event: E) => unknown
 export class Events {
   readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
   readonly #logger: Logger
+  /** By the name of the event. */
+  readonly #failures = new Map<string, ConditionLog>()
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -116,7 +119,16 @@ export class Events {
   }
 
   #complain(name: string, error: unknown): void {
-    this.#logger.error({ err: error, event: name }, 'An event listener failed')
+    let failures = this.#failures.get(name)
+    if (failures === undefined) {
+      failures = new ConditionLog(this.#logger, {
+        begins: 'An event listener failed',
+        level: 'error',
+        ends: 'The event listener has not failed any more',
+      })
+      this.#failures.set(name, failures)
+    }
+    if (!failures.happened({ err: error, event: name })) return
     process.emitWarning(
       `A listener of threadpost's "${name}" event failed: ${hideSecrets(inspect(error))}`,
       'ThreadpostWarning',

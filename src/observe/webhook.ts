@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Checker } from '../check.js'
+import { ConditionLog } from './conditionLog.js'
 import type { Logger } from './logger.js'
 import { isLoopback } from '../transports/loopback.js'
 
@@ -43,14 +44,24 @@ export function resolveWebhook(check: Checker, value: unknown, path: string): We
  */
 export class Webhook {
   readonly #target: WebhookTarget
-  readonly #logger: Logger
+  readonly #tooSlow: ConditionLog
+  readonly #refusing: ConditionLog
   readonly #waiting: { id: string; body: string }[] = []
   readonly #abort = new AbortController()
   #sending: Promise<void> | undefined
 
   constructor(target: WebhookTarget, logger: Logger) {
     this.#target = target
-    this.#logger = logger
+    this.#tooSlow = new ConditionLog(logger, {
+      begins: 'The webhook is too slow: the oldest alert is given up',
+      level: 'warn',
+      ends: 'The webhook keeps up again',
+    })
+    this.#refusing = new ConditionLog(logger, {
+      begins: 'The webhook did not take an alert: it is given up',
+      level: 'error',
+      ends: 'The webhook takes alerts again',
+    })
   }
 
   send(type: string, data: object): void {
@@ -58,7 +69,7 @@ export class Webhook {
     this.#waiting.push({ id: `msg_${randomUUID()}`, body })
     if (this.#waiting.length > MOST_WAITING) {
       this.#waiting.shift()
-      this.#logger.warn({}, 'The webhook is too slow: the oldest alert is given up')
+      this.#tooSlow.happened({})
     }
     this.#sending ??= this.#work()
   }
@@ -80,9 +91,9 @@ export class Webhook {
     const { signal } = this.#abort
     for (const wait of [...PAUSES, undefined]) {
       const problem = await this.#post(id, body)
+      if (problem === undefined) this.#refusing.end()
       if (problem === undefined || signal.aborted) return
-      if (wait === undefined)
-        this.#logger.error({ problem }, 'The webhook did not take an alert: it is given up')
+      if (wait === undefined) this.#refusing.begin({ problem })
       else await pause(wait, undefined, { signal, ref: false }).catch(() => undefined)
     }
   }

@@ -1,4 +1,5 @@
 import type { Allowances } from '../transports/budgets.js'
+import { ConditionLog } from '../observe/conditionLog.js'
 import type { Logger } from '../observe/logger.js'
 import { isSettled, type MailJob, TOP_PRIORITY } from '../message/record.js'
 import type { Message } from '../message/view.js'
@@ -93,10 +94,12 @@ export class RedisQueue implements QueueDriver {
   /** @throws ThreadpostError `START_FAILED` without bullmq and ioredis, or when Redis can't be used */
   static async open(options: RedisQueueOptions): Promise<RedisQueue> {
     const { logger } = options
-    const trouble = (problem: string | undefined): void => {
-      if (problem === undefined) logger.info({}, 'Redis is there again')
-      else logger.error({ problem }, 'Redis is away')
-    }
+    const away = new ConditionLog(logger, {
+      begins: 'Redis is away',
+      level: 'error',
+      ends: 'Redis is there again',
+    })
+    const trouble = (problem: string | undefined): void => away.report(problem)
     const connections = await Connections.open(options, trouble, options.mayWait ?? false)
     void warnOfSettings(connections.quick, logger)
     return new RedisQueue(options, connections)

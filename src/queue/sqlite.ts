@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { isId } from '../message/ids.js'
+import { ConditionLog } from '../observe/conditionLog.js'
 import type { Logger } from '../observe/logger.js'
 import type { MailJob, Status } from '../message/record.js'
 import type { Message } from '../message/view.js'
@@ -53,10 +54,22 @@ export class SqliteQueue implements QueueDriver {
   #begun!: () => void
   /** Resolves once this process delivers from the file. */
   readonly #delivers = new Promise<void>((resolve) => (this.#begun = resolve))
+  readonly #stalled: ConditionLog
+  readonly #refusing: ConditionLog
   #paused = false
 
   private constructor(options: SqliteQueueOptions) {
     this.#options = options
+    this.#stalled = new ConditionLog(options.logger, {
+      begins: 'The queue can store nothing just now',
+      level: 'error',
+      ends: 'The queue stores messages again',
+    })
+    this.#refusing = new ConditionLog(options.logger, {
+      begins: 'The queue takes in no new messages; those it has accepted are still delivered',
+      level: 'warn',
+      ends: 'The queue takes in new messages again',
+    })
   }
 
   /** @throws ThreadpostError `START_FAILED` when the file is damaged, newer, locked, of another program or not writable. */
@@ -67,7 +80,8 @@ export class SqliteQueue implements QueueDriver {
     const setup = { file, limit, retain, token, ...(maxSize === undefined ? {} : { maxSize }) }
     queue.#link = await OutboxLink.start(setup, {
       report: (report) => queue.#receive(report),
-      trouble: (problem) => queue.#tell(problem),
+      trouble: (problem) => queue.#stalled.report(problem),
+      refusing: (problem) => queue.#refusing.report(problem),
       restarted: () => queue.#restart(),
     })
     queue.#acceptance = new Acceptor(queue.#link, options.changed, retain.keys)
@@ -175,6 +189,8 @@ export class SqliteQueue implements QueueDriver {
       await this.#link.close()
     } finally {
       this.#lock?.release()
+      this.#stalled.close()
+      this.#refusing.close()
     }
   }
 
@@ -200,11 +216,6 @@ export class SqliteQueue implements QueueDriver {
   #setPaused(paused: boolean): void {
     this.#paused = paused
     this.#deliveries?.pause(paused)
-  }
-
-  #tell(problem: string | undefined): void {
-    if (problem === undefined) this.#options.logger.info({}, 'The queue stores messages again')
-    else this.#options.logger.error({ problem }, 'The queue can store nothing just now')
   }
 
   #restart(): void {

@@ -1,13 +1,16 @@
 import { copyFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createMailer, type Mailer } from 'threadpost'
-import { describe, expect, it } from 'vitest'
+import Sqlite from 'better-sqlite3'
+import { createMailer, type Logger, type Mailer } from 'threadpost'
+import type { Inbox } from 'threadpost/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
-import { testInbox } from '../support/mailer.js'
+import { testInbox, testSender } from '../support/mailer.js'
 import { accepts, MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.js'
+import { freePort } from '../support/ports.js'
 import { randomFrom } from '../support/random.js'
 import { SenderProcess } from '../support/senderProcess.js'
-import { smallDisk } from '../support/smallDisk.js'
+import { fillUp, smallDisk } from '../support/smallDisk.js'
 
 describe('power loss', () => {
   it('loses nothing that was receipted, wherever the log is cut behind it', async () => {
@@ -78,14 +81,185 @@ describe('a full disk', () => {
   }, 60_000)
 })
 
-async function sendUntilRefused(mailer: Mailer): Promise<{ receipts: string[]; refused: unknown }> {
+const FULL = 'The queue takes in no new messages; those it has accepted are still delivered'
+const ROOM_AGAIN = 'The queue takes in new messages again'
+const STALLED = 'The queue can store nothing just now'
+
+describe('the reserve', () => {
+  it('lets a disk that the outbox itself has filled be drained, and then new messages are accepted', async (test) => {
+    const folder = await smallDisk(64)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const { url, server } = await serverThatIsAway()
+    const { logger, lines } = countedLines()
+    const file = path.join(folder, 'outbox.db')
+    const mailer = await mailerOn(file, { transport: url, logger, breaker: QUICK_PROBES })
+    const { receipts, refused } = await sendUntilRefused(mailer, 20_000)
+    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
+    expect(receipts.length).toBeGreaterThan(1_000)
+    expect(await isWhole(file)).toBe(true)
+
+    const inbox = await server()
+    await expect.poll(() => mailer.stats(), { timeout: 90_000 }).toMatchObject({ sent: receipts.length })
+    expect(inbox.count).toBe(receipts.length)
+    await expect.poll(() => accepts(mailer), { timeout: 20_000 }).toBe(true)
+    // The space is given back: the file is smaller, and the log is no longer than before.
+    await expect.poll(async () => (await stat(file)).size, { timeout: 20_000 }).toBeLessThan(20 * MEGABYTE)
+    expect((await stat(`${file}-wal`)).size).toBeLessThan(8 * MEGABYTE)
+    const { receipts: more } = await sendUntilRefused(mailer, 20_000)
+    expect(more.length).toBeGreaterThan(receipts.length / 2)
+    await expect.poll(() => lines.get(ROOM_AGAIN), { timeout: 90_000 }).toBeGreaterThan(0)
+    expect(lines.get(FULL)).toBeLessThanOrEqual(2)
+    expect(lines.get(STALLED)).toBeUndefined()
+  }, 240_000)
+
+  it('lets the outbox deliver on a disk that others have filled, and is made whole again once there is space', async (test) => {
+    const folder = await smallDisk(64)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const inbox = await testInbox({ keep: 10_000 })
+    const { logger, lines } = countedLines()
+    const file = path.join(folder, 'outbox.db')
+    const mailer = await mailerOn(file, { transport: inbox.url, logger })
+    const sender = await testSender({ queue: `sqlite:${file}` })
+    await mailer.pause()
+    const receipts = await sendMany(mailer, 1_000)
+    const ballast = path.join(folder, 'ballast')
+    await fillUp(ballast)
+    await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    await expect(sender.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    expect(await isWhole(file)).toBe(true)
+
+    await mailer.resume()
+    await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: receipts.length })
+    expect(inbox.count).toBe(receipts.length)
+    await rm(ballast)
+    await expect.poll(() => accepts(mailer), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => accepts(sender), { timeout: 20_000 }).toBe(true)
+    expect(await isWhole(file)).toBe(true)
+    await expect.poll(() => lines.get(ROOM_AGAIN), { timeout: 20_000 }).toBe(1)
+    expect(lines.get(FULL)).toBe(1)
+    expect(lines.get(STALLED)).toBeUndefined()
+  }, 120_000)
+
+  it('lets a process start on the full disk, after a kill, and deliver what the dead one had accepted', async (test) => {
+    const folder = await smallDisk(64)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const file = path.join(folder, 'outbox.db')
+    const doomed = new SenderProcess({ file, url: NOWHERE, count: 500, queue: {} })
+    await doomed.heard('all')
+    await doomed.kill()
+    // What a restart of the machine takes away as well.
+    await rm(`${file}-shm`)
+    await fillUp(path.join(folder, 'ballast'))
+    const inbox = await testInbox({ keep: 10_000 })
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: 500 })
+    expect(inbox.count).toBe(500)
+    await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+  }, 120_000)
+
+  it('is not given to the disk by a process that only sends', async (test) => {
+    const folder = await smallDisk(64)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const file = path.join(folder, 'outbox.db')
+    const sender = await testSender({ queue: `sqlite:${file}` })
+    const { receipts, refused } = await sendUntilRefused(sender, 20_000)
+    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    expect(await isWhole(file)).toBe(true)
+    const inbox = await testInbox({ keep: 10 })
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    await expect.poll(() => mailer.stats(), { timeout: 90_000 }).toMatchObject({ sent: receipts.length })
+    await expect.poll(() => accepts(sender), { timeout: 20_000 }).toBe(true)
+  }, 180_000)
+
+  it('does not depend on a reader that keeps the log from beginning anew', async (test) => {
+    const folder = await smallDisk(64)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const file = path.join(folder, 'outbox.db')
+    const inbox = await testInbox({ keep: 10 })
+    const mailer = await mailerOn(file, { transport: inbox.url })
+    await mailer.pause()
+    const receipts = await sendMany(mailer, 300)
+    const reader = new Sqlite(file, { readonly: true })
+    onTestFinished(() => void reader.close())
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM message').get()
+    await fillUp(path.join(folder, 'ballast'))
+    await mailer.resume()
+    // As much is delivered as the log has room for in the reserve, and the rest once the reader has gone.
+    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBeGreaterThan(0)
+    reader.exec('COMMIT')
+    await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: receipts.length })
+  }, 120_000)
+})
+
+describe('a file that may not grow', () => {
+  it('takes in no more once its log can’t be carried over, and is drained through the log', async (test) => {
+    if (process.platform === 'win32') return test.skip('there is no limit for files')
+    const { url, server } = await serverThatIsAway()
+    const sender = new SenderProcess({
+      file: await outboxFile(),
+      url,
+      count: 800,
+      callers: 4,
+      fileLimit: 48 * MEGABYTE,
+      mail: { text: 'x'.repeat(100_000) },
+      options: { breaker: QUICK_PROBES },
+    })
+    onTestFinished(() => sender.kill())
+    await sender.heard('all')
+    expect(new Set(sender.errors)).toEqual(new Set(['QUEUE_UNAVAILABLE']))
+    expect(sender.receipts.size).toBeGreaterThan(300)
+    const accepted = sender.receipts.size
+    const inbox = await server()
+    await expect.poll(() => inbox.count, { timeout: 90_000 }).toBe(accepted)
+    await expect
+      .poll(() => (sender.more(), sender.receipts.size), { timeout: 20_000, interval: 200 })
+      .toBeGreaterThan(accepted)
+  }, 180_000)
+})
+
+const MEGABYTE = 1024 * 1024
+const QUICK_PROBES = { probeDelay: 100, maxProbeDelay: 100 }
+
+/** An address where nobody listens until `server()` is called. */
+async function serverThatIsAway(): Promise<{ url: string; server: () => Promise<Inbox> }> {
+  const port = await freePort()
+  return { url: `smtp://127.0.0.1:${port}`, server: () => testInbox({ port, keep: 10 }) }
+}
+
+/** A logger that counts its lines by their message. */
+function countedLines(): { logger: Logger; lines: Map<string, number> } {
+  const lines = new Map<string, number>()
+  const count = (_: object, message: string): void => void lines.set(message, (lines.get(message) ?? 0) + 1)
+  return { lines, logger: { debug() {}, info: count, warn: count, error: count } }
+}
+
+/** Whether the reserve beside the file has all its bytes: a sixteenth of the disk. */
+async function isWhole(file: string): Promise<boolean> {
+  return (await stat(`${file}-reserve`)).size === 4 * MEGABYTE
+}
+
+async function sendMany(mailer: Mailer, count: number): Promise<string[]> {
+  const mail = { ...MAIL, text: 'x'.repeat(10_000) }
+  const results = await mailer.sendMany(Array.from({ length: count }, () => mail))
+  return results.map((result) => {
+    if (result instanceof Error) throw result
+    return result.id
+  })
+}
+
+/** Sends, a few at a time, until a mail is refused. */
+async function sendUntilRefused(
+  mailer: Mailer,
+  most = 2_000,
+): Promise<{ receipts: string[]; refused: unknown }> {
   const receipts: string[] = []
-  for (let n = 0; n < 2_000; n++) {
-    try {
-      receipts.push((await mailer.send({ ...MAIL, text: 'x'.repeat(10_000) })).id)
-    } catch (refused) {
-      return { receipts, refused }
-    }
+  while (receipts.length < most) {
+    const mails = Array.from({ length: 10 }, () => ({ ...MAIL, text: 'x'.repeat(10_000) }))
+    const results = await mailer.sendMany(mails)
+    for (const result of results) if (!(result instanceof Error)) receipts.push(result.id)
+    const refused = results.find((result) => result instanceof Error)
+    if (refused !== undefined) return { receipts, refused }
   }
   throw new Error('the disk was never full')
 }

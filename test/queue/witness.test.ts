@@ -1,15 +1,17 @@
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { beginNotes, readNotes, Witness } from '../../workers/witness.js'
 import { folderOf } from '../support/folder.js'
+import { fillUp, smallDisk } from '../support/smallDisk.js'
 
 const ID = '0195a0e0-0000-7000-8000-000000000001'
 const OTHER = '0195a0e0-0000-7000-8000-000000000002'
 
 async function notes(): Promise<{ file: string; witness: Witness }> {
   const file = path.join(await folderOf({}), 'notes')
-  beginNotes(file)
+  beginNotes(file, 128)
   const witness = new Witness(file)
   onTestFinished(() => witness.close())
   return { file, witness }
@@ -55,5 +57,49 @@ describe('notes that outlive the process', () => {
     await writeFile(file, 'another-boot'.padEnd(512, '\0'))
     expect(readNotes(file)).toBeUndefined()
     expect(readNotes(`${file}-gone`)).toBeUndefined()
+  })
+
+  it('have their room from the start: a full disk stops none of them', async (test) => {
+    const folder = await smallDisk(1)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const file = path.join(folder, 'notes')
+    beginNotes(file, 128)
+    await fillUp(path.join(folder, 'ballast'))
+    const witness = new Witness(file)
+    onTestFinished(() => witness.close())
+    witness.about({ id: ID, attempt: 1, note: 127 }).body()
+    expect(readNotes(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
+  })
+
+  it('prove nothing once one of them could not be written, and the delivery goes on', async (test) => {
+    const folder = await smallDisk(1)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    const file = path.join(folder, 'notes')
+    beginNotes(file, 128)
+    await fillUp(path.join(folder, 'ballast'))
+    const witness = new Witness(file)
+    onTestFinished(() => witness.close())
+    witness.about({ id: ID, attempt: 1, note: 500 }).body()
+    expect(readNotes(file)).toBeUndefined()
+  })
+
+  it('are not begun in part: on a full disk there is no file', async (test) => {
+    const folder = await smallDisk(1)
+    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+    await fillUp(path.join(folder, 'ballast'))
+    const file = path.join(folder, 'notes')
+    expect(() => beginNotes(file, 128)).toThrow(/ENOSPC/)
+    expect(existsSync(file)).toBe(false)
+  })
+
+  it('do not throw where every write fails', () => {
+    const witness = new Witness('/dev/full')
+    onTestFinished(() => witness.close())
+    const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
+    expect(() => {
+      testimony.body()
+      testimony.unsent()
+      testimony.replied(250, ['accepted'])
+    }).not.toThrow()
   })
 })

@@ -56,8 +56,12 @@ await inContext(() => Promise.all(Array.from({ length: callers }, caller)))
 say('all')
 
 process.stdin.on('data', async () => {
-  const { id, messageId } = await mailer.send({ to: 'more@example.com', subject: 's', text: 't' })
-  say(`r ${id} ${messageId}`)
+  try {
+    const { id, messageId } = await mailer.send({ to: 'more@example.com', subject: 's', text: 't' })
+    say(`r ${id} ${messageId}`)
+  } catch (error) {
+    say(`e ${error.code}`)
+  }
 })
 process.stdin.on('end', async () => {
   await mailer.close({ deadline: order.deadline ?? 5_000 })

@@ -22,6 +22,8 @@ export interface SenderOrder {
   deadline?: number
   /** A file with the milliseconds by which its clock is wrong, read whenever it looks at the clock. */
   clock?: string
+  /** Bytes that any file it writes may have, where the system knows such a limit: `ulimit -f`. */
+  fileLimit?: number
 }
 
 const SCRIPT = path.join(import.meta.dirname, 'sender.mjs')
@@ -41,9 +43,14 @@ export class SenderProcess {
   #complaint = ''
 
   constructor(order: SenderOrder) {
-    const { clock, ...rest } = order
+    const { clock, fileLimit, ...rest } = order
     const preload = clock === undefined ? [] : ['--import', CLOCK]
-    this.#child = spawn(process.execPath, [...preload, SCRIPT, JSON.stringify(rest)], {
+    const command = [process.execPath, ...preload, SCRIPT, JSON.stringify(rest)]
+    // In blocks of 512 bytes, as POSIX has it.
+    const limit =
+      fileLimit === undefined ? [] : ['sh', '-c', `ulimit -f ${fileLimit / 512} && exec "$@"`, 'sh']
+    const [program = '', ...args] = [...limit, ...command]
+    this.#child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...(clock === undefined ? {} : { WRONG_CLOCK: clock }) },
     })

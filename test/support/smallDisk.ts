@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -13,4 +13,22 @@ export async function smallDisk(megabytes: number): Promise<string | undefined> 
     await rm(folder, { recursive: true, force: true })
   })
   return status === 0 ? folder : undefined
+}
+
+/** Writes into this file until the disk has no byte left. */
+export async function fillUp(file: string): Promise<void> {
+  const handle = await open(file, 'w')
+  try {
+    for (const size of [64 * 1024, 1]) await fillWith(handle, Buffer.alloc(size))
+  } finally {
+    await handle.close()
+  }
+}
+
+async function fillWith(handle: FileHandle, chunk: Buffer): Promise<void> {
+  try {
+    for (;;) await handle.write(chunk)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
 }

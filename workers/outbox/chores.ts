@@ -24,8 +24,11 @@ export class Chores {
 
   /** @param traffic requests since the last tick */
   tick(traffic: number): void {
+    const { lock, room } = this.#parts
     const idle = this.#steps === 0
-    this.#steps = traffic > BUSY || !this.#parts.lock.held ? 0 : STEPS
+    // While mail is refused for want of room, giving space back is no idle work.
+    const quiet = room.refusal === undefined ? traffic <= BUSY : true
+    this.#steps = lock.held && quiet ? STEPS : 0
     if (idle && this.#steps > 0) this.#next()
   }
 
@@ -44,17 +47,17 @@ export class Chores {
 
   /** @returns whether there is more to do. */
   #step(): boolean {
-    const { tally, index, forgetting, recovery } = this.#parts
+    const { tally, index, forgetting, recovery, room } = this.#parts
     try {
       let more = false
-      if (index.behind || forgetting.keysDue(Date.now())) {
+      if ((index.behind && !room.inUse) || forgetting.keysDue(Date.now())) {
         this.#transaction.immediate(() => {
           tally.load()
-          index.advance(INDEX_STEP)
+          if (!room.inUse) index.advance(INDEX_STEP)
           forgetting.forgetKeys(Date.now())
           tally.store()
         })
-        more = index.behind
+        more = index.behind && !room.inUse
       }
       recovery.discardOld()
       return forgetting.shrink() || more

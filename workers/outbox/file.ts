@@ -2,14 +2,21 @@ import { accessSync, chmodSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { makePrivate } from '../../src/queue/privateFile.js'
+import type { Reserve } from './reserve.js'
 import { APPLICATION_ID, MIGRATIONS } from './schema.js'
 
 /** Milliseconds to wait for another process's transaction. */
 const PATIENCE = 5_000
 /** Files up to this size are checked page by page at every start; beyond it that would take seconds. */
 const CHECKED_SIZE = 16 * 1024 * 1024
-/** Pages of the log after which it is carried over into the file: bounds the log, and a start after a crash. */
-const CHECKPOINT_PAGES = 4_000
+/**
+ * Pages of the log after which it is carried over into the file: bounds the log, and a start after a crash. On a small
+ * disk it is carried over sooner: the file may grow by as much as the log holds, and the reserve must cover that.
+ */
+const CHECKPOINT_PAGES = 2_000
+const LOG_SHARE_OF_RESERVE = 2
+/** Bytes of the reserve that are given up to open the file on a full disk: its shared index has to be made anew. */
+const OPENING = 1024 * 1024
 
 /** How better-sqlite3 opens a file; the thread loads it only when asked for. */
 export type OpenFile = (file: string, options: { timeout: number }) => Database
@@ -21,15 +28,16 @@ export class Refusal extends Error {}
  * Opens the file, and makes it where there is none: durable, private, of our version.
  * @throws Refusal rather than starting an empty queue in place of a file that is damaged or isn't ours.
  */
-export function openOutbox(file: string, open: OpenFile): Database {
+export function openOutbox(file: string, open: OpenFile, reserve: Reserve): Database {
   inspect(file)
+  if (reserve.free() < OPENING) reserve.release(OPENING)
   let db: Database | undefined
   try {
     // Made here, so that it never has wider permissions; SQLite gives its -wal and -shm the same.
     makePrivate(file)
     restrict(file)
     db = open(file, { timeout: PATIENCE })
-    configure(db)
+    configure(db, reserve)
     migrate(db, file)
     check(db, file)
     return db
@@ -78,7 +86,7 @@ function restrict(file: string): void {
   }
 }
 
-function configure(db: Database): void {
+function configure(db: Database, reserve: Reserve): void {
   // Only of an empty file: it can't be changed afterwards, and a damaged one is to be left as it is.
   if (db.pragma('page_count', { simple: true }) === 0) db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
@@ -88,8 +96,11 @@ function configure(db: Database): void {
   // Apple's fsync() does not reach the disk without it; elsewhere it changes nothing.
   db.pragma('fullfsync = ON')
   db.pragma('foreign_keys = OFF')
-  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-  db.pragma('journal_size_limit = 33554432')
+  const pageSize = db.pragma('page_size', { simple: true }) as number
+  const affordable = Math.floor(reserve.size / LOG_SHARE_OF_RESERVE / pageSize)
+  const pages = Math.min(CHECKPOINT_PAGES, affordable)
+  db.pragma(`wal_autocheckpoint = ${pages}`)
+  db.pragma(`journal_size_limit = ${2 * pages * pageSize}`)
   db.pragma('cache_size = -32768')
 }
 

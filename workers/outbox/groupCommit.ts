@@ -10,11 +10,14 @@ import type {
 } from '../../src/queue/sqlite/outboxWire.js'
 import type { TakenRow } from '../../src/queue/storedRow.js'
 import type { Parts } from './parts.js'
+import { isEnvironmentError, isStorageError } from './storageError.js'
 
 const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]
 const SIZE_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
 /** Settled messages forgotten by one commit, beyond two for each it writes. */
 const FORGET = 50
+/** Messages of each kind that one commit changes on its own account while there is hardly any room. */
+const FEW = 20
 
 /** Requests that change the file. */
 export type Write = Extract<Request, { kind: 'enqueue' | 'write' | 'release' | 'pause' | 'wakeHeld' }>
@@ -46,40 +49,55 @@ export class GroupCommit {
   }
 
   run(writes: readonly Write[], report: Report): void {
-    const { tally, line, lock, forgetting } = this.#parts
+    let error = this.#attempt(writes, report)
+    if (isStorageError(error)) {
+      this.#parts.room.makeRoom(this.#parts.lock.mayDeliver)
+      error = this.#attempt(writes, report)
+    }
+    if (error !== undefined) this.#failed(error, writes, report)
+  }
+
+  /** One transaction. @returns why nothing of it was stored; undefined when all of it is */
+  #attempt(writes: readonly Write[], report: Report): unknown {
+    const { tally, line, lock, forgetting, room } = this.#parts
     const now = Date.now()
     const start = performance.now()
     const answers: Report['answers'] = []
     let expired: Report['expired'] = []
     let taken: (TakenRow | KnownRow)[] = []
+    // In trouble, what was asked for comes first, and a commit of its own tries whether messages can be claimed.
+    const claims = this.trouble === undefined || writes.length === 0
+    const most = room.inUse || this.trouble !== undefined ? FEW : Infinity
     try {
       this.#transaction.immediate(() => {
         tally.load()
+        if (this.trouble !== undefined) tally.touch()
+        if (writes.some(({ kind }) => kind === 'enqueue')) room.measure(tally.unsettled)
         for (const write of writes) answers.push([write.n, this.#apply(write, now)])
         if (lock.held) {
-          // In trouble, only what was asked for and what makes room is tried.
-          if (this.trouble === undefined) {
-            line.promote(now)
-            expired = line.expire(now)
-            if (this.credit > 0 && !tally.paused) taken = line.take(this.credit, now)
+          if (claims) {
+            line.promote(now, most)
+            expired = line.expire(now, most)
+            if (this.credit > 0 && !tally.paused) taken = line.take(Math.min(this.credit, most), now)
           }
-          forgetting.forget(FORGET + 2 * writes.length, now)
+          forgetting.forget(Math.min(most, FORGET + 2 * writes.length), now)
         }
         tally.store()
       })
     } catch (error) {
       line.undo(taken)
-      this.#failed(error, writes, report)
-      return
+      tally.reload()
+      return error
     }
     this.#time.observe(performance.now() - start)
     this.#size.observe(writes.reduce((sum, write) => sum + sizeOf(write), taken.length + expired.length))
     for (const write of writes) this.#takeBack(write)
     this.credit -= taken.length
-    this.trouble = undefined
+    if (claims) this.trouble = undefined
     report.taken.push(...taken)
     report.expired.push(...expired)
     report.answers.push(...answers)
+    return undefined
   }
 
   stats(): StatsRow['commits'] {
@@ -132,28 +150,26 @@ export class GroupCommit {
   #failed(error: unknown, writes: readonly Write[], report: Report): void {
     const problem = error instanceof Error ? error.message : String(error)
     const [first] = writes
-    if (!isEnvironment(error) && first !== undefined) {
+    if (!isEnvironmentError(error) && first !== undefined) {
       // One of them can't be stored; the others can.
       if (writes.length > 1) for (const write of writes) this.run([write], report)
       else if (first.kind === 'enqueue' && first.rows.length > 1) this.#acceptEach(first, report)
       else report.failures.push([first.n, problem])
       return
     }
-    for (const { n } of writes) report.failures.push([n, problem])
     this.trouble = problem
+    const stored = isStorageError(error) && writes.length > 1 ? this.#storeSome(writes, report) : 0
+    for (const { n } of writes.slice(stored)) report.failures.push([n, problem])
+  }
+
+  /** Where all together don't fit, some may, and what they delete makes room for others. @returns how many, from the first */
+  #storeSome(writes: readonly Write[], report: Report): number {
+    const refused = writes.findIndex((write) => this.#attempt([write], report) !== undefined)
+    return refused < 0 ? writes.length : refused
   }
 }
 
 /** Messages that a request is about. */
 function sizeOf(write: Write): number {
   return 'rows' in write ? write.rows.length : 1
-}
-
-/** Whether it is the disk's or the file's fault, and not a request's. */
-function isEnvironment(error: unknown): boolean {
-  const { code } = error as { code?: unknown }
-  return (
-    typeof code === 'string' &&
-    /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(code)
-  )
 }

@@ -57,7 +57,7 @@ export class Intake {
       return { result: 'duplicate', id: known.id, messageId: known.messageId }
     }
     if (this.#tally.unsettled >= this.#limit) return { result: 'full' }
-    const problem = this.#room.problem()
+    const problem = this.#room.admit(bytesOf(row))
     if (problem !== undefined) return { result: 'unavailable', problem }
     this.#store(row, now)
     return null
@@ -95,4 +95,10 @@ export class Intake {
     if (!waits && isKept(row)) this.known.add(seq, id)
     if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
   }
+}
+
+/** Roughly the bytes of a message in the file. */
+function bytesOf([, , head, content, attachments]: NewRow): number {
+  const bytes = head.length + content.length
+  return attachments === null ? bytes : attachments.reduce((sum, part) => sum + part.content.length, bytes)
 }

@@ -59,13 +59,13 @@ export class Line {
   readonly #lanes: Record<LanePlace, Lane>
   readonly #take: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
-  readonly #promote: Statement<[number]>
+  readonly #promote: Statement<[number, number]>
   readonly #wakeHeld: Statement<[number, string, number]>
   readonly #hasten: Statement<[number, number]>
   readonly #expire: Statement<[number, number]>
   readonly #bySeq: Statement<[number], MessageRow>
   readonly #whole: Statement<[number], MessageRow & { body: string | null; attachments: string | null }>
-  readonly #expiring: Statement<[number], { seq: number; status: MessageRow['status'] }>
+  readonly #expiring: Statement<[number, number], { seq: number; status: MessageRow['status'] }>
   readonly #longestDue: Statement<[], { at: number | null }>
   readonly #nextDue: Statement<[], { at: number | null }>
   readonly #nextExpiry: Statement<[], { at: number | null }>
@@ -95,7 +95,7 @@ export class Line {
     this.#promote = db.prepare(
       `UPDATE message SET next_attempt_at = NULL, rev = rev + 1,
        place = CASE WHEN losses >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
-       WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ${STEP})`,
+       WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ?)`,
     )
     // The transport, the place and the status stand as in the index for it.
     this.#wakeHeld = db.prepare(
@@ -110,7 +110,7 @@ export class Line {
     )
     this.#expiring = db.prepare(
       `SELECT seq, status FROM message WHERE settled_at IS NULL AND expires_at <= ?
-       AND status <> ${STATUS_NUMBERS.sending} ORDER BY expires_at LIMIT ${STEP}`,
+       AND status <> ${STATUS_NUMBERS.sending} ORDER BY expires_at LIMIT ?`,
     )
     this.#expire = db.prepare(
       `UPDATE message SET status = ${STATUS_NUMBERS.expired}, place = ${PLACE.nowhere}, next_attempt_at = NULL,
@@ -148,17 +148,22 @@ export class Line {
   #takeFrom(place: LanePlace, slots: number, now: number): (TakenRow | KnownRow)[] {
     const taken: (TakenRow | KnownRow)[] = []
     let bytes = 0
-    for (const waiting of this.#lanes[place].next.all(now, slots)) {
-      const { seq, status } = waiting
-      const row = this.#asKnown(waiting) ?? this.#read(seq)
-      this.#take.run(this.#token, seq)
-      this.#tally.move(status, STATUS_NUMBERS.sending)
-      this.#inHand.add(seq)
-      taken.push(row)
-      if ('id' in row) continue
-      const { head, content, attachments } = row
-      bytes += attachments.reduce((sum, part) => sum + part.content.length, head.length + content.length)
-      if (bytes > HANDOVER_BYTES) break
+    try {
+      for (const waiting of this.#lanes[place].next.all(now, slots)) {
+        const { seq, status } = waiting
+        const row = this.#asKnown(waiting) ?? this.#read(seq)
+        this.#take.run(this.#token, seq)
+        this.#tally.move(status, STATUS_NUMBERS.sending)
+        this.#inHand.add(seq)
+        taken.push(row)
+        if ('id' in row) continue
+        const { head, content, attachments } = row
+        bytes += attachments.reduce((sum, part) => sum + part.content.length, head.length + content.length)
+        if (bytes > HANDOVER_BYTES) break
+      }
+    } catch (error) {
+      this.undo(taken)
+      throw error
     }
     return taken
   }
@@ -210,8 +215,8 @@ export class Line {
   }
 
   /** Lets messages into the line whose time has come. @returns how many. */
-  promote(now: number): number {
-    return this.#promote.run(now).changes
+  promote(now: number, most = STEP): number {
+    return this.#promote.run(now, Math.min(most, STEP)).changes
   }
 
   /** Lets messages into the line that are held for the budget of one of these transports. @returns how many. */
@@ -231,8 +236,8 @@ export class Line {
   }
 
   /** Ends messages that are too late. */
-  expire(now: number): StoredRow[] {
-    return this.#expiring.all(now).flatMap(({ seq, status }) => {
+  expire(now: number, most = STEP): StoredRow[] {
+    return this.#expiring.all(now, Math.min(most, STEP)).flatMap(({ seq, status }) => {
       this.#tally.move(status, STATUS_NUMBERS.expired)
       this.#expire.run(now, seq)
       const row = this.#bySeq.get(seq)

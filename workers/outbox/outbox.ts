@@ -3,6 +3,7 @@ import type { Answer, FromOutbox, Report, Request, RequestKind } from '../../src
 import { Chores } from './chores.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import type { Parts } from './parts.js'
+import { isStorageError } from './storageError.js'
 
 /** Requests in one commit at most: bounds the time each of them waits for the others. */
 const GROUP = 1_000
@@ -27,12 +28,14 @@ export class Outbox {
   #scheduled = false
   #delayed: NodeJS.Timeout | undefined
   #lastCycle = 0
-  #mayDeliver = false
+  /** Notes of deliveries that this process may need at a time. */
+  #notes = 0
   /** Requests since the last tick. */
   #traffic = 0
   /** As SQLite counts other connections' commits. */
   #version: unknown
   #announced: string | undefined
+  #announcedRefusal: string | undefined
   #reportedPaused: boolean
 
   constructor(parts: Parts, post: (message: FromOutbox) => void, closed: () => void) {
@@ -126,7 +129,8 @@ export class Outbox {
         return null
       case 'deliver':
         line.hold(request.inHand)
-        this.#mayDeliver = true
+        this.#notes = request.notes
+        this.#parts.lock.mayDeliver = true
         this.#beginDelivery(report)
         return null
       case 'close':
@@ -145,13 +149,15 @@ export class Outbox {
         this.#parts.tally.load()
         this.#lookForFollowed(report)
       }
-      if (this.#mayDeliver) this.#beginDelivery(report)
+      const { lock, room, tally } = this.#parts
+      if (lock.mayDeliver) this.#beginDelivery(report)
+      room.tick(tally.unsettled)
       // Once a tick it is tried again whether the disk is well.
-      if (this.#commit.trouble !== undefined) this.#recycleLog()
       if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
       this.#chores.tick(this.#traffic)
       this.#traffic = 0
     } catch (error) {
+      if (isStorageError(error)) this.#parts.room.makeRoom(this.#parts.lock.mayDeliver)
       this.#commit.trouble ??= (error as Error).message
     }
     this.#send(report)
@@ -164,20 +170,11 @@ export class Outbox {
     if (back > 0 && this.#parts.lock.held) this.#parts.line.clockSetBack(back)
   }
 
-  /** Carries the log over into the file, where there may still be room when the log can't grow. */
-  #recycleLog(): void {
-    try {
-      this.#parts.db.pragma('wal_checkpoint(RESTART)')
-    } catch {
-      // Then the commit that follows fails as well, and tells.
-    }
-  }
-
   /** Where the disk doesn't allow it, it is tried again with the next tick: nothing is handed out before. */
   #beginDelivery(report: Report): void {
     const { lock, recovery, line } = this.#parts
     if (lock.held) return
-    recovery.begin()
+    recovery.begin(this.#notes)
     report.lost.push(...recovery.lost((seq) => line.isInHand(seq)))
     lock.held = true
   }
@@ -210,6 +207,11 @@ export class Outbox {
     if (trouble !== this.#announced) {
       this.#announced = trouble
       this.#post({ kind: 'trouble', problem: trouble ?? null })
+    }
+    const { refusal } = this.#parts.room
+    if (refusal !== this.#announcedRefusal) {
+      this.#announcedRefusal = refusal
+      this.#post({ kind: 'refusing', problem: refusal ?? null })
     }
     report.paused = this.#parts.tally.paused
     const { answers, failures, taken, expired, settledElsewhere, lost, paused } = report

@@ -7,6 +7,7 @@ import { Line } from './line.js'
 import { Listing } from './listing.js'
 import { Records } from './records.js'
 import { Recovery } from './recovery.js'
+import type { Reserve } from './reserve.js'
 import { Room } from './room.js'
 import { SearchIndex } from './searchIndex.js'
 import { Tally } from './tally.js'
@@ -14,8 +15,12 @@ import { Tally } from './tally.js'
 /** What works on the file; all of it shares one connection. */
 export interface Parts {
   db: Database
-  /** Whether this process delivers from the file; see src/queue/sqlite/delivererLock. */
-  lock: { held: boolean }
+  /**
+   * Whether this process may deliver from the file, see src/queue/sqlite/delivererLock, and whether it does: whether it
+   * has taken over what a dead process left.
+   */
+  lock: { mayDeliver: boolean; held: boolean }
+  room: Room
   tally: Tally
   intake: Intake
   records: Records
@@ -26,15 +31,17 @@ export interface Parts {
   recovery: Recovery
 }
 
-export function partsOf(db: Database, setup: OutboxSetup): Parts {
+export function partsOf(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
   const attachments = new Attachments(db)
   const tally = new Tally(db)
   const records = new Records(db, tally, attachments)
   const index = new SearchIndex(db, tally)
-  const intake = new Intake(db, tally, attachments, new Room(db, setup.maxSize), setup.limit)
+  const room = new Room(db, setup.file, reserve, setup.maxSize)
+  const intake = new Intake(db, tally, attachments, room, setup.limit)
   return {
     db,
-    lock: { held: false },
+    lock: { mayDeliver: false, held: false },
+    room,
     tally,
     records,
     index,

@@ -35,11 +35,14 @@ export class Recovery {
     )
   }
 
-  /** To be called by the process that has just become the deliverer: all other notes are of dead processes. */
-  begin(): void {
+  /**
+   * To be called by the process that has just become the deliverer: all other notes are of dead processes.
+   * @param notes how many this process may need at a time
+   */
+  begin(notes: number): void {
     const own = evidenceFile(this.#file, this.#token)
     // It is there already if only this thread died: then the deliveries go on, and so do their notes.
-    if (!existsSync(own)) beginNotes(own)
+    if (!existsSync(own)) beginNotes(own, notes)
     const prefix = path.basename(evidenceFile(this.#file, ''))
     this.#old = readdirSync(path.dirname(this.#file))
       .filter((name) => name.startsWith(prefix))

@@ -15,6 +15,7 @@ export class Tally {
   readonly #read: Statement<[], TallyRow>
   readonly #write: Statement
   #row: TallyRow
+  #changed = false
 
   constructor(db: Database) {
     this.#read = db.prepare(`SELECT ${COLUMNS.join()} FROM tally`)
@@ -24,25 +25,46 @@ export class Tally {
 
   load(): void {
     this.#row = this.#read.get() as TallyRow
+    this.#changed = false
   }
 
+  /** Forgets the changes of a transaction that failed. */
+  reload(): void {
+    try {
+      this.load()
+    } catch {
+      // The next transaction loads them, or fails as well.
+    }
+  }
+
+  /** Writes the counts if one has changed: what changes nothing needs no room in the log. */
   store(): void {
+    if (!this.#changed) return
+    this.#changed = false
     this.#write.run(...COLUMNS.map((column) => this.#row[column]))
   }
 
   /** The place of the next message. */
   accept(): number {
+    this.#changed = true
     this.#row.s0++
     return ++this.#row.accepted
   }
 
   move(from: StatusNumber, to: StatusNumber): void {
+    this.#changed = true
     this.#row[`s${from}`]--
     this.#row[`s${to}`]++
   }
 
   forget(status: StatusNumber): void {
+    this.#changed = true
     this.#row[`s${status}`]--
+  }
+
+  /** Has the counts written even if none has changed: to find out whether the disk takes anything. */
+  touch(): void {
+    this.#changed = true
   }
 
   get accepted(): number {
@@ -55,6 +77,7 @@ export class Tally {
   }
 
   set indexed(seq: number) {
+    this.#changed = true
     this.#row.indexed = seq
   }
 
@@ -63,6 +86,7 @@ export class Tally {
   }
 
   set paused(paused: boolean) {
+    this.#changed = true
     this.#row.paused = paused ? 1 : 0
   }
 

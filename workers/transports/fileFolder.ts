@@ -57,23 +57,44 @@ export class FileFolder implements Transport {
   }
 }
 
-/** Under another name first: a rename is all or nothing. */
+/** Under another name first: a rename is all or nothing. What a full disk took in part is removed, whatever failed. */
 async function write(dir: string, name: string, bytes: Buffer): Promise<void> {
   await mkdir(dir, { recursive: true })
   const draft = path.join(dir, `.${name}.part`)
-  const file = await open(draft, 'w')
   try {
-    await file.writeFile(bytes)
-    await file.sync()
+    await writeWhole(draft, bytes)
+    await rename(draft, path.join(dir, name))
   } catch (error) {
-    await file.close()
-    await rm(draft, { force: true })
+    await rm(draft, { force: true }).catch(() => undefined)
     throw error
   }
-  await file.close()
-  await rename(draft, path.join(dir, name))
+}
+
+/** Some file systems report a quota only when the file is closed. */
+async function writeWhole(file: string, bytes: Buffer): Promise<void> {
+  const handle = await open(file, 'w')
+  try {
+    await handle.writeFile(bytes)
+    await handle.sync()
+  } catch (error) {
+    await handle.close().catch(() => undefined)
+    throw error
+  }
+  await handle.close()
+}
+
+const PROBLEMS: Readonly<Record<string, string>> = {
+  ENOSPC: 'its disk is full; make room, and the messages are written',
+  EDQUOT:
+    'the quota of this user on its disk is used up; raise it or make room, and the messages are written',
+  EROFS: 'its disk is read-only; mount it for writing',
+  EACCES: 'this user may not write there; give it the permission',
+  EPERM: 'this user may not write there; give it the permission',
+  ENOTDIR: 'a part of its path is a file; name another folder',
+  EEXIST: 'there is a file of that name; name another folder',
 }
 
 function problem(error: unknown): string {
-  return `The folder can't be written to: ${error instanceof Error ? error.message : String(error)}`
+  const { code = '', message } = error as NodeJS.ErrnoException
+  return `The folder can't be written to: ${PROBLEMS[code] ?? message} (${code})`
 }

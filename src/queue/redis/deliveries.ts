@@ -1,4 +1,5 @@
 import { Lately } from '../../structures/lately.js'
+import { ConditionLog } from '../../observe/conditionLog.js'
 import type { Logger } from '../../observe/logger.js'
 import {
   enter,
@@ -66,6 +67,7 @@ export class Deliveries {
   readonly #slots: Turns
   readonly #lately = new Lately()
   readonly #underWay = new Map<string, UnderWay>()
+  readonly #notStored: ConditionLog
   #unstored = 0
   #closed = false
   #rollCall = 0
@@ -77,6 +79,11 @@ export class Deliveries {
     this.#slots = new Turns(() => consumer.slots)
     this.#beginnings = new Turns(() => consumer.slots + Math.min(this.#lately.ended, MOST_AHEAD))
     const { connections, prefix, schedule, logger } = options
+    this.#notStored = new ConditionLog(logger, {
+      begins: 'An outcome is not stored yet',
+      level: 'error',
+      ends: 'Outcomes are stored again',
+    })
     this.#jobs = new Jobs({
       connections,
       prefix,
@@ -232,13 +239,14 @@ export class Deliveries {
 
   /** Redis may be there and refuse: when its memory or its disk is full. Nobody else knows what the delivery came to. */
   async #keep(change: Change): Promise<'written' | 'stale'> {
-    for (let nth = 0; ; nth++) {
+    for (;;) {
       try {
-        return await this.#options.store.settle(change)
+        const answer = await this.#options.store.settle(change)
+        this.#notStored.end()
+        return answer
       } catch (error) {
         if (this.#closed) throw error
-        const problem = (error as Error).message
-        if (nth === 0) this.#options.logger.error({ id: change.id, problem }, 'An outcome is not stored yet')
+        this.#notStored.begin({ id: change.id, problem: (error as Error).message })
         await new Promise((resolve) => setTimeout(resolve, AGAIN))
       }
     }

@@ -1,3 +1,4 @@
+import { ConditionLog } from '../../observe/conditionLog.js'
 import type { Logger } from '../../observe/logger.js'
 import type { MailJob } from '../../message/record.js'
 import { unpackHead } from '../rows.js'
@@ -14,12 +15,18 @@ export class Waking {
   readonly #schedule: Schedule
   readonly #store: Store
   readonly #logger: Logger
+  readonly #orphans: ConditionLog
   readonly #underWay = new Set<Promise<void>>()
 
   constructor(schedule: Schedule, store: Store, logger: Logger) {
     this.#schedule = schedule
     this.#store = store
     this.#logger = logger
+    this.#orphans = new ConditionLog(logger, {
+      begins: 'Messages had no job; they have now',
+      level: 'warn',
+      ends: 'All messages have their jobs',
+    })
   }
 
   /** For messages just accepted. */
@@ -36,7 +43,7 @@ export class Waking {
   /** For messages whose process ended, or lost Redis, before they had one. */
   adopt(orphans: readonly Found[]): void {
     const wakes = orphans.map(({ row }) => wakeOf({ ...unpackHead(row), notBefore: row.dueAt }))
-    this.#logger.warn({ messages: wakes.length }, 'Messages had no job; they have now')
+    this.#orphans.happened({ messages: wakes.length })
     this.#inBackground(this.#added(wakes, this.#schedule.add(wakes)))
   }
 

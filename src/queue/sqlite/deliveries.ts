@@ -24,6 +24,9 @@ export interface Taken extends QueuedMessage, Member {
 
 /** Outcomes that wait for being stored, for each slot; beyond that nothing new is begun. */
 const UNSTORED_PER_SLOT = 20
+/** Notes of deliveries that have their room on the disk from the start. */
+const FEWEST_NOTES = 128
+const MOST_NOTES = 2_000
 /** Bytes of messages in stock, beyond which no more are asked for. */
 const STOCK_BYTES = 16 * 1024 * 1024
 /** Milliseconds until an outcome that couldn't be stored is tried again. */
@@ -77,7 +80,10 @@ export class Deliveries {
   start(): void {
     this.#begun = true
     this.#asked = 0
-    this.#link.send('deliver', { inHand: [...this.#inHand] })
+    // A note is kept from the beginning of a delivery until its outcome is stored.
+    const most = this.#consumer.slots * (UNSTORED_PER_SLOT + 1)
+    const notes = Math.min(Math.max(most, FEWEST_NOTES), MOST_NOTES)
+    this.#link.send('deliver', { inHand: [...this.#inHand], notes })
     this.#ask()
   }
 

@@ -14,6 +14,8 @@ export interface LinkListener {
   report(report: Report): void
   /** What is wrong with the outbox; undefined once it is well again. */
   trouble(problem: string | undefined): void
+  /** Why no new message is taken in, while those accepted are still delivered; undefined once they are again. */
+  refusing(problem: string | undefined): void
   /** A new thread took the place of one that ended: it knows nothing of what was handed out. */
   restarted(): void
 }
@@ -137,8 +139,8 @@ export class OutboxLink {
   }
 
   #receive(message: Exclude<FromOutbox, { kind: 'ready' | 'refused' }>): void {
-    if (message.kind === 'trouble') {
-      this.#listener.trouble(message.problem ?? undefined)
+    if (message.kind !== 'report') {
+      this.#listener[message.kind](message.problem ?? undefined)
       return
     }
     for (const [n, answer] of message.answers) {
@@ -160,6 +162,7 @@ export class OutboxLink {
     for (const done of this.#open.takeAll())
       done({ failure: unavailable(`the outbox thread ended (${problem})`) })
     if (this.#closing) return
+    this.#listener.refusing(undefined)
     this.#listener.trouble(`the outbox thread ended (${problem})`)
     this.#restartLater()
   }

@@ -91,8 +91,11 @@ export interface Requests {
   stop: { ask: object; answer: null }
   /** So many more may be handed out. */
   credit: { ask: { slots: number }; answer: null }
-  /** This process delivers from the file from now on. `inHand`: taken before and still under way. */
-  deliver: { ask: { inHand: number[] }; answer: null }
+  /**
+   * This process delivers from the file from now on. `inHand`: taken before and still under way. `notes`: deliveries that
+   * may be noted beside the file at a time.
+   */
+  deliver: { ask: { inHand: number[]; notes: number }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
   /** Makes messages due that are held for the budget of one of these transports; answered with how many. */
   wakeHeld: { ask: { transports: readonly string[]; most: number }; answer: number }
@@ -126,8 +129,13 @@ export interface Report {
   paused: boolean
 }
 
-/** What the thread says, apart from reports: it is ready, it refuses the file, or what is wrong (null: no more). */
+/**
+ * What the thread says, apart from reports: it is ready, it refuses the file, why nothing can be stored, or why no new
+ * message is taken in while those accepted are still delivered (null: no more).
+ */
 export type Announcement =
-  { kind: 'ready' } | { kind: 'refused'; problem: string } | { kind: 'trouble'; problem: string | null }
+  | { kind: 'ready' }
+  | { kind: 'refused'; problem: string }
+  | { kind: 'trouble' | 'refusing'; problem: string | null }
 
 export type FromOutbox = Report | Announcement
