@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -66,6 +66,14 @@ describe('threadpost init', () => {
     const arrived = await fetch(`${url}/inbox/api/messages/wait?to=ada@example.com&timeout=10000`)
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
   }, 60_000)
+
+  it('copies the templates, and not the chapter about them', async () => {
+    const app = await appWith(tarball)
+    await init(app)
+    const copied = await readdir(path.join(app, 'templates'))
+    expect(copied).toContain('welcome.mjml')
+    expect(copied).not.toContain('README.md')
+  })
 
   it('writes a server that says what to do about a port that is taken', async () => {
     const app = await appWith(tarball)

@@ -23,7 +23,7 @@ export function smallPng(png: Buffer, colors = 64): Buffer {
 
 function decode(png: Buffer): Picture {
   const data: Buffer[] = []
-  let header = Buffer.alloc(0)
+  let header: Buffer = Buffer.alloc(0)
   for (let at = SIGNATURE.length; at < png.length;) {
     const length = png.readUInt32BE(at)
     const type = png.toString('latin1', at + 4, at + 8)
