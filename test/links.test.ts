@@ -41,3 +41,11 @@ it.each(WITH_CONTENTS)('%s lists its headings at its top, in order', async (page
   const headings = text.slice(first).match(/^## .*$/gm) ?? []
   expect(listed).toEqual(anchorsOf(headings.join('\n')).map((anchor) => `#${anchor}`))
 })
+
+it('the glossary defines each term once, in alphabetical order', async () => {
+  const [, glossary = ''] = (await proseOf('CONTRIBUTING.md')).split('\n## Glossary\n')
+  const [table = ''] = glossary.split('\n## ')
+  const terms = [...table.matchAll(/^\| (?!term|---)([^|]+?) \|/gm)].map(([, term = '']) => term)
+  expect(terms.length).toBeGreaterThan(40)
+  expect(terms).toEqual([...new Set(terms)].sort((a, b) => a.localeCompare(b)))
+})
