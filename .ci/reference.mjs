@@ -1,11 +1,11 @@
-// Writes the reference into the README, between `<!-- reference: NAME -->` and `<!-- end -->`, from the docstrings of the public
+// Writes the reference into src/README.md, between `<!-- reference: NAME -->` and `<!-- end -->`, from the docstrings of the public
 // types: node .ci/reference.mjs. A test fails when it is not up to date.
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import ts from 'typescript'
 
 const root = path.dirname(import.meta.dirname)
-const README = path.join(root, 'README.md')
+const REFERENCE = path.join(root, 'src/README.md')
 
 const PARTS = {
   options: () => optionTable(['src/options.ts', 'MailerOptions']),
@@ -202,4 +202,4 @@ function table(heads, rows) {
 }
 
 if (process.argv[1] === import.meta.filename)
-  await writeFile(README, withReference(await readFile(README, 'utf8')))
+  await writeFile(REFERENCE, withReference(await readFile(REFERENCE, 'utf8')))

@@ -1,6 +1,6 @@
 /**
- * Every code a {@link ThreadpostError} can carry. Codes are stable: compare them, not messages. The README's table is written
- * from what stands here.
+ * Every code a {@link ThreadpostError} can carry. Codes are stable: compare them, not messages.
+ * `.ci/reference.mjs` writes the table in src/README.md from these docstrings.
  */
 export type ErrorCode =
   /**

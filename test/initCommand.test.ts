@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -67,6 +67,14 @@ describe('threadpost init', () => {
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
   }, 60_000)
 
+  it('copies the templates, and not the chapter about them', async () => {
+    const app = await appWith(tarball)
+    await init(app)
+    const copied = await readdir(path.join(app, 'templates'))
+    expect(copied).toContain('welcome.mjml')
+    expect(copied).not.toContain('README.md')
+  })
+
   it('writes a server that says what to do about a port that is taken', async () => {
     const app = await appWith(tarball)
     await init(app)
@@ -87,7 +95,7 @@ describe('threadpost init', () => {
     await init(app)
     const url = await start(app, { SMTP_URL: inbox.url })
     expect((await signUp(url, 'ada@example.com')).status).toBe(202)
-    expect((await inbox.waitFor({ to: 'ada@example.com' })).html).toContain('Ada')
+    expect((await inbox.waitFor({ to: 'ada@example.com', timeout: 25_000 })).html).toContain('Ada')
     expect((await fetch(`${url}/inbox`)).status).toBe(404)
   }, 60_000)
 

@@ -7,6 +7,7 @@ import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chapters, targetsOf } from './support/readme.js'
 import { appWith, pack, type Tarball } from './support/tarball.js'
 
 const run = promisify(execFile)
@@ -57,11 +58,12 @@ describe('the packed tarball', () => {
   })
 
   it('holds what is needed and nothing else', () => {
-    const places = new Set(tarball.files.map((file) => file.replace(/^(dist\/\w+|templates)\/.*/, '$1')))
+    const others = tarball.files.filter((file) => !chapters.some(({ page }) => page === file))
+    const places = new Set(others.map((file) => file.replace(/^(dist\/\w+|templates)\/.*/, '$1')))
     expect([...places].sort()).toEqual([
+      '.github/images/start.png',
       'CHANGELOG.md',
       'LICENSE',
-      'README.md',
       'dist/src',
       'dist/workers',
       'package.json',
@@ -71,6 +73,19 @@ describe('the packed tarball', () => {
     const declarations = tarball.files.filter((file) => file.endsWith('.d.ts'))
     expect(declarations).toContain('dist/src/testing/index.d.ts')
     expect(declarations.filter((file) => file.startsWith('dist/src/cli'))).toEqual([])
+  })
+
+  it('holds every chapter, and everything that the root README shows and links to', async () => {
+    expect(tarball.files).toEqual(expect.arrayContaining(chapters.map(({ page }) => page)))
+    const shown = (await targetsOf('README.md')).map(({ file }) => file)
+    expect(shown).toContain('.github/images/start.png')
+    expect(shown.filter((file) => !tarball.files.includes(file))).toEqual([])
+  })
+
+  it('holds everything that a chapter links to; of its pictures, only those of the root README are small enough', async () => {
+    const targets = (await Promise.all(chapters.map(({ page }) => targetsOf(page)))).flat()
+    const links = targets.filter(({ picture }) => !picture).map(({ file }) => file)
+    expect(links.filter((file) => !tarball.files.includes(file))).toEqual([])
   })
 
   it('keeps to its budget', () => {

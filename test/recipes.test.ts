@@ -16,7 +16,7 @@ const run = promisify(execFile)
 describe('the recipe of a restart', () => {
   it('loses nothing and sends nothing twice', async () => {
     const inbox = await testInbox({ faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
-    const [source = ''] = blocksOf('js server')
+    const source = blocksOf('js server')[0]?.source ?? ''
     const cwd = await appOf(source)
     const port = await freePort()
     const start = async (): Promise<ChildProcess> => {
@@ -59,8 +59,8 @@ describe('the recipe of a restart', () => {
 })
 
 describe('as a service', () => {
-  const [unit = ''] = blocksOf('ini')
-  const [containerfile = ''] = blocksOf('dockerfile')
+  const unit = blocksOf('ini')[0]?.source ?? ''
+  const containerfile = blocksOf('dockerfile')[0]?.source ?? ''
   const [script, ...unitArguments] = (/^ExecStart=\S+ (.*)$/m.exec(unit)?.[1] ?? '').split(' ')
   const inContainer = JSON.parse(/^CMD (.*)$/m.exec(containerfile)?.[1] ?? '[]') as string[]
 

@@ -164,7 +164,7 @@ function targetMarkdown(targets: readonly Target[]): string[] {
   ]
 }
 
-/** The tables of the README. */
+/** The tables of README.md in this folder. */
 export function markdownOf({ conditions, modes, targets, scaling }: BenchReport): string {
   const columns = [
     figure('messages/s', 'rate'),

@@ -96,7 +96,7 @@ export function benchCommand(): Command {
       ).argParser(duration),
     )
     .option('--json', 'print JSON')
-    .option('--markdown', 'print the table of the README')
+    .option('--markdown', 'print the tables as Markdown')
     .option('--html <file>', 'write a page with charts')
     .action(bench)
   return withExamples(command, {

@@ -44,7 +44,7 @@ const OVERHEAD = 2.2
 /** Phases of a run, in measures of its `seconds`: warming up, idle, mail, mail with HTTP. */
 const PHASES = 3.6
 const SHORTEST = 0.4
-/** The targets and the README's table are measured with this. */
+/** The targets and the tables of src/bench/README.md are measured with this. */
 const THOROUGH = 3
 
 /** @throws ThreadpostError `INVALID_OPTIONS` */

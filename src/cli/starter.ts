@@ -11,11 +11,15 @@ export async function starterFiles(): Promise<Map<string, Buffer | string>> {
   files.set('threadpost.d.ts', templateTypes(await readManifests(OWN_TEMPLATES)))
   files.set('jsconfig.json', `${JSON.stringify(JSCONFIG, null, 2)}\n`)
   for (const name of await readdir(OWN_TEMPLATES, { recursive: true })) {
+    if (name === DOCUMENTATION) continue
     const file = path.join(OWN_TEMPLATES, name)
     if ((await stat(file)).isFile()) files.set(path.join('templates', name), await readFile(file))
   }
   return files
 }
+
+/** The chapter about templates lies in their folder, but is not for an application. */
+const DOCUMENTATION = 'README.md'
 
 /** Lets an editor check the server as it would check TypeScript. */
 const JSCONFIG = {

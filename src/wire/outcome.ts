@@ -59,7 +59,7 @@ interface OutcomeFacts {
   endedAt?: number
 }
 
-/* The README's table of outcomes is written from what stands here. */
+/* .ci/reference.mjs writes the table of outcomes in src/README.md from these docstrings. */
 
 /** The message needs what this server does not offer. */
 export type UnsupportedCode =

@@ -15,6 +15,16 @@ describe('a template folder', () => {
     expect((await render('hi')).text).toBe('Hello\n')
   })
 
+  test('ignores a README, in the folder and among the partials', async () => {
+    await write({
+      'hi.mjml': text('Hello'),
+      'README.md': '# {{#if}} <mjml>',
+      'partials/README.md': '# {{#if}} <mjml>',
+    })
+    expect((await folder.renderer.catalogue()).templates.map(({ name }) => name)).toEqual(['hi'])
+    expect((await render('hi')).text).toBe('Hello\n')
+  })
+
   test('has partials, even those that open what another closes', async () => {
     await write({
       'a.mjml':

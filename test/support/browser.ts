@@ -1,10 +1,11 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { AxeResults } from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import type { Tool } from './prerequisites.mjs'
+import { smallPng } from './smallPng.js'
 
 const IMAGES = path.resolve(import.meta.dirname, '../../.github/images')
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -65,9 +66,13 @@ export function widthOf(page: Page): Promise<number> {
   return page.evaluate<number>('document.documentElement.scrollWidth')
 }
 
-/** Puts what the page shows into the README's folder of pictures. */
+/** The pictures that the root README shows: the package carries them, so they have to be small. */
+const PACKAGED = ['start.png']
+
+/** Writes what the page shows into the folder of pictures. */
 export async function picture(page: Page, name: string, settle = 600): Promise<void> {
   await mkdir(IMAGES, { recursive: true })
   await page.waitForTimeout(settle)
-  await page.screenshot({ path: path.join(IMAGES, name) })
+  const png = await page.screenshot()
+  await writeFile(path.join(IMAGES, name), PACKAGED.includes(name) ? smallPng(png) : png)
 }

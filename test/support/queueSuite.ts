@@ -1,6 +1,6 @@
 /**
  * The contract of a queue, as tests; its rooms lie in `queueSuite/`. A driver is done when it passes; what it can't do
- * is declared in its capabilities, and stands in the README's table.
+ * is declared in its capabilities, and in the table of src/queue/README.md.
  */
 import { describe } from 'vitest'
 import { whatIsAccepted } from './queueSuite/acceptance.js'

@@ -3,13 +3,91 @@ import path from 'node:path'
 import { folderOf } from './folder.js'
 
 export const root = path.resolve(import.meta.dirname, '../..')
-export const readme = await readFile(path.join(root, 'README.md'), 'utf8')
 
-/** The blocks of a kind: `js` runs by itself, `js server` and `js redis` with something around it. */
-export function blocksOf(kind: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\`$`, 'gms'))].map(
-    (match) => match[1] ?? '',
+/** A page of the documentation, by its path from the root, with forward slashes. */
+export interface Chapter {
+  page: string
+  text: string
+}
+
+/** The root README, and the README of each folder that is described to users. */
+export const chapters: readonly Chapter[] = await Promise.all(
+  ['README.md', ...(await chapterPages())].map(async (page) => ({
+    page,
+    text: await readFile(path.join(root, page), 'utf8'),
+  })),
+)
+
+async function chapterPages(): Promise<string[]> {
+  const pages: string[] = []
+  for (const folder of ['templates', 'workers', 'src'])
+    for (const name of await readdir(path.join(root, folder), { recursive: true }))
+      if (path.basename(name) === 'README.md')
+        pages.push(path.posix.join(folder, name.replaceAll(path.sep, '/')))
+  return pages.sort()
+}
+
+/** A page without its code blocks, in which nothing is a link or a heading. */
+export async function proseOf(page: string): Promise<string> {
+  return (await readFile(path.join(root, page), 'utf8')).replace(/^```[^]*?^```$/gm, '')
+}
+
+export interface Target {
+  /** As it is written. */
+  link: string
+  /** The file that it leads to, by its path from the root. */
+  file: string
+  anchor?: string
+  picture: boolean
+}
+
+/** What a page links to and shows, as far as it is not on the web. */
+export async function targetsOf(page: string): Promise<Target[]> {
+  const text = (await proseOf(page)).replace(/`[^`]*`/g, '')
+  const links = [...text.matchAll(/(!?)\[[^\]]*\]\(([^)\s]+)\)|\b(src|href)="([^"{]+)"/g)].map(
+    ([, mark, link, attribute, value]) => ({
+      link: link ?? value ?? '',
+      picture: mark === '!' || attribute === 'src',
+    }),
   )
+  return links
+    .filter(({ link }) => !/^https?:/.test(link))
+    .map(({ link, picture }) => {
+      const [file = '', anchor] = link.split('#')
+      return {
+        link,
+        picture,
+        file: file === '' ? page : path.posix.join(path.posix.dirname(page), file),
+        ...(anchor === undefined ? {} : { anchor }),
+      }
+    })
+}
+
+/** What stands behind the fence of a code block, such as `ts app`; empty for a diagram. */
+export interface Block {
+  page: string
+  /** Of its first line of code. */
+  line: number
+  kind: string
+  source: string
+}
+
+export const blocks: readonly Block[] = chapters.flatMap(({ page, text }) =>
+  [...text.matchAll(/^```([^\n`]*)\n(.*?)^```$/gms)].map(({ index, 1: kind = '', 2: source = '' }) => ({
+    page,
+    line: text.slice(0, index).split('\n').length + 1,
+    kind,
+    source,
+  })),
+)
+
+/** The blocks of a kind: `ts` and `js` run by themselves, `js server` and `js redis` with something around them. */
+export function blocksOf(kind: string): Block[] {
+  return blocks.filter((block) => block.kind === kind)
+}
+
+export function titleOf({ page, line }: Block): string {
+  return `${page}:${line}`
 }
 
 /** What a block prints, by its own comments. */

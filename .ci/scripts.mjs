@@ -1,0 +1,26 @@
+// A step of the build: makes the package small. Comments leave the compiled scripts (the declarations keep theirs), and
+// scripts that held nothing but types are removed, unless another script imports them.
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { transform } from 'esbuild'
+
+const dist = path.join(path.dirname(import.meta.dirname), 'dist')
+const names = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith('.js'))
+
+const scripts = new Map()
+await Promise.all(
+  names.map(async (name) => {
+    const file = path.join(dist, name)
+    const { code } = await transform(await readFile(file, 'utf8'), { format: 'esm', target: 'esnext' })
+    scripts.set(file, code)
+  }),
+)
+
+const imported = new Set()
+for (const [file, code] of scripts)
+  for (const [, specifier] of code.matchAll(/(?:from|import|import\() ?"(\.[^"]+)"/g))
+    imported.add(path.join(path.dirname(file), specifier))
+
+for (const [file, code] of scripts)
+  if (code.trim() === '' && !imported.has(file)) await rm(file)
+  else await writeFile(file, code)
