@@ -17,13 +17,13 @@ const doors = [
   {
     to: ['nodemailer', 'nodemailer/**'],
     except: ['nodemailer/lib/addressparser', 'nodemailer/lib/well-known', 'nodemailer/lib/mime-funcs'],
-    from: ['workers/**', 'src/bench/rivals/eachTime.ts', 'src/bench/rivals/inline.ts'],
+    from: ['workers/**', 'src/bench/baselines/compileEachTime.ts', 'src/bench/baselines/inlineSending.ts'],
     typesFrom: ['src/nodemailer/**'],
     why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/.',
   },
   {
     to: ['nodemailer/lib/mime-funcs'],
-    from: ['src/nodemailer/attachments.ts', 'workers/**'],
+    from: ['src/nodemailer/attachmentMapping.ts', 'workers/**'],
     why: "nodemailer's list of types is for those who come from nodemailer, and for composing.",
   },
   {
@@ -33,7 +33,7 @@ const doors = [
   },
   {
     to: ['mjml', 'mjml/**', 'mjml-*', 'mjml-*/**', 'handlebars', 'handlebars/**'],
-    from: ['workers/**', 'src/bench/rivals/templates.ts'],
+    from: ['workers/**', 'src/bench/baselines/templateCompiler.ts'],
     why: 'The main thread renders nothing and loads in under 100 ms: templates are compiled and bound in workers/.',
   },
   {
@@ -43,7 +43,7 @@ const doors = [
   },
   {
     to: ['bullmq', 'bullmq/**', 'ioredis', 'ioredis/**'],
-    from: ['src/queue/redis*.ts', 'src/queue/redis/**', 'src/bench/rivals/bullmq.ts'],
+    from: ['src/queue/redis*.ts', 'src/queue/redis/**', 'src/bench/baselines/bullmq.ts'],
     why: 'Redis is an optional peer: only its queue driver may load it.',
   },
   {
@@ -65,7 +65,7 @@ const doors = [
       'src/dashboard/*.ts',
       'src/cli/starter/**',
       'src/server/**',
-      'src/bench/http/route.ts',
+      'src/bench/http/httpLoad.ts',
     ],
     why: 'The core knows nothing of HTTP: only the Express parts and the main server import express and its kin.',
   },
@@ -104,10 +104,10 @@ const doors = [
     dynamicFrom: ['src/threads/inline.ts', 'src/templates/workshop.ts'],
   },
   {
-    to: ['src/bench/rivals/**'],
-    from: ['src/bench/rivals/**'],
-    dynamicFrom: ['src/bench/contestant.ts', 'src/server/server.ts'],
-    why: 'A rival is loaded where it is measured, or shown on the start page, and only then: import() it.',
+    to: ['src/bench/baselines/**'],
+    from: ['src/bench/baselines/**'],
+    dynamicFrom: ['src/bench/subject.ts', 'src/server/server.ts'],
+    why: 'A baseline is loaded where it is measured, or shown on the start page, and only then: import() it.',
   },
   {
     in: ['workers/**'],
@@ -182,7 +182,7 @@ const doors = [
         'src/mailer.ts',
         'src/backstage.ts',
         'src/transports/loopback.ts',
-        'src/bench/rivals/**',
+        'src/bench/baselines/**',
       ],
       ...['web', 'express', 'inbox', 'server'].map((part) => `src/${part}/**`),
     ],

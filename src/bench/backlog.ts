@@ -3,9 +3,9 @@
  * out: whether memory and rate depend on how many wait.
  */
 import { createMailer } from '../createMailer.js'
-import { answerParent } from './answer.js'
+import { answerParent } from './childMessages.js'
 import type { Workload } from './order.js'
-import { recipientsOf } from './recipients.js'
+import { recipientsOf } from './workload.js'
 import { watch } from './watch.js'
 
 export interface BacklogOrder {

@@ -1,10 +1,10 @@
 /** One measured mode, in a process of its own: told a {@link RunOrder} by its parent, it answers with what it measured. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { answerParent } from './answer.js'
-import { type Contestant, createContestant } from './contestant.js'
+import { answerParent } from './childMessages.js'
+import { type Subject, createSubject } from './subject.js'
 import { type Distribution, distributionOf } from './distribution.js'
-import { type HttpLoad, startHttpLoad } from './http/load.js'
-import { type Delivered, Load } from './load.js'
+import { type HttpLoad, startHttpLoad } from './http/httpLoad.js'
+import { type Delivered, Load } from './mailLoad.js'
 import type { MailPhase, Measurement, RunOrder, Watch } from './order.js'
 import { watch } from './watch.js'
 
@@ -15,22 +15,22 @@ const ALONE = { seconds: 0.4, messages: 50 }
 const IDLE = 0.6
 
 answerParent<Measurement>(async (order: RunOrder) => {
-  const contestant = await createContestant(order)
+  const subject = await createSubject(order)
   const http = order.http > 0 ? await startHttpLoad(order.http) : undefined
   try {
-    return await measure(order, contestant, http)
+    return await measure(order, subject, http)
   } finally {
-    await contestant.close()
+    await subject.close()
     await http?.close()
   }
 })
 
 async function measure(
   order: RunOrder,
-  contestant: Contestant,
+  subject: Subject,
   http: HttpLoad | undefined,
 ): Promise<Measurement> {
-  const load = new Load(contestant, order.batch)
+  const load = new Load(subject, order.batch)
   await load.oneAfterAnother({ seconds: 60, messages: 1 })
   // Counted from the start of this process.
   const start = performance.now()

@@ -1,15 +1,14 @@
 import { cpus, platform, release } from 'node:os'
 import path from 'node:path'
 import { ThreadpostError } from '../errors.js'
+import { ownSink, type Programs, runSmtpSource, createEnvironment, type Environment } from './environment.js'
 import { type Figure, figuresOf, overRounds } from './figures.js'
 import { MEANINGS, type Mode } from './modes.js'
 import type { Measurement, Parts, RunOrder, Workload } from './order.js'
 import { askChild, Unavailable } from './processes.js'
 import type { BenchReport, Conditions, ModeResult } from './report.js'
-import { runSmtpSource } from './smtpSource.js'
-import { ownSink, type Programs, setStage, type Stage } from './stage.js'
-import { verdictOf } from './verdict.js'
-import { writeW1 } from './w1.js'
+import { verdictOf } from './summary.js'
+import { writeW1 } from './workload.js'
 
 export interface BenchSettings {
   modes: Mode[]
@@ -46,7 +45,7 @@ export type Progress = (done: number, of: number, now: string) => void
 /** What the sessions of one call have in common. */
 export interface Session {
   settings: BenchSettings
-  stage: Stage
+  stage: Environment
   workload: Workload
   parts: Parts
   /** Of one message as it crosses the line. */
@@ -60,7 +59,7 @@ export async function withSession<T>(
 ): Promise<T> {
   const { latency, programs, redis, server, modes } = settings
   const needsRedis = modes.some(({ family }) => family === 'redis' || family === 'bullmq')
-  const stage = await setStage({
+  const stage = await createEnvironment({
     latency,
     programs,
     needsRedis,

@@ -3,7 +3,7 @@ import type { Mode } from './modes.js'
 import { askChild } from './processes.js'
 import { orderOf, type Session } from './rounds.js'
 import type { SoakSample } from './soaked.js'
-import { align } from './align.js'
+import { align } from './table.js'
 
 /** What a soak found out: the beginning, after warming up, beside the end. */
 export interface SoakReport {

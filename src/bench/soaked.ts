@@ -1,9 +1,9 @@
 /** A process that sends for a long time and tells every second how it is. */
 import { readdirSync, readlinkSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { answerParent, noteToParent } from './answer.js'
-import { createContestant } from './contestant.js'
-import { Load } from './load.js'
+import { answerParent, noteToParent } from './childMessages.js'
+import { createSubject } from './subject.js'
+import { Load } from './mailLoad.js'
 import type { RunOrder } from './order.js'
 import { watch } from './watch.js'
 
@@ -26,9 +26,9 @@ export interface SoakSample {
 const STEP = 1
 
 answerParent<{ messages: number }>(async (order: RunOrder) => {
-  const contestant = await createContestant(order)
+  const subject = await createSubject(order)
   try {
-    const load = new Load(contestant, order.batch)
+    const load = new Load(subject, order.batch)
     const start = performance.now()
     let messages = 0
     for (let seconds = 0; seconds < order.seconds;) {
@@ -54,7 +54,7 @@ answerParent<{ messages: number }>(async (order: RunOrder) => {
     }
     return { messages }
   } finally {
-    await contestant.close()
+    await subject.close()
   }
 })
 

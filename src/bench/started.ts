@@ -1,13 +1,13 @@
 /** A process that sends one mail and tells how long that took, its own start included. */
-import { answerParent } from './answer.js'
-import { createContestant } from './contestant.js'
-import { Load } from './load.js'
+import { answerParent } from './childMessages.js'
+import { createSubject } from './subject.js'
+import { Load } from './mailLoad.js'
 import type { RunOrder } from './order.js'
 
 answerParent<{ start: number }>(async (order: RunOrder) => {
-  const contestant = await createContestant(order)
-  await new Load(contestant, 1).oneAfterAnother({ seconds: 60, messages: 1 })
+  const subject = await createSubject(order)
+  await new Load(subject, 1).oneAfterAnother({ seconds: 60, messages: 1 })
   const start = performance.now()
-  await contestant.close()
+  await subject.close()
   return { start }
 })

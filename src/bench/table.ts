@@ -1,9 +1,23 @@
-import { align } from './align.js'
 import { type FigureName, format } from './figures.js'
 import { labelOf } from './modes.js'
 import { type BenchReport, type Conditions, type ModeResult, ratio } from './report.js'
 import type { Scaling } from './scaling.js'
 import { cellsOf, missedInWords, type Target } from './targets.js'
+
+/** Columns of equal width: the first to the left, figures to the right. */
+export function align(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
+  )
+  return rows.map((cells) =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  )
+}
 
 interface Column {
   title: string

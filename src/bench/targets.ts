@@ -1,6 +1,6 @@
 import type { FigureName } from './figures.js'
 import { type BenchReport, type ModeResult, ratio } from './report.js'
-import { align } from './align.js'
+import { align } from './table.js'
 
 /** A target of the design, beside what was measured. */
 export interface Target {

@@ -1,13 +1,13 @@
 import { createMailer } from '../createMailer.js'
-import type { Contestant, Settled } from './contestant.js'
+import type { Subject, Settled } from './subject.js'
 import type { RunOrder } from './order.js'
-import { attachmentOf, recipientsOf } from './recipients.js'
+import { attachmentOf, recipientsOf } from './workload.js'
 
 /** So many stand in the queue at a time: enough to keep the threads busy, too few to be a memory test. */
 const WINDOW = 500
 
 /** threadpost itself, as an app uses it: mails go in by `send()`, what became of them comes back as events. */
-export async function createThreadpost(order: RunOrder): Promise<Contestant> {
+export async function createThreadpost(order: RunOrder): Promise<Subject> {
   const { mode, workload, connections } = order
   const mailer = await createMailer({
     transport: order.transport,

@@ -1,9 +1,9 @@
 /** A process that renders a workload and sends it once: whether that works at all is known before anything is measured. */
 import { createMailer } from '../createMailer.js'
 import { explain } from '../message/explain.js'
-import { answerParent } from './answer.js'
+import { answerParent } from './childMessages.js'
 import type { Parts, Workload } from './order.js'
-import { attachmentOf, recipientsOf } from './recipients.js'
+import { attachmentOf, recipientsOf } from './workload.js'
 
 interface TrialOrder {
   workload: Workload

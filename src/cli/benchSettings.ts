@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander'
 import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
 import { SENDER, type Workload } from '../bench/order.js'
 import type { BenchSettings } from '../bench/rounds.js'
-import { findProgram, type Programs } from '../bench/stage.js'
+import { findProgram, type Programs } from '../bench/environment.js'
 import { ThreadpostError } from '../errors.js'
 import { dataFrom, wholeNumber } from './arguments.js'
 

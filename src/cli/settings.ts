@@ -4,7 +4,7 @@ import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
 import type { TemplateOptions } from '../templates/options.js'
 import { objectFrom, wholeNumber } from './arguments.js'
-import { OWN_TEMPLATES } from './package.js'
+import { OWN_TEMPLATES } from './ownPackage.js'
 
 /** Where a command finds templates, and what the application adds to them. */
 export interface TemplateSettings {

@@ -1,4 +1,6 @@
 import { styleText } from 'node:util'
+import type { Command } from 'commander'
+import type { Logger } from '../observe/logger.js'
 
 const TONES = { good: 'green', bad: 'red', fair: 'yellow', faint: 'dim', strong: 'bold' } as const
 
@@ -17,4 +19,18 @@ export function progressBar(): (done: number, of: number, now: string) => void {
     const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`
     process.stderr.write(`\r\u001b[K${done === of ? '' : `${bar} ${now}`}`)
   }
+}
+
+/** Adds to the help of a command what it is used for: what to type, by what that does. */
+export function withExamples(command: Command, examples: Record<string, string>): Command {
+  const lines = Object.entries(examples).flatMap(([what, line]) => [`  # ${what}`, `  ${line}`])
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`)
+}
+
+/** What a person who runs a process should know, a line each on standard error; not each message. */
+export const lineLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (fields, message) => console.error(`warning: ${message} ${JSON.stringify(fields)}`),
+  error: (fields, message) => console.error(`error: ${message} ${JSON.stringify(fields)}`),
 }

@@ -2,7 +2,7 @@ import type { MailDefaults, SMTPPoolOptions, SMTPTransportOptions } from 'nodema
 import { Checker, isPlainObject, kindOf } from '../check.js'
 import { createMailer, type MailerOptions, type TransportInput } from '../index.js'
 import { Mailer } from '../mailer.js'
-import { MailerLease } from './mailerLease.js'
+import { LazyMailer } from './lazyMailer.js'
 import { type AnswerOptions, Transporter } from './transporter.js'
 import { toTransport } from './toTransport.js'
 
@@ -35,7 +35,7 @@ export function createTransport(
   }
   if (transport instanceof Mailer) {
     check.object(mailerOptions, '', [])
-    const lease = new MailerLease(() => Promise.resolve(transport), true, false)
+    const lease = new LazyMailer(() => Promise.resolve(transport), true, false)
     return new Transporter({ lease, defaults, answer: answers, capacity: CAPACITY })
   }
   const { transport: mapped, logger, pool, connections } = toTransport(transport)
@@ -47,6 +47,6 @@ export function createTransport(
       transport: mapped,
     })
   const { queue = 'memory' } = mailerOptions
-  const lease = new MailerLease(start, pool || queue !== 'memory', true)
+  const lease = new LazyMailer(start, pool || queue !== 'memory', true)
   return new Transporter({ lease, defaults, answer: answers, capacity: pool ? 2 * connections : CAPACITY })
 }

@@ -2,7 +2,7 @@ import { createTransport } from './createTransport.js'
 import { unsupported } from './refusal.js'
 
 export { createTransport, type OffloadOptions } from './createTransport.js'
-export { RecipientError, SendMailError, type SentMessageInfo } from './info.js'
+export { RecipientError, SendMailError, type SentMessageInfo } from './sentMessageInfo.js'
 export type {
   AnswerOptions,
   MailOptions,

@@ -1,8 +1,8 @@
 import { parseMailboxList } from '../message/addresses.js'
 import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { Address, Mail } from '../index.js'
-import { attachmentsOf, textOf } from './attachments.js'
-import { mapHeaders } from './headers.js'
+import { attachmentsOf, textOf } from './attachmentMapping.js'
+import { mapHeaders } from './headerMapping.js'
 import { refuse } from './refusal.js'
 
 const check: Checker = new Checker('INVALID_MESSAGE')

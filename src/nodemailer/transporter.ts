@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
 import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
-import { errorOf, infoOf, SendMailError, type SentMessageInfo, troubleCode } from './info.js'
-import type { MailerLease } from './mailerLease.js'
+import { errorOf, infoOf, SendMailError, type SentMessageInfo, troubleCode } from './sentMessageInfo.js'
+import type { LazyMailer } from './lazyMailer.js'
 import { unsupported } from './refusal.js'
 import { toMail } from './toMail.js'
 
@@ -47,7 +47,7 @@ export interface AnswerOptions {
 }
 
 interface TransporterParts {
-  lease: MailerLease
+  lease: LazyMailer
   defaults: MailDefaults
   answer: Required<AnswerOptions>
   /** Messages under way at which it is no longer idle. */

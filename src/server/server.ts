@@ -16,7 +16,7 @@ import { loopbackOnly } from '../web/hosts.js'
 import { listen } from '../web/listen.js'
 import { nothingHere, problems } from '../web/problem.js'
 import type { Stage } from './start/demo.js'
-import { startRouter } from './start/router.js'
+import { startRouter } from './start/startRouter.js'
 
 export interface ServerOptions {
   mailer: Mailer
@@ -94,7 +94,7 @@ function stageFor(mailer: Mailer): Stage | undefined {
     templates: fileURLToPath(new URL('../../../templates', import.meta.url)),
     endThread,
     inlineSender: async (order) => {
-      const { createEachTime } = await import('../bench/rivals/eachTime.js')
+      const { createEachTime } = await import('../bench/baselines/compileEachTime.js')
       return createEachTime(order)
     },
   }

@@ -11,7 +11,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
-import { writeW1 } from '../../dist/src/bench/w1.js'
+import { writeW1 } from '../../dist/src/bench/workload.js'
 import { createMailer } from '../../dist/src/index.js'
 import { tools } from './prerequisites.mjs'
 

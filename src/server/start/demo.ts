@@ -5,7 +5,7 @@ import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/store.js'
 import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
 import { type Fate, Fates } from './fates.js'
-import { LoopDelay } from './loopDelay.js'
+import { LoopDelay } from './loopDelayMonitor.js'
 
 /** Sends in the main thread, MJML for each mail: for comparison. */
 export interface InlineSender {

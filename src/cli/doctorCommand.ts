@@ -4,9 +4,8 @@ import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import type { TransportReport } from '../wire/transports.js'
-import { withExamples } from './examples.js'
-import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
-import { toned } from './terminal.js'
+import { mailerOptions, type MailerSettings, withMailerFlags } from './settings.js'
+import { toned, withExamples } from './terminal.js'
 
 /** One thing looked at. */
 interface Finding {

@@ -1,6 +1,6 @@
 /** How mail is handed over: as fast as it is taken, one at a time, or by the clock. */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Contestant } from './contestant.js'
+import type { Subject } from './subject.js'
 
 export interface Limits {
   seconds: number
@@ -22,18 +22,18 @@ const STEP = 20
 
 /** Numbers mails through all phases of a process. */
 export class Load {
-  readonly #contestant: Contestant
+  readonly #subject: Subject
   readonly #batch: number
   #next = 0
 
-  constructor(contestant: Contestant, batch: number) {
-    this.#contestant = contestant
+  constructor(subject: Subject, batch: number) {
+    this.#subject = subject
     this.#batch = batch
   }
 
   /** A bounded number is under way at a time: closed loop. Ends when the last of them is delivered. */
   asFastAsPossible({ seconds, messages = Infinity }: Limits): Promise<Delivered> {
-    const { window } = this.#contestant
+    const { window } = this.#subject
     const batch = Math.min(this.#batch, window)
     const base = this.#next
     const begun: number[] = []
@@ -58,7 +58,7 @@ export class Load {
         const count = Math.min(batch, messages - begun.length)
         const first = this.#take(count)
         for (let mail = 0; mail < count; mail++) begun.push(now)
-        this.#contestant.hand(first, count, settled).catch(reject)
+        this.#subject.hand(first, count, settled).catch(reject)
       }
       // In small steps, as requests come to a server, and not as one long block of work.
       const ramp = (): void => {
@@ -86,7 +86,7 @@ export class Load {
       const begun = performance.now()
       let accepted: Promise<unknown> = Promise.resolve()
       const arrival = new Promise<number>((resolve, reject) => {
-        accepted = this.#contestant
+        accepted = this.#subject
           .hand(this.#take(1), 1, (_, failure) => {
             if (failure === undefined) resolve(performance.now() - begun)
             else reject(new Error(failure))
@@ -123,7 +123,7 @@ export class Load {
     while (next < total && problem.failure === undefined) {
       const due = Math.min(total, Math.floor(((performance.now() - start) * rate) / 1000) + 1)
       for (; next < due; next++)
-        this.#contestant
+        this.#subject
           .hand(base + next, 1, settled)
           .catch((error: unknown) => (problem.failure ??= error as Error))
       await pause(1)

@@ -1,9 +1,7 @@
 import { Command } from 'commander'
 import { compileTemplates, type TemplateReport } from '../templates/workshop.js'
-import { withExamples } from './examples.js'
-import { lineLogger } from './lineLogger.js'
-import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
-import { progressBar, toned } from './terminal.js'
+import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
+import { lineLogger, progressBar, toned, withExamples } from './terminal.js'
 
 interface CheckSettings extends TemplateSettings {
   json?: boolean

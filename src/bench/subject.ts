@@ -1,7 +1,7 @@
 import type { RunOrder } from './order.js'
 
 /** One way of sending, in the process where it is measured. */
-export interface Contestant {
+export interface Subject {
   /** Mails handed over and not delivered at a time, where as many as possible are sent. */
   readonly window: number
   /**
@@ -15,18 +15,18 @@ export interface Contestant {
 export type Settled = (mail: number, failure?: string) => void
 
 /** Loads what the mode needs and nothing else, since its memory and its start are measured. */
-export async function createContestant(order: RunOrder): Promise<Contestant> {
+export async function createSubject(order: RunOrder): Promise<Subject> {
   switch (order.mode.family) {
     case 'naive': {
-      const { createNaive } = await import('./rivals/naive.js')
+      const { createNaive } = await import('./baselines/inlineSending.js')
       return createNaive(order)
     }
     case 'precompiled': {
-      const { createPrecompiled } = await import('./rivals/precompiled.js')
+      const { createPrecompiled } = await import('./baselines/inlineSending.js')
       return createPrecompiled(order)
     }
     case 'bullmq': {
-      const { createBullmq } = await import('./rivals/bullmq.js')
+      const { createBullmq } = await import('./baselines/bullmq.js')
       return createBullmq(order)
     }
     case 'inline':

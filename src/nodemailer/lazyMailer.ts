@@ -7,7 +7,7 @@ const LINGER = 1_000
  * A mailer, started when somebody needs it. As with a transport of nodemailer's that keeps no connections, nothing of it
  * keeps the process alive once all is sent: its threads end, and come back with the next message.
  */
-export class MailerLease {
+export class LazyMailer {
   readonly #start: () => Promise<Mailer>
   readonly #keeps: boolean
   readonly #owns: boolean

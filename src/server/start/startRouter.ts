@@ -6,8 +6,8 @@ import { assetRouter, pageHeaders } from '../../web/page.js'
 import { problems } from '../../web/problem.js'
 import { Demo, type Stage } from './demo.js'
 import { demoRouter } from './demoRouter.js'
-import { follow } from './follow.js'
-import { startPage } from './view.js'
+import { follow } from './signUpProgress.js'
+import { startPage } from './startPage.js'
 
 const TAG = 'start-page'
 const ASSETS = ['start.css', 'start.js', 'demo.css', 'demo.js']

@@ -1,12 +1,13 @@
 import { createTransport, type SendMailOptions } from 'nodemailer'
-import type { Contestant } from '../contestant.js'
 import type { RunOrder } from '../order.js'
-import { attachmentOf, recipientsOf } from '../recipients.js'
+import { attachmentOf, recipientsOf } from '../workload.js'
+import type { Subject } from '../subject.js'
+import { compile, readTemplate, toHtml } from './templateCompiler.js'
 
 type Render = () => string | Promise<string>
 
 /** As an app sends that has no queue: the request handler awaits nodemailer. */
-export function createInline(order: RunOrder, pool: boolean, render: Render): Contestant {
+function createInline(order: RunOrder, pool: boolean, render: Render): Subject {
   const mailer = sender(order, pool, render)
   return {
     // The next ones stand ready, so that no connection ever waits for a mail.
@@ -52,5 +53,30 @@ export function sender(
       await mailer.sendMail({ ...fixed, to: recipientsOf(workload, mail), html: await render() })
     },
     close: () => mailer.close(),
+  }
+}
+
+/** What most tutorials do: the template is compiled, bound and run through MJML for each mail. */
+export async function createNaive(order: RunOrder): Promise<Subject> {
+  const source = await readTemplate(order.workload)
+  return createInline(order, false, () => toHtml(compile(source)(order.workload.data)))
+}
+
+/** What a careful app does: MJML once, Handlebars compiled once, and a pool of connections. */
+export async function createPrecompiled(order: RunOrder): Promise<Subject> {
+  return createInline(order, true, await precompiled(order))
+}
+
+/**
+ * MJML is run once over the template with its expressions left standing. A template that uses what only threadpost
+ * knows (its helpers, its layouts) is sent as threadpost rendered it: that costs the rival nothing.
+ */
+export async function precompiled({ workload, parts }: RunOrder): Promise<() => string> {
+  try {
+    const bind = compile(await toHtml(await readTemplate(workload)))
+    bind(workload.data)
+    return () => bind(workload.data)
+  } catch {
+    return () => parts.html
   }
 }

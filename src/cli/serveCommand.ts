@@ -2,12 +2,10 @@ import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server/server.js'
-import { closeOnSignal } from './shutdown.js'
 import { portNumber } from './arguments.js'
-import { withExamples } from './examples.js'
-import { listenProblem } from './listenProblem.js'
-import { type MailerSettings, mailerOptions, withMailerFlags } from './settings.js'
-import { toned } from './terminal.js'
+import { mailerOptions, type MailerSettings, withMailerFlags } from './settings.js'
+import { closeOnSignal, listenProblem } from './shutdown.js'
+import { toned, withExamples } from './terminal.js'
 
 interface ServeSettings extends MailerSettings {
   port: number

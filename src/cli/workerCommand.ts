@@ -4,12 +4,10 @@ import { createMailer } from '../createMailer.js'
 import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { listen } from '../web/listen.js'
-import { closeOnSignal } from './shutdown.js'
 import { portNumber, wholeNumber } from './arguments.js'
-import { withExamples } from './examples.js'
-import { lineLogger } from './lineLogger.js'
-import { listenProblem } from './listenProblem.js'
-import { type MailerSettings, mailerOptions, requireTransport, withMailerFlags } from './settings.js'
+import { mailerOptions, type MailerSettings, requireTransport, withMailerFlags } from './settings.js'
+import { closeOnSignal, listenProblem } from './shutdown.js'
+import { lineLogger, withExamples } from './terminal.js'
 
 interface WorkerSettings extends MailerSettings {
   port?: number

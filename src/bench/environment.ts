@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { access, mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { type Service, startProgram, startService, Unavailable } from './processes.js'
 
 /** Programs that may be on a machine, by path. */
@@ -12,7 +14,7 @@ export interface Programs {
   redisServer?: string
 }
 
-export interface StageOptions {
+export interface EnvironmentOptions {
   /** Milliseconds that a round trip to the SMTP server takes longer. */
   latency: number
   programs: Programs
@@ -24,7 +26,7 @@ export interface StageOptions {
 }
 
 /** What the measured processes talk to. */
-export interface Stage {
+export interface Environment {
   transport: string
   /** In words. */
   sink: string
@@ -37,7 +39,7 @@ export interface Stage {
 
 const OWN_SINK = 'a sink process of threadpost'
 
-export async function setStage(options: StageOptions): Promise<Stage> {
+export async function createEnvironment(options: EnvironmentOptions): Promise<Environment> {
   const closing: (() => Promise<unknown>)[] = []
   const close = async (): Promise<void> => {
     for (const one of closing.reverse()) await one()
@@ -53,7 +55,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       closing.push(() => delay.close())
       transport = `smtp://127.0.0.1:${delay.port}`
     }
-    const stage: Stage = { transport, sink: sinkInWords(options, sink?.words), folder, close }
+    const stage: Environment = { transport, sink: sinkInWords(options, sink?.words), folder, close }
     if (options.redis !== undefined) {
       stage.redis = options.redis
       stage.redisInWords = 'a Redis of your own'
@@ -70,7 +72,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-function sinkInWords({ latency, server }: StageOptions, sink: string | undefined): string {
+function sinkInWords({ latency, server }: EnvironmentOptions, sink: string | undefined): string {
   if (server !== undefined) return `an SMTP server of your own, ${new URL(server).host}`
   const line = latency === 0 ? 'on loopback' : `behind a line with ${latency} ms for each round trip`
   return `${sink ?? OWN_SINK} ${line}, on the same machine`
@@ -148,4 +150,44 @@ export async function findProgram(name: string, folders: readonly string[]): Pro
       return file
   }
   return undefined
+}
+
+const run = promisify(execFile)
+const TRIAL = 1_000
+
+interface SourceOrder {
+  program: string
+  transport: string
+  connections: number
+  /** Of one message. */
+  bytes: number
+  seconds: number
+  signal: AbortSignal | undefined
+}
+
+/** Messages a second of Postfix's smtp-source, which renders nothing and sends the same bytes again and again. */
+export async function runSmtpSource(order: SourceOrder): Promise<number> {
+  const trial = await send(order, TRIAL)
+  return send(order, Math.max(TRIAL, Math.round(trial * order.seconds)))
+}
+
+async function send(
+  { program, transport, connections, bytes, signal }: SourceOrder,
+  messages: number,
+): Promise<number> {
+  const { hostname, port } = new URL(transport)
+  const args = ['-d', '-s', `${connections}`, '-m', `${messages}`, '-l', `${bytes}`]
+  const mail = ['-f', 'bench@bench.example', '-t', 'user@bench.example']
+  const start = performance.now()
+  try {
+    await run(program, [...args, ...mail, `${hostname}:${port === '' ? 25 : port}`], {
+      ...(signal === undefined ? {} : { signal }),
+    })
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw new Unavailable(
+      `${program}: ${(error as Error).message.split('\n')[1] ?? (error as Error).message}`,
+    )
+  }
+  return messages / ((performance.now() - start) / 1000)
 }

@@ -1,9 +1,22 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import express from 'express'
 import type { Distribution } from '../distribution.js'
-import { listen } from './route.js'
+
+/** What any web process has: a route that answers a little JSON. */
+async function listen(): Promise<Server> {
+  const app = express()
+  app.disable('x-powered-by')
+  app.get('/orders/:id', (request, response) => {
+    response.json({ id: request.params.id, status: 'paid', items: [1, 2, 3] })
+  })
+  const server = app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return server
+}
 
 /** Requests that come to this process from another one, at a steady rate, whatever this one does. */
 export interface HttpLoad {

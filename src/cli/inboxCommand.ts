@@ -3,10 +3,9 @@ import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/server.js'
 import { isLoopback } from '../transports/loopback.js'
-import { closeOnSignal } from './shutdown.js'
 import { portNumber, wholeNumber } from './arguments.js'
-import { withExamples } from './examples.js'
-import { listenProblem } from './listenProblem.js'
+import { closeOnSignal, listenProblem } from './shutdown.js'
+import { withExamples } from './terminal.js'
 
 interface InboxFlags {
   port: number

@@ -4,10 +4,8 @@ import { Command } from 'commander'
 import type { TemplateOptions } from '../templates/options.js'
 import { templateTypes } from '../templates/types.js'
 import { readManifests } from '../templates/workshop.js'
-import { withExamples } from './examples.js'
-import { lineLogger } from './lineLogger.js'
-import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
-import { toned } from './terminal.js'
+import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
+import { lineLogger, toned, withExamples } from './terminal.js'
 
 interface TypesSettings extends TemplateSettings {
   out: string

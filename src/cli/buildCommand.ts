@@ -2,11 +2,9 @@ import { existsSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { compileTemplates } from '../templates/workshop.js'
-import { describeReports } from './check.js'
-import { withExamples } from './examples.js'
-import { lineLogger } from './lineLogger.js'
-import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
-import { progressBar, toned } from './terminal.js'
+import { describeReports } from './checkCommand.js'
+import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
+import { lineLogger, progressBar, toned, withExamples } from './terminal.js'
 
 interface BuildSettings extends TemplateSettings {
   out: string

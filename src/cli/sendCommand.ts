@@ -2,14 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
+import type { Mailer } from '../mailer.js'
 import { explain } from '../message/explain.js'
 import type { Mail } from '../message/mail.js'
-import type { Mailer } from '../mailer.js'
 import type { Message } from '../message/view.js'
 import { dataFrom, wholeNumber } from './arguments.js'
-import { withExamples } from './examples.js'
-import { type MailerSettings, mailerOptions, requireTransport, withMailerFlags } from './settings.js'
-import { toned } from './terminal.js'
+import { mailerOptions, type MailerSettings, requireTransport, withMailerFlags } from './settings.js'
+import { toned, withExamples } from './terminal.js'
 
 interface SendSettings extends MailerSettings {
   to: string[]

@@ -1,18 +1,59 @@
 import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { Command, Option } from 'commander'
+import { median } from '../bench/distribution.js'
+import { modesOf } from '../bench/modes.js'
+import { pageOf } from '../bench/page/resultsPage.js'
+import { askChild } from '../bench/processes.js'
 import type { BenchReport } from '../bench/report.js'
-import { type BenchSettings, runRounds, withSession } from '../bench/rounds.js'
-import { measureExtras } from '../bench/extras.js'
-import { pageOf } from '../bench/page/page.js'
-import { runScaling } from '../bench/scaling.js'
+import { type BenchSettings, orderOf, runRounds, type Session, withSession } from '../bench/rounds.js'
+import { measureBacklog, runScaling } from '../bench/scaling.js'
 import { runSoak, soakTable } from '../bench/soak.js'
 import { markdownOf, scalingTable, tableOf } from '../bench/table.js'
-import { targetsOf, targetTable } from '../bench/targets.js'
+import { type Extra, targetsOf, targetTable } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
 import { wholeNumber } from './arguments.js'
 import { type BenchFlags, benchSettings, countList, duration, familyList } from './benchSettings.js'
-import { withExamples } from './examples.js'
-import { progressBar } from './terminal.js'
+import { progressBar, withExamples } from './terminal.js'
+
+const MILLION = 1_000_000
+const STARTS = 3
+
+/** What the targets ask for beside the rounds: a start with compiled templates, and a long queue. */
+async function measureExtras(session: Session, backlog = MILLION): Promise<Extra> {
+  const { progress } = session.settings
+  progress?.(0, 3, 'start with compiled templates')
+  const compiledStart = await startCompiled(session)
+  progress?.(1, 3, 'a queue that is empty')
+  const { measurement: empty } = await measureBacklog(session, 0)
+  progress?.(2, 3, `${backlog} messages in the queue`)
+  const { measurement: full } = await measureBacklog(session, backlog)
+  progress?.(3, 3, 'done')
+  return {
+    compiledStart,
+    backlog: {
+      messages: full.messages,
+      growth: (full.rss - full.rssAtTenth) / 2 ** 20,
+      rateRatio: full.rate / empty.rate,
+    },
+  }
+}
+
+async function startCompiled(session: Session): Promise<number> {
+  const [mode] = modesOf(['memory'], [1])
+  if (mode === undefined) throw new Error('memory is a mode')
+  const { signal } = session.settings
+  const order = orderOf(session, mode)
+  const built = path.join(session.stage.folder, 'compiled')
+  await askChild<object>('./compiled.js', { from: order.workload.templates, to: built }, { signal })
+  const starts: number[] = []
+  for (let round = 0; round < STARTS; round++) {
+    const compiled = { ...order, workload: { ...order.workload, templates: built } }
+    const { start } = await askChild<{ start: number }>('./started.js', compiled, { signal })
+    starts.push(start)
+  }
+  return median(starts)
+}
 
 export function benchCommand(): Command {
   const command = new Command('bench')

@@ -6,9 +6,8 @@ import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { dataFrom } from './arguments.js'
-import { withExamples } from './examples.js'
-import { lineLogger } from './lineLogger.js'
-import { type TemplateSettings, templateOptions, withTemplateFlags } from './settings.js'
+import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
+import { lineLogger, withExamples } from './terminal.js'
 
 interface RenderSettings extends TemplateSettings {
   data?: string

@@ -1,8 +1,7 @@
 import { Queue, Worker } from 'bullmq'
-import type { Contestant, Settled } from '../contestant.js'
 import type { RunOrder } from '../order.js'
-import { sender } from './inline.js'
-import { precompiled } from './precompiled.js'
+import type { Subject, Settled } from '../subject.js'
+import { precompiled, sender } from './inlineSending.js'
 
 interface Job {
   mail: number
@@ -12,7 +11,7 @@ interface Job {
 const WINDOW = 500
 
 /** A queue in Redis with its worker in the same process, as small apps run it; the worker sends as precompiled does. */
-export async function createBullmq(order: RunOrder): Promise<Contestant> {
+export async function createBullmq(order: RunOrder): Promise<Subject> {
   const { hostname, port } = new URL(order.redis ?? 'redis://127.0.0.1')
   const connection = { host: hostname, port: Number(port === '' ? 6379 : port), maxRetriesPerRequest: null }
   const name = `threadpost-bench-${process.pid}`

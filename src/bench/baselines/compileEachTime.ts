@@ -3,7 +3,7 @@
  * for each mail, and nodemailer sends it, all in the calling thread.
  */
 import { createTransport } from 'nodemailer'
-import { compile, readTemplate, toHtml } from './templates.js'
+import { compile, readTemplate, toHtml } from './templateCompiler.js'
 
 export interface EachTimeOrder {
   /** Folder of templates, and the one of them. */
