@@ -162,7 +162,7 @@ describe('alerts', () => {
     const tell = (alert: unknown) => void told.push(alert)
     const lookout = new Lookout(
       { interval: 1_000, oldest: { age: 1 } },
-      { queue, measures: new Measures(), transports: () => [], room: 10 },
+      { queue, measures: new Measures(), transports: () => [], setup: () => undefined, room: 10 },
       { raised: tell, cleared: tell },
       { debug: tell, info: tell, warn: tell, error: tell },
     )

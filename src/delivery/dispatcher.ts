@@ -16,7 +16,7 @@ import type { SafeMode } from '../message/safeMode.js'
 import { held, Settling, type SettlingOptions } from './settling.js'
 import { Turnstile } from '../transports/turnstile.js'
 
-export interface DispatcherOptions extends Omit<SettlingOptions, 'routes'> {
+export interface DispatcherOptions extends Omit<SettlingOptions, 'routes' | 'setupDelay'> {
   routes: readonly RouteOptions[]
   breaker: Required<BreakerOptions>
   listener: RouteListener
@@ -45,7 +45,11 @@ export class Dispatcher implements Consumer {
     this.#clock = settling.clock
     this.#safeMode = safeMode
     this.#routes = new Routes(routes, breaker, listener, allowances, this.#clock)
-    this.#settling = new Settling({ ...settling, routes: this.#routes })
+    this.#settling = new Settling({
+      ...settling,
+      routes: this.#routes,
+      setupDelay: () => this.#setupDelay(),
+    })
   }
 
   /** Who waits for a transport's budget needs no slot. */
@@ -54,6 +58,10 @@ export class Dispatcher implements Consumer {
   }
 
   deliver(message: QueuedMessage): Promise<Settlement> {
+    if (this.#runner.outage !== undefined) {
+      const until = this.#clock.now() + this.#setupDelay()
+      return Promise.resolve({ verdict: held('setup', until), recipients: message.state.recipients })
+    }
     const route = this.#routes.for(message.job.transport)
     return route?.limited === true
       ? this.#deliverInTurn(route, message)
@@ -112,6 +120,11 @@ export class Dispatcher implements Consumer {
     if (this.#turnstile.waiting > 0) this.#turnstile.advance()
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#settling.settle(message, outcome, start, order.transport)
+  }
+
+  /** Until mail may go again, and a little longer, so that not all comes at once. */
+  #setupDelay(): number {
+    return this.#runner.releaseIn * (1 + Math.random() / 4)
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {

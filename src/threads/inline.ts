@@ -20,9 +20,15 @@ import type { TransportConfig, TransportReport } from '../wire/transports.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
 import type { Deliverer } from '../../workers/deliver.js'
 
-/** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */
+/**
+ * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.
+ * Nothing here survives application code that breaks: an endless loop, or ticks without end, stop the process, and an
+ * error that a timer throws ends it. No message is found to be `POISON`, and no mail is held with the reason `setup`.
+ */
 export class InlineRunner implements Runner {
   readonly slots: number
+  readonly outage = undefined
+  readonly releaseIn = 0
   readonly #setup: ThreadSetup
   readonly #board: PhaseBoard
   readonly #free: Slots

@@ -3,10 +3,13 @@ import { census } from './census.js'
 import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from '../errors.js'
+import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
 import { ThreadDied } from './lane.js'
 import type { AnswerOf, TaskOf } from '../wire/requests.js'
+import type { Outcome } from '../wire/outcome.js'
 import { type Evidence, PhaseBoard } from '../wire/phases.js'
-import type { Pool, PoolOptions } from './pool.js'
+import { PulseBoard } from '../wire/pulse.js'
+import type { Pool, PoolOptions, PoolWarden } from './pool.js'
 import { Pools } from './pools.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
@@ -23,13 +26,16 @@ import {
 import type { TransportConfig, TransportReport } from '../wire/transports.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
 
-export interface ThreadRunnerOptions extends PoolOptions {
+export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   /** Deliveries at a time in each thread. */
   concurrency: number
   /** Milliseconds. */
   renderLimit: number
   attemptLimit: number
 }
+
+/** A render's part of an isolated thread is tried so often before the caller is told. */
+const RENDER_TRIES = 3
 
 /** Requests that run a template's code and send nothing. */
 type Rendering = 'render' | 'compose' | 'inspect'
@@ -49,6 +55,8 @@ export class ThreadRunner implements Runner {
   readonly #blame: Blame
   readonly #claims: Claims
   readonly #watchdog: Watchdog
+  readonly #crashLoop: CrashLoop
+  readonly #isolatedPlace: number
   readonly #pools: Pools
   #closed: Promise<void> | undefined
 
@@ -59,21 +67,44 @@ export class ThreadRunner implements Runner {
     this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#free = new Slots(Credit.most(threads * concurrency), threads)
-    this.#blame = new Blame(this.#board)
+    const pulses = new PulseBoard(setup.pulses)
+    this.#blame = new Blame(this.#board, pulses)
     this.#claims = new Claims(this.#board)
-    this.#watchdog = new Watchdog(this.#board, {
+    this.#watchdog = new Watchdog(this.#board, pulses, {
       render: options.renderLimit,
       task: options.attemptLimit + options.renderLimit + OVERDUE,
+      start: START_LIMIT,
+      threads: () => this.#pools.watched(),
       end: (thread) => this.#pools.end(thread),
     })
-    this.#pools = new Pools({
-      ...options,
-      died: (thread, reason) => options.died(thread, this.#watchdog.reasonFor(thread) ?? reason),
-    })
+    this.#isolatedPlace = threads
+    this.#crashLoop = new CrashLoop(Pools.places(threads), options)
+    const warden: PoolWarden = {
+      opening: (place) => pulses.begin(place),
+      ready: (place) => this.#crashLoop.ready(place),
+      broken: (place, death, isolated) => this.#broken(place, death, isolated),
+      ended: (place) => this.#crashLoop.ended(place),
+      delay: () => this.#crashLoop.delay(),
+    }
+    this.#pools = new Pools(
+      {
+        ...options,
+        died: (thread, reason) => options.died(thread, this.#watchdog.endingOf(thread)?.reason ?? reason),
+      },
+      warden,
+    )
   }
 
   get slots(): number {
     return this.#credit.slots
+  }
+
+  get outage(): Outage | undefined {
+    return this.#crashLoop.outage
+  }
+
+  get releaseIn(): number {
+    return this.#crashLoop.releaseIn
   }
 
   async start(): Promise<Catalogue> {
@@ -96,7 +127,7 @@ export class ThreadRunner implements Runner {
   }
 
   catalogue(): Promise<Catalogue> {
-    return this.#pools.shared.ask('probe', undefined)
+    return this.#watchdog.during(this.#pools.shared.ask('probe', undefined))
   }
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
@@ -125,25 +156,32 @@ export class ThreadRunner implements Runner {
     request: R,
     what: Omit<TaskOf<R>, 'slot' | 'generation'>,
   ): Promise<AnswerOf<R>> {
-    for (;;) {
-      const result = await this.#renderOnce(request, what)
-      if (result !== 'innocent') return result
+    let result = await this.#renderOnce(this.#pools.shared, request, what)
+    while (result === 'bystander') result = await this.#renderOnce(this.#pools.shared, request, what)
+    for (let tries = 0; result === 'suspect' || result === 'bystander'; tries++) {
+      if (tries >= RENDER_TRIES) throw noThread('each thread ended, for a reason that is not in the template')
+      result = await this.#pools.alone((pool) => this.#renderOnce(pool, request, what))
     }
+    return result
   }
 
   async #renderOnce<R extends Rendering>(
+    pool: Pool,
     request: R,
     what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R> | 'innocent'> {
+  ): Promise<AnswerOf<R> | 'suspect' | 'bystander'> {
+    const outage = this.#outageIn(pool)
+    if (outage !== undefined) throw noThread(outage.reason)
     const slot = await this.#free.takeForRender()
-    const generation = this.#occupy(slot)
+    const generation = this.#occupy(slot, request)
     try {
-      return await this.#pools.shared.ask(request, { ...what, slot, generation } as TaskOf<R>)
+      return await pool.ask(request, { ...what, slot, generation } as TaskOf<R>)
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       if (this.#closed !== undefined)
         throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
-      if (this.#blame.of(slot) === 'innocent') return 'innocent'
+      const verdict = this.#blame.of(slot, error)
+      if (verdict !== 'culprit') return verdict
       throw new ThreadpostError(
         'TEMPLATE_ERROR',
         'The thread ended while rendering: the template or a helper runs without end, uses too much memory or ends the process.',
@@ -156,14 +194,14 @@ export class ThreadRunner implements Runner {
   }
 
   verify(transport: string): Promise<TransportReport> {
-    return this.#pools.shared.ask('verify', { transport })
+    return this.#watchdog.during(this.#pools.shared.ask('verify', { transport }))
   }
 
   async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
     // Threads to come are given the same setup.
     this.#options.setup.transports = [...transports]
     this.#fewThreads = fewThreads(transports, this.#options.threads)
-    await this.#pools.askAll('reloadTransports', { transports })
+    await this.#watchdog.during(this.#pools.askAll('reloadTransports', { transports }))
   }
 
   async reloadTemplates(templates: TemplateSetup): Promise<void> {
@@ -171,7 +209,7 @@ export class ThreadRunner implements Runner {
     const before = setup.templates
     setup.templates = templates
     try {
-      await this.#pools.askAll('reloadTemplates', { templates })
+      await this.#watchdog.during(this.#pools.askAll('reloadTemplates', { templates }))
     } catch (error) {
       if (before === undefined) throw error
       setup.templates = before
@@ -193,7 +231,7 @@ export class ThreadRunner implements Runner {
 
   endThread(): number | undefined {
     const [busiest] = this.#pools.threads().sort((a, b) => b.load - a.load)
-    if (busiest !== undefined) this.#pools.end(busiest.thread)
+    if (busiest !== undefined) this.#watchdog.end(busiest.thread)
     return busiest?.thread
   }
 
@@ -208,6 +246,7 @@ export class ThreadRunner implements Runner {
 
   async #close(): Promise<void> {
     this.#watchdog.stop()
+    this.#crashLoop.close()
     await this.#pools.close()
   }
 
@@ -215,8 +254,10 @@ export class ThreadRunner implements Runner {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
     if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_DONE }
+    const outage = this.#outageIn(pool)
+    if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
     const slot = this.#free.take()
-    const generation = this.#occupy(slot)
+    const generation = this.#occupy(slot, order.letter.id)
     this.#claims.enter(order, slot, generation)
     try {
       const task = taskOf(order, slot, generation)
@@ -226,7 +267,7 @@ export class ThreadRunner implements Runner {
       if (!(error instanceof ThreadDied)) throw error
       return {
         died: true,
-        blame: this.#blameOf(slot, pool),
+        blame: this.#closed === undefined ? this.#blame.of(slot, error) : 'closed',
         evidence: this.#board.read(slot, order.recipients.length),
       }
     } finally {
@@ -238,9 +279,9 @@ export class ThreadRunner implements Runner {
   }
 
   /** @returns the generation of the slot */
-  #occupy(slot: number): number {
+  #occupy(slot: number, id: string): number {
     this.#watchdog.watch(slot)
-    this.#blame.enter(slot)
+    this.#blame.enter(slot, id)
     return this.#board.assign(slot)
   }
 
@@ -254,11 +295,34 @@ export class ThreadRunner implements Runner {
     return this.#fewThreads.size === 0 ? undefined : this.#fewThreads.get(transport)
   }
 
-  #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {
-    if (this.#closed !== undefined) return 'closed'
-    const blame = this.#blame.of(slot)
-    return blame === 'suspect' && pool !== this.#pools.shared ? 'guilty' : blame
+  #broken(place: number, death: ThreadDied, isolated: boolean): void {
+    const ending = this.#watchdog.endingOf(death.thread)
+    const hasCulprit = this.#blame.judge(death, { place, isolated, ending })
+    const counts = !hasCulprit && ending?.cause !== 'asked'
+    this.#crashLoop.died(place, counts, ending?.reason ?? death.reason)
   }
+
+  /** Why a pool takes no mail, if it doesn't. */
+  #outageIn(pool: Pool): Outage | undefined {
+    const place = pool === this.#pools.shared ? 0 : this.#isolatedPlace
+    return this.#crashLoop.holds(place) ? this.#crashLoop.outage : undefined
+  }
+}
+
+function setupFailed({ reason }: Outage): Outcome {
+  return {
+    result: 'deferred',
+    code: 'SETUP_FAILED',
+    message: `No thread lives long enough to take mail: ${reason}`,
+    phase: 'waiting',
+    recipients: [],
+    timings: {},
+    thread: 0,
+  }
+}
+
+function noThread(reason: string): ThreadpostError {
+  return new ThreadpostError('TEMPLATE_ERROR', `Nothing can be rendered at present: ${reason}`)
 }
 
 function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {
@@ -281,8 +345,8 @@ function taskOf(order: DeliveryOrder, slot: number, generation: number): Deliver
 
 /** Why a thread died says more than that it did. */
 function reasonOf(error: unknown): string {
-  const reason = error instanceof ThreadDied && error.cause instanceof Error ? error.cause : error
-  return reason instanceof Error ? reason.message : String(reason)
+  if (error instanceof ThreadDied) return error.reason
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** The transports with fewer connections than there are threads, and how many those are. */

@@ -1,5 +1,7 @@
+import path from 'node:path'
 import type { JsonObject } from '../../src/wire/tasks.js'
 import type { Helper } from './bind/helperCall.js'
+import { loading as whileLoading } from '../loading.js'
 import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'
 
 /** Takes lines to the mailer's logger. */
@@ -41,7 +43,7 @@ export class Application {
   /** Loads the modules when first asked; after a failure, which may pass, once more. */
   helpers(): Promise<ReadonlyMap<string, Helper>> {
     if (this.#loaded === undefined) {
-      const loading = this.#load()
+      const loading = whileLoading(() => this.#load())
       loading.catch(() => (this.#loaded = undefined))
       this.#loaded = loading
     }
@@ -71,7 +73,7 @@ export class Application {
       await this.#setUp(new URL(setup), all)
     } catch (error) {
       throw new SetupFailure(
-        `The setup module ${setup} failed: ${error instanceof Error ? error.message : String(error)}`,
+        `The setup module ${path.posix.basename(new URL(setup).pathname)} failed: ${error instanceof Error ? error.message : String(error)}`,
         { cause: error },
       )
     }
