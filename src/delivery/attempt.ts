@@ -16,7 +16,10 @@ export async function attempt(runner: Runner, order: DeliveryOrder): Promise<Out
     let deathsOfOthers = 0
     while (crashes < MAX_CRASHES) {
       if (deathsOfOthers >= MAX_DEATHS_OF_OTHERS)
-        return notSent('SETUP_FAILED', 'Each thread it was given ended, for a reason that is not in the message.')
+        return notSent(
+          'SETUP_FAILED',
+          'Each thread it was given ended, for a reason that is not in the message.',
+        )
       const run = await runner.deliver(order, alone)
       if (!run.died) return run.outcome
       const known = outcomeAfterThreadDeath(run.evidence, order.recipients)

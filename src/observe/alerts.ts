@@ -217,7 +217,12 @@ export class Alarms {
 
   #findings(now: Reading): Finding[] {
     const { oldest, queue } = this.#plan
-    const findings: Finding[] = [...this.#failures(now), ...this.#threads(now), ...this.#setup(now), ...this.#breakers(now)]
+    const findings: Finding[] = [
+      ...this.#failures(now),
+      ...this.#threads(now),
+      ...this.#setup(now),
+      ...this.#breakers(now),
+    ]
     if (oldest !== undefined)
       findings.push({
         rule: 'oldest',

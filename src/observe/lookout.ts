@@ -1,4 +1,11 @@
-import { Alarms, type Alert, type AlertPlan, type ClearedAlert, type Reading, type SetupReading } from './alerts.js'
+import {
+  Alarms,
+  type Alert,
+  type AlertPlan,
+  type ClearedAlert,
+  type Reading,
+  type SetupReading,
+} from './alerts.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import type { Logger } from './logger.js'
 import type { MessageMeasures } from './measures.js'

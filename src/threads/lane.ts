@@ -8,10 +8,17 @@ export class ThreadDied extends Error {
   override readonly name = 'ThreadDied'
   /** 0 where it died before it had started. */
   readonly thread: number
+  /** Whether it had started. */
+  readonly ready: boolean
 
-  constructor(message: string, thread: number, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    { thread, ready }: { thread: number; ready: boolean },
+    options?: ErrorOptions,
+  ) {
     super(message, options)
     this.thread = thread
+    this.ready = ready
   }
 
   /** What the thread died of. */
@@ -77,7 +84,8 @@ export class Lane {
 
   /** Rejects with {@link ThreadDied}, or with what the thread threw. */
   ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<AnswerOf<R>> {
-    if (this.#closed) return Promise.reject(new ThreadDied('The threads were ended.', 0))
+    if (this.#closed)
+      return Promise.reject(new ThreadDied('The threads were ended.', { thread: 0, ready: false }))
     return new Promise((resolve, reject) => {
       const id = this.#pending.add({ resolve, reject })
       const request = { id, ask, task } as LaneRequest
@@ -87,7 +95,7 @@ export class Lane {
 
   /** Its thread died, for this reason as far as it is known: everything it was asked is rejected. */
   break(cause: unknown): void {
-    const death = new ThreadDied('The thread ended.', this.thread, { cause })
+    const death = new ThreadDied('The thread ended.', this, { cause })
     this.#port?.close()
     this.#port = undefined
     this.thread = 0

@@ -162,8 +162,10 @@ export class Pool {
     let wait = 0
     while (!signal.aborted) {
       const held = this.#warden.delay()
-      if (held > 0) await pause(held, undefined, { signal }).catch(() => undefined)
-      if (signal.aborted) break
+      if (held > 0) {
+        await pause(held, undefined, { signal }).catch(() => undefined)
+        continue
+      }
       this.#replenish()
       const start = performance.now()
       this.#warden.opening(place)

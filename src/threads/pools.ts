@@ -35,7 +35,12 @@ export class Pools {
     const result = this.#last.then(async () => {
       if (this.#closing) return run(this.shared)
       const { threads } = this.#options
-      const pool = (this.#solitary ??= new Pool({ ...this.#options, threads: 1 }, this.#warden, threads, true))
+      const pool = (this.#solitary ??= new Pool(
+        { ...this.#options, threads: 1 },
+        this.#warden,
+        threads,
+        true,
+      ))
       try {
         return await run(pool)
       } finally {

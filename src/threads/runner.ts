@@ -25,8 +25,7 @@ type OrderedTask = Pick<
  * - `closed`: nobody; the runner was closed. It won't deliver again.
  */
 export type RunResult =
-  | { died: false; outcome: Outcome }
-  | { died: true; blame: Verdict | 'closed'; evidence: Evidence }
+  { died: false; outcome: Outcome } | { died: true; blame: Verdict | 'closed'; evidence: Evidence }
 
 /** How many deliveries are in each phase. */
 export type PhaseCounts = Record<Phase, number>

@@ -1,19 +1,17 @@
-import { Blame } from './blame.js'
 import { census } from './census.js'
 import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from '../errors.js'
-import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
+import type { CrashLoopListener, Outage } from './crashLoop.js'
 import { ThreadDied } from './lane.js'
-import type { AnswerOf, TaskOf } from '../wire/requests.js'
 import type { Outcome } from '../wire/outcome.js'
 import { type Evidence, PhaseBoard } from '../wire/phases.js'
-import { PulseBoard } from '../wire/pulse.js'
-import type { Pool, PoolOptions, PoolWarden } from './pool.js'
+import type { Pool, PoolOptions } from './pool.js'
 import { Pools } from './pools.js'
+import { Renders } from './renders.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { Slots } from './slots.js'
-import { Watchdog } from './watchdog.js'
+import { Supervisor } from './supervisor.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -34,12 +32,6 @@ export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   attemptLimit: number
 }
 
-/** A render's part of an isolated thread is tried so often before the caller is told. */
-const RENDER_TRIES = 3
-
-/** Requests that run a template's code and send nothing. */
-type Rendering = 'render' | 'compose' | 'inspect'
-
 const START_LIMIT = 30_000
 const NOTHING_DONE: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 /** A thread whose attempt is overdue by this much no longer keeps its own time. */
@@ -52,12 +44,10 @@ export class ThreadRunner implements Runner {
   readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly #free: Slots
-  readonly #blame: Blame
   readonly #claims: Claims
-  readonly #watchdog: Watchdog
-  readonly #crashLoop: CrashLoop
-  readonly #isolatedPlace: number
+  readonly #supervisor: Supervisor
   readonly #pools: Pools
+  readonly #renders: Renders
   #closed: Promise<void> | undefined
 
   constructor(options: ThreadRunnerOptions) {
@@ -67,32 +57,28 @@ export class ThreadRunner implements Runner {
     this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.#free = new Slots(Credit.most(threads * concurrency), threads)
-    const pulses = new PulseBoard(setup.pulses)
-    this.#blame = new Blame(this.#board, pulses)
     this.#claims = new Claims(this.#board)
-    this.#watchdog = new Watchdog(this.#board, pulses, {
+    const supervisor = new Supervisor(this.#board, {
+      pulses: setup.pulses,
+      threads,
       render: options.renderLimit,
       task: options.attemptLimit + options.renderLimit + OVERDUE,
       start: START_LIMIT,
-      threads: () => this.#pools.watched(),
+      watched: () => this.#pools.watched(),
       end: (thread) => this.#pools.end(thread),
+      describe: options.describe.bind(options),
+      held: options.held.bind(options),
+      released: options.released.bind(options),
     })
-    this.#isolatedPlace = threads
-    this.#crashLoop = new CrashLoop(Pools.places(threads), options)
-    const warden: PoolWarden = {
-      opening: (place) => pulses.begin(place),
-      ready: (place) => this.#crashLoop.ready(place),
-      broken: (place, death, isolated) => this.#broken(place, death, isolated),
-      ended: (place) => this.#crashLoop.ended(place),
-      delay: () => this.#crashLoop.delay(),
-    }
+    this.#supervisor = supervisor
     this.#pools = new Pools(
       {
         ...options,
-        died: (thread, reason) => options.died(thread, this.#watchdog.endingOf(thread)?.reason ?? reason),
+        died: (thread, reason) => options.died(thread, supervisor.reasonFor(thread) ?? reason),
       },
-      warden,
+      supervisor,
     )
+    this.#renders = new Renders(this.#pools, this.#free, supervisor)
   }
 
   get slots(): number {
@@ -100,11 +86,11 @@ export class ThreadRunner implements Runner {
   }
 
   get outage(): Outage | undefined {
-    return this.#crashLoop.outage
+    return this.#supervisor.outage
   }
 
   get releaseIn(): number {
-    return this.#crashLoop.releaseIn
+    return this.#supervisor.releaseIn
   }
 
   async start(): Promise<Catalogue> {
@@ -115,7 +101,7 @@ export class ThreadRunner implements Runner {
       }, START_LIMIT)
     })
     try {
-      return await Promise.race([this.#pools.shared.ask('probe', undefined), tooLong])
+      return await Promise.race([this.#probe(), tooLong])
     } catch (error) {
       await this.close()
       throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reasonOf(error)}`, {
@@ -126,8 +112,19 @@ export class ThreadRunner implements Runner {
     }
   }
 
+  /** A thread that died after it had started says nothing against starting: mail is held for that, if it goes on. */
+  async #probe(): Promise<Catalogue> {
+    for (;;) {
+      try {
+        return await this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
+      } catch (error) {
+        if (!(error instanceof ThreadDied && error.ready) || this.outage !== undefined) throw error
+      }
+    }
+  }
+
   catalogue(): Promise<Catalogue> {
-    return this.#watchdog.during(this.#pools.shared.ask('probe', undefined))
+    return this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
   }
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
@@ -141,67 +138,26 @@ export class ThreadRunner implements Runner {
   }
 
   render(content: Content, context?: JsonObject): Promise<RenderResult> {
-    return this.#rendering('render', context === undefined ? { content } : { content, context })
+    return this.#renders.run('render', context === undefined ? { content } : { content, context })
   }
 
   compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
-    return this.#rendering('compose', { letter })
+    return this.#renders.run('compose', { letter })
   }
 
   inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
-    return this.#rendering('inspect', { content })
-  }
-
-  async #rendering<R extends Rendering>(
-    request: R,
-    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R>> {
-    let result = await this.#renderOnce(this.#pools.shared, request, what)
-    while (result === 'bystander') result = await this.#renderOnce(this.#pools.shared, request, what)
-    for (let tries = 0; result === 'suspect' || result === 'bystander'; tries++) {
-      if (tries >= RENDER_TRIES) throw noThread('each thread ended, for a reason that is not in the template')
-      result = await this.#pools.alone((pool) => this.#renderOnce(pool, request, what))
-    }
-    return result
-  }
-
-  async #renderOnce<R extends Rendering>(
-    pool: Pool,
-    request: R,
-    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R> | 'suspect' | 'bystander'> {
-    const outage = this.#outageIn(pool)
-    if (outage !== undefined) throw noThread(outage.reason)
-    const slot = await this.#free.takeForRender()
-    const generation = this.#occupy(slot, request)
-    try {
-      return await pool.ask(request, { ...what, slot, generation } as TaskOf<R>)
-    } catch (error) {
-      if (!(error instanceof ThreadDied)) throw error
-      if (this.#closed !== undefined)
-        throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
-      const verdict = this.#blame.of(slot, error)
-      if (verdict !== 'culprit') return verdict
-      throw new ThreadpostError(
-        'TEMPLATE_ERROR',
-        'The thread ended while rendering: the template or a helper runs without end, uses too much memory or ends the process.',
-        { cause: error },
-      )
-    } finally {
-      this.#vacate(slot)
-      this.#free.giveForRender(slot)
-    }
+    return this.#renders.run('inspect', { content })
   }
 
   verify(transport: string): Promise<TransportReport> {
-    return this.#watchdog.during(this.#pools.shared.ask('verify', { transport }))
+    return this.#supervisor.during(this.#pools.shared.ask('verify', { transport }))
   }
 
   async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
     // Threads to come are given the same setup.
     this.#options.setup.transports = [...transports]
     this.#fewThreads = fewThreads(transports, this.#options.threads)
-    await this.#watchdog.during(this.#pools.askAll('reloadTransports', { transports }))
+    await this.#supervisor.during(this.#pools.askAll('reloadTransports', { transports }))
   }
 
   async reloadTemplates(templates: TemplateSetup): Promise<void> {
@@ -209,7 +165,7 @@ export class ThreadRunner implements Runner {
     const before = setup.templates
     setup.templates = templates
     try {
-      await this.#watchdog.during(this.#pools.askAll('reloadTemplates', { templates }))
+      await this.#supervisor.during(this.#pools.askAll('reloadTemplates', { templates }))
     } catch (error) {
       if (before === undefined) throw error
       setup.templates = before
@@ -231,7 +187,7 @@ export class ThreadRunner implements Runner {
 
   endThread(): number | undefined {
     const [busiest] = this.#pools.threads().sort((a, b) => b.load - a.load)
-    if (busiest !== undefined) this.#watchdog.end(busiest.thread)
+    if (busiest !== undefined) this.#supervisor.end(busiest.thread)
     return busiest?.thread
   }
 
@@ -245,8 +201,7 @@ export class ThreadRunner implements Runner {
   }
 
   async #close(): Promise<void> {
-    this.#watchdog.stop()
-    this.#crashLoop.close()
+    this.#supervisor.stop()
     await this.#pools.close()
   }
 
@@ -257,7 +212,7 @@ export class ThreadRunner implements Runner {
     const outage = this.#outageIn(pool)
     if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
     const slot = this.#free.take()
-    const generation = this.#occupy(slot, order.letter.id)
+    const generation = this.#supervisor.enter(slot, order.letter.id)
     this.#claims.enter(order, slot, generation)
     try {
       const task = taskOf(order, slot, generation)
@@ -267,27 +222,15 @@ export class ThreadRunner implements Runner {
       if (!(error instanceof ThreadDied)) throw error
       return {
         died: true,
-        blame: this.#closed === undefined ? this.#blame.of(slot, error) : 'closed',
+        blame: this.#supervisor.verdict(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
       }
     } finally {
       this.#claims.leave(order)
-      this.#vacate(slot)
+      this.#supervisor.leave(slot)
       this.#free.give(slot)
       this.#credit.count(performance.now())
     }
-  }
-
-  /** @returns the generation of the slot */
-  #occupy(slot: number, id: string): number {
-    this.#watchdog.watch(slot)
-    this.#blame.enter(slot, id)
-    return this.#board.assign(slot)
-  }
-
-  #vacate(slot: number): void {
-    this.#blame.leave(slot)
-    this.#watchdog.release(slot)
   }
 
   /** A transport with fewer connections than there are threads is served by as many of them. */
@@ -295,17 +238,9 @@ export class ThreadRunner implements Runner {
     return this.#fewThreads.size === 0 ? undefined : this.#fewThreads.get(transport)
   }
 
-  #broken(place: number, death: ThreadDied, isolated: boolean): void {
-    const ending = this.#watchdog.endingOf(death.thread)
-    const hasCulprit = this.#blame.judge(death, { place, isolated, ending })
-    const counts = !hasCulprit && ending?.cause !== 'asked'
-    this.#crashLoop.died(place, counts, ending?.reason ?? death.reason)
-  }
-
   /** Why a pool takes no mail, if it doesn't. */
   #outageIn(pool: Pool): Outage | undefined {
-    const place = pool === this.#pools.shared ? 0 : this.#isolatedPlace
-    return this.#crashLoop.holds(place) ? this.#crashLoop.outage : undefined
+    return this.#supervisor.outageOf(pool !== this.#pools.shared)
   }
 }
 
@@ -319,10 +254,6 @@ function setupFailed({ reason }: Outage): Outcome {
     timings: {},
     thread: 0,
   }
-}
-
-function noThread(reason: string): ThreadpostError {
-  return new ThreadpostError('TEMPLATE_ERROR', `Nothing can be rendered at present: ${reason}`)
 }
 
 function taskOf(order: DeliveryOrder, slot: number, generation: number): DeliverTask {

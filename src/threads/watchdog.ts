@@ -18,14 +18,14 @@ export interface Ending {
   reason: string
 }
 
-interface Limits {
+export interface WatchdogOptions {
   /** Milliseconds in phase `rendering`. */
   render: number
   /** Milliseconds for a task as a whole: a thread that is past it is stuck. */
   task: number
   /** Milliseconds in which a thread starts, or loads modules. */
   start: number
-  threads(): Watched[]
+  watched(): Watched[]
   end(thread: number): void
 }
 
@@ -52,7 +52,7 @@ interface Seen {
 export class Watchdog {
   readonly #board: PhaseBoard
   readonly #pulses: PulseBoard
-  readonly #limits: Limits
+  readonly #limits: WatchdogOptions
   readonly #interval: number
   /** By slot: since when it is watched, and since when it was seen rendering; 0 where it isn't. */
   readonly #since: number[] = []
@@ -66,7 +66,7 @@ export class Watchdog {
   #clock = 1
   #lookedAt = 0
 
-  constructor(board: PhaseBoard, pulses: PulseBoard, limits: Limits) {
+  constructor(board: PhaseBoard, pulses: PulseBoard, limits: WatchdogOptions) {
     this.#board = board
     this.#pulses = pulses
     this.#limits = limits
@@ -130,7 +130,7 @@ export class Watchdog {
     const now = performance.now()
     this.#clock += Math.min(now - this.#lookedAt, 2 * this.#interval)
     this.#lookedAt = now
-    const threads = this.#limits.threads()
+    const threads = this.#limits.watched()
     const seen = this.#seen
     this.#seen = new Map()
     for (const watched of threads) this.#seen.set(watched.thread, this.#progress(watched, seen))

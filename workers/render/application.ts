@@ -17,11 +17,6 @@ export interface SetupContext {
   log: Record<'debug' | 'info' | 'warn' | 'error', (fields: unknown, message?: unknown) => void>
 }
 
-/** The setup module failed: nothing is wrong with the message, which is tried again. */
-export class SetupFailure extends Error {
-  override readonly name = 'SetupFailure'
-}
-
 /** What an application brings into a thread with modules of its own: helpers, and what its setup opened for them. */
 export class Application {
   readonly #modules: { setup?: string; helpers?: string }
@@ -72,7 +67,7 @@ export class Application {
     try {
       await this.#setUp(new URL(setup), all)
     } catch (error) {
-      throw new SetupFailure(
+      throw new Error(
         `The setup module ${path.posix.basename(new URL(setup).pathname)} failed: ${error instanceof Error ? error.message : String(error)}`,
         { cause: error },
       )

@@ -40,9 +40,9 @@ class ThreadRenderer implements Renderer {
   ) {}
 
   async ready(): Promise<void> {
-    await this.application.helpers()
     // Helpers of the folder are no message's either. What is wrong with the folder is told to whoever needs it.
     await this.templates.catalogue().catch(() => undefined)
+    await this.application.helpers()
   }
 
   catalogue(): Promise<Catalogue> {

@@ -37,7 +37,16 @@ export function Overview() {
   )
 }
 
-function headlineOf({ accepted, paused, setup, transports, queued, sending, deferred, held }: MailerStats): string {
+function headlineOf({
+  accepted,
+  paused,
+  setup,
+  transports,
+  queued,
+  sending,
+  deferred,
+  held,
+}: MailerStats): string {
   if (accepted === 0) return 'No mail yet'
   const broken = transports.filter(({ breaker }) => breaker === 'open').length
   if (paused) return 'Sending is paused'

@@ -28,9 +28,9 @@ export function Threads({ stats: { threads, threadRestarts, setup } }: { stats: 
       </div>
       {setup !== undefined && (
         <p class="problem" role="alert">
-          Mail is held since {moment(setup.since)}: {plural(setup.deaths, 'thread')} died in a row, and no message
-          is to blame: {setup.message}. Threads are started again at {moment(setup.retryAt)}; mail goes out by itself
-          once one lives.
+          Mail is held since {moment(setup.since)}: {plural(setup.deaths, 'thread')} died in a row, and no
+          message is to blame: {setup.message}. Threads are started again at {moment(setup.retryAt)}; mail
+          goes out by itself once one lives.
         </p>
       )}
       <div class="scroll" tabIndex={0} role="region" aria-label="Threads">
