@@ -94,6 +94,10 @@ describe('alerts', () => {
       ]),
     ).toEqual([[], [], ['+threads'], ['-threads'], [], []])
     expect(told({ breaker: false }, [open('a')])).toEqual([[]])
+    const held = { setup: { since: 0, reason: 'no price list' } }
+    expect(told({}, [{}, held, held, {}])).toEqual([[], ['+setup'], [], ['-setup']])
+    expect(told({ setup: { heldFor: 2_000 } }, [held, held, held])).toEqual([[], [], ['+setup']])
+    expect(told({ setup: false }, [held])).toEqual([[]])
   })
 
   it('come as events, log lines and a signed webhook that is tried again, and tell of nobody', async () => {

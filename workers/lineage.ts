@@ -1,4 +1,4 @@
-import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks'
+import { type AsyncHook, AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks'
 import type { SlotUse } from '../src/wire/pulse.js'
 
 const OWNER = Symbol('owner')
@@ -18,19 +18,26 @@ interface Owned {
  * is thus found at any moment, also between two of them.
  */
 export class Lineage {
+  readonly #hook: AsyncHook
+  readonly #tellRunning: () => void
+
   /** @param tell is given the owner of what runs from now on */
   constructor(tell: (owner: SlotUse | undefined) => void) {
-    createHook({
+    this.#tellRunning = () => tell(ownerOfRunning())
+    this.#hook = createHook({
       init(_id, _type, _trigger, resource: Owned) {
         const owner = ownerOfRunning()
         if (owner !== undefined) resource[OWNER] = owner
       },
-      before() {
-        tell(ownerOfRunning())
-      },
+      before: this.#tellRunning,
     }).enable()
     // A rejection that nobody handles is found after its callback has ended.
-    process.on('uncaughtExceptionMonitor', () => tell(ownerOfRunning()))
+    process.on('uncaughtExceptionMonitor', this.#tellRunning)
+  }
+
+  stop(): void {
+    this.#hook.disable()
+    process.off('uncaughtExceptionMonitor', this.#tellRunning)
   }
 
   /** Runs a delivery: whatever it leaves behind is its own. */

@@ -32,6 +32,7 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
     await deliverer.ready()
   } catch (error) {
     heartbeat.stop()
+    lineage?.stop()
     await deliverer.quit()
     throw error
   }
@@ -39,8 +40,7 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
   port.on('message', (requests: LaneRequest[]) => {
     answers.owe(requests.length)
     for (const request of requests) {
-      const { id } = request
-      const { task } = request
+      const { id, task } = request
       const work = (): Promise<AnswerOf<Request>> => perform(deliverer, request)
       const answer =
         lineage !== undefined && task !== undefined && 'slot' in task ? lineage.run(task, work) : work()

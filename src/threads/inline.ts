@@ -1,11 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { Busy } from './busy.js'
-import { census } from './census.js'
 import { Claims } from './claims.js'
 import { ThreadpostError } from '../errors.js'
 import { PhaseBoard } from '../wire/phases.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { Slots } from './slots.js'
+import { census, Slots } from './slots.js'
 import {
   sharedClock,
   type ComposedParts,

@@ -1,3 +1,7 @@
+import { PHASES } from '../wire/outcome.js'
+import type { PhaseBoard } from '../wire/phases.js'
+import type { PhaseCounts } from './runner.js'
+
 /** The free slots of the phase board: some for deliveries, counted by the dispatcher, and a few for renders, which queue. */
 export class Slots {
   readonly #free: number[]
@@ -38,4 +42,12 @@ export class Slots {
     if (next === undefined) this.#renderFree.push(slot)
     else next(slot)
   }
+}
+
+/** How many of the slots are in each phase; with a thread, of those that it has taken up. */
+export function census(board: PhaseBoard, slots: readonly number[], thread?: number): PhaseCounts {
+  const counts = Object.fromEntries(PHASES.map((phase) => [phase, 0])) as PhaseCounts
+  for (const slot of slots)
+    if (thread === undefined || board.thread(slot) === thread) counts[board.phase(slot)]++
+  return counts
 }

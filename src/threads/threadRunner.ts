@@ -1,4 +1,3 @@
-import { census } from './census.js'
 import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from '../errors.js'
@@ -10,7 +9,7 @@ import type { Pool, PoolOptions } from './pool.js'
 import { Pools } from './pools.js'
 import { Renders } from './renders.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { Slots } from './slots.js'
+import { census, Slots } from './slots.js'
 import { Supervisor } from './supervisor.js'
 import {
   sharedClock,
