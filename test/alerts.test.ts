@@ -94,6 +94,10 @@ describe('alerts', () => {
       ]),
     ).toEqual([[], [], ['+threads'], ['-threads'], [], []])
     expect(told({ breaker: false }, [open('a')])).toEqual([[]])
+    const held = { setup: { since: 0, reason: 'no price list' } }
+    expect(told({}, [{}, held, held, {}])).toEqual([[], ['+setup'], [], ['-setup']])
+    expect(told({ setup: { heldFor: 2_000 } }, [held, held, held])).toEqual([[], [], ['+setup']])
+    expect(told({ setup: false }, [held])).toEqual([[]])
   })
 
   it('come as events, log lines and a signed webhook that is tried again, and tell of nobody', async () => {
@@ -162,7 +166,7 @@ describe('alerts', () => {
     const tell = (alert: unknown) => void told.push(alert)
     const lookout = new Lookout(
       { interval: 1_000, oldest: { age: 1 } },
-      { queue, measures: new Measures(), transports: () => [], room: 10 },
+      { queue, measures: new Measures(), transports: () => [], setup: () => undefined, room: 10 },
       { raised: tell, cleared: tell },
       { debug: tell, info: tell, warn: tell, error: tell },
     )

@@ -37,10 +37,20 @@ export function Overview() {
   )
 }
 
-function headlineOf({ accepted, paused, transports, queued, sending, deferred, held }: MailerStats): string {
+function headlineOf({
+  accepted,
+  paused,
+  setup,
+  transports,
+  queued,
+  sending,
+  deferred,
+  held,
+}: MailerStats): string {
   if (accepted === 0) return 'No mail yet'
   const broken = transports.filter(({ breaker }) => breaker === 'open').length
   if (paused) return 'Sending is paused'
+  if (setup !== undefined) return 'Mail is not going out'
   if (broken > 0) return broken === transports.length ? 'Mail is not going out' : 'Some mail is held'
   return queued + sending + deferred + held > 0 ? 'Mail is going out' : 'All is sent'
 }

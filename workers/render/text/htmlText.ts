@@ -1,4 +1,5 @@
 import type { FormatCallback } from 'html-to-text'
+import { loading } from '../../loading.js'
 import { OP, withoutMarks } from './layout.js'
 
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
@@ -8,7 +9,7 @@ let loaded: Promise<HtmlText> | undefined
 
 /** The one door to html-to-text. */
 export function loadHtmlText(): Promise<HtmlText> {
-  loaded ??= import('html-to-text').then(({ compile }) => {
+  loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
       wordwrap: false,
       limits: { maxInputLength: 1 << 26 },
