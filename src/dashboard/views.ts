@@ -45,6 +45,8 @@ export type MessageContents =
       /** Bytes of the whole message, and of its HTML. */
       size: number
       htmlSize: number
+      /** What is not shown because there is too much of it, in sentences. */
+      notes: string[]
     }
 
 /** A template rendered for a look at it. */
@@ -56,6 +58,8 @@ export interface RenderedPreview {
   text: string
   /** Bytes. */
   htmlSize: number
+  /** What is not shown because there is too much of it, in sentences. */
+  notes: string[]
 }
 
 /** What one step of a bulk action came to. */
