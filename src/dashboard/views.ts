@@ -71,10 +71,19 @@ export interface BulkStep {
   cursor?: string
 }
 
+/** How messages ended in the last minutes. */
+export interface Recent {
+  /** Messages of which every recipient was accepted; exact up to 50. */
+  sent: number
+  /** Messages that failed, expired, or were refused by some; exact up to 50 of each. */
+  failed: number
+}
+
 export interface Tick {
   /** Milliseconds since the epoch. */
   at: number
   stats: MailerStats
+  recent: Recent
 }
 
 export function rowOf(message: Message): MessageRow {

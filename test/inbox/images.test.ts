@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer'
 import { expect, test } from 'vitest'
 import { useBrowser } from '../support/browser.js'
 import { startSite } from '../support/site.js'
@@ -75,4 +74,26 @@ describeWith(['chromium'], 'the images of a mail in a browser', (tools) => {
       expect(await Promise.all(cookies)).toEqual(Array(4).fill(undefined))
     },
   )
+
+  test('many references to one image load it once, and what is too long is cut with a note', async () => {
+    const { mailer, url } = await startSite({ retain: { data: 'kept' } })
+    const { id } = await mailer.sendAndWait({
+      to: 'ada@example.com',
+      subject: 'Tiles',
+      html: `<p>Here</p>${'<img src="cid:pixel@x">'.repeat(1_000)}<!-- ${'x'.repeat(1_100_000)} -->`,
+      attachments: [{ cid: 'pixel@x', filename: 'pixel.png', content: PIXEL }],
+    })
+    const [received] = mailer.inbox!.stored()
+    for (const place of [`/inbox/messages/${received!.id}`, `/mail/#/messages/${id}`]) {
+      const page = await open(`${url}/mail/`)
+      const images = new Set<string>()
+      page.on('request', (request) => {
+        if (request.url().includes('/images/')) images.add(request.url())
+      })
+      await page.goto(url + place)
+      await page.getByText('The HTML is shown up to 1024 KB. Download the raw mail for the rest.').waitFor()
+      await page.frameLocator('iframe').getByText('Here').waitFor()
+      await expect.poll(() => images.size, { timeout: 15_000 }).toBe(1)
+    }
+  })
 })
