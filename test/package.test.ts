@@ -89,9 +89,9 @@ describe('the packed tarball', () => {
   })
 
   it('keeps to its budget', () => {
-    expect(tarball.size).toBeLessThan(500_000)
+    expect(tarball.size).toBeLessThan(520_000)
     expect(tarball.unpackedSize).toBeLessThan(1_700_000)
-    expect(tarball.files.length).toBeLessThan(550)
+    expect(tarball.files.length).toBeLessThan(560)
   })
 
   it('is approved of by publint', async () => {
