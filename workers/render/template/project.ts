@@ -38,6 +38,8 @@ class Projection {
         return this.#inside ? [node] : []
       case 'attribute':
         return this.#inside ? this.nodes(node.value) : []
+      case 'anchor':
+      case 'anchored':
       case 'scope': {
         const body = this.nodes(node.body)
         return body.length === 0 ? [] : [{ ...node, body }]

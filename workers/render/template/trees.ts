@@ -68,7 +68,8 @@ export function* walk(nodes: readonly TemplateNode[]): Generator<TemplateNode> {
     if (node.kind === 'block') {
       yield* walk(node.body)
       yield* walk(node.inverse)
-    } else if (node.kind === 'scope') yield* walk(node.body)
+    } else if (node.kind === 'scope' || node.kind === 'anchor' || node.kind === 'anchored')
+      yield* walk(node.body)
     else if (node.kind === 'attribute') yield* walk(node.value)
   }
 }
