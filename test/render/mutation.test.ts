@@ -13,7 +13,7 @@ const data = { width: '120px' }
 vi.mock('../../workers/render/soundness/components.js', { spy: true })
 vi.mock('../../workers/render/late/selfCheck.js', { spy: true })
 vi.mock('../../workers/render/late/assemble.js', { spy: true })
-afterEach(() => vi.restoreAllMocks())
+afterEach(() => vi.resetAllMocks())
 
 async function breakTheRule(): Promise<void> {
   const components = await import('../../workers/render/soundness/components.js')
