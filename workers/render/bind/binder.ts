@@ -95,6 +95,17 @@ export class NodeCompiler {
         return compileBlock(node, this)
       case 'scope':
         return this.#inScope(node, this.all(node.body))
+      case 'anchor': {
+        const body = this.all(node.body)
+        return (scope, run, out) => {
+          run.anchors[node.id] = scope
+          body(scope, run, out)
+        }
+      }
+      case 'anchored': {
+        const body = this.all(node.body)
+        return (_scope, run, out) => body(run.anchors[node.to]!, run, out)
+      }
       case 'partial':
         return this.#partial(node)
       case 'attribute':

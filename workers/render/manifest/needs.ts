@@ -49,6 +49,9 @@ class Needs {
       case 'text':
       case 'partial':
         return []
+      case 'anchor':
+      case 'anchored':
+        return this.all(node.body, place)
       case 'value':
         return this.#expression(node.expression, place)
       case 'attribute':

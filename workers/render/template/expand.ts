@@ -1,5 +1,6 @@
 import { expressionOf } from './expression.js'
 import { expandBlock } from './expandBlock.js'
+import { takeHeads } from './heads.js'
 import { splitIncludes } from './includes.js'
 import { expandPartial, expandPartialBlock } from './partials.js'
 import { parse, templateError } from './parse.js'
@@ -28,8 +29,8 @@ export interface Environment {
   contents: ReadonlyMap<string, readonly BlockContent[]>
   /** Names of the partials and layouts this is inside of. */
   inside: readonly string[]
-  /** Head children of included documents: MJML appends them to the head. */
-  headTail: TemplateNode[]
+  /** Nodes that are head children of included documents: MJML appends them to the head. */
+  heads: Set<TemplateNode>
 }
 
 export interface BlockContent extends Fragment {
@@ -50,10 +51,10 @@ export function expand(
     inline: new Map(),
     contents: new Map(),
     inside: [],
-    headTail: [],
+    heads: new Set(),
   }
-  const nodes = expandFile(file, env)
-  return { nodes: withHeadTail(nodes, env), files }
+  const { rest, head } = takeHeads(expandFile(file, env), env.heads)
+  return { nodes: withHeadTail(rest, head), files }
 }
 
 export function expandFile(file: SourceFile, env: Environment): TemplateNode[] {
@@ -124,17 +125,17 @@ function expandMustache(statement: hbs.AST.MustacheStatement, env: Environment):
 }
 
 /** Where the head of the document ends, the heads of included documents follow. */
-function withHeadTail(nodes: TemplateNode[], env: Environment): TemplateNode[] {
-  if (env.headTail.length === 0) return nodes
+function withHeadTail(nodes: TemplateNode[], tail: TemplateNode[]): TemplateNode[] {
+  if (tail.length === 0) return nodes
   for (const [index, node] of nodes.entries()) {
     if (node.kind !== 'text') continue
     const end = node.text.indexOf('</mj-head>')
     if (end < 0) continue
     const before = { ...node, text: node.text.slice(0, end) }
     const after = { ...node, text: node.text.slice(end) }
-    return [...nodes.slice(0, index), before, ...env.headTail, after, ...nodes.slice(index + 1)]
+    return [...nodes.slice(0, index), before, ...tail, after, ...nodes.slice(index + 1)]
   }
-  return withNewHead(nodes, env.headTail)
+  return withNewHead(nodes, tail)
 }
 
 function withNewHead(nodes: TemplateNode[], tail: TemplateNode[]): TemplateNode[] {

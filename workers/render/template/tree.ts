@@ -94,6 +94,22 @@ export interface ScopeNode {
   at: Place
 }
 
+/** Remembers the scope that its nodes are bound in, for {@link AnchoredNode}s among them. Only in what MJML made. */
+export interface AnchorNode {
+  kind: 'anchor'
+  id: number
+  body: TemplateNode[]
+  at: Place
+}
+
+/** Nodes that MJML copied into a block: bound in the scope of the anchor around them, where they were written. */
+export interface AnchoredNode {
+  kind: 'anchored'
+  to: number
+  body: TemplateNode[]
+  at: Place
+}
+
 /** A partial that can't be put in its place beforehand: its name is computed, or it calls itself. */
 export interface PartialNode {
   kind: 'partial'
@@ -135,4 +151,5 @@ export interface AttributeChecks {
   suffix?: string
 }
 
-export type TemplateNode = TextNode | ValueNode | BlockNode | ScopeNode | PartialNode | AttributeNode
+export type TemplateNode =
+  TextNode | ValueNode | BlockNode | ScopeNode | AnchorNode | AnchoredNode | PartialNode | AttributeNode

@@ -1,4 +1,5 @@
 import { type Environment, expand, expandFile } from './expand.js'
+import { takeHeads } from './heads.js'
 import { projectElement } from './project.js'
 import type { SharedParts } from './sharedParts.js'
 import type { SourceFile } from './source.js'
@@ -56,9 +57,9 @@ function alone(
     inline: new Map(),
     contents: new Map(),
     inside: [name],
-    headTail: [],
+    heads: new Set(),
   }
-  return expandFile(file, env)
+  return takeHeads(expandFile(file, env), env.heads).rest
 }
 
 /** Every node, those inside others too. */
@@ -68,7 +69,8 @@ export function* walk(nodes: readonly TemplateNode[]): Generator<TemplateNode> {
     if (node.kind === 'block') {
       yield* walk(node.body)
       yield* walk(node.inverse)
-    } else if (node.kind === 'scope') yield* walk(node.body)
+    } else if (node.kind === 'scope' || node.kind === 'anchor' || node.kind === 'anchored')
+      yield* walk(node.body)
     else if (node.kind === 'attribute') yield* walk(node.value)
   }
 }

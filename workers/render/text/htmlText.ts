@@ -5,6 +5,9 @@ import { OP, withoutMarks } from './layout.js'
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
 export type HtmlText = (html: string) => string
 
+/** Elements nested deeper than any mail's become an ellipsis: the conversion calls itself for each level. */
+const MAX_DEPTH = 500
+
 let loaded: Promise<HtmlText> | undefined
 
 /** The one door to html-to-text. */
@@ -12,7 +15,7 @@ export function loadHtmlText(): Promise<HtmlText> {
   loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
       wordwrap: false,
-      limits: { maxInputLength: 1 << 26 },
+      limits: { maxInputLength: 1 << 26, maxDepth: MAX_DEPTH },
       formatters,
       selectors: [
         { selector: '*', format: 'inline' },
