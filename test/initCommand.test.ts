@@ -65,7 +65,7 @@ describe('threadpost init', () => {
     expect((await signUp(url, 'nobody')).status).toBe(400)
     const arrived = await fetch(`${url}/inbox/api/messages/wait?to=ada@example.com&timeout=10000`)
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
-  }, 60_000)
+  })
 
   it('writes a server that says what to do about a port that is taken', async () => {
     const app = await appWith(tarball)
@@ -89,7 +89,7 @@ describe('threadpost init', () => {
     expect((await signUp(url, 'ada@example.com')).status).toBe(202)
     expect((await inbox.waitFor({ to: 'ada@example.com' })).html).toContain('Ada')
     expect((await fetch(`${url}/inbox`)).status).toBe(404)
-  }, 60_000)
+  })
 
   it('lets an editor see what is wrong with a mail', async () => {
     const app = await appWith(tarball)
@@ -101,7 +101,7 @@ describe('threadpost init', () => {
     expect(complaints(app).join()).toContain("'nmae'")
     await writeFile(file, server.replace("'welcome'", "'welcom'"))
     expect(complaints(app).join()).toContain('welcom')
-  }, 60_000)
+  })
 
   it('overwrites nothing unless told to, and package.json never', async () => {
     const dir = await folderOf({

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
 import { expect, test } from 'vitest'
+import { linksOf } from '../../src/inbox/links.js'
 import { mailerWithInbox } from '../support/mailer.js'
 
 const RESET = {
@@ -106,8 +107,7 @@ test('retries go one by one, as the test says', async () => {
   expect((await expectMail(inbox, { to: 'ada@example.com' })).subject).toBe('Hello')
 })
 
-test('a long hostile mail is looked through quickly', async () => {
-  const { mailer, inbox } = await mailerWithInbox()
+test('the links of a long hostile mail are found in one pass: with one for each character this would take hours', () => {
   for (const piece of [
     '<a href',
     '<a "',
@@ -119,18 +119,7 @@ test('a long hostile mail is looked through quickly', async () => {
     '&#',
     '<img alt="',
   ])
-    await mailer.send({ to: 'ada@example.com', subject: 'x', html: piece.repeat(400_000 / piece.length) })
-  const mails = await Promise.all(
-    Array.from({ length: 9 }, async (_, index) => {
-      while (inbox.count <= index) await new Promise((resolve) => setTimeout(resolve, 5))
-      return (await inbox.messages())[index]!
-    }),
-  )
-  for (const mail of mails) {
-    const start = performance.now()
-    mail.links()
-    expect(performance.now() - start).toBeLessThan(1500)
-  }
+    expect(linksOf({ html: piece.repeat(2 ** 20 / piece.length) }).length).toBeLessThanOrEqual(1_000)
 })
 
 test('a message that is not as expected is told with the reason', async () => {

@@ -60,6 +60,6 @@ process.stdin.on('data', async () => {
   say(`r ${id} ${messageId}`)
 })
 process.stdin.on('end', async () => {
-  await mailer.close({ deadline: order.deadline ?? 5_000 })
+  await mailer.close({ deadline: order.deadline ?? 60_000 })
   say('closed')
 })
