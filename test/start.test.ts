@@ -46,7 +46,9 @@ async function* frames(url: string): AsyncGenerator<Frame, void, undefined> {
   for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
     const blocks = (text + chunk).split('\n\n')
     text = blocks.pop() ?? ''
-    for (const block of blocks) yield JSON.parse(block.slice('data: '.length)) as Frame
+    // Others are signs of life.
+    for (const block of blocks.filter((each) => each.startsWith('data: ')))
+      yield JSON.parse(block.slice('data: '.length)) as Frame
   }
 }
 

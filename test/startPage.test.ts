@@ -48,7 +48,6 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     const verdicts = await recordVerdicts(page)
     await signUp(page, 'Ada', 'ada@example.com')
     await verdict(page, 'Sent')
-    console.log('VERDICTS', await verdicts())
     expect(await verdicts()).toEqual(['On its way', 'Will be tried again', 'On its way', 'Sent'])
 
     await signUp(page, 'Ada', 'nobody')
