@@ -63,7 +63,7 @@ describe('threadpost init', () => {
     expect(await (await fetch(url)).text()).toContain('Sign up')
     expect((await signUp(url, 'ada@example.com')).url).toBe(`${url}/inbox/`)
     expect((await signUp(url, 'nobody')).status).toBe(400)
-    const arrived = await fetch(`${url}/inbox/api/messages/wait?to=ada@example.com&timeout=10000`)
+    const arrived = await fetch(`${url}/inbox/api/messages/wait?to=ada@example.com&timeout=60000`)
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
   })
 

@@ -190,9 +190,10 @@ describe('events', () => {
     await expect.poll(watchers).toBe(before + 2)
     await writeFile(path.join(folder, 'hello.mjml'), `${HELLO} `)
     // Once for the change, and once more for threads that look later.
-    await expect.poll(() => told).toBe(2)
+    await expect.poll(() => told).toBeGreaterThanOrEqual(2)
+    const soFar = told
     await writeFile(path.join(folder, 'partials/foot.mjml'), '<mj-text>y</mj-text>')
-    await expect.poll(() => told).toBe(3)
+    await expect.poll(() => told).toBeGreaterThan(soFar)
     controller.abort()
     await listening
     await expect.poll(watchers).toBe(before)

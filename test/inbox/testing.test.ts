@@ -6,6 +6,9 @@ import { expect, test } from 'vitest'
 import { linksOf } from '../../src/inbox/links.js'
 import { mailerWithInbox } from '../support/mailer.js'
 
+/** For what comes, however slow the machine is. */
+const PATIENT = { timeout: 100_000 }
+
 const RESET = {
   to: 'Ada <ada@example.com>',
   subject: 'Reset your password',
@@ -16,15 +19,19 @@ const RESET = {
 
 test('a mail is expected, and what it holds is at hand', async () => {
   const { mailer, inbox } = await mailerWithInbox()
-  const expecting = expectMail(inbox, {
-    to: 'ADA@example.com',
-    from: 'hello@acme.example',
-    subject: /password/,
-    text: 'Hi Ada',
-    html: /choose\s/,
-    links: ['/reset?token='],
-    attachments: ['terms.pdf'],
-  })
+  const expecting = expectMail(
+    inbox,
+    {
+      to: 'ADA@example.com',
+      from: 'hello@acme.example',
+      subject: /password/,
+      text: 'Hi Ada',
+      html: /choose\s/,
+      links: ['/reset?token='],
+      attachments: ['terms.pdf'],
+    },
+    PATIENT,
+  )
   await mailer.send({ ...RESET, subject: 'Something else' })
   await mailer.send(RESET)
   const mail = await expecting
@@ -104,7 +111,7 @@ test('retries go one by one, as the test says', async () => {
     await mailer.retry(id)
   }
   expect((await mailer.wait(id)).status).toBe('sent')
-  expect((await expectMail(inbox, { to: 'ada@example.com' })).subject).toBe('Hello')
+  expect((await expectMail(inbox, { to: 'ada@example.com' }, PATIENT)).subject).toBe('Hello')
 })
 
 test('the links of a long hostile mail are found in one pass: with one for each character this would take hours', () => {
@@ -125,7 +132,8 @@ test('the links of a long hostile mail are found in one pass: with one for each 
 test('a message that is not as expected is told with the reason', async () => {
   const { mailer } = await mailerWithInbox({}, { faults: [{ at: 'rcpt', do: 'refuse' }] })
   const { id } = await mailer.send({ to: 'ada@example.com', subject: 'Hello', text: 'x' })
-  expect((await expectMessage(mailer, id, { status: 'failed', attempts: 1, uncertain: false })).id).toBe(id)
+  const failed = { status: 'failed', attempts: 1, uncertain: false } as const
+  expect((await expectMessage(mailer, id, failed, PATIENT)).id).toBe(id)
   await expect(expectMessage(mailer, id, { status: 'sent' }, { timeout: 10 })).rejects.toMatchObject({
     name: 'AssertionError',
     message: expect.stringMatching(/to have status "sent" within 10 ms, but: .*550/),

@@ -28,6 +28,7 @@ const mailer = await createMailer({
   retry: { baseDelay: 100, factor: 1, jitter: 'none', attempts: 50 },
   retain: { count: 1_000_000 },
   ...order.options,
+  limits: { render: 60_000, ...order.options?.limits },
 })
 let deferred = 0
 mailer.on('deferred', () => say(`deferred ${++deferred}`))
