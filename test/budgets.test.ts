@@ -97,14 +97,18 @@ describe('budgets of a transport', () => {
       transport: { url: `smtp://127.0.0.1:${server.port}`, domainConcurrency: 2 },
       threads: 2,
     })
-    const many = await bulk(mailer, 20, { to: 'ada@Big.example' })
-    const small = await mailer.sendAndWait({ ...mail, to: 'ada@small.example' })
-    expect(small.status).toBe('sent')
+    // Fewer than may be under way.
+    const many = await bulk(mailer, 10, { to: 'ada@Big.example' })
+    // Two of them may ride behind one that is under way, and wait for its reply.
+    const small = await bulk(mailer, 5, { to: 'ada@small.example' })
+    await expect
+      .poll(async () => (await mailer.list({ status: 'sent' })).messages.length)
+      .toBeGreaterThanOrEqual(3)
     expect(server.messages.filter(({ to }) => to[0]?.endsWith('ig.example')).length).toBeLessThanOrEqual(2)
     open()
-    for (const id of many) expect((await mailer.wait(id)).status).toBe('sent')
+    for (const id of [...many, ...small]) expect((await mailer.wait(id)).status).toBe('sent')
     expect(most).toBeLessThanOrEqual(2)
-    expect(server.messages).toHaveLength(21)
+    expect(server.messages).toHaveLength(15)
   })
 
   it.each([1, 3])('so many connections over two threads: %i', async (connections) => {
@@ -167,10 +171,10 @@ describe('budgets of a transport', () => {
   it('who waits can be cancelled, and goes back to the file when the mailer is closed', async () => {
     const { url, server } = await clockedServer()
     const queue = `sqlite:${await folderOf({})}/outbox.db`
-    // One goes at once, and the next in a minute and a half.
-    const first = await testMailer({ transport: { url, rate: 0.01 }, queue })
+    // One goes at once, and another one every two seconds: the fourth and the tenth have long to wait.
+    const first = await testMailer({ transport: { url, rate: 0.5 }, queue })
     const ids = await bulk(first, 10)
-    await expect.poll(() => server.messages.length).toBe(1)
+    await expect.poll(() => server.messages.length).toBeGreaterThan(0)
     expect((await first.cancel(ids[3] ?? '')).status).toBe('cancelled')
     expect((await first.cancel(ids[9] ?? '')).status).toBe('cancelled')
     await first.close({ deadline: 0 })
