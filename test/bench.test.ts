@@ -37,7 +37,8 @@ function result(name: string, figures: Record<string, number>): ModeResult {
   }
 }
 
-describe('threadpost bench', () => {
+// Each starts several processes, which compile templates and fill queues before they measure.
+describe('threadpost bench', { timeout: 600_000 }, () => {
   it('sets rivals beside threadpost in an empty folder, and leaves nothing there but the page', async () => {
     const folder = await folderOf({})
     const args = [

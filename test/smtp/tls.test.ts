@@ -160,7 +160,11 @@ describe('TLS', () => {
   ])('that is required and %s: not a byte of the message in clear', async (_, script, code) => {
     const server = await ScriptedServer.start(script)
     // Two of them wait for one of these in vain; the others hear of their failure.
-    const sender = senderTo(server.port, { ...trusting, auth, timeouts: { greeting: 1_000, handshake: 2_000 } })
+    const sender = senderTo(server.port, {
+      ...trusting,
+      auth,
+      timeouts: { greeting: 1_000, handshake: 2_000 },
+    })
     const { verdict } = await send(sender, { text: 'secret' })
     expect(verdict).toEqual({ result: 'deferred', code })
     const said = server.conversations.flatMap(({ commands }) => commands).join('\n')

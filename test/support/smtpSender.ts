@@ -87,7 +87,13 @@ const NO_LETTER = {} as Letter
 const NO_PARTS = { subject: '', html: '', text: '' }
 
 export function send(sender: SmtpSender, sending: Sending = {}): Promise<Delivered> {
-  const { from = 'a@acme.example', to = ['ada@example.com'], text = 'Hello', notes, limit = 100_000 } = sending
+  const {
+    from = 'a@acme.example',
+    to = ['ada@example.com'],
+    text = 'Hello',
+    notes,
+    limit = 100_000,
+  } = sending
   const bytes = sending.bytes ?? Buffer.from(`Subject: hi\r\n\r\n${text}\r\n`)
   return sender.send(
     { envelope: { from, to }, bytes, transparent: false, letter: NO_LETTER, parts: NO_PARTS },
