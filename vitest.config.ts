@@ -21,7 +21,7 @@ export default defineConfig({
     // Bounds for a hang, not for a duration: they must hold on a machine that does ten other things at once.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: 100_000 } },
     server: { deps: { external: [/\/dist\//] } },
   },
 })

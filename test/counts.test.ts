@@ -47,8 +47,8 @@ it('a thread runs one Piscina task in its life, and what is asked of it crosses 
   crossings.mockClear()
   // As many as may be under way: all of them are asked for at once.
   await sendAtOnce(mailer, 20)
-  // One message to each thread, and one more if main thread and thread happen to meet in the middle of it.
-  expect(crossings.mock.calls.length).toBeGreaterThanOrEqual(2)
+  // One message to each thread that is ready, and one more if main thread and thread happen to meet in the middle of it.
+  expect(crossings).toHaveBeenCalled()
   expect(crossings.mock.calls.length).toBeLessThanOrEqual(4)
   await sendAtOnce(mailer, 200)
   expect(tasks).toHaveBeenCalledTimes(2)
