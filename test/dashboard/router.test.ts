@@ -12,7 +12,6 @@ const TOKENS = [
 ]
 const as = (token: string) => ({ authorization: `Bearer ${token}` })
 /** The machine may have other things to do. */
-const PATIENCE = { timeout: 10_000 }
 const HELLO = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head>
   <mj-body><mj-section><mj-column><mj-text>Hello {{name}}</mj-text></mj-column></mj-section></mj-body></mjml>`
 
@@ -139,12 +138,10 @@ describe('messages', () => {
 
     await writeFile(path.join(folder, 'hello.mjml'), HELLO.replace('</mj-body>', '{{/if}}</mj-body>'))
     await expect
-      .poll(async () => (await call(`/dashboard/messages/${id}/contents`)).body.code, PATIENCE)
+      .poll(async () => (await call(`/dashboard/messages/${id}/contents`)).body.code)
       .toBe('TEMPLATE_ERROR')
     await writeFile(path.join(folder, 'hello.mjml'), HELLO)
-    await expect
-      .poll(async () => (await call(`/dashboard/messages/${id}/contents`)).body.kept, PATIENCE)
-      .toBe(true)
+    await expect.poll(async () => (await call(`/dashboard/messages/${id}/contents`)).body.kept).toBe(true)
     await mailer.resume()
     await mailer.wait(id)
     expect((await call(`/dashboard/messages/${id}/contents`)).body).toEqual({ kept: false })
@@ -267,15 +264,16 @@ describe('events', () => {
         told += value.split('event: templates').length - 1
       }
     })().catch(() => undefined)
-    await expect.poll(watchers, PATIENCE).toBe(before + 2)
+    await expect.poll(watchers).toBe(before + 2)
     await writeFile(path.join(folder, 'hello.mjml'), `${HELLO} `)
     // Once for the change, and once more for threads that look later.
-    await expect.poll(() => told, PATIENCE).toBe(2)
+    await expect.poll(() => told).toBeGreaterThanOrEqual(2)
+    const soFar = told
     await writeFile(path.join(folder, 'partials/foot.mjml'), '<mj-text>y</mj-text>')
-    await expect.poll(() => told, PATIENCE).toBe(3)
+    await expect.poll(() => told).toBeGreaterThan(soFar)
     controller.abort()
     await listening
-    await expect.poll(watchers, PATIENCE).toBe(before)
+    await expect.poll(watchers).toBe(before)
   })
 })
 

@@ -80,10 +80,6 @@ it('a list that is taken has the recipients that nodemailer sees, and no others'
   expect(taken).toBeGreaterThan(50)
 })
 
-it('a long list of anything is dealt with at once', () => {
-  for (const piece of ['"', ',', '"a', '\\', '<', '(', 'a@b.example,', '", "']) {
-    const start = performance.now()
-    ours(piece.repeat(40_000))
-    expect(performance.now() - start).toBeLessThan(1_000)
-  }
+it('a long list of anything is dealt with in one pass: with one for each character this would take hours', () => {
+  for (const piece of ['"', ',', '"a', '\\', '<', '(', 'a@b.example,', '", "']) ours(piece.repeat(400_000))
 })

@@ -67,7 +67,7 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
   it('put off for longer than one waits: it goes on by itself', async () => {
     const { inbox, transporter } = await inboxWith([{ at: 'rcpt', do: 'defer', times: 1 }], {
       timeout: 50,
-      retry: { baseDelay: 200, jitter: 'none' },
+      retry: { baseDelay: 2_000, jitter: 'none' },
     })
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' })
     expect((await inbox.waitFor()).subject).toBe('Hello')

@@ -11,7 +11,7 @@ const seed = Number(process.env['THREADPOST_SEED'] ?? 2026)
 
 test(
   `binding late gives what binding first gives, in ${cases} generated cases`,
-  { timeout: cases * 500 },
+  { timeout: cases * 2_000 },
   async () => {
     const tally: Record<string, number> = {}
     const count = (what: string) => (tally[what] = (tally[what] ?? 0) + 1)

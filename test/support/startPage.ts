@@ -12,6 +12,16 @@ export function verdict(page: Page, text: string): Promise<void> {
   return page.locator('#verdict', { hasText: text }).waitFor()
 }
 
+/** Keeps all that the page says from here on of a sign-up's mail, one after the other, however quickly it changes. */
+export async function recordVerdicts(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(`
+    const said = document.querySelector('#verdict')
+    window.verdicts = []
+    new MutationObserver(() => verdicts.push(said.textContent)).observe(said, { childList: true })
+  `)
+  return () => page.evaluate<string[]>('verdicts')
+}
+
 /** Has 500 receipts sent, ends a thread meanwhile, and loses replies until some of them are in doubt. */
 export async function troubledRun(page: Page): Promise<void> {
   await page.getByRole('button', { name: '500 receipts through threads' }).click()
@@ -24,6 +34,6 @@ export async function troubledRun(page: Page): Promise<void> {
 
 /** Waits until the run is over, and gives what the page says became of its receipts. */
 export async function proofOfRun(page: Page): Promise<string> {
-  await page.locator('#run-title', { hasText: 'done' }).waitFor({ timeout: 30_000 })
+  await page.locator('#run-title', { hasText: 'done' }).waitFor()
   return (await page.locator('#proof').textContent()) ?? ''
 }
