@@ -1,10 +1,10 @@
-import type { BlockNode } from '../template/tree.js'
+import type { BlockNode, Expression } from '../template/tree.js'
 import type { NodeCompiler } from './binder.js'
 import { compileExpression } from './expressions.js'
 import { type BlockCallOptions, callHelper } from './helperCall.js'
 import { Pieces } from './pieces.js'
 import type { Writer } from './run.js'
-import { type Scope, type Variables, enter } from './scope.js'
+import type { Origin, Scope, Variables } from './scope.js'
 import { isEmpty, textOf } from './values.js'
 
 const NONE: readonly unknown[] = []
@@ -36,8 +36,8 @@ function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer,
   return (scope, run, out) => {
     const value = subject(scope, run)
     const counts = value || zero?.(scope, run)
-    if (!counts || isEmpty(value)) otherwise(scope, run, out)
-    else then(scope, run, out)
+    const write = !counts || isEmpty(value) ? otherwise : then
+    write(scope.orNothing, run, out)
   }
 }
 
@@ -45,13 +45,16 @@ function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer,
 function compileEach(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
   const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
   return (scope, run, out) => {
-    if (!iterate(subject(scope, run), node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
+    if (!iterate(subject(scope, run), node, scope, (inner) => body(inner, run, out)))
+      inverse(scope.orNothing, run, out)
   }
 }
 
 /** Runs the body for each item; false if there was none. */
-function iterate(list: unknown, node: BlockNode, scope: Scope, body: (inner: Scope) => void): boolean {
-  if (typeof list !== 'object' || list === null) return false
+function iterate(value: unknown, node: BlockNode, scope: Scope, body: (inner: Scope) => void): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  // A helper may answer with a Set or a Map.
+  const list = !Array.isArray(value) && Symbol.iterator in value ? [...(value as Iterable<unknown>)] : value
   const keys = Array.isArray(list) ? undefined : Object.keys(list)
   const length = keys?.length ?? (list as unknown[]).length
   // One layer for all items, as Handlebars has it: each finds its own values there.
@@ -63,7 +66,8 @@ function iterate(list: unknown, node: BlockNode, scope: Scope, body: (inner: Sco
     variables['index'] = index
     variables['first'] = index === 0
     variables['last'] = index === length - 1
-    body(enter(scope, item, { from: scope, by: node.subject, item: key }, variables, [item, key]))
+    const bindings = { numbers: node.parameters, values: [item, key] }
+    body(scope.inBlock(item, { from: scope, by: node.subject, item: key }, variables, bindings))
   }
   return length > 0
 }
@@ -72,21 +76,28 @@ function compileWith(node: BlockNode, compiler: NodeCompiler, body: Writer, inve
   const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
   return (scope, run, out) => {
     const value = subject(scope, run)
-    if (isEmpty(value)) inverse(scope, run, out)
-    else body(enter(scope, value, { from: scope, by: node.subject }, scope.variables, [value]), run, out)
+    if (isEmpty(value)) return inverse(scope.orNothing, run, out)
+    const bindings = { numbers: node.parameters, values: [value] }
+    body(scope.inBlock(value, originOf(scope, node.subject), scope.variables, bindings), run, out)
   }
 }
 
 function compileSection(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
   const subject = compileExpression(node.subject, compiler.helpers, true)
+  // Only a list gives its items as block parameters.
+  const bindings = { numbers: node.parameters, values: NONE }
   return (scope, run, out) => {
     const value = subject(scope, run)
-    if (value === true) body(enter(scope, scope.context, undefined, scope.variables, NONE), run, out)
+    if (value === true) body(scope.inBlock(scope.context, scope.origin, scope.variables, bindings), run, out)
     else if (value === false || value === null || value === undefined) inverse(scope, run, out)
     else if (Array.isArray(value)) {
       if (!iterate(value, node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
-    } else body(enter(scope, value, { from: scope, by: node.subject }, scope.variables, NONE), run, out)
+    } else body(scope.inBlock(value, originOf(scope, node.subject), scope.variables, bindings), run, out)
   }
+}
+
+function originOf(from: Scope, by: Expression): Origin {
+  return { from, by }
 }
 
 /** A helper gets its block as text and may do anything with it. */
@@ -101,14 +112,19 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
   )
   return (scope, run, out) => {
     const renderWith =
-      (writer: Writer) =>
-      (context: unknown, options: BlockCallOptions = {}): string => {
+      (writer: Writer, numbers: readonly number[]) =>
+      (context: unknown, { data, blockParams }: BlockCallOptions = {}): string => {
         const inner = new Pieces()
-        const values = options.blockParams ?? NONE
-        writer(enter(scope, context, undefined, options.data ?? scope.variables, values), run, inner)
+        const origin = context === scope.context ? scope.origin : undefined
+        const bindings = { numbers, values: blockParams ?? NONE }
+        writer(scope.inBlock(context, origin, data ?? scope.variables, bindings), run, inner)
         return compiler.join(inner)
       }
-    const blocks = { fn: renderWith(body), inverse: renderWith(inverse) }
+    const blocks = {
+      fn: renderWith(body, node.parameters),
+      inverse: renderWith(inverse, []),
+      blockParams: node.parameters.length,
+    }
     const result = callHelper(call, helper, args, hash, scope, run, blocks)
     out.value(compiler.ofHelper(textOf(result), node))
   }

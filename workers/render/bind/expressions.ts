@@ -59,19 +59,11 @@ function compileStart(path: PathExpression): Evaluate {
     }
   }
   if (path.parameter !== undefined) {
-    const [blocksOut, index] = path.parameter
-    return (scope) => {
-      let at = scope.parameters
-      for (let left = blocksOut; left > 0; left--) at = at?.outer
-      return at?.values[index]
-    }
+    const { parameter } = path
+    return (scope) => scope.parameter(parameter)?.value
   }
   if (up === 0) return (scope) => scope.context
-  return (scope) => {
-    let at: Scope | undefined = scope
-    for (let left = up; left > 0; left--) at = at?.parent
-    return at?.context
-  }
+  return (scope) => scope.up(up)?.context
 }
 
 function compileCall(call: CallExpression, helpers: Helpers, mayBeAbsent: boolean): Evaluate {

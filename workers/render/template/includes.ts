@@ -1,4 +1,5 @@
-import { type Environment, expandFile } from './expand.js'
+import type { Environment } from './environment.js'
+import { expandFile } from './expand.js'
 import { templateError } from './parse.js'
 import { type SourceFile, placeWithin } from './source.js'
 import type { Place, TemplateNode } from './tree.js'
@@ -48,7 +49,7 @@ function include(attributes: string, at: Place, env: Environment): TemplateNode[
       return wrapped('<mj-raw>', expandFile(file, inner), '</mj-raw>', at)
     case 'css': {
       const open = attribute('css-inline') === 'inline' ? '<mj-style inline="inline">' : '<mj-style>'
-      env.headTail.push(...wrapped(open, expandFile(file, inner), '</mj-style>', at))
+      env.expansion.headTail.push(...wrapped(open, expandFile(file, inner), '</mj-style>', at))
       return []
     }
     default:
@@ -61,7 +62,7 @@ function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
   if (!/<mjml[\s>]/.test(file.text)) return expandFile(file, env)
   const head = inner(file.text, 'mj-head')
   const body = inner(file.text, 'mj-body')
-  if (head !== undefined) env.headTail.push(...expandFile(part(file, head), env))
+  if (head !== undefined) env.expansion.headTail.push(...expandFile(part(file, head), env))
   return body === undefined ? [] : expandFile(part(file, body), env)
 }
 
