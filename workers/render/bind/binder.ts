@@ -153,6 +153,11 @@ export class NodeCompiler {
 
   /** The name is evaluated where the call stands, not in the context that the partial is given. */
   #partial(node: PartialNode): Writer {
+    const { refusal } = node
+    if (refusal !== undefined)
+      return () => {
+        throw templateError(refusal, node.at)
+      }
     const name = compileExpression(node.name, this.helpers, false)
     const called = new Map(
       Object.entries(node.candidates).map(([candidate, key]) => {

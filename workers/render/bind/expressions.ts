@@ -18,13 +18,18 @@ export function compileExpression(expression: Expression, helpers: Helpers, opti
       return () => undefined
     case 'path': {
       const look = compilePath(expression)
-      return optional || expression.variable ? look : demanding(look, expression)
+      return optional || mayBeAbsent(expression) ? look : demanding(look, expression)
     }
     case 'call': {
       const call = compileCall(expression, helpers, optional)
       return optional || expression.helper !== 'lookup' ? call : demanding(call, expression)
     }
   }
+}
+
+/** Of the variables only `@root` is the message's data. */
+function mayBeAbsent({ variable, parts }: PathExpression): boolean {
+  return variable && parts[0] !== 'root'
 }
 
 function demanding(look: Evaluate, expression: PathExpression | CallExpression): Evaluate {

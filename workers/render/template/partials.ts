@@ -28,10 +28,7 @@ export function expandPartial(statement: hbs.AST.PartialStatement, env: Environm
   if (env.inside.includes(name)) return [partialNode(statement, { kind: 'literal', value: name }, env)]
   const part = partOf(name, env)
   if (part !== undefined) return called(statement, part, env)
-  // Whether a partial that may be meant is really called without a block shows when it is called.
-  if (name === PARTIAL_BLOCK && env.isCandidate)
-    return [partialNode(statement, { kind: 'literal', value: name }, env)]
-  throw unknownPartial(name, statement, env)
+  return refused(statement, unknownPartial(name, env), env)
 }
 
 /** `{{#> name}}…{{/name}}`: the partial, with the block for its `{{> @partial-block}}`; the block alone if there is none. */
@@ -39,12 +36,11 @@ export function expandPartialBlock(
   statement: hbs.AST.PartialBlockStatement,
   env: Environment,
 ): TemplateNode[] {
-  const at = placeOf(statement, env)
   const name = staticName(statement)
-  if (name === undefined) throw templateError('a partial with a block needs a fixed name', at)
+  if (name === undefined) return refused(statement, 'a partial with a block needs a fixed name', env)
   const { program } = statement
   if (env.inside.includes(name) || isWithin(program, env.partialBlock))
-    throw templateError(`the partial '${name}' is inside itself`, at)
+    return refused(statement, `the partial '${name}' is inside itself, with a block`, env)
   const keep = env.expansion.numberOf(statement)
   const block: Fragment = { program, env, reach: keep }
   return called(statement, partOf(name, env, block) ?? blockPart(block, env), env, keep)
@@ -98,6 +94,14 @@ function argumentsOf(statement: Call, env: Environment): Arguments {
   const { indent } = statement as { indent?: string }
   if (env.expansion.keepsIndent && indent) given.indent = indent
   return given
+}
+
+/** What is wrong with a partial that only may be meant counts when it is really called. */
+function refused(statement: Call, reason: string, env: Environment): TemplateNode[] {
+  const at = placeOf(statement, env)
+  if (!env.isCandidate) throw templateError(reason, at)
+  const name: Expression = { kind: 'literal', value: reason }
+  return [{ kind: 'partial', name, hash: [], candidates: {}, refusal: reason, source: sourceOf(statement, env), at }]
 }
 
 function partialNode(
@@ -155,10 +159,8 @@ function staticName(statement: Call): string | undefined {
   return statement.name.type === 'SubExpression' ? undefined : String(statement.name.original)
 }
 
-function unknownPartial(name: string, statement: hbs.AST.Node, env: Environment) {
-  const at = placeOf(statement, env)
-  if (name === PARTIAL_BLOCK)
-    return templateError('{{> @partial-block}} stands in a partial that was called without a block', at)
+function unknownPartial(name: string, env: Environment): string {
+  if (name === PARTIAL_BLOCK) return '{{> @partial-block}} stands in a partial that was called without a block'
   const known = [...env.parts.partials.keys()].slice(0, 20).join(', ')
-  return templateError(`there is no partial '${name}'. Known: ${known === '' ? 'none' : known}`, at)
+  return `there is no partial '${name}'. Known: ${known === '' ? 'none' : known}`
 }

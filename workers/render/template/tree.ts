@@ -119,6 +119,8 @@ export interface PartialNode extends Arguments {
   name: Expression
   /** By name: the partials that may be meant, as keys of the template's `partials`. */
   candidates: Record<string, string>
+  /** Why it can't be called. */
+  refusal?: string
   source: string
   at: Place
 }
