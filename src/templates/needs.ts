@@ -10,6 +10,8 @@ interface Frame {
 }
 
 const MAX_PATHS = 50
+/** Handlebars takes this text for equal to the object around it, and counts `../` otherwise: left to the thread. */
+const LIKE_AN_OBJECT = '[object Object]'
 const ROOT: DataPath = { scope: 0, parts: [] }
 
 /**
@@ -71,6 +73,7 @@ class Walk {
   }
 
   #within(frame: Frame, needs: readonly Need[]): void {
+    if (frame.value === LIKE_AN_OBJECT) return
     this.#frames.push(frame)
     this.follow(needs)
     this.#frames.pop()

@@ -40,7 +40,7 @@ export class Binder {
     nodes: readonly TemplateNode[],
     helpers: Helpers,
     policy: Policy,
-    partials: ReadonlyMap<string, readonly TemplateNode[]> = new Map(),
+    partials: ReadonlyMap<string, readonly TemplateNode[]>,
   ) {
     this.#main = new NodeCompiler(this.constants, helpers, policy, partials).all(nodes)
   }
@@ -178,7 +178,9 @@ export class NodeCompiler {
   #partialOf(key: string): Writer {
     const known = this.#partials.get(key)
     if (known !== undefined) return known
-    const writer = this.all(this.partials.get(key) ?? [])
+    const nodes = this.partials.get(key)
+    if (nodes === undefined) throw new TypeError(`A binder without the partial ${key}`)
+    const writer = this.all(nodes)
     this.#partials.set(key, writer)
     return writer
   }

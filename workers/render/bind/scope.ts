@@ -69,8 +69,10 @@ export class Scope {
   inBlock(context: unknown, origin: Origin | undefined, variables: Variables, { numbers, values }: Bindings): Scope {
     let { bound } = this
     // Each is bound, also without a value: so none is ever looked for in another block.
-    for (let at = 0; at < numbers.length; at++)
-      bound = { number: numbers[at]!, value: values[at], origin: at === 0 ? origin : undefined, outer: bound }
+    for (let at = 0; at < numbers.length; at++) {
+      const isContext = at === 0 && values.length > 0
+      bound = { number: numbers[at]!, value: values[at], origin: isContext ? origin : undefined, outer: bound }
+    }
     return this.#enter(this, context, origin, variables, bound, this.kept)
   }
 
