@@ -94,10 +94,13 @@ class Walk {
     const frame = this.#frames[scope]
     const around = frame === undefined || scope === 0 ? '' : this.#pathOf(frame.at)
     const key = frame?.key
-    const base =
-      key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : `${around}.${key}`
-    return parts.reduce((path, part) => (path === '' ? part : `${path}.${part}`), base)
+    const base = key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : append(around, key)
+    return parts.reduce(append, base)
   }
+}
+
+function append(path: string, part: string): string {
+  return path === '' ? part : `${path}.${part}`
 }
 
 function keysOf(value: Json | undefined): string[] {

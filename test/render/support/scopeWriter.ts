@@ -101,20 +101,21 @@ interface File {
 
 /** Writes templates that hold no MJML: every way to open a scope, inside every other. */
 export class ScopeWriter {
-  readonly partials: Record<string, string> = { both: 'file {{@index}}' }
   readonly #files = new Map<string, File>()
-  #budget: number
+  #budget = 8
   #count = 0
   #words = 0
 
   constructor(
     private readonly pick: <T>(arbitrary: fc.Arbitrary<T>) => T,
-    size = 8,
+    /** Where the partials are written to. */
+    private readonly partials: Record<string, string>,
   ) {
-    this.#budget = size
+    partials['both'] = 'file {{@index}}'
   }
 
-  template(): string {
+  /** What a template says where its context is the root of the data. Several of them share their partials. */
+  words(): string {
     return this.#program(this.#inFile({ kind: 'root', takesBlock: false, callsInline: false }))
   }
 
@@ -429,7 +430,7 @@ export class ScopeWriter {
 
 /** Writes one template that holds no MJML, with what `fc.gen()` gives to choose with. */
 export function generateScopes(generate: fc.GeneratorValue): Generated {
-  const writer = new ScopeWriter((arbitrary) => generate(() => arbitrary))
-  const source = writer.template()
-  return { source, partials: writer.partials }
+  const partials: Record<string, string> = {}
+  const writer = new ScopeWriter((arbitrary) => generate(() => arbitrary), partials)
+  return { source: writer.words(), partials }
 }

@@ -1,4 +1,4 @@
-import type { Expression, Reach, ScopeNode, TemplateNode } from './tree.js'
+import type { BlockNode, Expression, Reach, ScopeNode, TemplateNode } from './tree.js'
 
 /** What nodes ask of the scopes around them. */
 interface Uses {
@@ -13,6 +13,7 @@ interface Uses {
 /** A scope node, less what its nodes make no use of; its nodes alone if nothing is left of it. */
 export function inScope(node: ScopeNode): TemplateNode[] {
   const { keep, layer, ...rest } = node
+  if (!node.body.some(mayEvaluate)) return withDemands(node)
   const uses = usesOf(node.body)
   const reach: Reach = uses.contexts ? node.reach : 'here'
   const scope: ScopeNode = { ...rest, reach }
@@ -21,6 +22,38 @@ export function inScope(node: ScopeNode): TemplateNode[] {
   const changes =
     scope.context ?? scope.keep ?? scope.layer ?? scope.indent ?? (scope.hash.length > 0 ? scope.hash : undefined)
   return changes === undefined && reach === 'here' ? node.body : [scope]
+}
+
+/** Whether there is anything in a node that depends on its scope. */
+function mayEvaluate(node: TemplateNode): boolean {
+  return node.kind === 'scope' ? node.body.some(mayEvaluate) : node.kind !== 'text'
+}
+
+/**
+ * A partial that only says what is fixed. Its arguments are evaluated all the same, because data that they name must be
+ * there: as blocks that show nothing, which stay where they are when MJML runs before the data comes.
+ */
+function withDemands({ context, hash, indent, body, at }: ScopeNode): TemplateNode[] {
+  const demand = (subject: Expression, mayBeAbsent: boolean): BlockNode => ({
+    kind: 'block',
+    type: 'with',
+    subject,
+    body: [],
+    inverse: [],
+    hasInverse: mayBeAbsent,
+    parameters: [],
+    source: 'source' in subject ? subject.source : '',
+    at,
+  })
+  const calls = hash.filter(([, { kind }]) => kind === 'call').map(([, call]) => demand(call, true))
+  const demands = context !== undefined && mayBeMissing(context) ? [demand(context, false), ...calls] : calls
+  if (indent === undefined) return [...demands, ...body]
+  return [...demands, { kind: 'scope', hash: [], reach: 'here', indent, body, at }]
+}
+
+function mayBeMissing(expression: Expression): boolean {
+  if (expression.kind !== 'path') return expression.kind === 'call'
+  return expression.parts.length > 0 || expression.up > 0
 }
 
 function usesOf(nodes: readonly TemplateNode[]): Uses {
