@@ -94,7 +94,8 @@ class Walk {
     const frame = this.#frames[scope]
     const around = frame === undefined || scope === 0 ? '' : this.#pathOf(frame.at)
     const key = frame?.key
-    const base = key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : append(around, key)
+    const base =
+      key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : append(around, key)
     return parts.reduce(append, base)
   }
 }

@@ -31,6 +31,10 @@ test(
   },
 )
 
-function report({ source, partials }: { source: string; partials: object }, why: string, value: unknown): string {
+function report(
+  { source, partials }: { source: string; partials: object },
+  why: string,
+  value: unknown,
+): string {
   return `${why}\n\n${source}\n\n${JSON.stringify(partials)}\n\n${JSON.stringify(value)}`
 }

@@ -28,7 +28,11 @@ describe('a block parameter means its own block', () => {
       '{{#each customers as |customer|}}{{#each customer.orders as |order|}}{{#each order.lines}}{{this}}{{else}}order {{order.name}} is empty, {{/each}}{{/each}}{{/each}}',
       'order first is empty, pen',
     ],
-    ['in the else of its own block', '{{#each names as |x|}}{{#each x}}{{else}}{{x}}{{/each}}{{/each}}', 'nm'],
+    [
+      'in the else of its own block',
+      '{{#each names as |x|}}{{#each x}}{{else}}{{x}}{{/each}}{{/each}}',
+      'nm',
+    ],
     [
       'in an else if',
       '{{#each customers.0.orders as |x|}}{{#each x.lines}}{{this}}{{else if x.v}}{{x.name}}{{else}}none{{/each}}{{/each}}',
@@ -49,7 +53,9 @@ describe('a block parameter means its own block', () => {
   })
 
   test('a parameter that its block has no value for is missing, whatever lies around it', async () => {
-    await write({ 'a.mjml': text('{{#with title as |x|}}{{#@root.pair as |x|}}{{x}}{{/@root.pair}}{{/with}}') })
+    await write({
+      'a.mjml': text('{{#with title as |x|}}{{#@root.pair as |x|}}{{x}}{{/@root.pair}}{{/with}}'),
+    })
     expect((await failure(render('a', data))).details.missing).toEqual(['x'])
   })
 
@@ -84,7 +90,12 @@ describe('a partial', () => {
       { p: '{{#> @partial-block}}default{{/@partial-block}}' },
       'default B',
     ],
-    ['may stand in a block for itself', '{{#> p}}a{{#> p}}b{{/p}}{{/p}}', { p: '[{{> @partial-block}}]' }, '[a[b]]'],
+    [
+      'may stand in a block for itself',
+      '{{#> p}}a{{#> p}}b{{/p}}{{/p}}',
+      { p: '[{{> @partial-block}}]' },
+      '[a[b]]',
+    ],
     [
       'with a computed name is named in the scope of the call',
       '{{#with pair}}{{> (default a "none") ../one}}{{/with}}',

@@ -34,9 +34,10 @@ function compileText(generated: Generated): (data: JsonObject) => Bound {
     const binder = new Binder(nodes, helpers, AS_HANDLEBARS, new Map(Object.entries(partials)))
     return (data) => ({ foretold: missingPaths(needs, data), ...orFailure(() => bindText(binder, data)) })
   } catch (error) {
-    return () => orFailure(() => {
-      throw error
-    })
+    return () =>
+      orFailure(() => {
+        throw error
+      })
   }
 }
 
@@ -69,6 +70,8 @@ export function againstHandlebars(
       return { differs: `foretold as missing, but not missing: ${unfounded.join(', ')}` }
     const same = 'text' in expected ? 'text' in actual && actual.text === expected.text : !('text' in actual)
     if (same) return { same: 'text' in expected ? 'text' : 'missing' in expected ? 'missing' : 'error' }
-    return { differs: `Handlebars ${JSON.stringify(expected)}\nthreadpost ${JSON.stringify({ ...actual, paths })}` }
+    return {
+      differs: `Handlebars ${JSON.stringify(expected)}\nthreadpost ${JSON.stringify({ ...actual, paths })}`,
+    }
   }
 }

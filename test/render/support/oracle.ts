@@ -32,8 +32,10 @@ export function compileHandlebars({
   let isMissing = false
   for (const [name, helper] of Object.entries(logicHelpers))
     if (name !== 'lookup') handlebars.registerHelper(name, helper)
-  handlebars.registerHelper(DEMAND, (value: unknown) => {
-    if (value === undefined) isMissing = true
+  handlebars.registerHelper(DEMAND, (...given: unknown[]) => {
+    // A field of null is absent; Handlebars takes it for null.
+    const [value, parent] = given.slice(0, -1)
+    if (value === undefined || (given.length > 2 && (parent ?? null) === null)) isMissing = true
     return value
   })
   handlebars.registerHelper(IS_GIVEN, (block: unknown) => block !== undefined)
@@ -44,7 +46,8 @@ export function compileHandlebars({
     return (data, variables) => {
       isMissing = false
       try {
-        const text = template(data, { data: variables })
+        // With a root among them, they are the outermost layer.
+        const text = template(data, { data: { ...variables, root: data } })
         return isMissing ? { missing: true } : { text }
       } catch (error) {
         return isMissing ? { missing: true } : failed(error)
@@ -98,7 +101,7 @@ class Demands {
 
   #mustache(mustache: hbs.AST.Statement & Call, names: ReadonlySet<string>): void {
     if (this.#isCall(mustache, names)) {
-      const demanded = this.#argument({ ...mustache, type: 'SubExpression' } as Call, false, names) as Call
+      const demanded = this.#argument({ ...mustache, type: 'SubExpression' }, false, names) as Call
       Object.assign(mustache, { path: demanded.path, params: demanded.params, hash: demanded.hash })
       return
     }
@@ -121,19 +124,23 @@ class Demands {
     this.program(block.inverse, names)
   }
 
-  #argument(expression: hbs.AST.Expression, optional: boolean, names: ReadonlySet<string>): hbs.AST.Expression {
+  #argument(
+    expression: hbs.AST.Expression,
+    optional: boolean,
+    names: ReadonlySet<string>,
+  ): hbs.AST.Expression {
     if (expression.type === 'PathExpression') {
       const path = expression as Path
       if (path.original === '@partial-block') return wrapped(IS_GIVEN, path)
       const name = path.parts[0] ?? ''
       const isVariable = path.data && name !== 'root' && !(path.depth === 0 && names.has(name))
-      return optional || isVariable ? path : demand(path)
+      return optional || isVariable ? path : demand(path, names)
     }
     if (expression.type !== 'SubExpression') return expression
     const call = expression as hbs.AST.SubExpression
     const isLookup = call.path.original === 'lookup'
     this.#arguments(call, ACCEPTS_ABSENT.has(call.path.original) || (optional && isLookup), names)
-    return isLookup && !optional ? demand(call) : call
+    return isLookup && !optional ? demand(call, names) : call
   }
 
   #arguments(call: Call, optional: boolean, names: ReadonlySet<string>): void {
@@ -147,18 +154,38 @@ class Demands {
 
   #isCall({ path, params }: Call, names: ReadonlySet<string>): boolean {
     if (params.length > 0) return true
-    const isName = path.parts.length === 1 && !path.data && path.depth === 0 && !/^\.|this\b/.test(path.original)
+    const isName =
+      path.parts.length === 1 && !path.data && path.depth === 0 && !/^\.|this\b/.test(path.original)
     return isName && !names.has(path.original) && path.original in logicHelpers
   }
 }
 
-function demand(value: hbs.AST.Expression): hbs.AST.SubExpression {
-  return wrapped(DEMAND, value)
+function demand(value: hbs.AST.Expression, names: ReadonlySet<string>): hbs.AST.SubExpression {
+  const parent = parentOf(value, names)
+  return parent === undefined ? wrapped(DEMAND, value) : wrapped(DEMAND, value, parent)
 }
 
-function wrapped(helper: string, value: hbs.AST.Expression): hbs.AST.SubExpression {
+/** The path to what a path's last part is looked up in, if it is looked up in anything. */
+function parentOf(value: hbs.AST.Expression, names: ReadonlySet<string>): Path | undefined {
+  if (value.type !== 'PathExpression') return undefined
+  const path = value as Path
+  const isScoped = path.depth > 0 || /^\.|^this\b/.test(path.original)
+  const isWhole = path.data || (!isScoped && names.has(path.parts[0] ?? ''))
+  if (path.parts.length <= (isWhole ? 1 : 0)) return undefined
+  return { ...path, parts: path.parts.slice(0, -1), original: isScoped ? 'this' : (path.parts[0] ?? '') }
+}
+
+function wrapped(helper: string, ...params: hbs.AST.Expression[]): hbs.AST.SubExpression {
+  const [value] = params as [hbs.AST.Expression]
   const { loc } = value
-  const path = { type: 'PathExpression', data: false, depth: 0, parts: [helper], original: helper, loc } as Path
+  const path = {
+    type: 'PathExpression',
+    data: false,
+    depth: 0,
+    parts: [helper],
+    original: helper,
+    loc,
+  } as Path
   const hash = undefined as unknown as hbs.AST.Hash
-  return { type: 'SubExpression', path, params: [value], hash, loc } as hbs.AST.SubExpression
+  return { type: 'SubExpression', path, params, hash, loc }
 }

@@ -2,7 +2,15 @@ import fc from 'fast-check'
 import type { Generated } from './generator.js'
 
 /** A kind of value in the data below: an object with fields, a list of one kind, or a plain value. */
-type Kind = 'root' | 'customer' | 'order' | 'pair' | 'node' | 'text' | 'maybe' | `${'customer' | 'order' | 'node' | 'text' | 'maybe'}s`
+type Kind =
+  | 'root'
+  | 'customer'
+  | 'order'
+  | 'pair'
+  | 'node'
+  | 'text'
+  | 'maybe'
+  | `${'customer' | 'order' | 'node' | 'text' | 'maybe'}s`
 
 const FIELDS: Partial<Record<Kind, Record<string, Kind>>> = {
   root: {
@@ -47,7 +55,14 @@ const order = fc.record({ name: word, v: maybe, x: word, lines: some(word), odd:
 const customer = fc.record({ name: word, x: maybe, orders: some(order), pair, tags: some(word) }, plain)
 const { node } = fc.letrec((tie) => ({
   kids: fc.array(tie('node'), { maxLength: 2, depthIdentifier: 'node' }),
-  node: fc.record({ name: word, x: word, kids: fc.oneof({ maxDepth: 2, depthIdentifier: 'node' }, fc.constant([]), tie('kids')) }, plain),
+  node: fc.record(
+    {
+      name: word,
+      x: word,
+      kids: fc.oneof({ maxDepth: 2, depthIdentifier: 'node' }, fc.constant([]), tie('kids')),
+    },
+    plain,
+  ),
 }))
 
 /** All that a generated template asks for, except that now and then a field is absent. */
@@ -62,7 +77,7 @@ export const scopeData: fc.Arbitrary<Record<string, unknown>> = fc
       names: some(word),
       one: fc.array(word, { minLength: 1, maxLength: 1 }),
       odd: some(maybe),
-      tree: node as fc.Arbitrary<unknown>,
+      tree: node,
       empty: fc.constant([]),
       flag: maybe,
       file: fc.constantFrom('both', 'in0'),
@@ -138,9 +153,12 @@ export class ScopeWriter {
   }
 
   #program(place: Place): string {
-    const defined = this.#budget > 2 && this.#chance(12) ? this.#definitions(place, place.levels.slice(1)) : undefined
+    const defined =
+      this.#budget > 2 && this.#chance(12) ? this.#definitions(place, place.levels.slice(1)) : undefined
     const inside = defined?.place ?? place
-    const parts = Array.from({ length: this.pick(fc.integer({ min: 1, max: 3 })) }, () => this.#statement(inside))
+    const parts = Array.from({ length: this.pick(fc.integer({ min: 1, max: 3 })) }, () =>
+      this.#statement(inside),
+    )
     if (defined !== undefined) parts.splice(this.#one(0, parts.length), 0, defined.source)
     return parts.join(this.#one('', ' ', '\n', '|'))
   }
@@ -184,7 +202,8 @@ export class ScopeWriter {
     for (const [name, kind] of Object.entries(FIELDS.root ?? {}))
       if (!place.avoided.has('root')) add(`@root.${name}`, kind)
     // Once in a while a path that may lead nowhere.
-    if (found.length === 0 || this.#chance(1)) return { path: this.#one('absent', '../absent', 'this.x'), kind: 'maybe' }
+    if (found.length === 0 || this.#chance(1))
+      return { path: this.#one('absent', '../absent', 'this.x'), kind: 'maybe' }
     const parameters = found.filter(({ path }) => place.parameters.has(path.split('.')[0] ?? ''))
     return this.#one(...(parameters.length > 0 && this.#chance(40) ? parameters : found))
   }
@@ -216,7 +235,16 @@ export class ScopeWriter {
   #test(place: Place): string {
     const { path } = this.#path(place, () => true)
     const other = this.#path(place, (kind) => kind === 'text').path
-    return this.#one(path, path, path, this.#variable(place), `(eq ${path} ${other})`, `(not ${path})`, 'absent', '../absent')
+    return this.#one(
+      path,
+      path,
+      path,
+      this.#variable(place),
+      `(eq ${path} ${other})`,
+      `(not ${path})`,
+      'absent',
+      '../absent',
+    )
   }
 
   // Blocks
@@ -241,7 +269,8 @@ export class ScopeWriter {
   /** The inverse of a block: nothing, an else, or a chain of further blocks. */
   #otherwise(place: Place, depth = 0): string {
     if (!this.#chance(55)) return ''
-    if (depth > 2 || !this.#chance(50)) return `{{${this.#one('else', '^', '~else~')}}}${this.#program(place)}`
+    if (depth > 2 || !this.#chance(50))
+      return `{{${this.#one('else', '^', '~else~')}}}${this.#program(place)}`
     const { body, open } = this.#opening(place)
     return `{{else ${open}}}${body}${this.#otherwise(place, depth + 1)}`
   }
@@ -259,7 +288,11 @@ export class ScopeWriter {
       case 'with': {
         const { path, kind } = this.#path(place, () => true)
         const { written, names } = this.#parameters(kind, undefined)
-        return { open: `with ${path}${written}`, body: this.#program(this.#enter(place, kind, names)), close: 'with' }
+        return {
+          open: `with ${path}${written}`,
+          body: this.#program(this.#enter(place, kind, names)),
+          close: 'with',
+        }
       }
       case 'section': {
         const { path, kind } = this.#path(place, (at) => at !== 'maybe')
@@ -267,7 +300,11 @@ export class ScopeWriter {
         if (item === undefined || kind === 'pair')
           return { open: path, body: this.#program(this.#enter(place, kind)), close: path }
         const { written, names } = this.#parameters(item, 'text')
-        return { open: `${path}${written}`, body: this.#program(this.#enter(place, item, names)), close: path }
+        return {
+          open: `${path}${written}`,
+          body: this.#program(this.#enter(place, item, names)),
+          close: path,
+        }
       }
       case 'eq': {
         const [left, right] = [this.#path(place, () => true).path, this.#path(place, () => true).path]
@@ -305,7 +342,10 @@ export class ScopeWriter {
 
   #condition(place: Place): string {
     const zero = this.#chance(15) ? ' includeZero=true' : ''
-    return this.#block({ open: `if ${this.#test(place)}${zero}`, body: this.#program(place), close: 'if' }, place)
+    return this.#block(
+      { open: `if ${this.#test(place)}${zero}`, body: this.#program(place), close: 'if' },
+      place,
+    )
   }
 
   /** `{{^x}}…{{else}}…{{/x}}` */
@@ -344,7 +384,8 @@ export class ScopeWriter {
     if (roll < 3) return this.#partialBlock(place)
     if (roll < 4) return this.#missing(place)
     if (roll < 5) return this.#recursive(place)
-    if (roll < 6) return this.#call(place, this.#one('both', '(lookup @root "file")'), place.levels[0] ?? 'root', false)
+    if (roll < 6)
+      return this.#call(place, this.#one('both', '(lookup @root "file")'), place.levels[0] ?? 'root', false)
     const callable = INLINE.slice(0, place.rank)
     if (roll < 8 && callable.length > 0) {
       const name = this.#one(...callable)
@@ -363,7 +404,9 @@ export class ScopeWriter {
 
   #newFile(place: Place): string {
     const name = `file${this.#count++}`
-    const kind = this.#chance(50) ? (place.levels[0] ?? 'root') : this.#one<Kind>('customer', 'order', 'pair', 'root', 'text')
+    const kind = this.#chance(50)
+      ? (place.levels[0] ?? 'root')
+      : this.#one<Kind>('customer', 'order', 'pair', 'root', 'text')
     const file = { kind, takesBlock: this.#chance(50), callsInline: false }
     const inside = { ...this.#inFile(file), rank: place.rank }
     // It is known only when it is written, so that it does not call itself.
@@ -420,7 +463,10 @@ export class ScopeWriter {
       this.partials['tree'] = ''
       const file = { kind: 'node' as const, takesBlock: false, callsInline: false }
       const inside = { ...this.#inFile(file), rank: 0 }
-      const calls = this.#one('{{#each kids}}{{> tree}}{{/each}}', '{{#each kids as |x|}}{{> tree x}}{{else}}{{name}}{{/each}}')
+      const calls = this.#one(
+        '{{#each kids}}{{> tree}}{{/each}}',
+        '{{#each kids as |x|}}{{> tree x}}{{else}}{{name}}{{/each}}',
+      )
       this.partials['tree'] = `<${this.#program(inside)}${calls}>`
     }
     if (this.partials['tree'] === '') return this.#word()

@@ -1,4 +1,4 @@
-import type { BlockNode, Expression } from '../template/tree.js'
+import type { BlockNode } from '../template/tree.js'
 import type { NodeCompiler } from './binder.js'
 import { compileExpression } from './expressions.js'
 import { type BlockCallOptions, callHelper } from './helperCall.js'
@@ -57,6 +57,7 @@ function iterate(value: unknown, node: BlockNode, scope: Scope, body: (inner: Sc
   const list = !Array.isArray(value) && Symbol.iterator in value ? [...(value as Iterable<unknown>)] : value
   const keys = Array.isArray(list) ? undefined : Object.keys(list)
   const length = keys?.length ?? (list as unknown[]).length
+  const { parameters: numbers } = node
   // One layer for all items, as Handlebars has it: each finds its own values there.
   const variables: Variables = { ...scope.variables, _parent: scope.variables }
   for (let index = 0; index < length; index++) {
@@ -66,8 +67,8 @@ function iterate(value: unknown, node: BlockNode, scope: Scope, body: (inner: Sc
     variables['index'] = index
     variables['first'] = index === 0
     variables['last'] = index === length - 1
-    const bindings = { numbers: node.parameters, values: [item, key] }
-    body(scope.inBlock(item, { from: scope, by: node.subject, item: key }, variables, bindings))
+    const values = numbers.length === 0 ? NONE : [item, key]
+    body(scope.inBlock(item, { from: scope, by: node.subject, item: key }, variables, numbers, values))
   }
   return length > 0
 }
@@ -77,27 +78,24 @@ function compileWith(node: BlockNode, compiler: NodeCompiler, body: Writer, inve
   return (scope, run, out) => {
     const value = subject(scope, run)
     if (isEmpty(value)) return inverse(scope.orNothing, run, out)
-    const bindings = { numbers: node.parameters, values: [value] }
-    body(scope.inBlock(value, originOf(scope, node.subject), scope.variables, bindings), run, out)
+    const origin = { from: scope, by: node.subject }
+    body(scope.inBlock(value, origin, scope.variables, node.parameters, [value]), run, out)
   }
 }
 
 function compileSection(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
   const subject = compileExpression(node.subject, compiler.helpers, true)
   // Only a list gives its items as block parameters.
-  const bindings = { numbers: node.parameters, values: NONE }
+  const inside = (scope: Scope, context: unknown, origin: Origin | undefined) =>
+    scope.inBlock(context, origin, scope.variables, node.parameters, NONE)
   return (scope, run, out) => {
     const value = subject(scope, run)
-    if (value === true) body(scope.inBlock(scope.context, scope.origin, scope.variables, bindings), run, out)
+    if (value === true) body(inside(scope, scope.context, scope.origin), run, out)
     else if (value === false || value === null || value === undefined) inverse(scope, run, out)
     else if (Array.isArray(value)) {
       if (!iterate(value, node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
-    } else body(scope.inBlock(value, originOf(scope, node.subject), scope.variables, bindings), run, out)
+    } else body(inside(scope, value, { from: scope, by: node.subject }), run, out)
   }
-}
-
-function originOf(from: Scope, by: Expression): Origin {
-  return { from, by }
 }
 
 /** A helper gets its block as text and may do anything with it. */
@@ -116,8 +114,11 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
       (context: unknown, { data, blockParams }: BlockCallOptions = {}): string => {
         const inner = new Pieces()
         const origin = context === scope.context ? scope.origin : undefined
-        const bindings = { numbers, values: blockParams ?? NONE }
-        writer(scope.inBlock(context, origin, data ?? scope.variables, bindings), run, inner)
+        writer(
+          scope.inBlock(context, origin, data ?? scope.variables, numbers, blockParams ?? NONE),
+          run,
+          inner,
+        )
         return compiler.join(inner)
       }
     const blocks = {

@@ -29,12 +29,6 @@ export interface Origin {
   item?: string | number
 }
 
-/** What a block binds: its parameters' numbers, and the values in the same order. */
-export interface Bindings {
-  numbers: readonly number[]
-  values: readonly unknown[]
-}
-
 /** A context that is null has no fields; Handlebars hands this to helpers and conditions instead. */
 export const NO_CONTEXT = Object.freeze({})
 
@@ -61,17 +55,38 @@ export class Scope {
   }
 
   static of(data: unknown, variables: Variables): Scope {
-    const own: Variables = { ...variables, root: data, _parent: variables }
-    return new Scope(data, undefined, own, undefined, undefined, undefined, undefined)
+    return new Scope(
+      data,
+      undefined,
+      { ...variables, root: data },
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    )
   }
 
-  /** The scope of a block's content. */
-  inBlock(context: unknown, origin: Origin | undefined, variables: Variables, { numbers, values }: Bindings): Scope {
+  /**
+   * The scope of a block's content.
+   * @param numbers of the block's parameters, each with the value that stands in the same place
+   */
+  inBlock(
+    context: unknown,
+    origin: Origin | undefined,
+    variables: Variables,
+    numbers: readonly number[],
+    values: readonly unknown[],
+  ): Scope {
     let { bound } = this
     // Each is bound, also without a value: so none is ever looked for in another block.
     for (let at = 0; at < numbers.length; at++) {
       const isContext = at === 0 && values.length > 0
-      bound = { number: numbers[at]!, value: values[at], origin: isContext ? origin : undefined, outer: bound }
+      bound = {
+        number: numbers[at]!,
+        value: values[at],
+        origin: isContext ? origin : undefined,
+        outer: bound,
+      }
     }
     return this.#enter(this, context, origin, variables, bound, this.kept)
   }
@@ -137,10 +152,11 @@ interface Entrance {
 function isSame(context: unknown, other: unknown): boolean {
   if (context === other) return true
   if (context === NO_CONTEXT) return other === null
-  const [isObject, otherIs] = [typeof context === 'object', typeof other === 'object']
-  if (context === null || other === null || (isObject && otherIs)) return (context ?? other ?? null) === null
+  if (context === null || other === null) return (context ?? other ?? null) === null
   // eslint-disable-next-line eqeqeq
-  return (isObject ? primitiveOf(context as object) : context) == (otherIs ? primitiveOf(other as object) : other)
+  if (typeof context === 'object') return typeof other !== 'object' && primitiveOf(context) == other
+  // eslint-disable-next-line eqeqeq
+  return (typeof other === 'object' ? primitiveOf(other) : other) == context
 }
 
 const primitives = new WeakMap<object, unknown>()

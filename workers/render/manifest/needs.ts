@@ -166,6 +166,8 @@ function resolve(expression: PathExpression, { level, parameters }: Place): Data
   }
   let at: Level | undefined = level
   for (let up = expression.up; up > 0; up--) at = at?.parent
-  if (at?.path === undefined || (parts[0] !== undefined && at.hidden.has(parts[0]))) return undefined
+  if (at?.path === undefined) return undefined
+  // A context with parameters in front of its fields is no part of the data.
+  if (parts[0] === undefined ? at.hidden.size > 0 : at.hidden.has(parts[0])) return undefined
   return { scope: at.path.scope, parts: [...at.path.parts, ...parts] }
 }

@@ -105,7 +105,14 @@ export function withPrograms(
 ): TemplateNode[] {
   if (!programs.some(definesPartials)) return expand('here')
   const keep = env.expansion.numberOf(statement)
-  return inScope({ kind: 'scope', hash: [], reach: 'here', keep, body: expand(keep), at: placeOf(statement, env) })
+  return inScope({
+    kind: 'scope',
+    hash: [],
+    reach: 'here',
+    keep,
+    body: expand(keep),
+    at: placeOf(statement, env),
+  })
 }
 
 function expandStatement(statement: hbs.AST.Statement, env: Environment): TemplateNode[] {
@@ -138,7 +145,8 @@ function expandContent(statement: hbs.AST.ContentStatement, env: Environment): T
 
 function expandMustache(statement: hbs.AST.MustacheStatement, env: Environment): TemplateNode[] {
   const at = placeOf(statement, env)
-  if (isPartialBlock(statement.path)) throw templateError('a partial block is called: {{> @partial-block}}', at)
+  if (isPartialBlock(statement.path))
+    throw templateError('a partial block is called: {{> @partial-block}}', at)
   return [
     {
       kind: 'value',

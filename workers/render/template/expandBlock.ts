@@ -24,7 +24,8 @@ export function expandBlock(statement: hbs.AST.BlockStatement, env: Environment)
 
   const names = namesOf(env)
   const call = callOf(statement, names)
-  if (call === undefined) return block(statement, { type: 'section', subject: expressionOf(statement, names) }, env)
+  if (call === undefined)
+    return block(statement, { type: 'section', subject: expressionOf(statement, names) }, env)
   return block(statement, { type: DECISIONS.has(name) && !custom ? 'if' : 'call', subject: call }, env)
 }
 
@@ -32,7 +33,8 @@ function builtIn(statement: hbs.AST.BlockStatement, type: BlockType, env: Enviro
   const [subject] = statement.params
   if (subject === undefined || statement.params.length > 1)
     throw templateError(`{{#${type}}} takes exactly one argument`, placeOf(statement, env))
-  if ((type === 'if' || type === 'unless') && isPartialBlock(subject)) return whetherGiven(statement, type, env)
+  if ((type === 'if' || type === 'unless') && isPartialBlock(subject))
+    return whetherGiven(statement, type, env)
   const names = namesOf(env)
   const includeZero = hashOf(statement.hash, names).find(([name]) => name === 'includeZero')?.[1]
   const does = { type, subject: argumentOf(subject, names) }

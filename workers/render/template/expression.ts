@@ -87,7 +87,8 @@ export function hashOf(hash: hbs.AST.Hash | undefined, names: Names): [string, E
 }
 
 function pathOf(path: hbs.AST.PathExpression, names: Names): Expression {
-  if (isPartialBlock(path)) return names.hasPartialBlock ? { kind: 'literal', value: true } : { kind: 'undefined' }
+  if (isPartialBlock(path))
+    return names.hasPartialBlock ? { kind: 'literal', value: true } : { kind: 'undefined' }
   const expression: PathExpression = {
     kind: 'path',
     variable: path.data,
@@ -106,5 +107,11 @@ function pathOf(path: hbs.AST.PathExpression, names: Names): Expression {
 /** `@partial-block` is known when the template is put together. */
 export function isPartialBlock(path: hbs.AST.Expression): boolean {
   const { data, depth, parts } = path as hbs.AST.PathExpression
-  return path.type === 'PathExpression' && data && depth === 0 && parts.length === 1 && parts[0] === 'partial-block'
+  return (
+    path.type === 'PathExpression' &&
+    data &&
+    depth === 0 &&
+    parts.length === 1 &&
+    parts[0] === 'partial-block'
+  )
 }

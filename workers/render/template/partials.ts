@@ -75,7 +75,12 @@ function blockPart(block: Fragment, env: Environment): Part {
 }
 
 /** @param keep the number under which the scope of the call is kept for the block that it gives */
-function called(statement: Call, { nodes, reach, isBlock }: Part, env: Environment, keep?: number): TemplateNode[] {
+function called(
+  statement: Call,
+  { nodes, reach, isBlock }: Part,
+  env: Environment,
+  keep?: number,
+): TemplateNode[] {
   const at = placeOf(statement, env)
   const scope = { kind: 'scope', ...argumentsOf(statement, env), reach, body: nodes, at } as const
   if (keep === undefined) return inScope(isBlock ? { ...scope, layer: true } : scope)
@@ -101,15 +106,22 @@ function refused(statement: Call, reason: string, env: Environment): TemplateNod
   const at = placeOf(statement, env)
   if (!env.isCandidate) throw templateError(reason, at)
   const name: Expression = { kind: 'literal', value: reason }
-  return [{ kind: 'partial', name, hash: [], candidates: {}, refusal: reason, source: sourceOf(statement, env), at }]
+  return [
+    {
+      kind: 'partial',
+      name,
+      hash: [],
+      candidates: {},
+      refusal: reason,
+      source: sourceOf(statement, env),
+      at,
+    },
+  ]
 }
 
-function partialNode(
-  statement: hbs.AST.PartialStatement,
-  name: Expression,
-  env: Environment,
-): PartialNode {
-  const names = name.kind === 'literal' ? [String(name.value)] : [...inlineOf(env).keys(), ...env.parts.partials.keys()]
+function partialNode(statement: hbs.AST.PartialStatement, name: Expression, env: Environment): PartialNode {
+  const names =
+    name.kind === 'literal' ? [String(name.value)] : [...inlineOf(env).keys(), ...env.parts.partials.keys()]
   const candidates: Record<string, string> = {}
   for (const candidate of names) {
     const key = candidateOf(candidate, env)
@@ -149,18 +161,20 @@ function candidateOf(name: string, env: Environment): string | undefined {
 function signatureOf(name: string, { expansion, home, inline, partialBlock, contents }: Environment): string {
   const number = ({ program }: Fragment) => expansion.numberOf(program)
   const blocks: number[] = []
-  for (let block = partialBlock; block !== undefined; block = block.env.partialBlock) blocks.push(number(block))
+  for (let block = partialBlock; block !== undefined; block = block.env.partialBlock)
+    blocks.push(number(block))
   const partials = [...inline].map(([file, all]) => [file, ...[...all].map(([at, one]) => [at, number(one)])])
   const given = [...contents].map(([block, all]) => [block, ...all.map(number)])
   return JSON.stringify([name, home, blocks, partials, given])
 }
 
 function staticName(statement: Call): string | undefined {
-  return statement.name.type === 'SubExpression' ? undefined : String(statement.name.original)
+  return statement.name.type === 'SubExpression' ? undefined : statement.name.original
 }
 
 function unknownPartial(name: string, env: Environment): string {
-  if (name === PARTIAL_BLOCK) return '{{> @partial-block}} stands in a partial that was called without a block'
+  if (name === PARTIAL_BLOCK)
+    return '{{> @partial-block}} stands in a partial that was called without a block'
   const known = [...env.parts.partials.keys()].slice(0, 20).join(', ')
   return `there is no partial '${name}'. Known: ${known === '' ? 'none' : known}`
 }

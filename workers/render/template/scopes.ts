@@ -20,7 +20,11 @@ export function inScope(node: ScopeNode): TemplateNode[] {
   if (keep !== undefined && (uses.kept.has(keep) || uses.kept.has('all'))) scope.keep = keep
   if (layer !== undefined && uses.layers) scope.layer = layer
   const changes =
-    scope.context ?? scope.keep ?? scope.layer ?? scope.indent ?? (scope.hash.length > 0 ? scope.hash : undefined)
+    scope.context ??
+    scope.keep ??
+    scope.layer ??
+    scope.indent ??
+    (scope.hash.length > 0 ? scope.hash : undefined)
   return changes === undefined && reach === 'here' ? node.body : [scope]
 }
 
