@@ -1,4 +1,5 @@
-import { type Environment, expandFile } from './expand.js'
+import type { Environment } from './environment.js'
+import { expandFile } from './expand.js'
 import { templateError } from './parse.js'
 import { type SourceFile, placeWithin } from './source.js'
 import type { Place, TemplateNode } from './tree.js'
@@ -68,7 +69,7 @@ function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
 
 /** Such nodes stay in their place until the whole tree is there, so that it is known what is around them. */
 function toHead(nodes: TemplateNode[], env: Environment): TemplateNode[] {
-  for (const node of nodes) env.heads.add(node)
+  for (const node of nodes) env.expansion.heads.add(node)
   return nodes
 }
 
