@@ -5,8 +5,8 @@
 import { createMailer } from '../createMailer.js'
 import { answerParent } from './childMessages.js'
 import type { Workload } from './order.js'
-import { recipientsOf } from './workload.js'
 import { watch } from './watch.js'
+import { recipientsOf } from './workload.js'
 
 export interface BacklogOrder {
   transport: string

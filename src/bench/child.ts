@@ -1,11 +1,11 @@
 /** One measured mode, in a process of its own: told a {@link RunOrder} by its parent, it answers with what it measured. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { answerParent } from './childMessages.js'
-import { type Subject, createSubject } from './subject.js'
 import { type Distribution, distributionOf } from './distribution.js'
 import { type HttpLoad, startHttpLoad } from './http/httpLoad.js'
 import { type Delivered, Load } from './mailLoad.js'
 import type { MailPhase, Measurement, RunOrder, Watch } from './order.js'
+import { type Subject, createSubject } from './subject.js'
 import { watch } from './watch.js'
 
 /** In which V8 gets to know the code before anything is measured, as a share of what is; at least so many seconds. */
@@ -25,11 +25,7 @@ answerParent<Measurement>(async (order: RunOrder) => {
   }
 })
 
-async function measure(
-  order: RunOrder,
-  subject: Subject,
-  http: HttpLoad | undefined,
-): Promise<Measurement> {
+async function measure(order: RunOrder, subject: Subject, http: HttpLoad | undefined): Promise<Measurement> {
   const load = new Load(subject, order.batch)
   await load.oneAfterAnother({ seconds: 60, messages: 1 })
   // Counted from the start of this process.

@@ -1,10 +1,10 @@
+import path from 'node:path'
 import type { BacklogMeasurement, BacklogOrder } from './backlog.js'
 import { overRounds, type Figures, figuresOf } from './figures.js'
 import type { Mode } from './modes.js'
 import type { RunOrder, Workload } from './order.js'
 import { askChild } from './processes.js'
 import { type BenchSettings, measure, orderOf, type Session, withSession } from './rounds.js'
-import path from 'node:path'
 
 /** How the cost of a mail follows one thing, all else being equal. */
 export interface Scaling {

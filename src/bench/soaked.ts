@@ -2,9 +2,9 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { answerParent, noteToParent } from './childMessages.js'
-import { createSubject } from './subject.js'
 import { Load } from './mailLoad.js'
 import type { RunOrder } from './order.js'
+import { createSubject } from './subject.js'
 import { watch } from './watch.js'
 
 /** One second of a soak. */

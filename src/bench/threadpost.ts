@@ -1,6 +1,6 @@
 import { createMailer } from '../createMailer.js'
-import type { Subject, Settled } from './subject.js'
 import type { RunOrder } from './order.js'
+import type { Subject, Settled } from './subject.js'
 import { attachmentOf, recipientsOf } from './workload.js'
 
 /** So many stand in the queue at a time: enough to keep the threads busy, too few to be a memory test. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
-import { isPlainObject } from '../check.js'
 import { ThreadpostError } from '../errors.js'
-import type { JsonObject } from '../wire/tasks.js'
+import type { JsonObject } from '../protocol/tasks.js'
+import { isPlainObject } from '../validation.js'
 
 /** Parses a whole number not below `min`. */
 export function wholeNumber(min: number): (text: string) => number {

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { InvalidArgumentError } from 'commander'
+import { findProgram, type Programs } from '../bench/environment.js'
 import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
 import { SENDER, type Workload } from '../bench/order.js'
 import type { BenchSettings } from '../bench/rounds.js'
-import { findProgram, type Programs } from '../bench/environment.js'
 import { ThreadpostError } from '../errors.js'
 import { dataFrom, wholeNumber } from './arguments.js'
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
-import type { TemplateOptions } from '../templates/options.js'
+import type { TemplateOptions } from '../templates/templateOptions.js'
 import { objectFrom, wholeNumber } from './arguments.js'
 import { OWN_TEMPLATES } from './ownPackage.js'
 

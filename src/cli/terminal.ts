@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
-import type { Logger } from '../observe/logger.js'
+import type { Logger } from '../logging/logger.js'
 
 const TONES = { good: 'green', bad: 'red', fair: 'yellow', faint: 'dim', strong: 'bold' } as const
 

@@ -1,7 +1,7 @@
 import { isUint8Array } from 'node:util/types'
 import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
-import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Attachment } from '../index.js'
+import { type Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './refusal.js'
 
 const BYTES =
@@ -28,13 +28,13 @@ const KEYS = [
 ]
 
 /** A part that is given as a string, as bytes, or as an object with either. */
-export function textOf(value: unknown, path: string, check: Checker): string {
+export function textOf(value: unknown, path: string, check: Validator): string {
   if (typeof value === 'string') return value
   const content = isPlainObject(value) ? contentOf(value, path, check) : bytesOf(value, path, check)
   return typeof content === 'string' ? content : Buffer.from(content).toString('utf8')
 }
 
-export function attachmentsOf(value: unknown, check: Checker): Attachment[] {
+export function attachmentsOf(value: unknown, check: Validator): Attachment[] {
   return check.array(value, 'attachments', Infinity).map((entry, index) => {
     const path = `attachments[${index}]`
     if (!isPlainObject(entry)) check.fail(path, `must be an object, got ${kindOf(entry)}`)
@@ -46,7 +46,7 @@ function attachmentOf(
   given: Record<string, unknown>,
   path: string,
   index: number,
-  check: Checker,
+  check: Validator,
 ): Attachment {
   if (given['headers'] !== undefined)
     unsupported(`${path}.headers`, 'An attachment has no headers of its own.')
@@ -81,7 +81,7 @@ function extensionOf(contentType: unknown): string {
   return extension === '*' ? 'bin' : extension
 }
 
-function contentOf(given: Record<string, unknown>, path: string, check: Checker): string | Uint8Array {
+function contentOf(given: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
   for (const field of ['path', 'href', 'raw'])
     if (given[field] !== undefined) unsupported(`${path}.${field}`, BYTES)
   const { content, encoding } = given
@@ -90,7 +90,7 @@ function contentOf(given: Record<string, unknown>, path: string, check: Checker)
   return Buffer.from(content, check.oneOf(encoding, `${path}.encoding`, ENCODINGS))
 }
 
-function bytesOf(value: unknown, path: string, check: Checker): Uint8Array {
+function bytesOf(value: unknown, path: string, check: Validator): Uint8Array {
   if (isUint8Array(value)) return value
   if (typeof value === 'object' && value !== null && ('pipe' in value || 'getReader' in value))
     unsupported(path, 'A stream can be read once and an attempt may be repeated: give a string or a Buffer.')

@@ -1,15 +1,15 @@
 import type { MailDefaults, SMTPPoolOptions, SMTPTransportOptions } from 'nodemailer'
-import { Checker, isPlainObject, kindOf } from '../check.js'
 import { createMailer, type MailerOptions, type TransportInput } from '../index.js'
 import { Mailer } from '../mailer.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { LazyMailer } from './lazyMailer.js'
-import { type AnswerOptions, Transporter } from './transporter.js'
 import { toTransport } from './toTransport.js'
+import { type AnswerOptions, Transporter } from './transporter.js'
 
 /** The third argument, which nodemailer doesn't have: when to answer, and the options of the mailer behind it. */
 export type OffloadOptions = AnswerOptions & Omit<MailerOptions, 'transport' | 'transports' | 'from'>
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** nodemailer knows no limit near 50. */
 const RECIPIENTS = 1_000

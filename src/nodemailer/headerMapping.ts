@@ -1,5 +1,5 @@
-import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Mail } from '../index.js'
+import { type Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './refusal.js'
 
 /** Headers as the mailer takes them, and those of List-Unsubscribe, which it makes itself. */
@@ -16,7 +16,7 @@ const PRIORITIES: Readonly<Record<string, Record<string, string>>> = {
 }
 
 /** All that becomes a header of its own: `headers`, `list`, `priority` and `xMailer`. */
-export function mapHeaders(mail: Record<string, unknown>, check: Checker): MappedHeaders {
+export function mapHeaders(mail: Record<string, unknown>, check: Validator): MappedHeaders {
   const lines: [name: string, value: string][] = []
   for (const [name, value] of entriesOf(mail['headers'], check)) lines.push([canonical(name), value])
   const { priority, xMailer, list } = mail
@@ -40,7 +40,7 @@ export function mapHeaders(mail: Record<string, unknown>, check: Checker): Mappe
   return { headers, listUnsubscribe: { ...targetsOf(unsubscribe, check), oneClick } }
 }
 
-function entriesOf(value: unknown, check: Checker): [string, string][] {
+function entriesOf(value: unknown, check: Validator): [string, string][] {
   if (value === undefined || value === null) return []
   if (Array.isArray(value))
     return value.flatMap((entry, index) => {
@@ -54,7 +54,7 @@ function entriesOf(value: unknown, check: Checker): [string, string][] {
   )
 }
 
-function linesOf(name: string, value: unknown, path: string, check: Checker): [string, string][] {
+function linesOf(name: string, value: unknown, path: string, check: Validator): [string, string][] {
   return (Array.isArray(value) ? value : [value]).map((line: unknown) => {
     if (isPlainObject(line) && 'prepared' in line)
       unsupported(path, 'A prepared header would go out unchecked: give its text.')
@@ -64,7 +64,7 @@ function linesOf(name: string, value: unknown, path: string, check: Checker): [s
 }
 
 /** `list: { help, subscribe, … }`: an array is several lines, an array in it several targets on one line. */
-function listLines(list: unknown, check: Checker): [string, string][] {
+function listLines(list: unknown, check: Validator): [string, string][] {
   if (!isPlainObject(list)) check.fail('list', `must be an object, got ${kindOf(list)}`)
   return Object.entries(list).flatMap(([key, value]) => {
     const lines = Array.isArray(value) ? value : [value]
@@ -77,7 +77,7 @@ function listLines(list: unknown, check: Checker): [string, string][] {
   })
 }
 
-function listTarget(target: unknown, key: string, path: string, check: Checker): string {
+function listTarget(target: unknown, key: string, path: string, check: Validator): string {
   const { url: given, comment: note } =
     typeof target === 'string' ? { url: target } : check.object(target, path, ['url', 'comment'])
   const url = check.string(given, `${path}.url`)
@@ -96,7 +96,7 @@ function withScheme(url: string): string {
 }
 
 /** The first web address and the first mail address of a List-Unsubscribe; comments are for nobody. */
-function targetsOf(lines: readonly string[], check: Checker): { url?: string; mailto?: string } {
+function targetsOf(lines: readonly string[], check: Validator): { url?: string; mailto?: string } {
   const all = [...lines.join(', ').matchAll(/<([^<>\s]*)>/g)].map(([, target = '']) => target)
   const url = all.find((target) => /^https?:/i.test(target))
   const mailto = all.find((target) => /^mailto:/i.test(target))?.slice('mailto:'.length)

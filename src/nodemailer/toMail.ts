@@ -1,11 +1,11 @@
-import { parseMailboxList } from '../message/addresses.js'
-import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { Address, Mail } from '../index.js'
+import { parseMailboxList } from '../message/addresses.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
 import { mapHeaders } from './headerMapping.js'
 import { refuse } from './refusal.js'
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** As many as nodemailer takes; the mailer's own limit is the lower one. */
 const MAX_ADDRESSES = 100_000

@@ -1,10 +1,10 @@
 import wellKnown from 'nodemailer/lib/well-known'
-import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { AuthOptions, Logger, TransportInput } from '../index.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { refuse, unsupported } from './refusal.js'
 
 /** A URL may carry options: `smtps://user:pass@host/?pool=true&tls.rejectUnauthorized=false`. */
-function optionsOfUrl(value: unknown, check: Checker): Record<string, unknown> {
+function optionsOfUrl(value: unknown, check: Validator): Record<string, unknown> {
   const text = check.string(value, 'url')
   if (!URL.canParse(text)) check.fail('url', "is not a URL such as 'smtp://user:pass@host:587'")
   const url = new URL(text)
@@ -23,7 +23,7 @@ function optionsOfUrl(value: unknown, check: Checker): Record<string, unknown> {
   return options
 }
 
-function decoded(part: string, check: Checker): string {
+function decoded(part: string, check: Validator): string {
   try {
     return decodeURIComponent(part)
   } catch {
@@ -36,7 +36,7 @@ function typed(text: string): unknown {
   return text !== '' && !Number.isNaN(Number(text)) ? Number(text) : text
 }
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 const SELF = 'Make a mailer with createMailer() and give that to createTransport().'
 const REFUSED: Readonly<Record<string, string>> = {

@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
 import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
-import { errorOf, infoOf, SendMailError, type SentMessageInfo, troubleCode } from './sentMessageInfo.js'
 import type { LazyMailer } from './lazyMailer.js'
 import { unsupported } from './refusal.js'
+import { errorOf, infoOf, SendMailError, type SentMessageInfo, troubleCode } from './sentMessageInfo.js'
 import { toMail } from './toMail.js'
 
 /** A message as nodemailer describes it; a template of threadpost's in place of `text` and `html`, and more of its fields. */

@@ -1,9 +1,9 @@
-import { backstageOf } from '../backstage.js'
-import { Checker } from '../check.js'
 import { ThreadpostError } from '../errors.js'
 import type { Mailer } from '../mailer.js'
+import { testHooksOf } from '../testHooks.js'
+import { Validator } from '../validation.js'
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 /**
  * Lets time pass for a mailer's messages without waiting for it: what is under way ends, each message that becomes due is
@@ -14,7 +14,7 @@ const check: Checker = new Checker('INVALID_OPTIONS')
  */
 export async function advance(mailer: Mailer, ms: number): Promise<void> {
   const passed = check.duration(ms, 'ms')
-  const go = backstageOf(mailer)?.advance
+  const go = testHooksOf(mailer)?.advance
   if (go === undefined)
     throw new ThreadpostError(
       'UNSUPPORTED',

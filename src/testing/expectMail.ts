@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Inbox } from '../inbox/inbox.js'
-import type { ReceivedMail } from '../inbox/reading.js'
+import type { ReceivedMail } from '../inbox/receivedMail.js'
 
 /** What a mail must be like. What is left out may be anything; a pattern must be found, a text as each field says. */
 export interface ExpectedMail {

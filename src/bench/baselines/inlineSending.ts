@@ -1,7 +1,7 @@
 import { createTransport, type SendMailOptions } from 'nodemailer'
 import type { RunOrder } from '../order.js'
-import { attachmentOf, recipientsOf } from '../workload.js'
 import type { Subject } from '../subject.js'
+import { attachmentOf, recipientsOf } from '../workload.js'
 import { compile, readTemplate, toHtml } from './templateCompiler.js'
 
 type Render = () => string | Promise<string>

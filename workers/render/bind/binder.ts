@@ -1,5 +1,5 @@
-import { TemplateFailure } from '../failure.js'
 import { templateError } from '../template/parse.js'
+import { TemplateFailure } from '../template/source.js'
 import type {
   Arguments,
   AttributeNode,
