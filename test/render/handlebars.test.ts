@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../src/wire/tasks.js'
 import { againstHandlebars } from './support/bindText.js'
-import { generateScopes, scopeData } from './support/scopeWriter.js'
+import { scopeData } from './support/scopeData.js'
+import { generateScopes } from './support/scopeWriter.js'
 
 // Any number of cases: THREADPOST_CASES=20000 THREADPOST_SEED=7 npx vitest run test/render/handlebars.test.ts
 // Without a seed the cases are the same each time, so that a change and not chance decides whether the test passes.
