@@ -49,7 +49,7 @@ function include(attributes: string, at: Place, env: Environment): TemplateNode[
       return wrapped('<mj-raw>', expandFile(file, inner), '</mj-raw>', at)
     case 'css': {
       const open = attribute('css-inline') === 'inline' ? '<mj-style inline="inline">' : '<mj-style>'
-      env.expansion.headTail.push(...wrapped(open, expandFile(file, inner), '</mj-style>', at))
+      toHead(wrapped(open, expandFile(file, inner), '</mj-style>', at), env)
       return []
     }
     default:
@@ -62,8 +62,13 @@ function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
   if (!/<mjml[\s>]/.test(file.text)) return expandFile(file, env)
   const head = inner(file.text, 'mj-head')
   const body = inner(file.text, 'mj-body')
-  if (head !== undefined) env.expansion.headTail.push(...expandFile(part(file, head), env))
+  if (head !== undefined) toHead(expandFile(part(file, head), env), env)
   return body === undefined ? [] : expandFile(part(file, body), env)
+}
+
+/** A partial that only may be meant has no say about the head. */
+function toHead(nodes: TemplateNode[], { expansion, isCandidate }: Environment): void {
+  if (!isCandidate) expansion.headTail.push(...nodes)
 }
 
 function inner(text: string, tag: string): [start: number, end: number] | undefined {
