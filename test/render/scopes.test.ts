@@ -107,6 +107,12 @@ describe('a partial', () => {
       '[a[b]]',
     ],
     [
+      'has its parameters in the order of Handlebars',
+      '{{> p pair y=1 x=2}}',
+      { p: '{{#each .}}{{@key}}{{/each}}' },
+      'axy',
+    ],
+    [
       'with a computed name is named in the scope of the call',
       '{{#with pair}}{{> (default a "none") ../one}}{{/with}}',
       { A: '{{this}}' },
