@@ -54,6 +54,7 @@ test.each<[string, JsonObject, string[]]>([
     {},
     [],
   ],
+  ['{{#each list}}{{#if @first}}{{#with .}}a{{else}}{{x}}{{/with}}{{/if}}{{/each}}', { list: [null] }, []],
   ['{{#each .}}{{x}}{{/each}}', { k: {} }, ['k.x']],
   ['{{#section}}{{x}}{{/section}}', {}, []],
   ['{{formatNumber n}}', {}, ['n']],
