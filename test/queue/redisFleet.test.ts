@@ -47,7 +47,7 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     const queue = redis.place()
     const source = await folderOf({ 'welcome.mjml': WELCOME })
     const templates = await folderOf({})
-    const { compileTemplates } = (await import(builtFile('src/templates/workshop.js'))) as {
+    const { compileTemplates } = (await import(builtFile('src/templates/precompile.js'))) as {
       compileTemplates: (dir: string, options: { out: string }) => Promise<unknown>
     }
     await compileTemplates(source, { out: templates })

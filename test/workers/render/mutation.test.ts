@@ -67,7 +67,7 @@ const copied = [
 /** Values are bound where MJML copied them to, as if nobody had thought of their scope. */
 async function forgetScopes(): Promise<void> {
   const module = await import('../../../workers/render/precompiled/assemble.js')
-  const { assemble } = await vi.importActual<typeof module>('../../workers/render/late/assemble.js')
+  const { assemble } = await vi.importActual<typeof module>('../../../workers/render/precompiled/assemble.js')
   vi.mocked(module.assemble).mockImplementation((...given) => {
     const assembled = assemble(...given)
     return 'broken' in assembled ? assembled : { ...assembled, nodes: withoutAnchors(assembled.nodes) }
