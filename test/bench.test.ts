@@ -8,8 +8,8 @@ import { modesOf } from '../src/bench/modes.js'
 import { pageOf } from '../src/bench/page/resultsPage.js'
 import type { BenchReport, ModeResult } from '../src/bench/report.js'
 import { driftsOf } from '../src/bench/soak.js'
-import { met, targetsOf } from '../src/bench/targets.js'
-import { verdictOf } from '../src/bench/summary.js'
+import { isMet, targetsOf } from '../src/bench/targets.js'
+import { summarize } from '../src/bench/summary.js'
 import { folderOf } from './support/folder.js'
 import { testInbox } from './support/mailer.js'
 import { environment, main } from './support/serve.js'
@@ -148,7 +148,7 @@ describe('threadpost bench', () => {
 
 describe('what is made of the figures', () => {
   it('the verdict follows from the cost of a message', () => {
-    const [inline, threaded, sooner] = verdictOf([
+    const [inline, threaded, sooner] = summarize([
       result('precompiled', { cpuMain: 1000, aloneP50: 2, sendP50: 2, httpP99: 30, httpIdleP99: 2 }),
       result('memory-1', { cpuMain: 50, rate: 5000, aloneP50: 3, sendP50: 0.1 }),
     ])
@@ -167,10 +167,10 @@ describe('what is made of the figures', () => {
     const targets = targetsOf(report)
     const of = (what: string) => targets.find((target) => target.what.startsWith(what))!
     expect(of('memory: rendered')).toMatchObject({ measured: 6500, mode: 'memory-2' })
-    expect(met(of('memory: rendered'))).toBe(true)
-    expect(met(of('memory: main-thread'))).toBe(false)
+    expect(isMet(of('memory: rendered'))).toBe(true)
+    expect(isMet(of('memory: main-thread'))).toBe(false)
     expect(of('memory: main-thread').limit).toMatch(/1\.9 of 2 cores/)
-    expect(met(of('SQLite: rendered'))).toBeUndefined()
+    expect(isMet(of('SQLite: rendered'))).toBeUndefined()
   })
 
   it('a soak sees what grows and what slows down', () => {

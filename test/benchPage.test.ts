@@ -17,7 +17,9 @@ const run = promisify(execFile)
 const ROOT = path.dirname(import.meta.dirname)
 const IMAGES = path.join(ROOT, '.github/images')
 const updating = process.env['UPDATE_SCREENSHOTS'] === '1'
-const { pageOf } = (await import(pathToFileURL(builtFile('src/bench/page/page.js')).href)) as typeof built
+const { pageOf } = (await import(
+  pathToFileURL(builtFile('src/bench/page/resultsPage.js')).href
+)) as typeof built
 
 const figure = (median: number) => ({ median, lowest: median * 0.9, highest: median * 1.1 })
 

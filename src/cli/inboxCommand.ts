@@ -3,9 +3,8 @@ import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/server.js'
 import { isLoopback } from '../transports/loopback.js'
-import { portNumber, wholeNumber } from './arguments.js'
-import { closeOnSignal, listenProblem } from './shutdown.js'
-import { withExamples } from './terminal.js'
+import { parsePort, parseInteger } from './settings.js'
+import { closeOnSignal, listenError, withExamples } from './terminal.js'
 
 interface InboxFlags {
   port: number
@@ -23,13 +22,11 @@ export function inboxCommand(): Command {
       'Run an inbox alone: an SMTP server that keeps what it receives and hands nothing on, a page that shows it, and an API ' +
         'for end-to-end tests, for an app in any language. It listens on loopback, since there is no login.',
     )
-    .addOption(
-      new Option('--port <port>', 'port of the page and the API').argParser(portNumber).default(8025),
-    )
-    .addOption(new Option('--smtp-port <port>', 'port to send to').argParser(portNumber).default(1025))
+    .addOption(new Option('--port <port>', 'port of the page and the API').argParser(parsePort).default(8025))
+    .addOption(new Option('--smtp-port <port>', 'port to send to').argParser(parsePort).default(1025))
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1'))
     .addOption(
-      new Option('--keep <n>', 'mails kept; the oldest go first').argParser(wholeNumber(1)).default(2000),
+      new Option('--keep <n>', 'mails kept; the oldest go first').argParser(parseInteger(1)).default(2000),
     )
     .addOption(
       new Option('--open-to-all', 'allow a host beyond loopback: there is no login, all mail can be read'),
@@ -58,14 +55,14 @@ async function run({
       { path: 'host' },
     )
   const inbox = await startInbox({ port: smtpPort, host, keep }).catch((error: unknown) => {
-    throw listenProblem(error, '--smtp-port', smtpPort, host)
+    throw listenError(error, '--smtp-port', smtpPort, host)
   })
   let page
   try {
     page = await startInboxServer(inbox, { port, host, anyHost: openToAll })
   } catch (error) {
     await inbox.close()
-    throw listenProblem(error, '--port', port, host)
+    throw listenError(error, '--port', port, host)
   }
   if (json) tellInJson(inbox, page.url)
   else {

@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { templateTypes } from '../templates/types.js'
 import { readManifests } from '../templates/workshop.js'
-import { OWN_PACKAGE, OWN_TEMPLATES } from './ownPackage.js'
+import { OWN_PACKAGE, OWN_TEMPLATES } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
 /** The files that `threadpost init` sets up beside package.json: their content by their path. */

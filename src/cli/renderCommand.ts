@@ -5,8 +5,7 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
-import { dataFrom } from './arguments.js'
-import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
+import { readTemplateData, templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, withExamples } from './terminal.js'
 
 interface RenderSettings extends TemplateSettings {
@@ -50,7 +49,8 @@ async function render(name: string, settings: RenderSettings): Promise<void> {
     logger: lineLogger,
   })
   try {
-    const data = settings.data === undefined ? await sampleOf(mailer, name) : await dataFrom(settings.data)
+    const data =
+      settings.data === undefined ? await sampleOf(mailer, name) : await readTemplateData(settings.data)
     const parts = await mailer.render(name, data, {
       ...(settings.locale === undefined ? {} : { locale: settings.locale }),
     })

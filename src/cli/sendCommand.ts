@@ -6,8 +6,14 @@ import type { Mailer } from '../mailer.js'
 import { explain } from '../message/explain.js'
 import type { Mail } from '../message/mail.js'
 import type { Message } from '../message/view.js'
-import { dataFrom, wholeNumber } from './arguments.js'
-import { mailerOptions, type MailerSettings, requireTransport, withMailerFlags } from './settings.js'
+import {
+  readTemplateData,
+  mailerOptions,
+  type MailerSettings,
+  requireTransport,
+  parseInteger,
+  withMailerFlags,
+} from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
 interface SendSettings extends MailerSettings {
@@ -36,7 +42,7 @@ export function sendCommand(): Command {
     .option('--subject <text>', "subject, in place of the template's")
     .option('--text <text>', 'plain text to send, without a template')
     .option('--html <file>', 'HTML file to send as it is, without a template')
-    .option('--timeout <ms>', 'how long to wait, in ms', wholeNumber(1), 60_000)
+    .option('--timeout <ms>', 'how long to wait, in ms', parseInteger(1), 60_000)
     .option('--json', 'print what became of it as JSON, with each attempt')
   return withExamples(withMailerFlags(command).action(send), {
     'a template':
@@ -79,7 +85,12 @@ async function outcomeOf(mailer: Mailer, mail: Mail, timeout: number): Promise<M
 async function mailOf({ to, template, data, locale, subject, text, html }: SendSettings): Promise<Mail> {
   const envelope = { to, ...(subject === undefined ? {} : { subject }) }
   if (template !== undefined) {
-    return { ...envelope, template, data: await dataFrom(data), ...(locale === undefined ? {} : { locale }) }
+    return {
+      ...envelope,
+      template,
+      data: await readTemplateData(data),
+      ...(locale === undefined ? {} : { locale }),
+    }
   }
   return {
     ...envelope,

@@ -2,10 +2,8 @@ import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server/server.js'
-import { portNumber } from './arguments.js'
-import { mailerOptions, type MailerSettings, withMailerFlags } from './settings.js'
-import { closeOnSignal, listenProblem } from './shutdown.js'
-import { toned, withExamples } from './terminal.js'
+import { mailerOptions, type MailerSettings, parsePort, withMailerFlags } from './settings.js'
+import { closeOnSignal, listenError, toned, withExamples } from './terminal.js'
 
 interface ServeSettings extends MailerSettings {
   port: number
@@ -22,7 +20,7 @@ export function serveCommand(): Command {
         'embedded inbox at /inbox and nothing leaves this machine. On SIGTERM it finishes what is under way.',
     )
     .addOption(
-      new Option('--port <port>', 'port to listen on').argParser(portNumber).default(3000).env('PORT'),
+      new Option('--port <port>', 'port to listen on').argParser(parsePort).default(3000).env('PORT'),
     )
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1').env('HOST'))
     .addOption(
@@ -51,7 +49,7 @@ async function serve(settings: ServeSettings): Promise<void> {
     })
   } catch (error) {
     await mailer.close({ deadline: 0 })
-    throw listenProblem(error, '--port', port, host)
+    throw listenError(error, '--port', port, host)
   }
   tell(server.url, mailer, json)
   closeOnSignal(async () => {

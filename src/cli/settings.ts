@@ -1,10 +1,71 @@
-import { existsSync } from 'node:fs'
-import { type Command, Option } from 'commander'
+import { existsSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { isPlainObject } from '../check.js'
 import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
 import type { TemplateOptions } from '../templates/options.js'
-import { objectFrom, wholeNumber } from './arguments.js'
-import { OWN_TEMPLATES } from './ownPackage.js'
+import type { JsonObject } from '../wire/tasks.js'
+
+/** What the command needs to know of the package it belongs to. */
+export const OWN_PACKAGE = JSON.parse(
+  readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+) as { version: string; dependencies: Record<'express' | '@types/express', string> }
+
+/** The templates that come along. */
+export const OWN_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))
+
+/** Parses a whole number not below `min`. */
+export function parseInteger(min: number): (text: string) => number {
+  return (text) => {
+    const number = text.trim() === '' ? Number.NaN : Number(text)
+    if (!Number.isInteger(number) || number < min)
+      throw new InvalidArgumentError(`It must be a whole number from ${min} up.`)
+    return number
+  }
+}
+
+/** Parses the number of a port; 0 is any free one. */
+export function parsePort(text: string): number {
+  const port = parseInteger(0)(text)
+  if (port > 65_535) throw new InvalidArgumentError('It must be a port, at most 65535.')
+  return port
+}
+
+/** Reads the data of a template; none is an empty object. A policy in sample data is no part of them. */
+export async function readTemplateData(file: string | undefined): Promise<object> {
+  if (file === undefined) return {}
+  const { '@policy': _policy, ...data } = await readJsonObject('--data', file)
+  return data
+}
+
+/** Reads a JSON file that holds an object. */
+async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: can't read ${file}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch (error) {
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `${flag}: ${file} is not JSON: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  if (!isPlainObject(data))
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${file} must hold an object`)
+  return data as JsonObject
+}
 
 /** Where a command finds templates, and what the application adds to them. */
 export interface TemplateSettings {
@@ -42,7 +103,7 @@ export async function templateOptions(given: TemplateSettings): Promise<Template
     dir: templates ?? (existsSync('templates') ? 'templates' : OWN_TEMPLATES),
     ...(helpers === undefined ? {} : { helpers }),
     ...(setup === undefined ? {} : { setup }),
-    ...(globals === undefined ? {} : { globals: await objectFrom('--globals', globals) }),
+    ...(globals === undefined ? {} : { globals: await readJsonObject('--globals', globals) }),
   }
 }
 
@@ -82,7 +143,7 @@ export function withMailerFlags(command: Command): Command {
     )
     .addOption(
       new Option('--threads <n>', 'worker threads; 0 sends in the main thread (default: 1)')
-        .argParser(wholeNumber(0))
+        .argParser(parseInteger(0))
         .env('THREADPOST_THREADS'),
     )
 }

@@ -4,10 +4,15 @@ import { createMailer } from '../createMailer.js'
 import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { listen } from '../web/listen.js'
-import { portNumber, wholeNumber } from './arguments.js'
-import { mailerOptions, type MailerSettings, requireTransport, withMailerFlags } from './settings.js'
-import { closeOnSignal, listenProblem } from './shutdown.js'
-import { lineLogger, withExamples } from './terminal.js'
+import {
+  mailerOptions,
+  type MailerSettings,
+  parsePort,
+  requireTransport,
+  parseInteger,
+  withMailerFlags,
+} from './settings.js'
+import { closeOnSignal, lineLogger, listenError, withExamples } from './terminal.js'
 
 interface WorkerSettings extends MailerSettings {
   port?: number
@@ -26,13 +31,13 @@ export function workerCommand(): Command {
     )
     .addOption(
       new Option('--port <port>', 'port for /healthz, /readyz and /metrics (default: none)')
-        .argParser(portNumber)
+        .argParser(parsePort)
         .env('PORT'),
     )
     .addOption(new Option('--host <host>', 'address to bind that port to').default('127.0.0.1').env('HOST'))
     .addOption(
       new Option('--drain <seconds>', 'time for deliveries under way to end after SIGTERM, in seconds')
-        .argParser(wholeNumber(0))
+        .argParser(parseInteger(0))
         .default(30),
     )
     .option('--json', 'print a line of JSON for the start')
@@ -57,7 +62,7 @@ async function work(settings: WorkerSettings): Promise<void> {
       health = `${await listen(server, port, host)}/healthz`
     } catch (error) {
       await mailer.close({ deadline: 0 })
-      throw listenProblem(error, '--port', port, host)
+      throw listenError(error, '--port', port, host)
     }
   if (settings.json === true) console.log(JSON.stringify({ event: 'delivering', pid: process.pid, health }))
   else {

@@ -1,16 +1,28 @@
 import { ThreadpostError } from '../index.js'
 
-/** What nodemailer can do and a thread can't, or threadpost won't: named, with what to do in its place. */
+/**
+ * Refuses a feature of nodemailer that threadpost doesn't have.
+ * @param instead a sentence that says what to do instead
+ * @throws ThreadpostError `UNSUPPORTED`
+ */
 export function unsupported(path: string, instead: string): never {
-  throw new ThreadpostError('UNSUPPORTED', `${path}: threadpost/nodemailer does not take this. ${instead}`, {
-    path,
-  })
+  throw new ThreadpostError(
+    'UNSUPPORTED',
+    `${path}: threadpost/nodemailer does not support this. ${instead}`,
+    {
+      path,
+    },
+  )
 }
 
-/** Refuses what asks for something; what is left out, empty or false asks for nothing. */
-export function refuse(given: Record<string, unknown>, fields: Readonly<Record<string, string>>): void {
+/**
+ * Refuses fields that request an unsupported feature. A field that is missing, empty, or false requests nothing.
+ * @param fields what to do instead, by field
+ * @throws ThreadpostError `UNSUPPORTED`
+ */
+export function refuseFields(input: Record<string, unknown>, fields: Readonly<Record<string, string>>): void {
   for (const [field, instead] of Object.entries(fields)) {
-    const value = given[field]
+    const value = input[field]
     if (value === undefined || value === null || value === false || value === '') continue
     if (Array.isArray(value) && value.length === 0) continue
     unsupported(field, instead)

@@ -15,7 +15,7 @@ import { SCOPES } from '../web/allow.js'
 import { loopbackOnly } from '../web/hosts.js'
 import { listen } from '../web/listen.js'
 import { nothingHere, problems } from '../web/problem.js'
-import type { Stage } from './start/demo.js'
+import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
 
 export interface ServerOptions {
@@ -87,15 +87,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /** What the start page shows under load, it shows with the embedded inbox and without a login only. */
-function stageFor(mailer: Mailer): Stage | undefined {
+function stageFor(mailer: Mailer): DemoEnvironment | undefined {
   const endThread = backstageOf(mailer)?.endThread
   if (endThread === undefined) return undefined
   return {
     templates: fileURLToPath(new URL('../../../templates', import.meta.url)),
     endThread,
     inlineSender: async (order) => {
-      const { createEachTime } = await import('../bench/baselines/compileEachTime.js')
-      return createEachTime(order)
+      const { createInlineSender } = await import('../bench/baselines/inlineSending.js')
+      return createInlineSender(order)
     },
   }
 }

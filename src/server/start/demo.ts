@@ -4,8 +4,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/store.js'
 import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
-import { type Fate, Fates } from './fates.js'
-import { LoopDelay } from './loopDelayMonitor.js'
+import { type CellStatus, MessageGrid } from './messageGrid.js'
+import { LoopDelayMonitor } from './loopDelayMonitor.js'
 
 /** Sends in the main thread, MJML for each mail: for comparison. */
 export interface InlineSender {
@@ -14,7 +14,7 @@ export interface InlineSender {
 }
 
 /** What the start page is given beside the mailer where it may show what happens under load. */
-export interface Stage {
+export interface DemoEnvironment {
   /** The folder of the template `receipt` and its sample data. */
   templates: string
   inlineSender(order: {
@@ -41,7 +41,7 @@ export interface RunResult {
 interface Run {
   number: number
   way: Way
-  fates: Fates
+  grid: MessageGrid
   startedAt: number
   result?: RunResult
 }
@@ -65,21 +65,21 @@ const FATE_OF = {
   failed: 'failed',
   expired: 'failed',
   cancelled: 'failed',
-} as const satisfies Partial<Record<string, Fate>>
+} as const satisfies Partial<Record<string, CellStatus>>
 const EVENTS = Object.keys(FATE_OF) as (keyof typeof FATE_OF)[]
 
 /** Five hundred receipts to the embedded inbox, one run at a time, and what becomes of each. */
 export class Demo {
   static readonly messages = 500
-  readonly delay = new LoopDelay()
+  readonly delay = new LoopDelayMonitor()
   readonly #mailer: Mailer
   readonly #inbox: Inbox
-  readonly #stage: Stage
+  readonly #stage: DemoEnvironment
   #run: Run | undefined
   #runs = 0
   #closed = false
 
-  constructor(mailer: Mailer, inbox: Inbox, stage: Stage) {
+  constructor(mailer: Mailer, inbox: Inbox, stage: DemoEnvironment) {
     this.#mailer = mailer
     this.#inbox = inbox
     this.#stage = stage
@@ -98,13 +98,13 @@ export class Demo {
     const run: Run = {
       number: ++this.#runs,
       way,
-      fates: new Fates(Demo.messages),
+      grid: new MessageGrid(Demo.messages),
       startedAt: performance.now(),
     }
     this.#run = run
     const sending = way === 'threads' ? this.#throughThreads(run) : this.#inline(run)
     sending.catch((error: unknown) => {
-      for (let index = 0; index < Demo.messages; index++) run.fates.become(index, 'failed')
+      for (let index = 0; index < Demo.messages; index++) run.grid.setStatus(index, 'failed')
       this.#finishIfSettled(run)
       process.emitWarning(`The start page's run failed: ${String(error)}`, 'ThreadpostWarning')
     })
@@ -145,7 +145,7 @@ export class Demo {
         })),
       )
       receipts.forEach((receipt, offset) => {
-        if (receipt instanceof ThreadpostError) run.fates.become(first + offset, 'failed')
+        if (receipt instanceof ThreadpostError) run.grid.setStatus(first + offset, 'failed')
       })
       this.#finishIfSettled(run)
       // Requests have their turn in between, as they would in an app.
@@ -166,13 +166,13 @@ export class Demo {
     const worker = async () => {
       while (next < Demo.messages && !this.#closed) {
         const index = next++
-        run.fates.become(index, 'sending')
+        run.grid.setStatus(index, 'sending')
         try {
           await sender.send({ to: addressOf(run, index), subject: 'Your receipt', data: dataOf(data, index) })
-          run.fates.become(index, 'sent')
+          run.grid.setStatus(index, 'sent')
         } catch {
           // As in an app without a queue: the error is logged, at best.
-          run.fates.become(index, 'failed')
+          run.grid.setStatus(index, 'failed')
         }
         this.#finishIfSettled(run)
       }
@@ -188,7 +188,7 @@ export class Demo {
   }
 
   #finishIfSettled(run: Run): void {
-    if (!run.fates.settled || run.result !== undefined) return
+    if (!run.grid.settled || run.result !== undefined) return
     run.result = {
       way: run.way,
       messages: Demo.messages,
@@ -201,14 +201,14 @@ export class Demo {
     const run = this.#run
     const index = run === undefined ? undefined : indexOf(run, recipients[0]?.address)
     if (run === undefined || index === undefined) return
-    if (outcome?.result === 'uncertain') run.fates.doubt(index)
-    run.fates.become(index, FATE_OF[status])
+    if (outcome?.result === 'uncertain') run.grid.markUncertain(index)
+    run.grid.setStatus(index, FATE_OF[status])
     this.#finishIfSettled(run)
   }
 
   readonly #arrived = ({ envelope }: RawMail): void => {
     const index = this.#run === undefined ? undefined : indexOf(this.#run, envelope.to[0])
-    if (index !== undefined) this.#run?.fates.arrive(index)
+    if (index !== undefined) this.#run?.grid.recordArrival(index)
   }
 
   async #sampleData(): Promise<object> {

@@ -3,7 +3,7 @@ import { jsonBody } from '../../web/body.js'
 import { EventStreams } from '../../web/eventStream.js'
 import { invalid } from '../../web/problem.js'
 import { type Demo, WAYS } from './demo.js'
-import type { Cell } from './fates.js'
+import type { Cell } from './messageGrid.js'
 
 /** Milliseconds between two frames: few enough that telling does not disturb what is told. */
 const FRAME = 200
@@ -55,7 +55,7 @@ class Audience {
       this.#demo.delay.start()
       this.#timer = setInterval(() => this.#tell(), FRAME)
     }
-    stream.send(this.#frame(0, this.#demo.run?.fates.all()))
+    stream.send(this.#frame(0, this.#demo.run?.grid.cells()))
   }
 
   #leave(): void {
@@ -66,11 +66,11 @@ class Audience {
   }
 
   #tell(): void {
-    const delay = this.#demo.delay.look()
-    const fates = this.#demo.run?.fates
-    const news = this.#frame(delay, fates?.news())
+    const delay = this.#demo.delay.sample()
+    const fates = this.#demo.run?.grid
+    const news = this.#frame(delay, fates?.takeChanges())
     // Who is behind will read one frame in place of several: it has every cell.
-    for (const stream of this.#streams) stream.send(stream.behind ? this.#frame(delay, fates?.all()) : news)
+    for (const stream of this.#streams) stream.send(stream.behind ? this.#frame(delay, fates?.cells()) : news)
   }
 
   #frame(delay: number, cells: Cell[] | undefined): object {
@@ -79,7 +79,7 @@ class Audience {
       number: run.number,
       way: run.way,
       cells,
-      tally: run.fates.tally(),
+      tally: run.grid.totals(),
       ...(run.result === undefined ? {} : { result: run.result }),
     }
     return { delay, run: told }

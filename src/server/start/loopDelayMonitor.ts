@@ -9,7 +9,7 @@ const RESOLUTION = 5
  * After a reset a histogram passes over the delay it is in. So there are two, of which only one is reset at a look:
  * what falls between two windows is in the other.
  */
-export class LoopDelay {
+export class LoopDelayMonitor {
   readonly #windows = [monitor(), monitor()] as const
   #looks = 0
   #run: IntervalHistogram | undefined
@@ -26,7 +26,7 @@ export class LoopDelay {
   }
 
   /** The longest delay since the look before the last. */
-  look(): number {
+  sample(): number {
     const delay = Math.max(...this.#windows.map(longest))
     this.#windows[this.#looks++ % 2 === 0 ? 0 : 1].reset()
     return delay

@@ -9,7 +9,7 @@ import {
 import type { EventStream } from '../../web/eventStream.js'
 
 /** What the start page shows of a message on its way. */
-export interface Progress {
+export interface SignUpProgress {
   status: Status
   /** Attempts made so far. */
   attempts: number
@@ -25,7 +25,7 @@ export interface Progress {
 }
 
 /** Streams a message's progress until it has come to its end. */
-export async function follow(mailer: Mailer, message: Message, stream: EventStream): Promise<void> {
+export async function streamProgress(mailer: Mailer, message: Message, stream: EventStream): Promise<void> {
   const stop = () => {
     for (const name of STATUSES) mailer.off(name, changed)
   }
@@ -58,9 +58,9 @@ export async function follow(mailer: Mailer, message: Message, stream: EventStre
   await turn
 }
 
-async function progressOf(message: Message, mailer: Mailer): Promise<Progress> {
+async function progressOf(message: Message, mailer: Mailer): Promise<SignUpProgress> {
   const { status, attempts, acceptedAt, settledAt } = message
-  const progress: Progress = { status, attempts: attempts.length }
+  const progress: SignUpProgress = { status, attempts: attempts.length }
   const last = attempts.at(-1)
   if (settledAt !== undefined) progress.total = Date.parse(settledAt) - Date.parse(acceptedAt)
   if (last !== undefined && status !== 'sending') {

@@ -4,9 +4,9 @@ import { jsonBody } from '../../web/body.js'
 import { EventStreams } from '../../web/eventStream.js'
 import { assetRouter, pageHeaders } from '../../web/page.js'
 import { problems } from '../../web/problem.js'
-import { Demo, type Stage } from './demo.js'
+import { Demo, type DemoEnvironment } from './demo.js'
 import { demoRouter } from './demoRouter.js'
-import { follow } from './signUpProgress.js'
+import { streamProgress } from './signUpProgress.js'
 import { startPage } from './startPage.js'
 
 const TAG = 'start-page'
@@ -21,7 +21,7 @@ export interface StartPage {
  * The main server's own pages: the sign-up form and what becomes of its mail.
  * @param stage where the page may show what happens under load; it then sends by itself, to the embedded inbox
  */
-export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPage {
+export function startRouter(mailer: Mailer, url: string, stage?: DemoEnvironment): StartPage {
   const router = Router()
   const streams = new EventStreams()
   const { inbox } = mailer
@@ -55,7 +55,7 @@ export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPa
     if (message?.tags.includes(TAG) !== true)
       throw new ThreadpostError('NOT_FOUND', 'There is no such sign-up.')
     const stream = streams.open(response)
-    if (stream !== undefined) await follow(mailer, message, stream)
+    if (stream !== undefined) await streamProgress(mailer, message, stream)
   })
 
   router.use(problems)

@@ -1,15 +1,15 @@
 /** What a cell of the start page shows of its message. `failed`: nobody tries it again. */
 export const FATES = ['waiting', 'queued', 'sending', 'deferred', 'sent', 'failed'] as const
-export type Fate = (typeof FATES)[number]
+export type CellStatus = (typeof FATES)[number]
 
-const ENDS: ReadonlySet<Fate> = new Set(['sent', 'failed'])
+const ENDS: ReadonlySet<CellStatus> = new Set(['sent', 'failed'])
 
 /** A cell: its number, its fate, whether it was ever uncertain (0 or 1), and how often its mail has arrived. */
-export type Cell = [index: number, fate: Fate, uncertain: 0 | 1, arrived: number]
+export type Cell = [index: number, fate: CellStatus, uncertain: 0 | 1, arrived: number]
 
 /** The sum of it all. The fates add up to all messages, always. */
-export interface Tally {
-  fates: Record<Fate, number>
+export interface GridTotals {
+  fates: Record<CellStatus, number>
   uncertain: number
   /** Messages whose mail is in the inbox, and those it reached more than once. */
   arrived: number
@@ -19,15 +19,15 @@ export interface Tally {
 }
 
 /** The fates of a run's messages, and which of them are news. */
-export class Fates {
-  readonly #fates: Fate[]
+export class MessageGrid {
+  readonly #fates: CellStatus[]
   readonly #uncertain: Uint8Array
   readonly #arrived: Uint32Array
   readonly #news = new Set<number>()
   #open: number
 
   constructor(count: number) {
-    this.#fates = new Array<Fate>(count).fill('waiting')
+    this.#fates = new Array<CellStatus>(count).fill('waiting')
     this.#uncertain = new Uint8Array(count)
     this.#arrived = new Uint32Array(count)
     this.#open = count
@@ -37,7 +37,7 @@ export class Fates {
     return this.#open === 0
   }
 
-  become(index: number, fate: Fate): void {
+  setStatus(index: number, fate: CellStatus): void {
     const before = this.#fates[index]
     if (before === undefined || before === fate) return
     this.#open += Number(ENDS.has(before)) - Number(ENDS.has(fate))
@@ -45,30 +45,30 @@ export class Fates {
     this.#news.add(index)
   }
 
-  doubt(index: number): void {
+  markUncertain(index: number): void {
     this.#uncertain[index] = 1
     this.#news.add(index)
   }
 
-  arrive(index: number): void {
+  recordArrival(index: number): void {
     this.#arrived[index] = (this.#arrived[index] ?? 0) + 1
     this.#news.add(index)
   }
 
   /** The cells that changed since the last call. */
-  news(): Cell[] {
+  takeChanges(): Cell[] {
     const cells = [...this.#news].map((index) => this.#cell(index))
     this.#news.clear()
     return cells
   }
 
-  all(): Cell[] {
+  cells(): Cell[] {
     return this.#fates.map((_, index) => this.#cell(index))
   }
 
-  tally(): Tally {
-    const fates = Object.fromEntries(FATES.map((fate) => [fate, 0])) as Record<Fate, number>
-    const tally: Tally = { fates, uncertain: 0, arrived: 0, doubled: 0, unexplained: 0 }
+  totals(): GridTotals {
+    const fates = Object.fromEntries(FATES.map((fate) => [fate, 0])) as Record<CellStatus, number>
+    const tally: GridTotals = { fates, uncertain: 0, arrived: 0, doubled: 0, unexplained: 0 }
     this.#fates.forEach((fate, index) => {
       const uncertain = this.#uncertain[index] === 1
       const arrived = this.#arrived[index] ?? 0
