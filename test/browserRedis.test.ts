@@ -82,7 +82,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
     const page = await open('/')
     await troubledRun(page)
     const proof = await proofOfRun(page)
-    expect(await page.locator('#grid .cell[data-fate=sent]').count()).toBe(500)
+    expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
     expect(proof).toMatch(/^500 receipts are in the inbox\./)
     expect(proof).not.toContain('without a mark')
   }, 60_000)

@@ -12,7 +12,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
   const number = async (page: Page, id: string) => Number(await page.locator(`#n-${id}`).textContent())
 
-  test('one signs up, sees the mail sent by a thread, and reads it in the inbox', async () => {
+  test('shows how a thread sends the mail of a sign-up, and links to it in the inbox', async () => {
     for (const template of ['receipt', 'reset-password', 'welcome']) await site.sendSample(template)
     const page = await site.open('/', SCREEN)
     await signUp(page, 'Ada Lovelace', 'ada@example.com')
@@ -37,7 +37,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     await page.getByRole('button', { name: 'Sign up' }).waitFor()
   })
 
-  test('a refusal and a retry are shown as they happen', async () => {
+  test('shows a refusal and a retry as they happen', async () => {
     const page = await site.open('/')
     site.inbox.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
     await signUp(page, 'Ada', 'ada@example.com')
@@ -49,8 +49,8 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       { at: 'mail', do: 'delay', ms: 500 },
     ])
     await signUp(page, 'Ada', 'ada@example.com')
-    await verdict(page, 'On its way')
-    await verdict(page, 'Will be tried again')
+    await verdict(page, 'Sending')
+    await verdict(page, 'Will be retried')
     await verdict(page, 'Sent')
 
     await signUp(page, 'Ada', 'nobody')
@@ -58,14 +58,14 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     expect(await page.getByLabel('Email').getAttribute('aria-invalid')).toBe('true')
   })
 
-  test('of 500 receipts none is lost, whatever is done to them, and each double is marked', async () => {
+  test('loses none of 500 receipts despite faults, and marks each duplicate', async () => {
     const page = await site.open('/', SCREEN)
     await troubledRun(page)
     expect(await number(page, 'sum')).toBe(500)
     const proof = await proofOfRun(page)
 
     expect([await number(page, 'sent'), await number(page, 'failed')]).toEqual([500, 0])
-    expect(await page.locator('#grid .cell[data-fate=sent]').count()).toBe(500)
+    expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
     expect(proof).toMatch(/^500 receipts are in the inbox\. \d+ repl(y was|ies were) lost/)
     expect(proof).not.toContain('without a mark')
     expect(await page.locator('#result-threads td').allTextContents()).toEqual([
@@ -80,13 +80,13 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     expect(doubled).toBeLessThanOrEqual(marked)
   })
 
-  test('the same inline stands beside it, and one run at a time goes on', async () => {
+  test('runs the same load inline, and refuses a second run at the same time', async () => {
     const page = await site.open('/')
     await page.getByRole('button', { name: '500 inline' }).click()
-    await page.locator('.cell[data-fate=sent]').nth(5).waitFor()
+    await page.locator('.cell[data-status=sent]').nth(5).waitFor()
     expect(await page.getByRole('button', { name: '500 inline' }).isDisabled()).toBe(true)
     expect(await number(page, 'sum')).toBe(500)
-    // MJML for one mail alone takes some milliseconds.
+    // MJML takes some milliseconds per message.
     expect(Number(await page.locator('#dial-number').textContent())).toBeGreaterThan(2)
     const again = await fetch(`${site.url}/demo/run`, {
       method: 'POST',
@@ -97,7 +97,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
   })
 
   test.each(['light', 'dark'] as const)(
-    'fits a phone, and axe finds no serious fault, %s',
+    'fits a phone without serious accessibility faults, in %s mode',
     async (colorScheme) => {
       const page = await site.open('/', { viewport: PHONE, colorScheme, deviceScaleFactor: 2 })
       await signUp(page, 'Ada', 'nobody')
@@ -110,9 +110,9 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     },
   )
 
-  // For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts`, on a machine that has nothing else to do.
+  // Makes the pictures of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts`, on an idle machine.
   test.runIf(UPDATING)(
-    'pictures',
+    'makes the pictures of the documentation',
     async () => {
       for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
       const page = await site.open('/', SCREEN)
@@ -131,20 +131,20 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
       await page.goto(site.url)
       const done = (run: string) => page.getByText(`${run}: done`).waitFor({ timeout: 60_000 })
-      const scroll = "document.querySelector('#stage').scrollIntoView({ block: 'center' })"
+      const scroll = "document.querySelector('#demo').scrollIntoView({ block: 'center' })"
       await page.getByRole('button', { name: '500 inline' }).click()
       await done('Run 1, inline')
       await page.getByRole('button', { name: '500 receipts through threads' }).click()
       await done('Run 2, through threads')
       await page.getByRole('button', { name: '500 receipts through threads' }).click()
-      await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+      await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
       await page.locator('.cell[data-uncertain]').nth(2).waitFor()
-      await page.locator('#grid [data-fate=sent]').nth(120).waitFor()
+      await page.locator('#grid [data-status=sent]').nth(120).waitFor()
       await page.evaluate(scroll)
       await picture(page, 'load.png', 0)
       await done('Run 3, through threads')
       const phone = await site.open('/', { viewport: PHONE, colorScheme: 'dark', deviceScaleFactor: 2 })
-      await phone.locator('#grid [data-fate=sent]').nth(499).waitFor()
+      await phone.locator('#grid [data-status=sent]').nth(499).waitFor()
       await phone.evaluate(scroll)
       await picture(phone, 'phone.png')
     },

@@ -7,22 +7,22 @@ export async function signUp(page: Page, name: string, email: string): Promise<v
   await page.getByRole('button', { name: 'Sign up' }).click()
 }
 
-/** Waits until the page says so of the sign-up's mail. */
+/** Waits until the page shows this status of the sign-up's mail. */
 export function verdict(page: Page, text: string): Promise<void> {
-  return page.locator('#verdict', { hasText: text }).waitFor()
+  return page.locator('#status', { hasText: text }).waitFor()
 }
 
-/** Has 500 receipts sent, ends a thread meanwhile, and loses replies until some of them are in doubt. */
+/** Sends 500 receipts, kills a thread in the meantime, and loses replies until some messages are uncertain. */
 export async function troubledRun(page: Page): Promise<void> {
   await page.getByRole('button', { name: '500 receipts through threads' }).click()
-  await page.locator('.cell[data-fate=sent]').first().waitFor()
+  await page.locator('.cell[data-status=sent]').first().waitFor()
   await page.getByRole('button', { name: 'Kill a thread' }).click()
   await page.getByText(/Thread \d+ was ended/).waitFor()
-  await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+  await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
   await page.locator('.cell[data-uncertain]').first().waitFor()
 }
 
-/** Waits until the run is over, and gives what the page says became of its receipts. */
+/** Waits until the run is done, and returns the page's summary of its receipts. */
 export async function proofOfRun(page: Page): Promise<string> {
   await page.locator('#run-title', { hasText: 'done' }).waitFor({ timeout: 30_000 })
   return (await page.locator('#proof').textContent()) ?? ''

@@ -1,90 +1,95 @@
-/** What a cell of the start page shows of its message. `failed`: nobody tries it again. */
-export const FATES = ['waiting', 'queued', 'sending', 'deferred', 'sent', 'failed'] as const
-export type CellStatus = (typeof FATES)[number]
+/** Status of a message in its cell of the start page. Nothing retries a message whose status is `failed`. */
+export const CELL_STATUSES = ['waiting', 'queued', 'sending', 'deferred', 'sent', 'failed'] as const
+export type CellStatus = (typeof CELL_STATUSES)[number]
 
-const ENDS: ReadonlySet<CellStatus> = new Set(['sent', 'failed'])
+const FINAL: ReadonlySet<CellStatus> = new Set(['sent', 'failed'])
 
-/** A cell: its number, its fate, whether it was ever uncertain (0 or 1), and how often its mail has arrived. */
-export type Cell = [index: number, fate: CellStatus, uncertain: 0 | 1, arrived: number]
+/** A cell: its index, its status, whether it was ever uncertain, and how often its mail arrived. */
+export type Cell = [index: number, status: CellStatus, uncertain: 0 | 1, arrived: number]
 
-/** The sum of it all. The fates add up to all messages, always. */
+/** Totals over all messages. The sum of `statuses` is always the number of messages. */
 export interface GridTotals {
-  fates: Record<CellStatus, number>
+  statuses: Record<CellStatus, number>
   uncertain: number
-  /** Messages whose mail is in the inbox, and those it reached more than once. */
+  /** Messages whose mail is in the inbox. */
   arrived: number
+  /** Messages whose mail is in the inbox more than once. */
   doubled: number
-  /** Of the doubled those that were never uncertain. There must be none. */
+  /** Messages whose mail is in the inbox more than once although they were never uncertain. Must be 0. */
   unexplained: number
 }
 
-/** The fates of a run's messages, and which of them are news. */
+/** The status of each message of a run, and the cells that changed. */
 export class MessageGrid {
-  readonly #fates: CellStatus[]
+  readonly #statuses: CellStatus[]
   readonly #uncertain: Uint8Array
   readonly #arrived: Uint32Array
-  readonly #news = new Set<number>()
-  #open: number
+  readonly #changed = new Set<number>()
+  #unsettled: number
 
   constructor(count: number) {
-    this.#fates = new Array<CellStatus>(count).fill('waiting')
+    this.#statuses = new Array<CellStatus>(count).fill('waiting')
     this.#uncertain = new Uint8Array(count)
     this.#arrived = new Uint32Array(count)
-    this.#open = count
+    this.#unsettled = count
   }
 
   get settled(): boolean {
-    return this.#open === 0
+    return this.#unsettled === 0
   }
 
-  setStatus(index: number, fate: CellStatus): void {
-    const before = this.#fates[index]
-    if (before === undefined || before === fate) return
-    this.#open += Number(ENDS.has(before)) - Number(ENDS.has(fate))
-    this.#fates[index] = fate
-    this.#news.add(index)
+  setStatus(index: number, status: CellStatus): void {
+    const before = this.#statuses[index]
+    if (before === undefined || before === status) return
+    this.#unsettled += Number(FINAL.has(before)) - Number(FINAL.has(status))
+    this.#statuses[index] = status
+    this.#changed.add(index)
   }
 
   markUncertain(index: number): void {
     this.#uncertain[index] = 1
-    this.#news.add(index)
+    this.#changed.add(index)
   }
 
   recordArrival(index: number): void {
     this.#arrived[index] = (this.#arrived[index] ?? 0) + 1
-    this.#news.add(index)
+    this.#changed.add(index)
   }
 
-  /** The cells that changed since the last call. */
+  /** Returns the cells that changed since the last call. */
   takeChanges(): Cell[] {
-    const cells = [...this.#news].map((index) => this.#cell(index))
-    this.#news.clear()
+    const cells = [...this.#changed].map((index) => this.#cell(index))
+    this.#changed.clear()
     return cells
   }
 
+  /** Returns all cells. */
   cells(): Cell[] {
-    return this.#fates.map((_, index) => this.#cell(index))
+    return this.#statuses.map((_, index) => this.#cell(index))
   }
 
   totals(): GridTotals {
-    const fates = Object.fromEntries(FATES.map((fate) => [fate, 0])) as Record<CellStatus, number>
-    const tally: GridTotals = { fates, uncertain: 0, arrived: 0, doubled: 0, unexplained: 0 }
-    this.#fates.forEach((fate, index) => {
+    const statuses = Object.fromEntries(CELL_STATUSES.map((status) => [status, 0])) as Record<
+      CellStatus,
+      number
+    >
+    const totals: GridTotals = { statuses, uncertain: 0, arrived: 0, doubled: 0, unexplained: 0 }
+    this.#statuses.forEach((status, index) => {
       const uncertain = this.#uncertain[index] === 1
       const arrived = this.#arrived[index] ?? 0
-      fates[fate]++
-      if (uncertain) tally.uncertain++
-      if (arrived > 0) tally.arrived++
-      if (arrived > 1) tally.doubled++
-      if (arrived > 1 && !uncertain) tally.unexplained++
+      statuses[status]++
+      if (uncertain) totals.uncertain++
+      if (arrived > 0) totals.arrived++
+      if (arrived > 1) totals.doubled++
+      if (arrived > 1 && !uncertain) totals.unexplained++
     })
-    return tally
+    return totals
   }
 
   #cell(index: number): Cell {
     return [
       index,
-      this.#fates[index] ?? 'waiting',
+      this.#statuses[index] ?? 'waiting',
       this.#uncertain[index] === 1 ? 1 : 0,
       this.#arrived[index] ?? 0,
     ]
