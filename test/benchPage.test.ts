@@ -61,7 +61,7 @@ function sample(): BenchReport {
       }
     }),
     left: [],
-    verdict: ['Inline is fine up to 48 mails a minute.'],
+    verdict: ['Inline sending is fine up to 48 messages per minute.'],
     targets: [{ what: 'rate', unit: '/s', bound: '≥', target: 6000, measured: 5000, limit: 'two cores' }],
     scaling: [
       { by: 'threads', note: 'x', points: [{ at: '1', mode: 'memory-1', figures: { rate: figure(1) } }] },

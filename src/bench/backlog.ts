@@ -1,6 +1,6 @@
 /**
- * A child process that fills a paused SQLite queue, then delivers from it for a while and submits a message for each one
- * sent. It shows whether memory and rate depend on the number of waiting messages.
+ * A child process that fills a paused SQLite queue, then delivers from it for a while and submits a message for each
+ * one sent. It shows whether memory and rate depend on the number of waiting messages.
  */
 import { createMailer } from '../createMailer.js'
 import { runTask } from './childProtocol.js'

@@ -1,4 +1,7 @@
-/** The messages between the benchmark and the child processes in which it measures, and the child's end of the channel. */
+/**
+ * The messages between the benchmark and the child processes in which it measures, and the child's end of the
+ * channel.
+ */
 import type { Distribution } from './distribution.js'
 import type { Mode } from './modes.js'
 import type { Parts, Workload } from './workload.js'

@@ -172,7 +172,10 @@ interface SourceConfig {
   signal: AbortSignal | undefined
 }
 
-/** Returns the messages per second of Postfix's smtp-source, which renders nothing and sends the same bytes every time. */
+/**
+ * Returns the messages per second of Postfix's smtp-source, which renders nothing and sends the same bytes every
+ * time.
+ */
 export async function runSmtpSource(config: SourceConfig): Promise<number> {
   const rate = await runSource(config, ESTIMATE)
   return runSource(config, Math.max(ESTIMATE, Math.round(rate * config.seconds)))

@@ -3,7 +3,10 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { ProcessUsage } from './childProtocol.js'
 import { fromHistogram } from './distribution.js'
 
-/** Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is subtracted. */
+/**
+ * Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is
+ * subtracted.
+ */
 const RESOLUTION = 1
 /** Length of one point of the curve over time, in milliseconds. */
 const POINT = 100

@@ -58,7 +58,10 @@ export async function runChild<Answer, Note = never>(
   return last.answer.measurement
 }
 
-/** A child process that listens on a port: it prints the port when it is ready, and exits when its standard input closes. */
+/**
+ * A child process that listens on a port: it prints the port when it is ready, and exits when its standard input
+ * closes.
+ */
 export interface Service {
   port: number
   pid: number | undefined

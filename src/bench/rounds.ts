@@ -117,7 +117,10 @@ async function tryWorkload(
   }
 }
 
-/** Measures each mode in a new process. The modes alternate in each round, so that drift of the machine affects all alike. */
+/**
+ * Measures each mode in a new process. The modes alternate in each round, so that drift of the machine affects all
+ * alike.
+ */
 export async function runRounds(session: Session): Promise<BenchReport> {
   const { modes, rounds, budget, progress } = session.settings
   let finishedRounds = 0

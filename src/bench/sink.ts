@@ -1,7 +1,7 @@
 /**
- * An SMTP server that discards every message. It implements SMTP with PIPELINING (RFC 2920) and nothing else, so that it
- * is never the bottleneck. It prints its port, answers each line on its standard input with the number of messages and
- * bytes received so far, as JSON, and exits when its standard input closes.
+ * An SMTP server that discards every message. It implements SMTP with PIPELINING (RFC 2920) and nothing else, so that
+ * it is never the bottleneck. It prints its port, answers each line on its standard input with the number of messages
+ * and bytes received so far, as JSON, and exits when its standard input closes.
  */
 import { createServer, type Socket } from 'node:net'
 

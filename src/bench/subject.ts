@@ -5,8 +5,8 @@ export interface Subject {
   /** Messages submitted but not delivered at a time, when sending as fast as possible. */
   readonly window: number
   /**
-   * Submits `count` messages, numbered from `first`. Resolves when a request handler that awaits the call could respond.
-   * Calls `onDelivered` for each message once the server has accepted it or the failure is known.
+   * Submits `count` messages, numbered from `first`. Resolves when a request handler that awaits the call could
+   * respond. Calls `onDelivered` for each message once the server has accepted it or the failure is known.
    */
   submit(first: number, count: number, onDelivered: OnDelivered): Promise<void>
   close(): Promise<void>

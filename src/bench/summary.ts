@@ -70,7 +70,10 @@ function httpSentence({ httpP99, httpIdleP99 }: ModeResult['figures']): string {
   )
 }
 
-/** Compares the same pipeline with and without threads where both were measured; nodemailer's pipeline is a different one. */
+/**
+ * Compares the same pipeline with and without threads where both were measured; nodemailer's pipeline is a different
+ * one.
+ */
 function describeLatency(
   modes: readonly ModeResult[],
   baseline: ModeResult | undefined,
@@ -93,7 +96,10 @@ function describeLatency(
   ]
 }
 
-/** Returns the main-thread CPU per message in microseconds. Where it wasn't measured, estimates it from the event loop's utilization. */
+/**
+ * Returns the main-thread CPU per message in microseconds. Where it wasn't measured, estimates it from the event
+ * loop's utilization.
+ */
 function costOf({ cpuMain, utilisation, rate }: ModeResult['figures']): number | undefined {
   if (cpuMain !== undefined) return cpuMain.median
   if (utilisation === undefined || rate === undefined) return undefined

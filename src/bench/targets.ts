@@ -20,8 +20,8 @@ export interface ExtraMeasurements {
   /** Time from the start of a process to its first message with precompiled templates, in milliseconds. */
   compiledStart?: number
   /**
-   * A long queue: its length, the growth of memory from a tenth of that length on (in MB), and the rate relative to that
-   * of an empty queue.
+   * A long queue: its length, the growth of memory from a tenth of that length on (in MB), and the rate relative to
+   * that of an empty queue.
    */
   backlog?: { messages: number; growth: number; rateRatio: number }
 }
@@ -110,7 +110,10 @@ function best(modes: readonly ModeResult[], family: string): ModeResult | undefi
     .toSorted((a, b) => (b.figures.rate?.median ?? 0) - (a.figures.rate?.median ?? 0))[0]
 }
 
-/** Describes the use of the processor: with all cores busy, the cost per message is the limit; otherwise something waits. */
+/**
+ * Describes the use of the processor: with all cores busy, the cost per message is the limit; otherwise something
+ * waits.
+ */
 function limitOf({ figures }: ModeResult, cpus: number): string {
   const cores = figures.cores?.median ?? 0
   const main = figures.utilisation?.median ?? 0

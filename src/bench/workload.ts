@@ -22,7 +22,9 @@ export interface Workload {
   from: string
 }
 
-/** The workload as threadpost renders it. Baselines reuse the subject and the text, so they don't have to derive them. */
+/**
+ * The workload as threadpost renders it. Baselines reuse the subject and the text, so they don't have to derive them.
+ */
 export interface Parts {
   subject: string
   html: string

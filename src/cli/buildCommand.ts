@@ -31,7 +31,8 @@ export function buildCommand(): Command {
 async function build(settings: BuildSettings): Promise<void> {
   const { out } = settings
   const options = await templateOptions(settings)
-  // Compiled templates take precedence over sources in the same folder, so later changes of a source would have no effect.
+  // Compiled templates take precedence over sources in the same folder, so later changes of a source would have no
+  // effect.
   if ([out, options.dir].every(existsSync) && realpathSync(out) === realpathSync(options.dir))
     throw new ThreadpostError('INVALID_OPTIONS', '--out: must be a different folder than the templates')
   const templates = await compileTemplates(options, {

@@ -119,7 +119,10 @@ async function disk(queueUrl: string | undefined): Promise<Finding> {
   }
 }
 
-/** Checks that the clock is not earlier than this program's installation: a wrong clock would date and expire mail wrongly. */
+/**
+ * Checks that the clock is not earlier than this program's installation: a wrong clock would date and expire mail
+ * wrongly.
+ */
 async function clock(): Promise<Finding> {
   const { mtime } = await stat(new URL(import.meta.url))
   const now = new Date()

@@ -58,8 +58,8 @@ try {
 }
 
 /**
- * Prints an error and returns the exit code. An error that the user can fix takes one line; any other is a defect and is
- * printed with its stack. With `--json`, also prints `{ "error": { "code", "message", "path" } }`.
+ * Prints an error and returns the exit code. An error that the user can fix takes one line; any other is a defect and
+ * is printed with its stack. With `--json`, also prints `{ "error": { "code", "message", "path" } }`.
  */
 function reportError(error: unknown): number {
   if (error instanceof CommanderError) {

@@ -167,7 +167,8 @@ export async function mailerOptions(input: MailerSettings): Promise<MailerOption
 }
 
 /**
- * Requires a transport for commands whose mail must leave this machine. Without one, it would stay in the embedded inbox.
+ * Requires a transport for commands whose mail must leave this machine. Without one, it would stay in the embedded
+ * inbox.
  * @throws ThreadpostError `INVALID_OPTIONS`
  */
 export function requireTransport({ transport }: MailerSettings): void {

@@ -13,7 +13,9 @@ export function toned(tone: keyof typeof TONES, text: string): string {
 /** Characters of the progress bar. */
 const WIDTH = 24
 
-/** Returns a function that draws a progress bar on standard error, on a terminal only. The bar disappears at the end. */
+/**
+ * Returns a function that draws a progress bar on standard error, on a terminal only. The bar disappears at the end.
+ */
 export function progressBar(): (done: number, total: number, step: string) => void {
   if (!process.stderr.isTTY) return () => undefined
   return (done, total, step) => {

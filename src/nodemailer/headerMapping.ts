@@ -63,7 +63,10 @@ function linesOf(name: string, value: unknown, path: string, check: Checker): [s
   })
 }
 
-/** Maps `list: { help, subscribe, … }`: an array means several lines, and an array inside it several targets on one line. */
+/**
+ * Maps `list: { help, subscribe, … }`: an array means several lines, and an array inside it several targets on one
+ * line.
+ */
 function listLines(list: unknown, check: Checker): [string, string][] {
   if (!isPlainObject(list)) check.fail('list', `must be an object, got ${kindOf(list)}`)
   return Object.entries(list).flatMap(([key, value]) => {

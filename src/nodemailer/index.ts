@@ -16,7 +16,10 @@ export type {
   VerifyCallback,
 } from './transporter.js'
 
-/** The third argument of `createTransport()`, which nodemailer doesn't have: when to resolve, and options of the mailer. */
+/**
+ * The third argument of `createTransport()`, which nodemailer doesn't have: when to resolve, and options of the
+ * mailer.
+ */
 export type OffloadOptions = AnswerOptions & Omit<MailerOptions, 'transport' | 'transports' | 'from'>
 
 const check: Checker = new Checker('INVALID_OPTIONS')
@@ -27,9 +30,9 @@ const RECIPIENTS = 1_000
 const CAPACITY = 100
 
 /**
- * nodemailer's `createTransport()` with threadpost behind it: a worker thread builds and sends each message, which waits
- * in a queue and is retried. Takes nodemailer's SMTP options, a URL, or an existing mailer, and default fields for all
- * messages. The mailer starts with the first message.
+ * nodemailer's `createTransport()` with threadpost behind it: a worker thread builds and sends each message, which
+ * waits in a queue and is retried. Takes nodemailer's SMTP options, a URL, or an existing mailer, and default fields
+ * for all messages. The mailer starts with the first message.
  * @throws ThreadpostError `UNSUPPORTED` for features that only nodemailer has, `INVALID_OPTIONS`
  */
 export function createTransport(

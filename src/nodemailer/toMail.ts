@@ -143,8 +143,8 @@ function mailboxOf(value: unknown, path: string): Address | undefined {
 }
 
 /**
- * Returns the recipients. An explicit envelope must contain all addresses in To and Cc; its other addresses become blind
- * copies.
+ * Returns the recipients. An explicit envelope must contain all addresses in To and Cc; its other addresses become
+ * blind copies.
  */
 function recipientsOf(input: Record<string, unknown>): Record<string, unknown> {
   const [to, cc, bcc] = ['to', 'cc', 'bcc'].map((key) => listOf(input[key], key)) as [

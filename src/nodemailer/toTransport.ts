@@ -3,7 +3,10 @@ import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { AuthOptions, Logger, TransportInput } from '../index.js'
 import { refuseFields, unsupported } from './refusal.js'
 
-/** Parses a URL, which may have options in its query: `smtps://user:pass@host/?pool=true&tls.rejectUnauthorized=false`. */
+/**
+ * Parses a URL, which may have options in its query:
+ * `smtps://user:pass@host/?pool=true&tls.rejectUnauthorized=false`.
+ */
 function optionsOfUrl(value: unknown, check: Checker): Record<string, unknown> {
   const text = check.string(value, 'url')
   if (!URL.canParse(text)) check.fail('url', "is not a URL such as 'smtp://user:pass@host:587'")

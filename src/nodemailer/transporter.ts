@@ -39,8 +39,8 @@ export type VerifyCallback = (error: Error | null, success: true) => void
 
 export interface AnswerOptions {
   /**
-   * When `sendMail()` resolves: `'settled'` waits until the message was sent or has failed; `'queued'` waits until it is
-   * in the queue, with all recipients in `pending`.
+   * When `sendMail()` resolves: `'settled'` waits until the message was sent or has failed; `'queued'` waits until it
+   * is in the queue, with all recipients in `pending`.
    * @default 'settled'
    */
   answer?: 'settled' | 'queued'
@@ -83,7 +83,8 @@ export class Transporter extends EventEmitter {
 
   /**
    * Sends a message in a worker thread, with retries, and resolves with the outcome.
-   * @throws SendMailError if the message was not sent; ThreadpostError `UNSUPPORTED`, `INVALID_MESSAGE`, `WAIT_TIMEOUT`, …
+   * @throws SendMailError if the message was not sent; ThreadpostError `UNSUPPORTED`, `INVALID_MESSAGE`,
+   * `WAIT_TIMEOUT`, …
    */
   sendMail(message: MailOptions): Promise<SentMessageInfo>
   sendMail(message: MailOptions, callback: SendMailCallback): void
@@ -101,7 +102,10 @@ export class Transporter extends EventEmitter {
     return settle(this.#verify(), callback)
   }
 
-  /** Returns whether fewer messages are unsettled than the transporter's capacity. The queue accepts messages at any time. */
+  /**
+   * Returns whether fewer messages are unsettled than the transporter's capacity. The queue accepts messages at any
+   * time.
+   */
   isIdle(): boolean {
     return !this.#closed && this.#parts.lazyMailer.pending < this.#parts.capacity
   }
@@ -121,7 +125,9 @@ export class Transporter extends EventEmitter {
     )
   }
 
-  /** @throws ThreadpostError `UNSUPPORTED` always: nodemailer stores functions here, which can't be passed to a thread */
+  /**
+   * @throws ThreadpostError `UNSUPPORTED` always: nodemailer stores functions here, which can't be passed to a thread
+   */
   set(): never {
     return unsupported('set()', 'For OAuth 2.0 tokens use auth, and for an HTTP proxy use proxy.')
   }

@@ -39,8 +39,8 @@ export interface RunningServer {
 const GRACE = 2000
 
 /**
- * Starts the main server, with the start page at `/`, the API under `/mail`, and the mailer's inbox, if it has one, under
- * `/inbox`.
+ * Starts the main server, with the start page at `/`, the API under `/mail`, and the mailer's inbox, if it has one,
+ * under `/inbox`.
  * @throws ThreadpostError `INVALID_OPTIONS` beyond loopback without a token
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -87,7 +87,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-/** Returns the environment of the start page's load test, which exists only with the embedded inbox and without a login. */
+/**
+ * Returns the environment of the start page's load test, which exists only with the embedded inbox and without a
+ * login.
+ */
 function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined {
   const endThread = backstageOf(mailer)?.endThread
   if (endThread === undefined) return undefined

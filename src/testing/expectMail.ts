@@ -3,7 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Inbox } from '../inbox/inbox.js'
 import type { ReceivedMail } from '../inbox/reading.js'
 
-/** Conditions for a mail. A RegExp must match; a string is compared as described for each field. Omitted fields match any mail. */
+/**
+ * Conditions for a mail. A RegExp must match; a string is compared as described for each field. Omitted fields match
+ * any mail.
+ */
 export interface ExpectedMail {
   /** An envelope recipient, ignoring case. */
   to?: string | RegExp
@@ -62,8 +65,8 @@ export async function expectMail(
 }
 
 /**
- * Asserts that no mail meets the conditions now or within a short time. Instead of waiting for a long time, wait for the
- * outcome of the code that might send it, then call this function with `within: 0`.
+ * Asserts that no mail meets the conditions now or within a short time. Instead of waiting for a long time, wait for
+ * the outcome of the code that might send it, then call this function with `within: 0`.
  * @throws AssertionError if such a mail exists
  */
 export async function expectNoMail(

@@ -14,7 +14,10 @@ export async function createNaive(config: RunConfig): Promise<Subject> {
   return createInline(config, false, () => toHtml(compile(source)(config.workload.data)))
 }
 
-/** Runs MJML and compiles the Handlebars template once, and keeps a pool of connections, as a careful application does. */
+/**
+ * Runs MJML and compiles the Handlebars template once, and keeps a pool of connections, as a careful application
+ * does.
+ */
 export async function createPrecompiled(config: RunConfig): Promise<Subject> {
   return createInline(config, true, await renderPrecompiled(config))
 }
@@ -34,7 +37,9 @@ export interface InlineSender {
   close(): void
 }
 
-/** The sender that the start page compares with threads: it compiles for each message, and has a pool of connections. */
+/**
+ * The sender that the start page compares with threads: it compiles for each message, and has a pool of connections.
+ */
 export async function createInlineSender({
   templates,
   template,
@@ -76,7 +81,10 @@ function createInline(config: RunConfig, pool: boolean, render: Render): Subject
   }
 }
 
-/** Returns a nodemailer transport with a pool of the configured size, or with one connection per message (its default). */
+/**
+ * Returns a nodemailer transport with a pool of the configured size, or with one connection per message (its
+ * default).
+ */
 export function createSender(
   { transport, connections, workload, parts }: RunConfig,
   pool: boolean,

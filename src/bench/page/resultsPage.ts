@@ -108,7 +108,10 @@ function pointsOf({ curve }: Distribution): [number, number][] {
   return PERCENTILES.map((percent, index) => [nines(percent), curve[index] ?? 0])
 }
 
-/** Maps a percentile to the axis, where 90 to 99 is as wide as 0 to 90, so that rare values are visible. The maximum ends the axis. */
+/**
+ * Maps a percentile to the axis, where 90 to 99 is as wide as 0 to 90, so that rare values are visible. The maximum
+ * ends the axis.
+ */
 function nines(percent: number): number {
   return percent === 100 ? 3.3 : -Math.log10(1 - percent / 100)
 }

@@ -1,13 +1,16 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is subtracted. */
+/**
+ * Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is
+ * subtracted.
+ */
 const RESOLUTION = 5
 
 /**
  * Measures the delay of this process's event loop, in milliseconds, over the last two windows and over a whole run.
  *
- * A histogram that is reset during a delay misses that delay. So there are two histograms, and each sample resets only one
- * of them: the other one contains the delay.
+ * A histogram that is reset during a delay misses that delay. So there are two histograms, and each sample resets
+ * only one of them: the other one contains the delay.
  */
 export class LoopDelayMonitor {
   readonly #windows = [monitor(), monitor()] as const

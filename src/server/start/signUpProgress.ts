@@ -36,7 +36,8 @@ export async function streamProgress(mailer: Mailer, message: Message, stream: E
     stop()
     stream.end()
   }
-  // Runs one lookup after another, because an earlier state must not overtake a later one. If a lookup fails, the stream
+  // Runs one lookup after another, because an earlier state must not overtake a later one. If a lookup fails, the
+  // stream
   // ends, and the page reconnects.
   let lookups = Promise.resolve()
   const enqueue = (lookUp: () => Promise<void>) => {
