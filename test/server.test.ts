@@ -1,7 +1,7 @@
 import http from 'node:http'
 import path from 'node:path'
-import type * as built from '../src/server/server.js'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type * as built from '../src/server/server.js'
 import { testMailer } from './support/mailer.js'
 
 // The built server, as the command runs it.

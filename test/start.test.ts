@@ -1,7 +1,7 @@
 import path from 'node:path'
-import type * as built from '../src/server/server.js'
-import { describe, expect, onTestFinished, test } from 'vitest'
 import type { MailerOptions } from 'threadpost'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type * as built from '../src/server/server.js'
 import { testInbox, testMailer } from './support/mailer.js'
 
 const { startServer } = (await import(

@@ -1,11 +1,11 @@
 import path from 'node:path'
 import type { BacklogMeasurement, BacklogConfig } from './backlog.js'
-import { overRounds, type Figures, figuresOf } from './report.js'
-import type { Mode } from './modes.js'
 import type { RunConfig } from './childProtocol.js'
-import type { Workload } from './workload.js'
+import type { Mode } from './modes.js'
 import { runChild } from './processes.js'
+import { overRounds, type Figures, figuresOf } from './report.js'
 import { type BenchSettings, measure, runConfigOf, type Session, withSession } from './rounds.js'
+import type { Workload } from './workload.js'
 
 /** The cost of a message as a function of one factor, all others being equal. */
 export interface Scaling {

@@ -1,3 +1,4 @@
+import { labelOf } from './modes.js'
 import {
   type BenchReport,
   type Conditions,
@@ -6,7 +7,6 @@ import {
   type ModeResult,
   ratio,
 } from './report.js'
-import { labelOf } from './modes.js'
 import type { Scaling } from './scaling.js'
 import { cellsOf, missedTargets, type Target } from './targets.js'
 

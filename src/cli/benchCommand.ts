@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Command, Option } from 'commander'
+import type { ChildTask } from '../bench/childProtocol.js'
 import { median } from '../bench/distribution.js'
 import { modesOf } from '../bench/modes.js'
 import { pageOf } from '../bench/page/resultsPage.js'
-import type { ChildTask } from '../bench/childProtocol.js'
 import { runChild } from '../bench/processes.js'
 import type { BenchReport } from '../bench/report.js'
 import { type BenchSettings, runConfigOf, runRounds, type Session, withSession } from '../bench/rounds.js'
@@ -14,8 +14,8 @@ import { markdownOf, scalingTable, tableOf, targetTable } from '../bench/table.j
 import { type ExtraMeasurements, targetsOf } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
 import { compileTemplates } from '../templates/workshop.js'
-import { parseInteger } from './settings.js'
 import { type BenchFlags, benchSettings, parseCounts, parseDuration, parseFamilies } from './benchSettings.js'
+import { parseInteger } from './settings.js'
 import { progressBar, withExamples } from './terminal.js'
 
 /** Messages in the long queue of the targets. */

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { InvalidArgumentError } from 'commander'
-import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
-import { SENDER, type Workload } from '../bench/workload.js'
-import type { BenchSettings } from '../bench/rounds.js'
 import { findProgram, type Programs } from '../bench/environment.js'
+import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
+import type { BenchSettings } from '../bench/rounds.js'
+import { SENDER, type Workload } from '../bench/workload.js'
 import { ThreadpostError } from '../errors.js'
 import { readTemplateData, parseInteger } from './settings.js'
 

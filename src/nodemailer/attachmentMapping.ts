@@ -2,7 +2,7 @@ import { isUint8Array } from 'node:util/types'
 import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
 import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Attachment } from '../index.js'
-import { unsupported } from './refusal.js'
+import { unsupported } from './fields.js'
 
 const BYTES =
   'Read the data yourself and pass the bytes as content: threadpost opens no files and fetches no URLs.'

@@ -1,6 +1,6 @@
 import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Mail } from '../index.js'
-import { unsupported } from './refusal.js'
+import { unsupported } from './fields.js'
 
 /** Headers in the mailer's form. The mailer writes the List-Unsubscribe headers itself (RFC 2369, RFC 8058). */
 export interface MappedHeaders {

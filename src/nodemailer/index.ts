@@ -2,8 +2,8 @@ import type { MailDefaults, SMTPPoolOptions, SMTPTransportOptions } from 'nodema
 import { Checker, isPlainObject, kindOf } from '../check.js'
 import { createMailer, type MailerOptions, type TransportInput } from '../index.js'
 import { Mailer } from '../mailer.js'
+import { unsupported } from './fields.js'
 import { LazyMailer } from './lazyMailer.js'
-import { unsupported } from './refusal.js'
 import { toTransport } from './toTransport.js'
 import { type AnswerOptions, Transporter } from './transporter.js'
 

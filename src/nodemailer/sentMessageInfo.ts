@@ -1,4 +1,5 @@
 import type { Message, MessageAttempt, RecipientState, SmtpReply } from '../index.js'
+import { present } from './fields.js'
 
 /** Result of `sendMail()`. */
 export interface SentMessageInfo {
@@ -148,8 +149,4 @@ function addresses(recipients: readonly RecipientState[]): string[] {
 function textOf({ code, enhanced, text }: SmtpReply): string {
   const prefix = enhanced === undefined || text.startsWith(enhanced) ? '' : `${enhanced} `
   return `${code} ${prefix}${text}`.trimEnd()
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
 }

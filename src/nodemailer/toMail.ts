@@ -1,9 +1,9 @@
-import { parseMailboxList } from '../message/addresses.js'
 import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { Address, Mail } from '../index.js'
+import { parseMailboxList } from '../message/addresses.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
+import { refuseFields } from './fields.js'
 import { mapHeaders } from './headerMapping.js'
-import { refuseFields } from './refusal.js'
 
 const check: Checker = new Checker('INVALID_MESSAGE')
 

@@ -1,7 +1,7 @@
 import wellKnown from 'nodemailer/lib/well-known'
 import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { AuthOptions, Logger, TransportInput } from '../index.js'
-import { refuseFields, unsupported } from './refusal.js'
+import { present, refuseFields, unsupported } from './fields.js'
 
 /**
  * Parses a URL, which may have options in its query:
@@ -283,8 +283,4 @@ function rateOf({ rateLimit, rateDelta = 1_000 }: Record<string, unknown>): numb
 function loggerOf(value: unknown): Logger | undefined {
   if (value === undefined || value === false) return undefined
   return value === true ? console : (value as Logger)
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
 }

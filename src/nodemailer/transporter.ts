@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
 import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { unsupported } from './fields.js'
+import type { LazyMailer } from './lazyMailer.js'
 import {
   errorOf,
   infoOf,
@@ -9,8 +11,6 @@ import {
   type SentMessageInfo,
   transportErrorCode,
 } from './sentMessageInfo.js'
-import type { LazyMailer } from './lazyMailer.js'
-import { unsupported } from './refusal.js'
 import { toMail } from './toMail.js'
 
 /** A message of nodemailer, with threadpost's own fields, such as a template instead of `text` and `html`. */

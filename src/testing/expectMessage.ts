@@ -1,8 +1,8 @@
 import { AssertionError } from 'node:assert'
-import { explain } from '../message/explain.js'
 import type { Mailer } from '../mailer.js'
-import type { Message } from '../message/view.js'
+import { explain } from '../message/explain.js'
 import { type HeldReason, STATUSES, type Status } from '../message/record.js'
+import type { Message } from '../message/view.js'
 import type { ExpectOptions } from './expectMail.js'
 
 /** Conditions for a message. Omitted fields match any message. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { expect, it } from 'vitest'
-import { parseMailboxList } from '../../src/message/addresses.js'
 import { Checker } from '../../src/check.js'
 import { ThreadpostError } from '../../src/errors.js'
+import { parseMailboxList } from '../../src/message/addresses.js'
 
 const check: Checker = new Checker('INVALID_MESSAGE')
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Distribution, PERCENTILES } from '../distribution.js'
-import { type BenchReport, type FigureName, FIGURES, format, type ModeResult } from '../report.js'
 import { labelOf } from '../modes.js'
+import { type BenchReport, type FigureName, FIGURES, format, type ModeResult } from '../report.js'
 import type { Scaling } from '../scaling.js'
 import { conditionLines } from '../table.js'
 import { cellsOf, isMet, missedTargets, type Target } from '../targets.js'

@@ -4,8 +4,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/store.js'
 import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
-import { type CellStatus, MessageGrid } from './messageGrid.js'
 import { LoopDelayMonitor } from './loopDelayMonitor.js'
+import { type CellStatus, MessageGrid } from './messageGrid.js'
 
 /** Sends in the main thread, with MJML for each message, for comparison. */
 export interface InlineSender {

@@ -28,3 +28,8 @@ export function refuseFields(input: Record<string, unknown>, fields: Readonly<Re
     unsupported(field, instead)
   }
 }
+
+/** Returns an object with the field, or an empty one if the value is undefined. */
+export function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
+}
