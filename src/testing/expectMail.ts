@@ -104,22 +104,8 @@ function mismatchesOf(mail: ReceivedMail, expected: ExpectedMail): Mismatch[] {
     ]),
     mismatchUnless(text === undefined || includes(mail.text ?? '', text), 'text', text, [mail.text ?? '']),
     mismatchUnless(html === undefined || includes(mail.html ?? '', html), 'html', html, [mail.html ?? '']),
-    ...links.map((link) =>
-      mismatchUnless(
-        urls.some((url) => includes(url, link)),
-        'link',
-        link,
-        urls,
-      ),
-    ),
-    ...attachments.map((name) =>
-      mismatchUnless(
-        names.some((known) => matches(known, name)),
-        'attachment',
-        name,
-        names,
-      ),
-    ),
+    ...links.map((link) => mismatchUnlessAny(urls, includes, 'link', link)),
+    ...attachments.map((name) => mismatchUnlessAny(names, matches, 'attachment', name)),
   ]
   return mismatches.filter((mismatch) => mismatch !== undefined)
 }
@@ -132,6 +118,20 @@ function mismatchUnless(
 ): Mismatch | undefined {
   if (matched) return undefined
   return { field, expected: quote(expected ?? ''), actual: actual.map(quote).join(', ') || 'none' }
+}
+
+function mismatchUnlessAny(
+  values: readonly string[],
+  test: (actual: string, expected: string | RegExp) => boolean,
+  field: string,
+  expected: string | RegExp,
+): Mismatch | undefined {
+  return mismatchUnless(
+    values.some((value) => test(value, expected)),
+    field,
+    expected,
+    values,
+  )
 }
 
 function timeoutError(
