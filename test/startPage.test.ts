@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { PHONE, picture, seriousFaults, UPDATING, widthOf } from './support/browser.js'
 import { useSite } from './support/site.js'
-import { proofOfRun, signUp, troubledRun, verdict } from './support/startPage.js'
+import { summaryOfRun, signUp, runWithFaults, waitForStatus } from './support/startPage.js'
 import { describeWith } from './support/tools.js'
 
 const SCREEN = { viewport: { width: 1240, height: 800 }, deviceScaleFactor: 2 }
@@ -16,7 +16,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     for (const template of ['receipt', 'reset-password', 'welcome']) await site.sendSample(template)
     const page = await site.open('/', SCREEN)
     await signUp(page, 'Ada Lovelace', 'ada@example.com')
-    await verdict(page, 'Sent')
+    await waitForStatus(page, 'Sent')
     expect(await page.locator('#step-rendered .lane').textContent()).toMatch(/^thread \d+$/)
     expect(await page.locator('#step-delivered .note').textContent()).toMatch(/^250 /)
     for (const step of ['accepted', 'rendered', 'composed', 'delivered', 'settled'])
@@ -41,7 +41,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     const page = await site.open('/')
     site.inbox.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
     await signUp(page, 'Ada', 'ada@example.com')
-    await verdict(page, 'Failed')
+    await waitForStatus(page, 'Failed')
     expect(await page.locator('#step-delivered .note').textContent()).toBe('550 5.1.1 No such user')
 
     site.inbox.faults.set([
@@ -49,9 +49,9 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       { at: 'mail', do: 'delay', ms: 500 },
     ])
     await signUp(page, 'Ada', 'ada@example.com')
-    await verdict(page, 'Sending')
-    await verdict(page, 'Will be retried')
-    await verdict(page, 'Sent')
+    await waitForStatus(page, 'Sending')
+    await waitForStatus(page, 'Will be retried')
+    await waitForStatus(page, 'Sent')
 
     await signUp(page, 'Ada', 'nobody')
     expect(await page.getByRole('alert').textContent()).toMatch(/\w/)
@@ -60,9 +60,9 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
   test('loses none of 500 receipts despite faults, and marks each duplicate', async () => {
     const page = await site.open('/', SCREEN)
-    await troubledRun(page)
+    await runWithFaults(page)
     expect(await number(page, 'sum')).toBe(500)
-    const proof = await proofOfRun(page)
+    const proof = await summaryOfRun(page)
 
     expect([await number(page, 'sent'), await number(page, 'failed')]).toEqual([500, 0])
     expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
@@ -104,7 +104,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       await page.getByRole('alert').waitFor()
       expect(await seriousFaults(page)).toEqual([])
       await signUp(page, 'Ada', `${'x'.repeat(60)}@example.com`)
-      await verdict(page, 'Sent')
+      await waitForStatus(page, 'Sent')
       expect(await seriousFaults(page)).toEqual([])
       expect(await widthOf(page)).toBeLessThanOrEqual(PHONE.width)
     },
@@ -117,7 +117,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
       for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
       const page = await site.open('/', SCREEN)
       await signUp(page, 'Ada Lovelace', 'ada@example.com')
-      await verdict(page, 'Sent')
+      await waitForStatus(page, 'Sent')
       await picture(page, 'start.png')
       await site.sendSample('receipt')
       await page.goto(`${site.url}/inbox/messages/${site.inbox.stored().at(-1)!.id}`)

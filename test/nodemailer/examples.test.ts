@@ -225,16 +225,16 @@ describe('a nodemailer message', () => {
       '<http://example.com/post>, <mailto:admin@example.com?subject=post> (Post)',
     ])
     expect(headerLines(mail, 'List-Id')).toEqual(['"My List" <list.example.com>'])
-    const given = await received({
+    const fromHeaders = await received({
       headers: {
         'List-Unsubscribe': '<https://a.example/leave?u=1>, <mailto:leave@a.example?subject=leave%20now>',
         'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
       },
     })
-    expect(given.header('List-Unsubscribe')).toBe(
+    expect(fromHeaders.header('List-Unsubscribe')).toBe(
       '<https://a.example/leave?u=1>, <mailto:leave@a.example?subject=leave%20now>',
     )
-    expect(given.header('List-Unsubscribe-Post')).toBe('List-Unsubscribe=One-Click')
+    expect(fromHeaders.header('List-Unsubscribe-Post')).toBe('List-Unsubscribe=One-Click')
   })
 
   it('has attachments and inline images', async () => {

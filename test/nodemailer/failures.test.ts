@@ -82,12 +82,12 @@ describe('sendMail() of threadpost/nodemailer', () => {
     })
     onTestFinished(() => wrong.close())
     await expect(wrong.verify()).rejects.toMatchObject({ code: 'EAUTH', responseCode: 535 })
-    const gone = await startInbox()
-    await gone.close()
-    const nobody = createTransport(gone.url, {}, { maxAge: 300 })
-    onTestFinished(() => nobody.close())
-    await expect(nobody.verify()).rejects.toMatchObject({ code: 'ECONNECTION' })
-    await expect(nobody.sendMail(hello)).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+    const stopped = await startInbox()
+    await stopped.close()
+    const unreachable = createTransport(stopped.url, {}, { maxAge: 300 })
+    onTestFinished(() => unreachable.close())
+    await expect(unreachable.verify()).rejects.toMatchObject({ code: 'ECONNECTION' })
+    await expect(unreachable.sendMail(hello)).rejects.toMatchObject({ code: 'ETIMEDOUT' })
   })
 
   it('rejects with the reason of an abort signal', async () => {

@@ -8,12 +8,12 @@ export async function signUp(page: Page, name: string, email: string): Promise<v
 }
 
 /** Waits until the page shows this status of the sign-up's mail. */
-export function verdict(page: Page, text: string): Promise<void> {
+export function waitForStatus(page: Page, text: string): Promise<void> {
   return page.locator('#status', { hasText: text }).waitFor()
 }
 
 /** Sends 500 receipts, kills a thread in the meantime, and loses replies until some messages are uncertain. */
-export async function troubledRun(page: Page): Promise<void> {
+export async function runWithFaults(page: Page): Promise<void> {
   await page.getByRole('button', { name: '500 receipts through threads' }).click()
   await page.locator('.cell[data-status=sent]').first().waitFor()
   await page.getByRole('button', { name: 'Kill a thread' }).click()
@@ -23,7 +23,7 @@ export async function troubledRun(page: Page): Promise<void> {
 }
 
 /** Waits until the run is done, and returns the page's summary of its receipts. */
-export async function proofOfRun(page: Page): Promise<string> {
+export async function summaryOfRun(page: Page): Promise<string> {
   await page.locator('#run-title', { hasText: 'done' }).waitFor({ timeout: 30_000 })
   return (await page.locator('#proof').textContent()) ?? ''
 }
