@@ -96,7 +96,7 @@ describe('threadpost doctor', () => {
       run(process.execPath, [main, 'doctor', '--transport', inbox.url], { cwd: root, env: environment }),
     ).rejects.toMatchObject({
       code: 1,
-      stdout: expect.stringMatching(/^WRONG +transport .*could not be reached/) as string,
+      stdout: expect.stringMatching(/^FAIL +transport .*could not be reached/) as string,
     })
   })
 })

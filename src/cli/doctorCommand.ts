@@ -136,7 +136,7 @@ async function clock(): Promise<Finding> {
 
 function describe({ what, ok, says, details = [] }: Finding): string {
   return [
-    `${ok ? toned('good', 'ok   ') : toned('bad', 'WRONG')}  ${what.padEnd(9)}  ${says}`,
+    `${ok ? toned('good', 'ok   ') : toned('bad', 'FAIL ')}  ${what.padEnd(9)}  ${says}`,
     ...details.map((detail) => toned('faint', `                  ${detail}`)),
   ].join('\n')
 }
