@@ -94,7 +94,7 @@ const doors = [
   },
   {
     to: ['postal-mime', 'postal-mime/**'],
-    from: ['src/web/parse.ts'],
+    from: ['src/web/parse.ts', 'src/web/mimeBody.ts'],
     why: 'Mail is parsed in one place, src/web/parse.ts, for those who show it: sending never pays for it.',
   },
   {

@@ -18,8 +18,10 @@ export default defineConfig({
     // Vitest keeps a core for itself, which on a machine of two leaves one; and many tests wait for others.
     maxWorkers: os.availableParallelism(),
     setupFiles: ['test/support/leaks.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Bounds for a hang, not for a duration: they must hold on a machine that does ten other things at once.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 100_000 } },
     server: { deps: { external: [/\/dist\//] } },
   },
 })

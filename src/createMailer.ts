@@ -20,7 +20,11 @@ import { PhaseBoard } from './wire/phases.js'
 import type { QueueDriver } from './queue/driver.js'
 import { notesOf, openQueue } from './queue/open.js'
 import { newToken } from './queue/token.js'
+import { PulseBoard } from './wire/pulse.js'
 import { redactionOf } from './observe/redaction.js'
+import { hideSecrets } from './observe/secrets.js'
+import { Pools } from './threads/pools.js'
+import { Watchdog } from './threads/watchdog.js'
 import type { RouteListener } from './transports/route.js'
 import type { Runner } from './threads/runner.js'
 import { ThreadRunner } from './threads/threadRunner.js'
@@ -99,7 +103,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       dispatcher,
       ...(options.alerts === undefined
         ? {}
-        : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events }) }),
+        : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events, runner }) }),
       transports: new TransportSet(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
@@ -159,10 +163,16 @@ function conditionOf(
 function lookoutFor(
   { limits, logger }: ResolvedOptions,
   plan: AlertPlan,
-  parts: { queue: QueueDriver; measures: Measures; dispatcher: Dispatcher; events: Events },
+  parts: { queue: QueueDriver; measures: Measures; dispatcher: Dispatcher; events: Events; runner: Runner },
 ): Lookout {
-  const { queue, measures, dispatcher, events } = parts
-  const sources = { queue, measures, transports: () => dispatcher.transports(), room: limits.queue }
+  const { queue, measures, dispatcher, events, runner } = parts
+  const sources = {
+    queue,
+    measures,
+    transports: () => dispatcher.transports(),
+    setup: () => runner.outage,
+    room: limits.queue,
+  }
   const listener = {
     raised: (alert: Alert) => events.emit('alert', () => alert),
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
@@ -197,6 +207,8 @@ function runnerFor(
   const notes = notesOf(options.queue, token)
   const setup: ThreadSetup = {
     board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
+    pulses: PulseBoard.allocate(Pools.places(threads)),
+    beat: Watchdog.interval(limits.render),
     recipientsPerSlot: limits.recipients,
     transports,
     attemptTimeout: limits.attempt,
@@ -218,6 +230,16 @@ function runnerFor(
     attemptLimit: limits.attempt,
     memory: limits.threadMemory,
     logged,
+    describe: (reason) => quote(hideSecrets(reason)),
+    held: ({ reason, deaths, retryAt }) => {
+      options.logger.error(
+        { reason, deaths, retryAt: new Date(retryAt).toISOString() },
+        'Mail is held: threads die again and again, and no message is to blame',
+      )
+    },
+    released: (lasted) => {
+      options.logger.info({ lasted }, 'Threads live again: mail goes out')
+    },
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },
@@ -227,4 +249,10 @@ function runnerFor(
       events.emit('thread-died', () => ({ thread, reason }))
     },
   })
+}
+
+/** One line, cut to 100 characters. */
+function quote(text: string): string {
+  const line = text.split('\n')[0] ?? ''
+  return line.length > 100 ? `${line.slice(0, 99)}…` : line
 }

@@ -40,7 +40,7 @@ export type {
   TemplateMail,
   TemplateName,
 } from './message/mail.js'
-export type { Mailer, MailerStats } from './mailer.js'
+export type { Mailer, MailerStats, SetupStatus } from './mailer.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './observe/measures.js'
 export type { LimitOptions } from './limits.js'
 export type { MailerOptions } from './options.js'

@@ -18,6 +18,7 @@ import { isSettled, type Status } from './message/record.js'
 import type { Message } from './message/view.js'
 import { type MessagePreview, previewOf } from './message/previews.js'
 import type { Redaction } from './observe/redaction.js'
+import type { Outage } from './threads/crashLoop.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { ReloadOptions, TransportSet } from './transports/set.js'
 import { forEach, type MessageFilter, pagesOf } from './message/sweeps.js'
@@ -27,12 +28,26 @@ import type { Waiters, WaitOptions } from './observe/waiters.js'
 import type { RenderedParts } from './wire/tasks.js'
 import type { TransportReport } from './wire/transports.js'
 
+/** Why mail is held with the reason `setup`: threads die again and again, and no message is to blame. */
+export interface SetupStatus {
+  /** ISO 8601. */
+  since: string
+  /** What the last thread died of, for people. */
+  message: string
+  /** Threads that died in a row. */
+  deaths: number
+  /** When threads are started again: ISO 8601. The delay doubles each time, up to a minute. */
+  retryAt: string
+}
+
 /** How a mailer fares: its queue at this moment, its threads, and what this process has counted. */
 export interface MailerStats extends QueueStats, MessageMeasures {
   threads: ThreadStatus[]
   /** How far all deliveries and renders under way have got; those that no thread has taken up are `waiting`. */
   phases: PhaseCounts
   transports: TransportStatus[]
+  /** Absent while threads live. */
+  setup?: SetupStatus
   /** Whether mail goes to those allowed only, and else to where it is redirected. */
   safeMode: boolean
   /** Of the main thread, in the last 5 to 10 s; watched from the first call of `stats()` on. */
@@ -243,6 +258,7 @@ export class Mailer {
       threads: runner.threads(),
       phases: runner.phases(),
       transports: dispatcher.transports(),
+      ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
       safeMode: this.#parts.rules.options.safeMode !== undefined,
       eventLoop: this.#loopDelay.read(),
     }
@@ -340,5 +356,14 @@ export class Mailer {
 
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
+  }
+}
+
+function setupStatus({ since, reason, deaths, retryAt }: Outage): SetupStatus {
+  return {
+    since: new Date(since).toISOString(),
+    message: reason,
+    deaths,
+    retryAt: new Date(retryAt).toISOString(),
   }
 }

@@ -58,7 +58,9 @@ export interface MailerOptions {
    */
   role?: 'both' | 'send' | 'deliver'
   /**
-   * Worker threads, up to 64. 0 runs the same pipeline in the calling thread, where an endless template can't be stopped.
+   * Worker threads, up to 64. 0 runs the same pipeline in the calling thread, where nothing can be stopped or survived: a
+   * template or helper without end stops the process, an error that a setup module throws later ends it, no message fails as
+   * `POISON`, and no mail is held with the reason `setup`.
    * @default 1
    * @example threads: 2
    */

@@ -85,5 +85,5 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
     expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
     expect(proof).toMatch(/^500 receipts are in the inbox\./)
     expect(proof).not.toContain('without a mark')
-  }, 60_000)
+  })
 })

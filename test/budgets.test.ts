@@ -32,7 +32,8 @@ async function bulk(mailer: Mailer, count: number, extra: object = {}): Promise<
 }
 
 describe('budgets of a transport', () => {
-  it.each(['memory', 'sqlite'])('a rate holds over two threads, and is used up (%s)', async (kind) => {
+  // The rate is used up as well: test/rateAllowance.test.ts counts that on a clock of its own.
+  it.each(['memory', 'sqlite'])('a rate holds over two threads (%s)', async (kind) => {
     const { url, mails, dots } = await clockedServer(5)
     const queue = kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`
     const mailer = await testMailer({ transport: { url, rate: 50 }, threads: 2, queue })
@@ -40,9 +41,8 @@ describe('budgets of a transport', () => {
     mailer.on('held', held)
     const ids = await bulk(mailer, 200)
     await mailer.wait(ids[149] ?? '')
-    while (dots.length < 150) await new Promise((resolve) => setTimeout(resolve, 10))
+    await expect.poll(() => dots.length).toBeGreaterThanOrEqual(150)
     expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
-    expect(dots[149]! - dots[0]!).toBeLessThan(4_000)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
     // Whoever waits is stored about once for it.
@@ -67,27 +67,29 @@ describe('budgets of a transport', () => {
       threads: 2,
     })
     await bulk(mailer, 1_000, { priority: 1 })
-    while (seen.length < 10) await new Promise((resolve) => setTimeout(resolve, 5))
+    await expect.poll(() => seen.length).toBeGreaterThanOrEqual(10)
     expect((await mailer.sendAndWait({ ...mail, transport: 'other' })).status).toBe('sent')
+    const ids = await bulk(mailer, 3, { to: 'reset@example.com', priority: 9 })
     const before = seen.length
-    for (const id of await bulk(mailer, 3, { to: 'reset@example.com', priority: 9 })) await mailer.wait(id)
+    for (const id of ids) await mailer.wait(id)
     const resets = seen.flatMap((line, index) => (line.includes('reset') ? [index] : []))
     // Those that had left already when the first came are in front of it.
     expect(Math.max(...resets)).toBeLessThan(before + 5)
-    expect((await mailer.stats()).held).toBeGreaterThan(900)
+    expect((await mailer.stats()).held + seen.length).toBeGreaterThan(900)
   })
 
   it('so many messages at a time to a domain, and others pass them by', async () => {
-    const underWay = new Map<string, number>()
+    let underWay = 0
     let most = 0
+    let open: () => void = () => undefined
+    const passed = new Promise<void>((resolve) => (open = resolve))
     const server = await ScriptedServer.start({
       dot: async (_line, { messages }) => {
-        const domain = messages.at(-1)?.to[0]?.split('@')[1] ?? ''
-        const now = (underWay.get(domain) ?? 0) + 1
-        underWay.set(domain, now)
-        if (domain === 'big.example') most = Math.max(most, now)
-        await new Promise((resolve) => setTimeout(resolve, 60))
-        underWay.set(domain, now - 1)
+        if (messages.at(-1)?.to[0]?.toLowerCase().endsWith('@small.example')) return '250 2.0.0 taken'
+        most = Math.max(most, ++underWay)
+        await passed
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        underWay--
         return '250 2.0.0 taken'
       },
     })
@@ -95,13 +97,18 @@ describe('budgets of a transport', () => {
       transport: { url: `smtp://127.0.0.1:${server.port}`, domainConcurrency: 2 },
       threads: 2,
     })
-    const many = await bulk(mailer, 20, { to: 'ada@Big.example' })
-    const small = await mailer.sendAndWait({ ...mail, to: 'ada@small.example' })
-    expect(small.status).toBe('sent')
-    expect(server.messages.filter(({ to }) => to[0]?.endsWith('ig.example')).length).toBeLessThan(12)
-    for (const id of many) expect((await mailer.wait(id)).status).toBe('sent')
+    // Fewer than may be under way.
+    const many = await bulk(mailer, 10, { to: 'ada@Big.example' })
+    // Two of them may ride behind one that is under way, and wait for its reply.
+    const small = await bulk(mailer, 5, { to: 'ada@small.example' })
+    await expect
+      .poll(async () => (await mailer.list({ status: 'sent' })).messages.length)
+      .toBeGreaterThanOrEqual(3)
+    expect(server.messages.filter(({ to }) => to[0]?.endsWith('ig.example')).length).toBeLessThanOrEqual(2)
+    open()
+    for (const id of [...many, ...small]) expect((await mailer.wait(id)).status).toBe('sent')
     expect(most).toBeLessThanOrEqual(2)
-    expect(server.messages).toHaveLength(21)
+    expect(server.messages).toHaveLength(15)
   })
 
   it.each([1, 3])('so many connections over two threads: %i', async (connections) => {
@@ -164,9 +171,10 @@ describe('budgets of a transport', () => {
   it('who waits can be cancelled, and goes back to the file when the mailer is closed', async () => {
     const { url, server } = await clockedServer()
     const queue = `sqlite:${await folderOf({})}/outbox.db`
-    const first = await testMailer({ transport: { url, rate: 2 }, queue })
+    // One goes at once, and another one every two seconds: the fourth and the tenth have long to wait.
+    const first = await testMailer({ transport: { url, rate: 0.5 }, queue })
     const ids = await bulk(first, 10)
-    while (server.messages.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    await expect.poll(() => server.messages.length).toBeGreaterThan(0)
     expect((await first.cancel(ids[3] ?? '')).status).toBe('cancelled')
     expect((await first.cancel(ids[9] ?? '')).status).toBe('cancelled')
     await first.close({ deadline: 0 })

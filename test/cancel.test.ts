@@ -64,16 +64,20 @@ describe.each([
 
   it('expires if its envelope was not sent in time', async () => {
     const greeted = gate()
+    const connected = gate()
     const server = await ScriptedServer.start({
       greeting: async () => {
+        connected.open()
         await greeted.passed
         return '220 hi'
       },
     })
     const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads })
-    const expiresAt = Date.now() + 300
+    // Long enough for the message to get as far as the server, on any machine.
+    const expiresAt = Date.now() + 3_000
     const { id } = await mailer.send({ ...mail, expiresAt })
     const other = await mailer.send(mail)
+    await connected.passed
     while (Date.now() < expiresAt) await new Promise((resolve) => setTimeout(resolve, 10))
     greeted.open()
     expect(await mailer.wait(id)).toMatchObject({

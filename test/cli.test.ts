@@ -55,11 +55,11 @@ describe('threadpost send', () => {
     const inbox = await startInbox()
     await inbox.close()
     const args = ['--to', 'a@example.com', '--subject', 'x', '--text', 'x', '--from', 'b@example.com']
-    const sent = run(process.execPath, [main, 'send', '--transport', inbox.url, '--timeout', '500', ...args])
+    const sent = run(process.execPath, [main, 'send', '--transport', inbox.url, '--timeout', '5000', ...args])
     await expect(sent).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /within 500 ms\. Held .*could not be reached.*is in memory, so the mail is lost/,
+        /within 5000 ms\. Held .*could not be reached.*is in memory, so the mail is lost/,
       ) as string,
     })
   })

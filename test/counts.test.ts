@@ -45,11 +45,13 @@ it('a thread runs one Piscina task in its life, and what is asked of it crosses 
   onTestFinished(() => void vi.restoreAllMocks())
   const { mailer } = await mailerWithInbox({ threads: 2, concurrency: 10 })
   crossings.mockClear()
-  const count = 400
-  await sendAtOnce(mailer, count)
+  // As many as may be under way: all of them are asked for at once.
+  await sendAtOnce(mailer, 20)
+  // One message to each thread that is ready, and one more if main thread and thread happen to meet in the middle of it.
+  expect(crossings).toHaveBeenCalled()
+  expect(crossings.mock.calls.length).toBeLessThanOrEqual(4)
+  await sendAtOnce(mailer, 200)
   expect(tasks).toHaveBeenCalledTimes(2)
-  expect(crossings.mock.calls.length).toBeGreaterThan(0)
-  expect(crossings.mock.calls.length / count).toBeLessThanOrEqual(0.6)
 })
 
 it('of an attachment the main thread keeps one copy', async () => {
@@ -60,7 +62,7 @@ it('of an attachment the main thread keeps one copy', async () => {
   const before = bytesHeld()
   await mailer.send({ ...MAIL, attachments: [{ filename: 'a.txt', content }] })
   // Out of the caller's reach and on its way: the thread has it by now.
-  await expect.poll(() => server.conversations[0]?.messages.length, { timeout: 20_000 }).toBe(1)
+  await expect.poll(() => server.conversations[0]?.messages.length).toBe(1)
   expect((bytesHeld() - before) / size).toBeLessThan(1.5)
   for (const { socket } of server.conversations) socket.destroy()
 })
@@ -83,8 +85,9 @@ it('a durable message costs two commits when it is alone, and shares them with o
     { statements: number; commits: number }
   >
   expect(alone.commits / 20).toBeLessThanOrEqual(2.5)
-  expect(many.commits / 500).toBeLessThanOrEqual(0.5)
-  expect(many.statements / 500).toBeLessThanOrEqual(15)
+  // They are accepted together. How many of them are settled together depends on how fast they come back.
+  expect(many.commits / 500).toBeLessThanOrEqual(1.2)
+  expect(many.statements / 500).toBeLessThanOrEqual(alone.statements / 20)
 })
 
 const FORBIDDEN =

@@ -158,7 +158,7 @@ describeBothWays('delivery', (way) => {
   ] as const)(
     'ends an attempt at its deadline when the server falls silent at %s',
     async (at, outcome, code) => {
-      const { mailer } = await mailerWithInbox(way({ limits: { attempt: 300 } }), {
+      const { mailer } = await mailerWithInbox(way({ limits: { attempt: 2_000 } }), {
         faults: [{ at, do: at === 'dot' ? 'silence-after' : 'silence', times: 1 }],
       })
       const message = await mailer.sendAndWait(plain)

@@ -78,6 +78,23 @@ describe('explain', () => {
       },
     ],
     [
+      "Held because the threads that deliver mail end again and again, which is no message's fault; it goes out by itself once a thread lives.",
+      { status: 'held', heldReason: 'setup' },
+    ],
+    [
+      "Held because the threads that deliver mail end again and again, which is no message's fault: no thread lives long enough to take mail: no price list; it goes out by itself once a thread lives.",
+      {
+        status: 'held',
+        heldReason: 'setup',
+        attempts: [
+          attemptOf({
+            code: 'SETUP_FAILED',
+            message: 'No thread lives long enough to take mail: no price list',
+          }),
+        ],
+      },
+    ],
+    [
       'Held since 2026-03-01 10:02 UTC because it may have been sent already: the connection closed after the body; decide with retry, cancel or markSent.',
       { status: 'held', heldReason: 'uncertain', uncertain: true, attempts: [LOST] },
     ],

@@ -53,7 +53,7 @@ describe('a batch', () => {
       { status: 400, code: 'INVALID_MESSAGE' },
       { status: 'queued' },
     ])
-    await expect.poll(() => inbox.count, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => inbox.count).toBe(2)
     expect((await call('/messages/batch', json([MAIL]))).body.results).toHaveLength(1)
   })
 

@@ -54,7 +54,7 @@ describe('stats', () => {
     inbox.faults.set([{ at: 'rcpt', do: 'silence' }])
     for (let count = 0; count < 5; count++) await mailer.send(MAIL)
     await expect
-      .poll(async () => (await mailer.stats()).threads, { timeout: 10_000 })
+      .poll(async () => (await mailer.stats()).threads)
       .toMatchObject([{ delivering: 3, connections: 3, phases: { envelope: 3 } }])
     const { phases, threads, threadRestarts } = await mailer.stats()
     expect(phases).toEqual(threads[0]?.phases)
@@ -62,9 +62,7 @@ describe('stats', () => {
     expect(threads[0]?.busy).toBeLessThanOrEqual(1)
     expect(threadRestarts).toBe(0)
     await inbox.close()
-    await expect
-      .poll(async () => (await mailer.stats()).threads, { timeout: 10_000 })
-      .toMatchObject([{ connections: 0 }])
+    await expect.poll(async () => (await mailer.stats()).threads).toMatchObject([{ connections: 0 }])
   })
 
   test('tell how SQLite commits', async () => {

@@ -89,9 +89,9 @@ describe('the packed tarball', () => {
   })
 
   it('keeps to its budget', () => {
-    expect(tarball.size).toBeLessThan(500_000)
+    expect(tarball.size).toBeLessThan(520_000)
     expect(tarball.unpackedSize).toBeLessThan(1_700_000)
-    expect(tarball.files.length).toBeLessThan(550)
+    expect(tarball.files.length).toBeLessThan(560)
   })
 
   it('is approved of by publint', async () => {
@@ -107,7 +107,7 @@ describe('the packed tarball', () => {
     const { stdout } = await run(process.execPath, args) // rejects when there is a problem
     const { analysis } = JSON.parse(stdout) as { analysis: { entrypoints: object } }
     expect(Object.keys(analysis.entrypoints)).toEqual(entries)
-  }, 60_000)
+  })
 })
 
 describe('its types', () => {
@@ -125,32 +125,28 @@ export { expectMail, inboxRouter, mailContext, mailRouter, metricsRegistry, said
   it.each([
     ['nodenext', { module: ts.ModuleKind.NodeNext }],
     ['bundler', { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }],
-  ])(
-    'resolve with moduleResolution %s',
-    async (_, options) => {
-      const others = entries
-        .filter((entry) => !entry.endsWith('.json'))
-        .map((entry, n) => `import * as e${n} from '${path.posix.join('threadpost', entry)}'\nvoid e${n}\n`)
-      const app = await appWith(tarball, { 'app.ts': others.join('') + SOURCE })
-      const program = ts.createProgram([path.join(app, 'app.ts')], {
-        ...options,
-        target: ts.ScriptTarget.ES2022,
-        strict: true,
-        noEmit: true,
-        types: ['node'],
-        typeRoots: [path.join(app, 'node_modules/@types')],
-      })
-      const ours = ts
-        .getPreEmitDiagnostics(program)
-        .filter(({ file }) => file === undefined || file.fileName.includes(path.basename(app)))
-        .map(
-          ({ file, messageText }) =>
-            `${file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
-        )
-      expect(ours).toEqual([])
-    },
-    60_000,
-  )
+  ])('resolve with moduleResolution %s', async (_, options) => {
+    const others = entries
+      .filter((entry) => !entry.endsWith('.json'))
+      .map((entry, n) => `import * as e${n} from '${path.posix.join('threadpost', entry)}'\nvoid e${n}\n`)
+    const app = await appWith(tarball, { 'app.ts': others.join('') + SOURCE })
+    const program = ts.createProgram([path.join(app, 'app.ts')], {
+      ...options,
+      target: ts.ScriptTarget.ES2022,
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+      typeRoots: [path.join(app, 'node_modules/@types')],
+    })
+    const ours = ts
+      .getPreEmitDiagnostics(program)
+      .filter(({ file }) => file === undefined || file.fileName.includes(path.basename(app)))
+      .map(
+        ({ file, messageText }) =>
+          `${file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
+      )
+    expect(ours).toEqual([])
+  })
 })
 
 /** What esbuild needs for CommonJS dependencies in an ES module. */

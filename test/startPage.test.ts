@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { PHONE, picture, seriousFaults, UPDATING, widthOf } from './support/browser.js'
 import { useSite } from './support/site.js'
-import { summaryOfRun, signUp, runWithFaults, waitForStatus } from './support/startPage.js'
+import { recordStatuses, runWithFaults, signUp, summaryOfRun, waitForStatus } from './support/startPage.js'
 import { describeWith } from './support/tools.js'
 
 const SCREEN = { viewport: { width: 1240, height: 800 }, deviceScaleFactor: 2 }
@@ -44,14 +44,11 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     await waitForStatus(page, 'Failed')
     expect(await page.locator('#step-delivered .note').textContent()).toBe('550 5.1.1 No such user')
 
-    site.inbox.faults.set([
-      { at: 'dot', do: 'defer', times: 1 },
-      { at: 'mail', do: 'delay', ms: 500 },
-    ])
+    site.inbox.faults.set([{ at: 'dot', do: 'defer', times: 1 }])
+    const statuses = await recordStatuses(page)
     await signUp(page, 'Ada', 'ada@example.com')
-    await waitForStatus(page, 'Sending')
-    await waitForStatus(page, 'Will be retried')
     await waitForStatus(page, 'Sent')
+    expect(await statuses()).toEqual(['Sending', 'Will be retried', 'Sending', 'Sent'])
 
     await signUp(page, 'Ada', 'nobody')
     expect(await page.getByRole('alert').textContent()).toMatch(/\w/)
@@ -82,12 +79,13 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
   test('runs the same load inline, and refuses a second run at the same time', async () => {
     const page = await site.open('/')
+    // So slow that the run goes on as long as the test looks at it.
+    site.inbox.faults.set([{ at: 'dot', do: 'delay', ms: 1_000 }])
     await page.getByRole('button', { name: '500 inline' }).click()
     await page.locator('.cell[data-status=sent]').nth(5).waitFor()
     expect(await page.getByRole('button', { name: '500 inline' }).isDisabled()).toBe(true)
     expect(await number(page, 'sum')).toBe(500)
-    // MJML takes some milliseconds per message.
-    expect(Number(await page.locator('#dial-number').textContent())).toBeGreaterThan(2)
+    expect(Number(await page.locator('#dial-number').textContent())).toBeGreaterThan(0)
     const again = await fetch(`${site.url}/demo/run`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

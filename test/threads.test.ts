@@ -24,7 +24,8 @@ const TEMPLATES = {
   'fine.mjml': wrap('Hello {{name}}'),
 }
 
-const limits = { render: 1_500, threadMemory: 128 * 1024 * 1024 }
+/** Milliseconds and bytes: no template but the endless one and the hoarding one comes near them on any machine. */
+const limits = { render: 5_000, threadMemory: 128 * 1024 * 1024 }
 
 describe('a thread that dies', () => {
   it.each(['exit0', 'exit1', 'loop', 'hoard'])(
@@ -53,10 +54,9 @@ describe('a thread that dies', () => {
           .sort(),
       ).toEqual(Array.from({ length: 20 }, (_, index) => `user${index}@example.com`).sort())
       expect(died).toHaveLength(3)
-      if (template === 'loop') expect(died[0]).toContain('1500 ms')
+      if (template === 'loop') expect(died[0]).toContain('5000 ms')
       expect((await mailer.stats()).threads).toHaveLength(1)
     },
-    60_000,
   )
 
   it('by what one left behind: nobody is lost, and nobody innocent is poison', async () => {
@@ -76,7 +76,7 @@ describe('a thread that dies', () => {
     expect(['sent', 'failed']).toContain(settled.status)
     const copies = inbox.stored().filter(({ envelope }) => envelope.to[0] !== 'late@example.com')
     expect(copies).toHaveLength(8)
-  }, 60_000)
+  })
 
   it('while it holds a body: the message is uncertain, sent again, and marked', async () => {
     const templates = await folderOf(TEMPLATES)
@@ -94,7 +94,7 @@ describe('a thread that dies', () => {
     })
     expect(await poison).toMatchObject({ status: 'failed' })
     expect(inbox.stored().filter(({ envelope }) => envelope.to[0] === 'body@example.com')).toHaveLength(2)
-  }, 60_000)
+  })
 
   it('while mailer.render() runs: the caller is told, mail goes on', async () => {
     const templates = await folderOf(TEMPLATES)
@@ -105,19 +105,19 @@ describe('a thread that dies', () => {
     ])
     expect(render).toMatchObject({ status: 'rejected', reason: { code: 'TEMPLATE_ERROR' } })
     expect(message).toMatchObject({ status: 'fulfilled', value: { status: 'sent' } })
-  }, 60_000)
+  })
 })
 
 describe('mailer.render()', () => {
   it('goes again when another brought its thread down, and leaves room for the next', async () => {
     const templates = await folderOf(TEMPLATES)
-    const { mailer } = await mailerWithInbox({ templates, limits: { ...limits, render: 800 } })
+    const { mailer } = await mailerWithInbox({ templates, limits })
     const looping = mailer.sendAndWait({ template: 'loop', to: 'a@example.com' })
     await expect.poll(async () => (await mailer.stats()).sending).toBe(1)
     expect((await mailer.render('fine', { name: 'Ada' })).html).toContain('Hello Ada')
     expect((await mailer.render('fine', { name: 'Bob' })).html).toContain('Hello Bob')
     expect((await looping).status).toBe('failed')
-  }, 60_000)
+  })
 })
 
 describe('a template that fails', () => {

@@ -1,5 +1,5 @@
 import type { Outcome } from '../src/wire/outcome.js'
-import { PhaseBoard } from '../src/wire/phases.js'
+import { PhaseBoard, type Pulse } from '../src/wire/phases.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -37,20 +37,27 @@ export class Deliverer {
   /**
    * @param say takes a line to the mailer's logger
    * @param count is told how many connections there are, whenever that has changed
+   * @param pulse of the thread; the calling thread has none
    */
   constructor(
     setup: ThreadSetup,
     thread: number,
     say: (line: ThreadLogLine) => void,
     count: (connections: number) => void,
+    pulse?: Pulse,
   ) {
     this.#setup = setup
     this.#thread = thread
-    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
+    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot, pulse)
     this.#log = new ThreadLog(say)
     this.#renderer = this.#rendererOf(setup.templates)
     this.#transports = new Transports(setup.transports, setup.connections, setup.threads, count)
     if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
+  }
+
+  /** Resolves once what the application brings is set up, and rejects where that fails. */
+  async ready(): Promise<void> {
+    await this.#renderer.ready()
   }
 
   /** What templates there are; fails where the folder is unusable. */
@@ -128,10 +135,7 @@ export class Deliverer {
 
   #rendererOf(templates: ThreadSetup['templates']): Renderer {
     const log = this.#log.write
-    const renderer = createRenderer(templates === undefined ? { log } : { templates, log })
-    // What the application sets up in each thread is there before the first mail.
-    if (templates?.setup !== undefined) renderer.catalogue().catch(() => undefined)
-    return renderer
+    return createRenderer(templates === undefined ? { log } : { templates, log })
   }
 
   /** A transaction that closing cut short says nothing of the message, nor of the server. */

@@ -1,7 +1,6 @@
 import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/wire/outcome.js'
 import type { PhaseBoard } from '../src/wire/phases.js'
 import type { ComposeTask, DeliverTask, RenderTask } from '../src/wire/tasks.js'
-import { SetupFailure } from './render/application.js'
 import type { TemplateFailure } from './render/failure.js'
 import type { Critical } from './render/renderer.js'
 import type { ThreadLog } from './threadLog.js'
@@ -87,7 +86,7 @@ export class Run {
 
   /** A defect of ours. Before the body it is certain that nothing was sent; after it, nothing is. */
   broke(error: unknown): Outcome {
-    const message = error instanceof SetupFailure ? error.message : `An internal error: ${tell(error)}`
+    const message = `An internal error: ${tell(error)}`
     return this.#phase === 'body' || this.#phase === 'replied'
       ? { result: 'uncertain', code: 'INTERNAL_ERROR', message, ...this.#facts() }
       : { result: 'deferred', code: 'INTERNAL_ERROR', message, ...this.#facts() }

@@ -1,6 +1,7 @@
 import type { Response } from 'express'
 import { type Mailer, ThreadpostError } from '../index.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
+import { RecentOutcomes } from './recentOutcomes.js'
 import { TemplateWatch } from './templateWatch.js'
 import type { Tick } from './views.js'
 
@@ -14,6 +15,7 @@ const BEAT = 1_000
 export class LiveFeed {
   readonly #mailer: Mailer
   readonly #streams = new EventStreams()
+  readonly #outcomes: RecentOutcomes
   readonly #previews = new Set<EventStream>()
   readonly #templates: TemplateWatch | undefined
   #timer: NodeJS.Timeout | undefined
@@ -21,6 +23,7 @@ export class LiveFeed {
 
   constructor(mailer: Mailer) {
     this.#mailer = mailer
+    this.#outcomes = new RecentOutcomes(mailer)
     const { templateFolder } = mailer
     if (templateFolder !== undefined)
       this.#templates = new TemplateWatch(templateFolder, () => tell(this.#previews, 'templates', {}))
@@ -49,7 +52,8 @@ export class LiveFeed {
   }
 
   async #look(): Promise<Tick> {
-    return { at: Date.now(), stats: await this.#mailer.stats() }
+    const stats = await this.#mailer.stats()
+    return { at: Date.now(), stats, recent: await this.#outcomes.recent(stats) }
   }
 
   async #beat(): Promise<void> {

@@ -1,17 +1,29 @@
-import { type RequestHandler, Router } from 'express'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
 import { jsonBody } from '../web/body.js'
-import { FRAME_POLICY, frameDocument } from '../web/frame.js'
-import { parseMail } from '../web/parse.js'
+import { frameDocument, isImage } from '../web/frame.js'
+import { ImageLinks, sendImage } from '../web/imageLinks.js'
+import { type MailContents, parseMail } from '../web/parse.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/query.js'
+import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
 import { isAction, performOnIds, performOnPage } from './bulk.js'
+import { FramedImages } from './framedImages.js'
 import type { DashboardOptions } from './router.js'
 import { type MessageContents, type MessageDetails, type MessageRows, isShortened, rowOf } from './views.js'
 
-/** What the dashboard asks of messages, and does to them. */
-export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
+/**
+ * What the dashboard asks of messages, and does to them.
+ * @returns `images` is for before the login: it answers only where the address is signed
+ */
+export function messageRoutes(
+  mailer: Mailer,
+  { allow, signingKey }: DashboardOptions,
+): { images: Router; routes: Router } {
   const router = Router()
+  const images = Router()
+  const links = new ImageLinks(signingKey)
+  const framed = new FramedImages()
   /** The mail itself names its recipients: where these are shortened, it is for those who may manage. */
   const whole: RequestHandler = async (request, response, next) => {
     const message = await mailer.find(String(request.params['id']))
@@ -34,15 +46,31 @@ export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Rout
   })
 
   router.get('/messages/:id/contents', allow('read'), whole, async (request, response) => {
-    response.json(await contentsOf(await previewOf(mailer, request.params['id'])))
+    response.json(contentsOf(await previewOf(mailer, request.params['id'])))
   })
 
   router.get('/messages/:id/html', allow('read'), whole, async (request, response) => {
-    const { raw } = keptOf(await previewOf(mailer, request.params['id']))
-    const { html = '', attachments } = await parseMail(raw)
-    response.set('Content-Security-Policy', FRAME_POLICY)
-    response.type('html').send(frameDocument(html, attachments))
+    const id = String(request.params['id'])
+    const mail = await mailOf(mailer, id)
+    framed.keep(id, mail)
+    const { html, policy } = frameDocument(mail.html ?? '', mail.attachments, (index) =>
+      links.addressOf(id, index),
+    )
+    response.set('Content-Security-Policy', policy).type('html').send(html)
   })
+
+  const sendImageOf = async (request: Request, response: Response): Promise<void> => {
+    const id = String(request.params['id'])
+    const image = await framed.find(id, Number(request.params['index']), () => mailOf(mailer, id))
+    if (image === undefined || !isImage(image))
+      throw new ThreadpostError('NOT_FOUND', 'The message has no such image.')
+    sendImage(response, image)
+  }
+  images.get('/messages/:id/images/:index/:ticket', (request, response, next) => {
+    const { id, index, ticket } = request.params
+    return links.allows(id, Number(index), ticket) ? sendImageOf(request, response) : next()
+  })
+  router.get('/messages/:id/images/:index/:ticket', allow('read'), whole, sendImageOf)
 
   router.get('/messages/:id/mail.eml', allow('read'), whole, async (request, response) => {
     const { raw } = keptOf(await previewOf(mailer, request.params['id']))
@@ -57,7 +85,11 @@ export function messageRoutes(mailer: Mailer, { allow }: DashboardOptions): Rout
     else response.json(await performOnPage(mailer, action, listQueryOf(query)))
   })
 
-  return router
+  return { images, routes: router }
+}
+
+async function mailOf(mailer: Mailer, id: string): Promise<MailContents> {
+  return parseMail(keptOf(await previewOf(mailer, id)).raw)
 }
 
 async function previewOf(mailer: Mailer, id: unknown): Promise<MessagePreview> {
@@ -72,19 +104,23 @@ function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }
   return preview
 }
 
-async function contentsOf(preview: MessagePreview): Promise<MessageContents> {
+function contentsOf(preview: MessagePreview): MessageContents {
   if (!preview.kept) return preview
-  const { subject, preheader, html, text, raw } = preview
-  const { headers } = await parseMail(raw)
+  const { subject, preheader, html, raw } = preview
+  const mail = parseMail(raw)
+  const { text, note } = shownText(preview.text, 'text')
+  const header = shownHeaders(mail.headers)
+  const notes = [htmlNote(mail.html ?? ''), note, header.note, ...mail.leftOut]
   return {
     kept: true,
     subject,
     preheader,
     text,
     hasHtml: html !== '',
-    headers: headers.map(({ name, value }) => [name, value]),
+    headers: header.headers.map(({ name, value }) => [name, value]),
     size: raw.byteLength,
     htmlSize: Buffer.byteLength(html),
+    notes: notes.filter((sentence) => sentence !== undefined),
   }
 }
 

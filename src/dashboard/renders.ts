@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto'
+import type { FrameDocument } from '../web/frame.js'
 
 /** Rendered documents kept at a time: a frame asks for its own at once. */
 const KEPT = 16
 
 /** Rendered HTML on its way into a frame: a document needs an address of its own to have a policy of its own. */
 export class Renders {
-  readonly #documents = new Map<string, string>()
+  readonly #documents = new Map<string, FrameDocument>()
 
   /** The same document has the same key, so that a frame that shows it already need not load it again. */
-  keep(html: string): string {
-    const key = createHash('sha256').update(html).digest('base64url')
+  keep(document: FrameDocument): string {
+    const key = createHash('sha256').update(document.html).digest('base64url')
     this.#documents.delete(key)
-    this.#documents.set(key, html)
+    this.#documents.set(key, document)
     for (const oldest of this.#documents.keys()) {
       if (this.#documents.size <= KEPT) break
       this.#documents.delete(oldest)
@@ -19,7 +20,7 @@ export class Renders {
     return key
   }
 
-  get(key: string): string | undefined {
+  get(key: string): FrameDocument | undefined {
     return this.#documents.get(key)
   }
 }

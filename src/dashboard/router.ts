@@ -1,4 +1,4 @@
-import { Router } from 'express'
+import { type RequestHandler, Router } from 'express'
 import type { Mailer } from '../index.js'
 import type { Allow } from '../web/allow.js'
 import { jsonBody } from '../web/body.js'
@@ -12,16 +12,22 @@ import { templateRoutes } from './templateRoutes.js'
 export interface DashboardOptions {
   /** Lets only those pass who may do this. */
   allow: Allow
+  /** Lets only those pass who are logged in. The images in a mail are not asked: a browser sends no cookies for them. */
+  guard: RequestHandler
+  /** For signing the addresses of these images. */
+  signingKey: Uint8Array
 }
 
 /**
  * The dashboard at `/` and the previews at `/preview`: one script, which asks what is below `dashboard/`. All links are
- * relative, so that it can be mounted anywhere. Its host has set the headers of a page (`pageHeaders`) and sees to the
- * login.
+ * relative, so that it can be mounted anywhere. Its host has set the headers of a page (`pageHeaders`).
  */
 export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Router {
-  const { allow } = options
+  const { allow, guard } = options
   const router = Router()
+  const messages = messageRoutes(mailer, options)
+  router.use('/dashboard', messages.images)
+  router.use(guard)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
   router.get('/', allow('read'), (_request, response) => {
     response.type('html').send(shell('Dashboard', 'dashboard'))
@@ -55,7 +61,7 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
     const { transport } = request.body as { transport?: unknown }
     response.json(await mailer.verify(typeof transport === 'string' ? transport : undefined))
   })
-  api.use(messageRoutes(mailer, options), templateRoutes(mailer, options))
+  api.use(messages.routes, templateRoutes(mailer, options))
   api.use(problems)
   router.use('/dashboard', api)
   return router

@@ -1,7 +1,8 @@
 import { Router } from 'express'
 import { type JsonObject, type Mailer, ThreadpostError } from '../index.js'
 import { jsonBody } from '../web/body.js'
-import { FRAME_POLICY, frameDocument } from '../web/frame.js'
+import { frameDocument } from '../web/frame.js'
+import { htmlNote, shownText } from '../web/shown.js'
 import { Renders } from './renders.js'
 import type { DashboardOptions } from './router.js'
 import type { RenderedPreview } from './views.js'
@@ -35,20 +36,23 @@ export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Rou
   router.post('/templates/:name/render', allow('read'), jsonBody(MAX_BODY), async (request, response) => {
     const { data = {}, locale } = requestOf(request.body)
     const options = locale === undefined ? {} : { locale }
-    const { html, text, subject, preheader } = await mailer.render(
-      String(request.params['name']),
-      data,
-      options,
-    )
-    const htmlSize = Buffer.byteLength(html)
-    response.json({ key: renders.keep(html), subject, preheader, text, htmlSize } satisfies RenderedPreview)
+    const rendered = await mailer.render(String(request.params['name']), data, options)
+    const { html, subject, preheader } = rendered
+    const { text, note } = shownText(rendered.text, 'text')
+    response.json({
+      key: renders.keep(frameDocument(html)),
+      subject,
+      preheader,
+      text,
+      htmlSize: Buffer.byteLength(html),
+      notes: [htmlNote(html), note].filter((sentence) => sentence !== undefined),
+    } satisfies RenderedPreview)
   })
 
   router.get('/renders/:key', allow('read'), (request, response) => {
-    const html = renders.get(String(request.params['key']))
-    if (html === undefined) throw new ThreadpostError('NOT_FOUND', 'This rendering is no longer kept.')
-    response.set('Content-Security-Policy', FRAME_POLICY)
-    response.type('html').send(frameDocument(html, []))
+    const document = renders.get(String(request.params['key']))
+    if (document === undefined) throw new ThreadpostError('NOT_FOUND', 'This rendering is no longer kept.')
+    response.set('Content-Security-Policy', document.policy).type('html').send(document.html)
   })
 
   router.post('/templates/:name/test', allow('send'), jsonBody(MAX_BODY), async (request, response) => {

@@ -45,6 +45,8 @@ export type MessageContents =
       /** Bytes of the whole message, and of its HTML. */
       size: number
       htmlSize: number
+      /** What is not shown because there is too much of it, in sentences. */
+      notes: string[]
     }
 
 /** A template rendered for a look at it. */
@@ -56,6 +58,8 @@ export interface RenderedPreview {
   text: string
   /** Bytes. */
   htmlSize: number
+  /** What is not shown because there is too much of it, in sentences. */
+  notes: string[]
 }
 
 /** What one step of a bulk action came to. */
@@ -67,10 +71,19 @@ export interface BulkStep {
   cursor?: string
 }
 
+/** How messages ended in the last minutes. */
+export interface Recent {
+  /** Messages of which every recipient was accepted; exact up to 50. */
+  sent: number
+  /** Messages that failed, expired, or were refused by some; exact up to 50 of each. */
+  failed: number
+}
+
 export interface Tick {
   /** Milliseconds since the epoch. */
   at: number
   stats: MailerStats
+  recent: Recent
 }
 
 export function rowOf(message: Message): MessageRow {

@@ -16,7 +16,7 @@ import type { SafeMode } from '../message/safeMode.js'
 import { held, Settling, type SettlingOptions } from './settling.js'
 import { Turnstile } from '../transports/turnstile.js'
 
-export interface DispatcherOptions extends Omit<SettlingOptions, 'routes'> {
+export interface DispatcherOptions extends Omit<SettlingOptions, 'routes' | 'setupDelay'> {
   routes: readonly RouteOptions[]
   breaker: Required<BreakerOptions>
   listener: RouteListener
@@ -46,7 +46,11 @@ export class Dispatcher implements Consumer {
     this.#clock = settling.clock
     this.#safeMode = safeMode
     this.#routes = new Routes(routes, breaker, listener, allowances, this.#clock)
-    this.#settling = new Settling({ ...settling, routes: this.#routes })
+    this.#settling = new Settling({
+      ...settling,
+      routes: this.#routes,
+      setupDelay: () => this.#setupDelay(),
+    })
     this.#turnstile = new Turnstile(runner.slots, (route, most) =>
       wakeHeld(this.#routes.namesFor(route), most),
     )
@@ -64,6 +68,10 @@ export class Dispatcher implements Consumer {
 
   /** A queue that hands out more than there are slots has the message wait for one. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    if (this.#runner.outage !== undefined) {
+      const until = this.#clock.now() + this.#setupDelay()
+      return Promise.resolve({ verdict: held('setup', until), recipients: message.state.recipients })
+    }
     const route = this.#routes.for(message.job.transport)
     const forBudget = route?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
@@ -133,6 +141,11 @@ export class Dispatcher implements Consumer {
     leave?.giveBack(outcome)
     this.#runner.slots.release(slot)
     this.#turnstile.advance()
+  }
+
+  /** Until mail may go again, and a little longer, so that not all comes at once. */
+  #setupDelay(): number {
+    return this.#runner.releaseIn * (1 + Math.random() / 4)
   }
 
   lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {

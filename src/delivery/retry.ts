@@ -21,8 +21,8 @@ export type Verdict =
   | { status: 'sent' | 'partial' | 'failed' }
   | { status: 'deferred'; nextAttemptAt: number }
   | { status: 'held'; reason: 'uncertain' }
-  /** Until the transport is tried again, or has room for it; then it is due by itself. */
-  | { status: 'held'; reason: 'breaker' | 'budget'; nextAttemptAt: number }
+  /** Until the transport or the threads are tried again, or there is room for it; then it is due by itself. */
+  | { status: 'held'; reason: 'breaker' | 'setup' | 'budget'; nextAttemptAt: number }
   | { status: 'cancelled' | 'expired' }
 
 /** Where a message stands after an attempt. */

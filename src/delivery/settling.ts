@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../observe/logger.js'
-import { countsAsAttempt, isUnreachable, type Outcome } from '../wire/outcome.js'
+import { countsAsAttempt, isSetupFailure, isUnreachable, type Outcome } from '../wire/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import {
   type Attempt,
@@ -19,6 +19,8 @@ export interface SettlingOptions {
   routes: Routes
   logger: Logger
   steps: Steps
+  /** Milliseconds to hold a message for that no thread could take. */
+  setupDelay: () => number
   /** The version there is here of a template. */
   versionOf?: ((template: string) => string | undefined) | undefined
 }
@@ -41,13 +43,15 @@ export class Settling {
     transport = message.job.transport,
   ): Settlement {
     const { job, state } = message
-    const { clock, routes, steps } = this.#options
+    const { clock, routes, steps, setupDelay } = this.#options
     const counted = countsAsAttempt(outcome)
     const end = clock.now()
     const recipients = mergeRecipients(state.recipients, outcome)
     const verdict = isUnreachable(outcome)
       ? held('breaker', end + routes.delay(job.transport))
-      : this.#decide(message, outcome, recipients, end)
+      : isSetupFailure(outcome)
+        ? held('setup', end + setupDelay())
+        : this.#decide(message, outcome, recipients, end)
     this.#noteVersion(job, outcome)
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     steps.attempted(message, attempt, verdict)
@@ -91,6 +95,6 @@ export class Settling {
 }
 
 /** Nothing was tried, or nobody was reached: the message is due again by itself at this time, in ms since the epoch. */
-export function held(reason: 'breaker' | 'budget', until: number): Verdict {
+export function held(reason: 'breaker' | 'setup' | 'budget', until: number): Verdict {
   return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
 }

@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from 'node:crypto'
 import { parse, serialize } from 'cookie'
 import type { Request, RequestHandler, Response } from 'express'
 import { type Allow, type Scope, SCOPES } from '../web/allow.js'
@@ -24,8 +25,21 @@ export class Gate {
   constructor(auth: Auth | undefined) {
     this.closed = auth !== false
     this.#known = auth === false ? () => undefined : tokensOf(auth)
-    this.#sessions = new Sessions(auth === false ? [] : (auth?.tokens ?? []))
+    const tokens = auth === false ? [] : (auth?.tokens ?? [])
+    this.#sessions = new Sessions(tokens)
+    this.signingKey =
+      tokens.length === 0
+        ? randomBytes(32)
+        : createHmac('sha256', 'threadpost addresses')
+            .update(JSON.stringify(tokens.map(({ token }) => token).sort()))
+            .digest()
   }
+
+  /**
+   * A secret for signing addresses. Every process that knows the same tokens has the same; without tokens there is nothing to
+   * keep, and each process has its own.
+   */
+  readonly signingKey: Uint8Array
 
   /** For programs and scripts: who may not is told so by a problem. */
   readonly allow: Allow = (scope) => (request, response, next) => {

@@ -2,7 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/router.js'
 import type { Mailer } from '../mailer.js'
-import { pageHeaders } from '../web/page.js'
+import { notAsImage, pageHeaders } from '../web/page.js'
 import { nothingHere, problems } from '../web/problem.js'
 import { checked } from '../web/schema.js'
 import { trailingSlash } from '../web/slash.js'
@@ -62,13 +62,14 @@ export function routerBehind(
     ...sessionHandlers(gate, up),
   }
   const router = Router()
-  router.use(apiHeaders)
+  router.use(apiHeaders, notAsImage)
   router.use(loginPages(gate, up))
   serve(router, handlers, gate, bodyLimit)
 
   // The pages: whatever else there is belongs to people who are logged in.
-  const dashboard = dashboardRouter(mailer, { allow: gate.allow })
-  router.use(trailingSlash, gate.page('read', up), pageHeaders, dashboard)
+  const { allow, signingKey } = gate
+  const dashboard = dashboardRouter(mailer, { allow, guard: gate.page('read', up), signingKey })
+  router.use(trailingSlash, pageHeaders, dashboard)
 
   router.use(nothingHere, problems)
   return router

@@ -13,6 +13,9 @@ const LONGEST_WAIT = 120_000
 const DEFAULT_WAIT = 10_000
 const MOST_LISTED = 1000
 const FAULTS_LIMIT = 100_000
+/** Characters of a subject, and addresses, of each mail in a list. */
+const LISTED_TEXT = 1_000
+const LISTED_ADDRESSES = 100
 
 /**
  * The inbox for end-to-end tests, in JSON.
@@ -84,10 +87,10 @@ function summaryOf(mail: ReceivedMail) {
     id: mail.id,
     receivedAt: mail.receivedAt,
     envelope: mail.envelope,
-    subject: mail.subject,
+    subject: mail.subject.slice(0, LISTED_TEXT),
     from: mail.from,
-    to: mail.to,
-    cc: mail.cc,
+    to: mail.to.slice(0, LISTED_ADDRESSES),
+    cc: mail.cc.slice(0, LISTED_ADDRESSES),
     messageId: mail.messageId,
     size: mail.raw.byteLength,
     attachments: mail.attachments.length,
@@ -98,6 +101,9 @@ function summaryOf(mail: ReceivedMail) {
 function detailsOf(mail: ReceivedMail) {
   return {
     ...summaryOf(mail),
+    subject: mail.subject,
+    to: mail.to,
+    cc: mail.cc,
     bcc: mail.bcc,
     replyTo: mail.replyTo,
     date: mail.date,
@@ -111,7 +117,7 @@ function detailsOf(mail: ReceivedMail) {
       href: `messages/${mail.id}/attachments/${index}`,
     })),
     eml: `messages/${mail.id}/mail.eml`,
-    error: mail.error,
+    leftOut: mail.leftOut,
   }
 }
 

@@ -176,12 +176,23 @@ function checkFault(fault: Fault, path: string): void {
   }
 }
 
-/** A test whether a text fits a pattern as a whole, case aside; every `*` stands for anything. */
+/**
+ * A test whether a text fits a pattern as a whole, case aside; every `*` stands for anything. In time that grows with the
+ * text: each part is looked for once, behind the one before it.
+ */
 export function patternOf(pattern: string): (text: string) => boolean {
-  const source = pattern
-    .split('*')
-    .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
-    .join('.*')
-  const regex = new RegExp(`^${source}$`, 'is')
-  return (text) => regex.test(text)
+  const [first = '', ...others] = pattern.toLowerCase().split('*')
+  const last = others.pop()
+  return (text) => {
+    const lower = text.toLowerCase()
+    if (last === undefined) return lower === first
+    if (!lower.startsWith(first) || !lower.endsWith(last)) return false
+    let at = first.length
+    for (const part of others) {
+      const found = lower.indexOf(part, at)
+      if (found === -1) return false
+      at = found + part.length
+    }
+    return at <= lower.length - last.length
+  }
 }

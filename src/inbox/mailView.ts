@@ -1,12 +1,17 @@
 import { FRAME_SANDBOX } from '../web/frame.js'
 import { html, type Html, type HtmlValue } from '../web/html.js'
 import type { InboxAddress } from '../web/parse.js'
+import { htmlNote, partNote, type Shown, shownHeaders, shownText } from '../web/shown.js'
 import type { ReceivedMail } from './reading.js'
 
 export const VIEWS = ['html', 'text', 'links', 'headers', 'raw'] as const
 export type View = (typeof VIEWS)[number]
 
 const RAW_SHOWN = 256 * 1024
+/** Files and addresses that a page names, and characters of each text in a line. */
+const LISTED_FILES = 100
+const LISTED_ADDRESSES = 100
+const LISTED_TEXT = 1_000
 const VIEW_NAMES: Record<View, string> = {
   html: 'HTML',
   text: 'Text',
@@ -34,21 +39,23 @@ export function mailPane({ mail, view, root, query }: OpenedMail): Html {
       <h2>${subjectOf(mail)}</h2>
       <dl class="meta">
         ${meta('From', mail.from === undefined ? mail.envelope.from || '(none)' : people([mail.from]))}
-        ${meta('To', mail.to.length > 0 ? people(mail.to) : mail.envelope.to.join(', '))}
+        ${meta('To', mail.to.length > 0 ? people(mail.to) : listed(mail.envelope.to))}
         ${mail.cc.length > 0 && meta('Cc', people(mail.cc))} ${hiddenRecipients(mail)}
         ${meta('Received', time(mail.receivedAt))}
       </dl>
       ${
         files.length > 0 &&
         html`<ul class="files" aria-label="Attachments">
-          ${files.map(
+          ${files.slice(0, LISTED_FILES).map(
             ({ filename, contentType, content, index }) =>
               html`<li>
                 <a class="button" href="${here}/attachments/${index}" download
-                  >${filename ?? contentType} <span class="dim">${size(content.byteLength)}</span></a
+                  >${(filename ?? contentType).slice(0, LISTED_TEXT)}
+                  <span class="dim">${size(content.byteLength)}</span></a
                 >
               </li>`,
           )}
+          ${files.length > LISTED_FILES && html`<li class="dim">and ${files.length - LISTED_FILES} more</li>`}
         </ul>`
       }
     </header>
@@ -67,8 +74,28 @@ export function mailPane({ mail, view, root, query }: OpenedMail): Html {
       <a class="button quiet" href="${here}/mail.eml" download>.eml</a>
       <button class="button quiet" type="button" id="delete" hidden>Delete</button>
     </div>
-    ${contents(mail, view, here)}
+    ${mail.leftOut.map(noteIn)} ${contents(mail, view, here)}
   </article>`
+}
+
+/** Says that there is more than is shown. */
+function noteIn(note: string): Html {
+  return html`<p class="left-out" role="note">${note}</p>`
+}
+
+function plain({ text, note }: Shown, kind: string): Html {
+  return html`${note !== undefined && noteIn(note)}
+    <pre class="${kind}" tabindex="0">${text}</pre>`
+}
+
+function listed(texts: readonly string[]): string {
+  const rest = texts.length - LISTED_ADDRESSES
+  return (
+    texts
+      .slice(0, LISTED_ADDRESSES)
+      .join(', ')
+      .slice(0, LISTED_TEXT * 10) + (rest > 0 ? ` and ${rest} more` : '')
+  )
 }
 
 function tab(mail: ReceivedMail, name: View, view: View, here: string, query: string): Html {
@@ -88,17 +115,20 @@ function tab(mail: ReceivedMail, name: View, view: View, here: string, query: st
 
 function contents(mail: ReceivedMail, view: View, here: string): Html {
   switch (view) {
-    case 'html':
-      return html`<div class="frame">
-        <iframe
-          src="${here}/html"
-          sandbox="${FRAME_SANDBOX}"
-          referrerpolicy="no-referrer"
-          title="The mail"
-        ></iframe>
-      </div>`
+    case 'html': {
+      const note = htmlNote(mail.html ?? '')
+      return html`${note !== undefined && noteIn(note)}
+        <div class="frame">
+          <iframe
+            src="${here}/html"
+            sandbox="${FRAME_SANDBOX}"
+            referrerpolicy="no-referrer"
+            title="The mail"
+          ></iframe>
+        </div>`
+    }
     case 'text':
-      return html`<pre class="plain reading" tabindex="0">${mail.text ?? mail.error ?? ''}</pre>`
+      return plain(shownText(mail.text ?? '', 'text'), 'plain reading')
     case 'links':
       return html`<ol class="links">
         ${mail
@@ -108,19 +138,25 @@ function contents(mail: ReceivedMail, view: View, here: string): Html {
               html`<li>${text !== '' && text !== url && html`<span>${text}</span>`} ${linkTo(url)}</li>`,
           )}
       </ol>`
-    case 'headers':
-      return html`<dl class="headers" tabindex="0">
-        ${mail.headers.map(
-          ({ name, value }) =>
-            html`<dt>${name}</dt>
-              <dd>${value}</dd>`,
-        )}
-      </dl>`
+    case 'headers': {
+      const { headers, note } = shownHeaders(mail.headers)
+      return html`${note !== undefined && noteIn(note)}
+        <dl class="headers" tabindex="0">
+          ${headers.map(
+            ({ name, value }) =>
+              html`<dt>${name}</dt>
+                <dd>${value}</dd>`,
+          )}
+        </dl>`
+    }
     case 'raw':
-      return html`<pre class="plain" tabindex="0">
-${new TextDecoder().decode(mail.raw.subarray(0, RAW_SHOWN))}${
-          mail.raw.byteLength > RAW_SHOWN && '\n… the rest is in the .eml file'
-        }</pre>`
+      return plain(
+        {
+          text: new TextDecoder().decode(mail.raw.subarray(0, RAW_SHOWN)),
+          ...(mail.raw.byteLength > RAW_SHOWN ? { note: partNote('raw mail', RAW_SHOWN) } : {}),
+        },
+        'plain',
+      )
   }
 }
 
@@ -140,7 +176,7 @@ export function defaultView(mail: ReceivedMail): View {
 function hiddenRecipients(mail: ReceivedMail): HtmlValue {
   const named = new Set([...mail.to, ...mail.cc].map(({ address }) => address.toLowerCase()))
   const hidden = mail.envelope.to.filter((address) => !named.has(address.toLowerCase()))
-  return hidden.length > 0 && mail.to.length > 0 && meta('Bcc', hidden.join(', '))
+  return hidden.length > 0 && mail.to.length > 0 && meta('Bcc', listed(hidden))
 }
 
 function meta(name: string, value: HtmlValue): Html {
@@ -151,11 +187,11 @@ function meta(name: string, value: HtmlValue): Html {
 }
 
 function people(addresses: readonly InboxAddress[]): string {
-  return addresses.map(({ name, address }) => (name === '' ? address : `${name} <${address}>`)).join(', ')
+  return listed(addresses.map(({ name, address }) => (name === '' ? address : `${name} <${address}>`)))
 }
 
 export function subjectOf(mail: ReceivedMail): string {
-  return mail.subject === '' ? '(no subject)' : mail.subject
+  return mail.subject === '' ? '(no subject)' : mail.subject.slice(0, LISTED_TEXT)
 }
 
 /** In UTC; the script makes it local. */

@@ -1,8 +1,10 @@
-import { type Request, type Response, Router } from 'express'
+import { randomBytes } from 'node:crypto'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { ThreadpostError } from '../index.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
-import { FRAME_POLICY, frameDocument } from '../web/frame.js'
-import { assetRouter, pageHeaders } from '../web/page.js'
+import { frameDocument, isImage } from '../web/frame.js'
+import { ImageLinks, sendImage } from '../web/imageLinks.js'
+import { assetRouter, notAsImage, pageHeaders } from '../web/page.js'
 import { problems } from '../web/problem.js'
 import { trailingSlash } from '../web/slash.js'
 import { inboxApi } from './api.js'
@@ -14,6 +16,11 @@ import { inboxPage } from './view.js'
 export interface InboxRouterOptions {
   /** Where the brand in the corner leads, relative to where the router is mounted. @default to the inbox itself */
   home?: string
+  /**
+   * Lets only those pass who may read the mail, as a handler in front of the router would. The images in a mail are not asked:
+   * a browser sends no cookies for them, so their addresses are signed. @default everybody passes
+   */
+  guard?: RequestHandler
 }
 
 /** Milliseconds between two words of news at least. */
@@ -22,15 +29,28 @@ const NEWS = 200
 const LISTED = 200
 
 /**
- * Pages and a JSON API for an inbox, to be mounted anywhere. There is no login: whoever reaches it reads all mail, and
- * can make it fail.
+ * Pages and a JSON API for an inbox, to be mounted anywhere. Without a `guard` there is no login: everybody who reaches it
+ * reads all mail, and can make it fail.
  *
- * `GET /`, `messages/:id`, `messages/:id/mail.eml`, `messages/:id/attachments/:index` · `GET events`, server-sent ·
+ * `GET /`, `messages/:id`, `messages/:id/mail.eml`, `messages/:id/attachments/:index`,
+ * `messages/:id/images/:index/:ticket` · `GET events`, server-sent ·
  * under `api/` what end-to-end tests need: see {@link inboxApi}.
  */
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
   const router = Router()
-  router.use(trailingSlash, pageHeaders)
+  const links = new ImageLinks(randomBytes(32))
+  router.use(trailingSlash, pageHeaders, notAsImage)
+  router.get(
+    '/messages/:id/images/:index/:ticket',
+    async ({ params: { id, index, ticket } }, response, next) => {
+      if (!links.allows(id, Number(index), ticket)) return next()
+      const image = (await found(inbox, id)).attachments[Number(index)]
+      if (image === undefined || !isImage(image))
+        throw new ThreadpostError('NOT_FOUND', 'The mail has no such image.')
+      sendImage(response, image)
+    },
+  )
+  if (options.guard !== undefined) router.use(options.guard)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['inbox.css', 'inbox.js']))
   router.use('/api', inboxApi(inbox))
 
@@ -71,8 +91,10 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
 
   router.get('/messages/:id/html', async (request, response) => {
     const mail = await found(inbox, request.params.id)
-    response.set('Content-Security-Policy', FRAME_POLICY)
-    response.type('html').send(frameDocument(mail.html ?? '', mail.attachments))
+    const { html, policy } = frameDocument(mail.html ?? '', mail.attachments, (index) =>
+      links.addressOf(mail.id, index),
+    )
+    response.set('Content-Security-Policy', policy).type('html').send(html)
   })
 
   router.get('/messages/:id/mail.eml', async (request, response) => {

@@ -3,7 +3,7 @@ import type { ReceivedMail } from './reading.js'
 
 /** Which mails to show. All that is given must fit; case aside. */
 export interface MailFilter {
-  /** As typed into the search box: words, `from:`, `to:`, `subject:`, `has:attachment`, `"several words"`. */
+  /** As typed into the search box: words, `from:`, `to:`, `subject:`, `has:attachment`, `"several words"`; 20 at most. */
   q?: string
   /** A whole address, a part of one or of a name, or a pattern such as `*@example.com`. */
   from?: string
@@ -11,11 +11,16 @@ export interface MailFilter {
   to?: string
   /** A part of the subject. */
   subject?: string
-  /** A part of the text, or of the HTML's source. */
+  /** A part of the text, or of the HTML's source; of each, the first million characters are searched. */
   text?: string
   /** Whether it has attachments. */
   attachment?: boolean
 }
+
+/** Words of a search; later ones are not looked for. */
+const MOST_TERMS = 20
+/** Characters of a body that are searched. */
+const SEARCHED = 1024 * 1024
 
 type Test = (mail: ReceivedMail) => boolean
 
@@ -40,9 +45,9 @@ interface Term {
 }
 
 function termsOf(q: string): Term[] {
-  return [...q.matchAll(/(?:(from|to|subject|text|has):)?(?:"([^"]*)"|(\S+))/gi)].map(
-    ([, field = '', quoted, word = '']) => ({ field: field.toLowerCase(), value: quoted ?? word }),
-  )
+  return [...q.matchAll(/(?:(from|to|subject|text|has):)?(?:"([^"]*)"|(\S+))/gi)]
+    .slice(0, MOST_TERMS)
+    .map(([, field = '', quoted, word = '']) => ({ field: field.toLowerCase(), value: quoted ?? word }))
 }
 
 function testOfTerm({ field, value }: Term): Test {
@@ -61,7 +66,7 @@ function testOfTerm({ field, value }: Term): Test {
       return says(
         (mail) => [
           mail.subject,
-          mail.text ?? '',
+          (mail.text ?? '').slice(0, SEARCHED),
           ...sendersOf(mail),
           ...recipientsOf(mail),
           ...mail.attachments.map(({ filename = '' }) => filename),
@@ -94,7 +99,7 @@ function says(where: (mail: ReceivedMail) => readonly string[], what: string): T
 }
 
 function bodiesOf({ text = '', html = '' }: ReceivedMail): string[] {
-  return [text, html]
+  return [text.slice(0, SEARCHED), html.slice(0, SEARCHED)]
 }
 
 function sendersOf({ from, envelope }: ReceivedMail): string[] {

@@ -80,7 +80,7 @@ export class MailStore {
   parse(mail: RawMail): Promise<ReceivedMail> {
     const known = this.#parsed.get(mail)
     if (known !== undefined) return known
-    const parsed = parseMail(mail.raw).then((contents) => toReceivedMail(mail, contents))
+    const parsed = Promise.resolve(toReceivedMail(mail, parseMail(mail.raw)))
     // Nobody forgets what has been forgotten already.
     if (!this.#mails.has(mail.id)) return parsed
     this.#parsed.set(mail, parsed)

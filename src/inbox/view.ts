@@ -95,7 +95,9 @@ function row(mail: ReceivedMail, root: string, query: string, opened: string | u
       href="${root}messages/${mail.id}${query}"
       ${mail.id === opened ? html`aria-current="page"` : ''}
     >
-      <span class="row-to">${mail.envelope.to.join(', ')}</span>
+      <span class="row-to"
+        >${mail.envelope.to.slice(0, 10).join(', ')}${mail.envelope.to.length > 10 && ' …'}</span
+      >
       ${time(mail.receivedAt)}
       <span class="row-subject">${subjectOf(mail)}</span>
       ${hasAttachment(mail) && html`<span class="row-files">${filesOf(mail)}</span>`}

@@ -40,6 +40,10 @@ function held(message: Message, last: MessageAttempt | undefined): string {
       return 'Held because the queue is paused; it goes on when the queue is resumed.'
     case 'breaker':
       return `Held because its transport is not working: ${reason(last)}; it goes on by itself once the transport does.`
+    case 'setup': {
+      const why = last?.code === 'SETUP_FAILED' ? `: ${reason(last)}` : ''
+      return `Held because the threads that deliver mail end again and again, which is no message's fault${why}; it goes out by itself once a thread lives.`
+    }
     case 'budget':
       return `Waiting for its turn${at(' at about', message.nextAttemptAt)}: its transport may send only so many at a time.`
     case 'uncertain':

@@ -1,6 +1,7 @@
 import { NO_DATA } from './json.js'
 import {
   countsAsAttempt,
+  isSetupFailure,
   isUnreachable,
   type Outcome,
   type RecipientOutcome,
@@ -52,7 +53,7 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-export type HeldReason = 'uncertain' | 'breaker' | 'budget' | 'paused'
+export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
 
 export interface Attempt {
   /** Milliseconds since the epoch. */
@@ -164,12 +165,12 @@ export function settle(state: MessageState, { attempt, verdict, recipients }: Se
   if (verdict.status === 'held') state.heldReason = verdict.reason
 }
 
-/** While a transport is out of reach one attempt stands for them all, or days of it would fill the record. */
+/** While a transport, or the threads, are out of order one attempt stands for them all, or days of it would fill the record. */
 function note(state: MessageState, attempt: Attempt): void {
   const { outcome, transport } = attempt
-  for (let index = state.attempts.length - 1; isUnreachable(outcome) && index >= 0; index--) {
+  for (let index = state.attempts.length - 1; isOutage(outcome) && index >= 0; index--) {
     const earlier = state.attempts[index]!
-    if (!isUnreachable(earlier.outcome)) break
+    if (!isOutage(earlier.outcome)) break
     if (earlier.outcome.code !== outcome.code || earlier.transport !== transport) continue
     state.attempts.splice(index, 1)
     break
@@ -177,6 +178,10 @@ function note(state: MessageState, attempt: Attempt): void {
   state.attempts.push(attempt)
   if (countsAsAttempt(outcome)) state.counted++
   if (outcome.result === 'uncertain') state.uncertain = true
+}
+
+function isOutage(outcome: Outcome): boolean {
+  return isUnreachable(outcome) || isSetupFailure(outcome)
 }
 
 /** Every change of status passes here, so that what belongs to one status never lingers in the next. */

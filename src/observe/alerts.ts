@@ -37,6 +37,13 @@ export interface AlertOptions {
         /** Milliseconds looked back. @default 60_000 */
         window?: number
       }
+  /** Threads die again and again, no message is to blame, and mail is held for it. */
+  setup?:
+    | false
+    | {
+        /** Milliseconds it may last. @default 0 */
+        heldFor?: number
+      }
   /** The queue has little room left. */
   queue?:
     | false
@@ -50,7 +57,7 @@ export interface AlertOptions {
   webhook?: WebhookOptions
 }
 
-export type AlertRule = 'failures' | 'oldest' | 'breaker' | 'threads' | 'queue'
+export type AlertRule = 'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue'
 
 /** Something is wrong; nothing in it tells of a message or a recipient. */
 export interface Alert {
@@ -76,9 +83,17 @@ export interface AlertPlan {
   oldest?: { age: number }
   breaker?: { openFor: number }
   threads?: { deaths: number; window: number }
+  setup?: { heldFor: number }
   queue?: { share: number }
   interval: number
   webhook?: WebhookTarget
+}
+
+/** Mail is held with the reason `setup`. */
+export interface SetupReading {
+  /** Milliseconds since the epoch. */
+  since: number
+  reason: string
 }
 
 /** What the rules look at. */
@@ -96,6 +111,7 @@ export interface Reading {
   room: number
   /** Transports that can't be reached, and since when. */
   open: { transport: string; since: number }[]
+  setup?: SetupReading
 }
 
 const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | undefined>> } = {
@@ -103,6 +119,7 @@ const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | und
   oldest: { age: 900_000 },
   breaker: { openFor: 0 },
   threads: { deaths: 5, window: 60_000 },
+  setup: { heldFor: 0 },
   queue: { share: 0.8 },
 }
 
@@ -140,7 +157,7 @@ function limitOf(check: Checker, key: string, value: unknown, path: string): num
     case 'deaths':
       return check.integer(value, path, 1)
     default:
-      return check.duration(value, path, key === 'openFor' ? 0 : 1)
+      return check.duration(value, path, key === 'openFor' || key === 'heldFor' ? 0 : 1)
   }
 }
 
@@ -200,7 +217,12 @@ export class Alarms {
 
   #findings(now: Reading): Finding[] {
     const { oldest, queue } = this.#plan
-    const findings: Finding[] = [...this.#failures(now), ...this.#threads(now), ...this.#breakers(now)]
+    const findings: Finding[] = [
+      ...this.#failures(now),
+      ...this.#threads(now),
+      ...this.#setup(now),
+      ...this.#breakers(now),
+    ]
     if (oldest !== undefined)
       findings.push({
         rule: 'oldest',
@@ -245,6 +267,13 @@ export class Alarms {
     const deaths = now.threadDeaths - this.#before(now.at - rule.window).threadDeaths
     const message = `${deaths} threads died within ${Math.round(rule.window / 1_000)} s.`
     return [{ rule: 'threads', raises: true, value: deaths, limit: rule.deaths, message }]
+  }
+
+  #setup({ at, setup }: Reading): Finding[] {
+    const rule = this.#plan.setup
+    if (rule === undefined || setup === undefined) return []
+    const message = `Mail is held, since threads die again and again and no message is to blame: ${setup.reason}`
+    return [{ rule: 'setup', raises: true, value: at - setup.since, limit: rule.heldFor, message }]
   }
 
   #breakers(now: Reading): Finding[] {

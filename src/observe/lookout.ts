@@ -1,4 +1,11 @@
-import { Alarms, type Alert, type AlertPlan, type ClearedAlert, type Reading } from './alerts.js'
+import {
+  Alarms,
+  type Alert,
+  type AlertPlan,
+  type ClearedAlert,
+  type Reading,
+  type SetupReading,
+} from './alerts.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import type { Logger } from './logger.js'
 import type { MessageMeasures } from './measures.js'
@@ -10,6 +17,8 @@ export interface LookoutSources {
   queue: { stats(): Promise<QueueStats> }
   measures: { snapshot(): MessageMeasures }
   transports: () => TransportStatus[]
+  /** Why no thread takes mail, if none does. */
+  setup: () => SetupReading | undefined
   /** Messages not settled, at most. */
   room: number
 }
@@ -67,7 +76,8 @@ export class Lookout {
   }
 
   async #read(): Promise<Reading> {
-    const { queue, measures, transports, room } = this.#sources
+    const { queue, measures, transports, setup: outage, room } = this.#sources
+    const setup = outage()
     const { queued, sending, deferred, held, oldest } = await queue.stats()
     const { settled, threadRestarts } = measures.snapshot()
     const count = (statuses: readonly string[]): number =>
@@ -80,6 +90,7 @@ export class Lookout {
       oldest,
       waiting: queued + sending + deferred + held,
       room,
+      ...(setup === undefined ? {} : { setup: { since: setup.since, reason: setup.reason } }),
       open: transports().flatMap(({ transport, breaker, since }) =>
         breaker === 'open' && since !== undefined ? [{ transport, since: Date.parse(since) }] : [],
       ),

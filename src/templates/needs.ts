@@ -10,6 +10,8 @@ interface Frame {
 }
 
 const MAX_PATHS = 50
+/** Handlebars takes this text for equal to the object around it, and counts `../` otherwise: left to the thread. */
+const LIKE_AN_OBJECT = '[object Object]'
 const ROOT: DataPath = { scope: 0, parts: [] }
 
 /**
@@ -71,6 +73,7 @@ class Walk {
   }
 
   #within(frame: Frame, needs: readonly Need[]): void {
+    if (frame.value === LIKE_AN_OBJECT) return
     this.#frames.push(frame)
     this.follow(needs)
     this.#frames.pop()
@@ -92,9 +95,13 @@ class Walk {
     const around = frame === undefined || scope === 0 ? '' : this.#pathOf(frame.at)
     const key = frame?.key
     const base =
-      key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : `${around}.${key}`
-    return parts.reduce((path, part) => (path === '' ? part : `${path}.${part}`), base)
+      key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : append(around, key)
+    return parts.reduce(append, base)
   }
+}
+
+function append(path: string, part: string): string {
+  return path === '' ? part : `${path}.${part}`
 }
 
 function keysOf(value: Json | undefined): string[] {

@@ -1,11 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { Busy } from './busy.js'
-import { census } from './census.js'
 import { Claims } from './claims.js'
 import { ThreadpostError } from '../errors.js'
 import { PhaseBoard } from '../wire/phases.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { Slots } from './slots.js'
+import { census, Slots } from './slots.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -20,9 +19,15 @@ import type { TransportConfig, TransportReport } from '../wire/transports.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
 import type { Deliverer } from '../../workers/deliver.js'
 
-/** `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's. */
+/**
+ * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.
+ * Nothing here survives application code that breaks: an endless loop, or ticks without end, stop the process, and an
+ * error that a timer throws ends it. No message is found to be `POISON`, and no mail is held with the reason `setup`.
+ */
 export class InlineRunner implements Runner {
   readonly slots: Slots
+  readonly outage = undefined
+  readonly releaseIn = 0
   readonly #setup: ThreadSetup
   readonly #board: PhaseBoard
   readonly #claims: Claims

@@ -3,15 +3,42 @@ import type { AnswerOf, LaneAnswer, LaneRequest, Request, TaskOf } from '../wire
 import { Numbered } from '../structures/numbered.js'
 import type { ThreadLogLine } from '../wire/tasks.js'
 
-/** The thread ended before it answered. What that means is for the phase board to say. */
+/** The thread ended before it answered. What that means is for the boards to say: see `Blame`. */
 export class ThreadDied extends Error {
   override readonly name = 'ThreadDied'
+  /** 0 where it died before it had started. */
+  readonly thread: number
+  /** Whether it had started. */
+  readonly ready: boolean
+
+  constructor(
+    message: string,
+    { thread, ready }: { thread: number; ready: boolean },
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.thread = thread
+    this.ready = ready
+  }
+
+  /** What the thread died of. */
+  get reason(): string {
+    const { cause } = this
+    return cause instanceof Error ? cause.message : this.message
+  }
 }
 
 /** Who asked; a thread answers each request with what belongs to it: see perform() in workers/thread.ts. */
 interface Pending {
   resolve(value: AnswerOf<Request>): void
   reject(error: Error): void
+}
+
+export interface LaneListener {
+  logged(thread: number, line: ThreadLogLine): void
+  ready(): void
+  /** The thread died, or could not start; what it was asked is not rejected yet. */
+  died(death: ThreadDied): void
 }
 
 /**
@@ -26,14 +53,16 @@ export class Lane {
   thread = 0
   /** That the thread has open. */
   connections = 0
+  /** Whether it takes requests; before, it starts. */
+  ready = false
   #closed = false
   readonly #pending = new Numbered<Pending>()
   #requests: LaneRequest[] = []
   #port: MessagePort | undefined
-  readonly #logged: (thread: number, line: ThreadLogLine) => void
+  readonly #listener: LaneListener
 
-  constructor(logged: (thread: number, line: ThreadLogLine) => void) {
-    this.#logged = logged
+  constructor(listener: LaneListener) {
+    this.#listener = listener
   }
 
   get load(): number {
@@ -55,7 +84,8 @@ export class Lane {
 
   /** Rejects with {@link ThreadDied}, or with what the thread threw. */
   ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<AnswerOf<R>> {
-    if (this.#closed) return Promise.reject(new ThreadDied('The threads were ended.'))
+    if (this.#closed)
+      return Promise.reject(new ThreadDied('The threads were ended.', { thread: 0, ready: false }))
     return new Promise((resolve, reject) => {
       const id = this.#pending.add({ resolve, reject })
       const request = { id, ask, task } as LaneRequest
@@ -65,12 +95,15 @@ export class Lane {
 
   /** Its thread died, for this reason as far as it is known: everything it was asked is rejected. */
   break(cause: unknown): void {
+    const death = new ThreadDied('The thread ended.', this, { cause })
     this.#port?.close()
     this.#port = undefined
     this.thread = 0
     this.connections = 0
+    this.ready = false
     this.#requests = []
-    for (const one of this.#pending.takeAll()) one.reject(new ThreadDied('The thread ended.', { cause }))
+    if (!this.#closed) this.#listener.died(death)
+    for (const one of this.#pending.takeAll()) one.reject(death)
   }
 
   /** No thread will take the last one's place. */
@@ -98,7 +131,12 @@ export class Lane {
       return
     }
     if ('log' in answer) {
-      this.#logged(this.thread, answer.log)
+      this.#listener.logged(this.thread, answer.log)
+      return
+    }
+    if ('ready' in answer) {
+      this.ready = true
+      this.#listener.ready()
       return
     }
     if ('connections' in answer) {

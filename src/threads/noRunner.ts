@@ -12,6 +12,8 @@ import { BUILT_FILE, type Catalogue } from '../wire/templates.js'
  */
 export class NoRunner implements Runner {
   readonly slots = new Slots(0, 0)
+  readonly outage = undefined
+  readonly releaseIn = 0
   readonly #dir: string | undefined
 
   /** @param dir a folder that `threadpost build` wrote */

@@ -4,7 +4,8 @@ import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { Busy } from './busy.js'
 import { Lane, ThreadDied } from './lane.js'
-import type { AnswerOf, Request, TaskOf } from '../wire/requests.js'
+import type { Watched } from './watchdog.js'
+import type { AnswerOf, LaneOpening, Request, TaskOf } from '../wire/requests.js'
 import { threadFile } from './files.js'
 import type { ThreadLogLine, ThreadSetup } from '../wire/tasks.js'
 
@@ -20,6 +21,19 @@ export interface PoolOptions {
   logged(thread: number, line: ThreadLogLine): void
 }
 
+/** Whom a pool tells of its lanes, and asks when to open them. Each lane has a place on the pulse board. */
+export interface PoolWarden {
+  /** A thread is about to start there. */
+  opening(place: number): void
+  ready(place: number): void
+  /** What the thread was asked is not rejected yet. */
+  broken(place: number, death: ThreadDied, isolated: boolean): void
+  /** The pool ends: nobody needs its threads. */
+  ended(place: number): void
+  /** Milliseconds until a thread may be started. */
+  delay(): number
+}
+
 /** A thread that lived shorter than this is started again only after a pause that doubles each time, in ms. */
 const SHORT_LIFE = 1_000
 const FIRST_PAUSE = 20
@@ -32,6 +46,9 @@ const LONGEST_PAUSE = 5_000
 export class Pool {
   readonly #file = threadFile('entry.cjs')
   readonly #options: PoolOptions
+  readonly #warden: PoolWarden
+  readonly #isolated: boolean
+  readonly #firstPlace: number
   readonly #lanes: Lane[]
   /** Every thread there was, and how busy it is. */
   readonly #known = new WeakMap<Worker, Busy>()
@@ -40,14 +57,31 @@ export class Pool {
   readonly #abort = new AbortController()
   #piscina: Piscina
 
-  constructor(options: PoolOptions) {
+  /**
+   * @param firstPlace of its first lane on the pulse board
+   * @param isolated whether each delivery is alone in its thread, and watched closely
+   */
+  constructor(options: PoolOptions, warden: PoolWarden, firstPlace: number, isolated: boolean) {
     this.#options = options
+    this.#warden = warden
+    this.#firstPlace = firstPlace
+    this.#isolated = isolated
     this.#piscina = this.#create()
-    this.#lanes = Array.from(
-      { length: options.threads },
-      () => new Lane((thread, line) => options.logged(thread, line)),
-    )
-    for (const lane of this.#lanes) void this.#keepOpen(lane)
+    this.#lanes = Array.from({ length: options.threads }, (_, index) => {
+      const place = firstPlace + index
+      return new Lane({
+        logged: options.logged.bind(options),
+        ready: () => warden.ready(place),
+        died: (death) => {
+          if (!this.#abort.signal.aborted) warden.broken(place, death, isolated)
+        },
+      })
+    })
+    for (const [index, lane] of this.#lanes.entries()) void this.#keepOpen(lane, firstPlace + index)
+  }
+
+  get places(): number[] {
+    return this.#lanes.map((_, index) => this.#firstPlace + index)
   }
 
   /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
@@ -85,7 +119,14 @@ export class Pool {
   }
 
   #open(): Lane[] {
-    return this.#lanes.filter(({ thread }) => thread !== 0)
+    return this.#lanes.filter(({ ready }) => ready)
+  }
+
+  /** The threads that have begun to start, or run. */
+  watched(): Watched[] {
+    return this.#lanes.flatMap(({ thread, ready }, index) =>
+      thread === 0 ? [] : [{ thread, ready, place: this.#firstPlace + index }],
+    )
   }
 
   /** The threads that answer at present, how much each has to do, and how busy it is: see {@link Busy}. */
@@ -108,6 +149,7 @@ export class Pool {
 
   async destroy(): Promise<void> {
     this.#abort.abort()
+    for (const place of this.places) this.#warden.ended(place)
     // Piscina replaces a thread whose exit it learns of after it was destroyed: go on until all have been heard of.
     do {
       await this.#piscina.destroy()
@@ -115,18 +157,27 @@ export class Pool {
     } while (this.#piscina.threads.length > 0)
   }
 
-  async #keepOpen(lane: Lane): Promise<void> {
-    let wait = FIRST_PAUSE
-    while (!this.#abort.signal.aborted) {
+  async #keepOpen(lane: Lane, place: number): Promise<void> {
+    const { signal } = this.#abort
+    let wait = 0
+    while (!signal.aborted) {
+      const held = this.#warden.delay()
+      if (held > 0) {
+        await pause(held, undefined, { signal }).catch(() => undefined)
+        continue
+      }
+      this.#replenish()
       const start = performance.now()
+      this.#warden.opening(place)
       const port = lane.open()
+      const opening: LaneOpening = { port, place, isolated: this.#isolated }
       const death: unknown = await this.#piscina
-        .run({ port }, { name: 'serve', transferList: [port] })
+        .run(opening, { name: 'serve', transferList: [port] })
         .catch((error: unknown) => error)
       lane.break(death)
-      wait = performance.now() - start < SHORT_LIFE ? Math.min(wait * 2, LONGEST_PAUSE) : FIRST_PAUSE
-      await pause(wait, undefined, { signal: this.#abort.signal }).catch(() => undefined)
-      this.#replenish()
+      const short = performance.now() - start < SHORT_LIFE
+      wait = short ? Math.min(Math.max(wait, FIRST_PAUSE) * 2, LONGEST_PAUSE) : FIRST_PAUSE
+      await pause(wait, undefined, { signal }).catch(() => undefined)
     }
     lane.close()
   }
@@ -185,7 +236,7 @@ export class Pool {
   }
 }
 
-/** A lane without a thread comes last: its next thread has yet to start. */
-function costOf({ thread, load }: Lane): number {
-  return thread === 0 ? load + 1e6 : load
+/** A lane whose thread has yet to start comes last. */
+function costOf({ ready, load }: Lane): number {
+  return ready ? load : load + 1e6
 }

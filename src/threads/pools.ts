@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Request, TaskOf } from '../wire/requests.js'
-import { Pool, type PoolOptions } from './pool.js'
+import { Pool, type PoolOptions, type PoolWarden } from './pool.js'
+import type { Watched } from './watchdog.js'
 
 /** A little more than a thread allows its sessions to say goodbye, in ms. */
 const FAREWELL = 2_000
@@ -15,9 +16,17 @@ export class Pools {
   #alone = 0
   #closing = false
 
-  constructor(options: PoolOptions) {
+  readonly #warden: PoolWarden
+
+  constructor(options: PoolOptions, warden: PoolWarden) {
     this.#options = options
-    this.shared = new Pool(options)
+    this.#warden = warden
+    this.shared = new Pool(options, warden, 0, false)
+  }
+
+  /** Places on the pulse board: one for each thread, and the last for isolated ones. */
+  static places(threads: number): number {
+    return threads + 1
   }
 
   /** Runs something with a thread to itself, one at a time. The thread ends when nobody waits for it. */
@@ -25,7 +34,13 @@ export class Pools {
     this.#alone++
     const result = this.#last.then(async () => {
       if (this.#closing) return run(this.shared)
-      const pool = (this.#solitary ??= new Pool({ ...this.#options, threads: 1 }))
+      const { threads } = this.#options
+      const pool = (this.#solitary ??= new Pool(
+        { ...this.#options, threads: 1 },
+        this.#warden,
+        threads,
+        true,
+      ))
       try {
         return await run(pool)
       } finally {
@@ -46,6 +61,10 @@ export class Pools {
 
   threads(): ReturnType<Pool['threads']> {
     return this.#all().flatMap((pool) => pool.threads())
+  }
+
+  watched(): Watched[] {
+    return this.#all().flatMap((pool) => pool.watched())
   }
 
   end(thread: number): void {

@@ -1,3 +1,5 @@
+import type { Verdict } from './blame.js'
+import type { Outage } from './crashLoop.js'
 import type { Member } from '../structures/crowd.js'
 import type { Outcome, Phase } from '../wire/outcome.js'
 import type { Evidence } from '../wire/phases.js'
@@ -21,14 +23,11 @@ type OrderedTask = Pick<
 /**
  * What became of handing a delivery over: its outcome, or the death of its thread with what the board says.
  *
- * - `guilty`: it was rendering, or alone in its thread: it brought the thread down.
- * - `suspect`: nobody was rendering; it may have left something behind that did.
- * - `innocent`: another one did it.
+ * - `culprit`, `suspect`, `bystander`: see `Blame`.
  * - `closed`: nobody; the runner was closed. It won't deliver again.
  */
 export type RunResult =
-  | { died: false; outcome: Outcome }
-  | { died: true; blame: 'guilty' | 'suspect' | 'innocent' | 'closed'; evidence: Evidence }
+  { died: false; outcome: Outcome } | { died: true; blame: Verdict | 'closed'; evidence: Evidence }
 
 /** How many deliveries are in each phase. */
 export type PhaseCounts = Record<Phase, number>
@@ -65,7 +64,11 @@ export interface Runner {
   start(): Promise<Catalogue>
   /** What templates there are now. */
   catalogue(): Promise<Catalogue>
-  /** `alone`: with no other delivery in its thread, so that a death is its own. */
+  /** Why no thread takes mail at present, if none does: threads die again and again, and no message is to blame. */
+  readonly outage: Outage | undefined
+  /** Milliseconds for which to hold a message that met an outage, at least. */
+  readonly releaseIn: number
+  /** `alone`: in a thread without another delivery, where it is known whose code runs. */
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult>
   /**
    * Takes back a delivery that is under way, unless its envelope has been sent.

@@ -1,4 +1,6 @@
-import type { DeliverySlots } from './runner.js'
+import { PHASES } from '../wire/outcome.js'
+import type { PhaseBoard } from '../wire/phases.js'
+import type { DeliverySlots, PhaseCounts } from './runner.js'
 
 /**
  * The slots of the phase board: some for deliveries, and a few for renders, which queue. A delivery reserves its slot
@@ -65,4 +67,12 @@ export class Slots implements DeliverySlots {
     this.#inUse[slot] = false
     this.#renderFree.push(slot)
   }
+}
+
+/** How many of the slots are in each phase; with a thread, of those that it has taken up. */
+export function census(board: PhaseBoard, slots: readonly number[], thread?: number): PhaseCounts {
+  const counts = Object.fromEntries(PHASES.map((phase) => [phase, 0])) as PhaseCounts
+  for (const slot of slots)
+    if (thread === undefined || board.thread(slot) === thread) counts[board.phase(slot)]++
+  return counts
 }

@@ -1,16 +1,16 @@
-import { Blame } from './blame.js'
-import { census } from './census.js'
 import { Claims } from './claims.js'
 import { Credit } from './credit.js'
 import { ThreadpostError } from '../errors.js'
+import type { CrashLoopListener, Outage } from './crashLoop.js'
 import { ThreadDied } from './lane.js'
-import type { AnswerOf, TaskOf } from '../wire/requests.js'
+import type { Outcome } from '../wire/outcome.js'
 import { type Evidence, PhaseBoard } from '../wire/phases.js'
 import type { Pool, PoolOptions } from './pool.js'
 import { Pools } from './pools.js'
+import { Renders } from './renders.js'
 import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { Slots } from './slots.js'
-import { Watchdog } from './watchdog.js'
+import { census, Slots } from './slots.js'
+import { Supervisor } from './supervisor.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -23,16 +23,13 @@ import {
 import type { TransportConfig, TransportReport } from '../wire/transports.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
 
-export interface ThreadRunnerOptions extends PoolOptions {
+export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   /** Deliveries at a time in each thread. */
   concurrency: number
   /** Milliseconds. */
   renderLimit: number
   attemptLimit: number
 }
-
-/** Requests that run a template's code and send nothing. */
-type Rendering = 'render' | 'compose' | 'inspect'
 
 const START_LIMIT = 30_000
 const NOTHING_DONE: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
@@ -46,10 +43,10 @@ export class ThreadRunner implements Runner {
   readonly #credit: Credit
   readonly #board: PhaseBoard
   readonly slots: Slots
-  readonly #blame: Blame
   readonly #claims: Claims
-  readonly #watchdog: Watchdog
+  readonly #supervisor: Supervisor
   readonly #pools: Pools
+  readonly #renders: Renders
   #closed: Promise<void> | undefined
 
   constructor(options: ThreadRunnerOptions) {
@@ -59,17 +56,36 @@ export class ThreadRunner implements Runner {
     this.#credit = new Credit(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.slots = new Slots(Credit.most(threads * concurrency), threads, () => this.#credit.slots)
-    this.#blame = new Blame(this.#board)
     this.#claims = new Claims(this.#board)
-    this.#watchdog = new Watchdog(this.#board, {
+    const supervisor = new Supervisor(this.#board, {
+      pulses: setup.pulses,
+      threads,
       render: options.renderLimit,
       task: options.attemptLimit + options.renderLimit + OVERDUE,
+      start: START_LIMIT,
+      watched: () => this.#pools.watched(),
       end: (thread) => this.#pools.end(thread),
+      describe: options.describe.bind(options),
+      held: options.held.bind(options),
+      released: options.released.bind(options),
     })
-    this.#pools = new Pools({
-      ...options,
-      died: (thread, reason) => options.died(thread, this.#watchdog.reasonFor(thread) ?? reason),
-    })
+    this.#supervisor = supervisor
+    this.#pools = new Pools(
+      {
+        ...options,
+        died: (thread, reason) => options.died(thread, supervisor.reasonFor(thread) ?? reason),
+      },
+      supervisor,
+    )
+    this.#renders = new Renders(this.#pools, this.slots, supervisor)
+  }
+
+  get outage(): Outage | undefined {
+    return this.#supervisor.outage
+  }
+
+  get releaseIn(): number {
+    return this.#supervisor.releaseIn
   }
 
   async start(): Promise<Catalogue> {
@@ -80,7 +96,7 @@ export class ThreadRunner implements Runner {
       }, START_LIMIT)
     })
     try {
-      return await Promise.race([this.#pools.shared.ask('probe', undefined), tooLong])
+      return await Promise.race([this.#probe(), tooLong])
     } catch (error) {
       await this.close()
       throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reasonOf(error)}`, {
@@ -91,8 +107,19 @@ export class ThreadRunner implements Runner {
     }
   }
 
+  /** A thread that died after it had started says nothing against starting: mail is held for that, if it goes on. */
+  async #probe(): Promise<Catalogue> {
+    for (;;) {
+      try {
+        return await this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
+      } catch (error) {
+        if (!(error instanceof ThreadDied && error.ready) || this.outage !== undefined) throw error
+      }
+    }
+  }
+
   catalogue(): Promise<Catalogue> {
-    return this.#pools.shared.ask('probe', undefined)
+    return this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
   }
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
@@ -106,60 +133,26 @@ export class ThreadRunner implements Runner {
   }
 
   render(content: Content, context?: JsonObject): Promise<RenderResult> {
-    return this.#rendering('render', context === undefined ? { content } : { content, context })
+    return this.#renders.run('render', context === undefined ? { content } : { content, context })
   }
 
   compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
-    return this.#rendering('compose', { letter })
+    return this.#renders.run('compose', { letter })
   }
 
   inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
-    return this.#rendering('inspect', { content })
-  }
-
-  async #rendering<R extends Rendering>(
-    request: R,
-    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R>> {
-    for (;;) {
-      const result = await this.#renderOnce(request, what)
-      if (result !== 'innocent') return result
-    }
-  }
-
-  async #renderOnce<R extends Rendering>(
-    request: R,
-    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R> | 'innocent'> {
-    const slot = await this.slots.takeForRender()
-    const generation = this.#occupy(slot)
-    try {
-      return await this.#pools.shared.ask(request, { ...what, slot, generation } as TaskOf<R>)
-    } catch (error) {
-      if (!(error instanceof ThreadDied)) throw error
-      if (this.#closed !== undefined)
-        throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
-      if (this.#blame.of(slot) === 'innocent') return 'innocent'
-      throw new ThreadpostError(
-        'TEMPLATE_ERROR',
-        'The thread ended while rendering: the template or a helper runs without end, uses too much memory or ends the process.',
-        { cause: error },
-      )
-    } finally {
-      this.#vacate(slot)
-      this.slots.giveForRender(slot)
-    }
+    return this.#renders.run('inspect', { content })
   }
 
   verify(transport: string): Promise<TransportReport> {
-    return this.#pools.shared.ask('verify', { transport })
+    return this.#supervisor.during(this.#pools.shared.ask('verify', { transport }))
   }
 
   async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
     // Threads to come are given the same setup.
     this.#options.setup.transports = [...transports]
     this.#fewThreads = fewThreads(transports, this.#options.threads)
-    await this.#pools.askAll('reloadTransports', { transports })
+    await this.#supervisor.during(this.#pools.askAll('reloadTransports', { transports }))
   }
 
   async reloadTemplates(templates: TemplateSetup): Promise<void> {
@@ -167,7 +160,7 @@ export class ThreadRunner implements Runner {
     const before = setup.templates
     setup.templates = templates
     try {
-      await this.#pools.askAll('reloadTemplates', { templates })
+      await this.#supervisor.during(this.#pools.askAll('reloadTemplates', { templates }))
     } catch (error) {
       if (before === undefined) throw error
       setup.templates = before
@@ -189,7 +182,7 @@ export class ThreadRunner implements Runner {
 
   endThread(): number | undefined {
     const [busiest] = this.#pools.threads().sort((a, b) => b.load - a.load)
-    if (busiest !== undefined) this.#pools.end(busiest.thread)
+    if (busiest !== undefined) this.#supervisor.end(busiest.thread)
     return busiest?.thread
   }
 
@@ -203,7 +196,7 @@ export class ThreadRunner implements Runner {
   }
 
   async #close(): Promise<void> {
-    this.#watchdog.stop()
+    this.#supervisor.stop()
     await this.#pools.close()
   }
 
@@ -211,8 +204,10 @@ export class ThreadRunner implements Runner {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
     if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_DONE }
+    const outage = this.#outageIn(pool)
+    if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
     const { slot } = order
-    const generation = this.#occupy(slot)
+    const generation = this.#supervisor.enter(slot, order.letter.id)
     this.#claims.enter(order, slot, generation)
     try {
       const task = taskOf(order, generation)
@@ -222,26 +217,14 @@ export class ThreadRunner implements Runner {
       if (!(error instanceof ThreadDied)) throw error
       return {
         died: true,
-        blame: this.#blameOf(slot, pool),
+        blame: this.#supervisor.verdict(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
       }
     } finally {
       this.#claims.leave(order)
-      this.#vacate(slot)
+      this.#supervisor.leave(slot)
       this.#credit.count(performance.now())
     }
-  }
-
-  /** @returns the generation of the slot */
-  #occupy(slot: number): number {
-    this.#watchdog.watch(slot)
-    this.#blame.enter(slot)
-    return this.#board.assign(slot)
-  }
-
-  #vacate(slot: number): void {
-    this.#blame.leave(slot)
-    this.#watchdog.release(slot)
   }
 
   /** A transport with fewer connections than there are threads is served by as many of them. */
@@ -249,10 +232,21 @@ export class ThreadRunner implements Runner {
     return this.#fewThreads.size === 0 ? undefined : this.#fewThreads.get(transport)
   }
 
-  #blameOf(slot: number, pool: Pool): 'guilty' | 'suspect' | 'innocent' | 'closed' {
-    if (this.#closed !== undefined) return 'closed'
-    const blame = this.#blame.of(slot)
-    return blame === 'suspect' && pool !== this.#pools.shared ? 'guilty' : blame
+  /** Why a pool takes no mail, if it doesn't. */
+  #outageIn(pool: Pool): Outage | undefined {
+    return this.#supervisor.outageOf(pool !== this.#pools.shared)
+  }
+}
+
+function setupFailed({ reason }: Outage): Outcome {
+  return {
+    result: 'deferred',
+    code: 'SETUP_FAILED',
+    message: `No thread lives long enough to take mail: ${reason}`,
+    phase: 'waiting',
+    recipients: [],
+    timings: {},
+    thread: 0,
   }
 }
 
@@ -276,8 +270,8 @@ function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
 
 /** Why a thread died says more than that it did. */
 function reasonOf(error: unknown): string {
-  const reason = error instanceof ThreadDied && error.cause instanceof Error ? error.cause : error
-  return reason instanceof Error ? reason.message : String(reason)
+  if (error instanceof ThreadDied) return error.reason
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** The transports with fewer connections than there are threads, and how many those are. */

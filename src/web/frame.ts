@@ -1,31 +1,31 @@
 import type { InboxAttachment } from './parse.js'
+import { cidReferences, SHOWN_HTML } from './references.js'
 
-/**
- * The policy of the framed document: no script, no form, no frame, nothing loaded from anywhere. Links open in a tab
- * of their own. It holds even when the address is opened outside the frame.
- */
-export const FRAME_POLICY = [
-  "default-src 'none'",
-  'img-src data:',
-  "style-src 'unsafe-inline'",
-  'font-src data:',
-  "form-action 'none'",
-  "base-uri 'none'",
-  "frame-ancestors 'self'",
-  'sandbox allow-popups allow-popups-to-escape-sandbox',
-].join('; ')
+/** Different images of one mail that a frame shows. */
+const MOST_IMAGES = 200
 
-/** What the frame element allows: the same. */
+/** What the frame element allows: links open in a tab of their own. */
 export const FRAME_SANDBOX = 'allow-popups allow-popups-to-escape-sandbox'
 
 const IMAGES = /^image\/(png|jpe?g|gif|webp|avif|bmp|svg\+xml)$/i
+
+/** A document to be shown in a frame, with the policy that it must be served with. */
+export interface FrameDocument {
+  html: string
+  policy: string
+}
+
+/** Whether a part may be shown as an image. */
+export function isImage({ contentType }: Pick<InboxAttachment, 'contentType'>): boolean {
+  return IMAGES.test(contentType)
+}
 
 /**
  * What a policy does not stop: `<link rel="preconnect">`, and a browser that connects to where a frame would load from
  * before it looks at the policy. So these become elements that do nothing. Renamed, not removed: taking `<iframe>` out
  * of `<ifr<iframe>ame>` would make a new one.
  */
-const HARMLESS: Record<string, string> = {
+const HARMLESS: Readonly<Record<string, string>> = {
   link: 'meta',
   embed: 'wbr',
   frame: 'wbr',
@@ -35,41 +35,125 @@ const HARMLESS: Record<string, string> = {
   object: 'x-object',
   portal: 'x-portal',
 }
+/** Each match is of bounded length, so that it is one pass. */
 const CONNECTING = new RegExp(`<(/?)(${Object.keys(HARMLESS).join('|')})(?=[\\s/>])`, 'gi')
 
-/** A mail's HTML as a document of its own, its inline images put in. */
-export function frameDocument(source: string, attachments: readonly InboxAttachment[]): string {
-  const inlined = inlineImages(source, attachments).replace(
+/**
+ * A mail's HTML as a document of its own, in one pass. Its images have addresses of their own, however often it refers to
+ * them.
+ * @param addressOf the address of an attachment, by its index, relative to the document's
+ */
+export function frameDocument(
+  source: string,
+  attachments: readonly InboxAttachment[] = [],
+  addressOf: (index: number) => string = String,
+): FrameDocument {
+  const shown = beginningOf(source)
+  const { text, images } = withImages(shown, attachments, addressOf)
+  const harmless = withoutConnections(text)
+  // Never before the doctype: that would switch the browser to quirks mode.
+  const at = startOfHead(harmless)
+  return {
+    html: `${harmless.slice(0, at)}<base target="_blank">${harmless.slice(at)}`,
+    policy: framePolicy(images > 0),
+  }
+}
+
+/**
+ * The policy of the framed document: no script, no form, no frame, nothing loaded but its own images. It holds even when the
+ * address is opened outside the frame. A document without images of its own may ask this server for nothing at all.
+ */
+function framePolicy(images: boolean): string {
+  return [
+    "default-src 'none'",
+    images ? "img-src 'self' data:" : 'img-src data:',
+    "style-src 'unsafe-inline'",
+    'font-src data:',
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'self'",
+    `sandbox ${FRAME_SANDBOX}`,
+  ].join('; ')
+}
+
+/** As much as is shown, and never half a tag. */
+function beginningOf(source: string): string {
+  if (source.length <= SHOWN_HTML) return source
+  const cut = source.slice(0, SHOWN_HTML)
+  const tag = cut.lastIndexOf('<')
+  return tag > cut.lastIndexOf('>') ? cut.slice(0, tag) : cut
+}
+
+function withImages(
+  source: string,
+  attachments: readonly InboxAttachment[],
+  addressOf: (index: number) => string,
+): { text: string; images: number } {
+  const indexes = new Map<string, number>()
+  for (const [index, attachment] of attachments.entries()) {
+    const { cid } = attachment
+    if (cid !== undefined && isImage(attachment) && !indexes.has(cid)) indexes.set(cid, index)
+  }
+  const addresses = new Map<number, string>()
+  const pieces: string[] = []
+  let done = 0
+  for (const { start, end, cids } of indexes.size === 0 ? [] : cidReferences(source)) {
+    const index = indexes.get(cids[0]) ?? indexes.get(cids[1])
+    if (index === undefined) continue
+    let address = addresses.get(index)
+    if (address === undefined) {
+      if (addresses.size >= MOST_IMAGES) continue
+      addresses.set(index, (address = addressOf(index)))
+    }
+    pieces.push(source.slice(done, start), address)
+    done = end
+  }
+  pieces.push(source.slice(done))
+  return { text: pieces.join(''), images: addresses.size }
+}
+
+function withoutConnections(source: string): string {
+  return source.replace(
     CONNECTING,
     (_tag, slash: string, name: string) => `<${slash}${HARMLESS[name.toLowerCase()] ?? ''}`,
   )
-  const base = '<base target="_blank">'
-  // Never before the doctype: that would switch the browser to quirks mode.
-  const at =
-    /<head\b[^>]*>/i.exec(inlined) ?? /<html\b[^>]*>/i.exec(inlined) ?? /^\s*<!doctype[^>]*>/i.exec(inlined)
-  if (at === null) return base + inlined
-  const end = at.index + at[0].length
-  return inlined.slice(0, end) + base + inlined.slice(end)
 }
 
-function inlineImages(source: string, attachments: readonly InboxAttachment[]): string {
-  const images = new Map(
-    attachments
-      .filter(({ cid, contentType }) => cid !== undefined && IMAGES.test(contentType))
-      .map((image) => [image.cid, image]),
-  )
-  if (images.size === 0) return source
-  return source.replace(/cid:([^"'\s<>()]+)/gi, (reference, name: string) => {
-    const image = images.get(name) ?? images.get(decode(name))
-    if (image === undefined) return reference
-    return `data:${image.contentType};base64,${Buffer.from(image.content).toString('base64')}`
-  })
-}
-
-function decode(name: string): string {
-  try {
-    return decodeURIComponent(name)
-  } catch {
-    return name
+/** Where the head's contents begin: behind what may come before them, which is looked at once. */
+function startOfHead(source: string): number {
+  let at = 0
+  for (;;) {
+    const space = /\S/.exec(source.slice(at))
+    const next = space === null ? source.length : at + space.index
+    if (source.startsWith('<!--', next)) {
+      const end = source.indexOf('-->', next + 2)
+      if (end === -1) return at
+      at = end + 3
+    } else if (source.startsWith('<!', next) || source.startsWith('<?', next)) {
+      const end = source.indexOf('>', next)
+      if (end === -1) return at
+      at = end + 1
+    } else {
+      const name = /^<(html|head)[\s/>]/i.exec(source.slice(next, next + '<html>'.length))?.[1]
+      const end = name === undefined ? -1 : endOfTag(source, next)
+      if (end === -1) return at
+      at = end
+      if (name?.toLowerCase() === 'head') return at
+    }
   }
+}
+
+/** Behind the `>` that ends a tag: one in a quoted value does not (HTML standard, section 13.2.5). */
+function endOfTag(source: string, start: number): number {
+  const delimiter = /["'>]/g
+  delimiter.lastIndex = start
+  for (let match = delimiter.exec(source); match !== null; match = delimiter.exec(source)) {
+    if (match[0] === '>') return delimiter.lastIndex
+    // A quote begins a value only behind an equals sign.
+    if (!/=\s*$/.test(source.slice(Math.max(start, match.index - 20), match.index))) continue
+    const end = source.indexOf(match[0], delimiter.lastIndex)
+    if (end === -1) return -1
+    delimiter.lastIndex = end + 1
+  }
+  return -1
 }

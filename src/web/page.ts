@@ -1,6 +1,7 @@
 import { type RequestHandler, Router } from 'express'
 import helmet from 'helmet'
 import { html, type Html } from './html.js'
+import { sendProblem } from './problem.js'
 
 /** Folder of the stylesheet and icon that all pages share. */
 const SHARED = `${import.meta.dirname}/assets`
@@ -59,6 +60,16 @@ const protect = helmet({
 export const pageHeaders: RequestHandler = (request, response, next) => {
   response.set('Cache-Control', 'no-store')
   protect(request, response, next)
+}
+
+/**
+ * Refuses to answer where a browser loads an image: a mail that is shown may ask for any address of this server as one, and an
+ * event stream would keep the connection for good. Assets and the images of mails are for that.
+ */
+export const notAsImage: RequestHandler = (request, response, next) => {
+  const isImage = /^\/assets\/|\/images\/\d+\//.test(request.path)
+  if (request.get('Sec-Fetch-Dest') !== 'image' || isImage) next()
+  else sendProblem(response, 'FORBIDDEN', 'This is no image.')
 }
 
 /** Serves the shared assets and those of `folder` by name; nothing else in the folders can be reached. */

@@ -159,6 +159,14 @@ export type UnreachableCode =
    */
   | 'TLS_FAILED'
 
+/** No thread can take mail, and no message is to blame: no attempt is counted. */
+export type SetupFailedCode =
+  /**
+   * Threads die again and again of something that no message caused: the setup module, or a connection it opened.
+   * @remedy Correct what the log names; mail is held and goes out by itself once threads live again.
+   */
+  'SETUP_FAILED'
+
 /** The mailer was closed first: no attempt is counted. */
 export type ReleasedCode =
   /**
@@ -228,7 +236,7 @@ export type Outcome = OutcomeFacts &
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
     | {
         result: 'deferred'
-        code: DeferredCode | UnreachableCode | ReleasedCode
+        code: DeferredCode | UnreachableCode | SetupFailedCode | ReleasedCode
         /** Milliseconds for which the server asked not to be tried again. */
         retryAfter?: number
       }
@@ -243,7 +251,17 @@ export function isUnreachable(outcome: Outcome): boolean {
   )
 }
 
+/** Whether no thread could take the message, for a reason that is not the message's. */
+export function isSetupFailure(outcome: Outcome): boolean {
+  return outcome.code === 'SETUP_FAILED'
+}
+
 /** Whether an outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
-  return !isUnreachable(outcome) && outcome.result !== 'withdrawn' && outcome.code !== 'RELEASED'
+  return (
+    !isUnreachable(outcome) &&
+    !isSetupFailure(outcome) &&
+    outcome.result !== 'withdrawn' &&
+    outcome.code !== 'RELEASED'
+  )
 }

@@ -6,7 +6,8 @@ const THREAD = 1
 const GENERATION = 2
 const REPLY = 3
 const CLAIM = 4
-const HEADER_WORDS = 5
+const RENDERED = 5
+const HEADER_WORDS = 6
 
 /** Values of the claim word. Whoever changes it from `OPEN` first decides whether the message is sent. */
 const OPEN = 0
@@ -15,6 +16,12 @@ const WITHDRAWN = 2
 
 const RECIPIENTS_PER_WORD = 16
 const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
+
+/** The signs of life of the thread that writes: see `PulseBoard`. */
+export interface Pulse {
+  readonly beats: number
+  step(): void
+}
 
 /** What a slot says of its delivery. */
 export interface Evidence {
@@ -36,11 +43,14 @@ export class PhaseBoard {
   readonly #words: Int32Array
   readonly #stride: number
   readonly recipientsPerSlot: number
+  readonly #pulse: Pulse | undefined
 
-  constructor(buffer: SharedArrayBuffer, recipientsPerSlot: number) {
+  /** @param pulse of the thread that writes; the main thread has none */
+  constructor(buffer: SharedArrayBuffer, recipientsPerSlot: number, pulse?: Pulse) {
     this.#words = new Int32Array(buffer)
     this.#stride = strideOf(recipientsPerSlot)
     this.recipientsPerSlot = recipientsPerSlot
+    this.#pulse = pulse
   }
 
   static allocate(slots: number, recipientsPerSlot: number): SharedArrayBuffer {
@@ -66,6 +76,8 @@ export class PhaseBoard {
   enter(slot: number, generation: number, phase: Phase): void {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) !== generation) return
+    this.#pulse?.step()
+    if (phase === 'rendering') Atomics.store(this.#words, at + RENDERED, (this.#pulse?.beats ?? 0) + 1)
     Atomics.store(this.#words, at + PHASE, PHASES.indexOf(phase))
   }
 
@@ -115,6 +127,16 @@ export class PhaseBoard {
 
   thread(slot: number): number {
     return Atomics.load(this.#words, slot * this.#stride + THREAD)
+  }
+
+  generation(slot: number): number {
+    return Atomics.load(this.#words, slot * this.#stride + GENERATION)
+  }
+
+  /** How often the thread's heart had beaten when the slot last rendered; undefined where it never did. */
+  renderedAt(slot: number): number | undefined {
+    const rendered = Atomics.load(this.#words, slot * this.#stride + RENDERED)
+    return rendered === 0 ? undefined : rendered - 1
   }
 
   read(slot: number, recipients: number): Evidence {

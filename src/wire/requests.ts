@@ -1,4 +1,5 @@
 /** What is asked of a thread, and what it answers, over its lane. */
+import type { MessagePort } from 'node:worker_threads'
 import type { Outcome } from './outcome.js'
 import type { Catalogue, TemplateNotes } from './templates.js'
 import type { TransportConfig, TransportReport } from './transports.js'
@@ -11,6 +12,15 @@ import type {
   ThreadLogLine,
   ThreadSetup,
 } from './tasks.js'
+
+/** What a thread is given once, when its lane is opened. */
+export interface LaneOpening {
+  port: MessagePort
+  /** Its place on the pulse board. */
+  place: number
+  /** One delivery at a time, each watched closely: see `workers/lineage.ts`. */
+  isolated: boolean
+}
 
 /** Each request, with what it is about and what its answer is. */
 export interface Requests {
@@ -32,7 +42,10 @@ export type AnswerOf<R extends Request> = Requests[R]['answer']
 export type LaneRequest = { [R in Request]: { id: number; ask: R; task: TaskOf<R> } }[Request]
 
 export type LaneAnswer =
+  /** The thread starts: it sets up what the application brings. */
   | { hello: number }
+  /** It has, and takes requests. */
+  | { ready: true }
   | { log: ThreadLogLine }
   /** So many are open now. */
   | { connections: number }

@@ -128,6 +128,9 @@ export interface ThreadLogLine {
 /** What a thread is given once, as worker data. The only place where credentials cross. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
+  /** The threads' signs of life; a thread beats once in so many ms. */
+  pulses: SharedArrayBuffer
+  beat: number
   recipientsPerSlot: number
   templates?: TemplateSetup
   transports: TransportConfig[]

@@ -83,7 +83,7 @@ describeWith(['chromium'], 'the dashboard in a browser: messages', (tools) => {
     await dialog.getByRole('button', { name: 'Retry all' }).click()
     await page.getByText('2 messages put back in line.').waitFor()
     await page.getByText('No message fits').waitFor()
-    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 10_000 }).toBe(3)
+    await expect.poll(async () => (await mailer.stats()).sent).toBe(3)
 
     await page.goto(`${url}#/messages?q=grace`)
     await page.getByRole('link', { name: 'grace@example.com' }).click()

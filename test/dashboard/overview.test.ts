@@ -47,6 +47,19 @@ describeWith(['chromium'], 'the dashboard in a browser: the overview', (tools) =
     await page.getByLabel('Token').waitFor()
   })
 
+  test('the headline claims no success while every message fails', async () => {
+    const { mailer, url } = await startDashboard()
+    mailer.inbox!.faults.set([{ at: 'rcpt', do: 'refuse' }])
+    await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        mailer.sendAndWait({ to: `a${n}@example.com`, subject: 'Hi', text: 'x' }),
+      ),
+    )
+    const page = await open(url)
+    await page.locator('.count.failed strong', { hasText: '40' }).waitFor()
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Mail is failing')
+  })
+
   test('safe mode is seen on every page', async () => {
     const { url } = await startDashboard({ safeMode: { redirectTo: 'staging@acme.example' } })
     const page = await open(url)

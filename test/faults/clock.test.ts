@@ -12,25 +12,25 @@ describe.each(['memory', 'sqlite'])('the clock jumps an hour, queue in %s:', (ki
   it('back: no retry waits longer, none is tried twice', async () => {
     const { inbox, sender, jump } = await deferred(kind, 2_000)
     jump(-HOUR)
-    await expect.poll(() => inbox.count, { timeout: 15_000 }).toBe(COUNT)
+    await expect.poll(() => inbox.count).toBe(COUNT)
     await noStorm(inbox, sender)
   })
 
   it('forward: what waited is due, once, over the connections there may be', async () => {
     const { inbox, sender, jump } = await deferred(kind, 60_000)
     jump(HOUR)
-    await expect.poll(() => inbox.count, { timeout: 15_000 }).toBe(COUNT)
+    await expect.poll(() => inbox.count).toBe(COUNT)
     await noStorm(inbox, sender)
   })
 
   it('forward and back again: new mail goes out at once', async () => {
     const { inbox, sender, jump } = await deferred(kind, 2_000)
     jump(HOUR)
-    await expect.poll(() => inbox.count, { timeout: 15_000 }).toBe(COUNT)
+    await expect.poll(() => inbox.count).toBe(COUNT)
     inbox.faults.set([{ at: 'rcpt', do: 'defer', times: 1 }])
     jump(0)
     sender.more()
-    await expect.poll(() => inbox.count, { timeout: 15_000 }).toBe(COUNT + 1)
+    await expect.poll(() => inbox.count).toBe(COUNT + 1)
     await noStorm(inbox, sender, COUNT + 1)
   })
 })

@@ -75,9 +75,7 @@ async function settled(file: string, transport: string, count: number): Promise<
   let cursor: string | undefined
   do {
     const page = await mailer.list({ limit: 500, ...(cursor === undefined ? {} : { cursor }) })
-    messages.push(
-      ...(await Promise.all(page.messages.map(({ id }) => mailer.wait(id, { timeout: 600_000 })))),
-    )
+    messages.push(...(await Promise.all(page.messages.map(({ id }) => mailer.wait(id)))))
     cursor = page.cursor
   } while (cursor !== undefined)
   const { accepted, sent } = await mailer.stats()

@@ -19,7 +19,7 @@ const inboxOf = (...faults: Fault[]): Promise<Inbox> => testInbox({ keep: 10_000
 describe('SIGKILL between the commit and the 202', () => {
   it('and the client tries again with its key: one message', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
-    const inbox = await inboxOf({ at: 'greeting', do: 'delay', ms: 1_000, times: 1 })
+    const inbox = await inboxOf({ at: 'greeting', do: 'delay', ms: 60_000, times: 1 })
     const env = { THREADPOST_TRANSPORT: inbox.url, THREADPOST_QUEUE: `sqlite:${file}` }
     const key = { 'idempotency-key': 'order-1' }
 
@@ -36,9 +36,7 @@ describe('SIGKILL between the commit and the 202', () => {
     }
     expect(duplicate).toBe(true)
     const message = async () => (await fetch(`${url}/mail/messages/${id}`)).json()
-    await expect
-      .poll(message, { timeout: 10_000 })
-      .toMatchObject({ status: 'sent', messageId, uncertain: false })
+    await expect.poll(message).toMatchObject({ status: 'sent', messageId, uncertain: false })
     expect(await (await fetch(`${url}/mail/messages`)).json()).toMatchObject({ messages: [{ id }] })
     expect([...copiesByMessageId(inbox)]).toEqual([[messageId, 1]])
   })
@@ -47,7 +45,7 @@ describe('SIGKILL between the commit and the 202', () => {
 describe('SIGTERM', () => {
   it('ends what is under way; the rest stays and goes out after the next start, once', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
-    const inbox = await inboxOf({ at: 'dot', do: 'delay', ms: 300 })
+    const inbox = await inboxOf({ at: 'dot', do: 'delay', ms: 2_000 })
     const { process: service, url } = await serve({
       THREADPOST_TRANSPORT: inbox.url,
       THREADPOST_QUEUE: `sqlite:${file}`,
@@ -63,7 +61,7 @@ describe('SIGTERM', () => {
     inbox.faults.clear()
     const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}` })
     expect(await mailer.stats()).toMatchObject({ accepted: 100, sending: 0, sent: before })
-    await expect.poll(() => mailer.stats(), { timeout: 10_000 }).toMatchObject({ accepted: 100, sent: 100 })
+    await expect.poll(() => mailer.stats()).toMatchObject({ accepted: 100, sent: 100 })
     const { messages } = await mailer.list({ limit: 500 })
     expect(messages.filter(({ uncertain, attempts }) => uncertain || attempts.length !== 1)).toEqual([])
     const copies = copiesByMessageId(inbox)
@@ -114,16 +112,16 @@ describe('disk full', () => {
     expect(accepted.length).toBeGreaterThan(5)
 
     await rm(ballast)
-    await expect.poll(async () => (await post(url, MAIL)).status, { timeout: 10_000 }).toBe(202)
+    await expect.poll(async () => (await post(url, MAIL)).status).toBe(202)
     const unsent = async () => {
       const found = await Promise.all(accepted.map((id) => fetch(`${url}/mail/messages/${id}`)))
       const statuses = await Promise.all(found.map(async (each) => (await each.json()) as { status: string }))
       return statuses.filter(({ status }) => status !== 'sent')
     }
-    await expect.poll(unsent, { timeout: 15_000 }).toEqual([])
+    await expect.poll(unsent).toEqual([])
     service.kill('SIGTERM')
     await once(service, 'exit')
     expect([...copiesByMessageId(inbox).values()].every((count) => count === 1)).toBe(true)
     expect(inbox.count).toBeGreaterThan(accepted.length)
-  }, 60_000)
+  })
 })

@@ -17,7 +17,7 @@ it('two processes on one file, each with 300 messages, 100 of them the same: eac
   expect(senders.map(({ receipts }) => receipts.size)).toEqual([300, 300])
   const receipts = new Map(senders.flatMap((sender) => [...sender.receipts]))
   expect(receipts.size).toBe(COUNT)
-  await expect.poll(() => inbox.count, { timeout: 20_000 }).toBe(COUNT)
+  await expect.poll(() => inbox.count).toBe(COUNT)
   await Promise.all(senders.map((sender) => sender.end()))
 
   const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}` })

@@ -127,7 +127,13 @@ describe('hostile mail', () => {
     })
     const { text, headers } = await get(`/messages/${id}/html`)
     expect(text).toMatch(/^<!doctype html><html><head><base target="_blank">/)
-    expect(text).toContain('src="data:image/png;base64,AQID"')
+    const [, address = ''] = /src="(images\/0\/[^"]+)"/.exec(text)!
+    const image = await fetch(new URL(address, `${base}/messages/${id}/html`))
+    expect(Buffer.from(await image.arrayBuffer())).toEqual(Buffer.from([1, 2, 3]))
+    expect(image.headers.get('content-type')).toBe('image/png')
+    expect(image.headers.get('x-content-type-options')).toBe('nosniff')
+    expect(image.headers.get('cache-control')).toMatch(/^private, max-age=\d+/)
+    expect(image.headers.get('content-security-policy')).toMatch(/default-src 'none'.*sandbox/)
     expect(text).toContain('src="cid:other"')
     expect(text).toContain('<meta rel=preconnect')
     const policy = headers.get('content-security-policy')!

@@ -3,7 +3,11 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
 import { expect, test } from 'vitest'
+import { linksOf } from '../../src/inbox/links.js'
 import { mailerWithInbox } from '../support/mailer.js'
+
+/** For what comes, however slow the machine is. */
+const PATIENT = { timeout: 100_000 }
 
 const RESET = {
   to: 'Ada <ada@example.com>',
@@ -15,15 +19,19 @@ const RESET = {
 
 test('a mail is expected, and what it holds is at hand', async () => {
   const { mailer, inbox } = await mailerWithInbox()
-  const expecting = expectMail(inbox, {
-    to: 'ADA@example.com',
-    from: 'hello@acme.example',
-    subject: /password/,
-    text: 'Hi Ada',
-    html: /choose\s/,
-    links: ['/reset?token='],
-    attachments: ['terms.pdf'],
-  })
+  const expecting = expectMail(
+    inbox,
+    {
+      to: 'ADA@example.com',
+      from: 'hello@acme.example',
+      subject: /password/,
+      text: 'Hi Ada',
+      html: /choose\s/,
+      links: ['/reset?token='],
+      attachments: ['terms.pdf'],
+    },
+    PATIENT,
+  )
   await mailer.send({ ...RESET, subject: 'Something else' })
   await mailer.send(RESET)
   const mail = await expecting
@@ -103,11 +111,10 @@ test('retries go one by one, as the test says', async () => {
     await mailer.retry(id)
   }
   expect((await mailer.wait(id)).status).toBe('sent')
-  expect((await expectMail(inbox, { to: 'ada@example.com' })).subject).toBe('Hello')
+  expect((await expectMail(inbox, { to: 'ada@example.com' }, PATIENT)).subject).toBe('Hello')
 })
 
-test('a long hostile mail is looked through quickly', async () => {
-  const { mailer, inbox } = await mailerWithInbox()
+test('the links of a long hostile mail are found in one pass: with one for each character this would take hours', () => {
   for (const piece of [
     '<a href',
     '<a "',
@@ -119,24 +126,14 @@ test('a long hostile mail is looked through quickly', async () => {
     '&#',
     '<img alt="',
   ])
-    await mailer.send({ to: 'ada@example.com', subject: 'x', html: piece.repeat(400_000 / piece.length) })
-  const mails = await Promise.all(
-    Array.from({ length: 9 }, async (_, index) => {
-      while (inbox.count <= index) await new Promise((resolve) => setTimeout(resolve, 5))
-      return (await inbox.messages())[index]!
-    }),
-  )
-  for (const mail of mails) {
-    const start = performance.now()
-    mail.links()
-    expect(performance.now() - start).toBeLessThan(1500)
-  }
+    expect(linksOf({ html: piece.repeat(2 ** 20 / piece.length) }).length).toBeLessThanOrEqual(1_000)
 })
 
 test('a message that is not as expected is told with the reason', async () => {
   const { mailer } = await mailerWithInbox({}, { faults: [{ at: 'rcpt', do: 'refuse' }] })
   const { id } = await mailer.send({ to: 'ada@example.com', subject: 'Hello', text: 'x' })
-  expect((await expectMessage(mailer, id, { status: 'failed', attempts: 1, uncertain: false })).id).toBe(id)
+  const failed = { status: 'failed', attempts: 1, uncertain: false } as const
+  expect((await expectMessage(mailer, id, failed, PATIENT)).id).toBe(id)
   await expect(expectMessage(mailer, id, { status: 'sent' }, { timeout: 10 })).rejects.toMatchObject({
     name: 'AssertionError',
     message: expect.stringMatching(/to have status "sent" within 10 ms, but: .*550/),

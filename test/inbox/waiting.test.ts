@@ -48,19 +48,17 @@ describe('close', () => {
     house.inbox.faults.set([{ at: 'mail', do: 'silence' }])
     const silent = await house.upTo('mail')
     silent.say('MAIL FROM:<a@a.example>')
-    house.inbox.faults.set([{ at: 'mail', do: 'delay', ms: 60_000 }])
+    house.inbox.faults.set([{ at: 'mail', do: 'delay', ms: 3_600_000 }])
     const delayed = await house.upTo('mail')
     delayed.say('MAIL FROM:<a@a.example>')
-    house.inbox.faults.set([{ at: 'connect', do: 'delay', ms: 60_000 }])
+    house.inbox.faults.set([{ at: 'connect', do: 'delay', ms: 3_600_000 }])
     const early = house.connect()
     const asked = () =>
       house.inbox.connections().filter(({ commands }) => commands.at(-1)?.startsWith('MAIL'))
     await expect.poll(() => asked().length).toBe(2)
     await expect.poll(() => house.inbox.connections().length).toBe(5)
 
-    const start = performance.now()
     await house.inbox.close()
-    expect(performance.now() - start).toBeLessThan(5_000)
     for (const client of [idle, midway, silent, delayed, early]) await client.closed()
     await house.inbox.close()
 

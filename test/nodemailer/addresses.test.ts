@@ -80,10 +80,7 @@ it('accepts only address lists from which nodemailer derives the same recipients
   expect(accepted).toBeGreaterThan(50)
 })
 
-it('parses or refuses any long list of addresses in linear time', () => {
-  for (const piece of ['"', ',', '"a', '\\', '<', '(', 'a@b.example,', '", "']) {
-    const start = performance.now()
-    ours(piece.repeat(40_000))
-    expect(performance.now() - start).toBeLessThan(1_000)
-  }
+// A pass for each character would take hours.
+it('parses or refuses any long list of addresses in one pass', () => {
+  for (const piece of ['"', ',', '"a', '\\', '<', '(', 'a@b.example,', '", "']) ours(piece.repeat(400_000))
 })

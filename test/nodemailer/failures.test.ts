@@ -67,7 +67,7 @@ describe('sendMail() of threadpost/nodemailer', () => {
   it('rejects with WAIT_TIMEOUT during a long deferral, and delivery continues', async () => {
     const { inbox, transporter } = await inboxWith([{ at: 'rcpt', do: 'defer', times: 1 }], {
       timeout: 50,
-      retry: { baseDelay: 200, jitter: 'none' },
+      retry: { baseDelay: 2_000, jitter: 'none' },
     })
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' })
     expect((await inbox.waitFor()).subject).toBe('Hello')

@@ -73,7 +73,7 @@ async function refusedAndSent(queue: QueueDriver, refuse: () => Promise<() => Pr
   for (const answer of answers)
     expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'QUEUE_UNAVAILABLE' } })
   gate.go()
-  await expect.poll(async () => (await queue.stats()).sent, { timeout: 15_000 }).toBe(ids.length)
+  await expect.poll(async () => (await queue.stats()).sent).toBe(ids.length)
   expect(gate.delivered.toSorted()).toEqual(ids.toSorted())
 }
 
@@ -89,7 +89,7 @@ it('what can’t be cancelled since its file is locked is delivered', async () =
       other.close()
     }
   })
-}, 60_000)
+})
 
 describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
   it('what can’t be cancelled since its memory is full is delivered', async () => {
@@ -104,5 +104,5 @@ describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
         client.disconnect()
       }
     })
-  }, 60_000)
+  })
 })

@@ -129,15 +129,12 @@ describe('the file', () => {
     )
     expect(sent.every(({ status }) => status === 'sent')).toBe(true)
     await expect
-      .poll(
-        async () => {
-          const db = new Sqlite(file, { readonly: true })
-          const pages = db.pragma('page_count', { simple: true }) as number
-          db.close()
-          return pages * 4096
-        },
-        { timeout: 10_000 },
-      )
+      .poll(async () => {
+        const db = new Sqlite(file, { readonly: true })
+        const pages = db.pragma('page_count', { simple: true }) as number
+        db.close()
+        return pages * 4096
+      })
       .toBeLessThan(3_000_000)
   })
 })
@@ -151,16 +148,13 @@ describe('two processes on one file', () => {
     await other.heard('all')
 
     const mailer = await mailerOn(file, { transport: inbox.url })
-    const message = await mailer.sendAndWait(MAIL, { timeout: 10_000 })
+    const message = await mailer.sendAndWait(MAIL)
     expect(message).toMatchObject({ status: 'sent' })
     const theirs = [...other.receipts.keys()]
-    for (const id of theirs)
-      expect(await mailer.wait(id, { timeout: 10_000 })).toMatchObject({ status: 'sent' })
+    for (const id of theirs) expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
 
     await other.kill()
-    const start = Date.now()
-    await mailer.sendAndWait(MAIL, { timeout: 10_000 })
-    expect(Date.now() - start).toBeLessThan(3_000)
+    expect(await mailer.sendAndWait(MAIL)).toMatchObject({ status: 'sent' })
     expect(inbox.count).toBe(32)
   })
 
@@ -187,7 +181,7 @@ describe('two processes on one file', () => {
     const receipts = await Promise.all(Array.from({ length: 120 }, () => mailer.send(MAIL)))
     for (let deaths = 0; deaths < 4; deaths++) {
       await outbox().terminate()
-      await expect.poll(() => reads(mailer), { timeout: 10_000 }).toBe(true)
+      await expect.poll(() => reads(mailer)).toBe(true)
     }
     await allSentOnce(mailer, receipts, inbox)
   })
@@ -217,7 +211,7 @@ describe('two processes on one file', () => {
     const { id } = await other.send(MAIL)
     expect(await other.find(id)).toMatchObject({ status: 'held', heldReason: 'paused' })
     await deliverer.resume()
-    expect((await other.wait(id, { timeout: 10_000 })).status).toBe('sent')
+    expect((await other.wait(id)).status).toBe('sent')
   })
 })
 
@@ -234,11 +228,11 @@ describe('the outbox thread', () => {
     void outbox().terminate()
     const during = await sendAll()
     expect(during.every((result) => result.status === 'fulfilled' || isUnavailable(result.reason))).toBe(true)
-    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => accepts(mailer)).toBe(true)
     const receipts = [...before, ...during].flatMap((result) =>
       result.status === 'fulfilled' ? [result.value.id] : [],
     )
-    const messages = await Promise.all(receipts.map((id) => mailer.wait(id, { timeout: 20_000 })))
+    const messages = await Promise.all(receipts.map((id) => mailer.wait(id)))
     expect(messages.every(({ status, uncertain }) => status === 'sent' && !uncertain)).toBe(true)
     await expect.poll(async () => (await mailer.stats()).sent).toBe((await mailer.stats()).accepted)
     expect(inbox.count).toBe((await mailer.stats()).accepted)
@@ -259,7 +253,7 @@ function slowInbox(): Promise<Inbox> {
 }
 
 async function allSentOnce(mailer: Mailer, receipts: readonly Receipt[], inbox: Inbox): Promise<void> {
-  const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id, { timeout: 20_000 })))
+  const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id)))
   expect(messages.filter(({ status, uncertain }) => status !== 'sent' || uncertain)).toEqual([])
   expect([...copiesByMessageId(inbox).values()].filter((copies) => copies > 1)).toEqual([])
   expect(inbox.count).toBe(receipts.length)

@@ -37,7 +37,7 @@ describe('power loss', () => {
       await mailer.close()
       expect(found.filter((message) => message === undefined)).toHaveLength(0)
     }
-  }, 60_000)
+  })
 })
 
 describe('a file of limited size', () => {
@@ -51,8 +51,8 @@ describe('a file of limited size', () => {
     expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
     expect(receipts.length).toBeGreaterThan(50)
     await mailer.resume()
-    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBe(receipts.length)
-    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => inbox.count).toBe(receipts.length)
+    await expect.poll(() => accepts(mailer)).toBe(true)
   })
 })
 
@@ -70,15 +70,15 @@ describe('a full disk', () => {
     expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
     for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
     await rm(ballast)
-    await expect.poll(() => accepts(mailer), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => accepts(mailer)).toBe(true)
     await mailer.resume()
-    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBeGreaterThan(receipts.length)
-    await Promise.all(receipts.map((id) => mailer.wait(id, { timeout: 10_000 })))
+    await expect.poll(() => inbox.count).toBeGreaterThan(receipts.length)
+    await Promise.all(receipts.map((id) => mailer.wait(id)))
     const { accepted, sent } = await mailer.stats()
     expect(sent).toBe(accepted)
     expect(inbox.count).toBe(accepted)
     await mailer.close()
-  }, 60_000)
+  })
 })
 
 const FULL = 'The queue takes in no new messages; those it has accepted are still delivered'

@@ -61,13 +61,13 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   })
 
   it('a worker told to end finishes what it has begun, and leaves the rest to others', async () => {
-    const inbox = await testInbox({ keep: 200, faults: [{ at: 'dot', do: 'delay', ms: 300 }] })
+    const inbox = await testInbox({ keep: 200, faults: [{ at: 'dot', do: 'delay', ms: 1_000 }] })
     const queue = redis.place()
     const flags = ['--transport', inbox.url, '--queue', queue.url, '--prefix', queue.prefix]
     const worker = await startWorker(flags)
     const mailer = await testSender({ queue })
     await mailer.sendMany(Array.from({ length: 60 }, (_, n) => mailOf(n)))
-    await expect.poll(async () => (await mailer.stats()).sending, { timeout: 10_000 }).toBeGreaterThan(5)
+    await expect.poll(async () => (await mailer.stats()).sending).toBeGreaterThan(5)
     worker.process.kill('SIGTERM')
     expect(await once(worker.process, 'exit')).toEqual([0, null])
     const { sent, queued, sending, deferred } = await mailer.stats()
@@ -77,7 +77,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     expect(queued).toBeGreaterThan(0)
 
     await startWorker(flags)
-    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 20_000 }).toBe(60)
+    await expect.poll(async () => (await mailer.stats()).sent).toBe(60)
     expect(inbox.count).toBe(60)
     for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
   })
@@ -97,7 +97,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
 
     inbox.faults.clear()
     expect(await mailer.retryAll({ status: 'failed' })).toBe(3)
-    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 10_000 }).toBe(12)
+    await expect.poll(async () => (await mailer.stats()).sent).toBe(12)
     expect(await mailer.wait(ids[1] ?? '')).toMatchObject({ status: 'sent', attempts: [{}, {}] })
     const { id } = await mailer.send({ ...mailOf(0), delay: 60_000 })
     expect(await mailer.cancel(id)).toMatchObject({ status: 'cancelled' })
@@ -109,7 +109,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     const transport = { url: 'smtp://ada:s3cret@127.0.0.1:1', requireTLS: false }
     const mailer = await testMailer({ transport, queue })
     await mailer.send({ ...mailOf(1), metadata: { secret: 'the-mail-itself' } })
-    await expect.poll(async () => (await mailer.stats()).held, { timeout: 10_000 }).toBe(1)
+    await expect.poll(async () => (await mailer.stats()).held).toBe(1)
     const connection = client()
     const all: string[] = []
     for (const key of await connection.keys('*')) {
@@ -128,7 +128,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     const count = 400
     await connection.config('RESETSTAT')
     await mailer.sendMany(Array.from({ length: count }, (_, n) => mailOf(n)))
-    await expect.poll(async () => (await mailer.stats()).sent, { timeout: 10_000 }).toBe(count)
+    await expect.poll(async () => (await mailer.stats()).sent).toBe(count)
     const processed = /total_commands_processed:(\d+)/.exec(await connection.info('stats'))?.[1]
     expect(Number(processed) / count).toBeLessThan(20)
   })

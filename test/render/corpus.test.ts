@@ -18,7 +18,7 @@ const data = [
 // Real templates are kept beside the repository on some machines only.
 test.skipIf(!corpusIsThere)(
   'real templates with expressions put in render as when bound first',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     let once = 0
     const notOnce: string[] = []

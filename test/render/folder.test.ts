@@ -99,7 +99,7 @@ describe('a template folder', () => {
     expect((await render('a')).text).toBe('one p1\n')
     await write({ 'partials/p.mjml': 'p2!', 'b.mjml': text('new') })
     // It looks at the files now and then, and more rarely where a look takes long.
-    await expect.poll(async () => (await render('a')).text, { timeout: 10_000 }).toBe('one p2!\n')
+    await expect.poll(async () => (await render('a')).text).toBe('one p2!\n')
     expect((await render('b')).text).toBe('new\n')
   })
 

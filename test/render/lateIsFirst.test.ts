@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { compareBoth, compile } from './support/both.js'
 import { data } from './support/data.js'
 import { type Generated, generateTemplate } from './support/generator.js'
+import { scopeData } from './support/scopeWriter.js'
 
 // Any number of cases: THREADPOST_CASES=10000 THREADPOST_SEED=7 npx vitest run test/render/lateIsFirst.test.ts
 // Without a seed the cases are the same each time, so that a change and not chance decides whether the test passes.
@@ -11,13 +12,16 @@ const seed = Number(process.env['THREADPOST_SEED'] ?? 2026)
 
 test(
   `binding late gives what binding first gives, in ${cases} generated cases`,
-  { timeout: cases * 500 },
+  { timeout: cases * 2_000 },
   async () => {
     const tally: Record<string, number> = {}
     const count = (what: string) => (tally[what] = (tally[what] ?? 0) + 1)
     const property = fc.asyncProperty(
       fc.gen(),
-      fc.array(data, { minLength: 2, maxLength: 2 }),
+      fc.array(
+        fc.tuple(data, scopeData).map(([plain, scopes]) => ({ ...scopes, ...plain })),
+        { minLength: 2, maxLength: 2 },
+      ),
       async (generate, values) => {
         const generated = generateTemplate(generate)
         const compiled = await compile(generated)

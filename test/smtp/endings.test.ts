@@ -2,11 +2,36 @@ import { type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Alarm } from '../../workers/transports/smtp/alarm.js'
 import { type Answer, CLOSE, ScriptedServer, type Script, SILENCE, drip } from '../support/scriptedServer.js'
-import { Notes, send, senderTo } from '../support/smtpSender.js'
+import { Notes, send, senderTo, TIMEOUTS } from '../support/smtpSender.js'
+import { stopClock } from '../support/stoppedClock.js'
 
-/** Short for those who will wait in vain, long for all others. */
-const waitingFor = (answer: Answer) =>
-  answer === SILENCE || answer === drip ? { envelope: 150, body: 150 } : {}
+/** Gives the answer, and tells the test when the client waits for it. */
+function reactionOf(answer: Answer, before: Script['dot'] = () => answer) {
+  let reach: () => void = () => undefined
+  const reached = new Promise<void>((resolve) => (reach = resolve))
+  const reaction: Script['dot'] = async (line, conversation) => {
+    const its = await before(line, conversation)
+    if (its === answer) reach()
+    return its
+  }
+  return { reaction, reached }
+}
+
+/**
+ * Lets the limit of a client pass, which waits for a server that is silent or drips. What drips in shortly before the
+ * limit must not extend it.
+ */
+async function passLimit(answer: Answer, { conversations }: ScriptedServer): Promise<void> {
+  if (answer !== SILENCE && answer !== drip) return
+  vi.advanceTimersByTime(LIMIT - 1)
+  const socket = conversations[0]?.socket
+  const before = socket?.bytesWritten ?? 0
+  if (answer === drip) await expect.poll(() => socket?.bytesWritten).toBeGreaterThan(before + 2)
+  vi.advanceTimersByTime(1)
+}
+
+/** Of the envelope and of the body alike, in ms. */
+const LIMIT = TIMEOUTS.envelope
 
 const cutReply: Answer = (socket: Socket) => socket.end('250 2.0')
 const reset: Answer = (socket: Socket) => void socket.resetAndDestroy()
@@ -35,10 +60,15 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
   )
 
   it.each(before)('%s at %s: certainly not sent', async (_name, step, answer, expected) => {
-    const server = await ScriptedServer.start({ extensions, [step]: () => answer })
-    const sender = senderTo(server.port, { timeouts: waitingFor(answer) }, 1)
+    stopClock()
+    const { reaction, reached } = reactionOf(answer)
+    const server = await ScriptedServer.start({ extensions, [step]: reaction })
+    const sender = senderTo(server.port, {}, 1)
     const notes = new Notes()
-    const { verdict, recipients } = await send(sender, { notes })
+    const sending = send(sender, { notes })
+    await reached
+    await passLimit(answer, server)
+    const { verdict, recipients } = await sending
     expect(`${verdict.result} ${verdict.code}`).toBe(expected)
     expect(recipients).toMatchObject([{ address: 'ada@example.com', result: 'deferred' }])
     expect(server.messages).toEqual([])
@@ -46,10 +76,15 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
   })
 
   it.each(ENDINGS)('%s after the dot', async (_name, answer, _before, expected) => {
-    const server = await ScriptedServer.start({ extensions, dot: () => answer })
-    const sender = senderTo(server.port, { timeouts: waitingFor(answer) }, 1)
+    stopClock()
+    const { reaction, reached } = reactionOf(answer)
+    const server = await ScriptedServer.start({ extensions, dot: reaction })
+    const sender = senderTo(server.port, {}, 1)
     const notes = new Notes()
-    const { verdict, recipients } = await send(sender, { notes })
+    const sending = send(sender, { notes })
+    await reached
+    await passLimit(answer, server)
+    const { verdict, recipients } = await sending
     expect(`${verdict.result} ${verdict.code}`).toBe(expected)
     expect(recipients).toMatchObject([{ address: 'ada@example.com', result: verdict.result }])
     expect(server.messages).toHaveLength(1)
@@ -67,8 +102,13 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
   })
 
   it('is overtaken by the end of the attempt', async () => {
-    const server = await ScriptedServer.start({ extensions, dot: () => SILENCE })
-    const { verdict } = await send(senderTo(server.port), { limit: 500 })
+    stopClock()
+    const { reaction, reached } = reactionOf(SILENCE)
+    const server = await ScriptedServer.start({ extensions, dot: reaction })
+    const sending = send(senderTo(server.port), { limit: LIMIT / 2 })
+    await reached
+    vi.advanceTimersByTime(LIMIT / 2)
+    const { verdict } = await sending
     expect(verdict).toEqual({ result: 'uncertain', code: 'REPLY_TIMEOUT' })
   })
 })
@@ -154,16 +194,19 @@ describe('a message whose envelope rode behind another that failed', () => {
   it.each(ENDINGS)(
     '%s: certainly not sent, sent again elsewhere, not counted',
     async (_name, answer, _before, after) => {
-      const server = await ScriptedServer.start({
-        dot: async (_, conversation) => {
-          if (conversation.index > 0) return '250 ok'
-          while (!conversation.input.endsWith('DATA\r\n')) await conversation.more()
-          return answer
-        },
+      stopClock()
+      const { reaction, reached } = reactionOf(answer, async (_, conversation) => {
+        if (conversation.index > 0) return '250 ok'
+        while (!conversation.input.endsWith('DATA\r\n')) await conversation.more()
+        return answer
       })
-      const sender = senderTo(server.port, { timeouts: waitingFor(answer) }, 1)
+      const server = await ScriptedServer.start({ dot: reaction })
+      const sender = senderTo(server.port, {}, 1)
       const notes = new Notes()
-      const [first, second] = await Promise.all([send(sender), send(sender, { text: 'rider', notes })])
+      const sending = Promise.all([send(sender), send(sender, { text: 'rider', notes })])
+      await reached
+      await passLimit(answer, server)
+      const [first, second] = await sending
       expect(`${first.verdict.result} ${first.verdict.code}`).toBe(after)
       expect(second.verdict).toEqual({ result: 'sent', code: 'OK' })
       expect(notes.phases).toEqual([

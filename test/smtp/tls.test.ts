@@ -67,6 +67,16 @@ const checksPassword: SMTPServerOptions = {
   },
 }
 
+/** To the client's first bytes of TLS. */
+const answersInClear: Script = {
+  extensions: ['STARTTLS'],
+  async starttls(_, conversation) {
+    conversation.socket.write('220 ready\r\n')
+    await conversation.more()
+    return '250 scripted'
+  },
+}
+
 describe('TLS', () => {
   it.each([
     ['STARTTLS', false],
@@ -142,14 +152,19 @@ describe('TLS', () => {
       'CONNECTION_FAILED',
     ],
     [
-      'is promised, and then the server goes on in clear',
+      'is begun, and then the server is silent',
       { extensions: ['STARTTLS'], starttls: () => '220 ready' },
       'TLS_FAILED',
     ],
+    ['is begun, and then the server goes on in clear', answersInClear, 'TLS_FAILED'],
   ])('that is required and %s: not a byte of the message in clear', async (_, script, code) => {
     const server = await ScriptedServer.start(script)
-    const timeouts = { greeting: 200, handshake: 200 }
-    const sender = senderTo(server.port, { ...trusting, auth, timeouts })
+    // Two of them wait for one of these in vain; the others hear of their failure.
+    const sender = senderTo(server.port, {
+      ...trusting,
+      auth,
+      timeouts: { greeting: 1_000, handshake: 2_000 },
+    })
     const { verdict } = await send(sender, { text: 'secret' })
     expect(verdict).toEqual({ result: 'deferred', code })
     const said = server.conversations.flatMap(({ commands }) => commands).join('\n')
@@ -159,9 +174,7 @@ describe('TLS', () => {
 
   it('is not spoken by a server without it', async () => {
     const server = await ScriptedServer.start()
-    const { verdict } = await send(
-      senderTo(server.port, { ...trusting, secure: true, timeouts: { connect: 300 } }),
-    )
+    const { verdict } = await send(senderTo(server.port, { ...trusting, secure: true }))
     expect(verdict).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
   })
 

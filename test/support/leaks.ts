@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { afterAll } from 'vitest'
 
-const PATIENCE = 5000
+/** Milliseconds after which what is still open counts as never closed. */
+const PATIENCE = 60_000
 
 /** A Socket, Server or ChildProcess, or something of Node's own. */
 interface Handle {

@@ -15,15 +15,23 @@ export async function mailerWithInbox(
 export async function testInbox(options: InboxOptions = {}): Promise<Inbox> {
   const inbox = await startInbox(options)
   onTestFinished(() => inbox.close())
+  return patient(inbox)
+}
+
+/** By default an inbox waits five seconds for a mail; this one waits as long as a slow machine may take. */
+export function patient(inbox: Inbox): Inbox {
+  const waitFor = inbox.waitFor.bind(inbox)
+  inbox.waitFor = (wish) => waitFor({ timeout: 100_000, ...wish })
   return inbox
 }
 
-/** A mailer with quick retries, closed when the test ends. */
+/** A mailer with quick retries and much patience with a slow machine, closed when the test ends. */
 export async function testMailer(options: MailerOptions): Promise<Mailer> {
   const mailer = await createMailer({
     from: 'Acme <hello@acme.example>',
     retry: { baseDelay: 20, factor: 1, jitter: 'none' },
     ...options,
+    limits: { render: 60_000, ...options.limits },
   })
   onTestFinished(() => mailer.close({ deadline: 1_000 }))
   return mailer

@@ -28,6 +28,7 @@ const mailer = await createMailer({
   retry: { baseDelay: 100, factor: 1, jitter: 'none', attempts: 50 },
   retain: { count: 1_000_000 },
   ...order.options,
+  limits: { render: 60_000, ...order.options?.limits },
 })
 let deferred = 0
 mailer.on('deferred', () => say(`deferred ${++deferred}`))
@@ -64,6 +65,6 @@ process.stdin.on('data', async () => {
   }
 })
 process.stdin.on('end', async () => {
-  await mailer.close({ deadline: order.deadline ?? 5_000 })
+  await mailer.close({ deadline: order.deadline ?? 60_000 })
   say('closed')
 })

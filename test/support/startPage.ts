@@ -12,6 +12,16 @@ export function waitForStatus(page: Page, text: string): Promise<void> {
   return page.locator('#status', { hasText: text }).waitFor()
 }
 
+/** Records every status that the page shows from now on for the sign-up's mail, however quickly it changes. */
+export async function recordStatuses(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(`
+    const status = document.querySelector('#status')
+    window.statuses = []
+    new MutationObserver(() => statuses.push(status.textContent)).observe(status, { childList: true })
+  `)
+  return () => page.evaluate<string[]>('statuses')
+}
+
 /** Sends 500 receipts, kills a thread in the meantime, and loses replies until some messages are uncertain. */
 export async function runWithFaults(page: Page): Promise<void> {
   await page.getByRole('button', { name: '500 receipts through threads' }).click()
@@ -24,6 +34,6 @@ export async function runWithFaults(page: Page): Promise<void> {
 
 /** Waits until the run is done, and returns the page's summary of its receipts. */
 export async function summaryOfRun(page: Page): Promise<string> {
-  await page.locator('#run-title', { hasText: 'done' }).waitFor({ timeout: 30_000 })
+  await page.locator('#run-title', { hasText: 'done' }).waitFor()
   return (await page.locator('#proof').textContent()) ?? ''
 }

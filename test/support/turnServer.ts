@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** Milliseconds without a byte after which a client has said all that it says without an answer. */
-const QUIET = 30
+/** Milliseconds without a byte after which a client has said all that it says without an answer, on a busy machine as well. */
+const QUIET = 200
 
 /** What an SMTP server on a far line saw. */
 export interface Turns {

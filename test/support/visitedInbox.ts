@@ -1,5 +1,6 @@
 import { type Fault, type Inbox, type InboxOptions, startInbox } from 'threadpost/testing'
 import { afterEach, beforeEach, expect } from 'vitest'
+import { patient } from './mailer.js'
 import { RawClient } from './rawClient.js'
 
 /** A message, its final dot included. */
@@ -20,13 +21,13 @@ export interface VisitedInbox {
 export function useVisitedInbox(): VisitedInbox {
   const house = { restart, connect: () => new RawClient(house.inbox.port), upTo, deliver } as VisitedInbox
   beforeEach(async () => {
-    house.inbox = await startInbox()
+    house.inbox = patient(await startInbox())
   })
   afterEach(() => house.inbox.close())
 
   async function restart(options: InboxOptions): Promise<void> {
     await house.inbox.close()
-    house.inbox = await startInbox(options)
+    house.inbox = patient(await startInbox(options))
   }
 
   async function upTo(step: Fault['at'], to = ['bob@b.example']): Promise<RawClient> {

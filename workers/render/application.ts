@@ -1,5 +1,7 @@
+import path from 'node:path'
 import type { JsonObject } from '../../src/wire/tasks.js'
 import type { Helper } from './bind/helperCall.js'
+import { loading as whileLoading } from '../loading.js'
 import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'
 
 /** Takes lines to the mailer's logger. */
@@ -13,11 +15,6 @@ export interface SetupContext {
   globals: JsonObject
   /** Writes to the mailer's logger, as pino does: fields and a message, or a message alone. */
   log: Record<'debug' | 'info' | 'warn' | 'error', (fields: unknown, message?: unknown) => void>
-}
-
-/** The setup module failed: nothing is wrong with the message, which is tried again. */
-export class SetupFailure extends Error {
-  override readonly name = 'SetupFailure'
 }
 
 /** What an application brings into a thread with modules of its own: helpers, and what its setup opened for them. */
@@ -41,7 +38,7 @@ export class Application {
   /** Loads the modules when first asked; after a failure, which may pass, once more. */
   helpers(): Promise<ReadonlyMap<string, Helper>> {
     if (this.#loaded === undefined) {
-      const loading = this.#load()
+      const loading = whileLoading(() => this.#load())
       loading.catch(() => (this.#loaded = undefined))
       this.#loaded = loading
     }
@@ -70,8 +67,8 @@ export class Application {
     try {
       await this.#setUp(new URL(setup), all)
     } catch (error) {
-      throw new SetupFailure(
-        `The setup module ${setup} failed: ${error instanceof Error ? error.message : String(error)}`,
+      throw new Error(
+        `The setup module ${path.posix.basename(new URL(setup).pathname)} failed: ${error instanceof Error ? error.message : String(error)}`,
         { cause: error },
       )
     }

@@ -27,6 +27,25 @@ const INTO_HTML: Policy = {
   attribute: (value, node) => (node.checks.url ? refuseScript(value, node) : value),
 }
 
+/** What MJML, and the inliner of styles behind it, search for with expressions that begin anew at each of them. */
+const SEARCHED = /font-family:|\{\{/gi
+/** Their number times the length of the source, beyond which that search would block the thread for long. */
+const MAX_SEARCH = 20_000_000
+
+/** As `INTO_HTML`, with references in place of what MJML searches for. In a style sheet there are none. */
+const INTO_HTML_UNSEARCHED: Policy = {
+  ...INTO_HTML,
+  escape: (text, node) => withReferences(INTO_HTML.escape(text, node)),
+  raw: (html, node) => {
+    const refused = INTO_HTML.raw(html, node)
+    return /<style/i.test(refused) ? refused : withReferences(refused)
+  },
+}
+
+function withReferences(html: string): string {
+  return html.replace(SEARCHED, (found) => (found === '{{' ? '&#123;&#123;' : `${found.slice(0, -1)}&#58;`))
+}
+
 /** Headers and text parts hold what the data says, unescaped. */
 export const AS_IT_IS: Policy = {
   escape: withoutMarks,
@@ -41,6 +60,7 @@ const MAX_MADE = 20
 /** A template that binds the data into its source and runs MJML for each message. Always right, never fast. */
 export class FirstTemplate {
   readonly #mjml: Binder
+  readonly #unsearched: () => Binder
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
@@ -52,6 +72,7 @@ export class FirstTemplate {
     const plain = (nodes: TemplateTrees['text']) =>
       nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS, partials)
     this.#mjml = new Binder(trees.mjml, helpers, INTO_HTML, partials)
+    this.#unsearched = () => new Binder(trees.mjml, helpers, INTO_HTML_UNSEARCHED, partials)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
     this.#text = plain(trees.text)
@@ -84,7 +105,18 @@ export class FirstTemplate {
     const preheader = line(this.#preheader)
     const text = this.#text?.text(this.#text.bind(input.data, input.variables, run))
     refuseMissing(run)
-    return { source: this.#mjml.text(row), subject, preheader, text }
+    return { source: this.#boundedSearch(this.#mjml.text(row), input), subject, preheader, text }
+  }
+
+  /** The source, bound again if MJML would search it for long. */
+  #boundedSearch(source: string, { data, variables }: BindInput): string {
+    const most = MAX_SEARCH / source.length
+    const search = source.matchAll(SEARCHED)
+    let found = 0
+    while (found <= most && search.next().done !== true) found++
+    if (found <= most) return source
+    const binder = this.#unsearched()
+    return binder.text(binder.bind(data, variables, new Run()))
   }
 }
 

@@ -39,6 +39,12 @@ class ThreadRenderer implements Renderer {
     private readonly application: Application,
   ) {}
 
+  async ready(): Promise<void> {
+    // Helpers of the folder are no message's either. What is wrong with the folder is told to whoever needs it.
+    await this.templates.catalogue().catch(() => undefined)
+    await this.application.helpers()
+  }
+
   catalogue(): Promise<Catalogue> {
     return this.templates.catalogue()
   }

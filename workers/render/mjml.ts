@@ -1,3 +1,5 @@
+import { loading } from '../loading.js'
+
 /** What MJML made of a source. */
 export interface MjmlResult {
   html: string
@@ -12,7 +14,7 @@ let loaded: Promise<Mjml> | undefined
 
 /** The one door to MJML. Loading takes half a second and 60 MB, so nothing but the compiling of a template asks for it. */
 export function loadMjml(): Promise<Mjml> {
-  loaded ??= import('mjml').then(({ default: mjml2html }) => async (source: string) => {
+  loaded ??= loading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
     // Includes were put in place before, so a source that still has one must not reach the disk.
     const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
     return {

@@ -17,6 +17,8 @@ export interface RenderOrder {
 }
 
 export interface Renderer {
+  /** Sets up what the application brings, unless it is. @throws Error where that fails */
+  ready(): Promise<void>
   /** Every template of the folder. @throws TemplateFailure when the folder can't be read. */
   catalogue(): Promise<Catalogue>
   /**

@@ -5,6 +5,7 @@ import nodemailer from 'nodemailer'
 import type { Json } from '../../src/wire/tasks.js'
 import type { PluginTransport, TransportReport } from '../../src/wire/transports.js'
 import { mailOptions } from '../compose/mailOptions.js'
+import { loading } from '../loading.js'
 import { Answers } from './answer.js'
 import { HandOver } from './handOver.js'
 import { inTime } from './inTime.js'
@@ -167,7 +168,7 @@ async function load({ module, options }: PluginTransport): Promise<Plugin> {
 
 async function locate(module: string): Promise<unknown> {
   const from = createRequire(path.join(process.cwd(), 'index.js'))
-  return import(pathToFileURL(from.resolve(module)).href)
+  return loading(() => import(pathToFileURL(from.resolve(module)).href) as Promise<unknown>)
 }
 
 function isClass(value: unknown): value is new (options: object) => unknown {

@@ -1,6 +1,7 @@
 import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/wire/transports.js'
+import { loading } from '../loading.js'
 import { type Answer, Answers, retryAfterOf } from './answer.js'
 import { HandOver } from './handOver.js'
 import { inTime } from './inTime.js'
@@ -106,7 +107,7 @@ export class SesSender implements Transport {
 
 async function open({ region, credentials, endpoint, configurationSet }: SesTransport): Promise<Ready> {
   const { SESv2Client, SendEmailCommand } = await loaded(
-    import('@aws-sdk/client-sesv2'),
+    loading(() => import('@aws-sdk/client-sesv2')),
     '@aws-sdk/client-sesv2',
     'Amazon SES needs the package',
   )

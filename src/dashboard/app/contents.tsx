@@ -3,7 +3,7 @@ import type { MessageContents } from '../views.js'
 import { addressOf, get, messageOf } from './api.js'
 import { bytes } from './format.js'
 import { Frame, FrameOptions, useFrameLook } from './frame.js'
-import { SizeNote } from './sizeNote.js'
+import { LeftOut, SizeNote } from './sizeNote.js'
 import { Tabs } from './tabs.js'
 
 /**
@@ -57,7 +57,7 @@ function Opened({ id, status }: { id: string; status: string }) {
 }
 
 function Kept({ id, contents }: { id: string; contents: Extract<MessageContents, { kept: true }> }) {
-  const { subject, preheader, text, hasHtml, headers, size, htmlSize } = contents
+  const { subject, preheader, text, hasHtml, headers, size, htmlSize, notes } = contents
   const look = useFrameLook()
   const place = `messages/${encodeURIComponent(id)}`
   return (
@@ -84,6 +84,7 @@ function Kept({ id, contents }: { id: string; contents: Extract<MessageContents,
         </div>
       </dl>
       <SizeNote htmlSize={htmlSize} />
+      <LeftOut notes={notes} />
       <Tabs
         label="Parts of the message"
         tabs={[

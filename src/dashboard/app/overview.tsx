@@ -2,7 +2,8 @@ import { useState } from 'preact/hooks'
 import type { MailerStats } from '../../index.js'
 import { messageOf, post } from './api.js'
 import { Chart } from './chart.js'
-import { count, duration, milliseconds, plural, short } from './format.js'
+import { count, milliseconds, short } from './format.js'
+import { headlineOf } from './headline.js'
 import { useLive } from './live.js'
 import { Reasons } from './reasons.js'
 import { hrefOf } from './route.js'
@@ -16,12 +17,13 @@ export function Overview() {
   const { tick, points } = useLive()
   if (tick === undefined) return <p class="empty">Asking how it fares…</p>
   const { stats } = tick
+  const { title, detail, tone } = headlineOf(tick)
   return (
     <>
-      <div class="headline">
+      <div class={`headline ${tone}`}>
         <div>
-          <h1>{headlineOf(stats)}</h1>
-          <p class="dim">{sublineOf(stats)}</p>
+          <h1>{title}</h1>
+          <p class="dim">{detail}</p>
         </div>
         <PauseButton paused={stats.paused} />
       </div>
@@ -35,21 +37,6 @@ export function Overview() {
       </div>
     </>
   )
-}
-
-function headlineOf({ accepted, paused, transports, queued, sending, deferred, held }: MailerStats): string {
-  if (accepted === 0) return 'No mail yet'
-  const broken = transports.filter(({ breaker }) => breaker === 'open').length
-  if (paused) return 'Sending is paused'
-  if (broken > 0) return broken === transports.length ? 'Mail is not going out' : 'Some mail is held'
-  return queued + sending + deferred + held > 0 ? 'Mail is going out' : 'All is sent'
-}
-
-function sublineOf({ queued, sending, deferred, held, oldest, accepted }: MailerStats): string {
-  const waiting = queued + sending + deferred + held
-  if (waiting === 0) return `${plural(accepted, 'message')} accepted so far, none waits.`
-  const age = oldest > 0 ? `, the oldest due for ${duration(oldest)}` : ''
-  return `${plural(waiting, 'message waits', 'messages wait')}${age}.`
 }
 
 function Counts({ stats }: { stats: MailerStats }) {

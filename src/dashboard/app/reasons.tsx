@@ -21,6 +21,7 @@ const MEANINGS: Partial<Record<SettledCount['reason'], string>> = {
   TIMEOUT: 'The server took too long',
   REPLY_LOST: 'No reply came',
   REPLY_TIMEOUT: 'No reply came in time',
+  SETUP_FAILED: 'No thread lived long enough',
   THREAD_DIED: 'A thread died',
   PROCESS_DIED: 'The process died',
   INTERNAL_ERROR: 'An internal error',

@@ -12,3 +12,16 @@ export function SizeNote({ htmlSize }: { htmlSize: number }) {
     </p>
   )
 }
+
+/** What a page does not show because there is too much of it. */
+export function LeftOut({ notes }: { notes: readonly string[] }) {
+  return (
+    <>
+      {notes.map((note) => (
+        <p class="notice warn" key={note}>
+          {note}
+        </p>
+      ))}
+    </>
+  )
+}

@@ -8,7 +8,7 @@ import { Frame, FrameOptions, useFrameLook } from './frame.js'
 import { onTemplates } from './live.js'
 import { Notes } from './notes.js'
 import { go, hrefOf } from './route.js'
-import { SizeNote } from './sizeNote.js'
+import { LeftOut, SizeNote } from './sizeNote.js'
 import { Tabs } from './tabs.js'
 import { TestSend } from './testSend.js'
 
@@ -118,6 +118,7 @@ export function TemplatePreview({ name, locale }: { name: string; locale: string
                 </div>
               </dl>
               <SizeNote htmlSize={rendered.htmlSize} />
+              <LeftOut notes={rendered.notes} />
               <Tabs
                 label="Parts"
                 tabs={[

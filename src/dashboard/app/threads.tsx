@@ -1,5 +1,5 @@
 import type { MailerStats, Phase, ThreadStatus } from '../../index.js'
-import { plural } from './format.js'
+import { moment, plural } from './format.js'
 
 const PHASES = [
   'waiting',
@@ -15,7 +15,7 @@ const PHASES = [
 const DOTS = 12
 
 /** The phase boards: how far each thread's deliveries have got. */
-export function Threads({ stats: { threads, threadRestarts } }: { stats: MailerStats }) {
+export function Threads({ stats: { threads, threadRestarts, setup } }: { stats: MailerStats }) {
   return (
     <section class="card">
       <div class="card-head">
@@ -26,6 +26,13 @@ export function Threads({ stats: { threads, threadRestarts } }: { stats: MailerS
             : `${plural(threadRestarts, 'thread')} died and ${threadRestarts === 1 ? 'was' : 'were'} replaced.`}
         </p>
       </div>
+      {setup !== undefined && (
+        <p class="problem" role="alert">
+          Mail is held since {moment(setup.since)}: {plural(setup.deaths, 'thread')} died in a row, and no
+          message is to blame: {setup.message}. Threads are started again at {moment(setup.retryAt)}; mail
+          goes out by itself once one lives.
+        </p>
+      )}
       <div class="scroll" tabIndex={0} role="region" aria-label="Threads">
         <table class="threads">
           <thead>

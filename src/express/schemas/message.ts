@@ -43,6 +43,7 @@ export const OutcomeCodes = z.enum(
     CONNECTION_FAILED: true,
     AUTH_FAILED: true,
     TLS_FAILED: true,
+    SETUP_FAILED: true,
     RELEASED: true,
     REPLY_LOST: true,
     REPLY_TIMEOUT: true,
@@ -120,7 +121,7 @@ export const Message = named(
     messageId: z.string(),
     status: Statuses,
     heldReason: maybe(
-      z.enum(all<HeldReason>({ uncertain: true, breaker: true, budget: true, paused: true })),
+      z.enum(all<HeldReason>({ uncertain: true, breaker: true, setup: true, budget: true, paused: true })),
     ),
     uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
     from: Mailbox,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type {
   MailerStats,
   RenderedParts as RenderedPartsType,
+  SetupStatus as SetupStatusType,
   TemplateSummary,
   TransportStatus as TransportStatusType,
 } from '../../index.js'
@@ -148,6 +149,14 @@ export const Stats = named(
       transaction: Histogram,
     }),
     threadRestarts: Count,
+    setup: maybe(
+      z.object({
+        since: z.iso.datetime(),
+        message: z.string(),
+        deaths: Count,
+        retryAt: z.iso.datetime(),
+      } satisfies Record<keyof SetupStatusType, z.ZodType>),
+    ).describe('While mail is held because threads die again and again, and no message is to blame.'),
     safeMode: z.boolean().describe('Mail goes to those allowed only; else it is redirected.'),
   } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
   'How the mailer fares.',

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { type Mailer, ThreadpostError } from '../../index.js'
 import { jsonBody } from '../../web/body.js'
 import { EventStreams } from '../../web/eventStream.js'
-import { assetRouter, pageHeaders } from '../../web/page.js'
+import { assetRouter, notAsImage, pageHeaders } from '../../web/page.js'
 import { problems } from '../../web/problem.js'
 import { Demo, type DemoEnvironment } from './demo.js'
 import { demoRouter } from './demoRouter.js'
@@ -29,7 +29,7 @@ export function startRouter(mailer: Mailer, url: string, environment?: DemoEnvir
     environment === undefined || inbox === undefined || !mailer.templates.includes('receipt')
       ? undefined
       : new Demo(mailer, inbox, environment)
-  router.use(pageHeaders)
+  router.use(pageHeaders, notAsImage)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ASSETS))
   if (demo !== undefined) router.use('/demo', demoRouter(demo))
 

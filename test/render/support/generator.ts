@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { ScopeWriter } from './scopeWriter.js'
 
 /** A generated template with its partials. */
 export interface Generated {
@@ -13,8 +14,11 @@ class Writer {
   readonly partials: Record<string, string> = {}
   #parameters = 0
   #budget = 9
+  readonly #scopes: ScopeWriter
 
-  constructor(private readonly pick: <T>(arbitrary: fc.Arbitrary<T>) => T) {}
+  constructor(private readonly pick: <T>(arbitrary: fc.Arbitrary<T>) => T) {
+    this.#scopes = new ScopeWriter(pick, this.partials)
+  }
 
   #one<T>(...of: T[]): T {
     return this.pick(fc.constantFrom(...of))
@@ -96,7 +100,29 @@ class Writer {
     if (this.#budget-- <= 0) return inner(kind)
     const tilde = () => this.#one('', '', '', '~')
     const otherwise = () => (this.#chance(40) ? `{{${this.#one('else', '^')}}}${inner(kind)}` : '')
-    switch (this.pick(fc.integer({ min: 0, max: 9 }))) {
+    switch (this.pick(fc.integer({ min: 0, max: 13 }))) {
+      case 10: {
+        const name = `it${this.#parameters++}`
+        const says = words ? `{{${name}.x}}` : ''
+        return `{{#each @root.list as |${name}|}}{{#each ${name}.tags as |tag|}}${inner('tag')}{{else if ${name}.on}}${inner('item')}${says}{{else}}${inner('item')}${says}{{/each}}{{/each}}`
+      }
+      case 11: {
+        const name = `it${this.#parameters++}`
+        const says = words ? `{{${name}.p}}{{../a}}` : ''
+        return `{{#with @root.obj as |${name}|}}{{#if ${name}.absent}}x{{else with ${name}.q}}${words ? `{{r}}{{${name}.p}}` : ''}{{/if}}${says}{{/with}}${inner(kind)}`
+      }
+      case 12: {
+        const repeats = this.#chance(50)
+        const block = repeats
+          ? `{{#each @root.list}}{{> @partial-block}}{{/each}}`
+          : `{{#if @root.${this.#one('yes', 'no')}}}{{> @partial-block}}{{else}}{{> @partial-block}}{{/if}}`
+        const name = this.#define(block)
+        return `{{#> ${name}}}${inner(repeats ? 'item' : kind)}{{/${name}}}`
+      }
+      case 13: {
+        const name = `in${this.#parameters++}x`
+        return `{{#*inline "${name}"}}${inner(kind)}{{/inline}}{{> ${name}}}`
+      }
       case 0:
       case 1:
       case 2:
@@ -128,7 +154,8 @@ class Writer {
 
   words(kind: Kind): string {
     return this.#many(1, 2, () => {
-      const roll = this.pick(fc.integer({ min: 0, max: 11 }))
+      const roll = this.pick(fc.integer({ min: 0, max: 13 }))
+      if (roll > 11) return `{{#with @root}}${this.#scopes.words()}{{/with}}`
       if (roll < 4) return this.value(kind)
       if (roll === 4) return this.block(kind, (inner) => this.words(inner))
       if (roll === 5) return `<a href="{{@root.url}}" title="${this.value(kind)}">${this.value(kind)}</a>`
@@ -146,9 +173,14 @@ class Writer {
     })
   }
 
-  partial(source: string): string {
+  #define(source: string): string {
     const name = `part${Object.keys(this.partials).length}`
     this.partials[name] = source
+    return name
+  }
+
+  partial(source: string): string {
+    const name = this.#define(source)
     return this.#one(`{{> ${name}}}`, `{{>${name}~}}`, `{{> ${name} z=1}}`)
   }
 

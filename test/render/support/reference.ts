@@ -1,18 +1,18 @@
-import Handlebars from 'handlebars'
 import mjml2html from 'mjml'
-import { logicHelpers } from '../../../workers/render/helpers/logic.js'
+import { compileHandlebars } from './oracle.js'
 
-/** What others do: Handlebars binds the source, MJML makes HTML of the result. Shares nothing with the renderer but simple helpers. */
+/**
+ * What others do: Handlebars binds the source, MJML makes HTML of the result. Shares nothing with the renderer but
+ * simple helpers. Rejects where data is missing.
+ */
 export async function bindFirst(
   source: string,
   partials: Record<string, string>,
   data: unknown,
 ): Promise<string> {
-  const handlebars = Handlebars.create()
-  for (const [name, helper] of Object.entries(logicHelpers))
-    if (name !== 'lookup') handlebars.registerHelper(name, helper)
-  for (const [name, partial] of Object.entries(partials)) handlebars.registerPartial(name, partial)
-  const bound = handlebars.compile(source)(data)
-  const { html } = await mjml2html(bound, {})
+  const bound = compileHandlebars({ source, partials })(data, { locale: 'en' })
+  if ('missing' in bound) throw new Error('data is missing')
+  if ('error' in bound) throw new Error(bound.error)
+  const { html } = await mjml2html(bound.text, {})
   return html
 }

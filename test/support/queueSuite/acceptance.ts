@@ -56,7 +56,7 @@ export function whatIsAccepted({ open }: Desk): void {
         retain: { count: 0, age: DAY, data: 'until-settled', keys: 0 },
       })
       const key = { idempotencyKey: 'k', fingerprint: 'a' }
-      const job = jobOf({ ...key, notBefore: Date.now() + DAY, expiresAt: Date.now() + 100 })
+      const job = jobOf({ ...key, notBefore: Date.now() + DAY, expiresAt: Date.now() + 1_000 })
       await queue.enqueue([job])
       expect(await queue.enqueue([jobOf(key)])).toMatchObject([{ result: 'duplicate' }])
       await queue.start(new Deliveries(1))

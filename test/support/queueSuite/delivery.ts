@@ -34,7 +34,11 @@ export function whatIsDelivered({ open, put }: Desk): void {
     it('never has more deliveries open than there are slots', async () => {
       const { queue, changes } = await open()
       const ids = await Promise.all(Array.from({ length: 30 }, () => put(queue)))
-      const deliveries = new Deliveries(3, async () => {
+      let fill: () => void = () => undefined
+      const full = new Promise<void>((resolve) => (fill = resolve))
+      const deliveries = new Deliveries(3, async (_, nth) => {
+        if (nth === 3) fill()
+        await full
         await new Promise((resolve) => setImmediate(resolve))
         return outcomeOf('sent')
       })
@@ -57,7 +61,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
           ++nth > 1
             ? deliveries.deliver(message)
             : {
-                verdict: { status: 'held', reason: 'breaker', nextAttemptAt: Date.now() + 30 },
+                verdict: { status: 'held', reason: 'breaker', nextAttemptAt: Date.now() + 1_000 },
                 recipients: message.state.recipients,
               },
       })
@@ -134,7 +138,8 @@ export function whatIsDelivered({ open, put }: Desk): void {
   describe('expiry', () => {
     it('ends a message whose time has passed, whatever it waits for', async () => {
       const { queue, changes } = await open()
-      const expiresAt = Date.now() + 80
+      // Far enough away for all that must happen before.
+      const expiresAt = Date.now() + 2_000
       const held = await put(queue, { expiresAt, onUncertain: 'hold' })
       await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
       await changes.until(held, 'held')

@@ -1,10 +1,12 @@
 import { TemplateFailure } from '../failure.js'
 import { templateError } from '../template/parse.js'
 import type {
+  Arguments,
   AttributeNode,
   BlockNode,
   CallExpression,
   PartialNode,
+  Reach,
   ScopeNode,
   TemplateNode,
   ValueNode,
@@ -14,7 +16,7 @@ import { compileExpression } from './expressions.js'
 import type { Helper, Helpers } from './helperCall.js'
 import { type Piece, Pieces, joinPieces } from './pieces.js'
 import type { Run, Writer } from './run.js'
-import { Scope, type Variables, enter } from './scope.js'
+import { Scope, type Variables } from './scope.js'
 import { isSafe, textOf } from './values.js'
 
 /** What becomes of values on their way into the output. */
@@ -38,7 +40,7 @@ export class Binder {
     nodes: readonly TemplateNode[],
     helpers: Helpers,
     policy: Policy,
-    partials: ReadonlyMap<string, readonly TemplateNode[]> = new Map(),
+    partials: ReadonlyMap<string, readonly TemplateNode[]>,
   ) {
     this.#main = new NodeCompiler(this.constants, helpers, policy, partials).all(nodes)
   }
@@ -46,7 +48,7 @@ export class Binder {
   bind(data: unknown, variables: Variables, run: Run): readonly Piece[] {
     const out = new Pieces()
     try {
-      this.#main(new Scope(data, undefined, { ...variables, root: data }, undefined, undefined), run, out)
+      this.#main(Scope.of(data, variables), run, out)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       throw new TemplateFailure(
@@ -61,6 +63,9 @@ export class Binder {
     return joinPieces(row, this.constants)
   }
 }
+
+/** How the scope of a shared part comes about. */
+type Entrance = Pick<ScopeNode, 'keep' | 'layer'> & { reach: Reach }
 
 /** Turns nodes into functions, once; running them does no lookups by type. */
 export class NodeCompiler {
@@ -95,6 +100,17 @@ export class NodeCompiler {
         return compileBlock(node, this)
       case 'scope':
         return this.#inScope(node, this.all(node.body))
+      case 'anchor': {
+        const body = this.all(node.body)
+        return (scope, run, out) => {
+          run.anchors[node.id] = scope
+          body(scope, run, out)
+        }
+      }
+      case 'anchored': {
+        const body = this.all(node.body)
+        return (_scope, run, out) => body(run.anchors[node.to]!, run, out)
+      }
       case 'partial':
         return this.#partial(node)
       case 'attribute':
@@ -114,7 +130,9 @@ export class NodeCompiler {
   }
 
   /** A partial with a context or parameters of its own sees a new object, as Handlebars builds it. */
-  #inScope(node: Pick<ScopeNode, 'context' | 'hash'>, body: Writer): Writer {
+  #inScope(node: Arguments & Entrance, write: Writer): Writer {
+    const { indent } = node
+    const body = indent === undefined ? write : this.#indented(write, indent)
     const context =
       node.context === undefined ? undefined : compileExpression(node.context, this.helpers, false)
     // What the partial does with a parameter decides whether it may be absent.
@@ -129,24 +147,52 @@ export class NodeCompiler {
         inner = merged
       }
       const origin = node.context === undefined ? scope.origin : { from: scope, by: node.context }
-      body(enter(scope, inner, origin, scope.variables, undefined), run, out)
+      body(scope.inPart(inner, origin, node), run, out)
     }
   }
 
-  #partial(node: PartialNode): Writer {
-    const name = compileExpression(node.name, this.helpers, false)
-    return this.#inScope(node, (scope, run, out) => {
-      this.#partialByName(textOf(name(scope, run)), node)(scope, run, out)
-    })
+  /** As Handlebars does it: every line of what came out, those of values too. */
+  #indented(write: Writer, indent: string): Writer {
+    return (scope, run, out) => {
+      const inner = new Pieces()
+      write(scope, run, inner)
+      const lines = this.join(inner).split('\n')
+      const last = lines.length - 1
+      out.value(lines.map((line, at) => (line === '' && at === last ? '' : indent + line)).join('\n'))
+    }
   }
 
-  #partialByName(name: string, node: PartialNode): Writer {
-    const known = this.#partials.get(name)
+  /** The name is evaluated where the call stands, not in the context that the partial is given. */
+  #partial(node: PartialNode): Writer {
+    const { refusal } = node
+    if (refusal !== undefined)
+      return () => {
+        throw templateError(refusal, node.at)
+      }
+    const name = compileExpression(node.name, this.helpers, false)
+    const called = new Map(
+      Object.entries(node.candidates).map(([candidate, key]) => {
+        const write: Writer = (scope, run, out) => this.#partialOf(key)(scope, run, out)
+        return [candidate, this.#inScope({ ...node, reach: 'here' }, write)] as const
+      }),
+    )
+    return (scope, run, out) => {
+      const meant = textOf(name(scope, run))
+      const write = called.get(meant)
+      if (write !== undefined) write(scope, run, out)
+      else if (run.missing.size === 0)
+        throw templateError(`there is no partial ${JSON.stringify(meant.slice(0, 100))}`, node.at)
+    }
+  }
+
+  /** Compiled when it is first called, because it may call itself. */
+  #partialOf(key: string): Writer {
+    const known = this.#partials.get(key)
     if (known !== undefined) return known
-    const nodes = this.partials.get(name)
-    if (nodes === undefined) throw templateError(`there is no partial ${JSON.stringify(name)}`, node.at)
+    const nodes = this.partials.get(key)
+    if (nodes === undefined) throw new TypeError(`A binder without the partial ${key}`)
     const writer = this.all(nodes)
-    this.#partials.set(name, writer)
+    this.#partials.set(key, writer)
     return writer
   }
 

@@ -4,7 +4,7 @@ import { compileExpression } from './expressions.js'
 import { type BlockCallOptions, callHelper } from './helperCall.js'
 import { Pieces } from './pieces.js'
 import type { Writer } from './run.js'
-import { type Scope, type Variables, enter } from './scope.js'
+import type { Origin, Scope, Variables } from './scope.js'
 import { isEmpty, textOf } from './values.js'
 
 const NONE: readonly unknown[] = []
@@ -36,8 +36,8 @@ function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer,
   return (scope, run, out) => {
     const value = subject(scope, run)
     const counts = value || zero?.(scope, run)
-    if (!counts || isEmpty(value)) otherwise(scope, run, out)
-    else then(scope, run, out)
+    const write = !counts || isEmpty(value) ? otherwise : then
+    write(scope.orNothing, run, out)
   }
 }
 
@@ -45,15 +45,19 @@ function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer,
 function compileEach(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
   const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
   return (scope, run, out) => {
-    if (!iterate(subject(scope, run), node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
+    if (!iterate(subject(scope, run), node, scope, (inner) => body(inner, run, out)))
+      inverse(scope.orNothing, run, out)
   }
 }
 
 /** Runs the body for each item; false if there was none. */
-function iterate(list: unknown, node: BlockNode, scope: Scope, body: (inner: Scope) => void): boolean {
-  if (typeof list !== 'object' || list === null) return false
+function iterate(value: unknown, node: BlockNode, scope: Scope, body: (inner: Scope) => void): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  // A helper may answer with a Set or a Map.
+  const list = !Array.isArray(value) && Symbol.iterator in value ? [...(value as Iterable<unknown>)] : value
   const keys = Array.isArray(list) ? undefined : Object.keys(list)
   const length = keys?.length ?? (list as unknown[]).length
+  const { parameters: numbers } = node
   // One layer for all items, as Handlebars has it: each finds its own values there.
   const variables: Variables = { ...scope.variables, _parent: scope.variables }
   for (let index = 0; index < length; index++) {
@@ -63,7 +67,8 @@ function iterate(list: unknown, node: BlockNode, scope: Scope, body: (inner: Sco
     variables['index'] = index
     variables['first'] = index === 0
     variables['last'] = index === length - 1
-    body(enter(scope, item, { from: scope, by: node.subject, item: key }, variables, [item, key]))
+    const values = numbers.length === 0 ? NONE : [item, key]
+    body(scope.inBlock(item, { from: scope, by: node.subject, item: key }, variables, numbers, values))
   }
   return length > 0
 }
@@ -72,20 +77,24 @@ function compileWith(node: BlockNode, compiler: NodeCompiler, body: Writer, inve
   const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
   return (scope, run, out) => {
     const value = subject(scope, run)
-    if (isEmpty(value)) inverse(scope, run, out)
-    else body(enter(scope, value, { from: scope, by: node.subject }, scope.variables, [value]), run, out)
+    if (isEmpty(value)) return inverse(scope.orNothing, run, out)
+    const origin = { from: scope, by: node.subject }
+    body(scope.inBlock(value, origin, scope.variables, node.parameters, [value]), run, out)
   }
 }
 
 function compileSection(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
   const subject = compileExpression(node.subject, compiler.helpers, true)
+  // Only a list gives its items as block parameters.
+  const inside = (scope: Scope, context: unknown, origin: Origin | undefined) =>
+    scope.inBlock(context, origin, scope.variables, node.parameters, NONE)
   return (scope, run, out) => {
     const value = subject(scope, run)
-    if (value === true) body(enter(scope, scope.context, undefined, scope.variables, NONE), run, out)
+    if (value === true) body(inside(scope, scope.context, scope.origin), run, out)
     else if (value === false || value === null || value === undefined) inverse(scope, run, out)
     else if (Array.isArray(value)) {
       if (!iterate(value, node, scope, (inner) => body(inner, run, out))) inverse(scope, run, out)
-    } else body(enter(scope, value, { from: scope, by: node.subject }, scope.variables, NONE), run, out)
+    } else body(inside(scope, value, { from: scope, by: node.subject }), run, out)
   }
 }
 
@@ -101,14 +110,22 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
   )
   return (scope, run, out) => {
     const renderWith =
-      (writer: Writer) =>
-      (context: unknown, options: BlockCallOptions = {}): string => {
+      (writer: Writer, numbers: readonly number[]) =>
+      (context: unknown, { data, blockParams }: BlockCallOptions = {}): string => {
         const inner = new Pieces()
-        const values = options.blockParams ?? NONE
-        writer(enter(scope, context, undefined, options.data ?? scope.variables, values), run, inner)
+        const origin = context === scope.context ? scope.origin : undefined
+        writer(
+          scope.inBlock(context, origin, data ?? scope.variables, numbers, blockParams ?? NONE),
+          run,
+          inner,
+        )
         return compiler.join(inner)
       }
-    const blocks = { fn: renderWith(body), inverse: renderWith(inverse) }
+    const blocks = {
+      fn: renderWith(body, node.parameters),
+      inverse: renderWith(inverse, []),
+      blockParams: node.parameters.length,
+    }
     const result = callHelper(call, helper, args, hash, scope, run, blocks)
     out.value(compiler.ofHelper(textOf(result), node))
   }

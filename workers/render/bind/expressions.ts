@@ -18,13 +18,18 @@ export function compileExpression(expression: Expression, helpers: Helpers, opti
       return () => undefined
     case 'path': {
       const look = compilePath(expression)
-      return optional || expression.variable ? look : demanding(look, expression)
+      return optional || mayBeAbsent(expression) ? look : demanding(look, expression)
     }
     case 'call': {
       const call = compileCall(expression, helpers, optional)
       return optional || expression.helper !== 'lookup' ? call : demanding(call, expression)
     }
   }
+}
+
+/** Of the variables only `@root` is the message's data. */
+function mayBeAbsent({ variable, parts }: PathExpression): boolean {
+  return variable && parts[0] !== 'root'
 }
 
 function demanding(look: Evaluate, expression: PathExpression | CallExpression): Evaluate {
@@ -59,19 +64,11 @@ function compileStart(path: PathExpression): Evaluate {
     }
   }
   if (path.parameter !== undefined) {
-    const [blocksOut, index] = path.parameter
-    return (scope) => {
-      let at = scope.parameters
-      for (let left = blocksOut; left > 0; left--) at = at?.outer
-      return at?.values[index]
-    }
+    const { parameter } = path
+    return (scope) => scope.parameter(parameter)?.value
   }
   if (up === 0) return (scope) => scope.context
-  return (scope) => {
-    let at: Scope | undefined = scope
-    for (let left = up; left > 0; left--) at = at?.parent
-    return at?.context
-  }
+  return (scope) => scope.up(up)?.context
 }
 
 function compileCall(call: CallExpression, helpers: Helpers, mayBeAbsent: boolean): Evaluate {

@@ -2,7 +2,7 @@ import { TemplateFailure } from '../failure.js'
 import { templateError } from '../template/parse.js'
 import type { CallExpression } from '../template/tree.js'
 import { type Evaluate, NeedsBindingFirst, type Run } from './run.js'
-import type { Scope, Variables } from './scope.js'
+import { NO_CONTEXT, type Scope, type Variables } from './scope.js'
 import { field } from './values.js'
 
 /** A helper is called as Handlebars calls it: `this` is the context, the last argument are the options. */
@@ -22,6 +22,8 @@ export interface HelperOptions {
   lookupProperty: (object: unknown, name: string) => unknown
   fn?: (context: unknown, options?: BlockCallOptions) => string
   inverse?: (context: unknown, options?: BlockCallOptions) => string
+  /** Number of block parameters that its block declares. */
+  blockParams?: number
 }
 
 export interface BlockCallOptions {
@@ -29,9 +31,7 @@ export interface BlockCallOptions {
   blockParams?: readonly unknown[]
 }
 
-type BlockFunctions = Pick<HelperOptions, 'fn' | 'inverse'>
-
-const NO_CONTEXT = Object.freeze({})
+type BlockFunctions = Pick<HelperOptions, 'fn' | 'inverse' | 'blockParams'>
 
 export function callHelper(
   call: CallExpression,

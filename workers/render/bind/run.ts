@@ -5,6 +5,8 @@ import type { Scope } from './scope.js'
 export class Run {
   /** Paths that were asked for and are absent. */
   readonly missing = new Set<string>()
+  /** Of each anchor, by its number: the scope it was last bound in. */
+  readonly anchors: Scope[] = []
 }
 
 /** A node, ready to run: writes what it says in a scope. */

@@ -1,4 +1,4 @@
-import type { Expression } from '../template/tree.js'
+import type { Expression, Reach } from '../template/tree.js'
 
 /** The `@` variables in reach; `each` adds a layer. Own properties only are ever looked up. */
 export interface Variables {
@@ -6,23 +6,20 @@ export interface Variables {
   _parent?: Variables
 }
 
-/** Values of the block parameters, innermost block first. */
-export interface Parameters {
-  values: readonly unknown[]
-  outer: Parameters | undefined
+/** A block parameter with its value, in front of those bound before. */
+interface Bound {
+  number: number
+  value: unknown
+  /** How the value was reached, for the first parameter of a block. */
+  origin: Origin | undefined
+  outer: Bound | undefined
 }
 
-/** Where an expression is evaluated: a context, and the way back to those around it. */
-export class Scope {
-  constructor(
-    readonly context: unknown,
-    /** What `../` reaches. */
-    readonly parent: Scope | undefined,
-    readonly variables: Variables,
-    readonly parameters: Parameters | undefined,
-    /** How the context was reached, so that a missing path can be named in full. */
-    readonly origin: Origin | undefined,
-  ) {}
+/** A scope that nodes written in it continue later, in front of those kept before. */
+interface Kept {
+  number: number
+  scope: Scope
+  outer: Kept | undefined
 }
 
 export interface Origin {
@@ -32,40 +29,162 @@ export interface Origin {
   item?: string | number
 }
 
+/** A context that is null has no fields; Handlebars hands this to helpers and conditions instead. */
+export const NO_CONTEXT = Object.freeze({})
+
 /**
- * The scope of a block's content. `../` counts only contexts that differ, as Handlebars has it (it compares loosely).
- * @param values of the block's parameters; none for a partial, which is no level when parameters are counted
+ * Where an expression is evaluated. One chain holds all that names mean: a reference carries the number of the
+ * parameter or scope that it means, and finds it here whatever lies between.
  */
-export function enter(
-  outer: Scope,
-  context: unknown,
-  origin: Origin | undefined,
-  variables: Variables,
-  values: readonly unknown[] | undefined,
-): Scope {
-  const same = isSame(context, outer.context)
-  return new Scope(
-    context,
-    same ? outer.parent : outer,
-    variables,
-    values === undefined ? outer.parameters : { values, outer: outer.parameters },
-    same && origin?.item === undefined ? outer.origin : origin,
-  )
+export class Scope {
+  /** The scope whose context counts as a level for `../`: this, unless its context equals the one around it. */
+  readonly level: Scope
+
+  private constructor(
+    readonly context: unknown,
+    /** How the context was reached, so that a missing path can be named in full. */
+    readonly origin: Origin | undefined,
+    readonly variables: Variables,
+    level: Scope | undefined,
+    /** What `../` reaches. */
+    readonly parent: Scope | undefined,
+    private readonly bound: Bound | undefined,
+    private readonly kept: Kept | undefined,
+  ) {
+    this.level = level ?? this
+  }
+
+  static of(data: unknown, variables: Variables): Scope {
+    return new Scope(
+      data,
+      undefined,
+      { ...variables, root: data },
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    )
+  }
+
+  /**
+   * The scope of a block's content.
+   * @param numbers of the block's parameters, each with the value that stands in the same place
+   */
+  inBlock(
+    context: unknown,
+    origin: Origin | undefined,
+    variables: Variables,
+    numbers: readonly number[],
+    values: readonly unknown[],
+  ): Scope {
+    let { bound } = this
+    // Each is bound, also without a value: so none is ever looked for in another block.
+    for (let at = 0; at < numbers.length; at++) {
+      const isContext = at === 0 && values.length > 0
+      bound = {
+        number: numbers[at]!,
+        value: values[at],
+        origin: isContext ? origin : undefined,
+        outer: bound,
+      }
+    }
+    return this.#enter(this, context, origin, variables, bound, this.kept)
+  }
+
+  /** The scope of a shared part that is called here. */
+  inPart(context: unknown, origin: Origin | undefined, { reach, keep, layer }: Entrance): Scope {
+    const written = reach === 'here' ? this : reach === 'file' ? undefined : this.#keptAs(reach)
+    const variables = layer === undefined ? this.variables : { ...this.variables, _parent: this.variables }
+    const kept = keep === undefined ? this.kept : { number: keep, scope: this, outer: this.kept }
+    return this.#enter(written, context, origin, variables, this.bound, kept)
+  }
+
+  /** `../` counts only contexts that differ, as Handlebars has it. */
+  #enter(
+    written: Scope | undefined,
+    context: unknown,
+    origin: Origin | undefined,
+    variables: Variables,
+    bound: Bound | undefined,
+    kept: Kept | undefined,
+  ): Scope {
+    const around = written?.level
+    const same = around !== undefined && isSame(context, around.context)
+    return same
+      ? new Scope(context, origin, variables, around, around.parent, bound, kept)
+      : new Scope(context, origin, variables, undefined, around, bound, kept)
+  }
+
+  /** This scope, or that of nothing where its context is null. */
+  get orNothing(): Scope {
+    if (this.context !== null && this.context !== undefined) return this
+    return this.#enter(this, NO_CONTEXT, this.origin, this.variables, this.bound, this.kept)
+  }
+
+  up(levels: number): Scope | undefined {
+    if (levels === 0) return this
+    let at = this.parent
+    for (let left = levels - 1; left > 0; left--) at = at?.parent
+    return at
+  }
+
+  parameter(number: number): Bound | undefined {
+    let at = this.bound
+    while (at !== undefined && at.number !== number) at = at.outer
+    return at
+  }
+
+  #keptAs(number: number): Scope | undefined {
+    let at = this.kept
+    while (at !== undefined && at.number !== number) at = at.outer
+    return at?.scope
+  }
 }
 
-/** Handlebars compares with `==`; only between primitives is that more than identity and harmless. */
+/** How a shared part is entered. */
+interface Entrance {
+  reach: Reach
+  keep?: number
+  layer?: true
+}
+
+/** Handlebars compares with `==`. */
 function isSame(context: unknown, other: unknown): boolean {
   if (context === other) return true
-  if (typeof context === 'object' || typeof other === 'object') return (context ?? other ?? null) === null
+  if (context === NO_CONTEXT) return other === null
+  if (context === null || other === null) return (context ?? other ?? null) === null
   // eslint-disable-next-line eqeqeq
-  return context == other
+  if (typeof context === 'object') return typeof other !== 'object' && primitiveOf(context) == other
+  // eslint-disable-next-line eqeqeq
+  return (typeof other === 'object' ? primitiveOf(other) : other) == context
+}
+
+const primitives = new WeakMap<object, unknown>()
+
+/** What `==` compares an object by; once for each, because it is as much work as the object is large. */
+function primitiveOf(object: object): unknown {
+  if (primitives.has(object)) return primitives.get(object)
+  let primitive: unknown
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-base-to-string -- that is what is compared
+    primitive = String(object)
+  } catch {
+    // Its own fields stand in the way: it equals nothing.
+    primitive = Number.NaN
+  }
+  primitives.set(object, primitive)
+  return primitive
 }
 
 /** `items[3].price`: the path from the data's root to what an expression names in a scope. */
 export function describePath(expression: Expression, scope: Scope): string {
   switch (expression.kind) {
-    case 'path':
-      return join(baseOf(expression, scope), expression)
+    case 'path': {
+      const { parameter, parts } = expression
+      const origin = parameter === undefined ? undefined : scope.parameter(parameter)?.origin
+      if (origin !== undefined) return parts.slice(1).reduce(append, describeOrigin(origin))
+      return join(parameter === undefined ? baseOf(expression, scope) : '', expression)
+    }
     case 'call': {
       const [subject, key] = expression.args
       if (expression.helper === 'lookup' && subject !== undefined && key?.kind === 'literal')
@@ -80,14 +199,10 @@ export function describePath(expression: Expression, scope: Scope): string {
 }
 
 function baseOf(path: Extract<Expression, { kind: 'path' }>, scope: Scope): string {
-  if (path.variable || path.parameter !== undefined) return ''
-  let at: Scope | undefined = scope
-  for (let up = path.up; up > 0; up--) at = at?.parent
-  return at === undefined ? '' : describeContext(at)
+  return path.variable ? '' : describeOrigin(scope.up(path.up)?.origin)
 }
 
-function describeContext(scope: Scope): string {
-  const { origin } = scope
+function describeOrigin(origin: Origin | undefined): string {
   if (origin === undefined) return ''
   const path = describePath(origin.by, origin.from)
   return origin.item === undefined ? path : append(path, origin.item)

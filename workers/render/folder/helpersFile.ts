@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { Helper } from '../bind/helperCall.js'
+import { loading } from '../../loading.js'
 import { TemplateFailure } from '../failure.js'
 
 const HANDLEBARS_BLOCKS = new Set(['if', 'unless', 'each', 'with'])
@@ -30,7 +31,7 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
 export async function loadModule(url: URL): Promise<Record<string, unknown>> {
   const address = new URL(url)
   address.searchParams.set('changed', String(statSync(url).mtimeMs))
-  return (await import(address.href)) as Record<string, unknown>
+  return (await loading(() => import(address.href))) as Record<string, unknown>
 }
 
 export function checkHelperName(name: string): void {

@@ -43,6 +43,8 @@ function decoded(node: TemplateNode): TemplateNode {
       return { ...node, text: decodeEntities(node.text) }
     case 'block':
       return { ...node, body: node.body.map(decoded), inverse: node.inverse.map(decoded) }
+    case 'anchor':
+    case 'anchored':
     case 'scope':
       return { ...node, body: node.body.map(decoded) }
     default:

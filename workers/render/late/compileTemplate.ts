@@ -9,11 +9,11 @@ import type { Positions } from '../soundness/positions.js'
 import { locate, locateFragment } from '../soundness/locate.js'
 import { type HtmlText, loadHtmlText } from '../text/htmlText.js'
 import { describePlace } from '../template/source.js'
-import { type Assembled, assemble } from './assemble.js'
+import { type Broken, assemble } from './assemble.js'
 import type { CompiledTemplate, LateForm } from './form.js'
 import { suspectPattern } from './guards.js'
 import { adaptText, conditionalsOf } from './adapt.js'
-import { type Markers, mark } from './markers.js'
+import { type Marked, type Markers, ROOT, mark } from './markers.js'
 import { selfCheck } from './selfCheck.js'
 
 /** MJML's default fonts; a template's own come from its `mj-font`. */
@@ -101,7 +101,7 @@ async function makeLate(
     const styles = inlineStylesOf(nodes)
     const assembled = assemble(html, markers, conditionalsOf(html, markers))
     if ('broken' in assembled) return { finding: brokenFinding(nodes, assembled) }
-    const lost = assembled.lost.find(({ node, always }) => !always || node.kind === 'block')
+    const lost = assembled.lost.find(({ node, within }) => within !== ROOT || node.kind === 'block')
     if (lost !== undefined) return { finding: lostFinding(lost.node) }
     const late: LateForm = {
       html: assembled.nodes,
@@ -152,27 +152,30 @@ function ownFonts(nodes: readonly TemplateNode[]): string[] {
   return fonts
 }
 
-function lostFinding(node: TemplateNode): Finding {
-  const expression = 'source' in node ? node.source : node.kind === 'attribute' ? node.name : ''
+function lostFinding(node: Marked['node']): Finding {
   return {
     at: node.at,
-    expression,
+    expression: expressionOf(node),
     reason: 'MJML does not use it where it stands',
     advice: 'take it out, or put it where MJML shows it',
   }
 }
 
-function brokenFinding(
-  nodes: readonly TemplateNode[],
-  broken: Exclude<ReturnType<typeof assemble>, Assembled>,
-): Finding {
+function expressionOf(node: Marked['node']): string {
+  return node.kind === 'attribute' ? node.name : node.source
+}
+
+function brokenFinding(nodes: readonly TemplateNode[], broken: Broken): Finding {
   if (broken.node === undefined)
     return wholeTemplate(nodes, broken.broken, 'keep expressions out of attributes that MJML computes with')
   return {
     at: broken.node.at,
-    expression: broken.node.source,
+    expression: expressionOf(broken.node),
     reason: broken.broken,
-    advice: 'put the block inside the content of a component',
+    advice:
+      broken.node.kind === 'block'
+        ? 'put the block inside the content of a component'
+        : 'keep the expression inside the content of a component',
   }
 }
 

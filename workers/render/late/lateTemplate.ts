@@ -52,15 +52,16 @@ export class LateTemplate {
       },
       attribute: guardedAttribute,
     }
-    this.#html = new Binder(form.html, helpers, policy)
-    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, policy)
+    const partials = new Map(Object.entries(trees.partials))
+    this.#html = new Binder(form.html, helpers, policy, partials)
+    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, policy, partials)
     this.#outlook = new OutlookMerge(this.#html.constants)
     const plain = (nodes: TemplateTrees['text']) =>
-      nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS)
+      nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS, partials)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
     if (trees.text !== undefined) this.#text = plain(trees.text)
-    else if (form.text !== undefined) this.#text = new Binder(form.text, helpers, intoText(toText))
+    else if (form.text !== undefined) this.#text = new Binder(form.text, helpers, intoText(toText), partials)
     else this.#text = undefined
     this.#steps = trees.text === undefined ? this.#text?.constants.map(stepsOf) : undefined
     this.#toText = toText

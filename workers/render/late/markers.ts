@@ -16,8 +16,18 @@ export interface Marked {
   node: ValueNode | AttributeNode | BlockNode
   /** Partials with parameters of their own around it, outermost first. */
   scopes: readonly ScopeNode[]
-  /** Whether it is bound once for a message, whatever the data: in no block. */
-  always: boolean
+  /** Which branch of which block it stands in. */
+  within: Branch
+}
+
+/** One of the two bodies of a block, by a number; `ROOT` is in no block: bound once for a message, whatever the data. */
+export type Branch = number
+
+export const ROOT: Branch = 0
+
+/** @param part `s` for the body, `e` for the inverse, as in the words. */
+export function branchOf(block: number, part: 's' | 'e'): Branch {
+  return 2 * block + (part === 's' ? 1 : 2)
 }
 
 /** Puts words in place of expressions. Block tags between components become raw elements, which MJML keeps. */
@@ -30,7 +40,7 @@ export function mark(nodes: readonly TemplateNode[], blocks: ReadonlyMap<BlockNo
 
 class Marker {
   readonly marked: Marked[] = []
-  #depth = 0
+  #within = ROOT
 
   constructor(
     private readonly prefix: string,
@@ -53,7 +63,9 @@ class Marker {
       case 'scope':
         return this.all(node.body, [...scopes, node])
       case 'partial':
-        throw new TypeError('A partial with a computed name has no place in MJML')
+      case 'anchor':
+      case 'anchored':
+        throw new TypeError(`A node of the kind ${node.kind} has no place in MJML`)
     }
   }
 
@@ -62,15 +74,17 @@ class Marker {
     const between = this.blocks.get(node)?.position.at === 'between'
     const tag = (part: 's' | 'e' | 'c'): string =>
       between ? `<mj-raw>${this.#word(id, part)}</mj-raw>` : this.#word(id, part)
-    this.#depth++
+    const outer = this.#within
+    this.#within = branchOf(id, 'e')
     const otherwise = node.inverse.length === 0 ? '' : tag('e') + this.all(node.inverse, [])
+    this.#within = branchOf(id, 's')
     const body = this.all(node.body, [])
-    this.#depth--
+    this.#within = outer
     return tag('s') + body + otherwise + tag('c')
   }
 
   #note(node: Marked['node'], scopes: readonly ScopeNode[]): number {
-    return this.marked.push({ node, scopes, always: this.#depth === 0 }) - 1
+    return this.marked.push({ node, scopes, within: this.#within }) - 1
   }
 
   #word(id: number, part: string): string {

@@ -9,11 +9,12 @@ import { layOut } from '../text/layout.js'
 import { difference } from './equal.js'
 import type { LateForm } from './form.js'
 import { guardedAttribute } from './guards.js'
-import { instantiate } from './instantiate.js'
+import { Probes, instantiate } from './instantiate.js'
 import { type NamedPlan, plansFor } from './plans.js'
 
 /**
- * Tries the late form against binding first: blocks absent, once and several times, values in place.
+ * Tries the late form against binding first: blocks absent, once and several times, values in place, and another
+ * value for an expression in each scope it is bound in.
  * @returns what refutes it, if anything does.
  */
 export async function selfCheck(
@@ -53,11 +54,12 @@ async function tryPlan(
 ): Promise<Apart | undefined> {
   const mjml = await loadMjml()
   const toText = await loadHtmlText()
+  const probes = new Probes(plan.probe)
   const working = critical('compile', () => {
     try {
       return {
-        html: instantiate(form.html, plan, guardedAttribute),
-        first: mjml(instantiate(source, plan, asItIs)),
+        html: instantiate(form.html, plan, probes, guardedAttribute),
+        first: mjml(instantiate(source, plan, probes, asItIs)),
       }
     } catch (error) {
       // A value that binds first anyway proves nothing.
@@ -71,7 +73,7 @@ async function tryPlan(
     const apart = difference(first.html, working.html)
     if (apart !== undefined || form.text === undefined) return apart
     const firstText = layOut(toText(first.html))
-    const lateText = layOut(instantiate(form.text, plan, asItIs))
+    const lateText = layOut(instantiate(form.text, plan, probes, asItIs))
     return firstText === lateText ? undefined : { first: firstText, late: lateText }
   })
 }

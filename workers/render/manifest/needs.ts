@@ -8,6 +8,7 @@ const MAX_NEEDS = 2000
 /** A context: how it is reached from the data, if that can be told, and the context around it. */
 interface Level {
   path: DataPath | undefined
+  /** What `../` reaches; absent also where the data decides whether this context is a level of its own. */
   parent: Level | undefined
   /** Fields that a partial's parameters put in front of the data's. */
   hidden: ReadonlySet<string>
@@ -17,8 +18,8 @@ interface Place {
   level: Level
   /** Number of contexts that needs have opened. */
   depth: number
-  /** Block parameters in reach, innermost block first: paths, where they can be told. */
-  parameters: readonly (readonly (DataPath | undefined)[])[]
+  /** Block parameters by number: paths, where they can be told. */
+  parameters: ReadonlyMap<number, DataPath>
 }
 
 const NOTHING_HIDDEN: ReadonlySet<string> = new Set()
@@ -26,7 +27,7 @@ const NOTHING_HIDDEN: ReadonlySet<string> = new Set()
 /** What nodes ask of the data. */
 export function needsOf(nodes: readonly TemplateNode[]): Need[] {
   const level: Level = { path: { scope: 0, parts: [] }, parent: undefined, hidden: NOTHING_HIDDEN }
-  return new Needs().all(nodes, { level, depth: 0, parameters: [] })
+  return new Needs().all(nodes, { level, depth: 0, parameters: new Map() })
 }
 
 class Needs {
@@ -49,6 +50,9 @@ class Needs {
       case 'text':
       case 'partial':
         return []
+      case 'anchor':
+      case 'anchored':
+        return this.all(node.body, place)
       case 'value':
         return this.#expression(node.expression, place)
       case 'attribute':
@@ -82,27 +86,27 @@ class Needs {
       }
       case 'each': {
         if (path === undefined) return []
-        const items = this.all(node.body, opened(place, node, true))
+        const items = this.all(node.body, opened(place, node, path))
         return [
           {
             need: 'each',
             path,
             optional: node.hasInverse,
             items,
-            otherwise: this.all(node.inverse, passed(place)),
+            otherwise: this.all(node.inverse, place),
           },
         ]
       }
       case 'with': {
         if (path === undefined) return []
-        const inner = this.all(node.body, opened(place, node, false))
+        const inner = this.all(node.body, opened(place, node, path))
         return [
           {
             need: 'with',
             path,
             optional: node.hasInverse,
             inner,
-            otherwise: this.all(node.inverse, passed(place)),
+            otherwise: this.all(node.inverse, place),
           },
         ]
       }
@@ -124,7 +128,10 @@ class Needs {
           : undefined
     const inherited = node.context === undefined ? place.level.hidden : NOTHING_HIDDEN
     const hidden = new Set([...inherited, ...node.hash.map(([name]) => name)])
-    return [...own, ...this.all(node.body, { ...place, level: { path, parent: place.level, hidden } })]
+    // Whether such a context counts as a level of its own shows only with the data.
+    const isSame = node.reach === 'here' && node.context === undefined && node.hash.length === 0
+    const level = { path, parent: isSame ? place.level.parent : undefined, hidden }
+    return [...own, ...this.all(node.body, { ...place, level })]
   }
 }
 
@@ -133,22 +140,23 @@ function keep(need: Extract<Need, { need: 'if' }>): Need[] {
 }
 
 /** Inside a list or a context: one level more, reached by number. */
-function opened(place: Place, node: BlockNode, item: boolean): Place {
+function opened(place: Place, node: BlockNode, subject: DataPath): Place {
   const depth = place.depth + 1
   const path: DataPath = { scope: depth, parts: [] }
-  const same = node.subject.kind === 'path' && node.subject.parts.length === 0 && node.subject.up === 0
-  // A context that is the one around it is no level for `../`.
-  const parent = same && !item ? place.level.parent : place.level
-  const values = node.parameters > 0 ? [path, undefined] : []
-  return {
-    level: { path, parent, hidden: NOTHING_HIDDEN },
-    depth,
-    parameters: [values, ...place.parameters],
-  }
+  const parent = isInside(subject, place.level.path) ? place.level : undefined
+  const [first] = node.parameters
+  const parameters = first === undefined ? place.parameters : new Map(place.parameters).set(first, path)
+  return { ...place, level: { path, parent, hidden: NOTHING_HIDDEN }, depth, parameters }
 }
 
-function passed(place: Place): Place {
-  return { ...place, parameters: [[], ...place.parameters] }
+/**
+ * Whether one path leads into the other's context: an object is never equal to its field, so that it is a level for
+ * `../`. Of other contexts that shows only with the data: a list of one name is equal to that name.
+ */
+function isInside({ scope, parts }: DataPath, context: DataPath | undefined): boolean {
+  if (context?.scope !== scope || context.parts.some((part, at) => parts[at] !== part)) return false
+  const next = parts[context.parts.length]
+  return next !== undefined && !/^(?:\d+|length)$/.test(next)
 }
 
 function resolve(expression: PathExpression, { level, parameters }: Place): DataPath | undefined {
@@ -156,12 +164,13 @@ function resolve(expression: PathExpression, { level, parameters }: Place): Data
   if (expression.variable)
     return parts[0] === 'root' && expression.up === 0 ? { scope: 0, parts: parts.slice(1) } : undefined
   if (expression.parameter !== undefined) {
-    const [out, index] = expression.parameter
-    const base = parameters[out]?.[index]
+    const base = parameters.get(expression.parameter)
     return base === undefined ? undefined : { scope: base.scope, parts: [...base.parts, ...parts.slice(1)] }
   }
   let at: Level | undefined = level
   for (let up = expression.up; up > 0; up--) at = at?.parent
-  if (at?.path === undefined || (parts[0] !== undefined && at.hidden.has(parts[0]))) return undefined
+  if (at?.path === undefined) return undefined
+  // A context with parameters in front of its fields is no part of the data.
+  if (parts[0] === undefined ? at.hidden.size > 0 : at.hidden.has(parts[0])) return undefined
   return { scope: at.path.scope, parts: [...at.path.parts, ...parts] }
 }

@@ -67,6 +67,8 @@ class Locator {
         }
         return [located]
       }
+      case 'anchor':
+      case 'anchored':
       case 'scope':
         return [{ ...node, body: this.all(node.body) }]
       case 'block':

@@ -2,7 +2,7 @@ import type { TemplateManifest } from '../../../src/wire/templates.js'
 import type { CompiledTemplate } from '../late/form.js'
 
 /** Raised when compiled templates of before can no longer be read. */
-export const BUILT_FORMAT = 2
+export const BUILT_FORMAT = 3
 
 export interface BuiltFolder {
   format: typeof BUILT_FORMAT

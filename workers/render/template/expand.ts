@@ -1,85 +1,119 @@
-import { expressionOf } from './expression.js'
+import { expressionOf, isPartialBlock } from './expression.js'
+import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './environment.js'
 import { expandBlock } from './expandBlock.js'
+import { takeHeads } from './heads.js'
 import { splitIncludes } from './includes.js'
 import { expandPartial, expandPartialBlock } from './partials.js'
-import { parse, templateError } from './parse.js'
+import { templateError } from './parse.js'
+import { inScope } from './scopes.js'
 import type { SharedParts } from './sharedParts.js'
-import { type SourceFile, placeAt } from './source.js'
-import type { Place, TemplateNode } from './tree.js'
-
-/** A program of Handlebars' tree with all that its names mean: what an inline partial or a block content keeps. */
-export interface Fragment {
-  program: hbs.AST.Program
-  env: Environment
-}
-
-/** What is in reach where a node stands. */
-export interface Environment {
-  file: SourceFile
-  parts: SharedParts
-  /** Every file that took part, by name. */
-  files: Map<string, SourceFile>
-  /** Block parameters, innermost block first; a partial sees none of its caller's. */
-  parameters: readonly (readonly string[])[]
-  inline: ReadonlyMap<string, Fragment>
-  /** What `{{> @partial-block}}` stands for here. */
-  partialBlock?: Fragment
-  /** What `{{#content}}` gave for the blocks of a layout. */
-  contents: ReadonlyMap<string, readonly BlockContent[]>
-  /** Names of the partials and layouts this is inside of. */
-  inside: readonly string[]
-  /** Head children of included documents: MJML appends them to the head. */
-  headTail: TemplateNode[]
-}
-
-export interface BlockContent extends Fragment {
-  mode: 'replace' | 'append' | 'prepend'
-}
+import type { SourceFile } from './source.js'
+import type { Reach, TemplateNode } from './tree.js'
 
 /** A source and every shared part it uses, as one tree. @throws TemplateFailure with the place of what is wrong. */
-export function expand(
-  file: SourceFile,
-  parts: SharedParts,
-): { nodes: TemplateNode[]; files: Map<string, SourceFile> } {
-  const files = new Map<string, SourceFile>()
+export function expand(file: SourceFile, parts: SharedParts, expansion: Expansion): TemplateNode[] {
   const env: Environment = {
     file,
     parts,
-    files,
-    parameters: [],
+    expansion,
+    parameters: new Map(),
+    home: expansion.numberOf(file),
     inline: new Map(),
+    partialBlock: undefined,
     contents: new Map(),
     inside: [],
-    headTail: [],
+    isCandidate: false,
   }
-  const nodes = expandFile(file, env)
-  return { nodes: withHeadTail(nodes, env), files }
+  const { rest, head } = takeHeads(expandFile(file, env), expansion.heads)
+  return withHeadTail(rest, [...head, ...expansion.headsOfCandidates])
 }
 
+/** The nodes of a file that is read as part of the one around it. */
 export function expandFile(file: SourceFile, env: Environment): TemplateNode[] {
-  env.files.set(file.name, file)
-  return expandProgram(parse(file), { ...env, file })
+  return expandProgram(env.expansion.parse(file), { ...env, file }, 'file')
 }
 
-/** Inline partials count in the whole program they are written in, wherever they stand in it. */
-export function expandProgram(program: hbs.AST.Program | undefined, outer: Environment): TemplateNode[] {
+/**
+ * The nodes of a partial or layout. It knows none of the caller's block parameters.
+ * @param given the inline partials that it sees besides its own
+ */
+export function expandOwnFile(
+  file: SourceFile,
+  env: Environment,
+  given: ReadonlyMap<string, Fragment> = inlineOf(env),
+): TemplateNode[] {
+  const home = env.expansion.numberOf(file)
+  const inline = new Map(env.inline).set(home, given)
+  return expandFile(file, { ...env, parameters: new Map(), home, inline })
+}
+
+/**
+ * A fragment's names mean what they meant where it was written. Only its inline partials are those that its file sees
+ * at the moment of the call.
+ */
+export function expandFragment(
+  { program, env, reach }: Fragment,
+  { inline, isCandidate }: Environment,
+  differs: Partial<Environment> = {},
+): TemplateNode[] {
+  return expandProgram(program, { ...env, inline, isCandidate, ...differs }, reach)
+}
+
+/**
+ * The nodes of a program. Inline partials count in the whole program they are written in, wherever they stand in it.
+ * @param around the scope around the program: what its inline partials reach with `../`
+ */
+export function expandProgram(
+  program: hbs.AST.Program | undefined,
+  outer: Environment,
+  around: Reach,
+): TemplateNode[] {
   if (program === undefined) return []
-  const env = withInlinePartials(program, outer)
+  const env = withInlinePartials(program, outer, around)
   return program.body.flatMap((statement) => expandStatement(statement, env))
 }
 
-export function withInlinePartials(program: hbs.AST.Program, outer: Environment): Environment {
-  const decorators = program.body.filter(({ type }) => type === 'DecoratorBlock') as hbs.AST.DecoratorBlock[]
-  if (decorators.length === 0) return outer
-  const inline = new Map(outer.inline)
-  const env = { ...outer, inline }
-  for (const decorator of decorators) {
+export function withInlinePartials(program: hbs.AST.Program, outer: Environment, around: Reach): Environment {
+  if (!definesPartials(program)) return outer
+  const own = new Map(inlineOf(outer))
+  const env = { ...outer, inline: new Map(outer.inline).set(outer.home, own) }
+  for (const statement of program.body) {
+    if (statement.type !== 'DecoratorBlock') continue
+    const decorator = statement as hbs.AST.DecoratorBlock
     const [name] = decorator.params
     if (decorator.path.original !== 'inline' || name?.type !== 'StringLiteral')
       throw templateError(`only {{#*inline "name"}} is known`, placeOf(decorator, env))
-    inline.set((name as hbs.AST.StringLiteral).value, { program: decorator.program, env })
+    own.set((name as hbs.AST.StringLiteral).value, { program: decorator.program, env, reach: around })
   }
   return env
+}
+
+/** The inline partials that can be called here. */
+export function inlineOf({ inline, home }: Environment): ReadonlyMap<string, Fragment> {
+  return inline.get(home) ?? new Map()
+}
+
+function definesPartials(program: hbs.AST.Program | undefined): boolean {
+  return program?.body.some(({ type }) => type === 'DecoratorBlock') ?? false
+}
+
+/** Nodes of the programs of a statement. Where these define inline partials, the scope of the statement is kept for them. */
+export function withPrograms(
+  statement: hbs.AST.Statement,
+  programs: readonly (hbs.AST.Program | undefined)[],
+  env: Environment,
+  expand: (around: Reach) => TemplateNode[],
+): TemplateNode[] {
+  if (!programs.some(definesPartials)) return expand('here')
+  const keep = env.expansion.numberOf(statement)
+  return inScope({
+    kind: 'scope',
+    hash: [],
+    reach: 'here',
+    keep,
+    body: expand(keep),
+    at: placeOf(statement, env),
+  })
 }
 
 function expandStatement(statement: hbs.AST.Statement, env: Environment): TemplateNode[] {
@@ -112,6 +146,8 @@ function expandContent(statement: hbs.AST.ContentStatement, env: Environment): T
 
 function expandMustache(statement: hbs.AST.MustacheStatement, env: Environment): TemplateNode[] {
   const at = placeOf(statement, env)
+  if (isPartialBlock(statement.path))
+    throw templateError('a partial block is called: {{> @partial-block}}', at)
   return [
     {
       kind: 'value',
@@ -124,17 +160,17 @@ function expandMustache(statement: hbs.AST.MustacheStatement, env: Environment):
 }
 
 /** Where the head of the document ends, the heads of included documents follow. */
-function withHeadTail(nodes: TemplateNode[], env: Environment): TemplateNode[] {
-  if (env.headTail.length === 0) return nodes
+function withHeadTail(nodes: TemplateNode[], tail: TemplateNode[]): TemplateNode[] {
+  if (tail.length === 0) return nodes
   for (const [index, node] of nodes.entries()) {
     if (node.kind !== 'text') continue
     const end = node.text.indexOf('</mj-head>')
     if (end < 0) continue
     const before = { ...node, text: node.text.slice(0, end) }
     const after = { ...node, text: node.text.slice(end) }
-    return [...nodes.slice(0, index), before, ...env.headTail, after, ...nodes.slice(index + 1)]
+    return [...nodes.slice(0, index), before, ...tail, after, ...nodes.slice(index + 1)]
   }
-  return withNewHead(nodes, env.headTail)
+  return withNewHead(nodes, tail)
 }
 
 function withNewHead(nodes: TemplateNode[], tail: TemplateNode[]): TemplateNode[] {
@@ -147,26 +183,4 @@ function withNewHead(nodes: TemplateNode[], tail: TemplateNode[]): TemplateNode[
     return [...nodes.slice(0, index), open, ...tail, close, ...nodes.slice(index + 1)]
   }
   return nodes
-}
-
-export function namesOf(env: Environment) {
-  return {
-    helpers: env.parts.helpers,
-    parameters: env.parameters,
-    place: (node: hbs.AST.Node): Place => placeOf(node, env),
-  }
-}
-
-export function placeOf(node: hbs.AST.Node, env: Environment): Place {
-  return placeAt(env.file, node.loc.start.line, node.loc.start.column + 1)
-}
-
-/** The expression as its author wrote it. */
-export function sourceOf(node: hbs.AST.Node, env: Environment): string {
-  const { start, end } = node.loc
-  const lines = env.file.text.split('\n').slice(start.line - 1, end.line)
-  if (lines.length === 0) return ''
-  lines[lines.length - 1] = lines.at(-1)?.slice(0, end.column) ?? ''
-  lines[0] = lines[0]?.slice(start.column) ?? ''
-  return (lines.join(' ').match(/^\{\{.*?\}\}+/)?.[0] ?? lines.join(' ')).slice(0, 200)
 }

@@ -1,5 +1,6 @@
-import { type Environment, expandProgram, namesOf, placeOf, sourceOf } from './expand.js'
-import { argumentOf, callOf, expressionOf, hashOf } from './expression.js'
+import { type Environment, namesOf, placeOf, sourceOf } from './environment.js'
+import { expandProgram, withPrograms } from './expand.js'
+import { argumentOf, callOf, expressionOf, hashOf, isPartialBlock } from './expression.js'
 import { expandLayoutBlock } from './layouts.js'
 import { templateError } from './parse.js'
 import type { BlockNode, BlockType, TemplateNode } from './tree.js'
@@ -15,59 +16,62 @@ export function expandBlock(statement: hbs.AST.BlockStatement, env: Environment)
   const custom = env.parts.customHelpers.has(name)
   if (!custom && LAYOUT.has(name) && statement.params[0]?.type === 'StringLiteral')
     return expandLayoutBlock(statement, env)
-  if (!custom && BUILT_IN.has(name)) return [builtIn(statement, name as BlockType, env)]
-  if (!custom && name === 'raw' && statement.params.length === 0) return expandProgram(statement.program, env)
+  if (!custom && BUILT_IN.has(name)) return builtIn(statement, name as BlockType, env)
+  if (!custom && name === 'raw' && statement.params.length === 0)
+    return withPrograms(statement, [statement.program], env, (around) =>
+      expandProgram(statement.program, env, around),
+    )
 
   const names = namesOf(env)
   const call = callOf(statement, names)
-  if (call !== undefined) return [node(statement, DECISIONS.has(name) && !custom ? 'if' : 'call', call, env)]
-  const subject = expressionOf(statement, names)
-  return [node(statement, 'section', subject, env)]
+  if (call === undefined)
+    return block(statement, { type: 'section', subject: expressionOf(statement, names) }, env)
+  return block(statement, { type: DECISIONS.has(name) && !custom ? 'if' : 'call', subject: call }, env)
 }
 
-function builtIn(statement: hbs.AST.BlockStatement, type: BlockType, env: Environment): BlockNode {
+function builtIn(statement: hbs.AST.BlockStatement, type: BlockType, env: Environment): TemplateNode[] {
   const [subject] = statement.params
-  const at = placeOf(statement, env)
   if (subject === undefined || statement.params.length > 1)
-    throw templateError(`{{#${type}}} takes exactly one argument`, at)
-  if ((type === 'if' || type === 'unless') && blockParamsOf(statement).length > 0)
-    throw templateError(`{{#${type}}} has no block parameters`, at)
-  const block = node(statement, type, argumentOf(subject, namesOf(env)), env)
-  const includeZero = hashOf(statement.hash, namesOf(env)).find(([name]) => name === 'includeZero')
-  if (includeZero !== undefined) block.includeZero = includeZero[1]
-  return block
+    throw templateError(`{{#${type}}} takes exactly one argument`, placeOf(statement, env))
+  if ((type === 'if' || type === 'unless') && isPartialBlock(subject))
+    return whetherGiven(statement, type, env)
+  const names = namesOf(env)
+  const includeZero = hashOf(statement.hash, names).find(([name]) => name === 'includeZero')?.[1]
+  const does = { type, subject: argumentOf(subject, names) }
+  return block(statement, includeZero === undefined ? does : { ...does, includeZero }, env)
 }
 
-function node(
+/** `{{#if @partial-block}}`: whether the partial was called with a block shows in the template itself. */
+function whetherGiven(statement: hbs.AST.BlockStatement, type: BlockType, env: Environment): TemplateNode[] {
+  const given = env.partialBlock !== undefined
+  const chosen = given === (type === 'if') ? statement.program : statement.inverse
+  return withPrograms(statement, [chosen], env, (around) => expandProgram(chosen, env, around))
+}
+
+function block(
   statement: hbs.AST.BlockStatement,
-  type: BlockType,
-  subject: BlockNode['subject'],
+  does: Pick<BlockNode, 'type' | 'subject' | 'includeZero'>,
   env: Environment,
-): BlockNode {
+): TemplateNode[] {
   const program = statement.program as hbs.AST.Program | undefined
   const inverse = statement.inverse as hbs.AST.Program | undefined
-  const declared = blockParamsOf(statement)
-  return {
-    kind: 'block',
-    type,
-    subject,
-    body: expandProgram(program, inBlock(type, declared, env)),
-    inverse: expandProgram(inverse, inBlock(type, [], env)),
-    hasInverse: inverse !== undefined,
-    parameters: declared.length,
-    source: sourceOf(statement, env),
-    at: placeOf(statement, env),
-  }
-}
-
-/** The typings promise a list; the parser leaves it out. */
-function blockParamsOf(statement: hbs.AST.BlockStatement): readonly string[] {
-  const program = statement.program as { blockParams?: string[] } | undefined
-  return program?.blockParams ?? []
-}
-
-/** `if` and `unless` open no scope of their own; every other block counts when block parameters are looked for. */
-function inBlock(type: BlockType, declared: readonly string[], env: Environment): Environment {
-  if (type === 'if' || type === 'unless') return env
-  return { ...env, parameters: [declared, ...env.parameters] }
+  const { expansion } = env
+  const { numbers, names } = expansion.parametersOf(program)
+  const isCondition = does.type === 'if' || does.type === 'unless'
+  if ((isCondition && numbers.length > 0) || expansion.parametersOf(inverse).numbers.length > 0)
+    throw templateError(`nothing gives this block a value for its parameters`, placeOf(statement, env))
+  const inBody: Environment =
+    numbers.length === 0 ? env : { ...env, parameters: new Map([...env.parameters, ...names]) }
+  return withPrograms(statement, [program, inverse], env, (around) => [
+    {
+      kind: 'block',
+      ...does,
+      body: expandProgram(program, inBody, around),
+      inverse: expandProgram(inverse, env, around),
+      hasInverse: inverse !== undefined,
+      parameters: numbers,
+      source: sourceOf(statement, env),
+      at: placeOf(statement, env),
+    },
+  ])
 }

@@ -4,8 +4,10 @@ import type { CallExpression, Expression, PathExpression, Place } from './tree.j
 /** What a name can mean where an expression stands. */
 export interface Names {
   helpers: ReadonlySet<string>
-  /** Block parameters in scope, innermost block first. */
-  parameters: readonly (readonly string[])[]
+  /** The block parameters that can be named here, by name; each has a number of its own. */
+  parameters: ReadonlyMap<string, number>
+  /** Whether `{{> @partial-block}}` stands for anything. */
+  hasPartialBlock: boolean
   place: (node: hbs.AST.Node) => Place
 }
 
@@ -53,7 +55,7 @@ function helperName(path: hbs.AST.PathExpression, names: Names): string | undefi
   const [name] = path.parts
   if (path.parts.length !== 1 || name === undefined || path.data || path.depth > 0) return undefined
   if (/^(?:this\b|\.)/.test(path.original)) return undefined
-  if (names.parameters.some((block) => block.includes(name))) return undefined
+  if (names.parameters.has(name)) return undefined
   return name
 }
 
@@ -84,7 +86,9 @@ export function hashOf(hash: hbs.AST.Hash | undefined, names: Names): [string, E
   return (hash?.pairs ?? []).map(({ key, value }) => [key, argumentOf(value, names)])
 }
 
-function pathOf(path: hbs.AST.PathExpression, names: Names): PathExpression {
+function pathOf(path: hbs.AST.PathExpression, names: Names): Expression {
+  if (isPartialBlock(path))
+    return names.hasPartialBlock ? { kind: 'literal', value: true } : { kind: 'undefined' }
   const expression: PathExpression = {
     kind: 'path',
     variable: path.data,
@@ -93,11 +97,21 @@ function pathOf(path: hbs.AST.PathExpression, names: Names): PathExpression {
     source: path.original,
   }
   const [first] = path.parts
-  const scoped = path.data || path.depth > 0 || /^(?:this\b|\.)/.test(path.original)
+  const scoped = path.depth > 0 || /^(?:this\b|\.)/.test(path.original)
   if (first === undefined || scoped) return expression
-  for (const [out, block] of names.parameters.entries()) {
-    const index = block.indexOf(first)
-    if (index >= 0) return { ...expression, parameter: [out, index] }
-  }
-  return expression
+  // Handlebars looks among the block parameters first, even for `@index`.
+  const parameter = names.parameters.get(first)
+  return parameter === undefined ? expression : { ...expression, variable: false, parameter }
+}
+
+/** `@partial-block` is known when the template is put together. */
+export function isPartialBlock(path: hbs.AST.Expression): boolean {
+  const { data, depth, parts } = path as hbs.AST.PathExpression
+  return (
+    path.type === 'PathExpression' &&
+    data &&
+    depth === 0 &&
+    parts.length === 1 &&
+    parts[0] === 'partial-block'
+  )
 }

@@ -1,4 +1,5 @@
-import { type Environment, expandFile } from './expand.js'
+import type { Environment } from './environment.js'
+import { expandFile } from './expand.js'
 import { templateError } from './parse.js'
 import { type SourceFile, placeWithin } from './source.js'
 import type { Place, TemplateNode } from './tree.js'
@@ -48,8 +49,7 @@ function include(attributes: string, at: Place, env: Environment): TemplateNode[
       return wrapped('<mj-raw>', expandFile(file, inner), '</mj-raw>', at)
     case 'css': {
       const open = attribute('css-inline') === 'inline' ? '<mj-style inline="inline">' : '<mj-style>'
-      env.headTail.push(...wrapped(open, expandFile(file, inner), '</mj-style>', at))
-      return []
+      return toHead(wrapped(open, expandFile(file, inner), '</mj-style>', at), env)
     }
     default:
       return includeMjml(file, inner)
@@ -61,8 +61,16 @@ function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
   if (!/<mjml[\s>]/.test(file.text)) return expandFile(file, env)
   const head = inner(file.text, 'mj-head')
   const body = inner(file.text, 'mj-body')
-  if (head !== undefined) env.headTail.push(...expandFile(part(file, head), env))
-  return body === undefined ? [] : expandFile(part(file, body), env)
+  return [
+    ...(head === undefined ? [] : toHead(expandFile(part(file, head), env), env)),
+    ...(body === undefined ? [] : expandFile(part(file, body), env)),
+  ]
+}
+
+/** Such nodes stay in their place until the whole tree is there, so that it is known what is around them. */
+function toHead(nodes: TemplateNode[], env: Environment): TemplateNode[] {
+  for (const node of nodes) env.expansion.heads.add(node)
+  return nodes
 }
 
 function inner(text: string, tag: string): [start: number, end: number] | undefined {

@@ -1,7 +1,8 @@
-import { type BlockContent, type Environment, expandFile, expandProgram, namesOf, placeOf } from './expand.js'
+import { type BlockContent, type Environment, namesOf, placeOf } from './environment.js'
+import { expandFragment, expandOwnFile, expandProgram, withPrograms } from './expand.js'
 import { hashOf } from './expression.js'
-import { expandFragment } from './partials.js'
 import { templateError } from './parse.js'
+import { inScope } from './scopes.js'
 import type { TemplateNode } from './tree.js'
 
 /**
@@ -30,22 +31,22 @@ function expandExtend(name: string, statement: hbs.AST.BlockStatement, env: Envi
   const marker = `layout ${name}`
   if (env.inside.includes(marker)) throw templateError(`the layout '${name}' extends itself`, at)
 
+  const keep = env.expansion.numberOf(statement)
   const contents = new Map(env.contents)
   for (const child of statement.program.body) {
-    const content = contentOf(child, env)
+    const content = contentOf(child, env, keep)
     if (content === undefined) continue
     // A template's content comes before what a layout between it and the base says.
     contents.set(content.name, [...(env.contents.get(content.name) ?? []), content.given])
   }
-  const parameters = env.parameters.map(() => [])
-  const nodes = expandFile(file, { ...env, contents, parameters, inside: [...env.inside, marker] })
-  const hash = hashOf(statement.hash, namesOf(env))
-  return hash.length === 0 ? nodes : [{ kind: 'scope', hash, body: nodes, at }]
+  const body = expandOwnFile(file, { ...env, contents, inside: [...env.inside, marker] })
+  return inScope({ kind: 'scope', hash: hashOf(statement.hash, namesOf(env)), reach: 'file', keep, body, at })
 }
 
 function contentOf(
   child: hbs.AST.Statement,
   env: Environment,
+  keep: number,
 ): { name: string; given: BlockContent } | undefined {
   if (child.type === 'CommentStatement') return undefined
   if (child.type === 'ContentStatement' && (child as hbs.AST.ContentStatement).value.trim() === '')
@@ -60,14 +61,17 @@ function contentOf(
     throw templateError('mode is "replace", "append" or "prepend"', placeOf(child, env))
   return {
     name: (name as hbs.AST.StringLiteral).value,
-    given: { program: block.program, env, mode: written },
+    given: { program: block.program, env, reach: keep, mode: written },
   }
 }
 
 function expandSlot(name: string, statement: hbs.AST.BlockStatement, env: Environment): TemplateNode[] {
-  let nodes = expandProgram(statement.program, env)
+  const { program } = statement
+  let nodes = withPrograms(statement, [program], env, (around) => expandProgram(program, env, around))
   for (const given of [...(env.contents.get(name) ?? [])].reverse()) {
-    const content = expandFragment(given, env)
+    const { reach } = given
+    const body = expandFragment(given, env)
+    const content = inScope({ kind: 'scope', hash: [], reach, body, at: placeOf(statement, env) })
     if (given.mode === 'replace') nodes = content
     else nodes = given.mode === 'append' ? [...nodes, ...content] : [...content, ...nodes]
   }

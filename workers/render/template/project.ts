@@ -38,6 +38,8 @@ class Projection {
         return this.#inside ? [node] : []
       case 'attribute':
         return this.#inside ? this.nodes(node.value) : []
+      case 'anchor':
+      case 'anchored':
       case 'scope': {
         const body = this.nodes(node.body)
         return body.length === 0 ? [] : [{ ...node, body }]
@@ -79,10 +81,24 @@ class Projection {
   }
 }
 
-/** One line: what a header can hold. Line breaks, with the space around them, become one space. */
+/** Characters of a bound subject or preheader, as of a subject that a mail brings along. */
+const MAX_LINE = 998
+const LINE_BREAK = /[\r\n\u0085\u2028\u2029]/
+
+/**
+ * Returns one line, which a header can hold: line breaks, with the space around them, become one space. A line of more
+ * than 998 characters is cut and ends in an ellipsis.
+ */
 export function toOneLine(text: string): string {
   const last = text.slice(text.lastIndexOf(TITLE_START) + 1)
-  return last.replace(/\s*[\r\n\u0085\u2028\u2029]\s*/g, ' ').trim()
+  const lines = last.split(LINE_BREAK).map((line) => line.trim())
+  return shortened(lines.filter((line) => line !== '').join(' '))
+}
+
+function shortened(line: string): string {
+  if (line.length <= MAX_LINE) return line
+  const cut = line.slice(0, MAX_LINE - 1)
+  return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`
 }
 
 const NAMED: Record<string, string> = {

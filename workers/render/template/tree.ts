@@ -23,8 +23,8 @@ export interface PathExpression {
   /** Contexts to go up (`../`). */
   up: number
   parts: string[]
-  /** Set where the first part names a block parameter: how many blocks out, and which of its parameters. */
-  parameter?: [blocksOut: number, index: number]
+  /** Set where the first part names a block parameter: the number under which its block binds it. */
+  parameter?: number
   /** As written. */
   source: string
 }
@@ -78,28 +78,65 @@ export interface BlockNode {
   inverse: TemplateNode[]
   /** Whether an `{{else}}` was written. */
   hasInverse: boolean
-  /** Number of block parameters (`as |item index|`). */
-  parameters: number
+  /**
+   * The block parameters of the body (`as |item index|`), each by a number of its own. A reference holds the same
+   * number, so that nothing depends on how many blocks lie between the two.
+   */
+  parameters: number[]
   source: string
   at: Place
 }
 
-/** Nodes of a partial that was called with a context or with parameters of its own. */
-export interface ScopeNode {
-  kind: 'scope'
+/** What is evaluated at a call of a shared part, in the scope that the call stands in. */
+export interface Arguments {
   context?: Expression
   hash: [name: string, value: Expression][]
+  /** Written before each line of the part. */
+  indent?: string
+}
+
+/**
+ * Which contexts `../` reaches: those around the call (`here`), none because the nodes are a file of their own
+ * (`file`), or those around the place where the nodes were written, which a scope node kept under this number.
+ */
+export type Reach = 'here' | 'file' | number
+
+/** Nodes that are evaluated in a scope of their own: those of a partial, of a partial block or of a layout. */
+export interface ScopeNode extends Arguments {
+  kind: 'scope'
+  reach: Reach
+  /** Keeps the scope that the node stands in, for nodes of the body that were written there. */
+  keep?: number
+  /** Adds a layer of variables, which `@../` counts. */
+  layer?: true
   body: TemplateNode[]
-  /** `{{> @partial-block}}` evaluates its nodes where the block was written, so its parameters count from there. */
+  at: Place
+}
+
+/** Remembers the scope that its nodes are bound in, for {@link AnchoredNode}s among them. Only in what MJML made. */
+export interface AnchorNode {
+  kind: 'anchor'
+  id: number
+  body: TemplateNode[]
+  at: Place
+}
+
+/** Nodes that MJML copied into a block: bound in the scope of the anchor around them, where they were written. */
+export interface AnchoredNode {
+  kind: 'anchored'
+  to: number
+  body: TemplateNode[]
   at: Place
 }
 
 /** A partial that can't be put in its place beforehand: its name is computed, or it calls itself. */
-export interface PartialNode {
+export interface PartialNode extends Arguments {
   kind: 'partial'
   name: Expression
-  context?: Expression
-  hash: [name: string, value: Expression][]
+  /** By name: the partials that may be meant, as keys of the template's `partials`. */
+  candidates: Record<string, string>
+  /** Why it can't be called. */
+  refusal?: string
   source: string
   at: Place
 }
@@ -135,4 +172,5 @@ export interface AttributeChecks {
   suffix?: string
 }
 
-export type TemplateNode = TextNode | ValueNode | BlockNode | ScopeNode | PartialNode | AttributeNode
+export type TemplateNode =
+  TextNode | ValueNode | BlockNode | ScopeNode | AnchorNode | AnchoredNode | PartialNode | AttributeNode

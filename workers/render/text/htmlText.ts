@@ -1,17 +1,21 @@
 import type { FormatCallback } from 'html-to-text'
+import { loading } from '../../loading.js'
 import { OP, withoutMarks } from './layout.js'
 
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
 export type HtmlText = (html: string) => string
 
+/** Elements nested deeper than any mail's become an ellipsis: the conversion calls itself for each level. */
+const MAX_DEPTH = 500
+
 let loaded: Promise<HtmlText> | undefined
 
 /** The one door to html-to-text. */
 export function loadHtmlText(): Promise<HtmlText> {
-  loaded ??= import('html-to-text').then(({ compile }) => {
+  loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
       wordwrap: false,
-      limits: { maxInputLength: 1 << 26 },
+      limits: { maxInputLength: 1 << 26, maxDepth: MAX_DEPTH },
       formatters,
       selectors: [
         { selector: '*', format: 'inline' },

@@ -25,6 +25,8 @@ const SPLIT = /([\uFDD0-\uFDEF])/
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 const RULE = '-'.repeat(40)
+/** Lists nested deeper than this are not set further in. */
+const MAX_INDENT = 10
 const BREAKS = ['', '\n', '\n\n', '\n\n\n']
 
 /** Takes the marks out of a bound value, which so can't lay anything out. */
@@ -75,8 +77,16 @@ function stepOf(part: string): Step | undefined {
 function wordsOf(whole: string): Words {
   const before = isSpace(whole.charCodeAt(0))
   const after = isSpace(whole.charCodeAt(whole.length - 1))
-  const text = before || after ? whole.replace(/^[ \t\r\n\f]+|[ \t\r\n\f]+$/g, '') : whole
+  const text = before || after ? withoutEdges(whole) : whole
   return { whole, text: SPACES.test(text) ? text.replace(RUN_OF_SPACES, ' ') : text, before, after }
+}
+
+function withoutEdges(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(text.charCodeAt(start))) start++
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
 }
 
 function isSpace(code: number): boolean {
@@ -187,7 +197,7 @@ class Page {
     this.#break(1)
     const list = this.#lists.at(-1)
     const sign = list?.next === undefined ? '-' : `${list.next++}.`
-    this.#write(`${'  '.repeat(Math.max(0, this.#lists.length - 1))}${sign}`)
+    this.#write(`${'  '.repeat(Math.max(0, Math.min(this.#lists.length - 1, MAX_INDENT)))}${sign}`)
     this.#space = ' '
     this.#atItem = true
   }

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest'
+import { frameDocument } from '../../src/web/frame.js'
+import { patternOf } from '../../src/inbox/faults.js'
+import { linksOf } from '../../src/inbox/links.js'
+import { parseMail } from '../../src/web/parse.js'
+
+/** Far above what any of these takes; work that grows with the square of the size takes hours. */
+const BOUND = 120_000
+const SIZE = 4_000_000
+
+const mail = (header: readonly string[], body: string) =>
+  Buffer.from(`${header.join('\r\n')}\r\n\r\n${body}`, 'latin1')
+const filled = (text: string, size = SIZE) => text.repeat(Math.ceil(size / text.length))
+const mixed = 'Content-Type: multipart/mixed; boundary=a'
+const nested = (name: string) =>
+  Array.from(
+    { length: 250 },
+    (_, n) => `--${name}${n}\r\nContent-Type: multipart/mixed; boundary=${name}${n + 1}\r\n\r\n`,
+  ).join('')
+const beside = (html: string) => mail([mixed], `--a\n\nx\n--a\nContent-Type: text/html\n\n${html}\n--a--\n`)
+
+const MAILS: Record<string, Buffer> = {
+  'of empty lines': mail([], filled('\n')),
+  'of lines with dashes': mail([mixed], filled('--ab\n')),
+  'of thousands of parts': mail([mixed], filled('--a\n\nx\n')),
+  'of thousands of images': mail(
+    [mixed],
+    `--a\nContent-Type: text/html\n\n${filled('cid:x ')}\n${filled('--a\nContent-ID: <b>\nContent-Type: image/png\n\nx\n')}`,
+  ),
+  'of parts in parts': mail(['Content-Type: multipart/mixed; boundary=b0'], nested('b') + filled('--b\n')),
+  'of parts in parts with long names': mail(
+    [`Content-Type: multipart/mixed; boundary=${'p'.repeat(190)}0`],
+    nested('p'.repeat(190)) + filled(`--${'p'.repeat(190)}\n`),
+  ),
+  'of headers': mail(Array(SIZE / 4).fill('a:'), 'x'),
+  'with a folded subject': mail(['Subject: x', ...Array<string>(SIZE / 4).fill(' x')], 'x'),
+  'with a long subject': mail([`Subject: ${filled('=?utf-8?q?=ff?= ')}`], 'x'),
+  'to a list': mail([`To: ${filled('a@b.example,')}`], 'x'),
+  'to groups': mail([`To: ${filled('a:b@c.example;')}`], 'x'),
+  'to nobody': mail([`To: ${filled('"<(')}`], 'x'),
+  'with parameters': mail([`Content-Type: text/plain;${filled('a*0*=%41;')}`], 'x'),
+  'with spaces in a parameter': mail([`Content-Type: text/plain;${filled(' ')}x`], 'x'),
+  'of flowed lines': mail(['Content-Type: text/plain; format=flowed'], filled(' \n>')),
+  'of quoted-printable': mail(['Content-Transfer-Encoding: quoted-printable'], filled('= ')),
+  'of base64': mail(['Content-Transfer-Encoding: base64'], filled('=\n')),
+  'of mails in mails': mail(['Content-Type: message/rfc822'], filled('Content-Type: message/rfc822\n\n')),
+  'of a digest': mail(['Content-Type: multipart/digest; boundary=a'], filled('--a\n\nSubject: x\n\nx\n')),
+  ...Object.fromEntries(
+    [
+      '<',
+      '<head',
+      '<head ',
+      '<html a="',
+      '<!--',
+      '<!',
+      '<a href="x',
+      '<a <a href=',
+      '<link',
+      '<style>',
+      '&',
+      'cid:',
+      'cid:a ',
+      '"',
+      '\t',
+      '<!-- -->',
+    ].map((piece) => [`of ${JSON.stringify(piece)} in HTML`, beside(filled(piece))]),
+  ),
+}
+
+describe('hostile mail costs no more than its size', () => {
+  test.each(Object.keys(MAILS))(
+    'a mail %s is parsed, framed and searched for links',
+    { timeout: BOUND },
+    (name) => {
+      const contents = parseMail(MAILS[name]!)
+      expect(contents.attachments.length).toBeLessThanOrEqual(1_000)
+      expect(contents.headers.length).toBeLessThanOrEqual(1_000)
+      const image = { cid: 'a', contentType: 'image/png', inline: true, content: new Uint8Array(100_000) }
+      const { html } = frameDocument(contents.html ?? '', [image], () => 'images/0/x')
+      expect(html.length).toBeLessThan(4 * 1024 * 1024)
+      expect(linksOf(contents).length).toBeLessThanOrEqual(1_000)
+    },
+  )
+
+  test('tells what was left out', () => {
+    const { leftOut, attachments, text } = parseMail(MAILS['of thousands of images']!)
+    expect(attachments).toHaveLength(999)
+    expect(text).toBeUndefined()
+    expect(leftOut).toEqual(['The mail has too many parts: only the first of them, 1000 at most, are shown.'])
+    expect(parseMail(MAILS['of headers']!).leftOut).toHaveLength(1)
+    expect(parseMail(mail(['Subject: x'], 'x')).leftOut).toEqual([])
+  })
+
+  test('an image that is referred to 60,000 times is in the document not even once', () => {
+    const image = { cid: 'a', contentType: 'image/png', inline: true, content: new Uint8Array(1_000_000) }
+    const source = '<img src="cid:a">'.repeat(60_000)
+    const { html } = frameDocument(source, [image], (index) => `images/${index}/x`)
+    expect(html).not.toContain('data:')
+    expect(html.split('images/0/x')).toHaveLength(60_001)
+    expect(html.length).toBeLessThan(2 * source.length)
+  })
+
+  test('a pattern with many stars is tested in one pass', { timeout: BOUND }, () => {
+    expect(patternOf(`${'*a'.repeat(500)}*b`)('a'.repeat(1_000_000))).toBe(false)
+    for (const [pattern, text, fits] of [
+      ['*@example.com', 'Ada@EXAMPLE.com', true],
+      ['a*a', 'a', false],
+      ['a*a', 'aa', true],
+      ['*', '', true],
+      ['a*b*c', 'a-b-b-c', true],
+      ['a.c', 'abc', false],
+      ['a**c', 'ac', true],
+    ] as const)
+      expect(patternOf(pattern)(text), `${pattern} ${text}`).toBe(fits)
+  })
+})
+
+describe('the framed document', () => {
+  const base = '<base target="_blank">'
+
+  test.each([
+    ['<!doctype html><html><head><title>', `<!doctype html><html><head>${base}<title>`],
+    ['<!-- <head> --><html lang="a>b"><p>', `<!-- <head> --><html lang="a>b">${base}<p>`],
+    ['\n<!DOCTYPE html>\n<p>', `\n<!DOCTYPE html>${base}\n<p>`],
+    ['<header>x</header>', `${base}<header>x</header>`],
+    ['<head', `${base}<head`],
+    ['text <head>', `${base}text <head>`],
+    ['<!-- never ends', `${base}<!-- never ends`],
+    ['', base],
+  ])('has its base where the head begins: %s', (source, expected) => {
+    expect(frameDocument(source).html).toBe(expected)
+  })
+
+  test('shows an image wherever a style or an attribute refers to it, and nothing that is none', () => {
+    const part = { inline: true, content: new Uint8Array(1) }
+    const parts = [
+      { ...part, cid: 'a&b c', contentType: 'image/png' },
+      { ...part, cid: 'page', contentType: 'text/html' },
+      { ...part, cid: 'a%41', contentType: 'image/gif' },
+    ]
+    const source = `<img src=CID:a&amp;b%20c><p style="background:url(cid:a&b%20c)"><img src='cid:page'><img src="cid:a%41"><i>acid:a%41</i>`
+    const { html, policy } = frameDocument(source, parts, (index) => `#${index}`)
+    expect(html).toBe(
+      `${base}<img src=#0><p style="background:url(#0)"><img src='cid:page'><img src="#2"><i>acid:a%41</i>`,
+    )
+    expect(policy).toContain("img-src 'self' data:")
+    expect(frameDocument('<img src="cid:page">', parts).policy).toContain('img-src data:;')
+  })
+
+  test('ends before a tag that would be cut in half', () => {
+    const source = `${'x'.repeat(1024 * 1024 - 5)}<img src="cid:a">`
+    expect(frameDocument(source).html).toBe(base + 'x'.repeat(1024 * 1024 - 5))
+  })
+})

@@ -1,0 +1,41 @@
+import type { Pulse } from '../src/wire/phases.js'
+import { PulseBoard, type SlotUse } from '../src/wire/pulse.js'
+import type { ThreadSetup } from '../src/wire/tasks.js'
+import { onLoading } from './loading.js'
+
+/** The signs of life that a thread writes on the pulse board. */
+export class Heartbeat implements Pulse {
+  readonly #board: PulseBoard
+  readonly #place: number
+  readonly #timer: NodeJS.Timeout
+
+  constructor({ pulses, beat }: Pick<ThreadSetup, 'pulses' | 'beat'>, place: number) {
+    const board = new PulseBoard(pulses)
+    this.#board = board
+    this.#place = place
+    this.#timer = setInterval(() => board.beat(place), beat).unref()
+    onLoading((change) => board.load(place, change))
+  }
+
+  get beats(): number {
+    return this.#board.beats(this.#place)
+  }
+
+  step(): void {
+    this.#board.step(this.#place)
+  }
+
+  /** The thread has started, which counted as loading. */
+  ready(): void {
+    this.#board.load(this.#place, -1)
+  }
+
+  act(actor: SlotUse | undefined): void {
+    this.#board.act(this.#place, actor)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    onLoading(() => undefined)
+  }
+}
