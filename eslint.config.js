@@ -1,14 +1,15 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import tseslint from 'typescript-eslint'
+import { importOrder, uniqueFileName } from './.ci/lintRules.mjs'
 
 const root = path.dirname(fileURLToPath(import.meta.url))
 
 /**
- * One door for each dependency: a package (or a folder of ours) and the only files that may import it, be it with
- * `import`, `import type`, `export … from` or `import()`. Tests may import anything.
+ * The import rules: each dependency, or folder, with the only files that may import it, be it with `import`, `import type`,
+ * `export … from` or `import()`. Tests may import anything.
  */
-const doors = [
+const boundaries = [
   {
     to: ['nodemailer/lib/addressparser'],
     from: ['src/message/addresses.ts', 'workers/**'],
@@ -39,17 +40,17 @@ const doors = [
   {
     to: ['piscina', 'piscina/**'],
     from: ['src/threads/pool.ts'],
-    why: 'src/threads/pool.ts is the only door to piscina, so that nothing else depends on its queue or its errors.',
+    why: 'src/threads/pool.ts is the only importer of piscina, so that nothing else depends on its queue or its errors.',
   },
   {
     to: ['bullmq', 'bullmq/**', 'ioredis', 'ioredis/**'],
-    from: ['src/queue/redis*.ts', 'src/queue/redis/**', 'src/bench/baselines/bullmq.ts'],
+    from: ['src/queue/redis/**', 'src/bench/baselines/bullmq.ts'],
     why: 'Redis is an optional peer: only its queue driver may load it.',
   },
   {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
-    from: ['src/observe/tracing.ts'],
-    why: 'OpenTelemetry is an optional peer: src/observe/tracing.ts is the only door to its API.',
+    from: ['src/telemetry/tracing.ts'],
+    why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',
   },
   {
     to: ['better-sqlite3', 'better-sqlite3/**', 'node:sqlite'],
@@ -94,14 +95,14 @@ const doors = [
   },
   {
     to: ['postal-mime', 'postal-mime/**'],
-    from: ['src/web/parse.ts', 'src/web/mimeBody.ts'],
-    why: 'Mail is parsed in one place, src/web/parse.ts, for those who show it: sending never pays for it.',
+    from: ['src/web/parseMime.ts', 'src/web/mimeBody.ts'],
+    why: 'Mail is parsed in one place, src/web/parseMime.ts, for those who show it: sending never pays for it.',
   },
   {
     to: ['workers/**'],
     from: ['workers/**'],
-    why: 'The main thread reaches the pipeline through the pool; only src/threads/inline.ts (threads: 0) and src/templates/workshop.ts (compiling by hand) may import() it.',
-    dynamicFrom: ['src/threads/inline.ts', 'src/templates/workshop.ts'],
+    why: 'The main thread reaches the pipeline through the pool; only src/threads/inlineRunner.ts (threads: 0) and src/templates/precompile.ts (compiling by hand) may import() it.',
+    dynamicFrom: ['src/threads/inlineRunner.ts', 'src/templates/precompile.ts'],
   },
   {
     to: ['src/bench/baselines/**'],
@@ -112,14 +113,14 @@ const doors = [
   {
     in: ['workers/**'],
     to: ['src/**'],
-    except: ['src/wire/**', 'src/errors.ts'],
+    except: ['src/protocol/**', 'src/errors.ts'],
     from: ['workers/outbox.ts', 'workers/outbox/**'],
     why: 'A thread shares only the wire types, outcomes, errors and phases with the main thread.',
   },
   {
-    in: ['src/wire/**'],
+    in: ['src/protocol/**'],
     to: ['src/**'],
-    except: ['src/wire/**', 'src/errors.ts'],
+    except: ['src/protocol/**', 'src/errors.ts'],
     from: [],
     why: 'What crosses between threads is plain data, and knows of nothing else.',
   },
@@ -133,14 +134,14 @@ const doors = [
   {
     in: ['src/threads/**'],
     to: ['src/**'],
-    except: ['src/threads/**', 'src/wire/**', 'src/structures/**', 'src/errors.ts'],
+    except: ['src/threads/**', 'src/protocol/**', 'src/structures/**', 'src/errors.ts'],
     from: [],
     why: 'Threads are given tasks and bring back outcomes: they know nothing of queues, retries or who listens.',
   },
   {
     in: ['src/queue/**'],
     to: ['src/threads/**', 'src/delivery/**', 'src/templates/**'],
-    except: ['src/threads/files.ts', 'src/delivery/lost.ts'],
+    except: ['src/protocol/threadFile.ts', 'src/delivery/crashRecovery.ts'],
     from: [],
     types: true,
     why: 'A queue keeps messages and says when each is due: it knows nothing of threads, SMTP or templates.',
@@ -149,14 +150,13 @@ const doors = [
     in: ['workers/outbox.ts', 'workers/outbox/**'],
     to: ['src/**'],
     except: [
-      'src/queue/sqlite/outboxWire.ts',
+      'src/queue/sqlite/outboxProtocol.ts',
       'src/queue/storedRow.ts',
-      'src/wire/outcome.ts',
-      'src/wire/phases.ts',
-      'src/queue/clockWatch.ts',
-      'src/queue/privateFile.ts',
-      'src/structures/recent.ts',
-      'src/observe/histogram.ts',
+      'src/protocol/outcome.ts',
+      'src/protocol/phaseBoard.ts',
+      'src/clock.ts',
+      'src/structures/generationalCache.ts',
+      'src/structures/histogram.ts',
     ],
     from: [],
     why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, what both count, the watch on the clock, and how files are made.',
@@ -165,7 +165,7 @@ const doors = [
     web: [],
     inbox: [],
     dashboard: [],
-    express: ['src/inbox/router.ts', 'src/dashboard/router.ts'],
+    express: ['src/inbox/inboxRouter.ts', 'src/dashboard/dashboardRouter.ts'],
   }).map(([part, mounted]) => ({
     in: [`src/${part}/**`],
     to: ['src/**'],
@@ -180,7 +180,7 @@ const doors = [
       ...[
         'src/index.ts',
         'src/mailer.ts',
-        'src/backstage.ts',
+        'src/testHooks.ts',
         'src/transports/loopback.ts',
         'src/bench/baselines/**',
       ],
@@ -196,7 +196,7 @@ const doors = [
       'src/index.ts',
       'src/mailer.ts',
       'src/message/addresses.ts',
-      'src/check.ts',
+      'src/validation.ts',
       'src/nodemailer/**',
     ],
     from: [],
@@ -226,9 +226,11 @@ function target(file, specifier) {
   return path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts')
 }
 
-const house = {
+const project = {
   rules: {
-    doors: {
+    'import-order': importOrder,
+    'unique-file-name': uniqueFileName,
+    boundaries: {
       meta: {
         type: 'problem',
         schema: [],
@@ -240,14 +242,17 @@ const house = {
           const specifier = node?.value ?? node?.quasis?.[0]?.value.cooked
           if (typeof specifier !== 'string') return
           const to = target(file, specifier)
-          for (const door of doors) {
-            if (door.in && !matches(file, door.in)) continue
-            if (!matches(to, door.to) || (door.except && matches(to, door.except))) continue
-            if (matches(file, door.from) || (dynamic && door.dynamicFrom && matches(file, door.dynamicFrom)))
+          for (const boundary of boundaries) {
+            if (boundary.in && !matches(file, boundary.in)) continue
+            if (!matches(to, boundary.to) || (boundary.except && matches(to, boundary.except))) continue
+            if (
+              matches(file, boundary.from) ||
+              (dynamic && boundary.dynamicFrom && matches(file, boundary.dynamicFrom))
+            )
               continue
-            if (type && (door.types || door.dynamicFrom?.includes(file))) continue
-            if (type && door.typesFrom && matches(file, door.typesFrom)) continue
-            context.report({ node, messageId: 'closed', data: { specifier, why: door.why } })
+            if (type && (boundary.types || boundary.dynamicFrom?.includes(file))) continue
+            if (type && boundary.typesFrom && matches(file, boundary.typesFrom)) continue
+            context.report({ node, messageId: 'closed', data: { specifier, why: boundary.why } })
             return
           }
         }
@@ -303,8 +308,9 @@ export default tseslint.config(
     extends: [tseslint.configs.recommended],
   },
   {
-    plugins: { house },
+    plugins: { project },
     rules: {
+      'project/import-order': 'error',
       eqeqeq: 'error',
       'no-duplicate-imports': 'error',
       'no-restricted-syntax': ['error', ...exportsByName],
@@ -312,7 +318,11 @@ export default tseslint.config(
   },
   {
     files: ['src/**', 'workers/**'],
-    rules: { 'house/doors': 'error', 'no-console': 'error' },
+    rules: { 'project/boundaries': 'error', 'max-lines': ['error', { max: 300 }], 'no-console': 'error' },
+  },
+  {
+    files: ['{src,workers}/**/*.{ts,tsx,cts}'],
+    rules: { 'project/unique-file-name': 'error' },
   },
   {
     files: ['src/**', 'workers/**'],

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Checker } from './check.js'
+import { Validator } from './validation.js'
 import { toJsonObject } from './message/json.js'
-import type { Json, JsonObject } from './wire/tasks.js'
+import type { Json, JsonObject } from './protocol/tasks.js'
 
 /**
  * What goes with a message from the request that sent it: to the templates, as `@context`, and to the listeners of its
@@ -27,7 +27,7 @@ const LANGUAGE = /^[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,8}$/
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 const MAX_TRACESTATE = 512
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 const storage = new AsyncLocalStorage<JsonObject | undefined>()
 
 /** The context of the running code: of the request, or in a listener, of the message it is told of. */

@@ -1,43 +1,40 @@
-import { openBackstage } from './backstage.js'
 import { Clock } from './clock.js'
-import { Credit } from './threads/credit.js'
-import type { Alert, AlertPlan, ClearedAlert } from './observe/alerts.js'
-import { type Condition, ConditionLog } from './observe/conditionLog.js'
-import { Lookout } from './observe/lookout.js'
 import { Dispatcher } from './delivery/dispatcher.js'
-import { Events } from './observe/events.js'
 import type { Inbox } from './inbox/inbox.js'
-import { InlineRunner } from './threads/inline.js'
-import { inOrder } from './inOrder.js'
-import { Intake } from './message/intake.js'
-import type { Logger } from './observe/logger.js'
-import { announceTo } from './observe/announce.js'
+import { type Condition, ConditionLog } from './logging/conditionLog.js'
+import type { Logger } from './logging/logger.js'
+import { redactionOf } from './logging/redaction.js'
+import { hideSecrets } from './logging/secrets.js'
 import { Mailer } from './mailer.js'
-import { Measures } from './observe/measures.js'
-import { NoRunner } from './threads/noRunner.js'
+import { newToken } from './message/ids.js'
+import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
-import { PhaseBoard } from './wire/phases.js'
+import { PhaseBoard } from './protocol/phaseBoard.js'
+import { PulseBoard } from './protocol/pulse.js'
+import type { ThreadLogLine, ThreadSetup } from './protocol/tasks.js'
+import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
-import { notesOf, openQueue } from './queue/open.js'
-import { newToken } from './queue/token.js'
-import { PulseBoard } from './wire/pulse.js'
-import { redactionOf } from './observe/redaction.js'
-import { hideSecrets } from './observe/secrets.js'
-import { Pools } from './threads/pools.js'
-import { Watchdog } from './threads/watchdog.js'
-import type { RouteListener } from './transports/route.js'
+import { notesOf, openQueue } from './queue/openQueue.js'
+import { settleAll } from './settleAll.js'
+import { AlertMonitor } from './telemetry/alertMonitor.js'
+import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
+import { Events } from './telemetry/events.js'
+import { announceTo, StepLog, MessageObserver } from './telemetry/messageObserver.js'
+import { Metrics } from './telemetry/metrics.js'
+import { Tracing } from './telemetry/tracing.js'
+import { Waiters } from './telemetry/waiters.js'
+import { TemplateCatalog, TemplateManager } from './templates/templateCatalog.js'
+import { setTestHooks } from './testHooks.js'
+import { DisabledRunner } from './threads/disabledRunner.js'
+import { InlineRunner } from './threads/inlineRunner.js'
+import { PoolManager } from './threads/poolManager.js'
 import type { Runner } from './threads/runner.js'
+import { InFlightWindow } from './threads/slotPool.js'
 import { ThreadRunner } from './threads/threadRunner.js'
-import { loopbackTransport } from './transports/transport.js'
-import { StepLog } from './observe/stepLog.js'
-import { Steps } from './observe/steps.js'
-import { Tracing } from './observe/tracing.js'
-import { TransportSet } from './transports/set.js'
-import { TemplateBook } from './templates/book.js'
-import { TemplateSet } from './templates/set.js'
-import { Waiters } from './observe/waiters.js'
-import type { ThreadLogLine, ThreadSetup } from './wire/tasks.js'
-import type { TransportConfig } from './wire/transports.js'
+import { Watchdog } from './threads/watchdog.js'
+import { TransportManager } from './transports/transportManager.js'
+import { loopbackTransport } from './transports/transportOptions.js'
+import type { TransportListener } from './transports/transportState.js'
 
 /**
  * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
@@ -48,20 +45,20 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const options = resolveOptions(input)
   const events = new Events(options.logger)
   const waiters = new Waiters()
-  const measures = new Measures()
+  const measures = new Metrics()
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
   const clock = new Clock()
   const tracing = await Tracing.load(redaction)
-  const steps = new Steps(new StepLog(options.logger), tracing, redaction)
+  const steps = new MessageObserver(new StepLog(options.logger), tracing, redaction)
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
     runner = runnerFor(options, transports, events, measures, token)
     const started = runner
-    const templates = new TemplateBook(await started.start(), () => started.catalogue())
+    const templates = new TemplateCatalog(await started.start(), () => started.catalogue())
     const { limits, maxAge, retain, logger } = options
     const changed = announceTo({ events, waiters, measures, redaction, steps })
     const common = { limit: limits.queue, maxAge, retain, changed, logger, clock, token }
@@ -92,7 +89,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const mailer = new Mailer({
       rules,
       intake: new Intake({ clock, rules, templates, queue, tracing }),
-      templates: new TemplateSet(options.templates, runner, templates),
+      templates: new TemplateManager(options.templates, runner, templates),
       events,
       measures,
       redaction,
@@ -104,22 +101,24 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(options.alerts === undefined
         ? {}
         : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events, runner }) }),
-      transports: new TransportSet(transports, runner, dispatcher),
+      transports: new TransportManager(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless = options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox')
-    openBackstage(mailer, {
+    setTestHooks(mailer, {
       ...(harmless ? { endThread: () => started.endThread() } : {}),
       ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
     })
     return mailer
   } catch (error) {
-    await inOrder([() => queue?.close(), () => runner?.close(), () => inbox?.close()]).catch(() => undefined)
+    await settleAll([() => queue?.close(), () => runner?.close(), () => inbox?.close()]).catch(
+      () => undefined,
+    )
     throw error
   }
 }
 
-function routeListener(events: Events, logger: Logger): RouteListener {
+function routeListener(events: Events, logger: Logger): TransportListener {
   const held = new Map<string, ConditionLog>()
   const slowed = new Map<string, ConditionLog>()
   return {
@@ -163,8 +162,8 @@ function conditionOf(
 function lookoutFor(
   { limits, logger }: ResolvedOptions,
   plan: AlertPlan,
-  parts: { queue: QueueDriver; measures: Measures; dispatcher: Dispatcher; events: Events; runner: Runner },
-): Lookout {
+  parts: { queue: QueueDriver; measures: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
+): AlertMonitor {
   const { queue, measures, dispatcher, events, runner } = parts
   const sources = {
     queue,
@@ -177,7 +176,7 @@ function lookoutFor(
     raised: (alert: Alert) => events.emit('alert', () => alert),
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
   }
-  return new Lookout(plan, sources, listener, logger)
+  return new AlertMonitor(plan, sources, listener, logger)
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
@@ -197,17 +196,17 @@ function runnerFor(
   options: ResolvedOptions,
   transports: TransportConfig[],
   events: Events,
-  measures: Measures,
+  measures: Metrics,
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
-  if (options.role === 'send') return new NoRunner(options.templates?.dir)
-  const deliveries = Credit.most(Math.max(1, threads) * concurrency)
+  if (options.role === 'send') return new DisabledRunner(options.templates?.dir)
+  const deliveries = InFlightWindow.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const notes = notesOf(options.queue, token)
   const setup: ThreadSetup = {
     board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
-    pulses: PulseBoard.allocate(Pools.places(threads)),
+    pulses: PulseBoard.allocate(PoolManager.places(threads)),
     beat: Watchdog.interval(limits.render),
     recipientsPerSlot: limits.recipients,
     transports,

@@ -1,4 +1,4 @@
-import { type Checker, LONGEST_TIMER } from './check.js'
+import { type Validator, LONGEST_TIMER } from './validation.js'
 
 export interface LimitOptions {
   /** Messages waiting or in delivery; beyond it `send()` is refused with `QUEUE_FULL`. @default 100_000 */
@@ -51,7 +51,7 @@ const HIGHEST: Limits = {
   threadMemory: 2 ** 40,
 }
 
-export function resolveLimits(check: Checker, value: unknown): Limits {
+export function resolveLimits(check: Validator, value: unknown): Limits {
   const keys = Object.keys(DEFAULTS) as (keyof Limits)[]
   const given = check.object(value, 'limits', keys)
   const limits = { ...DEFAULTS }

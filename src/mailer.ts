@@ -1,32 +1,29 @@
-import type { TransportStatus } from './transports/breaker.js'
-import type { Dispatcher } from './delivery/dispatcher.js'
-import { Checker, LONGEST_TIMER } from './check.js'
 import { type MailContext, runWithContext } from './context.js'
+import type { Dispatcher } from './delivery/dispatcher.js'
 import { ThreadpostError } from './errors.js'
-import type { Events, Listener, MailerEvents } from './observe/events.js'
-import { inOrder } from './inOrder.js'
-import type { Lookout } from './observe/lookout.js'
 import type { Inbox } from './inbox/inbox.js'
+import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
-import { checkListQuery } from './message/listQuery.js'
-import { type EventLoopDelay, LoopDelay } from './observe/loopDelay.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
-import type { MessageMeasures, Measures } from './observe/measures.js'
-import type { MessageRules } from './message/toJob.js'
+import { isSettled, type Status } from './message/messageState.js'
+import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
+import { checkListQuery, forEach, type MessageFilter, pagesOf } from './message/pagination.js'
+import type { ValidationContext } from './message/toJob.js'
+import type { RenderedParts } from './protocol/tasks.js'
+import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
-import { isSettled, type Status } from './message/record.js'
-import type { Message } from './message/view.js'
-import { type MessagePreview, previewOf } from './message/previews.js'
-import type { Redaction } from './observe/redaction.js'
+import { settleAll } from './settleAll.js'
+import type { AlertMonitor } from './telemetry/alertMonitor.js'
+import type { Events, Listener, MailerEvents } from './telemetry/events.js'
+import { type EventLoopDelay, LoopDelay } from './telemetry/loopDelay.js'
+import type { Metrics, MessageMeasures } from './telemetry/metrics.js'
+import type { Waiters, WaitOptions } from './telemetry/waiters.js'
+import type { TemplateInspection, TemplateManager, TemplateSummary } from './templates/templateCatalog.js'
 import type { Outage } from './threads/crashLoop.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
-import type { ReloadOptions, TransportSet } from './transports/set.js'
-import { forEach, type MessageFilter, pagesOf } from './message/sweeps.js'
-import type { TemplateInspection, TemplateSet } from './templates/set.js'
-import type { TemplateSummary } from './templates/summary.js'
-import type { Waiters, WaitOptions } from './observe/waiters.js'
-import type { RenderedParts } from './wire/tasks.js'
-import type { TransportReport } from './wire/transports.js'
+import type { TransportStatus } from './transports/breaker.js'
+import type { ReloadOptions, TransportManager } from './transports/transportManager.js'
+import { Validator, LONGEST_TIMER } from './validation.js'
 
 /** Why mail is held with the reason `setup`: threads die again and again, and no message is to blame. */
 export interface SetupStatus {
@@ -59,11 +56,11 @@ export interface MailerStats extends QueueStats, MessageMeasures {
  * @internal
  */
 export interface MailerParts {
-  rules: MessageRules
+  rules: ValidationContext
   intake: Intake
-  templates: TemplateSet
+  templates: TemplateManager
   events: Events
-  measures: Measures
+  measures: Metrics
   redaction: Redaction
   waiters: Waiters
   runner: Runner
@@ -71,12 +68,12 @@ export interface MailerParts {
   /** Whether mail is taken in. */
   accepts: boolean
   dispatcher: Dispatcher
-  transports: TransportSet
-  lookout?: Lookout
+  transports: TransportManager
+  lookout?: AlertMonitor
   inbox?: Inbox
 }
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** Takes mail in, and tells what became of it. Made by `createMailer()`. */
 export class Mailer {
@@ -334,7 +331,7 @@ export class Mailer {
   #close(deadline: number): Promise<void> {
     const { lookout, queue, dispatcher, runner, waiters } = this.#parts
     this.#loopDelay.close()
-    return inOrder([
+    return settleAll([
       () => lookout?.close(),
       () => queue.drain(deadline),
       () => dispatcher.close(),

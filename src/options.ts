@@ -1,20 +1,20 @@
 import { parseMailbox } from './message/addresses.js'
-import { type AlertOptions, type AlertPlan, resolveAlerts } from './observe/alerts.js'
+import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/alerts.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
-import { Checker } from './check.js'
-import type { Interceptor } from './message/intercept.js'
+import { Validator } from './validation.js'
+import type { Interceptor } from './message/intake.js'
 import { type LimitOptions, type Limits, resolveLimits } from './limits.js'
-import { resolveLogger, type Logger } from './observe/logger.js'
-import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/options.js'
-import { type RedactOptions, resolveRedact } from './observe/redaction.js'
+import { resolveLogger, type Logger } from './logging/logger.js'
+import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/openQueue.js'
+import { type RedactOptions, resolveRedact } from './logging/redaction.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './queue/retention.js'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './delivery/retry.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './message/safeMode.js'
-import type { TransportInput, TransportPlan } from './transports/transport.js'
-import { resolveTransports } from './transports/plans.js'
-import { resolveTemplates, type TemplateOptions } from './templates/options.js'
-import type { Mailbox } from './wire/tasks.js'
-import type { TemplateSetup } from './wire/templates.js'
+import type { TransportInput, TransportPlan } from './transports/transportOptions.js'
+import { resolveTransports } from './transports/transportManager.js'
+import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
+import type { Mailbox } from './protocol/tasks.js'
+import type { TemplateSetup } from './protocol/templateManifest.js'
 
 /** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
@@ -202,7 +202,7 @@ const DAY = 24 * 60 * 60 * 1000
  * @throws ThreadpostError `INVALID_OPTIONS`, with the path of the field.
  */
 export function resolveOptions(input: unknown): ResolvedOptions {
-  const check = new Checker('INVALID_OPTIONS')
+  const check = new Validator('INVALID_OPTIONS')
   const options = check.object(input ?? {}, '', KEYS)
 
   const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])

@@ -1,5 +1,5 @@
-import type { Outcome } from '../src/wire/outcome.js'
-import { PhaseBoard, type Pulse } from '../src/wire/phases.js'
+import type { Outcome } from '../src/protocol/outcome.js'
+import { PhaseBoard, type Pulse } from '../src/protocol/phaseBoard.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -10,17 +10,17 @@ import {
   type RenderTask,
   type ThreadLogLine,
   type ThreadSetup,
-} from '../src/wire/tasks.js'
-import { type TransportConfig, type TransportReport } from '../src/wire/transports.js'
-import { type Catalogue, type TemplateNotes } from '../src/wire/templates.js'
+} from '../src/protocol/tasks.js'
+import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
+import { type Catalogue, type TemplateNotes } from '../src/protocol/templateManifest.js'
 import { compose } from './compose/compose.js'
 import { createRenderer } from './render/createRenderer.js'
-import { TemplateFailure } from './render/failure.js'
+import { TemplateFailure } from './render/template/source.js'
 import type { Renderer } from './render/renderer.js'
-import { Run } from './run.js'
+import { DeliveryContext } from './deliveryContext.js'
 import { ThreadLog } from './threadLog.js'
-import { Transports } from './transports/transports.js'
-import { Witness } from './witness.js'
+import { TransportPool } from './transports/transportPool.js'
+import { DeliveryJournal } from './deliveryJournal.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
 export class Deliverer {
@@ -29,8 +29,8 @@ export class Deliverer {
   readonly #board: PhaseBoard
   readonly #log: ThreadLog
   #renderer: Renderer
-  readonly #transports: Transports
-  readonly #witness: Witness | undefined
+  readonly #transports: TransportPool
+  readonly #witness: DeliveryJournal | undefined
 
   #quitting = false
 
@@ -51,8 +51,8 @@ export class Deliverer {
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot, pulse)
     this.#log = new ThreadLog(say)
     this.#renderer = this.#rendererOf(setup.templates)
-    this.#transports = new Transports(setup.transports, setup.connections, setup.threads, count)
-    if (setup.notes !== undefined) this.#witness = new Witness(setup.notes)
+    this.#transports = new TransportPool(setup.transports, setup.connections, setup.threads, count)
+    if (setup.notes !== undefined) this.#witness = new DeliveryJournal(setup.notes)
   }
 
   /** Resolves once what the application brings is set up, and rejects where that fails. */
@@ -69,7 +69,7 @@ export class Deliverer {
   /** One attempt. Whatever goes wrong is in the outcome. */
   async deliver(task: DeliverTask): Promise<Outcome> {
     const { attempt, note = 0 } = task
-    const run = new Run(
+    const run = new DeliveryContext(
       this.#board,
       task,
       this.#thread,
@@ -83,11 +83,11 @@ export class Deliverer {
     try {
       const bound = this.#renderer.bind(task.letter, run.critical)
       const parts = bound instanceof Promise ? await bound : bound
-      run.enter('composing')
+      run.enterPhase('composing')
       const start = performance.now()
       const signed = this.#transports.sign(task.transport, compose(task.letter, parts))
       const message = signed instanceof Promise ? await signed : signed
-      run.took('compose', performance.now() - start)
+      run.addTiming('compose', performance.now() - start)
       const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
       if (task.notBefore !== undefined) await until(task.notBefore)
       const delivered = await this.#transports
@@ -122,9 +122,9 @@ export class Deliverer {
 
   async #rendering<T>(
     task: RenderTask | ComposeTask,
-    work: (run: Run) => Promise<T>,
+    work: (run: DeliveryContext) => Promise<T>,
   ): Promise<RenderResult<T>> {
-    const run = new Run(this.#board, task, this.#thread, this.#log)
+    const run = new DeliveryContext(this.#board, task, this.#thread, this.#log)
     try {
       return { ok: true, parts: await work(run) }
     } catch (error) {

@@ -1,6 +1,6 @@
-import type { Pulse } from '../src/wire/phases.js'
-import { PulseBoard, type SlotUse } from '../src/wire/pulse.js'
-import type { ThreadSetup } from '../src/wire/tasks.js'
+import type { Pulse } from '../src/protocol/phaseBoard.js'
+import { PulseBoard, type SlotUse } from '../src/protocol/pulse.js'
+import type { ThreadSetup } from '../src/protocol/tasks.js'
 import { onLoading } from './loading.js'
 
 /** The signs of life that a thread writes on the pulse board. */

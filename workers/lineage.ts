@@ -1,5 +1,5 @@
 import { type AsyncHook, AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks'
-import type { SlotUse } from '../src/wire/pulse.js'
+import type { SlotUse } from '../src/protocol/pulse.js'
 
 const OWNER = Symbol('owner')
 

@@ -1,8 +1,8 @@
 /** The thread that owns the queue's file. Nothing else in the process opens it. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxWire.js'
-import { type OpenFile, openOutbox, Refusal } from './outbox/file.js'
-import { Outbox } from './outbox/outbox.js'
+import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxProtocol.js'
+import { type OpenFile, openOutbox, Refusal } from './outbox/databaseFile.js'
+import { OutboxEngine } from './outbox/outboxEngine.js'
 import { partsOf } from './outbox/parts.js'
 import { Reserve } from './outbox/reserve.js'
 
@@ -18,7 +18,7 @@ try {
   const open = await loadSqlite()
   const reserve = new Reserve(setup.file)
   const db = openOutbox(setup.file, open, reserve)
-  const outbox = new Outbox(partsOf(db, setup, reserve), post, () => {
+  const outbox = new OutboxEngine(partsOf(db, setup, reserve), post, () => {
     port.close()
   })
   port.on('message', (requests: Request[]) => {

@@ -1,12 +1,29 @@
-/** What happens in each thread. */
+import { readlinkSync } from 'node:fs'
+import os from 'node:os'
 import { threadId, workerData } from 'node:worker_threads'
-import type { AnswerOf, LaneAnswer, LaneOpening, LaneRequest, Request } from '../src/wire/requests.js'
-import type { ThreadSetup } from '../src/wire/tasks.js'
-import { Answers } from './answers.js'
+import type { AnswerOf, ChannelAnswer, LaneOpening, ChannelRequest, Request, ThreadSetup } from '../src/protocol/tasks.js'
 import { Deliverer } from './deliver.js'
 import { Heartbeat } from './heartbeat.js'
 import { Lineage } from './lineage.js'
-import { lowerPriority } from './priority.js'
+import { ReplyBatcher } from './replyBatcher.js'
+
+/**
+ * Lowers the priority of the calling thread, so that with too few cores the web process is served first. Only Linux
+ * has priorities of threads; where it can't be done nothing happens.
+ * @param niceness 0 (as the process) to 19 (only what nobody else wants)
+ */
+function lowerPriority(niceness: number): void {
+  if (niceness === 0 || process.platform !== 'linux') return
+  try {
+    // PROCESS/task/THREAD
+    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
+    os.setPriority(thread, niceness)
+  } catch {
+    // A container may forbid it.
+  }
+}
+
+/** What happens in each thread. */
 
 const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
@@ -19,8 +36,8 @@ lowerPriority(setup.niceness)
 export async function serve({ port, place, isolated }: LaneOpening): Promise<void> {
   const heartbeat = new Heartbeat(setup, place)
   const lineage = isolated ? new Lineage((owner) => heartbeat.act(owner)) : undefined
-  port.postMessage([{ hello: threadId }] satisfies LaneAnswer[])
-  const answers = new Answers(port)
+  port.postMessage([{ hello: threadId }] satisfies ChannelAnswer[])
+  const answers = new ReplyBatcher(port)
   const deliverer = new Deliverer(
     setup,
     threadId,
@@ -37,7 +54,7 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
     throw error
   }
   heartbeat.ready()
-  port.on('message', (requests: LaneRequest[]) => {
+  port.on('message', (requests: ChannelRequest[]) => {
     answers.owe(requests.length)
     for (const request of requests) {
       const { id, task } = request
@@ -54,13 +71,13 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
       )
     }
   })
-  port.postMessage([{ ready: true }] satisfies LaneAnswer[])
+  port.postMessage([{ ready: true }] satisfies ChannelAnswer[])
   return new Promise((resolve) => port.on('close', resolve))
 }
 
 const nothing = (): undefined => undefined
 
-function perform(deliverer: Deliverer, request: LaneRequest): Promise<AnswerOf<Request>> {
+function perform(deliverer: Deliverer, request: ChannelRequest): Promise<AnswerOf<Request>> {
   switch (request.ask) {
     case 'probe':
       return deliverer.probe()

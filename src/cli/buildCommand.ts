@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import { compileTemplates } from '../templates/workshop.js'
+import { compileTemplates } from '../templates/precompile.js'
 import { describeReports } from './checkCommand.js'
 import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, progressBar, toned, withExamples } from './terminal.js'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { compileTemplates, type TemplateReport } from '../templates/workshop.js'
+import { compileTemplates, type TemplateReport } from '../templates/precompile.js'
 import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, progressBar, toned, withExamples } from './terminal.js'
 

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
-import type { TransportReport } from '../wire/transports.js'
+import type { TransportReport } from '../protocol/transportConfig.js'
 import { mailerOptions, type MailerSettings, withMailerFlags } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 

@@ -5,7 +5,7 @@ import { ThreadpostError } from '../errors.js'
 import type { Mailer } from '../mailer.js'
 import { explain } from '../message/explain.js'
 import type { Mail } from '../message/mail.js'
-import type { Message } from '../message/view.js'
+import type { Message } from '../message/messageView.js'
 import {
   readTemplateData,
   mailerOptions,

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { isPlainObject } from '../check.js'
 import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
-import type { TemplateOptions } from '../templates/options.js'
-import type { JsonObject } from '../wire/tasks.js'
+import type { JsonObject } from '../protocol/tasks.js'
+import type { TemplateOptions } from '../templates/templateOptions.js'
+import { isPlainObject } from '../validation.js'
 
 /** The fields of this package's package.json that the command uses. */
 export const OWN_PACKAGE = JSON.parse(

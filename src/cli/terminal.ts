@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import type { Logger } from '../observe/logger.js'
+import type { Logger } from '../logging/logger.js'
 
 const TONES = { good: 'green', bad: 'red', fair: 'yellow', faint: 'dim', strong: 'bold' } as const
 

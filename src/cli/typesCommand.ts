@@ -1,9 +1,9 @@
 import { watch } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import type { TemplateOptions } from '../templates/options.js'
-import { templateTypes } from '../templates/types.js'
-import { readManifests } from '../templates/workshop.js'
+import { readManifests } from '../templates/precompile.js'
+import type { TemplateOptions } from '../templates/templateOptions.js'
+import { templateTypes } from '../templates/typeDeclarations.js'
 import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, toned, withExamples } from './terminal.js'
 

@@ -1,4 +1,4 @@
-import type { InboxAttachment, MailContents } from '../web/parse.js'
+import type { InboxAttachment, MailContents } from '../web/parseMime.js'
 
 /** Milliseconds for which the images of a mail are kept: a frame asks for all of them at once. */
 const KEPT_FOR = 30_000

@@ -1,16 +1,22 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
-import { jsonBody } from '../web/body.js'
+import { jsonBody } from '../web/middleware.js'
 import { frameDocument, isImage } from '../web/frame.js'
 import { ImageLinks, sendImage } from '../web/imageLinks.js'
-import { type MailContents, parseMail } from '../web/parse.js'
+import { type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
-import { listQueryOf } from '../web/query.js'
+import { listQueryOf } from '../web/requestSchema.js'
 import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
-import { isAction, performOnIds, performOnPage } from './bulk.js'
+import { isAction, performOnIds, performOnPage } from './bulkActions.js'
 import { FramedImages } from './framedImages.js'
-import type { DashboardOptions } from './router.js'
-import { type MessageContents, type MessageDetails, type MessageRows, isShortened, rowOf } from './views.js'
+import type { DashboardOptions } from './dashboardRouter.js'
+import {
+  type MessageContents,
+  type MessageDetails,
+  type MessageRows,
+  isShortened,
+  rowOf,
+} from './viewModels.js'
 
 /**
  * What the dashboard asks of messages, and does to them.
@@ -89,7 +95,7 @@ export function messageRoutes(
 }
 
 async function mailOf(mailer: Mailer, id: string): Promise<MailContents> {
-  return parseMail(keptOf(await previewOf(mailer, id)).raw)
+  return parseMime(keptOf(await previewOf(mailer, id)).raw)
 }
 
 async function previewOf(mailer: Mailer, id: unknown): Promise<MessagePreview> {
@@ -107,7 +113,7 @@ function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }
 function contentsOf(preview: MessagePreview): MessageContents {
   if (!preview.kept) return preview
   const { subject, preheader, html, raw } = preview
-  const mail = parseMail(raw)
+  const mail = parseMime(raw)
   const { text, note } = shownText(preview.text, 'text')
   const header = shownHeaders(mail.headers)
   const notes = [htmlNote(mail.html ?? ''), note, header.note, ...mail.leftOut]

@@ -1,5 +1,5 @@
 import type { Mailer, MailerStats, Status } from '../index.js'
-import type { Recent } from './views.js'
+import type { Recent } from './viewModels.js'
 
 /** Milliseconds that count as recent. */
 const RECENT = 5 * 60_000

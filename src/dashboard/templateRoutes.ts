@@ -1,11 +1,35 @@
+import { createHash } from 'node:crypto'
 import { Router } from 'express'
 import { type JsonObject, type Mailer, ThreadpostError } from '../index.js'
-import { jsonBody } from '../web/body.js'
-import { frameDocument } from '../web/frame.js'
+import { frameDocument, type FrameDocument } from '../web/frame.js'
+import { jsonBody } from '../web/middleware.js'
 import { htmlNote, shownText } from '../web/shown.js'
-import { Renders } from './renders.js'
-import type { DashboardOptions } from './router.js'
-import type { RenderedPreview } from './views.js'
+import type { DashboardOptions } from './dashboardRouter.js'
+import type { RenderedPreview } from './viewModels.js'
+
+/** Rendered documents kept at a time: a frame asks for its own at once. */
+const KEPT = 16
+
+/** Rendered HTML on its way into a frame: a document needs an address of its own to have a policy of its own. */
+class Renders {
+  readonly #documents = new Map<string, FrameDocument>()
+
+  /** The same document has the same key, so that a frame that shows it already need not load it again. */
+  keep(document: FrameDocument): string {
+    const key = createHash('sha256').update(document.html).digest('base64url')
+    this.#documents.delete(key)
+    this.#documents.set(key, document)
+    for (const oldest of this.#documents.keys()) {
+      if (this.#documents.size <= KEPT) break
+      this.#documents.delete(oldest)
+    }
+    return key
+  }
+
+  get(key: string): FrameDocument | undefined {
+    return this.#documents.get(key)
+  }
+}
 
 /** Tag of mails sent from a preview. */
 const TEST_TAG = 'test'

@@ -1,5 +1,5 @@
-import { MAX_CRASHES, outcomeAfterThreadDeath, poison } from './lost.js'
-import type { Outcome } from '../wire/outcome.js'
+import { MAX_CRASHES, outcomeAfterThreadDeath, poison } from './crashRecovery.js'
+import type { Outcome } from '../protocol/outcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
 /** Isolated threads that may die around a message before it is held; they are not counted against it. */

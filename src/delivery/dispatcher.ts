@@ -1,25 +1,54 @@
-import { attempt } from './attempt.js'
-import { type Allowances, RateAllowance } from '../transports/budgets.js'
-import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
 import type { Clock } from '../clock.js'
-import { Crowd } from '../structures/crowd.js'
-import { letterOf } from '../message/letter.js'
-import { outcomeAfterProcessDeath } from './lost.js'
-import type { Outcome } from '../wire/outcome.js'
-import type { Evidence } from '../wire/phases.js'
-import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
-import { openRecipients, type Settlement } from '../message/record.js'
-import type { Leave, Route, RouteListener, RouteOptions } from '../transports/route.js'
-import { Routes } from '../transports/routes.js'
-import type { DeliveryOrder, Runner } from '../threads/runner.js'
+import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
-import { held, Settling, type SettlingOptions } from './settling.js'
-import { Turnstile } from '../transports/turnstile.js'
+import type { Outcome } from '../protocol/outcome.js'
+import type { Evidence } from '../protocol/phaseBoard.js'
+import type { MessagePayload } from '../protocol/tasks.js'
+import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
+import { IndexedBag } from '../structures/indexedBag.js'
+import type { DeliveryOrder, Runner } from '../threads/runner.js'
+import { AdmissionQueue } from '../transports/admissionQueue.js'
+import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
+import { type Allowances, RateAllowance } from '../transports/budgets.js'
+import { TransportRouter } from '../transports/transportRouter.js'
+import type {
+  BudgetLease,
+  TransportState,
+  TransportListener,
+  TransportStateOptions,
+} from '../transports/transportState.js'
+import { attempt } from './attempt.js'
+import { outcomeAfterProcessDeath } from './crashRecovery.js'
+import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 
-export interface DispatcherOptions extends Omit<SettlingOptions, 'routes' | 'setupDelay'> {
-  routes: readonly RouteOptions[]
+/** What a thread needs of a job, and nothing else: each field is copied to it. */
+function toPayload(job: MailJob): MessagePayload {
+  const letter: MessagePayload = {
+    id: job.id,
+    messageId: job.messageId,
+    date: job.date,
+    from: job.from,
+    to: job.to,
+    cc: job.cc,
+    bcc: job.bcc,
+    replyTo: job.replyTo,
+    envelopeFrom: job.envelopeFrom,
+    content: job.content,
+    headers: job.headers,
+    references: job.references,
+    attachments: job.attachments,
+  }
+  if (job.context !== undefined) letter.context = job.context
+  if (job.subject !== undefined) letter.subject = job.subject
+  if (job.inReplyTo !== undefined) letter.inReplyTo = job.inReplyTo
+  if (job.listUnsubscribe !== undefined) letter.listUnsubscribe = job.listUnsubscribe
+  return letter
+}
+
+export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'routes' | 'setupDelay'> {
+  routes: readonly TransportStateOptions[]
   breaker: Required<BreakerOptions>
-  listener: RouteListener
+  listener: TransportListener
   safeMode: SafeMode | undefined
   /** How rates are kept. @default each by itself, in this process */
   allowances?: Allowances | undefined
@@ -32,11 +61,11 @@ export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #clock: Clock
   readonly #safeMode: SafeMode | undefined
-  readonly #routes: Routes
-  readonly #settling: Settling
+  readonly #routes: TransportRouter
+  readonly #settling: OutcomeHandler
   /** Deliveries under way. */
-  readonly #underWay = new Crowd<DeliveryOrder>()
-  readonly #turnstile: Turnstile
+  readonly #underWay = new IndexedBag<DeliveryOrder>()
+  readonly #turnstile: AdmissionQueue
 
   constructor(
     runner: Runner,
@@ -45,13 +74,13 @@ export class Dispatcher implements Consumer {
     this.#runner = runner
     this.#clock = settling.clock
     this.#safeMode = safeMode
-    this.#routes = new Routes(routes, breaker, listener, allowances, this.#clock)
-    this.#settling = new Settling({
+    this.#routes = new TransportRouter(routes, breaker, listener, allowances, this.#clock)
+    this.#settling = new OutcomeHandler({
       ...settling,
       routes: this.#routes,
       setupDelay: () => this.#setupDelay(),
     })
-    this.#turnstile = new Turnstile(runner.slots, (route, most) =>
+    this.#turnstile = new AdmissionQueue(runner.slots, (route, most) =>
       wakeHeld(this.#routes.namesFor(route), most),
     )
   }
@@ -80,7 +109,11 @@ export class Dispatcher implements Consumer {
       : this.#deliverNow(route, message, slot, undefined)
   }
 
-  #deliverInTurn(route: Route | undefined, message: QueuedMessage, forBudget: boolean): Promise<Settlement> {
+  #deliverInTurn(
+    route: TransportState | undefined,
+    message: QueuedMessage,
+    forBudget: boolean,
+  ): Promise<Settlement> {
     const { job, state } = message
     return new Promise((resolve) => {
       this.#turnstile.enter(route, {
@@ -99,10 +132,10 @@ export class Dispatcher implements Consumer {
 
   /** The slot is given back when the delivery has ended, and nowhere else. */
   async #deliverNow(
-    route: Route | undefined,
+    route: TransportState | undefined,
     message: QueuedMessage,
     slot: number,
-    leave: Leave | undefined,
+    leave: BudgetLease | undefined,
   ): Promise<Settlement> {
     const { job, state, note } = message
     const start = this.#clock.now()
@@ -117,7 +150,7 @@ export class Dispatcher implements Consumer {
       }
     }
     const order: DeliveryOrder = {
-      letter: letterOf(job),
+      letter: toPayload(job),
       recipients: openRecipients(state),
       transport: route?.name ?? job.transport,
       expiresAt: state.expiresAt,
@@ -137,7 +170,7 @@ export class Dispatcher implements Consumer {
   }
 
   /** @param outcome undefined when nothing was tried */
-  #giveBack(slot: number, leave: Leave | undefined, outcome: Outcome | undefined): void {
+  #giveBack(slot: number, leave: BudgetLease | undefined, outcome: Outcome | undefined): void {
     leave?.giveBack(outcome)
     this.#runner.slots.release(slot)
     this.#turnstile.advance()
@@ -164,7 +197,7 @@ export class Dispatcher implements Consumer {
   }
 
   /** The transport is another now: its messages need not wait for it to be tried. */
-  reloaded(options: RouteOptions): void {
+  reloaded(options: TransportStateOptions): void {
     const route = this.#routes.get(options.name)
     if (route === undefined) return
     route.breaker.reset()

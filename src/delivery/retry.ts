@@ -1,5 +1,5 @@
-import type { Checker } from '../check.js'
-import type { Outcome } from '../wire/outcome.js'
+import type { Validator } from '../validation.js'
+import type { Outcome } from '../protocol/outcome.js'
 
 export interface RetryOptions {
   /** Attempts before a message is given up. Attempts that never reached a server don't count. @default 10 */
@@ -17,7 +17,7 @@ export interface RetryOptions {
 export type RetryPolicy = Required<RetryOptions>
 
 /** What a message needs done next. */
-export type Verdict =
+export type RetryDecision =
   | { status: 'sent' | 'partial' | 'failed' }
   | { status: 'deferred'; nextAttemptAt: number }
   | { status: 'held'; reason: 'uncertain' }
@@ -26,7 +26,7 @@ export type Verdict =
   | { status: 'cancelled' | 'expired' }
 
 /** Where a message stands after an attempt. */
-export interface Standing {
+export interface RetryContext {
   policy: RetryPolicy
   onUncertain: 'retry' | 'hold'
   /** Attempts that count, this one included if it does. */
@@ -39,7 +39,7 @@ export interface Standing {
   open: number
 }
 
-export function resolveRetry(check: Checker, value: unknown): RetryPolicy {
+export function resolveRetry(check: Validator, value: unknown): RetryPolicy {
   const retry = check.object(value, 'retry', ['attempts', 'baseDelay', 'factor', 'maxDelay', 'jitter'])
   return {
     attempts: check.integer(retry['attempts'] ?? 10, 'retry.attempts', 1),
@@ -62,7 +62,7 @@ export function resolveRetry(check: Checker, value: unknown): RetryPolicy {
  * @param now milliseconds since the epoch
  * @param random a number from 0 up to, but not including, 1
  */
-export function decide(outcome: Outcome, standing: Standing, now: number, random: number): Verdict {
+export function decide(outcome: Outcome, standing: RetryContext, now: number, random: number): RetryDecision {
   const { policy, sent, open } = standing
   if (outcome.result === 'withdrawn') return { status: outcome.code === 'EXPIRED' ? 'expired' : 'cancelled' }
   if (open > 0 && outcome.result === 'uncertain' && standing.onUncertain === 'hold')
@@ -74,7 +74,7 @@ export function decide(outcome: Outcome, standing: Standing, now: number, random
 }
 
 /** As long as the server asked for (RFC 9110 section 10.2.3), within the policy's limit; else, or if that is longer, the backoff. */
-function delayOf(outcome: Outcome, { policy, tries }: Standing, random: number): number {
+function delayOf(outcome: Outcome, { policy, tries }: RetryContext, random: number): number {
   const asked = 'retryAfter' in outcome ? (outcome.retryAfter ?? 0) : 0
   return Math.max(Math.min(asked, policy.maxDelay), backoff(policy, tries, random))
 }

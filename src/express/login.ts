@@ -1,15 +1,15 @@
 import { type RequestHandler, Router } from 'express'
 import { html } from '../web/html.js'
 import { assetRouter, mark, page, pageHeaders } from '../web/page.js'
-import { checked } from '../web/schema.js'
-import type { Gate } from './gate.js'
-import { LoginRequest } from './schemas/service.js'
+import { checked } from '../web/requestSchema.js'
+import type { Authenticator } from './authenticator.js'
+import { LoginRequest } from './schemas/serviceSchema.js'
 
 /**
  * Getting and giving back the cookie of a session.
  * @param up levels of the path by which another router has the login: the cookie belongs to its path, so it is asked there
  */
-export function sessionHandlers(gate: Gate, up = 0) {
+export function sessionHandlers(gate: Authenticator, up = 0) {
   const above =
     (name: 'login' | 'logout'): RequestHandler =>
     (_request, response) => {
@@ -40,7 +40,7 @@ export function sessionHandlers(gate: Gate, up = 0) {
  * The login page with its assets.
  * @param up levels of the path by which another router's login page is above, to which this one leads; 0 has it here
  */
-export function loginPages(gate: Gate, up = 0): Router {
+export function loginPages(gate: Authenticator, up = 0): Router {
   const router = Router()
   router.get('/login', pageHeaders, (_request, response) => {
     if (up === 0 && gate.closed) response.type('html').send(loginPage())

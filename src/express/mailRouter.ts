@@ -1,18 +1,55 @@
 import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
-import { dashboardRouter } from '../dashboard/router.js'
+import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
+import { bodyless, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
 import { notAsImage, pageHeaders } from '../web/page.js'
 import { nothingHere, problems } from '../web/problem.js'
-import { checked } from '../web/schema.js'
-import { trailingSlash } from '../web/slash.js'
-import type { Auth } from './auth.js'
-import { Gate } from './gate.js'
+import { checked } from '../web/requestSchema.js'
+import { Authenticator } from './authenticator.js'
+import { messageHandlers, serviceHandlers } from './handlers.js'
 import { loginPages, sessionHandlers } from './login.js'
-import { messageHandlers } from './messages.js'
-import type { OperationName } from './operations.js'
-import { serve } from './serve.js'
-import { serviceHandlers } from './service.js'
+import { type Operation, type OperationName, OPERATIONS } from './operations.js'
+import type { Auth } from './tokens.js'
+
+/** It is a page as well, which others put on the router, before. */
+const PAGE = '/login'
+/** Bytes of a body that anybody may send. */
+const OPEN_LIMIT = 10_000
+
+/**
+ * Puts operations on a router: what is served is what the document says, for both are made from the same list.
+ * @param bodyLimit bytes of a request's body, where not everybody may send one
+ */
+export function serve(
+  router: Router,
+  handlers: Partial<Record<OperationName, RequestHandler>>,
+  gate: Authenticator,
+  bodyLimit = OPEN_LIMIT,
+): void {
+  const names = Object.keys(handlers) as OperationName[]
+  // Whole paths first: `/messages/batch` is no message.
+  const paths = new Set(
+    names.map((name) => OPERATIONS[name].path).toSorted((a, b) => unknowns(a) - unknowns(b)),
+  )
+  for (const path of paths) {
+    const route = path.replace(/\{(\w+)\}/g, ':$1')
+    const here = names.filter((name) => OPERATIONS[name].path === path)
+    for (const name of here) {
+      const { method, scope, body }: Operation = OPERATIONS[name]
+      const guards = scope === undefined ? [] : [gate.allow(scope)]
+      const limit = scope === undefined ? Math.min(OPEN_LIMIT, bodyLimit) : bodyLimit
+      const reads = body === undefined ? (method === 'post' ? [bodyless] : []) : [jsonBody(limit)]
+      router[method](route, ...guards, ...reads, handlers[name] as RequestHandler)
+    }
+    const methods = here.map((name) => OPERATIONS[name].method)
+    router.all(route, methodNotAllowed(path === PAGE ? [...methods, 'get'] : methods))
+  }
+}
+
+function unknowns(path: string): number {
+  return path.split('{').length
+}
 
 export interface MailRouterOptions {
   /**
@@ -45,12 +82,16 @@ const Options = z.strictObject({
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or where an option is wrong
  */
 export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
-  return routerBehind(new Gate((options as Partial<MailRouterOptions> | undefined)?.auth), mailer, options)
+  return routerBehind(
+    new Authenticator((options as Partial<MailRouterOptions> | undefined)?.auth),
+    mailer,
+    options,
+  )
 }
 
 /** @param up levels of the path by which the login page is above the router; 0 where it is the router's own */
 export function routerBehind(
-  gate: Gate,
+  gate: Authenticator,
   mailer: Mailer,
   options: Omit<MailRouterOptions, 'auth'>,
   up = 0,

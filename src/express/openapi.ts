@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Operation, OPERATIONS } from './operations.js'
-import { components } from './schemas/registry.js'
-import { Problem } from './schemas/service.js'
+import { components } from './schemas/schemaRegistry.js'
+import { Problem } from './schemas/serviceSchema.js'
 
 export interface OpenApiDocument {
   openapi: '3.1.0'

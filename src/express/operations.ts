@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import type { Scope } from '../web/allow.js'
-import { ListParameters } from '../web/query.js'
-import { Mail, Receipt } from './schemas/mail.js'
-import { Message, MessagePage } from './schemas/message.js'
+import type { Scope } from '../web/middleware.js'
+import { ListParameters } from '../web/requestSchema.js'
+import { Mail, Receipt } from './schemas/mailSchema.js'
+import { Message, MessagePage } from './schemas/messageSchema.js'
 import {
   Batch,
   BatchResults,
@@ -14,7 +14,7 @@ import {
   Session,
   Stats,
   Templates,
-} from './schemas/service.js'
+} from './schemas/serviceSchema.js'
 
 /** One thing that can be asked of the API: what the router serves and what the document says of it. */
 export interface Operation {

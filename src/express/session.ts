@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Token } from './auth.js'
+import type { Request } from 'express'
+import type { Token } from './tokens.js'
 
 /** How long a login lasts, in ms. */
 export const SESSION_AGE = 12 * 60 * 60 * 1000
@@ -52,4 +53,61 @@ export class Sessions {
 
 function mac(key: string | Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
+}
+
+/** Wrong tokens from one address within the window, beyond which it has to wait. */
+const MOST = 20
+const WINDOW = 60_000
+/** Addresses kept in mind; beyond that the one that has been there longest is forgotten. */
+const MOST_ADDRESSES = 10_000
+
+/** Counts wrong tokens by address, so that guessing is slow. */
+export class LoginRateLimit {
+  readonly #failures = new Map<string, { count: number; since: number }>()
+
+  /** Seconds the address has to wait; 0 when it may try. */
+  wait(address: string): number {
+    const known = this.#failures.get(address)
+    if (known === undefined || known.count < MOST) return 0
+    return Math.max(0, Math.ceil((known.since + WINDOW - Date.now()) / 1000))
+  }
+
+  failed(address: string): void {
+    const now = Date.now()
+    const known = this.#failures.get(address)
+    if (known !== undefined && known.since + WINDOW > now) {
+      known.count++
+      return
+    }
+    this.#failures.delete(address)
+    const [oldest] = this.#failures.keys()
+    if (this.#failures.size >= MOST_ADDRESSES && oldest !== undefined) this.#failures.delete(oldest)
+    this.#failures.set(address, { count: 1, since: now })
+  }
+}
+
+/**
+ * Which page a request comes from, as the browser tells: this site's, another's, or unknown where no browser says
+ * anything. Sec-Fetch-Site (W3C Fetch Metadata) is what the browser itself found out; it is sent over https and to
+ * loopback. Elsewhere Origin (RFC 6454) is compared with the host that was asked.
+ */
+export function originOf(request: Request): 'same' | 'foreign' | 'unknown' {
+  const site = request.get('Sec-Fetch-Site')
+  if (site !== undefined) return site === 'same-origin' || site === 'none' ? 'same' : 'foreign'
+  const origin = request.get('Origin')
+  if (origin === undefined) return 'unknown'
+  // A proxy may have put its own name in place of the host; a foreign page can't set either header.
+  const hosts = [request.get('Host'), request.get('X-Forwarded-Host')?.split(',')[0]?.trim()]
+  const host = hostOf(origin)
+  return host !== undefined && hosts.includes(host) ? 'same' : 'foreign'
+}
+
+/** Whether the method changes nothing (RFC 9110 section 9.2.1). */
+export function isSafe({ method }: Request): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+}
+
+/** Undefined for `null`, which sandboxed pages send. */
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
 }

@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { urlOf } from '../web/listen.js'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
-import type { ReceivedMail } from './reading.js'
-import { type MailFilter, testFor } from './search.js'
-import { type SmtpExtension, SmtpReceiver } from './smtp.js'
-import { MailStore, type RawMail } from './store.js'
-import { type Visit, Visits } from './visits.js'
-import { WaitingRoom, type WaitOptions } from './waiting.js'
+import { type MailFilter, testFor } from './mailSearch.js'
+import { MailStore, type RawMail } from './mailStore.js'
+import { MailWaiters, type WaitOptions } from './mailWaiters.js'
+import type { ReceivedMail } from './receivedMail.js'
+import { type SmtpExtension, SmtpReceiver, type Visit, Visits } from './smtpReceiver.js'
 
 export interface InboxOptions {
   /** Port to listen on. @default 0: any free port */
@@ -70,7 +69,7 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
   const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
   const store = new MailStore(keep, keepBytes)
   const visits = new Visits(Math.min(keep, 500))
-  const waiting = new WaitingRoom(store)
+  const waiting = new MailWaiters(store)
   const events = new EventEmitter<{ received: [RawMail]; cleared: []; faults: [] }>().setMaxListeners(0)
   const plan = new FaultPlan(() => events.emit('faults'))
   plan.set(options.faults ?? [])

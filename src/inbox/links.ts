@@ -1,4 +1,4 @@
-import type { MailContents } from '../web/parse.js'
+import type { MailContents } from '../web/parseMime.js'
 
 export interface MailLink {
   url: string

@@ -1,8 +1,8 @@
 import { FRAME_SANDBOX } from '../web/frame.js'
 import { html, type Html, type HtmlValue } from '../web/html.js'
-import type { InboxAddress } from '../web/parse.js'
+import type { InboxAddress } from '../web/parseMime.js'
 import { htmlNote, partNote, type Shown, shownHeaders, shownText } from '../web/shown.js'
-import type { ReceivedMail } from './reading.js'
+import type { ReceivedMail } from './receivedMail.js'
 
 export const VIEWS = ['html', 'text', 'links', 'headers', 'raw'] as const
 export type View = (typeof VIEWS)[number]

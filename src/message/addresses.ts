@@ -1,9 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
 import addressparser from 'nodemailer/lib/addressparser'
-import { type Checker, isPlainObject, kindOf } from '../check.js'
-import { forbidControls } from './text.js'
-import type { Mailbox } from '../wire/tasks.js'
+import type { Mailbox } from '../protocol/tasks.js'
+import { type Validator, forbidControls, isPlainObject, kindOf } from '../validation.js'
 
 /** Limits of RFC 5321 section 4.5.3.1, in octets. */
 const MAX_LOCAL_PART = 64
@@ -24,7 +23,7 @@ const COMMENT_OUTSIDE_QUOTES = /^(?:[^"]|"(?:[^"\\]|\\.)*")*?[()]/
  * One mailbox: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. Lists, groups, comments and
  * quoted local parts are refused: each has been used to smuggle in a recipient.
  */
-export function parseMailbox(value: unknown, path: string, check: Checker): Mailbox {
+export function parseMailbox(value: unknown, path: string, check: Validator): Mailbox {
   if (typeof value === 'string') return parseText(value, path, check)
   if (!isPlainObject(value))
     check.fail(path, `must be an address such as 'Ada <ada@example.com>', got ${kindOf(value)}`)
@@ -38,7 +37,7 @@ export function parseMailbox(value: unknown, path: string, check: Checker): Mail
 }
 
 /** One mailbox, or an array of them. A string is always one mailbox, whatever commas it holds. */
-export function parseMailboxes(value: unknown, path: string, check: Checker, max: number): Mailbox[] {
+export function parseMailboxes(value: unknown, path: string, check: Validator, max: number): Mailbox[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) return [parseMailbox(value, path, check)]
   return check.array(value, path, max).map((entry, index) => parseMailbox(entry, `${path}[${index}]`, check))
@@ -49,7 +48,7 @@ export function parseMailboxes(value: unknown, path: string, check: Checker, max
  * and what the text falls into must be what nodemailer's own parser makes of it: a comma can't smuggle in a recipient that
  * only one of the two sees. Who passes on what a stranger typed gives `{ address }`, which is never split.
  */
-export function parseMailboxList(value: unknown, path: string, check: Checker, max: number): Mailbox[] {
+export function parseMailboxList(value: unknown, path: string, check: Validator, max: number): Mailbox[] {
   if (value === undefined || value === null) return []
   const entries = Array.isArray(value) ? check.array(value, path, max) : [value]
   return entries.flatMap((entry, index) => {
@@ -75,11 +74,11 @@ function splitAtCommas(text: string): string[] {
 }
 
 /** An address alone, without name or angle brackets. */
-export function parseAddress(value: unknown, path: string, check: Checker): string {
+export function parseAddress(value: unknown, path: string, check: Validator): string {
   return checkAddress(check.string(value, path), path, check)
 }
 
-function parseText(text: string, path: string, check: Checker): Mailbox {
+function parseText(text: string, path: string, check: Validator): Mailbox {
   if (BARE_ADDRESS.test(text)) return { address: checkAddress(text, path, check) }
   if (text.length > MAX_ADDRESS + MAX_NAME) check.fail(path, 'is too long for an address')
   forbidControls(text, path, check)
@@ -100,13 +99,13 @@ function parseText(text: string, path: string, check: Checker): Mailbox {
   return mailbox
 }
 
-function checkName(name: string, path: string, check: Checker): string {
+function checkName(name: string, path: string, check: Validator): string {
   forbidControls(name, path, check)
   if (name.length > MAX_NAME) check.fail(path, `the name is longer than ${MAX_NAME} characters`)
   return name
 }
 
-function checkAddress(address: string, path: string, check: Checker): string {
+function checkAddress(address: string, path: string, check: Validator): string {
   forbidControls(address, path, check)
   const at = address.lastIndexOf('@')
   if (at < 1) check.fail(path, 'is not an address: there is no @ with something before it')

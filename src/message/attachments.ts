@@ -1,6 +1,5 @@
-import { type Checker, isPlainObject } from '../check.js'
-import { forbidControls } from './text.js'
-import type { JobAttachment } from '../wire/tasks.js'
+import type { JobAttachment } from '../protocol/tasks.js'
+import { type Validator, forbidControls, isPlainObject } from '../validation.js'
 
 const CONTENT_TYPE =
   /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[ !#-[\]-~]*"))*$/i
@@ -8,14 +7,14 @@ const CID = /^[\w.%+@-]{1,200}$/
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 /** Content comes with the mail, as text or bytes; never from a file or an address named in it. */
-export function attachmentsOf(value: unknown, check: Checker, max: number): JobAttachment[] {
+export function attachmentsOf(value: unknown, check: Validator, max: number): JobAttachment[] {
   if (value === undefined) return []
   return check
     .array(value, 'attachments', max)
     .map((entry, index) => attachmentOf(entry, `attachments[${index}]`, check))
 }
 
-function attachmentOf(value: unknown, path: string, check: Checker): JobAttachment {
+function attachmentOf(value: unknown, path: string, check: Validator): JobAttachment {
   if (isPlainObject(value)) {
     for (const key of ['path', 'href', 'raw'])
       if (key in value) check.fail(`${path}.${key}`, 'is not read: give the bytes themselves as content')
@@ -50,7 +49,7 @@ function attachmentOf(value: unknown, path: string, check: Checker): JobAttachme
   return attachment
 }
 
-function contentOf(given: Record<string, unknown>, path: string, check: Checker): string | Uint8Array {
+function contentOf(given: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
   const { content } = given
   const encoding = check.oneOf(given['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
   // A copy: the caller may reuse the buffer, and a view would take its whole pool along to the thread.

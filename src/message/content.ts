@@ -1,11 +1,10 @@
-import { Checker } from '../check.js'
 import { languageTag, localeFor } from '../context.js'
+import type { Content, JsonObject, JsonText } from '../protocol/tasks.js'
+import type { TemplateManifest } from '../protocol/templateManifest.js'
+import { Validator, forbidNul } from '../validation.js'
 import { toJsonText } from './json.js'
-import { forbidNul } from './text.js'
-import type { TemplateManifest } from '../wire/templates.js'
-import type { Content, JsonObject, JsonText } from '../wire/tasks.js'
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** What a caller's mail says: one kind of content, checked. @throws ThreadpostError `INVALID_MESSAGE` */
 export function contentOf(mail: Record<string, unknown>): Content {
@@ -39,7 +38,11 @@ export function contentOf(mail: Record<string, unknown>): Content {
  * A mail that names no locale is in the language of whoever asked, where its template speaks it. Of a template that only
  * another process knows the preferred one is asked for.
  */
-export function speak(content: Content, context: JsonObject, manifest: TemplateManifest | undefined): void {
+export function applyLocale(
+  content: Content,
+  context: JsonObject,
+  manifest: TemplateManifest | undefined,
+): void {
   if (content.kind !== 'template' || content.locale !== undefined) return
   const locale = manifest === undefined ? context['locale'] : localeFor(context, manifest.languages)
   if (typeof locale === 'string') content.locale = locale

@@ -1,4 +1,4 @@
-import type { Message, MessageAttempt } from './view.js'
+import type { Message, MessageAttempt } from './messageView.js'
 
 /**
  * Where a message stands and why, in one plain sentence: for people who never read SMTP. Pure; times are in UTC.

@@ -1,7 +1,6 @@
+import type { ListUnsubscribe } from '../protocol/tasks.js'
+import { type Validator, forbidControls, isPlainObject, kindOf } from '../validation.js'
 import { parseAddress } from './addresses.js'
-import { type Checker, isPlainObject, kindOf } from '../check.js'
-import { forbidControls } from './text.js'
-import type { ListUnsubscribe } from '../wire/tasks.js'
 
 /** Headers a mail may set besides `X-*`: none of them routes, identifies or describes the message. */
 const ALLOWED = new Set([
@@ -32,7 +31,7 @@ const EXTENSION = /^x-[a-z0-9-]{1,74}$/
 /** msg-id of RFC 5322 section 3.6.4, without comments. */
 const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
 
-export function headersOf(value: unknown, check: Checker): [string, string][] {
+export function headersOf(value: unknown, check: Validator): [string, string][] {
   if (value === undefined) return []
   if (!isPlainObject(value))
     check.fail('headers', `must be an object of strings, or arrays of them, by name, got ${kindOf(value)}`)
@@ -62,14 +61,14 @@ export function bytesOf(headers: readonly [string, string][], references: readon
 }
 
 /** One Message-ID with its angle brackets. */
-export function messageIdOf(value: unknown, path: string, check: Checker): string {
+export function messageIdOf(value: unknown, path: string, check: Validator): string {
   const text = check.string(value, path, MAX_ID)
   if (!MESSAGE_ID.test(text)) check.fail(path, "must be a Message-ID such as '<id@example.com>'")
   return forbidControls(text, path, check)
 }
 
 /** Message-IDs with their angle brackets: one, an array of them, or several in one string; at most 100. */
-export function messageIdsOf(value: unknown, path: string, check: Checker): string[] {
+export function messageIdsOf(value: unknown, path: string, check: Validator): string[] {
   if (value === undefined) return []
   const list =
     typeof value === 'string'
@@ -86,13 +85,13 @@ export function messageIdsOf(value: unknown, path: string, check: Checker): stri
 }
 
 /** The one message that a mail answers. */
-export function answeredId(value: unknown, path: string, check: Checker): string | undefined {
+export function answeredId(value: unknown, path: string, check: Validator): string | undefined {
   const [id, ...others] = messageIdsOf(value, path, check)
   if (others.length > 0) check.fail(path, 'must be one Message-ID; further ones belong into references')
   return id
 }
 
-export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscribe {
+export function listUnsubscribeOf(value: unknown, check: Validator): ListUnsubscribe {
   const path = 'listUnsubscribe'
   const given =
     typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
@@ -113,7 +112,7 @@ export function listUnsubscribeOf(value: unknown, check: Checker): ListUnsubscri
 }
 
 /** An address, with what its mail is to say: `leave@example.com?subject=leave` (RFC 6068). */
-function mailtoOf(value: unknown, path: string, check: Checker): string {
+function mailtoOf(value: unknown, path: string, check: Validator): string {
   const [address, ...query] = check.string(value, path, 1_000).split('?')
   const asked = query.join('?')
   if (!/^[\w%&=.+~-]*$/.test(asked)) check.fail(path, 'what follows the ? must be percent-encoded')

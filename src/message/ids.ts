@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { createHash, type Hash, randomBytes, randomFillSync } from 'node:crypto'
 
 const POOL_IDS = 256
 /** Hexadecimal digits of an id that are not its time. */
@@ -29,4 +29,40 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 
 export function isId(text: unknown): text is string {
   return typeof text === 'string' && UUID_V7.test(text)
+}
+
+/**
+ * SHA-256 of what a caller gave, whatever the order of its fields. Two mails with the same fingerprint ask for
+ * the same thing.
+ */
+export function fingerprint(mail: Readonly<Record<string, unknown>>): string {
+  const { idempotencyKey: _, ...rest } = mail
+  const hash = createHash('sha256')
+  feed(hash, rest)
+  return hash.digest('base64url')
+}
+
+function feed(hash: Hash, value: unknown): void {
+  if (value instanceof Uint8Array) {
+    hash.update(`bytes ${value.byteLength}:`).update(value)
+  } else if (value instanceof Date) {
+    hash.update(`${JSON.stringify(value)};`)
+  } else if (Array.isArray(value)) {
+    hash.update(`array ${value.length}:`)
+    for (const item of value) feed(hash, item)
+  } else if (typeof value === 'object' && value !== null) {
+    const fields = Object.entries(value).filter(([, field]) => field !== undefined)
+    hash.update(`object ${fields.length}:`)
+    for (const [key, field] of fields.sort(([a], [b]) => (a < b ? -1 : 1))) {
+      hash.update(`${JSON.stringify(key)}:`)
+      feed(hash, field)
+    }
+  } else {
+    hash.update(`${JSON.stringify(value ?? null)};`)
+  }
+}
+
+/** Names one process among all that ever used a queue: in whose hands a message is. */
+export function newToken(): string {
+  return randomBytes(6).toString('hex')
 }

@@ -1,5 +1,5 @@
-import { type Checker, isPlainObject, kindOf } from '../check.js'
-import type { JsonObject, JsonText } from '../wire/tasks.js'
+import { type Validator, isPlainObject, kindOf } from '../validation.js'
+import type { JsonObject, JsonText } from '../protocol/tasks.js'
 
 const MAX_DEPTH = 64
 /** Values in one object: far more than a mail needs, and few enough to copy in a moment. */
@@ -13,7 +13,7 @@ export const NO_DATA = '{}' as JsonText
  * Writes an object as JSON: a Date becomes ISO text, an undefined field is left out, and anything else that would
  * change or fail on its way to a thread is refused here, with its path.
  */
-export function toJsonText(value: unknown, path: string, check: Checker): JsonText {
+export function toJsonText(value: unknown, path: string, check: Validator): JsonText {
   if (value === undefined) return NO_DATA
   if (!isPlainObject(value)) check.fail(path, `must be a plain object, got ${kindOf(value)}`)
   new Inspector(path, check).inspect(value)
@@ -21,7 +21,7 @@ export function toJsonText(value: unknown, path: string, check: Checker): JsonTe
 }
 
 /** A copy of an object as plain JSON, by the rules of {@link toJsonText}. */
-export function toJsonObject(value: unknown, path: string, check: Checker): JsonObject {
+export function toJsonObject(value: unknown, path: string, check: Validator): JsonObject {
   return JSON.parse(toJsonText(value, path, check)) as JsonObject
 }
 
@@ -33,7 +33,7 @@ class Inspector {
 
   constructor(
     private readonly path: string,
-    private readonly check: Checker,
+    private readonly check: Validator,
   ) {}
 
   inspect(value: unknown): void {

@@ -1,5 +1,5 @@
 import type { Templates } from '../index.js'
-import type { JsonObject } from '../wire/tasks.js'
+import type { JsonObject } from '../protocol/tasks.js'
 
 /** `ada@example.com`, `Ada <ada@example.com>` or its parts. Exactly one mailbox, never a list. */
 export type Address = string | { name?: string; address: string }

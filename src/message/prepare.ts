@@ -1,12 +1,12 @@
-import { Checker, isPlainObject } from '../check.js'
+import { Validator, isPlainObject } from '../validation.js'
 import { toContext } from '../context.js'
 import { isId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { PreparedMail } from './mail.js'
 import type { Origin } from './toJob.js'
-import type { MailJob } from './record.js'
+import type { MailJob } from './messageState.js'
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 /** The domain part of what {@link toJob} mints: that of the sender. */
 const DOMAIN = /^[^\s<>@\p{Cc}\u2028\u2029]{1,255}$/u
 

@@ -1,8 +1,8 @@
 import { parseAddress } from './addresses.js'
-import type { Checker } from '../check.js'
-import type { Outcome } from '../wire/outcome.js'
+import type { Validator } from '../validation.js'
+import type { Outcome } from '../protocol/outcome.js'
 import type { DeliveryOrder } from '../threads/runner.js'
-import type { Letter, Mailbox } from '../wire/tasks.js'
+import type { MessagePayload, Mailbox } from '../protocol/tasks.js'
 
 export interface SafeModeOptions {
   /** Gets every mail that is for somebody else. */
@@ -17,7 +17,7 @@ const MAX_HEADER = 900
 const DOMAIN = /^@?([\p{L}\p{N}](?:[\p{L}\p{N}.-]*[\p{L}\p{N}])?)$/u
 const MAX_ALLOWED = 10_000
 
-export function resolveSafeMode(check: Checker, value: unknown): SafeMode {
+export function resolveSafeMode(check: Validator, value: unknown): SafeMode {
   const { redirectTo, allow } = check.object(value, 'safeMode', ['redirectTo', 'allow'])
   const allowed = check.array(allow ?? [], 'safeMode.allow', MAX_ALLOWED).map((entry, index) => {
     const path = `safeMode.allow[${index}]`
@@ -39,7 +39,7 @@ export class SafeMode {
   ) {}
 
   /** The letter, for those whom it may reach; in a header stands whom it was for. */
-  redirect<T extends Letter>(letter: T): T {
+  redirect<T extends MessagePayload>(letter: T): T {
     const refused = [...letter.to, ...letter.cc, ...letter.bcc].filter(
       ({ address }) => !this.#allows(address),
     )

@@ -1,21 +1,19 @@
+import { ThreadpostError } from '../errors.js'
+import type { ResolvedOptions } from '../options.js'
+import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
+import type { TemplateManifest } from '../protocol/templateManifest.js'
+import { missingPaths } from '../templates/missingData.js'
+import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
-import { Checker, isPlainObject } from '../check.js'
-import { contentOf, sizeOf, speak } from './content.js'
-import { ThreadpostError } from '../errors.js'
-import { fingerprint } from './fingerprint.js'
+import { contentOf, sizeOf, applyLocale } from './content.js'
 import { answeredId, bytesOf, headersOf, listUnsubscribeOf, messageIdOf, messageIdsOf } from './headers.js'
-import { mintId } from './ids.js'
+import { fingerprint, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
-import type { ResolvedOptions } from '../options.js'
-import { missingPaths } from '../templates/needs.js'
-import { type MailJob, recipientsOf, TOP_PRIORITY } from './record.js'
-import { forbidControls } from './text.js'
-import type { Content, JsonObject, Mailbox } from '../wire/tasks.js'
-import type { TemplateManifest } from '../wire/templates.js'
+import { type MailJob, recipientsOf, TOP_PRIORITY } from './messageState.js'
 
 /** What a message is checked against, besides the options. */
-export interface MessageRules {
+export interface ValidationContext {
   options: Pick<
     ResolvedOptions,
     'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
@@ -94,14 +92,14 @@ const MAX_SUBJECT = 998
 const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /**
  * Turns what a caller gave into a job: plain, checked, with its identity. What can't be delivered is refused here,
  * in this order: shape and recipients, unknown template, missing data, subject.
  * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
  */
-export function toJob(input: unknown, rules: MessageRules, now: number, origin: Origin = {}): MailJob {
+export function toJob(input: unknown, rules: ValidationContext, now: number, origin: Origin = {}): MailJob {
   const { identity, context, given } = origin
   const whole = check.object(input, '', KEYS)
   const mail = fieldsOf(whole)
@@ -129,7 +127,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
 
   const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
-  if (context !== undefined) speak(content, context, manifest)
+  if (context !== undefined) applyLocale(content, context, manifest)
   const acceptedAt = now
   const notBefore = notBeforeOf(mail, now)
   const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
@@ -189,7 +187,7 @@ export function toJob(input: unknown, rules: MessageRules, now: number, origin: 
 }
 
 /** A name is looked up among those known, never joined to a path. */
-export function manifestOf(name: string, templates: MessageRules['templates']): TemplateManifest {
+export function manifestOf(name: string, templates: ValidationContext['templates']): TemplateManifest {
   const manifest = templates.get(name)
   if (manifest !== undefined) return manifest
   const known = [...templates.keys()].slice(0, 20).join(', ')

@@ -1,7 +1,7 @@
 import { isUint8Array } from 'node:util/types'
 import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
-import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Attachment } from '../index.js'
+import { type Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './fields.js'
 
 const BYTES =
@@ -28,13 +28,13 @@ const KEYS = [
 ]
 
 /** Returns the text of a body part, which may be a string, bytes, or an object with either. */
-export function textOf(value: unknown, path: string, check: Checker): string {
+export function textOf(value: unknown, path: string, check: Validator): string {
   if (typeof value === 'string') return value
   const content = isPlainObject(value) ? contentOf(value, path, check) : bytesOf(value, path, check)
   return typeof content === 'string' ? content : Buffer.from(content).toString('utf8')
 }
 
-export function attachmentsOf(value: unknown, check: Checker): Attachment[] {
+export function attachmentsOf(value: unknown, check: Validator): Attachment[] {
   return check.array(value, 'attachments', Infinity).map((entry, index) => {
     const path = `attachments[${index}]`
     if (!isPlainObject(entry)) check.fail(path, `must be an object, got ${kindOf(entry)}`)
@@ -46,7 +46,7 @@ function attachmentOf(
   input: Record<string, unknown>,
   path: string,
   index: number,
-  check: Checker,
+  check: Validator,
 ): Attachment {
   if (input['headers'] !== undefined)
     unsupported(`${path}.headers`, 'Attachments have no headers of their own.')
@@ -81,7 +81,7 @@ function extensionOf(contentType: unknown): string {
   return extension === '*' ? 'bin' : extension
 }
 
-function contentOf(input: Record<string, unknown>, path: string, check: Checker): string | Uint8Array {
+function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
   for (const field of ['path', 'href', 'raw'])
     if (input[field] !== undefined) unsupported(`${path}.${field}`, BYTES)
   const { content, encoding } = input
@@ -90,7 +90,7 @@ function contentOf(input: Record<string, unknown>, path: string, check: Checker)
   return Buffer.from(content, check.oneOf(encoding, `${path}.encoding`, ENCODINGS))
 }
 
-function bytesOf(value: unknown, path: string, check: Checker): Uint8Array {
+function bytesOf(value: unknown, path: string, check: Validator): Uint8Array {
   if (isUint8Array(value)) return value
   if (typeof value === 'object' && value !== null && ('pipe' in value || 'getReader' in value))
     unsupported(

@@ -1,5 +1,5 @@
-import { type Checker, isPlainObject, kindOf } from '../check.js'
 import type { Mail } from '../index.js'
+import { type Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './fields.js'
 
 /** Headers in the mailer's form. The mailer writes the List-Unsubscribe headers itself (RFC 2369, RFC 8058). */
@@ -16,7 +16,7 @@ const PRIORITIES: Readonly<Record<string, Record<string, string>>> = {
 }
 
 /** Maps the fields that become headers: `headers`, `list`, `priority`, and `xMailer`. */
-export function mapHeaders(mail: Record<string, unknown>, check: Checker): MappedHeaders {
+export function mapHeaders(mail: Record<string, unknown>, check: Validator): MappedHeaders {
   const lines: [name: string, value: string][] = []
   for (const [name, value] of entriesOf(mail['headers'], check)) lines.push([canonical(name), value])
   const { priority, xMailer, list } = mail
@@ -40,7 +40,7 @@ export function mapHeaders(mail: Record<string, unknown>, check: Checker): Mappe
   return { headers, listUnsubscribe: { ...targetsOf(unsubscribe, check), oneClick } }
 }
 
-function entriesOf(value: unknown, check: Checker): [string, string][] {
+function entriesOf(value: unknown, check: Validator): [string, string][] {
   if (value === undefined || value === null) return []
   if (Array.isArray(value))
     return value.flatMap((entry, index) => {
@@ -54,7 +54,7 @@ function entriesOf(value: unknown, check: Checker): [string, string][] {
   )
 }
 
-function linesOf(name: string, value: unknown, path: string, check: Checker): [string, string][] {
+function linesOf(name: string, value: unknown, path: string, check: Validator): [string, string][] {
   return (Array.isArray(value) ? value : [value]).map((line: unknown) => {
     if (isPlainObject(line) && 'prepared' in line)
       unsupported(path, 'A prepared header would skip validation: pass its text.')
@@ -67,7 +67,7 @@ function linesOf(name: string, value: unknown, path: string, check: Checker): [s
  * Maps `list: { help, subscribe, … }`: an array means several lines, and an array inside it several targets on one
  * line.
  */
-function listLines(list: unknown, check: Checker): [string, string][] {
+function listLines(list: unknown, check: Validator): [string, string][] {
   if (!isPlainObject(list)) check.fail('list', `must be an object, got ${kindOf(list)}`)
   return Object.entries(list).flatMap(([key, value]) => {
     const lines = Array.isArray(value) ? value : [value]
@@ -80,7 +80,7 @@ function listLines(list: unknown, check: Checker): [string, string][] {
   })
 }
 
-function listTarget(target: unknown, key: string, path: string, check: Checker): string {
+function listTarget(target: unknown, key: string, path: string, check: Validator): string {
   const { url: urlInput, comment: commentInput } =
     typeof target === 'string' ? { url: target } : check.object(target, path, ['url', 'comment'])
   const url = check.string(urlInput, `${path}.url`)
@@ -99,7 +99,7 @@ function withScheme(url: string): string {
 }
 
 /** Returns the first web URL and the first mailto URL of List-Unsubscribe lines, without comments. */
-function targetsOf(lines: readonly string[], check: Checker): { url?: string; mailto?: string } {
+function targetsOf(lines: readonly string[], check: Validator): { url?: string; mailto?: string } {
   const all = [...lines.join(', ').matchAll(/<([^<>\s]*)>/g)].map(([, target = '']) => target)
   const url = all.find((target) => /^https?:/i.test(target))
   const mailto = all.find((target) => /^mailto:/i.test(target))?.slice('mailto:'.length)

@@ -1,7 +1,7 @@
 import type { MailDefaults, SMTPPoolOptions, SMTPTransportOptions } from 'nodemailer'
-import { Checker, isPlainObject, kindOf } from '../check.js'
 import { createMailer, type MailerOptions, type TransportInput } from '../index.js'
 import { Mailer } from '../mailer.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './fields.js'
 import { LazyMailer } from './lazyMailer.js'
 import { toTransport } from './toTransport.js'
@@ -22,7 +22,7 @@ export type {
  */
 export type OffloadOptions = AnswerOptions & Omit<MailerOptions, 'transport' | 'transports' | 'from'>
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** Recipients per message by default. nodemailer has no limit. */
 const RECIPIENTS = 1_000

@@ -1,11 +1,11 @@
-import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { Address, Mail } from '../index.js'
 import { parseMailboxList } from '../message/addresses.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
 import { refuseFields } from './fields.js'
 import { mapHeaders } from './headerMapping.js'
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** Addresses per field. The mailer's own limit is lower. */
 const MAX_ADDRESSES = 100_000

@@ -1,13 +1,13 @@
 import wellKnown from 'nodemailer/lib/well-known'
-import { Checker, isPlainObject, kindOf } from '../check.js'
 import type { AuthOptions, Logger, TransportInput } from '../index.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { present, refuseFields, unsupported } from './fields.js'
 
 /**
  * Parses a URL, which may have options in its query:
  * `smtps://user:pass@host/?pool=true&tls.rejectUnauthorized=false`.
  */
-function optionsOfUrl(value: unknown, check: Checker): Record<string, unknown> {
+function optionsOfUrl(value: unknown, check: Validator): Record<string, unknown> {
   const text = check.string(value, 'url')
   if (!URL.canParse(text)) check.fail('url', "is not a URL such as 'smtp://user:pass@host:587'")
   const url = new URL(text)
@@ -26,7 +26,7 @@ function optionsOfUrl(value: unknown, check: Checker): Record<string, unknown> {
   return options
 }
 
-function decode(part: string, check: Checker): string {
+function decode(part: string, check: Validator): string {
   try {
     return decodeURIComponent(part)
   } catch {
@@ -39,7 +39,7 @@ function parseValue(text: string): unknown {
   return text !== '' && !Number.isNaN(Number(text)) ? Number(text) : text
 }
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 const OWN_MAILER = 'Create a mailer with createMailer() and pass it to createTransport().'
 /** Options without an equivalent in threadpost, and what to do instead. */

@@ -3,10 +3,10 @@
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
 import type { Allowances } from '../transports/budgets.js'
-import type { HistogramSnapshot } from '../observe/histogram.js'
-import type { Evidence } from '../wire/phases.js'
-import type { MailJob, MessageState, Settlement, Status } from '../message/record.js'
-import type { Message } from '../message/view.js'
+import type { HistogramSnapshot } from '../structures/histogram.js'
+import type { Evidence } from '../protocol/phaseBoard.js'
+import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
+import type { Message } from '../message/messageView.js'
 import type { Retention } from './retention.js'
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */
@@ -54,7 +54,7 @@ export interface Consumer {
 export type ChangeListener = (message: QueuedMessage) => void
 
 /** What every queue is given. */
-export interface QueueCommon {
+export interface DriverOptions {
   /** Messages not yet settled, at most. */
   limit: number
   /** Milliseconds that a message which is retried after its expiry may wait. */

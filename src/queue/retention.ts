@@ -1,4 +1,4 @@
-import type { Checker } from '../check.js'
+import type { Validator } from '../validation.js'
 
 export interface RetentionOptions {
   /** Settled messages kept at most. @default 10_000 */
@@ -20,7 +20,7 @@ export interface RetentionOptions {
 
 export type Retention = Required<RetentionOptions>
 
-export function resolveRetention(check: Checker, value: unknown): Retention {
+export function resolveRetention(check: Validator, value: unknown): Retention {
   const retain = check.object(value, 'retain', ['count', 'age', 'data', 'keys'])
   return {
     count: check.integer(retain['count'] ?? 10_000, 'retain.count', 0),

@@ -1,5 +1,5 @@
 /** A message as the SQLite file and Redis have it: a row, and the numbers that stand in the file. */
-import type { Status } from '../message/record.js'
+import type { Status } from '../message/messageState.js'
 
 /** As they stand in the file: never change one. */
 export const STATUS_NUMBERS = {

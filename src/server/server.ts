@@ -3,17 +3,15 @@ import { createServer, type Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import express, { type ErrorRequestHandler, type Response } from 'express'
 import helmet from 'helmet'
-import { backstageOf } from '../backstage.js'
-import { Gate } from '../express/gate.js'
+import { Authenticator } from '../express/authenticator.js'
 import { inboxRouter, mailContext } from '../express/index.js'
 import { loginPages, sessionHandlers } from '../express/login.js'
-import { routerBehind } from '../express/mailRouter.js'
-import { serve } from '../express/serve.js'
+import { routerBehind, serve } from '../express/mailRouter.js'
 import { type Mailer, ThreadpostError } from '../index.js'
+import { testHooksOf } from '../testHooks.js'
 import { isLoopback } from '../transports/loopback.js'
-import { SCOPES } from '../web/allow.js'
-import { loopbackOnly } from '../web/hosts.js'
 import { listen } from '../web/listen.js'
+import { hostCheck, SCOPES } from '../web/middleware.js'
 import { nothingHere, problems } from '../web/problem.js'
 import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
@@ -57,7 +55,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const url = await listen(server, port, host)
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
-  const gate = new Gate(auth)
+  const gate = new Authenticator(auth)
   const openResponses = new Set<Response>()
   app.disable('x-powered-by')
   app.use((_request, response, next) => {
@@ -66,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     next()
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
-  if (auth === false) app.use(loopbackOnly)
+  if (auth === false) app.use(hostCheck)
   app.use(mailContext())
   app.use('/mail', routerBehind(gate, mailer, {}, 1))
   app.use(loginPages(gate))
@@ -93,7 +91,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
  * login.
  */
 function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined {
-  const endThread = backstageOf(mailer)?.endThread
+  const endThread = testHooksOf(mailer)?.endThread
   if (endThread === undefined) return undefined
   return {
     templates: fileURLToPath(new URL('../../../templates', import.meta.url)),

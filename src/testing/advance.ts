@@ -1,9 +1,9 @@
-import { backstageOf } from '../backstage.js'
-import { Checker } from '../check.js'
 import { ThreadpostError } from '../errors.js'
 import type { Mailer } from '../mailer.js'
+import { testHooksOf } from '../testHooks.js'
+import { Validator } from '../validation.js'
 
-const check: Checker = new Checker('INVALID_OPTIONS')
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 /**
  * Advances the clock of a mailer's queue. Deliveries in progress finish; each message that becomes due is delivered
@@ -15,7 +15,7 @@ const check: Checker = new Checker('INVALID_OPTIONS')
  */
 export async function advance(mailer: Mailer, ms: number): Promise<void> {
   const duration = check.duration(ms, 'ms')
-  const moveClock = backstageOf(mailer)?.advance
+  const moveClock = testHooksOf(mailer)?.advance
   if (moveClock === undefined)
     throw new ThreadpostError(
       'UNSUPPORTED',

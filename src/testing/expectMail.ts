@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Inbox } from '../inbox/inbox.js'
-import type { ReceivedMail } from '../inbox/reading.js'
+import type { ReceivedMail } from '../inbox/receivedMail.js'
 
 /**
  * Conditions for a mail. A RegExp must match; a string is compared as described for each field. Omitted fields match

@@ -1,8 +1,8 @@
 import { AssertionError } from 'node:assert'
 import type { Mailer } from '../mailer.js'
 import { explain } from '../message/explain.js'
-import { type HeldReason, STATUSES, type Status } from '../message/record.js'
-import type { Message } from '../message/view.js'
+import { type HeldReason, STATUSES, type Status } from '../message/messageState.js'
+import type { Message } from '../message/messageView.js'
 import type { ExpectOptions } from './expectMail.js'
 
 /** Conditions for a message. Omitted fields match any message. */

@@ -2,12 +2,11 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { Busy } from './busy.js'
-import { Lane, ThreadDied } from './lane.js'
+import type { AnswerOf, LaneOpening, Request, TaskOf, ThreadLogLine, ThreadSetup } from '../protocol/tasks.js'
+import { threadFile } from '../protocol/threadFile.js'
+import { LoadMeter } from './threadLoad.js'
 import type { Watched } from './watchdog.js'
-import type { AnswerOf, LaneOpening, Request, TaskOf } from '../wire/requests.js'
-import { threadFile } from './files.js'
-import type { ThreadLogLine, ThreadSetup } from '../wire/tasks.js'
+import { WorkerChannel, ThreadDied } from './workerChannel.js'
 
 export interface PoolOptions {
   setup: ThreadSetup
@@ -49,9 +48,9 @@ export class Pool {
   readonly #warden: PoolWarden
   readonly #isolated: boolean
   readonly #firstPlace: number
-  readonly #lanes: Lane[]
+  readonly #lanes: WorkerChannel[]
   /** Every thread there was, and how busy it is. */
-  readonly #known = new WeakMap<Worker, Busy>()
+  readonly #known = new WeakMap<Worker, LoadMeter>()
   /** Threads whose exit has not been seen yet. */
   readonly #alive = new Set<Worker>()
   readonly #abort = new AbortController()
@@ -69,7 +68,7 @@ export class Pool {
     this.#piscina = this.#create()
     this.#lanes = Array.from({ length: options.threads }, (_, index) => {
       const place = firstPlace + index
-      return new Lane({
+      return new WorkerChannel({
         logged: options.logged.bind(options),
         ready: () => warden.ready(place),
         died: (death) => {
@@ -118,7 +117,7 @@ export class Pool {
     await Promise.allSettled(this.#open().map((lane) => lane.ask('quit', undefined)))
   }
 
-  #open(): Lane[] {
+  #open(): WorkerChannel[] {
     return this.#lanes.filter(({ ready }) => ready)
   }
 
@@ -129,7 +128,7 @@ export class Pool {
     )
   }
 
-  /** The threads that answer at present, how much each has to do, and how busy it is: see {@link Busy}. */
+  /** The threads that answer at present, how much each has to do, and how busy it is: see {@link LoadMeter}. */
   threads(): { thread: number; load: number; connections: number; busy: number }[] {
     const busy = new Map(
       this.#piscina.threads.map((worker) => [worker.threadId, this.#known.get(worker)?.share() ?? 0]),
@@ -157,7 +156,7 @@ export class Pool {
     } while (this.#piscina.threads.length > 0)
   }
 
-  async #keepOpen(lane: Lane, place: number): Promise<void> {
+  async #keepOpen(lane: WorkerChannel, place: number): Promise<void> {
     const { signal } = this.#abort
     let wait = 0
     while (!signal.aborted) {
@@ -211,7 +210,7 @@ export class Pool {
     for (const worker of piscina.threads) {
       if (this.#known.has(worker)) continue
       const { performance } = worker
-      this.#known.set(worker, new Busy((...readings) => performance.eventLoopUtilization(...readings)))
+      this.#known.set(worker, new LoadMeter((...readings) => performance.eventLoopUtilization(...readings)))
       this.#alive.add(worker)
       const thread = worker.threadId
       let reason: string | undefined
@@ -237,6 +236,6 @@ export class Pool {
 }
 
 /** A lane whose thread has yet to start comes last. */
-function costOf({ ready, load }: Lane): number {
+function costOf({ ready, load }: WorkerChannel): number {
   return ready ? load : load + 1e6
 }

@@ -1,9 +1,9 @@
 import { ThreadpostError } from '../errors.js'
-import { ThreadDied } from './lane.js'
+import { ThreadDied } from './workerChannel.js'
 import type { Pool } from './pool.js'
-import type { Pools } from './pools.js'
-import type { AnswerOf, TaskOf } from '../wire/requests.js'
-import type { Slots } from './slots.js'
+import type { PoolManager } from './poolManager.js'
+import type { AnswerOf, TaskOf } from '../protocol/tasks.js'
+import type { SlotPool } from './slotPool.js'
 import type { Supervisor } from './supervisor.js'
 
 /** Requests that run a template's code and send nothing. */
@@ -14,11 +14,11 @@ const MOST_DEATHS = 3
 
 /** Renders without a message, in the threads that deliver. One that survives the death of its thread goes again, as a delivery does. */
 export class Renders {
-  readonly #pools: Pools
-  readonly #free: Slots
+  readonly #pools: PoolManager
+  readonly #free: SlotPool
   readonly #supervisor: Supervisor
 
-  constructor(pools: Pools, free: Slots, supervisor: Supervisor) {
+  constructor(pools: PoolManager, free: SlotPool, supervisor: Supervisor) {
     this.#pools = pools
     this.#free = free
     this.#supervisor = supervisor

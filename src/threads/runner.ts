@@ -1,11 +1,18 @@
-import type { Verdict } from './blame.js'
+import type { Verdict } from './crashAttribution.js'
 import type { Outage } from './crashLoop.js'
-import type { Member } from '../structures/crowd.js'
-import type { Outcome, Phase } from '../wire/outcome.js'
-import type { Evidence } from '../wire/phases.js'
-import type { ComposedParts, Content, DeliverTask, JsonObject, Letter, RenderResult } from '../wire/tasks.js'
-import type { TransportConfig, TransportReport } from '../wire/transports.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
+import type { Member } from '../structures/indexedBag.js'
+import type { Outcome, Phase } from '../protocol/outcome.js'
+import type { Evidence } from '../protocol/phaseBoard.js'
+import type {
+  ComposedParts,
+  Content,
+  DeliverTask,
+  JsonObject,
+  MessagePayload,
+  RenderResult,
+} from '../protocol/tasks.js'
+import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 
 /** A delivery as the dispatcher hands it over. */
 export interface DeliveryOrder extends Member, OrderedTask {
@@ -78,7 +85,7 @@ export interface Runner {
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
   render(content: Content, context?: JsonObject): Promise<RenderResult>
   /** Builds a message as it would be sent. @throws as `render()` */
-  compose(letter: Letter): Promise<RenderResult<ComposedParts>>
+  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>>
   /** How a template compiles. @throws as `render()` */
   inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tries a transport in a thread. */

@@ -1,10 +1,10 @@
-import { Blame, type Verdict } from './blame.js'
+import { CrashAttribution, type Verdict } from './crashAttribution.js'
 import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
-import type { ThreadDied } from './lane.js'
+import type { ThreadDied } from './workerChannel.js'
 import type { PoolWarden } from './pool.js'
-import { Pools } from './pools.js'
-import type { PhaseBoard } from '../wire/phases.js'
-import { PulseBoard } from '../wire/pulse.js'
+import { PoolManager } from './poolManager.js'
+import type { PhaseBoard } from '../protocol/phaseBoard.js'
+import { PulseBoard } from '../protocol/pulse.js'
 import { Watchdog, type WatchdogOptions } from './watchdog.js'
 
 interface SupervisorOptions extends WatchdogOptions, CrashLoopListener {
@@ -19,7 +19,7 @@ interface SupervisorOptions extends WatchdogOptions, CrashLoopListener {
  */
 export class Supervisor implements PoolWarden {
   readonly #pulses: PulseBoard
-  readonly #blame: Blame
+  readonly #blame: CrashAttribution
   readonly #watchdog: Watchdog
   readonly #crashLoop: CrashLoop
   readonly #isolatedPlace: number
@@ -29,9 +29,9 @@ export class Supervisor implements PoolWarden {
   constructor(board: PhaseBoard, options: SupervisorOptions) {
     this.#board = board
     this.#pulses = new PulseBoard(options.pulses)
-    this.#blame = new Blame(board, this.#pulses)
+    this.#blame = new CrashAttribution(board, this.#pulses)
     this.#watchdog = new Watchdog(board, this.#pulses, options)
-    this.#crashLoop = new CrashLoop(Pools.places(options.threads), options)
+    this.#crashLoop = new CrashLoop(PoolManager.places(options.threads), options)
     this.#isolatedPlace = options.threads
   }
 

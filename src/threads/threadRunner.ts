@@ -1,27 +1,26 @@
-import { Claims } from './claims.js'
-import { Credit } from './credit.js'
 import { ThreadpostError } from '../errors.js'
-import type { CrashLoopListener, Outage } from './crashLoop.js'
-import { ThreadDied } from './lane.js'
-import type { Outcome } from '../wire/outcome.js'
-import { type Evidence, PhaseBoard } from '../wire/phases.js'
-import type { Pool, PoolOptions } from './pool.js'
-import { Pools } from './pools.js'
-import { Renders } from './renders.js'
-import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { census, Slots } from './slots.js'
-import { Supervisor } from './supervisor.js'
+import type { Outcome } from '../protocol/outcome.js'
+import { type Evidence, PhaseBoard } from '../protocol/phaseBoard.js'
 import {
-  sharedClock,
   type ComposedParts,
   type Content,
   type DeliverTask,
   type JsonObject,
-  type Letter,
+  type MessagePayload,
   type RenderResult,
-} from '../wire/tasks.js'
-import type { TransportConfig, TransportReport } from '../wire/transports.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../wire/templates.js'
+  sharedClock,
+} from '../protocol/tasks.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import { CancellationRegistry } from './cancellationRegistry.js'
+import type { CrashLoopListener, Outage } from './crashLoop.js'
+import type { Pool, PoolOptions } from './pool.js'
+import { PoolManager } from './poolManager.js'
+import { Renders } from './renders.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
+import { countPhases, InFlightWindow, SlotPool } from './slotPool.js'
+import { Supervisor } from './supervisor.js'
+import { ThreadDied } from './workerChannel.js'
 
 export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   /** Deliveries at a time in each thread. */
@@ -40,12 +39,12 @@ const OVERDUE = 5_000
 export class ThreadRunner implements Runner {
   readonly #options: ThreadRunnerOptions
   #fewThreads: ReadonlyMap<string, number>
-  readonly #credit: Credit
+  readonly #credit: InFlightWindow
   readonly #board: PhaseBoard
-  readonly slots: Slots
-  readonly #claims: Claims
+  readonly slots: SlotPool
+  readonly #claims: CancellationRegistry
   readonly #supervisor: Supervisor
-  readonly #pools: Pools
+  readonly #pools: PoolManager
   readonly #renders: Renders
   #closed: Promise<void> | undefined
 
@@ -53,10 +52,10 @@ export class ThreadRunner implements Runner {
     const { setup, threads, concurrency } = options
     this.#options = options
     this.#fewThreads = fewThreads(setup.transports, threads)
-    this.#credit = new Credit(threads * concurrency)
+    this.#credit = new InFlightWindow(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.slots = new Slots(Credit.most(threads * concurrency), threads, () => this.#credit.slots)
-    this.#claims = new Claims(this.#board)
+    this.slots = new SlotPool(InFlightWindow.most(threads * concurrency), threads, () => this.#credit.slots)
+    this.#claims = new CancellationRegistry(this.#board)
     const supervisor = new Supervisor(this.#board, {
       pulses: setup.pulses,
       threads,
@@ -70,7 +69,7 @@ export class ThreadRunner implements Runner {
       released: options.released.bind(options),
     })
     this.#supervisor = supervisor
-    this.#pools = new Pools(
+    this.#pools = new PoolManager(
       {
         ...options,
         died: (thread, reason) => options.died(thread, supervisor.reasonFor(thread) ?? reason),
@@ -136,7 +135,7 @@ export class ThreadRunner implements Runner {
     return this.#renders.run('render', context === undefined ? { content } : { content, context })
   }
 
-  compose(letter: Letter): Promise<RenderResult<ComposedParts>> {
+  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>> {
     return this.#renders.run('compose', { letter })
   }
 
@@ -176,7 +175,7 @@ export class ThreadRunner implements Runner {
       delivering: load,
       connections,
       busy,
-      phases: census(this.#board, slots, thread),
+      phases: countPhases(this.#board, slots, thread),
     }))
   }
 
@@ -187,7 +186,7 @@ export class ThreadRunner implements Runner {
   }
 
   phases(): PhaseCounts {
-    return census(this.#board, this.slots.used())
+    return countPhases(this.#board, this.slots.used())
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
-import type { PhaseBoard } from '../wire/phases.js'
-import type { PulseBoard } from '../wire/pulse.js'
+import type { PhaseBoard } from '../protocol/phaseBoard.js'
+import type { PulseBoard } from '../protocol/pulse.js'
 
 /** A thread as the watchdog needs to know it. */
 export interface Watched {

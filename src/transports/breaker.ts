@@ -1,6 +1,6 @@
-import type { Checker } from '../check.js'
+import type { Validator } from '../validation.js'
 import { Clock } from '../clock.js'
-import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } from '../wire/outcome.js'
+import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } from '../protocol/outcome.js'
 
 export interface BreakerOptions {
   /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000, or `maxProbeDelay` where that is less */
@@ -10,7 +10,7 @@ export interface BreakerOptions {
 }
 
 /** Why no mail goes out over a transport. */
-export interface Trouble {
+export interface TransportError {
   code: UnreachableCode
   /** One sentence for people. */
   message: string
@@ -24,22 +24,22 @@ export interface TransportStatus {
   breaker: 'closed' | 'open'
   /** While open: ISO 8601, and what happened last. */
   since?: string
-  trouble?: Trouble
+  trouble?: TransportError
   /** Messages a second at present, where it is limited, or slowed by its server's replies. */
   rate?: number
 }
 
 export interface BreakerListener {
-  opened(transport: string, trouble: Trouble): void
+  opened(transport: string, trouble: TransportError): void
   closed(transport: string, openFor: number): void
 }
 
 /** What a delivery may do: go ahead, perhaps as the one that tries whether the transport works again, or wait. */
-export type Admission = { result: 'pass'; probe: boolean } | { result: 'hold'; delay: number }
+export type BreakerAdmission = { result: 'pass'; probe: boolean } | { result: 'hold'; delay: number }
 
 interface Open {
   since: number
-  trouble: Trouble
+  trouble: TransportError
   /** Milliseconds between the last try and the next. */
   delay: number
   /** On the clock that doesn't jump. */
@@ -47,7 +47,7 @@ interface Open {
   probing: boolean
 }
 
-export function resolveBreaker(check: Checker, value: unknown): Required<BreakerOptions> {
+export function resolveBreaker(check: Validator, value: unknown): Required<BreakerOptions> {
   const given = check.object(value, 'breaker', ['probeDelay', 'maxProbeDelay'])
   const maxProbeDelay = check.duration(given['maxProbeDelay'] ?? 60_000, 'breaker.maxProbeDelay', 1)
   const wish = given['probeDelay'] ?? Math.min(1_000, maxProbeDelay)
@@ -94,7 +94,7 @@ export class Breaker {
     return open !== undefined && (open.probing || this.#clock.steady() < open.probeAt)
   }
 
-  admit(): Admission {
+  admit(): BreakerAdmission {
     const open = this.#open
     if (open === undefined) return { result: 'pass', probe: false }
     if (this.holds) return { result: 'hold', delay: this.delay() }
@@ -126,7 +126,7 @@ export class Breaker {
   }
 
   #fail({ code, message, reply }: Outcome, probe: boolean): void {
-    const trouble: Trouble = {
+    const trouble: TransportError = {
       code: code as UnreachableCode,
       message,
       ...(reply === undefined ? {} : { reply }),

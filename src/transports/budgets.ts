@@ -1,4 +1,4 @@
-import type { Checker } from '../check.js'
+import type { Validator } from '../validation.js'
 
 /** What a transport may use, over all threads together. */
 export interface BudgetOptions {
@@ -26,7 +26,7 @@ export const BUDGET_KEYS = [
 const SLOWEST = 0.001
 const FASTEST = 1_000_000
 
-export function resolveBudget(check: Checker, given: Record<string, unknown>, path: string): BudgetOptions {
+export function resolveBudget(check: Validator, given: Record<string, unknown>, path: string): BudgetOptions {
   const budget: BudgetOptions = {}
   const { rate, connections, domainConcurrency } = given
   if (rate !== undefined) budget.rate = check.number(rate, `${path}.rate`, SLOWEST, FASTEST)

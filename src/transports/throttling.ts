@@ -1,4 +1,4 @@
-import type { Outcome } from '../wire/outcome.js'
+import type { Outcome } from '../protocol/outcome.js'
 
 /** Replies of a server that takes no more for the moment, for whatever reason (RFC 5321 section 4.2.3). */
 const BUSY = new Set([421, 450, 451, 452, 454])

@@ -1,4 +1,4 @@
-import type { InboxAttachment } from './parse.js'
+import type { InboxAttachment } from './parseMime.js'
 import { cidReferences, SHOWN_HTML } from './references.js'
 
 /** Different images of one mail that a frame shows. */

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Response } from 'express'
-import type { InboxAttachment } from './parse.js'
+import type { InboxAttachment } from './parseMime.js'
 
 /** Milliseconds for which addresses stay the same, so that a browser keeps what it has loaded. They hold at least as long again. */
 const PERIOD = 15 * 60_000

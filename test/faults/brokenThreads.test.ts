@@ -4,8 +4,8 @@ import { explain, type Mailer, type Message, type QueueOptions } from 'threadpos
 import type { Inbox } from 'threadpost/testing'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from '../support/folder.js'
-import { PhaseBoard } from '../../src/wire/phases.js'
-import { PulseBoard } from '../../src/wire/pulse.js'
+import { PhaseBoard } from '../../src/protocol/phaseBoard.js'
+import { PulseBoard } from '../../src/protocol/pulse.js'
 import { Watchdog } from '../../src/threads/watchdog.js'
 import { mailerWithInbox } from '../support/mailer.js'
 

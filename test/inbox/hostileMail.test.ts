@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { frameDocument } from '../../src/web/frame.js'
 import { patternOf } from '../../src/inbox/faults.js'
 import { linksOf } from '../../src/inbox/links.js'
-import { parseMail } from '../../src/web/parse.js'
+import { parseMime } from '../../src/web/parseMime.js'
 
 /** Far above what any of these takes; work that grows with the square of the size takes hours. */
 const BOUND = 120_000
@@ -72,7 +72,7 @@ describe('hostile mail costs no more than its size', () => {
     'a mail %s is parsed, framed and searched for links',
     { timeout: BOUND },
     (name) => {
-      const contents = parseMail(MAILS[name]!)
+      const contents = parseMime(MAILS[name]!)
       expect(contents.attachments.length).toBeLessThanOrEqual(1_000)
       expect(contents.headers.length).toBeLessThanOrEqual(1_000)
       const image = { cid: 'a', contentType: 'image/png', inline: true, content: new Uint8Array(100_000) }
@@ -83,12 +83,12 @@ describe('hostile mail costs no more than its size', () => {
   )
 
   test('tells what was left out', () => {
-    const { leftOut, attachments, text } = parseMail(MAILS['of thousands of images']!)
+    const { leftOut, attachments, text } = parseMime(MAILS['of thousands of images']!)
     expect(attachments).toHaveLength(999)
     expect(text).toBeUndefined()
     expect(leftOut).toEqual(['The mail has too many parts: only the first of them, 1000 at most, are shown.'])
-    expect(parseMail(MAILS['of headers']!).leftOut).toHaveLength(1)
-    expect(parseMail(mail(['Subject: x'], 'x')).leftOut).toEqual([])
+    expect(parseMime(MAILS['of headers']!).leftOut).toHaveLength(1)
+    expect(parseMime(mail(['Subject: x'], 'x')).leftOut).toEqual([])
   })
 
   test('an image that is referred to 60,000 times is in the document not even once', () => {

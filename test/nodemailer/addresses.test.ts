@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { expect, it } from 'vitest'
-import { Checker } from '../../src/check.js'
 import { ThreadpostError } from '../../src/errors.js'
 import { parseMailboxList } from '../../src/message/addresses.js'
+import { Validator } from '../../src/validation.js'
 
-const check: Checker = new Checker('INVALID_MESSAGE')
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** Parts of address lists, valid and malicious. */
 const pieces = fc.constantFrom(

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
-import { Keys } from '../../src/queue/keys.js'
+import { IdempotencyKeys } from '../../src/queue/idempotencyKeys.js'
 import { jobOf } from '../support/queueSuite/jobs.js'
 
 const DAY = 86_400_000
 
 it('a key that is kept for long keeps no other', () => {
   const now = Date.now()
-  const keys = new Keys(1_000)
+  const keys = new IdempotencyKeys(1_000)
   const far = jobOf({ idempotencyKey: 'far', expiresAt: now + 300 * DAY })
   keys.remember(far)
   for (let nth = 0; nth < 1_000; nth++)
@@ -18,7 +18,7 @@ it('a key that is kept for long keeps no other', () => {
 
 it('a key that comes again once it was over is remembered as of then', () => {
   const now = Date.now()
-  const keys = new Keys(1_000)
+  const keys = new IdempotencyKeys(1_000)
   const at = (acceptedAt: number) => jobOf({ idempotencyKey: 'k', acceptedAt, expiresAt: acceptedAt })
   keys.remember(at(now))
   const again = at(now + 2_000)

@@ -1,11 +1,11 @@
-import { resolveLogger } from '../../src/observe/logger.js'
-import { Checker } from '../../src/check.js'
-import { RedisQueue } from '../../src/queue/redis.js'
+import { resolveLogger } from '../../src/logging/logger.js'
+import { Validator } from '../../src/validation.js'
+import { RedisQueue } from '../../src/queue/redis/driver.js'
 import { queueSuite } from '../support/queueSuite.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
-const logger = resolveLogger(new Checker('INVALID_OPTIONS'), undefined)
+const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
 
 describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)

@@ -1,6 +1,6 @@
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { jobIdOf, lotsOf } from '../../src/queue/redis/lots.js'
+import { jobIdOf, wakeBatchesOf } from '../../src/queue/redis/bullQueue.js'
 import { testInbox, testMailer } from '../support/mailer.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
@@ -10,13 +10,13 @@ const wake = (id: string, priority = 5, due = 0) => ({ id, name: 'welcome', prio
 describe('lots', () => {
   it('what is due goes together by priority, in order, and what has its own time alone', () => {
     const wakes = [wake('a'), wake('b', 9), wake('c'), wake('later', 5, 2_000), wake('d', 9), wake('e', 0)]
-    const lots = lotsOf(wakes, 1_000)
+    const lots = wakeBatchesOf(wakes, 1_000)
     expect(lots.map(({ ids }) => ids)).toEqual([['a', 'c'], ['b', 'd'], ['later'], ['e']])
     expect(lots.map(jobIdOf)).toEqual(['lot-a', 'lot-b', 'later', 'e'])
   })
 
   it('has at most 20 in one', () => {
-    const lots = lotsOf(
+    const lots = wakeBatchesOf(
       Array.from({ length: 45 }, (_, n) => wake(`m${n}`)),
       1_000,
     )

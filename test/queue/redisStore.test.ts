@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { Connections } from '../../src/queue/redis/connections.js'
-import { Store } from '../../src/queue/redis/store.js'
+import { RedisStore } from '../../src/queue/redis/store.js'
 import { jobOf } from '../support/queueSuite/jobs.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
@@ -10,10 +10,10 @@ const DAY = 86_400_000
 describeWith(['redis-server'], 'the messages in Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)
 
-  async function aStore(prefix: string): Promise<Store> {
+  async function aStore(prefix: string): Promise<RedisStore> {
     const connections = await Connections.open({ url: redis.url, redis: {} }, () => undefined, false)
     onTestFinished(() => connections.close())
-    return new Store(connections, { prefix, owner: 'me', limit: 100, keepKey: DAY, count: 100 })
+    return new RedisStore(connections, { prefix, owner: 'me', limit: 100, keepKey: DAY, count: 100 })
   }
 
   it('a command that comes twice is done once', async () => {

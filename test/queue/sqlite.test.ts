@@ -4,14 +4,14 @@ import os from 'node:os'
 import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { afterAll, it, onTestFinished } from 'vitest'
-import { resolveLogger } from '../../src/observe/logger.js'
-import { Checker } from '../../src/check.js'
+import { resolveLogger } from '../../src/logging/logger.js'
+import { Validator } from '../../src/validation.js'
 import { builtSqlite } from '../support/built.js'
 import { queueSuite } from '../support/queueSuite.js'
 
 const { SqliteQueue } = await builtSqlite()
 const folder = await mkdtemp(path.join(os.tmpdir(), 'threadpost-sqlite-'))
-const logger = resolveLogger(new Checker('INVALID_OPTIONS'), undefined)
+const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
 let files = 0
 
 afterAll(() => rm(folder, { recursive: true, force: true }))

@@ -2,17 +2,17 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { beginNotes, readNotes, Witness } from '../../workers/witness.js'
+import { openJournal, readJournal, DeliveryJournal } from '../../workers/deliveryJournal.js'
 import { folderOf } from '../support/folder.js'
 import { fillUp, smallDisk } from '../support/smallDisk.js'
 
 const ID = '0195a0e0-0000-7000-8000-000000000001'
 const OTHER = '0195a0e0-0000-7000-8000-000000000002'
 
-async function notes(): Promise<{ file: string; witness: Witness }> {
+async function notes(): Promise<{ file: string; witness: DeliveryJournal }> {
   const file = path.join(await folderOf({}), 'notes')
-  beginNotes(file, 128)
-  const witness = new Witness(file)
+  openJournal(file, 128)
+  const witness = new DeliveryJournal(file)
   onTestFinished(() => witness.close())
   return { file, witness }
 }
@@ -24,7 +24,7 @@ describe('notes that outlive the process', () => {
     const replied = witness.about({ id: OTHER, attempt: 2, note: 0 })
     replied.body()
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
-    const told = readNotes(file)
+    const told = readJournal(file)
     expect(told?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
     expect(told?.(ID, 2)).toMatchObject({ phase: 'waiting' })
     expect(told?.(OTHER, 2)).toEqual({
@@ -40,14 +40,14 @@ describe('notes that outlive the process', () => {
     const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
     testimony.body()
     testimony.unsent()
-    expect(readNotes(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
+    expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
   })
 
   it('forget the delivery whose place is taken again', async () => {
     const { file, witness } = await notes()
     witness.about({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
     witness.about({ id: OTHER, attempt: 1, note: 0 }).body()
-    const told = readNotes(file)
+    const told = readJournal(file)
     expect(told?.(ID, 1)).toMatchObject({ phase: 'waiting' })
     expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
   })
@@ -55,32 +55,32 @@ describe('notes that outlive the process', () => {
   it('prove nothing after a restart of the machine, or where there are none', async () => {
     const { file } = await notes()
     await writeFile(file, 'another-boot'.padEnd(512, '\0'))
-    expect(readNotes(file)).toBeUndefined()
-    expect(readNotes(`${file}-gone`)).toBeUndefined()
+    expect(readJournal(file)).toBeUndefined()
+    expect(readJournal(`${file}-gone`)).toBeUndefined()
   })
 
   it('have their room from the start: a full disk stops none of them', async (test) => {
     const folder = await smallDisk(1)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'notes')
-    beginNotes(file, 128)
+    openJournal(file, 128)
     await fillUp(path.join(folder, 'ballast'))
-    const witness = new Witness(file)
+    const witness = new DeliveryJournal(file)
     onTestFinished(() => witness.close())
     witness.about({ id: ID, attempt: 1, note: 127 }).body()
-    expect(readNotes(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
+    expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
   })
 
   it('prove nothing once one of them could not be written, and the delivery goes on', async (test) => {
     const folder = await smallDisk(1)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'notes')
-    beginNotes(file, 128)
+    openJournal(file, 128)
     await fillUp(path.join(folder, 'ballast'))
-    const witness = new Witness(file)
+    const witness = new DeliveryJournal(file)
     onTestFinished(() => witness.close())
     witness.about({ id: ID, attempt: 1, note: 500 }).body()
-    expect(readNotes(file)).toBeUndefined()
+    expect(readJournal(file)).toBeUndefined()
   })
 
   it('are not begun in part: on a full disk there is no file', async (test) => {
@@ -88,12 +88,12 @@ describe('notes that outlive the process', () => {
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     await fillUp(path.join(folder, 'ballast'))
     const file = path.join(folder, 'notes')
-    expect(() => beginNotes(file, 128)).toThrow(/ENOSPC/)
+    expect(() => openJournal(file, 128)).toThrow(/ENOSPC/)
     expect(existsSync(file)).toBe(false)
   })
 
   it('do not throw where every write fails', () => {
-    const witness = new Witness('/dev/full')
+    const witness = new DeliveryJournal('/dev/full')
     onTestFinished(() => witness.close())
     const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
     expect(() => {

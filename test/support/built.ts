@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type * as Sqlite from '../../src/queue/sqlite.js'
+import type * as Sqlite from '../../src/queue/sqlite/driver.js'
 
 const dist = path.resolve(import.meta.dirname, '../../dist')
 

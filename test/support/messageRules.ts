@@ -1,11 +1,11 @@
 import { ThreadpostError } from '../../src/errors.js'
-import { type MessageRules, toJob } from '../../src/message/toJob.js'
+import { type ValidationContext, toJob } from '../../src/message/toJob.js'
 import { resolveOptions } from '../../src/options.js'
-import type { MailJob } from '../../src/message/record.js'
+import type { MailJob } from '../../src/message/messageState.js'
 
 export const NOW = Date.UTC(2026, 0, 1)
 
-export const rules: MessageRules = {
+export const rules: ValidationContext = {
   options: resolveOptions({
     transport: 'smtp://127.0.0.1:25',
     from: 'Acme <hello@acme.example>',

@@ -1,8 +1,7 @@
-import { Credit } from '../../src/threads/credit.js'
-import { NoRunner } from '../../src/threads/noRunner.js'
-import { Slots } from '../../src/threads/slots.js'
+import type { Outcome } from '../../src/protocol/outcome.js'
+import { DisabledRunner } from '../../src/threads/disabledRunner.js'
 import type { DeliveryOrder, Runner } from '../../src/threads/runner.js'
-import type { Outcome } from '../../src/wire/outcome.js'
+import { InFlightWindow, SlotPool } from '../../src/threads/slotPool.js'
 import type { VirtualTime } from './virtualTime.js'
 
 /** What happened to the deliveries of a {@link modelThreads}. */
@@ -35,9 +34,9 @@ export function modelThreads(
     underWay: new Set(),
     broken: [],
   }
-  const credit = new Credit(capacity)
-  const board = Credit.most(capacity)
-  const slots = new Slots(board, 1, () => credit.slots)
+  const credit = new InFlightWindow(capacity)
+  const board = InFlightWindow.most(capacity)
+  const slots = new SlotPool(board, 1, () => credit.slots)
   const deliver = async (order: DeliveryOrder) => {
     if ([...observed.underWay].some(({ slot }) => slot === order.slot))
       observed.broken.push(`slot ${order.slot} twice`)
@@ -67,7 +66,7 @@ export function modelThreads(
     } as Outcome
     return { died: false as const, outcome }
   }
-  return { runner: Object.assign(new NoRunner(undefined), { slots, deliver }), observed }
+  return { runner: Object.assign(new DisabledRunner(undefined), { slots, deliver }), observed }
 }
 
 function note(times: Map<string, number[]>, transport: string, time: number): void {

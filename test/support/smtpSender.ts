@@ -1,9 +1,9 @@
 import { onTestFinished } from 'vitest'
-import type { RecipientOutcome, WithdrawnCode } from '../../src/wire/outcome.js'
-import type { Letter } from '../../src/wire/tasks.js'
-import type { SmtpTimeouts, SmtpTransport } from '../../src/wire/transports.js'
-import { SmtpSender } from '../../workers/transports/smtp/sender.js'
-import type { Delivered, Progress } from '../../workers/transports/transport.js'
+import type { RecipientOutcome, WithdrawnCode } from '../../src/protocol/outcome.js'
+import type { MessagePayload } from '../../src/protocol/tasks.js'
+import type { SmtpTimeouts, SmtpTransport } from '../../src/protocol/transportConfig.js'
+import { SmtpSender } from '../../workers/transports/smtp/smtpSender.js'
+import type { SendResult, Progress } from '../../workers/transports/transport.js'
 
 /** In ms; none of them passes on any machine unless the server lets the client wait for ever. */
 export const TIMEOUTS: SmtpTimeouts = {
@@ -51,7 +51,7 @@ export class Notes implements Progress {
   /** Called when the envelope is about to join a write. */
   atCommit: (() => void) | undefined
 
-  enter(phase: string): void {
+  enterPhase(phase: string): void {
     this.phases.push(phase)
   }
 
@@ -69,7 +69,7 @@ export class Notes implements Progress {
     this.replies.push([code, results])
   }
 
-  took(): void {}
+  addTiming(): void {}
 }
 
 export interface Sending {
@@ -83,10 +83,10 @@ export interface Sending {
 }
 
 /** SMTP sends the bytes and looks at nothing else. */
-const NO_LETTER = {} as Letter
+const NO_LETTER = {} as MessagePayload
 const NO_PARTS = { subject: '', html: '', text: '' }
 
-export function send(sender: SmtpSender, sending: Sending = {}): Promise<Delivered> {
+export function send(sender: SmtpSender, sending: Sending = {}): Promise<SendResult> {
   const {
     from = 'a@acme.example',
     to = ['ada@example.com'],

@@ -7,7 +7,7 @@ import {
   foldLines,
   parseHeaderValue,
 } from 'nodemailer/lib/mime-funcs'
-import type { JobAttachment } from '../../src/wire/tasks.js'
+import type { JobAttachment } from '../../src/protocol/tasks.js'
 
 /** Characters of a line, and of an encoded word's text. */
 const LINE = 76

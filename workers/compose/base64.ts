@@ -1,4 +1,4 @@
-import type { Octets } from './octets.js'
+import type { BufferPool } from './bufferPool.js'
 
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
 const PADDING = 61
@@ -13,7 +13,7 @@ export function base64Length(octets: number): number {
 }
 
 /** Writes octets as base64, in lines that CRLF parts; the last one has none. */
-export function writeBase64(out: Octets, octets: Uint8Array): void {
+export function writeBase64(out: BufferPool, octets: Uint8Array): void {
   out.reserve(base64Length(octets.length))
   const { bytes } = out
   let to = out.length

@@ -1,9 +1,9 @@
 import { isAscii } from 'node:buffer'
-import type { JobAttachment, Letter } from '../../src/wire/tasks.js'
+import type { JobAttachment, MessagePayload } from '../../src/protocol/tasks.js'
 import { attachmentFields } from './attachmentFields.js'
 import { base64Length, writeBase64 } from './base64.js'
 import { headerFields } from './headerFields.js'
-import { type Lease, Octets } from './octets.js'
+import { type BufferLease, BufferPool } from './bufferPool.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
 /** What a message says, bound; a part that is `''` is none. */
@@ -24,11 +24,11 @@ export interface Composed {
    */
   transparent: boolean
   /** Of the memory in which they stand, if it can be used again. */
-  lease?: Lease
+  lease?: BufferLease
 }
 
 const LF = 10
-const out = new Octets()
+const out = new BufferPool()
 const writer = new QuotedPrintableWriter(out)
 
 /**
@@ -36,7 +36,7 @@ const writer = new QuotedPrintableWriter(out)
  * `cid:` beside it (RFC 2387), everything else attached. The same letter and parts give the same octets: Message-ID and
  * Date are the letter's, the boundaries follow from its id.
  */
-export function compose(letter: Letter, parts: MessageParts): Composed {
+export function compose(letter: MessagePayload, parts: MessageParts): Composed {
   const { id, attachments } = letter
   const html = parts.htmlRow ?? parts.html
   out.clear()

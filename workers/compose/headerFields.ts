@@ -1,7 +1,17 @@
 import { domainToASCII } from 'node:url'
 import { encodeWord, encodeWords, foldLines, quoteString } from 'nodemailer/lib/mime-funcs'
-import type { Letter, Mailbox } from '../../src/wire/tasks.js'
-import { unsubscribeFields } from './unsubscribeFields.js'
+import type { MessagePayload, ListUnsubscribe, Mailbox } from '../../src/protocol/tasks.js'
+
+/** RFC 2369; with RFC 8058 for the one click. */
+export function unsubscribeFields(target: ListUnsubscribe | undefined): [string, string][] {
+  if (target === undefined) return []
+  const places = [target.url, target.mailto === undefined ? undefined : `mailto:${target.mailto}`]
+  const value = places.flatMap((place) => (place === undefined ? [] : [`<${place}>`])).join(', ')
+  return [
+    ['List-Unsubscribe', value],
+    ...(target.oneClick ? [['List-Unsubscribe-Post', 'List-Unsubscribe=One-Click'] as [string, string]] : []),
+  ]
+}
 
 /** RFC 5322 section 2.1.1: a line should have no more characters than this, and must not have more than that. */
 const LINE = 76
@@ -15,7 +25,7 @@ const PLAIN_NAME = /^[\w ]*$/
 const PLAIN_ADDRESS = /^[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+$/
 
 /** The header section (RFC 5322 section 3.6) up to, but without, the fields of MIME. */
-export function headerFields(letter: Letter, subject: string): string {
+export function headerFields(letter: MessagePayload, subject: string): string {
   const { inReplyTo, references, headers } = letter
   let text = unstructuredFields(headers)
   text += field('From', mailbox(letter.from))
@@ -32,7 +42,7 @@ export function headerFields(letter: Letter, subject: string): string {
   return text
 }
 
-function unstructuredFields(headers: Letter['headers']): string {
+function unstructuredFields(headers: MessagePayload['headers']): string {
   let text = ''
   for (const [name, value] of headers) if (value.trim() !== '') text += unstructured(name, value)
   return text

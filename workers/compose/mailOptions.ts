@@ -1,10 +1,10 @@
 import type { MailComposerOptions } from 'nodemailer/lib/mail-composer'
-import type { Letter, Mailbox } from '../../src/wire/tasks.js'
-import { unsubscribeFields } from './unsubscribeFields.js'
+import type { MessagePayload, Mailbox } from '../../src/protocol/tasks.js'
+import { unsubscribeFields } from './headerFields.js'
 
 /** The message as nodemailer describes one, for its transport plugins. */
 export function mailOptions(
-  letter: Letter,
+  letter: MessagePayload,
   parts: { subject: string; html: string; text: string },
 ): MailComposerOptions {
   return {

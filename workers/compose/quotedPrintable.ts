@@ -1,4 +1,4 @@
-import { Octets } from './octets.js'
+import { BufferPool } from './bufferPool.js'
 
 /**
  * A body as a row of pieces: a number is an index into the constants, which are the same for every message of a
@@ -58,11 +58,11 @@ interface Constant {
  * encoded, for it can't know whether a line ends there.
  */
 export class QuotedPrintableWriter {
-  readonly #out: Octets
+  readonly #out: BufferPool
   #column = 0
   #input: Buffer = Buffer.allocUnsafeSlow(4 * 1024)
 
-  constructor(out: Octets) {
+  constructor(out: BufferPool) {
     this.#out = out
   }
 
@@ -145,7 +145,7 @@ export class QuotedPrintableWriter {
   }
 }
 
-const scratch = new Octets()
+const scratch = new BufferPool()
 
 /** By the identity of a template's constants: they never change. */
 const encoded = new WeakMap<readonly string[], (Constant | undefined)[]>()

@@ -1,5 +1,5 @@
 import type { Transaction } from 'better-sqlite3'
-import { Histogram } from '../../src/observe/histogram.js'
+import { Histogram } from '../../src/structures/histogram.js'
 import type {
   Acceptance,
   Answer,
@@ -7,7 +7,7 @@ import type {
   Report,
   Request,
   StatsRow,
-} from '../../src/queue/sqlite/outboxWire.js'
+} from '../../src/queue/sqlite/outboxProtocol.js'
 import type { TakenRow } from '../../src/queue/storedRow.js'
 import type { Parts } from './parts.js'
 import { isEnvironmentError, isStorageError } from './storageError.js'

@@ -1,16 +1,16 @@
 import type { Database } from 'better-sqlite3'
-import type { OutboxSetup } from '../../src/queue/sqlite/outboxWire.js'
-import { Attachments } from './attachments.js'
-import { Forgetting } from './forgetting.js'
-import { Intake } from './intake.js'
-import { Line } from './line.js'
-import { Listing } from './listing.js'
-import { Records } from './records.js'
+import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
+import { AttachmentStore } from './attachmentStore.js'
+import { Pruner } from './pruner.js'
+import { Inserter } from './inserter.js'
+import { ReadyQueue } from './readyQueue.js'
+import { PageReader } from './pageReader.js'
+import { MessageRepository } from './messageRepository.js'
 import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
-import { Room } from './room.js'
+import { Capacity } from './capacity.js'
 import { SearchIndex } from './searchIndex.js'
-import { Tally } from './tally.js'
+import { Counters } from './counters.js'
 
 /** What works on the file; all of it shares one connection. */
 export interface Parts {
@@ -20,24 +20,24 @@ export interface Parts {
    * has taken over what a dead process left.
    */
   lock: { mayDeliver: boolean; held: boolean }
-  room: Room
-  tally: Tally
-  intake: Intake
-  records: Records
-  line: Line
+  room: Capacity
+  tally: Counters
+  intake: Inserter
+  records: MessageRepository
+  line: ReadyQueue
   index: SearchIndex
-  listing: Listing
-  forgetting: Forgetting
+  listing: PageReader
+  forgetting: Pruner
   recovery: Recovery
 }
 
 export function partsOf(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
-  const attachments = new Attachments(db)
-  const tally = new Tally(db)
-  const records = new Records(db, tally, attachments)
+  const attachments = new AttachmentStore(db)
+  const tally = new Counters(db)
+  const records = new MessageRepository(db, tally, attachments)
   const index = new SearchIndex(db, tally)
-  const room = new Room(db, setup.file, reserve, setup.maxSize)
-  const intake = new Intake(db, tally, attachments, room, setup.limit)
+  const room = new Capacity(db, setup.file, reserve, setup.maxSize)
+  const intake = new Inserter(db, tally, attachments, room, setup.limit)
   return {
     db,
     lock: { mayDeliver: false, held: false },
@@ -46,9 +46,9 @@ export function partsOf(db: Database, setup: OutboxSetup, reserve: Reserve): Par
     records,
     index,
     intake,
-    line: new Line(db, tally, attachments, intake.known, setup.token),
-    listing: new Listing(db, tally),
-    forgetting: new Forgetting(db, tally, records, index, setup.retain),
+    line: new ReadyQueue(db, tally, attachments, intake.known, setup.token),
+    listing: new PageReader(db, tally),
+    forgetting: new Pruner(db, tally, records, index, setup.retain),
     recovery: new Recovery(db, setup.file, setup.token),
   }
 }

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
-import type { Evidence } from '../../src/wire/phases.js'
-import { evidenceFile, type LostRow } from '../../src/queue/sqlite/outboxWire.js'
+import type { Evidence } from '../../src/protocol/phaseBoard.js'
+import { evidenceFile, type LostRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
-import { beginNotes, readNotes } from '../witness.js'
-import { MESSAGE_COLUMNS, type MessageRow, toStored } from './rows.js'
+import { openJournal, readJournal } from '../deliveryJournal.js'
+import { MESSAGE_COLUMNS, type MessageRow, toStored } from './schema.js'
 
-type Notes = ReturnType<typeof readNotes>
+type Notes = ReturnType<typeof readJournal>
 type SendingRow = MessageRow & { id: string }
 
 const NOT_BEGUN: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
@@ -42,7 +42,7 @@ export class Recovery {
   begin(notes: number): void {
     const own = evidenceFile(this.#file, this.#token)
     // It is there already if only this thread died: then the deliveries go on, and so do their notes.
-    if (!existsSync(own)) beginNotes(own, notes)
+    if (!existsSync(own)) openJournal(own, notes)
     const prefix = path.basename(evidenceFile(this.#file, ''))
     this.#old = readdirSync(path.dirname(this.#file))
       .filter((name) => name.startsWith(prefix))
@@ -65,7 +65,7 @@ export class Recovery {
   #evidenceOf({ token, id, rest }: SendingRow, notes: Map<string, Notes>): Evidence | null {
     if (token === this.#token) return NOT_BEGUN
     if (token === null) return null
-    if (!notes.has(token)) notes.set(token, readNotes(evidenceFile(this.#file, token)))
+    if (!notes.has(token)) notes.set(token, readJournal(evidenceFile(this.#file, token)))
     const attempts = rest === null ? 0 : (JSON.parse(rest) as { attempts: unknown[] }).attempts.length
     return notes.get(token)?.(id, attempts + 1) ?? null
   }

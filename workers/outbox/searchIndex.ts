@@ -1,6 +1,36 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { type Facts, factsOf, textOf } from './facts.js'
-import type { Tally } from './tally.js'
+import type { Counters } from './counters.js'
+
+/** What a listing asks of a message, read off its stored head. */
+export interface SearchFields {
+  id: string
+  recipients: string[]
+  tags: string[]
+  subject: string
+  template?: string
+}
+
+interface Head {
+  id: string
+  to: { address: string }[]
+  cc: { address: string }[]
+  bcc: { address: string }[]
+  tags: string[]
+  subject?: string
+  content: { kind: string; name?: string }
+}
+
+export function searchFieldsOf(head: string): SearchFields {
+  const { id, to, cc, bcc, tags, subject = '', content } = JSON.parse(head) as Head
+  const facts: SearchFields = { id, recipients: [...to, ...cc, ...bcc].map(({ address }) => address), tags, subject }
+  if (content.kind === 'template' && content.name !== undefined) facts.template = content.name
+  return facts
+}
+
+/** The text that `q` is looked for in, in lower case. */
+export function textOf({ recipients, tags, subject, template = '' }: SearchFields): string {
+  return [subject, template, ...tags, ...recipients].join('\n').toLowerCase()
+}
 
 interface HeadRow {
   seq: number
@@ -12,14 +42,14 @@ interface HeadRow {
  * time, oldest first, up to `tally.indexed`: a message that is forgotten soon never gets there and costs nothing.
  */
 export class SearchIndex {
-  readonly #tally: Tally
+  readonly #tally: Counters
   readonly #pending: Statement<[number, number], HeadRow>
   readonly #addTerm: Statement<[string, number]>
   readonly #dropTerm: Statement<[string, number]>
   readonly #addText: Statement<[number, string]>
   readonly #dropText: Statement<[number]>
 
-  constructor(db: Database, tally: Tally) {
+  constructor(db: Database, tally: Counters) {
     this.#tally = tally
     this.#pending = db.prepare('SELECT seq, head FROM message WHERE seq > ? ORDER BY seq LIMIT ?')
     this.#addTerm = db.prepare('INSERT OR IGNORE INTO term (term, seq) VALUES (?, ?)')
@@ -37,7 +67,7 @@ export class SearchIndex {
   advance(most: number): void {
     const rows = this.#pending.all(this.#tally.indexed, most)
     for (const { seq, head } of rows) {
-      const facts = factsOf(head)
+      const facts = searchFieldsOf(head)
       for (const term of termsOf(facts)) this.#addTerm.run(term, seq)
       this.#addText.run(seq, textOf(facts))
     }
@@ -46,12 +76,12 @@ export class SearchIndex {
   }
 
   remove(seq: number, head: string): void {
-    for (const term of termsOf(factsOf(head))) this.#dropTerm.run(term, seq)
+    for (const term of termsOf(searchFieldsOf(head))) this.#dropTerm.run(term, seq)
     this.#dropText.run(seq)
   }
 }
 
-function termsOf({ recipients, tags, template }: Facts): string[] {
+function termsOf({ recipients, tags, template }: SearchFields): string[] {
   const terms = [...recipients.map(recipientTerm), ...tags.map(tagTerm)]
   if (template !== undefined) terms.push(templateTerm(template))
   return terms

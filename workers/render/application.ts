@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { JsonObject } from '../../src/wire/tasks.js'
+import type { JsonObject } from '../../src/protocol/tasks.js'
 import type { Helper } from './bind/helperCall.js'
 import { loading as whileLoading } from '../loading.js'
 import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'

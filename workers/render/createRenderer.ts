@@ -1,12 +1,11 @@
-import type { Content, JsonObject, RenderedParts } from '../../src/wire/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/wire/templates.js'
+import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { Application, type Log, NO_APPLICATION } from './application.js'
 import type { Critical, Renderer, RenderOrder } from './renderer.js'
-import { AdHocTemplates, BUILT_IN, partsWithout } from './store/adHoc.js'
-import { BuiltTemplates } from './store/builtTemplates.js'
-import { FolderTemplates } from './store/folderTemplates.js'
-import type { Templates } from './store/templates.js'
-import { unknownTemplate } from './store/variants.js'
+import { AdHocTemplates, BUILT_IN, partsWithout } from './sources/adHoc.js'
+import { BuiltTemplates } from './sources/builtTemplates.js'
+import { FolderTemplates } from './sources/folderTemplates.js'
+import { type Templates, unknownTemplate } from './sources/templateSource.js'
 import type { BoundParts, Template } from './template.js'
 
 export interface RendererSetup {

@@ -1,12 +1,12 @@
-import type { RenderedParts } from '../../src/wire/tasks.js'
+import type { RenderedParts } from '../../src/protocol/tasks.js'
 import type { Helpers } from './bind/helperCall.js'
 import { joinPieces } from './bind/pieces.js'
 import { NeedsBindingFirst } from './bind/run.js'
-import { type BindInput, FirstTemplate } from './bindFirst.js'
-import type { CompiledTemplate, LateForm } from './late/form.js'
-import { LateTemplate, type PartRow } from './late/lateTemplate.js'
+import { type BindInput, PerMessageTemplate } from './perMessageTemplate.js'
+import type { CompiledTemplate, PrecompiledForm } from './precompiled/form.js'
+import { PrecompiledTemplate, type PartRow } from './precompiled/precompiledTemplate.js'
 import type { Critical } from './renderer.js'
-import { walk } from './template/trees.js'
+import { walk } from './template/parseTemplate.js'
 import { loadHtmlText } from './text/htmlText.js'
 
 /** Rendered parts, with the HTML also as its row of pieces where it was bound late. */
@@ -30,13 +30,13 @@ class LateBound implements BoundParts {
 
 /** A compiled template, ready to bind: late where it can, first where it must. */
 export class Template {
-  readonly #late: LateTemplate | undefined
-  #first: FirstTemplate | undefined
+  readonly #late: PrecompiledTemplate | undefined
+  #first: PerMessageTemplate | undefined
 
   private constructor(
     readonly compiled: CompiledTemplate,
     private readonly helpers: Helpers,
-    late: LateTemplate | undefined,
+    late: PrecompiledTemplate | undefined,
   ) {
     this.#late = late
   }
@@ -45,7 +45,7 @@ export class Template {
     const { late, trees } = compiled
     if (late === undefined) return new Template(compiled, helpers, undefined)
     const toText = trees.text === undefined && convertsWhenBound(late) ? await loadHtmlText() : undefined
-    return new Template(compiled, helpers, new LateTemplate(late, trees, helpers, toText))
+    return new Template(compiled, helpers, new PrecompiledTemplate(late, trees, helpers, toText))
   }
 
   /** At once where it binds late. @throws TemplateFailure */
@@ -55,11 +55,11 @@ export class Template {
       const parts = critical('render', () => this.#tryLate(late, input))
       if (parts !== undefined) return parts
     }
-    this.#first ??= new FirstTemplate(this.compiled.trees, this.helpers)
+    this.#first ??= new PerMessageTemplate(this.compiled.trees, this.helpers)
     return this.#first.render(input, critical)
   }
 
-  #tryLate(late: LateTemplate, { data, variables }: BindInput): BoundParts | undefined {
+  #tryLate(late: PrecompiledTemplate, { data, variables }: BindInput): BoundParts | undefined {
     try {
       const { subject, preheader, text, html } = late.bind(data, variables)
       return new LateBound(subject, preheader, text, html)
@@ -71,7 +71,7 @@ export class Template {
 }
 
 /** Whether the text part may hold HTML that only the data brings. */
-function convertsWhenBound({ text }: LateForm): boolean {
+function convertsWhenBound({ text }: PrecompiledForm): boolean {
   if (text === undefined) return true
   for (const node of walk(text))
     if (node.kind === 'value' && (node.raw || node.expression.kind === 'call')) return true

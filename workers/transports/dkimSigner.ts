@@ -1,5 +1,5 @@
 import DKIM from 'nodemailer/lib/dkim'
-import type { DkimKey } from '../../src/wire/transports.js'
+import type { DkimKey } from '../../src/protocol/transportConfig.js'
 
 /** What is signed where it is there: RFC 6376 section 5.4.1, and what RFC 8058 section 4 asks for. */
 const FIELDS = [

@@ -2,17 +2,15 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import nodemailer from 'nodemailer'
-import type { Json } from '../../src/wire/tasks.js'
-import type { PluginTransport, TransportReport } from '../../src/wire/transports.js'
+import type { Json } from '../../src/protocol/tasks.js'
+import type { PluginTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { mailOptions } from '../compose/mailOptions.js'
 import { loading } from '../loading.js'
-import { Answers } from './answer.js'
-import { HandOver } from './handOver.js'
-import { inTime } from './inTime.js'
-import { loaded } from './load.js'
-import { reportOf } from './report.js'
-import type { Delivered, Parcel, Progress, Transport } from './transport.js'
-import { undelivered } from './verdict.js'
+import { ServiceAnswers } from './serviceAnswers.js'
+import { withTimeout, loaded, reportOf } from './serviceReport.js'
+import { SingleCallSender } from './singleCallSender.js'
+import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
+import { undelivered } from './unsentOutcomes.js'
 
 const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 
@@ -42,15 +40,15 @@ interface Said {
  */
 export class PluginSender implements Transport {
   readonly #config: PluginTransport
-  readonly #answers: Answers
-  readonly #handOver: HandOver
+  readonly #answers: ServiceAnswers
+  readonly #handOver: SingleCallSender
   readonly #plugin: Promise<Plugin>
   #closed: Promise<void> | undefined
 
   constructor(config: PluginTransport, calls: number) {
     this.#config = config
-    this.#answers = new Answers(secretsIn(config.options))
-    this.#handOver = new HandOver(calls)
+    this.#answers = new ServiceAnswers(secretsIn(config.options))
+    this.#handOver = new SingleCallSender(calls)
     this.#plugin = load(config)
     this.#plugin.catch(() => undefined)
   }
@@ -59,7 +57,7 @@ export class PluginSender implements Transport {
     await this.#plugin
   }
 
-  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered> {
+  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     const { envelope, letter, parts } = parcel
     const to = [...envelope.to]
     return this.#handOver.run(parcel, progress, deadline, async () => {
@@ -81,7 +79,7 @@ export class PluginSender implements Transport {
       const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
       if ('verdict' in plugin) return plugin
       try {
-        await inTime(verified(plugin))
+        await withTimeout(verified(plugin))
         return this.#answers.answered({ status: 250, text: 'ready' }, [])
       } catch (error) {
         return this.#problem(error)
@@ -103,11 +101,11 @@ export class PluginSender implements Transport {
     return (this.#closed ??= this.#plugin.then((plugin) => plugin.close?.()).catch(() => undefined))
   }
 
-  #problem(error: unknown): Delivered {
+  #problem(error: unknown): SendResult {
     return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
   }
 
-  #accepted({ response, rejected }: Said, to: readonly string[]): Delivered {
+  #accepted({ response, rejected }: Said, to: readonly string[]): SendResult {
     const text = typeof response === 'string' ? response : 'accepted'
     const delivered = this.#answers.answered({ status: 250, text }, to)
     const refused = new Set(Array.isArray(rejected) ? rejected.map(addressOf) : [])
@@ -121,7 +119,7 @@ export class PluginSender implements Transport {
     }
   }
 
-  #failed(error: unknown, to: readonly string[]): Delivered {
+  #failed(error: unknown, to: readonly string[]): SendResult {
     const { code, responseCode, statusCode, status, message } = (error ?? {}) as Said
     const text = typeof message === 'string' ? message : 'an error without a message'
     if (code === 'EAUTH') return this.#answers.answered({ status: 401, text }, to)

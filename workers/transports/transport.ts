@@ -1,5 +1,5 @@
-import type { Letter } from '../../src/wire/tasks.js'
-import type { TransportReport } from '../../src/wire/transports.js'
+import type { MessagePayload } from '../../src/protocol/tasks.js'
+import type { TransportReport } from '../../src/protocol/transportConfig.js'
 import type { Composed, MessageParts } from '../compose/compose.js'
 import type {
   DeferredCode,
@@ -9,7 +9,7 @@ import type {
   UnreachableCode,
   UnsupportedCode,
   WithdrawnCode,
-} from '../../src/wire/outcome.js'
+} from '../../src/protocol/outcome.js'
 
 /** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
 export interface Envelope {
@@ -18,15 +18,15 @@ export interface Envelope {
 }
 
 /** What a transport is handed. The bytes are a complete message (RFC 5322), made of the letter and the parts. */
-export interface Parcel extends Composed {
+export interface OutgoingMail extends Composed {
   envelope: Envelope
-  letter: Letter
+  letter: MessagePayload
   parts: MessageParts
 }
 
 /** Where a transport notes how far it has got, the moment before it goes on. */
 export interface Progress {
-  enter(phase: 'connecting' | 'envelope' | 'body'): void
+  enterPhase(phase: 'connecting' | 'envelope' | 'body'): void
   /**
    * To be asked the moment before the envelope joins a write: from then on the message can't be cancelled and does
    * not expire. Anything but `committed` means that it must not be sent.
@@ -37,11 +37,11 @@ export interface Progress {
   /** The final reply, with a result for each recipient in the envelope's order. */
   replied(code: number, results: RecipientOutcome['result'][]): void
   /** Adds to a timing, in ms. */
-  took(step: 'connect' | 'transaction', ms: number): void
+  addTiming(step: 'connect' | 'transaction', ms: number): void
 }
 
 /** What came of a parcel. What it leaves out, the delivery knows: phase, timings, thread. */
-export interface Delivered {
+export interface SendResult {
   message: string
   recipients: RecipientOutcome[]
   reply?: SmtpReply
@@ -55,7 +55,7 @@ export interface Delivered {
 
 export interface Transport {
   /** Never rejects but by a defect. `deadline` is when it must be over, on `performance.now()`'s clock. */
-  send(parcel: Parcel, progress: Progress, deadline: number): Promise<Delivered>
+  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult>
   /** Once what it needs is loaded; rejects with what is missing. */
   ready?(): Promise<void>
   /** Tries what every message needs first, and sends nothing. */

@@ -1,4 +1,4 @@
-import { useLive } from './live.js'
+import { useLive } from './liveState.js'
 import { type Point, SPAN } from './series.js'
 
 export interface ChartLine {

@@ -1,9 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { MessageContents } from '../views.js'
-import { addressOf, get, messageOf } from './api.js'
+import type { MessageContents } from '../viewModels.js'
 import { bytes } from './format.js'
-import { Frame, FrameOptions, useFrameLook } from './frame.js'
-import { LeftOut, SizeNote } from './sizeNote.js'
+import { Frame, FrameOptions, LeftOut, SizeNote, useFrameLook } from './htmlFrame.js'
+import { addressOf, get, messageOf } from './request.js'
 import { Tabs } from './tabs.js'
 
 /**

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks'
-import { go, hrefOf } from './route.js'
+import { go, hrefOf } from './navigation.js'
 import { STATUSES } from './status.js'
 
 /** Milliseconds after the last key press before a search begins. */

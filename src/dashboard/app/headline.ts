@@ -1,5 +1,5 @@
 import type { MailerStats } from '../../index.js'
-import type { Recent } from '../views.js'
+import type { Recent } from '../viewModels.js'
 import { count, duration, plural } from './format.js'
 
 /** What the headline is derived from. */

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
-import type { MessageRow } from '../views.js'
+import type { MessageRow } from '../viewModels.js'
 import { moment } from './format.js'
-import { hrefOf } from './route.js'
+import { hrefOf } from './navigation.js'
 import { Badge } from './status.js'
 
 interface MessageTableProps {

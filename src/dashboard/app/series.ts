@@ -1,5 +1,5 @@
 import type { HistogramSnapshot, MailerStats } from '../../index.js'
-import type { Tick } from '../views.js'
+import type { Tick } from '../viewModels.js'
 
 /** Seconds that the charts show. */
 export const SPAN = 180

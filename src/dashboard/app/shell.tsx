@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { root } from './api.js'
-import { useLive } from './live.js'
+import { root } from './request.js'
+import { useLive } from './liveState.js'
 
 export type Place = 'overview' | 'messages' | 'message' | 'previews'
 

@@ -1,16 +1,101 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { TemplateInspection } from '../../index.js'
-import type { RenderedPreview } from '../views.js'
-import { addressOf, get, messageOf, post, Refusal } from './api.js'
+import type { JsonObject, Receipt, TemplateInspection } from '../../index.js'
+import type { RenderedPreview } from '../viewModels.js'
 import { DataEditor, parseData } from './dataEditor.js'
 import { bytes } from './format.js'
-import { Frame, FrameOptions, useFrameLook } from './frame.js'
-import { onTemplates } from './live.js'
-import { Notes } from './notes.js'
-import { go, hrefOf } from './route.js'
-import { LeftOut, SizeNote } from './sizeNote.js'
+import { Frame, FrameOptions, LeftOut, SizeNote, useFrameLook } from './htmlFrame.js'
+import { onTemplates } from './liveState.js'
+import { go, hrefOf } from './navigation.js'
+import { addressOf, get, messageOf, post, Refusal, root } from './request.js'
 import { Tabs } from './tabs.js'
-import { TestSend } from './testSend.js'
+
+interface TestSendProps {
+  place: string
+  data: JsonObject
+  locale: string
+}
+
+/** Sends the template with this data to somebody, as any mail is sent. */
+function TestSend({ place, data, locale }: TestSendProps) {
+  const [to, setTo] = useState('')
+  const [sent, setSent] = useState<Receipt>()
+  const [problem, setProblem] = useState('')
+  const send = (event: Event) => {
+    event.preventDefault()
+    setSent(undefined)
+    setProblem('')
+    post<Receipt>(`${place}/test`, { to, data, locale }).then(setSent, (error: unknown) =>
+      setProblem(messageOf(error)),
+    )
+  }
+  return (
+    <section class="card">
+      <h3>Send a test</h3>
+      <form class="test-send" onSubmit={send}>
+        <label class="field">
+          <span>To</span>
+          <input
+            type="email"
+            required
+            autocomplete="email"
+            value={to}
+            onInput={({ currentTarget }) => setTo(currentTarget.value)}
+          />
+        </label>
+        <button class="button primary" type="submit">
+          Send
+        </button>
+      </form>
+      <p role="status">
+        {sent !== undefined && (
+          <>
+            Queued: <a href={new URL(`#/messages/${sent.id}`, root).href}>see what becomes of it</a>
+          </>
+        )}
+      </p>
+      {problem !== '' && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+    </section>
+  )
+}
+
+/** What `threadpost check` says of the template. */
+function Notes({ inspection: { error, findings, warnings } }: { inspection: TemplateInspection }) {
+  const first = error === undefined && findings.length > 0
+  return (
+    <section class="card notes">
+      <h3>Notes</h3>
+      {error !== undefined && <p class="problem">{error}</p>}
+      {error === undefined && !first && <p>Compiles once: a message only binds its data.</p>}
+      {first && (
+        <>
+          <p>Binds first: MJML runs for each message, which costs a hundred times as much.</p>
+          <ul>
+            {findings.map(({ at, expression, reason, advice }, index) => (
+              <li key={index}>
+                <code>
+                  {at.file}:{at.line}:{at.column} {expression}
+                </code>
+                <p>{reason}</p>
+                <p class="dim">To compile it once: {advice}</p>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {warnings.length > 0 && (
+        <ul>
+          {warnings.map((warning) => (
+            <li key={warning}>{warning}</li>
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
 
 /** Milliseconds after the last key press before the data is rendered. */
 const PAUSE = 300

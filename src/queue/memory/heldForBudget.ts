@@ -1,5 +1,5 @@
-import { TOP_PRIORITY } from '../../message/record.js'
-import type { Entry } from './shelf.js'
+import { TOP_PRIORITY } from '../../message/messageState.js'
+import type { Entry } from './messageStore.js'
 
 /** The messages that are held for a transport's budget: by transport, and by priority, the one held first in front. */
 export class HeldForBudget {

@@ -2,6 +2,7 @@ import type * as Bull from 'bullmq'
 import type * as IORedis from 'ioredis'
 import type { Redis } from 'ioredis'
 import { ThreadpostError } from '../../errors.js'
+import type { Logger } from '../../logging/logger.js'
 import { SCRIPTS } from './scripts.js'
 
 export interface RedisPlace {
@@ -135,5 +136,67 @@ async function loadPeers(): Promise<[Pick<typeof IORedis, 'Redis'>, BullMQ]> {
       `A queue on Redis needs two packages of your own: npm install bullmq ioredis (${(error as Error).message})`,
       { cause: error },
     )
+  }
+}
+
+/** What is older lacks commands that are needed here, or by BullMQ. */
+const OLDEST = [6, 2] as const
+
+/** Warns of a Redis that may lose mail, or hand it out twice. What can't be told is passed over. */
+export async function warnOfSettings(redis: Redis, logger: Logger): Promise<void> {
+  let info: string
+  try {
+    info = await redis.info()
+  } catch {
+    return
+  }
+  const of = (field: string): string | undefined => new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1]
+
+  const version = of('redis_version')
+  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number)
+  if (version !== undefined && (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])))
+    logger.warn({ version }, `Redis ${version} is too old: ${OLDEST.join('.')} is needed`)
+
+  const policy = of('maxmemory_policy')
+  if (policy !== undefined && policy !== 'noeviction')
+    logger.warn(
+      { policy },
+      `Redis throws away keys when its memory is full (maxmemory-policy ${policy}): mail that was accepted may be lost. Set noeviction`,
+    )
+
+  if (of('aof_enabled') === '0')
+    logger.warn(
+      { appendonly: 'no' },
+      'Redis keeps no append-only file: what was accepted since its last snapshot is lost when it ends, and mail ' +
+        'sent since then may be sent again, unmarked. Set appendonly yes',
+    )
+  else {
+    const fsync = await redis.config('GET', 'appendfsync').then(
+      (answer) => answer[1],
+      () => undefined,
+    )
+    if (fsync === 'no')
+      logger.warn(
+        { appendfsync: fsync },
+        'Redis leaves it to the system when its file is written (appendfsync no): half a minute of mail may be lost ' +
+          'when the machine fails. Set everysec, or always',
+      )
+  }
+}
+
+/** How a problem with Redis is told to who wants something of it. */
+export function refusal(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  // What the client says of itself is no help to who reads it.
+  const problem = /enableOfflineQueue|Connection is closed|max retries/i.test(text) ? 'no connection' : text
+  return `The queue can't be reached just now: Redis does not answer (${problem}). Try again later`
+}
+
+/** What can't be asked just now is told as that. @throws ThreadpostError `QUEUE_UNAVAILABLE` */
+export async function ask<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (error) {
+    throw new ThreadpostError('QUEUE_UNAVAILABLE', refusal(error), { cause: error })
   }
 }

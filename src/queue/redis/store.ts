@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
-import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/record.js'
+import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import type { Enqueued } from '../driver.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
-import { packJob, packState } from '../rows.js'
-import { Gathered } from './gathered.js'
+import { packJob, packState } from '../rowCodec.js'
+import { Batcher } from '../../structures/batcher.js'
 import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'
 import type { ScriptName } from './scripts.js'
 
@@ -46,7 +46,7 @@ interface SweepOptions {
 const LOT = 50
 
 /** The messages in Redis: every command of `scripts.ts`, typed. What is asked in one turn is one command. */
-export class Store {
+export class RedisStore {
   readonly #quick: Redis
   readonly #patient: Redis
   readonly #prefix: string
@@ -54,8 +54,8 @@ export class Store {
   readonly #keepKey: number
   readonly #limit: number
   readonly #count: number
-  readonly #begin: Gathered<string, Beginning>
-  readonly #write: Gathered<Change, 'written' | 'stale'>
+  readonly #begin: Batcher<string, Beginning>
+  readonly #write: Batcher<Change, 'written' | 'stale'>
   #ops = 0
 
   constructor(
@@ -69,8 +69,8 @@ export class Store {
     this.#limit = options.limit
     this.#keepKey = options.keepKey
     this.#count = options.count
-    this.#begin = new Gathered(LOT, (ids) => this.#beginAll(ids))
-    this.#write = new Gathered(LOT, (changes) => this.#writeAll(changes, this.#patient))
+    this.#begin = new Batcher(LOT, (ids) => this.#beginAll(ids))
+    this.#write = new Batcher(LOT, (changes) => this.#writeAll(changes, this.#patient))
   }
 
   /** Takes messages in. @param op names the command: by it `revoke()` takes them back */

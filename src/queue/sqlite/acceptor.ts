@@ -1,11 +1,11 @@
 import { ThreadpostError } from '../../errors.js'
-import { type MailJob, newState } from '../../message/record.js'
+import { type MailJob, newState } from '../../message/messageState.js'
 import type { ChangeListener, Enqueued } from '../driver.js'
-import { type Acceptance, isKept, KNOWN } from './outboxWire.js'
+import { type Acceptance, isKept, KNOWN } from './outboxProtocol.js'
 import type { NewRow } from '../storedRow.js'
-import { Recent } from '../../structures/recent.js'
-import { type OutboxLink, refusal } from './link.js'
-import { packJob } from '../rows.js'
+import { GenerationalCache } from '../../structures/generationalCache.js'
+import { type OutboxClient, refusal } from './outboxClient.js'
+import { packJob } from '../rowCodec.js'
 
 /** Messages that may wait for their commit; beyond it the disk is too slow, and they are refused. */
 const MOST_WAITING = 20_000
@@ -20,16 +20,16 @@ interface Batch {
 
 /** Hands messages to the outbox: what comes in one turn of the event loop goes in one request. */
 export class Acceptor {
-  readonly #link: OutboxLink
+  readonly #link: OutboxClient
   readonly #changed: ChangeListener
   readonly #keepKey: number
   #batch: Batch | undefined
   #waiting = 0
   /** Accepted messages by id, until they are handed out: see {@link KNOWN}. */
-  readonly atHand = new Recent<string, MailJob>(2 * KNOWN)
+  readonly atHand = new GenerationalCache<string, MailJob>(2 * KNOWN)
 
   /** @param keepKey milliseconds an idempotency key is remembered at least */
-  constructor(link: OutboxLink, changed: ChangeListener, keepKey: number) {
+  constructor(link: OutboxClient, changed: ChangeListener, keepKey: number) {
     this.#link = link
     this.#changed = changed
     this.#keepKey = keepKey

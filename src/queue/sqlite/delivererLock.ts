@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { ThreadpostError } from '../../errors.js'
-import { makePrivate } from '../privateFile.js'
+import { makePrivate } from './outboxProtocol.js'
 
 /** How often a lock that another process holds is asked for, in ms. */
 const AGAIN = 500

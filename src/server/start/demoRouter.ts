@@ -1,6 +1,6 @@
 import { type Response, Router } from 'express'
-import { jsonBody } from '../../web/body.js'
 import { EventStreams } from '../../web/eventStream.js'
+import { jsonBody } from '../../web/middleware.js'
 import { invalid } from '../../web/problem.js'
 import { type Demo, WAYS } from './demo.js'
 import type { Cell } from './messageGrid.js'

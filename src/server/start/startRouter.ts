@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import { type Mailer, ThreadpostError } from '../../index.js'
-import { jsonBody } from '../../web/body.js'
 import { EventStreams } from '../../web/eventStream.js'
+import { jsonBody } from '../../web/middleware.js'
 import { assetRouter, notAsImage, pageHeaders } from '../../web/page.js'
 import { problems } from '../../web/problem.js'
 import { Demo, type DemoEnvironment } from './demo.js'

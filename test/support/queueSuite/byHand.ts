@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { mintId } from '../../../src/message/ids.js'
-import type { Outcome } from '../../../src/wire/outcome.js'
+import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Changes } from './changes.js'
 import { Deliveries } from './deliveries.js'
 import type { Desk } from './desk.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Outcome } from '../../../src/wire/outcome.js'
+import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Deliveries } from './deliveries.js'
 import type { Desk } from './desk.js'
 import { outcomeOf, POLICY } from './jobs.js'

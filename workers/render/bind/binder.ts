@@ -1,4 +1,4 @@
-import { TemplateFailure } from '../failure.js'
+import { TemplateFailure } from '../template/source.js'
 import { templateError } from '../template/parse.js'
 import type {
   Arguments,

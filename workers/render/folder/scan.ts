@@ -1,7 +1,6 @@
-import { readFile, readdir, realpath } from 'node:fs/promises'
+import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { TemplateFailure } from '../failure.js'
-import type { SourceFile } from '../template/source.js'
+import { type SourceFile, TemplateFailure } from '../template/source.js'
 
 /** Everything a template folder holds, by what it is for. Paths end here: from now on there are only names. */
 export interface FolderFiles {

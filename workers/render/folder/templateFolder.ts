@@ -1,13 +1,34 @@
 import { statSync } from 'node:fs'
+import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Application } from '../application.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
-import { TemplateFailure } from '../failure.js'
-import { helpersOf } from '../helpers/registry.js'
-import type { SharedParts } from '../template/sharedParts.js'
+import { helpersOf } from '../helpers/helperRegistry.js'
+import type { SharedParts } from '../template/tree.js'
+import { type SourceFile, TemplateFailure } from '../template/source.js'
 import { loadHelpers } from './helpersFile.js'
-import { includeFrom } from './includePaths.js'
 import { type FolderFiles, scanFolder } from './scan.js'
+
+/** Which file of the folder an `mj-include` means. Names only: what is not among the files read can't be included. */
+function includeFrom(
+  files: ReadonlyMap<string, SourceFile>,
+): (from: string, asked: string) => SourceFile | { refused: string } {
+  return (from, asked) => {
+    if (
+      asked.includes('\0') ||
+      asked.includes('\\') ||
+      /^(?:[a-z]:|\/|~)/i.test(asked) ||
+      asked.includes('%')
+    )
+      return { refused: 'is refused: a path here is relative and stays in the template folder' }
+    const name = path.posix.join(path.posix.dirname(from), asked)
+    if (name.startsWith('..')) return { refused: 'is refused: it leads out of the template folder' }
+    return (
+      files.get(name) ??
+      files.get(`${name}.mjml`) ?? { refused: `finds no file '${name}' in the template folder` }
+    )
+  }
+}
 
 /** The folder as it was at one moment. */
 export interface FolderVersion {

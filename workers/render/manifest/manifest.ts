@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { JsonObject } from '../../../src/wire/tasks.js'
-import type { TemplateManifest, TemplatePolicy } from '../../../src/wire/templates.js'
-import { TemplateFailure } from '../failure.js'
+import type { JsonObject } from '../../../src/protocol/tasks.js'
+import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/templateManifest.js'
+import { TemplateFailure } from '../template/source.js'
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
-import { growTrees } from '../template/trees.js'
-import { needsOf } from './needs.js'
-import { shapeOf } from './shape.js'
+import { parseTemplate } from '../template/parseTemplate.js'
+import { needsOf, shapeOf } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024
 
@@ -23,7 +22,7 @@ export function manifestOf(name: string, files: TemplateFiles, version: FolderVe
     const variants = [...files.mjml].map(([locale, mjml]) => {
       const text = files.text.get(locale) ?? files.text.get('')
       const { parts, textParts } = version
-      return growTrees({ mjml, ...(text === undefined ? {} : { text }), parts, textParts }).trees
+      return parseTemplate({ mjml, ...(text === undefined ? {} : { text }), parts, textParts }).trees
     })
     manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
     // A mail meets one variant: only what all of them need is needed for certain.

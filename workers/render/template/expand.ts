@@ -1,14 +1,13 @@
-import { expressionOf, isPartialBlock } from './expression.js'
-import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './environment.js'
+import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandBlock } from './expandBlock.js'
+import { expressionOf, isPartialBlock } from './expression.js'
 import { takeHeads } from './heads.js'
 import { splitIncludes } from './includes.js'
-import { expandPartial, expandPartialBlock } from './partials.js'
 import { templateError } from './parse.js'
+import { expandPartial, expandPartialBlock } from './partials.js'
 import { inScope } from './scopes.js'
-import type { SharedParts } from './sharedParts.js'
 import type { SourceFile } from './source.js'
-import type { Reach, TemplateNode } from './tree.js'
+import type { Reach, SharedParts, TemplateNode } from './tree.js'
 
 /** A source and every shared part it uses, as one tree. @throws TemplateFailure with the place of what is wrong. */
 export function expand(file: SourceFile, parts: SharedParts, expansion: Expansion): TemplateNode[] {

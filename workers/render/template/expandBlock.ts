@@ -1,4 +1,4 @@
-import { type Environment, namesOf, placeOf, sourceOf } from './environment.js'
+import { type Environment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandProgram, withPrograms } from './expand.js'
 import { argumentOf, callOf, expressionOf, hashOf, isPartialBlock } from './expression.js'
 import { expandLayoutBlock } from './layouts.js'

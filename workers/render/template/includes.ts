@@ -1,4 +1,4 @@
-import type { Environment } from './environment.js'
+import type { Environment } from './expansion.js'
 import { expandFile } from './expand.js'
 import { templateError } from './parse.js'
 import { type SourceFile, placeWithin } from './source.js'

@@ -1,4 +1,4 @@
-import { type BlockContent, type Environment, namesOf, placeOf } from './environment.js'
+import { type BlockContent, type Environment, namesOf, placeOf } from './expansion.js'
 import { expandFragment, expandOwnFile, expandProgram, withPrograms } from './expand.js'
 import { hashOf } from './expression.js'
 import { templateError } from './parse.js'

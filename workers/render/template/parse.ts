@@ -1,7 +1,23 @@
-import { parseHandlebars } from './handlebars.js'
-import { TemplateFailure } from '../failure.js'
-import { type SourceFile, describePlace, placeAt } from './source.js'
+import { createRequire } from 'node:module'
+import type HandlebarsModule from 'handlebars'
+import { describePlace, placeAt, type SourceFile, TemplateFailure } from './source.js'
 import type { Place } from './tree.js'
+
+/**
+ * The one door to Handlebars: its parser. It is given source strings only, never a tree from outside, and it is
+ * loaded when something has to be parsed: a template that was compiled ahead needs none of it.
+ */
+
+type Handlebars = typeof HandlebarsModule
+
+const require = createRequire(import.meta.url)
+let handlebars: Handlebars | undefined
+
+/** @throws an Error of Handlebars' for a syntax error. */
+function parseHandlebars(source: string): hbs.AST.Program {
+  handlebars ??= require('handlebars') as Handlebars
+  return handlebars.parse(source)
+}
 
 /** Parses a source with Handlebars' own parser, which is also what applies its white space rules. */
 export function parse(file: SourceFile): hbs.AST.Program {

@@ -1,4 +1,4 @@
-import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './environment.js'
+import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandFragment, expandOwnFile, inlineOf, withInlinePartials } from './expand.js'
 import { argumentOf, hashOf } from './expression.js'
 import { isFree, takeHeads } from './heads.js'

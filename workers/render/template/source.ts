@@ -1,3 +1,4 @@
+import type { SourceLocation } from '../../../src/errors.js'
 import type { Place } from './tree.js'
 
 /** One file of the template folder, or an ad-hoc source. */
@@ -26,4 +27,15 @@ export function placeWithin(file: SourceFile, start: Place, text: string, offset
 /** `file:line:column`, the way editors and terminals link it. */
 export function describePlace(place: Place): string {
   return `${place.file}:${place.line}:${place.column}`
+}
+
+/** A template that can't be rendered; becomes a rejected outcome, with the place in the source. */
+export class TemplateFailure extends Error {
+  constructor(
+    readonly code: 'TEMPLATE_ERROR' | 'MISSING_DATA' | 'UNKNOWN_TEMPLATE',
+    message: string,
+    readonly details: { location?: SourceLocation; missing?: string[] } = {},
+  ) {
+    super(message)
+  }
 }

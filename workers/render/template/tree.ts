@@ -1,8 +1,10 @@
+import type { SourceLocation } from '../../../src/errors.js'
+import type { SourceFile } from './source.js'
+
 /**
  * A template as a tree: what Handlebars' parser found, with partials, layouts and includes put in their places and
  * every name resolved. Plain JSON, so that a compiled template can be written to a file and loaded again.
  */
-import type { SourceLocation } from '../../../src/errors.js'
 
 export interface Place extends SourceLocation {
   line: number
@@ -174,3 +176,15 @@ export interface AttributeChecks {
 
 export type TemplateNode =
   TextNode | ValueNode | BlockNode | ScopeNode | AnchorNode | AnchoredNode | PartialNode | AttributeNode
+
+/** What a template may draw on while it is put together. Looked up by name, never by joining paths. */
+export interface SharedParts {
+  partials: ReadonlyMap<string, SourceFile>
+  layouts: ReadonlyMap<string, SourceFile>
+  /** The file an `mj-include` of `from` means, or why it may not be read. */
+  include(from: string, path: string): SourceFile | { refused: string }
+  /** Names of the helpers that exist, built in and custom. */
+  helpers: ReadonlySet<string>
+  /** Names of the helpers in the project's own `helpers.js`. */
+  customHelpers: ReadonlySet<string>
+}

@@ -1,4 +1,5 @@
-import type { Lease } from '../../compose/octets.js'
+import type { Socket } from 'node:net'
+import type { BufferLease } from '../../compose/bufferPool.js'
 
 const CR = 13
 const LF = 10
@@ -15,11 +16,11 @@ export interface MailData {
   /** There are octets above 127 in the header (RFC 6531, 6532). */
   utf8Header: boolean
   /** Of the memory in which the bytes stand, if it can be used again. */
-  lease?: Lease
+  lease?: BufferLease
 }
 
 /** A message that is in the form already. */
-export function asMailData(message: Buffer, lease?: Lease): MailData {
+export function asMailData(message: Buffer, lease?: BufferLease): MailData {
   const data: MailData = { bytes: message, size: message.length, eightBit: false, utf8Header: false }
   if (lease !== undefined) data.lease = lease
   return data
@@ -139,4 +140,34 @@ function hasEightBitHeader(text: Buffer): boolean {
   const end = blank < 0 ? text.length : blank
   for (let at = 0; at < end; at++) if (text[at]! > 127) return true
   return false
+}
+
+const FINAL_DOT = Buffer.from('.\r\n')
+
+/**
+ * Writes a message, its final dot, and what rides behind that, as one.
+ * @param flushed called once the final dot has left this process
+ */
+export function writeMessage(
+  socket: Socket,
+  bytes: Buffer,
+  envelope: Buffer | undefined,
+  flushed: () => void,
+): void {
+  socket.cork()
+  socket.write(bytes)
+  writeEnd(socket, envelope, flushed)
+  socket.uncork()
+}
+
+/** The end of a message without the message: to nobody goes nothing. */
+export function writeNothing(socket: Socket, flushed: () => void): void {
+  writeEnd(socket, undefined, flushed)
+}
+
+function writeEnd(socket: Socket, envelope: Buffer | undefined, flushed: () => void): void {
+  const end = envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
+  socket.write(end, (error) => {
+    if (error === undefined || error === null) flushed()
+  })
 }

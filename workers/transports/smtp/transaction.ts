@@ -1,10 +1,10 @@
 import { domainToASCII } from 'node:url'
-import type { SmtpReply } from '../../../src/wire/outcome.js'
-import type { Delivered, Envelope, Progress } from '../transport.js'
-import { type Ending, withdrawn } from '../verdict.js'
+import type { SmtpReply } from '../../../src/protocol/outcome.js'
+import type { SendResult, Envelope, Progress } from '../transport.js'
+import { type CloseReason, withdrawn } from '../unsentOutcomes.js'
 import type { Extensions } from './extensions.js'
 import type { MailData } from './mailData.js'
-import { answered, brokenOff, interrupted, unsupported } from './verdict.js'
+import { answered, brokenOff, interrupted, unsupported } from './smtpOutcomes.js'
 
 /** What comes next in an envelope whose reply was heard. */
 export type Step =
@@ -34,7 +34,7 @@ export class Transaction {
   /** How often it came back because its connection ended for another's sake. */
   returns = 0
   readonly #envelope: Envelope
-  readonly #resolve: (delivered: Delivered) => void
+  readonly #resolve: (delivered: SendResult) => void
   #mail: SmtpReply | undefined
   #recipients: SmtpReply[] = []
   #accepted = 0
@@ -45,7 +45,7 @@ export class Transaction {
     data: MailData,
     progress: Progress,
     deadline: number,
-    resolve: (delivered: Delivered) => void,
+    resolve: (delivered: SendResult) => void,
   ) {
     this.#envelope = envelope
     this.data = data
@@ -83,7 +83,7 @@ export class Transaction {
     this.#recipients = []
     this.#accepted = 0
     this.#begun = performance.now()
-    this.progress.enter('envelope')
+    this.progress.enterPhase('envelope')
     const parameters = [
       extensions.size ? ` SIZE=${this.data.size}` : '',
       extensions.eightBitMime && this.data.eightBit ? ' BODY=8BITMIME' : '',
@@ -126,7 +126,7 @@ export class Transaction {
 
   /** The note that the message is handed over: to be made before the write that carries the final dot. */
   handOver(): void {
-    this.progress.enter('body')
+    this.progress.enterPhase('body')
   }
 
   /** The reply to the final dot. Anything but success or failure is none. */
@@ -146,11 +146,11 @@ export class Transaction {
   }
 
   /** The connection is of no use any more. @param handedOver the final dot left this machine */
-  lose(ending: Ending, handedOver: boolean): void {
+  lose(ending: CloseReason, handedOver: boolean): void {
     this.#finish(brokenOff(ending, handedOver, this.#envelope.to, this.#recipients))
   }
 
-  fail(delivered: Delivered): void {
+  fail(delivered: SendResult): void {
     this.#finish(delivered)
   }
 
@@ -158,7 +158,7 @@ export class Transaction {
   giveBack(): void {
     this.returns++
     this.progress.release()
-    this.progress.enter('connecting')
+    this.progress.enterPhase('connecting')
   }
 
   #refused(reply: SmtpReply): 'over' {
@@ -166,7 +166,7 @@ export class Transaction {
     return 'over'
   }
 
-  #refusal({ maxSize, eightBitMime, smtpUtf8 }: Extensions): Delivered | undefined {
+  #refusal({ maxSize, eightBitMime, smtpUtf8 }: Extensions): SendResult | undefined {
     const unsafe = [this.#envelope.from, ...this.#envelope.to].find((address) => UNSAFE.test(address))
     if (unsafe !== undefined)
       return unsupported('INVALID_MESSAGE', `${JSON.stringify(unsafe)} is no address.`)
@@ -196,8 +196,8 @@ export class Transaction {
     )
   }
 
-  #finish(delivered: Delivered): void {
-    if (this.#begun > 0) this.progress.took('transaction', performance.now() - this.#begun)
+  #finish(delivered: SendResult): void {
+    if (this.#begun > 0) this.progress.addTiming('transaction', performance.now() - this.#begun)
     this.#resolve(delivered)
   }
 }

@@ -1,0 +1,79 @@
+import { useState } from 'preact/hooks'
+import { bytes } from './format.js'
+
+export interface FrameLook {
+  width: 'desktop' | 'phone'
+  shade: 'light' | 'dark'
+  set: (look: Partial<Pick<FrameLook, 'width' | 'shade'>>) => void
+}
+
+export function useFrameLook(): FrameLook {
+  const [look, setLook] = useState<Pick<FrameLook, 'width' | 'shade'>>({ width: 'desktop', shade: 'light' })
+  return { ...look, set: (change) => setLook((before) => ({ ...before, ...change })) }
+}
+
+export function FrameOptions({ look }: { look: FrameLook }) {
+  const choice = (name: string, chosen: boolean, change: Parameters<FrameLook['set']>[0]) => (
+    <button class="button small" type="button" aria-pressed={chosen} onClick={() => look.set(change)}>
+      {name}
+    </button>
+  )
+  return (
+    <div class="frame-options">
+      <div class="choice" role="group" aria-label="Width">
+        {choice('Desktop', look.width === 'desktop', { width: 'desktop' })}
+        {choice('Phone', look.width === 'phone', { width: 'phone' })}
+      </div>
+      <div class="choice" role="group" aria-label="Shade">
+        {choice('Light', look.shade === 'light', { shade: 'light' })}
+        {choice('Dark', look.shade === 'dark', { shade: 'dark' })}
+      </div>
+    </div>
+  )
+}
+
+interface FrameProps {
+  src: string
+  title: string
+  look: FrameLook
+}
+
+/** A mail's HTML, in a document of its own that runs no script and loads nothing. */
+export function Frame({ src, title, look }: FrameProps) {
+  return (
+    <div class={`frame ${look.width} ${look.shade}`}>
+      <iframe
+        src={src}
+        title={title}
+        sandbox="allow-popups allow-popups-to-escape-sandbox"
+        referrerpolicy="no-referrer"
+      />
+    </div>
+  )
+}
+
+/** Gmail shows no more than this much of a message's HTML, in bytes, and hides the rest behind a link. */
+const CLIPPED = 102 * 1024
+
+export function SizeNote({ htmlSize }: { htmlSize: number }) {
+  if (htmlSize <= CLIPPED) return null
+  return (
+    <p class="notice warn">
+      Gmail clips it: the HTML has {bytes(htmlSize)}, and Gmail shows the first {bytes(CLIPPED)} (102 KB)
+      only.
+    </p>
+  )
+}
+
+/** What a page does not show because there is too much of it. */
+export function LeftOut({ notes }: { notes: readonly string[] }) {
+  return (
+    <>
+      {notes.map((note) => (
+        <p class="notice warn" key={note}>
+          {note}
+        </p>
+      ))}
+    </>
+  )
+}

@@ -1,0 +1,167 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { Mailbox, Message as MessageView } from '../../index.js'
+import type { BulkStep, MessageDetails } from '../viewModels.js'
+import { get, messageOf, post } from './request.js'
+import { Attempts } from './attempts.js'
+import { Contents } from './contents.js'
+import { bytes, plural } from './format.js'
+import { changeOf, useLive } from './liveState.js'
+import { hrefOf } from './navigation.js'
+import { type Action, ACTION_NAMES, ACTIONS, Badge } from './status.js'
+
+/** What became of one message, why, and what it says. */
+export function Message({ id }: { id: string }) {
+  const [details, setDetails] = useState<MessageDetails>()
+  const [problem, setProblem] = useState('')
+  const [changes, setChanges] = useState(0)
+  const settled = details?.message.settledAt !== undefined
+  const live = changeOf(useLive())
+
+  useEffect(() => {
+    const controller = new AbortController()
+    get<MessageDetails>(`messages/${encodeURIComponent(id)}`, controller.signal).then(
+      (fresh) => {
+        setDetails(fresh)
+        setProblem('')
+      },
+      (error: unknown) => {
+        if (!controller.signal.aborted) setProblem(messageOf(error))
+      },
+    )
+    return () => controller.abort()
+  }, [id, changes, settled ? '' : live])
+
+  const act = (action: Action) => {
+    post<BulkStep>('bulk', { action, ids: [id] }).then(
+      ({ passed }) => {
+        setChanges((before) => before + 1)
+        setProblem(passed > 0 ? 'It was too late for that: the message has moved on.' : '')
+      },
+      (error: unknown) => setProblem(messageOf(error)),
+    )
+  }
+
+  return (
+    <article class="message">
+      <a class="back" href={hrefOf('messages')}>
+        ‹ All messages
+      </a>
+      {problem !== '' && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      {details !== undefined && <Shown details={details} act={act} />}
+    </article>
+  )
+}
+
+function Shown({
+  details: { message, why, shortened },
+  act,
+}: {
+  details: MessageDetails
+  act: (action: Action) => void
+}) {
+  const { status, uncertain, subject, template, recipients, attempts } = message
+  const possible = ACTION_NAMES.filter((action) => ACTIONS[action].for.has(status))
+  return (
+    <>
+      <header class="message-head">
+        <div>
+          <h1>{subject ?? template ?? 'Message'}</h1>
+          <p class="explained" role="status">
+            <Badge status={status} uncertain={uncertain} /> {why}
+          </p>
+        </div>
+        <div class="actions">
+          {possible.map((action) => (
+            <button class="button" type="button" key={action} onClick={() => act(action)}>
+              {ACTIONS[action].name}
+            </button>
+          ))}
+        </div>
+      </header>
+      <div class="columns told">
+        <div class="stack">
+          <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
+          <Recipients recipients={recipients} />
+        </div>
+        <Facts message={message} />
+      </div>
+      <Contents id={message.id} status={status} discreet={shortened} />
+    </>
+  )
+}
+
+function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
+  return (
+    <section class="card">
+      <h2>{plural(recipients.length, 'recipient')}</h2>
+      <ul class="recipients" tabIndex={0} aria-label="Recipients">
+        {recipients.map(({ address, status, reply }) => (
+          <li key={address}>
+            <span class="address">{address}</span> <Badge status={status} />
+            {reply !== undefined && (
+              <code class="reply">
+                {reply.code} {reply.text}
+              </code>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function Facts({ message }: { message: MessageView }) {
+  const { from, to, cc, bcc, tags, metadata, attachments } = message
+  const facts: [name: string, value: string][] = [
+    ['From', people([from])],
+    ['To', people(to)],
+    ['Cc', people(cc)],
+    ['Bcc', people(bcc)],
+    ['Template', [message.template ?? '', message.locale ?? ''].filter((part) => part !== '').join(' · ')],
+    ['Tags', tags.join(', ')],
+    ['Accepted', time(message.acceptedAt)],
+    ['Not before', time(message.sendAt)],
+    ['Settled', time(message.settledAt)],
+    ['Expires', message.settledAt === undefined ? time(message.expiresAt) : ''],
+    ['Transport', message.transport],
+    ['Priority', message.priority === 5 ? '' : String(message.priority)],
+    [
+      'Attachments',
+      attachments
+        .map(({ filename, contentType, size }) => `${filename ?? contentType ?? 'file'} (${bytes(size)})`)
+        .join(', '),
+    ],
+    ['Metadata', metadata === undefined ? '' : JSON.stringify(metadata)],
+    ['Message-ID', message.messageId],
+    ['Id', message.id],
+  ]
+  return (
+    <section class="card">
+      <h2>Facts</h2>
+      <dl class="facts">
+        {facts
+          .filter(([, value]) => value !== '')
+          .map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+      </dl>
+    </section>
+  )
+}
+
+function people(mailboxes: readonly Mailbox[]): string {
+  return mailboxes
+    .map(({ name, address }) => (name === undefined ? address : `${name} <${address}>`))
+    .join(', ')
+}
+
+function time(iso: string | undefined): string {
+  return iso === undefined ? '' : new Date(iso).toLocaleString('en-GB')
+}

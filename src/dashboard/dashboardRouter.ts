@@ -1,0 +1,80 @@
+import { type RequestHandler, Router } from 'express'
+import type { Mailer } from '../index.js'
+import { html } from '../web/html.js'
+import { type Allow, jsonBody } from '../web/middleware.js'
+import { assetRouter, page } from '../web/page.js'
+import { problems } from '../web/problem.js'
+import { LiveFeed } from './liveFeed.js'
+import { messageRoutes } from './messageRoutes.js'
+import { templateRoutes } from './templateRoutes.js'
+
+export interface DashboardOptions {
+  /** Lets only those pass who may do this. */
+  allow: Allow
+  /** Lets only those pass who are logged in. The images in a mail are not asked: a browser sends no cookies for them. */
+  guard: RequestHandler
+  /** For signing the addresses of these images. */
+  signingKey: Uint8Array
+}
+
+/**
+ * The dashboard at `/` and the previews at `/preview`: one script, which asks what is below `dashboard/`. All links are
+ * relative, so that it can be mounted anywhere. Its host has set the headers of a page (`pageHeaders`).
+ */
+export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Router {
+  const { allow, guard } = options
+  const router = Router()
+  const messages = messageRoutes(mailer, options)
+  router.use('/dashboard', messages.images)
+  router.use(guard)
+  router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
+  router.get('/', allow('read'), (_request, response) => {
+    response.type('html').send(shell('Dashboard', 'dashboard'))
+  })
+  router.get('/preview', allow('read'), (request, response) => {
+    response.type('html').send(shell('Previews', 'preview', request.path.endsWith('/') ? '../' : ''))
+  })
+
+  const live = new LiveFeed(mailer)
+  const api = Router()
+  api.use((_request, response, next) => {
+    response.set({
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+    })
+    next()
+  })
+  api.get('/events', allow('read'), async (request, response) => {
+    await live.join(response, { templates: request.query['watch'] === 'templates' })
+  })
+  api.post('/pause', allow('manage'), jsonBody(1_000), async (_request, response) => {
+    await mailer.pause()
+    response.status(204).end()
+  })
+  api.post('/resume', allow('manage'), jsonBody(1_000), async (_request, response) => {
+    await mailer.resume()
+    response.status(204).end()
+  })
+  api.post('/verify', allow('manage'), jsonBody(1_000), async (request, response) => {
+    const { transport } = request.body as { transport?: unknown }
+    response.json(await mailer.verify(typeof transport === 'string' ? transport : undefined))
+  })
+  api.use(messages.routes, templateRoutes(mailer, options))
+  api.use(problems)
+  router.use('/dashboard', api)
+  return router
+}
+
+function shell(title: string, kind: 'dashboard' | 'preview', root = ''): string {
+  return page({
+    title: `${title} · threadpost`,
+    root,
+    styles: ['dashboard.css'],
+    scripts: ['app.js'],
+    kind,
+    body: html`<div id="app">
+      <noscript><p class="noscript">The dashboard needs JavaScript.</p></noscript>
+    </div>`,
+  })
+}

@@ -1,0 +1,100 @@
+import type { Clock } from '../clock.js'
+import type { Logger } from '../logging/logger.js'
+import { countsAsAttempt, isSetupFailure, isUnreachable, type Outcome } from '../protocol/outcome.js'
+import type { QueuedMessage } from '../queue/driver.js'
+import {
+  type Attempt,
+  type MailJob,
+  mergeRecipients,
+  type RecipientState,
+  type Settlement,
+} from '../message/messageState.js'
+import { decide, type RetryPolicy, type RetryDecision } from './retry.js'
+import type { TransportRouter } from '../transports/transportRouter.js'
+import type { MessageObserver } from '../telemetry/messageObserver.js'
+
+export interface OutcomeHandlerOptions {
+  clock: Clock
+  policy: RetryPolicy
+  routes: TransportRouter
+  logger: Logger
+  steps: MessageObserver
+  /** Milliseconds to hold a message for that no thread could take. */
+  setupDelay: () => number
+  /** The version there is here of a template. */
+  versionOf?: ((template: string) => string | undefined) | undefined
+}
+
+/** The way back: what an attempt's outcome means for its message. */
+export class OutcomeHandler {
+  readonly #options: OutcomeHandlerOptions
+  /** Versions that mails were meant for and there are not here, as far as they were told of. */
+  readonly #otherVersions = new Set<string>()
+
+  constructor(options: OutcomeHandlerOptions) {
+    this.#options = options
+  }
+
+  /** @param start when the attempt began, in ms since the epoch */
+  settle(
+    message: QueuedMessage,
+    outcome: Outcome,
+    start: number,
+    transport = message.job.transport,
+  ): Settlement {
+    const { job, state } = message
+    const { clock, routes, steps, setupDelay } = this.#options
+    const counted = countsAsAttempt(outcome)
+    const end = clock.now()
+    const recipients = mergeRecipients(state.recipients, outcome)
+    const verdict = isUnreachable(outcome)
+      ? held('breaker', end + routes.delay(job.transport))
+      : isSetupFailure(outcome)
+        ? held('setup', end + setupDelay())
+        : this.#decide(message, outcome, recipients, end)
+    this.#noteVersion(job, outcome)
+    const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
+    steps.attempted(message, attempt, verdict)
+    return { attempt, verdict, recipients }
+  }
+
+  #decide(
+    { job, state }: QueuedMessage,
+    outcome: Outcome,
+    recipients: RecipientState[],
+    now: number,
+  ): RetryDecision {
+    const standing = {
+      policy: this.#options.policy,
+      onUncertain: job.onUncertain,
+      counted: state.counted + (countsAsAttempt(outcome) ? 1 : 0),
+      tries: state.counted + 1,
+      sent: 0,
+      failed: 0,
+      open: 0,
+    }
+    for (const { status } of recipients) {
+      if (status === 'sent') standing.sent++
+      else if (status === 'failed') standing.failed++
+      else standing.open++
+    }
+    return decide(outcome, standing, now, Math.random())
+  }
+
+  /** Mail goes out by the template there is here; that it was meant for another version is said once for each. */
+  #noteVersion({ id, content, templateVersion: meant }: MailJob, { result }: Outcome): void {
+    if (meant === undefined || content.kind !== 'template' || result === 'withdrawn') return
+    const here = this.#options.versionOf?.(content.name)
+    if (here === undefined || here === meant || this.#otherVersions.has(meant)) return
+    this.#otherVersions.add(meant)
+    this.#options.logger.warn(
+      { id, template: content.name, meant, here },
+      'A mail was rendered with another version of its template than its sender knew',
+    )
+  }
+}
+
+/** Nothing was tried, or nobody was reached: the message is due again by itself at this time, in ms since the epoch. */
+export function held(reason: 'breaker' | 'setup' | 'budget', until: number): RetryDecision {
+  return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
+}

@@ -1,0 +1,141 @@
+import type { Request, RequestHandler } from 'express'
+import type { Registry } from 'prom-client'
+import { z } from 'zod'
+import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
+import { invalid, type Problem, problemOf } from '../web/problem.js'
+import { checked, listQueryOf } from '../web/requestSchema.js'
+import { metricsRegistry } from './prometheus.js'
+import { RenderRequest } from './schemas/serviceSchema.js'
+
+/** What a batch answers with for each mail, in order. */
+type BatchResult = Receipt | Problem
+
+/**
+ * Sending, finding and changing messages.
+ * @param batchLimit messages of one batch
+ */
+export function messageHandlers(mailer: Mailer, batchLimit: number) {
+  const changing = (action: (id: string) => Promise<unknown>): RequestHandler => {
+    return async (request, response) => {
+      response.json(await action(idOf(request)))
+    }
+  }
+
+  return {
+    sendMessage: async (request, response) => {
+      const receipt = await mailer.send(mailOf(request))
+      // Relative, so that it holds wherever the router is mounted.
+      response.status(202).set('Location', `messages/${receipt.id}`).json(receipt)
+    },
+
+    sendMessages: async (request, response) => {
+      const results = await mailer.sendMany(mailsOf(request, batchLimit))
+      // Where the queue takes nothing at all, the whole batch is to be tried again.
+      const [first] = results
+      if (first instanceof ThreadpostError && results.every(isQueueProblem)) throw first
+      const answers: BatchResult[] = results.map((result) =>
+        result instanceof ThreadpostError ? problemOf(result) : result,
+      )
+      response.status(202).json({ results: answers })
+    },
+
+    listMessages: async (request, response) => {
+      response.json(await mailer.list(listQueryOf(request.query)))
+    },
+
+    findMessage: async (request, response) => {
+      const message = await mailer.find(idOf(request))
+      if (message === undefined) throw new ThreadpostError('NOT_FOUND', 'There is no such message.')
+      response.json(message)
+    },
+
+    retryMessage: changing((id) => mailer.retry(id)),
+    cancelMessage: changing((id) => mailer.cancel(id)),
+    markMessageSent: changing((id) => mailer.markSent(id)),
+  } satisfies Record<string, RequestHandler>
+}
+
+function idOf({ params }: Request): string {
+  return String(params['id'])
+}
+
+/** The body as it is, for the mailer checks every field; the header adds the idempotency key. */
+function mailOf(request: Request): Mail {
+  const mail = request.body as Mail
+  refusePrepared(mail, '')
+  const header = request.get('Idempotency-Key')
+  if (header === undefined || Array.isArray(mail)) return mail
+  // The draft standard quotes it, most clients don't.
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header
+  if (mail.idempotencyKey !== undefined && mail.idempotencyKey !== key)
+    throw invalid('idempotencyKey', 'differs from the Idempotency-Key header')
+  return { ...mail, idempotencyKey: key }
+}
+
+/** The mails of a batch: `{ messages: [...] }`, or the list alone. */
+function mailsOf(request: Request, limit: number): Mail[] {
+  if (request.get('Idempotency-Key') !== undefined)
+    throw invalid('idempotencyKey', 'a batch has no key of its own; give each message an idempotencyKey')
+  const { body } = request as { body: unknown }
+  const { messages } = checked(envelopeOf(limit), Array.isArray(body) ? { messages: body } : body)
+  messages.forEach((mail, index) => refusePrepared(mail, `messages[${index}].`))
+  return messages as Mail[]
+}
+
+/** What a mail must be like says the mailer, for each of them. */
+function envelopeOf(limit: number) {
+  return z.strictObject({ messages: z.array(z.unknown()).min(1).max(limit) })
+}
+
+/** A prepared mail brings its own id, Message-ID and date: that is for the process that owns the mailer. */
+function refusePrepared(mail: unknown, path: string): void {
+  if (typeof mail === 'object' && mail !== null && 'prepared' in mail)
+    throw invalid(`${path}prepared`, 'is not taken over HTTP; send the mail itself with an idempotencyKey')
+}
+
+function isQueueProblem(result: unknown): boolean {
+  return (
+    result instanceof ThreadpostError && (result.code === 'QUEUE_FULL' || result.code === 'QUEUE_UNAVAILABLE')
+  )
+}
+
+/** The templates, how the mailer fares, and what there is to ask. */
+export function serviceHandlers(mailer: Mailer) {
+  let metrics: Promise<Registry> | undefined
+
+  return {
+    listTemplates: async (_request, response) => {
+      response.json({ templates: await mailer.describeTemplates() })
+    },
+
+    renderTemplate: async (request, response) => {
+      const { data = {}, locale } = checked(RenderRequest, request.body)
+      const name = String(request.params['name'])
+      response.json(await mailer.render(name, data, locale === undefined ? {} : { locale }))
+    },
+
+    readStats: async (_request, response) => {
+      response.json(await mailer.stats())
+    },
+
+    readMetrics: async (_request, response) => {
+      const registry = await (metrics ??= metricsRegistry(mailer))
+      response.set('Content-Type', registry.contentType).send(await registry.metrics())
+    },
+
+    // Most processes never need it: made when it is first asked for.
+    readDocument: async (_request, response) => {
+      const { openApiDocument } = await import('./openapi.js')
+      response.json(openApiDocument())
+    },
+
+    isAlive: (_request, response) => {
+      response.json({ status: 'ok' })
+    },
+
+    isReady: async (_request, response) => {
+      await mailer.stats()
+      response.json({ status: 'ready' })
+    },
+  } satisfies Record<string, RequestHandler>
+}

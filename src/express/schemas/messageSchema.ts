@@ -1,0 +1,173 @@
+import { z } from 'zod'
+import type {
+  HeldReason,
+  Message as MessageType,
+  MessageAttempt as MessageAttemptType,
+  MessagePage as MessagePageType,
+  Outcome,
+  Phase,
+} from '../../index.js'
+import { all, Statuses } from '../../web/requestSchema.js'
+import { named } from './schemaRegistry.js'
+
+const Phases = z.enum(
+  all<Phase>({
+    waiting: true,
+    rendering: true,
+    composing: true,
+    connecting: true,
+    envelope: true,
+    body: true,
+    replied: true,
+  }),
+)
+
+export const OutcomeCodes = z.enum(
+  all<Outcome['code']>({
+    OK: true,
+    SMTP_REJECTED: true,
+    SMTPUTF8_UNSUPPORTED: true,
+    '8BITMIME_UNSUPPORTED': true,
+    SIZE_EXCEEDED: true,
+    TEMPLATE_ERROR: true,
+    MISSING_DATA: true,
+    UNKNOWN_TEMPLATE: true,
+    INVALID_MESSAGE: true,
+    POISON: true,
+    SMTP_DEFERRED: true,
+    CONNECTION_CLOSED: true,
+    TIMEOUT: true,
+    REPLY_INVALID: true,
+    INTERNAL_ERROR: true,
+    CONNECTION_FAILED: true,
+    AUTH_FAILED: true,
+    TLS_FAILED: true,
+    SETUP_FAILED: true,
+    RELEASED: true,
+    REPLY_LOST: true,
+    REPLY_TIMEOUT: true,
+    THREAD_DIED: true,
+    PROCESS_DIED: true,
+    CANCELLED: true,
+    EXPIRED: true,
+  }),
+)
+
+const Time = z.iso.datetime()
+const maybe = z.exactOptional
+const Mailbox = named('Mailbox', z.object({ name: maybe(z.string()), address: z.string() }))
+
+export const SmtpReply = named(
+  'SmtpReply',
+  z.object({
+    code: z.number().int(),
+    enhanced: maybe(z.string()).describe('Enhanced status code (RFC 3463), such as `5.1.1`.'),
+    text: z.string(),
+  }),
+  "A server's reply (RFC 5321 section 4.2).",
+)
+
+const Timings = z
+  .object({
+    queue: maybe(z.number()),
+    clone: maybe(z.number()),
+    compile: maybe(z.number()),
+    render: maybe(z.number()),
+    compose: maybe(z.number()),
+    connect: maybe(z.number()),
+    transaction: maybe(z.number()),
+  })
+  .describe('Milliseconds spent on each step.')
+
+const MessageAttempt = named(
+  'MessageAttempt',
+  z.object({
+    start: Time,
+    end: Time,
+    thread: z.number().int().describe('Id of the thread that did it; 0 is the main thread.'),
+    transport: z.string().describe("The one that took it: the message's own, or one in its place."),
+    counted: z.boolean().describe("Whether it used up one of the message's attempts."),
+    outcome: z.enum(
+      all<Outcome['result']>({
+        sent: true,
+        rejected: true,
+        deferred: true,
+        uncertain: true,
+        withdrawn: true,
+      }),
+    ),
+    code: OutcomeCodes.describe('Why.'),
+    message: z.string().describe('One sentence for people.'),
+    phase: Phases.describe('How far it got.'),
+    reply: maybe(SmtpReply),
+    timings: Timings,
+  } satisfies Record<keyof MessageAttemptType, z.ZodType>),
+)
+
+const RecipientState = named(
+  'RecipientState',
+  z.object({
+    address: z.string(),
+    status: z.enum(['waiting', 'deferred', 'uncertain', 'sent', 'failed']),
+    reply: maybe(SmtpReply),
+  }),
+)
+
+export const Message = named(
+  'Message',
+  z.object({
+    id: z.string(),
+    messageId: z.string(),
+    status: Statuses,
+    heldReason: maybe(
+      z.enum(all<HeldReason>({ uncertain: true, breaker: true, setup: true, budget: true, paused: true })),
+    ),
+    uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
+    from: Mailbox,
+    to: z.array(Mailbox),
+    cc: z.array(Mailbox),
+    bcc: z.array(Mailbox),
+    subject: maybe(z.string()),
+    template: maybe(z.string()),
+    locale: maybe(z.string()),
+    transport: z.string(),
+    priority: z.number().int(),
+    tags: z.array(z.string()),
+    metadata: maybe(z.record(z.string(), z.any())),
+    context: maybe(z.record(z.string(), z.any())).describe('What the sending process added: tenant, user.'),
+    attachments: z.array(
+      z.object({
+        filename: maybe(z.string()),
+        contentType: maybe(z.string()),
+        size: z.number().int(),
+      }),
+    ),
+    acceptedAt: Time,
+    sendAt: maybe(Time),
+    expiresAt: Time,
+    nextAttemptAt: maybe(Time),
+    settledAt: maybe(Time),
+    attempts: z.array(MessageAttempt),
+    recipients: z.array(RecipientState).describe('What became of each.'),
+  } satisfies Record<keyof MessageType, z.ZodType>) satisfies z.ZodType<MessageType>,
+  "A message and what became of it, without its data, bodies and attachments' content.",
+)
+
+export const MessagePage = named(
+  'MessagePage',
+  z.object({
+    messages: z.array(Message).describe('Newest first.'),
+    cursor: maybe(z.string()).describe('Present when there may be more.'),
+  }) satisfies z.ZodType<MessagePageType>,
+)
+
+export const PhaseCounts = named(
+  'PhaseCounts',
+  z.object(
+    Object.fromEntries(Phases.options.map((phase) => [phase, z.number().int()])) as Record<
+      Phase,
+      z.ZodNumber
+    >,
+  ),
+  'How many deliveries are in each phase.',
+)

@@ -1,0 +1,177 @@
+import { z } from 'zod'
+import type {
+  MailerStats,
+  RenderedParts as RenderedPartsType,
+  SetupStatus as SetupStatusType,
+  TemplateSummary,
+  TransportStatus as TransportStatusType,
+} from '../../index.js'
+import type { Problem as ProblemType } from '../../web/problem.js'
+import { Mail, Receipt } from './mailSchema.js'
+import { OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
+import { named } from './schemaRegistry.js'
+
+const maybe = z.exactOptional
+const Count = z.number().int().min(0)
+
+export const Problem = named(
+  'Problem',
+  z.object({
+    type: z.literal('about:blank'),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().describe('One sentence for people.'),
+    code: z.string().describe('Stable; compare this.') as z.ZodType<ProblemType['code']>,
+    path: maybe(z.string()).describe('The field, as one would write it in code: `to[1]`.'),
+    paths: maybe(z.array(z.string())).describe('Every absent path, for `MISSING_DATA`.'),
+  }) satisfies z.ZodType<ProblemType>,
+  'What went wrong (RFC 9457), as `application/problem+json`.',
+)
+
+export const Batch = named(
+  'Batch',
+  z.strictObject({ messages: z.array(Mail).min(1) }),
+  'Mails to be sent; the list alone is taken as well.',
+)
+
+export const BatchResults = named(
+  'BatchResults',
+  z.object({ results: z.array(z.union([Receipt, Problem])) }),
+  'A receipt or a problem for each mail of the batch, in order.',
+)
+
+/** What a render is asked for with. */
+export const RenderRequest = named(
+  'RenderRequest',
+  z.strictObject({
+    data: z.record(z.string(), z.unknown()).optional().describe('What the template binds.'),
+    locale: z.string().max(64).optional().describe('A language tag such as `fr-CA`.'),
+  }),
+)
+
+export const RenderedParts = named(
+  'RenderedParts',
+  z.object({
+    subject: z.string(),
+    preheader: z.string(),
+    html: z.string(),
+    text: z.string(),
+  }) satisfies z.ZodType<RenderedPartsType>,
+)
+
+export const Templates = named(
+  'Templates',
+  z.object({
+    templates: z.array(
+      z.object({
+        name: z.string(),
+        locales: z.array(z.string()).describe('Locales it has a variant for, besides the default one.'),
+        hasSubject: z.boolean(),
+        sample: maybe(z.record(z.string(), z.any())).describe('Sample data, where its file holds some.'),
+        error: maybe(z.string()).describe("Why it can't be read."),
+      }),
+    ),
+  }) satisfies z.ZodType<{ templates: TemplateSummary[] }>,
+)
+
+const Histogram = named(
+  'Histogram',
+  z.object({
+    bounds: z.array(z.number()).describe('Upper bounds of the buckets, inclusive.'),
+    counts: z.array(Count).describe('One more than bounds: the last holds what is above them all.'),
+    sum: z.number(),
+    count: Count,
+  }),
+)
+
+const TransportStatus = named(
+  'TransportStatus',
+  z.object({
+    transport: z.string(),
+    breaker: z.enum(['closed', 'open']),
+    since: maybe(z.iso.datetime()),
+    trouble: maybe(
+      z.object({
+        code: z.enum(['CONNECTION_FAILED', 'AUTH_FAILED', 'TLS_FAILED']),
+        message: z.string(),
+        reply: maybe(SmtpReply),
+      }),
+    ),
+    rate: maybe(z.number()).describe('Messages a second, where it is limited.'),
+  } satisfies Record<keyof TransportStatusType, z.ZodType>),
+)
+
+export const Stats = named(
+  'Stats',
+  z.object({
+    queued: Count,
+    sending: Count,
+    deferred: Count,
+    held: Count,
+    sent: Count,
+    partial: Count,
+    failed: Count,
+    expired: Count,
+    cancelled: Count,
+    accepted: Count.describe('Messages ever accepted by this queue.'),
+    oldest: z.number().describe('Milliseconds the longest-waiting due message has waited.'),
+    paused: z.boolean(),
+    commits: maybe(z.object({ time: Histogram, size: Histogram })),
+    threads: z.array(
+      z.object({
+        thread: z.number().int(),
+        delivering: Count,
+        connections: Count,
+        busy: z.number().min(0).max(1),
+        phases: PhaseCounts,
+      }),
+    ),
+    phases: PhaseCounts,
+    transports: z.array(TransportStatus),
+    eventLoop: z
+      .object({ p50: z.number(), p99: z.number(), max: z.number() })
+      .describe('Delay of the main thread in the last seconds, in ms.'),
+    settled: z.array(
+      z.object({
+        status: z.enum(['sent', 'partial', 'failed', 'expired', 'cancelled']),
+        reason: z.enum([...OutcomeCodes.options, 'NONE']),
+        count: Count,
+      }),
+    ),
+    latency: Histogram.describe('Milliseconds from acceptance to settlement.'),
+    timings: z.object({
+      queue: Histogram,
+      clone: Histogram,
+      compile: Histogram,
+      render: Histogram,
+      compose: Histogram,
+      connect: Histogram,
+      transaction: Histogram,
+    }),
+    threadRestarts: Count,
+    setup: maybe(
+      z.object({
+        since: z.iso.datetime(),
+        message: z.string(),
+        deaths: Count,
+        retryAt: z.iso.datetime(),
+      } satisfies Record<keyof SetupStatusType, z.ZodType>),
+    ).describe('While mail is held because threads die again and again, and no message is to blame.'),
+    safeMode: z.boolean().describe('Mail goes to those allowed only; else it is redirected.'),
+  } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
+  'How the mailer fares.',
+)
+
+export const LoginRequest = named('LoginRequest', z.strictObject({ token: z.string().max(4096) }))
+
+const Scopes = z.array(z.enum(['send', 'read', 'manage']))
+
+export const LoggedIn = named('LoggedIn', z.object({ scopes: Scopes }))
+
+export const Session = named(
+  'Session',
+  z.object({ scopes: Scopes, login: z.boolean().describe('Whether there is a login at all.') }),
+  'What one may do.',
+)
+
+export const Health = named('Health', z.object({ status: z.enum(['ok', 'ready']) }))

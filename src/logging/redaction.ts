@@ -1,0 +1,102 @@
+import type { Validator } from '../validation.js'
+import type { MessageEvent } from '../telemetry/events.js'
+import type { Message } from '../message/messageView.js'
+import type { SmtpReply } from '../protocol/outcome.js'
+import type { Attempt } from '../message/messageState.js'
+import { cleanFields } from './secrets.js'
+import type { Mailbox } from '../protocol/tasks.js'
+
+/**
+ * What is hidden wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies
+ * and the content of attachments are in none of these in any case. The mail itself names everybody: `preview()` gives it to
+ * code, and the dashboard, with recipients shortened, to those who have the scope `manage`.
+ */
+export interface RedactOptions {
+  /**
+   * Shortens recipients to `a…@example.com`, also within SMTP replies, and leaves their names out. Mail still goes to
+   * the whole address, and is found by it.
+   * @default false
+   */
+  recipients?: boolean
+}
+
+export function resolveRedact(check: Validator, value: unknown): Required<RedactOptions> {
+  const given = check.object(value, 'redact', ['recipients'])
+  return { recipients: check.boolean(given['recipients'] ?? false, 'redact.recipients') }
+}
+
+/** What goes out passes here. */
+export interface Redaction {
+  message(message: Message): Message
+  event<E extends MessageEvent>(event: E): E
+  /** A copy. */
+  attempt(attempt: Attempt): Attempt
+  /** What somebody else said, which may name recipients. */
+  text(text: string): string
+}
+
+const NOTHING_HIDDEN: Redaction = {
+  message: (message) => message,
+  event: (event) => event,
+  attempt: (attempt) => structuredClone(attempt),
+  text: (text) => text,
+}
+const RECIPIENTS_SHORTENED: Redaction = {
+  message: shortenMessage,
+  event: shortenEvent,
+  attempt: (attempt) => cleanFields(attempt, shortenText) as Attempt,
+  text: shortenText,
+}
+
+export function redactionOf({ recipients }: Required<RedactOptions>): Redaction {
+  return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN
+}
+
+/** `a…@example.com` */
+function shorten(address: string): string {
+  const [first = ''] = address
+  return `${first}…${address.slice(address.lastIndexOf('@'))}`
+}
+
+/** Whatever looks like an address in a text of somebody else's; a quoted local part as well (RFC 5321 section 4.1.2). */
+export function shortenText(text: string): string {
+  return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),:;[\]@…]+)@[^\s<>"'(),:;[\]@]+/g, shorten)
+}
+
+function shortenMessage(message: Message): Message {
+  return {
+    ...message,
+    to: message.to.map(shortenMailbox),
+    cc: message.cc.map(shortenMailbox),
+    bcc: message.bcc.map(shortenMailbox),
+    recipients: message.recipients.map(shortenRecipient),
+    attempts: message.attempts.map((attempt) => ({
+      ...withShortReply(attempt),
+      message: shortenText(attempt.message),
+    })),
+  }
+}
+
+function shortenEvent<E extends MessageEvent>(event: E): E {
+  const { recipients, outcome } = event
+  return {
+    ...event,
+    recipients: recipients.map(shortenRecipient),
+    ...(outcome === undefined
+      ? {}
+      : { outcome: { ...withShortReply(outcome), message: shortenText(outcome.message) } }),
+  }
+}
+
+function shortenMailbox({ address }: Mailbox): Mailbox {
+  return { address: shorten(address) }
+}
+
+function shortenRecipient<R extends { address: string; reply?: SmtpReply }>(recipient: R): R {
+  return { ...withShortReply(recipient), address: shorten(recipient.address) }
+}
+
+function withShortReply<T extends { reply?: SmtpReply }>(holder: T): T {
+  const { reply } = holder
+  return reply === undefined ? holder : { ...holder, reply: { ...reply, text: shortenText(reply.text) } }
+}

@@ -1,0 +1,154 @@
+import { ThreadpostError } from '../errors.js'
+import type { Outcome, SmtpReply } from '../protocol/outcome.js'
+import type { ComposedParts, Json, Mailbox, RenderResult } from '../protocol/tasks.js'
+import type { QueueDriver } from '../queue/driver.js'
+import type { Runner } from '../threads/runner.js'
+import type { Attempt, HeldReason, MailJob, MessageState, RecipientState, Status } from './messageState.js'
+
+/** What `find()` shows of a message: all but its data, bodies and attachments' content. */
+export interface Message {
+  id: string
+  messageId: string
+  status: Status
+  heldReason?: HeldReason
+  uncertain: boolean
+  from: Mailbox
+  to: Mailbox[]
+  cc: Mailbox[]
+  bcc: Mailbox[]
+  subject?: string
+  template?: string
+  locale?: string
+  transport: string
+  priority: number
+  tags: string[]
+  metadata?: Record<string, Json>
+  /** Of the request that sent it. */
+  context?: Record<string, Json>
+  attachments: { filename?: string; contentType?: string; size: number }[]
+  /** All times are ISO 8601. */
+  acceptedAt: string
+  sendAt?: string
+  expiresAt: string
+  nextAttemptAt?: string
+  settledAt?: string
+  attempts: MessageAttempt[]
+  recipients: RecipientState[]
+}
+
+export interface MessageAttempt {
+  start: string
+  end: string
+  thread: number
+  /** The transport that took it: the message's own, or one in its place. */
+  transport: string
+  counted: boolean
+  /** What it came to; `code` tells why. */
+  outcome: Outcome['result']
+  code: Outcome['code']
+  message: string
+  phase: Outcome['phase']
+  reply?: SmtpReply
+  timings: Outcome['timings']
+}
+
+/** What leaves the house is a copy: changing it changes no mail. */
+export function copyRecipients(recipients: readonly RecipientState[]): RecipientState[] {
+  return recipients.map((recipient) =>
+    recipient.reply === undefined ? { ...recipient } : { ...recipient, reply: { ...recipient.reply } },
+  )
+}
+
+function copy(mailbox: Mailbox): Mailbox {
+  return { ...mailbox }
+}
+
+export function toMessage(job: MailJob, state: MessageState): Message {
+  const { content } = job
+  return {
+    id: job.id,
+    messageId: job.messageId,
+    status: state.status,
+    ...optional('heldReason', state.heldReason),
+    uncertain: state.uncertain,
+    from: { ...job.from },
+    to: job.to.map(copy),
+    cc: job.cc.map(copy),
+    bcc: job.bcc.map(copy),
+    ...optional('subject', job.subject),
+    ...(content.kind === 'template' ? { template: content.name, ...optional('locale', content.locale) } : {}),
+    transport: job.transport,
+    priority: job.priority,
+    tags: [...job.tags],
+    ...optional('metadata', job.metadata && structuredClone(job.metadata)),
+    ...optional('context', job.context && structuredClone(job.context)),
+    attachments: job.attachments.map(({ filename, contentType, size }) => ({
+      ...optional('filename', filename),
+      ...optional('contentType', contentType),
+      size,
+    })),
+    acceptedAt: iso(job.acceptedAt),
+    ...(job.notBefore === undefined ? {} : { sendAt: iso(job.notBefore) }),
+    expiresAt: iso(state.expiresAt),
+    ...(state.nextAttemptAt === undefined ? {} : { nextAttemptAt: iso(state.nextAttemptAt) }),
+    ...(state.settledAt === undefined ? {} : { settledAt: iso(state.settledAt) }),
+    attempts: state.attempts.map((attempt) => toMessageAttempt(attempt, job.transport)),
+    recipients: copyRecipients(state.recipients),
+  }
+}
+
+function toMessageAttempt(
+  { start, end, thread, transport, counted, outcome }: Attempt,
+  own: string,
+): MessageAttempt {
+  return {
+    start: iso(start),
+    end: iso(end),
+    thread,
+    transport: transport ?? own,
+    counted,
+    outcome: outcome.result,
+    code: outcome.code,
+    message: outcome.message,
+    phase: outcome.phase,
+    ...optional('reply', outcome.reply && { ...outcome.reply }),
+    timings: { ...outcome.timings },
+  }
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString()
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
+}
+
+/**
+ * What a message says, built again from what the queue keeps of it; `kept: false` where its data was dropped when it
+ * was settled (`retain.data`). A template that changed since gives what it would give now.
+ */
+export type MessagePreview = { kept: false } | ({ kept: true } & ComposedParts)
+
+/** @returns undefined where there is no such message */
+export async function previewOf(
+  id: string,
+  queue: QueueDriver,
+  runner: Runner,
+): Promise<MessagePreview | undefined> {
+  const job = await queue.load(id)
+  if (job === undefined) return undefined
+  if (job === 'dropped') return { kept: false }
+  return { kept: true, ...partsOf(await runner.compose(job)) }
+}
+
+/** @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` where it could not be rendered */
+export function partsOf<T>(result: RenderResult<T>): T {
+  if (result.ok) return result.parts
+  const { code, message, location, missing } = result.outcome
+  const known = code === 'MISSING_DATA' || code === 'UNKNOWN_TEMPLATE' ? code : 'TEMPLATE_ERROR'
+  throw new ThreadpostError(known, message, {
+    ...(location === undefined ? {} : { location }),
+    ...(missing === undefined ? {} : { paths: missing, path: `data.${missing[0] ?? ''}` }),
+  })
+}

@@ -1,0 +1,159 @@
+import { inspect } from 'node:util'
+import { EventEmitter } from 'node:events'
+import type { Alert, ClearedAlert } from './alerts.js'
+import type { TransportError } from '../transports/breaker.js'
+import { ConditionLog } from '../logging/conditionLog.js'
+import type { Logger } from '../logging/logger.js'
+import type { Outcome, SmtpReply } from '../protocol/outcome.js'
+import type { QueuedMessage } from '../queue/driver.js'
+import { hideSecrets } from '../logging/secrets.js'
+import { type HeldReason, type RecipientState, type Status } from '../message/messageState.js'
+import { copyRecipients } from '../message/messageView.js'
+import type { JsonObject } from '../protocol/tasks.js'
+
+/** What every event about a message carries; never its data or bodies. */
+export interface MessageEvent {
+  id: string
+  messageId: string
+  status: Status
+  template?: string
+  transport: string
+  recipients: RecipientState[]
+  tags: string[]
+  /** Attempts made so far. */
+  attempt: number
+  /** What the last attempt came to. */
+  outcome?: {
+    result: Outcome['result']
+    code: Outcome['code']
+    message: string
+    phase: Outcome['phase']
+    reply?: SmtpReply
+  }
+  /** ISO 8601, while `deferred`, or `held` by the breaker or a budget. */
+  nextAttemptAt?: string
+  /** While `held`. */
+  heldReason?: HeldReason
+  /** Of the request that sent it; listeners run in it. */
+  context?: JsonObject
+}
+
+export interface BreakerOpenEvent extends TransportError {
+  transport: string
+}
+
+export interface BreakerClosedEvent {
+  transport: string
+  /** Milliseconds. */
+  openFor: number
+}
+
+export interface SlowedEvent {
+  transport: string
+  /** Messages a second from now on; it grows again while the server doesn't complain. */
+  rate: number
+}
+
+export interface ThreadEvent {
+  /** Id of the thread, as in an attempt's `thread`. */
+  thread: number
+}
+
+/** What only an attempt can lead to. */
+type AttemptedStatus = 'deferred' | 'partial' | 'failed'
+
+/** An event that follows an attempt always says what that came to. */
+export type AttemptedEvent = MessageEvent & Required<Pick<MessageEvent, 'outcome'>>
+
+export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent> &
+  Record<AttemptedStatus, AttemptedEvent> & {
+    'thread-started': ThreadEvent
+    'thread-died': ThreadEvent & { reason: string }
+    /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
+    'breaker-open': BreakerOpenEvent
+    'breaker-closed': BreakerClosedEvent
+    /** A server asked for fewer messages: by a 4xx with 4.7.x, by the text of a 4xx ("too many connections", "rate"), or by HTTP 429. */
+    'transport-slowed': SlowedEvent
+    /** Something is wrong, by the rules of `alerts`; once, until it is over. */
+    alert: Alert
+    'alert-cleared': ClearedAlert
+  }
+
+export type Listener<E> = (event: E) => unknown
+
+/** Typed events whose listeners can't harm: what one throws, or rejects with, is logged. */
+export class Events {
+  readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
+  readonly #logger: Logger
+  /** By the name of the event. */
+  readonly #failures = new Map<string, ConditionLog>()
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
+    this.#emitter.on(name, listener)
+  }
+
+  once<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
+    this.#emitter.once(name, listener)
+  }
+
+  off<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
+    this.#emitter.off(name, listener)
+  }
+
+  /** The event is built only if somebody listens. */
+  emit<K extends keyof MailerEvents>(name: K, build: () => MailerEvents[K]): void {
+    if (this.#emitter.listenerCount(name) === 0) return
+    const event = build()
+    for (const listener of this.#emitter.rawListeners(name) as Listener<MailerEvents[K]>[]) {
+      try {
+        const result = listener.call(this.#emitter, event)
+        if (result instanceof Promise) result.catch((error: unknown) => this.#complain(name, error))
+      } catch (error) {
+        this.#complain(name, error)
+      }
+    }
+  }
+
+  #complain(name: string, error: unknown): void {
+    let failures = this.#failures.get(name)
+    if (failures === undefined) {
+      failures = new ConditionLog(this.#logger, {
+        begins: 'An event listener failed',
+        level: 'error',
+        ends: 'The event listener has not failed any more',
+      })
+      this.#failures.set(name, failures)
+    }
+    if (!failures.happened({ err: error, event: name })) return
+    process.emitWarning(
+      `A listener of threadpost's "${name}" event failed: ${hideSecrets(inspect(error))}`,
+      'ThreadpostWarning',
+    )
+  }
+}
+
+export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
+  const event: MessageEvent = {
+    id: job.id,
+    messageId: job.messageId,
+    status: state.status,
+    transport: job.transport,
+    recipients: copyRecipients(state.recipients),
+    tags: [...job.tags],
+    attempt: state.attempts.length,
+  }
+  if (job.content.kind === 'template') event.template = job.content.name
+  const last = state.attempts.at(-1)?.outcome
+  if (last !== undefined && state.status !== 'queued' && state.status !== 'sending') {
+    const { result, code, message, phase, reply } = last
+    event.outcome = { result, code, message, phase, ...(reply === undefined ? {} : { reply: { ...reply } }) }
+  }
+  if (state.nextAttemptAt !== undefined) event.nextAttemptAt = new Date(state.nextAttemptAt).toISOString()
+  if (state.heldReason !== undefined) event.heldReason = state.heldReason
+  if (job.context !== undefined) event.context = structuredClone(job.context)
+  return event
+}

@@ -1,0 +1,82 @@
+import { ThreadpostError } from '../errors.js'
+import type { Message } from '../message/messageView.js'
+
+export interface WaitOptions {
+  /** Milliseconds to wait at most; Infinity waits for ever. @default 60_000 */
+  timeout?: number
+  /** Ends the wait early, with the signal's reason. @default none */
+  signal?: AbortSignal
+}
+
+interface Waiter {
+  resolve(message: Message): void
+  reject(error: Error): void
+}
+
+/** Those who wait for a message to settle. */
+export class Waiters {
+  readonly #byId = new Map<string, Set<Waiter>>()
+
+  has(id: string): boolean {
+    return this.#byId.has(id)
+  }
+
+  /**
+   * @param timeout checked: what a timer can wait, or Infinity
+   * @throws ThreadpostError `WAIT_TIMEOUT`, `CLOSED`; the signal's reason
+   */
+  wait(
+    id: string,
+    timeout: number,
+    signal?: AbortSignal,
+  ): { settlement: Promise<Message>; giveUp: () => void } {
+    let giveUp = (): void => undefined
+    const settlement = new Promise<Message>((resolve, reject) => {
+      signal?.throwIfAborted()
+      const timer =
+        timeout === Infinity ? undefined : setTimeout(() => waiter.reject(timedOut(id, timeout)), timeout)
+      const aborted = (): void => waiter.reject(signal?.reason as Error)
+      const end = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', aborted)
+        const waiters = this.#byId.get(id)
+        waiters?.delete(waiter)
+        if (waiters?.size === 0) this.#byId.delete(id)
+      }
+      giveUp = end
+      const waiter: Waiter = {
+        resolve: (message) => {
+          end()
+          resolve(message)
+        },
+        reject: (error) => {
+          end()
+          reject(error)
+        },
+      }
+      signal?.addEventListener('abort', aborted, { once: true })
+      const waiters = this.#byId.get(id)
+      if (waiters === undefined) this.#byId.set(id, new Set([waiter]))
+      else waiters.add(waiter)
+    })
+    return { settlement, giveUp }
+  }
+
+  settled(message: Message): void {
+    for (const waiter of [...(this.#byId.get(message.id) ?? [])]) waiter.resolve(message)
+  }
+
+  close(): void {
+    for (const waiters of [...this.#byId.values()])
+      for (const waiter of [...waiters])
+        waiter.reject(new ThreadpostError('CLOSED', 'The mailer was closed while waiting'))
+  }
+}
+
+function timedOut(id: string, timeout: number): ThreadpostError {
+  return new ThreadpostError(
+    'WAIT_TIMEOUT',
+    `Message ${id} did not settle within ${timeout} ms; it goes on by itself`,
+    { id },
+  )
+}

@@ -1,0 +1,119 @@
+import type { Json, JsonObject } from '../protocol/tasks.js'
+import type { DataPath, Need } from '../protocol/templateManifest.js'
+
+/** A context on the way down: what it holds, and where it was found in the one around it. */
+interface Frame {
+  value: Json | undefined
+  readonly at: DataPath
+  /** The item of the list or object found there; absent where it is that itself. */
+  key?: string | number
+}
+
+const MAX_PATHS = 50
+/** Handlebars takes this text for equal to the object around it, and counts `../` otherwise: left to the thread. */
+const LIKE_AN_OBJECT = '[object Object]'
+const ROOT: DataPath = { scope: 0, parts: [] }
+
+/**
+ * The paths that a template needs and its data lacks. Absent is what is not there at all: `''`, `0`, `false` and
+ * `null` are data.
+ */
+export function missingPaths(needs: readonly Need[], data: JsonObject): string[] {
+  const walk = new Walk(data)
+  walk.follow(needs)
+  return walk.missing === undefined ? [] : [...walk.missing].slice(0, MAX_PATHS)
+}
+
+/** Every mail is walked through, and most lack nothing: paths are put together only for what is missing. */
+class Walk {
+  missing: Set<string> | undefined
+  /** From the root to where it is. */
+  readonly #frames: Frame[]
+
+  constructor(data: JsonObject) {
+    this.#frames = [{ value: data, at: ROOT }]
+  }
+
+  follow(needs: readonly Need[]): void {
+    for (const need of needs) {
+      if (this.missing !== undefined && this.missing.size >= MAX_PATHS) return
+      const value = this.#reach(need.path)
+      switch (need.need) {
+        case 'value':
+          if (value === undefined) this.#miss(need.path)
+          break
+        case 'if':
+          this.follow(isNothing(value) ? need.otherwise : need.then)
+          break
+        case 'each':
+          if (value === undefined && !need.optional) this.#miss(need.path)
+          else this.#followItems(need, value)
+          break
+        case 'with':
+          if (value === undefined && !need.optional) this.#miss(need.path)
+          else if (value === 0 || !isNothing(value)) this.#within({ value, at: need.path }, need.inner)
+          else this.follow(need.otherwise)
+          break
+      }
+    }
+  }
+
+  #followItems(need: Extract<Need, { need: 'each' }>, value: Json | undefined): void {
+    const keys = Array.isArray(value) ? undefined : keysOf(value)
+    const count = Array.isArray(value) ? value.length : (keys?.length ?? 0)
+    if (count === 0) return this.follow(need.otherwise)
+    if (need.items.length === 0) return
+    const frame: Frame = { value: undefined, at: need.path, key: 0 }
+    for (let index = 0; index < count; index++) {
+      const key = keys?.[index] ?? index
+      frame.key = key
+      frame.value = (value as Record<string | number, Json>)[key]
+      this.#within(frame, need.items)
+    }
+  }
+
+  #within(frame: Frame, needs: readonly Need[]): void {
+    if (frame.value === LIKE_AN_OBJECT) return
+    this.#frames.push(frame)
+    this.follow(needs)
+    this.#frames.pop()
+  }
+
+  #reach({ scope, parts }: DataPath): Json | undefined {
+    let value = this.#frames[scope]?.value
+    for (const part of parts) value = fieldOf(value, part)
+    return value
+  }
+
+  #miss(at: DataPath): void {
+    this.missing ??= new Set()
+    this.missing.add(this.#pathOf(at))
+  }
+
+  #pathOf({ scope, parts }: DataPath): string {
+    const frame = this.#frames[scope]
+    const around = frame === undefined || scope === 0 ? '' : this.#pathOf(frame.at)
+    const key = frame?.key
+    const base =
+      key === undefined ? around : typeof key === 'number' ? `${around}[${key}]` : append(around, key)
+    return parts.reduce(append, base)
+  }
+}
+
+function append(path: string, part: string): string {
+  return path === '' ? part : `${path}.${part}`
+}
+
+function keysOf(value: Json | undefined): string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value) : []
+}
+
+function fieldOf(value: Json | undefined, name: string): Json | undefined {
+  if (value === null || value === undefined) return undefined
+  return Object.hasOwn(value as object, name) ? (value as JsonObject)[name] : undefined
+}
+
+/** Handlebars' notion for `{{#if}}`. */
+function isNothing(value: Json | undefined): boolean {
+  return !value || (Array.isArray(value) && value.length === 0)
+}

@@ -1,0 +1,73 @@
+import type { Json } from '../protocol/tasks.js'
+import type { DataShape, TemplateManifest } from '../protocol/templateManifest.js'
+
+const HEADER = `// Written by \`threadpost types\` from the templates and their sample data. Don't edit it: run the command again.
+import type {} from 'threadpost'
+
+`
+
+/** What a value may be where the sample data say nothing of it. */
+const ANY_VALUE = 'string | number | boolean | Date | null'
+const ISO_DATE = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?$/
+const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
+
+/**
+ * A declaration file that tells TypeScript which templates there are and what data each of them needs: names and
+ * shapes follow from the templates, the types of values from the sample data beside them.
+ */
+export function templateTypes(manifests: readonly TemplateManifest[]): string {
+  const entries = [...manifests]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((manifest) => `    ${keyOf(manifest.name)}: ${typeOfTemplate(manifest)}\n`)
+  return `${HEADER}declare module 'threadpost' {\n  interface Templates {\n${entries.join('')}  }\n}\n`
+}
+
+function typeOfTemplate({ shape, sample, locales }: TemplateManifest): string {
+  const data = shape.fields === undefined ? '{}' : objectOf(shape.fields, sample, 6)
+  const known = locales.map((locale) => JSON.stringify(locale)).join(' | ')
+  return `{\n      data: ${data}\n      locales: ${known === '' ? 'never' : known}\n    }`
+}
+
+function typeOf(shape: DataShape, sample: Json | undefined, indent: number): string {
+  if (shape.items !== undefined) return listOf(shape.items, sample, indent)
+  if (shape.fields !== undefined) return objectOf(shape.fields, sample, indent)
+  return typeOfSample(sample)
+}
+
+/** `{{#each}}` takes an object as well; which of the two is meant the sample shows. */
+function listOf(items: DataShape, sample: Json | undefined, indent: number): string {
+  if (typeof sample === 'object' && sample !== null && !Array.isArray(sample))
+    return `Record<string, ${typeOf(items, Object.values(sample)[0], indent)}>`
+  const item = typeOf(items, Array.isArray(sample) ? sample[0] : undefined, indent)
+  return `readonly ${/[|]/.test(item) && !item.startsWith('{') ? `(${item})` : item}[]`
+}
+
+function objectOf(fields: Record<string, DataShape>, sample: Json | undefined, indent: number): string {
+  const known = typeof sample === 'object' && sample !== null && !Array.isArray(sample) ? sample : {}
+  const pad = ' '.repeat(indent)
+  const lines = Object.entries(fields).map(([name, shape]) => {
+    const type = typeOf(shape, Object.hasOwn(known, name) ? known[name] : undefined, indent + 2)
+    return `${pad}  ${keyOf(name)}${shape.optional === true ? '?' : ''}: ${type}${shape.optional === true ? ' | undefined' : ''}\n`
+  })
+  return `{\n${lines.join('')}${pad}}`
+}
+
+/** What nothing is asked of but to be shown, or to be handed to a helper. */
+function typeOfSample(sample: Json | undefined): string {
+  switch (typeof sample) {
+    case 'string':
+      return ISO_DATE.test(sample) ? 'string | Date' : 'string'
+    case 'number':
+      return 'number'
+    case 'boolean':
+      return 'boolean'
+    case 'object':
+      return sample === null ? ANY_VALUE : 'object'
+    default:
+      return ANY_VALUE
+  }
+}
+
+function keyOf(name: string): string {
+  return IDENTIFIER.test(name) ? name : JSON.stringify(name)
+}

@@ -1,0 +1,148 @@
+import { performance } from 'node:perf_hooks'
+import { LoadMeter } from './threadLoad.js'
+import { CancellationRegistry } from './cancellationRegistry.js'
+import { ThreadpostError } from '../errors.js'
+import { PhaseBoard } from '../protocol/phaseBoard.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
+import { countPhases, SlotPool } from './slotPool.js'
+import {
+  sharedClock,
+  type ComposedParts,
+  type Content,
+  type JsonObject,
+  type MessagePayload,
+  type RenderResult,
+  type ThreadLogLine,
+  type ThreadSetup,
+} from '../protocol/tasks.js'
+import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import type { Deliverer } from '../../workers/deliver.js'
+
+/**
+ * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.
+ * Nothing here survives application code that breaks: an endless loop, or ticks without end, stop the process, and an
+ * error that a timer throws ends it. No message is found to be `POISON`, and no mail is held with the reason `setup`.
+ */
+export class InlineRunner implements Runner {
+  readonly slots: SlotPool
+  readonly outage = undefined
+  readonly releaseIn = 0
+  readonly #setup: ThreadSetup
+  readonly #board: PhaseBoard
+  readonly #claims: CancellationRegistry
+  readonly #log: (line: ThreadLogLine) => void
+  readonly #busy = new LoadMeter((...readings) => performance.eventLoopUtilization(...readings))
+  #deliverer: Deliverer | undefined
+  #delivering = 0
+  #connections = 0
+
+  /** @param log where the application's modules write */
+  constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
+    this.#log = log
+    this.#setup = setup
+    this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
+    this.slots = new SlotPool(concurrency, 1)
+    this.#claims = new CancellationRegistry(this.#board)
+  }
+
+  async start(): Promise<Catalogue> {
+    const { Deliverer } = await import('../../workers/deliver.js')
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log, (open) => {
+      this.#connections = open
+    })
+    try {
+      return await this.#deliverer.probe()
+    } catch (error) {
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+  }
+
+  catalogue(): Promise<Catalogue> {
+    return this.#started().probe()
+  }
+
+  async deliver(order: DeliveryOrder): Promise<RunResult> {
+    const { slot } = order
+    this.#delivering++
+    try {
+      const generation = this.#board.assign(slot)
+      this.#claims.enter(order, slot, generation)
+      const handedOverAt = sharedClock()
+      const outcome = await this.#started().deliver({ ...order, generation, handedOverAt })
+      return { died: false, outcome }
+    } finally {
+      this.#claims.leave(order)
+      this.#delivering--
+    }
+  }
+
+  withdraw(order: DeliveryOrder): boolean {
+    return this.#claims.withdraw(order)
+  }
+
+  render(content: Content, context?: JsonObject): Promise<RenderResult> {
+    const order = context === undefined ? { content } : { content, context }
+    return this.#inSlot((slot) => this.#started().render({ ...order, ...slot }))
+  }
+
+  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>> {
+    return this.#inSlot((slot) => this.#started().compose({ letter, ...slot }))
+  }
+
+  inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
+    return this.#inSlot((slot) => this.#started().inspect({ content, ...slot }))
+  }
+
+  async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
+    const slot = await this.slots.takeForRender()
+    try {
+      return await work({ slot, generation: this.#board.assign(slot) })
+    } finally {
+      this.slots.giveForRender(slot)
+    }
+  }
+
+  verify(transport: string): Promise<TransportReport> {
+    return this.#started().verify(transport)
+  }
+
+  reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
+    return this.#started().reloadTransports(transports)
+  }
+
+  reloadTemplates(templates: TemplateSetup): Promise<void> {
+    return this.#started().reloadTemplates(templates)
+  }
+
+  threads(): ThreadStatus[] {
+    return [
+      {
+        thread: 0,
+        delivering: this.#delivering,
+        connections: this.#connections,
+        busy: this.#busy.share(),
+        phases: this.phases(),
+      },
+    ]
+  }
+
+  phases(): PhaseCounts {
+    return countPhases(this.#board, this.slots.used())
+  }
+
+  endThread(): undefined {
+    return undefined
+  }
+
+  async close(): Promise<void> {
+    await this.#deliverer?.quit()
+  }
+
+  #started(): Deliverer {
+    if (this.#deliverer === undefined) throw new Error('the runner has not been started')
+    return this.#deliverer
+  }
+}

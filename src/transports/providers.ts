@@ -1,0 +1,180 @@
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Validator } from '../validation.js'
+import { resolveDkim } from './auth.js'
+import { toJsonObject } from '../message/json.js'
+import { isLoopback } from './loopback.js'
+import type { JsonObject } from '../protocol/tasks.js'
+import type {
+  FileTransport,
+  PluginTransport,
+  SendgridTransport,
+  SesCredentials,
+  SesTransport,
+} from '../protocol/transportConfig.js'
+
+/** What the services take beside what every transport takes. */
+export interface ServiceOptions {
+  /** `sendgrid:`: the key, where it should not stand in the URL. @default that of the URL */
+  apiKey?: string
+  /** `sendgrid:` and `ses:`: origin of the API. @default the service's own */
+  endpoint?: string
+  /** `ses:`: such as `eu-central-1`. @default what the AWS SDK finds in its environment */
+  region?: string
+  /** `ses:`: whose account it is. @default what the AWS SDK finds in its environment */
+  credentials?: SesCredentials
+  /** `ses:`: name of the configuration set. @default none */
+  configurationSet?: string
+}
+
+/** Any transport plugin of nodemailer's. */
+export interface PluginOptions {
+  /** A package, found from the working directory, or a path to a module. Loaded in each thread. */
+  module: string
+  /** Given to what the module exports: plain data. @default none */
+  options?: JsonObject
+}
+
+type Given = Record<string, unknown>
+
+export const SERVICE_KEYS = [
+  'apiKey',
+  'endpoint',
+  'region',
+  'credentials',
+  'configurationSet',
+] as const satisfies readonly (keyof ServiceOptions)[]
+
+/** Which fields belong to which scheme, of those that not all have. */
+const FIELDS: Record<string, readonly string[]> = {
+  'inbox:': ['dkim'],
+  'file:': ['dkim'],
+  'sendgrid:': ['apiKey', 'endpoint'],
+  'ses:': ['dkim', 'endpoint', 'region', 'credentials', 'configurationSet'],
+}
+
+/** The scheme of a URL that names no SMTP server. */
+export function serviceScheme(text: string): 'inbox:' | 'file:' | 'sendgrid:' | 'ses:' | undefined {
+  return (['inbox:', 'file:', 'sendgrid:', 'ses:'] as const).find((scheme) => text.startsWith(scheme))
+}
+
+/** Refuses what means something for other transports only. */
+export function checkFields(
+  check: Validator,
+  scheme: string,
+  given: Given,
+  common: readonly string[],
+  path_: string,
+): void {
+  const known = FIELDS[scheme]
+  for (const key of Object.keys(given)) {
+    const service = (SERVICE_KEYS as readonly string[]).includes(key)
+    const fits = known === undefined ? !service : known.includes(key) || common.includes(key)
+    if (!fits) check.fail(`${path_}.${key}`, `means nothing to ${scheme}`)
+  }
+}
+
+export function resolveFile(
+  check: Validator,
+  name: string,
+  text: string,
+  given: Given,
+  at: string,
+): FileTransport {
+  const place = text.slice('file:'.length)
+  if (place === '' || place === '//') check.fail(at, "names no folder, as in 'file:./outbox'")
+  let dir: string
+  try {
+    dir = place.startsWith('//') ? fileURLToPath(text) : path.resolve(place)
+  } catch {
+    return check.fail(at, "is not the place of a folder on this machine, as in 'file:./outbox'")
+  }
+  const dkim = given['dkim']
+  return {
+    kind: 'file',
+    name,
+    dir,
+    ...(dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${at}.dkim`) }),
+  }
+}
+
+/** `sendgrid:` with the key as an option, or `sendgrid://KEY@HOST`; the host may be left out. */
+export function resolveSendgrid(
+  check: Validator,
+  name: string,
+  text: string,
+  given: Given,
+  at: string,
+): SendgridTransport {
+  const url = /^sendgrid:(?:\/\/(?:([^@/]*)@)?([^/@]*)\/?)?$/.exec(text)
+  if (url === null) check.fail(at, "must be 'sendgrid:' with an apiKey, or 'sendgrid://KEY@api.sendgrid.com'")
+  const [, inUrl = '', host = ''] = url
+  const key = check.string(given['apiKey'] ?? inUrl, `${at}.apiKey`, 512)
+  if (key === '') check.fail(`${at}.apiKey`, 'is required: a key of the SendGrid account')
+  if (!/^[\x21-\x7e]+$/.test(key)) check.fail(`${at}.apiKey`, 'holds a character that no key has')
+  return {
+    kind: 'sendgrid',
+    name,
+    apiKey: key,
+    endpoint: originOf(
+      check,
+      given['endpoint'] ?? `https://${host === '' ? 'api.sendgrid.com' : host}`,
+      `${at}.endpoint`,
+    ),
+  }
+}
+
+/** `ses:`, or `ses://REGION`. */
+export function resolveSes(
+  check: Validator,
+  name: string,
+  text: string,
+  given: Given,
+  at: string,
+): SesTransport {
+  const url = /^ses:(?:\/\/([a-z0-9-]*)\/?)?$/.exec(text)
+  if (url === null) check.fail(at, "must be 'ses:' or 'ses://REGION'")
+  const region = given['region'] ?? (url[1] === undefined || url[1] === '' ? undefined : url[1])
+  const ses: SesTransport = { kind: 'ses', name }
+  if (region !== undefined) ses.region = check.string(region, `${at}.region`, 64)
+  if (given['credentials'] !== undefined)
+    ses.credentials = credentialsOf(check, given['credentials'], `${at}.credentials`)
+  if (given['endpoint'] !== undefined) ses.endpoint = originOf(check, given['endpoint'], `${at}.endpoint`)
+  if (given['configurationSet'] !== undefined)
+    ses.configurationSet = check.string(given['configurationSet'], `${at}.configurationSet`, 64)
+  if (given['dkim'] !== undefined) ses.dkim = resolveDkim(check, given['dkim'], `${at}.dkim`)
+  return ses
+}
+
+export function resolvePlugin(check: Validator, name: string, given: Given, at: string): PluginTransport {
+  const module = check.string(given['module'], `${at}.module`)
+  if (module === '') check.fail(`${at}.module`, 'names no module')
+  return {
+    kind: 'plugin',
+    name,
+    module: /^\.{1,2}[\\/]/.test(module) ? path.resolve(module) : module,
+    options: toJsonObject(given['options'] ?? {}, `${at}.options`, check),
+  }
+}
+
+function credentialsOf(check: Validator, value: unknown, at: string): SesCredentials {
+  const given = check.object(value, at, ['accessKeyId', 'secretAccessKey', 'sessionToken'])
+  const credentials: SesCredentials = {
+    accessKeyId: check.string(given['accessKeyId'], `${at}.accessKeyId`),
+    secretAccessKey: check.string(given['secretAccessKey'], `${at}.secretAccessKey`),
+  }
+  if (given['sessionToken'] !== undefined)
+    credentials.sessionToken = check.string(given['sessionToken'], `${at}.sessionToken`)
+  return credentials
+}
+
+/** Credentials never cross a network in clear. */
+function originOf(check: Validator, value: unknown, at: string): string {
+  const text = check.string(value, at)
+  if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://api.example.com'")
+  const { protocol, hostname, origin, pathname } = new URL(text)
+  const safe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+  if (!safe) check.fail(at, 'must be https, or http on this machine')
+  if (pathname !== '/') check.fail(at, 'ends after host and port')
+  return origin
+}

@@ -1,0 +1,276 @@
+import type {
+  DkimKey,
+  SmtpTimeouts,
+  SmtpTransport,
+  TlsOptions,
+  TransportConfig,
+} from '../protocol/transportConfig.js'
+import { type Validator, isPlainObject } from '../validation.js'
+import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './auth.js'
+import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
+import { isLoopback } from './loopback.js'
+import {
+  checkFields,
+  type PluginOptions,
+  resolveFile,
+  resolvePlugin,
+  resolveSendgrid,
+  resolveSes,
+  SERVICE_KEYS,
+  type ServiceOptions,
+  serviceScheme,
+} from './providers.js'
+
+/** A transport with options beside its URL. */
+export interface TransportOptions extends BudgetOptions, ServiceOptions {
+  /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, `sendgrid:` or `ses:`. */
+  url: string
+  /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. @default those of the URL */
+  auth?: AuthOptions
+  /**
+   * Use PIPELINING (RFC 2920) where the server offers it. To be turned off for a server, or a firewall before it, that
+   * offers what it can't do.
+   * @default true
+   */
+  pipelining?: boolean
+  /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
+  proxy?: string
+  /** Signs what goes out over this transport: one key, or several. @default none */
+  dkim?: DkimOptions | DkimOptions[]
+  /**
+   * Never send in clear: a server that offers no STARTTLS gets nothing.
+   * @default true, but false for loopback
+   */
+  requireTLS?: boolean
+  /** How the line is secured. */
+  tls?: TlsOptions
+  /**
+   * Names of the transports that take its messages, in order, while its own server can't be reached or refuses the
+   * password. Never a message that was handed over.
+   * @default none
+   */
+  failover?: string | string[]
+  /** The name given in EHLO. @default the machine's name */
+  ehloName?: string
+  /** Limits of each step. Each is absolute: a server that drips bytes gains nothing. */
+  timeouts?: {
+    /** Milliseconds until the connection stands. @default 10_000 */
+    connect?: number
+    /** Milliseconds from there until the server's greeting. @default 10_000 */
+    greeting?: number
+    /** Milliseconds from there until mail can be sent: EHLO, STARTTLS and AUTH. @default 15_000 */
+    handshake?: number
+    /** Milliseconds from the envelope to the replies to it. RFC 5321 section 4.5.3.2 suggests five minutes. @default 60_000 */
+    envelope?: number
+    /** Milliseconds from the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
+    body?: number
+    /** Milliseconds an unused connection is kept; `Infinity`: until the server closes it. @default 5_000 */
+    idle?: number
+  }
+}
+
+/** A transport plugin of nodemailer's, with what every transport takes. */
+export type PluginTransportOptions = PluginOptions & BudgetOptions & Pick<TransportOptions, 'failover'>
+
+/** A URL, or an object with options beside it. */
+export type TransportInput = string | TransportOptions | PluginTransportOptions
+
+/** Becomes an SMTP transport once its server listens. */
+interface InboxTransport {
+  kind: 'inbox'
+  name: string
+  dkim?: DkimKey[]
+}
+
+/** A transport as its options say it. */
+type TransportSpec = TransportConfig | InboxTransport
+
+/** What a transport is, for the threads, and how the main thread deals with it. */
+export interface TransportPlan {
+  name: string
+  spec: TransportSpec
+  budget: BudgetOptions
+  failover: string[]
+}
+
+const DEFAULT_TIMEOUTS: SmtpTimeouts = {
+  connect: 10_000,
+  greeting: 10_000,
+  handshake: 15_000,
+  envelope: 60_000,
+  body: 120_000,
+  idle: 5_000,
+}
+
+const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
+const PLUGIN_KEYS = ['module', 'options', ...COMMON_KEYS] as const
+const KEYS = [
+  'url',
+  'auth',
+  'pipelining',
+  'proxy',
+  'dkim',
+  'requireTLS',
+  'tls',
+  'ehloName',
+  'timeouts',
+  ...SERVICE_KEYS,
+  ...COMMON_KEYS,
+] as const
+
+/** As nodemailer and others spell it, and how it is said here. */
+const ELSEWHERE: Record<string, string> = {
+  host: "stands in the url: 'smtp://host:587'",
+  port: "stands in the url: 'smtp://host:587'",
+  secure: "is said by the scheme: 'smtps://host'",
+  ses: "is not known: write { url: 'ses:', region, credentials }",
+  sendgrid: "is not known: write { url: 'sendgrid:', apiKey }",
+}
+
+/** Never repeats the URL in an error: it may hold the password. */
+export function resolveTransport(
+  check: Validator,
+  name: string,
+  value: unknown,
+  path: string,
+): TransportPlan {
+  if (isPlainObject(value))
+    for (const key of Object.keys(value)) {
+      const hint = ELSEWHERE[key.toLowerCase()]
+      if (hint !== undefined) check.fail(`${path}.${key}`, hint)
+    }
+  const options = isPlainObject(value)
+    ? check.object(value, path, 'module' in value ? PLUGIN_KEYS : KEYS)
+    : { url: value }
+  const budget = resolveBudget(check, options, path)
+  const failover = failoverOf(check, options['failover'] ?? [], `${path}.failover`)
+  return { name, spec: specOf(check, name, value, options, path), budget, failover }
+}
+
+function specOf(
+  check: Validator,
+  name: string,
+  value: unknown,
+  options: Record<string, unknown>,
+  path: string,
+): TransportSpec {
+  if ('module' in options) return resolvePlugin(check, name, options, path)
+  const urlPath = isPlainObject(value) ? `${path}.url` : path
+  const text = check.string(options['url'], urlPath)
+  const scheme = serviceScheme(text)
+  checkFields(check, scheme ?? 'smtp:', options, ['url', ...COMMON_KEYS], path)
+  if (scheme === 'inbox:') return { kind: 'inbox', name, ...signedBy(check, options, path) }
+  if (scheme === 'file:') return resolveFile(check, name, text, options, path)
+  if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
+  if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
+  if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
+  const url = new URL(text)
+  if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
+    check.fail(
+      urlPath,
+      `unknown scheme '${url.protocol}', known are smtp:, smtps:, inbox:, file:, sendgrid: and ses:`,
+    )
+  if (url.hostname === '') check.fail(urlPath, 'names no host')
+  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
+    check.fail(urlPath, 'ends after host and port; give further options as fields beside the url')
+
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const secure = url.protocol === 'smtps:'
+  const transport: SmtpTransport = {
+    kind: 'smtp',
+    name,
+    host,
+    port: url.port === '' ? (secure ? 465 : 587) : Number(url.port),
+    secure,
+    requireTLS:
+      options['requireTLS'] === undefined
+        ? !isLoopback(host)
+        : check.boolean(options['requireTLS'], `${path}.requireTLS`),
+    pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
+    tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
+    timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
+    ...signedBy(check, options, path),
+  }
+  const auth = resolveAuth(check, url, options['auth'], path, urlPath)
+  if (auth !== undefined) transport.auth = auth
+  if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
+  if (options['ehloName'] !== undefined)
+    transport.ehloName = check
+      .string(options['ehloName'], `${path}.ehloName`, 255)
+      .replace(/[^\w.:[\]-]/g, '')
+  return transport
+}
+
+function signedBy(check: Validator, { dkim }: Record<string, unknown>, path: string): { dkim?: DkimKey[] } {
+  return dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${path}.dkim`) }
+}
+
+function failoverOf(check: Validator, value: unknown, path: string): string[] {
+  const names = typeof value === 'string' ? [value] : check.array(value, path, 16)
+  return names.map((name, index) => check.string(name, `${path}[${index}]`))
+}
+
+/** Whether each stands in for others than itself, and is there. */
+export function checkFailover(
+  check: Validator,
+  plan: TransportPlan,
+  names: readonly string[],
+  path: string,
+): void {
+  for (const other of plan.failover) {
+    if (other === plan.name) check.fail(`${path}.failover`, 'names the transport itself')
+    if (!names.includes(other))
+      check.fail(`${path}.failover`, `there is no transport "${other}"; there are ${names.join(', ')}`)
+  }
+}
+
+function proxyOf(check: Validator, value: unknown, path: string): string {
+  const text = check.string(value, path)
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
+  return text
+}
+
+function tlsOf(check: Validator, value: unknown, path: string): TlsOptions {
+  const given = check.object(value, path, ['rejectUnauthorized', 'ca', 'servername', 'minVersion'])
+  const tls: TlsOptions = { minVersion: 'TLSv1.2' }
+  if (given['rejectUnauthorized'] !== undefined)
+    tls.rejectUnauthorized = check.boolean(given['rejectUnauthorized'], `${path}.rejectUnauthorized`)
+  if (given['servername'] !== undefined)
+    tls.servername = check.string(given['servername'], `${path}.servername`)
+  if (given['minVersion'] !== undefined)
+    tls.minVersion = check.oneOf(given['minVersion'], `${path}.minVersion`, ['TLSv1.2', 'TLSv1.3'])
+  const ca = given['ca']
+  if (Array.isArray(ca)) tls.ca = ca.map((pem, index) => check.string(pem, `${path}.ca[${index}]`))
+  else if (ca !== undefined) tls.ca = check.string(ca, `${path}.ca`)
+  return tls
+}
+
+function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeouts {
+  const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
+  const given = check.object(value, path, keys)
+  const timeouts = { ...DEFAULT_TIMEOUTS }
+  for (const key of keys) {
+    if (given[key] === undefined) continue
+    const at = `${path}.${key}`
+    timeouts[key] = key === 'idle' ? check.number(given[key], at, 0) : check.timeout(given[key], at, 1)
+  }
+  return timeouts
+}
+
+/** The transport of an inbox that listens at this URL. */
+export function loopbackTransport({ name, dkim }: InboxTransport, url: string): SmtpTransport {
+  const { hostname, port } = new URL(url)
+  return {
+    kind: 'smtp',
+    name,
+    host: hostname,
+    port: Number(port),
+    secure: false,
+    requireTLS: false,
+    pipelining: true,
+    tls: {},
+    timeouts: DEFAULT_TIMEOUTS,
+    ...(dkim === undefined ? {} : { dkim }),
+  }
+}

@@ -1,0 +1,157 @@
+import { type ErrorCode, ThreadpostError } from './errors.js'
+
+/** C0 and C1 controls, DEL, and the two Unicode line separators: what could end a header line somewhere. */
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/gu
+
+/** Refuses what has no place in an address, a subject, a file name or a header. */
+export function forbidControls(text: string, path: string, check: Validator): string {
+  const found = text.match(CONTROL)?.[0]
+  if (found !== undefined) check.fail(path, `contains the control character ${codePoint(found)}`)
+  if (!text.isWellFormed()) check.fail(path, 'contains half of a surrogate pair')
+  return text
+}
+
+/** Bodies may hold line breaks and tabs; only NUL is refused. */
+export function forbidNul(text: string, path: string, check: Validator): string {
+  if (text.includes('\0')) check.fail(path, 'contains a NUL character')
+  return text
+}
+
+function codePoint(character: string): string {
+  return `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+}
+
+const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000
+/** What setTimeout can wait, in ms. */
+export const LONGEST_TIMER = 2 ** 31 - 1
+
+/** Reads fields out of untrusted input. Every refusal names the field and says what is wanted. */
+export class Validator {
+  constructor(private readonly code: ErrorCode) {}
+
+  /** A field's name may be the caller's: what could end a line of a log is left out of it. */
+  fail(field: string, problem: string): never {
+    const path = field.replaceAll(CONTROL, '?')
+    throw new ThreadpostError(
+      this.code,
+      path === '' ? problem : `${path}: ${problem}`,
+      path === '' ? {} : { path },
+    )
+  }
+
+  /** A plain object with known keys only; a misspelt key is told the right one. */
+  object(value: unknown, path: string, keys: readonly string[]): Record<string, unknown> {
+    if (!isPlainObject(value)) this.fail(path, `must be an object, got ${kindOf(value)}`)
+    for (const key of Object.keys(value)) {
+      if (keys.includes(key)) continue
+      const near = nearest(key, keys)
+      this.fail(
+        path === '' ? key : `${path}.${key}`,
+        `unknown field${near === undefined ? '.' : `, did you mean "${near}"?`} Known: ${keys.join(', ')}`,
+      )
+    }
+    return value
+  }
+
+  string(value: unknown, path: string, maxLength = Infinity): string {
+    if (typeof value !== 'string') this.fail(path, `must be a string, got ${kindOf(value)}`)
+    if (value.length > maxLength) this.fail(path, `is longer than ${maxLength} characters`)
+    return value
+  }
+
+  boolean(value: unknown, path: string): boolean {
+    if (typeof value !== 'boolean') this.fail(path, `must be true or false, got ${kindOf(value)}`)
+    return value
+  }
+
+  number(value: unknown, path: string, min: number, max = Infinity): number {
+    if (typeof value !== 'number' || Number.isNaN(value))
+      this.fail(path, `must be a number, got ${kindOf(value)}`)
+    if (value < min || value > max)
+      this.fail(path, max === Infinity ? `must be at least ${min}` : `must be between ${min} and ${max}`)
+    return value
+  }
+
+  integer(value: unknown, path: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+    const number = this.number(value, path, min, max)
+    if (!Number.isInteger(number)) this.fail(path, 'must be a whole number')
+    return number
+  }
+
+  /** Milliseconds, whole ones as all times are: at most ten years, so that a date computed with it is one. */
+  duration(value: unknown, path: string, min = 0, max = TEN_YEARS): number {
+    return Math.ceil(this.number(value, path, min, max))
+  }
+
+  /** Milliseconds of a timer; longer ones fire at once (setTimeout takes 31 bits). */
+  timeout(value: unknown, path: string, min = 0): number {
+    return this.number(value, path, min, LONGEST_TIMER)
+  }
+
+  oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T {
+    const found = allowed.find((option) => option === value)
+    if (found === undefined)
+      this.fail(path, `must be one of ${allowed.map((option) => `'${option}'`).join(', ')}`)
+    return found
+  }
+
+  /** A function; what it takes and gives only its caller can tell. */
+  callback(value: unknown, path: string): (...given: never[]) => unknown {
+    if (typeof value !== 'function') this.fail(path, `must be a function, got ${kindOf(value)}`)
+    return value as (...given: never[]) => unknown
+  }
+
+  array(value: unknown, path: string, maxLength: number): readonly unknown[] {
+    if (!Array.isArray(value)) this.fail(path, `must be an array, got ${kindOf(value)}`)
+    if (value.length > maxLength)
+      this.fail(path, `has ${value.length} entries, at most ${maxLength} are allowed`)
+    return value
+  }
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // A prototype without a prototype is some realm's Object.prototype: JSON.parse in another realm counts as plain.
+  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
+}
+
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object') {
+    const name = (value as { constructor?: { name?: unknown } }).constructor?.name
+    return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name.slice(0, 40)}`
+  }
+  if (value === undefined) return 'undefined'
+  if (Number.isNaN(value)) return 'NaN'
+  return `a ${typeof value}`
+}
+
+/** The known key within two edits of what was written, if there is one. */
+function nearest(key: string, keys: readonly string[]): string | undefined {
+  let best: string | undefined
+  let bestDistance = 3
+  for (const known of keys) {
+    const distance = editDistance(key.toLowerCase(), known.toLowerCase())
+    if (distance < bestDistance) {
+      best = known
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

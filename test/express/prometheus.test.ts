@@ -1,0 +1,94 @@
+import { Gauge, Registry } from 'prom-client'
+import { metricsRegistry } from 'threadpost/express'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { api, MAIL } from '../support/api.js'
+import { folderOf } from '../support/folder.js'
+import { mailerWithInbox } from '../support/mailer.js'
+
+/** Samples of the text format by name and labels. */
+function samplesOf(text: string): Map<string, number> {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
+}
+
+test('/metrics tells what became of messages, as Prometheus reads it', async () => {
+  const { call, mailer, inbox } = await api({
+    auth: {
+      tokens: [
+        { token: 'r', scopes: ['read'] },
+        { token: 's', scopes: ['send'] },
+      ],
+    },
+  })
+  const scrape = async () => {
+    const answer = await call('/metrics', { headers: { authorization: 'Bearer r' } })
+    expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
+    return { text: answer.body as string, samples: samplesOf(answer.body) }
+  }
+  expect((await call('/metrics')).status).toBe(401)
+  expect((await call('/metrics', { headers: { authorization: 'Bearer s' } })).status).toBe(403)
+
+  await mailer.sendAndWait(MAIL)
+  inbox.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user', times: 1 }])
+  await mailer.sendAndWait(MAIL)
+  await mailer.send({ ...MAIL, delay: 60_000 })
+  const { text, samples } = await scrape()
+  expect(Object.fromEntries(samples)).toMatchObject({
+    threadpost_up: 1,
+    threadpost_messages_accepted_total: 3,
+    'threadpost_messages_settled_total{status="sent",reason="OK"}': 1,
+    'threadpost_messages_settled_total{status="failed",reason="SMTP_REJECTED"}': 1,
+    'threadpost_queue_messages{status="queued"}': 1,
+    'threadpost_breaker_open{transport="default"}': 0,
+    threadpost_thread_restarts_total: 0,
+    threadpost_message_seconds_count: 2,
+    'threadpost_message_seconds_bucket{le="+Inf"}': 2,
+    'threadpost_step_seconds_count{step="transaction"}': 2,
+    'threadpost_deliveries{phase="body"}': 0,
+  })
+  expect(samples.has('threadpost_event_loop_delay_seconds{quantile="0.99"}')).toBe(true)
+  expect(samples.get('threadpost_thread_busy_ratio{thread="1"}')).toBeLessThanOrEqual(1)
+  // Buckets are cumulative.
+  const buckets = [...samples].filter(([name]) => name.startsWith('threadpost_message_seconds_bucket'))
+  expect(buckets.map(([, value]) => value)).toEqual(buckets.map(([, value]) => value).sort((a, b) => a - b))
+  for (const name of new Set(
+    [...samples.keys()].map((key) => key.replace(/\{.*|_(bucket|sum|count)(?=\{|$).*/g, '')),
+  ))
+    expect(text).toContain(`# TYPE ${name} `)
+  // Nothing that a sender chooses becomes a label.
+  expect(text).not.toContain('example.com')
+
+  await mailer.close({ deadline: 0 })
+  expect((await scrape()).text.match(/^[a-z].*$/gm)).toEqual(['threadpost_up 0'])
+})
+
+test('metrics go into a registry of one’s own, and two mailers into one', async () => {
+  const registry = new Registry()
+  new Gauge({ name: 'mine', help: 'Mine.', registers: [registry] }).set(7)
+  const folder = await folderOf({})
+  const { mailer: first } = await mailerWithInbox({ threads: 0 })
+  const { mailer: second } = await mailerWithInbox({
+    threads: 0,
+    queue: `sqlite:${path.join(folder, 'outbox.db')}`,
+  })
+  expect(await metricsRegistry(first, { registry })).toBe(registry)
+  await metricsRegistry(second, { registry, prefix: 'second_' })
+  await second.sendAndWait(MAIL)
+  const samples = Object.fromEntries(samplesOf(await registry.metrics()))
+  expect(samples).toMatchObject({
+    mine: 7,
+    threadpost_messages_accepted_total: 0,
+    second_messages_accepted_total: 1,
+  })
+  expect(samples['second_commit_seconds_count']).toBeGreaterThan(0)
+  expect(samples['second_commit_messages_sum']).toBeGreaterThan(0)
+  expect(samples).not.toHaveProperty('threadpost_commit_seconds_count')
+  // Alone they have registries of their own: nothing global is touched.
+  const [one, two] = await Promise.all([metricsRegistry(first), metricsRegistry(second)])
+  expect(one).not.toBe(two)
+  expect(samplesOf(await two.metrics()).get('threadpost_messages_accepted_total')).toBe(1)
+  // What is gone takes nothing of the others along.
+  await second.close({ deadline: 0 })
+  expect(Object.fromEntries(samplesOf(await registry.metrics()))).toMatchObject({ mine: 7, second_up: 0 })
+})

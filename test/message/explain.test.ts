@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest'
+import { explain } from '../../src/message/explain.js'
+import type { Message, MessageAttempt } from '../../src/message/messageView.js'
+
+const TIME = '2026-03-01T10:02:03.000Z'
+
+function messageOf(fields: Partial<Message>): Message {
+  return {
+    id: '0195a0e0-0000-7000-8000-000000000000',
+    messageId: '<0@example.com>',
+    status: 'queued',
+    uncertain: false,
+    from: { address: 'shop@example.com' },
+    to: [{ address: 'ada@example.com' }],
+    cc: [],
+    bcc: [],
+    transport: 'default',
+    priority: 5,
+    tags: [],
+    attachments: [],
+    acceptedAt: TIME,
+    expiresAt: '2026-03-04T10:02:03.000Z',
+    attempts: [],
+    recipients: [{ address: 'ada@example.com', status: 'waiting' }],
+    ...fields,
+  }
+}
+
+function attemptOf(fields: Partial<MessageAttempt>): MessageAttempt {
+  return {
+    start: TIME,
+    end: TIME,
+    thread: 1,
+    transport: 'default',
+    counted: true,
+    outcome: 'deferred',
+    code: 'SMTP_DEFERRED',
+    message: 'The server put it off.',
+    phase: 'replied',
+    timings: {},
+    ...fields,
+  }
+}
+
+const BUSY = attemptOf({ reply: { code: 451, enhanced: '4.3.2', text: 'busy' } })
+const LOST = attemptOf({
+  outcome: 'uncertain',
+  code: 'REPLY_LOST',
+  message: 'The connection closed after the body.',
+})
+const SENT = attemptOf({ outcome: 'sent', code: 'OK', reply: { code: 250, text: 'ok' } })
+const NO = attemptOf({
+  outcome: 'rejected',
+  code: 'SMTP_REJECTED',
+  reply: { code: 550, text: 'no such user' },
+})
+
+describe('explain', () => {
+  it.each<[string, Partial<Message>]>([
+    ['Waiting in line to be sent.', {}],
+    ['Waiting for its time, 2026-03-01 10:02 UTC.', { sendAt: TIME, nextAttemptAt: TIME }],
+    ['Back in line to be sent again.', { attempts: [NO] }],
+    ['Being sent now, 2nd attempt.', { status: 'sending', attempts: [BUSY] }],
+    [
+      'Waiting for its next attempt at 2026-03-01 10:02 UTC: the server answered "451 4.3.2 busy".',
+      { status: 'deferred', nextAttemptAt: TIME, attempts: [BUSY] },
+    ],
+    [
+      'Held because the queue is paused; it goes on when the queue is resumed.',
+      { status: 'held', heldReason: 'paused' },
+    ],
+    [
+      'Held because its transport is not working: the password was refused; it goes on by itself once the transport does.',
+      {
+        status: 'held',
+        heldReason: 'breaker',
+        attempts: [attemptOf({ code: 'AUTH_FAILED', message: 'The password was refused.' })],
+      },
+    ],
+    [
+      "Held because the threads that deliver mail end again and again, which is no message's fault; it goes out by itself once a thread lives.",
+      { status: 'held', heldReason: 'setup' },
+    ],
+    [
+      "Held because the threads that deliver mail end again and again, which is no message's fault: no thread lives long enough to take mail: no price list; it goes out by itself once a thread lives.",
+      {
+        status: 'held',
+        heldReason: 'setup',
+        attempts: [
+          attemptOf({
+            code: 'SETUP_FAILED',
+            message: 'No thread lives long enough to take mail: no price list',
+          }),
+        ],
+      },
+    ],
+    [
+      'Held since 2026-03-01 10:02 UTC because it may have been sent already: the connection closed after the body; decide with retry, cancel or markSent.',
+      { status: 'held', heldReason: 'uncertain', uncertain: true, attempts: [LOST] },
+    ],
+    [
+      'Accepted by the next mail server at 2026-03-01 10:02 UTC.',
+      { status: 'sent', settledAt: TIME, attempts: [SENT] },
+    ],
+    [
+      'Accepted by the next mail server at 2026-03-01 10:02 UTC, at the 2nd attempt; it may have arrived twice, since an earlier attempt had no reply.',
+      { status: 'sent', settledAt: TIME, uncertain: true, attempts: [LOST, SENT] },
+    ],
+    [
+      'Marked as sent by hand at 2026-03-01 10:02 UTC.',
+      { status: 'sent', settledAt: TIME, uncertain: true, attempts: [LOST] },
+    ],
+    [
+      'Sent to ada@example.com, but not to bob@example.com and 1 more: the server answered "550 no such user".',
+      {
+        status: 'partial',
+        attempts: [SENT],
+        recipients: [
+          { address: 'ada@example.com', status: 'sent' },
+          { address: 'bob@example.com', status: 'failed', reply: { code: 550, text: 'no such user' } },
+          { address: 'cy@example.com', status: 'failed' },
+        ],
+      },
+    ],
+    ['Refused for good: the server answered "550 no such user".', { status: 'failed', attempts: [NO] }],
+    [
+      'Given up after 2 attempts: the server answered "451 4.3.2 busy".',
+      { status: 'failed', attempts: [BUSY, BUSY] },
+    ],
+    [
+      'Given up: 3 threads ended while they worked on this message alone; look at its template and data before you retry it.',
+      {
+        status: 'failed',
+        attempts: [
+          attemptOf({
+            outcome: 'rejected',
+            code: 'POISON',
+            message: '3 threads ended while they worked on this message alone.',
+          }),
+        ],
+      },
+    ],
+    ['Too late since 2026-03-04 10:02 UTC, it was never tried.', { status: 'expired' }],
+    [
+      'Too late since 2026-03-04 10:02 UTC, after 1 attempt, of which the last said: the server answered "451 4.3.2 busy".',
+      { status: 'expired', attempts: [BUSY] },
+    ],
+    ['Cancelled at 2026-03-01 10:02 UTC before it was tried.', { status: 'cancelled', settledAt: TIME }],
+    [
+      'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; an earlier attempt had no reply, so it may have arrived.',
+      { status: 'cancelled', settledAt: TIME, uncertain: true, attempts: [LOST] },
+    ],
+  ])('%s', (expected, fields) => {
+    expect(explain(messageOf(fields))).toBe(expected)
+  })
+})

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { toJob } from '../../src/message/toJob.js'
+import { fromPrepared, toPrepared } from '../../src/message/prepare.js'
+import { job, NOW, plain, refusal, rules } from '../support/messageRules.js'
+
+describe('a mail becomes a job', () => {
+  it('with identity, defaults and one kind of content', () => {
+    const { id, messageId, ...rest } = job({
+      to: 'Ada <ada@example.com>',
+      template: 'welcome',
+      data: { at: new Date(0) },
+    })
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(messageId).toBe(`<${id}@acme.example>`)
+    expect(rest).toMatchObject({
+      from: { name: 'Acme', address: 'hello@acme.example' },
+      to: [{ name: 'Ada', address: 'ada@example.com' }],
+      envelopeFrom: 'hello@acme.example',
+      content: { kind: 'template', name: 'welcome', data: '{"at":"1970-01-01T00:00:00.000Z"}' },
+      transport: 'default',
+      priority: 5,
+      date: NOW,
+      expiresAt: NOW + 3 * 86_400_000,
+    })
+  })
+
+  it('keeps a comma in a display name, and a domain of any script', () => {
+    expect(job({ ...plain, to: ['"Lovelace, Ada" <ada@example.com>', 'ü@münchen.example'] }).to).toEqual([
+      { name: 'Lovelace, Ada', address: 'ada@example.com' },
+      { address: 'ü@münchen.example' },
+    ])
+  })
+
+  it('copies bytes, so that the caller may reuse its buffer', () => {
+    const content = Buffer.from('abc')
+    const [attachment] = job({ ...plain, attachments: [{ filename: 'a.txt', content }] }).attachments
+    content.fill(0)
+    expect(Buffer.from(attachment?.content as Uint8Array).toString()).toBe('abc')
+  })
+
+  it('prepared, becomes the same job again', () => {
+    const mail = { ...plain, attachments: [{ filename: 'a.bin', content: new Uint8Array([1, 2, 255]) }] }
+    const first = job(mail)
+    const prepared = toPrepared(mail, first)
+    const parsed = fromPrepared(JSON.parse(JSON.stringify(prepared)))
+    const { fingerprint, ...again } = toJob(parsed.mail, rules, NOW, parsed.origin)
+    expect(again).toEqual(first)
+    expect(fingerprint).toBeDefined()
+  })
+
+  it('keeps a Message-ID of its own, prepared too', () => {
+    const mail = { ...plain, messageId: '<order-42@shop.example>' }
+    const first = job(mail)
+    expect(first.messageId).toBe(mail.messageId)
+    const parsed = fromPrepared(toPrepared(mail, first))
+    expect(toJob(parsed.mail, rules, NOW, parsed.origin).messageId).toBe(mail.messageId)
+    for (const messageId of ['order-42@shop.example', '<a@b>\r\nBcc: c@d.example', '<a@b> <c@d>', ''])
+      expect(refusal({ ...plain, messageId })).toEqual({ code: 'INVALID_MESSAGE', path: 'messageId' })
+  })
+
+  it('has a line for each value of a header, and an address to unsubscribe that says what for', () => {
+    expect(job({ ...plain, headers: { 'X-A': ['1', '2'], 'X-B': '3' } }).headers).toEqual([
+      ['X-A', '1'],
+      ['X-A', '2'],
+      ['X-B', '3'],
+    ])
+    expect(refusal({ ...plain, headers: { 'X-A': ['1', '2\r\nBcc: e@x.example'] } }).path).toBe(
+      'headers.X-A[1]',
+    )
+    const listUnsubscribe = { mailto: 'leave@a.example?subject=leave%20now' }
+    expect(job({ ...plain, listUnsubscribe }).listUnsubscribe).toEqual({
+      ...listUnsubscribe,
+      oneClick: false,
+    })
+    for (const mailto of ['leave@a.example?subject=leave now', 'leave@a.example?x>,<mailto:e@x.example'])
+      expect(refusal({ ...plain, listUnsubscribe: { mailto } }).path).toBe('listUnsubscribe.mailto')
+  })
+
+  it('has the same fingerprint whatever the order of its fields, and another for other content', () => {
+    const a = job({ ...plain, idempotencyKey: 'k', metadata: { x: 1, y: 2 } })
+    const b = job({ metadata: { y: 2, x: 1 }, ...plain, idempotencyKey: 'other' })
+    const c = job({ ...plain, idempotencyKey: 'k', metadata: { x: 1, y: 3 } })
+    expect(a.fingerprint).toBe(b.fingerprint)
+    expect(a.fingerprint).not.toBe(c.fingerprint)
+  })
+
+  it('waits its whole age after a delay', () => {
+    expect(job({ ...plain, delay: 1_000 })).toMatchObject({
+      notBefore: NOW + 1_000,
+      expiresAt: NOW + 1_000 + 3 * 86_400_000,
+    })
+  })
+
+  it('has whole milliseconds for times, which is what a queue stores', () => {
+    expect(job({ ...plain, delay: 1_000 / 3 })).toMatchObject({
+      notBefore: NOW + 334,
+      expiresAt: NOW + 334 + 3 * 86_400_000,
+    })
+  })
+
+  it('is refused in one line, whatever the field is called', () => {
+    expect(() => job({ ...plain, headers: { 'X-A\r\nERROR all is lost': 'x' } })).toThrow(
+      expect.objectContaining({ path: 'headers.X-A??ERROR all is lost' }) as Error,
+    )
+  })
+})

@@ -1,0 +1,155 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import ts from 'typescript'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { templateTypes } from '../../src/templates/typeDeclarations.js'
+import { readManifests } from '../../src/templates/precompile.js'
+import { folderOf } from '../support/folder.js'
+
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const MAIN = path.join(ROOT, 'dist/src/cli/main.js')
+const execute = promisify(execFile)
+
+const threadpost = (...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> =>
+  execute(process.execPath, [MAIN, ...args]).then(
+    (output) => ({ ...output, code: 0 }),
+    (error: unknown) => error as { stdout: string; stderr: string; code: number },
+  )
+
+const TEMPLATES = {
+  'order.mjml': `<mjml><mj-head><mj-title>Order {{id}}</mj-title></mj-head><mj-body><mj-section><mj-column>
+    <mj-text>{{customer.name}} {{#if note}}{{note}}{{/if}} {{when}} {{@context.requestId}} {{@app.brand}}</mj-text>
+    {{#each lines}}<mj-text>{{title}}: {{count}}{{#if gift}} (gift){{/if}}</mj-text>{{/each}}
+    </mj-column></mj-section></mj-body></mjml>`,
+  'order.fr.mjml': `<mjml><mj-body><mj-section><mj-column><mj-text>{{id}}</mj-text></mj-column></mj-section></mj-body></mjml>`,
+  'order.json': JSON.stringify({
+    id: 7,
+    customer: { name: 'Ada' },
+    when: '2026-11-22',
+    lines: [{ title: 'Pen', count: 2, gift: true }],
+  }),
+  'plain-news.mjml': `<mjml><mj-body><mj-section><mj-column><mj-text>News</mj-text></mj-column></mj-section></mj-body></mjml>`,
+}
+
+const GOOD = `{ template: 'order', to: 'a@b.example', locale: 'fr', data: {
+  id: 1, customer: { name: 'Ada' }, when: new Date(), lines: [{ title: 'Pen', count: 1 }] } }`
+
+/** What TypeScript says of each mail, with the declarations of the templates beside it. */
+async function complaints(
+  mails: Record<string, string>,
+  declarations: string,
+): Promise<Record<string, string[]>> {
+  const dir = await folderOf({ 'threadpost.d.ts': declarations })
+  const files = await Promise.all(
+    Object.entries(mails).map(async ([name, mail]) => {
+      const file = path.join(dir, `${name}.mts`)
+      await writeFile(
+        file,
+        `import type { Mailer } from 'threadpost'\ndeclare const mailer: Mailer\n${mail.startsWith('mailer.') ? mail : `mailer.send(${mail})`}\n`,
+      )
+      return file
+    }),
+  )
+  const program = ts.createProgram([...files, path.join(dir, 'threadpost.d.ts')], {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+    skipLibCheck: true,
+    types: [],
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    paths: { threadpost: [path.join(ROOT, 'dist/src/index.d.ts')] },
+  })
+  const said = Object.fromEntries(Object.keys(mails).map((name) => [name, [] as string[]]))
+  for (const { file, messageText } of ts.getPreEmitDiagnostics(program)) {
+    const name = path.basename(file?.fileName ?? 'options', '.mts')
+    ;(said[name] ??= []).push(ts.flattenDiagnosticMessageText(messageText, '\n'))
+  }
+  return said
+}
+
+describe('typed templates', () => {
+  it('make TypeScript check names, variables and items', async () => {
+    const dir = await folderOf(TEMPLATES)
+    const said = await complaints(
+      {
+        good: GOOD,
+        noData: `{ template: 'plain-news', to: 'a@b.example' }`,
+        literal: `{ to: 'a@b.example', subject: 's', text: 't' }`,
+        optional: GOOD.replace('id: 1,', `id: 1, note: 'x',`),
+        name: GOOD.replace(`'order'`, `'ordre'`),
+        missing: GOOD.replace('id: 1,', ''),
+        misspelt: GOOD.replace('when:', 'wen:'),
+        item: GOOD.replace('title:', 'titel:'),
+        type: GOOD.replace('count: 1', `count: 'one'`),
+        withoutData: `{ template: 'order', to: 'a@b.example' }`,
+        many: `mailer.sendMany([${GOOD}, ${GOOD}])`,
+        manyMissing: `mailer.sendMany([${GOOD}, ${GOOD.replace('id: 1,', '')}])`,
+        waitMisspelt: `mailer.sendAndWait(${GOOD.replace('when:', 'wen:')})`,
+        render: `mailer.render('order', { id: 1, customer: { name: 'Ada' }, when: 'now', lines: [] })`,
+        renderName: `mailer.render('ordre', {})`,
+      },
+      templateTypes(await readManifests(dir)),
+    )
+    const red = Object.entries(said).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
+    expect(red.sort()).toEqual([
+      'item',
+      'manyMissing',
+      'missing',
+      'misspelt',
+      'name',
+      'renderName',
+      'type',
+      'waitMisspelt',
+      'withoutData',
+    ])
+    expect(said['misspelt']?.join()).toContain("'wen'")
+    expect(said['missing']?.join()).toContain("'id'")
+  })
+
+  it('leave everything open until they are written', async () => {
+    const said = await complaints(
+      { any: `{ template: 'whatever', to: 'a@b.example', data: { x: 1 } }` },
+      'export {}\n',
+    )
+    expect(said).toEqual({ any: [] })
+  })
+
+  it('are written, and checked, by the command', async () => {
+    const dir = await folderOf(TEMPLATES)
+    const out = path.join(dir, 'types.d.ts')
+    const run = (...flags: string[]) => threadpost('types', '--templates', dir, '--out', out, ...flags)
+    expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('is not there') })
+    expect(await run()).toMatchObject({ code: 0, stdout: expect.stringContaining('2 templates') })
+    expect(await run('--check')).toMatchObject({ code: 0 })
+    await writeFile(
+      path.join(dir, 'plain-news.mjml'),
+      TEMPLATES['plain-news.mjml'].replace('News', '{{title}}'),
+    )
+    expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('not up to date') })
+    await writeFile(path.join(dir, 'order.mjml'), '{{#if')
+    expect(await run()).toMatchObject({ code: 1, stderr: expect.stringContaining('order') })
+    expect(JSON.parse((await run('--json')).stdout)).toMatchObject({ out, templates: 1, written: false })
+  })
+
+  it('are written again when a template changes', async () => {
+    const dir = await folderOf(TEMPLATES)
+    const out = path.join(dir, 'types.d.ts')
+    const args = ['types', '--templates', dir, '--out', out, '--watch', '--json']
+    const watching = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(async () => {
+      watching.kill()
+      if (watching.exitCode === null && watching.signalCode === null) await once(watching, 'exit')
+    })
+    const lines = createInterface({ input: watching.stdout })[Symbol.asyncIterator]()
+    const next = async () => JSON.parse(((await lines.next()) as { value: string }).value) as object
+    expect(await next()).toMatchObject({ written: true, templates: 2 })
+    await writeFile(path.join(dir, 'order.mjml'), TEMPLATES['order.mjml'].replace('{{id}}', '{{number}}'))
+    expect(await next()).toMatchObject({ written: true, state: 'stale' })
+    expect(await readFile(out, 'utf8')).toContain('number: ')
+  })
+})

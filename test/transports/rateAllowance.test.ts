@@ -1,0 +1,104 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { RateAllowance } from '../../src/transports/budgets.js'
+import { mostInASecond } from '../support/mostInASecond.js'
+import { randomFrom } from '../support/random.js'
+
+describe('a rate', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each([
+    ['a near server', 2, 3, 0, 0],
+    ['a distant one', 200, 30, 0, 0],
+    ['an erratic one', 1, 400, 0, 0],
+    ['a near one, on a busy machine', 5, 3, 40, 50],
+    ['an erratic one, on a busy machine', 1, 400, 80, 50],
+  ])('is never exceeded in a window of a second, and used up: %s', (_, least, spread, busy, ahead) => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'], now: 0 })
+    const random = randomFrom(7)
+    const allowance = new RateAllowance(50)
+    const envelopes: number[] = []
+    const dots: number[] = []
+    const take = (): boolean => {
+      const wait = allowance.take(ahead)
+      if (wait > ahead) return false
+      if (random() < 0.02) {
+        // Cancelled, so that its leave is for another.
+        setTimeout(() => allowance.give(undefined), random() * wait)
+        return true
+      }
+      const transaction = least + random() * spread
+      // By its time it is ready, if making it ready took no longer.
+      const begins = Math.max(wait, random() * Math.max(5, busy))
+      setTimeout(() => {
+        envelopes.push(performance.now())
+        setTimeout(() => {
+          const over = performance.now()
+          dots.push(over)
+          // The answer crosses to the main thread, which says how long that took.
+          setTimeout(() => allowance.give(transaction, performance.now() - over), random() * busy)
+        }, transaction)
+      }, begins)
+      return true
+    }
+    for (let ms = 0; ms < 20_000; ms++) {
+      while (take());
+      vi.advanceTimersByTime(1)
+    }
+    expect(mostInASecond(envelopes)).toBeLessThanOrEqual(50)
+    expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
+    const latter = dots.filter((time) => time >= 10_000).length
+    expect(latter).toBeGreaterThan((10_000 * 50) / (1_000 + least + spread) - 25)
+  })
+
+  it('below one a second is one in several', () => {
+    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
+    const allowance = new RateAllowance(0.25)
+    expect(allowance.take()).toBe(0)
+    expect(allowance.take()).toBe(Infinity)
+    allowance.give(0)
+    expect(allowance.take()).toBeGreaterThan(3_900)
+    vi.advanceTimersByTime(4_000)
+    expect(allowance.take()).toBe(0)
+    allowance.give(undefined)
+    expect(allowance.take()).toBe(0)
+  })
+
+  it('gives leave for a message whose time is still to come, and no other comes before it', () => {
+    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
+    const allowance = new RateAllowance(2)
+    expect([allowance.take(), allowance.take(300)]).toEqual([0, 200])
+    expect(allowance.take(300)).toBe(Infinity)
+    allowance.give(0)
+    vi.advanceTimersByTime(980)
+    expect(allowance.take()).toBe(20)
+    expect(allowance.take(50)).toBe(20)
+    // It was taken back before its time.
+    allowance.give(undefined)
+    expect(allowance.take()).toBe(20)
+    expect(allowance.take(50)).toBe(20)
+    expect(allowance.take(50)).toBe(Infinity)
+    // The other one ended a while ago, when the thread knew of it.
+    vi.advanceTimersByTime(500)
+    allowance.give(0, 480)
+    expect(allowance.take(1_000)).toBe(520)
+  })
+
+  it('is halved by a complaint, once for all that come together, and grows back step by step', () => {
+    vi.useFakeTimers({ toFake: ['performance'], now: 0 })
+    const allowance = new RateAllowance(40)
+    vi.advanceTimersByTime(5_000)
+    expect([allowance.slow(), allowance.slow()]).toEqual([true, false])
+    expect(allowance.rate).toBe(20)
+    vi.advanceTimersByTime(2_000)
+    allowance.take()
+    expect(allowance.rate).toBeCloseTo(24)
+    expect(allowance.slow()).toBe(true)
+    expect(allowance.rate).toBeCloseTo(12)
+    vi.advanceTimersByTime(60_000)
+    allowance.take()
+    expect(allowance.rate).toBe(40)
+    expect(allowance.slowed).toBe(false)
+  })
+})

@@ -1,0 +1,117 @@
+import type { AddressInfo } from 'node:net'
+import { SMTPServer } from 'smtp-server'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createAuthority } from '../support/certificate.js'
+import { folderOf } from '../support/folder.js'
+import { testMailer } from '../support/mailer.js'
+import { ScriptedServer } from '../support/scriptedServer.js'
+
+const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
+
+describe.each([
+  ['in a thread', 1],
+  ['inline', 0],
+])('transports %s', (_, threads) => {
+  it('are tried without sending', async () => {
+    const authority = createAuthority()
+    const server = new SMTPServer({
+      ...authority.issue('127.0.0.1'),
+      size: 5_000,
+      logger: false,
+      onAuth: ({ username }, _session, callback) => callback(null, { user: username }),
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => new Promise<void>((resolve) => server.close(resolve)))
+    const { port } = server.server.address() as AddressInfo
+    const refusing = await ScriptedServer.start({ greeting: () => '554 5.7.1 no' })
+    const mailer = await testMailer({
+      threads,
+      transports: {
+        good: { url: `smtp://ada:x@127.0.0.1:${port}`, requireTLS: true, tls: { ca: authority.cert } },
+        doubtful: { url: `smtp://ada:x@127.0.0.1:${port}`, requireTLS: true },
+        bad: `smtp://127.0.0.1:${refusing.port}`,
+      },
+    })
+    const report = await mailer.verify()
+    expect(report).toMatchObject({
+      transport: 'good',
+      ok: true,
+      authenticated: true,
+      pipelining: true,
+      maxSize: 5_000,
+      tls: { authorized: true, subject: '127.0.0.1' },
+    })
+    expect(report.ok && report.tls?.protocol).toMatch(/^TLSv1\.[23]$/)
+    expect(await mailer.verify('doubtful')).toMatchObject({ ok: false, code: 'TLS_FAILED' })
+    expect(await mailer.verify('bad')).toMatchObject({
+      ok: false,
+      code: 'CONNECTION_FAILED',
+      reply: { code: 554 },
+    })
+    await expect(mailer.verify('none')).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+  })
+
+  it('take other settings while mail goes out, and lose none', async () => {
+    const first = await ScriptedServer.start()
+    const second = await ScriptedServer.start()
+    const mailer = await testMailer({ transport: `smtp://127.0.0.1:${first.port}`, threads })
+    const receipts = await Promise.all(Array.from({ length: 100 }, () => mailer.send(mail)))
+    await mailer.wait(receipts[0]?.id ?? '')
+    await mailer.reload({ transport: `smtp://127.0.0.1:${second.port}` })
+    const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id)))
+    expect(messages.every(({ status, attempts }) => status === 'sent' && attempts.length === 1)).toBe(true)
+    const before = first.messages.length
+    await mailer.sendAndWait(mail)
+    expect(first.messages).toHaveLength(before)
+    expect(before + second.messages.length).toBe(101)
+    expect(before).toBeGreaterThan(0)
+  })
+
+  it('are mended by a new password', async () => {
+    const server = await ScriptedServer.start({
+      extensions: ['AUTH PLAIN'],
+      auth: (line) =>
+        Buffer.from(line.split(' ')[2] ?? '', 'base64')
+          .toString()
+          .endsWith('right')
+          ? '235 ok'
+          : '535 no',
+    })
+    const url = (password: string) => `smtp://ada:${password}@127.0.0.1:${server.port}`
+    const mailer = await testMailer({ transport: url('wrong'), threads, breaker: { probeDelay: 200 } })
+    const held = new Promise((resolve) => mailer.once('held', resolve))
+    const { id } = await mailer.send(mail)
+    await held
+    await expect(mailer.reload({ transport: 'nonsense' })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+    await expect(mailer.reload({ transports: { other: url('x') } })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+    })
+    await mailer.reload({ transport: url('right') })
+    expect((await mailer.wait(id)).status).toBe('sent')
+    expect((await mailer.stats()).transports).toEqual([{ transport: 'default', breaker: 'closed' }])
+  })
+})
+
+it('transports take other settings in a thread that is just starting as well', async () => {
+  const first = await ScriptedServer.start()
+  const second = await ScriptedServer.start()
+  const dir = await folderOf({
+    'bad.mjml': `<mjml><mj-head><mj-title>t</mj-title></mj-head><mj-body>
+      <mj-section><mj-column><mj-text>{{die x}}</mj-text></mj-column></mj-section></mj-body></mjml>`,
+    'helpers.js': 'export function die() { process.exit(3) }',
+  })
+  const mailer = await testMailer({
+    transport: `smtp://127.0.0.1:${first.port}`,
+    threads: 1,
+    templates: dir,
+  })
+  const reloaded = new Promise<void>((resolve, reject) => {
+    mailer.once('thread-died', () => {
+      mailer.reload({ transport: `smtp://127.0.0.1:${second.port}` }).then(resolve, reject)
+    })
+  })
+  await expect(mailer.render('bad', { x: 1 })).rejects.toMatchObject({ code: 'TEMPLATE_ERROR' })
+  await reloaded
+  await mailer.sendAndWait(mail)
+  expect([first.messages.length, second.messages.length]).toEqual([0, 1])
+})

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { Template } from '../../../workers/render/template.js'
+import type { Critical } from '../../../workers/render/renderer.js'
+import { compile, helpers } from './support/both.js'
+import { corpusIsThere, receipt } from './support/corpus.js'
+
+const HELLO = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head><mj-body><mj-section><mj-column>
+  <mj-text>Dear {{name}}{{#each items}}, {{this}}{{/each}}</mj-text></mj-column></mj-section></mj-body></mjml>`
+
+const templates: [string, string, Record<string, unknown>][] = [
+  ['a small template', HELLO, { name: 'Ada', items: ['a', 'b'] }],
+]
+if (corpusIsThere) templates.push(['the receipt', receipt().source, receipt().data])
+
+// How much time this saves is measured by test/support/measureBinding.mjs.
+test.each(templates)(
+  'MJML runs when %s is compiled, and for none of its messages',
+  async (_, source, data) => {
+    const steps: string[] = []
+    const counting: Critical = (step, work) => {
+      steps.push(step)
+      return work()
+    }
+    const template = await Template.of(await compile({ source, partials: {} }), helpers)
+    for (let message = 0; message < 100; message++) {
+      const parts = await template.render({ data: data as never, variables: { locale: 'en' } }, counting)
+      // The pieces that were compiled, with the values of this message between them.
+      expect(parts.htmlRow).toBeDefined()
+    }
+    expect(steps).toEqual(Array(100).fill('render'))
+  },
+)

@@ -1,0 +1,122 @@
+import { expect, test } from 'vitest'
+import type { MessagePayload } from '../../../src/protocol/tasks.js'
+import { compose } from '../../../workers/compose/compose.js'
+import { TemplateFailure } from '../../../workers/render/template/source.js'
+import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
+import { Template } from '../../../workers/render/template.js'
+import { toOneLine } from '../../../workers/render/template/project.js'
+import { critical, helpers, sourceOf } from './support/both.js'
+
+/*
+ * A value may be as long as a message may be, and work on it is linear. 200 kB take less than a second; with one
+ * quadratic step they take minutes. The bound is between the two, far from both.
+ */
+
+const SIZE = 200_000
+const BOUND = 20_000
+
+const mail = (head: string, section: string, column: string): string =>
+  `<mjml><mj-head>${head}</mj-head><mj-body><mj-section${section}><mj-column>${column}</mj-column></mj-section></mj-body></mjml>`
+const LINES = '<mj-title>{{v}}</mj-title><mj-preview>{{v}}</mj-preview>'
+const CONTENT =
+  '<mj-text>a {{v}} b <a title="{{v}}" href={{v}}>x</a> {{default v "x"}} {{#each map}}{{@key}}{{this}}{{/each}}</mj-text><mj-table><tr><td>{{v}}</td></tr></mj-table><mj-raw><!--[if mso]>{{v}}<![endif]--><!-- {{v}} --></mj-raw>'
+
+/** Every kind of place that an expression can stand in, bound late and per message. */
+const TEMPLATES: Record<string, { source: string; text?: string }> = {
+  'lines and content': { source: mail(LINES, '', CONTENT) },
+  attributes: {
+    source: mail(
+      '',
+      ' background-url="{{v}}" css-class="{{v}}"',
+      '<mj-button href="{{v}}" title="{{v}}" color="{{v}}" padding="{{v}}">{{v}}</mj-button><mj-image src="x" alt="{{v}}" />',
+    ),
+  },
+  'raw values': { source: mail('<mj-title>{{{v}}}</mj-title>', '', '<mj-text>a {{{v}}} b</mj-text>') },
+  'a text part of its own': {
+    source: mail(LINES, '', '<mj-text>x</mj-text>'),
+    text: '{{v}} {{{v}}} {{#if v}} {{v}} {{/if}}',
+  },
+  'lines and content per message': {
+    source: mail(LINES, '', `<mj-image src="x" width="{{width}}" />${CONTENT}`),
+  },
+  'raw values per message': {
+    source: mail('', '', '<mj-image src="x" width="{{width}}" /><mj-text>a {{{v}}} b</mj-text>'),
+  },
+  'styles inlined per message': {
+    source: mail(
+      '<mj-style inline="inline">b + i { color: red }</mj-style>',
+      '',
+      `{{#if v}}${CONTENT}{{/if}}`,
+    ),
+  },
+}
+
+/** Texts in which a backtracking expression would begin anew at each place. */
+const REPEATED = [
+  ...[' ', '\n', '\t ', '\r\n ', '\u00a0', ' \u2028', '\u200b ', '\ufdd1 ', 'é x ', 'x', '=?'],
+  ...['&', '&#x0', '0', '<', '<a ', ' b="', ' b = ', '<b>x</b>', '<ul><li>', '<!--', '<![endif]-->'],
+  ...['font-family:', '{{', '"', '$', '>'],
+]
+/** Those that go on inside a tag, so that a tag stays unfinished. */
+const IN_TAG = new Set([' ', 'x', ' b="', ' b = '])
+
+/** Texts that neither begin nor end with what is repeated, and so are not just cut off. */
+const VALUES = REPEATED.flatMap((part) => {
+  const long = part.repeat(SIZE / part.length)
+  return [` a${long}b `, ...(IN_TAG.has(part) ? [`<a${long}`] : [])]
+})
+
+const letter = {
+  ...{ id: 'a', messageId: '<a@b.example>', date: '2026-01-01T00:00:00Z', envelopeFrom: 'a@b.example' },
+  ...{ from: { address: 'a@b.example' }, to: [{ address: 'a@b.example' }], cc: [], replyTo: [] },
+  ...{ attachments: [], headers: [], references: [] },
+} as unknown as MessagePayload
+
+async function templateOf({ source, text }: { source: string; text?: string }): Promise<Template> {
+  const parts = sourceOf({ source, partials: {} })
+  const given = text === undefined ? parts : { ...parts, text: { name: 'mail.txt', text } }
+  return Template.of(await compileTemplate(given, { critical, customHelpers: new Set() }), helpers)
+}
+
+/** Milliseconds from the data to the octets, or to a refusal. */
+async function timeOf(template: Template, v: string): Promise<number> {
+  const start = performance.now()
+  const data = { v, width: 1, map: { [v]: v } }
+  try {
+    compose(letter, await template.render({ data, variables: { locale: 'en' } }, critical))
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error
+  }
+  return performance.now() - start
+}
+
+test.each(Object.entries(TEMPLATES))(
+  'work on long values is linear in their length: %s',
+  async (_what, source) => {
+    const template = await templateOf(source)
+    for (const value of VALUES)
+      expect(await timeOf(template, value), JSON.stringify(value.slice(0, 20))).toBeLessThan(BOUND)
+  },
+  600_000,
+)
+
+test('a subject and a preheader of more than 998 characters are cut, and none of them is halved', () => {
+  expect(toOneLine(`  Hello${' '.repeat(SIZE)}\n`)).toBe('Hello')
+  expect(toOneLine('x'.repeat(998))).toBe('x'.repeat(998))
+  expect(toOneLine('x'.repeat(999))).toBe(`${'x'.repeat(997)}…`)
+  expect(toOneLine(`${'x'.repeat(996)}👋👋`)).toBe(`${'x'.repeat(996)}…`)
+})
+
+test('line breaks and the space around them become one space', () => {
+  expect(toOneLine('\n a \r\n\u2028 \n b\u0085\tc\n')).toBe('a b c')
+})
+
+test('HTML that is nested without end still gives a text part', async () => {
+  const template = await templateOf({ source: mail('', '', '<mj-text>a {{{v}}} b</mj-text>') })
+  const parts = await template.render(
+    { data: { v: '<ul><li>'.repeat(5_000) }, variables: { locale: 'en' } },
+    critical,
+  )
+  expect(parts.text).toMatch(/^a/)
+  expect(parts.text.length).toBeLessThan(100_000)
+})

@@ -1,0 +1,67 @@
+import { helpersOf } from '../../../../workers/render/helpers/helperRegistry.js'
+import { PerMessageTemplate } from '../../../../workers/render/perMessageTemplate.js'
+import { compileTemplate } from '../../../../workers/render/precompiled/compileTemplate.js'
+import { diff } from '../../../../workers/render/precompiled/diff.js'
+import type { CompiledTemplate } from '../../../../workers/render/precompiled/form.js'
+import type { Critical } from '../../../../workers/render/renderer.js'
+import { Template } from '../../../../workers/render/template.js'
+import type { TemplateSource } from '../../../../workers/render/template/parseTemplate.js'
+import { type SourceFile, TemplateFailure } from '../../../../workers/render/template/source.js'
+import type { Generated } from './generator.js'
+import { bindFirst } from './reference.js'
+
+export const helpers = helpersOf(new Map(), new Map())
+export const critical: Critical = (_step, work) => work()
+
+export function sourceOf({ source, partials }: Generated): TemplateSource {
+  const files = new Map<string, SourceFile>(
+    Object.entries(partials).map(([name, text]) => [name, { name: `partials/${name}.mjml`, text }]),
+  )
+  const parts = {
+    partials: files,
+    layouts: new Map(),
+    include: () => ({ refused: 'is not part of this test' }),
+    helpers: new Set(helpers.byName.keys()),
+    customHelpers: new Set<string>(),
+  }
+  return { mjml: { name: 'test.mjml', text: source }, parts, textParts: parts }
+}
+
+export function compile(generated: Generated): Promise<CompiledTemplate> {
+  return compileTemplate(sourceOf(generated), { critical, customHelpers: new Set() })
+}
+
+export type Verdict =
+  | { verdict: 'equal'; how: 'late' | 'first' | 'guarded' }
+  | { verdict: 'refused'; why: string }
+  | { verdict: 'differs'; why: string }
+
+/** Renders both ways and compares: threadpost's HTML with the reference's, and its own late parts with its own first. */
+export async function compareBoth(
+  generated: Generated,
+  compiled: CompiledTemplate,
+  data: unknown,
+): Promise<Verdict> {
+  const input = { data: data as never, variables: { locale: 'en' } }
+  const reference = await bindFirst(generated.source, generated.partials, data).catch(
+    (error: unknown) => error as Error,
+  )
+  try {
+    const parts = await (await Template.of(compiled, helpers)).render(input, critical)
+    if (reference instanceof Error)
+      return { verdict: 'differs', why: `only the reference fails: ${reference.message}` }
+    const apart = diff(reference, parts.html)
+    if (apart !== undefined) return { verdict: 'differs', why: `first ${apart.first}\nlate  ${apart.late}` }
+    if (parts.htmlRow === undefined)
+      return { verdict: 'equal', how: compiled.late === undefined ? 'first' : 'guarded' }
+    const first = await new PerMessageTemplate(compiled.trees, helpers).render(input, critical)
+    for (const part of ['subject', 'preheader', 'text'] as const)
+      if (first[part] !== parts[part])
+        return { verdict: 'differs', why: `${part}: first ${first[part]}\nlate ${parts[part]}` }
+    return { verdict: 'equal', how: 'late' }
+  } catch (error) {
+    if (error instanceof TemplateFailure && (error.code === 'TEMPLATE_ERROR' || reference instanceof Error))
+      return { verdict: 'refused', why: error.message }
+    throw error
+  }
+}

@@ -1,0 +1,309 @@
+import { type Socket } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { DeadlineTimer } from '../../../workers/transports/smtp/deadlineTimer.js'
+import {
+  type Answer,
+  CLOSE,
+  ScriptedServer,
+  type Script,
+  SILENCE,
+  drip,
+} from '../../support/scriptedServer.js'
+import { Notes, send, senderTo, TIMEOUTS } from '../../support/smtpSender.js'
+import { stopClock } from '../../support/stoppedClock.js'
+
+/** Gives the answer, and tells the test when the client waits for it. */
+function reactionOf(answer: Answer, before: Script['dot'] = () => answer) {
+  let reach: () => void = () => undefined
+  const reached = new Promise<void>((resolve) => (reach = resolve))
+  const reaction: Script['dot'] = async (line, conversation) => {
+    const its = await before(line, conversation)
+    if (its === answer) reach()
+    return its
+  }
+  return { reaction, reached }
+}
+
+/**
+ * Lets the limit of a client pass, which waits for a server that is silent or drips. What drips in shortly before the
+ * limit must not extend it.
+ */
+async function passLimit(answer: Answer, { conversations }: ScriptedServer): Promise<void> {
+  if (answer !== SILENCE && answer !== drip) return
+  vi.advanceTimersByTime(LIMIT - 1)
+  const socket = conversations[0]?.socket
+  const before = socket?.bytesWritten ?? 0
+  if (answer === drip) await expect.poll(() => socket?.bytesWritten).toBeGreaterThan(before + 2)
+  vi.advanceTimersByTime(1)
+}
+
+/** Of the envelope and of the body alike, in ms. */
+const LIMIT = TIMEOUTS.envelope
+
+const cutReply: Answer = (socket: Socket) => socket.end('250 2.0')
+const reset: Answer = (socket: Socket) => void socket.resetAndDestroy()
+
+/** How a server can end things in place of a reply: before the final dot, and after it. */
+const ENDINGS: [name: string, answer: Answer, before: string, after: string][] = [
+  ['closes', CLOSE, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
+  ['resets', reset, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
+  ['closes within a reply', cutReply, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
+  ['is silent', SILENCE, 'deferred TIMEOUT', 'uncertain REPLY_TIMEOUT'],
+  ['drips', drip, 'deferred TIMEOUT', 'uncertain REPLY_TIMEOUT'],
+  ['says nonsense', 'HTTP/1.1 200 OK', 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
+  ['says too much', '250-and so on\r\n'.repeat(3_000), 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
+  ['says 334', '334 VXNlcm5hbWU6', 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
+  ['says 421', '421 4.3.2 going down', 'deferred SMTP_DEFERRED', 'deferred SMTP_DEFERRED'],
+]
+
+const MODES: [string, string[]][] = [
+  ['pipelined', ['PIPELINING']],
+  ['step by step', []],
+]
+
+describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
+  const before = ENDINGS.flatMap(([name, answer, expected]) =>
+    (['mail', 'rcpt', 'data'] as const).map((step) => [name, step, answer, expected] as const),
+  )
+
+  it.each(before)('%s at %s: certainly not sent', async (_name, step, answer, expected) => {
+    stopClock()
+    const { reaction, reached } = reactionOf(answer)
+    const server = await ScriptedServer.start({ extensions, [step]: reaction })
+    const sender = senderTo(server.port, {}, 1)
+    const notes = new Notes()
+    const sending = send(sender, { notes })
+    await reached
+    await passLimit(answer, server)
+    const { verdict, recipients } = await sending
+    expect(`${verdict.result} ${verdict.code}`).toBe(expected)
+    expect(recipients).toMatchObject([{ address: 'ada@example.com', result: 'deferred' }])
+    expect(server.messages).toEqual([])
+    expect(notes.phases).not.toContain('body')
+  })
+
+  it.each(ENDINGS)('%s after the dot', async (_name, answer, _before, expected) => {
+    stopClock()
+    const { reaction, reached } = reactionOf(answer)
+    const server = await ScriptedServer.start({ extensions, dot: reaction })
+    const sender = senderTo(server.port, {}, 1)
+    const notes = new Notes()
+    const sending = send(sender, { notes })
+    await reached
+    await passLimit(answer, server)
+    const { verdict, recipients } = await sending
+    expect(`${verdict.result} ${verdict.code}`).toBe(expected)
+    expect(recipients).toMatchObject([{ address: 'ada@example.com', result: verdict.result }])
+    expect(server.messages).toHaveLength(1)
+    expect(notes.phases).toContain('body')
+    expect(notes.phases.includes('replied')).toBe(verdict.result === 'deferred')
+  })
+
+  it('keeps who was refused already apart from who is uncertain', async () => {
+    const rcpt = (line: string) =>
+      line.includes('no@') ? '550 no' : line.includes('later@') ? '450 later' : '250 ok'
+    const server = await ScriptedServer.start({ extensions, rcpt, dot: () => CLOSE })
+    const to = ['no@example.com', 'ada@example.com', 'later@example.com']
+    const { recipients } = await send(senderTo(server.port), { to })
+    expect(recipients.map(({ result }) => result)).toEqual(['rejected', 'uncertain', 'deferred'])
+  })
+
+  it('is overtaken by the end of the attempt', async () => {
+    stopClock()
+    const { reaction, reached } = reactionOf(SILENCE)
+    const server = await ScriptedServer.start({ extensions, dot: reaction })
+    const sending = send(senderTo(server.port), { limit: LIMIT / 2 })
+    await reached
+    vi.advanceTimersByTime(LIMIT / 2)
+    const { verdict } = await sending
+    expect(verdict).toEqual({ result: 'uncertain', code: 'REPLY_TIMEOUT' })
+  })
+})
+
+describe('within the body', () => {
+  const bytes = Buffer.concat([Buffer.from('Subject: big\r\n\r\n'), Buffer.alloc(40_000_000, 'line\r\n')])
+
+  it('a close is certain: the final dot never left', async () => {
+    const server = await ScriptedServer.start({ body: ({ socket }) => void socket.destroy() })
+    const { verdict } = await send(senderTo(server.port), { bytes })
+    expect(verdict).toEqual({ result: 'deferred', code: 'CONNECTION_CLOSED' })
+    expect(server.messages).toEqual([])
+  })
+
+  it('a server that stops reading is given up, with certainty', async () => {
+    const server = await ScriptedServer.start({ body: ({ socket }) => void socket.pause() })
+    const { verdict } = await send(senderTo(server.port, { timeouts: { body: 100 } }), { bytes })
+    expect(verdict).toEqual({ result: 'deferred', code: 'TIMEOUT' })
+    expect(server.messages).toEqual([])
+  })
+
+  it.each([
+    ['552 5.3.4 too big', { result: 'rejected', code: 'SMTP_REJECTED' }],
+    ['452 4.3.1 full', { result: 'deferred', code: 'SMTP_DEFERRED' }],
+    ['250 2.0.0 taken', { result: 'deferred', code: 'REPLY_INVALID' }],
+  ])('%s counts as far as it can', async (reply, expected) => {
+    let said = false
+    const server = await ScriptedServer.start({
+      body: ({ socket }, received) => {
+        if (!said && received > 100_000) said = socket.write(`${reply}\r\n`)
+      },
+    })
+    const sender = senderTo(server.port, {}, 1)
+    const [delivered, next] = await Promise.all([send(sender, { bytes }), send(sender)])
+    expect(delivered.verdict).toEqual(expected)
+    expect(next.verdict.result).toBe('sent')
+    expect(server.messages.map(({ data }) => data.length)).toEqual([22])
+  })
+
+  it('what comes along with the 354 is no answer to it', async () => {
+    const server = await ScriptedServer.start({ data: () => '354 go on\r\n250 2.0.0 taken' })
+    const notes = new Notes()
+    const { verdict } = await send(senderTo(server.port), { notes, text: 'secret' })
+    expect(verdict).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
+    expect(notes.phases).not.toContain('body')
+    expect(server.messages).toEqual([])
+  })
+})
+
+describe('replies out of order', () => {
+  it.each([
+    ['one too many before', { mail: () => '250 ok\r\n250 ok' }],
+    ['a 354 for MAIL', { mail: () => '354 go on' }],
+    ['a 354 for RCPT', { rcpt: () => '354 go on' }],
+    ['a 250 for DATA', { data: () => '250 ok' }],
+  ] satisfies [string, Script][])('%s: nothing is sent', async (_, script) => {
+    const server = await ScriptedServer.start({ ...script })
+    const { verdict } = await send(senderTo(server.port), { text: 'secret' })
+    expect(verdict).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
+    expect(server.messages).toEqual([])
+  })
+
+  it('something unasked for ends an idle connection, and the next message does not suffer', async () => {
+    let say: () => void = () => undefined
+    const server = await ScriptedServer.start({
+      dot: (_, { socket, index }) => {
+        if (index === 0) say = () => socket.write('250 surprise\r\n')
+        return '250 ok'
+      },
+    })
+    const sender = senderTo(server.port)
+    await send(sender)
+    const [first] = server.conversations
+    const gone = new Promise((resolve) => first?.socket.once('close', resolve))
+    say()
+    await gone
+    expect((await send(sender)).verdict.result).toBe('sent')
+    expect(server.conversations).toHaveLength(2)
+  })
+})
+
+describe('a message whose envelope rode behind another that failed', () => {
+  it.each(ENDINGS)(
+    '%s: certainly not sent, sent again elsewhere, not counted',
+    async (_name, answer, _before, after) => {
+      stopClock()
+      const { reaction, reached } = reactionOf(answer, async (_, conversation) => {
+        if (conversation.index > 0) return '250 ok'
+        while (!conversation.input.endsWith('DATA\r\n')) await conversation.more()
+        return answer
+      })
+      const server = await ScriptedServer.start({ dot: reaction })
+      const sender = senderTo(server.port, {}, 1)
+      const notes = new Notes()
+      const sending = Promise.all([send(sender), send(sender, { text: 'rider', notes })])
+      await reached
+      await passLimit(answer, server)
+      const [first, second] = await sending
+      expect(`${first.verdict.result} ${first.verdict.code}`).toBe(after)
+      expect(second.verdict).toEqual({ result: 'sent', code: 'OK' })
+      expect(notes.phases).toEqual([
+        'connecting',
+        'envelope',
+        'released',
+        'connecting',
+        'envelope',
+        'body',
+        'replied',
+      ])
+      expect(server.messages.filter(({ data }) => data.includes('rider'))).toHaveLength(1)
+    },
+  )
+
+  it.each(['mail', 'rcpt', 'data'] as const)(
+    'the %s of the second message on each connection is its end',
+    async (step) => {
+      const server = await ScriptedServer.start({
+        [step]: (_: string, { turn }: { turn: number }) => (turn > 0 ? CLOSE : undefined),
+      })
+      const sender = senderTo(server.port, {}, 1)
+      const all = await Promise.all(
+        Array.from({ length: 6 }, (_, index) => send(sender, { text: `m${index}` })),
+      )
+      const expected = step === 'mail' ? 'sent' : 'deferred'
+      expect(all[1]?.verdict.result).toBe(expected)
+      if (step === 'mail') {
+        expect(all.map(({ verdict }) => verdict.result)).toEqual(all.map(() => 'sent'))
+        expect(server.messages).toHaveLength(6)
+      }
+    },
+  )
+
+  it('is not tried for ever', async () => {
+    const server = await ScriptedServer.start({ mail: () => CLOSE })
+    const sender = senderTo(server.port, {}, 2)
+    const all = await Promise.all([send(sender), send(sender), send(sender)])
+    expect(all.map(({ verdict }) => verdict.code)).toEqual(all.map(() => 'CONNECTION_CLOSED'))
+  })
+})
+
+describe('a connection that died unnoticed', () => {
+  it.each([
+    ['closes', CLOSE],
+    ['resets', reset],
+    ['says 421', '421 4.4.2 idle for too long'],
+  ] satisfies [string, Answer][])('%s at the next message: costs nothing', async (_, answer) => {
+    const server = await ScriptedServer.start({ mail: (_line, { turn }) => (turn > 0 ? answer : '250 ok') })
+    const sender = senderTo(server.port)
+    await send(sender)
+    const notes = new Notes()
+    expect((await send(sender, { notes })).verdict.result).toBe('sent')
+    expect(notes.phases).toContain('released')
+    expect(server.conversations).toHaveLength(2)
+  })
+
+  it.each([
+    ['with a word', '421 4.4.2 idle for too long\r\n'],
+    ['without a word', ''],
+  ])('is forgotten when it goes %s', async (_, word) => {
+    const server = await ScriptedServer.start()
+    const sender = senderTo(server.port)
+    await send(sender)
+    const [first] = server.conversations
+    const gone = new Promise((resolve) => first?.socket.once('close', resolve))
+    first?.socket.end(word)
+    await gone
+    const notes = new Notes()
+    expect((await send(sender, { notes })).verdict.result).toBe('sent')
+    expect(notes.phases).not.toContain('released')
+  })
+})
+
+it('waits no shorter for a time that no timer holds', () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  onTestFinished(() => timers.mockRestore())
+  const alarm = new DeadlineTimer(() => undefined)
+  onTestFinished(() => alarm.stop())
+  alarm.set(performance.now() + 3_000_000_000)
+  expect(timers.mock.lastCall?.[1]).toBe(2 ** 31 - 1)
+  alarm.stop()
+  alarm.set(Infinity)
+  expect(timers).toHaveBeenCalledOnce()
+})
+
+it('takes limits whose sum no timer holds', async () => {
+  const server = await ScriptedServer.start()
+  const longest = 2 ** 31 - 1
+  const limits = { connect: longest, greeting: longest, handshake: longest, idle: Infinity }
+  const sender = senderTo(server.port, { timeouts: limits })
+  expect((await send(sender)).verdict.result).toBe('sent')
+})

@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { toMailData } from '../../../workers/transports/smtp/mailData.js'
+
+/** The same, said simply. */
+function expected(message: string): { text: string; size: number } {
+  let text = message.replace(/\r\n|\r|\n/g, '\r\n')
+  if (!text.endsWith('\r\n')) text += '\r\n'
+  return { text: text.replace(/(^|\r\n)\./g, '$1..'), size: text.length }
+}
+
+describe('a message as mail data', () => {
+  it('is used as it is where nothing is to be done', () => {
+    const message = Buffer.from('Subject: hi\r\n\r\nHello\r\n')
+    expect(toMailData(message).bytes).toBe(message)
+  })
+
+  it('doubles dots and ends lines, for any message at any offset', () => {
+    const piece = fc.constantFrom(
+      '.',
+      '..',
+      '\r',
+      '\n',
+      '\r\n',
+      '\r\n.',
+      '\n.\n',
+      '\r.\r',
+      'a',
+      'bcd',
+      'é',
+      '\u0000',
+      '\t ',
+      'x'.repeat(17),
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), fc.nat(7), (pieces, offset) => {
+        const text = Buffer.from(pieces.join('')).toString('latin1')
+        const message = Buffer.from(' '.repeat(offset) + text, 'latin1').subarray(offset)
+        const data = toMailData(message)
+        const { text: wire, size } = expected(text)
+        expect(data.bytes.toString('latin1')).toBe(wire)
+        expect(data.size).toBe(size)
+
+        expect(data.eightBit).toBe(/[^\x00-\x7f]/.test(text))
+        expect(data.bytes.includes('\r\n.\r\n')).toBe(false)
+        expect(/(?<!\r)\n|\r(?!\n)/.test(data.bytes.toString('latin1'))).toBe(false)
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
+  it.each([
+    '\n.\n',
+    '\r.\r',
+    '\n.\r\n',
+    '\r\n.\n',
+    '\r\n.\r',
+    '\r\n.\r\n',
+    '\r.\n',
+    '\r\r\n.\r\n',
+    '\r\n\u0000.\r\n',
+  ])('can not be ended from within by %j', (end) => {
+    const { bytes } = toMailData(Buffer.from(`Subject: a\r\n\r\none${end}MAIL FROM:<evil@example.com>\r\n`))
+    const wire = bytes.toString('latin1')
+    expect(wire).not.toContain('\r\n.\r\n')
+    expect(/(?<!\r)\n|\r(?!\n)/.test(wire)).toBe(false)
+  })
+
+  it('tells octets above 127 in the header from those in the body', () => {
+    const of = (text: string) => toMailData(Buffer.from(text))
+    expect(of('To: ä@example.com\r\n\r\nx\r\n')).toMatchObject({ eightBit: true, utf8Header: true })
+    expect(of('To: a@example.com\r\n\r\nä\r\n')).toMatchObject({ eightBit: true, utf8Header: false })
+    expect(of('To: a@example.com\r\n\r\nx\r\n')).toMatchObject({ eightBit: false, utf8Header: false })
+  })
+
+  it('leaves long lines alone', () => {
+    const message = Buffer.from(`a: b\r\n\r\n${'x'.repeat(10_000)}\r\n`)
+    expect(toMailData(message).bytes.equals(message)).toBe(true)
+  })
+})

@@ -1,0 +1,221 @@
+import net, { type AddressInfo } from 'node:net'
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
+import { type Certificate, createAuthority } from '../../support/certificate.js'
+import { ScriptedServer, type Script, SILENCE } from '../../support/scriptedServer.js'
+import { send, senderTo } from '../../support/smtpSender.js'
+
+const authority = createAuthority()
+const good = authority.issue('127.0.0.1')
+const trusting: Pick<SmtpTransport, 'tls' | 'requireTLS'> = { requireTLS: true, tls: { ca: authority.cert } }
+
+/** npm's server with TLS; it keeps what it takes, and how it was sent. */
+async function tlsServer(certificate: Certificate, options: SMTPServerOptions = {}) {
+  const taken: { text: string; secure: boolean; user: string | undefined }[] = []
+  const server = new SMTPServer({
+    ...certificate,
+    authOptional: true,
+    logger: false,
+    onData(stream, session, callback) {
+      let text = ''
+      stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      stream.on('end', () => {
+        taken.push({ text, secure: session.secure, user: session.user })
+        callback()
+      })
+    },
+    ...options,
+  })
+  server.on('error', () => undefined)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => new Promise<void>((resolve) => server.close(resolve)))
+  return { port: (server.server.address() as AddressInfo).port, taken }
+}
+
+/** Passes on to a server, and keeps in clear what the client sent. */
+async function tap(port: number): Promise<{ port: number; seen: () => string }> {
+  const chunks: Buffer[] = []
+  const sockets = new Set<net.Socket>()
+  const relay = net.createServer((client) => {
+    const server = net.connect(port, '127.0.0.1')
+    for (const socket of [client, server]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        client.destroy()
+        server.destroy()
+      })
+    }
+    client.on('data', (chunk) => chunks.push(chunk))
+    client.pipe(server).pipe(client)
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => relay.close(resolve))
+  })
+  return { port: (relay.address() as AddressInfo).port, seen: () => Buffer.concat(chunks).toString('latin1') }
+}
+
+const auth = { user: 'ada', pass: 'correct horse' }
+const checksPassword: SMTPServerOptions = {
+  authOptional: false,
+  onAuth({ username, password }, _session, callback) {
+    if (username === auth.user && password === auth.pass) callback(null, { user: username })
+    else callback(new Error('Invalid username or password'))
+  },
+}
+
+/** To the client's first bytes of TLS. */
+const answersInClear: Script = {
+  extensions: ['STARTTLS'],
+  async starttls(_, conversation) {
+    conversation.socket.write('220 ready\r\n')
+    await conversation.more()
+    return '250 scripted'
+  },
+}
+
+describe('TLS', () => {
+  it.each([
+    ['STARTTLS', false],
+    ['TLS from the first byte', true],
+  ])('sends over %s with AUTH, pipelined', async (_, secure) => {
+    const server = await tlsServer(good, { ...checksPassword, secure })
+    const relay = await tap(server.port)
+    const sender = senderTo(relay.port, { ...trusting, secure, auth }, 1)
+    const all = await Promise.all(
+      Array.from({ length: 20 }, (_each, index) => send(sender, { text: `m${index}` })),
+    )
+    expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
+    expect(server.taken).toHaveLength(20)
+    expect(server.taken.every((each) => each.secure && each.user === 'ada')).toBe(true)
+    expect(relay.seen()).not.toContain('MAIL FROM')
+    expect(relay.seen()).not.toContain('Subject')
+  })
+
+  it('carries a large message', async () => {
+    const server = await tlsServer(good)
+    const text = 'a line of some length to fill the message\r\n'.repeat(100_000)
+    const { verdict } = await send(senderTo(server.port, trusting), { text })
+    expect(verdict.result).toBe('sent')
+    expect(server.taken[0]?.text.length).toBeGreaterThan(4_000_000)
+  })
+
+  it('is taken where it is offered, even if it is not required', async () => {
+    const server = await tlsServer(good)
+    const { verdict } = await send(senderTo(server.port, { tls: { ca: authority.cert } }))
+    expect(verdict.result).toBe('sent')
+    expect(server.taken[0]?.secure).toBe(true)
+  })
+
+  const untrusted = createAuthority().issue('127.0.0.1')
+  const certificates: [string, Certificate, SmtpTransport['tls']][] = [
+    ['of an unknown authority', untrusted, trusting.tls],
+    ['of our own making', createAuthority(), {}],
+    ['for another name', authority.issue('other.example'), trusting.tls],
+    ['that has expired', authority.issue('127.0.0.1', { expired: true }), trusting.tls],
+    ['for another name than asked for', good, { ...trusting.tls, servername: 'other.example' }],
+  ]
+  describe.each([
+    ['STARTTLS', { secure: false, requireTLS: true }],
+    ['optional STARTTLS', { secure: false, requireTLS: false }],
+    ['TLS from the first byte', { secure: true, requireTLS: true }],
+  ])('with %s', (_, mode) => {
+    it.each(certificates)(
+      'sends nothing to a server with a certificate %s',
+      async (_name, certificate, tls) => {
+        const server = await tlsServer(certificate, { secure: mode.secure })
+        const relay = await tap(server.port)
+        const { verdict } = await send(senderTo(relay.port, { ...mode, tls, auth }), { text: 'secret' })
+        expect(verdict).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
+        expect(server.taken).toEqual([])
+        expect(relay.seen()).not.toMatch(/MAIL FROM|AUTH|secret/)
+      },
+    )
+  })
+
+  it('takes any certificate only when told so', async () => {
+    const server = await tlsServer(untrusted)
+    const sender = senderTo(server.port, { requireTLS: true, tls: { rejectUnauthorized: false } })
+    expect((await send(sender)).verdict.result).toBe('sent')
+  })
+
+  it.each<[string, Script, string]>([
+    ['is not offered', { extensions: ['PIPELINING'] }, 'TLS_FAILED'],
+    ['is refused', { extensions: ['PIPELINING', 'STARTTLS'] }, 'TLS_FAILED'],
+    ['is impossible, for EHLO is not understood', { ehlo: () => '502 5.5.1 what?' }, 'TLS_FAILED'],
+    [
+      'is promised, and then the server is silent',
+      { extensions: ['STARTTLS'], starttls: () => SILENCE },
+      'CONNECTION_FAILED',
+    ],
+    [
+      'is begun, and then the server is silent',
+      { extensions: ['STARTTLS'], starttls: () => '220 ready' },
+      'TLS_FAILED',
+    ],
+    ['is begun, and then the server goes on in clear', answersInClear, 'TLS_FAILED'],
+  ])('that is required and %s: not a byte of the message in clear', async (_, script, code) => {
+    const server = await ScriptedServer.start(script)
+    // Two of them wait for one of these in vain; the others hear of their failure.
+    const sender = senderTo(server.port, {
+      ...trusting,
+      auth,
+      timeouts: { greeting: 1_000, handshake: 2_000 },
+    })
+    const { verdict } = await send(sender, { text: 'secret' })
+    expect(verdict).toEqual({ result: 'deferred', code })
+    const said = server.conversations.flatMap(({ commands }) => commands).join('\n')
+    expect(said).not.toMatch(/MAIL|AUTH|secret/)
+    expect(server.messages).toEqual([])
+  })
+
+  it('is not spoken by a server without it', async () => {
+    const server = await ScriptedServer.start()
+    const { verdict } = await send(senderTo(server.port, { ...trusting, secure: true }))
+    expect(verdict).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
+  })
+
+  it('does not believe what was said before it (response injection)', async () => {
+    const server = await ScriptedServer.start({
+      extensions: ['STARTTLS'],
+      starttls: () => '220 ready\r\n250-injected\r\n250 PIPELINING',
+    })
+    const sender = senderTo(server.port, { ...trusting, timeouts: { greeting: 200, handshake: 200 } })
+    expect((await send(sender)).verdict.result).toBe('deferred')
+  })
+})
+
+describe('authentication', () => {
+  it('that is refused is no matter of the message', async () => {
+    const server = await tlsServer(good, checksPassword)
+    const sender = senderTo(server.port, { ...trusting, auth: { user: 'ada', pass: 'wrong' } })
+    const delivered = await send(sender)
+    expect(delivered).toMatchObject({
+      verdict: { result: 'deferred', code: 'AUTH_FAILED' },
+      reply: { code: 535 },
+      recipients: [],
+    })
+    expect(delivered.message).not.toContain('wrong')
+    expect(server.taken).toEqual([])
+  })
+
+  it('that is not offered fails, and the password stays here', async () => {
+    const server = await ScriptedServer.start({ extensions: ['PIPELINING'] })
+    const { verdict } = await send(senderTo(server.port, { auth }))
+    expect(verdict).toEqual({ result: 'deferred', code: 'AUTH_FAILED' })
+    expect(server.conversations[0]?.commands).toEqual(['EHLO client.example'])
+  })
+
+  it.each([
+    ['421 4.7.0 later', 'CONNECTION_FAILED'],
+    ['454 4.7.0 temporary', 'AUTH_FAILED'],
+    ['535 5.7.8 no', 'AUTH_FAILED'],
+  ])('answered with %s is %s', async (reply, code) => {
+    const server = await ScriptedServer.start({ extensions: ['AUTH PLAIN'], auth: () => reply })
+    const { verdict } = await send(senderTo(server.port, { auth }))
+    expect(verdict).toEqual({ result: 'deferred', code })
+  })
+})

@@ -1,0 +1,93 @@
+import type { Database, Statement } from 'better-sqlite3'
+import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
+import type { StatusNumber } from '../../src/queue/storedRow.js'
+import type { MessageRepository } from './messageRepository.js'
+import type { SearchIndex } from './searchIndex.js'
+import type { Counters } from './counters.js'
+
+/** Keys forgotten in one step. */
+const KEYS = 100
+/** Free pages left in the file for the next messages; giving them back and taking them again costs more. */
+const SPARE_PAGES = 256
+const VACUUM_PAGES = 64
+
+/** Forgets settled messages and old keys in small steps, and gives the space back. */
+export class Pruner {
+  readonly #db: Database
+  readonly #tally: Counters
+  readonly #records: MessageRepository
+  readonly #index: SearchIndex
+  readonly #retain: OutboxSetup['retain']
+  readonly #oldest: Statement<
+    [number],
+    { seq: number; status: StatusNumber; settled_at: number; head: string }
+  >
+  readonly #first: Statement<[], { settled_at: number | null }>
+  readonly #delete: Statement<[number]>
+  readonly #nextKey: Statement<[], { at: number | null }>
+  readonly #oldKeys: Statement<[number]>
+
+  constructor(
+    db: Database,
+    tally: Counters,
+    records: MessageRepository,
+    index: SearchIndex,
+    retain: OutboxSetup['retain'],
+  ) {
+    this.#db = db
+    this.#tally = tally
+    this.#records = records
+    this.#index = index
+    this.#retain = retain
+    this.#oldest = db.prepare(
+      `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
+    )
+    this.#first = db.prepare('SELECT min(settled_at) AS settled_at FROM message WHERE settled_at IS NOT NULL')
+    this.#delete = db.prepare('DELETE FROM message WHERE seq = ?')
+    this.#nextKey = db.prepare('SELECT min(kept_until) AS at FROM idempotency')
+    this.#oldKeys = db.prepare(
+      `DELETE FROM idempotency WHERE key IN
+       (SELECT key FROM idempotency WHERE kept_until <= ? ORDER BY kept_until LIMIT ${KEYS})`,
+    )
+  }
+
+  /** Forgets up to so many settled messages beyond the count or the age, the oldest first. @returns how many. */
+  forget(most: number, now: number): number {
+    const { count, age } = this.#retain
+    let surplus = this.#tally.settled - count
+    let forgotten = 0
+    if (surplus <= 0 && !this.due(now)) return 0
+    for (const row of this.#oldest.all(surplus > 0 ? Math.min(surplus, most) : most)) {
+      if (surplus <= 0 && now - row.settled_at <= age) break
+      this.#records.drop(row.seq)
+      if (row.seq <= this.#tally.indexed) this.#index.remove(row.seq, row.head)
+      this.#delete.run(row.seq)
+      this.#tally.forget(row.status)
+      surplus--
+      forgotten++
+    }
+    return forgotten
+  }
+
+  /** Whether there is a settled message beyond the count or the age. Reads only. */
+  due(now: number): boolean {
+    const oldest = this.#first.get()?.settled_at ?? Infinity
+    return this.#tally.settled > this.#retain.count || now - oldest > this.#retain.age
+  }
+
+  keysDue(now: number): boolean {
+    return (this.#nextKey.get()?.at ?? Infinity) <= now
+  }
+
+  forgetKeys(now: number): number {
+    return this.#oldKeys.run(now).changes
+  }
+
+  /** Gives some free pages back to the file system. @returns whether there are more. */
+  shrink(): boolean {
+    const free = this.#db.pragma('freelist_count', { simple: true }) as number
+    if (free <= SPARE_PAGES) return false
+    this.#db.pragma(`incremental_vacuum(${VACUUM_PAGES})`)
+    return true
+  }
+}

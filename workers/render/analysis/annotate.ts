@@ -1,0 +1,260 @@
+import { templateError } from '../template/parse.js'
+import { walk } from '../template/parseTemplate.js'
+import { placeWithin, type SourceFile } from '../template/source.js'
+import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode } from '../template/tree.js'
+import { ASKS_FOR_CONTENT, isUrl, KNOWN, TRIMMED } from './components.js'
+import { type BlockFacts, ContentEdge, type Position, type Positions, Structure, type StructureEvent } from './structure.js'
+
+/** The start and the end of what may become one node: an attribute's value, or a component's content. */
+interface Start {
+  kind: 'start'
+  of: 'value' | 'content'
+  position: Position
+  at: Place
+}
+interface End {
+  kind: 'end'
+  of: 'value' | 'content'
+}
+type Mark = Start | End
+
+/** Finds out where everything stands. @throws TemplateFailure for a component that MJML doesn't know. */
+export function annotate(nodes: readonly TemplateNode[], files: ReadonlyMap<string, SourceFile>): Positions {
+  const locator = new Locator(files, true)
+  return { nodes: locator.all(nodes), ...locator.found }
+}
+
+/** Attribute values as nodes, in a fragment of which it is not known where it will stand. */
+export function locateFragment(
+  nodes: readonly TemplateNode[],
+  files: ReadonlyMap<string, SourceFile>,
+): TemplateNode[] {
+  return new Locator(files, false).all(nodes)
+}
+
+class Locator {
+  readonly found: Omit<Positions, 'nodes'> = {
+    values: new Map(),
+    blocks: new Map(),
+    attributes: new Map(),
+    dropped: [],
+  }
+  #structure = new Structure()
+  #edge: ContentEdge | undefined
+
+  constructor(
+    private readonly files: ReadonlyMap<string, SourceFile>,
+    private readonly isDocument: boolean,
+  ) {}
+
+  all(nodes: readonly TemplateNode[]): TemplateNode[] {
+    return this.#wrap(nodes.flatMap((node) => this.#one(node)))
+  }
+
+  #one(node: TemplateNode): (TemplateNode | Mark)[] {
+    switch (node.kind) {
+      case 'text':
+        return this.#text(node)
+      case 'value':
+      case 'partial': {
+        const located = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
+        this.found.values.set(located, this.#position())
+        if (located.kind === 'value') {
+          this.#edge?.value(located)
+          if (this.#isInUrl()) located.loose = true
+        }
+        return [located]
+      }
+      case 'anchor':
+      case 'anchored':
+      case 'scope':
+        return [{ ...node, body: this.all(node.body) }]
+      case 'block':
+        return [this.#block(node)]
+      case 'attribute':
+        return [node]
+    }
+  }
+
+  #block(node: BlockNode): BlockNode {
+    const position = this.#position()
+    const before = this.#structure
+    const outer = before.lowest
+    const columnsBefore = before.columns.map(({ count }) => count)
+    const start = before.copy()
+    start.lowest = Number.POSITIVE_INFINITY
+
+    this.#structure = start.copy()
+    const body = this.all(node.body)
+    const afterBody = this.#structure
+    this.#structure = start.copy()
+    const inverse = this.all(node.inverse)
+    const afterInverse = this.#structure
+
+    const at = before.snapshot()
+    const lowest = Math.min(afterBody.lowest, afterInverse.lowest)
+    const facts: BlockFacts = {
+      position,
+      balanced: afterBody.snapshot() === at && afterInverse.snapshot() === at,
+    }
+    if (lowest !== Number.POSITIVE_INFINITY) facts.around = before.stack[lowest - 1] ?? ''
+    else if (position.at === 'between') facts.around = position.component
+    const all = before.columns[lowest - 1]
+    if (all !== undefined) facts.columns = { inside: all.count - (columnsBefore[lowest - 1] ?? 0), all }
+    const located = { ...node, body, inverse }
+    this.found.blocks.set(located, facts)
+    this.#structure = afterBody
+    this.#structure.lowest = Math.min(outer, lowest)
+    return located
+  }
+
+  #position(): Position {
+    const { tokenizer, ending, component } = this.#structure
+    const inTag = !['text', 'comment', 'verbatim'].includes(tokenizer.mode)
+    if (ending > 0 || tokenizer.mode === 'comment') return { at: 'content', component }
+    return inTag ? { at: 'tag', tag: tokenizer.tag } : { at: 'between', component }
+  }
+
+  #inside(): 'text' | 'tag' | 'other' {
+    const { mode } = this.#structure.tokenizer
+    if (mode === 'text') return 'text'
+    return mode === 'comment' || mode === 'verbatim' ? 'other' : 'tag'
+  }
+
+  #isInUrl(): boolean {
+    const { mode, attribute } = this.#structure.tokenizer
+    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrl(attribute)
+  }
+
+  #text(node: TextNode): (TemplateNode | Mark)[] {
+    const parts: (TemplateNode | Mark)[] = []
+    let done = 0
+    const cut = (offset: number): void => {
+      if (offset > done) parts.push({ kind: 'text', text: node.text.slice(done, offset), at: node.at })
+      done = offset
+    }
+    let seen = 0
+    const pass = (to: number): void => {
+      if (node.text.slice(seen, to).trim() !== '') this.#edge?.literal()
+      seen = to
+    }
+    for (const event of this.#structure.feed(node.text)) {
+      pass(event.offset)
+      this.#follow(event)
+      const at = (): Place => this.#place(node, event.offset)
+      const mark = this.#mark(event, at)
+      if (mark === undefined) continue
+      cut(event.offset)
+      parts.push(mark)
+    }
+    pass(node.text.length)
+    cut(node.text.length)
+    return parts
+  }
+
+  #follow(event: StructureEvent): void {
+    if (event.kind === 'content start') this.#edge = TRIMMED.has(event.tag) ? new ContentEdge() : undefined
+    if (event.kind === 'content end') {
+      this.#edge?.end()
+      this.#edge = undefined
+    }
+  }
+
+  #mark(event: StructureEvent, at: () => Place): Mark | undefined {
+    switch (event.kind) {
+      case 'open':
+        if (this.isDocument && !KNOWN.has(event.tag)) throw unknownComponent(event.tag, at())
+        return undefined
+      case 'words':
+        if (event.component) this.found.dropped.push(at())
+        return undefined
+      case 'value start': {
+        const { tag, attribute, component, settings } = event
+        const position: Position = { at: 'attribute', tag, attribute, component, settings }
+        return { kind: 'start', of: 'value', position, at: at() }
+      }
+      case 'content start':
+        if (!ASKS_FOR_CONTENT.has(event.tag)) return undefined
+        return {
+          kind: 'start',
+          of: 'content',
+          position: { at: 'whole content', component: event.tag },
+          at: at(),
+        }
+      case 'value end':
+        return { kind: 'end', of: 'value' }
+      case 'content end':
+        return ASKS_FOR_CONTENT.has(event.tag) ? { kind: 'end', of: 'content' } : undefined
+    }
+  }
+
+  /** What lies between a start and its end in the same row becomes one node, if anything in it is bound. */
+  #wrap(row: readonly (TemplateNode | Mark)[]): TemplateNode[] {
+    const open: { mark: Start; outer: TemplateNode[] }[] = []
+    let nodes: TemplateNode[] = []
+    for (const item of row) {
+      if (item.kind === 'start') {
+        open.push({ mark: item, outer: nodes })
+        nodes = []
+      } else if (item.kind === 'end') {
+        const start = open.at(-1)
+        if (start?.mark.of !== item.of) continue
+        open.pop()
+        nodes = joinTexts([...start.outer, ...this.#whole(nodes, start.mark)])
+      } else nodes.push(item)
+    }
+    for (const { outer } of open.reverse()) nodes = [...outer, ...nodes]
+    return joinTexts(nodes)
+  }
+
+  #whole(nodes: TemplateNode[], { position, at, of }: Start): TemplateNode[] {
+    if (nodes.every(({ kind }) => kind === 'text')) return nodes
+    const literal = nodes.some((node) => node.kind === 'text' && node.text.trim() !== '')
+    // Fixed text is content enough; only the title's and the preview's own trimming shows.
+    if (position.at === 'whole content' && position.component === 'mj-social-element' && literal) return nodes
+    const checks: AttributeNode['checks'] = {}
+    if (position.at === 'attribute' && isUrl(position.attribute)) checks.url = true
+    if (of === 'content') {
+      checks.content = true
+      for (const inner of walk(nodes))
+        if (inner.kind === 'text' && inner.text.includes('"')) checks.quotes = true
+      if (!literal) checks.present = true
+    }
+    const name = position.at === 'attribute' ? position.attribute : ''
+    const node: AttributeNode = { kind: 'attribute', name, value: nodes, checks, at }
+    // Inside it nothing has a position of its own any more.
+    for (const inner of walk(nodes)) {
+      this.found.values.delete(inner)
+      if (inner.kind === 'value') delete inner.loose
+      if (inner.kind === 'block') this.found.blocks.delete(inner)
+      if (inner.kind === 'attribute') this.found.attributes.delete(inner)
+    }
+    this.found.attributes.set(node, position)
+    return [node]
+  }
+
+  #place(node: TextNode, offset: number): Place {
+    const file = this.files.get(node.at.file)
+    return file === undefined ? node.at : placeWithin(file, node.at, node.text, offset)
+  }
+}
+
+/** Cutting for marks left texts in parts. */
+function joinTexts(nodes: TemplateNode[]): TemplateNode[] {
+  const joined: TemplateNode[] = []
+  for (const node of nodes) {
+    const last = joined.at(-1)
+    if (node.kind === 'text' && last?.kind === 'text' && last.at === node.at)
+      joined[joined.length - 1] = { ...last, text: last.text + node.text }
+    else joined.push(node)
+  }
+  return joined
+}
+
+function unknownComponent(tag: string, at: Place) {
+  if (tag === 'mj-include') return templateError('mj-include needs a path, written out', at)
+  const hint = tag.startsWith('mj-')
+    ? 'it is no component of MJML'
+    : 'HTML stands inside mj-text, mj-table, mj-raw and the like only: MJML would drop it here'
+  return templateError(`<${tag}> is unknown: ${hint}`, at)
+}

@@ -1,0 +1,133 @@
+/** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { Application, type Log } from './application.js'
+import { TemplateFailure } from './template/source.js'
+import { TemplateFolder, readStrings, type FolderVersion } from './folder/templateFolder.js'
+import { compileTemplate } from './precompiled/compileTemplate.js'
+import type { CompiledTemplate } from './precompiled/form.js'
+import { manifestOf } from './manifest/manifest.js'
+import type { Critical } from './renderer.js'
+import type { Finding } from './analysis/findings.js'
+import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
+import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
+import { sourceOf } from './sources/folderTemplates.js'
+
+/** How one variant of a template compiles. */
+export interface TemplateReport {
+  name: string
+  /** Empty for the default. */
+  locale: string
+  /** It can't be used at all: what is wrong, with file, line and column. */
+  error?: string
+  /** Why it binds first; none if it is compiled once. */
+  findings: Finding[]
+  warnings: string[]
+}
+
+/** A folder, and what the application adds to it. */
+export interface Workpiece {
+  templates: TemplateSetup
+  /** Where the application's modules write. */
+  log: Log
+  /** Told before each template is compiled, and when all are. */
+  progress?: (done: number, of: number, now: string) => void
+}
+
+const atOnce: Critical = (_step, work) => work()
+
+/** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
+export function inspectFolder(workpiece: Workpiece): Promise<TemplateReport[]> {
+  return withFolder(workpiece, async (version) => (await compileFolder(version, workpiece.progress)).reports)
+}
+
+/** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
+export function manifestsOf(workpiece: Workpiece): Promise<TemplateManifest[]> {
+  return withFolder(workpiece, async (version) =>
+    [...version.files.templates].map(([name, files]) => manifestOf(name, files, version)),
+  )
+}
+
+/**
+ * Writes a folder of compiled templates: with it as `templates`, no thread loads MJML. Nothing is written if a
+ * template can't be compiled.
+ */
+export function buildFolder(workpiece: Workpiece, out: string): Promise<TemplateReport[]> {
+  return withFolder(workpiece, (version) => build(version, out, workpiece.progress))
+}
+
+async function build(
+  version: FolderVersion,
+  out: string,
+  progress: Workpiece['progress'],
+): Promise<TemplateReport[]> {
+  const { reports, templates } = await compileFolder(version, progress)
+  if (reports.some(({ error }) => error !== undefined)) return reports
+  const built: BuiltFolder = {
+    format: BUILT_FORMAT,
+    manifests: Object.keys(templates).flatMap((name) => {
+      const files = version.files.templates.get(name)
+      return files === undefined ? [] : [manifestOf(name, files, version)]
+    }),
+    templates,
+    strings: Object.fromEntries(readStrings(version.files)),
+    helpers: [...version.parts.customHelpers],
+  }
+  await mkdir(out, { recursive: true })
+  const { helpers } = version.files
+  if (helpers !== undefined) await copyFile(helpers, path.join(out, path.basename(helpers)))
+  await writeFile(path.join(out, BUILT_FILE), JSON.stringify(built))
+  return reports
+}
+
+/** What a setup module opened is closed when the work is done, as in a thread. */
+async function withFolder<T>(
+  { templates, log }: Workpiece,
+  work: (version: FolderVersion) => Promise<T>,
+): Promise<T> {
+  const { dir, globals, ...modules } = templates
+  const application = new Application(modules, globals, log)
+  try {
+    return await work(await new TemplateFolder(dir, false, application).current())
+  } finally {
+    await application.close()
+  }
+}
+
+async function compileFolder(
+  version: FolderVersion,
+  progress: Workpiece['progress'] = () => undefined,
+): Promise<{ reports: TemplateReport[]; templates: BuiltFolder['templates'] }> {
+  const reports: TemplateReport[] = []
+  const templates: BuiltFolder['templates'] = {}
+  let done = 0
+  for (const [name, files] of version.files.templates) {
+    progress(done++, version.files.templates.size, name)
+    if (files.mjml.size === 0) continue
+    const locales = new Set([...files.mjml.keys(), ...(files.mjml.has('') ? files.text.keys() : [])])
+    for (const locale of locales) {
+      const outcome = await compileVariant(version, name, locale)
+      reports.push(outcome.report)
+      if (outcome.compiled !== undefined) (templates[name] ??= {})[locale] = outcome.compiled
+    }
+  }
+  progress(done, done, 'done')
+  return { reports, templates }
+}
+
+async function compileVariant(
+  version: FolderVersion,
+  name: string,
+  locale: string,
+): Promise<{ report: TemplateReport; compiled?: CompiledTemplate }> {
+  try {
+    const source = sourceOf(version, name, locale)
+    const { customHelpers } = version.parts
+    const compiled = await compileTemplate(source, { critical: atOnce, customHelpers })
+    const { findings, warnings } = compiled
+    return { report: { name, locale, findings, warnings }, compiled }
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error
+    return { report: { name, locale, error: error.message, findings: [], warnings: [] } }
+  }
+}

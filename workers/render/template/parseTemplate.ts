@@ -1,0 +1,55 @@
+import { Expansion } from './expansion.js'
+import { expand } from './expand.js'
+import { projectElement } from './project.js'
+import type { SourceFile } from './source.js'
+import type { SharedParts, TemplateNode } from './tree.js'
+
+/** All that a template says, as trees: what is bound into MJML, and what becomes header and text. */
+export interface TemplateTrees {
+  mjml: TemplateNode[]
+  subject?: TemplateNode[]
+  preheader?: TemplateNode[]
+  /** Of `NAME.txt`. */
+  text?: TemplateNode[]
+  /** By key: the partials that a computed name may mean, and those that call themselves. */
+  partials: Record<string, TemplateNode[]>
+}
+
+export interface TemplateSource {
+  mjml: SourceFile
+  text?: SourceFile
+  parts: SharedParts
+  textParts: SharedParts
+}
+
+/** @throws TemplateFailure with the place of what is wrong. */
+export function parseTemplate(source: TemplateSource): { trees: TemplateTrees; files: Map<string, SourceFile> } {
+  const partials: TemplateTrees['partials'] = {}
+  const expansion = new Expansion(partials, false)
+  const mjml = expand(source.mjml, source.parts, expansion)
+  const { files } = expansion
+  const trees: TemplateTrees = { mjml, partials }
+  const subject = projectElement(mjml, 'mj-title')
+  const preheader = projectElement(mjml, 'mj-preview')
+  if (subject !== undefined) trees.subject = subject
+  if (preheader !== undefined) trees.preheader = preheader
+  if (source.text !== undefined) {
+    const expansion = new Expansion(partials, true)
+    trees.text = expand(source.text, source.textParts, expansion)
+    for (const [name, file] of expansion.files) files.set(name, file)
+  }
+  return { trees, files }
+}
+
+/** Every node, those inside others too. */
+export function* walk(nodes: readonly TemplateNode[]): Generator<TemplateNode> {
+  for (const node of nodes) {
+    yield node
+    if (node.kind === 'block') {
+      yield* walk(node.body)
+      yield* walk(node.inverse)
+    } else if (node.kind === 'scope' || node.kind === 'anchor' || node.kind === 'anchored')
+      yield* walk(node.body)
+    else if (node.kind === 'attribute') yield* walk(node.value)
+  }
+}

@@ -1,0 +1,81 @@
+import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/protocol/outcome.js'
+import type { SendResult } from '../transport.js'
+import { type CloseReason, lost } from '../unsentOutcomes.js'
+
+/** The transaction ran its course: each recipient has an answer of its own, or shares the last one. */
+export function answered(
+  to: readonly string[],
+  mail: SmtpReply | undefined,
+  replies: readonly SmtpReply[],
+  last: SmtpReply,
+): SendResult {
+  const refusedAtMail = mail !== undefined && mail.code >= 300 ? mail : undefined
+  const recipients = to.map((address, index) => {
+    const own = replies[index]
+    const reply = refusedAtMail ?? (own !== undefined && own.code >= 300 ? own : last)
+    return outcomeOf(address, reply)
+  })
+  const taken = recipients.filter(({ result }) => result === 'accepted').length
+  if (taken > 0)
+    return {
+      verdict: { result: 'sent', code: 'OK' },
+      message:
+        taken === to.length
+          ? 'The server accepted the message.'
+          : `The server accepted it for ${taken} of ${to.length} recipients.`,
+      recipients,
+      reply: last,
+    }
+  return refused(recipients, last)
+}
+
+/** The server closed down with a 421: what it had not refused for good can be tried again. */
+export function interrupted(
+  to: readonly string[],
+  replies: readonly SmtpReply[],
+  last: SmtpReply,
+): SendResult {
+  const recipients = to.map((address, index) => {
+    const own = replies[index]
+    return outcomeOf(address, own !== undefined && own.code >= 300 ? own : last)
+  })
+  return refused(recipients, last)
+}
+
+/** The connection ended before the reply that was waited for. Who was refused already stays refused. */
+export function brokenOff(
+  ending: CloseReason,
+  handedOver: boolean,
+  to: readonly string[],
+  replies: readonly SmtpReply[],
+): SendResult {
+  const delivered = lost(ending, handedOver, to)
+  const recipients = delivered.recipients.map((open, index) => {
+    const own = replies[index]
+    return own !== undefined && own.code >= 300 ? outcomeOf(open.address, own) : open
+  })
+  return { ...delivered, recipients }
+}
+
+export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
+  return { verdict: { result: 'rejected', code }, message, recipients: [] }
+}
+
+function refused(recipients: RecipientOutcome[], last: SmtpReply): SendResult {
+  const open = recipients.find(({ result }) => result === 'deferred')
+  const reply = open?.reply ?? recipients[0]?.reply ?? last
+  return {
+    verdict:
+      open === undefined
+        ? { result: 'rejected', code: 'SMTP_REJECTED' }
+        : { result: 'deferred', code: 'SMTP_DEFERRED' },
+    message: `The server ${open === undefined ? 'refused' : 'put off'} the message: ${reply.code} ${reply.text}`,
+    recipients,
+    reply,
+  }
+}
+
+function outcomeOf(address: string, reply: SmtpReply): RecipientOutcome {
+  const result = reply.code < 300 ? 'accepted' : reply.code < 500 ? 'deferred' : 'rejected'
+  return { address, result, reply }
+}
