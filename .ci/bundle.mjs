@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 const root = path.dirname(import.meta.dirname)
 
 await build({
-  entryPoints: { app: path.join(root, 'src/dashboard/app/main.tsx') },
+  entryPoints: [path.join(root, 'src/dashboard/app/app.tsx')],
   outdir: path.join(root, 'dist/src/dashboard/assets'),
   bundle: true,
   minify: true,

@@ -17,10 +17,10 @@ const PARTS = {
     ),
   calls: () =>
     [
-      ['wait(id, options), sendAndWait(mail, options)', 'src/observe/waiters.ts', 'WaitOptions'],
+      ['wait(id, options), sendAndWait(mail, options)', 'src/telemetry/waiters.ts', 'WaitOptions'],
       ['list(query)', 'src/queue/driver.ts', 'ListQuery'],
       ['mailRouter(mailer, options)', 'src/express/mailRouter.ts', 'MailRouterOptions'],
-      ['metricsRegistry(mailer, options)', 'src/express/metricsRegistry.ts', 'MetricsOptions'],
+      ['metricsRegistry(mailer, options)', 'src/express/prometheus.ts', 'MetricsOptions'],
       ['startInbox(options)', 'src/inbox/inbox.ts', 'InboxOptions'],
     ]
       .map(([call, ...type]) => `\`${call}\`\n\n${optionTable(type)}`)
@@ -147,7 +147,7 @@ function outcomeTable() {
   }
   const rows = Object.entries(results).flatMap(([result, unions]) =>
     unions
-      .flatMap((union) => codesOf('src/wire/outcome.ts', union))
+      .flatMap((union) => codesOf('src/protocol/outcome.ts', union))
       .map(([code, why, remedy]) => [result, `\`${code}\``, why, remedy]),
   )
   return table(['outcome', 'code', 'why', 'what to do'], rows)

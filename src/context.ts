@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Validator } from './validation.js'
 import { toJsonObject } from './message/json.js'
 import type { Json, JsonObject } from './protocol/tasks.js'
+import { Validator } from './validation.js'
 
 /**
  * What goes with a message from the request that sent it: to the templates, as `@context`, and to the listeners of its

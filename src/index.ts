@@ -40,7 +40,8 @@ export type {
   TemplateMail,
   TemplateName,
 } from './message/mail.js'
-export type { Mailer, MailerStats, SetupStatus } from './mailer.js'
+export type { Mailer } from './mailer.js'
+export type { MailerStats, SetupStatus } from './mailerParts.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './telemetry/metrics.js'
 export type { LimitOptions } from './limits.js'
 export type { MailerOptions } from './options.js'

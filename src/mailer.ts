@@ -1,77 +1,21 @@
 import { type MailContext, runWithContext } from './context.js'
-import type { Dispatcher } from './delivery/dispatcher.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
-import type { Redaction } from './logging/redaction.js'
-import type { Intake } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
 import { checkListQuery, forEach, type MessageFilter, pagesOf } from './message/pagination.js'
-import type { ValidationContext } from './message/toJob.js'
+import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
-import type { ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
+import type { ListQuery, MessagePage } from './queue/driver.js'
 import { settleAll } from './settleAll.js'
-import type { AlertMonitor } from './telemetry/alertMonitor.js'
-import type { Events, Listener, MailerEvents } from './telemetry/events.js'
-import { type EventLoopDelay, LoopDelay } from './telemetry/loopDelay.js'
-import type { Metrics, MessageMeasures } from './telemetry/metrics.js'
-import type { Waiters, WaitOptions } from './telemetry/waiters.js'
-import type { TemplateInspection, TemplateManager, TemplateSummary } from './templates/templateCatalog.js'
-import type { Outage } from './threads/crashLoop.js'
-import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
-import type { TransportStatus } from './transports/breaker.js'
-import type { ReloadOptions, TransportManager } from './transports/transportManager.js'
+import type { Listener, MailerEvents } from './telemetry/events.js'
+import { LoopDelay } from './telemetry/loopDelay.js'
+import type { WaitOptions } from './telemetry/waiters.js'
+import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
+import type { ReloadOptions } from './transports/transportManager.js'
 import { Validator, LONGEST_TIMER } from './validation.js'
-
-/** Why mail is held with the reason `setup`: threads die again and again, and no message is to blame. */
-export interface SetupStatus {
-  /** ISO 8601. */
-  since: string
-  /** What the last thread died of, for people. */
-  message: string
-  /** Threads that died in a row. */
-  deaths: number
-  /** When threads are started again: ISO 8601. The delay doubles each time, up to a minute. */
-  retryAt: string
-}
-
-/** How a mailer fares: its queue at this moment, its threads, and what this process has counted. */
-export interface MailerStats extends QueueStats, MessageMeasures {
-  threads: ThreadStatus[]
-  /** How far all deliveries and renders under way have got; those that no thread has taken up are `waiting`. */
-  phases: PhaseCounts
-  transports: TransportStatus[]
-  /** Absent while threads live. */
-  setup?: SetupStatus
-  /** Whether mail goes to those allowed only, and else to where it is redirected. */
-  safeMode: boolean
-  /** Of the main thread, in the last 5 to 10 s; watched from the first call of `stats()` on. */
-  eventLoop: EventLoopDelay
-}
-
-/**
- * What {@link createMailer} put together.
- * @internal
- */
-export interface MailerParts {
-  rules: ValidationContext
-  intake: Intake
-  templates: TemplateManager
-  events: Events
-  measures: Metrics
-  redaction: Redaction
-  waiters: Waiters
-  runner: Runner
-  queue: QueueDriver
-  /** Whether mail is taken in. */
-  accepts: boolean
-  dispatcher: Dispatcher
-  transports: TransportManager
-  lookout?: AlertMonitor
-  inbox?: Inbox
-}
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
@@ -248,17 +192,7 @@ export class Mailer {
   /** How the mailer fares: counted since it was made, and as it is now. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
-    const { queue, runner, dispatcher, measures } = this.#parts
-    return {
-      ...(await queue.stats()),
-      ...measures.snapshot(),
-      threads: runner.threads(),
-      phases: runner.phases(),
-      transports: dispatcher.transports(),
-      ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
-      safeMode: this.#parts.rules.options.safeMode !== undefined,
-      eventLoop: this.#loopDelay.read(),
-    }
+    return statsOf(this.#parts, this.#loopDelay.read())
   }
 
   /**
@@ -353,14 +287,5 @@ export class Mailer {
 
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
-  }
-}
-
-function setupStatus({ since, reason, deaths, retryAt }: Outage): SetupStatus {
-  return {
-    since: new Date(since).toISOString(),
-    message: reason,
-    deaths,
-    retryAt: new Date(retryAt).toISOString(),
   }
 }

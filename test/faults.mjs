@@ -11,7 +11,9 @@ const env = {
   FLEET_MAILS: '5000',
   ...process.env,
 }
-const files = ['faults', 'queue', 'smtp', 'threads.test.ts', 'breaker.test.ts'].map((name) => `test/${name}`)
+const files = ['faults', 'queue', 'workers/smtp', 'threads', 'transports/breaker.test.ts'].map(
+  (name) => `test/${name}`,
+)
 
 const build = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
 const vitest = path.join(root, 'node_modules/vitest/vitest.mjs')

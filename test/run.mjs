@@ -1,5 +1,5 @@
 // The test command: what a change must pass, in the order in which it is quickest to learn of a mistake.
-// Arguments go to vitest: npm test -- test/retry.test.ts
+// Arguments go to vitest: npm test -- test/delivery/retry.test.ts
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'

@@ -11,16 +11,16 @@ import {
   type ThreadLogLine,
   type ThreadSetup,
 } from '../src/protocol/tasks.js'
-import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
 import { type Catalogue, type TemplateNotes } from '../src/protocol/templateManifest.js'
+import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
 import { compose } from './compose/compose.js'
-import { createRenderer } from './render/createRenderer.js'
-import { TemplateFailure } from './render/template/source.js'
-import type { Renderer } from './render/renderer.js'
 import { DeliveryContext } from './deliveryContext.js'
+import { DeliveryJournal } from './deliveryJournal.js'
+import { createRenderer } from './render/createRenderer.js'
+import type { Renderer } from './render/renderer.js'
+import { TemplateFailure } from './render/template/source.js'
 import { ThreadLog } from './threadLog.js'
 import { TransportPool } from './transports/transportPool.js'
-import { DeliveryJournal } from './deliveryJournal.js'
 
 /** The delivery of messages in one thread, or in the calling one: render, compose, send. */
 export class Deliverer {

@@ -1,11 +1,11 @@
 import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/protocol/outcome.js'
 import type { PhaseBoard } from '../src/protocol/phaseBoard.js'
 import type { ComposeTask, DeliverTask, RenderTask } from '../src/protocol/tasks.js'
-import type { TemplateFailure } from './render/template/source.js'
+import type { JournalEntry } from './deliveryJournal.js'
 import type { Critical } from './render/renderer.js'
+import type { TemplateFailure } from './render/template/source.js'
 import type { ThreadLog } from './threadLog.js'
 import type { SendResult } from './transports/transport.js'
-import type { JournalEntry } from './deliveryJournal.js'
 
 /** The trace of one task: its place on the board, its timings, and what is to be said of its end. */
 export class DeliveryContext {

@@ -1,7 +1,14 @@
 import { readlinkSync } from 'node:fs'
 import os from 'node:os'
 import { threadId, workerData } from 'node:worker_threads'
-import type { AnswerOf, ChannelAnswer, LaneOpening, ChannelRequest, Request, ThreadSetup } from '../src/protocol/tasks.js'
+import type {
+  AnswerOf,
+  ChannelAnswer,
+  LaneOpening,
+  ChannelRequest,
+  Request,
+  ThreadSetup,
+} from '../src/protocol/tasks.js'
 import { Deliverer } from './deliver.js'
 import { Heartbeat } from './heartbeat.js'
 import { Lineage } from './lineage.js'

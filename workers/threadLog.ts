@@ -1,4 +1,10 @@
-import type { ComposeTask, DeliverTask, JsonObject, RenderTask, ThreadLogLine } from '../src/protocol/tasks.js'
+import type {
+  ComposeTask,
+  DeliverTask,
+  JsonObject,
+  RenderTask,
+  ThreadLogLine,
+} from '../src/protocol/tasks.js'
 
 /** Lines a thread may write in one second; of more only the number is told. */
 const MOST_LINES = 1_000

@@ -1,15 +1,15 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
-import { jsonBody } from '../web/middleware.js'
 import { frameDocument, isImage } from '../web/frame.js'
 import { ImageLinks, sendImage } from '../web/imageLinks.js'
+import { jsonBody } from '../web/middleware.js'
 import { type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
 import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
 import { isAction, performOnIds, performOnPage } from './bulkActions.js'
-import { FramedImages } from './framedImages.js'
 import type { DashboardOptions } from './dashboardRouter.js'
+import { FramedImages } from './framedImages.js'
 import {
   type MessageContents,
   type MessageDetails,

@@ -1,6 +1,6 @@
-import { MAX_CRASHES, outcomeAfterThreadDeath, poison } from './crashRecovery.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
+import { MAX_CRASHES, outcomeAfterThreadDeath, poison } from './crashRecovery.js'
 
 /** Isolated threads that may die around a message before it is held; they are not counted against it. */
 const MAX_DEATHS_OF_OTHERS = 3

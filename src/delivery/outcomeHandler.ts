@@ -1,7 +1,5 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
-import { countsAsAttempt, isSetupFailure, isUnreachable, type Outcome } from '../protocol/outcome.js'
-import type { QueuedMessage } from '../queue/driver.js'
 import {
   type Attempt,
   type MailJob,
@@ -9,9 +7,11 @@ import {
   type RecipientState,
   type Settlement,
 } from '../message/messageState.js'
-import { decide, type RetryPolicy, type RetryDecision } from './retry.js'
-import type { TransportRouter } from '../transports/transportRouter.js'
+import { countsAsAttempt, isSetupFailure, isUnreachable, type Outcome } from '../protocol/outcome.js'
+import type { QueuedMessage } from '../queue/driver.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
+import type { TransportRouter } from '../transports/transportRouter.js'
+import { decide, type RetryPolicy, type RetryDecision } from './retry.js'
 
 export interface OutcomeHandlerOptions {
   clock: Clock

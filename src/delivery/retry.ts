@@ -1,5 +1,5 @@
-import type { Validator } from '../validation.js'
 import type { Outcome } from '../protocol/outcome.js'
+import type { Validator } from '../validation.js'
 
 export interface RetryOptions {
   /** Attempts before a message is given up. Attempts that never reached a server don't count. @default 10 */

@@ -2,9 +2,9 @@ import { html, type Html } from '../web/html.js'
 import { mark, page } from '../web/page.js'
 import type { Fault } from './faults.js'
 import { faultBanner, faultDialog } from './faultsView.js'
+import { hasAttachment } from './mailSearch.js'
 import { mailPane, subjectOf, time, type View } from './mailView.js'
 import type { ReceivedMail } from './receivedMail.js'
-import { hasAttachment } from './mailSearch.js'
 
 /** The page around the list and the opened mail. */
 export interface InboxPage {

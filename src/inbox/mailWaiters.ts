@@ -1,6 +1,6 @@
-import type { ReceivedMail } from './receivedMail.js'
 import { type MailFilter, testFor } from './mailSearch.js'
 import type { MailStore, RawMail } from './mailStore.js'
+import type { ReceivedMail } from './receivedMail.js'
 
 /** Which mail to wait for. What is left out matches any. */
 export interface MailQuery {

@@ -1,10 +1,10 @@
-import type { Validator } from '../validation.js'
-import type { MessageEvent } from '../telemetry/events.js'
+import type { Attempt } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { SmtpReply } from '../protocol/outcome.js'
-import type { Attempt } from '../message/messageState.js'
-import { cleanFields } from './secrets.js'
 import type { Mailbox } from '../protocol/tasks.js'
+import type { MessageEvent } from '../telemetry/events.js'
+import type { Validator } from '../validation.js'
+import { cleanFields } from './secrets.js'
 
 /**
  * What is hidden wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies

@@ -1,5 +1,5 @@
-import { type Validator, isPlainObject, kindOf } from '../validation.js'
 import type { JsonObject, JsonText } from '../protocol/tasks.js'
+import { type Validator, isPlainObject, kindOf } from '../validation.js'
 
 const MAX_DEPTH = 64
 /** Values in one object: far more than a mail needs, and few enough to copy in a moment. */

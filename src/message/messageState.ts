@@ -1,4 +1,4 @@
-import { NO_DATA } from './json.js'
+import type { RetryDecision } from '../delivery/retry.js'
 import {
   countsAsAttempt,
   isSetupFailure,
@@ -7,8 +7,8 @@ import {
   type RecipientOutcome,
   type SmtpReply,
 } from '../protocol/outcome.js'
-import type { RetryDecision } from '../delivery/retry.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
+import { NO_DATA } from './json.js'
 
 /** The highest priority; the lowest is 0. */
 export const TOP_PRIORITY = 9

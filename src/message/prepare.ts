@@ -1,10 +1,10 @@
-import { Validator, isPlainObject } from '../validation.js'
 import { toContext } from '../context.js'
+import { Validator, isPlainObject } from '../validation.js'
 import { isId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { PreparedMail } from './mail.js'
-import type { Origin } from './toJob.js'
 import type { MailJob } from './messageState.js'
+import type { Origin } from './toJob.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 /** The domain part of what {@link toJob} mints: that of the sender. */

@@ -1,8 +1,8 @@
-import { parseAddress } from './addresses.js'
-import type { Validator } from '../validation.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { DeliveryOrder } from '../threads/runner.js'
 import type { MessagePayload, Mailbox } from '../protocol/tasks.js'
+import type { DeliveryOrder } from '../threads/runner.js'
+import type { Validator } from '../validation.js'
+import { parseAddress } from './addresses.js'
 
 export interface SafeModeOptions {
   /** Gets every mail that is for somebody else. */

@@ -2,11 +2,11 @@
  * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
  * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
  */
-import type { Allowances } from '../transports/budgets.js'
-import type { HistogramSnapshot } from '../structures/histogram.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
+import type { Evidence } from '../protocol/phaseBoard.js'
+import type { HistogramSnapshot } from '../structures/histogram.js'
+import type { Allowances } from '../transports/budgets.js'
 import type { Retention } from './retention.js'
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */

@@ -1,3 +1,4 @@
+import { NO_DATA } from '../message/json.js'
 import {
   type MailJob,
   type MessageState,
@@ -6,7 +7,6 @@ import {
   TOP_PRIORITY,
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
-import { NO_DATA } from '../message/json.js'
 import type { Content, JobAttachment, JsonText } from '../protocol/tasks.js'
 import { keptUntil } from './idempotencyKeys.js'
 import { showAs } from './listing.js'

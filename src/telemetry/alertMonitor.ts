@@ -1,3 +1,6 @@
+import type { Logger } from '../logging/logger.js'
+import type { QueueStats } from '../queue/driver.js'
+import type { TransportStatus } from '../transports/breaker.js'
 import {
   Alarms,
   type Alert,
@@ -6,10 +9,7 @@ import {
   type Reading,
   type SetupReading,
 } from './alerts.js'
-import type { TransportStatus } from '../transports/breaker.js'
-import type { Logger } from '../logging/logger.js'
 import type { MessageMeasures } from './metrics.js'
-import type { QueueStats } from '../queue/driver.js'
 import { Webhook } from './webhook.js'
 
 /** What is looked at. */

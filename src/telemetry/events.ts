@@ -1,15 +1,15 @@
-import { inspect } from 'node:util'
 import { EventEmitter } from 'node:events'
-import type { Alert, ClearedAlert } from './alerts.js'
-import type { TransportError } from '../transports/breaker.js'
+import { inspect } from 'node:util'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
-import type { Outcome, SmtpReply } from '../protocol/outcome.js'
-import type { QueuedMessage } from '../queue/driver.js'
 import { hideSecrets } from '../logging/secrets.js'
 import { type HeldReason, type RecipientState, type Status } from '../message/messageState.js'
 import { copyRecipients } from '../message/messageView.js'
+import type { Outcome, SmtpReply } from '../protocol/outcome.js'
 import type { JsonObject } from '../protocol/tasks.js'
+import type { QueuedMessage } from '../queue/driver.js'
+import type { TransportError } from '../transports/breaker.js'
+import type { Alert, ClearedAlert } from './alerts.js'
 
 /** What every event about a message carries; never its data or bodies. */
 export interface MessageEvent {

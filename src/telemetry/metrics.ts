@@ -1,7 +1,7 @@
-import { Histogram, type HistogramSnapshot } from '../structures/histogram.js'
+import { isSettled, type MessageState, type Status } from '../message/messageState.js'
 import type { Outcome, Timings } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
-import { isSettled, type MessageState, type Status } from '../message/messageState.js'
+import { Histogram, type HistogramSnapshot } from '../structures/histogram.js'
 
 export type SettledStatus = Extract<Status, 'sent' | 'partial' | 'failed' | 'expired' | 'cancelled'>
 

@@ -1,9 +1,9 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Validator } from '../validation.js'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import { isLoopback } from '../transports/loopback.js'
+import type { Validator } from '../validation.js'
 
 export interface WebhookOptions {
   /** `https`, or `http` on this machine. */

@@ -1,9 +1,9 @@
-import { Validator } from '../validation.js'
+import type { TemplateReport, Workpiece } from '../../workers/render/compileFolder.js'
 import { ThreadpostError } from '../errors.js'
 import { type Logger, resolveLogger, SILENT } from '../logging/logger.js'
-import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
-import type { TemplateReport, Workpiece } from '../../workers/render/compileFolder.js'
+import { Validator } from '../validation.js'
+import { resolveTemplates, type TemplateOptions } from './templateOptions.js'
 
 export type { TemplateReport }
 

@@ -1,9 +1,9 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Validator, kindOf } from '../validation.js'
 import { toJsonObject } from '../message/json.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { TemplateSetup } from '../protocol/templateManifest.js'
+import { type Validator, kindOf } from '../validation.js'
 
 export interface TemplateOptions {
   /** The folder. */

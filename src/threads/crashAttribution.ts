@@ -1,7 +1,7 @@
-import type { ThreadDied } from './workerChannel.js'
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type { PulseBoard } from '../protocol/pulse.js'
 import type { Ending } from './watchdog.js'
+import type { ThreadDied } from './workerChannel.js'
 
 /** What the death of its thread says of a delivery: see {@link CrashAttribution}. */
 export type Verdict = 'culprit' | 'suspect' | 'bystander'

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { ThreadpostError } from '../errors.js'
 import { PHASES } from '../protocol/outcome.js'
+import { BUILT_FILE, type Catalogue } from '../protocol/templateManifest.js'
 import type { PhaseCounts, Runner } from './runner.js'
 import { SlotPool } from './slotPool.js'
-import { BUILT_FILE, type Catalogue } from '../protocol/templateManifest.js'
 
 /**
  * In the place of threads where mail is only taken in (`role: 'send'`): it renders and delivers nothing. What the

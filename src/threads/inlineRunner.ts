@@ -1,10 +1,7 @@
 import { performance } from 'node:perf_hooks'
-import { LoadMeter } from './threadLoad.js'
-import { CancellationRegistry } from './cancellationRegistry.js'
+import type { Deliverer } from '../../workers/deliver.js'
 import { ThreadpostError } from '../errors.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
-import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { countPhases, SlotPool } from './slotPool.js'
 import {
   sharedClock,
   type ComposedParts,
@@ -15,9 +12,12 @@ import {
   type ThreadLogLine,
   type ThreadSetup,
 } from '../protocol/tasks.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
-import type { Deliverer } from '../../workers/deliver.js'
+import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import { CancellationRegistry } from './cancellationRegistry.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
+import { countPhases, SlotPool } from './slotPool.js'
+import { LoadMeter } from './threadLoad.js'
 
 /**
  * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.

@@ -1,10 +1,10 @@
 import { ThreadpostError } from '../errors.js'
-import { ThreadDied } from './workerChannel.js'
+import type { AnswerOf, TaskOf } from '../protocol/tasks.js'
 import type { Pool } from './pool.js'
 import type { PoolManager } from './poolManager.js'
-import type { AnswerOf, TaskOf } from '../protocol/tasks.js'
 import type { SlotPool } from './slotPool.js'
 import type { Supervisor } from './supervisor.js'
+import { ThreadDied } from './workerChannel.js'
 
 /** Requests that run a template's code and send nothing. */
 type Rendering = 'render' | 'compose' | 'inspect'

@@ -1,6 +1,3 @@
-import type { Verdict } from './crashAttribution.js'
-import type { Outage } from './crashLoop.js'
-import type { Member } from '../structures/indexedBag.js'
 import type { Outcome, Phase } from '../protocol/outcome.js'
 import type { Evidence } from '../protocol/phaseBoard.js'
 import type {
@@ -11,8 +8,11 @@ import type {
   MessagePayload,
   RenderResult,
 } from '../protocol/tasks.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { Member } from '../structures/indexedBag.js'
+import type { Verdict } from './crashAttribution.js'
+import type { Outage } from './crashLoop.js'
 
 /** A delivery as the dispatcher hands it over. */
 export interface DeliveryOrder extends Member, OrderedTask {

@@ -1,11 +1,11 @@
-import { CrashAttribution, type Verdict } from './crashAttribution.js'
-import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
-import type { ThreadDied } from './workerChannel.js'
-import type { PoolWarden } from './pool.js'
-import { PoolManager } from './poolManager.js'
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import { PulseBoard } from '../protocol/pulse.js'
+import { CrashAttribution, type Verdict } from './crashAttribution.js'
+import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
+import type { PoolWarden } from './pool.js'
+import { PoolManager } from './poolManager.js'
 import { Watchdog, type WatchdogOptions } from './watchdog.js'
+import type { ThreadDied } from './workerChannel.js'
 
 interface SupervisorOptions extends WatchdogOptions, CrashLoopListener {
   pulses: SharedArrayBuffer

@@ -1,6 +1,6 @@
-import type { Validator } from '../validation.js'
 import { Clock } from '../clock.js'
 import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } from '../protocol/outcome.js'
+import type { Validator } from '../validation.js'
 
 export interface BreakerOptions {
   /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000, or `maxProbeDelay` where that is less */

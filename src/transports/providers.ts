@@ -1,9 +1,6 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Validator } from '../validation.js'
-import { resolveDkim } from './auth.js'
 import { toJsonObject } from '../message/json.js'
-import { isLoopback } from './loopback.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type {
   FileTransport,
@@ -12,6 +9,9 @@ import type {
   SesCredentials,
   SesTransport,
 } from '../protocol/transportConfig.js'
+import type { Validator } from '../validation.js'
+import { resolveDkim } from './auth.js'
+import { isLoopback } from './loopback.js'
 
 /** What the services take beside what every transport takes. */
 export interface ServiceOptions {

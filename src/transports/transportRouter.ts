@@ -1,8 +1,8 @@
-import { DEFAULT_TRANSPORT } from '../message/toJob.js'
-import { TransportState, type TransportListener, type TransportStateOptions } from './transportState.js'
-import type { Allowances } from './budgets.js'
-import type { BreakerOptions } from './breaker.js'
 import type { Clock } from '../clock.js'
+import { DEFAULT_TRANSPORT } from '../message/toJob.js'
+import type { BreakerOptions } from './breaker.js'
+import type { Allowances } from './budgets.js'
+import { TransportState, type TransportListener, type TransportStateOptions } from './transportState.js'
 
 /** The transports by name, and which of them takes a message. */
 export class TransportRouter {

@@ -1,4 +1,6 @@
-import { type Allowance, type Allowances, type BudgetOptions, RateAllowance } from './budgets.js'
+import type { Clock } from '../clock.js'
+import type { Outcome } from '../protocol/outcome.js'
+import { sharedClock } from '../protocol/tasks.js'
 import {
   type BreakerAdmission,
   Breaker,
@@ -6,10 +8,8 @@ import {
   type BreakerOptions,
   type TransportStatus,
 } from './breaker.js'
-import type { Clock } from '../clock.js'
-import type { Outcome } from '../protocol/outcome.js'
+import { type Allowance, type Allowances, type BudgetOptions, RateAllowance } from './budgets.js'
 import { isThrottling } from './throttling.js'
-import { sharedClock } from '../protocol/tasks.js'
 
 /** A transport as the dispatcher needs to know it. */
 export interface TransportStateOptions {

@@ -1,6 +1,6 @@
+import path from 'node:path'
 import { Gauge, Registry } from 'prom-client'
 import { metricsRegistry } from 'threadpost/express'
-import path from 'node:path'
 import { expect, test } from 'vitest'
 import { api, MAIL } from '../support/api.js'
 import { folderOf } from '../support/folder.js'

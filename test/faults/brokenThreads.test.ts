@@ -3,10 +3,10 @@ import path from 'node:path'
 import { explain, type Mailer, type Message, type QueueOptions } from 'threadpost'
 import type { Inbox } from 'threadpost/testing'
 import { describe, expect, it } from 'vitest'
-import { folderOf } from '../support/folder.js'
 import { PhaseBoard } from '../../src/protocol/phaseBoard.js'
 import { PulseBoard } from '../../src/protocol/pulse.js'
 import { Watchdog } from '../../src/threads/watchdog.js'
+import { folderOf } from '../support/folder.js'
 import { mailerWithInbox } from '../support/mailer.js'
 
 const page = (text: string): string =>

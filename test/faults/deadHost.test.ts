@@ -1,11 +1,11 @@
 // Many messages for a host that is down. The whole: DEAD_HOST_MAILS=10000, as `npm run test:faults` does.
-// What they cost in time is measured by test/support/measureHeld.mjs.
+// What they cost in time is measured by test/measure/measureHeld.mjs.
 import path from 'node:path'
 import { expect, it } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { freePort } from '../support/ports.js'
 import { testInbox, testMailer } from '../support/mailer.js'
+import { freePort } from '../support/ports.js'
 
 const MAILS = Number(process.env['DEAD_HOST_MAILS'] ?? 3_000)
 const STEP = 20

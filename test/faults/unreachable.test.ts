@@ -4,8 +4,8 @@ import type { Inbox, InboxOptions } from 'threadpost/testing'
 import { describe, expect, it } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
-import { freePort } from '../support/ports.js'
 import { testInbox, testMailer } from '../support/mailer.js'
+import { freePort } from '../support/ports.js'
 
 const COUNT = 30
 const QUICK: Partial<MailerOptions> = {

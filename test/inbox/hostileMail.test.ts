@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { frameDocument } from '../../src/web/frame.js'
 import { patternOf } from '../../src/inbox/faults.js'
 import { linksOf } from '../../src/inbox/links.js'
+import { frameDocument } from '../../src/web/frame.js'
 import { parseMime } from '../../src/web/parseMime.js'
 
 /** Far above what any of these takes; work that grows with the square of the size takes hours. */

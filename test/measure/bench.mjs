@@ -1,5 +1,5 @@
 // `threadpost bench` with the programs that `npm test` found or fetched (smtp-sink, smtp-source, redis-server):
-//   npm run build && node test/support/bench.mjs --targets
+//   npm run build && node test/measure/bench.mjs --targets
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { findTools } from '../support/prerequisites.mjs'

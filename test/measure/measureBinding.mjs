@@ -1,5 +1,5 @@
 // What binding a compiled template costs (HTML, subject and text), beside running MJML for each message:
-//   node test/support/measureBinding.mjs [FILE.mjml DATA.json]     (after a build)
+//   node test/measure/measureBinding.mjs [FILE.mjml DATA.json]     (after a build)
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import Handlebars from 'handlebars'

@@ -1,6 +1,6 @@
 // What a fleet on Redis costs: Redis commands, bytes and CPU a message, the cost of send(), and messages a second with
 // 1, 2 and 4 workers, each a process of its own, against a sink on the same machine:
-//   npm run build && node test/support/measureFleet.mjs [--messages 5000] [--workers 1,2,4]
+//   npm run build && node test/measure/measureFleet.mjs [--messages 5000] [--workers 1,2,4]
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

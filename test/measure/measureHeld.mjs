@@ -1,7 +1,7 @@
-// What many messages for a host that is down cost the web process: node test/support/measureHeld.mjs [MESSAGES] (after a build).
+// What many messages for a host that is down cost the web process: node test/measure/measureHeld.mjs [MESSAGES] (after a build).
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'

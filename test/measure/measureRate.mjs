@@ -1,4 +1,4 @@
-// How well a rate is kept, and how well it is used: node test/support/measureRate.mjs (after a build). Mail goes to a server
+// How well a rate is kept, and how well it is used: node test/measure/measureRate.mjs (after a build). Mail goes to a server
 // in a process of its own, which counts: in all, and in the fullest second, by envelopes and by final dots.
 // --rate 50 --seconds 10 --threads 2 --latency 0,5,50 (ms until the server answers a message) --queue memory,sqlite
 // --load 0 (processes that keep the machine busy meanwhile)

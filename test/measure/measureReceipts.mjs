@@ -1,4 +1,4 @@
-// How many durable receipts a second the SQLite queue gives: node test/support/measureReceipts.mjs (after a build).
+// How many durable receipts a second the SQLite queue gives: node test/measure/measureReceipts.mjs (after a build).
 // One caller is one commit a message; many callers share one.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,5 @@
 // Raw sending of one ready message of 14 KB, threadpost's session beside nodemailer's pool, both in this thread and in
-// one run, against smtp-sink:   npm run build && node test/support/measureSending.mjs [--messages 20000]
+// one run, against smtp-sink:   npm run build && node test/measure/measureSending.mjs [--messages 20000]
 // First on the spot with ten deliveries at a time; then over one connection with 20 ms of added latency.
 import { fork, spawn } from 'node:child_process'
 import net from 'node:net'

@@ -1,6 +1,6 @@
 // Does the package work where it ends up? Packs what was built, installs it into empty folders with npm, pnpm and yarn, and runs
 // it there on several versions of Node: memory queue, with threads and without, from ES modules and CommonJS.
-// node test/support/tryInstalls.mjs [--node 20,22,24,latest] [--managers npm,pnpm,yarn,yarn-pnp]
+// node test/measure/tryInstalls.mjs [--node 20,22,24,latest] [--managers npm,pnpm,yarn,yarn-pnp]
 // Install scripts don't run: better-sqlite3 is built for one version of Node, and has no part in this.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

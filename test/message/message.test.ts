@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { toJob } from '../../src/message/toJob.js'
 import { fromPrepared, toPrepared } from '../../src/message/prepare.js'
+import { toJob } from '../../src/message/toJob.js'
 import { job, NOW, plain, refusal, rules } from '../support/messageRules.js'
 
 describe('a mail becomes a job', () => {

@@ -1,6 +1,6 @@
 import { resolveLogger } from '../../src/logging/logger.js'
-import { Validator } from '../../src/validation.js'
 import { RedisQueue } from '../../src/queue/redis/driver.js'
+import { Validator } from '../../src/validation.js'
 import { queueSuite } from '../support/queueSuite.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'

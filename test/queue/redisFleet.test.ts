@@ -1,9 +1,9 @@
 import { createMailer, type Logger } from 'threadpost'
 import { expect, it } from 'vitest'
+import { builtFile } from '../support/built.js'
 import { folderOf } from '../support/folder.js'
 import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
 import { useRedis } from '../support/redis.js'
-import { builtFile } from '../support/built.js'
 import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
 

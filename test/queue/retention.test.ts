@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
+import { SettledLog } from '../../src/queue/memory/messageStore.js'
+import { GenerationalCache } from '../../src/structures/generationalCache.js'
 import { IndexedBag } from '../../src/structures/indexedBag.js'
 import { SlotMap } from '../../src/structures/slotMap.js'
-import { GenerationalCache } from '../../src/structures/generationalCache.js'
-import { SettledLog } from '../../src/queue/memory/messageStore.js'
 import { randomFrom } from '../support/random.js'
 
 const random = randomFrom(41)

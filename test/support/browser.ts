@@ -12,7 +12,7 @@ const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 
 export const PHONE = { width: 375, height: 760 }
 
-/** Pictures for the README are made only when asked for: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts` */
+/** Pictures for the README are made only when asked for: `UPDATE_SCREENSHOTS=1 npm test -- test/server/startPage.test.ts` */
 export const UPDATING = process.env['UPDATE_SCREENSHOTS'] === '1'
 
 /** Opens a page on which an error, a thing its policy refuses, or a request to elsewhere fails the test. */

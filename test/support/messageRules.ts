@@ -1,7 +1,7 @@
 import { ThreadpostError } from '../../src/errors.js'
+import type { MailJob } from '../../src/message/messageState.js'
 import { type ValidationContext, toJob } from '../../src/message/toJob.js'
 import { resolveOptions } from '../../src/options.js'
-import type { MailJob } from '../../src/message/messageState.js'
 
 export const NOW = Date.UTC(2026, 0, 1)
 

@@ -1,7 +1,7 @@
 // Sends from a SQLite queue, one by one and many at once, and prints the commits and SQL statements of each:
 //   node --import …/countStatements.mjs test/support/sendDurably.mjs FILE
-import { BroadcastChannel } from 'node:worker_threads'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BroadcastChannel } from 'node:worker_threads'
 import { createMailer } from 'threadpost'
 import { startInbox } from 'threadpost/testing'
 

@@ -2,10 +2,10 @@
  * What every transport that hands a message over by one call must do. A new one is done when it passes: its API is
  * spoken by a server of test/support/mailApi.ts.
  */
-import { expect, it } from 'vitest'
 import type { TransportInput } from 'threadpost'
-import { testMailer } from './mailer.js'
+import { expect, it } from 'vitest'
 import { type Dialect, MailApi } from './mailApi.js'
+import { testMailer } from './mailer.js'
 import { freePort } from './ports.js'
 
 const mail = {

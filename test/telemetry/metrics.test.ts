@@ -1,5 +1,5 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
 import path from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { Histogram } from '../../src/structures/histogram.js'
 import { LoopDelay } from '../../src/telemetry/loopDelay.js'
 import { folderOf } from '../support/folder.js'

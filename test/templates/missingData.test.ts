@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { missingPaths } from '../../src/templates/missingData.js'
 import type { JsonObject } from '../../src/protocol/tasks.js'
+import { missingPaths } from '../../src/templates/missingData.js'
 import { needsOf } from '../../workers/render/manifest/needs.js'
 import { parseTemplate } from '../../workers/render/template/parseTemplate.js'
 import { sourceOf } from '../workers/render/support/both.js'
@@ -29,6 +29,33 @@ test.each<[string, JsonObject, string[]]>([
   ['{{#with user}}{{name}}{{../a}}{{/with}}', { user: { name: 'x' } }, ['a']],
   ['{{> p title="T"}}', {}, ['x']],
   ['{{#each list}}{{> p this title=../t}}{{/each}}', { list: [{}] }, ['list[0].x']],
+  [
+    '{{#each list as |item|}}{{#each item.kids}}{{this}}{{else}}{{item.x}}{{/each}}{{/each}}',
+    { list: [{ kids: [] }, { kids: ['a'] }] },
+    ['list[0].x'],
+  ],
+  [
+    '{{#with a as |p|}}{{#with p.b}}{{c}}{{else if p.d}}{{p.e}}{{else}}{{p.f}}{{/with}}{{/with}}',
+    { a: { d: 1 } },
+    ['a.e'],
+  ],
+  [
+    '{{#each list as |list|}}{{#each list.x}}{{this}}{{else}}{{list.y}}{{/each}}{{/each}}',
+    { list: [{ y: 1 }] },
+    [],
+  ],
+  // Handlebars counts a context for `../` only if it differs from the one around it.
+  ['{{#with user}}{{#with ../user}}{{../a}}{{/with}}{{/with}}', { user: {}, a: 1 }, []],
+  ['{{#with one}}{{#each this}}{{../title}}{{/each}}{{/with}}', { one: ['o'], title: 'T' }, []],
+  ['{{#each list}}{{../x}}{{/each}}', { list: ['[object Object]'] }, []],
+  // Parameters of a partial stand in front of the data, also where the context is handed on.
+  [
+    '{{#*inline "q"}}{{x}}{{title}}{{/inline}}{{#*inline "r"}}{{> q this}}{{/inline}}{{> r this title="T"}}',
+    {},
+    [],
+  ],
+  ['{{#each list}}{{#if @first}}{{#with .}}a{{else}}{{x}}{{/with}}{{/if}}{{/each}}', { list: [null] }, []],
+  ['{{#each .}}{{x}}{{/each}}', { k: {} }, ['k.x']],
   ['{{#section}}{{x}}{{/section}}', {}, []],
   ['{{formatNumber n}}', {}, ['n']],
   ['{{lookup map key}}', { map: {} }, ['key']],

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { templateTypes } from '../../src/templates/typeDeclarations.js'
 import { readManifests } from '../../src/templates/precompile.js'
+import { templateTypes } from '../../src/templates/typeDeclarations.js'
 import { folderOf } from '../support/folder.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
-import { Breaker, type BreakerListener } from '../../src/transports/breaker.js'
 import type { Outcome } from '../../src/protocol/outcome.js'
-import { freePort } from '../support/ports.js'
+import { Breaker, type BreakerListener } from '../../src/transports/breaker.js'
 import { testMailer } from '../support/mailer.js'
+import { freePort } from '../support/ports.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
 import { stopClock } from '../support/stoppedClock.js'
 

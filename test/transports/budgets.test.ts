@@ -1,5 +1,5 @@
-import { describe, expect, it, vi } from 'vitest'
 import type { Mailer } from 'threadpost'
+import { describe, expect, it, vi } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { testMailer } from '../support/mailer.js'
 import { mostInASecond } from '../support/mostInASecond.js'
@@ -32,7 +32,7 @@ async function bulk(mailer: Mailer, count: number, extra: object = {}): Promise<
 }
 
 describe('budgets of a transport', () => {
-  // The rate is used up as well: test/rateAllowance.test.ts counts that on a clock of its own.
+  // The rate is used up as well: test/transports/rateAllowance.test.ts counts that on a clock of its own.
   it.each(['memory', 'sqlite'])('a rate holds over two threads (%s)', async (kind) => {
     const { url, mails, dots } = await clockedServer(5)
     const queue = kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`
@@ -73,8 +73,8 @@ describe('budgets of a transport', () => {
     const before = seen.length
     for (const id of ids) await mailer.wait(id)
     const resets = seen.flatMap((line, index) => (line.includes('reset') ? [index] : []))
-    // Those that had left already when the first came are in front of it.
-    expect(Math.max(...resets)).toBeLessThan(before + 5)
+    // Only those are in front of them that were on their way already: of a thousand no more than there are slots.
+    expect(Math.max(...resets)).toBeLessThan(before + 20)
     expect((await mailer.stats()).held + seen.length).toBeGreaterThan(900)
   })
 
@@ -85,7 +85,7 @@ describe('budgets of a transport', () => {
     const passed = new Promise<void>((resolve) => (open = resolve))
     const server = await ScriptedServer.start({
       dot: async (_line, { messages }) => {
-        if (messages.at(-1)?.to[0]?.toLowerCase().endsWith('@small.example')) return '250 2.0.0 taken'
+        if (!messages.at(-1)?.to[0]?.toLowerCase().endsWith('@big.example')) return '250 2.0.0 taken'
         most = Math.max(most, ++underWay)
         await passed
         await new Promise((resolve) => setTimeout(resolve, 20))
@@ -97,10 +97,11 @@ describe('budgets of a transport', () => {
       transport: { url: `smtp://127.0.0.1:${server.port}`, domainConcurrency: 2 },
       threads: 2,
     })
-    // Fewer than may be under way.
-    const many = await bulk(mailer, 10, { to: 'ada@Big.example' })
+    // With the others no more than one thread may have under way.
+    const many = await bulk(mailer, 5, { to: 'ada@Big.example' })
     // Two of them may ride behind one that is under way, and wait for its reply.
-    const small = await bulk(mailer, 5, { to: 'ada@small.example' })
+    const small: string[] = []
+    for (let n = 0; n < 5; n++) small.push((await mailer.send({ ...mail, to: `ada@small${n}.example` })).id)
     await expect
       .poll(async () => (await mailer.list({ status: 'sent' })).messages.length)
       .toBeGreaterThanOrEqual(3)
@@ -108,7 +109,7 @@ describe('budgets of a transport', () => {
     open()
     for (const id of [...many, ...small]) expect((await mailer.wait(id)).status).toBe('sent')
     expect(most).toBeLessThanOrEqual(2)
-    expect(server.messages).toHaveLength(15)
+    expect(server.messages).toHaveLength(10)
   })
 
   it.each([1, 3])('so many connections over two threads: %i', async (connections) => {

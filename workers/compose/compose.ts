@@ -2,8 +2,8 @@ import { isAscii } from 'node:buffer'
 import type { JobAttachment, MessagePayload } from '../../src/protocol/tasks.js'
 import { attachmentFields } from './attachmentFields.js'
 import { base64Length, writeBase64 } from './base64.js'
-import { headerFields } from './headerFields.js'
 import { type BufferLease, BufferPool } from './bufferPool.js'
+import { headerFields } from './headerFields.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
 /** What a message says, bound; a part that is `''` is none. */

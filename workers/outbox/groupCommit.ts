@@ -1,5 +1,4 @@
 import type { Transaction } from 'better-sqlite3'
-import { Histogram } from '../../src/structures/histogram.js'
 import type {
   Acceptance,
   Answer,
@@ -9,6 +8,7 @@ import type {
   StatsRow,
 } from '../../src/queue/sqlite/outboxProtocol.js'
 import type { TakenRow } from '../../src/queue/storedRow.js'
+import { Histogram } from '../../src/structures/histogram.js'
 import type { Parts } from './parts.js'
 import { isEnvironmentError, isStorageError } from './storageError.js'
 

@@ -4,8 +4,8 @@ import { type NewRow, STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { GenerationalCache } from '../../src/structures/generationalCache.js'
 import type { AttachmentStore } from './attachmentStore.js'
 import type { Capacity } from './capacity.js'
-import { PLACE } from './schema.js'
 import type { Counters } from './counters.js'
+import { PLACE } from './schema.js'
 
 interface Known {
   id: string

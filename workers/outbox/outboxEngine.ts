@@ -1,7 +1,13 @@
 import { ClockWatch } from '../../src/clock.js'
-import type { Answer, FromOutbox, Report, Request, RequestKind } from '../../src/queue/sqlite/outboxProtocol.js'
-import { IdleTasks } from './idleTasks.js'
+import type {
+  Answer,
+  FromOutbox,
+  Report,
+  Request,
+  RequestKind,
+} from '../../src/queue/sqlite/outboxProtocol.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
+import { IdleTasks } from './idleTasks.js'
 import type { Parts } from './parts.js'
 import { isStorageError } from './storageError.js'
 

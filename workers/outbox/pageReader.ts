@@ -3,7 +3,14 @@ import type { RowQuery } from '../../src/queue/sqlite/outboxProtocol.js'
 import type { StoredRow } from '../../src/queue/storedRow.js'
 import type { Counters } from './counters.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './schema.js'
-import { type SearchFields, searchFieldsOf, recipientTerm, tagTerm, templateTerm, textOf } from './searchIndex.js'
+import {
+  type SearchFields,
+  searchFieldsOf,
+  recipientTerm,
+  tagTerm,
+  templateTerm,
+  textOf,
+} from './searchIndex.js'
 
 /** Milliseconds a page may take before it ends early, with a cursor to go on from. */
 const PATIENCE = 50

@@ -1,16 +1,16 @@
 import type { Database } from 'better-sqlite3'
 import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
 import { AttachmentStore } from './attachmentStore.js'
-import { Pruner } from './pruner.js'
+import { Capacity } from './capacity.js'
+import { Counters } from './counters.js'
 import { Inserter } from './inserter.js'
-import { ReadyQueue } from './readyQueue.js'
-import { PageReader } from './pageReader.js'
 import { MessageRepository } from './messageRepository.js'
+import { PageReader } from './pageReader.js'
+import { Pruner } from './pruner.js'
+import { ReadyQueue } from './readyQueue.js'
 import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
-import { Capacity } from './capacity.js'
 import { SearchIndex } from './searchIndex.js'
-import { Counters } from './counters.js'
 
 /** What works on the file; all of it shares one connection. */
 export interface Parts {

@@ -1,9 +1,9 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
 import type { StatusNumber } from '../../src/queue/storedRow.js'
+import type { Counters } from './counters.js'
 import type { MessageRepository } from './messageRepository.js'
 import type { SearchIndex } from './searchIndex.js'
-import type { Counters } from './counters.js'
 
 /** Keys forgotten in one step. */
 const KEYS = 100

@@ -1,6 +1,11 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { COMPANY_LIMIT, type KnownRow } from '../../src/queue/sqlite/outboxProtocol.js'
-import { STATUS_NUMBERS, type StatusNumber, type StoredRow, type TakenRow } from '../../src/queue/storedRow.js'
+import {
+  STATUS_NUMBERS,
+  type StatusNumber,
+  type StoredRow,
+  type TakenRow,
+} from '../../src/queue/storedRow.js'
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
 import type { AttachmentStore } from './attachmentStore.js'
 import type { Counters } from './counters.js'

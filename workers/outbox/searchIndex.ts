@@ -22,7 +22,12 @@ interface Head {
 
 export function searchFieldsOf(head: string): SearchFields {
   const { id, to, cc, bcc, tags, subject = '', content } = JSON.parse(head) as Head
-  const facts: SearchFields = { id, recipients: [...to, ...cc, ...bcc].map(({ address }) => address), tags, subject }
+  const facts: SearchFields = {
+    id,
+    recipients: [...to, ...cc, ...bcc].map(({ address }) => address),
+    tags,
+    subject,
+  }
   if (content.kind === 'template' && content.name !== undefined) facts.template = content.name
   return facts
 }

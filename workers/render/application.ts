@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
-import type { Helper } from './bind/helperCall.js'
 import { loading as whileLoading } from '../loading.js'
+import type { Helper } from './bind/helperCall.js'
 import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'
 
 /** Takes lines to the mailer's logger. */

@@ -1,17 +1,17 @@
 /** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
+import type { Finding } from './analysis/findings.js'
 import { Application, type Log } from './application.js'
-import { TemplateFailure } from './template/source.js'
 import { TemplateFolder, readStrings, type FolderVersion } from './folder/templateFolder.js'
+import { manifestOf } from './manifest/manifest.js'
 import { compileTemplate } from './precompiled/compileTemplate.js'
 import type { CompiledTemplate } from './precompiled/form.js'
-import { manifestOf } from './manifest/manifest.js'
 import type { Critical } from './renderer.js'
-import type { Finding } from './analysis/findings.js'
-import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
 import { sourceOf } from './sources/folderTemplates.js'
+import { TemplateFailure } from './template/source.js'
 
 /** How one variant of a template compiles. */
 export interface TemplateReport {

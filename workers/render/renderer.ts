@@ -1,6 +1,6 @@
-import type { BoundParts } from './template.js'
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
 import type { Catalogue, TemplateNotes } from '../../src/protocol/templateManifest.js'
+import type { BoundParts } from './template.js'
 
 /**
  * Runs synchronous work that may execute a template's own code or cost CPU. While it runs the delivery is in phase

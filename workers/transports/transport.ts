@@ -1,6 +1,3 @@
-import type { MessagePayload } from '../../src/protocol/tasks.js'
-import type { TransportReport } from '../../src/protocol/transportConfig.js'
-import type { Composed, MessageParts } from '../compose/compose.js'
 import type {
   DeferredCode,
   RecipientOutcome,
@@ -10,6 +7,9 @@ import type {
   UnsupportedCode,
   WithdrawnCode,
 } from '../../src/protocol/outcome.js'
+import type { MessagePayload } from '../../src/protocol/tasks.js'
+import type { TransportReport } from '../../src/protocol/transportConfig.js'
+import type { Composed, MessageParts } from '../compose/compose.js'
 
 /** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
 export interface Envelope {

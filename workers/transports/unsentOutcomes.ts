@@ -1,5 +1,10 @@
 /** What came of a message that no answer settled, whatever the transport. */
-import type { RecipientOutcome, SmtpReply, UnreachableCode, WithdrawnCode } from '../../src/protocol/outcome.js'
+import type {
+  RecipientOutcome,
+  SmtpReply,
+  UnreachableCode,
+  WithdrawnCode,
+} from '../../src/protocol/outcome.js'
 import type { SendResult } from './transport.js'
 
 /** No connection came about on which mail could be sent: a matter of the transport, not of a message. */

@@ -3,9 +3,9 @@ import { useEffect, useRef } from 'preact/hooks'
 import { connect } from './liveState.js'
 import { Message } from './messagePage.js'
 import { Messages } from './messagesPage.js'
+import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { useRoute } from './navigation.js'
 import { Shell } from './shell.js'
 
 function Dashboard() {

@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Mailbox, Message as MessageView } from '../../index.js'
 import type { BulkStep, MessageDetails } from '../viewModels.js'
-import { get, messageOf, post } from './request.js'
 import { Attempts } from './attempts.js'
 import { Contents } from './contents.js'
 import { bytes, plural } from './format.js'
 import { changeOf, useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
+import { get, messageOf, post } from './request.js'
 import { type Action, ACTION_NAMES, ACTIONS, Badge } from './status.js'
 
 /** What became of one message, why, and what it says. */

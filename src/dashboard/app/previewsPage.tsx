@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
-import { get, messageOf } from './request.js'
 import { onTemplates } from './liveState.js'
 import { hrefOf } from './navigation.js'
+import { get, messageOf } from './request.js'
 import { TemplatePreview } from './templatePreview.js'
 
 interface PreviewsProps {

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { root } from './request.js'
 import { useLive } from './liveState.js'
+import { root } from './request.js'
 
 export type Place = 'overview' | 'messages' | 'message' | 'previews'
 

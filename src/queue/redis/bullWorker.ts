@@ -1,8 +1,8 @@
 import type { Job, Worker } from 'bullmq'
-import type { Logger } from '../../logging/logger.js'
-import type { Connections } from './connections.js'
 import type { Deadline } from '../../clock.js'
+import type { Logger } from '../../logging/logger.js'
 import { type JobData, mirrored, QUEUE_NAME, type BullQueue } from './bullQueue.js'
+import type { Connections } from './connections.js'
 
 /** Milliseconds a job is locked for; renewed at half of it, by the main thread, which is free. */
 const LOCK = 10_000

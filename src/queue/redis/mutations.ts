@@ -1,14 +1,14 @@
-import type { Message } from '../../message/messageView.js'
 import { enter, type MessageState } from '../../message/messageState.js'
+import type { Message } from '../../message/messageView.js'
 import { type ManualAction, losesContent, notFound } from '../actions.js'
 import type { ChangeListener } from '../driver.js'
-import type { StoredRow } from '../storedRow.js'
 import { packState, unpackHead, unpackState } from '../rowCodec.js'
+import type { StoredRow } from '../storedRow.js'
+import { ask } from './connections.js'
+import type { JobScheduler } from './jobScheduler.js'
 import { show } from './queries.js'
 import type { TakenBack } from './redisConsumer.js'
 import type { Found, RedisStore } from './store.js'
-import { ask } from './connections.js'
-import type { JobScheduler } from './jobScheduler.js'
 
 interface MutationsOptions {
   changed: ChangeListener

@@ -6,8 +6,8 @@ import type { ListQuery, MessagePage, QueueStats } from '../driver.js'
 import { cursorOf, limitOf, matches, pageOf, shownCounts, shownStatus } from '../listing.js'
 import { showRow, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
-import type { RedisStore } from './store.js'
 import { ask } from './connections.js'
+import type { RedisStore } from './store.js'
 
 /** Messages looked at for one page of a filtered listing. */
 const MOST_LOOKED_AT = 2_000

@@ -1,4 +1,4 @@
-import { WindowCounter } from '../../structures/windowCounter.js'
+import { Deadline } from '../../clock.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import {
@@ -9,18 +9,18 @@ import {
   settle,
   type Settlement,
 } from '../../message/messageState.js'
-import type { Retention } from '../retention.js'
+import { PrioritySemaphore } from '../../structures/prioritySemaphore.js'
+import { WindowCounter } from '../../structures/windowCounter.js'
 import { losesContent } from '../actions.js'
 import type { ChangeListener, Consumer } from '../driver.js'
-import type { StoredRow } from '../storedRow.js'
+import type { Retention } from '../retention.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
-import type { Connections } from './connections.js'
-import { Deadline } from '../../clock.js'
-import { BullWorker, type Wish } from './bullWorker.js'
-import type { Beginning } from './replies.js'
+import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
+import { BullWorker, type Wish } from './bullWorker.js'
+import type { Connections } from './connections.js'
+import type { Beginning } from './replies.js'
 import { type Change, heldPlace, type RedisStore } from './store.js'
-import { PrioritySemaphore } from '../../structures/prioritySemaphore.js'
 
 /** Messages begun before a slot is free, at most. */
 const MOST_AHEAD = 50

@@ -1,6 +1,6 @@
 import type { MailJob, Status } from '../../message/messageState.js'
-import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { unpackTaken } from '../rowCodec.js'
+import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 
 /** What Redis answers: as RESP2 has it. */
 export type Reply = string | number | null | Reply[]

@@ -1,7 +1,7 @@
-import { ACCEPT, REVOKE } from './scripts/enqueue.js'
 import { BEGIN, WAKE, WRITE } from './scripts/claim.js'
-import { LOOK, PAGE, STATS } from './scripts/query.js'
+import { ACCEPT, REVOKE } from './scripts/enqueue.js'
 import { RESERVE, SWEEP } from './scripts/maintain.js'
+import { LOOK, PAGE, STATS } from './scripts/query.js'
 
 /**
  * What happens in Redis at once, as Lua. All keys begin with one prefix:

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
-import type { Enqueued } from '../driver.js'
-import type { LoadedRow, StoredRow } from '../storedRow.js'
-import { packJob, packState } from '../rowCodec.js'
 import { Batcher } from '../../structures/batcher.js'
+import type { Enqueued } from '../driver.js'
+import { packJob, packState } from '../rowCodec.js'
+import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'
 import type { ScriptName } from './scripts.js'
 

@@ -1,11 +1,11 @@
 import { ThreadpostError } from '../../errors.js'
 import { type MailJob, newState } from '../../message/messageState.js'
-import type { ChangeListener, Enqueued } from '../driver.js'
-import { type Acceptance, isKept, KNOWN } from './outboxProtocol.js'
-import type { NewRow } from '../storedRow.js'
 import { GenerationalCache } from '../../structures/generationalCache.js'
-import { type OutboxClient, refusal } from './outboxClient.js'
+import type { ChangeListener, Enqueued } from '../driver.js'
 import { packJob } from '../rowCodec.js'
+import type { NewRow } from '../storedRow.js'
+import { type OutboxClient, refusal } from './outboxClient.js'
+import { type Acceptance, isKept, KNOWN } from './outboxProtocol.js'
 
 /** Messages that may wait for their commit; beyond it the disk is too slow, and they are refused. */
 const MOST_WAITING = 20_000

@@ -1,5 +1,5 @@
-import type { ChangeListener } from '../../../src/queue/driver.js'
 import type { Status } from '../../../src/message/messageState.js'
+import type { ChangeListener } from '../../../src/queue/driver.js'
 
 /** Follows the changes a queue announces, and lets a test wait for one. */
 export class Changes {

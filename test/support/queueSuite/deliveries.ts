@@ -1,6 +1,6 @@
+import { type MailJob, openRecipients, type Settlement } from '../../../src/message/messageState.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import type { Consumer, QueuedMessage } from '../../../src/queue/driver.js'
-import { type MailJob, openRecipients, type Settlement } from '../../../src/message/messageState.js'
 import { outcomeOf, settlementOf } from './jobs.js'
 
 /** A consumer whose deliveries end when, and as, the test says. */

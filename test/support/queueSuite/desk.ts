@@ -1,6 +1,6 @@
 import { afterEach, expect } from 'vitest'
-import type { ChangeListener, QueueDriver } from '../../../src/queue/driver.js'
 import type { MailJob } from '../../../src/message/messageState.js'
+import type { ChangeListener, QueueDriver } from '../../../src/queue/driver.js'
 import type { Retention } from '../../../src/queue/retention.js'
 import { Changes } from './changes.js'
 import { DAY, jobOf } from './jobs.js'

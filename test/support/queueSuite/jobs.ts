@@ -1,9 +1,9 @@
-import { mintId } from '../../../src/message/ids.js'
-import type { Outcome } from '../../../src/protocol/outcome.js'
-import type { QueuedMessage } from '../../../src/queue/driver.js'
-import { isOpen, type MailJob, mergeRecipients, type Settlement } from '../../../src/message/messageState.js'
 import { decide, type RetryPolicy } from '../../../src/delivery/retry.js'
+import { mintId } from '../../../src/message/ids.js'
+import { isOpen, type MailJob, mergeRecipients, type Settlement } from '../../../src/message/messageState.js'
+import type { Outcome } from '../../../src/protocol/outcome.js'
 import type { JsonText } from '../../../src/protocol/tasks.js'
+import type { QueuedMessage } from '../../../src/queue/driver.js'
 
 export const DAY = 86_400_000
 

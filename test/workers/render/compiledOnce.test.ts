@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { Template } from '../../../workers/render/template.js'
 import type { Critical } from '../../../workers/render/renderer.js'
+import { Template } from '../../../workers/render/template.js'
 import { compile, helpers } from './support/both.js'
 import { corpusIsThere, receipt } from './support/corpus.js'
 
@@ -12,7 +12,7 @@ const templates: [string, string, Record<string, unknown>][] = [
 ]
 if (corpusIsThere) templates.push(['the receipt', receipt().source, receipt().data])
 
-// How much time this saves is measured by test/support/measureBinding.mjs.
+// How much time this saves is measured by test/measure/measureBinding.mjs.
 test.each(templates)(
   'MJML runs when %s is compiled, and for none of its messages',
   async (_, source, data) => {

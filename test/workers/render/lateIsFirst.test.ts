@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { compareBoth, compile } from './support/both.js'
 import { data } from './support/data.js'
 import { type Generated, generateTemplate } from './support/generator.js'
-import { scopeData } from './support/scopeWriter.js'
+import { scopeData } from './support/scopeData.js'
 
 // Any number of cases: THREADPOST_CASES=10000 THREADPOST_SEED=7 npx vitest run test/render/lateIsFirst.test.ts
 // Without a seed the cases are the same each time, so that a change and not chance decides whether the test passes.

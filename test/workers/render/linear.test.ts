@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import type { MessagePayload } from '../../../src/protocol/tasks.js'
 import { compose } from '../../../workers/compose/compose.js'
-import { TemplateFailure } from '../../../workers/render/template/source.js'
 import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
 import { Template } from '../../../workers/render/template.js'
 import { toOneLine } from '../../../workers/render/template/project.js'
+import { TemplateFailure } from '../../../workers/render/template/source.js'
 import { critical, helpers, sourceOf } from './support/both.js'
 
 /*

@@ -52,6 +52,16 @@ describe('a block parameter means its own block', () => {
     expect(await rendered(source)).toBe(expected)
   })
 
+  test('in the block and the inverse of a helper of its own', async () => {
+    await write({
+      'helpers.js':
+        'export const twice = (value, { fn, inverse, data, blockParams }) => fn(value, { data: { ...data, n: blockParams }, blockParams: [value, "y"] }) + inverse(value)',
+    })
+    const source =
+      '{{#with pair as |p|}}{{#twice p.a as |x y|}}{{this}}{{x}}{{y}}{{p.a}}{{@n}}{{else}}{{p.a}}{{../a}}{{/twice}}{{/with}}'
+    expect(await rendered(source)).toBe('AAyA2AA')
+  })
+
   test('a parameter that its block has no value for is missing, whatever lies around it', async () => {
     await write({
       'a.mjml': text('{{#with title as |x|}}{{#@root.pair as |x|}}{{x}}{{/@root.pair}}{{/with}}'),
@@ -97,6 +107,12 @@ describe('a partial', () => {
       '[a[b]]',
     ],
     [
+      'has its parameters in the order of Handlebars',
+      '{{> p pair y=1 x=2}}',
+      { p: '{{#each .}}{{@key}}{{/each}}' },
+      'axy',
+    ],
+    [
       'with a computed name is named in the scope of the call',
       '{{#with pair}}{{> (default a "none") ../one}}{{/with}}',
       { A: '{{this}}' },
@@ -136,6 +152,17 @@ describe('a partial', () => {
       'partials/address.txt': '{{title}}\n{{pair.a}}\n',
     })
     expect((await render('a', data)).text).toBe('To:\n  T\n  A\nend')
+  })
+
+  test('that may be meant by a computed name has no say about the head', async () => {
+    const included = '<mjml><mj-head><mj-style>.never { color: red }</mj-style></mj-head></mjml>'
+    await write({
+      'a.mjml': text('{{> (default absent "p")}}'),
+      'partials/p.mjml': 'p',
+      'partials/q.mjml': '<mj-include path="head.mjml" />',
+      'partials/head.mjml': included,
+    })
+    expect((await render('a', data)).html).not.toContain('never')
   })
 
   test('may call itself in a text part', async () => {

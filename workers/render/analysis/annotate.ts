@@ -3,7 +3,14 @@ import { walk } from '../template/parseTemplate.js'
 import { placeWithin, type SourceFile } from '../template/source.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode } from '../template/tree.js'
 import { ASKS_FOR_CONTENT, isUrl, KNOWN, TRIMMED } from './components.js'
-import { type BlockFacts, ContentEdge, type Position, type Positions, Structure, type StructureEvent } from './structure.js'
+import {
+  type BlockFacts,
+  ContentEdge,
+  type Position,
+  type Positions,
+  Structure,
+  type StructureEvent,
+} from './structure.js'
 
 /** The start and the end of what may become one node: an attribute's value, or a component's content. */
 interface Start {

@@ -1,5 +1,5 @@
-import type { TemplateNode } from '../template/tree.js'
 import { walk } from '../template/parseTemplate.js'
+import type { TemplateNode } from '../template/tree.js'
 
 /** What the selectors of `mj-style inline="inline"` look at: MJML applies them to the finished document. */
 export interface InlineStyles {

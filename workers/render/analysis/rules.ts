@@ -1,5 +1,5 @@
-import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js'
 import { walk } from '../template/parseTemplate.js'
+import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js'
 import { KEEPS_BLOCKS, isColor, isCopied, mayBeEmpty } from './components.js'
 import type { Finding } from './findings.js'
 import { dependOn, type InlineStyles } from './inlineStyles.js'

@@ -1,5 +1,5 @@
-import { TemplateFailure } from '../template/source.js'
 import { templateError } from '../template/parse.js'
+import { TemplateFailure } from '../template/source.js'
 import type {
   Arguments,
   AttributeNode,
@@ -12,7 +12,7 @@ import type {
   ValueNode,
 } from '../template/tree.js'
 import { compileBlock } from './blocks.js'
-import { compileExpression } from './expressions.js'
+import { compileExpression, compileHash } from './expressions.js'
 import type { Helper, Helpers } from './helperCall.js'
 import { type Piece, Pieces, joinPieces } from './pieces.js'
 import type { Run, Writer } from './run.js'
@@ -136,9 +136,7 @@ export class NodeCompiler {
     const context =
       node.context === undefined ? undefined : compileExpression(node.context, this.helpers, false)
     // What the partial does with a parameter decides whether it may be absent.
-    const hash = node.hash.map(
-      ([name, value]) => [name, compileExpression(value, this.helpers, true)] as const,
-    )
+    const hash = compileHash(node.hash, this.helpers, true)
     return (scope, run, out) => {
       let inner = context === undefined ? scope.context : context(scope, run)
       if (hash.length > 0) {

@@ -1,6 +1,6 @@
 import type { BlockNode } from '../template/tree.js'
 import type { NodeCompiler } from './binder.js'
-import { compileExpression } from './expressions.js'
+import { compileExpression, compileHash } from './expressions.js'
 import { type BlockCallOptions, callHelper } from './helperCall.js'
 import { Pieces } from './pieces.js'
 import type { Writer } from './run.js'
@@ -105,9 +105,7 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
   const helper = compiler.helper(call)
   const optional = compiler.helpers.acceptsAbsent.has(call.helper)
   const args = call.args.map((arg) => compileExpression(arg, compiler.helpers, optional))
-  const hash = call.hash.map(
-    ([name, value]) => [name, compileExpression(value, compiler.helpers, optional)] as const,
-  )
+  const hash = compileHash(call.hash, compiler.helpers, optional)
   return (scope, run, out) => {
     const renderWith =
       (writer: Writer, numbers: readonly number[]) =>

@@ -71,12 +71,21 @@ function compileStart(path: PathExpression): Evaluate {
   return (scope) => scope.up(up)?.context
 }
 
+/** From last to first: in this order Handlebars puts them into an object, whose order `each` shows. */
+export function compileHash(
+  hash: CallExpression['hash'],
+  helpers: Helpers,
+  optional: boolean,
+): (readonly [name: string, value: Evaluate])[] {
+  return hash.map(([name, value]) => [name, compileExpression(value, helpers, optional)] as const).reverse()
+}
+
 function compileCall(call: CallExpression, helpers: Helpers, mayBeAbsent: boolean): Evaluate {
   const helper = helpers.byName.get(call.helper)
   if (helper === undefined) throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
   // Looking up what may be absent may start from what is absent.
   const optional = helpers.acceptsAbsent.has(call.helper) || (mayBeAbsent && call.helper === 'lookup')
   const args = call.args.map((arg) => compileExpression(arg, helpers, optional))
-  const hash = call.hash.map(([name, value]) => [name, compileExpression(value, helpers, optional)] as const)
+  const hash = compileHash(call.hash, helpers, optional)
   return (scope, run) => callHelper(call, helper, args, hash, scope, run)
 }

@@ -1,5 +1,5 @@
-import { TemplateFailure } from '../template/source.js'
 import { templateError } from '../template/parse.js'
+import { TemplateFailure } from '../template/source.js'
 import type { CallExpression } from '../template/tree.js'
 import { type Evaluate, NeedsBindingFirst, type Run } from './run.js'
 import { NO_CONTEXT, type Scope, type Variables } from './scope.js'

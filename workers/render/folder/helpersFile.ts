@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import type { Helper } from '../bind/helperCall.js'
 import { loading } from '../../loading.js'
+import type { Helper } from '../bind/helperCall.js'
 import { TemplateFailure } from '../template/source.js'
 
 const HANDLEBARS_BLOCKS = new Set(['if', 'unless', 'each', 'with'])

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/templateManifest.js'
-import { TemplateFailure } from '../template/source.js'
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
 import { parseTemplate } from '../template/parseTemplate.js'
+import { TemplateFailure } from '../template/source.js'
 import { needsOf, shapeOf } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024

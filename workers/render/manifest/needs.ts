@@ -80,7 +80,7 @@ class Needs {
       case 'if':
       case 'unless': {
         // A condition that is computed may mean anything.
-        if (path === undefined || node.includeZero !== undefined) return []
+        if (path === undefined || node.includeZero !== undefined || isContext(node.subject)) return []
         const [then, otherwise] = node.type === 'if' ? [node.body, node.inverse] : [node.inverse, node.body]
         return keep({ need: 'if', path, then: this.all(then, place), otherwise: this.all(otherwise, place) })
       }
@@ -98,7 +98,7 @@ class Needs {
         ]
       }
       case 'with': {
-        if (path === undefined) return []
+        if (path === undefined || isContext(node.subject)) return []
         const inner = this.all(node.body, opened(place, node, path))
         return [
           {
@@ -133,6 +133,11 @@ class Needs {
     const level = { path, parent: isSame ? place.level.parent : undefined, hidden }
     return [...own, ...this.all(node.body, { ...place, level })]
   }
+}
+
+/** The context itself: inside a condition, Handlebars has an object with no fields in place of null. */
+function isContext(subject: Expression): boolean {
+  return subject.kind === 'path' && subject.parts.length === 0 && subject.up === 0
 }
 
 function keep(need: Extract<Need, { need: 'if' }>): Need[] {

@@ -1,6 +1,6 @@
 import type { Finding } from '../analysis/findings.js'
-import type { TemplateNode } from '../template/tree.js'
 import type { TemplateTrees } from '../template/parseTemplate.js'
+import type { TemplateNode } from '../template/tree.js'
 
 /** A compiled template: plain JSON. What it holds suffices to bind without MJML. */
 export interface CompiledTemplate {

@@ -1,6 +1,6 @@
-import type { AttributeNode, BlockNode, TemplateNode, ValueNode } from '../template/tree.js'
 import { isColor, isUrl } from '../analysis/components.js'
 import { describePlace } from '../template/source.js'
+import type { AttributeNode, BlockNode, TemplateNode, ValueNode } from '../template/tree.js'
 
 /** How often each block is to show: 0 is its inverse. */
 export interface Plan {

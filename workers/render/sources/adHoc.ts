@@ -4,8 +4,8 @@ import { helpersOf } from '../helpers/helperRegistry.js'
 import { compileFirst, compileTemplate } from '../precompiled/compileTemplate.js'
 import type { Critical } from '../renderer.js'
 import { Template } from '../template.js'
-import type { SharedParts } from '../template/tree.js'
 import type { TemplateSource } from '../template/parseTemplate.js'
+import type { SharedParts } from '../template/tree.js'
 
 const MAX_SOURCES = 200
 

@@ -1,8 +1,8 @@
 import type { Catalogue } from '../../../src/protocol/templateManifest.js'
-import { TemplateFailure } from '../template/source.js'
 import { fallbacks } from '../helpers/translate.js'
 import type { Critical } from '../renderer.js'
 import type { Template } from '../template.js'
+import { TemplateFailure } from '../template/source.js'
 
 /** Where templates come from: a folder of sources, or what `threadpost build` made of one. */
 export interface Templates {

@@ -24,7 +24,7 @@ export function expand(file: SourceFile, parts: SharedParts, expansion: Expansio
     isCandidate: false,
   }
   const { rest, head } = takeHeads(expandFile(file, env), expansion.heads)
-  return withHeadTail(rest, [...head, ...expansion.headsOfCandidates])
+  return withHeadTail(rest, head)
 }
 
 /** The nodes of a file that is read as part of the one around it. */

@@ -41,8 +41,6 @@ export class Expansion {
   readonly files = new Map<string, SourceFile>()
   /** Nodes that are head children of included documents: MJML appends them to the head. */
   readonly heads = new Set<TemplateNode>()
-  /** Fixed styles and fonts of documents that partials with a computed name include. */
-  readonly headsOfCandidates: TemplateNode[] = []
   /** Keys of the partials that may be meant, by what their names mean. */
   readonly candidates = new Map<string, string>()
   readonly #numbers = new Map<unknown, number>()

@@ -31,6 +31,6 @@ export function takeHeads(
 const OTHER_SETTING = /<mj-(?!(?:style|font)\b)/
 
 /** Fixed styles and fonts do no harm where their block is absent, and do not make the template bind first. */
-export function isFree(head: readonly TemplateNode[]): boolean {
+function isFree(head: readonly TemplateNode[]): boolean {
   return head.every((node) => node.kind === 'text' && !OTHER_SETTING.test(node.text))
 }

@@ -23,7 +23,10 @@ export interface TemplateSource {
 }
 
 /** @throws TemplateFailure with the place of what is wrong. */
-export function parseTemplate(source: TemplateSource): { trees: TemplateTrees; files: Map<string, SourceFile> } {
+export function parseTemplate(source: TemplateSource): {
+  trees: TemplateTrees
+  files: Map<string, SourceFile>
+} {
   const partials: TemplateTrees['partials'] = {}
   const expansion = new Expansion(partials, false)
   const mjml = expand(source.mjml, source.parts, expansion)

@@ -1,10 +1,11 @@
 import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandFragment, expandOwnFile, inlineOf, withInlinePartials } from './expand.js'
 import { argumentOf, hashOf } from './expression.js'
-import { isFree, takeHeads } from './heads.js'
+import { takeHeads } from './heads.js'
 import { templateError } from './parse.js'
 import { inScope } from './scopes.js'
-import type { Arguments, Expression, PartialNode, Reach, TemplateNode } from './tree.js'
+import { placeAt } from './source.js'
+import type { Arguments, Expression, PartialNode, Place, Reach, TemplateNode } from './tree.js'
 
 const PARTIAL_BLOCK = '@partial-block'
 /** Deeper than any template people write; what goes deeper calls itself. */
@@ -59,7 +60,7 @@ function isWithin(program: hbs.AST.Program, block: Fragment | undefined): boolea
  */
 function partOf(name: string, env: Environment, block?: Fragment): Part | undefined {
   if (env.inside.length >= MAX_DEPTH)
-    throw new RangeError(`partials are nested deeper than ${MAX_DEPTH} levels`)
+    throw templateError(`partials are nested deeper than ${MAX_DEPTH} levels`, startOf(env))
   if (name === PARTIAL_BLOCK) return env.partialBlock && blockPart(env.partialBlock, env)
   const differs = { inside: [...env.inside, name], partialBlock: block ?? env.partialBlock }
   const inline = inlineOf(env).get(name)
@@ -102,6 +103,10 @@ function argumentsOf(statement: Call, env: Environment): Arguments {
   return given
 }
 
+function startOf({ file }: Environment): Place {
+  return placeAt(file, 1, 1)
+}
+
 /** What is wrong with a partial that only may be meant counts when it is really called. */
 function refused(statement: Call, reason: string, env: Environment): TemplateNode[] {
   const at = placeOf(statement, env)
@@ -140,7 +145,8 @@ function candidateOf(name: string, env: Environment): string | undefined {
   if (known !== undefined) return known
   if (!inlineOf(env).has(name) && !env.parts.partials.has(name)) return undefined
   const count = Object.keys(partials).length
-  if (count >= MAX_CANDIDATES) throw new RangeError(`more than ${MAX_CANDIDATES} partials may be meant`)
+  if (count >= MAX_CANDIDATES)
+    throw templateError(`more than ${MAX_CANDIDATES} partials may be meant`, startOf(env))
   const key = `${name} ${count}`
   expansion.candidates.set(signatureOf(name, env), key)
   partials[key] = []
@@ -150,9 +156,8 @@ function candidateOf(name: string, env: Environment): string | undefined {
   if (part !== undefined) {
     const at = { file: name, line: 1, column: 1 }
     const nodes = inScope({ kind: 'scope', hash: [], reach: part.reach, body: part.nodes, at })
-    const { rest, head } = takeHeads(nodes, expansion.heads)
-    partials[key] = rest
-    expansion.headsOfCandidates.push(...head.filter((node) => isFree([node])))
+    // A partial that only may be meant has no say about the head.
+    partials[key] = takeHeads(nodes, expansion.heads).rest
   }
   return key
 }

@@ -70,6 +70,9 @@ function noteNodes(nodes: readonly TemplateNode[], uses: Uses): void {
   for (const node of nodes) {
     switch (node.kind) {
       case 'text':
+      // These are made after the template was put together.
+      case 'anchor':
+      case 'anchored':
         break
       case 'value':
         note(node.expression, uses)

@@ -10,12 +10,7 @@ import { type Extensions, parseExtensions } from './extensions.js'
 import { unreachable } from './unreachable.js'
 
 /** A connection through the transport's HTTP proxy (CONNECT, RFC 9110 section 9.3.6); undefined without one. */
-function openThroughProxy({
-  proxy,
-  host,
-  port,
-  timeouts,
-}: SmtpTransport): Promise<Socket> | undefined {
+function openThroughProxy({ proxy, host, port, timeouts }: SmtpTransport): Promise<Socket> | undefined {
   if (proxy === undefined) return undefined
   return new Promise((resolve, reject) => {
     httpProxyClient(proxy, port, host, { timeout: timeouts.connect }, (error, socket) => {
@@ -29,9 +24,7 @@ function openThroughProxy({
 const generators = new WeakMap<SmtpAuth, XOAuth2>()
 
 /** What nodemailer's login takes: a password, or for XOAUTH2 what gives access tokens. */
-function credentialsOf(
-  auth: SmtpAuth,
-): { user: string; pass: string } | { user: string; oauth2: XOAuth2 } {
+function credentialsOf(auth: SmtpAuth): { user: string; pass: string } | { user: string; oauth2: XOAuth2 } {
   if ('pass' in auth) return { user: auth.user, pass: auth.pass }
   const known = generators.get(auth)
   if (known !== undefined) return { user: auth.user, oauth2: known }

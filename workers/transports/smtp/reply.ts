@@ -1,5 +1,5 @@
-import { withoutLinkTokens } from '../secretRedactor.js'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
+import { withoutLinkTokens } from '../secretRedactor.js'
 
 /** RFC 5321 section 4.5.3.1.5 allows 512 octets a line; real servers are a little more talkative. */
 const MAX_LINE = 2_048

@@ -1,4 +1,6 @@
-import fc from 'fast-check'
+import type fc from 'fast-check'
+import { AttributeWriter } from './attributeWriter.js'
+import { Choices } from './choices.js'
 import { ScopeWriter } from './scopeWriter.js'
 
 /** A generated template with its partials. */
@@ -15,28 +17,17 @@ class Writer {
   #parameters = 0
   #budget = 9
   readonly #scopes: ScopeWriter
+  readonly #attributes: AttributeWriter
 
-  constructor(private readonly pick: <T>(arbitrary: fc.Arbitrary<T>) => T) {
-    this.#scopes = new ScopeWriter(pick, this.partials)
-  }
-
-  #one<T>(...of: T[]): T {
-    return this.pick(fc.constantFrom(...of))
-  }
-
-  #chance(percent: number): boolean {
-    return this.pick(fc.integer({ min: 1, max: 100 })) <= percent
-  }
-
-  #many(least: number, most: number, part: () => string): string {
-    const count = this.pick(fc.integer({ min: least, max: most }))
-    return Array.from({ length: count }, part).join(this.#one('', '\n', ' '))
+  constructor(private readonly choose: Choices) {
+    this.#scopes = new ScopeWriter(choose, this.partials)
+    this.#attributes = new AttributeWriter(choose)
   }
 
   /** A path that leads somewhere in this kind of context. */
   #path(kind: Kind): string {
     if (kind === 'root')
-      return this.#one(
+      return this.choose.one(
         'a',
         'b',
         'this.c',
@@ -50,13 +41,13 @@ class Writer {
         'obj.[p]',
       )
     if (kind === 'item')
-      return this.#one('x', 'this.y', '@root.a', '@index', '@key', '@first', '@last', 'on', 'color')
-    return this.#one('this', '@index', '@root.c', '.')
+      return this.choose.one('x', 'this.y', '@root.a', '@index', '@key', '@first', '@last', 'on', 'color')
+    return this.choose.one('this', '@index', '@root.c', '.')
   }
 
   value(kind: Kind): string {
     const path = this.#path(kind)
-    switch (this.pick(fc.integer({ min: 0, max: 9 }))) {
+    switch (this.choose.number(0, 9)) {
       case 0:
         return `{{~${path}}}`
       case 1:
@@ -70,16 +61,16 @@ class Writer {
       case 5:
         return `\\{{${path.replace(/[^a-z]/g, '')}}}`
       case 6:
-        return this.#chance(30) ? '{{{@root.html}}}' : `{{${path}}}`
+        return this.choose.chance(30) ? '{{{@root.html}}}' : `{{${path}}}`
       default:
         return `{{${path}}}`
     }
   }
 
   #condition(kind: Kind): string {
-    if (kind === 'item') return this.#one('on', '@first', '@last', 'x', '@root.yes', '(eq x y)', 'tags')
-    if (kind === 'tag') return this.#one('this', '@first', '@root.no')
-    return this.#one(
+    if (kind === 'item') return this.choose.one('on', '@first', '@last', 'x', '@root.yes', '(eq x y)', 'tags')
+    if (kind === 'tag') return this.choose.one('this', '@first', '@root.no')
+    return this.choose.one(
       'yes',
       'no',
       'nothing',
@@ -98,9 +89,10 @@ class Writer {
   /** A block around what `inner` writes, in one of Handlebars' ways. */
   block(kind: Kind, inner: (kind: Kind) => string, words = true): string {
     if (this.#budget-- <= 0) return inner(kind)
-    const tilde = () => this.#one('', '', '', '~')
-    const otherwise = () => (this.#chance(40) ? `{{${this.#one('else', '^')}}}${inner(kind)}` : '')
-    switch (this.pick(fc.integer({ min: 0, max: 13 }))) {
+    const tilde = () => this.choose.one('', '', '', '~')
+    const otherwise = () =>
+      this.choose.chance(40) ? `{{${this.choose.one('else', '^')}}}${inner(kind)}` : ''
+    switch (this.choose.number(0, 13)) {
       case 10: {
         const name = `it${this.#parameters++}`
         const says = words ? `{{${name}.x}}` : ''
@@ -112,10 +104,10 @@ class Writer {
         return `{{#with @root.obj as |${name}|}}{{#if ${name}.absent}}x{{else with ${name}.q}}${words ? `{{r}}{{${name}.p}}` : ''}{{/if}}${says}{{/with}}${inner(kind)}`
       }
       case 12: {
-        const repeats = this.#chance(50)
+        const repeats = this.choose.chance(50)
         const block = repeats
           ? `{{#each @root.list}}{{> @partial-block}}{{/each}}`
-          : `{{#if @root.${this.#one('yes', 'no')}}}{{> @partial-block}}{{else}}{{> @partial-block}}{{/if}}`
+          : `{{#if @root.${this.choose.one('yes', 'no')}}}{{> @partial-block}}{{else}}{{> @partial-block}}{{/if}}`
         const name = this.#define(block)
         return `{{#> ${name}}}${inner(repeats ? 'item' : kind)}{{/${name}}}`
       }
@@ -153,17 +145,17 @@ class Writer {
   }
 
   words(kind: Kind): string {
-    return this.#many(1, 2, () => {
-      const roll = this.pick(fc.integer({ min: 0, max: 13 }))
+    return this.choose.many(1, 2, () => {
+      const roll = this.choose.number(0, 13)
       if (roll > 11) return `{{#with @root}}${this.#scopes.words()}{{/with}}`
       if (roll < 4) return this.value(kind)
       if (roll === 4) return this.block(kind, (inner) => this.words(inner))
       if (roll === 5) return `<a href="{{@root.url}}" title="${this.value(kind)}">${this.value(kind)}</a>`
       if (roll === 6) return `<b ${this.block(kind, () => 'class="x"', false)}>bold</b>`
       if (roll === 7) return `<span style="color: {{@root.color}}">${this.value(kind)}</span>`
-      if (roll === 8) return this.partial(`${this.#one('Part', 'of')} {{@root.a}}`)
+      if (roll === 8) return this.partial(`${this.choose.one('Part', 'of')} {{@root.a}}`)
       if (roll === 9) return `<!-- ${this.value(kind)} -->`
-      return this.#one(
+      return this.choose.one(
         'Hello',
         'dear &amp; old',
         '<i>it</i>',
@@ -181,53 +173,19 @@ class Writer {
 
   partial(source: string): string {
     const name = this.#define(source)
-    return this.#one(`{{> ${name}}}`, `{{>${name}~}}`, `{{> ${name} z=1}}`)
-  }
-
-  /** Those MJML computes with come last, after a bar, and are bound seldom. */
-  #attributes(names: string): string {
-    const [copied = '', computed = ''] = names.split(' | ')
-    return this.#many(0, 2, () => {
-      const rare = computed !== '' && this.#chance(3)
-      const name = this.#one(...(rare ? computed : copied).split(' '))
-      if (!this.#chance(rare ? 10 : 45)) return this.#literal(name)
-      return ` ${name}="${this.#bound(name)}"`
-    })
-  }
-
-  #bound(name: string): string {
-    const path = name.includes('color')
-      ? '@root.color'
-      : /href|src|url/.test(name)
-        ? '@root.url'
-        : /size|padding|width|height|radius/.test(name)
-          ? '@root.size'
-          : '@root.b'
-    return this.#one(
-      `{{${path}}}`,
-      `{{${path}}}`,
-      `{{#if @root.yes}}{{${path}}}{{else}}${this.#plain(name)}{{/if}}`,
-      name === 'css-class' ? 'one {{@root.a}} two' : `{{${path}}}`,
-    )
-  }
-
-  #plain(name: string): string {
-    if (name.includes('color')) return this.#one('#fff', '#123456', 'blue')
-    if (/href|src|url/.test(name)) return 'https://e.example/x.png'
-    if (/size|padding|width|height|radius/.test(name)) return this.#one('10px', '20px', '33%')
-    return this.#one('left', 'x', 'top')
-  }
-
-  #literal(name: string): string {
-    return ` ${name}="${this.#plain(name)}"`
+    return this.choose.one(`{{> ${name}}}`, `{{>${name}~}}`, `{{> ${name} z=1}}`)
   }
 
   /** Children of one kind, some of them inside blocks. */
   #children(least: number, most: number, child: (kind: Kind) => string, kind: Kind): string {
-    return this.#many(least, most, () => {
-      if (this.#chance(22))
-        return this.block(kind, (inner) => this.#many(this.#chance(20) ? 0 : 1, 2, () => child(inner)), false)
-      if (this.#chance(5)) return this.partial(child(kind).replaceAll('{{>', '{{! >'))
+    return this.choose.many(least, most, () => {
+      if (this.choose.chance(22))
+        return this.block(
+          kind,
+          (inner) => this.choose.many(this.choose.chance(20) ? 0 : 1, 2, () => child(inner)),
+          false,
+        )
+      if (this.choose.chance(5)) return this.partial(child(kind).replaceAll('{{>', '{{! >'))
       return child(kind)
     })
   }
@@ -235,71 +193,71 @@ class Writer {
   content(kind: Kind): string {
     const { words } = this
     const inner = () => words.call(this, kind)
-    switch (this.pick(fc.integer({ min: 0, max: 11 }))) {
+    switch (this.choose.number(0, 11)) {
       case 0:
       case 1:
       case 2:
-        return `<mj-text${this.#attributes('color font-size align css-class padding height container-background-color | font-family')}>${inner()}</mj-text>`
+        return `<mj-text${this.#attributes.write('color font-size align css-class padding height container-background-color | font-family')}>${inner()}</mj-text>`
       case 3:
-        return `<mj-button${this.#attributes('href background-color color title css-class border-radius | width inner-padding')}>${inner()}</mj-button>`
+        return `<mj-button${this.#attributes.write('href background-color color title css-class border-radius | width inner-padding')}>${inner()}</mj-button>`
       case 4:
-        return `<mj-image${this.#attributes('src alt href css-class title border-radius | width')} />`
+        return `<mj-image${this.#attributes.write('src alt href css-class title border-radius | width')} />`
       case 5:
-        return `<mj-table${this.#attributes('color css-class cellpadding | width')}><tr><td>${inner()}</td></tr>${this.block(kind, (deeper) => `<tr><td>${this.words(deeper)}</td></tr>`)}</mj-table>`
+        return `<mj-table${this.#attributes.write('color css-class cellpadding | width')}><tr><td>${inner()}</td></tr>${this.block(kind, (deeper) => `<tr><td>${this.words(deeper)}</td></tr>`)}</mj-table>`
       case 6:
-        return `<mj-divider${this.#attributes('border-color border-width css-class | width padding')} />`
+        return `<mj-divider${this.#attributes.write('border-color border-width css-class | width padding')} />`
       case 7:
-        return `<mj-spacer${this.#attributes('height css-class')} />`
+        return `<mj-spacer${this.#attributes.write('height css-class')} />`
       case 8:
         return `<mj-raw><p>${inner()}</p></mj-raw>`
       case 9:
-        return `<mj-social${this.#attributes('color css-class | mode')}>${this.#children(1, 2, (deeper) => `<mj-social-element name="facebook"${this.#attributes('href alt src color')}>${this.words(deeper)}</mj-social-element>`, kind)}</mj-social>`
+        return `<mj-social${this.#attributes.write('color css-class | mode')}>${this.#children(1, 2, (deeper) => `<mj-social-element name="facebook"${this.#attributes.write('href alt src color')}>${this.words(deeper)}</mj-social-element>`, kind)}</mj-social>`
       case 10:
-        return `<mj-navbar${this.#chance(50) ? ' hamburger="hamburger"' : ''}>${this.#children(1, 2, (deeper) => `<mj-navbar-link${this.#attributes('href color css-class')}>${this.words(deeper)}</mj-navbar-link>`, kind)}</mj-navbar>`
+        return `<mj-navbar${this.choose.chance(50) ? ' hamburger="hamburger"' : ''}>${this.#children(1, 2, (deeper) => `<mj-navbar-link${this.#attributes.write('href color css-class')}>${this.words(deeper)}</mj-navbar-link>`, kind)}</mj-navbar>`
       default:
-        return this.#chance(85)
+        return this.choose.chance(85)
           ? `<mj-accordion>${this.#children(1, 2, (deeper) => `<mj-accordion-element><mj-accordion-title>${this.words(deeper)}</mj-accordion-title><mj-accordion-text>${this.words(deeper)}</mj-accordion-text></mj-accordion-element>`, kind)}</mj-accordion>`
-          : `<mj-carousel>${this.#children(1, 2, () => `<mj-carousel-image src="https://e.example/1.png"${this.#attributes('alt href')} />`, kind)}</mj-carousel>`
+          : `<mj-carousel>${this.#children(1, 2, () => `<mj-carousel-image src="https://e.example/1.png"${this.#attributes.write('alt href')} />`, kind)}</mj-carousel>`
     }
   }
 
   column(kind: Kind): string {
-    const width = this.#chance(40) ? ` width="${this.#one('50%', '200px', '100%')}"` : ''
-    return `<mj-column${width}${this.#attributes('background-color css-class vertical-align border-radius | padding')}>${this.#children(1, 2, (deeper) => this.content(deeper), kind)}</mj-column>`
+    const width = this.choose.chance(40) ? ` width="${this.choose.one('50%', '200px', '100%')}"` : ''
+    return `<mj-column${width}${this.#attributes.write('background-color css-class vertical-align border-radius | padding')}>${this.#children(1, 2, (deeper) => this.content(deeper), kind)}</mj-column>`
   }
 
   section(kind: Kind): string {
-    const columns = this.#chance(12)
+    const columns = this.choose.chance(12)
       ? `<mj-group>${this.#children(1, 2, (deeper) => this.column(deeper), kind)}</mj-group>`
       : this.#children(1, 2, (deeper) => this.column(deeper), kind)
-    return `<mj-section${this.#attributes('background-color css-class background-url text-align | gutter padding')}>${columns}</mj-section>`
+    return `<mj-section${this.#attributes.write('background-color css-class background-url text-align | gutter padding')}>${columns}</mj-section>`
   }
 
   body(kind: Kind): string {
-    const roll = this.pick(fc.integer({ min: 0, max: 9 }))
+    const roll = this.choose.number(0, 9)
     if (roll === 0)
-      return `<mj-wrapper${this.#attributes('background-color css-class | gap padding')}>${this.#children(1, 2, (deeper) => this.section(deeper), kind)}</mj-wrapper>`
+      return `<mj-wrapper${this.#attributes.write('background-color css-class | gap padding')}>${this.#children(1, 2, (deeper) => this.section(deeper), kind)}</mj-wrapper>`
     if (roll === 1)
-      return `<mj-hero${this.#attributes('background-url background-color css-class | height')}>${this.#children(1, 2, (deeper) => `<mj-text>${this.words(deeper)}</mj-text>`, kind)}</mj-hero>`
+      return `<mj-hero${this.#attributes.write('background-url background-color css-class | height')}>${this.#children(1, 2, (deeper) => `<mj-text>${this.words(deeper)}</mj-text>`, kind)}</mj-hero>`
     if (roll === 2) return `<mj-raw>${this.words(kind)}</mj-raw>`
     return this.section(kind)
   }
 
   head(): string {
-    return this.#many(0, 2, () => {
-      switch (this.pick(fc.integer({ min: 0, max: 9 }))) {
+    return this.choose.many(0, 2, () => {
+      switch (this.choose.number(0, 9)) {
         case 0:
         case 1:
           return `<mj-title>${this.words('root')}</mj-title>`
         case 2:
           return `<mj-preview>${this.words('root')}</mj-preview>`
         case 3:
-          return `<mj-attributes><mj-all${this.#attributes('color font-size | font-family')} /><mj-text${this.#attributes('color padding')} /></mj-attributes>`
+          return `<mj-attributes><mj-all${this.#attributes.write('color font-size | font-family')} /><mj-text${this.#attributes.write('color padding')} /></mj-attributes>`
         case 4:
-          return `<mj-style>.x { color: ${this.#one('{{color}}', 'red')} }</mj-style>`
+          return `<mj-style>.x { color: ${this.choose.one('{{color}}', 'red')} }</mj-style>`
         case 5:
-          if (this.#chance(60)) return ''
-          return `<mj-style inline="inline">${this.#one('.x', 'b', 'td b', 'td:first-child', '[title]')} { color: red }</mj-style>`
+          if (this.choose.chance(60)) return ''
+          return `<mj-style inline="inline">${this.choose.one('.x', 'b', 'td b', 'td:first-child', '[title]')} { color: red }</mj-style>`
         case 6:
           return '<mj-font name="Lato" href="https://fonts.example/lato" />'
         case 7:
@@ -307,21 +265,21 @@ class Writer {
         case 8:
           return '<mj-breakpoint width="300px" />'
         default:
-          if (this.#chance(70)) return ''
+          if (this.choose.chance(70)) return ''
           return this.block('root', () => '<mj-style>.y { color: blue }</mj-style>', false)
       }
     })
   }
 
   template(): string {
-    const head = this.#chance(50) ? `<mj-head>${this.head()}</mj-head>` : ''
-    return `<mjml>${head}<mj-body${this.#attributes('background-color css-class | width')}>${this.#children(1, 2, (kind) => this.body(kind), 'root')}</mj-body></mjml>`
+    const head = this.choose.chance(50) ? `<mj-head>${this.head()}</mj-head>` : ''
+    return `<mjml>${head}<mj-body${this.#attributes.write('background-color css-class | width')}>${this.#children(1, 2, (kind) => this.body(kind), 'root')}</mj-body></mjml>`
   }
 }
 
 /** Writes one template, with what `fc.gen()` gives to choose with. */
 export function generateTemplate(generate: fc.GeneratorValue): Generated {
-  const writer = new Writer((arbitrary) => generate(() => arbitrary))
+  const writer = new Writer(new Choices((arbitrary) => generate(() => arbitrary)))
   const source = writer.template()
   return { source, partials: writer.partials }
 }

@@ -4,8 +4,8 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { JsonObject, JsonText, RenderedParts } from '../../../../src/protocol/tasks.js'
 import { createRenderer } from '../../../../workers/render/createRenderer.js'
-import { TemplateFailure } from '../../../../workers/render/template/source.js'
 import type { Renderer } from '../../../../workers/render/renderer.js'
+import { TemplateFailure } from '../../../../workers/render/template/source.js'
 import { critical } from './both.js'
 
 /** A template folder anew for each test, and a renderer of what lies in it. */
