@@ -1,50 +1,54 @@
 /**
- * A process that fills a SQLite queue that is paused, then delivers from it for a while and hands over as much as goes
- * out: whether memory and rate depend on how many wait.
+ * A child process that fills a paused SQLite queue, then delivers from it for a while and submits a message for each
+ * one sent. It shows whether memory and rate depend on the number of waiting messages.
  */
 import { createMailer } from '../createMailer.js'
-import { answerParent } from './childMessages.js'
-import type { Workload } from './order.js'
-import { watch } from './watch.js'
-import { recipientsOf } from './workload.js'
+import { runTask } from './childProtocol.js'
+import { measureUsage } from './processUsage.js'
+import { recipientsOf, type Workload } from './workload.js'
 
-export interface BacklogOrder {
+export interface BacklogConfig {
+  /** URL of the SMTP server. */
   transport: string
   workload: Workload
   connections: number
+  /** Path of the SQLite file. */
   file: string
-  /** How many wait. */
+  /** Messages to submit before delivery starts. */
   messages: number
-  /** How long is delivered. */
+  /** Length of the delivery phase, in seconds. */
   seconds: number
 }
 
 export interface BacklogMeasurement {
-  /** How many waited: fewer than ordered where taking them in took too long. */
+  /** Waiting messages; fewer than requested if submitting them took too long. */
   messages: number
-  /** Messages a second that were taken in. */
-  takenIn: number
-  /** Bytes, when a tenth of them waited, and when all did. */
+  /** Messages accepted per second. */
+  acceptRate: number
+  /** Resident set size when a tenth of the messages waited, in bytes. */
   rssAtTenth: number
+  /** Resident set size when all messages waited, in bytes. */
   rss: number
-  /** Messages a second that were delivered while the rest waited. */
+  /** Messages delivered per second while the others waited. */
   rate: number
-  /** Microseconds a message. */
+  /** CPU time of the main thread per message, in microseconds. */
   cpuMain?: number
+  /** CPU time of all threads per message, in microseconds. */
   cpuAll: number
-  /** Milliseconds. */
+  /** 99th percentile of the event loop's lateness, in milliseconds. */
   loopP99: number
 }
 
 const BATCH = 500
-/** Milliseconds for taking them in. */
-const PATIENCE = 90_000
-/** So many have gone out before the measuring begins, if that doesn't take too long. */
+/** Time limit for submitting the messages, in milliseconds. */
+const FILL_TIMEOUT = 90_000
+/** Messages to deliver before the measurement starts. */
 const WARM_UP = 500
-const WARM_UP_PATIENCE = 10_000
+/** Time limit for the warm-up, in milliseconds. */
+const WARM_UP_TIMEOUT = 10_000
 
-answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
-  const { transport, workload, connections, file, messages, seconds } = order
+runTask<BacklogMeasurement>(async (config: BacklogConfig) => {
+  const { transport, workload, connections, file, messages, seconds } = config
   const mailer = await createMailer({
     transport,
     from: workload.from,
@@ -56,55 +60,56 @@ answerParent<BacklogMeasurement>(async (order: BacklogOrder) => {
   })
   let next = 0
   let sent = 0
-  let feeding = false
+  let refilling = false
   const mail = () => ({
     template: workload.template,
     data: workload.data,
     to: recipientsOf(workload, next++),
   })
-  const hand = (count: number): Promise<unknown> => mailer.sendMany(Array.from({ length: count }, mail))
+  const submit = (count: number): Promise<unknown> => mailer.sendMany(Array.from({ length: count }, mail))
   mailer.on('sent', () => {
     sent++
-    if (feeding) void mailer.send(mail()).catch(() => undefined)
+    if (refilling) void mailer.send(mail()).catch(() => undefined)
   })
   try {
     await mailer.pause()
     const start = performance.now()
     const fill = async (count: number): Promise<void> => {
-      while (next < count && performance.now() < start + PATIENCE) await hand(Math.min(BATCH, count - next))
+      while (next < count && performance.now() < start + FILL_TIMEOUT)
+        await submit(Math.min(BATCH, count - next))
     }
     await fill(messages / 10)
     const rssAtTenth = process.memoryUsage.rss()
     await fill(messages)
-    const takenIn = next / ((performance.now() - start) / 1000)
+    const acceptRate = next / ((performance.now() - start) / 1000)
     const waiting = next
     const rss = process.memoryUsage.rss()
-    if (messages === 0) await hand(BATCH)
-    feeding = true
+    if (messages === 0) await submit(BATCH)
+    refilling = true
     await mailer.resume()
-    await until(() => sent >= WARM_UP, WARM_UP_PATIENCE)
+    await waitUntil(() => sent >= WARM_UP, WARM_UP_TIMEOUT)
     sent = 0
-    const { watched } = await watch(() => until(() => false, seconds * 1000))
+    const { usage } = await measureUsage(() => waitUntil(() => false, seconds * 1000))
     const delivered = Math.max(1, sent)
-    feeding = false
+    refilling = false
     await mailer.pause()
     const measurement: BacklogMeasurement = {
       messages: waiting,
-      takenIn,
+      acceptRate,
       rssAtTenth,
       rss,
-      rate: sent / watched.seconds,
-      cpuAll: (watched.cpu.all * 1e6) / delivered,
-      loopP99: watched.loop.p99,
+      rate: sent / usage.seconds,
+      cpuAll: (usage.cpu.all * 1e6) / delivered,
+      loopP99: usage.loop.p99,
     }
-    if (watched.cpu.main !== undefined) measurement.cpuMain = (watched.cpu.main * 1e6) / delivered
+    if (usage.cpu.main !== undefined) measurement.cpuMain = (usage.cpu.main * 1e6) / delivered
     return measurement
   } finally {
     await mailer.close({ deadline: 1_000 })
   }
 })
 
-async function until(done: () => boolean, patience: number): Promise<void> {
-  const end = performance.now() + patience
+async function waitUntil(done: () => boolean, timeout: number): Promise<void> {
+  const end = performance.now() + timeout
   while (performance.now() < end && !done()) await new Promise((resolve) => setTimeout(resolve, 10))
 }

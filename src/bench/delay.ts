@@ -1,6 +1,6 @@
 /**
- * A process that makes a line long: `node delay.js HOST PORT MS` passes bytes on, each way half of that later. Prints
- * its port, ends when its standard input closes.
+ * A TCP proxy that adds latency: `node delay.js HOST PORT MS` forwards bytes in both directions, each half of MS later.
+ * It prints its port, and exits when its standard input closes.
  */
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -8,10 +8,10 @@ const [host = '127.0.0.1', port = '25', latency = '0'] = process.argv.slice(2)
 const oneWay = Number(latency) / 2
 const sockets = new Set<Socket>()
 
-const server = createServer({ noDelay: true }, (near) => {
-  const far = connect({ host, port: Number(port), noDelay: true })
-  pass(near, far)
-  pass(far, near)
+const server = createServer({ noDelay: true }, (client) => {
+  const upstream = connect({ host, port: Number(port), noDelay: true })
+  forward(client, upstream)
+  forward(upstream, client)
 })
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
@@ -22,8 +22,8 @@ process.stdin.resume().on('end', () => {
   for (const socket of sockets) socket.destroy()
 })
 
-/** Timers of the same length go off in the order in which they were set, so that bytes keep theirs. */
-function pass(from: Socket, to: Socket): void {
+/** Timers of the same length fire in the order in which they were set, so the bytes keep their order. */
+function forward(from: Socket, to: Socket): void {
   sockets.add(from)
   from.on('data', (chunk) => setTimeout(() => to.writable && to.write(chunk), oneWay))
   from.on('error', () => undefined)

@@ -1,19 +1,19 @@
 import type { Histogram } from 'node:perf_hooks'
 
-/** How a measured quantity is spread, in milliseconds. */
+/** Distribution of a measured quantity, in milliseconds. */
 export interface Distribution {
   count: number
   p50: number
   p90: number
   p99: number
   max: number
-  /** The values at {@link PERCENTILES}, for charts. */
+  /** Values at the {@link PERCENTILES}, for charts. */
   curve: number[]
 }
 
 export const PERCENTILES = [0, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100] as const
 
-/** Of samples in milliseconds; undefined where there are none. */
+/** Returns the distribution of samples in milliseconds; undefined without samples. */
 export function distributionOf(samples: readonly number[]): Distribution | undefined {
   const sorted = Float64Array.from(samples).sort()
   const last = sorted.length - 1
@@ -21,8 +21,9 @@ export function distributionOf(samples: readonly number[]): Distribution | undef
 }
 
 /**
- * Of a histogram of node:perf_hooks that counts in units of `1 / scale` milliseconds; `offset` milliseconds are part of
- * each value and taken off.
+ * Returns the distribution of a histogram from node:perf_hooks; undefined if it is empty.
+ * @param scale units of the histogram per millisecond
+ * @param offset milliseconds to subtract from each value
  */
 export function fromHistogram(histogram: Histogram, scale: number, offset = 0): Distribution | undefined {
   const value = (percent: number): number =>
@@ -43,7 +44,7 @@ function distribution(count: number, value: (percent: number) => number): Distri
   }
 }
 
-/** The middle one; of an even number the upper of the two. */
+/** Returns the middle value; for an even number of values, the upper of the two middle ones. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }

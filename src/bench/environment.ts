@@ -7,7 +7,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { type Service, startProgram, startService, Unavailable } from './processes.js'
 
-/** Programs that may be on a machine, by path. */
+/** Paths of optional programs on this machine. */
 export interface Programs {
   smtpSink?: string
   smtpSource?: string
@@ -15,34 +15,35 @@ export interface Programs {
 }
 
 export interface EnvironmentOptions {
-  /** Milliseconds that a round trip to the SMTP server takes longer. */
+  /** Latency to add to a round trip to the SMTP server, in milliseconds. */
   latency: number
   programs: Programs
-  /** A Redis of the user's own. */
+  /** URL of the user's Redis server. */
   redis?: string
-  /** An SMTP server of the user's own, in place of a sink. */
+  /** URL of the user's SMTP server, instead of a sink. */
   server?: string
   needsRedis: boolean
 }
 
-/** What the measured processes talk to. */
+/** The servers that the measured processes connect to. */
 export interface Environment {
   transport: string
-  /** In words. */
+  /** Description of the SMTP server. */
   sink: string
+  /** URL of the Redis server. */
   redis?: string
-  redisInWords?: string
-  /** For files of the run; on a real disk if the current folder is. */
+  redisDescription?: string
+  /** Folder for files of the run. */
   folder: string
   close(): Promise<void>
 }
 
-const OWN_SINK = 'a sink process of threadpost'
+const BUILT_IN_SINK = "threadpost's own sink process"
 
 export async function createEnvironment(options: EnvironmentOptions): Promise<Environment> {
   const closing: (() => Promise<unknown>)[] = []
   const close = async (): Promise<void> => {
-    for (const one of closing.reverse()) await one()
+    for (const closeOne of closing.reverse()) await closeOne()
   }
   try {
     const folder = await makeFolder()
@@ -55,61 +56,66 @@ export async function createEnvironment(options: EnvironmentOptions): Promise<En
       closing.push(() => delay.close())
       transport = `smtp://127.0.0.1:${delay.port}`
     }
-    const stage: Environment = { transport, sink: sinkInWords(options, sink?.words), folder, close }
+    const environment: Environment = {
+      transport,
+      sink: describeSink(options, sink?.description),
+      folder,
+      close,
+    }
     if (options.redis !== undefined) {
-      stage.redis = options.redis
-      stage.redisInWords = 'a Redis of your own'
+      environment.redis = options.redis
+      environment.redisDescription = 'your Redis server'
     } else if (options.needsRedis && options.programs.redisServer !== undefined) {
       const redis = await startRedis(options.programs.redisServer)
       closing.push(() => redis.close())
-      stage.redis = `redis://127.0.0.1:${redis.port}`
-      stage.redisInWords = 'Redis on loopback, which keeps nothing on disk'
+      environment.redis = `redis://127.0.0.1:${redis.port}`
+      environment.redisDescription = 'Redis on loopback, without persistence'
     }
-    return stage
+    return environment
   } catch (error) {
     await close()
     throw error
   }
 }
 
-function sinkInWords({ latency, server }: EnvironmentOptions, sink: string | undefined): string {
-  if (server !== undefined) return `an SMTP server of your own, ${new URL(server).host}`
-  const line = latency === 0 ? 'on loopback' : `behind a line with ${latency} ms for each round trip`
-  return `${sink ?? OWN_SINK} ${line}, on the same machine`
+function describeSink({ latency, server }: EnvironmentOptions, sink: string | undefined): string {
+  if (server !== undefined) return `your SMTP server, ${new URL(server).host}`
+  const location = latency === 0 ? 'on loopback' : `with ${latency} ms of latency per round trip`
+  return `${sink ?? BUILT_IN_SINK} ${location}, on the same machine`
 }
 
 interface Sink {
   port: number
-  words: string
+  description: string
   close(): Promise<void>
 }
 
-/** Postfix's smtp-sink where there is one, for it costs the least; else ours. */
+/** Starts Postfix's smtp-sink where it is installed, because it uses the least CPU; otherwise the built-in sink. */
 async function startSink({ smtpSink }: Programs): Promise<Sink> {
-  if (smtpSink === undefined) return { ...(await ownSink()), words: OWN_SINK }
+  if (smtpSink === undefined) return { ...(await startBuiltInSink()), description: BUILT_IN_SINK }
   const port = await freePort()
   const user = process.getuid?.() === 0 ? ['-u', 'root'] : []
   try {
-    const program = await startProgram(smtpSink, [...user, `127.0.0.1:${port}`, '1000'], () => answers(port))
-    return { port, words: "Postfix's smtp-sink", close: () => program.close() }
+    const program = await startProgram(smtpSink, [...user, `127.0.0.1:${port}`, '1000'], () => accepts(port))
+    return { port, description: "Postfix's smtp-sink", close: () => program.close() }
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error
-    return { ...(await ownSink()), words: `${OWN_SINK} (${error.message})` }
+    return { ...(await startBuiltInSink()), description: `${BUILT_IN_SINK} (${error.message})` }
   }
 }
 
-export function ownSink(): Promise<Service> {
+export function startBuiltInSink(): Promise<Service> {
   return startService('./sink.js')
 }
 
 async function startRedis(program: string): Promise<{ port: number; close(): Promise<void> }> {
   const port = await freePort()
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
-  const redis = await startProgram(program, args, () => answers(port))
+  const redis = await startProgram(program, args, () => accepts(port))
   return { port, close: () => redis.close() }
 }
 
-/** In the current folder, since that of temporary files often is in memory, where a commit costs nothing. */
+/** Creates a folder in the current one: the system's temporary folder is often in memory, where a commit is free. */
 async function makeFolder(): Promise<string> {
   const prefix = '.threadpost-bench-'
   return mkdtemp(path.resolve(prefix)).catch(() => mkdtemp(path.join(tmpdir(), prefix)))
@@ -124,7 +130,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function answers(port: number): Promise<boolean> {
+async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {
     await once(socket, 'connect')
@@ -136,7 +142,7 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-/** The first of the folders that has the program. */
+/** Returns the path of a program in the first of the folders that contains it; undefined if none does. */
 export async function findProgram(name: string, folders: readonly string[]): Promise<string | undefined> {
   for (const folder of folders) {
     const file = path.join(folder, name)
@@ -153,26 +159,30 @@ export async function findProgram(name: string, folders: readonly string[]): Pro
 }
 
 const run = promisify(execFile)
-const TRIAL = 1_000
+/** Messages of the run that estimates the rate. */
+const ESTIMATE = 1_000
 
-interface SourceOrder {
+interface SourceConfig {
   program: string
   transport: string
   connections: number
-  /** Of one message. */
+  /** Size of one message. */
   bytes: number
   seconds: number
   signal: AbortSignal | undefined
 }
 
-/** Messages a second of Postfix's smtp-source, which renders nothing and sends the same bytes again and again. */
-export async function runSmtpSource(order: SourceOrder): Promise<number> {
-  const trial = await send(order, TRIAL)
-  return send(order, Math.max(TRIAL, Math.round(trial * order.seconds)))
+/**
+ * Returns the messages per second of Postfix's smtp-source, which renders nothing and sends the same bytes every
+ * time.
+ */
+export async function runSmtpSource(config: SourceConfig): Promise<number> {
+  const rate = await runSource(config, ESTIMATE)
+  return runSource(config, Math.max(ESTIMATE, Math.round(rate * config.seconds)))
 }
 
-async function send(
-  { program, transport, connections, bytes, signal }: SourceOrder,
+async function runSource(
+  { program, transport, connections, bytes, signal }: SourceConfig,
   messages: number,
 ): Promise<number> {
   const { hostname, port } = new URL(transport)

@@ -1,27 +1,27 @@
-/** How mail is handed over: as fast as it is taken, one at a time, or by the clock. */
+/** Submits messages to a {@link Subject}: as fast as possible, one at a time, or on a fixed schedule. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Subject } from './subject.js'
 
-export interface Limits {
+export interface PhaseLimits {
   seconds: number
-  /** An earlier end. */
+  /** Ends the phase early, after this many messages. @default no limit */
   messages?: number
 }
 
-export interface Delivered {
+export interface LoadResult {
   messages: number
-  /** From the first that was handed over to the last that was delivered. */
+  /** Time from the first submission to the last delivery, in seconds. */
   seconds: number
-  /** Milliseconds from handing over, or from when that was due, to the server's yes; one for each mail. */
+  /** Time from submission, or from the scheduled time, to the server's acceptance, in milliseconds; one per message. */
   delivery: number[]
   unfinished: number
 }
 
-/** Mails handed over in one turn of the event loop until as many as wanted are under way. */
+/** Messages submitted in one turn of the event loop until the window is full. */
 const STEP = 20
 
-/** Numbers mails through all phases of a process. */
-export class Load {
+/** Numbers the messages through all phases of a process. */
+export class MailLoad {
   readonly #subject: Subject
   readonly #batch: number
   #next = 0
@@ -31,42 +31,42 @@ export class Load {
     this.#batch = batch
   }
 
-  /** A bounded number is under way at a time: closed loop. Ends when the last of them is delivered. */
-  asFastAsPossible({ seconds, messages = Infinity }: Limits): Promise<Delivered> {
+  /** Keeps the subject's window full: a closed loop. Resolves when the last message has been delivered. */
+  asFastAsPossible({ seconds, messages = Infinity }: PhaseLimits): Promise<LoadResult> {
     const { window } = this.#subject
     const batch = Math.min(this.#batch, window)
     const base = this.#next
-    const begun: number[] = []
+    const submittedAt: number[] = []
     const delivery: number[] = []
     const start = performance.now()
     const deadline = start + seconds * 1000
     return new Promise((resolve, reject) => {
-      const settled = (mail: number, failure?: string): void => {
+      const onDelivered = (mail: number, failure?: string): void => {
         if (failure !== undefined) {
           reject(new Error(failure))
           return
         }
         const now = performance.now()
-        delivery.push(now - begun[mail - base]!)
-        const underWay = begun.length - delivery.length
-        const goesOn = begun.length < messages && now < deadline
-        if (goesOn && underWay <= window - batch) fill(now)
-        else if (!goesOn && underWay === 0)
+        delivery.push(now - submittedAt[mail - base]!)
+        const inFlight = submittedAt.length - delivery.length
+        const active = submittedAt.length < messages && now < deadline
+        if (active && inFlight <= window - batch) submit(now)
+        else if (!active && inFlight === 0)
           resolve({ messages: delivery.length, seconds: (now - start) / 1000, delivery, unfinished: 0 })
       }
-      const fill = (now: number): void => {
-        const count = Math.min(batch, messages - begun.length)
-        const first = this.#take(count)
-        for (let mail = 0; mail < count; mail++) begun.push(now)
-        this.#subject.hand(first, count, settled).catch(reject)
+      const submit = (now: number): void => {
+        const count = Math.min(batch, messages - submittedAt.length)
+        const first = this.#reserve(count)
+        for (let mail = 0; mail < count; mail++) submittedAt.push(now)
+        this.#subject.submit(first, count, onDelivered).catch(reject)
       }
-      // In small steps, as requests come to a server, and not as one long block of work.
+      // Fills the window in small steps, as requests reach a server, instead of in one long block of work.
       const ramp = (): void => {
         for (let step = 0; step < STEP; step += batch) {
           const now = performance.now()
-          const full = begun.length - delivery.length > window - batch
-          if (full || begun.length >= messages || (now >= deadline && begun.length > 0)) return
-          fill(now)
+          const full = submittedAt.length - delivery.length > window - batch
+          if (full || submittedAt.length >= messages || (now >= deadline && submittedAt.length > 0)) return
+          submit(now)
         }
         setImmediate(ramp)
       }
@@ -74,74 +74,75 @@ export class Load {
     })
   }
 
-  /** The next one goes when the last has arrived: what one mail takes on an idle machine. */
+  /** Submits each message after the previous one was delivered: the time of one message on an idle machine. */
   async oneAfterAnother({
     seconds,
     messages = Infinity,
-  }: Limits): Promise<{ send: number[]; delivery: number[] }> {
+  }: PhaseLimits): Promise<{ send: number[]; delivery: number[] }> {
     const send: number[] = []
     const delivery: number[] = []
     const deadline = performance.now() + seconds * 1000
     while (send.length < messages && performance.now() < deadline) {
-      const begun = performance.now()
+      const submittedAt = performance.now()
       let accepted: Promise<unknown> = Promise.resolve()
-      const arrival = new Promise<number>((resolve, reject) => {
+      const delivered = new Promise<number>((resolve, reject) => {
         accepted = this.#subject
-          .hand(this.#take(1), 1, (_, failure) => {
-            if (failure === undefined) resolve(performance.now() - begun)
+          .submit(this.#reserve(1), 1, (_, failure) => {
+            if (failure === undefined) resolve(performance.now() - submittedAt)
             else reject(new Error(failure))
           })
-          .then(() => send.push(performance.now() - begun), reject)
+          .then(() => send.push(performance.now() - submittedAt), reject)
       })
-      delivery.push(await arrival)
+      delivery.push(await delivered)
       await accepted
     }
     return { send, delivery }
   }
 
   /**
-   * By the clock, whether or not the mode keeps up: open loop. A mail's time counts from when it was due and not from
-   * when the busy process got round to it; else the worst waits would be left out (coordinated omission). What has not
-   * arrived when as much time again has passed is unfinished, and counts with the time it has waited so far.
+   * Submits on a fixed schedule, whether or not the subject keeps up: an open loop. A message's time counts from its
+   * scheduled time, not from the moment at which the busy process submitted it; otherwise the worst delays would be
+   * omitted (coordinated omission). The wait for the last deliveries is limited to the length of the phase plus one
+   * second. Messages still missing then are unfinished, and count with their waiting time so far.
    */
-  async atRate(rate: number, { seconds, messages = Infinity }: Limits): Promise<Delivered> {
+  async atRate(rate: number, { seconds, messages = Infinity }: PhaseLimits): Promise<LoadResult> {
     const total = Math.min(messages, Math.ceil(rate * seconds))
     const base = this.#next
     this.#next += total
     const start = performance.now()
     const dueAt = (mail: number): number => start + (mail * 1000) / rate
-    /** When each arrived; 0 is not yet. */
-    const arrivals = new Float64Array(total)
+    /** Time of each message's delivery; 0 until then. */
+    const deliveredAt = new Float64Array(total)
     const problem: { failure?: Error } = {}
-    let arrived = 0
-    const settled = (mail: number, failure?: string): void => {
+    let delivered = 0
+    const onDelivered = (mail: number, failure?: string): void => {
       if (failure !== undefined) problem.failure ??= new Error(failure)
-      arrivals[mail - base] = performance.now()
-      arrived++
+      deliveredAt[mail - base] = performance.now()
+      delivered++
     }
     let next = 0
     while (next < total && problem.failure === undefined) {
       const due = Math.min(total, Math.floor(((performance.now() - start) * rate) / 1000) + 1)
       for (; next < due; next++)
         this.#subject
-          .hand(base + next, 1, settled)
+          .submit(base + next, 1, onDelivered)
           .catch((error: unknown) => (problem.failure ??= error as Error))
       await pause(1)
     }
-    const patience = performance.now() + seconds * 1000 + 1000
-    while (arrived < total && performance.now() < patience && problem.failure === undefined) await pause(5)
+    const deadline = performance.now() + seconds * 1000 + 1000
+    while (delivered < total && performance.now() < deadline && problem.failure === undefined) await pause(5)
     if (problem.failure !== undefined) throw problem.failure
     const end = performance.now()
-    const messagesArrived = arrived
+    const finished = delivered
     return {
-      messages: messagesArrived,
+      messages: finished,
       seconds: (end - start) / 1000,
-      delivery: Array.from(arrivals, (arrival, mail) => (arrival === 0 ? end : arrival) - dueAt(mail)),
-      unfinished: total - messagesArrived,
+      delivery: Array.from(deliveredAt, (time, mail) => (time === 0 ? end : time) - dueAt(mail)),
+      unfinished: total - finished,
     }
   }
 
-  #take(count: number): number {
+  #reserve(count: number): number {
     const first = this.#next
     this.#next += count
     return first

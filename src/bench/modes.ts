@@ -1,4 +1,4 @@
-/** The ways of sending that are measured side by side. */
+/** The ways of sending that the benchmark compares. */
 
 export const FAMILIES = [
   'naive',
@@ -14,28 +14,29 @@ export const FAMILIES = [
 export type Family = (typeof FAMILIES)[number]
 
 export interface Mode {
-  /** What tables and JSON call it: `memory-2`. */
+  /** Name in tables and JSON: `memory-2`. */
   name: string
   family: Family
-  /** Worker threads of threadpost; 0 where there are none. */
+  /** Worker threads of threadpost; 0 for modes without threads. */
   threads: number
 }
 
-/** What each of them does with a mail, for people who see the names for the first time. */
+/** A description of each family, for readers new to the names. */
 export const MEANINGS: Record<Family, string> = {
-  naive: 'inline: Handlebars and MJML for each mail, nodemailer, a connection for each',
-  precompiled: "inline: compiled HTML, nodemailer's pool",
-  bullmq: 'BullMQ on Redis; its worker in the same process sends as precompiled does',
-  inline: 'threadpost in the calling thread (threads: 0), queue in memory',
-  memory: 'threadpost, queue in memory',
-  sqlite: 'threadpost, queue in a SQLite file: a receipt means on disk',
-  redis: 'threadpost, queue in Redis',
-  'smtp-source': "Postfix's load generator, in C: renders nothing, sends the same bytes again and again",
+  naive: 'runs Handlebars and MJML inline for each message, and opens a nodemailer connection for each',
+  precompiled: "binds data to compiled HTML inline, and sends through nodemailer's pool",
+  bullmq: 'BullMQ on Redis; its worker runs in the same process and sends as precompiled does',
+  inline: 'threadpost in the calling thread (threads: 0), with the queue in memory',
+  memory: 'threadpost, with the queue in memory',
+  sqlite: 'threadpost, with the queue in a SQLite file: a receipt means that the message is on disk',
+  redis: 'threadpost, with the queue in Redis',
+  'smtp-source':
+    "Postfix's load generator, written in C: renders nothing and sends the same bytes every time",
 }
 
 const THREADED: readonly Family[] = ['memory', 'sqlite', 'redis']
 
-/** Each family once, those with threads once for each count. */
+/** Returns one mode per family, and for families with threads one per thread count. */
 export function modesOf(families: readonly Family[], threads: readonly number[]): Mode[] {
   return families.flatMap((family) =>
     THREADED.includes(family)
@@ -44,7 +45,7 @@ export function modesOf(families: readonly Family[], threads: readonly number[])
   )
 }
 
-/** For a person: `memory, 2 threads`. */
+/** Returns the display name: `memory, 2 threads`. */
 export function labelOf({ family, threads }: Mode): string {
   return threads === 0 ? family : `${family}, ${threads} thread${threads === 1 ? '' : 's'}`
 }

@@ -1,45 +1,51 @@
-/** The other end of the bench's processes. */
+/** Starts the benchmark's child processes and talks to them. */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { ChildAnswer } from './order.js'
+import type { ChildAnswer } from './childProtocol.js'
 
-/** Kept of what a process says on stderr, for the reason why it failed. */
-const LAST_WORDS = 2_000
+/** Characters of a child's standard error to keep, to explain why it failed. */
+const STDERR_TAIL = 2_000
 
 function fileOf(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url))
 }
 
-/** The mode can't be measured here; the message says why. */
+/** A mode can't be measured on this machine; the message says why. */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable'
 }
 
-export interface Asking<Note> {
+export interface ChildOptions<Note> {
   signal: AbortSignal | undefined
-  note?: (note: Note) => void
+  /** Called for each intermediate result of the child. */
+  onNote?: (note: Note) => void
 }
 
-/** Starts a process of ours, tells it what to do, and resolves with its answer once it has ended. */
-export async function askChild<Answer, Note = never>(
+/**
+ * Runs a task in a child process, and resolves with its result once the process has exited.
+ * @throws Unavailable if the task fails or the process exits without a result
+ */
+export async function runChild<Answer, Note = never>(
   name: string,
-  order: object,
-  { signal, note }: Asking<Note>,
+  task: object,
+  { signal, onNote }: ChildOptions<Note>,
 ): Promise<Answer> {
   signal?.throwIfAborted()
   const child = fork(fileOf(name), [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
   const kill = (): void => void child.kill('SIGKILL')
   signal?.addEventListener('abort', kill, { once: true })
-  let words = ''
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-LAST_WORDS)))
+  let stderr = ''
+  child.stderr
+    ?.setEncoding('utf8')
+    .on('data', (text: string) => (stderr = (stderr + text).slice(-STDERR_TAIL)))
   const last: { answer?: ChildAnswer<Answer> } = {}
   child.on('message', (message: ChildAnswer<Answer> | { note: Note }) => {
-    if ('note' in message) note?.(message.note)
+    if ('note' in message) onNote?.(message.note)
     else last.answer = message
   })
   try {
-    child.send(order)
+    child.send(task)
     await once(child, 'close')
   } finally {
     signal?.removeEventListener('abort', kill)
@@ -47,41 +53,47 @@ export async function askChild<Answer, Note = never>(
   }
   signal?.throwIfAborted()
   if (last.answer === undefined)
-    throw new Unavailable(`its process ended early: ${words.trim().split('\n').at(-1) ?? ''}`)
+    throw new Unavailable(`the process exited early: ${stderr.trim().split('\n').at(-1) ?? ''}`)
   if ('failure' in last.answer) throw new Unavailable(last.answer.failure)
   return last.answer.measurement
 }
 
-/** A process that serves others: it prints its port when it is ready and ends when its standard input does. */
+/**
+ * A child process that listens on a port: it prints the port when it is ready, and exits when its standard input
+ * closes.
+ */
 export interface Service {
   port: number
   pid: number | undefined
-  /** Its next line, when asked with this one. */
+  /** Sends a line to the process and resolves with its next line. */
   ask(line: string): Promise<string>
   close(): Promise<void>
 }
 
 export async function startService(name: string, args: readonly string[] = []): Promise<Service> {
   const child = spawn(process.execPath, [fileOf(name), ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const line = async (): Promise<string> => {
+  const nextLine = async (): Promise<string> => {
     const [data] = (await once(child.stdout, 'data')) as [Buffer]
     return data.toString().trim()
   }
   return {
-    port: Number(await line()),
+    port: Number(await nextLine()),
     pid: child.pid,
-    ask(question) {
-      child.stdin.write(`${question}\n`)
-      return line()
+    ask(line) {
+      child.stdin.write(`${line}\n`)
+      return nextLine()
     },
     async close() {
       child.stdin.end()
-      await ended(child)
+      await exited(child)
     },
   }
 }
 
-/** Starts a program and resolves once something listens on the port. */
+/**
+ * Starts a program and resolves once `ready` does so with true.
+ * @throws Unavailable if the program exits or is not ready within five seconds
+ */
 export async function startProgram(
   command: string,
   args: readonly string[],
@@ -101,11 +113,11 @@ export async function startProgram(
     pid: child.pid,
     async close() {
       child.kill()
-      await ended(child)
+      await exited(child)
     },
   }
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+async function exited(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }

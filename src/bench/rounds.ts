@@ -1,88 +1,110 @@
 import { cpus, platform, release } from 'node:os'
 import path from 'node:path'
 import { ThreadpostError } from '../errors.js'
-import { ownSink, type Programs, runSmtpSource, createEnvironment, type Environment } from './environment.js'
-import { type Figure, figuresOf, overRounds } from './figures.js'
+import type { ChildTask, Measurement, RunConfig } from './childProtocol.js'
+import {
+  createEnvironment,
+  type Environment,
+  type Programs,
+  runSmtpSource,
+  startBuiltInSink,
+} from './environment.js'
 import { MEANINGS, type Mode } from './modes.js'
-import type { Measurement, Parts, RunOrder, Workload } from './order.js'
-import { askChild, Unavailable } from './processes.js'
-import type { BenchReport, Conditions, ModeResult } from './report.js'
-import { verdictOf } from './summary.js'
-import { writeW1 } from './workload.js'
+import { runChild, Unavailable } from './processes.js'
+import {
+  type BenchReport,
+  type Conditions,
+  type Figure,
+  figuresOf,
+  type ModeResult,
+  overRounds,
+} from './report.js'
+import { summarize } from './summary.js'
+import { type Parts, type Workload, writeW1 } from './workload.js'
 
 export interface BenchSettings {
   modes: Mode[]
-  /** At most. */
+  /** Maximum number of rounds. */
   rounds: number
-  /** Seconds: a round that would not end within them is not begun, but for the first. @default no limit */
+  /** Time limit in seconds: a round starts only if it would end in time. The first always runs. @default no limit */
   budget?: number
-  /** Of each of the measured phases of a run. */
+  /** Length of each measured phase, in seconds. */
   seconds: number
-  /** A phase ends after so many, if that comes first. */
+  /** Ends a phase early, after this many messages. @default no limit */
   messages?: number
-  /** Mails a second; else as fast as possible. */
+  /** Messages per second. @default as fast as possible */
   rate?: number
-  /** Requests a second to a route of the same process; 0 is none. */
+  /** Requests per second to a route of the same process; 0 sends none. */
   http: number
   connections: number
-  /** Milliseconds of a round trip. */
+  /** Latency to add to a round trip, in milliseconds. */
   latency: number
+  /** Messages per call. */
   batch: number
   /** @default W1 */
   workload?: Workload
   programs: Programs
+  /** URL of the user's Redis server. */
   redis?: string
+  /** URL of the user's SMTP server. */
   server?: string
-  /** Sender and recipient there, in the place of made-up ones. */
+  /** Sender and recipient for that server, instead of made-up ones. */
   addresses?: { from: string; to: string }
   signal?: AbortSignal
   progress?: Progress
 }
 
-/** Told before each step: how many are done, of how many, and what comes now. */
-export type Progress = (done: number, of: number, now: string) => void
+/** Called before each step with the number of finished steps, the total, and a description of the step. */
+export type Progress = (done: number, total: number, step: string) => void
 
-/** What the sessions of one call have in common. */
+/** The shared state of all measurements of one call. */
 export interface Session {
   settings: BenchSettings
-  stage: Environment
+  environment: Environment
   workload: Workload
   parts: Parts
-  /** Of one message as it crosses the line. */
+  /** Size of one message as the server receives it. */
   bytes: number
 }
 
-/** Sets the stage, tries the workload out, and lets `work` measure. */
+/** Starts the servers, tries the workload, and runs `work`. */
 export async function withSession<T>(
   settings: BenchSettings,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const { latency, programs, redis, server, modes } = settings
-  const needsRedis = modes.some(({ family }) => family === 'redis' || family === 'bullmq')
-  const stage = await createEnvironment({
+  const environment = await createEnvironment({
     latency,
     programs,
-    needsRedis,
+    needsRedis: modes.some(needsRedis),
     ...(redis === undefined ? {} : { redis }),
     ...(server === undefined ? {} : { server }),
   })
   try {
-    const workload = { ...(settings.workload ?? (await writeW1(stage.folder))), ...settings.addresses }
-    return await work({ settings, stage, workload, ...(await tryOut(workload, settings.signal)) })
+    const workload = {
+      ...(settings.workload ?? (await writeW1(environment.folder))),
+      ...settings.addresses,
+    }
+    const trial = await tryWorkload(workload, settings.signal)
+    return await work({ settings, environment, workload, ...trial })
   } finally {
-    await stage.close()
+    await environment.close()
   }
 }
 
-/** Renders the workload and sends it once to a sink of ours: what is wrong with it is said here. */
-async function tryOut(
+/**
+ * Renders the workload and sends it once to the built-in sink.
+ * @throws ThreadpostError `INVALID_OPTIONS` if that fails
+ */
+async function tryWorkload(
   workload: Workload,
   signal: AbortSignal | undefined,
 ): Promise<{ parts: Parts; bytes: number }> {
-  const sink = await ownSink()
+  const sink = await startBuiltInSink()
   try {
     const transport = `smtp://127.0.0.1:${sink.port}`
-    const parts = await askChild<Parts>('./trial.js', { workload, transport }, { signal })
+    const task: ChildTask = { task: 'trial', config: { workload, transport } }
+    const parts = await runChild<Parts>('./child.js', task, { signal })
     const { bytes } = JSON.parse(await sink.ask('')) as { bytes: number }
     return { parts, bytes }
   } catch (error) {
@@ -95,26 +117,29 @@ async function tryOut(
   }
 }
 
-/** Each mode in a fresh process, the modes taking turns in each round so that drift of the machine hits all alike. */
+/**
+ * Measures each mode in a new process. The modes alternate in each round, so that drift of the machine affects all
+ * alike.
+ */
 export async function runRounds(session: Session): Promise<BenchReport> {
   const { modes, rounds, budget, progress } = session.settings
-  let measured = 0
+  let finishedRounds = 0
   const runs = new Map<Mode, Measurement[]>()
   const sourceRates: number[] = []
-  const left = new Map<Mode, string>()
+  const omitted = new Map<Mode, string>()
   const start = performance.now()
   let done = 0
-  for (let round = 0; round < rounds && fits(round, start, budget); round++) {
-    measured = round + 1
+  for (let round = 0; round < rounds && fitsBudget(round, start, budget); round++) {
+    finishedRounds = round + 1
     for (const mode of modes) {
       progress?.(done++, rounds * modes.length, `round ${round + 1} of ${rounds}: ${mode.name}`)
-      if (left.has(mode)) continue
+      if (omitted.has(mode)) continue
       try {
-        if (mode.family === 'smtp-source') sourceRates.push(await source(session))
-        else runs.set(mode, [...(runs.get(mode) ?? []), await runOnce(session, mode)])
+        if (mode.family === 'smtp-source') sourceRates.push(await measureSource(session))
+        else runs.set(mode, [...(runs.get(mode) ?? []), await measureMode(session, mode)])
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error
-        left.set(mode, error.message)
+        omitted.set(mode, error.message)
       }
     }
   }
@@ -126,55 +151,60 @@ export async function runRounds(session: Session): Promise<BenchReport> {
     return ofMode === undefined ? [] : [resultOf(mode, ofMode)]
   })
   return {
-    conditions: conditionsOf(session, measured),
+    conditions: conditionsOf(session, finishedRounds),
     modes: results,
-    left: [...left].map(([{ name }, reason]) => ({ mode: name, reason })),
-    verdict: verdictOf(results),
+    left: [...omitted].map(([{ name }, reason]) => ({ mode: name, reason })),
+    verdict: summarize(results),
   }
 }
 
-/** As far as the rounds before tell. */
-function fits(round: number, start: number, budget: number | undefined): boolean {
+/** Estimates from the previous rounds whether another one ends within the budget. */
+function fitsBudget(round: number, start: number, budget: number | undefined): boolean {
   if (budget === undefined || round === 0) return true
   const spent = (performance.now() - start) / 1000
   return spent + spent / round <= budget
 }
 
-export function orderOf({ settings, stage, workload, parts }: Session, mode: Mode): RunOrder {
+export function runConfigOf({ settings, environment, workload, parts }: Session, mode: Mode): RunConfig {
   const { connections, seconds, messages, rate, http, batch } = settings
   return {
     mode,
-    transport: stage.transport,
+    transport: environment.transport,
     connections,
     workload,
     parts,
     seconds,
     http,
     batch,
-    file: path.join(stage.folder, `${mode.name}-${Date.now()}.db`),
+    file: path.join(environment.folder, `${mode.name}-${Date.now()}.db`),
     ...(messages === undefined ? {} : { messages }),
     ...(rate === undefined ? {} : { rate }),
-    ...(stage.redis === undefined ? {} : { redis: stage.redis }),
+    ...(environment.redis === undefined ? {} : { redis: environment.redis }),
   }
 }
 
-async function runOnce(session: Session, mode: Mode): Promise<Measurement> {
-  if ((mode.family === 'redis' || mode.family === 'bullmq') && session.stage.redis === undefined)
-    throw new Unavailable('there is no Redis: name one with --redis, or install redis-server')
-  return measure(session, orderOf(session, mode))
+function needsRedis({ family }: Mode): boolean {
+  return family === 'redis' || family === 'bullmq'
 }
 
-export function measure({ settings }: Session, order: RunOrder): Promise<Measurement> {
-  return askChild<Measurement>('./child.js', order, { signal: settings.signal })
+async function measureMode(session: Session, mode: Mode): Promise<Measurement> {
+  if (needsRedis(mode) && session.environment.redis === undefined)
+    throw new Unavailable('no Redis server was found: pass --redis, or install redis-server')
+  return measure(session, runConfigOf(session, mode))
 }
 
-async function source({ settings, stage, bytes }: Session): Promise<number> {
+export function measure({ settings }: Session, config: RunConfig): Promise<Measurement> {
+  const task: ChildTask = { task: 'measure', config }
+  return runChild<Measurement>('./child.js', task, { signal: settings.signal })
+}
+
+async function measureSource({ settings, environment, bytes }: Session): Promise<number> {
   const { programs, connections, seconds, signal } = settings
   if (programs.smtpSource === undefined)
-    throw new Unavailable('there is no smtp-source (it comes with Postfix)')
+    throw new Unavailable('smtp-source was not found (it is part of Postfix)')
   return runSmtpSource({
     program: programs.smtpSource,
-    transport: stage.transport,
+    transport: environment.transport,
     connections,
     bytes,
     seconds,
@@ -203,7 +233,7 @@ function resultOf(mode: Mode, runs: Measurement[]): ModeResult {
   return result
 }
 
-function conditionsOf({ settings, stage, workload, bytes }: Session, rounds: number): Conditions {
+function conditionsOf({ settings, environment, workload, bytes }: Session, rounds: number): Conditions {
   const { seconds, messages, connections, rate, http, latency, batch } = settings
   return {
     node: process.version,
@@ -211,8 +241,8 @@ function conditionsOf({ settings, stage, workload, bytes }: Session, rounds: num
     cpus: cpus().length,
     platform: `${platform()} ${release()}`,
     date: new Date().toISOString(),
-    sink: stage.sink,
-    ...(stage.redisInWords === undefined ? {} : { redis: stage.redisInWords }),
+    sink: environment.sink,
+    ...(environment.redisDescription === undefined ? {} : { redis: environment.redisDescription }),
     workload: workload.title,
     bytes,
     rounds,

@@ -1,22 +1,23 @@
 import path from 'node:path'
-import type { BacklogMeasurement, BacklogOrder } from './backlog.js'
-import { overRounds, type Figures, figuresOf } from './figures.js'
+import type { BacklogMeasurement, BacklogConfig } from './backlog.js'
+import type { RunConfig } from './childProtocol.js'
 import type { Mode } from './modes.js'
-import type { RunOrder, Workload } from './order.js'
-import { askChild } from './processes.js'
-import { type BenchSettings, measure, orderOf, type Session, withSession } from './rounds.js'
+import { runChild } from './processes.js'
+import { overRounds, type Figures, figuresOf } from './report.js'
+import { type BenchSettings, measure, runConfigOf, type Session, withSession } from './rounds.js'
+import type { Workload } from './workload.js'
 
-/** How the cost of a mail follows one thing, all else being equal. */
+/** The cost of a message as a function of one factor, all others being equal. */
 export interface Scaling {
-  /** What was changed. */
+  /** Name of the factor. */
   by: string
-  /** What to know when reading it. */
+  /** Explanation for the reader. */
   note: string
   points: ScalingPoint[]
 }
 
 export interface ScalingPoint {
-  /** With its unit. */
+  /** Value of the factor, with its unit. */
   at: string
   mode: string
   figures: Figures
@@ -27,13 +28,17 @@ const PRECOMPILED: Mode = { name: 'precompiled', family: 'precompiled', threads:
 const SQLITE: Mode = { name: 'sqlite-1', family: 'sqlite', threads: 1 }
 
 const THREADS = [1, 2, 4]
-/** Bytes of a file attached to a mail of some 2 KB; it grows by a third on the line. */
+/** Size of the attached file, in bytes. Base64 makes it a third larger in transit. */
 const SIZES = [0, 15_000, 150_000, 1_500_000, 7_500_000]
 const RECIPIENTS = [1, 10, 50]
+/** Milliseconds per round trip. */
 const LATENCIES = [0, 5, 50]
+/** Waiting messages. */
 const BACKLOGS = [0, 10_000, 100_000, 1_000_000]
 
 type Step = [by: string, at: string, mode: Mode, change: Change]
+
+/** Differences from the settings of the call. */
 interface Change {
   workload?: Partial<Workload>
   latency?: number
@@ -41,12 +46,14 @@ interface Change {
 }
 
 const NOTES: Record<string, string> = {
-  threads: 'Connections are shared among the threads. More threads than idle cores bring nothing.',
-  'message size': 'A receipt with a file attached: bytes of the file, before it grows by a third in base64.',
-  recipients: 'Of one mail; it crosses the line once for all of them.',
+  threads: 'The threads share the connections. More threads than idle cores make no difference.',
+  'message size':
+    'A receipt with an attached file. Sizes are those of the file; base64 makes it a third larger.',
+  recipients: 'Recipients of one message, which is transmitted once for all of them.',
   'SMTP latency':
-    'How much longer a round trip to the server takes; the same number of connections for both.',
-  backlog: 'Messages that wait in the SQLite file while others are delivered; memory after taking them in.',
+    'Latency added to each round trip to the server. Both modes have the same number of connections.',
+  backlog:
+    'Messages that wait in the SQLite file while others are delivered. Memory is measured when all of them wait.',
 }
 
 function steps(): Step[] {
@@ -72,63 +79,63 @@ function steps(): Step[] {
   ]
 }
 
-/** Milliseconds after which no further point is begun. */
-const PATIENCE = 300_000
+/** Time after which no further point is measured, in milliseconds. */
+const TIME_LIMIT = 300_000
 
-/** Measures each point once, in a fresh process; on a machine too slow for all, as many as there is time for. */
+/** Measures each point once, in a new process, until the time limit. */
 export async function runScaling(settings: BenchSettings): Promise<Scaling[]> {
   const all = steps()
   const start = performance.now()
-  const found = new Map<string, ScalingPoint[]>()
+  const results = new Map<string, ScalingPoint[]>()
   for (const [index, [by, at, mode, change]] of all.entries()) {
-    if (performance.now() - start > PATIENCE) break
+    if (performance.now() - start > TIME_LIMIT) break
     settings.progress?.(index, all.length, `${by}: ${at}, ${mode.name}`)
-    const here = { ...settings, modes: [mode], latency: change.latency ?? settings.latency }
-    const measured = await withSession(here, (session) => point(session, mode, change))
-    const one = { at: measured.at ?? at, mode: mode.name, figures: measured.figures }
-    found.set(by, [...(found.get(by) ?? []), one])
+    const pointSettings = { ...settings, modes: [mode], latency: change.latency ?? settings.latency }
+    const measured = await withSession(pointSettings, (session) => measurePoint(session, mode, change))
+    const result = { at: measured.at ?? at, mode: mode.name, figures: measured.figures }
+    results.set(by, [...(results.get(by) ?? []), result])
   }
   settings.progress?.(all.length, all.length, 'done')
-  return [...found].map(([by, points]) => ({ by, note: NOTES[by] ?? '', points }))
+  return [...results].map(([by, points]) => ({ by, note: NOTES[by] ?? '', points }))
 }
 
-async function point(
+async function measurePoint(
   session: Session,
   mode: Mode,
   { workload, backlog }: Change,
 ): Promise<{ figures: Figures; at?: string }> {
   if (backlog !== undefined) {
-    const { run, measurement } = await measureBacklog(session, backlog)
-    return { figures: run, at: count(measurement.messages) }
+    const { figures, measurement } = await measureBacklog(session, backlog)
+    return { figures, at: count(measurement.messages) }
   }
-  const order: RunOrder = { ...orderOf(session, mode), http: 0 }
-  order.workload = { ...order.workload, ...workload }
-  return { figures: figuresOf([await measure(session, order)]) }
+  const config: RunConfig = { ...runConfigOf(session, mode), http: 0 }
+  config.workload = { ...config.workload, ...workload }
+  return { figures: figuresOf([await measure(session, config)]) }
 }
 
-/** What it costs to have so many waiting in a SQLite file. */
+/** Measures delivery while `messages` messages wait in a SQLite file. */
 export async function measureBacklog(
-  { settings, stage, workload }: Session,
+  { settings, environment, workload }: Session,
   messages: number,
-): Promise<{ run: Figures; measurement: BacklogMeasurement }> {
-  const order: BacklogOrder = {
-    transport: stage.transport,
+): Promise<{ figures: Figures; measurement: BacklogMeasurement }> {
+  const config: BacklogConfig = {
+    transport: environment.transport,
     workload,
     messages,
     seconds: settings.seconds,
     connections: settings.connections,
-    file: path.join(stage.folder, `backlog-${messages}.db`),
+    file: path.join(environment.folder, `backlog-${messages}.db`),
   }
-  const measurement = await askChild<BacklogMeasurement>('./backlog.js', order, { signal: settings.signal })
+  const measurement = await runChild<BacklogMeasurement>('./backlog.js', config, { signal: settings.signal })
   const { rate, rss, cpuMain, cpuAll, loopP99 } = measurement
-  const run: Figures = {
+  const figures: Figures = {
     rate: overRounds([rate]),
     rss: overRounds([rss / 2 ** 20]),
     cpuAll: overRounds([cpuAll]),
+    loopP99: overRounds([loopP99]),
   }
-  run.loopP99 = overRounds([loopP99])
-  if (cpuMain !== undefined) run.cpuMain = overRounds([cpuMain])
-  return { run, measurement }
+  if (cpuMain !== undefined) figures.cpuMain = overRounds([cpuMain])
+  return { figures, measurement }
 }
 
 function size(bytes: number): string {

@@ -1,7 +1,7 @@
 /**
- * A process that takes mail and throws it away: SMTP with PIPELINING (RFC 2920), nothing more, so that it is
- * never what is measured. Prints its port; answers each line on its standard input with what it has taken so far, as
- * JSON; ends when that closes.
+ * An SMTP server that discards every message. It implements SMTP with PIPELINING (RFC 2920) and nothing else, so that
+ * it is never the bottleneck. It prints its port, answers each line on its standard input with the number of messages
+ * and bytes received so far, as JSON, and exits when its standard input closes.
  */
 import { createServer, type Socket } from 'node:net'
 
@@ -10,13 +10,13 @@ const END_OF_DATA = Buffer.from('\r\n.\r\n')
 const EHLO = '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n'
 
 const sockets = new Set<Socket>()
-const taken = { messages: 0, bytes: 0 }
+const received = { messages: 0, bytes: 0 }
 const server = createServer({ noDelay: true }, serve)
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
   if (address !== null && typeof address === 'object') process.stdout.write(`${address.port}\n`)
 })
-process.stdin.on('data', () => process.stdout.write(`${JSON.stringify(taken)}\n`))
+process.stdin.on('data', () => process.stdout.write(`${JSON.stringify(received)}\n`))
 process.stdin.on('end', () => {
   server.close()
   for (const socket of sockets) socket.destroy()
@@ -37,26 +37,26 @@ function serve(socket: Socket): void {
       const end = rest.indexOf(inData ? END_OF_DATA : CRLF)
       if (end < 0) {
         if (inData && rest.length > END_OF_DATA.length) {
-          // Only its end can still be the beginning of the end of data.
+          // Only the last bytes can be the start of the end-of-data sequence.
           inMessage += rest.length - END_OF_DATA.length
           rest = rest.subarray(-END_OF_DATA.length)
         }
         break
       }
       if (inData) {
-        // The CRLF before the dot may also be the one that ended DATA: an empty message.
+        // In an empty message, the CRLF before the dot is the one that ended the DATA command.
         rest = rest.subarray(end + END_OF_DATA.length)
-        taken.messages++
-        taken.bytes += inMessage + end
+        received.messages++
+        received.bytes += inMessage + end
         inMessage = 0
         inData = false
-        replies += '250 2.0.0 taken\r\n'
+        replies += '250 2.0.0 accepted\r\n'
         continue
       }
       const verb = rest.toString('latin1', 0, Math.min(end, 4)).toUpperCase()
       if (verb === 'DATA') {
         inData = true
-        // Its own CRLF stays: an empty message ends with the very next line.
+        // Keeps the CRLF of the command: an empty message ends with the very next line.
         rest = rest.subarray(end)
         replies += '354 go on\r\n'
         continue

@@ -1,17 +1,17 @@
+import type { ChildTask, SoakSample } from './childProtocol.js'
 import { median } from './distribution.js'
 import type { Mode } from './modes.js'
-import { askChild } from './processes.js'
-import { orderOf, type Session } from './rounds.js'
-import type { SoakSample } from './soaked.js'
+import { runChild } from './processes.js'
+import { runConfigOf, type Session } from './rounds.js'
 import { align } from './table.js'
 
-/** What a soak found out: the beginning, after warming up, beside the end. */
+/** Result of a soak test: the first quarter after the warm-up compared with the last one. */
 export interface SoakReport {
   mode: string
   seconds: number
   messages: number
   drifts: Drift[]
-  /** No drift is beyond what is allowed. Undefined where it was too short to tell. */
+  /** Whether every drift is within its limit; undefined if the test was too short. */
   steady?: boolean
   samples: SoakSample[]
 }
@@ -21,37 +21,38 @@ export interface Drift {
   unit: string
   early: number
   late: number
-  /** How far the late figure may be above (or for a rate, below) the early one, as a share of it. */
+  /** Maximum increase of the late figure (for a rate: decrease, and negative), relative to the early one. */
   allowed: number
   ok: boolean
 }
 
-/** Settled messages that threadpost keeps to be found (`retain.count`): memory grows until they are there. */
-const KEPT = 10_000
-/** This share of the time belongs to warming up: caches fill, V8 compiles, the heap takes its size. */
+/** Settled messages that threadpost retains (`retain.count`). Memory grows until that many are retained. */
+const RETAINED = 10_000
+/** Share of the samples that belong to the warm-up, in which caches fill, V8 compiles, and the heap grows. */
 const WARM_UP = 0.2
-/** And as much is the beginning, and the end. */
+/** Share of the remaining samples that make up the first and the last part. */
 const PART = 0.25
 
-/** Sends for a long time and says whether anything grows or slows down. */
+/** Sends for a long time and reports whether memory grows or the rate drops. */
 export async function runSoak(session: Session, mode: Mode, seconds: number): Promise<SoakReport> {
   const { progress, signal } = session.settings
   const samples: SoakSample[] = []
-  const order = { ...orderOf(session, mode), seconds }
-  const note = (sample: SoakSample): void => {
+  const task: ChildTask = { task: 'soak', config: { ...runConfigOf(session, mode), seconds } }
+  const onNote = (sample: SoakSample): void => {
     samples.push(sample)
     const now = Math.min(seconds, Math.round(sample.seconds))
-    progress?.(now, seconds, `soak: ${now} of ${seconds} s, ${sample.rate.toFixed(0)} messages/s`)
+    progress?.(now, seconds, `soak test: ${now} of ${seconds} s, ${sample.rate.toFixed(0)} messages/s`)
   }
-  const { messages } = await askChild<{ messages: number }, SoakSample>('./soaked.js', order, {
+  const { messages } = await runChild<{ messages: number }, SoakSample>('./child.js', task, {
     signal,
-    note,
+    onNote,
   })
   const report: SoakReport = { mode: mode.name, seconds, messages, drifts: driftsOf(samples), samples }
-  if (messages * WARM_UP >= KEPT) report.steady = report.drifts.every(({ ok }) => ok)
+  if (messages * WARM_UP >= RETAINED) report.steady = report.drifts.every(({ ok }) => ok)
   return report
 }
 
+/** Compares the medians of the first and the last part of the samples after the warm-up. */
 export function driftsOf(samples: readonly SoakSample[]): Drift[] {
   const warm = samples.slice(Math.floor(samples.length * WARM_UP))
   const part = Math.max(1, Math.floor(warm.length * PART))
@@ -71,7 +72,7 @@ export function driftsOf(samples: readonly SoakSample[]): Drift[] {
     return [{ what, unit, early: before, late: after, allowed, ok }]
   }
   return [
-    ...drift('memory of the process with its threads', 'MB', ({ rss }) => rss / 2 ** 20, 0.1, 10),
+    ...drift('memory of the process and its threads', 'MB', ({ rss }) => rss / 2 ** 20, 0.1, 10),
     ...drift('heap of the main thread', 'MB', ({ heap }) => heap / 2 ** 20, 0.2, 10),
     ...drift('open sockets', '', ({ sockets }) => sockets, 0, 2),
     ...drift('rate', 'messages/s', ({ rate }) => rate, -0.15),
@@ -87,17 +88,17 @@ export function soakTable({ mode, seconds, messages, drifts, steady }: SoakRepor
     ok ? 'steady' : 'DRIFTS',
   ])
   return [
-    `${mode}: ${messages} messages in ${seconds} s; medians of a quarter after warming up and of the last quarter`,
+    `${mode}: ${messages} messages in ${seconds} s; medians of the first quarter after the warm-up and of the last quarter`,
     ...align([['', 'early', 'late', ''], ...rows]),
     '',
-    verdictOf(drifts, steady),
+    conclusionOf(drifts, steady),
   ].join('\n')
 }
 
-function verdictOf(drifts: readonly Drift[], steady: boolean | undefined): string {
+function conclusionOf(drifts: readonly Drift[], steady: boolean | undefined): string {
   if (steady === undefined)
-    return `Too short to tell: memory grows until ${KEPT} settled messages are kept. Try --soak 20m.`
-  if (steady) return 'Steady: memory, sockets and rate are at the end what they were at the beginning.'
+    return `The test was too short: memory grows until ${RETAINED} settled messages are retained. Try --soak 20m.`
+  if (steady) return 'Steady: memory, sockets, and rate are the same at the end as at the beginning.'
   const drifting = drifts.filter(({ ok }) => !ok).map(({ what }) => what)
   return `Not steady: ${drifting.join(', ')}.`
 }

@@ -1,42 +1,43 @@
-import type { RunOrder } from './order.js'
+import type { RunConfig } from './childProtocol.js'
 
-/** One way of sending, in the process where it is measured. */
+/** One way of sending, in the process in which it is measured. */
 export interface Subject {
-  /** Mails handed over and not delivered at a time, where as many as possible are sent. */
+  /** Messages submitted but not delivered at a time, when sending as fast as possible. */
   readonly window: number
   /**
-   * Hands over `count` mails and resolves when a request handler that awaits its own could answer. `settled` is called
-   * for each, with its number, once the server has taken it or what went wrong is known.
+   * Submits `count` messages, numbered from `first`. Resolves when a request handler that awaits the call could
+   * respond. Calls `onDelivered` for each message once the server has accepted it or the failure is known.
    */
-  hand(first: number, count: number, settled: Settled): Promise<void>
+  submit(first: number, count: number, onDelivered: OnDelivered): Promise<void>
   close(): Promise<void>
 }
 
-export type Settled = (mail: number, failure?: string) => void
+/** @param failure the reason why the message was not delivered; undefined if it was */
+export type OnDelivered = (mail: number, failure?: string) => void
 
-/** Loads what the mode needs and nothing else, since its memory and its start are measured. */
-export async function createSubject(order: RunOrder): Promise<Subject> {
-  switch (order.mode.family) {
+/** Loads only the modules of the selected mode, because its memory and start are measured. */
+export async function createSubject(config: RunConfig): Promise<Subject> {
+  switch (config.mode.family) {
     case 'naive': {
       const { createNaive } = await import('./baselines/inlineSending.js')
-      return createNaive(order)
+      return createNaive(config)
     }
     case 'precompiled': {
       const { createPrecompiled } = await import('./baselines/inlineSending.js')
-      return createPrecompiled(order)
+      return createPrecompiled(config)
     }
     case 'bullmq': {
       const { createBullmq } = await import('./baselines/bullmq.js')
-      return createBullmq(order)
+      return createBullmq(config)
     }
     case 'inline':
     case 'memory':
     case 'sqlite':
     case 'redis': {
       const { createThreadpost } = await import('./threadpost.js')
-      return createThreadpost(order)
+      return createThreadpost(config)
     }
     case 'smtp-source':
-      throw new Error('smtp-source is a program of its own')
+      throw new Error('smtp-source is a separate program')
   }
 }

@@ -1,21 +1,23 @@
 import type { ModeResult } from './report.js'
 
-/** Inline sending is called fine while it takes no more of the main thread than this. */
+/** Inline sending is fine up to this share of the main thread. */
 const FINE = 0.01
-/** And a burden from here on. */
+/** Inline sending is a burden from this share on. */
 const BURDEN = 0.1
+/** Messages of a burst. */
 const BURST = 100
+/** Microseconds. */
 const MINUTE = 60e6
 
-/** What the figures mean for somebody who must decide, in plain sentences derived from nothing else. */
-export function verdictOf(modes: readonly ModeResult[]): string[] {
+/** Explains in sentences what the figures mean for the choice between threads and inline sending. */
+export function summarize(modes: readonly ModeResult[]): string[] {
   const naive = find(modes, 'naive')
-  const careful = find(modes, 'precompiled')
+  const precompiled = find(modes, 'precompiled')
   const threaded = bestThreaded(modes)
   return [
-    ...[naive, careful].flatMap((mode) => (mode === undefined ? [] : inlineVerdict(mode))),
-    ...(threaded === undefined ? [] : threadedVerdict(threaded, careful ?? naive)),
-    ...soonerVerdict(modes, careful ?? naive, threaded),
+    ...[naive, precompiled].flatMap((mode) => (mode === undefined ? [] : describeInline(mode))),
+    ...(threaded === undefined ? [] : describeThreaded(threaded, precompiled ?? naive)),
+    ...describeLatency(modes, precompiled ?? naive, threaded),
   ]
 }
 
@@ -23,7 +25,7 @@ function find(modes: readonly ModeResult[], family: string): ModeResult | undefi
   return modes.find(({ mode }) => mode.family === family)
 }
 
-/** threadpost with threads, in memory if that was measured, with the highest rate. */
+/** Returns threadpost's threaded mode with the highest rate, of the memory queue if that was measured. */
 function bestThreaded(modes: readonly ModeResult[]): ModeResult | undefined {
   const threaded = modes.filter(({ mode }) => mode.threads > 0)
   const inMemory = threaded.filter(({ mode }) => mode.family === 'memory')
@@ -32,63 +34,72 @@ function bestThreaded(modes: readonly ModeResult[]): ModeResult | undefined {
   )[0]
 }
 
-function inlineVerdict({ mode, figures }: ModeResult): string[] {
+function describeInline({ mode, figures }: ModeResult): string[] {
   const cost = costOf(figures)
   if (cost === undefined) return []
-  const name = mode.family === 'naive' ? 'Inline with MJML for each mail' : 'Inline with compiled HTML'
+  const name = mode.family === 'naive' ? 'Inline with MJML for each message' : 'Inline with compiled HTML'
   return [
-    `${name}, a mail takes ${ms(cost / 1000)} of the main thread. Up to ${count((FINE * MINUTE) / cost)} mails a minute ` +
-      `that is under 1 % of it, and inline is fine; from ${count((BURDEN * MINUTE) / cost)} a minute on it is 10 %, and it isn't. ` +
+    `${name}, a message takes ${ms(cost / 1000)} of main-thread CPU. Up to ${count((FINE * MINUTE) / cost)} messages per minute, ` +
+      `that is under 1% of the thread, and inline sending is fine. From ${count((BURDEN * MINUTE) / cost)} per minute, it is 10% or more, which is a burden. ` +
       `A burst of ${BURST} keeps the process busy for ${ms((cost * BURST) / 1000)}.` +
       httpSentence(figures),
   ]
 }
 
-function threadedVerdict({ mode, figures }: ModeResult, inline: ModeResult | undefined): string[] {
+function describeThreaded({ mode, figures }: ModeResult, inline: ModeResult | undefined): string[] {
   const cost = costOf(figures)
   if (cost === undefined) return []
   const times = inline === undefined ? undefined : (costOf(inline.figures) ?? 0) / cost
-  const less = times === undefined || times < 1.05 ? '' : `, ${times.toFixed(times < 10 ? 1 : 0)} times less`
+  const savings =
+    times === undefined || times < 1.05
+      ? ''
+      : ` (${times.toFixed(times < 10 ? 1 : 0)} times less than ${inline?.mode.name ?? 'inline'})`
   return [
-    `With threadpost (${mode.name}) a mail takes ${ms(cost / 1000)} of the main thread${less}: 1 % of it is ` +
-      `${count((FINE * MINUTE) / cost)} mails a minute. A burst of ${BURST} keeps the process busy for ` +
+    `With threadpost (${mode.name}), a message takes ${ms(cost / 1000)} of main-thread CPU${savings}, so ` +
+      `${count((FINE * MINUTE) / cost)} messages per minute take 1% of the thread. A burst of ${BURST} keeps the process busy for ` +
       `${ms((cost * BURST) / 1000)}.${httpSentence(figures)}`,
   ]
 }
 
-/** Requests wait while mail goes out as fast as it can: the worst case. */
+/** Describes the HTTP latency while mail is sent as fast as possible, which is the worst case. */
 function httpSentence({ httpP99, httpIdleP99 }: ModeResult['figures']): string {
   if (httpP99 === undefined || httpIdleP99 === undefined) return ''
   return (
-    ` While as much mail goes out as possible, one request in a hundred waits ${ms(httpP99.median)} or longer ` +
-    `(without mail ${ms(httpIdleP99.median)}).`
+    ` While mail is sent as fast as possible, one HTTP request in a hundred takes ${ms(httpP99.median)} or longer ` +
+    `(without mail: ${ms(httpIdleP99.median)}).`
   )
 }
 
-/** The same pipeline with and without threads is what can be compared; nodemailer's is another one. */
-function soonerVerdict(
+/**
+ * Compares the same pipeline with and without threads where both were measured; nodemailer's pipeline is a different
+ * one.
+ */
+function describeLatency(
   modes: readonly ModeResult[],
-  rival: ModeResult | undefined,
+  baseline: ModeResult | undefined,
   threaded: ModeResult | undefined,
 ): string[] {
   const inline = find(modes, 'inline')
-  const direct = (inline ?? rival)?.figures.aloneP50
+  const direct = (inline ?? baseline)?.figures.aloneP50
   const queued = threaded?.figures
   if (threaded === undefined || direct === undefined || queued?.aloneP50 === undefined) return []
   const pipeline =
-    inline === undefined ? `inline (${rival?.mode.name ?? ''})` : 'from the same pipeline inline'
-  const waits =
-    rival?.figures.sendP50 === undefined || queued.sendP50 === undefined
+    inline === undefined ? `inline (${baseline?.mode.name ?? ''})` : 'in the same pipeline without threads'
+  const waiting =
+    baseline?.figures.sendP50 === undefined || queued.sendP50 === undefined
       ? ''
-      : ` What changes is for how long your code waits: ${ms(rival.figures.sendP50.median)} inline (${rival.mode.name}), ` +
+      : ` They shorten the time that your code waits for send(): ${ms(baseline.figures.sendP50.median)} inline (${baseline.mode.name}), ` +
         `${ms(queued.sendP50.median)} for the receipt of ${threaded.mode.name}.`
   return [
-    `Threads don't make one mail arrive sooner: alone it arrives after ${ms(direct.median)} ${pipeline}, and after ` +
-      `${ms(queued.aloneP50.median)} with ${threaded.mode.name}.${waits}`,
+    `Threads don't deliver a single message sooner: it takes ${ms(direct.median)} ${pipeline}, and ` +
+      `${ms(queued.aloneP50.median)} with ${threaded.mode.name}.${waiting}`,
   ]
 }
 
-/** Microseconds of the main thread a message; where the system doesn't tell, from how busy its event loop was. */
+/**
+ * Returns the main-thread CPU per message in microseconds. Where it wasn't measured, estimates it from the event
+ * loop's utilization.
+ */
 function costOf({ cpuMain, utilisation, rate }: ModeResult['figures']): number | undefined {
   if (cpuMain !== undefined) return cpuMain.median
   if (utilisation === undefined || rate === undefined) return undefined
@@ -101,7 +112,7 @@ function ms(value: number): string {
   return `${Number(value.toPrecision(2))} ms`
 }
 
-/** Two digits are as many as such a figure deserves. */
+/** Formats a number with two significant digits. */
 function count(value: number): string {
   return new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 2 }).format(value)
 }

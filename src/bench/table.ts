@@ -1,10 +1,16 @@
-import { type FigureName, format } from './figures.js'
 import { labelOf } from './modes.js'
-import { type BenchReport, type Conditions, type ModeResult, ratio } from './report.js'
+import {
+  type BenchReport,
+  type Conditions,
+  type FigureName,
+  format,
+  type ModeResult,
+  ratio,
+} from './report.js'
 import type { Scaling } from './scaling.js'
-import { cellsOf, missedInWords, type Target } from './targets.js'
+import { cellsOf, missedTargets, type Target } from './targets.js'
 
-/** Columns of equal width: the first to the left, figures to the right. */
+/** Pads cells to columns of equal width, with the first column left-aligned and the others right-aligned. */
 export function align(rows: readonly string[][]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
@@ -48,8 +54,8 @@ const THROUGHPUT: readonly Column[] = [
   spread,
   times('to precompiled', 'precompiled'),
   times('to naive', 'naive'),
-  figure('CPU µs main', 'cpuMain'),
-  figure('CPU µs all', 'cpuAll'),
+  figure('main CPU µs', 'cpuMain'),
+  figure('total CPU µs', 'cpuAll'),
   figure('cores', 'cores'),
   figure('RSS MB', 'rss'),
   figure('start s', 'start'),
@@ -70,27 +76,27 @@ const WAITING: readonly Column[] = [
 const LATENCY: readonly Column[] = [
   figure('send() p50', 'sendP50'),
   figure('p99', 'sendP99'),
-  figure('arrival p50', 'aloneP50'),
+  figure('delivery p50', 'aloneP50'),
   figure('p99', 'aloneP99'),
   figure('under load p50', 'deliveryP50'),
   figure('p99', 'deliveryP99'),
-  figure('not in time', 'unfinished'),
+  figure('unfinished', 'unfinished'),
 ]
 
-/** The report for a terminal. */
+/** Returns the report as text for a terminal. */
 export function tableOf({ conditions, modes, left, verdict }: BenchReport): string {
   return [
     ...conditionLines(conditions),
     '',
-    'Throughput and cost of a message',
+    'Throughput and cost per message',
     ...aligned(modes, THROUGHPUT),
     '',
-    'What waits for the main thread, in ms (the event loop; an Express route)',
+    'Delays on the main thread, in ms (the event loop and an Express route)',
     ...aligned(modes, WAITING),
     '',
-    'One mail at a time, then under load, in ms',
+    'One message at a time, then under load, in ms',
     ...aligned(modes, LATENCY),
-    ...left.map(({ mode, reason }) => `\n${mode} was left out: ${reason}`),
+    ...left.map(({ mode, reason }) => `\n${mode} was omitted: ${reason}`),
     '',
     ...modes.map(({ mode, meaning }) => `${mode.name}: ${meaning}`),
     '',
@@ -114,19 +120,34 @@ export function conditionLines(conditions: Conditions): string[] {
     connections,
     messages,
   } = conditions
-  const pace = rate === undefined ? 'as fast as possible' : `${rate} mails a second, by the clock`
-  const most = messages === undefined ? '' : ` or ${messages} messages`
+  const schedule =
+    rate === undefined ? 'as fast as possible' : `${rate} messages per second on a fixed schedule`
+  const limit = messages === undefined ? '' : ` or ${messages} messages`
   return [
-    `${workload}: ${(bytes / 1000).toFixed(1)} kB a message; ${pace}; ${connections} connections in all`,
-    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a fresh process, ${seconds} s${most} a phase: alone, then with ${http} HTTP requests/s`,
+    `${workload}: ${(bytes / 1000).toFixed(1)} kB per message; ${schedule}; ${connections} connections in total`,
+    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a new process, ${seconds} s${limit} per phase: alone, then with ${http} HTTP requests/s`,
     `${cpus} × ${cpu}, Node ${node}; to ${sink}${redis === undefined ? '' : `; ${redis}`}`,
   ]
 }
 
+/** Returns the targets as text for a terminal. */
+export function targetTable(targets: readonly Target[]): string {
+  const rows = targets.map((target) => {
+    const [, ...cells] = cellsOf(target)
+    return [target.what, ...cells]
+  })
+  return [
+    'Targets (workload W1, two cores, the sink on the same machine)',
+    ...align([['', 'target', 'measured', 'mode', ''], ...rows]),
+    '',
+    ...missedTargets(targets),
+  ].join('\n')
+}
+
 const SCALED: readonly Column[] = [
   figure('messages/s', 'rate'),
-  figure('CPU µs main', 'cpuMain'),
-  figure('CPU µs all', 'cpuAll'),
+  figure('main CPU µs', 'cpuMain'),
+  figure('total CPU µs', 'cpuAll'),
   figure('loop p99 ms', 'loopP99'),
   figure('RSS MB', 'rss'),
 ]
@@ -134,7 +155,7 @@ const SCALED: readonly Column[] = [
 export function scalingTable(scaling: readonly Scaling[]): string {
   return scaling
     .flatMap(({ by, note, points }) => [
-      `By ${by}. ${note}`,
+      `By ${by}: ${note}`,
       ...align([
         ['', 'mode', ...SCALED.map(({ title }) => title)],
         ...points.map(({ at, mode, figures }) => [
@@ -151,8 +172,8 @@ export function scalingTable(scaling: readonly Scaling[]): string {
 function scalingMarkdown(scaling: readonly Scaling[]): string[] {
   const columns = [
     'messages/s',
-    'main-thread CPU a message, µs',
-    'CPU in all, µs',
+    'main-thread CPU per message, µs',
+    'total CPU, µs',
     'event loop p99, ms',
     'memory, MB',
   ]
@@ -171,25 +192,25 @@ function scalingMarkdown(scaling: readonly Scaling[]): string[] {
 function targetMarkdown(targets: readonly Target[]): string[] {
   return [
     '',
-    row(['target', '', 'measured', 'with', '']),
+    row(['target', '', 'measured', 'mode', '']),
     row(['---', '---', '---:', '---', '---']),
     ...targets.map((target) => row(cellsOf(target))),
-    ...missedInWords(targets).flatMap((sentence) => ['', sentence]),
+    ...missedTargets(targets).flatMap((sentence) => ['', sentence]),
   ]
 }
 
-/** The tables of README.md in this folder. */
+/** Returns the tables of README.md in this folder. */
 export function markdownOf({ conditions, modes, targets, scaling }: BenchReport): string {
   const columns = [
     figure('messages/s', 'rate'),
     times('to precompiled', 'precompiled'),
-    figure('main-thread CPU a message, µs', 'cpuMain'),
-    figure('CPU in all, µs', 'cpuAll'),
+    figure('main-thread CPU per message, µs', 'cpuMain'),
+    figure('total CPU, µs', 'cpuAll'),
     figure('event loop p99, ms', 'loopP99'),
     figure('HTTP p99 without mail, ms', 'httpIdleP99'),
     figure('under mail, ms', 'httpP99'),
-    figure('`send()` alone p50, ms', 'sendP50'),
-    figure('arrival alone p50, ms', 'aloneP50'),
+    figure('`send()` p50, one at a time, ms', 'sendP50'),
+    figure('delivery p50, one at a time, ms', 'aloneP50'),
     figure('memory, MB', 'rss'),
   ]
   return [

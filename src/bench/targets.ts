@@ -1,32 +1,33 @@
-import type { FigureName } from './figures.js'
-import { type BenchReport, type ModeResult, ratio } from './report.js'
-import { align } from './table.js'
+import { type BenchReport, type FigureName, type ModeResult, ratio } from './report.js'
 
-/** A target of the design, beside what was measured. */
+/** A design target and the measured value. */
 export interface Target {
   what: string
   unit: string
-  /** `≥` or `≤` this. */
+  /** Whether the target is a minimum or a maximum. */
   bound: '≥' | '≤'
   target: number
-  /** Undefined where it could not be measured here. */
+  /** Undefined if it was not measured. */
   measured?: number
-  /** The mode it was measured on. */
+  /** Name of the measured mode. */
   mode?: string
-  /** What stood in the way, where it was missed. */
+  /** Use of the processor during the measurement, if the target was missed. */
   limit?: string
 }
 
-/** What the targets need beside the rounds. */
-export interface Extra {
-  /** Milliseconds from the start of a process to its first mail, with templates compiled ahead. */
+/** Measurements for the targets that the rounds don't include. */
+export interface ExtraMeasurements {
+  /** Time from the start of a process to its first message with precompiled templates, in milliseconds. */
   compiledStart?: number
-  /** With a long queue: by how many MB memory grew from a tenth of it on, and the rate to that without a queue. */
+  /**
+   * A long queue: its length, the growth of memory from a tenth of that length on (in MB), and the rate relative to
+   * that of an empty queue.
+   */
   backlog?: { messages: number; growth: number; rateRatio: number }
 }
 
-/** The targets, for the workload W1 on two cores with the sink on the same machine. */
-export function targetsOf({ modes, conditions }: BenchReport, extra: Extra = {}): Target[] {
+/** Returns the targets, which apply to the workload W1 on two cores with the sink on the same machine. */
+export function targetsOf({ modes, conditions }: BenchReport, extra: ExtraMeasurements = {}): Target[] {
   const memory = best(modes, 'memory')
   const sqlite = best(modes, 'sqlite')
   const redis = best(modes, 'redis')
@@ -38,104 +39,87 @@ export function targetsOf({ modes, conditions }: BenchReport, extra: Extra = {})
   const difference = (a: number | undefined, b: number | undefined): number | undefined =>
     a === undefined || b === undefined ? undefined : Math.max(0, a - b)
   const queued = new Intl.NumberFormat('en-GB').format(extra.backlog?.messages ?? 1_000_000)
-  const list: [string, string, '≥' | '≤', number, number | undefined, (ModeResult | undefined)?][] = [
-    ['memory: rendered mail', 'messages/s', '≥', 6_000, rate, memory],
-    ['SQLite: rendered, durable mail', 'messages/s', '≥', 5_000, of(sqlite, 'rate'), sqlite],
+  const rows: [string, string, '≥' | '≤', number, number | undefined, (ModeResult | undefined)?][] = [
+    ['memory: rendered messages', 'messages/s', '≥', 6_000, rate, memory],
+    ['SQLite: rendered, durable messages', 'messages/s', '≥', 5_000, of(sqlite, 'rate'), sqlite],
     ['memory to inline precompiled', 'times', '≥', 8, ratio(rate, rateOf('precompiled')), memory],
     ['memory to inline naive', 'times', '≥', 60, ratio(rate, rateOf('naive')), memory],
     ['memory to smtp-source', 'times', '≥', 0.9, ratio(rate, rateOf('smtp-source')), memory],
     ['Redis to BullMQ with precompiled', 'times', '≥', 4, ratio(of(redis, 'rate'), rateOf('bullmq')), redis],
-    ['memory: main-thread CPU a message', 'µs', '≤', 40, of(memory, 'cpuMain'), memory],
-    ['SQLite: main-thread CPU a message', 'µs', '≤', 60, of(sqlite, 'cpuMain'), sqlite],
+    ['memory: main-thread CPU per message', 'µs', '≤', 40, of(memory, 'cpuMain'), memory],
+    ['SQLite: main-thread CPU per message', 'µs', '≤', 60, of(sqlite, 'cpuMain'), sqlite],
     [
-      'event loop p99 under mail, above idle',
+      'event loop p99, increase under mail',
       'ms',
       '≤',
       5,
       difference(of(memory, 'loopP99'), of(memory, 'loopIdle')),
       memory,
     ],
-    [
-      `HTTP p99 under mail at ${conditions.http}/s, above idle`,
-      'ms',
-      '≤',
-      3,
-      of(memory, 'httpExtra'),
-      memory,
-    ],
-    ['start to first mail', 's', '≤', 1.5, of(memory, 'start'), memory],
-    ['the same with compiled templates', 's', '≤', 0.4, inSeconds(extra.compiledStart), memory],
-    [`memory with ${queued} in SQLite, above that with a tenth`, 'MB', '≤', 50, extra.backlog?.growth],
-    ['rate with that queue to the rate with none', 'times', '≥', 0.9, extra.backlog?.rateRatio],
+    [`HTTP p99 at ${conditions.http}/s, increase under mail`, 'ms', '≤', 3, of(memory, 'httpExtra'), memory],
+    ['start to first message', 's', '≤', 1.5, of(memory, 'start'), memory],
+    ['start to first message, compiled templates', 's', '≤', 0.4, inSeconds(extra.compiledStart), memory],
+    [`memory with ${queued} in SQLite, increase over a tenth`, 'MB', '≤', 50, extra.backlog?.growth],
+    ['rate with that queue to rate with none', 'times', '≥', 0.9, extra.backlog?.rateRatio],
   ]
-  return list.map(([what, unit, bound, target, measured, result]) => {
-    const one: Target = { what, unit, bound, target }
-    if (measured !== undefined) one.measured = measured
-    if (result !== undefined) one.mode = result.mode.name
-    if (met(one) === false && result !== undefined && unit !== 's')
-      one.limit = limitOf(result, conditions.cpus)
-    return one
+  return rows.map(([what, unit, bound, target, measured, result]) => {
+    const entry: Target = { what, unit, bound, target }
+    if (measured !== undefined) entry.measured = measured
+    if (result !== undefined) entry.mode = result.mode.name
+    if (isMet(entry) === false && result !== undefined && unit !== 's')
+      entry.limit = limitOf(result, conditions.cpus)
+    return entry
   })
 }
 
-/** Undefined where it was not measured. */
-export function met({ bound, target, measured }: Target): boolean | undefined {
+/** Returns undefined if the target was not measured. */
+export function isMet({ bound, target, measured }: Target): boolean | undefined {
   if (measured === undefined) return undefined
   return bound === '≥' ? measured >= target : measured <= target
 }
 
-export function targetTable(targets: readonly Target[]): string {
-  const rows = targets.map((target) => {
-    const [, ...cells] = cellsOf(target)
-    return [target.what, ...cells]
-  })
-  return [
-    'Targets (workload W1, two cores, the sink on the same machine)',
-    ...align([['', 'target', 'measured', 'with', ''], ...rows]),
-    '',
-    ...missedInWords(targets),
-  ].join('\n')
-}
-
-/** A sentence for those that the same thing stood in the way of. */
-export function missedInWords(targets: readonly Target[]): string[] {
+/** Returns one sentence for each group of missed targets with the same limit. */
+export function missedTargets(targets: readonly Target[]): string[] {
   const missed = new Map<string | undefined, Target[]>()
   for (const target of targets) {
-    if (met(target) === false) missed.set(target.limit, [...(missed.get(target.limit) ?? []), target])
+    if (isMet(target) === false) missed.set(target.limit, [...(missed.get(target.limit) ?? []), target])
   }
   return [...missed].map(([limit, group]) => {
     const names = group.map(({ what, mode }) => `${what}${mode === undefined ? '' : ` (${mode})`}`).join('; ')
-    return `Missed: ${names}.${limit === undefined ? '' : ` Meanwhile ${limit}.`}`
+    return `Missed: ${names}.${limit === undefined ? '' : ` During the measurement, ${limit}.`}`
   })
 }
 
-/** What, target, measured, with which mode, and whether that is enough. */
-export function cellsOf(one: Target): string[] {
-  const { what, unit, bound, target, measured, mode } = one
-  const verdicts = { true: 'met', false: 'MISSED', undefined: 'not measured' }
+/** Returns the cells of a table row: name, target, measured value, mode, and result. */
+export function cellsOf(entry: Target): string[] {
+  const { what, unit, bound, target, measured, mode } = entry
+  const results = { true: 'met', false: 'MISSED', undefined: 'not measured' }
   return [
     what,
     `${bound} ${number(target)} ${unit}`,
     measured === undefined ? '–' : number(measured),
     mode ?? '',
-    verdicts[`${met(one)}`],
+    results[`${isMet(entry)}`],
   ]
 }
 
-/** The thread count with the highest rate: the targets are about what the product can do. */
+/** Returns the thread count with the highest rate of a family. */
 function best(modes: readonly ModeResult[], family: string): ModeResult | undefined {
   return modes
     .filter(({ mode }) => mode.family === family)
     .toSorted((a, b) => (b.figures.rate?.median ?? 0) - (a.figures.rate?.median ?? 0))[0]
 }
 
-/** Who was busy: where the cores are full, the cost of a message decides; else something waits. */
+/**
+ * Describes the use of the processor: with all cores busy, the cost per message is the limit; otherwise something
+ * waits.
+ */
 function limitOf({ figures }: ModeResult, cpus: number): string {
   const cores = figures.cores?.median ?? 0
   const main = figures.utilisation?.median ?? 0
   return (
-    `the process kept ${cores.toFixed(1)} of ${cpus} cores busy (the sink and the clients take theirs beside it), ` +
-    `its main thread ${main.toFixed(0)} % of the time`
+    `the process kept ${cores.toFixed(1)} of ${cpus} cores busy (the sink and the clients run on the same cores), ` +
+    `and its main thread was busy ${main.toFixed(0)}% of the time`
   )
 }
 

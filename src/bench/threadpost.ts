@@ -1,74 +1,99 @@
 import { createMailer } from '../createMailer.js'
-import type { RunOrder } from './order.js'
-import type { Subject, Settled } from './subject.js'
-import { attachmentOf, recipientsOf } from './workload.js'
+import { explain } from '../message/explain.js'
+import type { RunConfig, TrialConfig } from './childProtocol.js'
+import type { OnDelivered, Subject } from './subject.js'
+import { attachmentOf, type Parts, recipientsOf } from './workload.js'
 
-/** So many stand in the queue at a time: enough to keep the threads busy, too few to be a memory test. */
+/** Messages in the queue at a time: enough to keep the threads busy, few enough that this is not a memory test. */
 const WINDOW = 500
 
-/** threadpost itself, as an app uses it: mails go in by `send()`, what became of them comes back as events. */
-export async function createThreadpost(order: RunOrder): Promise<Subject> {
-  const { mode, workload, connections } = order
+/** Sends through threadpost as an application does: `send()` submits messages, and events report their outcomes. */
+export async function createThreadpost(config: RunConfig): Promise<Subject> {
+  const { mode, workload, connections } = config
   const mailer = await createMailer({
-    transport: order.transport,
+    transport: config.transport,
     from: workload.from,
     templates: workload.templates,
     threads: mode.threads,
     concurrency: Math.max(1, Math.floor(connections / Math.max(1, mode.threads))),
-    queue: queueOf(order),
+    queue: queueOf(config),
     limits: { recipients: Math.max(50, workload.recipients) },
   })
-  const content = attachmentOf(workload)
-  const fixed = {
+  const attachments = attachmentsOf(config)
+  const common = {
     template: workload.template,
     data: workload.data,
-    ...(content === undefined ? {} : { attachments: [{ filename: 'file.bin', content }] }),
+    ...(attachments.length === 0 ? {} : { attachments }),
   }
-  const waiting = new Map<string, [mail: number, settled: Settled]>()
-  /** What was delivered before its receipt came, as a queue with a disk may do. */
+  const waiting = new Map<string, [mail: number, onDelivered: OnDelivered]>()
+  /** Outcomes that arrived before the receipt of their message, which a queue on disk allows. */
   const early = new Map<string, string | undefined>()
-  const end = (id: string, failure?: string): void => {
-    const waits = waiting.get(id)
-    if (waits === undefined) early.set(id, failure)
+  const settle = (id: string, failure?: string): void => {
+    const entry = waiting.get(id)
+    if (entry === undefined) early.set(id, failure)
     else {
       waiting.delete(id)
-      waits[1](waits[0], failure)
+      const [mail, onDelivered] = entry
+      onDelivered(mail, failure)
     }
   }
-  mailer.on('sent', ({ id }) => end(id))
-  mailer.on('failed', ({ id, outcome }) => end(id, outcome.message))
-  mailer.on('held', ({ id }) => end(id, `the server could not be reached`))
+  mailer.on('sent', ({ id }) => settle(id))
+  mailer.on('failed', ({ id, outcome }) => settle(id, outcome.message))
+  mailer.on('held', ({ id }) => settle(id, 'the server could not be reached'))
 
-  const follow = (id: string, mail: number, settled: Settled): void => {
-    if (!early.has(id)) waiting.set(id, [mail, settled])
+  const awaitOutcome = (id: string, mail: number, onDelivered: OnDelivered): void => {
+    if (!early.has(id)) waiting.set(id, [mail, onDelivered])
     else {
       const failure = early.get(id)
       early.delete(id)
-      settled(mail, failure)
+      onDelivered(mail, failure)
     }
   }
   return {
     window: WINDOW,
-    async hand(first, count, settled) {
+    async submit(first, count, onDelivered) {
       if (count === 1) {
-        const { id } = await mailer.send({ ...fixed, to: recipientsOf(workload, first) })
-        follow(id, first, settled)
+        const { id } = await mailer.send({ ...common, to: recipientsOf(workload, first) })
+        awaitOutcome(id, first, onDelivered)
         return
       }
       const mails = Array.from({ length: count }, (_, index) => ({
-        ...fixed,
+        ...common,
         to: recipientsOf(workload, first + index),
       }))
       for (const [index, receipt] of (await mailer.sendMany(mails)).entries()) {
         if (receipt instanceof Error) throw receipt
-        follow(receipt.id, first + index, settled)
+        awaitOutcome(receipt.id, first + index, onDelivered)
       }
     },
     close: () => mailer.close(),
   }
 }
 
-function queueOf({ mode, file, redis }: RunOrder): string {
+/**
+ * Renders the workload and sends it once.
+ * @throws Error that says why it can't be rendered or sent
+ */
+export async function tryWorkload({ workload, transport }: TrialConfig): Promise<Parts> {
+  const { templates, template, data, from } = workload
+  const mailer = await createMailer({ transport, from, templates, threads: 0 })
+  try {
+    const to = recipientsOf({ ...workload, recipients: 1 }, 0)
+    const message = await mailer.sendAndWait({ template, data, to, attachments: attachmentsOf({ workload }) })
+    if (message.status !== 'sent') throw new Error(explain(message))
+    const { subject, html, text } = await mailer.render(template, data)
+    return { subject, html, text }
+  } finally {
+    await mailer.close()
+  }
+}
+
+function attachmentsOf({ workload }: Pick<RunConfig, 'workload'>): { filename: string; content: Buffer }[] {
+  const content = attachmentOf(workload)
+  return content === undefined ? [] : [{ filename: 'file.bin', content }]
+}
+
+function queueOf({ mode, file, redis }: RunConfig): string {
   if (mode.family === 'sqlite') return `sqlite:${file}`
   if (mode.family === 'redis') return redis ?? 'redis://127.0.0.1'
   return 'memory'

@@ -1,8 +1,37 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { SENDER, type Workload } from './order.js'
 
-/** The reference workload W1: a receipt of eight lines, about 14 KB of HTML with a text part. */
+/** The sender of messages that go to a sink. */
+export const SENDER = 'Bench <bench@bench.example>'
+
+/** The message that every mode sends. */
+export interface Workload {
+  /** Name of the workload in the report. */
+  title: string
+  /** Template folder. */
+  templates: string
+  /** Name of the template in that folder. */
+  template: string
+  data: object
+  /** Recipients of each message. */
+  recipients: number
+  /** Size of the file attached to each message, in bytes; 0 attaches none. */
+  attachment: number
+  /** Recipient of every message, instead of the benchmark's made-up addresses. */
+  to?: string
+  from: string
+}
+
+/**
+ * The workload as threadpost renders it. Baselines reuse the subject and the text, so they don't have to derive them.
+ */
+export interface Parts {
+  subject: string
+  html: string
+  text: string
+}
+
+/** The reference workload W1: a receipt with eight items, about 14 KB of HTML, and a text part. */
 const W1_TEMPLATE = `<mjml>
   <mj-head>
     <mj-title>Receipt</mj-title>
@@ -39,7 +68,7 @@ const W1_DATA = {
   })),
 }
 
-/** Puts the template of W1 into a folder of its own. */
+/** Writes the template of W1 to a folder. */
 export async function writeW1(folder: string): Promise<Workload> {
   await writeFile(path.join(folder, 'receipt.mjml'), W1_TEMPLATE)
   return {
@@ -53,13 +82,13 @@ export async function writeW1(folder: string): Promise<Workload> {
   }
 }
 
-/** The recipients of mail number `mail`: as many as the workload says, none of them twice. */
+/** Returns the recipients of message number `mail`: as many as the workload requires, no address twice. */
 export function recipientsOf({ recipients, to }: Workload, mail: number): string[] {
   if (to !== undefined) return [to]
   return Array.from({ length: recipients }, (_, index) => `user${mail}.${index}@bench.example`)
 }
 
-/** Bytes that don't compress and are the same in each run. */
+/** Returns an attachment of incompressible bytes, the same in each run; undefined if the workload has none. */
 export function attachmentOf({ attachment }: Workload): Buffer | undefined {
   if (attachment === 0) return undefined
   const bytes = Buffer.alloc(attachment)

@@ -1,33 +1,37 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Command, Option } from 'commander'
+import type { ChildTask } from '../bench/childProtocol.js'
 import { median } from '../bench/distribution.js'
 import { modesOf } from '../bench/modes.js'
 import { pageOf } from '../bench/page/resultsPage.js'
-import { askChild } from '../bench/processes.js'
+import { runChild } from '../bench/processes.js'
 import type { BenchReport } from '../bench/report.js'
-import { type BenchSettings, orderOf, runRounds, type Session, withSession } from '../bench/rounds.js'
+import { type BenchSettings, runConfigOf, runRounds, type Session, withSession } from '../bench/rounds.js'
 import { measureBacklog, runScaling } from '../bench/scaling.js'
 import { runSoak, soakTable } from '../bench/soak.js'
-import { markdownOf, scalingTable, tableOf } from '../bench/table.js'
-import { type Extra, targetsOf, targetTable } from '../bench/targets.js'
+import { markdownOf, scalingTable, tableOf, targetTable } from '../bench/table.js'
+import { type ExtraMeasurements, targetsOf } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
-import { wholeNumber } from './arguments.js'
-import { type BenchFlags, benchSettings, countList, duration, familyList } from './benchSettings.js'
+import { compileTemplates } from '../templates/precompile.js'
+import { type BenchFlags, benchSettings, parseCounts, parseDuration, parseFamilies } from './benchSettings.js'
+import { parseInteger } from './settings.js'
 import { progressBar, withExamples } from './terminal.js'
 
-const MILLION = 1_000_000
+/** Messages in the long queue of the targets. */
+const BACKLOG = 1_000_000
+/** Processes whose start is measured. */
 const STARTS = 3
 
-/** What the targets ask for beside the rounds: a start with compiled templates, and a long queue. */
-async function measureExtras(session: Session, backlog = MILLION): Promise<Extra> {
+/** Measures the start with compiled templates, and a long queue, which only the targets need. */
+async function measureExtras(session: Session): Promise<ExtraMeasurements> {
   const { progress } = session.settings
   progress?.(0, 3, 'start with compiled templates')
-  const compiledStart = await startCompiled(session)
-  progress?.(1, 3, 'a queue that is empty')
+  const compiledStart = await measureCompiledStart(session)
+  progress?.(1, 3, 'an empty queue')
   const { measurement: empty } = await measureBacklog(session, 0)
-  progress?.(2, 3, `${backlog} messages in the queue`)
-  const { measurement: full } = await measureBacklog(session, backlog)
+  progress?.(2, 3, `${BACKLOG} messages in the queue`)
+  const { measurement: full } = await measureBacklog(session, BACKLOG)
   progress?.(3, 3, 'done')
   return {
     compiledStart,
@@ -39,17 +43,18 @@ async function measureExtras(session: Session, backlog = MILLION): Promise<Extra
   }
 }
 
-async function startCompiled(session: Session): Promise<number> {
+async function measureCompiledStart(session: Session): Promise<number> {
   const [mode] = modesOf(['memory'], [1])
-  if (mode === undefined) throw new Error('memory is a mode')
+  if (mode === undefined) throw new Error('modesOf() returned no mode')
   const { signal } = session.settings
-  const order = orderOf(session, mode)
-  const built = path.join(session.stage.folder, 'compiled')
-  await askChild<object>('./compiled.js', { from: order.workload.templates, to: built }, { signal })
+  const config = runConfigOf(session, mode)
+  const out = path.join(session.environment.folder, 'compiled')
+  await compileTemplates(config.workload.templates, { out })
+  const compiled = { ...config, workload: { ...config.workload, templates: out } }
+  const task: ChildTask = { task: 'start', config: compiled }
   const starts: number[] = []
   for (let round = 0; round < STARTS; round++) {
-    const compiled = { ...order, workload: { ...order.workload, templates: built } }
-    const { start } = await askChild<{ start: number }>('./started.js', compiled, { signal })
+    const { start } = await runChild<{ start: number }>('./child.js', task, { signal })
     starts.push(start)
   }
   return median(starts)
@@ -57,95 +62,100 @@ async function startCompiled(session: Session): Promise<number> {
 
 export function benchCommand(): Command {
   const command = new Command('bench')
-    .summary('measure threads beside inline sending, on this machine')
+    .summary('compare worker threads with inline sending on this machine')
     .description(
-      'Measure sending mail inline beside sending it from threads, on this machine, with your template, and say from how ' +
-        'many mails a minute on threads pay off. Mail goes to a sink on loopback; it takes about two minutes.',
+      'Compare worker threads with inline sending on this machine, with your template, and report at how many messages per ' +
+        'minute threads pay off. Mail goes to a sink on loopback. The benchmark takes about two minutes.',
     )
     .addOption(
       new Option(
         '--modes <list>',
-        'of naive, precompiled, bullmq, inline, memory, sqlite, redis, smtp-source (default: what is at hand)',
-      ).argParser(familyList),
+        'modes to measure: naive, precompiled, bullmq, inline, memory, sqlite, redis, smtp-source (default: all available)',
+      ).argParser(parseFamilies),
     )
     .addOption(
-      new Option('--threads <list>', 'worker threads of memory, sqlite and redis')
-        .argParser(countList)
+      new Option('--threads <list>', 'numbers of worker threads for memory, sqlite, and redis')
+        .argParser(parseCounts)
         .default([1, 2], '1,2'),
     )
     .addOption(
       new Option(
         '--rounds <n>',
-        'rounds; the median counts (default: 3, fewer if two minutes would be too short)',
-      ).argParser(wholeNumber(1)),
+        'number of rounds; figures are medians (default: 3, or fewer to stay within two minutes)',
+      ).argParser(parseInteger(1)),
     )
     .addOption(
-      new Option('--seconds <n>', 'length of a measured phase (default: two minutes in all)').argParser(
-        duration,
+      new Option('--seconds <n>', 'length of each measured phase (default: two minutes in total)').argParser(
+        parseDuration,
       ),
     )
     .addOption(
-      new Option('--messages <n>', 'a phase ends after so many, if that comes first').argParser(
-        wholeNumber(1),
+      new Option('--messages <n>', 'end each phase early after this many messages').argParser(
+        parseInteger(1),
       ),
     )
     .addOption(
-      new Option('--rate <n>', 'mails a second, by the clock (default: as fast as possible)').argParser(
-        wholeNumber(1),
-      ),
+      new Option(
+        '--rate <n>',
+        'messages per second on a fixed schedule (default: as fast as possible)',
+      ).argParser(parseInteger(1)),
     )
     .addOption(
-      new Option('--http <n>', 'requests a second to an Express route of the same process; 0 is none')
-        .argParser(wholeNumber(0))
+      new Option('--http <n>', 'requests per second to an Express route of the same process; 0 sends none')
+        .argParser(parseInteger(0))
         .default(250),
     )
     .addOption(
-      new Option('--connections <n>', 'SMTP connections in all').argParser(wholeNumber(1)).default(10),
+      new Option('--connections <n>', 'SMTP connections in total').argParser(parseInteger(1)).default(10),
     )
     .addOption(
-      new Option('--batch <n>', 'mails handed over in one call: send(), or sendMany() from 2 up')
-        .argParser(wholeNumber(1))
+      new Option('--batch <n>', 'messages per call: 1 uses send(), more use sendMany()')
+        .argParser(parseInteger(1))
         .default(1),
     )
     .addOption(
-      new Option('--latency <ms>', 'how much longer a round trip to the sink takes')
-        .argParser(wholeNumber(0))
+      new Option('--latency <ms>', 'latency to add to each round trip to the sink')
+        .argParser(parseInteger(0))
         .default(0),
     )
-    .option('--templates <dir>', 'folder of your own templates (default: ./templates)')
-    .option('--template <name>', 'your own template (default: W1, a receipt)')
-    .option('--data <file>', 'JSON file with its data (default: the sample beside it)')
+    .option('--templates <dir>', 'folder of your templates (default: ./templates)')
+    .option('--template <name>', 'name of your template (default: W1, a receipt)')
+    .option('--data <file>', 'JSON file with its data (default: the sample data next to it)')
     .option(
       '--smtp-sink <file>',
-      "Postfix's smtp-sink (default: that of the PATH, else a sink of threadpost)",
+      "path of Postfix's smtp-sink (default: the one on the PATH, or a built-in sink)",
     )
-    .option('--smtp-source <file>', "Postfix's smtp-source (default: that of the PATH)")
+    .option('--smtp-source <file>', "path of Postfix's smtp-source (default: the one on the PATH)")
     .option(
       '--redis <url>',
-      'a Redis for redis and bullmq (default: a redis-server of the PATH, started for this)',
+      'Redis server for redis and bullmq (default: starts the redis-server on the PATH)',
     )
-    .option('--server <url>', 'an SMTP server of your own in place of the sink; needs --to and --from')
-    .option('--i-own-this-server', 'it may be sent thousands of mails')
-    .option('--to <address>', 'recipient, with --server')
-    .option('--from <mailbox>', 'sender, with --server')
-    .option('--targets', "measure what threadpost's design aims at, and say what is met and what is missed")
-    .option('--scaling', 'also measure how the cost follows threads, size, recipients, latency and backlog')
+    .option('--server <url>', 'your SMTP server, instead of the sink; requires --to and --from')
+    .option('--i-own-this-server', 'confirm that the server may receive thousands of messages')
+    .option('--to <address>', 'recipient, for --server')
+    .option('--from <mailbox>', 'sender, for --server')
+    .option('--targets', "also compare the figures with threadpost's design targets")
+    .option(
+      '--scaling',
+      'also measure how the cost depends on threads, size, recipients, latency, and backlog',
+    )
     .addOption(
       new Option(
         '--soak <time>',
-        'send for so long (20m) and say whether anything grows or slows down',
-      ).argParser(duration),
+        'send for this long (such as 20m) and report whether memory grows or the rate drops',
+      ).argParser(parseDuration),
     )
     .option('--json', 'print JSON')
-    .option('--markdown', 'print the tables as Markdown')
+    .option('--markdown', 'print tables as Markdown')
     .option('--html <file>', 'write a page with charts')
     .action(bench)
   return withExamples(command, {
-    'do I need threads?': 'threadpost bench',
-    'with a mail of yours': 'threadpost bench --templates ./templates --template receipt --html bench.html',
-    'one mode, quickly, for a script':
+    'find out whether you need threads': 'threadpost bench',
+    'measure your own template':
+      'threadpost bench --templates ./templates --template receipt --html bench.html',
+    'measure one mode quickly, for a script':
       'threadpost bench --modes memory --threads 1 --rounds 1 --seconds 2 --json',
-    'does anything grow?': 'threadpost bench --modes sqlite --threads 2 --soak 20m',
+    'find out whether memory grows': 'threadpost bench --modes sqlite --threads 2 --soak 20m',
   })
 }
 
@@ -156,11 +166,11 @@ async function bench(flags: BenchFlags): Promise<void> {
   process.on('SIGTERM', interrupt)
   try {
     const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progressBar() }
-    if (flags.soak === undefined) await show(await measureAll(settings, flags), flags)
+    if (flags.soak === undefined) await printReport(await measureAll(settings, flags), flags)
     else await soak(settings, flags.soak, flags.json === true)
   } catch (error) {
     if (!stop.signal.aborted) throw error
-    console.error('threadpost: interrupted; nothing is left behind')
+    console.error('threadpost: interrupted; all temporary files were removed')
     process.exitCode = 130
   } finally {
     process.off('SIGINT', interrupt)
@@ -170,14 +180,14 @@ async function bench(flags: BenchFlags): Promise<void> {
 
 async function measureAll(settings: BenchSettings, flags: BenchFlags): Promise<BenchReport> {
   const report = await withSession(settings, async (session) => {
-    const found = await runRounds(session)
-    if (flags.targets === true) found.targets = targetsOf(found, await measureExtras(session))
-    if (found.modes.length === 0)
+    const result = await runRounds(session)
+    if (flags.targets === true) result.targets = targetsOf(result, await measureExtras(session))
+    if (result.modes.length === 0)
       throw new ThreadpostError(
         'UNSUPPORTED',
-        `There was nothing to measure: ${found.left.map(({ mode, reason }) => `${mode} was left out: ${reason}`).join('; ')}`,
+        `No mode could be measured: ${result.left.map(({ mode, reason }) => `${mode} was omitted: ${reason}`).join('; ')}`,
       )
-    return found
+    return result
   })
   if (flags.scaling === true) report.scaling = await runScaling(settings)
   return report
@@ -186,13 +196,16 @@ async function measureAll(settings: BenchSettings, flags: BenchFlags): Promise<B
 async function soak(settings: BenchSettings, seconds: number, json: boolean): Promise<void> {
   const mode = settings.modes.find(({ threads }) => threads > 0)
   if (mode === undefined)
-    throw new ThreadpostError('INVALID_OPTIONS', '--soak: is for memory, sqlite and redis')
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      '--soak: requires one of the modes memory, sqlite, and redis',
+    )
   const report = await withSession(settings, (session) => runSoak(session, mode, seconds))
   console.log(json ? JSON.stringify(report, null, 2) : soakTable(report))
   if (report.steady === false) process.exitCode = 1
 }
 
-async function show(report: BenchReport, flags: BenchFlags): Promise<void> {
+async function printReport(report: BenchReport, flags: BenchFlags): Promise<void> {
   if (flags.html !== undefined) await writeFile(flags.html, pageOf(report))
   if (flags.json === true) console.log(JSON.stringify(report, null, 2))
   else if (flags.markdown === true) console.log(markdownOf(report))

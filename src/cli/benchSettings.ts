@@ -3,12 +3,12 @@ import path from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { findProgram, type Programs } from '../bench/environment.js'
 import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
-import { SENDER, type Workload } from '../bench/order.js'
 import type { BenchSettings } from '../bench/rounds.js'
+import { SENDER, type Workload } from '../bench/workload.js'
 import { ThreadpostError } from '../errors.js'
-import { dataFrom, wholeNumber } from './arguments.js'
+import { readTemplateData, parseInteger } from './settings.js'
 
-/** The flags of `threadpost bench`, as commander gives them. */
+/** Flags of `threadpost bench`, as parsed by commander. */
 export interface BenchFlags {
   modes?: Family[]
   threads: number[]
@@ -38,25 +38,28 @@ export interface BenchFlags {
   soak?: number
 }
 
-/** Seconds that a call without settings may take in all, and that a run takes beside its measured phases. */
+/** Time limit of a benchmark without settings, in seconds. */
 const BUDGET = 100
+/** Time that a run takes outside its measured phases, in seconds. */
 const OVERHEAD = 2.2
-/** Phases of a run, in measures of its `seconds`: warming up, idle, mail, mail with HTTP. */
+/** Length of all phases of a run (warm-up, idle, mail, mail with HTTP) relative to its `seconds`. */
 const PHASES = 3.6
+/** Minimum length of a phase, in seconds. */
 const SHORTEST = 0.4
-/** The targets and the tables of src/bench/README.md are measured with this. */
-const THOROUGH = 3
+/** Maximum length of a phase in seconds, with which the targets and the tables of src/bench/README.md are measured. */
+const LONGEST = 3
+const DEFAULT_ROUNDS = 3
 
 /** @throws ThreadpostError `INVALID_OPTIONS` */
 export async function benchSettings(flags: BenchFlags): Promise<BenchSettings> {
   const { rounds = DEFAULT_ROUNDS, messages, rate, http, connections, batch, latency, redis } = flags
   const programs = await findPrograms(flags)
-  const families = flags.modes ?? familiesHere(flags, programs)
+  const families = flags.modes ?? availableFamilies(flags, programs)
   const modes = modesOf(
     families,
     flags.threads.filter((count) => count > 0),
   )
-  if (modes.length === 0) throw refusal('--modes and --threads leave nothing to measure')
+  if (modes.length === 0) throw invalid('--modes and --threads select no mode')
   const workload = await workloadOf(flags)
   return {
     modes,
@@ -78,8 +81,8 @@ export async function benchSettings(flags: BenchFlags): Promise<BenchSettings> {
   }
 }
 
-/** What can be measured here: without a Redis the modes that need one are not tried. */
-function familiesHere({ redis, server }: BenchFlags, programs: Programs): Family[] {
+/** Returns the families that this machine can measure; the ones that need Redis are included only if there is one. */
+function availableFamilies({ redis, server }: BenchFlags, programs: Programs): Family[] {
   const hasRedis = redis !== undefined || programs.redisServer !== undefined
   return FAMILIES.filter((family) => {
     if (family === 'redis' || family === 'bullmq') return hasRedis
@@ -89,38 +92,36 @@ function familiesHere({ redis, server }: BenchFlags, programs: Programs): Family
 }
 
 function secondsFor({ targets, messages }: BenchFlags, modes: number): number {
-  if (targets === true || messages !== undefined) return THOROUGH
+  if (targets === true || messages !== undefined) return LONGEST
   const runs = modes * DEFAULT_ROUNDS
-  return Math.max(SHORTEST, Math.min(THOROUGH, Number(((BUDGET / runs - OVERHEAD) / PHASES).toFixed(1))))
+  return Math.max(SHORTEST, Math.min(LONGEST, Number(((BUDGET / runs - OVERHEAD) / PHASES).toFixed(1))))
 }
-
-const DEFAULT_ROUNDS = 3
 
 async function workloadOf(flags: BenchFlags): Promise<Workload | undefined> {
   const { template, templates, data } = flags
   if (template === undefined) {
     if (templates !== undefined || data !== undefined)
-      throw refusal('--template: is required with --templates and --data')
+      throw invalid('--template: is required with --templates and --data')
     return undefined
   }
   return {
     title: `template ${template}`,
     templates: path.resolve(templates ?? 'templates'),
     template,
-    data: await dataFrom(data ?? sampleOf(templates ?? 'templates', template)),
+    data: await readTemplateData(data ?? sampleOf(templates ?? 'templates', template)),
     recipients: 1,
     attachment: 0,
     from: SENDER,
   }
 }
 
-/** The sample data beside a template. */
+/** Returns the path of the sample data next to a template; undefined if it has none. */
 function sampleOf(templates: string, template: string): string | undefined {
   const file = path.join(templates, `${template}.json`)
   return existsSync(file) ? file : undefined
 }
 
-/** Thousands of mails go to that server and to that mailbox: nobody does this by mistake. */
+/** Returns the user's server and addresses. It requires confirmation, because they receive thousands of messages. */
 function serverOf({
   server,
   iOwnThisServer,
@@ -129,12 +130,12 @@ function serverOf({
 }: BenchFlags): Pick<BenchSettings, 'server' | 'addresses'> {
   if (server === undefined) return {}
   if (iOwnThisServer !== true)
-    throw refusal(
-      '--server: the benchmark sends thousands of mails there as fast as it can; add --i-own-this-server if it is yours',
+    throw invalid(
+      '--server: the benchmark sends thousands of messages there as fast as it can; add --i-own-this-server if the server is yours',
     )
   if (to === undefined || from === undefined)
-    throw refusal('--server: needs --to and --from, mailboxes of yours')
-  if (!URL.canParse(server)) throw refusal('--server: must be a URL such as smtp://user:pass@host:587')
+    throw invalid('--server: requires --to and --from, with your own mailboxes')
+  if (!URL.canParse(server)) throw invalid('--server: must be a URL such as smtp://user:pass@host:587')
   return { server, addresses: { to, from } }
 }
 
@@ -150,31 +151,31 @@ async function findPrograms({ smtpSink, smtpSource }: BenchFlags): Promise<Progr
   }
 }
 
-function refusal(message: string): ThreadpostError {
+function invalid(message: string): ThreadpostError {
   return new ThreadpostError('INVALID_OPTIONS', message)
 }
 
-/** `0,1,2` */
-export function countList(text: string): number[] {
-  return text.split(',').map(wholeNumber(0))
+/** Parses a list of numbers: `0,1,2`. */
+export function parseCounts(text: string): number[] {
+  return text.split(',').map(parseInteger(0))
 }
 
-/** `naive,memory` */
-export function familyList(text: string): Family[] {
+/** Parses a list of families: `naive,memory`. */
+export function parseFamilies(text: string): Family[] {
   return text.split(',').map((word) => {
     const family = FAMILIES.find((one) => one === word.trim())
     if (family === undefined)
-      throw new InvalidArgumentError(`It must be a list of these: ${FAMILIES.join(', ')}.`)
+      throw new InvalidArgumentError(`It must be a comma-separated list of: ${FAMILIES.join(', ')}.`)
     return family
   })
 }
 
 const UNITS = { s: 1, m: 60, h: 3600 }
 
-/** `90s`, `20m`, `1h` in seconds; a bare number is seconds. */
-export function duration(text: string): number {
+/** Parses `90s`, `20m`, or `1h` to seconds. A number without a unit means seconds. */
+export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text.trim())
   if (match === null || Number(match[1]) === 0)
-    throw new InvalidArgumentError('It must be a time such as 90s, 20m or 1h.')
+    throw new InvalidArgumentError('It must be a duration such as 90s, 20m, or 1h.')
   return Number(match[1]) * UNITS[(match[2] === '' ? 's' : match[2]) as keyof typeof UNITS]
 }

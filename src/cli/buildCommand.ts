@@ -14,16 +14,16 @@ interface BuildSettings extends TemplateSettings {
 /** `threadpost build`: compiles templates ahead of time. */
 export function buildCommand(): Command {
   const command = new Command('build')
-    .summary('compile the templates ahead')
+    .summary('compile the templates ahead of time')
     .description(
-      'Compile the templates into a folder. With that folder as --templates no thread loads MJML, and a mailer starts ' +
-        'sooner. Nothing is written while a template is wrong.',
+      'Compile the templates into a folder. With that folder as --templates, no thread loads MJML, and the mailer starts ' +
+        'faster. If a template has an error, nothing is written.',
     )
-    .requiredOption('--out <dir>', 'folder to write; made if it is not there')
-    .option('--json', 'print what was found, and whether it was written, as JSON')
+    .requiredOption('--out <dir>', 'output folder; created if necessary')
+    .option('--json', 'print the reports, and whether the output was written, as JSON')
   return withExamples(withTemplateFlags(command).action(build), {
-    'for a deployment': 'threadpost build --templates ./templates --out ./dist/templates',
-    'and run from it':
+    'build for a deployment': 'threadpost build --templates ./templates --out ./dist/templates',
+    'run from the output':
       'threadpost worker --templates ./dist/templates --queue redis://redis:6379 --transport smtps://…',
   })
 }
@@ -31,9 +31,10 @@ export function buildCommand(): Command {
 async function build(settings: BuildSettings): Promise<void> {
   const { out } = settings
   const options = await templateOptions(settings)
-  // What is compiled goes before what it was made of: there, later changes would come to nothing.
+  // Compiled templates take precedence over sources in the same folder, so later changes of a source would have no
+  // effect.
   if ([out, options.dir].every(existsSync) && realpathSync(out) === realpathSync(options.dir))
-    throw new ThreadpostError('INVALID_OPTIONS', '--out: must be another folder than that of the templates')
+    throw new ThreadpostError('INVALID_OPTIONS', '--out: must be a different folder than the templates')
   const templates = await compileTemplates(options, {
     out,
     logger: lineLogger,
@@ -43,7 +44,7 @@ async function build(settings: BuildSettings): Promise<void> {
   if (settings.json === true) console.log(JSON.stringify({ written, out, templates }, null, 2))
   else console.log(describeReports(templates))
   if (!written) {
-    console.error('threadpost: nothing was written, because of the errors above')
+    console.error('threadpost: nothing was written because of the errors above')
     process.exitCode = 1
   } else if (settings.json !== true) console.log(toned('good', `written to ${out}`))
 }

@@ -8,19 +8,19 @@ interface CheckSettings extends TemplateSettings {
   strict?: boolean
 }
 
-/** `threadpost check`: are the templates right, and which of them compile once? */
+/** `threadpost check`: reports errors of templates, and which templates compile once. */
 export function checkCommand(): Command {
   const command = new Command('check')
-    .summary('compile each template and say what is wrong')
+    .summary('compile each template and report errors')
     .description(
-      'Compile every template. An error says what is wrong, with file, line and column; "once" is a template that binds data ' +
-        'after MJML ran, "first" one that runs MJML for each message, with the place that keeps it from more and what to do.',
+      'Compile every template and report errors with file, line, and column. A template marked "once" runs MJML only when ' +
+        'it is compiled. A template marked "first" runs MJML for each message; the report shows why, and how to change that.',
     )
-    .option('--strict', 'exit with 1 also if a template has to run MJML for each message')
+    .option('--strict', 'also exit with 1 if a template runs MJML for each message')
     .option('--json', 'print the reports as JSON')
   return withExamples(withTemplateFlags(command).action(check), {
-    'before a commit': 'threadpost check --templates ./templates',
-    'in CI, where each template should compile once': 'threadpost check --strict --json',
+    'check before a commit': 'threadpost check --templates ./templates',
+    'require in CI that each template compiles once': 'threadpost check --strict --json',
   })
 }
 
@@ -30,13 +30,13 @@ async function check(settings: CheckSettings): Promise<void> {
     progress: progressBar(),
   })
   console.log(settings.json === true ? JSON.stringify(reports, null, 2) : describeReports(reports))
-  const wrong = reports.some(
+  const failed = reports.some(
     ({ error, findings }) => error !== undefined || (settings.strict === true && findings.length > 0),
   )
-  if (wrong) process.exitCode = 1
+  if (failed) process.exitCode = 1
 }
 
-/** One line a template, and below it what is to be said of it. */
+/** Returns one line per template, followed by its errors, findings, and notes. */
 export function describeReports(reports: readonly TemplateReport[]): string {
   const lines = reports.flatMap(describeReport)
   const once = reports.filter(({ error, findings }) => error === undefined && findings.length === 0).length

@@ -7,30 +7,31 @@ import type { TransportReport } from '../protocol/transportConfig.js'
 import { mailerOptions, type MailerSettings, withMailerFlags } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
-/** One thing looked at. */
+/** Result of one check. */
 interface Finding {
   what: 'mailer' | 'transport' | 'queue' | 'disk' | 'clock'
   ok: boolean
   /** One sentence. */
   says: string
-  /** More of it, a line each. */
+  /** Further lines. */
   details?: string[]
 }
 
-const LITTLE_SPACE = 500 * 1024 * 1024
+/** Free disk space below which the check fails, in bytes. */
+const MIN_FREE_SPACE = 500 * 1024 * 1024
 
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .summary('look whether mail could go out')
+    .summary('check whether mail can be sent')
     .description(
-      'Look whether mail could go out, and say what is in its way: it connects to the transport, secures the line and logs in, ' +
-        'opens the queue, and looks at disk and clock. It sends nothing. Exit code 1: mail could not go out.',
+      'Check whether mail can be sent, and report what prevents it. The command connects to the transport, starts TLS, ' +
+        'authenticates, opens the queue, and checks the disk and the clock. It sends nothing. It exits with 1 if a check fails.',
     )
     .option('--json', 'print the findings as JSON')
   return withExamples(withMailerFlags(command).action(doctor), {
-    'before a deployment':
+    'check before a deployment':
       'threadpost doctor --transport smtp://user:pass@smtp.acme.example:587 --queue sqlite:./outbox.db',
-    'as a probe, with the settings in the environment': 'threadpost doctor --json',
+    'run as a probe, with settings from the environment': 'threadpost doctor --json',
   })
 }
 
@@ -42,19 +43,19 @@ async function doctor(settings: MailerSettings & { json?: boolean }): Promise<vo
 }
 
 async function examine(settings: MailerSettings): Promise<Finding[]> {
-  const around = [await disk(settings.queue), await clock()]
+  const hostFindings = [await disk(settings.queue), await clock()]
   let mailer: Mailer
   try {
     mailer = await createMailer({ ...(await mailerOptions(settings)), threads: 1 })
   } catch (error) {
-    return [{ what: 'mailer', ok: false, says: (error as Error).message }, ...around]
+    return [{ what: 'mailer', ok: false, says: (error as Error).message }, ...hostFindings]
   }
   try {
     const verified = await mailer.verify()
     return [
       mailer.inbox === undefined ? transport(verified) : embedded(verified),
       await queue(mailer),
-      ...around,
+      ...hostFindings,
     ]
   } finally {
     await mailer.close({ deadline: 0 })
@@ -62,29 +63,32 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
 }
 
 function transport(report: TransportReport): Finding {
-  const place = report.port === 0 ? report.host : `${report.host}:${report.port}`
-  if (!report.ok) return { what: 'transport', ok: false, says: `${place}: ${report.message}` }
+  const server = report.port === 0 ? report.host : `${report.host}:${report.port}`
+  if (!report.ok) return { what: 'transport', ok: false, says: `${server}: ${report.message}` }
   const { tls, authenticated, extensions } = report
   return {
     what: 'transport',
     ok: true,
-    says: `${place} takes mail (${report.ms.toFixed(0)} ms)`,
+    says: `${server} accepts mail (${report.ms.toFixed(0)} ms)`,
     details: [
       tls === undefined
-        ? 'in clear, which is for loopback only'
+        ? 'without TLS, which is allowed on loopback only'
         : `${tls.protocol} ${tls.cipher}, certificate ${tls.authorized ? 'valid' : 'NOT VERIFIED'} for ${tls.subject} until ${tls.expires}`,
       authenticated ? 'user and password were accepted' : 'without authentication',
-      `it offers ${extensions.join(', ')}`,
+      `extensions: ${extensions.join(', ')}`,
     ],
   }
 }
 
-/** Said at once, since who forgot the transport would else read that mail goes out. */
+/** Puts the embedded inbox first, so that a user who forgot the transport doesn't believe that mail is sent. */
 function embedded(report: TransportReport): Finding {
   const { details = [], ...finding } = transport(report)
   return {
     ...finding,
-    details: ['the embedded inbox, for --transport names no other: no mail leaves this machine', ...details],
+    details: [
+      'this is the embedded inbox, because --transport is not set: no mail leaves this machine',
+      ...details,
+    ],
   }
 }
 
@@ -94,11 +98,11 @@ async function queue(mailer: Mailer): Promise<Finding> {
   return {
     what: 'queue',
     ok: true,
-    says: `${waiting} messages wait${waiting === 0 ? '' : `, the oldest for ${Math.round(oldest / 1000)} s`}; ${held} held, ${failed} failed`,
+    says: `${waiting} waiting${waiting === 0 ? '' : ` (the oldest for ${Math.round(oldest / 1000)} s)`}, ${held} held, ${failed} failed`,
   }
 }
 
-/** Where the queue keeps its file, or the working directory. */
+/** Checks the disk with the queue's file, or else with the current folder. */
 async function disk(queueUrl: string | undefined): Promise<Finding> {
   const folder =
     queueUrl?.startsWith('sqlite:') === true ? path.dirname(queueUrl.slice('sqlite:'.length)) : '.'
@@ -107,7 +111,7 @@ async function disk(queueUrl: string | undefined): Promise<Finding> {
     const free = bavail * bsize
     return {
       what: 'disk',
-      ok: free > LITTLE_SPACE,
+      ok: free > MIN_FREE_SPACE,
       says: `${Math.round(free / 2 ** 20)} MB free in ${path.resolve(folder)}`,
     }
   } catch (error) {
@@ -115,7 +119,10 @@ async function disk(queueUrl: string | undefined): Promise<Finding> {
   }
 }
 
-/** A clock before the day this program was installed would expire and date mail wrongly. */
+/**
+ * Checks that the clock is not earlier than this program's installation: a wrong clock would date and expire mail
+ * wrongly.
+ */
 async function clock(): Promise<Finding> {
   const { mtime } = await stat(new URL(import.meta.url))
   const now = new Date()
@@ -129,7 +136,7 @@ async function clock(): Promise<Finding> {
 
 function describe({ what, ok, says, details = [] }: Finding): string {
   return [
-    `${ok ? toned('good', 'ok   ') : toned('bad', 'WRONG')}  ${what.padEnd(9)}  ${says}`,
+    `${ok ? toned('good', 'ok   ') : toned('bad', 'FAIL ')}  ${what.padEnd(9)}  ${says}`,
     ...details.map((detail) => toned('faint', `                  ${detail}`)),
   ].join('\n')
 }

@@ -3,9 +3,8 @@ import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/inboxRouter.js'
 import { isLoopback } from '../transports/loopback.js'
-import { portNumber, wholeNumber } from './arguments.js'
-import { closeOnSignal, listenProblem } from './shutdown.js'
-import { withExamples } from './terminal.js'
+import { parsePort, parseInteger } from './settings.js'
+import { closeOnSignal, listenError, withExamples } from './terminal.js'
 
 interface InboxFlags {
   port: number
@@ -18,27 +17,29 @@ interface InboxFlags {
 
 export function inboxCommand(): Command {
   const command = new Command('inbox')
-    .summary('receive mail and show it: for development and tests')
+    .summary('receive mail and show it, for development and tests')
     .description(
-      'Run an inbox alone: an SMTP server that keeps what it receives and hands nothing on, a page that shows it, and an API ' +
-        'for end-to-end tests, for an app in any language. It listens on loopback, since there is no login.',
+      'Run a stand-alone inbox: an SMTP server that stores mail and forwards nothing, a page that shows it, and an HTTP API ' +
+        'for end-to-end tests of applications in any language. It listens on loopback, because it has no login.',
     )
     .addOption(
-      new Option('--port <port>', 'port of the page and the API').argParser(portNumber).default(8025),
+      new Option('--port <port>', 'port of the page and the HTTP API').argParser(parsePort).default(8025),
     )
-    .addOption(new Option('--smtp-port <port>', 'port to send to').argParser(portNumber).default(1025))
+    .addOption(new Option('--smtp-port <port>', 'SMTP port').argParser(parsePort).default(1025))
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1'))
     .addOption(
-      new Option('--keep <n>', 'mails kept; the oldest go first').argParser(wholeNumber(1)).default(2000),
+      new Option('--keep <n>', 'number of mails to keep; the oldest are removed first')
+        .argParser(parseInteger(1))
+        .default(2000),
     )
     .addOption(
-      new Option('--open-to-all', 'allow a host beyond loopback: there is no login, all mail can be read'),
+      new Option('--open-to-all', 'allow a host beyond loopback; anyone who can reach it can read all mail'),
     )
-    .addOption(new Option('--json', 'print a line of JSON for the start and for each mail'))
+    .addOption(new Option('--json', 'print a line of JSON at the start and for each mail'))
     .action(run)
   return withExamples(command, {
-    'your app sends to smtp://127.0.0.1:1025; look at http://127.0.0.1:8025': 'threadpost inbox',
-    'in a test, on free ports, which the first line of JSON tells':
+    'send to smtp://127.0.0.1:1025 and open http://127.0.0.1:8025': 'threadpost inbox',
+    'use free ports in a test; the first line of JSON contains them':
       'threadpost inbox --port 0 --smtp-port 0 --json',
   })
 }
@@ -54,20 +55,20 @@ async function run({
   if (!openToAll && !isLoopback(host))
     throw new ThreadpostError(
       'INVALID_OPTIONS',
-      `host: on ${host} anybody could read all mail; listen on 127.0.0.1, or add --open-to-all`,
+      `host: on ${host}, anyone could read all mail; use 127.0.0.1, or add --open-to-all`,
       { path: 'host' },
     )
   const inbox = await startInbox({ port: smtpPort, host, keep }).catch((error: unknown) => {
-    throw listenProblem(error, '--smtp-port', smtpPort, host)
+    throw listenError(error, '--smtp-port', smtpPort, host)
   })
   let page
   try {
     page = await startInboxServer(inbox, { port, host, anyHost: openToAll })
   } catch (error) {
     await inbox.close()
-    throw listenProblem(error, '--port', port, host)
+    throw listenError(error, '--port', port, host)
   }
-  if (json) tellInJson(inbox, page.url)
+  if (json) printJson(inbox, page.url)
   else {
     console.log(`The inbox listens on ${inbox.url}`)
     console.log(`  page  ${page.url}`)
@@ -79,7 +80,7 @@ async function run({
   })
 }
 
-function tellInJson(inbox: Inbox, url: string): void {
+function printJson(inbox: Inbox, url: string): void {
   console.log(JSON.stringify({ event: 'listening', smtp: inbox.url, url }))
   inbox.on('received', ({ id, envelope, receivedAt, raw }) => {
     console.log(JSON.stringify({ event: 'received', id, envelope, receivedAt, size: raw.byteLength }))

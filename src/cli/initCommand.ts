@@ -6,10 +6,10 @@ import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { readManifests } from '../templates/precompile.js'
 import { templateTypes } from '../templates/typeDeclarations.js'
-import { OWN_PACKAGE, OWN_TEMPLATES } from './ownPackage.js'
+import { OWN_PACKAGE, OWN_TEMPLATES } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
-/** The files that `threadpost init` sets up beside package.json: their content by their path. */
+/** Returns the files that `threadpost init` writes next to package.json, by path. */
 async function starterFiles(): Promise<Map<string, Buffer | string>> {
   const files = new Map<string, Buffer | string>()
   files.set('server.mjs', await readFile(new URL('./starter/server.mjs', import.meta.url)))
@@ -23,10 +23,10 @@ async function starterFiles(): Promise<Map<string, Buffer | string>> {
   return files
 }
 
-/** The chapter about templates is in their folder, but is not part of an application. */
+/** Documentation of the template folder, which is not part of an application. */
 const DOCUMENTATION = 'README.md'
 
-/** Lets an editor check the server as it would check TypeScript. */
+/** Configuration with which an editor type-checks the server. */
 const JSCONFIG = {
   compilerOptions: { checkJs: true, strict: true, module: 'nodenext', target: 'es2023', skipLibCheck: true },
   include: ['*.mjs', 'threadpost.d.ts'],
@@ -40,27 +40,27 @@ interface PackageJson {
 }
 
 /**
- * A package.json with what the server needs; what it has stays.
- * @param text the file as it is, or undefined for a new one
- * @throws SyntaxError when it is not JSON
+ * Adds the scripts and dependencies of the server to a package.json. Existing values stay.
+ * @param text content of the file; undefined creates a new one
+ * @throws SyntaxError if the content is not JSON
  */
-function packageWith(text: string | undefined, name: string): string {
-  const given = (
+function completeManifest(text: string | undefined, name: string): string {
+  const manifest = (
     text === undefined ? { name, private: true, type: 'module' } : JSON.parse(text)
   ) as PackageJson
-  const scripts = { start: 'node server.mjs', types: 'threadpost types', ...given.scripts }
+  const scripts = { start: 'node server.mjs', types: 'threadpost types', ...manifest.scripts }
   const dependencies = {
     express: OWN_PACKAGE.dependencies.express,
     threadpost: `^${OWN_PACKAGE.version}`,
-    ...given.dependencies,
+    ...manifest.dependencies,
   }
-  // Where packages aren't hoisted, an editor finds the types of Express only as a dependency of one's own.
+  // Without hoisting, an editor finds the types of Express only as a direct dependency.
   const devDependencies = {
     '@types/express': OWN_PACKAGE.dependencies['@types/express'],
-    ...given.devDependencies,
+    ...manifest.devDependencies,
   }
   const indent = /^[ \t]+/m.exec(text ?? '')?.[0] ?? '  '
-  return `${JSON.stringify({ ...given, scripts, dependencies, devDependencies }, null, indent)}\n`
+  return `${JSON.stringify({ ...manifest, scripts, dependencies, devDependencies }, null, indent)}\n`
 }
 
 interface InitSettings {
@@ -68,27 +68,27 @@ interface InitSettings {
   json?: boolean
 }
 
-/** What became of a file. */
+/** Result for one file. */
 interface Step {
   file: string
   done: 'written' | 'kept' | 'completed'
 }
 
-/** `threadpost init`: a folder that sends mail. */
+/** `threadpost init`: creates an application that sends mail. */
 export function initCommand(): Command {
   const command = new Command('init')
-    .summary('set a folder up: templates, an Express server, types')
+    .summary('set up a folder with templates, an Express server, and types')
     .description(
-      'Set a folder up: templates, an Express server that sends one of them to who signs up, and types, so that your editor ' +
-        'checks what is sent. package.json gets what it lacks. A file that is there stays as it is.',
+      'Set up a folder with templates, an Express server that sends a welcome mail to each new user, and types with which ' +
+        'your editor checks each mail. Missing scripts and dependencies are added to package.json. Existing files stay unchanged.',
     )
-    .argument('[dir]', 'folder; made if it is not there', '.')
-    .option('--force', 'overwrite files that are there, but never package.json')
-    .option('--json', 'print what was done as JSON')
+    .argument('[dir]', 'folder; created if necessary', '.')
+    .option('--force', 'overwrite existing files, except package.json')
+    .option('--json', 'print the result as JSON')
     .action(init)
   return withExamples(command, {
-    'here, after npm init -y and npm install threadpost': 'threadpost init',
-    'in a folder of its own, without installing anything before': 'npx threadpost init my-app',
+    'use this folder, after npm init -y and npm install threadpost': 'threadpost init',
+    'create a new folder, without installing anything first': 'npx threadpost init my-app',
   })
 }
 
@@ -116,11 +116,11 @@ async function completePackage(dir: string): Promise<Step> {
   const before = existsSync(file) ? await readFile(file, 'utf8') : undefined
   let after
   try {
-    after = packageWith(before, path.basename(path.resolve(dir)))
+    after = completeManifest(before, path.basename(path.resolve(dir)))
   } catch (error) {
     throw new ThreadpostError(
       'INVALID_OPTIONS',
-      `package.json: ${file} is not JSON: ${(error as Error).message}; mend it first`,
+      `package.json: ${file} is not JSON: ${(error as Error).message}; fix it first`,
       { cause: error },
     )
   }
@@ -134,9 +134,9 @@ function nextSteps(dir: string): string[] {
   return [
     ...(path.resolve(dir) === process.cwd() ? [] : [`cd ${dir}`]),
     ...(isInstalled(dir) ? [] : [`${manager} install`]),
-    `${manager} start`.padEnd(32) + '# open http://127.0.0.1:3000, sign up, and see the mail at /inbox',
-    'npx threadpost types --watch'.padEnd(32) + '# while you edit templates, so that your editor knows them',
-    'npx threadpost --help'.padEnd(32) + '# what else there is',
+    `${manager} start`.padEnd(32) + '# then open http://127.0.0.1:3000, sign up, and see the mail at /inbox',
+    'npx threadpost types --watch'.padEnd(32) + '# keeps the types up to date while you edit templates',
+    'npx threadpost --help'.padEnd(32) + '# shows all commands',
   ]
 }
 
@@ -150,6 +150,6 @@ function isInstalled(dir: string): boolean {
 }
 
 function describe({ file, done }: Step): string {
-  const note = done === 'kept' ? toned('faint', '  (it was there)') : ''
+  const note = done === 'kept' ? toned('faint', '  (already exists)') : ''
   return `${toned(done === 'kept' ? 'faint' : 'good', done.padEnd(10))} ${file}${note}`
 }

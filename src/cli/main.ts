@@ -8,15 +8,15 @@ import { checkCommand } from './checkCommand.js'
 import { doctorCommand } from './doctorCommand.js'
 import { inboxCommand } from './inboxCommand.js'
 import { initCommand } from './initCommand.js'
-import { OWN_PACKAGE } from './ownPackage.js'
 import { renderCommand } from './renderCommand.js'
 import { sendCommand } from './sendCommand.js'
 import { serveCommand } from './serveCommand.js'
+import { OWN_PACKAGE } from './settings.js'
 import { typesCommand } from './typesCommand.js'
 import { workerCommand } from './workerCommand.js'
 
 const FAILED = 1
-const CALLED_WRONGLY = 2
+const USAGE_ERROR = 2
 
 const GROUPS: Record<string, Command[]> = {
   'Start:': [initCommand(), typesCommand()],
@@ -27,23 +27,25 @@ const GROUPS: Record<string, Command[]> = {
 }
 
 const program = new Command('threadpost')
-  .description('Templated mail from worker threads: render, build and send without slowing the web process.')
+  .description(
+    'Templated mail from worker threads: rendered, built, and sent without slowing down your web process.',
+  )
   .usage('<command> [options]')
   .version(OWN_PACKAGE.version)
-  .showHelpAfterError('(--help shows what can be given)')
-  // Commander leaves the styles out where there is no terminal, or NO_COLOR is set.
+  .showHelpAfterError('(run with --help for usage)')
+  // Commander removes the styles if there is no terminal or NO_COLOR is set.
   .configureHelp({ styleTitle: (title) => styleText('bold', title, { validateStream: false }) })
   .exitOverride()
   .addHelpText(
     'after',
     `
-threadpost <command> --help tells more, with examples, defaults and environment variables.
-Exit codes: 0 done; ${FAILED} it failed, or something is wrong; ${CALLED_WRONGLY} it was called wrongly.`,
+Run threadpost <command> --help for flags, defaults, environment variables, and examples.
+Exit codes: 0 success; ${FAILED} the command failed or found a problem; ${USAGE_ERROR} wrong usage.`,
   )
 for (const [group, commands] of Object.entries(GROUPS))
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(group))
 
-// Whoever reads no further, such as `head`, has seen enough: that is no failure of ours.
+// A reader such as `head` may close the pipe early, which is not an error.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
@@ -52,34 +54,34 @@ for (const stream of [process.stdout, process.stderr])
 try {
   await program.parseAsync()
 } catch (error) {
-  process.exitCode = tell(error)
+  process.exitCode = reportError(error)
 }
 
 /**
- * What a user can mend is said in a line; anything else is a defect and shows where it is. With `--json` a program reads it as
- * well: `{ "error": { "code", "message", "path" } }`.
+ * Prints an error and returns the exit code. An error that the user can fix takes one line; any other is a defect and
+ * is printed with its stack. With `--json`, also prints `{ "error": { "code", "message", "path" } }`.
  */
-function tell(error: unknown): number {
+function reportError(error: unknown): number {
   if (error instanceof CommanderError) {
-    // Commander has told people already.
-    if (error.exitCode !== 0) tellProgram('INVALID_OPTIONS', error.message.replace(/^error: /, ''))
-    return error.exitCode === 0 ? 0 : CALLED_WRONGLY
+    // Commander has already printed the message.
+    if (error.exitCode !== 0) printJsonError('INVALID_OPTIONS', error.message.replace(/^error: /, ''))
+    return error.exitCode === 0 ? 0 : USAGE_ERROR
   }
   if (error instanceof ThreadpostError) {
     console.error(`threadpost: ${error.message} [${error.code}]`)
-    tellProgram(error.code, error.message, error.path)
-    return error.code === 'INVALID_OPTIONS' ? CALLED_WRONGLY : FAILED
+    printJsonError(error.code, error.message, error.path)
+    return error.code === 'INVALID_OPTIONS' ? USAGE_ERROR : FAILED
   }
   if (error instanceof Error && 'syscall' in error && 'code' in error) {
     console.error(`threadpost: ${error.message}`)
-    tellProgram(String(error.code), error.message)
+    printJsonError(String(error.code), error.message)
     return FAILED
   }
   console.error(error)
-  tellProgram('INTERNAL_ERROR', error instanceof Error ? error.message : String(error))
+  printJsonError('INTERNAL_ERROR', error instanceof Error ? error.message : String(error))
   return FAILED
 }
 
-function tellProgram(code: string, message: string, path?: string): void {
+function printJsonError(code: string, message: string, path?: string): void {
   if (process.argv.includes('--json')) console.log(JSON.stringify({ error: { code, message, path } }))
 }

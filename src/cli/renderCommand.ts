@@ -5,8 +5,7 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
-import { dataFrom } from './arguments.js'
-import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
+import { readTemplateData, templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, withExamples } from './terminal.js'
 
 interface RenderSettings extends TemplateSettings {
@@ -18,26 +17,27 @@ interface RenderSettings extends TemplateSettings {
   json?: boolean
 }
 
-/** `threadpost render`: what a template gives with some data. */
+/** `threadpost render`: renders a template with data. */
 export function renderCommand(): Command {
   const command = new Command('render')
-    .summary('show what a template gives with some data')
+    .summary('render a template with some data')
     .description(
-      'Render a template as it would be sent, and print subject, preheader and text; or its HTML; or show it in the browser. ' +
-        'It sends nothing. Without --data it has the sample data beside it. Data that a template needs and is not given is an ' +
-        'error, which names them.',
+      'Render a template as it would be sent, and print its subject, preheader, and text, print its HTML, or show it in the ' +
+        'browser. The command sends nothing. Without --data, it uses the sample data next to the template. If required data is ' +
+        'missing, the error lists it.',
     )
     .argument('<name>', 'name of the template')
-    .option('--data <file>', 'JSON file with the data (default: the sample beside it)')
-    .option('--locale <locale>', 'variant of the template: fr-CA falls back to fr, then to the default')
-    .option('--text', 'print the text part only')
-    .option('--html', 'print the HTML only')
-    .option('--open', 'write the HTML to a file and show it in the browser')
-    .option('--json', 'print subject, preheader, html and text as JSON')
+    .option('--data <file>', 'JSON file with the data (default: the sample data next to the template)')
+    .option('--locale <locale>', 'locale of the template; fr-CA falls back to fr, then to the default')
+    .option('--text', 'print only the text part')
+    .option('--html', 'print only the HTML')
+    .option('--open', 'write the HTML to a file and open it in the browser')
+    .option('--json', 'print subject, preheader, html, and text as JSON')
   return withExamples(withTemplateFlags(command).action(render), {
-    'with the sample data beside it': 'threadpost render welcome',
-    'in French, in the browser': 'threadpost render welcome --locale fr --open',
-    'for a snapshot test': 'threadpost render welcome --data templates/welcome.json --html > welcome.html',
+    'use the sample data': 'threadpost render welcome',
+    'show the French version in the browser': 'threadpost render welcome --locale fr --open',
+    'write a snapshot for a test':
+      'threadpost render welcome --data templates/welcome.json --html > welcome.html',
   })
 }
 
@@ -50,7 +50,8 @@ async function render(name: string, settings: RenderSettings): Promise<void> {
     logger: lineLogger,
   })
   try {
-    const data = settings.data === undefined ? await sampleOf(mailer, name) : await dataFrom(settings.data)
+    const data =
+      settings.data === undefined ? await sampleOf(mailer, name) : await readTemplateData(settings.data)
     const parts = await mailer.render(name, data, {
       ...(settings.locale === undefined ? {} : { locale: settings.locale }),
     })
@@ -74,7 +75,7 @@ async function show(html: string): Promise<void> {
   await writeFile(file, html)
   const open = { darwin: 'open', win32: 'explorer' }[process.platform as string] ?? 'xdg-open'
   spawn(open, [file], { stdio: 'ignore', detached: true })
-    .on('error', () => console.error(`threadpost: no browser could be opened for ${file}`))
+    .on('error', () => console.error(`threadpost: could not open a browser for ${file}`))
     .unref()
   console.log(file)
 }

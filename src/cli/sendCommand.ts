@@ -6,8 +6,14 @@ import type { Mailer } from '../mailer.js'
 import { explain } from '../message/explain.js'
 import type { Mail } from '../message/mail.js'
 import type { Message } from '../message/messageView.js'
-import { dataFrom, wholeNumber } from './arguments.js'
-import { mailerOptions, type MailerSettings, requireTransport, withMailerFlags } from './settings.js'
+import {
+  readTemplateData,
+  mailerOptions,
+  type MailerSettings,
+  requireTransport,
+  parseInteger,
+  withMailerFlags,
+} from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
 interface SendSettings extends MailerSettings {
@@ -24,24 +30,24 @@ interface SendSettings extends MailerSettings {
 
 export function sendCommand(): Command {
   const command = new Command('send')
-    .summary('send one mail and wait for what becomes of it')
+    .summary('send one mail and wait for its outcome')
     .description(
-      'Send one mail, from a template or as it is given, and wait for what becomes of it. Exit code 0: the next server ' +
-        'accepted it for every recipient; 1: anything else.',
+      'Send one mail, from a template or with the given content, and wait for its outcome. The command exits with 0 if the ' +
+        'next server accepted the mail for every recipient, and with 1 otherwise.',
     )
-    .requiredOption('--to <mailbox...>', 'recipients, one or several: ada@example.com')
+    .requiredOption('--to <mailbox...>', 'one or more recipients: ada@example.com')
     .option('--template <name>', 'name of a template')
-    .option('--data <file>', 'JSON file with the data of the template (default: none)')
-    .option('--locale <locale>', 'variant of the template')
-    .option('--subject <text>', "subject, in place of the template's")
-    .option('--text <text>', 'plain text to send, without a template')
-    .option('--html <file>', 'HTML file to send as it is, without a template')
-    .option('--timeout <ms>', 'how long to wait, in ms', wholeNumber(1), 60_000)
-    .option('--json', 'print what became of it as JSON, with each attempt')
+    .option('--data <file>', 'JSON file with the data of the template')
+    .option('--locale <locale>', 'locale of the template')
+    .option('--subject <text>', "subject, instead of the template's")
+    .option('--text <text>', 'plain text to send without a template')
+    .option('--html <file>', 'HTML file to send without a template')
+    .option('--timeout <ms>', 'time to wait for the outcome, in ms', parseInteger(1), 60_000)
+    .option('--json', 'print the message with each attempt as JSON')
   return withExamples(withMailerFlags(command).action(send), {
-    'a template':
+    'send a template':
       'threadpost send --to ada@example.com --template welcome --data templates/welcome.json --transport smtp://…',
-    'a few words, with the settings in the environment':
+    'send plain text, with settings from the environment':
       "threadpost send --to ada@example.com --subject 'Hello' --text 'Hello, Ada'",
   })
 }
@@ -59,7 +65,10 @@ async function send(settings: SendSettings): Promise<void> {
   }
 }
 
-/** Nobody waits on when this command ends, so what stands in the way is said now, and what becomes of the mail. */
+/**
+ * Waits for the outcome of a mail.
+ * @throws ThreadpostError `WAIT_TIMEOUT`, with the reason for the delay and what happens to the mail after this command
+ */
 async function outcomeOf(mailer: Mailer, mail: Mail, timeout: number): Promise<Message> {
   const { id, durable } = await mailer.send(mail)
   try {
@@ -68,18 +77,23 @@ async function outcomeOf(mailer: Mailer, mail: Mail, timeout: number): Promise<M
     const message = await mailer.find(id)
     if (!(error instanceof ThreadpostError) || error.code !== 'WAIT_TIMEOUT' || message === undefined)
       throw error
-    const stands = `Not sent within ${timeout} ms. ${explain(message)}`
+    const reason = `Not sent within ${timeout} ms. ${explain(message)}`
     const next = durable
-      ? 'It stays in the queue, for whoever opens that next'
-      : 'Its queue is in memory, and ends with this command: doctor says what is wrong with a transport'
-    throw new ThreadpostError('WAIT_TIMEOUT', `${stands} ${next}`, { id, cause: error })
+      ? 'It stays in the queue; the next process that opens the queue sends it'
+      : 'The queue is in memory, so the mail is lost when this command exits. Run threadpost doctor to check the transport'
+    throw new ThreadpostError('WAIT_TIMEOUT', `${reason} ${next}`, { id, cause: error })
   }
 }
 
 async function mailOf({ to, template, data, locale, subject, text, html }: SendSettings): Promise<Mail> {
   const envelope = { to, ...(subject === undefined ? {} : { subject }) }
   if (template !== undefined) {
-    return { ...envelope, template, data: await dataFrom(data), ...(locale === undefined ? {} : { locale }) }
+    return {
+      ...envelope,
+      template,
+      data: await readTemplateData(data),
+      ...(locale === undefined ? {} : { locale }),
+    }
   }
   return {
     ...envelope,

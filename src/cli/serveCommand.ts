@@ -2,10 +2,8 @@ import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server/server.js'
-import { portNumber } from './arguments.js'
-import { mailerOptions, type MailerSettings, withMailerFlags } from './settings.js'
-import { closeOnSignal, listenProblem } from './shutdown.js'
-import { toned, withExamples } from './terminal.js'
+import { mailerOptions, type MailerSettings, parsePort, withMailerFlags } from './settings.js'
+import { closeOnSignal, listenError, toned, withExamples } from './terminal.js'
 
 interface ServeSettings extends MailerSettings {
   port: number
@@ -16,13 +14,13 @@ interface ServeSettings extends MailerSettings {
 
 export function serveCommand(): Command {
   const command = new Command('serve')
-    .summary('run the mail service: HTTP API, dashboard, inbox')
+    .summary('run the mail service with HTTP API, dashboard, and inbox')
     .description(
-      'Run the mail service: a start page, the HTTP API and the dashboard under /mail. Without a transport mail goes to the ' +
-        'embedded inbox at /inbox and nothing leaves this machine. On SIGTERM it finishes what is under way.',
+      'Run the mail service: a start page, and the HTTP API and dashboard under /mail. Without a transport, mail goes to the ' +
+        'embedded inbox at /inbox, and nothing leaves this machine. On SIGTERM, the service finishes work in progress.',
     )
     .addOption(
-      new Option('--port <port>', 'port to listen on').argParser(portNumber).default(3000).env('PORT'),
+      new Option('--port <port>', 'port to listen on').argParser(parsePort).default(3000).env('PORT'),
     )
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1').env('HOST'))
     .addOption(
@@ -30,10 +28,10 @@ export function serveCommand(): Command {
         'THREADPOST_TOKEN',
       ),
     )
-    .option('--json', 'print a line of JSON for the start')
+    .option('--json', 'print a line of JSON at the start')
   return withExamples(withMailerFlags(command).action(serve), {
-    'to try it': 'threadpost serve',
-    'as a service':
+    'try it': 'threadpost serve',
+    'run as a service':
       "THREADPOST_TOKEN=… threadpost serve --host 0.0.0.0 --transport smtps://… --from 'Acme <hello@acme.example>' --queue sqlite:./outbox.db",
   })
 }
@@ -51,16 +49,16 @@ async function serve(settings: ServeSettings): Promise<void> {
     })
   } catch (error) {
     await mailer.close({ deadline: 0 })
-    throw listenProblem(error, '--port', port, host)
+    throw listenError(error, '--port', port, host)
   }
-  tell(server.url, mailer, json)
+  printUrls(server.url, mailer, json)
   closeOnSignal(async () => {
     await server.close()
     await mailer.close({ deadline: 10_000 })
   })
 }
 
-function tell(url: string, { inbox }: Mailer, json: boolean): void {
+function printUrls(url: string, { inbox }: Mailer, json: boolean): void {
   if (json) {
     const { url: smtp } = inbox ?? {}
     console.log(JSON.stringify({ event: 'listening', url, ...(smtp === undefined ? {} : { smtp }) }))
@@ -68,10 +66,10 @@ function tell(url: string, { inbox }: Mailer, json: boolean): void {
   }
   console.log(`threadpost is running at ${toned('strong', url)}`)
   if (inbox !== undefined) {
-    console.log(`  inbox       ${url}/inbox   (no transport is set: mail stays here)`)
-    console.log(`  its SMTP    ${inbox.url}`)
+    console.log(`  inbox       ${url}/inbox   (no transport is set, so mail stays here)`)
+    console.log(`  SMTP        ${inbox.url}`)
   }
   console.log(`  dashboard   ${url}/mail/`)
   console.log(`  HTTP API    ${url}/mail/openapi.json`)
-  console.log('Stop with Ctrl-C: mail under way is finished first.')
+  console.log('Press Ctrl-C to stop after finishing work in progress.')
 }

@@ -1,12 +1,76 @@
-import { existsSync } from 'node:fs'
-import { type Command, Option } from 'commander'
+import { existsSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
+import type { JsonObject } from '../protocol/tasks.js'
 import type { TemplateOptions } from '../templates/templateOptions.js'
-import { objectFrom, wholeNumber } from './arguments.js'
-import { OWN_TEMPLATES } from './ownPackage.js'
+import { isPlainObject } from '../validation.js'
 
-/** Where a command finds templates, and what the application adds to them. */
+/** The fields of this package's package.json that the command uses. */
+export const OWN_PACKAGE = JSON.parse(
+  readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+) as { version: string; dependencies: Record<'express' | '@types/express', string> }
+
+/** The folder of the templates in this package. */
+export const OWN_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))
+
+/** Returns a parser of whole numbers that are at least `min`. */
+export function parseInteger(min: number): (text: string) => number {
+  return (text) => {
+    const number = text.trim() === '' ? Number.NaN : Number(text)
+    if (!Number.isInteger(number) || number < min)
+      throw new InvalidArgumentError(`It must be a whole number of at least ${min}.`)
+    return number
+  }
+}
+
+/** Parses a port number; 0 selects any free port. */
+export function parsePort(text: string): number {
+  const port = parseInteger(0)(text)
+  if (port > 65_535) throw new InvalidArgumentError('It must be a port number of at most 65535.')
+  return port
+}
+
+/** Reads the data of a template, without the `@policy` of a sample file. Without a file, returns an empty object. */
+export async function readTemplateData(file: string | undefined): Promise<object> {
+  if (file === undefined) return {}
+  const { '@policy': _policy, ...data } = await readJsonObject('--data', file)
+  return data
+}
+
+/**
+ * Reads a JSON file that contains an object.
+ * @throws ThreadpostError `INVALID_OPTIONS` with the name of the flag
+ */
+async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: can't read ${file}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch (error) {
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `${flag}: ${file} is not JSON: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  if (!isPlainObject(data))
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${file} must contain an object`)
+  return data as JsonObject
+}
+
+/** The template folder of a command, and the application's additions to templates. */
 export interface TemplateSettings {
   templates?: string
   helpers?: string
@@ -19,34 +83,36 @@ export function withTemplateFlags(command: Command): Command {
     .addOption(
       new Option(
         '--templates <dir>',
-        'folder of templates (default: ./templates, else those that come along)',
+        'template folder (default: ./templates, or the templates of this package)',
       ).env('THREADPOST_TEMPLATES'),
     )
     .addOption(
-      new Option('--helpers <file>', 'module whose exports are further helpers').env('THREADPOST_HELPERS'),
+      new Option('--helpers <file>', 'module that exports additional helpers').env('THREADPOST_HELPERS'),
     )
     .addOption(
-      new Option('--setup <file>', 'module whose setup() brings helpers and opens what they need').env(
+      new Option('--setup <file>', 'module whose setup() registers helpers and opens their resources').env(
         'THREADPOST_SETUP',
       ),
     )
     .addOption(
-      new Option('--globals <file>', 'JSON file with what templates read as @app').env('THREADPOST_GLOBALS'),
+      new Option('--globals <file>', 'JSON file with the values that templates read as @app').env(
+        'THREADPOST_GLOBALS',
+      ),
     )
 }
 
-/** The option `templates` of `createMailer`. An empty setting is none. */
-export async function templateOptions(given: TemplateSettings): Promise<TemplateOptions> {
-  const { templates, helpers, setup, globals } = withoutEmpty(given)
+/** Returns the `templates` option of `createMailer()`. Empty settings are ignored. */
+export async function templateOptions(settings: TemplateSettings): Promise<TemplateOptions> {
+  const { templates, helpers, setup, globals } = withoutEmpty(settings)
   return {
     dir: templates ?? (existsSync('templates') ? 'templates' : OWN_TEMPLATES),
     ...(helpers === undefined ? {} : { helpers }),
     ...(setup === undefined ? {} : { setup }),
-    ...(globals === undefined ? {} : { globals: await objectFrom('--globals', globals) }),
+    ...(globals === undefined ? {} : { globals: await readJsonObject('--globals', globals) }),
   }
 }
 
-/** What a command knows of the mailer, from flags and environment; a flag wins. */
+/** Settings of the mailer, from flags and environment variables. Flags take precedence. */
 export interface MailerSettings extends TemplateSettings {
   transport?: string
   queue?: string
@@ -55,45 +121,42 @@ export interface MailerSettings extends TemplateSettings {
   threads?: number
 }
 
-/** Adds the flags all commands share that send mail. */
+/** Adds the flags that all mail-sending commands share. */
 export function withMailerFlags(command: Command): Command {
   return withTemplateFlags(command)
     .addOption(
       new Option(
         '--transport <url>',
-        'where mail goes: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, file:./folder or inbox:',
+        'URL of the mail transport: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, file:./folder, or inbox:',
       ).env('THREADPOST_TRANSPORT'),
     )
     .addOption(
-      new Option(
-        '--queue <url>',
-        'where mail waits: memory, sqlite:PATH or redis://HOST:PORT (default: memory)',
-      ).env('THREADPOST_QUEUE'),
+      new Option('--queue <url>', 'queue: memory, sqlite:PATH, or redis://HOST:PORT (default: memory)').env(
+        'THREADPOST_QUEUE',
+      ),
     )
     .addOption(
-      new Option('--prefix <name>', "what the queue's keys in Redis begin with (default: threadpost)").env(
+      new Option('--prefix <name>', "prefix of the queue's keys in Redis (default: threadpost)").env(
         'THREADPOST_PREFIX',
       ),
     )
     .addOption(
-      new Option('--from <mailbox>', "sender of mails that name none: 'Acme <hello@acme.example>'").env(
-        'THREADPOST_FROM',
-      ),
+      new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
     )
     .addOption(
-      new Option('--threads <n>', 'worker threads; 0 sends in the main thread (default: 1)')
-        .argParser(wholeNumber(0))
+      new Option('--threads <n>', 'number of worker threads; 0 sends in the main thread (default: 1)')
+        .argParser(parseInteger(0))
         .env('THREADPOST_THREADS'),
     )
 }
 
-/** The options of `createMailer`; what is wrong with them it says itself. An empty setting is none. */
-export async function mailerOptions(given: MailerSettings): Promise<MailerOptions> {
-  const settings = withoutEmpty(given)
+/** Returns the options of `createMailer()`, which validates them. Empty settings are ignored. */
+export async function mailerOptions(input: MailerSettings): Promise<MailerOptions> {
+  const settings = withoutEmpty(input)
   const options: MailerOptions = {
     transport: settings.transport ?? 'inbox:',
     templates: await templateOptions(settings),
-    // Real mail needs a real sender, so that this one is for the embedded inbox only.
+    // A default sender only for the embedded inbox: real mail needs a real sender.
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
   }
   if (settings.from !== undefined) options.from = settings.from
@@ -103,7 +166,11 @@ export async function mailerOptions(given: MailerSettings): Promise<MailerOption
   return options
 }
 
-/** For commands whose mail must leave this machine: without a transport it would stay in the embedded inbox. */
+/**
+ * Requires a transport for commands whose mail must leave this machine. Without one, it would stay in the embedded
+ * inbox.
+ * @throws ThreadpostError `INVALID_OPTIONS`
+ */
 export function requireTransport({ transport }: MailerSettings): void {
   if (transport === undefined || transport === '')
     throw new ThreadpostError(

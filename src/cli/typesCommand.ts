@@ -14,39 +14,36 @@ interface TypesSettings extends TemplateSettings {
   json?: boolean
 }
 
-/** What the declaration file should say, beside what it says. */
+/** Comparison of the declaration file with the templates. */
 interface Comparison {
   out: string
   state: 'current' | 'stale' | 'absent'
+  /** Content that the file should have. */
   text: string
   templates: number
-  /** Templates that can't be read, and so are left out. */
+  /** Templates that can't be read and are omitted, with the reason. */
   broken: string[]
 }
 
-/** Milliseconds: an editor saves in several steps. */
-const PAUSE = 100
+/** Delay after a change, in milliseconds: editors save in several steps. */
+const DEBOUNCE = 100
 
-/** `threadpost types`: lets TypeScript check names and data of templates. */
+/** `threadpost types`: writes types for the names and data of templates. */
 export function typesCommand(): Command {
   const command = new Command('types')
-    .summary('let TypeScript check names and data of templates')
+    .summary('write types for the names and data of templates')
     .description(
-      'Write a .d.ts from the templates and the sample data beside them. From then on TypeScript refuses a wrong name of a ' +
-        'template, a variable that is missing or misspelt, and values or items of another shape.',
+      'Write a .d.ts file from the templates and their sample data. With it, TypeScript reports unknown template names, ' +
+        'missing or misspelled variables, and values of the wrong type.',
     )
-    .option(
-      '--out <file>',
-      'file to write; it must be among those that TypeScript compiles',
-      'threadpost.d.ts',
-    )
-    .option('--check', 'write nothing, and exit with 1 if the file is not up to date: for CI')
-    .option('--watch', 'write it again whenever a template changes')
-    .option('--json', 'print what was done as a line of JSON')
+    .option('--out <file>', 'output file, which must be part of your TypeScript project', 'threadpost.d.ts')
+    .option('--check', 'write nothing, and exit with 1 if the file is out of date (for CI)')
+    .option('--watch', 'update the file whenever a template changes')
+    .option('--json', 'print the result as a line of JSON')
   return withExamples(withTemplateFlags(command).action(types), {
-    'while you write templates':
+    'keep the types up to date while you edit templates':
       'threadpost types --templates ./templates --out ./src/threadpost.d.ts --watch',
-    'in CI': 'threadpost types --templates ./templates --out ./src/threadpost.d.ts --check',
+    'check in CI': 'threadpost types --templates ./templates --out ./src/threadpost.d.ts --check',
   })
 }
 
@@ -60,32 +57,32 @@ async function types(settings: TypesSettings): Promise<void> {
 
 async function compare(templates: TemplateOptions, out: string): Promise<Comparison> {
   const manifests = await readManifests(templates, lineLogger)
-  const sound = manifests.filter(({ error }) => error === undefined)
+  const valid = manifests.filter(({ error }) => error === undefined)
   const broken = manifests.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error}`]))
-  const text = templateTypes(sound)
-  const found = await readFile(out, 'utf8').catch(() => undefined)
-  const state = found === undefined ? 'absent' : found === text ? 'current' : 'stale'
-  return { out, state, text, templates: sound.length, broken }
+  const text = templateTypes(valid)
+  const current = await readFile(out, 'utf8').catch(() => undefined)
+  const state = current === undefined ? 'absent' : current === text ? 'current' : 'stale'
+  return { out, state, text, templates: valid.length, broken }
 }
 
 function check(comparison: Comparison, json: boolean): void {
   const { out, state } = comparison
-  tell(comparison, false, json)
+  report(comparison, false, json)
   if (state === 'current') return
-  const problem = state === 'absent' ? 'is not there' : 'is not up to date'
-  console.error(`threadpost: ${out} ${problem}; run it without --check`)
+  const problem = state === 'absent' ? 'does not exist' : 'is out of date'
+  console.error(`threadpost: ${out} ${problem}; run the command without --check`)
   process.exitCode = 1
 }
 
 async function write(comparison: Comparison, json: boolean): Promise<void> {
   const { out, state, text } = comparison
   if (state !== 'current') await writeFile(out, text)
-  tell(comparison, state !== 'current', json)
+  report(comparison, state !== 'current', json)
 }
 
-/** A template that can't be read is left out, and said to be. */
-function tell({ out, state, templates, broken }: Comparison, written: boolean, json: boolean): void {
-  for (const problem of broken) console.error(`threadpost: left out, for it can't be read: ${problem}`)
+/** Prints the result, with the templates that were omitted because they can't be read. */
+function report({ out, state, templates, broken }: Comparison, written: boolean, json: boolean): void {
+  for (const problem of broken) console.error(`threadpost: omitted because it can't be read: ${problem}`)
   if (broken.length > 0) process.exitCode = 1
   if (json) console.log(JSON.stringify({ out, templates, state, written, broken }))
   else if (written) console.log(toned('good', `written to ${out} (${templates} templates)`))
@@ -101,7 +98,7 @@ function watchFolder(templates: TemplateOptions, out: string, json: boolean): vo
       compare(templates, out)
         .then((comparison) => (comparison.state === 'current' ? undefined : write(comparison, json)))
         .catch((error: unknown) => console.error(`threadpost: ${(error as Error).message}`))
-    }, PAUSE)
+    }, DEBOUNCE)
   })
-  if (!json) console.log(`watching ${templates.dir}; stop with Ctrl-C`)
+  if (!json) console.log(`watching ${templates.dir}; press Ctrl-C to stop`)
 }

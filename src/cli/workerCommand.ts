@@ -4,10 +4,15 @@ import { createMailer } from '../createMailer.js'
 import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { listen } from '../web/listen.js'
-import { portNumber, wholeNumber } from './arguments.js'
-import { mailerOptions, type MailerSettings, requireTransport, withMailerFlags } from './settings.js'
-import { closeOnSignal, listenProblem } from './shutdown.js'
-import { lineLogger, withExamples } from './terminal.js'
+import {
+  mailerOptions,
+  type MailerSettings,
+  parsePort,
+  requireTransport,
+  parseInteger,
+  withMailerFlags,
+} from './settings.js'
+import { closeOnSignal, lineLogger, listenError, withExamples } from './terminal.js'
 
 interface WorkerSettings extends MailerSettings {
   port?: number
@@ -16,30 +21,30 @@ interface WorkerSettings extends MailerSettings {
   json?: boolean
 }
 
-/** `threadpost worker`: a process that delivers what others put into the queue. */
+/** `threadpost worker`: delivers the mail that other processes enqueue. */
 export function workerCommand(): Command {
   const command = new Command('worker')
-    .summary('deliver the mail of a queue that others fill')
+    .summary('deliver mail from a shared queue')
     .description(
-      'Deliver the mail that other processes put into a shared queue, redis: or sqlite:. As many may run as you like (with sqlite: ' +
-        'one delivers, and another takes over when it dies). On SIGTERM it ends what is under way.',
+      'Deliver the mail that other processes put into a shared queue (redis: or sqlite:). You can run any number of workers; ' +
+        'with sqlite:, one delivers, and another takes over if it dies. On SIGTERM, the worker finishes work in progress.',
     )
     .addOption(
       new Option('--port <port>', 'port for /healthz, /readyz and /metrics (default: none)')
-        .argParser(portNumber)
+        .argParser(parsePort)
         .env('PORT'),
     )
     .addOption(new Option('--host <host>', 'address to bind that port to').default('127.0.0.1').env('HOST'))
     .addOption(
-      new Option('--drain <seconds>', 'time for deliveries under way to end after SIGTERM, in seconds')
-        .argParser(wholeNumber(0))
+      new Option('--drain <seconds>', 'time to finish deliveries in progress after SIGTERM, in seconds')
+        .argParser(parseInteger(0))
         .default(30),
     )
-    .option('--json', 'print a line of JSON for the start')
+    .option('--json', 'print a line of JSON at the start')
   return withExamples(withMailerFlags(command).action(work), {
-    'on each of many machines':
+    'run on each of many machines':
       'threadpost worker --transport smtps://… --queue redis://redis:6379 --templates ./templates --port 9000',
-    'beside a web process with role: send':
+    'run next to a web process with role: send':
       'threadpost worker --transport smtps://… --queue sqlite:./outbox.db',
   })
 }
@@ -57,11 +62,11 @@ async function work(settings: WorkerSettings): Promise<void> {
       health = `${await listen(server, port, host)}/healthz`
     } catch (error) {
       await mailer.close({ deadline: 0 })
-      throw listenProblem(error, '--port', port, host)
+      throw listenError(error, '--port', port, host)
     }
   if (settings.json === true) console.log(JSON.stringify({ event: 'delivering', pid: process.pid, health }))
   else {
-    console.log(`threadpost worker ${process.pid} delivers`)
+    console.log(`threadpost worker ${process.pid} is delivering mail`)
     if (health !== undefined) console.log(`  health      ${health}`)
   }
   closeOnSignal(async () => {
@@ -71,7 +76,7 @@ async function work(settings: WorkerSettings): Promise<void> {
   })
 }
 
-/** Ready is who can reach the queue. */
+/** Creates the server for health checks and metrics. The worker is ready if it can reach the queue. */
 async function healthServer(mailer: Mailer): Promise<Server> {
   const metrics = await metricsRegistry(mailer)
   return createServer((request, response) => {

@@ -2,10 +2,10 @@ import { isUint8Array } from 'node:util/types'
 import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
 import type { Attachment } from '../index.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
-import { unsupported } from './refusal.js'
+import { unsupported } from './fields.js'
 
 const BYTES =
-  'Read it yourself and give the bytes as content: threadpost opens no file and fetches no address.'
+  'Read the data yourself and pass the bytes as content: threadpost opens no files and fetches no URLs.'
 const ENCODINGS = [
   'utf8',
   'utf-8',
@@ -27,7 +27,7 @@ const KEYS = [
   'contentTransferEncoding',
 ]
 
-/** A part that is given as a string, as bytes, or as an object with either. */
+/** Returns the text of a body part, which may be a string, bytes, or an object with either. */
 export function textOf(value: unknown, path: string, check: Validator): string {
   if (typeof value === 'string') return value
   const content = isPlainObject(value) ? contentOf(value, path, check) : bytesOf(value, path, check)
@@ -43,33 +43,33 @@ export function attachmentsOf(value: unknown, check: Validator): Attachment[] {
 }
 
 function attachmentOf(
-  given: Record<string, unknown>,
+  input: Record<string, unknown>,
   path: string,
   index: number,
   check: Validator,
 ): Attachment {
-  if (given['headers'] !== undefined)
-    unsupported(`${path}.headers`, 'An attachment has no headers of its own.')
-  const content = contentOf(given, path, check)
-  check.object(given, path, KEYS)
-  const { contentType, cid, contentDisposition } = given
-  const { filename = `attachment-${index + 1}.${extensionOf(contentType)}` } = given
+  if (input['headers'] !== undefined)
+    unsupported(`${path}.headers`, 'Attachments have no headers of their own.')
+  const content = contentOf(input, path, check)
+  check.object(input, path, KEYS)
+  const { contentType, cid, contentDisposition } = input
+  const { filename = `attachment-${index + 1}.${extensionOf(contentType)}` } = input
   const inline = cid !== undefined && /^image\//i.test(typeOf(contentType, filename))
   if (contentDisposition !== undefined && contentDisposition !== (inline ? 'inline' : 'attachment'))
     unsupported(
       `${path}.contentDisposition`,
-      'An image that has a cid is shown inline, everything else is attached.',
+      'An image with a cid is shown inline; everything else is attached.',
     )
   return {
     content,
-    // The mailer checks what these hold.
+    // The mailer validates the values.
     ...(filename === false ? {} : { filename: filename as string }),
     ...(contentType === undefined ? {} : { contentType: contentType as string }),
     ...(cid === undefined ? {} : { cid: cid as string }),
   }
 }
 
-/** What the mailer will say it is. */
+/** Returns the media type that the mailer will use. */
 function typeOf(contentType: unknown, filename: unknown): string {
   if (typeof contentType === 'string') return contentType
   return detectMimeType(typeof filename === 'string' ? filename : undefined)
@@ -77,14 +77,14 @@ function typeOf(contentType: unknown, filename: unknown): string {
 
 function extensionOf(contentType: unknown): string {
   const extension = typeof contentType === 'string' ? detectExtension(contentType) : 'bin'
-  // Of a type that may be anything.
+  // '*' stands for a type without a specific extension.
   return extension === '*' ? 'bin' : extension
 }
 
-function contentOf(given: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
+function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
   for (const field of ['path', 'href', 'raw'])
-    if (given[field] !== undefined) unsupported(`${path}.${field}`, BYTES)
-  const { content, encoding } = given
+    if (input[field] !== undefined) unsupported(`${path}.${field}`, BYTES)
+  const { content, encoding } = input
   if (typeof content !== 'string') return bytesOf(content, `${path}.content`, check)
   if (encoding === undefined) return content
   return Buffer.from(content, check.oneOf(encoding, `${path}.encoding`, ENCODINGS))
@@ -93,6 +93,9 @@ function contentOf(given: Record<string, unknown>, path: string, check: Validato
 function bytesOf(value: unknown, path: string, check: Validator): Uint8Array {
   if (isUint8Array(value)) return value
   if (typeof value === 'object' && value !== null && ('pipe' in value || 'getReader' in value))
-    unsupported(path, 'A stream can be read once and an attempt may be repeated: give a string or a Buffer.')
+    unsupported(
+      path,
+      'A stream can be read only once, but a message may be sent several times: pass a string or a Buffer.',
+    )
   return check.fail(path, `must be a string or a Buffer, got ${kindOf(value)}`)
 }

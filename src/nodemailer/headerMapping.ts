@@ -1,21 +1,21 @@
 import type { Mail } from '../index.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
-import { unsupported } from './refusal.js'
+import { unsupported } from './fields.js'
 
-/** Headers as the mailer takes them, and those of List-Unsubscribe, which it makes itself. */
+/** Headers in the mailer's form. The mailer writes the List-Unsubscribe headers itself (RFC 2369, RFC 8058). */
 export interface MappedHeaders {
   headers: Record<string, string[]>
   listUnsubscribe?: NonNullable<Mail['listUnsubscribe']>
 }
 
-/** What nodemailer's `priority` stands for. */
+/** Headers for each value of nodemailer's `priority`. */
 const PRIORITIES: Readonly<Record<string, Record<string, string>>> = {
   high: { 'X-Priority': '1 (Highest)', 'X-MSMail-Priority': 'High', Importance: 'High' },
   normal: {},
   low: { 'X-Priority': '5 (Lowest)', 'X-MSMail-Priority': 'Low', Importance: 'Low' },
 }
 
-/** All that becomes a header of its own: `headers`, `list`, `priority` and `xMailer`. */
+/** Maps the fields that become headers: `headers`, `list`, `priority`, and `xMailer`. */
 export function mapHeaders(mail: Record<string, unknown>, check: Validator): MappedHeaders {
   const lines: [name: string, value: string][] = []
   for (const [name, value] of entriesOf(mail['headers'], check)) lines.push([canonical(name), value])
@@ -57,13 +57,16 @@ function entriesOf(value: unknown, check: Validator): [string, string][] {
 function linesOf(name: string, value: unknown, path: string, check: Validator): [string, string][] {
   return (Array.isArray(value) ? value : [value]).map((line: unknown) => {
     if (isPlainObject(line) && 'prepared' in line)
-      unsupported(path, 'A prepared header would go out unchecked: give its text.')
+      unsupported(path, 'A prepared header would skip validation: pass its text.')
     if (typeof line === 'number') return [name, String(line)]
     return [name, check.string(line, path)]
   })
 }
 
-/** `list: { help, subscribe, … }`: an array is several lines, an array in it several targets on one line. */
+/**
+ * Maps `list: { help, subscribe, … }`: an array means several lines, and an array inside it several targets on one
+ * line.
+ */
 function listLines(list: unknown, check: Validator): [string, string][] {
   if (!isPlainObject(list)) check.fail('list', `must be an object, got ${kindOf(list)}`)
   return Object.entries(list).flatMap(([key, value]) => {
@@ -78,11 +81,11 @@ function listLines(list: unknown, check: Validator): [string, string][] {
 }
 
 function listTarget(target: unknown, key: string, path: string, check: Validator): string {
-  const { url: given, comment: note } =
+  const { url: urlInput, comment: commentInput } =
     typeof target === 'string' ? { url: target } : check.object(target, path, ['url', 'comment'])
-  const url = check.string(given, `${path}.url`)
-  if (/[<>\s]/.test(url)) check.fail(`${path}.url`, 'must hold no white space and no angle brackets')
-  const comment = note === undefined ? '' : check.string(note, `${path}.comment`)
+  const url = check.string(urlInput, `${path}.url`)
+  if (/[<>\s]/.test(url)) check.fail(`${path}.url`, 'must not contain whitespace or angle brackets')
+  const comment = commentInput === undefined ? '' : check.string(commentInput, `${path}.comment`)
   if (key.trim().toLowerCase() === 'id') {
     const phrase = comment === '' ? '' : `"${comment.replace(/["\\]/g, '\\$&')}" `
     return `${phrase}<${url.replace(/^[^:]+:\/{0,2}/, '')}>`
@@ -95,7 +98,7 @@ function withScheme(url: string): string {
   return /^[^@]+@[^@]+$/.test(url) ? `mailto:${url}` : `http://${url}`
 }
 
-/** The first web address and the first mail address of a List-Unsubscribe; comments are for nobody. */
+/** Returns the first web URL and the first mailto URL of List-Unsubscribe lines, without comments. */
 function targetsOf(lines: readonly string[], check: Validator): { url?: string; mailto?: string } {
   const all = [...lines.join(', ').matchAll(/<([^<>\s]*)>/g)].map(([, target = '']) => target)
   const url = all.find((target) => /^https?:/i.test(target))
@@ -105,7 +108,7 @@ function targetsOf(lines: readonly string[], check: Validator): { url?: string; 
   return { ...(url === undefined ? {} : { url }), ...(mailto === undefined ? {} : { mailto }) }
 }
 
-/** `x-my-key` is `X-My-Key`. */
+/** Turns `x-my-key` into `X-My-Key`. */
 function canonical(name: string): string {
-  return name.toLowerCase().replace(/^(.)|-(.)/g, (letter) => letter.toUpperCase())
+  return name.toLowerCase().replace(/^(.)|-(.)/g, (initial) => initial.toUpperCase())
 }

@@ -1,62 +1,64 @@
 import type { Mailer } from '../mailer.js'
 
-/** Milliseconds after the last message until the threads end. */
+/** Time from the last settled message to the end of the threads, in milliseconds. */
 const LINGER = 1_000
 
+export interface LazyMailerOptions {
+  /** Whether the mailer keeps running while it has nothing to do. */
+  keepAlive: boolean
+  /** Whether `close()` closes the mailer. */
+  owned: boolean
+}
+
 /**
- * A mailer, started when somebody needs it. As with a transport of nodemailer's that keeps no connections, nothing of it
- * keeps the process alive once all is sent: its threads end, and come back with the next message.
+ * A mailer that starts with its first message. Without `keepAlive`, it doesn't keep the process alive once all messages
+ * are settled, like a nodemailer transport without a pool: its threads exit, and start again with the next message.
  */
 export class LazyMailer {
   readonly #start: () => Promise<Mailer>
-  readonly #keeps: boolean
-  readonly #owns: boolean
+  readonly #options: LazyMailerOptions
   #mailer: Promise<Mailer> | undefined
   #closing: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
-  /** Messages not settled yet. */
-  users = 0
+  /** Number of calls of `acquire()` without their `release()`: messages not yet settled, and verifications. */
+  pending = 0
 
-  /**
-   * @param keeps whether the mailer stays when there is nothing to do
-   * @param owns whether it is ended with the lease
-   */
-  constructor(start: () => Promise<Mailer>, keeps: boolean, owns: boolean) {
+  constructor(start: () => Promise<Mailer>, options: LazyMailerOptions) {
     this.#start = start
-    this.#keeps = keeps
-    this.#owns = owns
+    this.#options = options
   }
 
-  async take(): Promise<Mailer> {
-    this.users++
+  /** Resolves with the mailer, and starts it if necessary. Call `release()` once it is no longer needed. */
+  async acquire(): Promise<Mailer> {
+    this.pending++
     clearTimeout(this.#timer)
     try {
       this.#mailer ??= this.#start()
       return await this.#mailer
     } catch (error) {
       this.#mailer = undefined
-      this.giveBack()
+      this.release()
       throw error
     }
   }
 
-  giveBack(): void {
-    this.users--
-    if (this.#keeps || this.users > 0 || this.#mailer === undefined) return
+  release(): void {
+    this.pending--
+    if (this.#options.keepAlive || this.pending > 0 || this.#mailer === undefined) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#end(), LINGER)
+    this.#timer = setTimeout(() => this.#stop(), LINGER)
   }
 
   async close(): Promise<void> {
     clearTimeout(this.#timer)
-    this.#end()
+    this.#stop()
     await this.#closing
   }
 
-  #end(): void {
+  #stop(): void {
     const mailer = this.#mailer
     this.#mailer = undefined
-    if (mailer === undefined || !this.#owns) return
+    if (mailer === undefined || !this.#options.owned) return
     const closed = mailer.then(
       (started) => started.close(),
       () => undefined,

@@ -1,26 +1,28 @@
 import type { Message, MessageAttempt, RecipientState, SmtpReply } from '../index.js'
+import { present } from './fields.js'
 
-/** What `sendMail()` answers. */
+/** Result of `sendMail()`. */
 export interface SentMessageInfo {
-  /** Of the message in threadpost: what `find()` takes. */
+  /** Id of the message in threadpost, for `find()`. */
   id: string
   /** Value of the Message-ID header, with its angle brackets. */
   messageId: string
   envelope: { from: string; to: string[] }
-  /** Whom the next server accepted it for. */
+  /** Recipients that the next server accepted. */
   accepted: string[]
+  /** Recipients that the next server refused. */
   rejected: string[]
-  /** Who waits still: everybody where the answer came before the message went out. */
+  /** Recipients without a result yet: all of them with `answer: 'queued'`. */
   pending: string[]
-  /** Why each of `rejected` was refused. */
+  /** The reason for each entry of `rejected`. */
   rejectedErrors: RecipientError[]
   /** The server's last reply, such as `250 2.0.0 Ok: queued`. */
   response: string
-  /** For those who read more of nodemailer's answer than there is here. */
+  /** Allows code written for nodemailer to read fields that threadpost doesn't set. */
   [field: string]: unknown
 }
 
-/** Why one recipient was refused. */
+/** The reason why a recipient was refused. */
 export class RecipientError extends Error {
   readonly code = 'EENVELOPE'
   readonly command = 'RCPT TO'
@@ -36,9 +38,9 @@ export class RecipientError extends Error {
   }
 }
 
-/** A message that was not sent, with the fields by which nodemailer's users tell why. */
+/** A message that was not sent, with the fields of nodemailer's errors. */
 export class SendMailError extends Error {
-  /** nodemailer's: EAUTH, ECONNECTION, EENVELOPE, EMESSAGE, ETIMEDOUT, ETLS, EPROTOCOL, or EABORT. */
+  /** nodemailer's error code: EAUTH, ECONNECTION, EENVELOPE, EMESSAGE, ETIMEDOUT, ETLS, EPROTOCOL, or EABORT. */
   readonly code: string
   declare readonly command?: string
   declare readonly responseCode?: number
@@ -63,7 +65,10 @@ interface SendMailErrorDetails extends Partial<Pick<SendMailError, 'command' | '
   rejectedErrors?: RecipientError[]
 }
 
-/** @param envelopeFrom the reverse-path that was asked for, if not the sender's */
+/**
+ * Returns nodemailer's result for a message.
+ * @param envelopeFrom the reverse-path of the envelope (RFC 5321), if it isn't the sender's address
+ */
 export function infoOf(message: Message, envelopeFrom: string | undefined): SentMessageInfo {
   const { id, messageId, from, recipients } = message
   const rejected = recipients.filter(({ status }) => status === 'failed')
@@ -80,31 +85,34 @@ export function infoOf(message: Message, envelopeFrom: string | undefined): Sent
   }
 }
 
-/** Of a message that is settled and reached nobody. */
+/** Returns nodemailer's error for a settled message that no recipient received. */
 export function errorOf(message: Message): SendMailError {
   const { id, messageId, status, recipients } = message
-  const about = { id, messageId }
-  if (status === 'cancelled') return new SendMailError('EABORT', 'The message was cancelled', about)
+  const ids = { id, messageId }
+  if (status === 'cancelled') return new SendMailError('EABORT', 'The message was cancelled', ids)
   const last = message.attempts.at(-1)
   if (status === 'expired')
     return new SendMailError(
       'ETIMEDOUT',
       `The message expired before it could be sent${last === undefined ? '' : `: ${last.message}`}`,
-      { ...about, reply: last?.reply },
+      { ...ids, reply: last?.reply },
     )
-  if (last === undefined) return new SendMailError('EMESSAGE', 'The message failed', about)
+  if (last === undefined) return new SendMailError('EMESSAGE', 'The message failed', ids)
   const refused = recipients.filter(({ reply }) => reply !== undefined)
   const code = codeOf(last)
   const reply = last.reply ?? refused[0]?.reply
   return new SendMailError(code, reply === undefined ? last.message : `${last.message} (${textOf(reply)})`, {
-    ...about,
+    ...ids,
     reply,
     ...present('command', COMMANDS[code]),
     rejected: addresses(recipients),
-    rejectedErrors: refused.map(({ address, reply: own }) => new RecipientError(address, own)),
+    rejectedErrors: refused.map(
+      ({ address, reply: recipientReply }) => new RecipientError(address, recipientReply),
+    ),
   })
 }
 
+/** The SMTP command in errors of nodemailer, by its error code. */
 const COMMANDS: Readonly<Record<string, string>> = {
   EAUTH: 'AUTH',
   ECONNECTION: 'CONN',
@@ -113,6 +121,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   EMESSAGE: 'DATA',
 }
 
+/** nodemailer's error codes, by threadpost's. */
 const CODES: Readonly<Record<string, string>> = {
   AUTH_FAILED: 'EAUTH',
   TLS_FAILED: 'ETLS',
@@ -128,8 +137,8 @@ function codeOf({ code, phase }: Pick<MessageAttempt, 'code' | 'phase'>): string
   return CODES[code] ?? (phase === 'envelope' ? 'EENVELOPE' : 'EMESSAGE')
 }
 
-/** nodemailer's code for why a transport can't be used. */
-export function troubleCode(code: string): string {
+/** Returns nodemailer's error code for a transport error. */
+export function transportErrorCode(code: string): string {
   return CODES[code] ?? 'ECONNECTION'
 }
 
@@ -138,10 +147,6 @@ function addresses(recipients: readonly RecipientState[]): string[] {
 }
 
 function textOf({ code, enhanced, text }: SmtpReply): string {
-  const lead = enhanced === undefined || text.startsWith(enhanced) ? '' : `${enhanced} `
-  return `${code} ${lead}${text}`.trimEnd()
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
+  const prefix = enhanced === undefined || text.startsWith(enhanced) ? '' : `${enhanced} `
+  return `${code} ${prefix}${text}`.trimEnd()
 }

@@ -2,32 +2,34 @@ import type { Address, Mail } from '../index.js'
 import { parseMailboxList } from '../message/addresses.js'
 import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
+import { refuseFields } from './fields.js'
 import { mapHeaders } from './headerMapping.js'
-import { refuse } from './refusal.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
-/** As many as nodemailer takes; the mailer's own limit is the lower one. */
+/** Addresses per field. The mailer's own limit is lower. */
 const MAX_ADDRESSES = 100_000
 
+/** Fields without an equivalent in threadpost, and what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
-  raw: 'threadpost builds each message itself: give subject, html and text.',
-  sender: 'Give from, and where bounces go as envelope.from.',
-  watchHtml: 'Give html.',
-  amp: 'A mail has a text and an HTML part.',
-  icalEvent: "Give it as an attachment with contentType 'text/calendar; method=REQUEST'.",
-  alternatives: 'A mail has a text and an HTML part: give the rest as attachments.',
-  attachDataUrls: 'Give the images as attachments with a cid.',
-  dsn: 'Delivery status notifications are not asked for.',
-  requireTLSExtensionEnabled: 'REQUIRETLS is not spoken; requireTLS is a setting of the transport.',
-  dkim: 'A key belongs to the transport: give dkim to createTransport().',
-  auth: 'A login belongs to the transport: make one for each user.',
-  otp: 'Give the code in the text.',
-  ses: 'Use a transport of your own mailer: ses:.',
-  normalizeHeaderKey: 'Names of headers are written as X-My-Key.',
+  raw: 'threadpost builds each message itself: pass subject, html, and text.',
+  sender: 'Use from, and set the address for bounces as envelope.from.',
+  watchHtml: 'Use html.',
+  amp: 'A mail has a text part and an HTML part.',
+  icalEvent: "Pass it as an attachment with contentType 'text/calendar; method=REQUEST'.",
+  alternatives: 'A mail has a text part and an HTML part: pass other content as attachments.',
+  attachDataUrls: 'Pass the images as attachments with a cid.',
+  dsn: 'threadpost does not request delivery status notifications.',
+  requireTLSExtensionEnabled:
+    'threadpost does not support REQUIRETLS (RFC 8689); requireTLS is an option of the transport.',
+  dkim: 'Keys belong to the transport: pass dkim to createTransport().',
+  auth: 'Credentials belong to the transport: create one transport per user.',
+  otp: 'Put the code in the text.',
+  ses: 'Create a mailer with an ses: transport and pass it to createTransport().',
+  normalizeHeaderKey: 'Header names are always written as X-My-Key.',
 }
 
-/** Of no consequence here: files and addresses are never read, and how a body is encoded is decided by what it holds. */
+/** Fields without effect: threadpost reads no files or URLs, and chooses the encoding of a body by its content. */
 const IGNORED = [
   'disableFileAccess',
   'disableUrlAccess',
@@ -39,8 +41,8 @@ const IGNORED = [
   '_dkim',
 ]
 
-/** What nodemailer has no field for, and passes through. */
-const OURS = [
+/** threadpost's own fields, which pass through unchanged. */
+const PASSED_THROUGH = [
   'template',
   'data',
   'locale',
@@ -56,6 +58,7 @@ const OURS = [
   'listUnsubscribe',
 ] as const
 
+/** Fields of nodemailer that this module maps. */
 const MAPPED = [
   'from',
   'to',
@@ -78,101 +81,97 @@ const MAPPED = [
   'maxRecipients',
   'signal',
 ]
-const KEYS = [...MAPPED, ...OURS, ...IGNORED, ...Object.keys(REFUSED)]
+const KEYS = [...MAPPED, ...PASSED_THROUGH, ...IGNORED, ...Object.keys(REFUSED)]
 
 export interface MappedMail {
   mail: Mail
-  /** What the Date header is to say, as ISO 8601. */
+  /** Value of the Date header, in ISO 8601 format. */
   date?: string
 }
 
 /**
- * A message as nodemailer describes it, as a mail of threadpost's.
- * @throws ThreadpostError `UNSUPPORTED` with the path of what only nodemailer can do, `INVALID_MESSAGE`
+ * Converts a message of nodemailer to a mail of threadpost.
+ * @throws ThreadpostError `UNSUPPORTED` with the path of a field that only nodemailer supports, `INVALID_MESSAGE`
  */
 export function toMail(message: unknown, defaults: Readonly<Record<string, unknown>>): MappedMail {
   if (!isPlainObject(message)) check.fail('', `A message must be an object, got ${kindOf(message)}`)
-  const given = withDefaults(message, defaults)
-  check.object(given, '', KEYS)
-  refuse(given, REFUSED)
+  const input = withDefaults(message, defaults)
+  check.object(input, '', KEYS)
+  refuseFields(input, REFUSED)
 
   const fields: Record<string, unknown> = {}
-  for (const key of OURS) if (given[key] !== undefined) fields[key] = given[key]
-  const from = oneOf(given['from'], 'from')
+  for (const key of PASSED_THROUGH) if (input[key] !== undefined) fields[key] = input[key]
+  const from = mailboxOf(input['from'], 'from')
   if (from !== undefined) fields['from'] = from
-  fields['replyTo'] = listOf(given['replyTo'], 'replyTo')
-  Object.assign(fields, recipientsOf(given), mapHeaders(given, check))
-  if (given['attachments'] !== undefined && given['attachments'] !== null)
-    fields['attachments'] = attachmentsOf(given['attachments'], check)
+  fields['replyTo'] = listOf(input['replyTo'], 'replyTo')
+  Object.assign(fields, recipientsOf(input), mapHeaders(input, check))
+  if (input['attachments'] !== undefined && input['attachments'] !== null)
+    fields['attachments'] = attachmentsOf(input['attachments'], check)
   for (const key of ['messageId', 'inReplyTo'] as const)
-    if (given[key] !== undefined) fields[key] = bracketed(check.string(given[key], key))
-  if (given['references'] !== undefined) fields['references'] = referencesOf(given['references'])
+    if (input[key] !== undefined) fields[key] = withBrackets(check.string(input[key], key))
+  if (input['references'] !== undefined) fields['references'] = referencesOf(input['references'])
   for (const key of ['text', 'html'] as const)
-    if (given[key] !== undefined && given[key] !== null) fields[key] = textOf(given[key], key, check)
-  const bound = given['template'] !== undefined || given['mjml'] !== undefined
-  if (!bound && fields['text'] === undefined && fields['html'] === undefined) fields['text'] = ''
-  if (given['subject'] !== undefined) fields['subject'] = given['subject']
-  else if (!bound) fields['subject'] = ''
+    if (input[key] !== undefined && input[key] !== null) fields[key] = textOf(input[key], key, check)
+  const usesTemplate = input['template'] !== undefined || input['mjml'] !== undefined
+  if (!usesTemplate && fields['text'] === undefined && fields['html'] === undefined) fields['text'] = ''
+  if (input['subject'] !== undefined) fields['subject'] = input['subject']
+  else if (!usesTemplate) fields['subject'] = ''
 
   const mail = fields as unknown as Mail
-  return given['date'] === undefined ? { mail } : { mail, date: dateOf(given['date']) }
+  return input['date'] === undefined ? { mail } : { mail, date: dateOf(input['date']) }
 }
 
-/** What the message sets counts; headers are merged one by one. */
+/** Merges the default fields with those of the message, which take precedence. Headers are merged one by one. */
 function withDefaults(
   message: Record<string, unknown>,
   defaults: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const given = { ...defaults, ...message }
+  const input = { ...defaults, ...message }
   if (isPlainObject(defaults['headers']) && isPlainObject(message['headers']))
-    given['headers'] = { ...defaults['headers'], ...message['headers'] }
-  return given
+    input['headers'] = { ...defaults['headers'], ...message['headers'] }
+  return input
 }
 
 function listOf(value: unknown, path: string): Address[] {
   return parseMailboxList(value, path, check, MAX_ADDRESSES)
 }
 
-function oneOf(value: unknown, path: string): Address | undefined {
-  const [only, ...others] = listOf(value, path)
-  if (others.length > 0) check.fail(path, 'holds several addresses')
-  return only
+function mailboxOf(value: unknown, path: string): Address | undefined {
+  const [address, ...others] = listOf(value, path)
+  if (others.length > 0) check.fail(path, 'must be a single address')
+  return address
 }
 
 /**
- * An envelope of its own says who gets the mail. Whom it adds to those in To and Cc gets it as a blind copy; it can't
- * leave anybody out of them.
+ * Returns the recipients. An explicit envelope must contain all addresses in To and Cc; its other addresses become
+ * blind copies.
  */
-function recipientsOf(given: Record<string, unknown>): Record<string, unknown> {
-  const [to, cc, bcc] = ['to', 'cc', 'bcc'].map((key) => listOf(given[key], key)) as [
+function recipientsOf(input: Record<string, unknown>): Record<string, unknown> {
+  const [to, cc, bcc] = ['to', 'cc', 'bcc'].map((key) => listOf(input[key], key)) as [
     Address[],
     Address[],
     Address[],
   ]
-  const { maxRecipients, envelope } = given
-  const limit = (count: number): void => {
+  const { maxRecipients, envelope } = input
+  const checkLimit = (count: number): void => {
     if (typeof maxRecipients === 'number' && maxRecipients > 0 && count > maxRecipients)
-      check.fail(
-        'to',
-        `the mail has ${count} recipients, at most ${maxRecipients} are allowed (maxRecipients)`,
-      )
+      check.fail('to', `the mail has ${count} recipients; maxRecipients allows ${maxRecipients}`)
   }
   if (envelope === undefined || envelope === null) {
-    limit(to.length + cc.length + bcc.length)
+    checkLimit(to.length + cc.length + bcc.length)
     return { to, cc, bcc }
   }
   const { from, ...lists } = check.object(envelope, 'envelope', ['from', 'to', 'cc', 'bcc'])
-  const reversePath = oneOf(from, 'envelope.from')
-  const returned = reversePath === undefined ? {} : { envelope: { from: addressOf(reversePath) } }
-  const reached = ['to', 'cc', 'bcc'].flatMap((key) => listOf(lists[key], `envelope.${key}`))
-  if (reached.length === 0) return { to, cc, bcc, ...returned }
-  limit(reached.length)
-  const wanted = new Set(reached.map(addressOf))
-  const named = new Set([...to, ...cc].map(addressOf))
-  for (const address of named)
-    if (!wanted.has(address))
-      check.fail('envelope.to', `must hold everybody in to and cc: each of them gets the mail`)
-  return { to, cc, bcc: reached.filter((mailbox) => !named.has(addressOf(mailbox))), ...returned }
+  const reversePath = mailboxOf(from, 'envelope.from')
+  const envelopeFrom = reversePath === undefined ? {} : { envelope: { from: addressOf(reversePath) } }
+  const envelopeTo = ['to', 'cc', 'bcc'].flatMap((key) => listOf(lists[key], `envelope.${key}`))
+  if (envelopeTo.length === 0) return { to, cc, bcc, ...envelopeFrom }
+  checkLimit(envelopeTo.length)
+  const reached = new Set(envelopeTo.map(addressOf))
+  const visible = new Set([...to, ...cc].map(addressOf))
+  for (const address of visible)
+    if (!reached.has(address)) check.fail('envelope.to', 'must contain every address in to and cc')
+  return { to, cc, bcc: envelopeTo.filter((mailbox) => !visible.has(addressOf(mailbox))), ...envelopeFrom }
 }
 
 function addressOf(mailbox: Address): string {
@@ -184,10 +183,10 @@ function referencesOf(value: unknown): string[] {
   return texts
     .flatMap((text, index) => check.string(text, `references[${index}]`).split(/\s+/))
     .filter((id) => id !== '')
-    .map(bracketed)
+    .map(withBrackets)
 }
 
-function bracketed(id: string): string {
+function withBrackets(id: string): string {
   const text = id.trim()
   return text.startsWith('<') ? text : `<${text}>`
 }

@@ -1,9 +1,12 @@
 import wellKnown from 'nodemailer/lib/well-known'
 import type { AuthOptions, Logger, TransportInput } from '../index.js'
 import { Validator, isPlainObject, kindOf } from '../validation.js'
-import { refuse, unsupported } from './refusal.js'
+import { present, refuseFields, unsupported } from './fields.js'
 
-/** A URL may carry options: `smtps://user:pass@host/?pool=true&tls.rejectUnauthorized=false`. */
+/**
+ * Parses a URL, which may have options in its query:
+ * `smtps://user:pass@host/?pool=true&tls.rejectUnauthorized=false`.
+ */
 function optionsOfUrl(value: unknown, check: Validator): Record<string, unknown> {
   const text = check.string(value, 'url')
   if (!URL.canParse(text)) check.fail('url', "is not a URL such as 'smtp://user:pass@host:587'")
@@ -13,54 +16,55 @@ function optionsOfUrl(value: unknown, check: Validator): Record<string, unknown>
   if (url.hostname !== '') options['host'] = url.hostname.replace(/^\[|\]$/g, '')
   if (url.port !== '') options['port'] = Number(url.port)
   if (url.username !== '' || url.password !== '')
-    options['auth'] = { user: decoded(url.username, check), pass: decoded(url.password, check) }
+    options['auth'] = { user: decode(url.username, check), pass: decode(url.password, check) }
   const tls: Record<string, unknown> = {}
   for (const [key, text] of url.searchParams) {
-    if (key.startsWith('tls.')) tls[key.slice('tls.'.length)] = typed(text)
-    else options[key] = typed(text)
+    if (key.startsWith('tls.')) tls[key.slice('tls.'.length)] = parseValue(text)
+    else options[key] = parseValue(text)
   }
   if (Object.keys(tls).length > 0) options['tls'] = tls
   return options
 }
 
-function decoded(part: string, check: Validator): string {
+function decode(part: string, check: Validator): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    return check.fail('url', 'user or password is not percent-encoded correctly (a % must be written %25)')
+    return check.fail('url', 'contains a user or password with invalid percent-encoding (write % as %25)')
   }
 }
 
-function typed(text: string): unknown {
+function parseValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true'
   return text !== '' && !Number.isNaN(Number(text)) ? Number(text) : text
 }
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
-const SELF = 'Make a mailer with createMailer() and give that to createTransport().'
+const OWN_MAILER = 'Create a mailer with createMailer() and pass it to createTransport().'
+/** Options without an equivalent in threadpost, and what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
-  sendmail: 'Give an SMTP server; a local one is smtp://localhost:25.',
-  streamTransport: "Mail can go to a folder: createTransport('file:./outbox').",
-  jsonTransport: "Mail can go to a folder: createTransport('file:./outbox').",
-  SES: `${SELF} Its transport is ses:.`,
-  direct: 'Give the server that takes your mail.',
-  lmtp: 'LMTP is not spoken.',
-  socket: 'A socket can not go to a thread.',
-  connection: 'A socket can not go to a thread.',
-  getSocket: 'A function can not go to a thread; an HTTP proxy is given as proxy.',
-  customAuth: 'A function can not go to a thread.',
-  localAddress: 'Connections leave by the address that the system chooses.',
+  sendmail: 'Use an SMTP server, such as a local one at smtp://localhost:25.',
+  streamTransport: "Write mail to a folder instead: createTransport('file:./outbox').",
+  jsonTransport: "Write mail to a folder instead: createTransport('file:./outbox').",
+  SES: `${OWN_MAILER} Use an ses: transport.`,
+  direct: 'Use the SMTP server that relays your mail.',
+  lmtp: 'threadpost does not support LMTP.',
+  socket: "A socket can't be passed to a worker thread.",
+  connection: "A socket can't be passed to a worker thread.",
+  getSocket: "A function can't be passed to a worker thread. For an HTTP proxy, use proxy.",
+  customAuth: "A function can't be passed to a worker thread.",
+  localAddress: 'The operating system chooses the local address of connections.',
   ignoreTLS:
-    'Give requireTLS: false to send in clear where STARTTLS is missing, and tls.rejectUnauthorized: false where its certificate is not known.',
-  opportunisticTLS: 'Give requireTLS: false to send in clear where STARTTLS is missing.',
-  forceAuth: 'A password is given to a server that asks for one.',
-  attachDataUrls: 'Give the images as attachments with a cid.',
-  normalizeHeaderKey: 'Names of headers are written as X-My-Key.',
-  maxRecipients: 'Give limits.recipients in the third argument.',
-  secured: 'A socket can not go to a thread.',
+    'Set requireTLS: false to send without TLS if the server has no STARTTLS, and tls.rejectUnauthorized: false to accept its certificate without verification.',
+  opportunisticTLS: 'Set requireTLS: false to send without TLS if the server has no STARTTLS.',
+  forceAuth: 'threadpost authenticates only to servers that offer AUTH.',
+  attachDataUrls: 'Pass the images as attachments with a cid.',
+  normalizeHeaderKey: 'Header names are always written as X-My-Key.',
+  maxRecipients: 'Set limits.recipients in the third argument.',
+  secured: "A socket can't be passed to a worker thread.",
 }
-/** Of no consequence here: connections are kept, and renewed, as the threads need them. */
+/** Options without effect: the worker threads manage their connections themselves. */
 const IGNORED = [
   'maxMessages',
   'maxRequeues',
@@ -76,6 +80,7 @@ const IGNORED = [
   'disableFileAccess',
   'disableUrlAccess',
 ]
+/** Options of nodemailer that this module maps. */
 const MAPPED = [
   'service',
   'host',
@@ -98,7 +103,7 @@ const MAPPED = [
   'logger',
 ]
 const KEYS = [...MAPPED, ...IGNORED, ...Object.keys(REFUSED)]
-/** Of OAuth 2.0, what says how and when a token is asked for, which threadpost decides by itself. */
+/** OAuth 2.0 options without effect: threadpost decides how and when to request a token. */
 const AUTH_IGNORED = [
   'type',
   'method',
@@ -125,35 +130,35 @@ const DEFAULT_CONNECTIONS = 5
 export interface MappedTransport {
   transport: TransportInput
   logger?: Logger
-  /** Whether its connections, and so the threads, are to be kept until it is closed. */
+  /** Whether connections, and therefore threads, are kept until the transporter is closed. */
   pool: boolean
   connections: number
 }
 
 /**
- * nodemailer's options for a server, or its URL, as a transport of threadpost's.
- * @throws ThreadpostError `UNSUPPORTED` with the name of what only nodemailer can do, `INVALID_OPTIONS`
+ * Converts nodemailer's options or URL of a server to a transport of threadpost.
+ * @throws ThreadpostError `UNSUPPORTED` with the name of an option that only nodemailer supports, `INVALID_OPTIONS`
  */
 export function toTransport(value: unknown): MappedTransport {
   if (typeof value === 'object' && value !== null && typeof (value as { send?: unknown }).send === 'function')
     unsupported(
       'transporter',
-      `A transport of your own is loaded in the threads, by { module, options }. ${SELF}`,
+      `The worker threads load custom transports themselves: use { module, options }. ${OWN_MAILER}`,
     )
-  if (typeof value === 'string' && !/^(?:smtps?|direct):/i.test(value)) return ready(value)
-  const given = isPlainObject(value) ? value : { url: value }
-  // threadpost's own: a plugin by its module, or another service than SMTP.
-  if ('module' in given) return ready(given as unknown as TransportInput)
-  if (typeof given['url'] === 'string' && !/^(?:smtps?|direct):/i.test(given['url']))
-    return ready(given as unknown as TransportInput)
+  if (typeof value === 'string' && !/^(?:smtps?|direct):/i.test(value)) return unmapped(value)
+  const input = isPlainObject(value) ? value : { url: value }
+  // Transports of threadpost: a plugin with its module, or a service other than SMTP.
+  if ('module' in input) return unmapped(input as unknown as TransportInput)
+  if (typeof input['url'] === 'string' && !/^(?:smtps?|direct):/i.test(input['url']))
+    return unmapped(input as unknown as TransportInput)
 
-  const { url, ...beside } = given
+  const { url, ...rest } = input
   const options: Record<string, unknown> = {
-    ...beside,
+    ...rest,
     ...(url === undefined ? {} : optionsOfUrl(url, check)),
   }
   check.object(options, '', KEYS)
-  refuse(options, REFUSED)
+  refuseFields(options, REFUSED)
   Object.assign(options, serviceOf(options['service']))
   const pool = options['pool'] === true
   const logger = loggerOf(options['logger'])
@@ -182,38 +187,38 @@ export function toTransport(value: unknown): MappedTransport {
   }
 }
 
-/** The mail of an inbox is gone with it. */
-function ready(transport: TransportInput): MappedTransport {
+/** Returns a transport of threadpost as it is. An inbox loses its mail when it closes, so it is kept like a pool. */
+function unmapped(transport: TransportInput): MappedTransport {
   const url = typeof transport === 'string' ? transport : 'url' in transport ? transport.url : ''
   return { transport, pool: url.startsWith('inbox:'), connections: DEFAULT_CONNECTIONS }
 }
 
-/** Host, port and `secure` of a well-known service, from nodemailer's list. */
+/** Returns host, port, and `secure` of a well-known service, from nodemailer's list. */
 function serviceOf(name: unknown): Record<string, unknown> {
   if (name === undefined) return {}
   const service = wellKnown(check.string(name, 'service', 200))
-  if (service === false) check.fail('service', 'is not known: give host and port')
+  if (service === false) check.fail('service', 'is not known: use host and port')
   const { host, port, secure } = service
   return { host, ...present('port', port), ...present('secure', secure) }
 }
 
 function urlOf(options: Record<string, unknown>): string {
   const host = check.string(options['host'] ?? 'localhost', 'host', 255)
-  const given = options['port'] === undefined ? undefined : Number(options['port'])
-  const secure = check.boolean(options['secure'] ?? given === 465, 'secure')
-  const port = check.integer(given ?? (secure ? 465 : 587), 'port', 1, 65_535)
+  const portInput = options['port'] === undefined ? undefined : Number(options['port'])
+  const secure = check.boolean(options['secure'] ?? portInput === 465, 'secure')
+  const port = check.integer(portInput ?? (secure ? 465 : 587), 'port', 1, 65_535)
   const url = `${secure ? 'smtps' : 'smtp'}://${host.includes(':') ? `[${host}]` : host}:${port}`
-  if (!URL.canParse(url) || new URL(url).pathname !== '') check.fail('host', 'is not the name of a server')
+  if (!URL.canParse(url) || new URL(url).pathname !== '') check.fail('host', 'is not a valid host name')
   return url
 }
 
 function authOf(value: unknown): AuthOptions | undefined {
   if (value === undefined || value === null) return undefined
-  const given = check.object(value, 'auth', [...AUTH_KEYS, ...AUTH_IGNORED])
-  const type = given['type'] === undefined ? 'login' : check.string(given['type'], 'auth.type').toLowerCase()
-  if (type === 'custom') unsupported('auth.type', 'A function can not go to a thread.')
+  const input = check.object(value, 'auth', [...AUTH_KEYS, ...AUTH_IGNORED])
+  const type = input['type'] === undefined ? 'login' : check.string(input['type'], 'auth.type').toLowerCase()
+  if (type === 'custom') unsupported('auth.type', "A function can't be passed to a worker thread.")
   const auth: Record<string, unknown> = {}
-  for (const key of AUTH_KEYS) if (given[key] !== undefined) auth[key] = given[key]
+  for (const key of AUTH_KEYS) if (input[key] !== undefined) auth[key] = input[key]
   if (type === 'oauth2') delete auth['pass']
   return auth as unknown as AuthOptions
 }
@@ -235,7 +240,7 @@ function tlsOf(options: Record<string, unknown>): object | undefined {
   }
 }
 
-/** nodemailer's socketTimeout bounds silence; here it bounds each of the two waits for an answer. */
+/** nodemailer's `socketTimeout` limits inactivity; here it limits each of the two waits for a reply. */
 function timeoutsOf(options: Record<string, unknown>): object | undefined {
   const { connectionTimeout, greetingTimeout, socketTimeout } = options
   if (connectionTimeout === undefined && greetingTimeout === undefined && socketTimeout === undefined)
@@ -257,17 +262,17 @@ function dkimOf(value: unknown): object[] | undefined {
     if (!isPlainObject(key)) check.fail(path, `must be an object, got ${kindOf(key)}`)
     for (const field of ['headerFieldNames', 'skipFields'])
       if (key[field] !== undefined || value[field] !== undefined)
-        unsupported(`${path}.${field}`, 'Which headers are signed is fixed.')
+        unsupported(`${path}.${field}`, 'The list of signed headers is fixed.')
     check.object(key, path, DKIM_KEYS)
     if ((key['hashAlgo'] ?? value['hashAlgo'] ?? 'sha256') !== 'sha256')
-      unsupported(`${path}.hashAlgo`, 'Signatures are rsa-sha256.')
+      unsupported(`${path}.hashAlgo`, 'Signatures always use rsa-sha256.')
     if (typeof key['privateKey'] === 'object')
-      unsupported(`${path}.privateKey`, 'Give an RSA key as PEM without a passphrase.')
+      unsupported(`${path}.privateKey`, 'Pass an RSA key as PEM without a passphrase.')
     return { domain: key['domainName'], selector: key['keySelector'], privateKey: key['privateKey'] }
   })
 }
 
-/** Which of the keys' fields there are; how nodemailer caches what it signs is of no consequence. */
+/** Fields of a DKIM key. The cache options have no effect. */
 const DKIM_KEYS = ['domainName', 'keySelector', 'privateKey', 'hashAlgo', 'cacheDir', 'cacheTreshold']
 
 function rateOf({ rateLimit, rateDelta = 1_000 }: Record<string, unknown>): number | undefined {
@@ -278,8 +283,4 @@ function rateOf({ rateLimit, rateDelta = 1_000 }: Record<string, unknown>): numb
 function loggerOf(value: unknown): Logger | undefined {
   if (value === undefined || value === false) return undefined
   return value === true ? console : (value as Logger)
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
 }

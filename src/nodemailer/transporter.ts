@@ -2,12 +2,18 @@ import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
 import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { unsupported } from './fields.js'
 import type { LazyMailer } from './lazyMailer.js'
-import { unsupported } from './refusal.js'
-import { errorOf, infoOf, SendMailError, type SentMessageInfo, troubleCode } from './sentMessageInfo.js'
+import {
+  errorOf,
+  infoOf,
+  SendMailError,
+  type SentMessageInfo,
+  transportErrorCode,
+} from './sentMessageInfo.js'
 import { toMail } from './toMail.js'
 
-/** A message as nodemailer describes it; a template of threadpost's in place of `text` and `html`, and more of its fields. */
+/** A message of nodemailer, with threadpost's own fields, such as a template instead of `text` and `html`. */
 export type MailOptions = SendMailOptions &
   Partial<
     Pick<
@@ -33,39 +39,39 @@ export type VerifyCallback = (error: Error | null, success: true) => void
 
 export interface AnswerOptions {
   /**
-   * When `sendMail()` answers: once the message is `'settled'`, sent or given up; or once it is `'queued'`, with
-   * everybody in `pending`.
+   * When `sendMail()` resolves: `'settled'` waits until the message was sent or has failed; `'queued'` waits until it
+   * is in the queue, with all recipients in `pending`.
    * @default 'settled'
    */
   answer?: 'settled' | 'queued'
   /**
-   * Milliseconds to wait for a message to be settled; then `sendMail()` rejects with `WAIT_TIMEOUT`, and the message goes
-   * on by itself. Infinity waits for ever.
+   * Time to wait for a message to settle, in milliseconds. Then `sendMail()` rejects with `WAIT_TIMEOUT`, and delivery
+   * continues. Infinity waits without a limit.
    * @default 60_000
    */
   timeout?: number
 }
 
 interface TransporterParts {
-  lease: LazyMailer
+  lazyMailer: LazyMailer
   defaults: MailDefaults
   answer: Required<AnswerOptions>
-  /** Messages under way at which it is no longer idle. */
+  /** Number of unsettled messages from which on the transporter isn't idle. */
   capacity: number
 }
 
-/** A message that the queue has. */
-interface Entered {
+/** A message in the queue. */
+interface QueuedMessage {
   mailer: Mailer
   receipt: Receipt
   settled: Promise<Message>
 }
 
-/** What `createTransport()` gives: nodemailer's interface, with threadpost behind it. Emits `idle`. */
+/** Result of `createTransport()`: nodemailer's interface with threadpost behind it. Emits `idle`. */
 export class Transporter extends EventEmitter {
   readonly #parts: TransporterParts
-  /** Messages on their way into the queue. */
-  readonly #entering = new Set<Promise<unknown>>()
+  /** Messages that are not in the queue yet. */
+  readonly #enqueueing = new Set<Promise<unknown>>()
   #closed = false
 
   /** @internal */
@@ -76,50 +82,59 @@ export class Transporter extends EventEmitter {
   }
 
   /**
-   * Sends a message: in a thread, again where it must be, and with the outcome.
-   * @throws SendMailError when it was not sent; ThreadpostError `UNSUPPORTED`, `INVALID_MESSAGE`, `WAIT_TIMEOUT`, …
+   * Sends a message in a worker thread, with retries, and resolves with the outcome.
+   * @throws SendMailError if the message was not sent; ThreadpostError `UNSUPPORTED`, `INVALID_MESSAGE`,
+   * `WAIT_TIMEOUT`, …
    */
   sendMail(message: MailOptions): Promise<SentMessageInfo>
   sendMail(message: MailOptions, callback: SendMailCallback): void
   sendMail(message: MailOptions, callback?: SendMailCallback): Promise<SentMessageInfo> | undefined {
-    return answerTo(this.#send(message), callback)
+    return settle(this.#send(message), callback)
   }
 
   /**
-   * Tries the transport, and sends nothing.
+   * Tests the transport without sending a message.
    * @throws SendMailError with nodemailer's code
    */
   verify(): Promise<true>
   verify(callback: VerifyCallback): void
   verify(callback?: VerifyCallback): Promise<true> | undefined {
-    return answerTo(this.#verify(), callback)
+    return settle(this.#verify(), callback)
   }
 
-  /** Whether it likes another message now; it takes one at any time, and keeps it in its queue. */
+  /**
+   * Returns whether fewer messages are unsettled than the transporter's capacity. The queue accepts messages at any
+   * time.
+   */
   isIdle(): boolean {
-    return !this.#closed && this.#parts.lease.users < this.#parts.capacity
+    return !this.#closed && this.#parts.lazyMailer.pending < this.#parts.capacity
   }
 
-  /** Ends what is under way, then lets go of the threads. A mailer that was given stays open. */
+  /** Waits for messages in progress, then closes the mailer, unless it was passed to `createTransport()`. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.allSettled(this.#entering)
-    await this.#parts.lease.close()
+    await Promise.allSettled(this.#enqueueing)
+    await this.#parts.lazyMailer.close()
   }
 
-  /** @throws ThreadpostError `UNSUPPORTED`: plugins work on a message that is built in another thread. */
+  /** @throws ThreadpostError `UNSUPPORTED` always: a plugin can't change a message that another thread builds */
   use(): never {
-    return unsupported('use()', "Change messages with the mailer's intercept, or before they are sent.")
+    return unsupported(
+      'use()',
+      "Change messages with the mailer's intercept option, or before you send them.",
+    )
   }
 
-  /** @throws ThreadpostError `UNSUPPORTED`: what nodemailer keeps there are functions, and those can't go to a thread. */
+  /**
+   * @throws ThreadpostError `UNSUPPORTED` always: nodemailer stores functions here, which can't be passed to a thread
+   */
   set(): never {
-    return unsupported('set()', 'Tokens for OAuth 2.0 come from auth, an HTTP proxy is given as proxy.')
+    return unsupported('set()', 'For OAuth 2.0 tokens use auth, and for an HTTP proxy use proxy.')
   }
 
-  /** @throws ThreadpostError `UNSUPPORTED`, as `set()` */
+  /** @throws ThreadpostError `UNSUPPORTED` always, like `set()` */
   get(): never {
-    return unsupported('get()', 'Nothing can be set.')
+    return unsupported('get()', 'The transporter has no settings that can be changed.')
   }
 
   async #send(message: MailOptions): Promise<SentMessageInfo> {
@@ -128,76 +143,77 @@ export class Transporter extends EventEmitter {
     const signal = message.signal
     signal?.throwIfAborted()
     this.#assertOpen()
-    const entering = this.#enter(mail, date)
-    this.#entering.add(entering)
-    const { mailer, receipt, settled } = await entering.finally(() => this.#entering.delete(entering))
-    if (answer.answer === 'queued') return this.#asItIs(mailer, receipt, mail)
-    const last = await this.#waited(mailer, receipt, settled, signal)
-    if (last.status === 'sent' || last.status === 'partial') return infoOf(last, mail.envelope?.from)
-    if (last.status === 'cancelled') signal?.throwIfAborted()
-    throw errorOf(last)
+    const enqueueing = this.#enqueue(mail, date)
+    this.#enqueueing.add(enqueueing)
+    const { mailer, receipt, settled } = await enqueueing.finally(() => this.#enqueueing.delete(enqueueing))
+    if (answer.answer === 'queued') return this.#currentInfo(mailer, receipt, mail)
+    const settledMessage = await this.#waitFor(mailer, receipt, settled, signal)
+    if (settledMessage.status === 'sent' || settledMessage.status === 'partial')
+      return infoOf(settledMessage, mail.envelope?.from)
+    if (settledMessage.status === 'cancelled') signal?.throwIfAborted()
+    throw errorOf(settledMessage)
   }
 
-  async #enter(mail: Mail, date: string | undefined): Promise<Entered> {
-    const mailer = await this.#parts.lease.take()
+  async #enqueue(mail: Mail, date: string | undefined): Promise<QueuedMessage> {
+    const mailer = await this.#parts.lazyMailer.acquire()
     let receipt: Receipt
     try {
       receipt = await mailer.send(date === undefined ? mail : { ...mailer.prepare(mail), date })
     } catch (error) {
-      this.#giveBack()
+      this.#release()
       throw error
     }
     const settled = mailer.wait(receipt.id, { timeout: Infinity })
     settled.then(
-      () => this.#giveBack(),
-      () => this.#giveBack(),
+      () => this.#release(),
+      () => this.#release(),
     )
     return { mailer, receipt, settled }
   }
 
-  async #asItIs(mailer: Mailer, { id }: Receipt, mail: Mail): Promise<SentMessageInfo> {
+  async #currentInfo(mailer: Mailer, { id }: Receipt, mail: Mail): Promise<SentMessageInfo> {
     const message = await mailer.find(id)
     if (message === undefined) throw new ThreadpostError('NOT_FOUND', `There is no message ${id}`)
     return infoOf(message, mail.envelope?.from)
   }
 
-  async #waited(
+  async #waitFor(
     mailer: Mailer,
     { id }: Receipt,
     settled: Promise<Message>,
     signal: AbortSignal | undefined,
   ): Promise<Message> {
     const { timeout } = this.#parts.answer
-    // An abort takes the message back where it is not too late; then its settlement tells.
-    const takeBack = (): void => void mailer.cancel(id).catch(() => undefined)
-    signal?.addEventListener('abort', takeBack, { once: true })
+    // An abort cancels the message if it isn't too late; either way, `settled` resolves with the result.
+    const cancel = (): void => void mailer.cancel(id).catch(() => undefined)
+    signal?.addEventListener('abort', cancel, { once: true })
     let timer: NodeJS.Timeout | undefined
     try {
       if (timeout === Infinity) return await settled
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(stillUnderWay(id, timeout)), timeout)
+        timer = setTimeout(() => reject(waitTimeout(id, timeout)), timeout)
       })
       return await Promise.race([settled, late])
     } finally {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', takeBack)
+      signal?.removeEventListener('abort', cancel)
     }
   }
 
   async #verify(): Promise<true> {
     this.#assertOpen()
-    const mailer = await this.#parts.lease.take()
+    const mailer = await this.#parts.lazyMailer.acquire()
     try {
       const report = await mailer.verify()
       if (report.ok) return true
-      throw new SendMailError(troubleCode(report.code), report.message, { reply: report.reply })
+      throw new SendMailError(transportErrorCode(report.code), report.message, { reply: report.reply })
     } finally {
-      this.#giveBack()
+      this.#release()
     }
   }
 
-  #giveBack(): void {
-    this.#parts.lease.giveBack()
+  #release(): void {
+    this.#parts.lazyMailer.release()
     this.#announceIdle()
   }
 
@@ -210,16 +226,16 @@ export class Transporter extends EventEmitter {
   }
 }
 
-function stillUnderWay(id: string, timeout: number): ThreadpostError {
+function waitTimeout(id: string, timeout: number): ThreadpostError {
   return new ThreadpostError(
     'WAIT_TIMEOUT',
-    `Message ${id} is not settled after ${timeout} ms. It goes on by itself: don't send it again`,
+    `Message ${id} was not settled within ${timeout} ms. Delivery continues, so don't send the message again`,
     { id },
   )
 }
 
-/** The promise, or what it comes to for a callback, whose own errors are nobody else's. */
-function answerTo<T>(
+/** Returns the promise, or passes its result to the callback. An error in the callback doesn't reach this module. */
+function settle<T>(
   work: Promise<T>,
   callback: ((error: Error | null, value: T) => void) | undefined,
 ): Promise<T> | undefined {

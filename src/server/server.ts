@@ -13,31 +13,32 @@ import { isLoopback } from '../transports/loopback.js'
 import { listen } from '../web/listen.js'
 import { hostCheck, SCOPES } from '../web/middleware.js'
 import { nothingHere, problems } from '../web/problem.js'
-import type { Stage } from './start/demo.js'
+import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
 
 export interface ServerOptions {
   mailer: Mailer
-  /** 0 takes any free port. @default 3000 */
+  /** 0 selects any free port. @default 3000 */
   port?: number
   /** @default '127.0.0.1' */
   host?: string
-  /** Needed beyond loopback: the API takes it as a bearer token, and people log in with it. */
+  /** Bearer token of the API, and the password of the login page. Required beyond loopback. */
   token?: string
 }
 
 export interface RunningServer {
   /** `http://127.0.0.1:3000` */
   readonly url: string
-  /** Stops listening, lets requests under way finish and ends streams. The mailer stays open. */
+  /** Stops listening, waits for requests in progress, and ends streams. The mailer stays open. */
   close(): Promise<void>
 }
 
-/** How long a request under way may take after `close()`, in ms. */
+/** Maximum time for requests in progress after `close()`, in milliseconds. */
 const GRACE = 2000
 
 /**
- * The main server: the start page at `/`, the API under `/mail`, and the inbox under `/inbox` where the mailer has one.
+ * Starts the main server, with the start page at `/`, the API under `/mail`, and the mailer's inbox, if it has one,
+ * under `/inbox`.
  * @throws ThreadpostError `INVALID_OPTIONS` beyond loopback without a token
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -45,7 +46,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (token === undefined && !isLoopback(host))
     throw new ThreadpostError(
       'INVALID_OPTIONS',
-      `token: is required to listen on ${host}, for anybody who reaches it could send mail; or listen on 127.0.0.1`,
+      `token: is required to listen on ${host}, because anyone who can reach it could send mail; or listen on 127.0.0.1`,
       { path: 'token' },
     )
 
@@ -55,11 +56,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
   const gate = new Authenticator(auth)
-  const open = new Set<Response>()
+  const openResponses = new Set<Response>()
   app.disable('x-powered-by')
   app.use((_request, response, next) => {
-    open.add(response)
-    response.once('close', () => open.delete(response))
+    openResponses.add(response)
+    response.once('close', () => openResponses.delete(response))
     next()
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
@@ -71,7 +72,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (mailer.inbox !== undefined)
     app.use('/inbox', inboxRouter(mailer.inbox, { home: '../', guard: gate.page('read', 1) }))
   app.use(gate.page('read'))
-  const start = startRouter(mailer, url, auth === false ? stageFor(mailer) : undefined)
+  const start = startRouter(mailer, url, auth === false ? demoEnvironmentFor(mailer) : undefined)
   app.use(start.router)
   app.use(nothingHere, problems, unexpected)
 
@@ -80,32 +81,35 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url,
     close: () => {
       start.close()
-      return (closed ??= close(server, open))
+      return (closed ??= close(server, openResponses))
     },
   }
 }
 
-/** What the start page shows under load, it shows with the embedded inbox and without a login only. */
-function stageFor(mailer: Mailer): Stage | undefined {
+/**
+ * Returns the environment of the start page's load test, which exists only with the embedded inbox and without a
+ * login.
+ */
+function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined {
   const endThread = testHooksOf(mailer)?.endThread
   if (endThread === undefined) return undefined
   return {
     templates: fileURLToPath(new URL('../../../templates', import.meta.url)),
     endThread,
-    inlineSender: async (order) => {
-      const { createEachTime } = await import('../bench/baselines/compileEachTime.js')
-      return createEachTime(order)
+    inlineSender: async (options) => {
+      const { createInlineSender } = await import('../bench/baselines/inlineSending.js')
+      return createInlineSender(options)
     },
   }
 }
 
-async function close(server: Server, open: ReadonlySet<Response>): Promise<void> {
+async function close(server: Server, openResponses: ReadonlySet<Response>): Promise<void> {
   const closed = once(server, 'close')
   server.close()
-  for (const response of open) {
-    // A connection that turns idle from now on would be kept alive for the next request, which never comes.
+  for (const response of openResponses) {
+    // A connection that becomes idle now would be kept alive for a next request that never comes.
     response.once('close', () => setImmediate(() => server.closeIdleConnections()))
-    // Event streams never end by themselves.
+    // Event streams never end on their own.
     if (response.get('Content-Type')?.startsWith('text/event-stream')) response.end()
   }
   const timer = setTimeout(() => server.closeAllConnections(), GRACE)
@@ -113,7 +117,7 @@ async function close(server: Server, open: ReadonlySet<Response>): Promise<void>
   clearTimeout(timer)
 }
 
-/** A bug: it is said to the log, and nothing of it to the client. */
+/** Logs a defect; the client receives no details. */
 const unexpected: ErrorRequestHandler = (error: unknown, request, response, next) => {
   process.emitWarning(
     `${request.method} ${request.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -6,20 +6,21 @@ import { Validator } from '../validation.js'
 const check: Validator = new Validator('INVALID_OPTIONS')
 
 /**
- * Lets time pass for a mailer's messages without waiting for it: what is under way ends, each message that becomes due is
- * delivered at its time, again and again where its policy says so, or expires; a breaker tries its transport again.
- * Resolves when nothing is under way any more. Limits of time and budgets go by the real clock.
+ * Advances the clock of a mailer's queue. Deliveries in progress finish; each message that becomes due is delivered
+ * at its time, with all retries of its policy, or expires; and breakers test their transports. Resolves when no
+ * delivery is in progress. Timeouts and rate limits use the real clock.
  * @param ms milliseconds, at most ten years
- * @throws ThreadpostError `UNSUPPORTED` where the queue isn't `'memory'`: another process may read its times
+ * @throws ThreadpostError `UNSUPPORTED` unless the queue is `'memory'`, because other processes may read the times of
+ * others
  */
 export async function advance(mailer: Mailer, ms: number): Promise<void> {
-  const passed = check.duration(ms, 'ms')
-  const go = testHooksOf(mailer)?.advance
-  if (go === undefined)
+  const duration = check.duration(ms, 'ms')
+  const moveClock = testHooksOf(mailer)?.advance
+  if (moveClock === undefined)
     throw new ThreadpostError(
       'UNSUPPORTED',
-      "queue: time can be moved ahead with queue 'memory' only; with others use retry: { baseDelay: 0 }, or mailer.retry(id)",
+      "queue: advance() requires queue: 'memory'; with other queues, use retry: { baseDelay: 0 } or mailer.retry(id)",
       { path: 'queue' },
     )
-  await go(passed)
+  await moveClock(duration)
 }

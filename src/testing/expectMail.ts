@@ -3,39 +3,42 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Inbox } from '../inbox/inbox.js'
 import type { ReceivedMail } from '../inbox/receivedMail.js'
 
-/** What a mail must be like. What is left out may be anything; a pattern must be found, a text as each field says. */
+/**
+ * Conditions for a mail. A RegExp must match; a string is compared as described for each field. Omitted fields match
+ * any mail.
+ */
 export interface ExpectedMail {
-  /** An envelope recipient, case aside. */
+  /** An envelope recipient, ignoring case. */
   to?: string | RegExp
-  /** The sender's address in the From header, case aside. */
+  /** The sender's address in the From header, ignoring case. */
   from?: string | RegExp
   /** The whole subject. */
   subject?: string | RegExp
-  /** A part of the text. */
+  /** A substring of the text. */
   text?: string | RegExp
-  /** A part of the HTML's source. */
+  /** A substring of the HTML source. */
   html?: string | RegExp
-  /** A part of the URL of each link that must be there, in any order. */
+  /** A substring of the URL of each required link, in any order. */
   links?: readonly (string | RegExp)[]
-  /** The name of each attachment that must be there, in any order. */
+  /** The name of each required attachment, in any order. */
   attachments?: readonly (string | RegExp)[]
 }
 
 export interface ExpectOptions {
-  /** Milliseconds to wait for it. @default 5000 */
+  /** Time to wait, in milliseconds. @default 5000 */
   timeout?: number
 }
 
-/** One thing about a mail that is not as expected. */
-interface Miss {
+/** A field of a mail that doesn't match. */
+interface Mismatch {
   field: string
   expected: string
   actual: string
 }
 
 /**
- * Waits for a mail that is as expected in every respect, and returns it.
- * @throws AssertionError when none came in time; it says of the mail that comes nearest what differs
+ * Waits for a mail that meets all conditions, and returns it.
+ * @throws AssertionError if none arrives in time; its message lists the differences of the closest mail
  */
 export async function expectMail(
   inbox: Inbox,
@@ -50,10 +53,10 @@ export async function expectMail(
     for (;;) {
       woken = new AbortController()
       const mails = await inbox.search({})
-      const match = mails.findLast((mail) => missesOf(mail, expected).length === 0)
+      const match = mails.findLast((mail) => mismatchesOf(mail, expected).length === 0)
       if (match !== undefined) return match
       const left = deadline - performance.now()
-      if (left <= 0) throw complaint(mails, expected, timeout)
+      if (left <= 0) throw timeoutError(mails, expected, timeout)
       await pause(left, undefined, { signal: woken.signal }).catch(() => undefined)
     }
   } finally {
@@ -62,9 +65,9 @@ export async function expectMail(
 }
 
 /**
- * Makes sure that no such mail has come, nor comes in a while. Rather than waiting long, wait for the outcome of what
- * might send it, then call this with `within: 0`.
- * @throws AssertionError when one is there
+ * Asserts that no mail meets the conditions now or within a short time. Instead of waiting for a long time, wait for
+ * the outcome of the code that might send it, then call this function with `within: 0`.
+ * @throws AssertionError if such a mail exists
  */
 export async function expectNoMail(
   inbox: Inbox,
@@ -72,74 +75,85 @@ export async function expectNoMail(
   { within = 100 }: { within?: number } = {},
 ): Promise<void> {
   if (within > 0) await pause(within)
-  const found = (await inbox.search({})).find((mail) => missesOf(mail, unexpected).length === 0)
+  const found = (await inbox.search({})).find((mail) => mismatchesOf(mail, unexpected).length === 0)
   if (found === undefined) return
   throw new AssertionError({
-    message: `Expected no mail${describe(unexpected)}, but one came: ${nameOf(found)}`,
+    message: `Expected no mail${describe(unexpected)}, but received: ${nameOf(found)}`,
     actual: found.subject,
     expected: undefined,
     operator: 'expectNoMail',
   })
 }
 
-function missesOf(mail: ReceivedMail, expected: ExpectedMail): Miss[] {
+function mismatchesOf(mail: ReceivedMail, expected: ExpectedMail): Mismatch[] {
   const { to, from, subject, text, html, links = [], attachments = [] } = expected
   const urls = mail.links().map(({ url }) => url)
-  const names = mail.attachments.map(({ filename = '(without a name)' }) => filename)
+  const names = mail.attachments.map(({ filename = '(no name)' }) => filename)
   const recipients = mail.envelope.to
   const sender = mail.from?.address ?? mail.envelope.from
-  const misses: (Miss | undefined)[] = [
-    unless(to === undefined || recipients.some((address) => isAddress(address, to)), 'to', to, recipients),
-    unless(from === undefined || isAddress(sender, from), 'from', from, [sender]),
-    unless(subject === undefined || is(mail.subject, subject), 'subject', subject, [mail.subject]),
-    unless(text === undefined || holds(mail.text ?? '', text), 'text', text, [mail.text ?? '']),
-    unless(html === undefined || holds(mail.html ?? '', html), 'html', html, [mail.html ?? '']),
-    ...links.map((link) =>
-      unless(
-        urls.some((url) => holds(url, link)),
-        'link',
-        link,
-        urls,
-      ),
+  const mismatches: (Mismatch | undefined)[] = [
+    mismatchUnless(
+      to === undefined || recipients.some((address) => isAddress(address, to)),
+      'to',
+      to,
+      recipients,
     ),
-    ...attachments.map((name) =>
-      unless(
-        names.some((known) => is(known, name)),
-        'attachment',
-        name,
-        names,
-      ),
-    ),
+    mismatchUnless(from === undefined || isAddress(sender, from), 'from', from, [sender]),
+    mismatchUnless(subject === undefined || matches(mail.subject, subject), 'subject', subject, [
+      mail.subject,
+    ]),
+    mismatchUnless(text === undefined || includes(mail.text ?? '', text), 'text', text, [mail.text ?? '']),
+    mismatchUnless(html === undefined || includes(mail.html ?? '', html), 'html', html, [mail.html ?? '']),
+    ...links.map((link) => mismatchUnlessAny(urls, includes, 'link', link)),
+    ...attachments.map((name) => mismatchUnlessAny(names, matches, 'attachment', name)),
   ]
-  return misses.filter((miss) => miss !== undefined)
+  return mismatches.filter((mismatch) => mismatch !== undefined)
 }
 
-function unless(
-  fits: boolean,
+function mismatchUnless(
+  matched: boolean,
   field: string,
   expected: string | RegExp | undefined,
   actual: readonly string[],
-): Miss | undefined {
-  if (fits) return undefined
+): Mismatch | undefined {
+  if (matched) return undefined
   return { field, expected: quote(expected ?? ''), actual: actual.map(quote).join(', ') || 'none' }
 }
 
-function complaint(mails: readonly ReceivedMail[], expected: ExpectedMail, timeout: number): AssertionError {
-  const wanted = `Expected a mail${describe(expected)} within ${timeout} ms`
-  const candidates = mails.map((mail) => ({ mail, misses: missesOf(mail, expected) }))
-  // Of those equally near the newest, which stands first.
-  const nearest = candidates.sort((a, b) => a.misses.length - b.misses.length)[0]
-  if (nearest === undefined)
-    return new AssertionError({ message: `${wanted}, but none came at all`, operator: 'expectMail' })
-  const { mail, misses } = nearest
-  const differences = misses.map(
-    ({ field, expected: want, actual }) => `  ${field}: expected ${want}, but it is ${actual}`,
+function mismatchUnlessAny(
+  values: readonly string[],
+  test: (actual: string, expected: string | RegExp) => boolean,
+  field: string,
+  expected: string | RegExp,
+): Mismatch | undefined {
+  return mismatchUnless(
+    values.some((value) => test(value, expected)),
+    field,
+    expected,
+    values,
   )
-  const count = mails.length === 1 ? 'One mail came' : `Of ${mails.length} mails the nearest`
+}
+
+function timeoutError(
+  mails: readonly ReceivedMail[],
+  expected: ExpectedMail,
+  timeout: number,
+): AssertionError {
+  const wanted = `Expected a mail${describe(expected)} within ${timeout} ms`
+  const candidates = mails.map((mail) => ({ mail, mismatches: mismatchesOf(mail, expected) }))
+  // The sort is stable, so the first of several equally close mails is the newest.
+  const closest = candidates.sort((a, b) => a.mismatches.length - b.mismatches.length)[0]
+  if (closest === undefined)
+    return new AssertionError({ message: `${wanted}, but received no mail`, operator: 'expectMail' })
+  const { mail, mismatches } = closest
+  const differences = mismatches.map(
+    ({ field, expected: want, actual }) => `  ${field}: expected ${want}, received ${actual}`,
+  )
+  const count = mails.length === 1 ? 'Received one mail' : `The closest of ${mails.length} mails`
   return new AssertionError({
     message: `${wanted}. ${count}: ${nameOf(mail)}\n${differences.join('\n')}`,
-    expected: Object.fromEntries(misses.map(({ field, expected: want }) => [field, want])),
-    actual: Object.fromEntries(misses.map(({ field, actual }) => [field, actual])),
+    expected: Object.fromEntries(mismatches.map(({ field, expected: want }) => [field, want])),
+    actual: Object.fromEntries(mismatches.map(({ field, actual }) => [field, actual])),
     operator: 'expectMail',
   })
 }
@@ -161,14 +175,16 @@ function quote(value: string | RegExp): string {
   return value.length > 200 ? `${JSON.stringify(value.slice(0, 200))}…` : JSON.stringify(value)
 }
 
-function is(actual: string, expected: string | RegExp): boolean {
+function matches(actual: string, expected: string | RegExp): boolean {
   return typeof expected === 'string' ? actual === expected : actual.search(expected) !== -1
 }
 
 function isAddress(actual: string, expected: string | RegExp): boolean {
-  return typeof expected === 'string' ? actual.toLowerCase() === expected.toLowerCase() : is(actual, expected)
+  return typeof expected === 'string'
+    ? actual.toLowerCase() === expected.toLowerCase()
+    : matches(actual, expected)
 }
 
-function holds(actual: string, expected: string | RegExp): boolean {
-  return typeof expected === 'string' ? actual.includes(expected) : is(actual, expected)
+function includes(actual: string, expected: string | RegExp): boolean {
+  return typeof expected === 'string' ? actual.includes(expected) : matches(actual, expected)
 }

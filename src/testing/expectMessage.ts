@@ -5,19 +5,19 @@ import { type HeldReason, STATUSES, type Status } from '../message/messageState.
 import type { Message } from '../message/messageView.js'
 import type { ExpectOptions } from './expectMail.js'
 
-/** What is to become of a message. What is left out may be anything. */
+/** Conditions for a message. Omitted fields match any message. */
 export interface ExpectedMessage {
   status?: Status
   heldReason?: HeldReason
-  /** Whether it may have gone out without an answer. */
+  /** Whether it may have been sent without a reply from the server. */
   uncertain?: boolean
-  /** How many there were. */
+  /** Number of attempts. */
   attempts?: number
 }
 
 /**
- * Waits until a message is as expected in every respect, and returns it.
- * @throws AssertionError when it isn't in time; it says how the message stands, and why
+ * Waits until a message meets all conditions, and returns it.
+ * @throws AssertionError if it doesn't in time; its message explains the state of the message
  */
 export async function expectMessage(
   mailer: Mailer,
@@ -27,38 +27,38 @@ export async function expectMessage(
 ): Promise<Message> {
   const deadline = performance.now() + timeout
   let wake = (): void => undefined
-  const changed = (event: { id: string }): void => {
+  const onEvent = (event: { id: string }): void => {
     if (event.id === id) wake()
   }
-  for (const status of STATUSES) mailer.on(status, changed)
+  for (const status of STATUSES) mailer.on(status, onEvent)
   try {
     for (;;) {
       const change = new Promise<void>((resolve) => (wake = resolve))
       const message = await mailer.find(id)
-      if (message !== undefined && fits(message, expected)) return message
+      if (message !== undefined && matches(message, expected)) return message
       const left = deadline - performance.now()
-      if (left <= 0) throw complaint(id, message, expected, timeout)
-      await within(change, left)
+      if (left <= 0) throw timeoutError(id, message, expected, timeout)
+      await waitAtMost(change, left)
     }
   } finally {
-    for (const status of STATUSES) mailer.off(status, changed)
+    for (const status of STATUSES) mailer.off(status, onEvent)
   }
 }
 
-async function within(change: Promise<void>, ms: number): Promise<void> {
+async function waitAtMost(change: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   await Promise.race([change, new Promise((resolve) => (timer = setTimeout(resolve, ms)))])
   clearTimeout(timer)
 }
 
-function fits(message: Message, expected: ExpectedMessage): boolean {
-  const actual = factsOf(message)
+function matches(message: Message, expected: ExpectedMessage): boolean {
+  const actual = conditionsOf(message)
   return Object.entries(expected).every(
     ([field, value]) => value === undefined || actual[field as keyof ExpectedMessage] === value,
   )
 }
 
-function factsOf({ status, heldReason, uncertain, attempts }: Message): ExpectedMessage {
+function conditionsOf({ status, heldReason, uncertain, attempts }: Message): ExpectedMessage {
   return {
     status,
     ...(heldReason === undefined ? {} : { heldReason }),
@@ -67,7 +67,7 @@ function factsOf({ status, heldReason, uncertain, attempts }: Message): Expected
   }
 }
 
-function complaint(
+function timeoutError(
   id: string,
   message: Message | undefined,
   expected: ExpectedMessage,
@@ -76,8 +76,8 @@ function complaint(
   const wanted = Object.entries(expected)
     .filter(([, value]) => value !== undefined)
     .map(([field, value]) => `${field} ${JSON.stringify(value)}`)
-  const found = message === undefined ? 'there is no such message' : explain(message)
-  const actual = message === undefined ? undefined : factsOf(message)
+  const found = message === undefined ? 'the message does not exist' : explain(message)
+  const actual = message === undefined ? undefined : conditionsOf(message)
   return new AssertionError({
     message: `Expected message ${id} to have ${wanted.join(', ')} within ${timeout} ms, but: ${found}`,
     expected,

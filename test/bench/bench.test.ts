@@ -8,15 +8,15 @@ import { modesOf } from '../../src/bench/modes.js'
 import { pageOf } from '../../src/bench/page/resultsPage.js'
 import type { BenchReport, ModeResult } from '../../src/bench/report.js'
 import { driftsOf } from '../../src/bench/soak.js'
-import { verdictOf } from '../../src/bench/summary.js'
-import { met, targetsOf } from '../../src/bench/targets.js'
+import { summarize } from '../../src/bench/summary.js'
+import { isMet, targetsOf } from '../../src/bench/targets.js'
 import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
 import { environment, main } from '../support/serve.js'
 
 const run = promisify(execFile)
 
-/** `threadpost bench` in an empty folder, where it must leave nothing. */
+/** Runs `threadpost bench` in an empty folder, in which it must leave no files. */
 async function bench(folder: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(process.execPath, [main, 'bench', ...args], {
     cwd: folder,
@@ -37,9 +37,9 @@ function result(name: string, figures: Record<string, number>): ModeResult {
   }
 }
 
-// Each starts several processes, which compile templates and fill queues before they measure.
+// Each test starts several processes, which compile templates and fill queues before they measure.
 describe('threadpost bench', { timeout: 600_000 }, () => {
-  it('sets rivals beside threadpost in an empty folder, and leaves nothing there but the page', async () => {
+  it('compares threadpost with baselines in an empty folder, and leaves only the page there', async () => {
     const folder = await folderOf({})
     const args = [
       '--modes',
@@ -59,10 +59,10 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
         expect(figures[name]?.median, name).toBeGreaterThan(0)
       expect(figures.loopP99?.median).toBeGreaterThanOrEqual(0)
     }
-    // A receipt with its text part.
+    // The size of a receipt with its text part.
     expect(report.conditions.bytes).toBeGreaterThan(14_000)
     expect(report.verdict.join(' ')).toMatch(
-      /mails a minute .* inline is fine.*don't make one mail arrive sooner/,
+      /messages per minute, .* inline sending is fine.*don't deliver a single message sooner/,
     )
     expect(await readdir(folder)).toEqual(['bench.html'])
     const page = await readFile(path.join(folder, 'bench.html'), 'utf8')
@@ -70,7 +70,7 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
     expect(page).not.toMatch(/<script|https?:\/\/|@import|url\(/)
   })
 
-  it('measures a template of one’s own, by the clock, over a long line', async () => {
+  it('measures a custom template at a fixed rate with added latency', async () => {
     const folder = await folderOf({
       'templates/hello.mjml':
         '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body><mj-section><mj-column><mj-text>{{name}}</mj-text></mj-column></mj-section></mj-body></mjml>',
@@ -112,7 +112,7 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
     })
   })
 
-  it('sends to a real server only when told that it may', async () => {
+  it('sends to a custom server only with confirmation', async () => {
     const inbox = await testInbox()
     const folder = await folderOf({})
     const server = ['--server', inbox.url, '--to', 'me@example.com', '--from', 'me@example.com']
@@ -132,12 +132,12 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
       '0',
       '--i-own-this-server',
     ]
-    expect(await bench(folder, ...server, ...args)).toContain('an SMTP server of your own')
+    expect(await bench(folder, ...server, ...args)).toContain('your SMTP server')
     expect(inbox.count).toBeGreaterThan(0)
     expect(inbox.connections().length).toBeGreaterThan(0)
   })
 
-  it('soaks, and says when that was too short', async () => {
+  it('runs a soak test, and reports no result if it was too short', async () => {
     const args = ['--modes', 'memory', '--threads', '1', '--soak', '2s', '--json']
     const report = JSON.parse(await bench(await folderOf({}), ...args)) as {
       steady?: boolean
@@ -148,19 +148,19 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
   })
 })
 
-describe('what is made of the figures', () => {
-  it('the verdict follows from the cost of a message', () => {
-    const [inline, threaded, sooner] = verdictOf([
+describe('the report of a benchmark', () => {
+  it('derives its summary from the cost per message', () => {
+    const [inline, threaded, latency] = summarize([
       result('precompiled', { cpuMain: 1000, aloneP50: 2, sendP50: 2, httpP99: 30, httpIdleP99: 2 }),
       result('memory-1', { cpuMain: 50, rate: 5000, aloneP50: 3, sendP50: 0.1 }),
     ])
-    expect(inline).toMatch(/takes 1 ms .*Up to 600 mails a minute.*from 6,000 a minute/)
-    expect(inline).toMatch(/burst of 100 .* 100 ms.*waits 30 ms or longer \(without mail 2 ms\)/)
-    expect(threaded).toMatch(/0\.05 ms .*20 times less.*12,000 mails a minute/)
-    expect(sooner).toMatch(/2 ms inline .*3 ms with memory-1.*2 ms inline.*0\.1 ms for the receipt/)
+    expect(inline).toMatch(/takes 1 ms .*Up to 600 messages per minute.*From 6,000 per minute/)
+    expect(inline).toMatch(/burst of 100 .* 100 ms.*takes 30 ms or longer \(without mail: 2 ms\)/)
+    expect(threaded).toMatch(/0\.05 ms .*20 times less than precompiled.*12,000 messages per minute/)
+    expect(latency).toMatch(/2 ms inline .*3 ms with memory-1.*2 ms inline.*0\.1 ms for the receipt/)
   })
 
-  it('a missed target is called missed, and one that was not measured is not called met', () => {
+  it('marks missed targets as missed, and targets that were not measured as neither met nor missed', () => {
     const modes = [
       result('memory-1', { rate: 5000 }),
       result('memory-2', { rate: 6500, cpuMain: 45, cores: 1.9 }),
@@ -169,13 +169,13 @@ describe('what is made of the figures', () => {
     const targets = targetsOf(report)
     const of = (what: string) => targets.find((target) => target.what.startsWith(what))!
     expect(of('memory: rendered')).toMatchObject({ measured: 6500, mode: 'memory-2' })
-    expect(met(of('memory: rendered'))).toBe(true)
-    expect(met(of('memory: main-thread'))).toBe(false)
+    expect(isMet(of('memory: rendered'))).toBe(true)
+    expect(isMet(of('memory: main-thread'))).toBe(false)
     expect(of('memory: main-thread').limit).toMatch(/1\.9 of 2 cores/)
-    expect(met(of('SQLite: rendered'))).toBeUndefined()
+    expect(isMet(of('SQLite: rendered'))).toBeUndefined()
   })
 
-  it('a soak sees what grows and what slows down', () => {
+  it('detects growing memory and a dropping rate in a soak test', () => {
     const samples = (growth: number) =>
       Array.from({ length: 100 }, (_, index) => ({
         seconds: index,
@@ -188,16 +188,16 @@ describe('what is made of the figures', () => {
     const drifting = (growth: number) =>
       driftsOf(samples(growth)).flatMap(({ what, ok }) => (ok ? [] : [what]))
     expect(drifting(0)).toEqual([])
-    expect(drifting(5)).toEqual(['memory of the process with its threads', 'rate'])
+    expect(drifting(5)).toEqual(['memory of the process and its threads', 'rate'])
   })
 
-  it('percentiles are those of the samples', () => {
+  it('computes percentiles of samples', () => {
     const { p50, p99, max } = distributionOf(Array.from({ length: 101 }, (_, index) => 100 - index))!
     expect([p50, p99, max]).toEqual([50, 99, 100])
     expect(distributionOf([])).toBeUndefined()
   })
 
-  it('the page escapes what it shows', () => {
+  it('escapes text on its page', () => {
     const report = {
       modes: [result('memory-1', { rate: 1 })],
       conditions: { workload: '<script>x</script>', date: new Date(0).toISOString() },
@@ -207,7 +207,7 @@ describe('what is made of the figures', () => {
     expect(pageOf(report as unknown as BenchReport)).not.toMatch(/<script|<img|<b>/)
   })
 
-  it('each count of threads is a mode', () => {
+  it('has one mode per thread count', () => {
     expect(modesOf(['inline', 'sqlite'], [1, 4]).map(({ name }) => name)).toEqual([
       'inline',
       'sqlite-1',

@@ -17,11 +17,13 @@ const run = promisify(execFile)
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const IMAGES = path.join(ROOT, '.github/images')
 const updating = process.env['UPDATE_SCREENSHOTS'] === '1'
-const { pageOf } = (await import(pathToFileURL(builtFile('src/bench/page/page.js')).href)) as typeof built
+const { pageOf } = (await import(
+  pathToFileURL(builtFile('src/bench/page/resultsPage.js')).href
+)) as typeof built
 
 const figure = (median: number) => ({ median, lowest: median * 0.9, highest: median * 1.1 })
 
-/** Made-up figures of every kind. */
+/** A report with made-up figures of every kind. */
 function sample(): BenchReport {
   const modes = modesOf(['naive', 'precompiled', 'inline', 'memory', 'smtp-source'], [1, 2])
   return {
@@ -59,7 +61,7 @@ function sample(): BenchReport {
       }
     }),
     left: [],
-    verdict: ['Inline is fine up to 48 mails a minute.'],
+    verdict: ['Inline sending is fine up to 48 messages per minute.'],
     targets: [{ what: 'rate', unit: '/s', bound: '≥', target: 6000, measured: 5000, limit: 'two cores' }],
     scaling: [
       { by: 'threads', note: 'x', points: [{ at: '1', mode: 'memory-1', figures: { rate: figure(1) } }] },
@@ -67,16 +69,16 @@ function sample(): BenchReport {
   }
 }
 
-/** For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/bench/resultsPage.test.ts`, on a machine that does nothing else. */
+/** Makes the picture of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/benchPage.test.ts`, on an idle machine. */
 async function measured(file: string): Promise<void> {
-  const command = path.join(ROOT, 'test/measure/bench.mjs')
+  const command = path.join(ROOT, 'test/support/bench.mjs')
   const modes = ['--modes', 'naive,precompiled,bullmq,inline,memory,sqlite,smtp-source']
   await run(process.execPath, [command, ...modes, '--html', file], { cwd: path.dirname(file) })
 }
 
 itWith(
   ['chromium'],
-  'the page stands for itself, fits any width, light and dark and on paper',
+  'the results page is self-contained and fits any width, in light and dark mode',
   async ({ chromium: tool }) => {
     const folder = await folderOf({})
     const file = path.join(folder, 'bench.html')
@@ -100,7 +102,7 @@ itWith(
           expect(await page.locator('svg').count()).toBe(7)
           const curves = page.locator('polyline')
           expect(await curves.count()).toBeGreaterThan(10)
-          // Nothing is drawn outside of its chart.
+          // No mark is drawn outside its chart.
           expect(await page.evaluate(OUTSIDE)).toEqual([])
           if (updating && colorScheme === 'light' && width === 1000) {
             await mkdir(IMAGES, { recursive: true })
@@ -121,7 +123,7 @@ const OUTSIDE = `[...document.querySelectorAll('svg *')].filter((mark) => {
   return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1
 }).map((mark) => mark.outerHTML)`
 
-it('a report without curves has a page without them', () => {
+it('the results page of a report without curves has no line charts', () => {
   const report = sample()
   report.modes = report.modes.filter(({ curves }) => curves === undefined)
   expect(pageOf(report).match(/<svg/g)?.length).toBe(1)

@@ -29,11 +29,11 @@ const threadpost = (args: string[], env: Record<string, string> = {}): Promise<R
 const { stdout: overview } = await threadpost(['--help'])
 const commands = [...overview.matchAll(/^ {2}(\w+) \[options\]/gm)].map((match) => match[1] ?? '')
 
-const COLOUR = /\u001b\[\d+m/
-const WRONG = { 'a.mjml': '{{#if x}}', 'b.mjml': '<mjml><mj-body></mj-body></mjml>' }
+const COLOR = /\u001b\[\d+m/
+const INVALID = { 'a.mjml': '{{#if x}}', 'b.mjml': '<mjml><mj-body></mj-body></mjml>' }
 
-describe('the command', () => {
-  it('has all that is told of it', () => {
+describe('the threadpost command', () => {
+  it('has the documented subcommands', () => {
     expect([...commands].sort()).toEqual([
       'bench',
       'build',
@@ -49,7 +49,7 @@ describe('the command', () => {
     ])
   })
 
-  it.each(commands)('%s --help shows examples, with flags that there are', async (command) => {
+  it.each(commands)('prints examples with existing flags for %s --help', async (command) => {
     const { stdout, code } = await threadpost([command, '--help'])
     expect(code).toBe(0)
     const [flags = '', examples = ''] = stdout.split('\nExamples:\n')
@@ -63,18 +63,22 @@ describe('the command', () => {
   it.each([
     ['an unknown flag', ['check', '--bogus'], /unknown option '--bogus'/],
     ['an unknown command', ['sned'], /unknown command 'sned'[^]*send/],
-    ['a flag that is missing', ['build'], /--out/],
-    ['a value that can not be', ['serve', '--port', 'x'], /whole number/],
-    ['a port that there is not', ['inbox', '--port', '99999'], /at most 65535/],
-    ['a setting that is missing', ['worker'], /transport: is required/],
-    ['a setting that is empty', ['send', '--to', 'a@a.example', '--transport', ''], /transport: is required/],
+    ['a missing flag', ['build'], /--out/],
+    ['an invalid value', ['serve', '--port', 'x'], /whole number/],
+    ['a port number that does not exist', ['inbox', '--port', '99999'], /at most 65535/],
+    ['a missing setting', ['worker'], /transport: is required/],
+    ['an empty setting', ['send', '--to', 'a@a.example', '--transport', ''], /transport: is required/],
     ['an option that the mailer refuses', ['serve', '--transport', 'gopher://x'], /transport: /],
-    ['data that are not there', ['render', 'welcome', '--data', 'nowhere.json'], /--data: can't read/],
-    ['nothing', [], /Usage: threadpost/],
-  ])('ends with 2 for %s', async (_, args, says) => {
+    [
+      'a data file that does not exist',
+      ['render', 'welcome', '--data', 'nowhere.json'],
+      /--data: can't read/,
+    ],
+    ['no arguments', [], /Usage: threadpost/],
+  ])('exits with 2 for %s', async (_, args, message) => {
     const { stderr, code } = await threadpost(args)
     expect(code).toBe(2)
-    expect(stderr).toMatch(says)
+    expect(stderr).toMatch(message)
     expect(stderr).not.toMatch(/\n {4}at /)
   })
 
@@ -83,19 +87,19 @@ describe('the command', () => {
     ['worker', '--port', ['--transport', 'smtp://127.0.0.1:1', '--from', 'a@a.example']],
     ['inbox', '--port', ['--smtp-port', '0']],
     ['inbox', '--smtp-port', ['--port', '0']],
-  ] as const)('ends with 2 where a port of %s is in use: %s', async (command, flag, others) => {
+  ] as const)('exits with 2 if a port of %s is in use: %s', async (command, flag, others) => {
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
     await once(taken, 'listening')
     const port = String((taken.address() as AddressInfo).port)
     const queue = `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
     const { stderr, code } = await threadpost([command, flag, port, ...others], { THREADPOST_QUEUE: queue })
-    const says = `threadpost: ${flag}: ${port} on 127.0.0.1 is in use; take another [INVALID_OPTIONS]\n`
-    expect({ stderr, code }).toEqual({ stderr: expect.stringContaining(says), code: 2 })
+    const message = `threadpost: ${flag}: ${port} on 127.0.0.1 is in use; choose another port [INVALID_OPTIONS]\n`
+    expect({ stderr, code }).toEqual({ stderr: expect.stringContaining(message), code: 2 })
   })
 
-  it('ends with 1 where something failed, and says it in a line', async () => {
-    const folder = await folderOf(WRONG)
+  it('exits with 1 and prints one line if a command fails', async () => {
+    const folder = await folderOf(INVALID)
     expect((await threadpost(['check', '--templates', folder])).code).toBe(1)
     const nowhere = ['types', '--templates', 'templates', '--out', path.join(folder, 'no/such/folder.d.ts')]
     expect(await threadpost(nowhere)).toMatchObject({
@@ -104,16 +108,16 @@ describe('the command', () => {
     })
   })
 
-  it('ends quietly when nobody reads what it says', async () => {
+  it('exits without an error if the reader of its output closes the pipe', async () => {
     const child = spawn(process.execPath, [main, 'bench', '--help'], { cwd: root, stdio: 'pipe' })
     child.stdout.destroy()
-    const said = text(child.stderr)
+    const stderr = text(child.stderr)
     const [code] = (await once(child, 'close')) as [number]
-    expect({ code, said: await said }).toEqual({ code: 0, said: '' })
+    expect({ code, stderr: await stderr }).toEqual({ code: 0, stderr: '' })
   })
 
-  it('prints JSON where it finds something', async () => {
-    const folder = await folderOf(WRONG)
+  it('prints results and errors as JSON with --json', async () => {
+    const folder = await folderOf(INVALID)
     const json = async (...args: string[]): Promise<unknown> =>
       JSON.parse((await threadpost([...args, '--json'])).stdout)
     expect(await json('check', '--templates', folder)).toHaveLength(2)
@@ -137,14 +141,14 @@ describe('the command', () => {
     )
   })
 
-  it('has no colour where there is no terminal', async () => {
+  it('prints no colors without a terminal', async () => {
     const plain = await threadpost(['check'])
     expect(plain.stdout + plain.stderr).not.toContain('\u001b')
-    expect((await threadpost(['check'], { FORCE_COLOR: '1' })).stdout).toMatch(COLOUR)
+    expect((await threadpost(['check'], { FORCE_COLOR: '1' })).stdout).toMatch(COLOR)
   })
 
   // `script`, of util-linux, runs a command in a terminal.
-  it.skipIf(!existsSync('/usr/bin/script'))('has colour and a bar on a terminal', async () => {
+  it.skipIf(!existsSync('/usr/bin/script'))('prints colors and a progress bar on a terminal', async () => {
     const inTerminal = async (env: Record<string, string>): Promise<string> => {
       const args = ['-qec', `'${process.execPath}' '${main}' check`, '/dev/null']
       const { stdout } = await execute('/usr/bin/script', args, {
@@ -154,9 +158,9 @@ describe('the command', () => {
       return stdout
     }
     const shown = await inTerminal({})
-    expect(shown).toMatch(COLOUR)
+    expect(shown).toMatch(COLOR)
     expect(shown).toContain('█')
-    expect(await inTerminal({ NO_COLOR: '1' })).not.toMatch(COLOUR)
+    expect(await inTerminal({ NO_COLOR: '1' })).not.toMatch(COLOR)
   })
 })
 
@@ -164,10 +168,10 @@ const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ address }) => address === '::1'),
 )
 
-it.skipIf(!hasIPv6)('a worker says where to ask for its health, on IPv6 as well', async () => {
+it.skipIf(!hasIPv6)('threadpost worker prints the URL of its health check, also on IPv6', async () => {
   const folder = await folderOf({})
-  const places = ['--transport', `file:${folder}/out`, '--queue', `sqlite:${folder}/outbox.db`]
-  const { said } = await startWorker([...places, '--host', '::1', '--port', '0'])
+  const flags = ['--transport', `file:${folder}/out`, '--queue', `sqlite:${folder}/outbox.db`]
+  const { said } = await startWorker([...flags, '--host', '::1', '--port', '0'])
   await expect.poll(() => said.join('\n')).toContain('/healthz')
   const health = /http:\S+/.exec(said.join('\n'))?.[0] ?? ''
   expect((await fetch(health)).status).toBe(200)

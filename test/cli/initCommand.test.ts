@@ -19,14 +19,14 @@ beforeAll(async () => {
 })
 afterAll(() => tarball.remove())
 
-/** `threadpost init`, by the command that was installed there. */
+/** Runs `threadpost init` with the command that is installed in the application. */
 async function init(app: string, ...args: string[]): Promise<string> {
   const command = path.join(app, 'node_modules/threadpost/dist/src/cli/main.js')
   const { stdout } = await run(process.execPath, [command, 'init', ...args], { cwd: app })
   return stdout
 }
 
-/** The address that the server prints. Ended when the test ends. */
+/** Starts the server and returns the URL that it prints. The server stops at the end of the test. */
 async function start(app: string, env: Record<string, string> = {}): Promise<string> {
   const server = spawn(process.execPath, ['server.mjs'], {
     cwd: app,
@@ -42,14 +42,14 @@ async function start(app: string, env: Record<string, string> = {}): Promise<str
     server.stdout.resume()
     return line
   }
-  throw new Error('it did not start')
+  throw new Error('the server did not start')
 }
 
 const signUp = (url: string, email: string): Promise<Response> =>
   fetch(`${url}/signup`, { method: 'POST', body: new URLSearchParams({ name: 'Ada', email }) })
 
 describe('threadpost init', () => {
-  it('sets a folder up whose server sends a mail to who signs up', async () => {
+  it('sets up a folder whose server sends a mail to each new user', async () => {
     const app = await appWith(tarball, { 'package.json': '{\n\t"name": "mine",\n\t"type": "commonjs"\n}\n' })
     expect(await init(app)).toMatch(/completed +package.json\n[^]*Next:\n {2}npm start/)
     const manifest = await readFile(path.join(app, 'package.json'), 'utf8')
@@ -67,7 +67,7 @@ describe('threadpost init', () => {
     expect(await arrived.json()).toMatchObject({ subject: 'Welcome to Acme, Ada' })
   })
 
-  it('copies the templates, and not the chapter about them', async () => {
+  it('copies the templates without their documentation', async () => {
     const app = await appWith(tarball)
     await init(app)
     const copied = await readdir(path.join(app, 'templates'))
@@ -75,7 +75,7 @@ describe('threadpost init', () => {
     expect(copied).not.toContain('README.md')
   })
 
-  it('writes a server that says what to do about a port that is taken', async () => {
+  it('writes a server that explains what to do about a port in use', async () => {
     const app = await appWith(tarball)
     await init(app)
     const { port } = new URL(await start(app))
@@ -85,11 +85,11 @@ describe('threadpost init', () => {
     })
     await expect(second).rejects.toMatchObject({
       code: 1,
-      stderr: `listen EADDRINUSE: address already in use 127.0.0.1:${port}; the variable PORT names another\n`,
+      stderr: `listen EADDRINUSE: address already in use 127.0.0.1:${port}; set PORT to use another port\n`,
     })
   })
 
-  it('sends for real where SMTP_URL says so', async () => {
+  it('writes a server that sends to the server in SMTP_URL', async () => {
     const inbox = await testInbox()
     const app = await appWith(tarball)
     await init(app)
@@ -99,19 +99,19 @@ describe('threadpost init', () => {
     expect((await fetch(`${url}/inbox`)).status).toBe(404)
   })
 
-  it('lets an editor see what is wrong with a mail', async () => {
+  it('sets up types with which an editor reports errors in a mail', async () => {
     const app = await appWith(tarball)
     await init(app)
-    expect(complaints(app)).toEqual([])
+    expect(typeErrors(app)).toEqual([])
     const file = path.join(app, 'server.mjs')
     const server = await readFile(file, 'utf8')
     await writeFile(file, server.replace('data: { name,', 'data: { nmae: name,'))
-    expect(complaints(app).join()).toContain("'nmae'")
+    expect(typeErrors(app).join()).toContain("'nmae'")
     await writeFile(file, server.replace("'welcome'", "'welcom'"))
-    expect(complaints(app).join()).toContain('welcom')
+    expect(typeErrors(app).join()).toContain('welcom')
   })
 
-  it('overwrites nothing unless told to, and package.json never', async () => {
+  it('overwrites files only with --force, and package.json never', async () => {
     const dir = await folderOf({
       'package.json': '{ "scripts": { "start": "node mine.js" } }',
       'server.mjs': '// mine',
@@ -135,7 +135,7 @@ describe('threadpost init', () => {
     expect(await readFile(path.join(dir, 'package.json'), 'utf8')).toBe(manifest)
   })
 
-  it('stops at a package.json that is broken', async () => {
+  it('refuses a package.json that is not JSON', async () => {
     const dir = await folderOf({ 'package.json': '{' })
     await expect(run(process.execPath, [main, 'init', dir])).rejects.toMatchObject({
       code: 2,
@@ -144,8 +144,8 @@ describe('threadpost init', () => {
   })
 })
 
-/** What TypeScript says of the folder, as an editor asks it. */
-function complaints(app: string): string[] {
+/** Returns TypeScript's errors for the folder, as an editor shows them. */
+function typeErrors(app: string): string[] {
   const file = path.join(app, 'jsconfig.json')
   const { config } = ts.readConfigFile(file, (name) => ts.sys.readFile(name)) as { config: object }
   const { fileNames, options, errors } = ts.parseJsonConfigFileContent(

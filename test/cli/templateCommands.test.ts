@@ -23,7 +23,7 @@ const once = mail('Hello {{name}}')
 const first = once.replace('<mj-text>', '<mj-image width="{{width}}" /><mj-text>')
 
 describe('threadpost check', () => {
-  test('says which templates compile once, and what keeps others from it', async () => {
+  test('lists the templates that compile once, and explains why others do not', async () => {
     const folder = await folderOf({ 'a.mjml': once, 'b.mjml': first })
     const { stdout, code } = await threadpost('check', '--templates', folder)
     expect(stdout).toContain('once   a')
@@ -35,7 +35,7 @@ describe('threadpost check', () => {
     expect((await threadpost('check', '--strict', '--templates', folder)).code).toBe(1)
   })
 
-  test('tells a partial that calls itself from one whose name is computed', async () => {
+  test('distinguishes a partial that calls itself from one with a computed name', async () => {
     const folder = await folderOf({
       'a.mjml': mail('{{> tree}}'),
       'b.mjml': mail('{{> (lookup . "part")}}'),
@@ -46,7 +46,7 @@ describe('threadpost check', () => {
     expect(stdout).toMatch(/b\.mjml:2:\d+: .* - which partial it is shows only with the data/)
   })
 
-  test('fails for a template that is wrong, with its place', async () => {
+  test('fails for a template with an error, and prints its location', async () => {
     const folder = await folderOf({ 'a.mjml': mail('{{> nowhere}}') })
     const { stdout, code } = await threadpost('check', '--templates', folder)
     expect(stdout).toContain("a.mjml:2:10: there is no partial 'nowhere'")
@@ -55,7 +55,7 @@ describe('threadpost check', () => {
 })
 
 describe('threadpost render', () => {
-  test('prints a template with data, in one language or another', async () => {
+  test('prints a template with data, in the requested locale', async () => {
     const folder = await folderOf({
       'a.mjml': once,
       'a.fr.mjml': mail('Bonjour {{name}}'),
@@ -67,7 +67,7 @@ describe('threadpost render', () => {
     expect((await threadpost(...args, '--html')).stdout).toContain('<title>Hi Ada</title>')
   })
 
-  test('has the sample data where none are given, and names what is missing', async () => {
+  test('uses the sample data by default, and lists missing data', async () => {
     const folder = await folderOf({ 'a.mjml': once, 'a.json': '{"name": "Ada"}', 'b.mjml': once })
     expect((await threadpost('render', 'a', '--text', '--templates', folder)).stdout).toBe('Hello Ada\n\n')
     const { stderr, code } = await threadpost('render', 'b', '--templates', folder)
@@ -77,17 +77,17 @@ describe('threadpost render', () => {
 })
 
 describe('threadpost build', () => {
-  test('does not write beside its sources, whose later changes would then come to nothing', async () => {
+  test('refuses to write to the folder of its sources, which later changes could not affect', async () => {
     const folder = await folderOf({ 'a.mjml': once })
     const { stderr, code } = await threadpost('build', '--templates', folder, '--out', `${folder}/.`)
     expect({ stderr, code }).toEqual({
-      stderr: expect.stringContaining('--out: must be another folder'),
+      stderr: expect.stringContaining('--out: must be a different folder'),
       code: 2,
     })
     expect(await readdir(folder)).toEqual(['a.mjml'])
   })
 
-  test('writes templates that need no MJML', async () => {
+  test('writes templates that need no MJML at run time', async () => {
     const folder = await folderOf({
       'a.mjml': mail('{{shout name}} {{t "bye"}}'),
       'helpers.js': 'export const shout = (text) => text.toUpperCase()',
@@ -108,7 +108,7 @@ describe('threadpost build', () => {
     expect((await inbox.waitFor()).text).toContain('ADA Bye')
   })
 
-  test('writes nothing if a template is wrong', async () => {
+  test('writes nothing if a template has an error', async () => {
     const folder = await folderOf({ 'a.mjml': '{{#if x}}' })
     const out = path.join(folder, 'built')
     const { stderr, code } = await threadpost('build', '--templates', folder, '--out', out)
@@ -135,7 +135,7 @@ describe("helpers of the application's modules", () => {
     ...['--setup', path.join(folder, 'setup.mjs'), '--globals', path.join(folder, 'globals.json')],
   ]
 
-  test('are known to check, render and types, which close what setup opened', async () => {
+  test('are available to check, render, and types, which close the resources of setup', async () => {
     const folder = await folderOf(files)
     const flags = flagsFor(folder)
     expect((await threadpost('check', ...flags.slice(0, 2))).stdout).toContain('there is no helper "price"')
@@ -155,7 +155,7 @@ describe("helpers of the application's modules", () => {
     expect(declared).not.toContain('own:')
   })
 
-  test('are compiled in by build, and a mailer without them does not start', async () => {
+  test('are required by a mailer that uses the output of build', async () => {
     const folder = await folderOf(files)
     const out = path.join(folder, 'built')
     expect(await threadpost('build', '--out', out, ...flagsFor(folder))).toMatchObject({ code: 0 })
@@ -176,7 +176,7 @@ describe("helpers of the application's modules", () => {
     expect((await inbox.waitFor()).text?.trim()).toBe('€4.5 [in] owned Ada')
   })
 
-  test('that fail to load are said in a line', async () => {
+  test('cause an error of one line if they fail to load', async () => {
     const folder = await folderOf({
       ...files,
       'bad.mjs': 'export const setup = () => { throw new Error("no price list") }',
@@ -194,7 +194,7 @@ describe("helpers of the application's modules", () => {
 })
 
 describe('a mailer', () => {
-  test('refuses missing data at once, with the paths, and learns of changed templates', async () => {
+  test('refuses missing data with the paths, and reloads changed templates', async () => {
     const folder = await folderOf({ 'a.mjml': mail('{{#each items}}{{price}}{{/each}}') })
     const { mailer } = await mailerWithInbox({ templates: folder })
     const to = 'ada@example.com'
@@ -208,7 +208,7 @@ describe('a mailer', () => {
     await expect(mailer.send({ template: 'b', to })).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
     await writeFile(path.join(folder, 'a.mjml'), mail('Hello', 'Hi'))
     await writeFile(path.join(folder, 'b.mjml'), mail('Hello', 'Hi'))
-    // Within a quarter of a second it does not look again.
+    // The mailer checks for changes at most four times a second.
     const outcome = (template: string): Promise<string> =>
       mailer.sendAndWait({ template, to }).then(
         ({ status }) => status,
@@ -218,7 +218,7 @@ describe('a mailer', () => {
     expect(await outcome('b')).toBe('sent')
   })
 
-  test('sends by the policy of the sample file unless the mail says otherwise', async () => {
+  test('applies the policy of the sample file, which fields of the mail override', async () => {
     const folder = await folderOf({
       'a.mjml': mail('Hello', 'Hi'),
       'a.json': '{"@policy": {"priority": 9, "expiresAfter": 60000}}',

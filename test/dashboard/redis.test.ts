@@ -4,7 +4,7 @@ import { useBrowser } from '../support/browser.js'
 import { badge, rowsAre } from '../support/messagePages.js'
 import { useRedis } from '../support/redis.js'
 import { post, serve } from '../support/serve.js'
-import { proofOfRun, signUp, troubledRun, verdict } from '../support/startPage.js'
+import { summaryOfRun, signUp, runWithFaults, waitForStatus } from '../support/startPage.js'
 import { describeWith } from '../support/tools.js'
 
 const SCREEN = { viewport: { width: 1240, height: 900 } }
@@ -24,7 +24,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
 
   async function signUpAs(page: Page, name: string, outcome: string): Promise<void> {
     await signUp(page, name, `${name.toLowerCase()}@example.com`)
-    await verdict(page, outcome)
+    await waitForStatus(page, outcome)
   }
 
   async function setFaults(faults: object[]): Promise<void> {
@@ -80,9 +80,9 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
   test('500 receipts, a killed thread and lost replies: none is lost, and each double is marked', async () => {
     await start()
     const page = await open('/')
-    await troubledRun(page)
-    const proof = await proofOfRun(page)
-    expect(await page.locator('#grid .cell[data-fate=sent]').count()).toBe(500)
+    await runWithFaults(page)
+    const proof = await summaryOfRun(page)
+    expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
     expect(proof).toMatch(/^500 receipts are in the inbox\./)
     expect(proof).not.toContain('without a mark')
   })

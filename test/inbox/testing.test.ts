@@ -71,7 +71,7 @@ test('one that does not come is told by what came nearest', async () => {
       (error: unknown) => error as Error,
     )
   expect((await failure(expectMail(inbox, { to: 'x@y.example' }, { timeout: 10 })))?.message).toBe(
-    'Expected a mail with to "x@y.example" within 10 ms, but none came at all',
+    'Expected a mail with to "x@y.example" within 10 ms, but received no mail',
   )
   await mailer.sendAndWait({ to: 'bob@example.com', subject: 'Hello', text: 'x' })
   await mailer.sendAndWait(RESET)
@@ -86,9 +86,9 @@ test('one that does not come is told by what came nearest', async () => {
   expect(error?.message).toBe(
     [
       'Expected a mail with to "ada@example.com", subject "Reset", attachments "terms.pdf", "a.txt" within 10 ms. ' +
-        "Of 2 mails the nearest: 'Reset your password' to ada@example.com",
-      '  subject: expected "Reset", but it is "Reset your password"',
-      '  attachment: expected "a.txt", but it is "terms.pdf"',
+        "The closest of 2 mails: 'Reset your password' to ada@example.com",
+      '  subject: expected "Reset", received "Reset your password"',
+      '  attachment: expected "a.txt", received "terms.pdf"',
     ].join('\n'),
   )
   await expectNoMail(inbox, { to: 'carol@example.com' }, { within: 0 })
@@ -146,7 +146,7 @@ test('a message that is not as expected is told with the reason', async () => {
   }
   expect((await expectMessage(mailer, id, anyNumber, { timeout: 10 })).id).toBe(id)
   await expect(expectMessage(mailer, 'nobody', {}, { timeout: 0 })).rejects.toThrow(
-    'there is no such message',
+    'the message does not exist',
   )
 })
 
@@ -162,7 +162,7 @@ test("the same in node's own runner", async () => {
   )
   expect(status).toBe(1)
   expect(stdout).toMatch(/✔ two retries, at once/)
-  expect(stdout).toMatch(/subject: expected "Welcome", but it is "Reset your password"/)
+  expect(stdout).toMatch(/subject: expected "Welcome", received "Reset your password"/)
   expect(stdout).toMatch(/to have status "sent" within 0 ms, but: .*550/)
   expect(stdout).toMatch(/pass 1\n.*fail 2/)
 })

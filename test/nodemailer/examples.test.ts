@@ -4,7 +4,7 @@ import type { ReceivedMail } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { testInbox } from '../support/mailer.js'
 
-/** What nodemailer's documentation shows, with the inbox in the place of its servers. */
+/** The examples of nodemailer's documentation, with the inbox instead of its servers. */
 
 const hello = {
   from: 'sender@server.example',
@@ -18,7 +18,7 @@ function closed(transporter: Transporter): Transporter {
   return transporter
 }
 
-/** Sends it through a new transport, and gives what came. */
+/** Sends a message through a new transport and returns the received mail. */
 async function received(message: MailOptions): Promise<ReceivedMail> {
   const inbox = await testInbox()
   const transporter = closed(createTransport(inbox.url))
@@ -30,8 +30,8 @@ function headerLines(mail: ReceivedMail, name: string): string[] {
   return mail.headers.filter((header) => header.name === name).map(({ value }) => value)
 }
 
-describe('a transporter', () => {
-  it('is made of host, port, secure and auth', async () => {
+describe('a nodemailer transporter', () => {
+  it('accepts host, port, secure, and auth', async () => {
     const inbox = await testInbox({ auth: { user: 'username', pass: 'p@ss word' } })
     const transporter = closed(
       nodemailer.createTransport({
@@ -70,7 +70,7 @@ describe('a transporter', () => {
     expect(mail.html?.trim()).toBe('<b>Hello world?</b>')
   })
 
-  it('is made of a URL, with options in its query', async () => {
+  it('accepts a URL with options in its query', async () => {
     const inbox = await testInbox({ auth: { user: 'user', pass: 'p@ss' } })
     const url = `smtp://user:p%40ss@${inbox.host}:${inbox.port}/?pool=true&maxConnections=3&tls.rejectUnauthorized=false`
     const transporter = closed(
@@ -82,13 +82,13 @@ describe('a transporter', () => {
     expect([mail.header('x-a'), mail.header('x-b')]).toEqual(['1', '2'])
   })
 
-  it('takes callbacks', async () => {
+  it('accepts callbacks', async () => {
     const inbox = await testInbox()
     const transporter = closed(createTransport(inbox.url))
-    const answer = await new Promise((resolve) =>
+    const result = await new Promise((resolve) =>
       transporter.sendMail(hello, (error, info) => resolve([error, info.accepted])),
     )
-    expect(answer).toEqual([null, ['receiver@example.com']])
+    expect(result).toEqual([null, ['receiver@example.com']])
     expect(await new Promise((resolve) => transporter.verify((error, ok) => resolve([error, ok])))).toEqual([
       null,
       true,
@@ -99,7 +99,7 @@ describe('a transporter', () => {
     expect(failure).toMatchObject({ code: 'INVALID_MESSAGE', path: 'to' })
   })
 
-  it('is asked for more while it is idle', async () => {
+  it('emits idle while it has capacity', async () => {
     const inbox = await testInbox()
     const transporter = closed(
       createTransport({ pool: true, host: inbox.host, port: inbox.port, maxConnections: 2 }),
@@ -124,7 +124,7 @@ describe('a transporter', () => {
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  it('sends what it was given before it was closed', async () => {
+  it('sends the messages that it accepted before it was closed', async () => {
     const inbox = await testInbox()
     const transporter = createTransport(inbox.url)
     const sending = transporter.sendMail(hello)
@@ -133,7 +133,7 @@ describe('a transporter', () => {
     expect(inbox.count).toBe(1)
   })
 
-  it('stands before a mailer of yours, which stays open', async () => {
+  it('uses an existing mailer, which stays open', async () => {
     const mailer: Mailer = await createMailer({ transport: 'inbox:', from: 'Acme <hello@acme.example>' })
     onTestFinished(() => mailer.close())
     const transporter = createTransport(mailer)
@@ -143,7 +143,7 @@ describe('a transporter', () => {
     expect((await mailer.send({ to: 'ada@example.com', subject: 'x', text: 'y' })).status).toBe('queued')
   })
 
-  it('answers once a message is queued, where that is enough', async () => {
+  it('resolves once the message is queued, with answer: queued', async () => {
     const inbox = await testInbox({ faults: [{ at: 'rcpt', do: 'defer', times: 1 }] })
     const transporter = closed(createTransport(inbox.url, {}, { answer: 'queued', retry: { baseDelay: 0 } }))
     const info = await transporter.sendMail(hello)
@@ -152,8 +152,8 @@ describe('a transporter', () => {
   })
 })
 
-describe('a message', () => {
-  it('names addresses in every form', async () => {
+describe('a nodemailer message', () => {
+  it('accepts addresses in every form', async () => {
     const mail = await received({
       from: '"Example Sender" <sender@example.com>',
       to: 'foobar@example.com, "Ноде Майлер" <bar@example.com>, "Name, User" <baz@example.com>',
@@ -174,7 +174,7 @@ describe('a message', () => {
     expect(mail.header('bcc')).toBeUndefined()
   })
 
-  it('carries headers, repeated ones too', async () => {
+  it('keeps its headers, including repeated ones', async () => {
     const object = await received({
       headers: { 'x-my-key': ['value for row 1', 'value for row 2'], 'x-another-key': 'another value' },
       priority: 'high',
@@ -202,7 +202,7 @@ describe('a message', () => {
     expect(headerLines(array, 'X-Key-Name')).toEqual(['val1', 'val2'])
   })
 
-  it('carries list headers', async () => {
+  it('has List headers', async () => {
     const mail = await received({
       list: {
         help: 'admin@example.com?subject=help',
@@ -225,19 +225,19 @@ describe('a message', () => {
       '<http://example.com/post>, <mailto:admin@example.com?subject=post> (Post)',
     ])
     expect(headerLines(mail, 'List-Id')).toEqual(['"My List" <list.example.com>'])
-    const given = await received({
+    const fromHeaders = await received({
       headers: {
         'List-Unsubscribe': '<https://a.example/leave?u=1>, <mailto:leave@a.example?subject=leave%20now>',
         'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
       },
     })
-    expect(given.header('List-Unsubscribe')).toBe(
+    expect(fromHeaders.header('List-Unsubscribe')).toBe(
       '<https://a.example/leave?u=1>, <mailto:leave@a.example?subject=leave%20now>',
     )
-    expect(given.header('List-Unsubscribe-Post')).toBe('List-Unsubscribe=One-Click')
+    expect(fromHeaders.header('List-Unsubscribe-Post')).toBe('List-Unsubscribe=One-Click')
   })
 
-  it('has attachments, and images in its HTML', async () => {
+  it('has attachments and inline images', async () => {
     const png =
       'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
     const mail = await received({
@@ -268,7 +268,7 @@ describe('a message', () => {
     expect(mail.attachment('logo.png')).toMatchObject({ inline: true, contentType: 'image/png' })
   })
 
-  it('goes where its envelope says', async () => {
+  it('reaches the recipients of its envelope', async () => {
     const inbox = await testInbox()
     const info = await closed(createTransport(inbox.url)).sendMail({
       ...hello,
@@ -302,7 +302,7 @@ describe('a message', () => {
     expect((await inbox.waitFor()).attachment('a.txt').inline).toBe(false)
   })
 
-  it('may be of a template', async () => {
+  it('may use a template', async () => {
     const mailer = await createMailer({ transport: 'inbox:', templates: './templates' })
     onTestFinished(() => mailer.close())
     const transporter = createTransport(mailer, { from: 'Acme <hello@acme.example>' })

@@ -30,8 +30,8 @@ async function inboxWith(
   return { inbox, transporter }
 }
 
-describe('what was not sent is an error with the fields of nodemailer', () => {
-  it('all recipients refused', async () => {
+describe('sendMail() of threadpost/nodemailer', () => {
+  it('rejects with EENVELOPE if all recipients are refused', async () => {
     const { transporter } = await inboxWith([{ at: 'rcpt', do: 'refuse' }])
     await expect(transporter.sendMail({ ...hello, to: 'a@x.example, b@x.example' })).rejects.toMatchObject({
       code: 'EENVELOPE',
@@ -43,14 +43,14 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
     })
   })
 
-  it('one of two refused: it is sent', async () => {
+  it('resolves if one of two recipients is refused', async () => {
     const { transporter } = await inboxWith([{ at: 'rcpt', do: 'refuse', to: 'b@x.example' }])
     const info = await transporter.sendMail({ ...hello, to: ['a@x.example', 'b@x.example'] })
     expect(info).toMatchObject({ accepted: ['a@x.example'], rejected: ['b@x.example'] })
     expect(info.rejectedErrors[0]).toMatchObject({ recipient: 'b@x.example', code: 'EENVELOPE' })
   })
 
-  it('the body refused', async () => {
+  it('rejects with EMESSAGE if the body is refused', async () => {
     const { transporter } = await inboxWith([{ at: 'dot', do: 'refuse' }])
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({
       code: 'EMESSAGE',
@@ -59,12 +59,12 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
     })
   })
 
-  it('put off, and no second attempt wanted', async () => {
+  it('rejects after a deferral without retries', async () => {
     const { transporter } = await inboxWith([{ at: 'rcpt', do: 'defer' }], { retry: { attempts: 1 } })
     await expect(transporter.sendMail(hello)).rejects.toMatchObject({ code: 'EENVELOPE', responseCode: 450 })
   })
 
-  it('put off for longer than one waits: it goes on by itself', async () => {
+  it('rejects with WAIT_TIMEOUT during a long deferral, and delivery continues', async () => {
     const { inbox, transporter } = await inboxWith([{ at: 'rcpt', do: 'defer', times: 1 }], {
       timeout: 50,
       retry: { baseDelay: 2_000, jitter: 'none' },
@@ -73,7 +73,7 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
     expect((await inbox.waitFor()).subject).toBe('Hello')
   })
 
-  it('nobody at home, or the wrong password', async () => {
+  it('rejects with ECONNECTION, ETIMEDOUT, or EAUTH if the server is down or refuses the password', async () => {
     const inbox = await testInbox({ auth: { user: 'ada', pass: 'right' } })
     const wrong = createTransport({
       host: inbox.host,
@@ -82,15 +82,15 @@ describe('what was not sent is an error with the fields of nodemailer', () => {
     })
     onTestFinished(() => wrong.close())
     await expect(wrong.verify()).rejects.toMatchObject({ code: 'EAUTH', responseCode: 535 })
-    const gone = await startInbox()
-    await gone.close()
-    const nobody = createTransport(gone.url, {}, { maxAge: 300 })
-    onTestFinished(() => nobody.close())
-    await expect(nobody.verify()).rejects.toMatchObject({ code: 'ECONNECTION' })
-    await expect(nobody.sendMail(hello)).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+    const stopped = await startInbox()
+    await stopped.close()
+    const unreachable = createTransport(stopped.url, {}, { maxAge: 300 })
+    onTestFinished(() => unreachable.close())
+    await expect(unreachable.verify()).rejects.toMatchObject({ code: 'ECONNECTION' })
+    await expect(unreachable.sendMail(hello)).rejects.toMatchObject({ code: 'ETIMEDOUT' })
   })
 
-  it('called off by a signal', async () => {
+  it('rejects with the reason of an abort signal', async () => {
     const inbox = await testInbox({ faults: [{ at: 'rcpt', do: 'defer' }] })
     const mailer = await createMailer({
       transport: inbox.url,
@@ -160,10 +160,10 @@ function dkim(more: object): object {
   return { dkim: { domainName: 'a.example', keySelector: 's', privateKey: 'k', ...more } }
 }
 
-describe('what only nodemailer does is refused by name', () => {
+describe('threadpost/nodemailer refuses', () => {
   const transporter = createTransport('smtp://127.0.0.1:9')
 
-  it.each(REFUSED)('%s', async (field, message) => {
+  it.each(REFUSED)('the unsupported field %s by name', async (field, message) => {
     await expect(transporter.sendMail({ ...hello, ...message })).rejects.toMatchObject({
       code: 'UNSUPPORTED',
       path: field,
@@ -171,7 +171,7 @@ describe('what only nodemailer does is refused by name', () => {
     })
   })
 
-  it.each(HIJACKS)('no recipient comes in by the way: %s %o', async (path, message) => {
+  it.each(HIJACKS)('injected recipients and headers: %s %o', async (path, message) => {
     const { inbox, transporter: own } = await inboxWith([])
     await expect(own.sendMail({ ...hello, ...message })).rejects.toMatchObject({
       code: 'INVALID_MESSAGE',
@@ -190,13 +190,13 @@ describe('what only nodemailer does is refused by name', () => {
     ['dkim.headerFieldNames', dkim({ headerFieldNames: 'from:to' })],
     ['dkim.hashAlgo', dkim({ hashAlgo: 'sha1' })],
     ['auth.type', { host: 'a.example', auth: { type: 'custom', user: 'a' } }],
-  ])('as a transport: %s', (field, options) => {
+  ])('the unsupported transport option %s by name', (field, options) => {
     expect(() => createTransport(options as never)).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED', path: field }) as Error,
     )
   })
 
-  it('as a plugin', () => {
+  it('plugins, test accounts, and unknown services and options', () => {
     const refused = expect.objectContaining({ code: 'UNSUPPORTED' }) as Error
     for (const call of [() => transporter.use(), () => transporter.set(), () => transporter.get()])
       expect(call).toThrow(refused)
@@ -207,7 +207,7 @@ describe('what only nodemailer does is refused by name', () => {
   })
 })
 
-/** As in nodemailer's README: nothing closes the transporter. */
+/** The example of nodemailer's README, which doesn't close the transporter. */
 const SCRIPT = `
 import nodemailer from 'threadpost/nodemailer'
 const transporter = nodemailer.createTransport(process.argv[2])
@@ -215,7 +215,7 @@ const info = await transporter.sendMail({ from: 'a@b.example', to: 'c@d.example'
 console.log('Message sent: %s', info.messageId)
 `
 
-it('a script ends by itself once its mail is sent', async () => {
+it('a script exits on its own once its mail is sent', async () => {
   const { inbox } = await inboxWith([])
   const cwd = path.resolve(import.meta.dirname, '../..')
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', SCRIPT, 'x', inbox.url], {

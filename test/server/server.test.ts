@@ -17,7 +17,7 @@ async function serve(options: Partial<built.ServerOptions> = {}) {
   const server = await startServer({ mailer, port: 0, ...options })
   onTestFinished(() => server.close())
   const { inbox } = mailer
-  if (inbox === undefined) throw new Error('inbox: gave no inbox')
+  if (inbox === undefined) throw new Error('the mailer has no inbox')
   return { mailer, inbox, server, url: server.url }
 }
 
@@ -29,7 +29,7 @@ function signUp(url: string, body: unknown, headers: Record<string, string> = {}
   })
 }
 
-/** The stream's data, each parsed. */
+/** Returns the parsed data of each event of the stream. */
 async function events(response: Response): Promise<{ status: string; mail?: string; reply?: string }[]> {
   return (await response.text())
     .split('\n\n')
@@ -38,7 +38,7 @@ async function events(response: Response): Promise<{ status: string; mail?: stri
 }
 
 describe('the start page', () => {
-  test('has a form, its assets and a strict policy', async () => {
+  test('has a form, assets, and a strict content security policy', async () => {
     const { url } = await serve()
     const response = await fetch(url)
     expect(response.headers.get('content-security-policy')).toContain("script-src 'self';")
@@ -48,7 +48,7 @@ describe('the start page', () => {
       expect((await fetch(`${url}/assets/${name}`)).status).toBe(200)
   })
 
-  test('a sign-up sends the welcome mail and tells how it goes', async () => {
+  test('sends the welcome mail of a sign-up and streams its progress', async () => {
     const { url, inbox } = await serve()
     const response = await signUp(url, { name: 'Ada', email: 'ada@example.com' })
     expect(response.status).toBe(202)
@@ -66,7 +66,7 @@ describe('the start page', () => {
     expect((await fetch(`${url}/${last?.mail}`)).status).toBe(200)
   })
 
-  test('the stream follows retries to their end', async () => {
+  test('streams retries until the message is settled', async () => {
     const { url, inbox } = await serve()
     inbox.faults.set([{ at: 'rcpt', do: 'defer', reply: '451 4.7.1 Greylisted', times: 2 }])
     const { id } = (await (await signUp(url, { name: 'Ada', email: 'ada@example.com' })).json()) as {
@@ -79,7 +79,7 @@ describe('the start page', () => {
     expect(JSON.stringify(seen)).not.toContain('"data"')
   })
 
-  test('the stream ends when the message can not be looked up any more', async () => {
+  test('ends the stream if the message cannot be looked up', async () => {
     const { url, mailer, inbox } = await serve()
     inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
     const { id } = (await (await signUp(url, { name: 'Ada', email: 'ada@example.com' })).json()) as {
@@ -88,7 +88,7 @@ describe('the start page', () => {
     const response = await fetch(`${url}/signup/${id}/events`)
     const reader = response.body!.getReader()
     await reader.read()
-    vi.spyOn(mailer, 'find').mockRejectedValue(new Error('the queue is away'))
+    vi.spyOn(mailer, 'find').mockRejectedValue(new Error('the queue is unavailable'))
     while (!(await reader.read()).done);
   })
 
@@ -100,7 +100,7 @@ describe('the start page', () => {
     [{ name: 'Ada\r\nBcc: eve@x.example', email: 'ada@example.com' }, 'to'],
     [{ name: 'Ada', email: 'ada@example.com, eve@x.example' }, 'to'],
     [[], 'name'],
-  ])('%j is refused', async (body, path) => {
+  ])('refuses the sign-up %j', async (body, path) => {
     const { url, inbox, mailer } = await serve()
     const response = await signUp(url, body)
     expect(response.status).toBe(400)
@@ -109,15 +109,15 @@ describe('the start page', () => {
     expect(inbox.count).toBe(0)
   })
 
-  test('shows nothing of messages that came another way', async () => {
+  test('shows no messages that were sent in another way', async () => {
     const { url, mailer } = await serve()
     const { id } = await mailer.send({ to: 'ada@example.com', subject: 'x', text: 'x' })
     expect((await fetch(`${url}/signup/${id}/events`)).status).toBe(404)
   })
 })
 
-describe('the parts', () => {
-  test('the API is under /mail, the inbox under /inbox', async () => {
+describe('the main server', () => {
+  test('serves the API under /mail and the inbox under /inbox', async () => {
     const { url, mailer, inbox } = await serve()
     const response = await fetch(`${url}/mail/messages`, {
       method: 'POST',
@@ -131,7 +131,7 @@ describe('the parts', () => {
     expect((await fetch(`${url}/nowhere`)).status).toBe(404)
   })
 
-  test('closing ends streams at once', async () => {
+  test('ends streams immediately when it closes', async () => {
     const { url, server } = await serve()
     const stream = await fetch(`${url}/inbox/events`)
     // The time after which it destroys what is still open never comes.
@@ -142,7 +142,7 @@ describe('the parts', () => {
     await server.close()
   })
 
-  test('a port in use is an error', async () => {
+  test('reports a port in use as an error', async () => {
     const { server, mailer } = await serve()
     await expect(startServer({ mailer, port: Number(new URL(server.url).port) })).rejects.toThrow(
       'EADDRINUSE',
@@ -150,8 +150,8 @@ describe('the parts', () => {
   })
 })
 
-describe('who is let in', () => {
-  test('beyond loopback a token is needed', async () => {
+describe('access to the main server', () => {
+  test('requires a token beyond loopback', async () => {
     const mailer = await testMailer({ transport: 'inbox:', templates: TEMPLATES, threads: 0 })
     await expect(startServer({ mailer, port: 0, host: '0.0.0.0' })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
@@ -159,7 +159,7 @@ describe('who is let in', () => {
     })
   })
 
-  test('the token opens the API as bearer, and the pages after a login', async () => {
+  test('accepts the token as a bearer token for the API, and at the login for pages', async () => {
     const { url } = await serve({ token: 'correct-horse' })
     const bearer = { authorization: 'Bearer correct-horse' }
     const asBrowser = { accept: 'text/html,*/*;q=0.8' }
@@ -193,7 +193,7 @@ describe('who is let in', () => {
     for (const path of ['/', '/inbox/', '/inbox/api/messages', '/assets/start.js', '/mail/messages'])
       expect([path, (await look(path, { cookie })).status]).toEqual([path, 200])
 
-    // From the dashboard too: it is one login, whose cookie belongs to all of the server.
+    // The dashboard shares the login: its cookie is valid for the whole server.
     const out = { method: 'POST', headers: { cookie: `other=1; ${cookie}`, origin: url } }
     const onward = await fetch(`${url}/mail/logout`, { ...out, redirect: 'manual' })
     expect([onward.status, onward.headers.get('location')]).toEqual([307, '../logout'])
@@ -212,7 +212,7 @@ describe('who is let in', () => {
     expect((await fetch(`${url}/mail/healthz`)).status).toBe(200)
   })
 
-  test('without a token only names of loopback are answered (DNS rebinding)', async () => {
+  test('accepts only loopback host names without a token (DNS rebinding)', async () => {
     const { url } = await serve()
     const status = (host: string) =>
       new Promise((resolve, reject) => {

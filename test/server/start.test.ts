@@ -29,8 +29,8 @@ interface Frame {
   delay: number
   run?: {
     cells: [number, string, 0 | 1, number][]
-    tally: {
-      fates: Record<string, number>
+    totals: {
+      statuses: Record<string, number>
       uncertain: number
       arrived: number
       doubled: number
@@ -52,7 +52,7 @@ async function* frames(url: string): AsyncGenerator<Frame, void, undefined> {
   }
 }
 
-/** How often timers with this interval, in ms, have fired since. */
+/** Counts how often timers with this interval, in milliseconds, fire from now on. */
 function countTicks(interval: number): () => number {
   let ticks = 0
   const begin = globalThis.setInterval
@@ -65,35 +65,35 @@ function countTicks(interval: number): () => number {
   return () => ticks
 }
 
-describe('what the start page does under load', () => {
-  test('is told in one frame a tick that always adds up, with each double marked', async () => {
+describe('the load test of the start page', () => {
+  test('streams at most one frame per tick with correct totals, and marks each duplicate', async () => {
     const ticks = countTicks(200)
     const { url, mailer } = await serve()
     expect((await press(url, 'lose-replies')).status).toBe(204)
     expect((await press(url, 'run', { way: 'threads' })).status).toBe(202)
     expect((await press(url, 'run', { way: 'threads' })).status).toBe(409)
     const cells = new Map<number, [string, number, number]>()
-    let told = 0
+    let received = 0
     for await (const { run } of frames(url)) {
-      told++
+      received++
       if (run === undefined) continue
-      const { fates } = run.tally
-      expect(Object.values(fates).reduce((sum, count) => sum + count, 0)).toBe(500)
+      const { statuses } = run.totals
+      expect(Object.values(statuses).reduce((sum, count) => sum + count, 0)).toBe(500)
       for (const [index, ...state] of run.cells) cells.set(index, state)
-      if (run.result === undefined || run.tally.doubled < 3) continue
-      expect(fates['sent']).toBe(500)
-      expect(run.tally).toMatchObject({ arrived: 500, unexplained: 0 })
-      expect(run.tally.uncertain).toBeGreaterThanOrEqual(3)
-      // The first one comes at once.
-      expect(told).toBeLessThanOrEqual(1 + ticks())
+      if (run.result === undefined || run.totals.doubled < 3) continue
+      expect(statuses['sent']).toBe(500)
+      expect(run.totals).toMatchObject({ arrived: 500, unexplained: 0 })
+      expect(run.totals.uncertain).toBeGreaterThanOrEqual(3)
+      // The first frame is sent at once.
+      expect(received).toBeLessThanOrEqual(1 + ticks())
       break
     }
-    expect([...cells.values()].filter(([fate]) => fate === 'sent')).toHaveLength(500)
+    expect([...cells.values()].filter(([status]) => status === 'sent')).toHaveLength(500)
     expect([...cells.values()].filter(([, uncertain, arrived]) => arrived > 1 && uncertain === 0)).toEqual([])
     expect(mailer.inbox?.faults.list()).toEqual([])
   })
 
-  test('takes what its own page sends, and nothing else', async () => {
+  test('accepts only valid requests of its own page', async () => {
     const { url } = await serve()
     expect((await press(url, 'run', { way: 'sideways' })).status).toBe(400)
     for (const button of ['run', 'kill-thread', 'lose-replies'])
@@ -102,7 +102,7 @@ describe('what the start page does under load', () => {
     expect(thread).toBeGreaterThan(0)
   })
 
-  test('ends with the server, in the midst of a run', async () => {
+  test('ends during a run if the server closes', async () => {
     for (const way of ['threads', 'inline']) {
       const { url, close, mailer } = await serve()
       const stream = frames(url)
@@ -114,22 +114,22 @@ describe('what the start page does under load', () => {
     }
   })
 
-  test('is not there where mail could reach anybody, or with a login', async () => {
+  test('is absent if mail could leave the machine, or with a login', async () => {
     const inbox = await testInbox()
-    const places = [
+    const servers = [
       await serve({ transport: inbox.url }),
       await serve({ transport: undefined as never, transports: { real: inbox.url, test: 'inbox:' } }),
     ]
-    for (const { url } of places) {
-      expect(await (await fetch(url)).text()).not.toContain('id="stage"')
+    for (const { url } of servers) {
+      expect(await (await fetch(url)).text()).not.toContain('id="demo"')
       expect((await press(url, 'run', { way: 'threads' })).status).toBe(404)
     }
     const { url } = await serve({}, { token: 'a-long-secret-token' })
     const headers = { authorization: 'Bearer a-long-secret-token' }
     const page = await (await fetch(url, { headers })).text()
     expect(page).toContain('id="signup"')
-    expect(page).not.toContain('id="stage"')
+    expect(page).not.toContain('id="demo"')
     const open = await serve()
-    expect(await (await fetch(open.url)).text()).toContain('id="stage"')
+    expect(await (await fetch(open.url)).text()).toContain('id="demo"')
   })
 })

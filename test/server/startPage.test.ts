@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { PHONE, picture, seriousFaults, UPDATING, widthOf } from '../support/browser.js'
 import { useSite } from '../support/site.js'
-import { proofOfRun, recordVerdicts, signUp, troubledRun, verdict } from '../support/startPage.js'
+import { recordStatuses, runWithFaults, signUp, summaryOfRun, waitForStatus } from '../support/startPage.js'
 import { describeWith } from '../support/tools.js'
 
 const SCREEN = { viewport: { width: 1240, height: 800 }, deviceScaleFactor: 2 }
@@ -12,11 +12,11 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
   const number = async (page: Page, id: string) => Number(await page.locator(`#n-${id}`).textContent())
 
-  test('one signs up, sees the mail sent by a thread, and reads it in the inbox', async () => {
+  test('shows how a thread sends the mail of a sign-up, and links to it in the inbox', async () => {
     for (const template of ['receipt', 'reset-password', 'welcome']) await site.sendSample(template)
     const page = await site.open('/', SCREEN)
     await signUp(page, 'Ada Lovelace', 'ada@example.com')
-    await verdict(page, 'Sent')
+    await waitForStatus(page, 'Sent')
     expect(await page.locator('#step-rendered .lane').textContent()).toMatch(/^thread \d+$/)
     expect(await page.locator('#step-delivered .note').textContent()).toMatch(/^250 /)
     for (const step of ['accepted', 'rendered', 'composed', 'delivered', 'settled'])
@@ -37,32 +37,32 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     await page.getByRole('button', { name: 'Sign up' }).waitFor()
   })
 
-  test('a refusal and a retry are shown as they happen', async () => {
+  test('shows a refusal and a retry as they happen', async () => {
     const page = await site.open('/')
     site.inbox.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
     await signUp(page, 'Ada', 'ada@example.com')
-    await verdict(page, 'Failed')
+    await waitForStatus(page, 'Failed')
     expect(await page.locator('#step-delivered .note').textContent()).toBe('550 5.1.1 No such user')
 
     site.inbox.faults.set([{ at: 'dot', do: 'defer', times: 1 }])
-    const verdicts = await recordVerdicts(page)
+    const statuses = await recordStatuses(page)
     await signUp(page, 'Ada', 'ada@example.com')
-    await verdict(page, 'Sent')
-    expect(await verdicts()).toEqual(['On its way', 'Will be tried again', 'On its way', 'Sent'])
+    await waitForStatus(page, 'Sent')
+    expect(await statuses()).toEqual(['Sending', 'Will be retried', 'Sending', 'Sent'])
 
     await signUp(page, 'Ada', 'nobody')
     expect(await page.getByRole('alert').textContent()).toMatch(/\w/)
     expect(await page.getByLabel('Email').getAttribute('aria-invalid')).toBe('true')
   })
 
-  test('of 500 receipts none is lost, whatever is done to them, and each double is marked', async () => {
+  test('loses none of 500 receipts despite faults, and marks each duplicate', async () => {
     const page = await site.open('/', SCREEN)
-    await troubledRun(page)
+    await runWithFaults(page)
     expect(await number(page, 'sum')).toBe(500)
-    const proof = await proofOfRun(page)
+    const proof = await summaryOfRun(page)
 
     expect([await number(page, 'sent'), await number(page, 'failed')]).toEqual([500, 0])
-    expect(await page.locator('#grid .cell[data-fate=sent]').count()).toBe(500)
+    expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
     expect(proof).toMatch(/^500 receipts are in the inbox\. \d+ repl(y was|ies were) lost/)
     expect(proof).not.toContain('without a mark')
     expect(await page.locator('#result-threads td').allTextContents()).toEqual([
@@ -77,12 +77,12 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     expect(doubled).toBeLessThanOrEqual(marked)
   })
 
-  test('the same inline stands beside it, and one run at a time goes on', async () => {
+  test('runs the same load inline, and refuses a second run at the same time', async () => {
     const page = await site.open('/')
     // So slow that the run goes on as long as the test looks at it.
     site.inbox.faults.set([{ at: 'dot', do: 'delay', ms: 1_000 }])
     await page.getByRole('button', { name: '500 inline' }).click()
-    await page.locator('.cell[data-fate=sent]').nth(5).waitFor()
+    await page.locator('.cell[data-status=sent]').nth(5).waitFor()
     expect(await page.getByRole('button', { name: '500 inline' }).isDisabled()).toBe(true)
     expect(await number(page, 'sum')).toBe(500)
     expect(Number(await page.locator('#dial-number').textContent())).toBeGreaterThan(0)
@@ -95,27 +95,27 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
   })
 
   test.each(['light', 'dark'] as const)(
-    'fits a phone, and axe finds no serious fault, %s',
+    'fits a phone without serious accessibility faults, in %s mode',
     async (colorScheme) => {
       const page = await site.open('/', { viewport: PHONE, colorScheme, deviceScaleFactor: 2 })
       await signUp(page, 'Ada', 'nobody')
       await page.getByRole('alert').waitFor()
       expect(await seriousFaults(page)).toEqual([])
       await signUp(page, 'Ada', `${'x'.repeat(60)}@example.com`)
-      await verdict(page, 'Sent')
+      await waitForStatus(page, 'Sent')
       expect(await seriousFaults(page)).toEqual([])
       expect(await widthOf(page)).toBeLessThanOrEqual(PHONE.width)
     },
   )
 
-  // For the README: `UPDATE_SCREENSHOTS=1 npm test -- test/server/startPage.test.ts`, on a machine that has nothing else to do.
+  // Makes the pictures of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts`, on an idle machine.
   test.runIf(UPDATING)(
-    'pictures',
+    'makes the pictures of the documentation',
     async () => {
       for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
       const page = await site.open('/', SCREEN)
       await signUp(page, 'Ada Lovelace', 'ada@example.com')
-      await verdict(page, 'Sent')
+      await waitForStatus(page, 'Sent')
       await picture(page, 'start.png')
       await site.sendSample('receipt')
       await page.goto(`${site.url}/inbox/messages/${site.inbox.stored().at(-1)!.id}`)
@@ -129,20 +129,20 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
 
       await page.goto(site.url)
       const done = (run: string) => page.getByText(`${run}: done`).waitFor({ timeout: 60_000 })
-      const scroll = "document.querySelector('#stage').scrollIntoView({ block: 'center' })"
+      const scroll = "document.querySelector('#demo').scrollIntoView({ block: 'center' })"
       await page.getByRole('button', { name: '500 inline' }).click()
       await done('Run 1, inline')
       await page.getByRole('button', { name: '500 receipts through threads' }).click()
       await done('Run 2, through threads')
       await page.getByRole('button', { name: '500 receipts through threads' }).click()
-      await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+      await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
       await page.locator('.cell[data-uncertain]').nth(2).waitFor()
-      await page.locator('#grid [data-fate=sent]').nth(120).waitFor()
+      await page.locator('#grid [data-status=sent]').nth(120).waitFor()
       await page.evaluate(scroll)
       await picture(page, 'load.png', 0)
       await done('Run 3, through threads')
       const phone = await site.open('/', { viewport: PHONE, colorScheme: 'dark', deviceScaleFactor: 2 })
-      await phone.locator('#grid [data-fate=sent]').nth(499).waitFor()
+      await phone.locator('#grid [data-status=sent]').nth(499).waitFor()
       await phone.evaluate(scroll)
       await picture(phone, 'phone.png')
     },

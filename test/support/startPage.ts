@@ -7,33 +7,33 @@ export async function signUp(page: Page, name: string, email: string): Promise<v
   await page.getByRole('button', { name: 'Sign up' }).click()
 }
 
-/** Waits until the page says so of the sign-up's mail. */
-export function verdict(page: Page, text: string): Promise<void> {
-  return page.locator('#verdict', { hasText: text }).waitFor()
+/** Waits until the page shows this status of the sign-up's mail. */
+export function waitForStatus(page: Page, text: string): Promise<void> {
+  return page.locator('#status', { hasText: text }).waitFor()
 }
 
-/** Keeps all that the page says from here on of a sign-up's mail, one after the other, however quickly it changes. */
-export async function recordVerdicts(page: Page): Promise<() => Promise<string[]>> {
+/** Records every status that the page shows from now on for the sign-up's mail, however quickly it changes. */
+export async function recordStatuses(page: Page): Promise<() => Promise<string[]>> {
   await page.evaluate(`
-    const said = document.querySelector('#verdict')
-    window.verdicts = []
-    new MutationObserver(() => verdicts.push(said.textContent)).observe(said, { childList: true })
+    const status = document.querySelector('#status')
+    window.statuses = []
+    new MutationObserver(() => statuses.push(status.textContent)).observe(status, { childList: true })
   `)
-  return () => page.evaluate<string[]>('verdicts')
+  return () => page.evaluate<string[]>('statuses')
 }
 
-/** Has 500 receipts sent, ends a thread meanwhile, and loses replies until some of them are in doubt. */
-export async function troubledRun(page: Page): Promise<void> {
+/** Sends 500 receipts, kills a thread in the meantime, and loses replies until some messages are uncertain. */
+export async function runWithFaults(page: Page): Promise<void> {
   await page.getByRole('button', { name: '500 receipts through threads' }).click()
-  await page.locator('.cell[data-fate=sent]').first().waitFor()
+  await page.locator('.cell[data-status=sent]').first().waitFor()
   await page.getByRole('button', { name: 'Kill a thread' }).click()
   await page.getByText(/Thread \d+ was ended/).waitFor()
-  await page.getByRole('button', { name: 'Drop the connection after the dot' }).click()
+  await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
   await page.locator('.cell[data-uncertain]').first().waitFor()
 }
 
-/** Waits until the run is over, and gives what the page says became of its receipts. */
-export async function proofOfRun(page: Page): Promise<string> {
+/** Waits until the run is done, and returns the page's summary of its receipts. */
+export async function summaryOfRun(page: Page): Promise<string> {
   await page.locator('#run-title', { hasText: 'done' }).waitFor()
   return (await page.locator('#proof').textContent()) ?? ''
 }

@@ -24,7 +24,7 @@ export async function startWorker(
   const said: string[] = []
   for (const stream of [child.stdout, child.stderr])
     createInterface({ input: stream }).on('line', (line) => said.push(line))
-  while (!said.some((line) => line.includes('delivers'))) {
+  while (!said.some((line) => line.includes('is delivering'))) {
     if (child.exitCode !== null) throw new Error(`the worker ended: ${said.join('\n')}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }

@@ -8,8 +8,8 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const DEFAULT = { attempts: 10, baseDelay: 5_000, factor: 4, maxDelay: 6 * HOUR, jitter: 'none' } as const
 
-describe('time moves ahead', () => {
-  it('through retries, one by one', async () => {
+describe('advance()', () => {
+  it('runs retries one at a time', async () => {
     const { mailer, inbox } = await mailerWithInbox(
       { retry: DEFAULT },
       { faults: [{ at: 'rcpt', do: 'defer', times: 3 }] },
@@ -34,7 +34,7 @@ describe('time moves ahead', () => {
       expect(starts[index + 1]! - starts[index]!).toBeGreaterThanOrEqual(wait)
   })
 
-  it('through several waits in one go, whatever the attempts between them take', async () => {
+  it('runs several retries in one call, regardless of the length of the attempts', async () => {
     const { mailer } = await mailerWithInbox(
       { retry: DEFAULT },
       {
@@ -49,14 +49,14 @@ describe('time moves ahead', () => {
     expect(await mailer.find(id)).toMatchObject({ status: 'sent', attempts: { length: 4 } })
   })
 
-  it('to the last attempt at once', async () => {
+  it('runs all attempts up to the last in one call', async () => {
     const { mailer } = await mailerWithInbox({ retry: DEFAULT }, { faults: [{ at: 'rcpt', do: 'defer' }] })
     const { id } = await mailer.send(plain)
     await advance(mailer, 2 * DAY)
     expect(await mailer.find(id)).toMatchObject({ status: 'failed', attempts: { length: 10 } })
   })
 
-  it('for a delay, a date, an expiry, and the memory of keys', async () => {
+  it('applies to delays, send times, expiry, and the retention of idempotency keys', async () => {
     const { mailer, inbox } = await mailerWithInbox()
     const later = await mailer.send({ ...plain, subject: 'later', delay: HOUR })
     const atNoon = await mailer.send({ ...plain, subject: 'noon', sendAt: new Date(Date.now() + 2 * HOUR) })
@@ -79,7 +79,7 @@ describe('time moves ahead', () => {
     expect(inbox.count).toBe(4)
   })
 
-  it('for a server that is away and comes back', async () => {
+  it('delivers held mail once the server is back', async () => {
     const inbox = await startInbox()
     await inbox.close()
     const mailer = await testMailer({ transport: inbox.url, maxAge: 2 * HOUR })
@@ -95,7 +95,7 @@ describe('time moves ahead', () => {
     }
   })
 
-  it('in whole milliseconds, so that times and ids stay what they are', async () => {
+  it('moves time in whole milliseconds, so that times and ids stay valid', async () => {
     const mailer = await testMailer({ transport: 'inbox:' })
     const { id } = await mailer.send({ ...plain, delay: 1_000.25 })
     await advance(mailer, 2_000.5)
@@ -103,7 +103,7 @@ describe('time moves ahead', () => {
     expect((await mailer.send(plain)).id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   })
 
-  it('but not where other processes read the clock', async () => {
+  it('refuses a queue that other processes share, and a negative time', async () => {
     const folder = await folderOf({})
     const mailer = await testMailer({ transport: 'inbox:', queue: `sqlite:${folder}/outbox.db` })
     await expect(advance(mailer, 1)).rejects.toMatchObject({ code: 'UNSUPPORTED', path: 'queue' })
@@ -111,10 +111,10 @@ describe('time moves ahead', () => {
   })
 })
 
-describe("vitest's timers", () => {
+describe("Vitest's fake timers", () => {
   afterEach(() => void vi.useRealTimers())
 
-  it('move the memory queue along', async () => {
+  it('advance the memory queue', async () => {
     const { mailer } = await mailerWithInbox(
       { retry: DEFAULT },
       { faults: [{ at: 'rcpt', do: 'defer', times: 2 }] },
@@ -123,7 +123,7 @@ describe("vitest's timers", () => {
     const { id } = await mailer.send(plain)
     for (const delay of [5_000, 20_000]) {
       await new Promise((resolve) => mailer.once('deferred', resolve))
-      // The queue has its turn after its listeners.
+      // The queue continues after its listeners.
       await new Promise((resolve) => setImmediate(resolve))
       await vi.advanceTimersByTimeAsync(delay)
     }

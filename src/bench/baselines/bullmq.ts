@@ -1,43 +1,44 @@
 import { Queue, Worker } from 'bullmq'
-import type { RunOrder } from '../order.js'
-import type { Subject, Settled } from '../subject.js'
-import { precompiled, sender } from './inlineSending.js'
+import type { RunConfig } from '../childProtocol.js'
+import type { OnDelivered, Subject } from '../subject.js'
+import { createSender, renderPrecompiled } from './inlineSending.js'
 
 interface Job {
   mail: number
   data: object
 }
 
+/** Jobs in the queue at a time. */
 const WINDOW = 500
 
-/** A queue in Redis with its worker in the same process, as small apps run it; the worker sends as precompiled does. */
-export async function createBullmq(order: RunOrder): Promise<Subject> {
-  const { hostname, port } = new URL(order.redis ?? 'redis://127.0.0.1')
+/** A BullMQ queue whose worker runs in the same process, as in small applications, and sends as `precompiled` does. */
+export async function createBullmq(config: RunConfig): Promise<Subject> {
+  const { hostname, port } = new URL(config.redis ?? 'redis://127.0.0.1')
   const connection = { host: hostname, port: Number(port === '' ? 6379 : port), maxRetriesPerRequest: null }
   const name = `threadpost-bench-${process.pid}`
-  const mailer = sender(order, true, await precompiled(order))
-  const waiting = new Map<number, Settled>()
+  const sender = createSender(config, true, await renderPrecompiled(config))
+  const waiting = new Map<number, OnDelivered>()
   const queue = new Queue<Job>(name, {
     connection,
     defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
   })
-  const worker = new Worker<Job>(name, ({ data }) => mailer.send(data.mail), {
+  const worker = new Worker<Job>(name, ({ data }) => sender.send(data.mail), {
     connection,
-    concurrency: order.connections,
+    concurrency: config.connections,
   })
-  const end = (mail: number, failure?: string): void => {
+  const settle = (mail: number, failure?: string): void => {
     waiting.get(mail)?.(mail, failure)
     waiting.delete(mail)
   }
-  worker.on('completed', ({ data }) => end(data.mail))
-  worker.on('failed', (job, error) => job && end(job.data.mail, error.message))
+  worker.on('completed', ({ data }) => settle(data.mail))
+  worker.on('failed', (job, error) => job && settle(job.data.mail, error.message))
   await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()])
   return {
     window: WINDOW,
-    async hand(first, count, settled) {
+    async submit(first, count, onDelivered) {
       const jobs = Array.from({ length: count }, (_, index) => {
-        waiting.set(first + index, settled)
-        return { name: 'mail', data: { mail: first + index, data: order.workload.data } }
+        waiting.set(first + index, onDelivered)
+        return { name: 'mail', data: { mail: first + index, data: config.workload.data } }
       })
       const [only] = jobs
       if (count === 1 && only !== undefined) await queue.add(only.name, only.data)
@@ -47,7 +48,7 @@ export async function createBullmq(order: RunOrder): Promise<Subject> {
       await worker.close()
       await queue.obliterate({ force: true })
       await queue.close()
-      mailer.close()
+      sender.close()
     },
   }
 }

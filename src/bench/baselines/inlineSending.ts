@@ -1,48 +1,103 @@
+/** Sending without threadpost: Handlebars and MJML render in the calling thread, and nodemailer sends. */
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import Handlebars from 'handlebars'
+import mjml2html from 'mjml'
 import { createTransport, type SendMailOptions } from 'nodemailer'
-import type { RunOrder } from '../order.js'
+import type { RunConfig } from '../childProtocol.js'
 import type { Subject } from '../subject.js'
-import { attachmentOf, recipientsOf } from '../workload.js'
-import { compile, readTemplate, toHtml } from './templateCompiler.js'
+import { attachmentOf, recipientsOf, type Workload } from '../workload.js'
+
+/** Compiles the template, binds the data, and runs MJML for each message, as most tutorials do. */
+export async function createNaive(config: RunConfig): Promise<Subject> {
+  const source = await readTemplate(config.workload)
+  return createInline(config, false, () => toHtml(compile(source)(config.workload.data)))
+}
+
+/**
+ * Runs MJML and compiles the Handlebars template once, and keeps a pool of connections, as a careful application
+ * does.
+ */
+export async function createPrecompiled(config: RunConfig): Promise<Subject> {
+  return createInline(config, true, await renderPrecompiled(config))
+}
+
+export interface InlineSenderOptions {
+  /** Template folder. */
+  templates: string
+  /** Name of the template in that folder. */
+  template: string
+  /** `smtp://127.0.0.1:1025` */
+  transport: string
+  from: string
+}
+
+export interface InlineSender {
+  send(mail: { to: string; subject: string; data: object }): Promise<void>
+  close(): void
+}
+
+/**
+ * The sender that the start page compares with threads: it compiles for each message, and has a pool of connections.
+ */
+export async function createInlineSender({
+  templates,
+  template,
+  transport,
+  from,
+}: InlineSenderOptions): Promise<InlineSender> {
+  const source = await readTemplate({ templates, template })
+  const smtp = createTransport({ url: transport, pool: true, maxConnections: 10, ignoreTLS: true })
+  return {
+    async send({ to, subject, data }) {
+      await smtp.sendMail({ from, to, subject, html: await toHtml(compile(source)(data)) })
+    },
+    close: () => smtp.close(),
+  }
+}
 
 type Render = () => string | Promise<string>
 
-/** As an app sends that has no queue: the request handler awaits nodemailer. */
-function createInline(order: RunOrder, pool: boolean, render: Render): Subject {
-  const mailer = sender(order, pool, render)
+/** Sends as an application without a queue does: the request handler awaits nodemailer. */
+function createInline(config: RunConfig, pool: boolean, render: Render): Subject {
+  const sender = createSender(config, pool, render)
   return {
-    // The next ones stand ready, so that no connection ever waits for a mail.
-    window: order.connections * 2,
-    async hand(first, count, settled) {
-      const one = async (mail: number): Promise<void> => {
+    // Twice the connections, so that no connection ever waits for a message.
+    window: config.connections * 2,
+    async submit(first, count, onDelivered) {
+      const sendOne = async (mail: number): Promise<void> => {
         try {
-          await mailer.send(mail)
-          settled(mail)
+          await sender.send(mail)
+          onDelivered(mail)
         } catch (error) {
-          settled(mail, (error as Error).message)
+          onDelivered(mail, (error as Error).message)
         }
       }
-      await Promise.all(Array.from({ length: count }, (_, index) => one(first + index)))
+      await Promise.all(Array.from({ length: count }, (_, index) => sendOne(first + index)))
     },
     async close() {
-      mailer.close()
+      sender.close()
     },
   }
 }
 
-/** nodemailer, with a pool of the ordered size or with a connection for each mail (its default). */
-export function sender(
-  { transport, connections, workload, parts }: RunOrder,
+/**
+ * Returns a nodemailer transport with a pool of the configured size, or with one connection per message (its
+ * default).
+ */
+export function createSender(
+  { transport, connections, workload, parts }: RunConfig,
   pool: boolean,
   render: Render,
 ): { send(mail: number): Promise<void>; close(): void } {
   const { hostname } = new URL(transport)
-  // On loopback there is nothing to hide: no mode uses TLS there.
+  // No mode uses TLS on loopback.
   const base = { url: transport, ...(hostname === '127.0.0.1' ? { ignoreTLS: true } : {}) }
   const mailer = pool
     ? createTransport({ ...base, pool, maxConnections: connections, maxMessages: Infinity })
     : createTransport(base)
   const content = attachmentOf(workload)
-  const fixed: SendMailOptions = {
+  const common: SendMailOptions = {
     from: workload.from,
     subject: parts.subject,
     text: parts.text,
@@ -50,28 +105,17 @@ export function sender(
   }
   return {
     async send(mail) {
-      await mailer.sendMail({ ...fixed, to: recipientsOf(workload, mail), html: await render() })
+      await mailer.sendMail({ ...common, to: recipientsOf(workload, mail), html: await render() })
     },
     close: () => mailer.close(),
   }
 }
 
-/** What most tutorials do: the template is compiled, bound and run through MJML for each mail. */
-export async function createNaive(order: RunOrder): Promise<Subject> {
-  const source = await readTemplate(order.workload)
-  return createInline(order, false, () => toHtml(compile(source)(order.workload.data)))
-}
-
-/** What a careful app does: MJML once, Handlebars compiled once, and a pool of connections. */
-export async function createPrecompiled(order: RunOrder): Promise<Subject> {
-  return createInline(order, true, await precompiled(order))
-}
-
 /**
- * MJML is run once over the template with its expressions left standing. A template that uses what only threadpost
- * knows (its helpers, its layouts) is sent as threadpost rendered it: that costs the rival nothing.
+ * Runs MJML once over the template, with its Handlebars expressions in place. A template with features that only
+ * threadpost has (its helpers, its layouts) is sent as threadpost rendered it, which costs the baseline nothing.
  */
-export async function precompiled({ workload, parts }: RunOrder): Promise<() => string> {
+export async function renderPrecompiled({ workload, parts }: RunConfig): Promise<() => string> {
   try {
     const bind = compile(await toHtml(await readTemplate(workload)))
     bind(workload.data)
@@ -79,4 +123,27 @@ export async function precompiled({ workload, parts }: RunOrder): Promise<() => 
   } catch {
     return () => parts.html
   }
+}
+
+/** Returns the source of the workload's template, and registers the partials of its folder with Handlebars. */
+async function readTemplate({
+  templates,
+  template,
+}: Pick<Workload, 'templates' | 'template'>): Promise<string> {
+  const partials = path.join(templates, 'partials')
+  for (const file of await readdir(partials).catch(() => [])) {
+    const { name, ext } = path.parse(file)
+    if (ext === '.mjml') Handlebars.registerPartial(name, await readFile(path.join(partials, file), 'utf8'))
+  }
+  return readFile(path.join(templates, `${template}.mjml`), 'utf8')
+}
+
+/** Returns a function from data to text. */
+function compile(source: string): (data: object) => string {
+  return Handlebars.compile(source)
+}
+
+async function toHtml(mjml: string): Promise<string> {
+  const { html } = await mjml2html(mjml, { validationLevel: 'skip' })
+  return html
 }

@@ -1,7 +1,8 @@
 /**
- * A process that asks for a route at a steady rate: `node generator.js PORT RATE`, told 'begin' and 'end'. Open loop:
- * a request that is due is sent even if the ones before have not been answered, and its time counts from when it was
- * due. A client that waits for each answer would ask less just when the server is slow, and leave the worst waits out.
+ * An HTTP client that sends requests at a constant rate: `node generator.js PORT RATE`. The parent sends it 'begin' and
+ * 'end'. It is an open loop: it sends a request when it is due, even if earlier ones are unanswered, and counts its
+ * latency from the time at which it was due. A client that waits for each response would send fewer requests while the
+ * server is slow, and so omit the worst latencies (coordinated omission).
  */
 import http from 'node:http'
 import { createHistogram } from 'node:perf_hooks'
@@ -10,15 +11,15 @@ import { fromHistogram } from '../distribution.js'
 const port = Number(process.argv[2])
 const rate = Number(process.argv[3])
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 })
-/** In microseconds. */
+/** Latencies in microseconds. */
 const latency = createHistogram()
 let timer: NodeJS.Timeout | undefined
 let start = 0
 let next = 0
-let underWay = 0
+let inFlight = 0
 
-process.on('message', (order: 'begin' | 'end') => {
-  if (order === 'begin') begin()
+process.on('message', (command: 'begin' | 'end') => {
+  if (command === 'begin') begin()
   else void end()
 })
 process.on('disconnect', () => {
@@ -31,25 +32,25 @@ function begin(): void {
   latency.reset()
   start = performance.now()
   next = 0
-  timer = setInterval(askWhatIsDue, 1)
+  timer = setInterval(sendDueRequests, 1)
   process.send?.({})
 }
 
 async function end(): Promise<void> {
   clearInterval(timer)
-  while (underWay > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  while (inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 2))
   process.send?.({ latency: fromHistogram(latency, 1e3) })
 }
 
-function askWhatIsDue(): void {
+function sendDueRequests(): void {
   const due = Math.floor(((performance.now() - start) * rate) / 1000) + 1
-  for (; next < due; next++) ask(start + (next * 1000) / rate)
+  for (; next < due; next++) sendRequest(start + (next * 1000) / rate)
 }
 
-function ask(dueAt: number): void {
-  underWay++
+function sendRequest(dueAt: number): void {
+  inFlight++
   const done = (): void => {
-    underWay--
+    inFlight--
     latency.record(Math.max(1, Math.round((performance.now() - dueAt) * 1e3)))
   }
   http

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import express from 'express'
 import type { Distribution } from '../distribution.js'
 
-/** What any web process has: a route that answers a little JSON. */
+/** Starts an Express application with a route that returns a small JSON document. */
 async function listen(): Promise<Server> {
   const app = express()
   app.disable('x-powered-by')
@@ -18,23 +18,23 @@ async function listen(): Promise<Server> {
   return server
 }
 
-/** Requests that come to this process from another one, at a steady rate, whatever this one does. */
+/** HTTP requests from another process, at a constant rate that doesn't depend on this process. */
 export interface HttpLoad {
   begin(): Promise<void>
-  /** Stops and tells how long requests took, from when each was due to its answer's end. */
+  /** Stops the requests and resolves with their latencies, from each due time to the end of the response. */
   end(): Promise<Distribution | undefined>
   close(): Promise<void>
 }
 
-/** Opens an Express route in this process and starts its clients in another. */
+/** Opens an Express route in this process and starts its client in another. */
 export async function startHttpLoad(rate: number): Promise<HttpLoad> {
   const server = await listen()
   const { port } = server.address() as AddressInfo
   const generator = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), [`${port}`, `${rate}`])
   await once(generator, 'message')
   const load: HttpLoad = {
-    begin: () => ask(generator, 'begin') as Promise<void>,
-    end: () => ask(generator, 'end') as Promise<Distribution | undefined>,
+    begin: () => request(generator, 'begin') as Promise<void>,
+    end: () => request(generator, 'end') as Promise<Distribution | undefined>,
     async close() {
       generator.disconnect()
       await once(generator, 'exit')
@@ -42,15 +42,15 @@ export async function startHttpLoad(rate: number): Promise<HttpLoad> {
       await new Promise((resolve) => server.close(resolve))
     },
   }
-  // Connections are opened and code is warmed up before the first measured phase.
+  // Opens the connections and warms up the code before the first measured phase.
   await load.begin()
   await new Promise((resolve) => setTimeout(resolve, 200))
   await load.end()
   return load
 }
 
-async function ask(generator: ChildProcess, question: 'begin' | 'end'): Promise<unknown> {
-  generator.send(question)
+async function request(generator: ChildProcess, command: 'begin' | 'end'): Promise<unknown> {
+  generator.send(command)
   const [answer] = (await once(generator, 'message')) as [{ latency?: Distribution }]
   return answer.latency
 }

@@ -1,4 +1,4 @@
-/** Charts as SVG text: no script, no load, sharp on paper. Colours are CSS variables of the page. */
+/** Charts as SVG text, without scripts or external files. The page's CSS variables set the colors. */
 
 const FONT = 12
 const ROW = 26
@@ -7,21 +7,21 @@ const WIDTH = 860
 
 export interface Bar {
   label: string
-  /** One bar each, in the order of the legend. */
+  /** One bar per entry of the legend, in its order. */
   values: (Value | undefined)[]
 }
 
 export interface Value {
   value: number
   text: string
-  /** Lowest and highest of the rounds. */
+  /** Lowest and highest value of the rounds. */
   range?: [number, number]
 }
 
-/** Horizontal bars from zero, one group a label. */
+/** Draws horizontal bars that start at zero, in one group per label. */
 export function bars(groups: readonly Bar[], legend: readonly string[] = []): string {
   const values = groups.flatMap(({ values }) =>
-    values.flatMap((one) => (one === undefined ? [] : [one.value, ...(one.range ?? [])])),
+    values.flatMap((entry) => (entry === undefined ? [] : [entry.value, ...(entry.range ?? [])])),
   )
   if (values.length === 0) return ''
   const scale = scaleOf(values, WIDTH - LABEL - 110, 'linear')
@@ -31,9 +31,9 @@ export function bars(groups: readonly Bar[], legend: readonly string[] = []): st
   const parts = groups.flatMap(({ label, values }, row) => {
     const top = row * height
     const name = text(LABEL - 10, top + height / 2 + 4, label, 'end')
-    return [name, ...values.map((one, index) => (one === undefined ? '' : bar(one, index, top)))]
+    return [name, ...values.map((entry, index) => (entry === undefined ? '' : bar(entry, index, top)))]
   })
-  function bar({ value, text: words, range }: Value, index: number, top: number): string {
+  function bar({ value, text: label, range }: Value, index: number, top: number): string {
     const y = top + (height - series * (thick + 2)) / 2 + index * (thick + 2)
     const width = Math.max(1, scale.at(value))
     const whisker =
@@ -41,7 +41,7 @@ export function bars(groups: readonly Bar[], legend: readonly string[] = []): st
         ? ''
         : `<path class="whisker" d="M${LABEL + scale.at(range[0])} ${y + thick / 2}H${LABEL + scale.at(range[1])}"/>`
     const end = Math.max(width, range === undefined ? 0 : scale.at(range[1]))
-    return `<rect class="s${index}" x="${LABEL}" y="${y}" width="${width.toFixed(1)}" height="${thick}" rx="2"/>${whisker}${text(LABEL + end + 6, y + thick / 2 + 4, words)}`
+    return `<rect class="s${index}" x="${LABEL}" y="${y}" width="${width.toFixed(1)}" height="${thick}" rx="2"/>${whisker}${text(LABEL + end + 6, y + thick / 2 + 4, label)}`
   }
   return svg(groups.length * height + 4, parts.join('')) + legendOf(legend)
 }
@@ -54,13 +54,13 @@ export interface Line {
 export interface Axes {
   x: string
   y: string
-  /** Labels of the x axis in place of numbers: where they stand, and what they say. */
+  /** Positions and labels on the x axis, instead of numbers. */
   ticks?: [x: number, label: string][]
 }
 
 const CHART = { height: 300, left: 60, right: 20, top: 12, bottom: 44 }
 
-/** Lines over a common x axis. */
+/** Draws lines over a common x axis. */
 export function lines(series: readonly Line[], { x, y, ticks }: Axes): string {
   const xs = series.flatMap(({ points }) => points.map(([value]) => value))
   const ys = series.flatMap(({ points }) => points.map(([, value]) => value))
@@ -126,7 +126,7 @@ function logarithmic(lowest: number, highest: number, length: number): Scale {
 function niceStep(rough: number): number {
   if (rough <= 0) return 1
   const power = 10 ** Math.floor(Math.log10(rough))
-  return [1, 2, 5, 10].map((one) => one * power).find((step) => step >= rough) ?? 10 * power
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? 10 * power
 }
 
 function short(value: number): string {
@@ -136,7 +136,7 @@ function short(value: number): string {
 }
 
 function note({ logarithmic }: Scale): string {
-  return logarithmic ? '<p class="note">Logarithmic axis: each step is ten times the one before.</p>' : ''
+  return logarithmic ? '<p class="note">Logarithmic axis: each step is ten times the previous one.</p>' : ''
 }
 
 function legendOf(names: readonly string[], kind: 's' | 'l' = 's'): string {
@@ -145,14 +145,14 @@ function legendOf(names: readonly string[], kind: 's' | 'l' = 's'): string {
   return `<ul class="legend">${items.join('')}</ul>`
 }
 
-function text(x: number, y: number, words: string, anchor = 'start'): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${escape(words)}</text>`
+function text(x: number, y: number, content: string, anchor = 'start'): string {
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${escape(content)}</text>`
 }
 
 function svg(height: number, content: string): string {
   return `<svg viewBox="0 0 ${WIDTH} ${height}" font-size="${FONT}" role="img">${content}</svg>`
 }
 
-export function escape(words: string): string {
-  return words.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
+export function escape(content: string): string {
+  return content.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 }

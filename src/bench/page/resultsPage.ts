@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { type Distribution, PERCENTILES } from '../distribution.js'
-import { type FigureName, FIGURES, format } from '../figures.js'
 import { labelOf } from '../modes.js'
-import type { BenchReport, ModeResult } from '../report.js'
+import { type BenchReport, type FigureName, FIGURES, format, type ModeResult } from '../report.js'
 import type { Scaling } from '../scaling.js'
 import { conditionLines } from '../table.js'
-import { cellsOf, met, missedInWords, type Target } from '../targets.js'
+import { cellsOf, isMet, missedTargets, type Target } from '../targets.js'
 import { bars, escape, lines, type Value } from './charts.js'
 
-/** One page that stands for itself: no script, nothing loaded, for screens light and dark and for paper. */
+/** Returns a self-contained page without scripts, for light and dark screens and for paper. */
 export function pageOf(report: BenchReport): string {
   const style = readFileSync(new URL('./page.css', import.meta.url), 'utf8')
   const { modes, conditions, verdict, left } = report
@@ -31,22 +30,22 @@ ${conditionLines(conditions)
 <p class="conditions">${escape(new Date(conditions.date).toUTCString())}</p>
 </header>
 <section class="verdict">
-<h2>The verdict</h2>
+<h2>Summary</h2>
 ${verdict.map((sentence) => `<p>${escape(sentence)}</p>`).join('\n')}
 </section>
-${section('Throughput', 'Messages a second, rendered and handed to the server; the line shows the rounds.', figureBars(modes, ['rate']))}
-${section('What a mail costs your process', 'CPU of the main thread, on which your requests are served, and of the whole process, in µs a message.', figureBars(modes, ['cpuMain', 'cpuAll']))}
-${section('What your users feel', `An Express route of the same process, asked ${conditions.http} times a second: 99 of 100 requests are answered within so many ms.`, figureBars(modes, ['httpIdleP99', 'httpP99']))}
-${section('How long the event loop is held up', 'The worst delay in each tenth of a second while mail goes out, in ms.', loopOverTime(modes))}
-${section('One mail alone, from send() to its arrival', 'How many percent have arrived within so many ms. Threads do not make a mail arrive sooner.', latency(modes, 'alone'))}
-${section('How long your code waits for send()', 'Inline it waits for the server, with a queue for the receipt. One mail alone, in ms.', latency(modes, 'send'))}
-${section('Arrival under load', 'From send() to arrival with as much mail as was asked for, in ms: most of it is waiting in line.', latency(modes, 'delivery'))}
+${section('Throughput', 'Messages per second, rendered and accepted by the server. The line shows the range over the rounds.', figureBars(modes, ['rate']))}
+${section('CPU per message', 'CPU time of the main thread, which serves your requests, and of the whole process, in µs per message.', figureBars(modes, ['cpuMain', 'cpuAll']))}
+${section('HTTP latency', `An Express route of the same process receives ${conditions.http} requests per second. The 99th percentile of their latency, in ms.`, figureBars(modes, ['httpIdleP99', 'httpP99']))}
+${section('Event loop delay', 'The maximum delay in each tenth of a second while mail is sent, in ms.', loopOverTime(modes))}
+${section('Delivery of one message at a time', 'Time from send() to delivery, in ms, by percentile. Threads don’t deliver a single message sooner.', latency(modes, 'alone'))}
+${section('Time until send() resolves', 'Inline, send() waits for the server; with a queue, for the receipt. One message at a time, in ms.', latency(modes, 'send'))}
+${section('Delivery under load', 'Time from send() to delivery under the full load, in ms. Most of it is time in the queue.', latency(modes, 'delivery'))}
 ${report.scaling?.map(scalingSection).join('\n') ?? ''}
 ${report.targets === undefined ? '' : targetSection(report.targets)}
-${section('All figures', 'Medians of the rounds.', figureTable(modes))}
-<section><h2>What the modes do</h2>
+${section('All figures', 'Medians over the rounds.', figureTable(modes))}
+<section><h2>Modes</h2>
 <dl>${modes.map(({ mode, meaning }) => `<dt>${mode.name}</dt><dd>${escape(meaning)}</dd>`).join('')}</dl>
-${left.map(({ mode, reason }) => `<p class="note">${escape(mode)} was left out: ${escape(reason)}</p>`).join('')}
+${left.map(({ mode, reason }) => `<p class="note">${escape(mode)} was omitted: ${escape(reason)}</p>`).join('')}
 </section>
 </main>
 </body>
@@ -54,9 +53,9 @@ ${left.map(({ mode, reason }) => `<p class="note">${escape(mode)} was left out: 
 `
 }
 
-function section(title: string, words: string, content: string): string {
+function section(title: string, text: string, content: string): string {
   if (content === '') return ''
-  return `<section><h2>${escape(title)}</h2><p>${escape(words)}</p>${content}</section>`
+  return `<section><h2>${escape(title)}</h2><p>${escape(text)}</p>${content}</section>`
 }
 
 function figureBars(modes: readonly ModeResult[], names: readonly FigureName[]): string {
@@ -78,7 +77,7 @@ function valueOf({ figures }: ModeResult, name: FigureName): Value | undefined {
   }
 }
 
-/** Seconds of one point of the curve. */
+/** Length of one point of the curve, in seconds. */
 const POINT = 0.1
 
 function loopOverTime(modes: readonly ModeResult[]): string {
@@ -101,15 +100,18 @@ function latency(modes: readonly ModeResult[], kind: 'alone' | 'send' | 'deliver
   const series = modes.flatMap(({ mode, curves }) =>
     curves === undefined ? [] : [{ name: labelOf(mode), points: pointsOf(curves[kind]) }],
   )
-  const ticks = SHOWN_TICKS.map((percent): [number, string] => [nines(percent), `${percent} %`])
-  return lines(series, { x: 'of the mails', y: 'ms', ticks })
+  const ticks = SHOWN_TICKS.map((percent): [number, string] => [nines(percent), `${percent}%`])
+  return lines(series, { x: 'percentile', y: 'ms', ticks })
 }
 
 function pointsOf({ curve }: Distribution): [number, number][] {
   return PERCENTILES.map((percent, index) => [nines(percent), curve[index] ?? 0])
 }
 
-/** As wide from 90 to 99 as from 0 to 90: what is rare is what is to be seen. The slowest of all ends the axis. */
+/**
+ * Maps a percentile to the axis, where 90 to 99 is as wide as 0 to 90, so that rare values are visible. The maximum
+ * ends the axis.
+ */
 function nines(percent: number): number {
   return percent === 100 ? 3.3 : -Math.log10(1 - percent / 100)
 }
@@ -123,17 +125,17 @@ function scalingSection({ by, note, points }: Scaling): string {
     mode,
     ...SCALED.map((name) => format(name, figures[name]?.median)),
   ])
-  return section(`How it follows ${by}`, note, table(head, rows))
+  return section(`By ${by}`, note, table(head, rows))
 }
 
 function targetSection(targets: readonly Target[]): string {
   const rows = targets.map(
     (target) =>
-      `<tr class="${met(target) === false ? 'missed' : ''}">${cellsOf(target)
+      `<tr class="${isMet(target) === false ? 'missed' : ''}">${cellsOf(target)
         .map((cell) => `<td>${escape(cell)}</td>`)
         .join('')}</tr>`,
   )
-  return `<section><h2>Targets</h2><div class="wide"><table><tbody>${rows.join('')}</tbody></table></div>${missedInWords(
+  return `<section><h2>Targets</h2><div class="wide"><table><tbody>${rows.join('')}</tbody></table></div>${missedTargets(
     targets,
   )
     .map((sentence) => `<p class="note">${escape(sentence)}</p>`)

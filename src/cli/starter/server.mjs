@@ -1,5 +1,5 @@
 // @ts-check
-// A server that welcomes who signs up. Set SMTP_URL to send for real; until then mail stays in the inbox, at /inbox.
+// A server that sends a welcome mail to each new user. Without SMTP_URL, mail stays in the inbox at /inbox.
 import express from 'express'
 import { createMailer, ThreadpostError } from 'threadpost'
 import { inboxRouter } from 'threadpost/express'
@@ -33,7 +33,7 @@ app.get('/', (_request, response) => {
 app.post('/signup', async (request, response) => {
   const { name, email } = request.body ?? {}
   try {
-    // Your editor knows the templates and their data, from threadpost.d.ts: `threadpost types` has written it.
+    // Your editor checks the template name and the data against threadpost.d.ts, which `threadpost types` writes.
     const { id } = await mailer.send({
       template: 'welcome',
       to: { name, address: email },
@@ -49,14 +49,14 @@ app.post('/signup', async (request, response) => {
 
 const server = app.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? '127.0.0.1', (error) => {
   if (error !== undefined) {
-    console.error(`${error.message}; the variable PORT names another`)
+    console.error(`${error.message}; set PORT to use another port`)
     process.exit(1)
   }
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   console.log(`http://127.0.0.1:${port}`)
 })
 
-// What is under way goes out before the process ends.
+// Finishes sending before the process exits.
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, async () => {
     server.close()

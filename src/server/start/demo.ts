@@ -4,58 +4,59 @@ import { setImmediate } from 'node:timers/promises'
 import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/mailStore.js'
 import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
-import { type Fate, Fates } from './fates.js'
-import { LoopDelay } from './loopDelayMonitor.js'
+import { LoopDelayMonitor } from './loopDelayMonitor.js'
+import { type CellStatus, MessageGrid } from './messageGrid.js'
 
-/** Sends in the main thread, MJML for each mail: for comparison. */
+/** Sends in the main thread, with MJML for each message, for comparison. */
 export interface InlineSender {
   send(mail: { to: string; subject: string; data: object }): Promise<void>
   close(): void
 }
 
-/** What the start page is given beside the mailer where it may show what happens under load. */
-export interface Stage {
-  /** The folder of the template `receipt` and its sample data. */
+/** Dependencies of the load test on the start page, in addition to the mailer. */
+export interface DemoEnvironment {
+  /** Folder of the template `receipt` and its sample data. */
   templates: string
-  inlineSender(order: {
+  inlineSender(options: {
     templates: string
     template: string
     transport: string
     from: string
   }): Promise<InlineSender>
+  /** Ends a worker thread and returns its number; undefined if there is none. */
   endThread(): number | undefined
 }
 
 export const WAYS = ['threads', 'inline'] as const
 export type Way = (typeof WAYS)[number]
 
-/** What a finished run came to. */
+/** Result of a finished run. */
 export interface RunResult {
   way: Way
   messages: number
   seconds: number
-  /** The longest delay of the event loop, and what 99 of 100 looks stayed below, in ms. */
+  /** Maximum and 99th percentile of the event loop's delay, in milliseconds. */
   delay: { max: number; p99: number }
 }
 
 interface Run {
   number: number
   way: Way
-  fates: Fates
+  grid: MessageGrid
   startedAt: number
   result?: RunResult
 }
 
 const TEMPLATE = 'receipt'
 const DOMAIN = 'receipts.example'
-/** Mails handed to the mailer in one turn of the event loop. */
-const HANDFUL = 10
-/** Mails an app that sends inline has under way at a time. */
-const INLINE_AT_ONCE = 10
-/** Lost replies that one press of the button brings about. */
-const DROPS = 3
+/** Messages submitted to the mailer in one turn of the event loop. */
+const BATCH = 10
+/** Messages that the inline run sends at a time. */
+const INLINE_CONCURRENCY = 10
+/** Replies that one press of the button loses. */
+const LOST_REPLIES = 3
 
-const FATE_OF = {
+const CELL_STATUS_OF = {
   queued: 'queued',
   sending: 'sending',
   deferred: 'deferred',
@@ -65,24 +66,24 @@ const FATE_OF = {
   failed: 'failed',
   expired: 'failed',
   cancelled: 'failed',
-} as const satisfies Partial<Record<string, Fate>>
-const EVENTS = Object.keys(FATE_OF) as (keyof typeof FATE_OF)[]
+} as const satisfies Partial<Record<string, CellStatus>>
+const EVENTS = Object.keys(CELL_STATUS_OF) as (keyof typeof CELL_STATUS_OF)[]
 
-/** Five hundred receipts to the embedded inbox, one run at a time, and what becomes of each. */
+/** The load test: sends five hundred receipts to the embedded inbox, one run at a time, and tracks each message. */
 export class Demo {
   static readonly messages = 500
-  readonly delay = new LoopDelay()
+  readonly delay = new LoopDelayMonitor()
   readonly #mailer: Mailer
   readonly #inbox: Inbox
-  readonly #stage: Stage
+  readonly #environment: DemoEnvironment
   #run: Run | undefined
   #runs = 0
   #closed = false
 
-  constructor(mailer: Mailer, inbox: Inbox, stage: Stage) {
+  constructor(mailer: Mailer, inbox: Inbox, environment: DemoEnvironment) {
     this.#mailer = mailer
     this.#inbox = inbox
-    this.#stage = stage
+    this.#environment = environment
     for (const name of EVENTS) mailer.on(name, this.#changed)
     inbox.on('received', this.#arrived)
   }
@@ -91,37 +92,43 @@ export class Demo {
     return this.#run
   }
 
-  /** @throws ThreadpostError `CONFLICT` while another run goes on */
+  /** @throws ThreadpostError `CONFLICT` during another run */
   start(way: Way): void {
     if (this.#run !== undefined && this.#run.result === undefined)
-      throw new ThreadpostError('CONFLICT', 'One run at a time: wait until this one has ended.')
+      throw new ThreadpostError('CONFLICT', 'A run is in progress: wait until it ends.')
     const run: Run = {
       number: ++this.#runs,
       way,
-      fates: new Fates(Demo.messages),
+      grid: new MessageGrid(Demo.messages),
       startedAt: performance.now(),
     }
     this.#run = run
     const sending = way === 'threads' ? this.#throughThreads(run) : this.#inline(run)
     sending.catch((error: unknown) => {
-      for (let index = 0; index < Demo.messages; index++) run.fates.become(index, 'failed')
+      for (let index = 0; index < Demo.messages; index++) run.grid.setStatus(index, 'failed')
       this.#finishIfSettled(run)
       process.emitWarning(`The start page's run failed: ${String(error)}`, 'ThreadpostWarning')
     })
   }
 
-  /** @throws ThreadpostError `CONFLICT` where there is no thread at the moment */
+  /**
+   * Ends a worker thread and returns its number.
+   * @throws ThreadpostError `CONFLICT` if no thread is running
+   */
   killThread(): number {
-    const thread = this.#stage.endThread()
+    const thread = this.#environment.endThread()
     if (thread === undefined)
-      throw new ThreadpostError('CONFLICT', 'There is no thread at the moment: the new one is starting.')
+      throw new ThreadpostError('CONFLICT', 'No thread is running: the new one is starting.')
     return thread
   }
 
-  /** The next few messages arrive, and their sender hears no more of it. */
+  /** Makes the inbox accept the next few messages and close the connection without a reply. */
   loseReplies(): void {
     const rest = this.#inbox.faults.list().filter(({ to }) => to !== `*@${DOMAIN}`)
-    this.#inbox.faults.set([...rest, { at: 'dot', do: 'close-after', to: `*@${DOMAIN}`, times: DROPS }])
+    this.#inbox.faults.set([
+      ...rest,
+      { at: 'dot', do: 'close-after', to: `*@${DOMAIN}`, times: LOST_REPLIES },
+    ])
   }
 
   close(): void {
@@ -134,9 +141,9 @@ export class Demo {
 
   async #throughThreads(run: Run): Promise<void> {
     const data = await this.#sampleData()
-    this.#begin(run)
-    for (let first = 0; first < Demo.messages && !this.#closed; first += HANDFUL) {
-      const indices = Array.from({ length: HANDFUL }, (_, offset) => first + offset)
+    this.#startClock(run)
+    for (let first = 0; first < Demo.messages && !this.#closed; first += BATCH) {
+      const indices = Array.from({ length: BATCH }, (_, offset) => first + offset)
       const receipts = await this.#mailer.sendMany(
         indices.map((index) => ({
           template: TEMPLATE,
@@ -145,50 +152,50 @@ export class Demo {
         })),
       )
       receipts.forEach((receipt, offset) => {
-        if (receipt instanceof ThreadpostError) run.fates.become(first + offset, 'failed')
+        if (receipt instanceof ThreadpostError) run.grid.setStatus(first + offset, 'failed')
       })
       this.#finishIfSettled(run)
-      // Requests have their turn in between, as they would in an app.
+      // Lets the event loop handle requests in between, as in an application.
       await setImmediate()
     }
   }
 
   async #inline(run: Run): Promise<void> {
-    const sender = await this.#stage.inlineSender({
-      templates: this.#stage.templates,
+    const sender = await this.#environment.inlineSender({
+      templates: this.#environment.templates,
       template: TEMPLATE,
       transport: this.#inbox.url,
       from: 'Threadpost <hello@threadpost.example>',
     })
     const data = await this.#sampleData()
-    this.#begin(run)
+    this.#startClock(run)
     let next = 0
     const worker = async () => {
       while (next < Demo.messages && !this.#closed) {
         const index = next++
-        run.fates.become(index, 'sending')
+        run.grid.setStatus(index, 'sending')
         try {
           await sender.send({ to: addressOf(run, index), subject: 'Your receipt', data: dataOf(data, index) })
-          run.fates.become(index, 'sent')
+          run.grid.setStatus(index, 'sent')
         } catch {
-          // As in an app without a queue: the error is logged, at best.
-          run.fates.become(index, 'failed')
+          // An application without a queue would log the error, at best.
+          run.grid.setStatus(index, 'failed')
         }
         this.#finishIfSettled(run)
       }
     }
-    await Promise.all(Array.from({ length: INLINE_AT_ONCE }, worker))
+    await Promise.all(Array.from({ length: INLINE_CONCURRENCY }, worker))
     sender.close()
   }
 
-  /** What was read and loaded for it is not held against either way. */
-  #begin(run: Run): void {
+  /** Starts the clock of a run, after files and modules were loaded. */
+  #startClock(run: Run): void {
     run.startedAt = performance.now()
     this.delay.startRun()
   }
 
   #finishIfSettled(run: Run): void {
-    if (!run.fates.settled || run.result !== undefined) return
+    if (!run.grid.settled || run.result !== undefined) return
     run.result = {
       way: run.way,
       messages: Demo.messages,
@@ -201,23 +208,23 @@ export class Demo {
     const run = this.#run
     const index = run === undefined ? undefined : indexOf(run, recipients[0]?.address)
     if (run === undefined || index === undefined) return
-    if (outcome?.result === 'uncertain') run.fates.doubt(index)
-    run.fates.become(index, FATE_OF[status])
+    if (outcome?.result === 'uncertain') run.grid.markUncertain(index)
+    run.grid.setStatus(index, CELL_STATUS_OF[status])
     this.#finishIfSettled(run)
   }
 
   readonly #arrived = ({ envelope }: RawMail): void => {
     const index = this.#run === undefined ? undefined : indexOf(this.#run, envelope.to[0])
-    if (index !== undefined) this.#run?.fates.arrive(index)
+    if (index !== undefined) this.#run?.grid.recordArrival(index)
   }
 
   async #sampleData(): Promise<object> {
-    const text = await readFile(path.join(this.#stage.templates, `${TEMPLATE}.json`), 'utf8')
+    const text = await readFile(path.join(this.#environment.templates, `${TEMPLATE}.json`), 'utf8')
     return JSON.parse(text) as object
   }
 }
 
-/** Each message has an address of its own, so that its mail is known when it arrives. */
+/** Returns the message's own address, which identifies its mail in the inbox. */
 function addressOf({ number }: Run, index: number): string {
   return `run-${number}.order-${index + 1}@${DOMAIN}`
 }

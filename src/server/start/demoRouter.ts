@@ -3,20 +3,20 @@ import { EventStreams } from '../../web/eventStream.js'
 import { jsonBody } from '../../web/middleware.js'
 import { invalid } from '../../web/problem.js'
 import { type Demo, WAYS } from './demo.js'
-import type { Cell } from './fates.js'
+import type { Cell } from './messageGrid.js'
 
-/** Milliseconds between two frames: few enough that telling does not disturb what is told. */
+/** Interval between two frames, in milliseconds. It is long enough that streaming doesn't affect the measurement. */
 const FRAME = 200
 
-/** The buttons of the start page, and a stream of what they bring about. */
+/** Routes for the buttons of the load test, and a stream of its state. */
 export function demoRouter(demo: Demo): Router {
   const router = Router()
-  const audience = new Audience(demo)
+  const broadcaster = new Broadcaster(demo)
   const body = jsonBody(1000)
 
   router.post('/run', body, (request, response) => {
-    const given: unknown = (request.body as { way?: unknown } | undefined)?.way
-    const way = WAYS.find((known) => known === given)
+    const input: unknown = (request.body as { way?: unknown } | undefined)?.way
+    const way = WAYS.find((known) => known === input)
     if (way === undefined) throw invalid('way', `must be one of ${WAYS.join(', ')}`)
     demo.start(way)
     response.status(202).json({ way })
@@ -32,13 +32,13 @@ export function demoRouter(demo: Demo): Router {
   })
 
   router.get('/events', (_request, response) => {
-    audience.join(response)
+    broadcaster.add(response)
   })
   return router
 }
 
-/** Those who watch. They are all told the same, a few times a second. */
-class Audience {
+/** Sends the same frames to all open pages, a few times per second. */
+class Broadcaster {
   readonly #demo: Demo
   readonly #streams = new EventStreams()
   #timer: NodeJS.Timeout | undefined
@@ -47,41 +47,40 @@ class Audience {
     this.#demo = demo
   }
 
-  join(response: Response): void {
+  add(response: Response): void {
     const stream = this.#streams.open(response)
     if (stream === undefined) return
-    stream.onClose(() => this.#leave())
+    stream.onClose(() => this.#onClose())
     if (this.#timer === undefined) {
       this.#demo.delay.start()
-      this.#timer = setInterval(() => this.#tell(), FRAME)
+      this.#timer = setInterval(() => this.#broadcast(), FRAME)
     }
-    stream.send(this.#frame(0, this.#demo.run?.fates.all()))
+    stream.send(this.#frame(0, this.#demo.run?.grid.cells()))
   }
 
-  #leave(): void {
+  #onClose(): void {
     if (this.#streams.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
     this.#demo.delay.stop()
   }
 
-  #tell(): void {
-    const delay = this.#demo.delay.look()
-    const fates = this.#demo.run?.fates
-    const news = this.#frame(delay, fates?.news())
-    // Who is behind will read one frame in place of several: it has every cell.
-    for (const stream of this.#streams) stream.send(stream.behind ? this.#frame(delay, fates?.all()) : news)
+  #broadcast(): void {
+    const delay = this.#demo.delay.sample()
+    const grid = this.#demo.run?.grid
+    const changes = this.#frame(delay, grid?.takeChanges())
+    // A slow client receives one frame with all cells instead of several frames with changes.
+    for (const stream of this.#streams)
+      stream.send(stream.behind ? this.#frame(delay, grid?.cells()) : changes)
   }
 
   #frame(delay: number, cells: Cell[] | undefined): object {
     const { run } = this.#demo
-    const told = run && {
-      number: run.number,
-      way: run.way,
-      cells,
-      tally: run.fates.tally(),
-      ...(run.result === undefined ? {} : { result: run.result }),
+    if (run === undefined) return { delay }
+    const { number, way, grid, result } = run
+    return {
+      delay,
+      run: { number, way, cells, totals: grid.totals(), ...(result === undefined ? {} : { result }) },
     }
-    return { delay, run: told }
   }
 }

@@ -1,18 +1,13 @@
 import { html, type Html } from '../../web/html.js'
 
-/** The dial, the buttons and the grid: what happens when five hundred receipts go out at once. */
+/** The load test: a dial, buttons, and a grid with one cell per message. */
 export function demoSection(messages: number): Html {
-  return html`<section
-    class="card stage"
-    id="stage"
-    data-messages="${messages}"
-    aria-labelledby="stage-title"
-  >
-    <div class="stage-head">
-      <h2 id="stage-title">Five hundred at once</h2>
+  return html`<section class="card demo" id="demo" data-messages="${messages}" aria-labelledby="demo-title">
+    <div class="demo-head">
+      <h2 id="demo-title">Five hundred at once</h2>
       <p class="dim">
-        The same receipts, both ways, from this very process. The dial shows how late its event loop is: for
-        that long every other request waits.
+        The same receipts, with threads and inline, from this process. The dial shows the delay of its event
+        loop, for which all other requests wait.
       </p>
     </div>
     <div class="controls">
@@ -32,7 +27,7 @@ export function demoSection(messages: number): Html {
         <svg class="trace" viewBox="0 0 240 44" preserveAspectRatio="none" aria-hidden="true">
           <polyline id="trace" points="" />
         </svg>
-        <p class="dim">The longest delay of the last 0.4 s, and over the last 30 s.</p>
+        <p class="dim">Maximum delay of the last 0.4 s, and its history over 30 s.</p>
       </div>
       <div class="buttons">
         <button class="button primary" type="button" data-run="threads">
@@ -40,47 +35,47 @@ export function demoSection(messages: number): Html {
         </button>
         <button class="button" type="button" data-run="inline">${messages} inline</button>
         <button class="button" type="button" data-do="kill-thread">Kill a thread</button>
-        <button class="button" type="button" data-do="lose-replies">Drop the connection after the dot</button>
+        <button class="button" type="button" data-do="lose-replies">Lose the server’s reply</button>
       </div>
     </div>
     <div class="show">
-      <p class="run-title" id="run-title" role="status">Press a button: each square is a message.</p>
-      <div class="grid" id="grid" role="img" aria-label="The fates of the messages"></div>
+      <p class="run-title" id="run-title" role="status">Press a button. Each square is a message.</p>
+      <div class="grid" id="grid" role="img" aria-label="Status of the messages"></div>
       <dl class="tally" id="tally">
-        ${entry('queued', 'queued')} ${entry('sending', 'in a thread')} ${entry('deferred', 'tried again')}
+        ${entry('queued', 'queued')} ${entry('sending', 'sending')} ${entry('deferred', 'deferred')}
         ${entry('sent', 'sent')} ${entry('failed', 'failed')}
         <div class="sum">
-          <dt>in all</dt>
+          <dt>total</dt>
           <dd id="n-sum">0</dd>
         </div>
       </dl>
       <p class="proof" id="proof"></p>
       <table class="results">
         <caption class="hidden-label">
-          The last run of each way
+          Last run of each kind
         </caption>
         <thead>
           <tr>
             <th scope="col">${messages} receipts</th>
             <th scope="col">time</th>
-            <th scope="col">longest delay</th>
+            <th scope="col">maximum delay</th>
             <th scope="col">failed</th>
           </tr>
         </thead>
         <tbody>
-          ${result('threads', 'Through threads', 'compiled once, then bound and sent by worker threads')}
-          ${result('inline', 'Inline', 'MJML for each mail, then nodemailer, ten at a time, in the web process')}
+          ${result('threads', 'Through threads', 'compiled once, then rendered and sent by worker threads')}
+          ${result('inline', 'Inline', 'MJML for each message, then nodemailer, ten at a time, in the web process')}
         </tbody>
       </table>
-      <p class="said" id="said" role="status"></p>
+      <p class="message" id="message" role="status"></p>
     </div>
   </section>`
 }
 
-function entry(fate: string, name: string): Html {
+function entry(status: string, name: string): Html {
   return html`<div>
-    <dt><span class="cell" data-fate="${fate}"></span>${name}</dt>
-    <dd id="n-${fate}">0</dd>
+    <dt><span class="cell" data-status="${status}"></span>${name}</dt>
+    <dd id="n-${status}">0</dd>
   </div>`
 }
 

@@ -1,17 +1,20 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** Milliseconds between two looks at the event loop; it is part of each measured delay and taken off. */
+/**
+ * Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is
+ * subtracted.
+ */
 const RESOLUTION = 5
 
 /**
- * By how much this process's event loop was late, in ms: in the last two windows, and over a whole run.
+ * Measures the delay of this process's event loop, in milliseconds, over the last two windows and over a whole run.
  *
- * After a reset a histogram passes over the delay it is in. So there are two, of which only one is reset at a look:
- * what falls between two windows is in the other.
+ * A histogram that is reset during a delay misses that delay. So there are two histograms, and each sample resets
+ * only one of them: the other one contains the delay.
  */
-export class LoopDelay {
+export class LoopDelayMonitor {
   readonly #windows = [monitor(), monitor()] as const
-  #looks = 0
+  #samples = 0
   #run: IntervalHistogram | undefined
 
   start(): void {
@@ -25,10 +28,10 @@ export class LoopDelay {
     for (const window of this.#windows) window.disable()
   }
 
-  /** The longest delay since the look before the last. */
-  look(): number {
-    const delay = Math.max(...this.#windows.map(longest))
-    this.#windows[this.#looks++ % 2 === 0 ? 0 : 1].reset()
+  /** Returns the maximum delay since the sample before the last one. */
+  sample(): number {
+    const delay = Math.max(...this.#windows.map(maxDelay))
+    this.#windows[this.#samples++ % 2 === 0 ? 0 : 1].reset()
     return delay
   }
 
@@ -37,13 +40,13 @@ export class LoopDelay {
     this.#run.enable()
   }
 
-  /** The longest delay, and what 99 of 100 looks stayed below. */
+  /** Returns the maximum and the 99th percentile of the run's delays. */
   endRun(): { max: number; p99: number } {
     const run = this.#run
     if (run === undefined) return { max: 0, p99: 0 }
     run.disable()
     this.#run = undefined
-    return { max: longest(run), p99: late(run.percentile(99)) }
+    return { max: maxDelay(run), p99: toDelay(run.percentile(99)) }
   }
 }
 
@@ -51,10 +54,10 @@ function monitor(): IntervalHistogram {
   return monitorEventLoopDelay({ resolution: RESOLUTION })
 }
 
-function longest(histogram: IntervalHistogram): number {
-  return histogram.count === 0 ? 0 : late(histogram.max)
+function maxDelay(histogram: IntervalHistogram): number {
+  return histogram.count === 0 ? 0 : toDelay(histogram.max)
 }
 
-function late(nanoseconds: number): number {
+function toDelay(nanoseconds: number): number {
   return Math.max(0, Number((nanoseconds / 1e6 - RESOLUTION).toFixed(1)))
 }

@@ -8,59 +8,61 @@ import {
 } from '../../index.js'
 import type { EventStream } from '../../web/eventStream.js'
 
-/** What the start page shows of a message on its way. */
-export interface Progress {
+/** The state of a sign-up's message on the start page. */
+export interface SignUpProgress {
   status: Status
   /** Attempts made so far. */
   attempts: number
-  /** Milliseconds from acceptance to its end. */
+  /** Time from acceptance to settlement, in milliseconds. */
   total?: number
-  /** The last attempt. */
+  /** Thread of the last attempt. */
   thread?: number
+  /** Timings of the last attempt. */
   timings?: Message['attempts'][number]['timings']
   detail?: string
   reply?: string
-  /** Where the mail is in the inbox, relative to the page. */
+  /** URL of the mail in the inbox, relative to the page. */
   mail?: string
 }
 
-/** Streams a message's progress until it has come to its end. */
-export async function follow(mailer: Mailer, message: Message, stream: EventStream): Promise<void> {
+/** Streams a message's progress until it is settled. */
+export async function streamProgress(mailer: Mailer, message: Message, stream: EventStream): Promise<void> {
   const stop = () => {
     for (const name of STATUSES) mailer.off(name, changed)
   }
-  const tell = async (now: Message) => {
+  const send = async (now: Message) => {
     stream.send(await progressOf(now, mailer))
     if (!isSettled(now.status)) return
     stop()
     stream.end()
   }
-  // One after the other: an earlier state must not overtake a later one. Where the message can't be looked up any more the
-  // stream ends, and the page asks anew.
-  let turn = Promise.resolve()
-  const then = (look: () => Promise<void>) => {
-    turn = turn.then(look).catch(() => {
+  // Runs one lookup after another, because an earlier state must not overtake a later one. If a lookup fails, the
+  // stream
+  // ends, and the page reconnects.
+  let lookups = Promise.resolve()
+  const enqueue = (lookUp: () => Promise<void>) => {
+    lookups = lookups.then(lookUp).catch(() => {
       stop()
       stream.end()
     })
   }
   const changed = ({ id, status }: MessageEvent) => {
     if (id !== message.id) return
-    then(async () => {
+    enqueue(async () => {
       const now = await mailer.find(id)
-      // In a burst the message may be further on already; what the event says still happened.
-      if (now !== undefined) await tell(status === 'sending' ? { ...now, status } : now)
+      // The message may have progressed beyond the event by now; the page still shows `sending`.
+      if (now !== undefined) await send(status === 'sending' ? { ...now, status } : now)
     })
   }
   for (const name of STATUSES) mailer.on(name, changed)
   stream.onClose(stop)
-  then(async () => tell((await mailer.find(message.id)) ?? message))
-  await turn
+  enqueue(async () => send((await mailer.find(message.id)) ?? message))
+  await lookups
 }
 
-async function progressOf(message: Message, mailer: Mailer): Promise<Progress> {
+async function progressOf(message: Message, mailer: Mailer): Promise<SignUpProgress> {
   const { status, attempts, acceptedAt, settledAt } = message
-  const progress: Progress = { status, attempts: attempts.length }
+  const progress: SignUpProgress = { status, attempts: attempts.length }
   const last = attempts.at(-1)
   if (settledAt !== undefined) progress.total = Date.parse(settledAt) - Date.parse(acceptedAt)
   if (last !== undefined && status !== 'sending') {
@@ -69,12 +71,15 @@ async function progressOf(message: Message, mailer: Mailer): Promise<Progress> {
     progress.detail = last.message
     if (last.reply !== undefined) progress.reply = `${last.reply.code} ${last.reply.text}`
   }
-  const mail = await inInbox(message, mailer)
+  const mail = await findInInbox(message, mailer)
   if (mail !== undefined) progress.mail = `inbox/messages/${mail}`
   return progress
 }
 
-async function inInbox({ messageId, to, status }: Message, { inbox }: Mailer): Promise<string | undefined> {
+async function findInInbox(
+  { messageId, to, status }: Message,
+  { inbox }: Mailer,
+): Promise<string | undefined> {
   if (inbox === undefined || (status !== 'sent' && status !== 'partial')) return undefined
   const addresses = new Set(to.map(({ address }) => address))
   for (const { id, envelope } of inbox.stored().reverse()) {

@@ -3,23 +3,23 @@ import { mark, page } from '../../web/page.js'
 import { Demo } from './demo.js'
 import { demoSection } from './demoView.js'
 
-/** The steps a message takes, in their order: where, what, and the timing that belongs to it. */
+/** The steps of a message, in order. */
 const STEPS = [
   {
     id: 'accepted',
     lane: 'web',
     title: 'Accepted',
-    note: 'The mail is checked and queued. The request is answered.',
+    note: 'The message is validated and queued, and the request gets its response.',
   },
   { id: 'rendered', lane: 'thread', title: 'Rendered', note: 'The MJML template becomes HTML and text.' },
-  { id: 'composed', lane: 'thread', title: 'Composed', note: 'Parts become the bytes of one MIME message.' },
+  { id: 'composed', lane: 'thread', title: 'Composed', note: 'The parts become one MIME message.' },
   {
     id: 'delivered',
     lane: 'thread',
     title: 'SMTP session',
-    note: 'The bytes go to the mail server, which answers.',
+    note: 'The message is transmitted to the mail server, which replies.',
   },
-  { id: 'settled', lane: 'web', title: 'Known', note: 'Your code learns what became of it.' },
+  { id: 'settled', lane: 'web', title: 'Settled', note: 'Your code receives the outcome.' },
 ] as const
 
 const EXAMPLE = `import { createMailer } from 'threadpost'
@@ -55,19 +55,19 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
         <section class="pitch">
           <h1>Mail without the wait.</h1>
           <p>
-            Your web process accepts a message and goes on. Worker threads render the template, build the
-            message and speak SMTP, and tell you exactly what became of it.
+            Your web process accepts a message and continues. Worker threads render the template, build the
+            message, speak SMTP, and report the exact outcome.
           </p>
         </section>
         <section class="try" aria-label="Try it">
           <form class="card" id="signup" novalidate>
-            <h2>See one go out</h2>
+            <h2>Send a message</h2>
             <p class="dim">
-              Sign up as anybody.
+              Sign up with any name.
               ${
                 inbox
-                  ? 'The welcome mail goes to the inbox of this server, nowhere else.'
-                  : 'The welcome mail really goes to this address.'
+                  ? 'The welcome mail goes only to the inbox of this server.'
+                  : 'The welcome mail is sent to this address.'
               }
             </p>
             <label for="name">Name</label>
@@ -90,12 +90,14 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
             <button class="button primary" type="submit">Sign up</button>
             ${
               demo &&
-              html`<p class="pulse">Event loop delay of this process, now: <strong id="pulse">–</strong></p>`
+              html`<p class="pulse">
+                Current event loop delay of this process: <strong id="pulse">–</strong>
+              </p>`
             }
           </form>
           <div class="card journey" id="journey" data-state="idle">
-            <div class="verdict">
-              <h2 id="verdict" role="status">The way of a message</h2>
+            <div class="status">
+              <h2 id="status" role="status">Message lifecycle</h2>
               <p class="total" id="total"></p>
               <a class="button" id="open" hidden>Read it in the inbox</a>
             </div>
@@ -109,22 +111,19 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
         <section class="reasons">
           <div>
             <h3>The web process stays free</h3>
-            <p>
-              Compiling MJML inline blocks every other request while it runs. Here it happens in a thread of
-              its own.
-            </p>
+            <p>Compiling MJML inline blocks all other requests. Here, it runs in a separate thread.</p>
           </div>
           <div>
             <h3>Outcomes, not hopes</h3>
             <p>
-              Sent, refused, to be tried again, or uncertain: for each recipient, with the server’s own reply.
+              Sent, refused, deferred, or uncertain: the outcome for each recipient, with the server’s reply.
             </p>
           </div>
           <div>
-            <h3>Threads may die</h3>
+            <h3>Crashes lose no mail</h3>
             <p>
-              What a dead thread had not handed over is sent again at once. A message that kills threads is
-              found out.
+              If a thread dies, its unsent messages are sent again immediately. A message that crashes threads
+              is identified and isolated.
             </p>
           </div>
         </section>

@@ -4,9 +4,9 @@ import { EventStreams } from '../../web/eventStream.js'
 import { jsonBody } from '../../web/middleware.js'
 import { assetRouter, notAsImage, pageHeaders } from '../../web/page.js'
 import { problems } from '../../web/problem.js'
-import { Demo, type Stage } from './demo.js'
+import { Demo, type DemoEnvironment } from './demo.js'
 import { demoRouter } from './demoRouter.js'
-import { follow } from './signUpProgress.js'
+import { streamProgress } from './signUpProgress.js'
 import { startPage } from './startPage.js'
 
 const TAG = 'start-page'
@@ -18,17 +18,17 @@ export interface StartPage {
 }
 
 /**
- * The main server's own pages: the sign-up form and what becomes of its mail.
- * @param stage where the page may show what happens under load; it then sends by itself, to the embedded inbox
+ * Routes of the start page: the sign-up form, the progress of its mail, and the load test.
+ * @param environment enables the load test, which sends to the embedded inbox
  */
-export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPage {
+export function startRouter(mailer: Mailer, url: string, environment?: DemoEnvironment): StartPage {
   const router = Router()
   const streams = new EventStreams()
   const { inbox } = mailer
   const demo =
-    stage === undefined || inbox === undefined || !mailer.templates.includes('receipt')
+    environment === undefined || inbox === undefined || !mailer.templates.includes('receipt')
       ? undefined
-      : new Demo(mailer, inbox, stage)
+      : new Demo(mailer, inbox, environment)
   router.use(pageHeaders, notAsImage)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ASSETS))
   if (demo !== undefined) router.use('/demo', demoRouter(demo))
@@ -51,11 +51,11 @@ export function startRouter(mailer: Mailer, url: string, stage?: Stage): StartPa
 
   router.get('/signup/:id/events', async (request, response) => {
     const message = await mailer.find(request.params.id)
-    // Only what was sent from here: other messages are nobody's business without a token.
+    // Shows only messages of this form: access to other messages requires a token.
     if (message?.tags.includes(TAG) !== true)
-      throw new ThreadpostError('NOT_FOUND', 'There is no such sign-up.')
+      throw new ThreadpostError('NOT_FOUND', 'This sign-up does not exist.')
     const stream = streams.open(response)
-    if (stream !== undefined) await follow(mailer, message, stream)
+    if (stream !== undefined) await streamProgress(mailer, message, stream)
   })
 
   router.use(problems)
@@ -66,9 +66,8 @@ function fieldsOf(body: unknown): { name: string; email: string } {
   const fields = typeof body === 'object' && body !== null ? body : {}
   const name = 'name' in fields && typeof fields.name === 'string' ? fields.name.trim() : ''
   const email = 'email' in fields && typeof fields.email === 'string' ? fields.email.trim() : ''
-  if (name === '' || name.length > 100)
-    throw invalid('name', 'Please tell us your name, in at most 100 characters.')
-  if (email === '') throw invalid('email', 'Please tell us your email address.')
+  if (name === '' || name.length > 100) throw invalid('name', 'Enter a name of at most 100 characters.')
+  if (email === '') throw invalid('email', 'Enter an email address.')
   return { name, email }
 }
 

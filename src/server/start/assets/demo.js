@@ -1,7 +1,7 @@
-// Shows what the server streams: how late its event loop is, and the fate of each message.
+// Shows the state that the server streams: the delay of its event loop, and the status of each message.
 const $ = (id) => document.getElementById(id)
 const grid = $('grid')
-const FATES = ['queued', 'sending', 'deferred', 'sent', 'failed']
+const STATUSES = ['queued', 'sending', 'deferred', 'sent', 'failed']
 const WINDOW = 150
 const trace = []
 const results = {}
@@ -16,7 +16,7 @@ function milliseconds(value) {
   return value < 10 ? value.toFixed(1) : String(Math.round(value))
 }
 
-/** 1 ms to 1 s, each factor of ten a third of the way. */
+/** Maps 1 ms to 1 s to the dial; each factor of ten is a third of it. */
 function share(delay) {
   return Math.min(1, Math.max(0, Math.log10(Math.max(delay, 1)) / 3))
 }
@@ -47,26 +47,27 @@ function newGrid(number, messages) {
   grid.replaceChildren(...cells)
 }
 
-function paint([index, fate, uncertain, arrived]) {
+function paint([index, status, uncertain, arrived]) {
   const cell = cells[index]
-  cell.dataset.fate = fate
+  cell.dataset.status = status
   cell.toggleAttribute('data-uncertain', uncertain === 1)
   cell.toggleAttribute('data-doubled', arrived > 1)
 }
 
-function tell({ number, way, tally, result }) {
-  const { fates, uncertain, arrived, doubled, unexplained } = tally
-  for (const fate of FATES) $(`n-${fate}`).textContent = fates[fate] + (fate === 'queued' ? fates.waiting : 0)
-  const sum = Object.values(fates).reduce((total, amount) => total + amount, 0)
+function showRun({ number, way, totals, result }) {
+  const { statuses, uncertain, arrived, doubled, unexplained } = totals
+  for (const status of STATUSES)
+    $(`n-${status}`).textContent = statuses[status] + (status === 'queued' ? statuses.waiting : 0)
+  const sum = Object.values(statuses).reduce((total, amount) => total + amount, 0)
   $('n-sum').textContent = sum
-  grid.setAttribute('aria-label', `${fates.sent} of ${sum} sent, ${fates.deferred} are tried again`)
+  grid.setAttribute('aria-label', `${statuses.sent} of ${sum} sent, ${statuses.deferred} deferred`)
   const name = way === 'threads' ? 'through threads' : 'inline'
-  const title = result ? `Run ${number}, ${name}: done` : `Run ${number}, ${name}: under way`
+  const title = result ? `Run ${number}, ${name}: done` : `Run ${number}, ${name}: in progress`
   if ($('run-title').textContent !== title) $('run-title').textContent = title
   $('proof').textContent =
     `${count(arrived, 'receipt is', 'receipts are')} in the inbox` +
     (uncertain > 0
-      ? `. ${count(uncertain, 'reply was', 'replies were')} lost on the way: marked uncertain and sent again. ${doubled} arrived twice`
+      ? `. ${count(uncertain, 'reply was', 'replies were')} lost; the messages were marked uncertain and sent again. ${doubled} arrived twice`
       : '') +
     (unexplained > 0 && way === 'threads' ? `, ${unexplained} of them without a mark!` : '.')
   for (const button of document.querySelectorAll('[data-run]')) button.disabled = !result
@@ -75,7 +76,7 @@ function tell({ number, way, tally, result }) {
     const [time, delay, failed] = $(`result-${way}`).querySelectorAll('td')
     time.textContent = `${result.seconds.toFixed(1)} s`
     delay.textContent = `${milliseconds(result.delay.max)} ms`
-    failed.textContent = fates.failed
+    failed.textContent = statuses.failed
   }
 }
 
@@ -86,13 +87,13 @@ new EventSource('demo/events').onmessage = ({ data }) => {
   if (run.number !== shown)
     newGrid(
       run.number,
-      Object.values(run.tally.fates).reduce((a, b) => a + b),
+      Object.values(run.totals.statuses).reduce((a, b) => a + b),
     )
   run.cells.forEach(paint)
-  tell(run)
+  showRun(run)
 }
 
-newGrid(0, Number($('stage').dataset.messages))
+newGrid(0, Number($('demo').dataset.messages))
 
 async function press(path, body) {
   const response = await fetch(`demo/${path}`, {
@@ -102,17 +103,17 @@ async function press(path, body) {
   })
   const answer = response.status === 204 ? {} : await response.json()
   if (!response.ok) return answer.detail
-  if (path === 'kill-thread') return `Thread ${answer.thread} was ended in the midst of its work.`
+  if (path === 'kill-thread') return `Thread ${answer.thread} was ended while it was working.`
   if (path === 'lose-replies')
-    return 'The next 3 receipts arrive, and their connection drops before the reply.'
+    return 'The server accepts the next 3 receipts, and closes the connection before its reply.'
   return ''
 }
 
-$('stage').addEventListener('click', async ({ target }) => {
+$('demo').addEventListener('click', async ({ target }) => {
   const button = target.closest('button')
   if (!button) return
-  const { run, do: deed } = button.dataset
-  $('said').textContent = await (run ? press('run', { way: run }) : press(deed, {})).catch(
-    () => 'That did not work. Is the server still running?',
+  const { run, do: action } = button.dataset
+  $('message').textContent = await (run ? press('run', { way: run }) : press(action, {})).catch(
+    () => 'The request failed. Is the server still running?',
   )
 })

@@ -1,4 +1,4 @@
-// Posts the form and shows what becomes of its mail, as the server tells it.
+// Submits the form and shows the progress of its mail, which the server streams.
 const $ = (id) => document.getElementById(id)
 const form = $('signup')
 const journey = $('journey')
@@ -6,18 +6,18 @@ const button = form.querySelector('button')
 const steps = ['accepted', 'rendered', 'composed', 'delivered', 'settled']
 const idle = new Map(steps.map((id) => [id, $(`step-${id}`).querySelector('.note').textContent]))
 
-const VERDICTS = {
+const STATUS_LABELS = {
   queued: 'Queued',
-  sending: 'On its way',
-  deferred: 'Will be tried again',
+  sending: 'Sending',
+  deferred: 'Will be retried',
   held: 'Held',
   sent: 'Sent',
-  partial: 'Sent to some',
+  partial: 'Partially sent',
   failed: 'Failed',
   expired: 'Expired',
   cancelled: 'Cancelled',
 }
-const ENDS = ['sent', 'partial', 'failed', 'expired', 'cancelled']
+const FINAL = ['sent', 'partial', 'failed', 'expired', 'cancelled']
 
 let source
 
@@ -46,22 +46,22 @@ function reset() {
   $('total').textContent = ''
 }
 
-function complain({ detail, path = '' }) {
+function showError({ detail, path = '' }) {
   const field = /^(data\.)?name/.test(path) ? 'name' : /^(to|email)/.test(path) ? 'email' : undefined
-  $('error').textContent = detail ?? 'That did not work. Is the server still running?'
+  $('error').textContent = detail ?? 'The request failed. Is the server still running?'
   $('error').hidden = false
   if (field) {
     $(field).setAttribute('aria-invalid', 'true')
     $(field).focus()
   }
   journey.dataset.state = 'idle'
-  $('verdict').textContent = 'The way of a message'
+  $('status').textContent = 'Message lifecycle'
 }
 
 function show(progress) {
   const { status, thread, timings = {}, attempts } = progress
   journey.dataset.state = status
-  $('verdict').textContent = VERDICTS[status]
+  $('status').textContent = STATUS_LABELS[status]
   if (status === 'queued') return
   if (status === 'sending') {
     for (const id of ['rendered', 'composed', 'delivered']) mark(id, 'active')
@@ -77,16 +77,16 @@ function show(progress) {
   const compiled = timings.compile === undefined ? 0 : timings.compile
   const rendered = timings.render === undefined ? undefined : timings.render + compiled
   const reached = (value) => (value === undefined ? 'missed' : 'done')
-  const waits = !ENDS.includes(status)
+  const waiting = !FINAL.includes(status)
   if (attempts > 0) {
     const compiling =
-      compiled >= 1 ? `The template was compiled for it, in ${milliseconds(compiled)}.` : undefined
+      compiled >= 1 ? `The template was compiled first, which took ${milliseconds(compiled)}.` : undefined
     mark('rendered', reached(rendered), milliseconds(rendered), compiling)
     mark('composed', reached(timings.compose), milliseconds(timings.compose))
-    const delivered = status === 'sent' ? 'done' : waits ? 'again' : 'failed'
+    const delivered = status === 'sent' ? 'done' : waiting ? 'again' : 'failed'
     mark('delivered', delivered, milliseconds(smtp), progress.reply ?? progress.detail)
   }
-  mark('settled', status === 'sent' ? 'done' : waits ? 'waiting' : 'failed')
+  mark('settled', status === 'sent' ? 'done' : waiting ? 'waiting' : 'failed')
   if (progress.total !== undefined) $('total').textContent = `after ${milliseconds(progress.total)}`
   $('outcome').textContent = progress.detail ?? ''
   $('outcome').hidden = status === 'sent' || !progress.detail
@@ -110,19 +110,19 @@ form.addEventListener('submit', async (event) => {
     const answer = await response.json()
     if (!response.ok) {
       mark('accepted', 'waiting')
-      complain(answer)
+      showError(answer)
       return
     }
-    mark('accepted', 'done', milliseconds(answer.took), 'The request was answered with 202.')
+    mark('accepted', 'done', milliseconds(answer.took), 'The response was 202 Accepted.')
     source = new EventSource(`signup/${answer.id}/events`)
     source.onmessage = ({ data }) => {
       const progress = JSON.parse(data)
       show(progress)
-      if (ENDS.includes(progress.status)) source.close()
+      if (FINAL.includes(progress.status)) source.close()
     }
   } catch {
     mark('accepted', 'waiting')
-    complain({})
+    showError({})
   } finally {
     button.disabled = false
   }

@@ -1,15 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import type { ProcessUsage } from './childProtocol.js'
 import { fromHistogram } from './distribution.js'
-import type { Watch } from './order.js'
 
-/** Milliseconds between two looks at the event loop; it is part of each measured delay and taken off. */
+/**
+ * Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is
+ * subtracted.
+ */
 const RESOLUTION = 1
-/** Milliseconds of one point of the curve over time. */
+/** Length of one point of the curve over time, in milliseconds. */
 const POINT = 100
 
-/** Watches this process, above all its main thread, while `work` goes on. */
-export async function watch<T>(work: () => Promise<T>): Promise<{ watched: Watch; result: T }> {
+const NO_DELAYS = { count: 0, p50: 0, p90: 0, p99: 0, max: 0, curve: [] }
+
+/** Runs `work` and measures the CPU time and the event loop delay of this process until it resolves. */
+export async function measureUsage<T>(work: () => Promise<T>): Promise<{ usage: ProcessUsage; result: T }> {
   const loop = monitorEventLoopDelay({ resolution: RESOLUTION })
   const point = monitorEventLoopDelay({ resolution: RESOLUTION })
   const loopOverTime: number[] = []
@@ -17,8 +22,8 @@ export async function watch<T>(work: () => Promise<T>): Promise<{ watched: Watch
     loopOverTime.push(Number(Math.max(0, point.max / 1e6 - RESOLUTION).toFixed(2)))
     point.reset()
   }, POINT)
-  const main = mainThreadSeconds()
-  const all = process.cpuUsage()
+  const mainBefore = mainThreadSeconds()
+  const allBefore = process.cpuUsage()
   const utilisation = performance.eventLoopUtilization()
   const start = performance.now()
   loop.enable()
@@ -26,16 +31,16 @@ export async function watch<T>(work: () => Promise<T>): Promise<{ watched: Watch
   try {
     const result = await work()
     const seconds = (performance.now() - start) / 1000
-    const { user, system } = process.cpuUsage(all)
+    const { user, system } = process.cpuUsage(allBefore)
     const mainAfter = mainThreadSeconds()
     loop.disable()
-    const cpu: Watch['cpu'] = { all: (user + system) / 1e6 }
-    if (main !== undefined && mainAfter !== undefined) cpu.main = mainAfter - main
+    const cpu: ProcessUsage['cpu'] = { all: (user + system) / 1e6 }
+    if (mainBefore !== undefined && mainAfter !== undefined) cpu.main = mainAfter - mainBefore
     return {
       result,
-      watched: {
+      usage: {
         seconds,
-        loop: fromHistogram(loop, 1e6, RESOLUTION) ?? NOTHING,
+        loop: fromHistogram(loop, 1e6, RESOLUTION) ?? NO_DELAYS,
         loopOverTime,
         utilisation: performance.eventLoopUtilization(utilisation).utilization,
         cpu,
@@ -48,21 +53,20 @@ export async function watch<T>(work: () => Promise<T>): Promise<{ watched: Watch
   }
 }
 
-const NOTHING = { count: 0, p50: 0, p90: 0, p99: 0, max: 0, curve: [] }
-
-/** Ticks of /proc a second, on every Linux that Node runs on (USER_HZ). */
+/** Ticks per second in /proc (USER_HZ), on every Linux that Node.js supports. */
 const TICKS = 100
 
 /**
- * Seconds of CPU this thread has used, if it is the main one: Linux tells them in nanoseconds (schedstat), or where
- * that is not compiled in, in hundredths (stat). Undefined on other systems, where Node can only tell all threads'.
+ * Returns the CPU time of the main thread, in seconds. Linux reports it in nanoseconds (schedstat) or, in kernels built
+ * without that, in hundredths of a second (stat). Returns undefined on other systems, where Node.js reports only the
+ * total of all threads.
  */
 function mainThreadSeconds(): number | undefined {
   const task = `/proc/self/task/${process.pid}`
   try {
     return Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ')[0]) / 1e9
   } catch {
-    // Tried next.
+    // Falls through to stat.
   }
   try {
     const stat = readFileSync(`${task}/stat`, 'utf8')
