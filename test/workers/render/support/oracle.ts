@@ -10,6 +10,7 @@ type Block = hbs.AST.BlockStatement & { program?: Program; inverse?: Program }
 type Program = hbs.AST.Program & { blockParams?: string[] }
 
 const DEMAND = 'demandedByTheOracle'
+const TEXT = 'textForTheOracle'
 const IS_GIVEN = 'isGivenForTheOracle'
 const CONDITIONS = new Set(['if', 'unless'])
 
@@ -18,7 +19,8 @@ const CONDITIONS = new Set(['if', 'unless'])
  * Handlebars has nothing like it: a path that leads nowhere is an error unless the template asks whether it does. Each
  * path that must lead somewhere becomes the argument of a helper that notes what is undefined. And
  * `{{#if @partial-block}}` asks whether there is a block, where Handlebars runs the block without a context and asks
- * whether it printed anything.
+ * whether it printed anything. Raw values are made text, because Handlebars adds them up where two numbers meet:
+ * `{{{1}}}{{{2}}}` would be 3.
  * @returns what it makes of data
  */
 export function compileHandlebars({
@@ -38,6 +40,7 @@ export function compileHandlebars({
     if (value === undefined || (given.length > 2 && (parent ?? null) === null)) isMissing = true
     return value
   })
+  handlebars.registerHelper(TEXT, (value: unknown) => String(value ?? ''))
   handlebars.registerHelper(IS_GIVEN, (block: unknown) => block !== undefined)
   try {
     for (const [name, partial] of Object.entries(partials))
@@ -78,7 +81,7 @@ class Demands {
   #statement(statement: hbs.AST.Statement, names: ReadonlySet<string>): void {
     switch (statement.type) {
       case 'MustacheStatement':
-        this.#mustache(statement as hbs.AST.Statement & Call, names)
+        this.#mustache(statement as hbs.AST.Statement & Call & { escaped: boolean }, names)
         break
       case 'BlockStatement':
         this.#block(statement as Block, names)
@@ -99,15 +102,14 @@ class Demands {
     }
   }
 
-  #mustache(mustache: hbs.AST.Statement & Call, names: ReadonlySet<string>): void {
-    if (this.#isCall(mustache, names)) {
-      const demanded = this.#argument({ ...mustache, type: 'SubExpression' }, false, names) as Call
-      Object.assign(mustache, { path: demanded.path, params: demanded.params, hash: demanded.hash })
-      return
-    }
-    const demanded = this.#argument(mustache.path, false, names)
-    if (demanded === mustache.path) return
-    Object.assign(mustache, { path: (demanded as Call).path, params: (demanded as Call).params })
+  #mustache(mustache: hbs.AST.Statement & Call & { escaped: boolean }, names: ReadonlySet<string>): void {
+    const isCall = this.#isCall(mustache, names)
+    const value = isCall ? ({ ...mustache, type: 'SubExpression' } as Call) : mustache.path
+    const demanded = this.#argument(value, false, names)
+    const said = mustache.escaped ? demanded : wrapped(TEXT, demanded)
+    if (said === mustache.path) return
+    const { path, params, hash } = said as Call
+    Object.assign(mustache, { path, params, hash })
   }
 
   #block(block: Block, names: ReadonlySet<string>): void {

@@ -193,13 +193,15 @@ export class ScopeWriter {
     if (roll < 3) return this.#partialBlock(place)
     if (roll < 4) return this.#missing(place)
     if (roll < 5) return this.#recursive(place)
-    if (roll < 6)
+    if (roll < 6) {
+      place.file.callsInline = true
       return this.#call(
         place,
         this.choose.one('both', '(lookup @root "file")'),
         place.levels[0] ?? 'root',
         false,
       )
+    }
     const callable = INLINE.slice(0, place.rank)
     if (roll < 8 && callable.length > 0) {
       const name = this.choose.one(...callable)
