@@ -1,4 +1,4 @@
-import type { TemplateReport, Workpiece } from '../../workers/render/compileFolder.js'
+import type { TemplateReport, FolderJob } from '../../workers/render/compileFolder.js'
 import { ThreadpostError } from '../errors.js'
 import { type Logger, resolveLogger, SILENT } from '../logging/logger.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
@@ -41,11 +41,11 @@ export async function readManifests(
   templates: string | TemplateOptions,
   logger: Logger = SILENT,
 ): Promise<TemplateManifest[]> {
-  const { manifestsOf } = await import('../../workers/render/compileFolder.js')
-  return explained(manifestsOf(workpieceOf(templates, logger)))
+  const { readFolderManifests } = await import('../../workers/render/compileFolder.js')
+  return explained(readFolderManifests(workpieceOf(templates, logger)))
 }
 
-function workpieceOf(templates: string | TemplateOptions, given: Logger): Workpiece {
+function workpieceOf(templates: string | TemplateOptions, given: Logger): FolderJob {
   const logger = resolveLogger(check, given)
   return {
     templates: resolveTemplates(check, templates),

@@ -12,7 +12,7 @@ import type {
 } from '../protocol/templateManifest.js'
 import type { Runner } from '../threads/runner.js'
 import { Validator } from '../validation.js'
-import { changedTemplates } from './templateOptions.js'
+import { applyTemplateReload } from './templateOptions.js'
 
 /** Milliseconds between two looks at the folder, however often a template is asked for in vain. */
 const PAUSE = 250
@@ -40,7 +40,7 @@ export class TemplateCatalog {
   }
 
   /** Runs the work, and once more after a fresh look if it fails for a template that is unknown or lacks data. */
-  upToDate<T>(work: () => T): T | Promise<T> {
+  retryWhenStale<T>(work: () => T): T | Promise<T> {
     try {
       return work()
     } catch (error) {
@@ -150,7 +150,7 @@ export class TemplateManager {
     context: JsonObject | undefined,
   ): Promise<RenderedParts> {
     const name = names.string(template, 'template', 200)
-    await this.#book.upToDate(() => manifestOf(name, this.#book.manifests))
+    await this.#book.retryWhenStale(() => manifestOf(name, this.#book.manifests))
     return partsOf(await this.#runner.render(toTemplateContent(template, data, locale), context))
   }
 
@@ -168,7 +168,7 @@ export class TemplateManager {
   /** Other globals, setup and helpers, between two mails. */
   async reload(input: unknown): Promise<void> {
     if (this.#setup === undefined) options.fail('templates', 'the mailer was made without templates')
-    const fresh = changedTemplates(options, this.#setup, input)
+    const fresh = applyTemplateReload(options, this.#setup, input)
     try {
       await this.#runner.reloadTemplates(fresh)
     } catch (error) {

@@ -26,11 +26,11 @@ export type TemplateReload = Omit<TemplateOptions, 'dir'>
 export function resolveTemplates(check: Validator, value: unknown): TemplateSetup {
   if (typeof value === 'string') return { dir: value, globals: {} }
   const { dir, ...rest } = check.object(value, 'templates', ['dir', 'globals', 'setup', 'helpers'])
-  return changedTemplates(check, { dir: check.string(dir, 'templates.dir'), globals: {} }, rest)
+  return applyTemplateReload(check, { dir: check.string(dir, 'templates.dir'), globals: {} }, rest)
 }
 
 /** @returns the templates as they are with the change */
-export function changedTemplates(check: Validator, now: TemplateSetup, change: unknown): TemplateSetup {
+export function applyTemplateReload(check: Validator, now: TemplateSetup, change: unknown): TemplateSetup {
   const { globals, setup, helpers } = check.object(change, 'templates', ['globals', 'setup', 'helpers'])
   return {
     ...now,

@@ -15,7 +15,7 @@ const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
  * A declaration file that tells TypeScript which templates there are and what data each of them needs: names and
  * shapes follow from the templates, the types of values from the sample data beside them.
  */
-export function templateTypes(manifests: readonly TemplateManifest[]): string {
+export function generateTypeDeclarations(manifests: readonly TemplateManifest[]): string {
   const entries = [...manifests]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((manifest) => `    ${keyOf(manifest.name)}: ${typeOfTemplate(manifest)}\n`)

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readManifests } from '../../src/templates/precompile.js'
-import { templateTypes } from '../../src/templates/typeDeclarations.js'
+import { generateTypeDeclarations } from '../../src/templates/typeDeclarations.js'
 import { folderOf } from '../support/folder.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
@@ -93,7 +93,7 @@ describe('typed templates', () => {
         render: `mailer.render('order', { id: 1, customer: { name: 'Ada' }, when: 'now', lines: [] })`,
         renderName: `mailer.render('ordre', {})`,
       },
-      templateTypes(await readManifests(dir)),
+      generateTypeDeclarations(await readManifests(dir)),
     )
     const red = Object.entries(said).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
     expect(red.sort()).toEqual([

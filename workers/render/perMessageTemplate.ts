@@ -1,18 +1,17 @@
 import type { JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
-import { Binder, type Policy } from './bind/binder.js'
+import { Binder, type OutputEncoder } from './bind/binder.js'
+import { BindingRun } from './bind/bindingRun.js'
 import type { Helpers } from './bind/helperCall.js'
-import { refuseMjml, refuseScript } from './bind/refusals.js'
-import { Run } from './bind/run.js'
 import type { Variables } from './bind/scope.js'
-import { escapeHtml } from './bind/values.js'
-import { RecentlyUsed, contentHash } from './cache.js'
+import { escapeHtml, rejectMjml, rejectScriptUrl } from './bind/values.js'
+import { contentHash, LruCache } from './lruCache.js'
 import { loadMjml, type MjmlResult } from './mjml.js'
-import type { Critical } from './renderer.js'
+import type { CriticalSection } from './renderer.js'
 import type { TemplateTrees } from './template/parseTemplate.js'
-import { toOneLine } from './template/project.js'
-import { TemplateFailure } from './template/source.js'
-import { loadHtmlText } from './text/htmlText.js'
-import { layOut, withoutMarks } from './text/layout.js'
+import { TemplateFailure } from './template/sourceFile.js'
+import { toOneLine } from './template/subjectAndPreheader.js'
+import { loadHtmlToText } from './text/htmlToText.js'
+import { layOutText, stripLayoutMarks } from './text/layout.js'
 
 /** What a template is bound with. */
 export interface BindInput {
@@ -20,11 +19,11 @@ export interface BindInput {
   variables: Variables
 }
 
-const INTO_HTML: Policy = {
-  escape: (text, node) => escapeHtml(node.loose ? refuseScript(text, node) : text),
-  raw: (html, node) => refuseMjml(node.loose ? refuseScript(html, node) : html, node.at),
+const INTO_HTML: OutputEncoder = {
+  escape: (text, node) => escapeHtml(node.loose ? rejectScriptUrl(text, node) : text),
+  raw: (html, node) => rejectMjml(node.loose ? rejectScriptUrl(html, node) : html, node.at),
   block: (html) => html,
-  attribute: (value, node) => (node.checks.url ? refuseScript(value, node) : value),
+  attribute: (value, node) => (node.checks.url ? rejectScriptUrl(value, node) : value),
 }
 
 /** What MJML, and the inliner of styles behind it, search for with expressions that begin anew at each of them. */
@@ -33,7 +32,7 @@ const SEARCHED = /font-family:|\{\{/gi
 const MAX_SEARCH = 20_000_000
 
 /** As `INTO_HTML`, with references in place of what MJML searches for. In a style sheet there are none. */
-const INTO_HTML_UNSEARCHED: Policy = {
+const INTO_HTML_UNSEARCHED: OutputEncoder = {
   ...INTO_HTML,
   escape: (text, node) => withReferences(INTO_HTML.escape(text, node)),
   raw: (html, node) => {
@@ -47,8 +46,8 @@ function withReferences(html: string): string {
 }
 
 /** Headers and text parts hold what the data says, unescaped. */
-export const AS_IT_IS: Policy = {
-  escape: withoutMarks,
+export const PLAIN_TEXT: OutputEncoder = {
+  escape: stripLayoutMarks,
   raw: (html) => html,
   block: (text) => text,
   attribute: (value) => value,
@@ -65,12 +64,12 @@ export class PerMessageTemplate {
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
   /** Messages that say the same share one run of MJML. */
-  readonly #made = new RecentlyUsed<Promise<MjmlResult>>(MAX_MADE)
+  readonly #made = new LruCache<Promise<MjmlResult>>(MAX_MADE)
 
   constructor(trees: TemplateTrees, helpers: Helpers) {
     const partials = new Map(Object.entries(trees.partials))
     const plain = (nodes: TemplateTrees['text']) =>
-      nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS, partials)
+      nodes === undefined ? undefined : new Binder(nodes, helpers, PLAIN_TEXT, partials)
     this.#mjml = new Binder(trees.mjml, helpers, INTO_HTML, partials)
     this.#unsearched = () => new Binder(trees.mjml, helpers, INTO_HTML_UNSEARCHED, partials)
     this.#subject = plain(trees.subject)
@@ -79,9 +78,9 @@ export class PerMessageTemplate {
   }
 
   /** @throws TemplateFailure */
-  async render(input: BindInput, critical: Critical): Promise<RenderedParts> {
+  async render(input: BindInput, critical: CriticalSection): Promise<RenderedParts> {
     const mjml = await loadMjml()
-    const toText = this.#text === undefined ? await loadHtmlText() : undefined
+    const toText = this.#text === undefined ? await loadHtmlToText() : undefined
     const { bound, key, working } = critical('render', () => {
       const bound = this.bind(input)
       const key = contentHash(bound.source)
@@ -91,20 +90,20 @@ export class PerMessageTemplate {
     const { html } = await working.catch((error: unknown) => {
       throw new TemplateFailure('TEMPLATE_ERROR', `MJML can't make HTML of this: ${(error as Error).message}`)
     })
-    const text = bound.text ?? critical('render', () => layOut(toText?.(html) ?? ''))
+    const text = bound.text ?? critical('render', () => layOutText(toText?.(html) ?? ''))
     return { subject: bound.subject, preheader: bound.preheader, html, text }
   }
 
   /** The source with the data in it, before MJML. @throws TemplateFailure */
   bind(input: BindInput): { source: string; subject: string; preheader: string; text: string | undefined } {
-    const run = new Run()
+    const run = new BindingRun()
     const row = this.#mjml.bind(input.data, input.variables, run)
     const line = (binder: Binder | undefined) =>
       binder === undefined ? '' : toOneLine(binder.text(binder.bind(input.data, input.variables, run)))
     const subject = line(this.#subject)
     const preheader = line(this.#preheader)
     const text = this.#text?.text(this.#text.bind(input.data, input.variables, run))
-    refuseMissing(run)
+    throwIfMissing(run)
     return { source: this.#boundedSearch(this.#mjml.text(row), input), subject, preheader, text }
   }
 
@@ -116,12 +115,12 @@ export class PerMessageTemplate {
     while (found <= most && search.next().done !== true) found++
     if (found <= most) return source
     const binder = this.#unsearched()
-    return binder.text(binder.bind(data, variables, new Run()))
+    return binder.text(binder.bind(data, variables, new BindingRun()))
   }
 }
 
 /** @throws TemplateFailure `MISSING_DATA` if the run met paths that lead nowhere. */
-export function refuseMissing(run: Run): void {
+export function throwIfMissing(run: BindingRun): void {
   if (run.missing.size === 0) return
   const missing = [...run.missing]
   const shown = missing.slice(0, 20).join(', ')

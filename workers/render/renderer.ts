@@ -7,10 +7,10 @@ import type { BoundParts } from './template.js'
  * `rendering`, so that an endless loop or a crash in it is blamed on this message and no other; its time is
  * added to the step's timing.
  */
-export type Critical = <T>(step: 'compile' | 'render', work: () => T) => T
+export type CriticalSection = <T>(step: 'compile' | 'render', work: () => T) => T
 
 /** What is rendered, and for whom. */
-export interface RenderOrder {
+export interface RenderRequest {
   content: Content
   /** What templates see as `@context`. */
   context?: JsonObject
@@ -26,15 +26,15 @@ export interface Renderer {
    * The subject is empty where the content has none of its own.
    * @throws TemplateFailure
    */
-  render(order: RenderOrder, critical: Critical): Promise<RenderedParts>
+  render(order: RenderRequest, critical: CriticalSection): Promise<RenderedParts>
   /**
    * As `render`, and with the HTML also as the row of pieces it was bound from: constants, which are the same strings
    * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
    * At once where nothing has to be read or compiled, since each wait costs a message as much as binding a few values.
    */
-  bind(order: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts>
+  bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts>
   /** How a template compiles. @throws TemplateFailure */
-  inspect(content: Content, critical: Critical): Promise<TemplateNotes>
+  inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes>
   /** Lets go of what the application opened, once nothing is rendered any more. */
   close(): Promise<void>
 }

@@ -1,17 +1,16 @@
 import type { RenderedParts } from '../../src/protocol/tasks.js'
+import { joinPieces, NeedsPerMessageRendering } from './bind/bindingRun.js'
 import type { Helpers } from './bind/helperCall.js'
-import { joinPieces } from './bind/pieces.js'
-import { NeedsBindingFirst } from './bind/run.js'
 import { type BindInput, PerMessageTemplate } from './perMessageTemplate.js'
-import type { CompiledTemplate, PrecompiledForm } from './precompiled/form.js'
-import { PrecompiledTemplate, type PartRow } from './precompiled/precompiledTemplate.js'
-import type { Critical } from './renderer.js'
+import type { CompiledTemplate, PrecompiledForm } from './precompiled/compiledTemplate.js'
+import { type PieceRow, PrecompiledTemplate } from './precompiled/precompiledTemplate.js'
+import type { CriticalSection } from './renderer.js'
 import { walk } from './template/parseTemplate.js'
-import { loadHtmlText } from './text/htmlText.js'
+import { loadHtmlToText } from './text/htmlToText.js'
 
 /** Rendered parts, with the HTML also as its row of pieces where it was bound late. */
 export interface BoundParts extends RenderedParts {
-  readonly htmlRow?: PartRow
+  readonly htmlRow?: PieceRow
 }
 
 /** Most messages leave without their HTML ever having been one string. */
@@ -20,7 +19,7 @@ class LateBound implements BoundParts {
     readonly subject: string,
     readonly preheader: string,
     readonly text: string,
-    readonly htmlRow: PartRow,
+    readonly htmlRow: PieceRow,
   ) {}
 
   get html(): string {
@@ -44,12 +43,12 @@ export class Template {
   static async of(compiled: CompiledTemplate, helpers: Helpers): Promise<Template> {
     const { late, trees } = compiled
     if (late === undefined) return new Template(compiled, helpers, undefined)
-    const toText = trees.text === undefined && convertsWhenBound(late) ? await loadHtmlText() : undefined
+    const toText = trees.text === undefined && convertsWhenBound(late) ? await loadHtmlToText() : undefined
     return new Template(compiled, helpers, new PrecompiledTemplate(late, trees, helpers, toText))
   }
 
   /** At once where it binds late. @throws TemplateFailure */
-  render(input: BindInput, critical: Critical): BoundParts | Promise<BoundParts> {
+  render(input: BindInput, critical: CriticalSection): BoundParts | Promise<BoundParts> {
     const late = this.#late
     if (late !== undefined) {
       const parts = critical('render', () => this.#tryLate(late, input))
@@ -64,7 +63,7 @@ export class Template {
       const { subject, preheader, text, html } = late.bind(data, variables)
       return new LateBound(subject, preheader, text, html)
     } catch (error) {
-      if (error instanceof NeedsBindingFirst) return undefined
+      if (error instanceof NeedsPerMessageRendering) return undefined
       throw error
     }
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Critical } from '../../../workers/render/renderer.js'
+import type { CriticalSection } from '../../../workers/render/renderer.js'
 import { Template } from '../../../workers/render/template.js'
 import { compile, helpers } from './support/both.js'
 import { corpusIsThere, receipt } from './support/corpus.js'
@@ -17,7 +17,7 @@ test.each(templates)(
   'MJML runs when %s is compiled, and for none of its messages',
   async (_, source, data) => {
     const steps: string[] = []
-    const counting: Critical = (step, work) => {
+    const counting: CriticalSection = (step, work) => {
       steps.push(step)
       return work()
     }

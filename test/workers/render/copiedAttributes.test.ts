@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import { PerMessageTemplate } from '../../../workers/render/perMessageTemplate.js'
-import type { CompiledTemplate } from '../../../workers/render/precompiled/form.js'
+import type { CompiledTemplate } from '../../../workers/render/precompiled/compiledTemplate.js'
 import { Template } from '../../../workers/render/template.js'
-import type { TemplateFailure } from '../../../workers/render/template/source.js'
+import type { TemplateFailure } from '../../../workers/render/template/sourceFile.js'
 import { compareBoth, compile, critical, helpers } from './support/both.js'
 import { type Component, bodyComponents, valueOf, wayTo } from './support/registry.js'
 

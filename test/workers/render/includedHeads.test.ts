@@ -2,7 +2,7 @@ import Handlebars from 'handlebars'
 import mjml2html from 'mjml'
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
-import { diff } from '../../../workers/render/precompiled/diff.js'
+import { diff } from '../../../workers/render/precompiled/verifyPrecompiled.js'
 import { failure, useTemplates } from './support/templates.js'
 
 /*

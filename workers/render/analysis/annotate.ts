@@ -1,13 +1,13 @@
 import { templateError } from '../template/parse.js'
 import { walk } from '../template/parseTemplate.js'
-import { placeWithin, type SourceFile } from '../template/source.js'
+import { placeWithin, type SourceFile } from '../template/sourceFile.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode } from '../template/tree.js'
-import { ASKS_FOR_CONTENT, isUrl, KNOWN, TRIMMED } from './components.js'
+import { DEPENDS_ON_CONTENT, isUrlAttribute, KNOWN_COMPONENTS, TRIMS_CONTENT } from './components.js'
 import {
-  type BlockFacts,
+  type BlockStructure,
   ContentEdge,
   type Position,
-  type Positions,
+  type Annotations,
   Structure,
   type StructureEvent,
 } from './structure.js'
@@ -26,21 +26,24 @@ interface End {
 type Mark = Start | End
 
 /** Finds out where everything stands. @throws TemplateFailure for a component that MJML doesn't know. */
-export function annotate(nodes: readonly TemplateNode[], files: ReadonlyMap<string, SourceFile>): Positions {
-  const locator = new Locator(files, true)
+export function annotate(
+  nodes: readonly TemplateNode[],
+  files: ReadonlyMap<string, SourceFile>,
+): Annotations {
+  const locator = new Annotator(files, true)
   return { nodes: locator.all(nodes), ...locator.found }
 }
 
 /** Attribute values as nodes, in a fragment of which it is not known where it will stand. */
-export function locateFragment(
+export function annotateFragment(
   nodes: readonly TemplateNode[],
   files: ReadonlyMap<string, SourceFile>,
 ): TemplateNode[] {
-  return new Locator(files, false).all(nodes)
+  return new Annotator(files, false).all(nodes)
 }
 
-class Locator {
-  readonly found: Omit<Positions, 'nodes'> = {
+class Annotator {
+  readonly found: Omit<Annotations, 'nodes'> = {
     values: new Map(),
     blocks: new Map(),
     attributes: new Map(),
@@ -100,7 +103,7 @@ class Locator {
 
     const at = before.snapshot()
     const lowest = Math.min(afterBody.lowest, afterInverse.lowest)
-    const facts: BlockFacts = {
+    const facts: BlockStructure = {
       position,
       balanced: afterBody.snapshot() === at && afterInverse.snapshot() === at,
     }
@@ -130,7 +133,7 @@ class Locator {
 
   #isInUrl(): boolean {
     const { mode, attribute } = this.#structure.tokenizer
-    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrl(attribute)
+    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrlAttribute(attribute)
   }
 
   #text(node: TextNode): (TemplateNode | Mark)[] {
@@ -160,7 +163,8 @@ class Locator {
   }
 
   #follow(event: StructureEvent): void {
-    if (event.kind === 'content start') this.#edge = TRIMMED.has(event.tag) ? new ContentEdge() : undefined
+    if (event.kind === 'content start')
+      this.#edge = TRIMS_CONTENT.has(event.tag) ? new ContentEdge() : undefined
     if (event.kind === 'content end') {
       this.#edge?.end()
       this.#edge = undefined
@@ -170,7 +174,7 @@ class Locator {
   #mark(event: StructureEvent, at: () => Place): Mark | undefined {
     switch (event.kind) {
       case 'open':
-        if (this.isDocument && !KNOWN.has(event.tag)) throw unknownComponent(event.tag, at())
+        if (this.isDocument && !KNOWN_COMPONENTS.has(event.tag)) throw unknownComponent(event.tag, at())
         return undefined
       case 'words':
         if (event.component) this.found.dropped.push(at())
@@ -181,7 +185,7 @@ class Locator {
         return { kind: 'start', of: 'value', position, at: at() }
       }
       case 'content start':
-        if (!ASKS_FOR_CONTENT.has(event.tag)) return undefined
+        if (!DEPENDS_ON_CONTENT.has(event.tag)) return undefined
         return {
           kind: 'start',
           of: 'content',
@@ -191,7 +195,7 @@ class Locator {
       case 'value end':
         return { kind: 'end', of: 'value' }
       case 'content end':
-        return ASKS_FOR_CONTENT.has(event.tag) ? { kind: 'end', of: 'content' } : undefined
+        return DEPENDS_ON_CONTENT.has(event.tag) ? { kind: 'end', of: 'content' } : undefined
     }
   }
 
@@ -220,7 +224,7 @@ class Locator {
     // Fixed text is content enough; only the title's and the preview's own trimming shows.
     if (position.at === 'whole content' && position.component === 'mj-social-element' && literal) return nodes
     const checks: AttributeNode['checks'] = {}
-    if (position.at === 'attribute' && isUrl(position.attribute)) checks.url = true
+    if (position.at === 'attribute' && isUrlAttribute(position.attribute)) checks.url = true
     if (of === 'content') {
       checks.content = true
       for (const inner of walk(nodes))

@@ -1,7 +1,7 @@
 /** What is known of MJML's components. */
 
 /** Components whose content MJML hands on as it is, without looking for components in it. */
-export const ENDING = new Set([
+export const ENDING_TAGS = new Set([
   'mj-breakpoint',
   'mj-preview',
   'mj-style',
@@ -18,8 +18,8 @@ export const ENDING = new Set([
 ])
 
 /** All that may stand as an element outside such content. */
-export const KNOWN = new Set([
-  ...ENDING,
+export const KNOWN_COMPONENTS = new Set([
+  ...ENDING_TAGS,
   'mjml',
   'mj-head',
   'mj-attributes',
@@ -46,16 +46,16 @@ export const KNOWN = new Set([
 ])
 
 /** MJML asks whether there is content, and makes something else of none. */
-export const ASKS_FOR_CONTENT = new Set(['mj-title', 'mj-preview', 'mj-social-element'])
+export const DEPENDS_ON_CONTENT = new Set(['mj-title', 'mj-preview', 'mj-social-element'])
 
 /** MJML trims their content, and it shows: what stands beside them is on the same line. */
-export const TRIMMED = new Set(['mj-raw', 'mj-button', 'mj-navbar-link', 'mj-social-element'])
+export const TRIMS_CONTENT = new Set(['mj-raw', 'mj-button', 'mj-navbar-link', 'mj-social-element'])
 
 /**
  * Components between which a block can be kept, wrapped as raw. Around columns it is right only while nothing is
  * computed from their number, which the compiler finds out by trying.
  */
-export const KEEPS_BLOCKS = new Set([
+export const ALLOWS_BLOCKS = new Set([
   'mj-body',
   'mj-wrapper',
   'mj-section',
@@ -122,7 +122,7 @@ export function mayBeEmpty(attribute: string): boolean {
   return MAY_BE_EMPTY.has(attribute)
 }
 
-export function isColor(attribute: string): boolean {
+export function isColorAttribute(attribute: string): boolean {
   return attribute === 'color' || attribute.endsWith('-color')
 }
 
@@ -142,6 +142,6 @@ const URL_ATTRIBUTES = new Set([
   'icon-unwrapped-url',
 ])
 
-export function isUrl(attribute: string): boolean {
+export function isUrlAttribute(attribute: string): boolean {
   return URL_ATTRIBUTES.has(attribute.toLowerCase())
 }

@@ -1,17 +1,59 @@
+import type { Finding } from '../precompiled/compiledTemplate.js'
 import { walk } from '../template/parseTemplate.js'
 import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js'
-import { KEEPS_BLOCKS, isColor, isCopied, mayBeEmpty } from './components.js'
-import type { Finding } from './findings.js'
-import { dependOn, type InlineStyles } from './inlineStyles.js'
-import type { BlockFacts, Position, Positions } from './structure.js'
+import { isColorAttribute, isCopied, ALLOWS_BLOCKS, mayBeEmpty } from './components.js'
+import type { BlockStructure, Position, Annotations } from './structure.js'
+
+/** What the selectors of `mj-style inline="inline"` look at: MJML applies them to the finished document. */
+interface InlineStyles {
+  /** Names of attributes in selectors such as `[href]`. */
+  asksFor: ReadonlySet<string>
+  /** `:first-child`, `a + b`: which elements are there, and in which order. */
+  asksForOrder: boolean
+}
+
+/** Attributes of HTML in which MJML puts those of its components. */
+const CARRIERS = ['style', 'class', 'bgcolor', 'align', 'valign', 'width', 'height', 'border', 'background']
+
+/** Whether the styles may apply otherwise when an attribute has another value. */
+function stylesDependOn({ asksFor }: InlineStyles, attribute: string, component: boolean): boolean {
+  const name = attribute.toLowerCase()
+  if (name === 'css-class' || asksFor.has(name)) return true
+  if (component) return CARRIERS.some((carrier) => asksFor.has(carrier))
+  return name === 'class' || name === 'id' || name === 'style'
+}
+
+const INLINE = /<mj-style\b[^>]*\binline\s*=\s*["']inline["'][^>]*>([\s\S]*?)(?:<\/mj-style|$)/g
+
+/** The inline styles of a template, if it has any. */
+export function findInlineStyles(nodes: readonly TemplateNode[]): InlineStyles | undefined {
+  let text = ''
+  for (const node of walk(nodes)) if (node.kind === 'text') text += node.text
+  const sheets = [...text.matchAll(INLINE)].map(([, css = '']) => css)
+  if (sheets.length === 0) return undefined
+  const selectors = sheets
+    .map((css) => css.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\{[^}]*\}/g, '{}'))
+    .join('\n')
+  const asksFor = new Set(
+    [...selectors.matchAll(/\[\s*([\w-]+)/g)].map(([, name = '']) => name.toLowerCase()),
+  )
+  return { asksFor, asksForOrder: /[:+~]/.test(selectors.replace(/\[[^\]]*\]/g, '')) }
+}
+
+/** `mj-html-attributes` makes MJML read and write the whole body again. */
+export function rewritesBody(nodes: readonly TemplateNode[]): boolean {
+  for (const node of walk(nodes))
+    if (node.kind === 'text' && node.text.includes('<mj-html-attributes')) return true
+  return false
+}
 
 /** What is known to be unsound by where it stands. What this lets pass is still tried out. */
-export function applyRules(positions: Positions, styles: InlineStyles | undefined): Finding[] {
+export function applyRules(positions: Annotations, styles: InlineStyles | undefined): Finding[] {
   const findings: Finding[] = []
-  for (const [node, position] of positions.values) findings.push(...judgeValue(node, position, styles))
+  for (const [node, position] of positions.values) findings.push(...checkValue(node, position, styles))
   for (const [node, position] of positions.attributes)
-    findings.push(...judgeAttribute(node, position, styles))
-  for (const [node, facts] of positions.blocks) findings.push(...judgeBlock(node, facts, styles))
+    findings.push(...checkAttribute(node, position, styles))
+  for (const [node, facts] of positions.blocks) findings.push(...checkBlock(node, facts, styles))
   return findings
 }
 
@@ -26,7 +68,7 @@ function sourceOf(node: AttributeNode): string {
     .join('')
 }
 
-function judgeValue(node: TemplateNode, position: Position, styles: InlineStyles | undefined): Finding[] {
+function checkValue(node: TemplateNode, position: Position, styles: InlineStyles | undefined): Finding[] {
   if (node.kind === 'partial')
     return node.name.kind === 'literal'
       ? finding(
@@ -66,7 +108,7 @@ function judgeValue(node: TemplateNode, position: Position, styles: InlineStyles
 }
 
 /** MJML puts the title into an attribute as well, where markup ends what it stands in. */
-function judgeContent(node: AttributeNode, component: string): Finding[] {
+function checkContent(node: AttributeNode, component: string): Finding[] {
   const markup = [...walk(node.value)].some((part) => part.kind === 'text' && part.text.includes('<'))
   if (component !== 'mj-title' || !markup) return []
   return finding(
@@ -76,17 +118,17 @@ function judgeContent(node: AttributeNode, component: string): Finding[] {
   )
 }
 
-function judgeAttribute(
+function checkAttribute(
   node: AttributeNode,
   position: Position,
   styles: InlineStyles | undefined,
 ): Finding[] {
-  if (position.at === 'whole content') return judgeContent(node, position.component)
+  if (position.at === 'whole content') return checkContent(node, position.component)
   if (position.at !== 'attribute') return []
   const { attribute, tag } = position
   if (!position.component) {
     if (styles === undefined) return []
-    if (dependOn(styles, attribute, false))
+    if (stylesDependOn(styles, attribute, false))
       return finding(
         node,
         `inline styles depend on the attribute ${attribute}`,
@@ -102,16 +144,16 @@ function judgeAttribute(
       `MJML computes with ${attribute} of ${tag}`,
       `write ${attribute} out, or choose between two blocks with {{#if}}`,
     )
-  if (styles !== undefined && dependOn(styles, attribute, true))
+  if (styles !== undefined && stylesDependOn(styles, attribute, true))
     return finding(node, `inline styles depend on ${attribute}`, 'use mj-style without inline="inline"')
   if (styles !== undefined || !mayBeEmpty(attribute)) node.checks.present = true
   node.checks.copied = true
-  if (isColor(attribute)) node.checks.color = true
+  if (isColorAttribute(attribute)) node.checks.color = true
   if (styles !== undefined) node.checks.plain = true
   return []
 }
 
-function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | undefined): Finding[] {
+function checkBlock(node: BlockNode, facts: BlockStructure, styles: InlineStyles | undefined): Finding[] {
   if (!facts.balanced)
     return finding(
       node,
@@ -131,9 +173,9 @@ function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | u
         'it stands in the tag of a component',
         'put it inside the quoted value of an attribute',
       )
-    return judgeContentBlock(node, facts.position, styles)
+    return checkContentBlock(node, facts.position, styles)
   }
-  if (!KEEPS_BLOCKS.has(facts.around))
+  if (!ALLOWS_BLOCKS.has(facts.around))
     return finding(
       node,
       `MJML reads all that stands in ${facts.around === '' ? 'the document' : facts.around} at once`,
@@ -155,12 +197,12 @@ function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | u
 }
 
 /** Widths follow from the number of columns, unless all have one, or there is a single column that shows or not. */
-function changesWidths({ type }: BlockNode, { columns }: BlockFacts): boolean {
+function changesWidths({ type }: BlockNode, { columns }: BlockStructure): boolean {
   if (columns === undefined || columns.inside === 0 || columns.all.withoutWidth === 0) return false
   return columns.all.count > 1 || (type !== 'if' && type !== 'unless')
 }
 
-function judgeContentBlock(node: BlockNode, position: Position, styles: InlineStyles | undefined): Finding[] {
+function checkContentBlock(node: BlockNode, position: Position, styles: InlineStyles | undefined): Finding[] {
   if (position.at !== 'content') return []
   if (position.component === 'mj-breakpoint')
     return finding(node, 'MJML computes with it', 'write the width out')

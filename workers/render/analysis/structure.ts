@@ -1,5 +1,5 @@
 import type { AttributeNode, BlockNode, Place, TemplateNode, ValueNode } from '../template/tree.js'
-import { ENDING } from './components.js'
+import { ENDING_TAGS } from './components.js'
 import { type TokenEvents, Tokenizer } from './tokenizer.js'
 
 /** What happened in a text, in order. */
@@ -82,7 +82,7 @@ export class Structure {
 
   #open(tag: string, selfClosing: boolean, offset: number, events: StructureEvent[]): void {
     if (this.ending > 0) {
-      if (ENDING.has(tag) && !selfClosing) this.ending++
+      if (ENDING_TAGS.has(tag) && !selfClosing) this.ending++
       return
     }
     events.push({ kind: 'open', tag, offset })
@@ -90,7 +90,7 @@ export class Structure {
     if (selfClosing) return
     this.stack.push(tag)
     this.columns.push({ count: 0, withoutWidth: 0 })
-    if (!ENDING.has(tag)) return
+    if (!ENDING_TAGS.has(tag)) return
     this.ending = 1
     events.push({ kind: 'content start', tag, offset: offset + 1 })
   }
@@ -104,7 +104,7 @@ export class Structure {
 
   #close(tag: string, offset: number, events: StructureEvent[]): void {
     if (this.ending > 0) {
-      if (!ENDING.has(tag)) return
+      if (!ENDING_TAGS.has(tag)) return
       this.ending--
       if (this.ending > 0) return
       events.push({ kind: 'content end', tag, offset })
@@ -150,7 +150,7 @@ export type Position =
   | { at: 'tag'; tag: string }
 
 /** What a block holds, as far as MJML's structure goes. */
-export interface BlockFacts {
+export interface BlockStructure {
   position: Position
   /** Each of its branches leaves the parser where it found it. */
   balanced: boolean
@@ -161,10 +161,10 @@ export interface BlockFacts {
 }
 
 /** A template whose attribute values are nodes of their own, and where everything stands. */
-export interface Positions {
+export interface Annotations {
   nodes: TemplateNode[]
   values: Map<TemplateNode, Position>
-  blocks: Map<BlockNode, BlockFacts>
+  blocks: Map<BlockNode, BlockStructure>
   attributes: Map<AttributeNode, Position>
   /** Text that MJML drops because it stands between components. */
   dropped: Place[]

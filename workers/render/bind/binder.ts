@@ -1,5 +1,5 @@
 import { templateError } from '../template/parse.js'
-import { TemplateFailure } from '../template/source.js'
+import { TemplateFailure } from '../template/sourceFile.js'
 import type {
   Arguments,
   AttributeNode,
@@ -11,16 +11,15 @@ import type {
   TemplateNode,
   ValueNode,
 } from '../template/tree.js'
+import { joinPieces, type Piece, Pieces, type BindingRun, type Writer } from './bindingRun.js'
 import { compileBlock } from './blocks.js'
 import { compileExpression, compileHash } from './expressions.js'
 import type { Helper, Helpers } from './helperCall.js'
-import { type Piece, Pieces, joinPieces } from './pieces.js'
-import type { Run, Writer } from './run.js'
 import { Scope, type Variables } from './scope.js'
-import { isSafe, textOf } from './values.js'
+import { isSafeString, stringifyValue } from './values.js'
 
 /** What becomes of values on their way into the output. */
-export interface Policy {
+export interface OutputEncoder {
   /** Text of `{{x}}`; a SafeString comes through `raw`. */
   escape: (text: string, node: ValueNode) => string
   /** HTML of `{{{x}}}` and of a SafeString. @throws where it can't stand here. */
@@ -39,13 +38,13 @@ export class Binder {
   constructor(
     nodes: readonly TemplateNode[],
     helpers: Helpers,
-    policy: Policy,
+    policy: OutputEncoder,
     partials: ReadonlyMap<string, readonly TemplateNode[]>,
   ) {
-    this.#main = new NodeCompiler(this.constants, helpers, policy, partials).all(nodes)
+    this.#main = new NodeCompiler(this.constants, helpers, policy, partials).compileAll(nodes)
   }
 
-  bind(data: unknown, variables: Variables, run: Run): readonly Piece[] {
+  bind(data: unknown, variables: Variables, run: BindingRun): readonly Piece[] {
     const out = new Pieces()
     try {
       this.#main(Scope.of(data, variables), run, out)
@@ -74,11 +73,11 @@ export class NodeCompiler {
   constructor(
     private readonly constants: string[],
     readonly helpers: Helpers,
-    private readonly policy: Policy,
+    private readonly policy: OutputEncoder,
     private readonly partials: ReadonlyMap<string, readonly TemplateNode[]>,
   ) {}
 
-  all(nodes: readonly TemplateNode[]): Writer {
+  compileAll(nodes: readonly TemplateNode[]): Writer {
     const writers = nodes.map((node) => this.#one(node))
     const [only] = writers
     if (only === undefined) return () => undefined
@@ -99,16 +98,16 @@ export class NodeCompiler {
       case 'block':
         return compileBlock(node, this)
       case 'scope':
-        return this.#inScope(node, this.all(node.body))
+        return this.#inScope(node, this.compileAll(node.body))
       case 'anchor': {
-        const body = this.all(node.body)
+        const body = this.compileAll(node.body)
         return (scope, run, out) => {
           run.anchors[node.id] = scope
           body(scope, run, out)
         }
       }
       case 'anchored': {
-        const body = this.all(node.body)
+        const body = this.compileAll(node.body)
         return (_scope, run, out) => body(run.anchors[node.to]!, run, out)
       }
       case 'partial':
@@ -121,11 +120,11 @@ export class NodeCompiler {
   #value(node: ValueNode): Writer {
     const evaluate = compileExpression(node.expression, this.helpers, false)
     const { escape, raw } = this.policy
-    if (node.raw) return (scope, run, out) => out.value(raw(textOf(evaluate(scope, run)), node))
+    if (node.raw) return (scope, run, out) => out.value(raw(stringifyValue(evaluate(scope, run)), node))
     return (scope, run, out) => {
       const value = evaluate(scope, run)
       if (typeof value === 'string') out.value(escape(value, node))
-      else out.value(isSafe(value) ? raw(value.toHTML(), node) : escape(textOf(value), node))
+      else out.value(isSafeString(value) ? raw(value.toHTML(), node) : escape(stringifyValue(value), node))
     }
   }
 
@@ -145,7 +144,7 @@ export class NodeCompiler {
         inner = merged
       }
       const origin = node.context === undefined ? scope.origin : { from: scope, by: node.context }
-      body(scope.inPart(inner, origin, node), run, out)
+      body(scope.enterPart(inner, origin, node), run, out)
     }
   }
 
@@ -175,7 +174,7 @@ export class NodeCompiler {
       }),
     )
     return (scope, run, out) => {
-      const meant = textOf(name(scope, run))
+      const meant = stringifyValue(name(scope, run))
       const write = called.get(meant)
       if (write !== undefined) write(scope, run, out)
       else if (run.missing.size === 0)
@@ -189,13 +188,13 @@ export class NodeCompiler {
     if (known !== undefined) return known
     const nodes = this.partials.get(key)
     if (nodes === undefined) throw new TypeError(`A binder without the partial ${key}`)
-    const writer = this.all(nodes)
+    const writer = this.compileAll(nodes)
     this.#partials.set(key, writer)
     return writer
   }
 
   #attribute(node: AttributeNode): Writer {
-    const value = this.all(node.value)
+    const value = this.compileAll(node.value)
     const { attribute } = this.policy
     return (scope, run, out) => {
       const inner = new Pieces()
@@ -204,7 +203,7 @@ export class NodeCompiler {
     }
   }
 
-  helper(call: CallExpression): Helper {
+  findHelper(call: CallExpression): Helper {
     const helper = this.helpers.byName.get(call.helper)
     if (helper === undefined)
       throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
@@ -215,7 +214,7 @@ export class NodeCompiler {
     return joinPieces(pieces.row, this.constants)
   }
 
-  ofHelper(html: string, node: BlockNode): string {
+  encodeHelperOutput(html: string, node: BlockNode): string {
     return this.policy.block(html, node)
   }
 }

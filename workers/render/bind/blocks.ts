@@ -1,18 +1,17 @@
 import type { BlockNode } from '../template/tree.js'
 import type { NodeCompiler } from './binder.js'
+import { Pieces, type Writer } from './bindingRun.js'
 import { compileExpression, compileHash } from './expressions.js'
 import { type BlockCallOptions, callHelper } from './helperCall.js'
-import { Pieces } from './pieces.js'
-import type { Writer } from './run.js'
 import type { Origin, Scope, Variables } from './scope.js'
-import { isEmpty, textOf } from './values.js'
+import { isEmpty, stringifyValue } from './values.js'
 
 const NONE: readonly unknown[] = []
 
 /** Compiles `{{#…}}` to what Handlebars' helper of that name does. */
 export function compileBlock(node: BlockNode, compiler: NodeCompiler): Writer {
-  const body = compiler.all(node.body)
-  const inverse = compiler.all(node.inverse)
+  const body = compiler.compileAll(node.body)
+  const inverse = compiler.compileAll(node.inverse)
   switch (node.type) {
     case 'if':
       return compileCondition(node, compiler, body, inverse)
@@ -37,7 +36,7 @@ function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer,
     const value = subject(scope, run)
     const counts = value || zero?.(scope, run)
     const write = !counts || isEmpty(value) ? otherwise : then
-    write(scope.orNothing, run, out)
+    write(scope.orEmpty, run, out)
   }
 }
 
@@ -46,7 +45,7 @@ function compileEach(node: BlockNode, compiler: NodeCompiler, body: Writer, inve
   const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
   return (scope, run, out) => {
     if (!iterate(subject(scope, run), node, scope, (inner) => body(inner, run, out)))
-      inverse(scope.orNothing, run, out)
+      inverse(scope.orEmpty, run, out)
   }
 }
 
@@ -68,7 +67,7 @@ function iterate(value: unknown, node: BlockNode, scope: Scope, body: (inner: Sc
     variables['first'] = index === 0
     variables['last'] = index === length - 1
     const values = numbers.length === 0 ? NONE : [item, key]
-    body(scope.inBlock(item, { from: scope, by: node.subject, item: key }, variables, numbers, values))
+    body(scope.enterBlock(item, { from: scope, by: node.subject, item: key }, variables, numbers, values))
   }
   return length > 0
 }
@@ -77,9 +76,9 @@ function compileWith(node: BlockNode, compiler: NodeCompiler, body: Writer, inve
   const subject = compileExpression(node.subject, compiler.helpers, node.hasInverse)
   return (scope, run, out) => {
     const value = subject(scope, run)
-    if (isEmpty(value)) return inverse(scope.orNothing, run, out)
+    if (isEmpty(value)) return inverse(scope.orEmpty, run, out)
     const origin = { from: scope, by: node.subject }
-    body(scope.inBlock(value, origin, scope.variables, node.parameters, [value]), run, out)
+    body(scope.enterBlock(value, origin, scope.variables, node.parameters, [value]), run, out)
   }
 }
 
@@ -87,7 +86,7 @@ function compileSection(node: BlockNode, compiler: NodeCompiler, body: Writer, i
   const subject = compileExpression(node.subject, compiler.helpers, true)
   // Only a list gives its items as block parameters.
   const inside = (scope: Scope, context: unknown, origin: Origin | undefined) =>
-    scope.inBlock(context, origin, scope.variables, node.parameters, NONE)
+    scope.enterBlock(context, origin, scope.variables, node.parameters, NONE)
   return (scope, run, out) => {
     const value = subject(scope, run)
     if (value === true) body(inside(scope, scope.context, scope.origin), run, out)
@@ -102,7 +101,7 @@ function compileSection(node: BlockNode, compiler: NodeCompiler, body: Writer, i
 function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer): Writer {
   const call = node.subject
   if (call.kind !== 'call') throw new TypeError('A helper block without a call')
-  const helper = compiler.helper(call)
+  const helper = compiler.findHelper(call)
   const optional = compiler.helpers.acceptsAbsent.has(call.helper)
   const args = call.args.map((arg) => compileExpression(arg, compiler.helpers, optional))
   const hash = compileHash(call.hash, compiler.helpers, optional)
@@ -113,7 +112,7 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
         const inner = new Pieces()
         const origin = context === scope.context ? scope.origin : undefined
         writer(
-          scope.inBlock(context, origin, data ?? scope.variables, numbers, blockParams ?? NONE),
+          scope.enterBlock(context, origin, data ?? scope.variables, numbers, blockParams ?? NONE),
           run,
           inner,
         )
@@ -125,6 +124,6 @@ function compileHelperBlock(node: BlockNode, compiler: NodeCompiler, body: Write
       blockParams: node.parameters.length,
     }
     const result = callHelper(call, helper, args, hash, scope, run, blocks)
-    out.value(compiler.ofHelper(textOf(result), node))
+    out.value(compiler.encodeHelperOutput(stringifyValue(result), node))
   }
 }

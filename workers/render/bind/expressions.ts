@@ -1,9 +1,9 @@
 import { templateError } from '../template/parse.js'
 import type { CallExpression, Expression, PathExpression } from '../template/tree.js'
 import { callHelper, type Helpers } from './helperCall.js'
-import type { Evaluate } from './run.js'
+import type { Evaluate } from './bindingRun.js'
 import { type Scope, describePath } from './scope.js'
-import { field } from './values.js'
+import { ownField } from './values.js'
 
 /**
  * Compiles an expression. Unless `optional`, a path that leads nowhere is noted as missing; `null` is data.
@@ -45,10 +45,10 @@ function compilePath(path: PathExpression): Evaluate {
   const parts = path.parameter === undefined && !path.variable ? path.parts : path.parts.slice(1)
   const [only] = parts
   if (only === undefined) return start
-  if (parts.length === 1) return (scope, run) => field(start(scope, run), only)
+  if (parts.length === 1) return (scope, run) => ownField(start(scope, run), only)
   return (scope, run) => {
     let value = start(scope, run)
-    for (const part of parts) value = field(value, part)
+    for (const part of parts) value = ownField(value, part)
     return value
   }
 }
@@ -60,7 +60,7 @@ function compileStart(path: PathExpression): Evaluate {
     return (scope) => {
       let variables: Scope['variables'] | undefined = scope.variables
       for (let left = up; left > 0; left--) variables = variables?._parent
-      return field(variables, name)
+      return ownField(variables, name)
     }
   }
   if (path.parameter !== undefined) {

@@ -1,9 +1,9 @@
 import { templateError } from '../template/parse.js'
-import { TemplateFailure } from '../template/source.js'
+import { TemplateFailure } from '../template/sourceFile.js'
 import type { CallExpression } from '../template/tree.js'
-import { type Evaluate, NeedsBindingFirst, type Run } from './run.js'
-import { NO_CONTEXT, type Scope, type Variables } from './scope.js'
-import { field } from './values.js'
+import { type Evaluate, NeedsPerMessageRendering, type BindingRun } from './bindingRun.js'
+import { EMPTY_CONTEXT, type Scope, type Variables } from './scope.js'
+import { ownField } from './values.js'
 
 /** A helper is called as Handlebars calls it: `this` is the context, the last argument are the options. */
 export type Helper = (this: unknown, ...args: unknown[]) => unknown
@@ -39,7 +39,7 @@ export function callHelper(
   args: readonly Evaluate[],
   hash: readonly (readonly [string, Evaluate])[],
   scope: Scope,
-  run: Run,
+  run: BindingRun,
   blocks?: BlockFunctions,
 ): unknown {
   const before = run.missing.size
@@ -52,15 +52,15 @@ export function callHelper(
     name: call.helper,
     hash: named,
     data: scope.variables,
-    lookupProperty: (object, name) => field(object, name),
+    lookupProperty: (object, name) => ownField(object, name),
     ...blocks,
   }
   try {
-    const result = helper.call(scope.context ?? NO_CONTEXT, ...given, options)
+    const result = helper.call(scope.context ?? EMPTY_CONTEXT, ...given, options)
     if (result instanceof Promise) throw new Error('it returned a promise; helpers answer at once')
     return result
   } catch (error) {
-    if (error instanceof NeedsBindingFirst || error instanceof TemplateFailure) throw error
+    if (error instanceof NeedsPerMessageRendering || error instanceof TemplateFailure) throw error
     const reason = error instanceof Error ? error.message : String(error)
     const said = withoutData(reason, [...given, ...Object.values(named)])
     throw templateError(`the helper '${call.helper}' failed: ${said}`, call.at)

@@ -30,7 +30,7 @@ export interface Origin {
 }
 
 /** A context that is null has no fields; Handlebars hands this to helpers and conditions instead. */
-export const NO_CONTEXT = Object.freeze({})
+export const EMPTY_CONTEXT = Object.freeze({})
 
 /**
  * Where an expression is evaluated. One chain holds all that names mean: a reference carries the number of the
@@ -70,7 +70,7 @@ export class Scope {
    * The scope of a block's content.
    * @param numbers of the block's parameters, each with the value that stands in the same place
    */
-  inBlock(
+  enterBlock(
     context: unknown,
     origin: Origin | undefined,
     variables: Variables,
@@ -92,7 +92,7 @@ export class Scope {
   }
 
   /** The scope of a shared part that is called here. */
-  inPart(context: unknown, origin: Origin | undefined, { reach, keep, layer }: Entrance): Scope {
+  enterPart(context: unknown, origin: Origin | undefined, { reach, keep, layer }: Entrance): Scope {
     const written = reach === 'here' ? this : reach === 'file' ? undefined : this.#keptAs(reach)
     const variables = layer === undefined ? this.variables : { ...this.variables, _parent: this.variables }
     const kept = keep === undefined ? this.kept : { number: keep, scope: this, outer: this.kept }
@@ -116,9 +116,9 @@ export class Scope {
   }
 
   /** This scope, or that of nothing where its context is null. */
-  get orNothing(): Scope {
+  get orEmpty(): Scope {
     if (this.context !== null && this.context !== undefined) return this
-    return this.#enter(this, NO_CONTEXT, this.origin, this.variables, this.bound, this.kept)
+    return this.#enter(this, EMPTY_CONTEXT, this.origin, this.variables, this.bound, this.kept)
   }
 
   up(levels: number): Scope | undefined {
@@ -151,7 +151,7 @@ interface Entrance {
 /** Handlebars compares with `==`. */
 function isSame(context: unknown, other: unknown): boolean {
   if (context === other) return true
-  if (context === NO_CONTEXT) return other === null
+  if (context === EMPTY_CONTEXT) return other === null
   if (context === null || other === null) return (context ?? other ?? null) === null
   // eslint-disable-next-line eqeqeq
   if (typeof context === 'object') return typeof other !== 'object' && primitiveOf(context) == other

@@ -1,3 +1,6 @@
+import { templateError } from '../template/parse.js'
+import type { AttributeNode, Place, ValueNode } from '../template/tree.js'
+
 /** How values become text, exactly as Handlebars does it. */
 
 /** What helpers return to say that their text is HTML already, as Handlebars' SafeString does. */
@@ -5,7 +8,7 @@ interface SafeText {
   toHTML(): string
 }
 
-export function isSafe(value: unknown): value is SafeText {
+export function isSafeString(value: unknown): value is SafeText {
   return (
     typeof value === 'object' && value !== null && 'toHTML' in value && typeof value.toHTML === 'function'
   )
@@ -28,10 +31,10 @@ export function escapeHtml(text: string): string {
 }
 
 /** Null and undefined are nothing; everything else is what JavaScript makes of it. */
-export function textOf(value: unknown): string {
+export function stringifyValue(value: unknown): string {
   if (typeof value === 'string') return value
   if (value === null || value === undefined) return ''
-  if (isSafe(value)) return value.toHTML()
+  if (isSafeString(value)) return value.toHTML()
   // eslint-disable-next-line @typescript-eslint/no-base-to-string -- "[object Object]" is what Handlebars prints
   return String(value)
 }
@@ -42,7 +45,46 @@ export function isEmpty(value: unknown): boolean {
 }
 
 /** Own properties only: what a prototype has is not data. */
-export function field(value: unknown, name: string): unknown {
+export function ownField(value: unknown, name: string): unknown {
   if (value === null || value === undefined) return undefined
   return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+}
+
+const MJML_TAG = /<\/?(?:mj-|mjml\b)/i
+
+/** Data can't open MJML: a raw value with its tags is refused, whichever way the template is bound. */
+export function rejectMjml(html: string, at: Place): string {
+  if (MJML_TAG.test(html)) throw templateError('the raw value bound here holds MJML tags', at)
+  return html
+}
+
+const SAFE_SCHEMES = new Set(['http', 'https', 'mailto', 'tel', 'cid'])
+const SCHEME = /^([a-z][a-z0-9+.-]*):/i
+/** Browsers skip these when they look for a scheme. */
+
+const SKIPPED = /[\u0000-\u0020\u007f-\u00a0\u200b\u2028\u2029\ufeff]+/g
+
+/** A bound URL may name a web page, an address or a part of the mail; never a script. */
+export function rejectScriptUrl(value: string, node: AttributeNode | ValueNode): string {
+  const url = decodeBound(value).replace(SKIPPED, '')
+  const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
+  if (scheme !== undefined && !SAFE_SCHEMES.has(scheme))
+    throw templateError(
+      `the URL bound here has the scheme '${scheme.slice(0, 20)}:'; http, https, mailto, tel and cid are allowed`,
+      node.at,
+    )
+  return value
+}
+
+/** A reader decodes references before it looks for the scheme, so they are decoded here too, even unfinished ones. */
+function decodeBound(value: string): string {
+  if (!value.includes('&')) return value
+  return value.replace(
+    /&(?:#x([0-9a-f]+)|#(\d+)|(colon|tab|newline|amp));?/gi,
+    (all, hex?: string, decimal?: string, name?: string) => {
+      if (name !== undefined) return { colon: ':', tab: '', newline: '', amp: '&' }[name.toLowerCase()] ?? all
+      const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
+      return code <= 0x10ffff ? String.fromCodePoint(code) : all
+    },
+  )
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { type SourceFile, TemplateFailure } from '../template/source.js'
+import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 
 /** Everything a template folder holds, by what it is for. Paths end here: from now on there are only names. */
 export interface FolderFiles {

@@ -1,12 +1,11 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Application } from '../application.js'
+import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
-import { helpersOf } from '../helpers/helperRegistry.js'
-import { type SourceFile, TemplateFailure } from '../template/source.js'
+import { createHelpers } from '../helpers/builtInHelpers.js'
+import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 import type { SharedParts } from '../template/tree.js'
-import { loadHelpers } from './helpersFile.js'
 import { type FolderFiles, scanFolder } from './scan.js'
 
 /** Which file of the folder an `mj-include` means. Names only: what is not among the files read can't be included. */
@@ -53,7 +52,7 @@ export class TemplateFolder {
   constructor(
     readonly dir: string,
     private readonly reload: boolean,
-    private readonly application: Application,
+    private readonly application: ApplicationModules,
   ) {}
 
   /** At once where it was read before. @throws TemplateFailure when the folder or its helpers can't be read. */
@@ -89,7 +88,7 @@ export class TemplateFolder {
         ? new Map<string, Helper>()
         : await loadHelpers(pathToFileURL(files.helpers))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
-    const helpers = helpersOf(custom, readStrings(files))
+    const helpers = createHelpers(custom, readStrings(files))
     const parts: SharedParts = {
       partials: files.partials,
       layouts: files.layouts,

@@ -4,13 +4,13 @@ import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/tem
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
 import { parseTemplate } from '../template/parseTemplate.js'
-import { TemplateFailure } from '../template/source.js'
-import { needsOf, shapeOf } from './needs.js'
+import { TemplateFailure } from '../template/sourceFile.js'
+import { collectNeeds, inferShape } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024
 
 /** What a template needs and offers, over all its variants. A template that can't be read says why. */
-export function manifestOf(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
+export function buildManifest(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
   const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
   const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
   const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
@@ -26,10 +26,10 @@ export function manifestOf(name: string, files: TemplateFiles, version: FolderVe
     })
     manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
     // A mail meets one variant: only what all of them need is needed for certain.
-    const needs = variants.map((trees) => needsOf([...trees.mjml, ...(trees.text ?? [])]))
+    const needs = variants.map((trees) => collectNeeds([...trees.mjml, ...(trees.text ?? [])]))
     const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
     manifest.needs = (needs[0] ?? []).filter((need) => known.every((list) => list.has(JSON.stringify(need))))
-    manifest.shape = shapeOf(needs.flat())
+    manifest.shape = inferShape(needs.flat())
   } catch (error) {
     if (!(error instanceof TemplateFailure)) throw error
     manifest.error = error.message

@@ -1,5 +1,5 @@
 import type { DataPath, DataShape, Need } from '../../../src/protocol/templateManifest.js'
-import { ACCEPTS_ABSENT } from '../helpers/logic.js'
+import { ACCEPTS_ABSENT } from '../helpers/builtInHelpers.js'
 import type { BlockNode, Expression, PathExpression, ScopeNode, TemplateNode } from '../template/tree.js'
 
 /** More than any template people write; what is left out is found out in the thread. */
@@ -25,7 +25,7 @@ interface Place {
 const NOTHING_HIDDEN: ReadonlySet<string> = new Set()
 
 /** What nodes ask of the data. */
-export function needsOf(nodes: readonly TemplateNode[]): Need[] {
+export function collectNeeds(nodes: readonly TemplateNode[]): Need[] {
   const level: Level = { path: { scope: 0, parts: [] }, parent: undefined, hidden: NOTHING_HIDDEN }
   return new Needs().all(nodes, { level, depth: 0, parameters: new Map() })
 }
@@ -181,7 +181,7 @@ function resolve(expression: PathExpression, { level, parameters }: Place): Data
 }
 
 /** The shape of the data, as far as it follows from what is asked of it. */
-export function shapeOf(needs: readonly Need[]): DataShape {
+export function inferShape(needs: readonly Need[]): DataShape {
   const root: DataShape = {}
   follow(needs, [root], false)
   return root

@@ -1,32 +1,36 @@
+import { decodeEntities } from '../template/subjectAndPreheader.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, ValueNode } from '../template/tree.js'
-import { type Branch, type Marked, type Markers, ROOT, branchOf } from './placeholders.js'
+import { type Branch, branchOf, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
 
 /** What MJML made of a marked source, as a template again. */
 export interface Assembled {
   nodes: TemplateNode[]
   /** Marks that are missing in the branch they were written in: MJML dropped them, or copied them into others only. */
-  lost: Marked[]
+  lost: PlaceholderTarget[]
   /** Those of them that stand in no block: what they ask of the data counts all the same. */
   unseen: TemplateNode[]
 }
 
 /** A text whose blocks are no longer blocks, or whose values can't be bound where they stand. */
-export interface Broken {
+export interface AssemblyFailure {
   broken: string
-  node?: Marked['node']
+  node?: PlaceholderTarget['node']
 }
 
 /** How a mark becomes a node where it stands in the output, and how much of the text after it belongs to it. */
-export type Adapt = (node: ValueNode | AttributeNode, after: string) => { node: TemplateNode; taken?: number }
+export type AdaptNode = (
+  node: ValueNode | AttributeNode,
+  after: string,
+) => { node: TemplateNode; taken?: number }
 
 /** Reads the marks in a text. A value that MJML copied into a block is bound in the scope it was written in. */
-export function assemble(text: string, markers: Markers, adapt: Adapt): Assembled | Broken {
+export function assemble(text: string, markers: Placeholders, adapt: AdaptNode): Assembled | AssemblyFailure {
   return new Assembler(text, markers, adapt).run()
 }
 
 interface Open {
   id: number
-  marked: Marked
+  marked: PlaceholderTarget
   node: BlockNode
   /** Which branch is being read, and which the block itself stands in. */
   branch: Branch
@@ -48,11 +52,11 @@ class Assembler {
 
   constructor(
     private readonly text: string,
-    private readonly markers: Markers,
-    private readonly adapt: Adapt,
+    private readonly markers: Placeholders,
+    private readonly adapt: AdaptNode,
   ) {}
 
-  run(): Assembled | Broken {
+  run(): Assembled | AssemblyFailure {
     for (const found of this.text.matchAll(this.markers.pattern)) {
       const broken = this.#word(Number(found[1]), found[2] ?? '', found.index, found[0].length)
       if (broken !== undefined) return broken
@@ -68,7 +72,7 @@ class Assembler {
     }
   }
 
-  #word(id: number, part: string, index: number, length: number): Broken | undefined {
+  #word(id: number, part: string, index: number, length: number): AssemblyFailure | undefined {
     const marked = this.markers.marked[id]
     if (marked === undefined) return { broken: 'MJML changed a mark' }
     this.#addText(index)
@@ -85,7 +89,7 @@ class Assembler {
     return part === 'e' ? this.#otherwise(block) : this.#end(block)
   }
 
-  #start(id: number, node: BlockNode, marked: Marked): undefined {
+  #start(id: number, node: BlockNode, marked: PlaceholderTarget): undefined {
     const body: TemplateNode[] = []
     const branch = branchOf(id, 's')
     this.#open.push({
@@ -96,14 +100,14 @@ class Assembler {
     this.#branch = branch
   }
 
-  #otherwise(block: Open): Broken | undefined {
+  #otherwise(block: Open): AssemblyFailure | undefined {
     if (block.inverse !== undefined) return { broken: 'MJML repeated its {{else}}', node: block.node }
     this.#nodes = block.inverse = []
     this.#branch = block.branch = branchOf(block.id, 'e')
     return undefined
   }
 
-  #end({ id, node, marked, body, inverse = [], outer, outerBranch }: Open): Broken | undefined {
+  #end({ id, node, marked, body, inverse = [], outer, outerBranch }: Open): AssemblyFailure | undefined {
     this.#open.pop()
     this.#nodes = outer
     this.#branch = outerBranch
@@ -119,7 +123,7 @@ class Assembler {
    * Adds a node to the branch at hand. The innermost branch decides the scope, since what it stands in was itself
    * added in the scope it was written in.
    */
-  #add(id: number, node: TemplateNode, marked: Marked): Broken | undefined {
+  #add(id: number, node: TemplateNode, marked: PlaceholderTarget): AssemblyFailure | undefined {
     const scoped = inScopes(node, marked)
     const { within } = marked
     if (within === this.#branch) {
@@ -144,9 +148,59 @@ class Assembler {
   }
 }
 
-function inScopes(node: TemplateNode, { scopes }: Marked): TemplateNode {
+function inScopes(node: TemplateNode, { scopes }: PlaceholderTarget): TemplateNode {
   return scopes.reduceRight<TemplateNode>((inner, scope) => ({ ...scope, body: [inner] }), node)
 }
 
 /** What MJML wrote has no place in the source. */
 const OUTPUT: Place = { file: '', line: 0, column: 0 }
+
+/** In HTML: what MJML did to a copy of a value is to be done when it is bound. */
+export function htmlAdapter(html: string, markers: { pattern: RegExp }): AdaptNode {
+  const inside = new Set<number>()
+  let copies = 0
+  const places: number[] = []
+  for (const found of html.matchAll(markers.pattern)) if (found[2] === 'v') places.push(found.index)
+  for (const comment of html.matchAll(/<!--\[if\s[^\]]+\]>[\s\S]*?<!\[endif\]-->/g))
+    for (const [index, place] of places.entries())
+      if (place > comment.index && place < comment.index + comment[0].length) inside.add(index)
+  return (node, after) => {
+    const tidy = inside.has(copies++)
+    return adaptHtmlNode(node, after, tidy)
+  }
+}
+
+const SUFFIX = /^-[a-z]+(?=["\s])/
+
+function adaptHtmlNode(node: ValueNode | AttributeNode, after: string, tidy: boolean): ReturnType<AdaptNode> {
+  if (node.kind === 'value') {
+    if (!tidy) return { node }
+    return { node: { kind: 'attribute', name: '', value: [node], checks: { tidy: true }, at: node.at } }
+  }
+  const suffix = node.name === 'css-class' ? SUFFIX.exec(after)?.[0] : undefined
+  const checks = { ...node.checks }
+  if (tidy) checks.tidy = true
+  if (suffix !== undefined) checks.suffix = suffix
+  return { node: { ...node, checks }, taken: suffix?.length ?? 0 }
+}
+
+/** In the text part nothing is HTML: the fixed text of an attribute value loses its references. */
+export const adaptTextNode: AdaptNode = (node) => {
+  if (node.kind === 'value' || node.checks.content) return { node }
+  return { node: { ...node, value: node.value.map(decoded), checks: {} } }
+}
+
+function decoded(node: TemplateNode): TemplateNode {
+  switch (node.kind) {
+    case 'text':
+      return { ...node, text: decodeEntities(node.text) }
+    case 'block':
+      return { ...node, body: node.body.map(decoded), inverse: node.inverse.map(decoded) }
+    case 'anchor':
+    case 'anchored':
+    case 'scope':
+      return { ...node, body: node.body.map(decoded) }
+    default:
+      return node
+  }
+}

@@ -1,19 +1,16 @@
-import { annotate, locateFragment } from '../analysis/annotate.js'
-import type { Finding } from '../analysis/findings.js'
-import { inlineStylesOf, rewritesBody } from '../analysis/inlineStyles.js'
-import { applyRules } from '../analysis/rules.js'
-import type { Positions } from '../analysis/structure.js'
+import { annotate, annotateFragment } from '../analysis/annotate.js'
+import { applyRules, findInlineStyles, rewritesBody } from '../analysis/rules.js'
+import type { Annotations } from '../analysis/structure.js'
 import { loadMjml } from '../mjml.js'
-import type { Critical } from '../renderer.js'
-import { type TemplateSource, parseTemplate, walk } from '../template/parseTemplate.js'
-import { describePlace } from '../template/source.js'
+import type { CriticalSection } from '../renderer.js'
+import { parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
+import { describePlace } from '../template/sourceFile.js'
 import type { TemplateNode } from '../template/tree.js'
-import { type HtmlText, loadHtmlText } from '../text/htmlText.js'
-import { adaptText, conditionalsOf } from './adapt.js'
-import { type Broken, assemble } from './assemble.js'
-import type { CompiledTemplate, PrecompiledForm } from './form.js'
-import { suspectPattern } from './guards.js'
-import { type Marked, type Markers, ROOT, mark } from './placeholders.js'
+import { type HtmlToText, loadHtmlToText } from '../text/htmlToText.js'
+import { adaptTextNode, assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
+import type { CompiledTemplate, Finding, PrecompiledForm } from './compiledTemplate.js'
+import { insertPlaceholders, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
+import { unlinkedFontPattern } from './valueChecks.js'
 import { verifyPrecompiled } from './verifyPrecompiled.js'
 
 /** MJML's default fonts; a template's own come from its `mj-font`. */
@@ -21,23 +18,23 @@ const FONTS = ['Open Sans', 'Droid Sans', 'Lato', 'Roboto', 'Ubuntu']
 
 /** What the compiler needs besides the source. */
 export interface CompileOptions {
-  critical: Critical
+  critical: CriticalSection
   /** Names of helpers that may answer with HTML. */
   customHelpers: ReadonlySet<string>
 }
 
 /** The trees with attribute values as nodes; those of partials that are called by a computed name, too. */
-function locatedTrees(source: TemplateSource) {
+function locatedTrees(source: VariantSource) {
   const { trees, files } = parseTemplate(source)
   const positions = annotate(trees.mjml, files)
   trees.mjml = positions.nodes
   for (const [name, nodes] of Object.entries(trees.partials))
-    trees.partials[name] = locateFragment(nodes, files)
+    trees.partials[name] = annotateFragment(nodes, files)
   return { trees, positions }
 }
 
 /** A template that binds first, because trying it out would not pay. @throws TemplateFailure */
-export function compileFirst(source: TemplateSource, critical: Critical): CompiledTemplate {
+export function compileWithoutMjml(source: VariantSource, critical: CriticalSection): CompiledTemplate {
   return critical('compile', () => {
     const { trees, positions } = locatedTrees(source)
     return { trees, findings: [], warnings: droppedText(positions) }
@@ -46,15 +43,15 @@ export function compileFirst(source: TemplateSource, critical: Critical): Compil
 
 /** Compiles a template for good: once to MJML, and tried out against binding first. @throws TemplateFailure */
 export async function compileTemplate(
-  source: TemplateSource,
+  source: VariantSource,
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
   const { critical } = options
   const { trees, positions, markers, findings } = critical('compile', () => {
     const { trees, positions } = locatedTrees(source)
-    const findings = applyRules(positions, inlineStylesOf(trees.mjml))
+    const findings = applyRules(positions, findInlineStyles(trees.mjml))
     if (rewritesBody(trees.mjml)) findings.push(REWRITTEN(trees.mjml))
-    const markers = findings.length === 0 ? mark(trees.mjml, positions.blocks) : undefined
+    const markers = findings.length === 0 ? insertPlaceholders(trees.mjml, positions.blocks) : undefined
     return { trees, positions, markers, findings }
   })
   const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(positions) }
@@ -75,7 +72,7 @@ const REWRITTEN = (nodes: readonly TemplateNode[]): Finding =>
     'write the attributes into the content',
   )
 
-function droppedText({ dropped }: Positions): string[] {
+function droppedText({ dropped }: Annotations): string[] {
   return dropped.map((at) => `${describePlace(at)}: MJML drops text between components`)
 }
 
@@ -86,11 +83,11 @@ interface Made {
 
 async function makeLate(
   nodes: readonly TemplateNode[],
-  markers: Markers,
+  markers: Placeholders,
   { critical, customHelpers }: CompileOptions,
 ): Promise<Made | { finding: Finding }> {
   const mjml = await loadMjml()
-  const toText = await loadHtmlText()
+  const toText = await loadHtmlToText()
   const working = critical('compile', () => mjml(markers.source))
   const made = await working.catch((error: unknown) => error as Error)
   // It may be the marks that MJML can't read; if it is the template, binding first will say so.
@@ -98,15 +95,15 @@ async function makeLate(
     return { finding: wholeTemplate(nodes, `MJML fails: ${made.message}`, 'mend what MJML complains of') }
   const { html, warnings } = made
   return critical('compile', () => {
-    const styles = inlineStylesOf(nodes)
-    const assembled = assemble(html, markers, conditionalsOf(html, markers))
+    const styles = findInlineStyles(nodes)
+    const assembled = assemble(html, markers, htmlAdapter(html, markers))
     if ('broken' in assembled) return { finding: brokenFinding(nodes, assembled) }
     const lost = assembled.lost.find(({ node, within }) => within !== ROOT || node.kind === 'block')
     if (lost !== undefined) return { finding: lostFinding(lost.node) }
     const late: PrecompiledForm = {
       html: assembled.nodes,
       unseen: assembled.unseen,
-      suspect: suspectPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
+      suspect: unlinkedFontPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
       readsDocument: styles !== undefined,
     }
     const text = textOf(html, markers, toText, nodes, customHelpers)
@@ -121,8 +118,8 @@ async function makeLate(
 /** A helper that makes something of its block needs to see HTML, so that its text comes from the bound HTML. */
 function textOf(
   html: string,
-  markers: Markers,
-  toText: HtmlText,
+  markers: Placeholders,
+  toText: HtmlToText,
   nodes: readonly TemplateNode[],
   customHelpers: ReadonlySet<string>,
 ): TemplateNode[] | undefined {
@@ -130,7 +127,7 @@ function textOf(
     if (node.kind !== 'block' || node.subject.kind !== 'call' || node.type !== 'call') continue
     if (customHelpers.has(node.subject.helper)) return undefined
   }
-  const assembled = assemble(toText(html), markers, adaptText)
+  const assembled = assemble(toText(html), markers, adaptTextNode)
   if ('broken' in assembled) return undefined
   for (const node of walk(assembled.nodes))
     if (node.kind === 'attribute' && node.checks.content) return undefined
@@ -152,7 +149,7 @@ function ownFonts(nodes: readonly TemplateNode[]): string[] {
   return fonts
 }
 
-function lostFinding(node: Marked['node']): Finding {
+function lostFinding(node: PlaceholderTarget['node']): Finding {
   return {
     at: node.at,
     expression: expressionOf(node),
@@ -161,11 +158,11 @@ function lostFinding(node: Marked['node']): Finding {
   }
 }
 
-function expressionOf(node: Marked['node']): string {
+function expressionOf(node: PlaceholderTarget['node']): string {
   return node.kind === 'attribute' ? node.name : node.source
 }
 
-function brokenFinding(nodes: readonly TemplateNode[], broken: Broken): Finding {
+function brokenFinding(nodes: readonly TemplateNode[], broken: AssemblyFailure): Finding {
   if (broken.node === undefined)
     return wholeTemplate(nodes, broken.broken, 'keep expressions out of attributes that MJML computes with')
   return {

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto'
-import type { BlockFacts } from '../analysis/structure.js'
+import type { BlockStructure } from '../analysis/structure.js'
 import type { AttributeNode, BlockNode, ScopeNode, TemplateNode, ValueNode } from '../template/tree.js'
 
 /** What stands for an expression while MJML runs: a word that MJML hands on as it is. */
-export interface Markers {
+export interface Placeholders {
   /** The template with a word in place of each expression. */
   source: string
   /** Finds the words again: groups are the number and, for a block, which of its tags it is. */
   pattern: RegExp
   /** What each word stands for. */
-  marked: readonly Marked[]
+  marked: readonly PlaceholderTarget[]
 }
 
-export interface Marked {
+export interface PlaceholderTarget {
   node: ValueNode | AttributeNode | BlockNode
   /** Partials with parameters of their own around it, outermost first. */
   scopes: readonly ScopeNode[]
@@ -31,20 +31,23 @@ export function branchOf(block: number, part: 's' | 'e'): Branch {
 }
 
 /** Puts words in place of expressions. Block tags between components become raw elements, which MJML keeps. */
-export function mark(nodes: readonly TemplateNode[], blocks: ReadonlyMap<BlockNode, BlockFacts>): Markers {
+export function insertPlaceholders(
+  nodes: readonly TemplateNode[],
+  blocks: ReadonlyMap<BlockNode, BlockStructure>,
+): Placeholders {
   const prefix = prefixFor(nodes)
-  const marker = new Marker(prefix, blocks)
+  const marker = new PlaceholderWriter(prefix, blocks)
   const source = marker.all(nodes, [])
   return { source, pattern: new RegExp(`${prefix}(\\d+)([vsec])z`, 'g'), marked: marker.marked }
 }
 
-class Marker {
-  readonly marked: Marked[] = []
+class PlaceholderWriter {
+  readonly marked: PlaceholderTarget[] = []
   #within = ROOT
 
   constructor(
     private readonly prefix: string,
-    private readonly blocks: ReadonlyMap<BlockNode, BlockFacts>,
+    private readonly blocks: ReadonlyMap<BlockNode, BlockStructure>,
   ) {}
 
   all(nodes: readonly TemplateNode[], scopes: readonly ScopeNode[]): string {
@@ -83,7 +86,7 @@ class Marker {
     return tag('s') + body + otherwise + tag('c')
   }
 
-  #note(node: Marked['node'], scopes: readonly ScopeNode[]): number {
+  #note(node: PlaceholderTarget['node'], scopes: readonly ScopeNode[]): number {
     return this.marked.push({ node, scopes, within: this.#within }) - 1
   }
 

@@ -1,16 +1,88 @@
-import type { Finding } from '../analysis/findings.js'
-import type { BlockFacts } from '../analysis/structure.js'
-import { NeedsBindingFirst } from '../bind/run.js'
+import type { BlockStructure } from '../analysis/structure.js'
+import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
 import { loadMjml } from '../mjml.js'
-import type { Critical } from '../renderer.js'
+import type { CriticalSection } from '../renderer.js'
 import type { BlockNode, TemplateNode } from '../template/tree.js'
-import { loadHtmlText } from '../text/htmlText.js'
-import { layOut } from '../text/layout.js'
-import { diff } from './diff.js'
-import type { PrecompiledForm } from './form.js'
-import { guardedAttribute } from './guards.js'
-import { Probes, instantiate } from './instantiate.js'
-import { type NamedPlan, plansFor } from './plans.js'
+import { loadHtmlToText } from '../text/htmlToText.js'
+import { layOutText } from '../text/layout.js'
+import type { Finding, PrecompiledForm } from './compiledTemplate.js'
+import { instantiate, type BlockTrial, trialsFor, Probes } from './trials.js'
+import { checkedAttribute } from './valueChecks.js'
+
+/**
+ * Whether two documents of MJML's say the same: after insignificant white space, adjacent conditionals for Outlook
+ * and generated ids are made alike. The head may hold CSS that only absent blocks would have needed.
+ * @returns where they part, or nothing.
+ */
+export function diff(first: string, late: string): { first: string; late: string } | undefined {
+  const [firstHead, firstBody] = splitHead(likeEachOther(first))
+  const [lateHead, lateBody] = splitHead(likeEachOther(late))
+  if (firstBody !== lateBody) return around(firstBody, lateBody)
+  return headDifference(headLines(firstHead), headLines(lateHead))
+}
+
+const INLINE =
+  'a|abbr|b|big|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|u|var'
+/** Space beside a tag that breaks the line anyway. */
+const AROUND_BLOCKS = new RegExp(`\\s*(<(?!/?(?:${INLINE})[\\s/>])[^>]*>)\\s*`, 'gi')
+
+function likeEachOther(html: string): string {
+  return renumberIds(html)
+    .replace(/<!\[endif\]-->\s*<!--\[if mso \| IE\]>/g, '')
+    .replace(/\s+/g, ' ')
+    .replace(AROUND_BLOCKS, '$1')
+}
+
+/** The ids of navigation bars and carousels are random. */
+function renumberIds(html: string): string {
+  const numbers = new Map<string, number>()
+  return html.replace(/\b[0-9a-f]{16}\b/g, (id) => {
+    if (!numbers.has(id)) numbers.set(id, numbers.size)
+    return `id${numbers.get(id) ?? 0}`
+  })
+}
+
+function splitHead(html: string): [head: string, body: string] {
+  const end = html.indexOf('</head>')
+  return end < 0 ? ['', html] : [html.slice(0, end), html.slice(end)]
+}
+
+/** Rules and elements of a head; a rule for several classes counts once for each. */
+function headLines(head: string): string[] {
+  return head
+    .replace(/([^{}>]+)\{([^{}]*)\}/g, (_, selectors: string, rule: string) =>
+      selectors
+        .split(',')
+        .map((selector) => `\n${selector.trim()} {${rule.trim()}}\n`)
+        .join(''),
+    )
+    .replace(/(<[^>]*>|@import[^;]*;)/g, '\n$1\n')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+}
+
+/** Everything binding first has must be there; what is more must be CSS, or what it comes in. */
+function headDifference(
+  first: readonly string[],
+  late: readonly string[],
+): { first: string; late: string } | undefined {
+  const there = new Set(late)
+  const absent = first.find((line) => !there.has(line))
+  if (absent !== undefined) return { first: absent, late: '' }
+  const known = new Set(first)
+  const more = late.find(
+    (line) => !known.has(line) && !/\{.*\}$|^@|^<\/?(?:style|link)\b|^<!|^\}$|\{$|^-->/.test(line),
+  )
+  return more === undefined ? undefined : { first: '', late: more }
+}
+
+function around(first: string, late: string): { first: string; late: string } {
+  let at = 0
+  while (at < first.length && first[at] === late[at]) at++
+  const from = Math.max(0, at - 60)
+  return { first: first.slice(from, at + 120), late: late.slice(from, at + 120) }
+}
 
 /**
  * Tries the late form against binding first: blocks absent, once and several times, values in place, and another
@@ -20,10 +92,10 @@ import { type NamedPlan, plansFor } from './plans.js'
 export async function verifyPrecompiled(
   source: readonly TemplateNode[],
   late: PrecompiledForm,
-  blocks: ReadonlyMap<BlockNode, BlockFacts>,
-  critical: Critical,
+  blocks: ReadonlyMap<BlockNode, BlockStructure>,
+  critical: CriticalSection,
 ): Promise<Finding | undefined> {
-  const plans = plansFor(source, blocks)
+  const plans = trialsFor(source, blocks)
   if (plans === undefined) return tooMany(source)
   for (const plan of plans) {
     const apart = await tryPlan(source, late, plan, critical)
@@ -49,21 +121,21 @@ interface Apart {
 async function tryPlan(
   source: readonly TemplateNode[],
   form: PrecompiledForm,
-  plan: NamedPlan,
-  critical: Critical,
+  plan: BlockTrial,
+  critical: CriticalSection,
 ): Promise<Apart | undefined> {
   const mjml = await loadMjml()
-  const toText = await loadHtmlText()
+  const toText = await loadHtmlToText()
   const probes = new Probes(plan.probe)
   const working = critical('compile', () => {
     try {
       return {
-        html: instantiate(form.html, plan, probes, guardedAttribute),
+        html: instantiate(form.html, plan, probes, checkedAttribute),
         first: mjml(instantiate(source, plan, probes, asItIs)),
       }
     } catch (error) {
       // A value that binds first anyway proves nothing.
-      if (error instanceof NeedsBindingFirst) return undefined
+      if (error instanceof NeedsPerMessageRendering) return undefined
       throw error
     }
   })
@@ -72,8 +144,8 @@ async function tryPlan(
   return critical('compile', () => {
     const apart = diff(first.html, working.html)
     if (apart !== undefined || form.text === undefined) return apart
-    const firstText = layOut(toText(first.html))
-    const lateText = layOut(instantiate(form.text, plan, probes, asItIs))
+    const firstText = layOutText(toText(first.html))
+    const lateText = layOutText(instantiate(form.text, plan, probes, asItIs))
     return firstText === lateText ? undefined : { first: firstText, late: lateText }
   })
 }
@@ -84,8 +156,8 @@ function asItIs(value: string): string {
 
 function findingOf(
   source: readonly TemplateNode[],
-  plan: NamedPlan,
-  blocks: ReadonlyMap<BlockNode, BlockFacts>,
+  plan: BlockTrial,
+  blocks: ReadonlyMap<BlockNode, BlockStructure>,
   apart: Apart,
 ): Finding {
   const structural = [...blocks].filter(([, facts]) => facts.around !== undefined)

@@ -3,16 +3,20 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { BUILT_FILE, type Catalogue, type TemplateManifest } from '../../../src/protocol/templateManifest.js'
-import type { Application } from '../application.js'
+import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
-import { loadHelpers } from '../folder/helpersFile.js'
-import { helpersOf } from '../helpers/helperRegistry.js'
-import type { CompiledTemplate } from '../precompiled/form.js'
-import type { Critical } from '../renderer.js'
+import { createHelpers } from '../helpers/builtInHelpers.js'
+import type { CompiledTemplate } from '../precompiled/compiledTemplate.js'
+import type { CriticalSection } from '../renderer.js'
 import { Template } from '../template.js'
-import { TemplateFailure } from '../template/source.js'
-import { AdHocTemplates, partsWithout } from './adHoc.js'
-import { type Templates, unknownTemplate, variantOf } from './templateSource.js'
+import { TemplateFailure } from '../template/sourceFile.js'
+import {
+  AdHocTemplates,
+  partsWithoutFolder,
+  type TemplateSource,
+  unknownTemplateError,
+  selectVariant,
+} from './templateSource.js'
 
 /** Raised when compiled templates of before can no longer be read. */
 export const BUILT_FORMAT = 3
@@ -35,14 +39,14 @@ interface Loaded {
 }
 
 /** Templates that were compiled ahead: nothing is parsed, and MJML is loaded only for data that needs it. */
-export class BuiltTemplates implements Templates {
+export class BuiltTemplates implements TemplateSource {
   #loaded: Loaded | Promise<Loaded> | undefined
   readonly #ready = new Map<unknown, Template | Promise<Template>>()
   readonly #adHoc = new AdHocTemplates()
 
   constructor(
     private readonly dir: string,
-    private readonly application: Application,
+    private readonly application: ApplicationModules,
   ) {}
 
   static isIn(dir: string): boolean {
@@ -53,7 +57,7 @@ export class BuiltTemplates implements Templates {
     return { templates: (await this.#load()).built.manifests }
   }
 
-  named(name: string, locale: string | undefined, _critical: Critical): Template | Promise<Template> {
+  byName(name: string, locale: string | undefined, _critical: CriticalSection): Template | Promise<Template> {
     const loaded = this.#load()
     return loaded instanceof Promise
       ? loaded.then((read) => this.#in(read, name, locale))
@@ -62,8 +66,8 @@ export class BuiltTemplates implements Templates {
 
   #in({ variants, helpers }: Loaded, name: string, locale: string | undefined): Template | Promise<Template> {
     const template = variants.get(name)
-    const compiled = template === undefined ? undefined : variantOf(template, locale)
-    if (compiled === undefined) throw unknownTemplate(name, variants.keys())
+    const compiled = template === undefined ? undefined : selectVariant(template, locale)
+    if (compiled === undefined) throw unknownTemplateError(name, variants.keys())
     const known = this.#ready.get(compiled)
     if (known !== undefined) return known
     const preparing = Template.of(compiled, helpers).then((ready) => {
@@ -74,9 +78,9 @@ export class BuiltTemplates implements Templates {
     return preparing
   }
 
-  async adHoc(source: string, critical: Critical): Promise<Template> {
+  async adHoc(source: string, critical: CriticalSection): Promise<Template> {
     const { helpers } = await this.#load()
-    return this.#adHoc.get(source, 0, partsWithout(helpers), helpers, critical)
+    return this.#adHoc.get(source, 0, partsWithoutFolder(helpers), helpers, critical)
   }
 
   #load(): Loaded | Promise<Loaded> {
@@ -104,7 +108,7 @@ export class BuiltTemplates implements Templates {
         'TEMPLATE_ERROR',
         `${this.dir} was built with the helper '${absent}', which is not there now: name its module in templates.helpers or templates.setup, or build again`,
       )
-    const helpers = helpersOf(custom, new Map(Object.entries(built.strings)))
+    const helpers = createHelpers(custom, new Map(Object.entries(built.strings)))
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),
     )

@@ -1,12 +1,11 @@
-import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandBlock } from './expandBlock.js'
+import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expressionOf, isPartialBlock } from './expression.js'
-import { takeHeads } from './heads.js'
-import { splitIncludes } from './includes.js'
+import { splitIncludes, extractHeads } from './includes.js'
 import { templateError } from './parse.js'
 import { expandPartial, expandPartialBlock } from './partials.js'
-import { inScope } from './scopes.js'
-import type { SourceFile } from './source.js'
+import { simplifyScope } from './scopeNodes.js'
+import type { SourceFile } from './sourceFile.js'
 import type { Reach, SharedParts, TemplateNode } from './tree.js'
 
 /** A source and every shared part it uses, as one tree. @throws TemplateFailure with the place of what is wrong. */
@@ -23,7 +22,7 @@ export function expand(file: SourceFile, parts: SharedParts, expansion: Expansio
     inside: [],
     isCandidate: false,
   }
-  const { rest, head } = takeHeads(expandFile(file, env), expansion.heads)
+  const { rest, head } = extractHeads(expandFile(file, env), expansion.heads)
   return withHeadTail(rest, head)
 }
 
@@ -36,10 +35,10 @@ export function expandFile(file: SourceFile, env: Environment): TemplateNode[] {
  * The nodes of a partial or layout. It knows none of the caller's block parameters.
  * @param given the inline partials that it sees besides its own
  */
-export function expandOwnFile(
+export function expandSharedFile(
   file: SourceFile,
   env: Environment,
-  given: ReadonlyMap<string, Fragment> = inlineOf(env),
+  given: ReadonlyMap<string, Fragment> = inlinePartialsOf(env),
 ): TemplateNode[] {
   const home = env.expansion.numberOf(file)
   const inline = new Map(env.inline).set(home, given)
@@ -74,7 +73,7 @@ export function expandProgram(
 
 export function withInlinePartials(program: hbs.AST.Program, outer: Environment, around: Reach): Environment {
   if (!definesPartials(program)) return outer
-  const own = new Map(inlineOf(outer))
+  const own = new Map(inlinePartialsOf(outer))
   const env = { ...outer, inline: new Map(outer.inline).set(outer.home, own) }
   for (const statement of program.body) {
     if (statement.type !== 'DecoratorBlock') continue
@@ -88,7 +87,7 @@ export function withInlinePartials(program: hbs.AST.Program, outer: Environment,
 }
 
 /** The inline partials that can be called here. */
-export function inlineOf({ inline, home }: Environment): ReadonlyMap<string, Fragment> {
+export function inlinePartialsOf({ inline, home }: Environment): ReadonlyMap<string, Fragment> {
   return inline.get(home) ?? new Map()
 }
 
@@ -105,7 +104,7 @@ export function withPrograms(
 ): TemplateNode[] {
   if (!programs.some(definesPartials)) return expand('here')
   const keep = env.expansion.numberOf(statement)
-  return inScope({
+  return simplifyScope({
     kind: 'scope',
     hash: [],
     reach: 'here',

@@ -1,5 +1,5 @@
 import { parse } from './parse.js'
-import { placeAt, type SourceFile } from './source.js'
+import { placeAt, type SourceFile } from './sourceFile.js'
 import type { Place, Reach, SharedParts, TemplateNode } from './tree.js'
 
 /** A program of Handlebars' tree with all that its names mean: an inline partial, or a block that a partial is given. */

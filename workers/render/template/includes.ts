@@ -1,7 +1,7 @@
-import type { Environment } from './expansion.js'
 import { expandFile } from './expand.js'
+import type { Environment } from './expansion.js'
 import { templateError } from './parse.js'
-import { type SourceFile, placeWithin } from './source.js'
+import { placeWithin, type SourceFile } from './sourceFile.js'
 import type { Place, TemplateNode } from './tree.js'
 
 const INCLUDE = /<mj-include\b([^>]*?)(?:\/>|>\s*<\/mj-include\s*>)/g
@@ -87,4 +87,39 @@ function part(file: SourceFile, [start, end]: [number, number]): SourceFile {
 
 function wrapped(open: string, nodes: TemplateNode[], close: string, at: Place): TemplateNode[] {
   return [{ kind: 'text', text: open, at }, ...nodes, { kind: 'text', text: close, at }]
+}
+
+/**
+ * Takes the heads of included documents out of a tree. What is bound in one keeps the blocks and partials that its
+ * `mj-include` stands in, so that it is bound there, and as often.
+ */
+export function extractHeads(
+  nodes: readonly TemplateNode[],
+  heads: ReadonlySet<TemplateNode>,
+): { rest: TemplateNode[]; head: TemplateNode[] } {
+  const rest: TemplateNode[] = []
+  const head: TemplateNode[] = []
+  for (const node of nodes) {
+    if (heads.has(node)) head.push(node)
+    else if (node.kind === 'block') {
+      const body = extractHeads(node.body, heads)
+      const inverse = extractHeads(node.inverse, heads)
+      rest.push({ ...node, body: body.rest, inverse: inverse.rest })
+      if (isFree(body.head) && isFree(inverse.head)) head.push(...body.head, ...inverse.head)
+      else head.push({ ...node, body: body.head, inverse: inverse.head })
+    } else if (node.kind === 'scope') {
+      const body = extractHeads(node.body, heads)
+      rest.push({ ...node, body: body.rest })
+      if (isFree(body.head)) head.push(...body.head)
+      else head.push({ ...node, body: body.head })
+    } else rest.push(node)
+  }
+  return { rest, head }
+}
+
+const OTHER_SETTING = /<mj-(?!(?:style|font)\b)/
+
+/** Fixed styles and fonts do no harm where their block is absent, and do not make the template bind first. */
+function isFree(head: readonly TemplateNode[]): boolean {
+  return head.every((node) => node.kind === 'text' && !OTHER_SETTING.test(node.text))
 }

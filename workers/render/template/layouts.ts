@@ -1,8 +1,8 @@
 import { type BlockContent, type Environment, namesOf, placeOf } from './expansion.js'
-import { expandFragment, expandOwnFile, expandProgram, withPrograms } from './expand.js'
+import { expandFragment, expandSharedFile, expandProgram, withPrograms } from './expand.js'
 import { hashOf } from './expression.js'
 import { templateError } from './parse.js'
-import { inScope } from './scopes.js'
+import { simplifyScope } from './scopeNodes.js'
 import type { TemplateNode } from './tree.js'
 
 /**
@@ -39,8 +39,15 @@ function expandExtend(name: string, statement: hbs.AST.BlockStatement, env: Envi
     // A template's content comes before what a layout between it and the base says.
     contents.set(content.name, [...(env.contents.get(content.name) ?? []), content.given])
   }
-  const body = expandOwnFile(file, { ...env, contents, inside: [...env.inside, marker] })
-  return inScope({ kind: 'scope', hash: hashOf(statement.hash, namesOf(env)), reach: 'file', keep, body, at })
+  const body = expandSharedFile(file, { ...env, contents, inside: [...env.inside, marker] })
+  return simplifyScope({
+    kind: 'scope',
+    hash: hashOf(statement.hash, namesOf(env)),
+    reach: 'file',
+    keep,
+    body,
+    at,
+  })
 }
 
 function contentOf(
@@ -71,7 +78,7 @@ function expandSlot(name: string, statement: hbs.AST.BlockStatement, env: Enviro
   for (const given of [...(env.contents.get(name) ?? [])].reverse()) {
     const { reach } = given
     const body = expandFragment(given, env)
-    const content = inScope({ kind: 'scope', hash: [], reach, body, at: placeOf(statement, env) })
+    const content = simplifyScope({ kind: 'scope', hash: [], reach, body, at: placeOf(statement, env) })
     if (given.mode === 'replace') nodes = content
     else nodes = given.mode === 'append' ? [...nodes, ...content] : [...content, ...nodes]
   }

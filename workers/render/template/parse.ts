@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type HandlebarsModule from 'handlebars'
-import { describePlace, placeAt, type SourceFile, TemplateFailure } from './source.js'
+import { describePlace, placeAt, type SourceFile, TemplateFailure } from './sourceFile.js'
 import type { Place } from './tree.js'
 
 /**

@@ -1,7 +1,7 @@
 import { Expansion } from './expansion.js'
 import { expand } from './expand.js'
-import { projectElement } from './project.js'
-import type { SourceFile } from './source.js'
+import { extractElement } from './subjectAndPreheader.js'
+import type { SourceFile } from './sourceFile.js'
 import type { SharedParts, TemplateNode } from './tree.js'
 
 /** All that a template says, as trees: what is bound into MJML, and what becomes header and text. */
@@ -15,7 +15,7 @@ export interface TemplateTrees {
   partials: Record<string, TemplateNode[]>
 }
 
-export interface TemplateSource {
+export interface VariantSource {
   mjml: SourceFile
   text?: SourceFile
   parts: SharedParts
@@ -23,7 +23,7 @@ export interface TemplateSource {
 }
 
 /** @throws TemplateFailure with the place of what is wrong. */
-export function parseTemplate(source: TemplateSource): {
+export function parseTemplate(source: VariantSource): {
   trees: TemplateTrees
   files: Map<string, SourceFile>
 } {
@@ -32,8 +32,8 @@ export function parseTemplate(source: TemplateSource): {
   const mjml = expand(source.mjml, source.parts, expansion)
   const { files } = expansion
   const trees: TemplateTrees = { mjml, partials }
-  const subject = projectElement(mjml, 'mj-title')
-  const preheader = projectElement(mjml, 'mj-preview')
+  const subject = extractElement(mjml, 'mj-title')
+  const preheader = extractElement(mjml, 'mj-preview')
   if (subject !== undefined) trees.subject = subject
   if (preheader !== undefined) trees.preheader = preheader
   if (source.text !== undefined) {

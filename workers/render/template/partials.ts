@@ -1,10 +1,10 @@
 import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
-import { expandFragment, expandOwnFile, inlineOf, withInlinePartials } from './expand.js'
+import { expandFragment, expandSharedFile, inlinePartialsOf, withInlinePartials } from './expand.js'
 import { argumentOf, hashOf } from './expression.js'
-import { takeHeads } from './heads.js'
+import { extractHeads } from './includes.js'
 import { templateError } from './parse.js'
-import { inScope } from './scopes.js'
-import { placeAt } from './source.js'
+import { simplifyScope } from './scopeNodes.js'
+import { placeAt } from './sourceFile.js'
 import type { Arguments, Expression, PartialNode, Place, Reach, TemplateNode } from './tree.js'
 
 const PARTIAL_BLOCK = '@partial-block'
@@ -63,12 +63,12 @@ function partOf(name: string, env: Environment, block?: Fragment): Part | undefi
     throw templateError(`partials are nested deeper than ${MAX_DEPTH} levels`, startOf(env))
   if (name === PARTIAL_BLOCK) return env.partialBlock && blockPart(env.partialBlock, env)
   const differs = { inside: [...env.inside, name], partialBlock: block ?? env.partialBlock }
-  const inline = inlineOf(env).get(name)
+  const inline = inlinePartialsOf(env).get(name)
   if (inline !== undefined) return { nodes: expandFragment(inline, env, differs), reach: inline.reach }
   const file = env.parts.partials.get(name)
   if (file === undefined) return undefined
   const seen = block === undefined ? env : withInlinePartials(block.program, env, block.reach)
-  return { nodes: expandOwnFile(file, { ...env, ...differs }, inlineOf(seen)), reach: 'file' }
+  return { nodes: expandSharedFile(file, { ...env, ...differs }, inlinePartialsOf(seen)), reach: 'file' }
 }
 
 /** A block sees the block that was given to the partial it was written in, not itself. */
@@ -85,11 +85,11 @@ function called(
 ): TemplateNode[] {
   const at = placeOf(statement, env)
   const scope = { kind: 'scope', ...argumentsOf(statement, env), reach, body: nodes, at } as const
-  if (keep === undefined) return inScope(isBlock ? { ...scope, layer: true } : scope)
+  if (keep === undefined) return simplifyScope(isBlock ? { ...scope, layer: true } : scope)
   // A call that gives a block adds a layer, and calling a block adds one.
-  if (!isBlock) return inScope({ ...scope, keep, layer: true })
-  const body = inScope({ kind: 'scope', hash: [], reach, layer: true, body: nodes, at })
-  return inScope({ ...scope, reach: 'here', keep, layer: true, body })
+  if (!isBlock) return simplifyScope({ ...scope, keep, layer: true })
+  const body = simplifyScope({ kind: 'scope', hash: [], reach, layer: true, body: nodes, at })
+  return simplifyScope({ ...scope, reach: 'here', keep, layer: true, body })
 }
 
 function argumentsOf(statement: Call, env: Environment): Arguments {
@@ -127,7 +127,9 @@ function refused(statement: Call, reason: string, env: Environment): TemplateNod
 
 function partialNode(statement: hbs.AST.PartialStatement, name: Expression, env: Environment): PartialNode {
   const names =
-    name.kind === 'literal' ? [String(name.value)] : [...inlineOf(env).keys(), ...env.parts.partials.keys()]
+    name.kind === 'literal'
+      ? [String(name.value)]
+      : [...inlinePartialsOf(env).keys(), ...env.parts.partials.keys()]
   const candidates: Record<string, string> = {}
   for (const candidate of names) {
     const key = candidateOf(candidate, env)
@@ -143,7 +145,7 @@ function candidateOf(name: string, env: Environment): string | undefined {
   const { partials } = expansion
   const known = expansion.candidates.get(signatureOf(name, env))
   if (known !== undefined) return known
-  if (!inlineOf(env).has(name) && !env.parts.partials.has(name)) return undefined
+  if (!inlinePartialsOf(env).has(name) && !env.parts.partials.has(name)) return undefined
   const count = Object.keys(partials).length
   if (count >= MAX_CANDIDATES)
     throw templateError(`more than ${MAX_CANDIDATES} partials may be meant`, startOf(env))
@@ -155,9 +157,9 @@ function candidateOf(name: string, env: Environment): string | undefined {
   const part = partOf(name, { ...env, inside, isCandidate: true })
   if (part !== undefined) {
     const at = { file: name, line: 1, column: 1 }
-    const nodes = inScope({ kind: 'scope', hash: [], reach: part.reach, body: part.nodes, at })
+    const nodes = simplifyScope({ kind: 'scope', hash: [], reach: part.reach, body: part.nodes, at })
     // A partial that only may be meant has no say about the head.
-    partials[key] = takeHeads(nodes, expansion.heads).rest
+    partials[key] = extractHeads(nodes, expansion.heads).rest
   }
   return key
 }

@@ -1,5 +1,5 @@
 import type { SourceLocation } from '../../../src/errors.js'
-import type { SourceFile } from './source.js'
+import type { SourceFile } from './sourceFile.js'
 
 /**
  * A template as a tree: what Handlebars' parser found, with partials, layouts and includes put in their places and

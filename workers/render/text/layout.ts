@@ -1,10 +1,10 @@
-import type { Piece } from '../bind/pieces.js'
+import type { Piece } from '../bind/bindingRun.js'
 
 /**
  * Marks for the layout of a text part: noncharacters of Unicode, which no text may contain. The text is laid out after
  * the data is bound, because only then it is known which lines, items and links there are.
  */
-export const OP = {
+export const LAYOUT = {
   line: '\uFDD1',
   paragraph: '\uFDD2',
   newline: '\uFDD3',
@@ -30,12 +30,12 @@ const MAX_INDENT = 10
 const BREAKS = ['', '\n', '\n\n', '\n\n\n']
 
 /** Takes the marks out of a bound value, which so can't lay anything out. */
-export function withoutMarks(text: string): string {
+export function stripLayoutMarks(text: string): string {
   return MARK.test(text) ? text.replace(MARKS, '') : text
 }
 
 /** What a part of a marked text does to the page: worked out once where the part is the same for every message. */
-export type Step = { breaks: 1 | 2 } | { mark: string } | Words
+export type LayoutStep = { breaks: 1 | 2 } | { mark: string } | Words
 
 interface Words {
   /** As it was, for an address. */
@@ -47,8 +47,8 @@ interface Words {
 }
 
 /** Lines and paragraphs that follow each other are one. */
-export function stepsOf(marked: string): Step[] {
-  const steps: Step[] = []
+export function parseLayout(marked: string): LayoutStep[] {
+  const steps: LayoutStep[] = []
   for (const part of marked.split(SPLIT)) {
     const step = stepOf(part)
     if (step === undefined) continue
@@ -60,13 +60,13 @@ export function stepsOf(marked: string): Step[] {
   return steps
 }
 
-function stepOf(part: string): Step | undefined {
+function stepOf(part: string): LayoutStep | undefined {
   switch (part) {
     case '':
       return undefined
-    case OP.line:
+    case LAYOUT.line:
       return { breaks: 1 }
-    case OP.paragraph:
+    case LAYOUT.paragraph:
       return { breaks: 2 }
     default:
       return MARK.test(part) ? { mark: part } : wordsOf(part)
@@ -94,18 +94,18 @@ function isSpace(code: number): boolean {
 }
 
 /** Follows the marks: lines and paragraphs collapse, cells are set apart, links show their address once. */
-export function layOut(marked: string): string {
+export function layOutText(marked: string): string {
   const page = new Page()
-  page.follow(stepsOf(marked))
+  page.follow(parseLayout(marked))
   return page.finish()
 }
 
 /** As `layOut`, of a row of constants, whose steps are known, and of values. */
-export function layOutRow(row: readonly Piece[], steps: readonly (readonly Step[])[]): string {
+export function layOutPieces(row: readonly Piece[], steps: readonly (readonly LayoutStep[])[]): string {
   const page = new Page()
   for (const piece of row) {
     if (typeof piece === 'number') page.follow(steps[piece]!)
-    else if (MARK.test(piece)) page.follow(stepsOf(piece))
+    else if (MARK.test(piece)) page.follow(parseLayout(piece))
     else if (piece !== '') page.words(wordsOf(piece))
   }
   return page.finish()
@@ -122,7 +122,7 @@ class Page {
   /** The open link's own text, and its address once that is being read. */
   #link: { label: string; address?: string } | undefined
 
-  follow(steps: readonly Step[]): void {
+  follow(steps: readonly LayoutStep[]): void {
     for (const step of steps) {
       if ('breaks' in step) this.#break(step.breaks)
       else if ('mark' in step) this.#obey(step.mark)
@@ -132,34 +132,34 @@ class Page {
 
   #obey(mark: string): void {
     switch (mark) {
-      case OP.newline:
+      case LAYOUT.newline:
         this.#breaks = Math.min(3, this.#breaks + 1)
         return
-      case OP.cell:
+      case LAYOUT.cell:
         this.#space = '  '
         return
-      case OP.rule:
+      case LAYOUT.rule:
         this.#break(1)
         this.#write(RULE)
         return this.#break(1)
-      case OP.bullets:
+      case LAYOUT.bullets:
         this.#lists.push({})
         return this.#break(this.#lists.length === 1 ? 2 : 1)
-      case OP.numbers:
+      case LAYOUT.numbers:
         this.#lists.push({ next: 1 })
         return this.#break(this.#lists.length === 1 ? 2 : 1)
-      case OP.item:
+      case LAYOUT.item:
         return this.#item()
-      case OP.listEnd:
+      case LAYOUT.listEnd:
         this.#lists.pop()
         return this.#break(this.#lists.length === 0 ? 2 : 1)
-      case OP.link:
+      case LAYOUT.link:
         this.#link = { label: '' }
         return
-      case OP.linkTo:
+      case LAYOUT.linkTo:
         this.#link = { label: this.#link?.label ?? '', address: '' }
         return
-      case OP.linkEnd:
+      case LAYOUT.linkEnd:
         return this.#endLink()
     }
   }

@@ -1,19 +1,19 @@
-import { helpersOf } from '../../../../workers/render/helpers/helperRegistry.js'
+import { createHelpers } from '../../../../workers/render/helpers/builtInHelpers.js'
 import { PerMessageTemplate } from '../../../../workers/render/perMessageTemplate.js'
 import { compileTemplate } from '../../../../workers/render/precompiled/compileTemplate.js'
-import { diff } from '../../../../workers/render/precompiled/diff.js'
-import type { CompiledTemplate } from '../../../../workers/render/precompiled/form.js'
-import type { Critical } from '../../../../workers/render/renderer.js'
+import { diff } from '../../../../workers/render/precompiled/verifyPrecompiled.js'
+import type { CompiledTemplate } from '../../../../workers/render/precompiled/compiledTemplate.js'
+import type { CriticalSection } from '../../../../workers/render/renderer.js'
 import { Template } from '../../../../workers/render/template.js'
-import type { TemplateSource } from '../../../../workers/render/template/parseTemplate.js'
-import { type SourceFile, TemplateFailure } from '../../../../workers/render/template/source.js'
+import type { VariantSource } from '../../../../workers/render/template/parseTemplate.js'
+import { type SourceFile, TemplateFailure } from '../../../../workers/render/template/sourceFile.js'
 import type { Generated } from './generator.js'
 import { bindFirst } from './reference.js'
 
-export const helpers = helpersOf(new Map(), new Map())
-export const critical: Critical = (_step, work) => work()
+export const helpers = createHelpers(new Map(), new Map())
+export const critical: CriticalSection = (_step, work) => work()
 
-export function sourceOf({ source, partials }: Generated): TemplateSource {
+export function sourceOf({ source, partials }: Generated): VariantSource {
   const files = new Map<string, SourceFile>(
     Object.entries(partials).map(([name, text]) => [name, { name: `partials/${name}.mjml`, text }]),
   )

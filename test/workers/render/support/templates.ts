@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect } from 'vitest'
 import type { JsonObject, JsonText, RenderedParts } from '../../../../src/protocol/tasks.js'
 import { createRenderer } from '../../../../workers/render/createRenderer.js'
 import type { Renderer } from '../../../../workers/render/renderer.js'
-import { TemplateFailure } from '../../../../workers/render/template/source.js'
+import { TemplateFailure } from '../../../../workers/render/template/sourceFile.js'
 import { critical } from './both.js'
 
 /** A template folder anew for each test, and a renderer of what lies in it. */

@@ -1,13 +1,12 @@
-import { refuseMjml, refuseScript } from '../bind/refusals.js'
-import { NeedsBindingFirst } from '../bind/run.js'
-import { escapeHtml } from '../bind/values.js'
+import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
+import { escapeHtml, rejectMjml, rejectScriptUrl } from '../bind/values.js'
 import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
 
 /**
  * What values must be for the output to be what binding first gives. MJML looks at some of what it copies; a value
  * that it would treat otherwise makes this one message bind first.
  */
-export interface Guards {
+export interface CheckContext {
   /** Matches what MJML would look for in text: a font that is not linked yet. */
   suspect: RegExp
   /** Inline styles: MJML reads the finished document, so that raw values must hold no tags. */
@@ -15,7 +14,7 @@ export interface Guards {
 }
 
 /** Fonts are linked when their name appears near `font-family`, wherever it came from. */
-export function suspectPattern(html: string, fonts: Iterable<string>): RegExp {
+export function unlinkedFontPattern(html: string, fonts: Iterable<string>): RegExp {
   const head = html.slice(0, html.indexOf('</head>'))
   const unlinked = [...fonts].filter((font) => !linksFont(head, font))
   return new RegExp(['font-family', ...unlinked.map(escapeRegExp)].join('|'), 'i')
@@ -29,11 +28,11 @@ function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-export function guardedEscape({ suspect }: Guards): (text: string, node: ValueNode) => string {
+export function checkedEscape({ suspect }: CheckContext): (text: string, node: ValueNode) => string {
   return (text, node) => {
     if (node.edge) refuseEdges(text)
-    if (node.loose) refuseScript(text, node)
-    if (suspect.test(text)) throw new NeedsBindingFirst('a value names a font')
+    if (node.loose) rejectScriptUrl(text, node)
+    if (suspect.test(text)) throw new NeedsPerMessageRendering('a value names a font')
     return escapeHtml(text)
   }
 }
@@ -41,23 +40,24 @@ export function guardedEscape({ suspect }: Guards): (text: string, node: ValueNo
 const EDGE_SPACE = /^\s|\s$|^$/
 
 function refuseEdges(text: string): void {
-  if (EDGE_SPACE.test(text)) throw new NeedsBindingFirst('MJML trims this value')
+  if (EDGE_SPACE.test(text)) throw new NeedsPerMessageRendering('MJML trims this value')
 }
 
 /** A raw value must be whole in itself: every tag and quote closed, no comments, nothing that swallows what follows. */
-export function guardedRaw(guards: Guards): (html: string, node: ValueNode) => string {
+export function checkedRaw(guards: CheckContext): (html: string, node: ValueNode) => string {
   return (html, node) => {
-    refuseMjml(html, node.at)
-    if (node.loose) refuseScript(html, node)
-    if (guards.suspect.test(html)) throw new NeedsBindingFirst('a raw value names a font')
+    rejectMjml(html, node.at)
+    if (node.loose) rejectScriptUrl(html, node)
+    if (guards.suspect.test(html)) throw new NeedsPerMessageRendering('a raw value names a font')
     if (node.edge) refuseEdges(html)
     if (node.inside !== 'text') {
-      if (/[<>"'`]|--|\]\]/.test(html)) throw new NeedsBindingFirst('a raw value ends the tag it stands in')
+      if (/[<>"'`]|--|\]\]/.test(html))
+        throw new NeedsPerMessageRendering('a raw value ends the tag it stands in')
       return html
     }
     if (!html.includes('<')) return html
-    if (guards.readsDocument) throw new NeedsBindingFirst('inline styles apply to a raw value')
-    if (!isWhole(html)) throw new NeedsBindingFirst('a raw value is not whole HTML')
+    if (guards.readsDocument) throw new NeedsPerMessageRendering('inline styles apply to a raw value')
+    if (!isWhole(html)) throw new NeedsPerMessageRendering('a raw value is not whole HTML')
     return html
   }
 }
@@ -83,17 +83,17 @@ const SHORT_COLOR = /^#(\w)(\w)(\w)$/
 const PLAIN = /^[\w#.,%/:?&;@+ -]*$/
 
 /** A whole attribute value: what MJML would have made of it, or not for MJML's output at all. */
-export function guardedAttribute(value: string, node: AttributeNode): string {
+export function checkedAttribute(value: string, node: AttributeNode): string {
   const { checks } = node
-  if (checks.content) return guardedContent(value.trim(), checks)
-  if (checks.url) refuseScript(value, node)
-  if (/["<>]/.test(value)) throw new NeedsBindingFirst('a raw value ends the attribute it stands in')
+  if (checks.content) return checkedContent(value.trim(), checks)
+  if (checks.url) rejectScriptUrl(value, node)
+  if (/["<>]/.test(value)) throw new NeedsPerMessageRendering('a raw value ends the attribute it stands in')
   if (checks.present && SPECIAL_WORDS.has(value.trim()))
-    throw new NeedsBindingFirst('MJML asks for this value')
-  if (checks.copied && value.includes('$')) throw new NeedsBindingFirst('MJML reads a $ in this value')
-  if (checks.plain && !PLAIN.test(value)) throw new NeedsBindingFirst('inline styles read this value')
+    throw new NeedsPerMessageRendering('MJML asks for this value')
+  if (checks.copied && value.includes('$')) throw new NeedsPerMessageRendering('MJML reads a $ in this value')
+  if (checks.plain && !PLAIN.test(value)) throw new NeedsPerMessageRendering('inline styles read this value')
   if (checks.tidy && /\s\s|[^\S ]|^\s|\s$/.test(value))
-    throw new NeedsBindingFirst('MJML collapses white space here')
+    throw new NeedsPerMessageRendering('MJML collapses white space here')
   if (checks.color) return value.replace(SHORT_COLOR, '#$1$1$2$2$3$3')
   if (checks.suffix !== undefined)
     return value
@@ -103,8 +103,8 @@ export function guardedAttribute(value: string, node: AttributeNode): string {
   return value
 }
 
-function guardedContent(content: string, { present, quotes }: AttributeChecks): string {
-  if (!quotes && content.includes('"')) throw new NeedsBindingFirst('MJML copies this into quotes')
-  if (present && content === '') throw new NeedsBindingFirst('MJML asks for this content')
+function checkedContent(content: string, { present, quotes }: AttributeChecks): string {
+  if (!quotes && content.includes('"')) throw new NeedsPerMessageRendering('MJML copies this into quotes')
+  if (present && content === '') throw new NeedsPerMessageRendering('MJML asks for this content')
   return content
 }

@@ -11,7 +11,7 @@ interface Uses {
 }
 
 /** A scope node, less what its nodes make no use of; its nodes alone if nothing is left of it. */
-export function inScope(node: ScopeNode): TemplateNode[] {
+export function simplifyScope(node: ScopeNode): TemplateNode[] {
   const { keep, layer, ...rest } = node
   if (!node.body.some(mayEvaluate)) return withDemands(node)
   const uses = usesOf(node.body)

@@ -1,4 +1,5 @@
 import type { Helper, HelperOptions } from '../bind/helperCall.js'
+import { ownField, stringifyValue } from '../bind/values.js'
 
 const MAX_FORMATS = 200
 /** Making a format costs far more than using it. Bounded, because its options may come from data. */
@@ -20,7 +21,7 @@ function remembered<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.Plu
 }
 
 /** The language of a call: its own `locale=`, else the mail's, else English. */
-export function localeOf(options: HelperOptions): string {
+function localeOf(options: HelperOptions): string {
   const own = options.hash['locale'] ?? options.data['locale']
   return typeof own === 'string' && own !== '' ? own.replaceAll('_', '-') : 'en'
 }
@@ -103,3 +104,37 @@ const plural: Helper = (value, ...rest) => {
 
 /** Formats of the language's own, on Intl. */
 export const formatHelpers: Record<string, Helper> = { formatNumber, formatCurrency, formatDate, plural }
+
+/** Strings by locale, as `locales/LOCALE.json` has them; `default` is the last resort. */
+export type Strings = ReadonlyMap<string, Record<string, unknown>>
+
+/** `fr-CA`, `fr`, `default`. */
+export function localeFallbacks(locale: string | undefined): string[] {
+  const chain: string[] = []
+  const parts = (locale ?? '').replaceAll('_', '-').split('-').filter(Boolean)
+  for (let length = parts.length; length > 0; length--) chain.push(parts.slice(0, length).join('-'))
+  return chain
+}
+
+/** `{{t "order.thanks" name=name}}`: the string of that key in the mail's language, its `{name}` filled in. */
+export function translateHelper(strings: Strings): Helper {
+  return (key, ...rest) => {
+    const options = rest.at(-1) as HelperOptions
+    const locale = localeOf(options)
+    const text = find(strings, locale, String(key))
+    if (text === undefined) throw new Error(`no string ${JSON.stringify(key)} for the language '${locale}'`)
+    return text.replace(/\{(\w+)\}/g, (hole, name: string) =>
+      Object.hasOwn(options.hash, name) ? stringifyValue(options.hash[name]) : hole,
+    )
+  }
+}
+
+function find(strings: Strings, locale: string, key: string): string | undefined {
+  for (const name of [...localeFallbacks(locale), 'default', 'en']) {
+    const table = strings.get(name.toLowerCase())
+    const flat = ownField(table, key)
+    const nested = flat ?? key.split('.').reduce<unknown>((at, part) => ownField(at, part), table)
+    if (typeof nested === 'string') return nested
+  }
+  return undefined
+}

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /** Remembers the last things made, by key; the one unused for longest goes first. */
-export class RecentlyUsed<T> {
+export class LruCache<T> {
   readonly #entries = new Map<string, T>()
   #newest: string | undefined
 

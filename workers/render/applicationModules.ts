@@ -1,11 +1,51 @@
+import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
-import { loading as whileLoading } from '../loading.js'
+import { loading, loading as whileLoading } from '../loading.js'
 import type { Helper } from './bind/helperCall.js'
-import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'
+import { TemplateFailure } from './template/sourceFile.js'
+
+const HANDLEBARS_BLOCKS = new Set(['if', 'unless', 'each', 'with'])
+
+/** The project's own helpers: each named export that is a function. @throws TemplateFailure */
+export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
+  const file = path.posix.basename(url.pathname)
+  const module = await loadModule(url).catch((error: unknown) => {
+    throw new TemplateFailure('TEMPLATE_ERROR', `${file} can't be loaded: ${(error as Error).message}`, {
+      location: { file },
+    })
+  })
+  const helpers = new Map<string, Helper>()
+  for (const [name, value] of Object.entries(module)) {
+    if (name === 'default') continue
+    if (typeof value === 'function') helpers.set(name, value as Helper)
+    try {
+      checkHelperName(name)
+    } catch (error) {
+      throw new TemplateFailure('TEMPLATE_ERROR', `${file}: ${(error as Error).message}`)
+    }
+  }
+  return helpers
+}
+
+/** A module is loaded once for each address: a changed file needs another one. */
+async function loadModule(url: URL): Promise<Record<string, unknown>> {
+  const address = new URL(url)
+  address.searchParams.set('changed', String(statSync(url).mtimeMs))
+  return (await loading(() => import(address.href))) as Record<string, unknown>
+}
+
+function checkHelperName(name: string): void {
+  if (HANDLEBARS_BLOCKS.has(name))
+    throw new Error(`'${name}' is a block of Handlebars' own; call the helper otherwise`)
+}
 
 /** Takes lines to the mailer's logger. */
-export type Log = (level: 'debug' | 'info' | 'warn' | 'error', fields: unknown, message?: unknown) => void
+export type LogFunction = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  fields: unknown,
+  message?: unknown,
+) => void
 
 /** What a setup module's `setup()` is given. */
 export interface SetupContext {
@@ -18,14 +58,14 @@ export interface SetupContext {
 }
 
 /** What an application brings into a thread with modules of its own: helpers, and what its setup opened for them. */
-export class Application {
+export class ApplicationModules {
   readonly #modules: { setup?: string; helpers?: string }
   readonly #globals: JsonObject
-  readonly #log: Log
+  readonly #log: LogFunction
   #loaded: Promise<ReadonlyMap<string, Helper>> | undefined
   #close: (() => unknown) | undefined
 
-  constructor(modules: { setup?: string; helpers?: string }, globals: JsonObject, log: Log) {
+  constructor(modules: { setup?: string; helpers?: string }, globals: JsonObject, log: LogFunction) {
     this.#modules = modules
     this.#globals = globals
     this.#log = log
@@ -99,4 +139,4 @@ export class Application {
 }
 
 /** Where there are no templates, and so nothing to bring into them. */
-export const NO_APPLICATION = new Application({}, {}, () => undefined)
+export const NO_MODULES = new ApplicationModules({}, {}, () => undefined)

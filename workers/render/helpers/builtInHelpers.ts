@@ -1,5 +1,6 @@
-import type { Helper, HelperOptions } from '../bind/helperCall.js'
-import { field, isEmpty } from '../bind/values.js'
+import type { Helper, HelperOptions, Helpers } from '../bind/helperCall.js'
+import { ownField, isEmpty } from '../bind/values.js'
+import { formatHelpers, type Strings, translateHelper } from './localization.js'
 
 /** A block is chosen by the answer; without a block the answer itself is printed or handed on. */
 function answer(context: unknown, options: HelperOptions, holds: boolean): unknown {
@@ -58,9 +59,21 @@ const firstGiven: Helper = (...given) => {
   return args.find((value) => value !== undefined && value !== null && value !== '') ?? ''
 }
 
-const lookup: Helper = (object, name) => (object ? field(object, String(name)) : object)
+const lookup: Helper = (object, name) => (object ? ownField(object, String(name)) : object)
 
 /** Helpers that decide; all but `lookup` may be asked about data that is absent. */
 export const logicHelpers: Record<string, Helper> = { eq, ne, and, or, not, default: firstGiven, lookup }
 
 export const ACCEPTS_ABSENT: ReadonlySet<string> = new Set(['eq', 'ne', 'and', 'or', 'not', 'default'])
+
+/** The built-in helpers and the project's own, which win. */
+export function createHelpers(custom: ReadonlyMap<string, Helper>, strings: Strings): Helpers {
+  const byName = new Map<string, Helper>([
+    ...Object.entries(logicHelpers),
+    ...Object.entries(formatHelpers),
+    ['t', translateHelper(strings)],
+    ...custom,
+  ])
+  const acceptsAbsent = new Set([...ACCEPTS_ABSENT].filter((name) => !custom.has(name)))
+  return { byName, acceptsAbsent }
+}

@@ -8,7 +8,7 @@ const TITLE_START = '\uFDD0'
  * what a mail's header says is no HTML.
  * @returns nothing if the template has no such element.
  */
-export function projectElement(nodes: readonly TemplateNode[], tag: string): TemplateNode[] | undefined {
+export function extractElement(nodes: readonly TemplateNode[], tag: string): TemplateNode[] | undefined {
   const projection = new Projection(tag)
   const projected = projection.nodes(nodes)
   return projection.found ? projected : undefined

@@ -1,6 +1,15 @@
-import type { Finding } from '../analysis/findings.js'
 import type { TemplateTrees } from '../template/parseTemplate.js'
-import type { TemplateNode } from '../template/tree.js'
+import type { Place, TemplateNode } from '../template/tree.js'
+
+/** Why a template, or something in it, can't be bound after MJML. */
+export interface Finding {
+  at: Place
+  /** The expression as written. */
+  expression: string
+  reason: string
+  /** How to write it so that it compiles once. */
+  advice: string
+}
 
 /** A compiled template: plain JSON. What it holds suffices to bind without MJML. */
 export interface CompiledTemplate {
