@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
-import { loading, loading as whileLoading } from '../loading.js'
+import { loading } from '../loading.js'
 import type { Helper } from './bind/helperCall.js'
 import { TemplateFailure } from './template/sourceFile.js'
 
 const HANDLEBARS_BLOCKS = new Set(['if', 'unless', 'each', 'with'])
 
-/** The project's own helpers: each named export that is a function. @throws TemplateFailure */
+/** Loads the project's own helpers: each named export that is a function. @throws TemplateFailure */
 export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
   const file = path.posix.basename(url.pathname)
   const module = await loadModule(url).catch((error: unknown) => {
@@ -28,36 +28,36 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
   return helpers
 }
 
-/** A module is loaded once for each address: a changed file needs another one. */
+/** Imports a module. Node caches modules by URL, so the URL contains the modification time of the file. */
 async function loadModule(url: URL): Promise<Record<string, unknown>> {
-  const address = new URL(url)
-  address.searchParams.set('changed', String(statSync(url).mtimeMs))
-  return (await loading(() => import(address.href))) as Record<string, unknown>
+  const versioned = new URL(url)
+  versioned.searchParams.set('changed', String(statSync(url).mtimeMs))
+  return (await loading(() => import(versioned.href))) as Record<string, unknown>
 }
 
 function checkHelperName(name: string): void {
   if (HANDLEBARS_BLOCKS.has(name))
-    throw new Error(`'${name}' is a block of Handlebars' own; call the helper otherwise`)
+    throw new Error(`'${name}' is a built-in block of Handlebars; give the helper another name`)
 }
 
-/** Takes lines to the mailer's logger. */
+/** Writes a line to the mailer's logger. */
 export type LogFunction = (
   level: 'debug' | 'info' | 'warn' | 'error',
   fields: unknown,
   message?: unknown,
 ) => void
 
-/** What a setup module's `setup()` is given. */
+/** The argument of a setup module's `setup()`. */
 export interface SetupContext {
-  /** Registers a helper; it stands above one of the same name from elsewhere. */
+  /** Registers a helper. It replaces any other helper of the same name. */
   helper(name: string, helper: Helper): void
-  /** What templates read as `@app`. */
+  /** Values that templates read as `@app`. */
   globals: JsonObject
   /** Writes to the mailer's logger, as pino does: fields and a message, or a message alone. */
   log: Record<'debug' | 'info' | 'warn' | 'error', (fields: unknown, message?: unknown) => void>
 }
 
-/** What an application brings into a thread with modules of its own: helpers, and what its setup opened for them. */
+/** The modules that an application loads into a thread: its helpers, and the resources that its setup opened for them. */
 export class ApplicationModules {
   readonly #modules: { setup?: string; helpers?: string }
   readonly #globals: JsonObject
@@ -75,28 +75,24 @@ export class ApplicationModules {
     return this.#modules.setup !== undefined
   }
 
-  /** Loads the modules when first asked; after a failure, which may pass, once more. */
+  /** Loads the modules on the first call. After a failure, which may be temporary, the next call tries again. */
   helpers(): Promise<ReadonlyMap<string, Helper>> {
     if (this.#loaded === undefined) {
-      const loading = whileLoading(() => this.#load())
-      loading.catch(() => (this.#loaded = undefined))
-      this.#loaded = loading
+      const promise = loading(() => this.#load())
+      promise.catch(() => (this.#loaded = undefined))
+      this.#loaded = promise
     }
     return this.#loaded
   }
 
-  /** Calls what `setup()` returned. */
+  /** Calls the function that `setup()` returned. */
   async close(): Promise<void> {
     const close = this.#close
     this.#close = undefined
     try {
       await close?.()
     } catch (error) {
-      this.#log(
-        'error',
-        { err: String(error) },
-        "what the templates' setup module returned for closing failed",
-      )
+      this.#log('error', { err: String(error) }, "the close function of the templates' setup module failed")
     }
   }
 
@@ -117,12 +113,12 @@ export class ApplicationModules {
 
   async #setUp(url: URL, helpers: Map<string, Helper>): Promise<void> {
     const { setup } = await loadModule(url)
-    if (typeof setup !== 'function') throw new Error('it exports no function called setup')
+    if (typeof setup !== 'function') throw new Error('it does not export a function named setup')
     const log = this.#log
     const context: SetupContext = {
       helper: (name, helper) => {
         checkHelperName(name)
-        if (typeof helper !== 'function') throw new Error(`the helper '${name}' is no function`)
+        if (typeof helper !== 'function') throw new Error(`the helper '${name}' is not a function`)
         helpers.set(name, helper)
       },
       globals: structuredClone(this.#globals),
@@ -138,5 +134,5 @@ export class ApplicationModules {
   }
 }
 
-/** Where there are no templates, and so nothing to bring into them. */
+/** For a mailer without templates. */
 export const NO_MODULES = new ApplicationModules({}, {}, () => undefined)

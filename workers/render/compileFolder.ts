@@ -11,49 +11,49 @@ import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
 import { resolveVariant } from './sources/folderTemplates.js'
 import { TemplateFailure } from './template/sourceFile.js'
 
-/** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
+/** Commands on a whole template folder: `threadpost check`, `types` and `build`. */
 
-/** How one variant of a template compiles. */
+/** The result of compiling one variant of a template. */
 export interface TemplateReport {
   name: string
-  /** Empty for the default. */
+  /** Empty for the default variant. */
   locale: string
-  /** It can't be used at all: what is wrong, with file, line and column. */
+  /** Why the variant can't be used at all, with file, line and column. */
   error?: string
-  /** Why it binds first; none if it is compiled once. */
+  /** Why MJML runs for each message. Empty if the variant compiles once. */
   findings: Finding[]
   warnings: string[]
 }
 
-/** A folder, and what the application adds to it. */
+/** A template folder with the application's modules. */
 export interface FolderJob {
   templates: TemplateSetup
-  /** Where the application's modules write. */
+  /** Receives the log lines of the application's modules. */
   log: LogFunction
-  /** Told before each template is compiled, and when all are. */
+  /** Called before each template is compiled, and once after the last. */
   progress?: (done: number, of: number, now: string) => void
 }
 
-const atOnce: CriticalSection = (_step, work) => work()
+const runDirectly: CriticalSection = (_step, work) => work()
 
-/** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
-export function inspectFolder(workpiece: FolderJob): Promise<TemplateReport[]> {
-  return withFolder(workpiece, async (version) => (await compileFolder(version, workpiece.progress)).reports)
+/** Compiles every template and returns a report for each variant. @throws TemplateFailure if the folder can't be read */
+export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
+  return withFolder(job, async (version) => (await compileFolder(version, job.progress)).reports)
 }
 
-/** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
-export function readFolderManifests(workpiece: FolderJob): Promise<TemplateManifest[]> {
-  return withFolder(workpiece, async (version) =>
+/** Returns the manifest of each template. @throws TemplateFailure if the folder can't be read */
+export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]> {
+  return withFolder(job, async (version) =>
     [...version.files.templates].map(([name, files]) => buildManifest(name, files, version)),
   )
 }
 
 /**
- * Writes a folder of compiled templates: with it as `templates`, no thread loads MJML. Nothing is written if a
- * template can't be compiled.
+ * Writes a folder of compiled templates. A mailer with that folder as `templates` loads MJML only for messages that need
+ * it. Writes nothing if a template can't be compiled.
  */
-export function buildFolder(workpiece: FolderJob, out: string): Promise<TemplateReport[]> {
-  return withFolder(workpiece, (version) => build(version, out, workpiece.progress))
+export function buildFolder(job: FolderJob, out: string): Promise<TemplateReport[]> {
+  return withFolder(job, (version) => build(version, out, job.progress))
 }
 
 async function build(
@@ -80,7 +80,7 @@ async function build(
   return reports
 }
 
-/** What a setup module opened is closed when the work is done, as in a thread. */
+/** Runs the work, then closes the resources that a setup module opened, as a thread does. */
 async function withFolder<T>(
   { templates, log }: FolderJob,
   work: (version: FolderVersion) => Promise<T>,
@@ -123,7 +123,7 @@ async function compileVariant(
   try {
     const source = resolveVariant(version, name, locale)
     const { customHelpers } = version.parts
-    const compiled = await compileTemplate(source, { critical: atOnce, customHelpers })
+    const compiled = await compileTemplate(source, { critical: runDirectly, customHelpers })
     const { findings, warnings } = compiled
     return { report: { name, locale, findings, warnings }, compiled }
   } catch (error) {

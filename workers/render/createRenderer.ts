@@ -15,27 +15,27 @@ import type { BoundParts, Template } from './template.js'
 
 export interface RendererSetup {
   templates?: TemplateSetup & {
-    /** Look for changed files while running. @default true */
+    /** Check for changed files while running. @default true */
     reload?: boolean
   }
-  /** Where the application's modules write. @default nowhere */
+  /** Receives the log lines of the application's modules. @default discards them */
   log?: LogFunction
 }
 
-/** The renderer of one thread: templates of a folder (of sources, or compiled ahead) and ad-hoc sources. */
+/** Creates the renderer of one thread. It renders templates of a folder (sources, or compiled ahead of time) and ad-hoc sources. */
 export function createRenderer({ templates, log = () => undefined }: RendererSetup): Renderer {
   if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {}, NO_MODULES)
   const { dir, globals, reload = true, ...modules } = templates
   const application = new ApplicationModules(modules, globals, log)
-  const store = BuiltTemplates.isIn(dir)
+  const source = BuiltTemplates.isIn(dir)
     ? new BuiltTemplates(dir, application)
     : new FolderTemplates(dir, reload, application)
-  return new ThreadRenderer(store, globals, application)
+  return new ThreadRenderer(source, globals, application)
 }
 
 class ThreadRenderer implements Renderer {
-  #binding = 0
-  #idle: (() => void) | undefined
+  #activeRenders = 0
+  #onIdle: (() => void) | undefined
 
   constructor(
     private readonly templates: TemplateSource,
@@ -44,7 +44,7 @@ class ThreadRenderer implements Renderer {
   ) {}
 
   async ready(): Promise<void> {
-    // Helpers of the folder are no message's either. What is wrong with the folder is told to whoever needs it.
+    // Helpers of the folder load here too, outside any message. An error in the folder is reported by the call that needs it.
     await this.templates.catalogue().catch(() => undefined)
     await this.application.helpers()
   }
@@ -59,25 +59,30 @@ class ThreadRenderer implements Renderer {
   }
 
   bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts> {
-    return this.application.hasSetup ? this.#counted(order, critical) : this.#bind(order, critical)
+    return this.application.hasSetup
+      ? this.#renderCounted(order, critical)
+      : this.#renderContent(order, critical)
   }
 
   async close(): Promise<void> {
-    if (this.#binding > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    if (this.#activeRenders > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     await this.application.close()
   }
 
-  /** What the application opened is closed only when nothing uses it any more. */
-  async #counted(order: RenderRequest, critical: CriticalSection): Promise<BoundParts> {
-    this.#binding++
+  /** Counts renders in progress, so that `close()` waits until none uses the application's resources. */
+  async #renderCounted(order: RenderRequest, critical: CriticalSection): Promise<BoundParts> {
+    this.#activeRenders++
     try {
-      return await this.#bind(order, critical)
+      return await this.#renderContent(order, critical)
     } finally {
-      if (--this.#binding === 0) this.#idle?.()
+      if (--this.#activeRenders === 0) this.#onIdle?.()
     }
   }
 
-  #bind({ content, context }: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts> {
+  #renderContent(
+    { content, context }: RenderRequest,
+    critical: CriticalSection,
+  ): BoundParts | Promise<BoundParts> {
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const render = (template: Template): BoundParts | Promise<BoundParts> => {
@@ -105,7 +110,7 @@ class ThreadRenderer implements Renderer {
   }
 }
 
-/** A mailer without a template folder: ad-hoc sources only. */
+/** The source of a mailer without a template folder: ad-hoc templates only. */
 class NoTemplates implements TemplateSource {
   readonly #adHoc = new AdHocTemplates()
 

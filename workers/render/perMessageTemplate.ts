@@ -13,39 +13,41 @@ import { toOneLine } from './template/subjectAndPreheader.js'
 import { loadHtmlToText } from './text/htmlToText.js'
 import { layOutText, stripLayoutMarks } from './text/layout.js'
 
-/** What a template is bound with. */
+/** The data and variables of one message. */
 export interface BindInput {
   data: JsonObject
   variables: Variables
 }
 
-const INTO_HTML: OutputEncoder = {
+const MJML_ENCODER: OutputEncoder = {
   escape: (text, node) => escapeHtml(node.loose ? rejectScriptUrl(text, node) : text),
   raw: (html, node) => rejectMjml(node.loose ? rejectScriptUrl(html, node) : html, node.at),
   block: (html) => html,
   attribute: (value, node) => (node.checks.url ? rejectScriptUrl(value, node) : value),
 }
 
-/** What MJML, and the inliner of styles behind it, search for with expressions that begin anew at each of them. */
-const SEARCHED = /font-family:|\{\{/gi
-/** Their number times the length of the source, beyond which that search would block the thread for long. */
-const MAX_SEARCH = 20_000_000
+/** Texts that MJML and its style inliner search for with regular expressions that scan ahead from each match. */
+const SLOW_PATTERNS = /font-family:|\{\{/gi
+/** Matches times characters of the source. Beyond this cost, the search would block the thread for too long. */
+const MAX_SEARCH_COST = 20_000_000
 
-/** As `INTO_HTML`, with references in place of what MJML searches for. In a style sheet there are none. */
-const INTO_HTML_UNSEARCHED: OutputEncoder = {
-  ...INTO_HTML,
-  escape: (text, node) => withReferences(INTO_HTML.escape(text, node)),
+/** Like `MJML_ENCODER`, but writes those texts with character references. CSS has no references, so style sheets stay as they are. */
+const MJML_ENCODER_WITH_REFERENCES: OutputEncoder = {
+  ...MJML_ENCODER,
+  escape: (text, node) => withCharacterReferences(MJML_ENCODER.escape(text, node)),
   raw: (html, node) => {
-    const refused = INTO_HTML.raw(html, node)
-    return /<style/i.test(refused) ? refused : withReferences(refused)
+    const checked = MJML_ENCODER.raw(html, node)
+    return /<style/i.test(checked) ? checked : withCharacterReferences(checked)
   },
 }
 
-function withReferences(html: string): string {
-  return html.replace(SEARCHED, (found) => (found === '{{' ? '&#123;&#123;' : `${found.slice(0, -1)}&#58;`))
+function withCharacterReferences(html: string): string {
+  return html.replace(SLOW_PATTERNS, (found) =>
+    found === '{{' ? '&#123;&#123;' : `${found.slice(0, -1)}&#58;`,
+  )
 }
 
-/** Headers and text parts hold what the data says, unescaped. */
+/** For headers and text parts, which hold the data unescaped. */
 export const PLAIN_TEXT: OutputEncoder = {
   escape: stripLayoutMarks,
   raw: (html) => html,
@@ -53,25 +55,25 @@ export const PLAIN_TEXT: OutputEncoder = {
   attribute: (value) => value,
 }
 
-/** Some 30 KB each. */
-const MAX_MADE = 20
+/** Each entry holds about 30 KB. */
+const MAX_RESULTS = 20
 
-/** A template that binds the data into its source and runs MJML for each message. Always right, never fast. */
+/** Binds the data into the MJML source and runs MJML for each message. Correct for every template, but slow. */
 export class PerMessageTemplate {
   readonly #mjml: Binder
-  readonly #unsearched: () => Binder
+  readonly #bindWithReferences: () => Binder
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
-  /** Messages that say the same share one run of MJML. */
-  readonly #made = new LruCache<Promise<MjmlResult>>(MAX_MADE)
+  /** Messages with the same bound source share one run of MJML. */
+  readonly #results = new LruCache<Promise<MjmlResult>>(MAX_RESULTS)
 
   constructor(trees: TemplateTrees, helpers: Helpers) {
     const partials = new Map(Object.entries(trees.partials))
     const plain = (nodes: TemplateTrees['text']) =>
       nodes === undefined ? undefined : new Binder(nodes, helpers, PLAIN_TEXT, partials)
-    this.#mjml = new Binder(trees.mjml, helpers, INTO_HTML, partials)
-    this.#unsearched = () => new Binder(trees.mjml, helpers, INTO_HTML_UNSEARCHED, partials)
+    this.#mjml = new Binder(trees.mjml, helpers, MJML_ENCODER, partials)
+    this.#bindWithReferences = () => new Binder(trees.mjml, helpers, MJML_ENCODER_WITH_REFERENCES, partials)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
     this.#text = plain(trees.text)
@@ -84,17 +86,20 @@ export class PerMessageTemplate {
     const { bound, key, working } = critical('render', () => {
       const bound = this.bind(input)
       const key = contentHash(bound.source)
-      return { bound, key, working: this.#made.get(key) ?? mjml(bound.source) }
+      return { bound, key, working: this.#results.get(key) ?? mjml(bound.source) }
     })
-    this.#made.set(key, working)
+    this.#results.set(key, working)
     const { html } = await working.catch((error: unknown) => {
-      throw new TemplateFailure('TEMPLATE_ERROR', `MJML can't make HTML of this: ${(error as Error).message}`)
+      throw new TemplateFailure(
+        'TEMPLATE_ERROR',
+        `MJML can't convert this template: ${(error as Error).message}`,
+      )
     })
     const text = bound.text ?? critical('render', () => layOutText(toText?.(html) ?? ''))
     return { subject: bound.subject, preheader: bound.preheader, html, text }
   }
 
-  /** The source with the data in it, before MJML. @throws TemplateFailure */
+  /** Returns the MJML source with the data in it. @throws TemplateFailure */
   bind(input: BindInput): { source: string; subject: string; preheader: string; text: string | undefined } {
     const run = new BindingRun()
     const row = this.#mjml.bind(input.data, input.variables, run)
@@ -104,22 +109,22 @@ export class PerMessageTemplate {
     const preheader = line(this.#preheader)
     const text = this.#text?.text(this.#text.bind(input.data, input.variables, run))
     throwIfMissing(run)
-    return { source: this.#boundedSearch(this.#mjml.text(row), input), subject, preheader, text }
+    return { source: this.#limitSearchCost(this.#mjml.text(row), input), subject, preheader, text }
   }
 
-  /** The source, bound again if MJML would search it for long. */
-  #boundedSearch(source: string, { data, variables }: BindInput): string {
-    const most = MAX_SEARCH / source.length
-    const search = source.matchAll(SEARCHED)
+  /** Returns the source, bound again with references if MJML would spend too long on searching it. */
+  #limitSearchCost(source: string, { data, variables }: BindInput): string {
+    const limit = MAX_SEARCH_COST / source.length
+    const matches = source.matchAll(SLOW_PATTERNS)
     let found = 0
-    while (found <= most && search.next().done !== true) found++
-    if (found <= most) return source
-    const binder = this.#unsearched()
+    while (found <= limit && matches.next().done !== true) found++
+    if (found <= limit) return source
+    const binder = this.#bindWithReferences()
     return binder.text(binder.bind(data, variables, new BindingRun()))
   }
 }
 
-/** @throws TemplateFailure `MISSING_DATA` if the run met paths that lead nowhere. */
+/** @throws TemplateFailure `MISSING_DATA` if the template needs data that is absent */
 export function throwIfMissing(run: BindingRun): void {
   if (run.missing.size === 0) return
   const missing = [...run.missing]

@@ -3,8 +3,8 @@ import type { MessagePayload } from '../../../src/protocol/tasks.js'
 import { compose } from '../../../workers/compose/compose.js'
 import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
 import { Template } from '../../../workers/render/template.js'
-import { toOneLine } from '../../../workers/render/template/subjectAndPreheader.js'
 import { TemplateFailure } from '../../../workers/render/template/sourceFile.js'
+import { toOneLine } from '../../../workers/render/template/subjectAndPreheader.js'
 import { critical, helpers, sourceOf } from './support/both.js'
 
 /*

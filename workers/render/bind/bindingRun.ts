@@ -1,12 +1,12 @@
 import type { Scope } from './scope.js'
 
 /**
- * The output of a binder: a row of pieces. A number is an index into the binder's constants, a string is a bound
- * value. Whoever builds the message can so encode each constant once and for all.
+ * A piece of a binder's output. A number is an index into the binder's constants; a string is a bound
+ * value. The composer can therefore encode each constant once.
  */
 export type Piece = number | string
 
-/** Collects what a binder writes. */
+/** Collects the output of a binder. */
 export class Pieces {
   readonly row: Piece[] = []
 
@@ -17,11 +17,6 @@ export class Pieces {
   value(text: string): void {
     this.row.push(text)
   }
-
-  /** Where the row stands, for {@link take}. */
-  get length(): number {
-    return this.row.length
-  }
 }
 
 export function joinPieces(row: readonly Piece[], constants: readonly string[]): string {
@@ -30,21 +25,21 @@ export function joinPieces(row: readonly Piece[], constants: readonly string[]):
   return text
 }
 
-/** One binding: what the compiled nodes note while they run. */
+/** The state of one binding. */
 export class BindingRun {
-  /** Paths that were asked for and are absent. */
+  /** Required paths that are absent from the data. */
   readonly missing = new Set<string>()
-  /** Of each anchor, by its number: the scope it was last bound in. */
+  /** By number of the anchor: the scope in which it was last bound. */
   readonly anchors: Scope[] = []
 }
 
-/** A node, ready to run: writes what it says in a scope. */
+/** A compiled node: writes its output for a scope. */
 export type Writer = (scope: Scope, run: BindingRun, out: Pieces) => void
 
-/** An expression, ready to run. */
+/** A compiled expression. */
 export type Evaluate = (scope: Scope, run: BindingRun) => unknown
 
-/** The late form can't say what this data needs: MJML has to see it. Caught by the template, never reported. */
+/** The precompiled form can't represent this data, so MJML has to run for this message. The template catches it; it is never reported. */
 export class NeedsPerMessageRendering extends Error {
   constructor(readonly reason: string) {
     super(reason)

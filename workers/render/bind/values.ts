@@ -1,9 +1,9 @@
 import { templateError } from '../template/parse.js'
 import type { AttributeNode, Place, ValueNode } from '../template/tree.js'
 
-/** How values become text, exactly as Handlebars does it. */
+/** Converts values to text exactly as Handlebars does, and rejects text that is not allowed in a mail. */
 
-/** What helpers return to say that their text is HTML already, as Handlebars' SafeString does. */
+/** A helper's result that is already HTML, like Handlebars' SafeString. */
 interface SafeText {
   toHTML(): string
 }
@@ -30,21 +30,21 @@ export function escapeHtml(text: string): string {
   return SPECIAL.test(text) ? text.replace(SPECIALS, (character) => ENTITIES[character]!) : text
 }
 
-/** Null and undefined are nothing; everything else is what JavaScript makes of it. */
+/** Converts a value to text: null and undefined to nothing, everything else as `String()` does. */
 export function stringifyValue(value: unknown): string {
   if (typeof value === 'string') return value
   if (value === null || value === undefined) return ''
   if (isSafeString(value)) return value.toHTML()
-  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- "[object Object]" is what Handlebars prints
+  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- Handlebars prints "[object Object]" too
   return String(value)
 }
 
-/** Handlebars' notion of nothing: falsy except 0, or an empty list. */
+/** Whether Handlebars regards a value as empty: falsy except 0, or an empty list. */
 export function isEmpty(value: unknown): boolean {
   return (!value && value !== 0) || (Array.isArray(value) && value.length === 0)
 }
 
-/** Own properties only: what a prototype has is not data. */
+/** Returns an own property. Properties of a prototype are not data. */
 export function ownField(value: unknown, name: string): unknown {
   if (value === null || value === undefined) return undefined
   return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
@@ -52,32 +52,31 @@ export function ownField(value: unknown, name: string): unknown {
 
 const MJML_TAG = /<\/?(?:mj-|mjml\b)/i
 
-/** Data can't open MJML: a raw value with its tags is refused, whichever way the template is bound. */
+/** Rejects a raw value with MJML tags, whether or not the template is precompiled: data must not add components. */
 export function rejectMjml(html: string, at: Place): string {
-  if (MJML_TAG.test(html)) throw templateError('the raw value bound here holds MJML tags', at)
+  if (MJML_TAG.test(html)) throw templateError('the raw value of this expression contains MJML tags', at)
   return html
 }
 
 const SAFE_SCHEMES = new Set(['http', 'https', 'mailto', 'tel', 'cid'])
 const SCHEME = /^([a-z][a-z0-9+.-]*):/i
-/** Browsers skip these when they look for a scheme. */
-
+/** Browsers ignore these characters when they parse a scheme. */
 const SKIPPED = /[\u0000-\u0020\u007f-\u00a0\u200b\u2028\u2029\ufeff]+/g
 
-/** A bound URL may name a web page, an address or a part of the mail; never a script. */
+/** Rejects a URL whose scheme is not http, https, mailto, tel or cid, such as `javascript:`. */
 export function rejectScriptUrl(value: string, node: AttributeNode | ValueNode): string {
-  const url = decodeBound(value).replace(SKIPPED, '')
+  const url = decodeReferences(value).replace(SKIPPED, '')
   const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
   if (scheme !== undefined && !SAFE_SCHEMES.has(scheme))
     throw templateError(
-      `the URL bound here has the scheme '${scheme.slice(0, 20)}:'; http, https, mailto, tel and cid are allowed`,
+      `the URL has the scheme '${scheme.slice(0, 20)}:', but only http, https, mailto, tel and cid are allowed`,
       node.at,
     )
   return value
 }
 
-/** A reader decodes references before it looks for the scheme, so they are decoded here too, even unfinished ones. */
-function decodeBound(value: string): string {
+/** Decodes character references, even without a semicolon, because mail clients decode them before they parse the scheme. */
+function decodeReferences(value: string): string {
   if (!value.includes('&')) return value
   return value.replace(
     /&(?:#x([0-9a-f]+)|#(\d+)|(colon|tab|newline|amp));?/gi,

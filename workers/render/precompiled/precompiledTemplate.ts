@@ -16,13 +16,13 @@ const CLOSES = /<!\[endif\]-->\s*$/
 const OPENS = /^\s*<!--\[if mso \| IE\]>/
 
 /**
- * Where one conditional comment for Outlook ends and the next begins, MJML makes one of them. Which constants meet
- * shows only when the data is bound, so that is when it is done: each constant that can meet another is kept without
- * its end, without its start, and without both.
+ * MJML merges adjacent conditional comments for Outlook. Which constants are adjacent is known only when the data is
+ * bound, so the merge happens then: each constant that can be next to another is also kept without its end, without its
+ * start, and without both.
  */
 class OutlookCommentMerger {
   readonly #needed: boolean
-  /** By index of a constant: what it can do. */
+  /** By index of a constant: whether it ends or starts with a conditional comment, or is blank. */
   readonly #closes: boolean[]
   readonly #opens: boolean[]
   readonly #blank: boolean[]
@@ -32,13 +32,13 @@ class OutlookCommentMerger {
 
   /** Adds the shortened constants to the list. */
   constructor(constants: string[]) {
-    const given = [...constants]
-    this.#closes = given.map((text) => CLOSES.test(text))
-    this.#opens = given.map((text) => OPENS.test(text))
-    this.#blank = given.map((text) => text.trim() === '')
+    const originals = [...constants]
+    this.#closes = originals.map((text) => CLOSES.test(text))
+    this.#opens = originals.map((text) => OPENS.test(text))
+    this.#blank = originals.map((text) => text.trim() === '')
     this.#needed = this.#closes.includes(true) && this.#opens.includes(true)
     if (!this.#needed) return
-    for (const [index, text] of given.entries()) {
+    for (const [index, text] of originals.entries()) {
       if (this.#opens[index]) {
         const short = constants.push(text.replace(OPENS, '')) - 1
         this.#withoutStart[index] = short
@@ -50,10 +50,10 @@ class OutlookCommentMerger {
     }
   }
 
-  /** Merges in place. */
+  /** Merges adjacent comments in place. */
   merge(row: Piece[]): Piece[] {
     if (!this.#needed) return row
-    /** The last piece that ends a conditional with nothing but white space after it. */
+    /** The last piece that ends a conditional comment with nothing but white space after it. */
     let closed = -1
     for (let at = 0; at < row.length; at++) {
       const piece = row[at]!
@@ -74,12 +74,13 @@ class OutlookCommentMerger {
   }
 }
 
-/** A part as a row of pieces: numbers are indexes into its constants, which are the same for every message. */
+/** A part as a row of pieces. Numbers are indexes into its constants, which are the same for every message. */
 export interface PieceRow {
   constants: readonly string[]
   row: readonly Piece[]
 }
 
+/** The parts of one message. */
 export interface PrecompiledParts {
   subject: string
   preheader: string
@@ -87,7 +88,7 @@ export interface PrecompiledParts {
   text: string
 }
 
-/** A template that was compiled to HTML before any data came. */
+/** A template that MJML compiled to HTML once. Each message only binds its data. */
 export class PrecompiledTemplate {
   readonly #html: Binder
   readonly #outlook: OutlookCommentMerger
@@ -95,33 +96,34 @@ export class PrecompiledTemplate {
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
-  /** By constant of the derived text: what it does to the page. */
+  /** By constant of the derived text: its layout steps. */
   readonly #steps: readonly (readonly LayoutStep[])[] | undefined
 
   constructor(form: PrecompiledForm, trees: TemplateTrees, helpers: Helpers, toText: HtmlToText | undefined) {
-    const guards = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
-    const policy: OutputEncoder = {
-      escape: checkedEscape(guards),
-      raw: checkedRaw(guards),
+    const checkContext = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
+    const encoder: OutputEncoder = {
+      escape: checkedEscape(checkContext),
+      raw: checkedRaw(checkContext),
       block: (html, node) => {
-        if (guards.readsDocument)
-          throw new NeedsPerMessageRendering('inline styles apply to what a helper makes')
-        if (guards.suspect.test(html) || html.includes('<!'))
-          throw new NeedsPerMessageRendering('a helper made a font or a comment')
+        if (checkContext.readsDocument)
+          throw new NeedsPerMessageRendering('inline styles apply to the output of a helper')
+        if (checkContext.suspect.test(html) || html.includes('<!'))
+          throw new NeedsPerMessageRendering('the output of a helper contains a font or a comment')
         return rejectMjml(html, node.at)
       },
       attribute: checkedAttribute,
     }
     const partials = new Map(Object.entries(trees.partials))
-    this.#html = new Binder(form.html, helpers, policy, partials)
-    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, policy, partials)
+    this.#html = new Binder(form.html, helpers, encoder, partials)
+    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, encoder, partials)
     this.#outlook = new OutlookCommentMerger(this.#html.constants)
     const plain = (nodes: TemplateTrees['text']) =>
       nodes === undefined ? undefined : new Binder(nodes, helpers, PLAIN_TEXT, partials)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
     if (trees.text !== undefined) this.#text = plain(trees.text)
-    else if (form.text !== undefined) this.#text = new Binder(form.text, helpers, intoText(toText), partials)
+    else if (form.text !== undefined)
+      this.#text = new Binder(form.text, helpers, textEncoder(toText), partials)
     else this.#text = undefined
     this.#steps = trees.text === undefined ? this.#text?.constants.map(parseLayout) : undefined
     this.#toText = toText
@@ -157,8 +159,8 @@ export class PrecompiledTemplate {
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 
-/** HTML collapses the white space of a value, and raw values are HTML. */
-function intoText(toText: HtmlToText | undefined): OutputEncoder {
+/** Encodes values for the text part: collapses white space as HTML does, and converts raw values from HTML. */
+function textEncoder(toText: HtmlToText | undefined): OutputEncoder {
   const escape = (text: string): string => {
     const clean = stripLayoutMarks(text)
     return SPACES.test(clean) ? clean.replace(RUN_OF_SPACES, ' ') : clean

@@ -3,30 +3,30 @@ import type { BlockStructure } from '../analysis/structure.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { AttributeNode, BlockNode, TemplateNode, ValueNode } from '../template/tree.js'
 
-/** How often each block is to show: 0 is its inverse. */
+/** A trial: how often each block shows, and which probe values stand in for data. */
 interface Trial {
   times(block: BlockNode): number
-  /** Which of several probes attribute values take. */
+  /** Which of two probe values attributes get. */
   probe: 0 | 1
 }
 
-/** Where an expression is bound: the blocks and partials around it, and which item of each. */
+/** Where an expression is bound: the blocks and partials around it, with the index of each item. */
 type ScopePath = string
 
 /**
- * A template without data: blocks as often as a plan says, and probes for values. The same in the source and in what
- * MJML made of it, because both know where an expression was written.
+ * Prints a template without data: with blocks as often as the trial says, and probes for values. The source and MJML's
+ * output get the same probes, because both know where an expression was written.
  */
 export function instantiate(
   nodes: readonly TemplateNode[],
-  plan: Trial,
+  trial: Trial,
   probes: Probes,
   attribute: (value: string, node: AttributeNode) => string,
 ): string {
   const anchors: ScopePath[] = []
   const print = (list: readonly TemplateNode[], scope: ScopePath, name?: string): string =>
-    list.map((node) => one(node, scope, name)).join('')
-  const one = (node: TemplateNode, scope: ScopePath, name: string | undefined): string => {
+    list.map((node) => printNode(node, scope, name)).join('')
+  const printNode = (node: TemplateNode, scope: ScopePath, name: string | undefined): string => {
     switch (node.kind) {
       case 'text':
         return node.text
@@ -44,7 +44,7 @@ export function instantiate(
       case 'partial':
         return ''
       case 'block': {
-        const times = plan.times(node)
+        const times = trial.times(node)
         const inner = `${scope} > ${blockKey(node)}`
         if (times === 0) return print(node.inverse, inner, name)
         const items = Array.from({ length: repeats(node) ? times : 1 }, (_, index) => `${inner}[${index}]`)
@@ -59,18 +59,18 @@ function repeats({ type }: BlockNode): boolean {
   return type === 'each' || type === 'section' || type === 'call'
 }
 
-/** What a block is known by on both sides. */
+/** The key of a block, the same in the source and in MJML's output. */
 function blockKey(node: BlockNode): string {
   return `${describePlace(node.at)} ${node.source}`
 }
 
 const SIZE = /width|height|size|padding|radius|spacing|border/
-/** Of which the short form has three digits. */
+/** From here up to 0xfff, a color has a short form of three digits. */
 const FIRST_SHORT_COLOR = 0xa00
 
 /**
- * Values to try out with. An expression has another one in each scope, so that one that is bound in a scope it was not
- * written in shows; both sides of a comparison share them.
+ * Values for trials. An expression has a different value in each scope, so that a value bound in the wrong scope shows.
+ * Both sides of a comparison share them.
  */
 export class Probes {
   readonly #numbers = new Map<string, number>()
@@ -101,22 +101,22 @@ function shortColor(number: number): string {
   return `#${code <= 0xfff ? code.toString(16) : (0xa00000 + number).toString(16)}`
 }
 
-/** Each costs two runs of MJML. */
-const MAX_TRIED = 60
-const MIXED = 3
+/** Each trial costs two runs of MJML. */
+const MAX_BLOCKS = 60
+const MIXED_TRIALS = 3
 
 export interface BlockTrial extends Trial {
-  /** The block this plan is about, if it is about one. */
+  /** The block that this trial is about, if it is about printNode. */
   about?: BlockNode
 }
 
-/** Blocks around components, each with what its ancestors must be for it to show: 0 for the inverse, 1 for the body. */
+/** The branch of each block around a block that must show for it to show: 0 for the inverse, 1 for the body. */
 type Reach = ReadonlyMap<string, 0 | 1>
 
 /**
- * What the compiler tries: all blocks 0, 1, 2 and 3 times, each block between components alone absent and doubled, and
- * a few mixtures. Blocks inside a component's content touch nothing of MJML's, so they are not tried one by one.
- * @returns nothing if there are more blocks than can be tried.
+ * Returns the trials for a template: all blocks 0, 1, 2 and 3 times, each block between components alone absent and
+ * doubled, and a few mixtures. Blocks inside a component's content don't affect MJML, so they have no trials of their own.
+ * @returns undefined if there are more blocks than can be tried
  */
 export function trialsFor(
   nodes: readonly TemplateNode[],
@@ -128,18 +128,18 @@ export function trialsFor(
   const reaches = reachOf(nodes, new Map(), new Map())
   const structural = [...blocks].filter(([, facts]) => facts.around !== undefined).map(([block]) => block)
   if (structural.length === 0) return [uniform(1, 0), ...all]
-  if (structural.length > MAX_TRIED) return undefined
-  // One by one first: what fails then, fails because of that block.
-  const plans: BlockTrial[] = [uniform(1, 0)]
+  if (structural.length > MAX_BLOCKS) return undefined
+  // One by printNode first: a trial that fails then fails because of its block.
+  const trials: BlockTrial[] = [uniform(1, 0)]
   for (const block of structural) {
     const key = blockKey(block)
     for (const reach of reaches.get(key) ?? [])
-      for (const times of [0, 1, 2]) plans.push(aboutOne(block, key, times, reach))
+      for (const times of [0, 1, 2]) trials.push(aboutOne(block, key, times, reach))
   }
-  plans.push(...all, uniform(3, 0))
-  for (let mixture = 1; mixture <= MIXED && structural.length > 1; mixture++)
-    plans.push({ times: (block) => mix(blockKey(block), mixture) % 3, probe: 1 })
-  return withoutRepeats(plans, structural)
+  trials.push(...all, uniform(3, 0))
+  for (let mixture = 1; mixture <= MIXED_TRIALS && structural.length > 1; mixture++)
+    trials.push({ times: (block) => mix(blockKey(block), mixture) % 3, probe: 1 })
+  return removeDuplicates(trials, structural)
 }
 
 function aboutOne(block: BlockNode, key: string, times: number, reach: Reach): BlockTrial {
@@ -153,7 +153,7 @@ function aboutOne(block: BlockNode, key: string, times: number, reach: Reach): B
   }
 }
 
-/** Every way to reach each block; a block of a partial may stand in several places. */
+/** Every way to reach each block. A block of a partial may occur in several places. */
 function reachOf(
   nodes: readonly TemplateNode[],
   reach: Reach,
@@ -171,10 +171,10 @@ function reachOf(
 }
 
 /** Plans that show the same blocks as often are tried once. */
-function withoutRepeats(plans: readonly BlockTrial[], blocks: readonly BlockNode[]): BlockTrial[] {
+function removeDuplicates(trials: readonly BlockTrial[], blocks: readonly BlockNode[]): BlockTrial[] {
   const seen = new Set<string>()
-  return plans.filter((plan) => {
-    const shown = `${blocks.map((block) => plan.times(block)).join('')} ${plan.about === undefined ? plan.probe : 0}`
+  return trials.filter((trial) => {
+    const shown = `${blocks.map((block) => trial.times(block)).join('')} ${trial.about === undefined ? trial.probe : 0}`
     if (seen.has(shown)) return false
     seen.add(shown)
     return true

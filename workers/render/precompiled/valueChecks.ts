@@ -3,17 +3,17 @@ import { escapeHtml, rejectMjml, rejectScriptUrl } from '../bind/values.js'
 import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
 
 /**
- * What values must be for the output to be what binding first gives. MJML looks at some of what it copies; a value
- * that it would treat otherwise makes this one message bind first.
+ * Checks that the output equals that of rendering per message. MJML inspects some of the values that it copies. A value
+ * that it would treat specially makes this one message render with MJML.
  */
 export interface CheckContext {
-  /** Matches what MJML would look for in text: a font that is not linked yet. */
+  /** Matches text that MJML would react to: a font that is not linked yet. */
   suspect: RegExp
-  /** Inline styles: MJML reads the finished document, so that raw values must hold no tags. */
+  /** With inline styles, MJML reads the finished document, so raw values must not contain tags. */
   readsDocument: boolean
 }
 
-/** Fonts are linked when their name appears near `font-family`, wherever it came from. */
+/** MJML links a font if its name appears near `font-family`, whatever its origin. */
 export function unlinkedFontPattern(html: string, fonts: Iterable<string>): RegExp {
   const head = html.slice(0, html.indexOf('</head>'))
   const unlinked = [...fonts].filter((font) => !linksFont(head, font))
@@ -30,7 +30,7 @@ function escapeRegExp(text: string): string {
 
 export function checkedEscape({ suspect }: CheckContext): (text: string, node: ValueNode) => string {
   return (text, node) => {
-    if (node.edge) refuseEdges(text)
+    if (node.edge) checkEdges(text)
     if (node.loose) rejectScriptUrl(text, node)
     if (suspect.test(text)) throw new NeedsPerMessageRendering('a value names a font')
     return escapeHtml(text)
@@ -39,24 +39,24 @@ export function checkedEscape({ suspect }: CheckContext): (text: string, node: V
 
 const EDGE_SPACE = /^\s|\s$|^$/
 
-function refuseEdges(text: string): void {
+function checkEdges(text: string): void {
   if (EDGE_SPACE.test(text)) throw new NeedsPerMessageRendering('MJML trims this value')
 }
 
-/** A raw value must be whole in itself: every tag and quote closed, no comments, nothing that swallows what follows. */
-export function checkedRaw(guards: CheckContext): (html: string, node: ValueNode) => string {
+/** A raw value must be complete in itself: every tag and quote closed, no comments, no element that swallows the HTML after it. */
+export function checkedRaw(context: CheckContext): (html: string, node: ValueNode) => string {
   return (html, node) => {
     rejectMjml(html, node.at)
     if (node.loose) rejectScriptUrl(html, node)
-    if (guards.suspect.test(html)) throw new NeedsPerMessageRendering('a raw value names a font')
-    if (node.edge) refuseEdges(html)
+    if (context.suspect.test(html)) throw new NeedsPerMessageRendering('a raw value names a font')
+    if (node.edge) checkEdges(html)
     if (node.inside !== 'text') {
       if (/[<>"'`]|--|\]\]/.test(html))
-        throw new NeedsPerMessageRendering('a raw value ends the tag it stands in')
+        throw new NeedsPerMessageRendering('a raw value ends the tag around it')
       return html
     }
     if (!html.includes('<')) return html
-    if (guards.readsDocument) throw new NeedsPerMessageRendering('inline styles apply to a raw value')
+    if (context.readsDocument) throw new NeedsPerMessageRendering('inline styles apply to a raw value')
     if (!isWhole(html)) throw new NeedsPerMessageRendering('a raw value is not whole HTML')
     return html
   }
@@ -82,15 +82,16 @@ const SPECIAL_WORDS = new Set(['', 'true', 'false', 'none'])
 const SHORT_COLOR = /^#(\w)(\w)(\w)$/
 const PLAIN = /^[\w#.,%/:?&;@+ -]*$/
 
-/** A whole attribute value: what MJML would have made of it, or not for MJML's output at all. */
+/** Returns an attribute value as MJML would write it. @throws NeedsPerMessageRendering if only MJML can tell */
 export function checkedAttribute(value: string, node: AttributeNode): string {
   const { checks } = node
   if (checks.content) return checkedContent(value.trim(), checks)
   if (checks.url) rejectScriptUrl(value, node)
-  if (/["<>]/.test(value)) throw new NeedsPerMessageRendering('a raw value ends the attribute it stands in')
+  if (/["<>]/.test(value)) throw new NeedsPerMessageRendering('a raw value ends the attribute around it')
   if (checks.present && SPECIAL_WORDS.has(value.trim()))
-    throw new NeedsPerMessageRendering('MJML asks for this value')
-  if (checks.copied && value.includes('$')) throw new NeedsPerMessageRendering('MJML reads a $ in this value')
+    throw new NeedsPerMessageRendering('MJML tests this value')
+  if (checks.copied && value.includes('$'))
+    throw new NeedsPerMessageRendering('MJML interprets a $ in this value')
   if (checks.plain && !PLAIN.test(value)) throw new NeedsPerMessageRendering('inline styles read this value')
   if (checks.tidy && /\s\s|[^\S ]|^\s|\s$/.test(value))
     throw new NeedsPerMessageRendering('MJML collapses white space here')
@@ -104,7 +105,8 @@ export function checkedAttribute(value: string, node: AttributeNode): string {
 }
 
 function checkedContent(content: string, { present, quotes }: AttributeChecks): string {
-  if (!quotes && content.includes('"')) throw new NeedsPerMessageRendering('MJML copies this into quotes')
-  if (present && content === '') throw new NeedsPerMessageRendering('MJML asks for this content')
+  if (!quotes && content.includes('"'))
+    throw new NeedsPerMessageRendering('MJML copies this value into quotes')
+  if (present && content === '') throw new NeedsPerMessageRendering('MJML tests this content')
   return content
 }

@@ -10,23 +10,23 @@ import { instantiate, type BlockTrial, trialsFor, Probes } from './trials.js'
 import { checkedAttribute } from './valueChecks.js'
 
 /**
- * Whether two documents of MJML's say the same: after insignificant white space, adjacent conditionals for Outlook
- * and generated ids are made alike. The head may hold CSS that only absent blocks would have needed.
- * @returns where they part, or nothing.
+ * Compares two documents written by MJML, without regard to insignificant white space, adjacent conditional comments for
+ * Outlook, and generated ids. The precompiled head may contain CSS that only absent blocks would have needed.
+ * @returns the texts around the first difference, or undefined
  */
-export function diff(first: string, late: string): { first: string; late: string } | undefined {
-  const [firstHead, firstBody] = splitHead(likeEachOther(first))
-  const [lateHead, lateBody] = splitHead(likeEachOther(late))
-  if (firstBody !== lateBody) return around(firstBody, lateBody)
-  return headDifference(headLines(firstHead), headLines(lateHead))
+export function diff(perMessage: string, precompiled: string): Difference | undefined {
+  const [expectedHead, expectedBody] = splitHead(normalize(perMessage))
+  const [actualHead, actualBody] = splitHead(normalize(precompiled))
+  if (expectedBody !== actualBody) return excerpts(expectedBody, actualBody)
+  return headDifference(headLines(expectedHead), headLines(actualHead))
 }
 
 const INLINE =
   'a|abbr|b|big|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|u|var'
-/** Space beside a tag that breaks the line anyway. */
+/** White space beside a tag that breaks the line anyway. */
 const AROUND_BLOCKS = new RegExp(`\\s*(<(?!/?(?:${INLINE})[\\s/>])[^>]*>)\\s*`, 'gi')
 
-function likeEachOther(html: string): string {
+function normalize(html: string): string {
   return renumberIds(html)
     .replace(/<!\[endif\]-->\s*<!--\[if mso \| IE\]>/g, '')
     .replace(/\s+/g, ' ')
@@ -47,7 +47,7 @@ function splitHead(html: string): [head: string, body: string] {
   return end < 0 ? ['', html] : [html.slice(0, end), html.slice(end)]
 }
 
-/** Rules and elements of a head; a rule for several classes counts once for each. */
+/** The rules and elements of a head. A rule with several selectors counts once for each. */
 function headLines(head: string): string[] {
   return head
     .replace(/([^{}>]+)\{([^{}]*)\}/g, (_, selectors: string, rule: string) =>
@@ -62,44 +62,41 @@ function headLines(head: string): string[] {
     .filter((line) => line !== '')
 }
 
-/** Everything binding first has must be there; what is more must be CSS, or what it comes in. */
-function headDifference(
-  first: readonly string[],
-  late: readonly string[],
-): { first: string; late: string } | undefined {
-  const there = new Set(late)
-  const absent = first.find((line) => !there.has(line))
-  if (absent !== undefined) return { first: absent, late: '' }
-  const known = new Set(first)
-  const more = late.find(
+/** The precompiled head must contain every expected line. Its other lines must be CSS, or the elements around CSS. */
+function headDifference(expected: readonly string[], actual: readonly string[]): Difference | undefined {
+  const present = new Set(actual)
+  const absent = expected.find((line) => !present.has(line))
+  if (absent !== undefined) return { perMessage: absent, precompiled: '' }
+  const known = new Set(expected)
+  const extra = actual.find(
     (line) => !known.has(line) && !/\{.*\}$|^@|^<\/?(?:style|link)\b|^<!|^\}$|\{$|^-->/.test(line),
   )
-  return more === undefined ? undefined : { first: '', late: more }
+  return extra === undefined ? undefined : { perMessage: '', precompiled: extra }
 }
 
-function around(first: string, late: string): { first: string; late: string } {
+function excerpts(expected: string, actual: string): Difference {
   let at = 0
-  while (at < first.length && first[at] === late[at]) at++
+  while (at < expected.length && expected[at] === actual[at]) at++
   const from = Math.max(0, at - 60)
-  return { first: first.slice(from, at + 120), late: late.slice(from, at + 120) }
+  return { perMessage: expected.slice(from, at + 120), precompiled: actual.slice(from, at + 120) }
 }
 
 /**
- * Tries the late form against binding first: blocks absent, once and several times, values in place, and another
- * value for an expression in each scope it is bound in.
- * @returns what refutes it, if anything does.
+ * Compares the precompiled form with rendering per message: with blocks absent, once and several times, and with a
+ * different value for an expression in each scope it is bound in.
+ * @returns a finding if they differ
  */
 export async function verifyPrecompiled(
   source: readonly TemplateNode[],
-  late: PrecompiledForm,
+  form: PrecompiledForm,
   blocks: ReadonlyMap<BlockNode, BlockStructure>,
   critical: CriticalSection,
 ): Promise<Finding | undefined> {
-  const plans = trialsFor(source, blocks)
-  if (plans === undefined) return tooMany(source)
-  for (const plan of plans) {
-    const apart = await tryPlan(source, late, plan, critical)
-    if (apart !== undefined) return findingOf(source, plan, blocks, apart)
+  const trials = trialsFor(source, blocks)
+  if (trials === undefined) return tooMany(source)
+  for (const trial of trials) {
+    const difference = await runTrial(source, form, trial, critical)
+    if (difference !== undefined) return findingOf(source, trial, blocks, difference)
   }
   return undefined
 }
@@ -108,68 +105,70 @@ function tooMany(source: readonly TemplateNode[]): Finding {
   return {
     at: source[0]?.at ?? { file: '', line: 1, column: 1 },
     expression: '',
-    reason: 'it has more blocks between components than can be tried out',
+    reason: 'the template has more blocks between components than the compiler can verify',
     advice: 'put blocks inside the content of components',
   }
 }
 
-interface Apart {
-  first: string
-  late: string
+export interface Difference {
+  perMessage: string
+  precompiled: string
 }
 
-async function tryPlan(
+async function runTrial(
   source: readonly TemplateNode[],
   form: PrecompiledForm,
-  plan: BlockTrial,
+  trial: BlockTrial,
   critical: CriticalSection,
-): Promise<Apart | undefined> {
+): Promise<Difference | undefined> {
   const mjml = await loadMjml()
   const toText = await loadHtmlToText()
-  const probes = new Probes(plan.probe)
-  const working = critical('compile', () => {
+  const probes = new Probes(trial.probe)
+  const running = critical('compile', () => {
     try {
       return {
-        html: instantiate(form.html, plan, probes, checkedAttribute),
-        first: mjml(instantiate(source, plan, probes, asItIs)),
+        html: instantiate(form.html, trial, probes, checkedAttribute),
+        perMessage: mjml(instantiate(source, trial, probes, unchanged)),
       }
     } catch (error) {
-      // A value that binds first anyway proves nothing.
+      // A message with this value would render with MJML anyway, so the trial proves nothing.
       if (error instanceof NeedsPerMessageRendering) return undefined
       throw error
     }
   })
-  if (working === undefined) return undefined
-  const first = await working.first.catch((error: unknown) => ({ html: `MJML: ${(error as Error).message}` }))
+  if (running === undefined) return undefined
+  const perMessage = await running.perMessage.catch((error: unknown) => ({
+    html: `MJML: ${(error as Error).message}`,
+  }))
   return critical('compile', () => {
-    const apart = diff(first.html, working.html)
-    if (apart !== undefined || form.text === undefined) return apart
-    const firstText = layOutText(toText(first.html))
-    const lateText = layOutText(instantiate(form.text, plan, probes, asItIs))
-    return firstText === lateText ? undefined : { first: firstText, late: lateText }
+    const difference = diff(perMessage.html, running.html)
+    if (difference !== undefined || form.text === undefined) return difference
+    const expectedText = layOutText(toText(perMessage.html))
+    const actualText = layOutText(instantiate(form.text, trial, probes, unchanged))
+    return expectedText === actualText ? undefined : { perMessage: expectedText, precompiled: actualText }
   })
 }
 
-function asItIs(value: string): string {
+function unchanged(value: string): string {
   return value
 }
 
 function findingOf(
   source: readonly TemplateNode[],
-  plan: BlockTrial,
+  trial: BlockTrial,
   blocks: ReadonlyMap<BlockNode, BlockStructure>,
-  apart: Apart,
+  difference: Difference,
 ): Finding {
   const structural = [...blocks].filter(([, facts]) => facts.around !== undefined)
   const only = structural.length === 1 ? structural[0]?.[0] : undefined
-  const block = plan.about ?? only
+  const block = trial.about ?? only
   const around = block === undefined ? undefined : blocks.get(block)?.around
-  const shown = `binding first gives ${quote(apart.first)}, binding late ${quote(apart.late)}`
+  const shown = `rendered per message ${quote(difference.perMessage)}, precompiled ${quote(difference.precompiled)}`
   if (block === undefined || around === undefined)
     return {
       at: source[0]?.at ?? { file: '', line: 1, column: 1 },
       expression: '',
-      reason: `tried out, it comes out otherwise: ${shown}`,
+      reason: `the precompiled template gives a different result: ${shown}`,
       advice: 'keep blocks inside the content of components',
     }
   const columns = around === 'mj-section' || around === 'mj-group'
@@ -178,7 +177,7 @@ function findingOf(
     expression: block.source,
     reason: columns
       ? 'MJML computes widths from the number of columns'
-      : `MJML makes something else of ${around} without it: ${shown}`,
+      : `MJML renders ${around} differently without it: ${shown}`,
     advice: columns
       ? 'give every column a width, or put the block inside the columns'
       : 'put the block inside the content of a component',

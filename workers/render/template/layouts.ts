@@ -1,5 +1,5 @@
-import { type BlockContent, type Environment, namesOf, placeOf } from './expansion.js'
 import { expandFragment, expandSharedFile, expandProgram, withPrograms } from './expand.js'
+import { type BlockContent, type Environment, namesOf, placeOf } from './expansion.js'
 import { hashOf } from './expression.js'
 import { templateError } from './parse.js'
 import { simplifyScope } from './scopeNodes.js'

@@ -1,7 +1,7 @@
-import { Expansion } from './expansion.js'
 import { expand } from './expand.js'
-import { extractElement } from './subjectAndPreheader.js'
+import { Expansion } from './expansion.js'
 import type { SourceFile } from './sourceFile.js'
+import { extractElement } from './subjectAndPreheader.js'
 import type { SharedParts, TemplateNode } from './tree.js'
 
 /** All that a template says, as trees: what is bound into MJML, and what becomes header and text. */

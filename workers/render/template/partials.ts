@@ -1,5 +1,5 @@
-import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandFragment, expandSharedFile, inlinePartialsOf, withInlinePartials } from './expand.js'
+import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { argumentOf, hashOf } from './expression.js'
 import { extractHeads } from './includes.js'
 import { templateError } from './parse.js'

@@ -1,8 +1,8 @@
 import { createHelpers } from '../../../../workers/render/helpers/builtInHelpers.js'
 import { PerMessageTemplate } from '../../../../workers/render/perMessageTemplate.js'
 import { compileTemplate } from '../../../../workers/render/precompiled/compileTemplate.js'
-import { diff } from '../../../../workers/render/precompiled/verifyPrecompiled.js'
 import type { CompiledTemplate } from '../../../../workers/render/precompiled/compiledTemplate.js'
+import { diff } from '../../../../workers/render/precompiled/verifyPrecompiled.js'
 import type { CriticalSection } from '../../../../workers/render/renderer.js'
 import { Template } from '../../../../workers/render/template.js'
 import type { VariantSource } from '../../../../workers/render/template/parseTemplate.js'
@@ -50,8 +50,12 @@ export async function compareBoth(
     const parts = await (await Template.of(compiled, helpers)).render(input, critical)
     if (reference instanceof Error)
       return { verdict: 'differs', why: `only the reference fails: ${reference.message}` }
-    const apart = diff(reference, parts.html)
-    if (apart !== undefined) return { verdict: 'differs', why: `first ${apart.first}\nlate  ${apart.late}` }
+    const difference = diff(reference, parts.html)
+    if (difference !== undefined)
+      return {
+        verdict: 'differs',
+        why: `reference   ${difference.perMessage}\nthreadpost  ${difference.precompiled}`,
+      }
     if (parts.htmlRow === undefined)
       return { verdict: 'equal', how: compiled.late === undefined ? 'first' : 'guarded' }
     const first = await new PerMessageTemplate(compiled.trees, helpers).render(input, critical)
