@@ -12,7 +12,7 @@ import {
   type StructureEvent,
 } from './structure.js'
 
-/** The start and the end of what may become one node: an attribute's value, or a component's content. */
+/** The boundaries of a part that may become one node: an attribute value, or the content of a component. */
 interface Start {
   kind: 'start'
   of: 'value' | 'content'
@@ -23,18 +23,18 @@ interface End {
   kind: 'end'
   of: 'value' | 'content'
 }
-type Mark = Start | End
+type Boundary = Start | End
 
-/** Finds out where everything stands. @throws TemplateFailure for a component that MJML doesn't know. */
+/** Annotates nodes with their position in the MJML structure. @throws TemplateFailure for a component unknown to MJML */
 export function annotate(
   nodes: readonly TemplateNode[],
   files: ReadonlyMap<string, SourceFile>,
 ): Annotations {
-  const locator = new Annotator(files, true)
-  return { nodes: locator.all(nodes), ...locator.found }
+  const annotator = new Annotator(files, true)
+  return { nodes: annotator.all(nodes), ...annotator.found }
 }
 
-/** Attribute values as nodes, in a fragment of which it is not known where it will stand. */
+/** Turns attribute values into nodes, in a fragment whose position in the document is unknown. */
 export function annotateFragment(
   nodes: readonly TemplateNode[],
   files: ReadonlyMap<string, SourceFile>,
@@ -58,22 +58,22 @@ class Annotator {
   ) {}
 
   all(nodes: readonly TemplateNode[]): TemplateNode[] {
-    return this.#wrap(nodes.flatMap((node) => this.#one(node)))
+    return this.#wrap(nodes.flatMap((node) => this.#annotate(node)))
   }
 
-  #one(node: TemplateNode): (TemplateNode | Mark)[] {
+  #annotate(node: TemplateNode): (TemplateNode | Boundary)[] {
     switch (node.kind) {
       case 'text':
         return this.#text(node)
       case 'value':
       case 'partial': {
-        const located = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
-        this.found.values.set(located, this.#position())
-        if (located.kind === 'value') {
-          this.#edge?.value(located)
-          if (this.#isInUrl()) located.loose = true
+        const annotated = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
+        this.found.values.set(annotated, this.#position())
+        if (annotated.kind === 'value') {
+          this.#edge?.value(annotated)
+          if (this.#isInUrl()) annotated.loose = true
         }
-        return [located]
+        return [annotated]
       }
       case 'anchor':
       case 'anchored':
@@ -111,11 +111,11 @@ class Annotator {
     else if (position.at === 'between') facts.around = position.component
     const all = before.columns[lowest - 1]
     if (all !== undefined) facts.columns = { inside: all.count - (columnsBefore[lowest - 1] ?? 0), all }
-    const located = { ...node, body, inverse }
-    this.found.blocks.set(located, facts)
+    const annotated = { ...node, body, inverse }
+    this.found.blocks.set(annotated, facts)
     this.#structure = afterBody
     this.#structure.lowest = Math.min(outer, lowest)
-    return located
+    return annotated
   }
 
   #position(): Position {
@@ -136,8 +136,8 @@ class Annotator {
     return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrlAttribute(attribute)
   }
 
-  #text(node: TextNode): (TemplateNode | Mark)[] {
-    const parts: (TemplateNode | Mark)[] = []
+  #text(node: TextNode): (TemplateNode | Boundary)[] {
+    const parts: (TemplateNode | Boundary)[] = []
     let done = 0
     const cut = (offset: number): void => {
       if (offset > done) parts.push({ kind: 'text', text: node.text.slice(done, offset), at: node.at })
@@ -152,10 +152,10 @@ class Annotator {
       pass(event.offset)
       this.#follow(event)
       const at = (): Place => this.#place(node, event.offset)
-      const mark = this.#mark(event, at)
-      if (mark === undefined) continue
+      const boundary = this.#boundary(event, at)
+      if (boundary === undefined) continue
       cut(event.offset)
-      parts.push(mark)
+      parts.push(boundary)
     }
     pass(node.text.length)
     cut(node.text.length)
@@ -171,7 +171,7 @@ class Annotator {
     }
   }
 
-  #mark(event: StructureEvent, at: () => Place): Mark | undefined {
+  #boundary(event: StructureEvent, at: () => Place): Boundary | undefined {
     switch (event.kind) {
       case 'open':
         if (this.isDocument && !KNOWN_COMPONENTS.has(event.tag)) throw unknownComponent(event.tag, at())
@@ -199,19 +199,19 @@ class Annotator {
     }
   }
 
-  /** What lies between a start and its end in the same row becomes one node, if anything in it is bound. */
-  #wrap(row: readonly (TemplateNode | Mark)[]): TemplateNode[] {
-    const open: { mark: Start; outer: TemplateNode[] }[] = []
+  /** Turns the nodes between a start and its end in the same list into one node, if they contain an expression. */
+  #wrap(row: readonly (TemplateNode | Boundary)[]): TemplateNode[] {
+    const open: { boundary: Start; outer: TemplateNode[] }[] = []
     let nodes: TemplateNode[] = []
     for (const item of row) {
       if (item.kind === 'start') {
-        open.push({ mark: item, outer: nodes })
+        open.push({ boundary: item, outer: nodes })
         nodes = []
       } else if (item.kind === 'end') {
         const start = open.at(-1)
-        if (start?.mark.of !== item.of) continue
+        if (start?.boundary.of !== item.of) continue
         open.pop()
-        nodes = joinTexts([...start.outer, ...this.#whole(nodes, start.mark)])
+        nodes = joinTexts([...start.outer, ...this.#whole(nodes, start.boundary)])
       } else nodes.push(item)
     }
     for (const { outer } of open.reverse()) nodes = [...outer, ...nodes]
@@ -221,7 +221,7 @@ class Annotator {
   #whole(nodes: TemplateNode[], { position, at, of }: Start): TemplateNode[] {
     if (nodes.every(({ kind }) => kind === 'text')) return nodes
     const literal = nodes.some((node) => node.kind === 'text' && node.text.trim() !== '')
-    // Fixed text is content enough; only the title's and the preview's own trimming shows.
+    // With fixed text the content is never empty. Only the trimming of title and preview matters then.
     if (position.at === 'whole content' && position.component === 'mj-social-element' && literal) return nodes
     const checks: AttributeNode['checks'] = {}
     if (position.at === 'attribute' && isUrlAttribute(position.attribute)) checks.url = true
@@ -233,7 +233,7 @@ class Annotator {
     }
     const name = position.at === 'attribute' ? position.attribute : ''
     const node: AttributeNode = { kind: 'attribute', name, value: nodes, checks, at }
-    // Inside it nothing has a position of its own any more.
+    // Nodes inside it no longer have a position of their own.
     for (const inner of walk(nodes)) {
       this.found.values.delete(inner)
       if (inner.kind === 'value') delete inner.loose
@@ -250,7 +250,7 @@ class Annotator {
   }
 }
 
-/** Cutting for marks left texts in parts. */
+/** Joins adjacent texts that were split at boundaries. */
 function joinTexts(nodes: TemplateNode[]): TemplateNode[] {
   const joined: TemplateNode[] = []
   for (const node of nodes) {
@@ -263,9 +263,9 @@ function joinTexts(nodes: TemplateNode[]): TemplateNode[] {
 }
 
 function unknownComponent(tag: string, at: Place) {
-  if (tag === 'mj-include') return templateError('mj-include needs a path, written out', at)
+  if (tag === 'mj-include') return templateError('mj-include needs a path without expressions', at)
   const hint = tag.startsWith('mj-')
-    ? 'it is no component of MJML'
-    : 'HTML stands inside mj-text, mj-table, mj-raw and the like only: MJML would drop it here'
+    ? 'MJML has no such component'
+    : 'MJML drops HTML here. Put it inside mj-text, mj-table, mj-raw or a similar component'
   return templateError(`<${tag}> is unknown: ${hint}`, at)
 }

@@ -131,7 +131,7 @@ export class PrecompiledTemplate {
 
   readonly #toText: HtmlToText | undefined
 
-  /** @throws NeedsBindingFirst where only MJML can tell what this data makes; TemplateFailure as ever. */
+  /** @throws NeedsPerMessageRendering if MJML has to run for this data; TemplateFailure */
   bind(data: JsonObject, variables: Variables): PrecompiledParts {
     const run = new BindingRun()
     const row = this.#outlook.merge(this.#html.bind(data, variables, run) as Piece[])

@@ -106,7 +106,7 @@ const MAX_BLOCKS = 60
 const MIXED_TRIALS = 3
 
 export interface BlockTrial extends Trial {
-  /** The block that this trial is about, if it is about printNode. */
+  /** The block that this trial is about, if it is about one. */
   about?: BlockNode
 }
 
@@ -129,7 +129,7 @@ export function trialsFor(
   const structural = [...blocks].filter(([, facts]) => facts.around !== undefined).map(([block]) => block)
   if (structural.length === 0) return [uniform(1, 0), ...all]
   if (structural.length > MAX_BLOCKS) return undefined
-  // One by printNode first: a trial that fails then fails because of its block.
+  // One by one first: a trial that fails then fails because of its block.
   const trials: BlockTrial[] = [uniform(1, 0)]
   for (const block of structural) {
     const key = blockKey(block)

@@ -18,17 +18,17 @@ import {
   selectVariant,
 } from './templateSource.js'
 
-/** Raised when compiled templates of before can no longer be read. */
+/** The version of the format. Increase it when templates in the old format can no longer be read. */
 export const BUILT_FORMAT = 3
 
 export interface BuiltFolder {
   format: typeof BUILT_FORMAT
   manifests: TemplateManifest[]
-  /** By name and locale; `''` is the default. */
+  /** By name and locale. `''` is the default. */
   templates: Record<string, Record<string, CompiledTemplate>>
-  /** By locale. */
+  /** Strings of the `t` helper, by locale. */
   strings: Record<string, Record<string, unknown>>
-  /** Names that meant a helper of the folder's or the application's when it was built. */
+  /** Names of the custom helpers, of the folder and the application, that existed at build time. */
   helpers: string[]
 }
 
@@ -38,7 +38,7 @@ interface Loaded {
   variants: ReadonlyMap<string, ReadonlyMap<string, BuiltFolder['templates'][string][string]>>
 }
 
-/** Templates that were compiled ahead: nothing is parsed, and MJML is loaded only for data that needs it. */
+/** Templates compiled ahead of time. Nothing is parsed, and MJML is loaded only for data that needs it. */
 export class BuiltTemplates implements TemplateSource {
   #loaded: Loaded | Promise<Loaded> | undefined
   readonly #ready = new Map<unknown, Template | Promise<Template>>()
@@ -60,11 +60,15 @@ export class BuiltTemplates implements TemplateSource {
   byName(name: string, locale: string | undefined, _critical: CriticalSection): Template | Promise<Template> {
     const loaded = this.#load()
     return loaded instanceof Promise
-      ? loaded.then((read) => this.#in(read, name, locale))
-      : this.#in(loaded, name, locale)
+      ? loaded.then((read) => this.#findIn(read, name, locale))
+      : this.#findIn(loaded, name, locale)
   }
 
-  #in({ variants, helpers }: Loaded, name: string, locale: string | undefined): Template | Promise<Template> {
+  #findIn(
+    { variants, helpers }: Loaded,
+    name: string,
+    locale: string | undefined,
+  ): Template | Promise<Template> {
     const template = variants.get(name)
     const compiled = template === undefined ? undefined : selectVariant(template, locale)
     if (compiled === undefined) throw unknownTemplateError(name, variants.keys())
@@ -106,7 +110,7 @@ export class BuiltTemplates implements TemplateSource {
     if (absent !== undefined)
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
-        `${this.dir} was built with the helper '${absent}', which is not there now: name its module in templates.helpers or templates.setup, or build again`,
+        `${this.dir} was built with the helper '${absent}', which is missing now. Set templates.helpers or templates.setup to its module, or build the folder again`,
       )
     const helpers = createHelpers(custom, new Map(Object.entries(built.strings)))
     const variants = new Map(
@@ -125,7 +129,7 @@ export class BuiltTemplates implements TemplateSource {
     }
     throw new TemplateFailure(
       'TEMPLATE_ERROR',
-      `${file} was built by another version of threadpost: build it again`,
+      `${file} was built by another version of threadpost. Build it again`,
     )
   }
 }

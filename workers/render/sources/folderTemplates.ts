@@ -11,12 +11,12 @@ import { AdHocTemplates, type TemplateSource, unknownTemplateError, selectVarian
 
 const MAX_TEMPLATES = 500
 
-/** Templates of a folder, compiled when they are first asked for, and again when a file changed. */
+/** Templates of a folder, compiled on first use and again after a file has changed. */
 export class FolderTemplates implements TemplateSource {
   readonly #folder: TemplateFolder
   readonly #compiled = new LruCache<Template | Promise<Template>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
-  /** Of the version last looked at. */
+  /** The catalog of the folder version that was read last. */
   #catalogue: { number: number; catalogue: Catalogue } | undefined
 
   constructor(dir: string, reload: boolean, application: ApplicationModules) {
@@ -35,11 +35,11 @@ export class FolderTemplates implements TemplateSource {
   byName(name: string, locale: string | undefined, critical: CriticalSection): Template | Promise<Template> {
     const version = this.#folder.current()
     return version instanceof Promise
-      ? version.then((read) => this.#in(read, name, locale, critical))
-      : this.#in(version, name, locale, critical)
+      ? version.then((read) => this.#findIn(read, name, locale, critical))
+      : this.#findIn(version, name, locale, critical)
   }
 
-  #in(
+  #findIn(
     version: FolderVersion,
     name: string,
     locale: string | undefined,
@@ -56,7 +56,7 @@ export class FolderTemplates implements TemplateSource {
     this.#compiled.set(key, template)
     template.then(
       (ready) => this.#compiled.set(key, ready),
-      // A failure is the source's, but a thread that died or stopped halfway must not be remembered as one.
+      // Errors are not cached, because an interrupted compilation must not count as an error of the source.
       () => this.#compiled.delete(key),
     )
     return template
@@ -68,7 +68,7 @@ export class FolderTemplates implements TemplateSource {
   }
 }
 
-/** @throws TemplateFailure `UNKNOWN_TEMPLATE` */
+/** Returns the source of a template's variant for a locale. @throws TemplateFailure `UNKNOWN_TEMPLATE` */
 export function resolveVariant(
   version: FolderVersion,
   name: string,

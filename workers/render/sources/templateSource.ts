@@ -10,19 +10,19 @@ import type { VariantSource } from '../template/parseTemplate.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 import type { SharedParts } from '../template/tree.js'
 
-/** Where templates come from: a folder of sources, or what `threadpost build` made of one. */
+/** A source of templates: a folder of MJML files, or a folder written by `threadpost build`. */
 export interface TemplateSource {
   catalogue(): Promise<Catalogue>
   /**
-   * At once where it was asked for before, since most messages ask for what is known.
-   * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or with what is wrong in the source.
+   * Returns a template by name. Synchronous if it is already compiled, as for most messages.
+   * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or `TEMPLATE_ERROR` if it doesn't compile
    */
   byName(name: string, locale: string | undefined, critical: CriticalSection): Template | Promise<Template>
-  /** A source that came with a message. @throws TemplateFailure */
+  /** Returns the template for the MJML source of a message. @throws TemplateFailure */
   adHoc(source: string, critical: CriticalSection): Promise<Template>
 }
 
-/** The variant for a locale: `fr-CA`, then `fr`, then the default. */
+/** Returns the variant for a locale: `fr-CA`, then `fr`, then the default. */
 export function selectVariant<T>(
   variants: ReadonlyMap<string, T>,
   locale: string | undefined,
@@ -38,7 +38,7 @@ export function unknownTemplateError(name: string, known: Iterable<string>): Tem
   const names = [...known].slice(0, 20).join(', ')
   return new TemplateFailure(
     'UNKNOWN_TEMPLATE',
-    `There is no template ${JSON.stringify(name.slice(0, 100))}. Known: ${names === '' ? 'none' : names}`,
+    `Unknown template ${JSON.stringify(name.slice(0, 100))}. Known templates: ${names === '' ? 'none' : names}`,
   )
 }
 
@@ -46,23 +46,23 @@ const MAX_SOURCES = 200
 
 export const BUILT_IN_HELPERS = createHelpers(new Map(), new Map())
 
-/** What a source may draw on where there is no folder. */
+/** Returns the shared parts of a source without a template folder. */
 export function partsWithoutFolder(helpers: Helpers): SharedParts {
   return {
     partials: new Map(),
     layouts: new Map(),
-    include: () => ({ refused: 'has no template folder to look in' }),
+    include: () => ({ refused: 'needs a template folder' }),
     helpers: new Set(helpers.byName.keys()),
     customHelpers: new Set([...helpers.byName.keys()].filter((name) => !BUILT_IN_HELPERS.byName.has(name))),
   }
 }
 
 /**
- * Sources that come with messages. One that is met for the first time binds first, because trying out a late form
- * costs as much as ten messages; it is compiled when it is met again.
+ * Templates from the MJML source of a message. The first message with a source runs MJML itself, because verifying a
+ * precompiled form costs as much as ten messages. A source that is seen again is precompiled.
  */
 export class AdHocTemplates {
-  readonly #met = new LruCache<true>(MAX_SOURCES)
+  readonly #seen = new LruCache<true>(MAX_SOURCES)
   readonly #compiled = new LruCache<Promise<Template>>(MAX_SOURCES)
 
   get(
@@ -76,8 +76,8 @@ export class AdHocTemplates {
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
     const source: VariantSource = { mjml: { name: 'mjml', text }, parts, textParts: parts }
-    if (this.#met.get(key) === undefined) {
-      this.#met.set(key, true)
+    if (this.#seen.get(key) === undefined) {
+      this.#seen.set(key, true)
       return Template.of(compileWithoutMjml(source, critical), helpers)
     }
     const { customHelpers } = parts

@@ -4,17 +4,18 @@ import type { SourceFile } from './sourceFile.js'
 import { extractElement } from './subjectAndPreheader.js'
 import type { SharedParts, TemplateNode } from './tree.js'
 
-/** All that a template says, as trees: what is bound into MJML, and what becomes header and text. */
+/** The trees of a template: its MJML, its subject and preheader, and its text part. */
 export interface TemplateTrees {
   mjml: TemplateNode[]
   subject?: TemplateNode[]
   preheader?: TemplateNode[]
-  /** Of `NAME.txt`. */
+  /** The text part from `NAME.txt`. */
   text?: TemplateNode[]
-  /** By key: the partials that a computed name may mean, and those that call themselves. */
+  /** By key: the candidates for partials with a computed name, and the partials that call themselves. */
   partials: Record<string, TemplateNode[]>
 }
 
+/** The sources of one variant of a template. */
 export interface VariantSource {
   mjml: SourceFile
   text?: SourceFile
@@ -22,7 +23,7 @@ export interface VariantSource {
   textParts: SharedParts
 }
 
-/** @throws TemplateFailure with the place of what is wrong. */
+/** Parses one variant of a template. @throws TemplateFailure with the place of the error */
 export function parseTemplate(source: VariantSource): {
   trees: TemplateTrees
   files: Map<string, SourceFile>
@@ -44,7 +45,7 @@ export function parseTemplate(source: VariantSource): {
   return { trees, files }
 }
 
-/** Every node, those inside others too. */
+/** Yields every node, including nested ones. */
 export function* walk(nodes: readonly TemplateNode[]): Generator<TemplateNode> {
   for (const node of nodes) {
     yield node

@@ -1,19 +1,19 @@
 import type { BlockNode, Expression, Reach, ScopeNode, TemplateNode } from './tree.js'
 
-/** What nodes ask of the scopes around them. */
+/** How nodes use the scopes around them. */
 interface Uses {
   /** `../` */
   contexts: boolean
   /** `@../` */
   layers: boolean
-  /** The kept scopes that they continue; all of them where that is not known. */
+  /** The kept scopes that they return to, or all of them if that is unknown. */
   kept: Set<number | 'all'>
 }
 
-/** A scope node, less what its nodes make no use of; its nodes alone if nothing is left of it. */
+/** Removes from a scope node everything that its nodes don't use. Returns the nodes alone if nothing remains. */
 export function simplifyScope(node: ScopeNode): TemplateNode[] {
   const { keep, layer, ...rest } = node
-  if (!node.body.some(mayEvaluate)) return withDemands(node)
+  if (!node.body.some(mayEvaluate)) return withArgumentChecks(node)
   const uses = usesOf(node.body)
   const reach: Reach = uses.contexts ? node.reach : 'here'
   const scope: ScopeNode = { ...rest, reach }
@@ -28,17 +28,17 @@ export function simplifyScope(node: ScopeNode): TemplateNode[] {
   return changes === undefined && reach === 'here' ? node.body : [scope]
 }
 
-/** Whether there is anything in a node that depends on its scope. */
+/** Whether a node may depend on its scope. */
 function mayEvaluate(node: TemplateNode): boolean {
   return node.kind === 'scope' ? node.body.some(mayEvaluate) : node.kind !== 'text'
 }
 
 /**
- * A partial that only says what is fixed. Its arguments are evaluated all the same, because data that they name must be
- * there: as blocks that show nothing, which stay where they are when MJML runs before the data comes.
+ * A partial with fixed text only. Its arguments are evaluated all the same, because missing data in them is an error: as
+ * blocks without output, which stay in place when MJML runs before the data is known.
  */
-function withDemands({ context, hash, indent, body, at }: ScopeNode): TemplateNode[] {
-  const demand = (subject: Expression, mayBeAbsent: boolean): BlockNode => ({
+function withArgumentChecks({ context, hash, indent, body, at }: ScopeNode): TemplateNode[] {
+  const check = (subject: Expression, mayBeAbsent: boolean): BlockNode => ({
     kind: 'block',
     type: 'with',
     subject,
@@ -49,10 +49,10 @@ function withDemands({ context, hash, indent, body, at }: ScopeNode): TemplateNo
     source: 'source' in subject ? subject.source : '',
     at,
   })
-  const calls = hash.filter(([, { kind }]) => kind === 'call').map(([, call]) => demand(call, true))
-  const demands = context !== undefined && mayBeMissing(context) ? [demand(context, false), ...calls] : calls
-  if (indent === undefined) return [...demands, ...body]
-  return [...demands, { kind: 'scope', hash: [], reach: 'here', indent, body, at }]
+  const calls = hash.filter(([, { kind }]) => kind === 'call').map(([, call]) => check(call, true))
+  const checks = context !== undefined && mayBeMissing(context) ? [check(context, false), ...calls] : calls
+  if (indent === undefined) return [...checks, ...body]
+  return [...checks, { kind: 'scope', hash: [], reach: 'here', indent, body, at }]
 }
 
 function mayBeMissing(expression: Expression): boolean {
@@ -62,41 +62,41 @@ function mayBeMissing(expression: Expression): boolean {
 
 function usesOf(nodes: readonly TemplateNode[]): Uses {
   const uses: Uses = { contexts: false, layers: false, kept: new Set() }
-  noteNodes(nodes, uses)
+  collectUses(nodes, uses)
   return uses
 }
 
-function noteNodes(nodes: readonly TemplateNode[], uses: Uses): void {
+function collectUses(nodes: readonly TemplateNode[], uses: Uses): void {
   for (const node of nodes) {
     switch (node.kind) {
       case 'text':
-      // These are made after the template was put together.
+      // These are created after the template is expanded.
       case 'anchor':
       case 'anchored':
         break
       case 'value':
-        note(node.expression, uses)
+        collectExpressionUses(node.expression, uses)
         break
       case 'attribute':
-        noteNodes(node.value, uses)
+        collectUses(node.value, uses)
         break
       case 'block':
-        note(node.subject, uses)
-        note(node.includeZero, uses)
-        noteNodes(node.body, uses)
-        noteNodes(node.inverse, uses)
+        collectExpressionUses(node.subject, uses)
+        collectExpressionUses(node.includeZero, uses)
+        collectUses(node.body, uses)
+        collectUses(node.inverse, uses)
         break
       case 'scope':
-        note(node.context, uses)
-        for (const [, value] of node.hash) note(value, uses)
+        collectExpressionUses(node.context, uses)
+        for (const [, value] of node.hash) collectExpressionUses(value, uses)
         if (typeof node.reach === 'number') uses.kept.add(node.reach)
-        noteNodes(node.body, uses)
+        collectUses(node.body, uses)
         break
       case 'partial':
-        note(node.name, uses)
-        note(node.context, uses)
-        for (const [, value] of node.hash) note(value, uses)
-        // Of the partials it may mean, some may ask for anything.
+        collectExpressionUses(node.name, uses)
+        collectExpressionUses(node.context, uses)
+        for (const [, value] of node.hash) collectExpressionUses(value, uses)
+        // Its candidates may use anything.
         uses.contexts = uses.layers = true
         uses.kept.add('all')
         break
@@ -104,12 +104,12 @@ function noteNodes(nodes: readonly TemplateNode[], uses: Uses): void {
   }
 }
 
-function note(expression: Expression | undefined, uses: Uses): void {
+function collectExpressionUses(expression: Expression | undefined, uses: Uses): void {
   if (expression?.kind === 'path' && expression.up > 0) {
     if (expression.variable) uses.layers = true
     else uses.contexts = true
   }
   if (expression?.kind !== 'call') return
-  for (const arg of expression.args) note(arg, uses)
-  for (const [, value] of expression.hash) note(value, uses)
+  for (const arg of expression.args) collectExpressionUses(arg, uses)
+  for (const [, value] of expression.hash) collectExpressionUses(value, uses)
 }

@@ -2,15 +2,15 @@ import type { FormatCallback } from 'html-to-text'
 import { loading } from '../../loading.js'
 import { LAYOUT, stripLayoutMarks } from './layout.js'
 
-/** HTML to text that still holds its layout marks: see {@link layOut}. */
+/** Converts HTML to text with layout marks: see {@link layOutText}. */
 export type HtmlToText = (html: string) => string
 
-/** Elements nested deeper than any mail's become an ellipsis: the conversion calls itself for each level. */
+/** Elements nested deeper than this become an ellipsis, because the conversion is recursive. */
 const MAX_DEPTH = 500
 
 let loaded: Promise<HtmlToText> | undefined
 
-/** The one door to html-to-text. */
+/** Loads html-to-text. This is its only importer. */
 export function loadHtmlToText(): Promise<HtmlToText> {
   loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
@@ -77,7 +77,7 @@ export function loadHtmlToText(): Promise<HtmlToText> {
   return loaded
 }
 
-const around =
+const surround =
   (open: string, close: string): FormatCallback =>
   (element, walk, builder) => {
     builder.addLiteral(open)
@@ -86,13 +86,13 @@ const around =
   }
 
 const formatters: Record<string, FormatCallback> = {
-  line: around(LAYOUT.line, LAYOUT.line),
-  paragraph: around(LAYOUT.paragraph, LAYOUT.paragraph),
-  row: around(LAYOUT.line, LAYOUT.line),
-  cell: around('', LAYOUT.cell),
-  bullets: around(LAYOUT.bullets, LAYOUT.listEnd),
-  numbers: around(LAYOUT.numbers, LAYOUT.listEnd),
-  item: around(LAYOUT.item, LAYOUT.line),
+  line: surround(LAYOUT.line, LAYOUT.line),
+  paragraph: surround(LAYOUT.paragraph, LAYOUT.paragraph),
+  row: surround(LAYOUT.line, LAYOUT.line),
+  cell: surround('', LAYOUT.cell),
+  bullets: surround(LAYOUT.bullets, LAYOUT.listEnd),
+  numbers: surround(LAYOUT.numbers, LAYOUT.listEnd),
+  item: surround(LAYOUT.item, LAYOUT.line),
   newline: (_element, _walk, builder) => builder.addLiteral(LAYOUT.newline),
   rule: (_element, _walk, builder) => builder.addLiteral(LAYOUT.rule),
   link: (element, walk, builder) => {

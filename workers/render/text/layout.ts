@@ -1,8 +1,8 @@
 import type { Piece } from '../bind/bindingRun.js'
 
 /**
- * Marks for the layout of a text part: noncharacters of Unicode, which no text may contain. The text is laid out after
- * the data is bound, because only then it is known which lines, items and links there are.
+ * Layout marks of a text part: Unicode noncharacters, which a text must not contain. The text is laid out after the data
+ * is bound, because the lines, items and links depend on the data.
  */
 export const LAYOUT = {
   line: '\uFDD1',
@@ -25,28 +25,28 @@ const SPLIT = /([\uFDD0-\uFDEF])/
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 const RULE = '-'.repeat(40)
-/** Lists nested deeper than this are not set further in. */
+/** Lists nested deeper than this are not indented further. */
 const MAX_INDENT = 10
 const BREAKS = ['', '\n', '\n\n', '\n\n\n']
 
-/** Takes the marks out of a bound value, which so can't lay anything out. */
+/** Removes layout marks from a bound value, so that data can't affect the layout. */
 export function stripLayoutMarks(text: string): string {
   return MARK.test(text) ? text.replace(MARKS, '') : text
 }
 
-/** What a part of a marked text does to the page: worked out once where the part is the same for every message. */
+/** The effect of a part of the text on the page. Computed once for parts that are the same for every message. */
 export type LayoutStep = { breaks: 1 | 2 } | { mark: string } | Words
 
 interface Words {
-  /** As it was, for an address. */
+  /** Unchanged, for the address of a link. */
   whole: string
-  /** Without white space at its ends, and with single spaces inside. */
+  /** Trimmed, with white space collapsed to single spaces. */
   text: string
   before: boolean
   after: boolean
 }
 
-/** Lines and paragraphs that follow each other are one. */
+/** Splits a text with layout marks into steps. Adjacent line and paragraph breaks become one. */
 export function parseLayout(marked: string): LayoutStep[] {
   const steps: LayoutStep[] = []
   for (const part of marked.split(SPLIT)) {
@@ -73,7 +73,7 @@ function stepOf(part: string): LayoutStep | undefined {
   }
 }
 
-/** A no-break space is no white space here: it stays where its author put it. */
+/** A no-break space does not count as white space: it stays in place. */
 function wordsOf(whole: string): Words {
   const before = isSpace(whole.charCodeAt(0))
   const after = isSpace(whole.charCodeAt(whole.length - 1))
@@ -93,14 +93,14 @@ function isSpace(code: number): boolean {
   return code === 32 || (code >= 9 && code <= 13 && code !== 11)
 }
 
-/** Follows the marks: lines and paragraphs collapse, cells are set apart, links show their address once. */
+/** Lays out a text with layout marks: breaks collapse, cells are separated, and links show their address once. */
 export function layOutText(marked: string): string {
   const page = new Page()
   page.follow(parseLayout(marked))
   return page.finish()
 }
 
-/** As `layOut`, of a row of constants, whose steps are known, and of values. */
+/** Like `layOutText`, for a row of values and constants. The steps of the constants are known. */
 export function layOutPieces(row: readonly Piece[], steps: readonly (readonly LayoutStep[])[]): string {
   const page = new Page()
   for (const piece of row) {
@@ -113,24 +113,24 @@ export function layOutPieces(row: readonly Piece[], steps: readonly (readonly La
 
 class Page {
   #text = ''
-  /** Line breaks that stand before the next visible character. */
+  /** Line breaks to write before the next visible character. */
   #breaks = 0
   #space = ''
-  /** Right after an item's sign: what it holds begins on the same line. */
+  /** Right after the bullet of an item, whose content begins on the same line. */
   #atItem = false
   readonly #lists: { next?: number }[] = []
-  /** The open link's own text, and its address once that is being read. */
+  /** The text of the open link, and its address once that is being read. */
   #link: { label: string; address?: string } | undefined
 
   follow(steps: readonly LayoutStep[]): void {
     for (const step of steps) {
       if ('breaks' in step) this.#break(step.breaks)
-      else if ('mark' in step) this.#obey(step.mark)
+      else if ('mark' in step) this.#apply(step.mark)
       else this.words(step)
     }
   }
 
-  #obey(mark: string): void {
+  #apply(mark: string): void {
     switch (mark) {
       case LAYOUT.newline:
         this.#breaks = Math.min(3, this.#breaks + 1)
@@ -196,8 +196,8 @@ class Page {
     this.#atItem = false
     this.#break(1)
     const list = this.#lists.at(-1)
-    const sign = list?.next === undefined ? '-' : `${list.next++}.`
-    this.#write(`${'  '.repeat(Math.max(0, Math.min(this.#lists.length - 1, MAX_INDENT)))}${sign}`)
+    const bullet = list?.next === undefined ? '-' : `${list.next++}.`
+    this.#write(`${'  '.repeat(Math.max(0, Math.min(this.#lists.length - 1, MAX_INDENT)))}${bullet}`)
     this.#space = ' '
     this.#atItem = true
   }
