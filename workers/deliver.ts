@@ -18,7 +18,7 @@ import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
 import { createRenderer } from './render/createRenderer.js'
 import type { Renderer } from './render/renderer.js'
-import { TemplateFailure } from './render/template/source.js'
+import { TemplateFailure } from './render/template/sourceFile.js'
 import { ThreadLog } from './threadLog.js'
 import { TransportPool } from './transports/transportPool.js'
 

@@ -2,8 +2,8 @@ import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/protocol/out
 import type { PhaseBoard } from '../src/protocol/phaseBoard.js'
 import type { ComposeTask, DeliverTask, RenderTask } from '../src/protocol/tasks.js'
 import type { JournalEntry } from './deliveryJournal.js'
-import type { Critical } from './render/renderer.js'
-import type { TemplateFailure } from './render/template/source.js'
+import type { CriticalSection } from './render/renderer.js'
+import type { TemplateFailure } from './render/template/sourceFile.js'
 import type { ThreadLog } from './threadLog.js'
 import type { SendResult } from './transports/transport.js'
 
@@ -50,8 +50,8 @@ export class DeliveryContext {
     this.timings[step] = (this.timings[step] ?? 0) + ms
   }
 
-  /** See {@link Critical}: nothing asynchronous happens inside, so no two deliveries of a thread are ever in it. */
-  readonly critical: Critical = (step, work) => {
+  /** See {@link CriticalSection}: nothing asynchronous happens inside, so no two deliveries of a thread are ever in it. */
+  readonly critical: CriticalSection = (step, work) => {
     const start = performance.now()
     this.enterPhase('rendering')
     this.log.subject = this.task

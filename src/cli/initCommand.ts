@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { readManifests } from '../templates/precompile.js'
-import { templateTypes } from '../templates/typeDeclarations.js'
+import { generateTypeDeclarations } from '../templates/typeDeclarations.js'
 import { OWN_PACKAGE, OWN_TEMPLATES } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
@@ -13,7 +13,7 @@ import { toned, withExamples } from './terminal.js'
 async function starterFiles(): Promise<Map<string, Buffer | string>> {
   const files = new Map<string, Buffer | string>()
   files.set('server.mjs', await readFile(new URL('./starter/server.mjs', import.meta.url)))
-  files.set('threadpost.d.ts', templateTypes(await readManifests(OWN_TEMPLATES)))
+  files.set('threadpost.d.ts', generateTypeDeclarations(await readManifests(OWN_TEMPLATES)))
   files.set('jsconfig.json', `${JSON.stringify(JSCONFIG, null, 2)}\n`)
   for (const name of await readdir(OWN_TEMPLATES, { recursive: true })) {
     if (name === DOCUMENTATION) continue

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { readManifests } from '../templates/precompile.js'
 import type { TemplateOptions } from '../templates/templateOptions.js'
-import { templateTypes } from '../templates/typeDeclarations.js'
+import { generateTypeDeclarations } from '../templates/typeDeclarations.js'
 import { templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, toned, withExamples } from './terminal.js'
 
@@ -59,7 +59,7 @@ async function compare(templates: TemplateOptions, out: string): Promise<Compari
   const manifests = await readManifests(templates, lineLogger)
   const valid = manifests.filter(({ error }) => error === undefined)
   const broken = manifests.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error}`]))
-  const text = templateTypes(valid)
+  const text = generateTypeDeclarations(valid)
   const current = await readFile(out, 'utf8').catch(() => undefined)
   const state = current === undefined ? 'absent' : current === text ? 'current' : 'stale'
   return { out, state, text, templates: valid.length, broken }

@@ -63,7 +63,7 @@ export class Intake {
     const { rules, templates } = this.#parts
     const { intercept } = rules.options
     const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
-    const checked = templates.upToDate(() => this.#toJob(ready))
+    const checked = templates.retryWhenStale(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
     const [answer] = await this.#enqueue([job])
     const receipt = this.#receipt(job, answer)

@@ -1,22 +1,22 @@
 import type { Json, JsonObject } from '../protocol/tasks.js'
 import type { DataPath, Need } from '../protocol/templateManifest.js'
 
-/** A context on the way down: what it holds, and where it was found in the one around it. */
+/** A context on the path from the root: its value, and its path in the context around it. */
 interface Frame {
   value: Json | undefined
   readonly at: DataPath
-  /** The item of the list or object found there; absent where it is that itself. */
+  /** Index or key, if the context is an item of the list or object at that path. */
   key?: string | number
 }
 
 const MAX_PATHS = 50
-/** Handlebars takes this text for equal to the object around it, and counts `../` otherwise: left to the thread. */
-const LIKE_AN_OBJECT = '[object Object]'
+/** Handlebars regards this text as equal to the object around it, which changes the meaning of `../`. The thread checks such data. */
+const OBJECT_TEXT = '[object Object]'
 const ROOT: DataPath = { scope: 0, parts: [] }
 
 /**
- * The paths that a template needs and its data lacks. Absent is what is not there at all: `''`, `0`, `false` and
- * `null` are data.
+ * Returns the paths that a template needs and the data lacks. Only absent values count as missing: `''`, `0`, `false`
+ * and `null` are data.
  */
 export function missingPaths(needs: readonly Need[], data: JsonObject): string[] {
   const walk = new Walk(data)
@@ -24,10 +24,10 @@ export function missingPaths(needs: readonly Need[], data: JsonObject): string[]
   return walk.missing === undefined ? [] : [...walk.missing].slice(0, MAX_PATHS)
 }
 
-/** Every mail is walked through, and most lack nothing: paths are put together only for what is missing. */
+/** Follows the needs through the data. Most messages lack nothing, so paths are built only for missing values. */
 class Walk {
   missing: Set<string> | undefined
-  /** From the root to where it is. */
+  /** The contexts from the root to the current one. */
   readonly #frames: Frame[]
 
   constructor(data: JsonObject) {
@@ -43,7 +43,7 @@ class Walk {
           if (value === undefined) this.#miss(need.path)
           break
         case 'if':
-          this.follow(isNothing(value) ? need.otherwise : need.then)
+          this.follow(isEmptyValue(value) ? need.otherwise : need.then)
           break
         case 'each':
           if (value === undefined && !need.optional) this.#miss(need.path)
@@ -51,7 +51,7 @@ class Walk {
           break
         case 'with':
           if (value === undefined && !need.optional) this.#miss(need.path)
-          else if (value === 0 || !isNothing(value)) this.#within({ value, at: need.path }, need.inner)
+          else if (value === 0 || !isEmptyValue(value)) this.#within({ value, at: need.path }, need.inner)
           else this.follow(need.otherwise)
           break
       }
@@ -73,7 +73,7 @@ class Walk {
   }
 
   #within(frame: Frame, needs: readonly Need[]): void {
-    if (frame.value === LIKE_AN_OBJECT) return
+    if (frame.value === OBJECT_TEXT) return
     this.#frames.push(frame)
     this.follow(needs)
     this.#frames.pop()
@@ -113,7 +113,7 @@ function fieldOf(value: Json | undefined, name: string): Json | undefined {
   return Object.hasOwn(value as object, name) ? (value as JsonObject)[name] : undefined
 }
 
-/** Handlebars' notion for `{{#if}}`. */
-function isNothing(value: Json | undefined): boolean {
+/** Whether `{{#if}}` regards a value as empty. */
+function isEmptyValue(value: Json | undefined): boolean {
   return !value || (Array.isArray(value) && value.length === 0)
 }

@@ -1,4 +1,4 @@
-import type { TemplateReport, Workpiece } from '../../workers/render/compileFolder.js'
+import type { TemplateReport, FolderJob } from '../../workers/render/compileFolder.js'
 import { ThreadpostError } from '../errors.js'
 import { type Logger, resolveLogger, SILENT } from '../logging/logger.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
@@ -10,43 +10,43 @@ export type { TemplateReport }
 const check: Validator = new Validator('INVALID_OPTIONS')
 
 export interface CompileOptions {
-  /** Where to write them compiled. */
+  /** Folder to write the compiled templates to. @default none: compiles without writing */
   out?: string
-  /** What a setup module logs to. */
+  /** Logger for the setup module. @default silent */
   logger?: Logger
-  /** Told before each template, and when all are done. */
+  /** Called before each template, and once after the last. */
   progress?: (done: number, of: number, now: string) => void
 }
 
 /**
- * Compiles every template of a folder in the calling thread and says how it went.
- * The application's modules run for it, since a name may mean a helper of theirs.
- * @throws ThreadpostError `TEMPLATE_ERROR` when the folder can't be read, or a module fails.
+ * Compiles every template of a folder in the calling thread and returns a report for each variant.
+ * Loads the application's modules, because templates may use their helpers.
+ * @throws ThreadpostError `TEMPLATE_ERROR` if the folder can't be read, or a module fails
  */
 export async function compileTemplates(
   templates: string | TemplateOptions,
   { out, logger = SILENT, progress }: CompileOptions = {},
 ): Promise<TemplateReport[]> {
   const { buildFolder, inspectFolder } = await import('../../workers/render/compileFolder.js')
-  const workpiece = { ...workpieceOf(templates, logger), ...(progress === undefined ? {} : { progress }) }
-  return explained(out === undefined ? inspectFolder(workpiece) : buildFolder(workpiece, out))
+  const job = { ...toFolderJob(templates, logger), ...(progress === undefined ? {} : { progress }) }
+  return withTemplateError(out === undefined ? inspectFolder(job) : buildFolder(job, out))
 }
 
 /**
- * What every template of a folder needs, found out in the calling thread.
- * @param logger what a setup module logs to
- * @throws ThreadpostError `TEMPLATE_ERROR` when the folder can't be read, or a module fails.
+ * Returns the manifest of every template of a folder, computed in the calling thread.
+ * @param logger logger for the setup module
+ * @throws ThreadpostError `TEMPLATE_ERROR` if the folder can't be read, or a module fails
  */
 export async function readManifests(
   templates: string | TemplateOptions,
   logger: Logger = SILENT,
 ): Promise<TemplateManifest[]> {
-  const { manifestsOf } = await import('../../workers/render/compileFolder.js')
-  return explained(manifestsOf(workpieceOf(templates, logger)))
+  const { readFolderManifests } = await import('../../workers/render/compileFolder.js')
+  return withTemplateError(readFolderManifests(toFolderJob(templates, logger)))
 }
 
-function workpieceOf(templates: string | TemplateOptions, given: Logger): Workpiece {
-  const logger = resolveLogger(check, given)
+function toFolderJob(templates: string | TemplateOptions, input: Logger): FolderJob {
+  const logger = resolveLogger(check, input)
   return {
     templates: resolveTemplates(check, templates),
     log: (level, fields, message) =>
@@ -56,7 +56,7 @@ function workpieceOf(templates: string | TemplateOptions, given: Logger): Workpi
   }
 }
 
-async function explained<T>(work: Promise<T>): Promise<T> {
+async function withTemplateError<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {

@@ -12,12 +12,12 @@ import type {
 } from '../protocol/templateManifest.js'
 import type { Runner } from '../threads/runner.js'
 import { Validator } from '../validation.js'
-import { changedTemplates } from './templateOptions.js'
+import { applyTemplateReload } from './templateOptions.js'
 
-/** Milliseconds between two looks at the folder, however often a template is asked for in vain. */
-const PAUSE = 250
+/** Minimum milliseconds between two reads of the folder, however many messages name an unknown template. */
+const REFRESH_INTERVAL = 250
 
-/** Whether it is a refusal that a changed file may have made untrue. */
+/** Whether an error may be outdated because a file has changed. */
 export function mayBeStale(error: unknown): boolean {
   return (
     error instanceof ThreadpostError && (error.code === 'UNKNOWN_TEMPLATE' || error.code === 'MISSING_DATA')
@@ -25,22 +25,22 @@ export function mayBeStale(error: unknown): boolean {
 }
 
 /**
- * What the main thread knows of the templates. A file may have changed since, so that a refusal is made only after a
- * fresh look at the folder; mail that is accepted never waits for one.
+ * The manifests of the templates, held by the main thread. A file may have changed since they were read, so a message is
+ * rejected only after the folder has been read again. Accepting a message never waits for that.
  */
 export class TemplateCatalog {
   readonly manifests = new Map<string, TemplateManifest>()
   readonly #read: () => Promise<Catalogue>
   #reading: Promise<boolean> | undefined
-  #readAt = -PAUSE
+  #readAt = -REFRESH_INTERVAL
 
   constructor(catalogue: Catalogue, read: () => Promise<Catalogue>) {
     this.#read = read
-    this.#learn(catalogue)
+    this.#update(catalogue)
   }
 
-  /** Runs the work, and once more after a fresh look if it fails for a template that is unknown or lacks data. */
-  upToDate<T>(work: () => T): T | Promise<T> {
+  /** Runs the work. If it fails for an unknown template or missing data, reads the folder again and retries once. */
+  retryWhenStale<T>(work: () => T): T | Promise<T> {
     try {
       return work()
     } catch (error) {
@@ -52,13 +52,13 @@ export class TemplateCatalog {
     }
   }
 
-  /** @returns whether there was a fresh look; it may fail, and then what was known stays. */
+  /** Reads the folder again, unless it was just read. Resolves with false if it was not read; the manifests stay as they are then. */
   refresh(): Promise<boolean> {
-    if (performance.now() - this.#readAt < PAUSE) return this.#reading ?? Promise.resolve(false)
+    if (performance.now() - this.#readAt < REFRESH_INTERVAL) return this.#reading ?? Promise.resolve(false)
     this.#readAt = performance.now()
     const reading = this.#read().then(
       (catalogue) => {
-        this.#learn(catalogue)
+        this.#update(catalogue)
         return true
       },
       () => false,
@@ -67,28 +67,28 @@ export class TemplateCatalog {
     return reading
   }
 
-  /** A fresh look at once, after which what was known before counts no more. */
+  /** Reads the folder again at once, and rejects if that fails. */
   async reread(): Promise<void> {
     this.#readAt = performance.now()
-    this.#learn(await this.#read())
+    this.#update(await this.#read())
   }
 
-  #learn({ templates }: Catalogue): void {
+  #update({ templates }: Catalogue): void {
     this.manifests.clear()
     for (const manifest of templates) this.manifests.set(manifest.name, manifest)
   }
 }
 
-/** What is known of a template without rendering it. */
+/** A template as described by its files, without rendering it. */
 export interface TemplateSummary {
   name: string
-  /** Locales it has a variant for, besides the default one. */
+  /** Locales with a variant, besides the default. */
   locales: string[]
-  /** Whether it has a subject of its own. */
+  /** Whether the template sets the subject. */
   hasSubject: boolean
-  /** Sample data, where its file holds some. */
+  /** Data of its sample file, if there is one. */
   sample?: JsonObject
-  /** Why it can't be read; mails of it fail. */
+  /** Why the template can't be read. Messages that use it fail. */
   error?: string
 }
 
@@ -102,45 +102,45 @@ function toTemplateSummary({ name, locales, hasSubject, sample, error }: Templat
   }
 }
 
-/** A template as it stands: what it offers, and how it compiles. */
+/** A template with the result of compiling it. */
 export interface TemplateInspection extends TemplateNotes {
   name: string
-  /** Its variants beside the default one. */
+  /** Locales with a variant, besides the default. */
   locales: string[]
-  /** What its sample file holds. */
+  /** Data of its sample file, if there is one. */
   sample?: JsonObject
-  /** Why it can't be read or compiled. */
+  /** Why the template can't be read or compiled. */
   error?: string
 }
 
 const options: Validator = new Validator('INVALID_OPTIONS')
 const names: Validator = new Validator('INVALID_MESSAGE')
 
-/** The templates of a mailer: rendered and looked at in a thread, and what the application adds to them, changed. */
+/** The templates of a mailer: describes, renders, inspects and reloads them with the help of a thread. */
 export class TemplateManager {
   readonly #runner: Runner
-  readonly #book: TemplateCatalog
+  readonly #catalog: TemplateCatalog
   #setup: TemplateSetup | undefined
 
-  constructor(setup: TemplateSetup | undefined, runner: Runner, book: TemplateCatalog) {
+  constructor(setup: TemplateSetup | undefined, runner: Runner, catalog: TemplateCatalog) {
     this.#setup = setup
     this.#runner = runner
-    this.#book = book
+    this.#catalog = catalog
   }
 
-  /** The folder, where there is one. */
+  /** The template folder, if there is one. */
   get folder(): string | undefined {
     return this.#setup?.dir
   }
 
   get names(): string[] {
-    return [...this.#book.manifests.keys()]
+    return [...this.#catalog.manifests.keys()]
   }
 
-  /** As their files are now. */
+  /** Returns the templates as their files are now. */
   async describe(): Promise<TemplateSummary[]> {
-    await this.#book.refresh()
-    return [...this.#book.manifests.values()].map(toTemplateSummary)
+    await this.#catalog.refresh()
+    return [...this.#catalog.manifests.values()].map(toTemplateSummary)
   }
 
   async render<Name extends TemplateName>(
@@ -150,25 +150,25 @@ export class TemplateManager {
     context: JsonObject | undefined,
   ): Promise<RenderedParts> {
     const name = names.string(template, 'template', 200)
-    await this.#book.upToDate(() => manifestOf(name, this.#book.manifests))
+    await this.#catalog.retryWhenStale(() => manifestOf(name, this.#catalog.manifests))
     return partsOf(await this.#runner.render(toTemplateContent(template, data, locale), context))
   }
 
   async inspect(template: string, locale: string | undefined): Promise<TemplateInspection> {
     const name = names.string(template, 'template', 200)
-    await this.#book.refresh()
-    const { locales, sample, error } = manifestOf(name, this.#book.manifests)
-    const about = { name, locales, ...(sample === undefined ? {} : { sample }) }
-    if (error !== undefined) return { ...about, error, findings: [], warnings: [] }
+    await this.#catalog.refresh()
+    const { locales, sample, error } = manifestOf(name, this.#catalog.manifests)
+    const summary = { name, locales, ...(sample === undefined ? {} : { sample }) }
+    if (error !== undefined) return { ...summary, error, findings: [], warnings: [] }
     const result = await this.#runner.inspect(toTemplateContent(name, {}, locale))
-    if (result.ok) return { ...about, ...result.parts }
-    return { ...about, error: result.outcome.message, findings: [], warnings: [] }
+    if (result.ok) return { ...summary, ...result.parts }
+    return { ...summary, error: result.outcome.message, findings: [], warnings: [] }
   }
 
-  /** Other globals, setup and helpers, between two mails. */
+  /** Replaces globals, setup and helpers between two messages. */
   async reload(input: unknown): Promise<void> {
     if (this.#setup === undefined) options.fail('templates', 'the mailer was made without templates')
-    const fresh = changedTemplates(options, this.#setup, input)
+    const fresh = applyTemplateReload(options, this.#setup, input)
     try {
       await this.#runner.reloadTemplates(fresh)
     } catch (error) {
@@ -179,6 +179,6 @@ export class TemplateManager {
       })
     }
     this.#setup = fresh
-    await this.#book.reread()
+    await this.#catalog.reread()
   }
 }

@@ -6,34 +6,38 @@ import type { TemplateSetup } from '../protocol/templateManifest.js'
 import { type Validator, kindOf } from '../validation.js'
 
 export interface TemplateOptions {
-  /** The folder. */
+  /** Path of the template folder. */
   dir: string
-  /** Values every template can read as `@app`. @default none */
+  /** Values that every template can read as `@app`. @default none */
   globals?: JsonObject
   /**
-   * Path or file URL of an ES module that exports `setup(thread)`, run once in each thread before its first mail. It may
-   * register helpers and open what they need.
+   * Path or file URL of an ES module that exports `setup(thread)`. It runs once in each thread before the first message, and
+   * may register helpers and open the resources that they need.
    * @default none
    */
   setup?: string | URL
-  /** Path or file URL of an ES module whose named exports are helpers, beside the folder's own `helpers.js`. @default none */
+  /** Path or file URL of an ES module whose named exports are helpers, in addition to the folder's `helpers.js`. @default none */
   helpers?: string | URL
 }
 
-/** What {@link Mailer.reload} takes for the templates: what is left out stays as it is. */
+/** The template options that {@link Mailer.reload} accepts. Omitted ones stay unchanged. */
 export type TemplateReload = Omit<TemplateOptions, 'dir'>
 
 export function resolveTemplates(check: Validator, value: unknown): TemplateSetup {
   if (typeof value === 'string') return { dir: value, globals: {} }
   const { dir, ...rest } = check.object(value, 'templates', ['dir', 'globals', 'setup', 'helpers'])
-  return changedTemplates(check, { dir: check.string(dir, 'templates.dir'), globals: {} }, rest)
+  return applyTemplateReload(check, { dir: check.string(dir, 'templates.dir'), globals: {} }, rest)
 }
 
-/** @returns the templates as they are with the change */
-export function changedTemplates(check: Validator, now: TemplateSetup, change: unknown): TemplateSetup {
+/** Returns the templates with the change applied. */
+export function applyTemplateReload(
+  check: Validator,
+  current: TemplateSetup,
+  change: unknown,
+): TemplateSetup {
   const { globals, setup, helpers } = check.object(change, 'templates', ['globals', 'setup', 'helpers'])
   return {
-    ...now,
+    ...current,
     ...(globals === undefined ? {} : { globals: toJsonObject(globals, 'templates.globals', check) }),
     ...(setup === undefined ? {} : { setup: moduleOf(check, setup, 'templates.setup') }),
     ...(helpers === undefined ? {} : { helpers: moduleOf(check, helpers, 'templates.helpers') }),

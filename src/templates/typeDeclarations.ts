@@ -6,16 +6,16 @@ import type {} from 'threadpost'
 
 `
 
-/** What a value may be where the sample data say nothing of it. */
+/** The type of a value without sample data. */
 const ANY_VALUE = 'string | number | boolean | Date | null'
 const ISO_DATE = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?$/
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 
 /**
- * A declaration file that tells TypeScript which templates there are and what data each of them needs: names and
- * shapes follow from the templates, the types of values from the sample data beside them.
+ * Returns a declaration file with the names of the templates and the data that each needs. Names and shapes come from
+ * the templates, the types of values from their sample data.
  */
-export function templateTypes(manifests: readonly TemplateManifest[]): string {
+export function generateTypeDeclarations(manifests: readonly TemplateManifest[]): string {
   const entries = [...manifests]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((manifest) => `    ${keyOf(manifest.name)}: ${typeOfTemplate(manifest)}\n`)
@@ -34,7 +34,7 @@ function typeOf(shape: DataShape, sample: Json | undefined, indent: number): str
   return typeOfSample(sample)
 }
 
-/** `{{#each}}` takes an object as well; which of the two is meant the sample shows. */
+/** `{{#each}}` accepts lists and objects. The sample data decides between them. */
 function listOf(items: DataShape, sample: Json | undefined, indent: number): string {
   if (typeof sample === 'object' && sample !== null && !Array.isArray(sample))
     return `Record<string, ${typeOf(items, Object.values(sample)[0], indent)}>`
@@ -52,7 +52,7 @@ function objectOf(fields: Record<string, DataShape>, sample: Json | undefined, i
   return `{\n${lines.join('')}${pad}}`
 }
 
-/** What nothing is asked of but to be shown, or to be handed to a helper. */
+/** Returns the type of a value that is only printed or passed to a helper. */
 function typeOfSample(sample: Json | undefined): string {
   switch (typeof sample) {
     case 'string':

@@ -133,7 +133,7 @@ describe('threadpost serve', () => {
     await expect(served).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining(
-        `There is no template folder ${path.join(root, 'nowhere')}; name another`,
+        `The template folder ${path.join(root, 'nowhere')} doesn't exist. Specify another one`,
       ) as string,
     })
   })

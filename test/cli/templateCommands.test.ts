@@ -28,7 +28,7 @@ describe('threadpost check', () => {
     const { stdout, code } = await threadpost('check', '--templates', folder)
     expect(stdout).toContain('once   a')
     expect(stdout).toMatch(
-      /first {2}b: .*\n {2}b\.mjml:2:18: \{\{width\}\} - MJML computes with width of mj-image\n {4}to compile it once: /,
+      /first {2}b: .*\n {2}b\.mjml:2:18: \{\{width\}\} - MJML uses width of mj-image in a computation\n {4}to compile it once: /,
     )
     expect(stdout).toContain('1 of 2 templates compile once')
     expect(code).toBe(0)
@@ -43,13 +43,13 @@ describe('threadpost check', () => {
     })
     const { stdout } = await threadpost('check', '--templates', folder)
     expect(stdout).toMatch(/tree\.mjml:1:\d+: \{\{> tree\}\} - this partial calls itself/)
-    expect(stdout).toMatch(/b\.mjml:2:\d+: .* - which partial it is shows only with the data/)
+    expect(stdout).toMatch(/b\.mjml:2:\d+: .* - only the data decides which partial this is/)
   })
 
   test('fails for a template with an error, and prints its location', async () => {
     const folder = await folderOf({ 'a.mjml': mail('{{> nowhere}}') })
     const { stdout, code } = await threadpost('check', '--templates', folder)
-    expect(stdout).toContain("a.mjml:2:10: there is no partial 'nowhere'")
+    expect(stdout).toContain("a.mjml:2:10: unknown partial 'nowhere'")
     expect(code).toBe(1)
   })
 })
@@ -138,7 +138,7 @@ describe("helpers of the application's modules", () => {
   test('are available to check, render, and types, which close the resources of setup', async () => {
     const folder = await folderOf(files)
     const flags = flagsFor(folder)
-    expect((await threadpost('check', ...flags.slice(0, 2))).stdout).toContain('there is no helper "price"')
+    expect((await threadpost('check', ...flags.slice(0, 2))).stdout).toContain('unknown helper "price"')
     const checked = await threadpost('check', ...flags)
     expect(checked).toMatchObject({
       code: 0,

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../src/protocol/tasks.js'
 import { missingPaths } from '../../src/templates/missingData.js'
-import { needsOf } from '../../workers/render/manifest/needs.js'
+import { collectNeeds } from '../../workers/render/manifest/needs.js'
 import { parseTemplate } from '../../workers/render/template/parseTemplate.js'
 import { sourceOf } from '../workers/render/support/both.js'
 
 function missing(source: string, data: JsonObject): string[] {
   const { trees } = parseTemplate(sourceOf({ source, partials: { p: '{{x}}{{title}}' } }))
-  return missingPaths(needsOf(trees.mjml), data)
+  return missingPaths(collectNeeds(trees.mjml), data)
 }
 
 test.each<[string, JsonObject, string[]]>([
@@ -48,7 +48,7 @@ test.each<[string, JsonObject, string[]]>([
   ['{{#with user}}{{#with ../user}}{{../a}}{{/with}}{{/with}}', { user: {}, a: 1 }, []],
   ['{{#with one}}{{#each this}}{{../title}}{{/each}}{{/with}}', { one: ['o'], title: 'T' }, []],
   ['{{#each list}}{{../x}}{{/each}}', { list: ['[object Object]'] }, []],
-  // Parameters of a partial stand in front of the data, also where the context is handed on.
+  // Parameters of a partial hide the data, also where the context is passed on.
   [
     '{{#*inline "q"}}{{x}}{{title}}{{/inline}}{{#*inline "r"}}{{> q this}}{{/inline}}{{> r this title="T"}}',
     {},
@@ -59,6 +59,6 @@ test.each<[string, JsonObject, string[]]>([
   ['{{#section}}{{x}}{{/section}}', {}, []],
   ['{{formatNumber n}}', {}, ['n']],
   ['{{lookup map key}}', { map: {} }, ['key']],
-])('%s of %j lacks %j', (source, data, expected) => {
+])('template %s with data %j lacks %j', (source, data, expected) => {
   expect(missing(source, data).sort()).toEqual([...expected].sort())
 })

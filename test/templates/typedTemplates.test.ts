@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readManifests } from '../../src/templates/precompile.js'
-import { templateTypes } from '../../src/templates/typeDeclarations.js'
+import { generateTypeDeclarations } from '../../src/templates/typeDeclarations.js'
 import { folderOf } from '../support/folder.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
@@ -38,7 +38,7 @@ const TEMPLATES = {
 const GOOD = `{ template: 'order', to: 'a@b.example', locale: 'fr', data: {
   id: 1, customer: { name: 'Ada' }, when: new Date(), lines: [{ title: 'Pen', count: 1 }] } }`
 
-/** What TypeScript says of each mail, with the declarations of the templates beside it. */
+/** Returns TypeScript's errors for each mail with the declarations of the templates. */
 async function complaints(
   mails: Record<string, string>,
   declarations: string,
@@ -64,18 +64,18 @@ async function complaints(
     target: ts.ScriptTarget.ES2023,
     paths: { threadpost: [path.join(ROOT, 'dist/src/index.d.ts')] },
   })
-  const said = Object.fromEntries(Object.keys(mails).map((name) => [name, [] as string[]]))
+  const errors = Object.fromEntries(Object.keys(mails).map((name) => [name, [] as string[]]))
   for (const { file, messageText } of ts.getPreEmitDiagnostics(program)) {
     const name = path.basename(file?.fileName ?? 'options', '.mts')
-    ;(said[name] ??= []).push(ts.flattenDiagnosticMessageText(messageText, '\n'))
+    ;(errors[name] ??= []).push(ts.flattenDiagnosticMessageText(messageText, '\n'))
   }
-  return said
+  return errors
 }
 
 describe('typed templates', () => {
-  it('make TypeScript check names, variables and items', async () => {
+  it('let TypeScript check names, variables and items', async () => {
     const dir = await folderOf(TEMPLATES)
-    const said = await complaints(
+    const errors = await complaints(
       {
         good: GOOD,
         noData: `{ template: 'plain-news', to: 'a@b.example' }`,
@@ -93,9 +93,9 @@ describe('typed templates', () => {
         render: `mailer.render('order', { id: 1, customer: { name: 'Ada' }, when: 'now', lines: [] })`,
         renderName: `mailer.render('ordre', {})`,
       },
-      templateTypes(await readManifests(dir)),
+      generateTypeDeclarations(await readManifests(dir)),
     )
-    const red = Object.entries(said).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
+    const red = Object.entries(errors).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
     expect(red.sort()).toEqual([
       'item',
       'manyMissing',
@@ -107,19 +107,19 @@ describe('typed templates', () => {
       'waitMisspelt',
       'withoutData',
     ])
-    expect(said['misspelt']?.join()).toContain("'wen'")
-    expect(said['missing']?.join()).toContain("'id'")
+    expect(errors['misspelt']?.join()).toContain("'wen'")
+    expect(errors['missing']?.join()).toContain("'id'")
   })
 
-  it('leave everything open until they are written', async () => {
-    const said = await complaints(
+  it('accept everything until the declarations are written', async () => {
+    const errors = await complaints(
       { any: `{ template: 'whatever', to: 'a@b.example', data: { x: 1 } }` },
       'export {}\n',
     )
-    expect(said).toEqual({ any: [] })
+    expect(errors).toEqual({ any: [] })
   })
 
-  it('are written, and checked, by the command', async () => {
+  it('are written and checked by threadpost types', async () => {
     const dir = await folderOf(TEMPLATES)
     const out = path.join(dir, 'types.d.ts')
     const run = (...flags: string[]) => threadpost('types', '--templates', dir, '--out', out, ...flags)
@@ -136,7 +136,7 @@ describe('typed templates', () => {
     expect(JSON.parse((await run('--json')).stdout)).toMatchObject({ out, templates: 1, written: false })
   })
 
-  it('are written again when a template changes', async () => {
+  it('are written again by threadpost types --watch when a template changes', async () => {
     const dir = await folderOf(TEMPLATES)
     const out = path.join(dir, 'types.d.ts')
     const args = ['types', '--templates', dir, '--out', out, '--watch', '--json']

@@ -1,65 +1,65 @@
-/** What is done with a whole template folder by hand: looking it over, and compiling it ahead. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
-import type { Finding } from './analysis/findings.js'
-import { Application, type Log } from './application.js'
-import { TemplateFolder, readStrings, type FolderVersion } from './folder/templateFolder.js'
-import { manifestOf } from './manifest/manifest.js'
+import { ApplicationModules, type LogFunction } from './applicationModules.js'
+import { type FolderVersion, readStrings, TemplateFolder } from './folder/templateFolder.js'
+import { buildManifest } from './manifest/manifest.js'
 import { compileTemplate } from './precompiled/compileTemplate.js'
-import type { CompiledTemplate } from './precompiled/form.js'
-import type { Critical } from './renderer.js'
+import type { CompiledTemplate, Finding } from './precompiled/compiledTemplate.js'
+import type { CriticalSection } from './renderer.js'
 import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
-import { sourceOf } from './sources/folderTemplates.js'
-import { TemplateFailure } from './template/source.js'
+import { resolveVariant } from './sources/folderTemplates.js'
+import { TemplateFailure } from './template/sourceFile.js'
 
-/** How one variant of a template compiles. */
+/** Commands on a whole template folder: `threadpost check`, `types` and `build`. */
+
+/** The result of compiling one variant of a template. */
 export interface TemplateReport {
   name: string
-  /** Empty for the default. */
+  /** Empty for the default variant. */
   locale: string
-  /** It can't be used at all: what is wrong, with file, line and column. */
+  /** Why the variant can't be used at all, with file, line and column. */
   error?: string
-  /** Why it binds first; none if it is compiled once. */
+  /** Why MJML runs for each message. Empty if the variant compiles once. */
   findings: Finding[]
   warnings: string[]
 }
 
-/** A folder, and what the application adds to it. */
-export interface Workpiece {
+/** A template folder with the application's modules. */
+export interface FolderJob {
   templates: TemplateSetup
-  /** Where the application's modules write. */
-  log: Log
-  /** Told before each template is compiled, and when all are. */
+  /** Receives the log lines of the application's modules. */
+  log: LogFunction
+  /** Called before each template is compiled, and once after the last. */
   progress?: (done: number, of: number, now: string) => void
 }
 
-const atOnce: Critical = (_step, work) => work()
+const runDirectly: CriticalSection = (_step, work) => work()
 
-/** Compiles every template and says how it went. @throws TemplateFailure when the folder can't be read. */
-export function inspectFolder(workpiece: Workpiece): Promise<TemplateReport[]> {
-  return withFolder(workpiece, async (version) => (await compileFolder(version, workpiece.progress)).reports)
+/** Compiles every template and returns a report for each variant. @throws TemplateFailure if the folder can't be read */
+export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
+  return withFolder(job, async (version) => (await compileFolder(version, job.progress)).reports)
 }
 
-/** What each template needs and offers. @throws TemplateFailure when the folder can't be read. */
-export function manifestsOf(workpiece: Workpiece): Promise<TemplateManifest[]> {
-  return withFolder(workpiece, async (version) =>
-    [...version.files.templates].map(([name, files]) => manifestOf(name, files, version)),
+/** Returns the manifest of each template. @throws TemplateFailure if the folder can't be read */
+export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]> {
+  return withFolder(job, async (version) =>
+    [...version.files.templates].map(([name, files]) => buildManifest(name, files, version)),
   )
 }
 
 /**
- * Writes a folder of compiled templates: with it as `templates`, no thread loads MJML. Nothing is written if a
- * template can't be compiled.
+ * Writes a folder of compiled templates. A mailer with that folder as `templates` loads MJML only for messages that need
+ * it. Writes nothing if a template can't be compiled.
  */
-export function buildFolder(workpiece: Workpiece, out: string): Promise<TemplateReport[]> {
-  return withFolder(workpiece, (version) => build(version, out, workpiece.progress))
+export function buildFolder(job: FolderJob, out: string): Promise<TemplateReport[]> {
+  return withFolder(job, (version) => build(version, out, job.progress))
 }
 
 async function build(
   version: FolderVersion,
   out: string,
-  progress: Workpiece['progress'],
+  progress: FolderJob['progress'],
 ): Promise<TemplateReport[]> {
   const { reports, templates } = await compileFolder(version, progress)
   if (reports.some(({ error }) => error !== undefined)) return reports
@@ -67,7 +67,7 @@ async function build(
     format: BUILT_FORMAT,
     manifests: Object.keys(templates).flatMap((name) => {
       const files = version.files.templates.get(name)
-      return files === undefined ? [] : [manifestOf(name, files, version)]
+      return files === undefined ? [] : [buildManifest(name, files, version)]
     }),
     templates,
     strings: Object.fromEntries(readStrings(version.files)),
@@ -80,13 +80,13 @@ async function build(
   return reports
 }
 
-/** What a setup module opened is closed when the work is done, as in a thread. */
+/** Runs the work, then closes the resources that a setup module opened, as a thread does. */
 async function withFolder<T>(
-  { templates, log }: Workpiece,
+  { templates, log }: FolderJob,
   work: (version: FolderVersion) => Promise<T>,
 ): Promise<T> {
   const { dir, globals, ...modules } = templates
-  const application = new Application(modules, globals, log)
+  const application = new ApplicationModules(modules, globals, log)
   try {
     return await work(await new TemplateFolder(dir, false, application).current())
   } finally {
@@ -96,7 +96,7 @@ async function withFolder<T>(
 
 async function compileFolder(
   version: FolderVersion,
-  progress: Workpiece['progress'] = () => undefined,
+  progress: FolderJob['progress'] = () => undefined,
 ): Promise<{ reports: TemplateReport[]; templates: BuiltFolder['templates'] }> {
   const reports: TemplateReport[] = []
   const templates: BuiltFolder['templates'] = {}
@@ -121,9 +121,9 @@ async function compileVariant(
   locale: string,
 ): Promise<{ report: TemplateReport; compiled?: CompiledTemplate }> {
   try {
-    const source = sourceOf(version, name, locale)
+    const source = resolveVariant(version, name, locale)
     const { customHelpers } = version.parts
-    const compiled = await compileTemplate(source, { critical: atOnce, customHelpers })
+    const compiled = await compileTemplate(source, { critical: runDirectly, customHelpers })
     const { findings, warnings } = compiled
     return { report: { name, locale, findings, warnings }, compiled }
   } catch (error) {

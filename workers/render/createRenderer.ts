@@ -1,45 +1,50 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
 import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
-import { Application, type Log, NO_APPLICATION } from './application.js'
-import type { Critical, Renderer, RenderOrder } from './renderer.js'
-import { AdHocTemplates, BUILT_IN, partsWithout } from './sources/adHoc.js'
+import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
+import type { CriticalSection, Renderer, RenderRequest } from './renderer.js'
 import { BuiltTemplates } from './sources/builtTemplates.js'
 import { FolderTemplates } from './sources/folderTemplates.js'
-import { type Templates, unknownTemplate } from './sources/templateSource.js'
+import {
+  AdHocTemplates,
+  BUILT_IN_HELPERS,
+  partsWithoutFolder,
+  type TemplateSource,
+  unknownTemplateError,
+} from './sources/templateSource.js'
 import type { BoundParts, Template } from './template.js'
 
 export interface RendererSetup {
   templates?: TemplateSetup & {
-    /** Look for changed files while running. @default true */
+    /** Check for changed files while running. @default true */
     reload?: boolean
   }
-  /** Where the application's modules write. @default nowhere */
-  log?: Log
+  /** Receives the log lines of the application's modules. @default discards them */
+  log?: LogFunction
 }
 
-/** The renderer of one thread: templates of a folder (of sources, or compiled ahead) and ad-hoc sources. */
+/** Creates the renderer of one thread. It renders templates of a folder (sources, or compiled ahead of time) and ad-hoc sources. */
 export function createRenderer({ templates, log = () => undefined }: RendererSetup): Renderer {
-  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {}, NO_APPLICATION)
+  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {}, NO_MODULES)
   const { dir, globals, reload = true, ...modules } = templates
-  const application = new Application(modules, globals, log)
-  const store = BuiltTemplates.isIn(dir)
+  const application = new ApplicationModules(modules, globals, log)
+  const source = BuiltTemplates.isIn(dir)
     ? new BuiltTemplates(dir, application)
     : new FolderTemplates(dir, reload, application)
-  return new ThreadRenderer(store, globals, application)
+  return new ThreadRenderer(source, globals, application)
 }
 
 class ThreadRenderer implements Renderer {
-  #binding = 0
-  #idle: (() => void) | undefined
+  #activeRenders = 0
+  #onIdle: (() => void) | undefined
 
   constructor(
-    private readonly templates: Templates,
+    private readonly templates: TemplateSource,
     private readonly globals: JsonObject,
-    private readonly application: Application,
+    private readonly application: ApplicationModules,
   ) {}
 
   async ready(): Promise<void> {
-    // Helpers of the folder are no message's either. What is wrong with the folder is told to whoever needs it.
+    // Helpers of the folder load here too, outside any message. An error in the folder is reported by the call that needs it.
     await this.templates.catalogue().catch(() => undefined)
     await this.application.helpers()
   }
@@ -48,31 +53,36 @@ class ThreadRenderer implements Renderer {
     return this.templates.catalogue()
   }
 
-  async render(order: RenderOrder, critical: Critical): Promise<RenderedParts> {
+  async render(order: RenderRequest, critical: CriticalSection): Promise<RenderedParts> {
     const { subject, preheader, html, text } = await this.bind(order, critical)
     return { subject, preheader, html, text }
   }
 
-  bind(order: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts> {
-    return this.application.hasSetup ? this.#counted(order, critical) : this.#bind(order, critical)
+  bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts> {
+    return this.application.hasSetup
+      ? this.#renderCounted(order, critical)
+      : this.#renderContent(order, critical)
   }
 
   async close(): Promise<void> {
-    if (this.#binding > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    if (this.#activeRenders > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     await this.application.close()
   }
 
-  /** What the application opened is closed only when nothing uses it any more. */
-  async #counted(order: RenderOrder, critical: Critical): Promise<BoundParts> {
-    this.#binding++
+  /** Counts renders in progress, so that `close()` waits until none uses the application's resources. */
+  async #renderCounted(order: RenderRequest, critical: CriticalSection): Promise<BoundParts> {
+    this.#activeRenders++
     try {
-      return await this.#bind(order, critical)
+      return await this.#renderContent(order, critical)
     } finally {
-      if (--this.#binding === 0) this.#idle?.()
+      if (--this.#activeRenders === 0) this.#onIdle?.()
     }
   }
 
-  #bind({ content, context }: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts> {
+  #renderContent(
+    { content, context }: RenderRequest,
+    critical: CriticalSection,
+  ): BoundParts | Promise<BoundParts> {
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const render = (template: Template): BoundParts | Promise<BoundParts> => {
@@ -84,7 +94,7 @@ class ThreadRenderer implements Renderer {
     return template instanceof Promise ? template.then(render) : render(template)
   }
 
-  async inspect(content: Content, critical: Critical): Promise<TemplateNotes> {
+  async inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes> {
     if (content.kind === 'literal') return { findings: [], warnings: [] }
     const { findings, warnings } = (await this.#templateOf(content, critical)).compiled
     return { findings, warnings }
@@ -92,27 +102,27 @@ class ThreadRenderer implements Renderer {
 
   #templateOf(
     content: Exclude<Content, { kind: 'literal' }>,
-    critical: Critical,
+    critical: CriticalSection,
   ): Template | Promise<Template> {
     return content.kind === 'template'
-      ? this.templates.named(content.name, content.locale, critical)
+      ? this.templates.byName(content.name, content.locale, critical)
       : this.templates.adHoc(content.source, critical)
   }
 }
 
-/** A mailer without a template folder: ad-hoc sources only. */
-class NoTemplates implements Templates {
+/** The source of a mailer without a template folder: ad-hoc templates only. */
+class NoTemplates implements TemplateSource {
   readonly #adHoc = new AdHocTemplates()
 
   async catalogue(): Promise<Catalogue> {
     return { templates: [] }
   }
 
-  async named(name: string): Promise<never> {
-    throw unknownTemplate(name, [])
+  async byName(name: string): Promise<never> {
+    throw unknownTemplateError(name, [])
   }
 
-  async adHoc(source: string, critical: Critical) {
-    return this.#adHoc.get(source, 0, partsWithout(BUILT_IN), BUILT_IN, critical)
+  async adHoc(source: string, critical: CriticalSection) {
+    return this.#adHoc.get(source, 0, partsWithoutFolder(BUILT_IN_HELPERS), BUILT_IN_HELPERS, critical)
   }
 }

@@ -1,21 +1,21 @@
 import { loading } from '../loading.js'
 
-/** What MJML made of a source. */
+/** The output of MJML. */
 export interface MjmlResult {
   html: string
-  /** Complaints of its soft validation. */
+  /** Problems found by MJML's soft validation. */
   warnings: { line: number; tag: string; message: string }[]
 }
 
-/** MJML with its default options. The work is done before the promise is returned; only its result comes later. */
+/** MJML with its default options. It does its work before it returns the promise. */
 export type Mjml = (source: string) => Promise<MjmlResult>
 
 let loaded: Promise<Mjml> | undefined
 
-/** The one door to MJML. Loading takes half a second and 60 MB, so nothing but the compiling of a template asks for it. */
+/** Loads MJML. This is its only importer. Loading takes half a second and 60 MB, so a thread loads it only when it needs to run MJML. */
 export function loadMjml(): Promise<Mjml> {
   loaded ??= loading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
-    // Includes were put in place before, so a source that still has one must not reach the disk.
+    // The includes are already expanded. MJML must not read a file for one that remains.
     const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
     return {
       html,

@@ -3,38 +3,38 @@ import type { Catalogue, TemplateNotes } from '../../src/protocol/templateManife
 import type { BoundParts } from './template.js'
 
 /**
- * Runs synchronous work that may execute a template's own code or cost CPU. While it runs the delivery is in phase
- * `rendering`, so that an endless loop or a crash in it is blamed on this message and no other; its time is
- * added to the step's timing.
+ * Runs synchronous work that may execute a template's own code or use much CPU. Meanwhile the delivery is in phase
+ * `rendering`, so that an endless loop or a crash is attributed to this message and no other. The duration is added to
+ * the timing of the step.
  */
-export type Critical = <T>(step: 'compile' | 'render', work: () => T) => T
+export type CriticalSection = <T>(step: 'compile' | 'render', work: () => T) => T
 
-/** What is rendered, and for whom. */
-export interface RenderOrder {
+/** The content to render, with the context of its message. */
+export interface RenderRequest {
   content: Content
-  /** What templates see as `@context`. */
+  /** Value that templates read as `@context`. */
   context?: JsonObject
 }
 
 export interface Renderer {
-  /** Sets up what the application brings, unless it is. @throws Error where that fails */
+  /** Loads the application's modules unless they are loaded. @throws Error if a module fails */
   ready(): Promise<void>
-  /** Every template of the folder. @throws TemplateFailure when the folder can't be read. */
+  /** Returns the manifests of all templates. @throws TemplateFailure if the folder can't be read */
   catalogue(): Promise<Catalogue>
   /**
-   * The parts of one message. All user code (helpers, binding, MJML) runs inside `critical`.
-   * The subject is empty where the content has none of its own.
+   * Returns the parts of one message. All user code (helpers, binding, MJML) runs inside `critical`.
+   * The subject is empty if the content has none.
    * @throws TemplateFailure
    */
-  render(order: RenderOrder, critical: Critical): Promise<RenderedParts>
+  render(order: RenderRequest, critical: CriticalSection): Promise<RenderedParts>
   /**
-   * As `render`, and with the HTML also as the row of pieces it was bound from: constants, which are the same strings
-   * for every message of a template, and values. For whoever encodes the HTML and wants to encode constants once.
-   * At once where nothing has to be read or compiled, since each wait costs a message as much as binding a few values.
+   * Like `render`, but also returns the HTML as pieces: constants, which are the same strings for every message of a
+   * template, and values. The composer uses them to encode each constant once.
+   * Synchronous if nothing has to be read or compiled, because each `await` costs as much as binding a few values.
    */
-  bind(order: RenderOrder, critical: Critical): BoundParts | Promise<BoundParts>
-  /** How a template compiles. @throws TemplateFailure */
-  inspect(content: Content, critical: Critical): Promise<TemplateNotes>
-  /** Lets go of what the application opened, once nothing is rendered any more. */
+  bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts>
+  /** Returns the findings and warnings of a template. @throws TemplateFailure */
+  inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes>
+  /** Closes the application's resources once no render is in progress. */
   close(): Promise<void>
 }

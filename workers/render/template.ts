@@ -1,26 +1,25 @@
 import type { RenderedParts } from '../../src/protocol/tasks.js'
+import { joinPieces, NeedsPerMessageRendering } from './bind/bindingRun.js'
 import type { Helpers } from './bind/helperCall.js'
-import { joinPieces } from './bind/pieces.js'
-import { NeedsBindingFirst } from './bind/run.js'
 import { type BindInput, PerMessageTemplate } from './perMessageTemplate.js'
-import type { CompiledTemplate, PrecompiledForm } from './precompiled/form.js'
-import { PrecompiledTemplate, type PartRow } from './precompiled/precompiledTemplate.js'
-import type { Critical } from './renderer.js'
+import type { CompiledTemplate, PrecompiledForm } from './precompiled/compiledTemplate.js'
+import { type PieceRow, PrecompiledTemplate } from './precompiled/precompiledTemplate.js'
+import type { CriticalSection } from './renderer.js'
 import { walk } from './template/parseTemplate.js'
-import { loadHtmlText } from './text/htmlText.js'
+import { loadHtmlToText } from './text/htmlToText.js'
 
-/** Rendered parts, with the HTML also as its row of pieces where it was bound late. */
+/** Rendered parts. A precompiled template also returns its HTML as pieces. */
 export interface BoundParts extends RenderedParts {
-  readonly htmlRow?: PartRow
+  readonly htmlRow?: PieceRow
 }
 
-/** Most messages leave without their HTML ever having been one string. */
-class LateBound implements BoundParts {
+/** Joins the HTML only if it is read. Most messages are composed from the pieces. */
+class PiecedParts implements BoundParts {
   constructor(
     readonly subject: string,
     readonly preheader: string,
     readonly text: string,
-    readonly htmlRow: PartRow,
+    readonly htmlRow: PieceRow,
   ) {}
 
   get html(): string {
@@ -28,49 +27,52 @@ class LateBound implements BoundParts {
   }
 }
 
-/** A compiled template, ready to bind: late where it can, first where it must. */
+/** A compiled template, ready to render. It uses the precompiled form, or runs MJML for a message that needs it. */
 export class Template {
-  readonly #late: PrecompiledTemplate | undefined
-  #first: PerMessageTemplate | undefined
+  readonly #precompiled: PrecompiledTemplate | undefined
+  #perMessage: PerMessageTemplate | undefined
 
   private constructor(
     readonly compiled: CompiledTemplate,
     private readonly helpers: Helpers,
-    late: PrecompiledTemplate | undefined,
+    precompiled: PrecompiledTemplate | undefined,
   ) {
-    this.#late = late
+    this.#precompiled = precompiled
   }
 
   static async of(compiled: CompiledTemplate, helpers: Helpers): Promise<Template> {
-    const { late, trees } = compiled
-    if (late === undefined) return new Template(compiled, helpers, undefined)
-    const toText = trees.text === undefined && convertsWhenBound(late) ? await loadHtmlText() : undefined
-    return new Template(compiled, helpers, new PrecompiledTemplate(late, trees, helpers, toText))
+    const { late: form, trees } = compiled
+    if (form === undefined) return new Template(compiled, helpers, undefined)
+    const toText = trees.text === undefined && convertsWhenBound(form) ? await loadHtmlToText() : undefined
+    return new Template(compiled, helpers, new PrecompiledTemplate(form, trees, helpers, toText))
   }
 
-  /** At once where it binds late. @throws TemplateFailure */
-  render(input: BindInput, critical: Critical): BoundParts | Promise<BoundParts> {
-    const late = this.#late
-    if (late !== undefined) {
-      const parts = critical('render', () => this.#tryLate(late, input))
+  /** Synchronous if the precompiled form is used. @throws TemplateFailure */
+  render(input: BindInput, critical: CriticalSection): BoundParts | Promise<BoundParts> {
+    const precompiled = this.#precompiled
+    if (precompiled !== undefined) {
+      const parts = critical('render', () => this.#renderPrecompiled(precompiled, input))
       if (parts !== undefined) return parts
     }
-    this.#first ??= new PerMessageTemplate(this.compiled.trees, this.helpers)
-    return this.#first.render(input, critical)
+    this.#perMessage ??= new PerMessageTemplate(this.compiled.trees, this.helpers)
+    return this.#perMessage.render(input, critical)
   }
 
-  #tryLate(late: PrecompiledTemplate, { data, variables }: BindInput): BoundParts | undefined {
+  #renderPrecompiled(
+    precompiled: PrecompiledTemplate,
+    { data, variables }: BindInput,
+  ): BoundParts | undefined {
     try {
-      const { subject, preheader, text, html } = late.bind(data, variables)
-      return new LateBound(subject, preheader, text, html)
+      const { subject, preheader, text, html } = precompiled.bind(data, variables)
+      return new PiecedParts(subject, preheader, text, html)
     } catch (error) {
-      if (error instanceof NeedsBindingFirst) return undefined
+      if (error instanceof NeedsPerMessageRendering) return undefined
       throw error
     }
   }
 }
 
-/** Whether the text part may hold HTML that only the data brings. */
+/** Whether the text part may contain HTML from the data, which must be converted for each message. */
 function convertsWhenBound({ text }: PrecompiledForm): boolean {
   if (text === undefined) return true
   for (const node of walk(text))

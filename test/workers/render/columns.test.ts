@@ -7,8 +7,8 @@ const column = (width = ''): string => `<mj-column${width}><mj-text>x</mj-text><
 const wide = column(' width="50%"')
 
 test.each([
-  ['one column that shows or not', section(`{{#if a}}${column()}{{/if}}`), true],
-  ['one column that repeats', section(`{{#each list}}${column()}{{/each}}`), false],
+  ['one optional column', section(`{{#if a}}${column()}{{/if}}`), true],
+  ['one repeated column', section(`{{#each list}}${column()}{{/each}}`), false],
   ['a column beside others', section(`{{#if a}}${column()}{{/if}}${column()}`), false],
   ['columns with widths', section(`{{#if a}}${wide}{{/if}}${wide}{{#each list}}${wide}{{/each}}`), true],
   [
@@ -17,7 +17,7 @@ test.each([
     false,
   ],
   ['raw HTML beside columns', section(`{{#if a}}<mj-raw>r</mj-raw>{{/if}}${column()}${column()}`), true],
-])('%s', async (_what, source, once) => {
+])('compiles a template once only if no column width depends on data: %s', async (_what, source, once) => {
   const compiled = await compile({ source, partials: {} })
   expect(compiled.late !== undefined).toBe(once)
   if (!once) expect(compiled.findings[0]?.reason).toBe('MJML computes widths from the number of columns')

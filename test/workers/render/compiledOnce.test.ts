@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Critical } from '../../../workers/render/renderer.js'
+import type { CriticalSection } from '../../../workers/render/renderer.js'
 import { Template } from '../../../workers/render/template.js'
 import { compile, helpers } from './support/both.js'
 import { corpusIsThere, receipt } from './support/corpus.js'
@@ -12,21 +12,18 @@ const templates: [string, string, Record<string, unknown>][] = [
 ]
 if (corpusIsThere) templates.push(['the receipt', receipt().source, receipt().data])
 
-// How much time this saves is measured by test/measure/measureBinding.mjs.
-test.each(templates)(
-  'MJML runs when %s is compiled, and for none of its messages',
-  async (_, source, data) => {
-    const steps: string[] = []
-    const counting: Critical = (step, work) => {
-      steps.push(step)
-      return work()
-    }
-    const template = await Template.of(await compile({ source, partials: {} }), helpers)
-    for (let message = 0; message < 100; message++) {
-      const parts = await template.render({ data: data as never, variables: { locale: 'en' } }, counting)
-      // The pieces that were compiled, with the values of this message between them.
-      expect(parts.htmlRow).toBeDefined()
-    }
-    expect(steps).toEqual(Array(100).fill('render'))
-  },
-)
+// test/measure/measureBinding.mjs measures how much time this saves.
+test.each(templates)('runs MJML when %s is compiled, and not for its messages', async (_, source, data) => {
+  const steps: string[] = []
+  const counting: CriticalSection = (step, work) => {
+    steps.push(step)
+    return work()
+  }
+  const template = await Template.of(await compile({ source, partials: {} }), helpers)
+  for (let message = 0; message < 100; message++) {
+    const parts = await template.render({ data: data as never, variables: { locale: 'en' } }, counting)
+    // The compiled pieces, with the values of this message between them.
+    expect(parts.htmlRow).toBeDefined()
+  }
+  expect(steps).toEqual(Array(100).fill('render'))
+})

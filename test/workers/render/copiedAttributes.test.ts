@@ -1,21 +1,21 @@
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import { PerMessageTemplate } from '../../../workers/render/perMessageTemplate.js'
-import type { CompiledTemplate } from '../../../workers/render/precompiled/form.js'
+import type { CompiledTemplate } from '../../../workers/render/precompiled/compiledTemplate.js'
 import { Template } from '../../../workers/render/template.js'
-import type { TemplateFailure } from '../../../workers/render/template/source.js'
+import type { TemplateFailure } from '../../../workers/render/template/sourceFile.js'
 import { compareBoth, compile, critical, helpers } from './support/both.js'
 import { type Component, bodyComponents, valueOf, wayTo } from './support/registry.js'
 
 /*
  * MJML copies attributes: from mj-attributes to every component, and from a component to those inside it. An expression
- * in one belongs to the scope it was written in. The oracle is Handlebars first, then MJML.
+ * in one belongs to the scope it was written in. The oracle runs Handlebars first, then MJML.
  */
 
 const components = bodyComponents()
 const CONTENT: Record<string, string> = { 'mj-table': '<tr><td>cell</td></tr>' }
 
-/** A component with one child of each kind it can't do without. */
+/** A component with one child of each kind that it needs. */
 function element(tag: string, attributes = '', inside?: string): string {
   const { children = [] } = components.get(tag) ?? {}
   const [child] = children.filter((name) => name !== 'mj-raw')
@@ -36,7 +36,7 @@ interface Case {
   source: string
 }
 
-/** Everywhere that MJML copies this attribute of this component from, with the component inside a block. */
+/** Every place that MJML copies this attribute of this component from, with the component inside a block. */
 function casesOf({ tag }: Component, attribute: string): Case[] {
   const bound = ` ${attribute}="{{v}}"`
   const around = wayTo(tag, components).slice(0, -1)
@@ -91,7 +91,7 @@ function dataFor(attribute: string, type: string): unknown[] {
   ]
 }
 
-/** Data without the value in one scope or the other. */
+/** Data that lacks the value in one scope or the other. */
 const INCOMPLETE = [
   { items: [], groups: [] },
   { v: 'x', items: [{}], groups: [{ v: 'x', items: [{}] }] },
@@ -107,8 +107,8 @@ async function missingIn(render: () => unknown): Promise<readonly string[] | und
   }
 }
 
-/** What is missing must be told however the template is bound. */
-async function missesAlike(compiled: CompiledTemplate, data: JsonObject): Promise<boolean> {
+/** Whether both ways to render report the same missing data. */
+async function reportsSameMissing(compiled: CompiledTemplate, data: JsonObject): Promise<boolean> {
   const input = { data, variables: { locale: 'en' } }
   const template = await Template.of(compiled, helpers)
   const found = await missingIn(() => template.render(input, critical))
@@ -116,35 +116,37 @@ async function missesAlike(compiled: CompiledTemplate, data: JsonObject): Promis
   return JSON.stringify(found) === JSON.stringify(expected)
 }
 
-let boundLate = 0
+let precompiledCases = 0
 
 for (const component of components.values())
-  test(`values that MJML copies to ${component.tag} or from it come from the scope they were written in`, async () => {
+  test(`binds values that MJML copies to or from ${component.tag} in the scope they were written in`, async () => {
     const wrong: string[] = []
     for (const [attribute, type] of Object.entries(component.attributes)) {
-      let boundFirst = 0
+      let perMessageCases = 0
       for (const { where, source } of [
         ...casesOf(component, attribute),
         ...parentCases(component, attribute),
       ]) {
         const generated = { source, partials: {} }
         const compiled = await compile(generated)
-        // Binding first is the same whatever MJML copies, so a few cases of it are enough.
-        if (compiled.late === undefined && boundFirst++ > 1) continue
-        if (compiled.late !== undefined) boundLate++
+        // Rendering per message is the same whatever MJML copies, so a few cases of it are enough.
+        if (compiled.late === undefined && perMessageCases++ > 1) continue
+        if (compiled.late !== undefined) precompiledCases++
         for (const data of dataFor(attribute, type)) {
           const verdict = await compareBoth(generated, compiled, data)
           if (verdict.verdict === 'differs')
             wrong.push(`${attribute}, ${where}: ${verdict.why}\n${source}\n${JSON.stringify(data)}`)
         }
         for (const data of INCOMPLETE)
-          if (!(await missesAlike(compiled, data)))
-            wrong.push(`${attribute}, ${where}: misses other data\n${source}\n${JSON.stringify(data)}`)
+          if (!(await reportsSameMissing(compiled, data)))
+            wrong.push(
+              `${attribute}, ${where}: reports other missing data\n${source}\n${JSON.stringify(data)}`,
+            )
       }
     }
     expect(wrong).toEqual([])
   }, 300_000)
 
-test('the cases above include hundreds that are bound late', () => {
-  expect(boundLate).toBeGreaterThan(300)
+test('the cases of copied attributes include hundreds of precompiled templates', () => {
+  expect(precompiledCases).toBeGreaterThan(300)
 })

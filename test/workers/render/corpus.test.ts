@@ -15,9 +15,9 @@ const data = [
   { name: 'x', city: 'y', vip: 1, url: 'mailto:a@b.example', brand: { color: '#a1b2c3' }, items: [1] },
 ]
 
-// Real templates are kept beside the repository on some machines only.
+// The real templates exist only on some machines, beside the repository.
 test.skipIf(!corpusIsThere)(
-  'real templates with expressions put in render as when bound first',
+  'real templates with added expressions render as when Handlebars runs before MJML',
   { timeout: 600_000 },
   async () => {
     let once = 0

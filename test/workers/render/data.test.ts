@@ -3,8 +3,8 @@ import { failure, mail, text, useTemplates } from './support/templates.js'
 
 const { render, write } = useTemplates()
 
-describe('data is only data', () => {
-  test('it is escaped in HTML and as it is elsewhere; subjects are one line', async () => {
+describe('data of a message', () => {
+  test('is escaped in HTML only, and its line breaks are removed in subjects', async () => {
     await write({
       'a.mjml': mail(
         '<mj-text>{{x}}</mj-text>',
@@ -25,7 +25,7 @@ describe('data is only data', () => {
     'data:text/html,x',
     'vbscript:x',
     '&#106;avascript:x',
-  ])('a URL can not be %j', async (url) => {
+  ])('is rejected in a URL if it is %j', async (url) => {
     await write({
       'a.mjml': mail('<mj-button href="{{url}}">x</mj-button>'),
       'b.mjml': text('<a href="{{{url}}}">x</a>'),
@@ -34,7 +34,7 @@ describe('data is only data', () => {
     expect((await failure(render('b', { url }))).message).toContain('scheme')
   })
 
-  test('a URL in parts is looked at in parts', async () => {
+  test('is checked in each part of a URL that is divided across blocks', async () => {
     await write({
       'a.mjml': text('<a {{#if x}}href="{{url}}"{{/if}}>x</a>'),
       'b.mjml': text('{{#if x}}<a href="{{url}}{{else}}<a href="/{{/if}}">x</a>'),
@@ -47,7 +47,7 @@ describe('data is only data', () => {
     expect((await render('d', data)).text).toContain('next=javascript:alert(1)')
   })
 
-  test('a partial that calls itself may end, or not', async () => {
+  test('ends a partial that calls itself, and endless recursion is an error', async () => {
     await write({
       'a.mjml': mail('<mj-text>{{> tree}}</mj-text>'),
       'partials/tree.mjml': '<b>{{name}}</b>{{#each kids}}{{> tree}}{{/each}}',
@@ -58,7 +58,7 @@ describe('data is only data', () => {
     expect((await failure(render('b'))).message).toContain('without end')
   })
 
-  test('a raw value can not open MJML', async () => {
+  test('is rejected if a raw value contains MJML tags', async () => {
     await write({
       'a.mjml': text('{{{x}}}'),
       'b.mjml': mail(
@@ -69,7 +69,7 @@ describe('data is only data', () => {
       expect((await failure(render(name, { x: '</mj-text><mj-raw>x', y: 1 }))).message).toContain('MJML')
   })
 
-  test('it reaches no prototype', async () => {
+  test('gives no access to prototypes', async () => {
     await write({
       'a.mjml': text(
         '{{#if constructor}}c{{/if}}{{#if __proto__}}p{{/if}}{{#if x.toString}}t{{/if}}{{#with (lookup x "constructor")}}w{{else}}none{{/with}}',
@@ -78,7 +78,7 @@ describe('data is only data', () => {
     expect((await render('a', { x: {} })).text).toBe('none\n')
   })
 
-  test('it opens no Handlebars', async () => {
+  test('is not evaluated as Handlebars', async () => {
     await write({ 'a.mjml': text('{{x}} {{{x}}}') })
     expect((await render('a', { x: '{{y}}' })).text).toBe('{{y}} {{y}}\n')
   })

@@ -7,7 +7,7 @@ const folder = useTemplates()
 const { render, write } = folder
 
 describe('a template folder', () => {
-  test('has variants by locale, with fallback', async () => {
+  test('has variants by locale, with fallbacks', async () => {
     await write({ 'hi.mjml': text('Hello'), 'hi.fr.mjml': text('Bonjour'), 'hi.pt-BR.mjml': text('Oi') })
     expect((await render('hi', {}, 'fr-CA')).text).toBe('Bonjour\n')
     expect((await render('hi', {}, 'pt_BR')).text).toBe('Oi\n')
@@ -15,7 +15,7 @@ describe('a template folder', () => {
     expect((await render('hi')).text).toBe('Hello\n')
   })
 
-  test('ignores a README, in the folder and among the partials', async () => {
+  test('ignores README files, also among the partials', async () => {
     await write({
       'hi.mjml': text('Hello'),
       'README.md': '# {{#if}} <mjml>',
@@ -25,7 +25,7 @@ describe('a template folder', () => {
     expect((await render('hi')).text).toBe('Hello\n')
   })
 
-  test('has partials, even those that open what another closes', async () => {
+  test('has partials, which may open an element that another partial closes', async () => {
     await write({
       'a.mjml':
         '<mjml><mj-body>{{> open}}<mj-text>{{name}}</mj-text>{{> close}}{{> sub/foot by=name}}</mj-body></mjml>',
@@ -37,12 +37,12 @@ describe('a template folder', () => {
     expect((await render('a', { name: 'Ada' })).text).toBe('Ada\nby Ada\n')
   })
 
-  test('what is hidden from screen readers is left out of the text', async () => {
+  test('omits content that is hidden from screen readers from the text part', async () => {
     await write({ 'a.mjml': text('<span aria-hidden="true">&nbsp;★</span>Hello {{name}}') })
     expect((await render('a', { name: 'Ada' })).text).toBe('Hello Ada\n')
   })
 
-  test('has layouts with blocks that a template fills', async () => {
+  test('has layouts with blocks that templates fill', async () => {
     await write({
       'layouts/base.mjml': mail(
         '{{#block "main"}}<mj-text>nothing</mj-text>{{/block}}{{#block "end"}}<mj-text>bye</mj-text>{{/block}}',
@@ -55,7 +55,7 @@ describe('a template folder', () => {
     expect((await render('b')).text).toBe('nothing\nbye\n')
   })
 
-  test('has includes, expressions in them too, and their heads', async () => {
+  test('has includes with expressions and heads', async () => {
     await write({
       'a.mjml': '<mjml><mj-body><mj-include path="./shared/part.mjml" /></mj-body></mjml>',
       'shared/part.mjml':
@@ -70,7 +70,7 @@ describe('a template folder', () => {
     ['/etc/passwd', 'stays in the template folder'],
     ['../../secret.mjml', 'leads out'],
     ['%2e%2e/secret.mjml', 'stays in the template folder'],
-    ['nowhere.mjml', 'finds no file'],
+    ['nowhere.mjml', 'has no file'],
     ['a.mjml', 'includes itself'],
   ])('refuses to include %s', async (include, why) => {
     await write({ 'a.mjml': mail(`<mj-include path="${include}" />`) })
@@ -88,7 +88,7 @@ describe('a template folder', () => {
     },
   )
 
-  test('follows no link out of the folder', async () => {
+  test('does not follow links out of the folder', async () => {
     await write({ 'hi.mjml': text('Hello') })
     await symlink('/etc/hostname', path.join(folder.dir, 'leak.mjml'))
     expect((await failure(render('leak'))).code).toBe('UNKNOWN_TEMPLATE')
@@ -98,12 +98,12 @@ describe('a template folder', () => {
     await write({ 'a.mjml': text('one {{> p}}'), 'partials/p.mjml': 'p1' })
     expect((await render('a')).text).toBe('one p1\n')
     await write({ 'partials/p.mjml': 'p2!', 'b.mjml': text('new') })
-    // It looks at the files now and then, and more rarely where a look takes long.
+    // It checks the files at intervals, which are longer if a check takes long.
     await expect.poll(async () => (await render('a')).text).toBe('one p2!\n')
     expect((await render('b')).text).toBe('new\n')
   })
 
-  test('has helpers of its own, strings and formats', async () => {
+  test('has its own helpers and strings, and format helpers', async () => {
     await write({
       'helpers.js':
         'export function shout(text) { return text.toUpperCase() }\nexport const twice = function (options) { return options.fn(this) + options.fn(this) }',
@@ -123,7 +123,7 @@ describe('a template folder', () => {
   })
 })
 
-test('the catalogue says what a template needs and offers', async () => {
+test('the catalog contains the needs, shape, policy and sample data of each template', async () => {
   await write({
     'a.mjml': mail(
       '<mj-text>{{#if vip}}{{code}}{{/if}}{{#each items}}{{price}}{{/each}}</mj-text>',

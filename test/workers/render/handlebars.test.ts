@@ -5,13 +5,13 @@ import { againstHandlebars } from './support/bindText.js'
 import { scopeData } from './support/scopeData.js'
 import { generateScopes } from './support/scopeWriter.js'
 
-// Any number of cases: THREADPOST_CASES=20000 THREADPOST_SEED=7 npx vitest run test/render/handlebars.test.ts
+// Any number of cases: THREADPOST_CASES=20000 THREADPOST_SEED=7 npx vitest run test/workers/render/handlebars.test.ts
 // Without a seed the cases are the same each time, so that a change and not chance decides whether the test passes.
 const cases = Number(process.env['THREADPOST_CASES'] ?? 1000)
 const seed = Number(process.env['THREADPOST_SEED'] ?? 2026)
 
 test(
-  `a template is bound as Handlebars binds it, in ${cases} generated cases`,
+  `binding gives the same text as Handlebars in ${cases} generated cases`,
   { timeout: 60_000 + cases * 100 },
   () => {
     const tally: Record<string, number> = {}
@@ -27,7 +27,7 @@ test(
     })
     fc.assert(property, { numRuns: cases, seed, endOnFailure: true })
     console.log(`as Handlebars: ${JSON.stringify(tally)}`)
-    // Most templates must come to an end, or nothing was compared.
+    // Most templates must render, or nothing was compared.
     expect(tally['text']).toBeGreaterThan(cases)
   },
 )

@@ -2,12 +2,12 @@ import Handlebars from 'handlebars'
 import mjml2html from 'mjml'
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
-import { diff } from '../../../workers/render/precompiled/diff.js'
+import { diff } from '../../../workers/render/precompiled/verifyPrecompiled.js'
 import { failure, useTemplates } from './support/templates.js'
 
 /*
  * MJML moves the head of an included document to the end of the document's own head. Its expressions belong to the
- * block or partial the mj-include stands in.
+ * block or partial around the mj-include.
  */
 
 const templates = useTemplates()
@@ -43,7 +43,7 @@ const blocks: [open: string, otherwise: string, close: string][] = [
 ]
 
 test.each(blocks)(
-  'the head of a document included in %s%s%s is bound there',
+  'the head of a document included in %s%s%s is bound in that block',
   async (open, otherwise, close) => {
     const block = (inside: string): string =>
       `${open.replace('x', '')}${inside}${otherwise.replace(/<.*/, '')}${close}`
@@ -61,7 +61,7 @@ test.each(blocks)(
   },
 )
 
-test('the head of a document included in a partial sees the parameters of the partial', async () => {
+test('the head of a document included in a partial can use the parameters of the partial', async () => {
   await templates.write({
     'mail.mjml': document('', '{{> card id="given" color="#000009"}}'),
     'partials/card.mjml': '<mj-include path="./whole.mjml" />',
@@ -72,7 +72,7 @@ test('the head of a document included in a partial sees the parameters of the pa
   expect(html).toMatch(/color:#000009;[^>]*>given root/)
 })
 
-test('data that only an included head asks for is missed where the head is bound', async () => {
+test('data that only an included head needs is missing in the scope of the include', async () => {
   await templates.write({
     'mail.mjml': document('', '{{#each items}}<mj-include path="./partials/card.mjml" />{{/each}}'),
     'partials/card.mjml': CARD,

@@ -9,7 +9,7 @@ const template = {
 }
 const data = { width: '120px' }
 
-// The rule is broken as a mistake would break it: an attribute that MJML computes with counts as copied.
+// Breaks the rule as a mistake would: an attribute that MJML uses in a computation counts as copied.
 vi.mock('../../../workers/render/analysis/components.js', { spy: true })
 vi.mock('../../../workers/render/precompiled/verifyPrecompiled.js', { spy: true })
 vi.mock('../../../workers/render/precompiled/assemble.js', { spy: true })
@@ -20,21 +20,21 @@ async function breakTheRule(): Promise<void> {
   vi.mocked(components.isCopied).mockReturnValue(true)
 }
 
-test('with the rules whole, a computed attribute binds first', async () => {
+test('a template with a computed attribute is rendered per message', async () => {
   const compiled = await compile(template)
-  expect(compiled.findings[0]?.reason).toBe('MJML computes with width of mj-image')
+  expect(compiled.findings[0]?.reason).toBe('MJML uses width of mj-image in a computation')
   expect(compiled.findings[0]?.at).toMatchObject({ file: 'test.mjml', line: 1, column: 86 })
   expect((await compareBoth(template, compiled, data)).verdict).toBe('equal')
 })
 
-test('a broken rule is found out by the compiler, which tries what it made', async () => {
+test('the compiler detects a broken rule when it verifies the precompiled template', async () => {
   await breakTheRule()
   const compiled = await compile(template)
   expect(compiled.late).toBeUndefined()
-  expect(compiled.findings[0]?.reason).toMatch(/comes out otherwise/)
+  expect(compiled.findings[0]?.reason).toMatch(/gives a different result/)
 })
 
-test('without that, the comparison fails', async () => {
+test('the comparison of the tests fails with a broken rule and without verification', async () => {
   await breakTheRule()
   const { verifyPrecompiled } = await import('../../../workers/render/precompiled/verifyPrecompiled.js')
   vi.mocked(verifyPrecompiled).mockResolvedValue(undefined)
@@ -64,13 +64,13 @@ const copied = [
   ),
 ]
 
-/** Values are bound where MJML copied them to, as if nobody had thought of their scope. */
+/** Binds values in the scope that MJML copied them to. */
 async function forgetScopes(): Promise<void> {
   const module = await import('../../../workers/render/precompiled/assemble.js')
   const { assemble } = await vi.importActual<typeof module>('../../../workers/render/precompiled/assemble.js')
   vi.mocked(module.assemble).mockImplementation((...given) => {
     const assembled = assemble(...given)
-    return 'broken' in assembled ? assembled : { ...assembled, nodes: withoutAnchors(assembled.nodes) }
+    return 'reason' in assembled ? assembled : { ...assembled, nodes: withoutAnchors(assembled.nodes) }
   })
 }
 
@@ -83,15 +83,15 @@ function withoutAnchors(nodes: readonly TemplateNode[]): TemplateNode[] {
 }
 
 test.each(copied)(
-  'a value that MJML copies into a block is bound late in its own scope: $source',
+  'a precompiled template binds a value that MJML copies into a block in its own scope: $source',
   async (given) => {
     const compiled = await compile(given)
     expect(compiled.findings).toEqual([])
-    expect(await compareBoth(given, compiled, items)).toEqual({ verdict: 'equal', how: 'late' })
+    expect(await compareBoth(given, compiled, items)).toEqual({ verdict: 'equal', how: 'precompiled' })
   },
 )
 
-test.each(copied)('the compiler finds out a value that is bound in another scope: $source', async (given) => {
+test.each(copied)('the compiler detects a value that is bound in the wrong scope: $source', async (given) => {
   await forgetScopes()
   const compiled = await compile(given)
   expect(compiled.late).toBeUndefined()

@@ -21,7 +21,7 @@ async function rendered(content: string, partials: Record<string, string> = {}):
   return (await render('a', data)).text.trimEnd()
 }
 
-describe('a block parameter means its own block', () => {
+describe('a block parameter refers to its own block', () => {
   test.each([
     [
       'in the else of an inner each',
@@ -52,7 +52,7 @@ describe('a block parameter means its own block', () => {
     expect(await rendered(source)).toBe(expected)
   })
 
-  test('in the block and the inverse of a helper of its own', async () => {
+  test('in the block and the inverse of a custom helper', async () => {
     await write({
       'helpers.js':
         'export const twice = (value, { fn, inverse, data, blockParams }) => fn(value, { data: { ...data, n: blockParams }, blockParams: [value, "y"] }) + inverse(value)',
@@ -62,14 +62,14 @@ describe('a block parameter means its own block', () => {
     expect(await rendered(source)).toBe('AAyA2AA')
   })
 
-  test('a parameter that its block has no value for is missing, whatever lies around it', async () => {
+  test('and is missing if its block has no value for it, even if an outer block has one', async () => {
     await write({
       'a.mjml': text('{{#with title as |x|}}{{#@root.pair as |x|}}{{x}}{{/@root.pair}}{{/with}}'),
     })
     expect((await failure(render('a', data))).details.missing).toEqual(['x'])
   })
 
-  test('a missing path through a parameter is named by where it is in the data', async () => {
+  test('and a missing path through it is reported as a path from the root of the data', async () => {
     await write({
       'a.mjml': text('{{#each customers as |c|}}{{#each c.orders as |o|}}{{o.price}}{{/each}}{{/each}}'),
     })
@@ -101,7 +101,7 @@ describe('a partial', () => {
       'default B',
     ],
     [
-      'may stand in a block for itself',
+      'may be called in a block for itself',
       '{{#> p}}a{{#> p}}b{{/p}}{{/p}}',
       { p: '[{{> @partial-block}}]' },
       '[a[b]]',
@@ -113,25 +113,25 @@ describe('a partial', () => {
       'axy',
     ],
     [
-      'with a computed name is named in the scope of the call',
+      'with a computed name evaluates the name in the scope of the call',
       '{{#with pair}}{{> (default a "none") ../one}}{{/with}}',
       { A: '{{this}}' },
       'o',
     ],
     [
-      'with a computed name may be one written in line, and calls those',
+      'with a computed name may be an inline partial, and may call inline partials',
       '{{#*inline "in"}}in line{{/inline}}{{> (default absent "p")}} {{> (default absent "in")}}',
       { p: '{{> in}}', in: 'file' },
       'in line in line',
     ],
     [
-      'with a computed name may need a block that it is not given, while it is not called',
+      'with a computed name may have a candidate that needs a block, if it is not called',
       '{{> (default absent "p")}}',
       { p: 'p', q: '{{> @partial-block}}' },
       'p',
     ],
     [
-      'written in line reaches what is around the block that it stands in',
+      'defined inline reaches the scope around the block that contains it',
       '{{#with pair}}{{#*inline "in"}}{{this}}{{../title}}{{/inline}}{{> in ../names.[0]}}{{/with}}',
       {},
       'nT',
@@ -140,7 +140,7 @@ describe('a partial', () => {
     expect(await rendered(source, partials)).toBe(expected)
   })
 
-  test('of its own file does not reach the contexts of its caller', async () => {
+  test('in its own file does not reach the contexts of its caller', async () => {
     await write({ 'a.mjml': text('{{#each names}}{{> p}}{{/each}}'), 'partials/p.mjml': '{{../title}}' })
     expect((await failure(render('a', data))).code).toBe('MISSING_DATA')
   })
@@ -154,7 +154,7 @@ describe('a partial', () => {
     expect((await render('a', data)).text).toBe('To:\n  T\n  A\nend')
   })
 
-  test('that may be meant by a computed name has no say about the head', async () => {
+  test('that is only a candidate for a computed name does not affect the head', async () => {
     const included = '<mjml><mj-head><mj-style>.never { color: red }</mj-style></mj-head></mjml>'
     await write({
       'a.mjml': text('{{> (default absent "p")}}'),
@@ -175,11 +175,11 @@ describe('a partial', () => {
   })
 })
 
-test('a list of one name is no level around that name, as in Handlebars', async () => {
+test('a list of one string is not a level around that string, as in Handlebars', async () => {
   expect(await rendered('{{#with one}}{{#each this}}{{../title}}{{/each}}{{/with}}')).toBe('T')
 })
 
-test('absent data of the root is an error in every block', async () => {
+test('absent data of @root is an error in every block', async () => {
   await write({ 'a.mjml': text('{{#names}}{{@root.absent}}{{/names}}') })
   expect((await failure(render('a', data))).details.missing).toEqual(['absent'])
 })

@@ -1,18 +1,18 @@
 import { templateError } from '../template/parse.js'
 import { walk } from '../template/parseTemplate.js'
-import { placeWithin, type SourceFile } from '../template/source.js'
+import { placeWithin, type SourceFile } from '../template/sourceFile.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode } from '../template/tree.js'
-import { ASKS_FOR_CONTENT, isUrl, KNOWN, TRIMMED } from './components.js'
+import { DEPENDS_ON_CONTENT, isUrlAttribute, KNOWN_COMPONENTS, TRIMS_CONTENT } from './components.js'
 import {
-  type BlockFacts,
+  type BlockStructure,
   ContentEdge,
   type Position,
-  type Positions,
+  type Annotations,
   Structure,
   type StructureEvent,
 } from './structure.js'
 
-/** The start and the end of what may become one node: an attribute's value, or a component's content. */
+/** The boundaries of a part that may become one node: an attribute value, or the content of a component. */
 interface Start {
   kind: 'start'
   of: 'value' | 'content'
@@ -23,24 +23,27 @@ interface End {
   kind: 'end'
   of: 'value' | 'content'
 }
-type Mark = Start | End
+type Boundary = Start | End
 
-/** Finds out where everything stands. @throws TemplateFailure for a component that MJML doesn't know. */
-export function annotate(nodes: readonly TemplateNode[], files: ReadonlyMap<string, SourceFile>): Positions {
-  const locator = new Locator(files, true)
-  return { nodes: locator.all(nodes), ...locator.found }
+/** Annotates nodes with their position in the MJML structure. @throws TemplateFailure for a component unknown to MJML */
+export function annotate(
+  nodes: readonly TemplateNode[],
+  files: ReadonlyMap<string, SourceFile>,
+): Annotations {
+  const annotator = new Annotator(files, true)
+  return { nodes: annotator.all(nodes), ...annotator.found }
 }
 
-/** Attribute values as nodes, in a fragment of which it is not known where it will stand. */
-export function locateFragment(
+/** Turns attribute values into nodes, in a fragment whose position in the document is unknown. */
+export function annotateFragment(
   nodes: readonly TemplateNode[],
   files: ReadonlyMap<string, SourceFile>,
 ): TemplateNode[] {
-  return new Locator(files, false).all(nodes)
+  return new Annotator(files, false).all(nodes)
 }
 
-class Locator {
-  readonly found: Omit<Positions, 'nodes'> = {
+class Annotator {
+  readonly found: Omit<Annotations, 'nodes'> = {
     values: new Map(),
     blocks: new Map(),
     attributes: new Map(),
@@ -55,22 +58,22 @@ class Locator {
   ) {}
 
   all(nodes: readonly TemplateNode[]): TemplateNode[] {
-    return this.#wrap(nodes.flatMap((node) => this.#one(node)))
+    return this.#wrap(nodes.flatMap((node) => this.#annotate(node)))
   }
 
-  #one(node: TemplateNode): (TemplateNode | Mark)[] {
+  #annotate(node: TemplateNode): (TemplateNode | Boundary)[] {
     switch (node.kind) {
       case 'text':
         return this.#text(node)
       case 'value':
       case 'partial': {
-        const located = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
-        this.found.values.set(located, this.#position())
-        if (located.kind === 'value') {
-          this.#edge?.value(located)
-          if (this.#isInUrl()) located.loose = true
+        const annotated = node.kind === 'value' ? { ...node, inside: this.#inside() } : { ...node }
+        this.found.values.set(annotated, this.#position())
+        if (annotated.kind === 'value') {
+          this.#edge?.value(annotated)
+          if (this.#isInUrl()) annotated.loose = true
         }
-        return [located]
+        return [annotated]
       }
       case 'anchor':
       case 'anchored':
@@ -100,7 +103,7 @@ class Locator {
 
     const at = before.snapshot()
     const lowest = Math.min(afterBody.lowest, afterInverse.lowest)
-    const facts: BlockFacts = {
+    const facts: BlockStructure = {
       position,
       balanced: afterBody.snapshot() === at && afterInverse.snapshot() === at,
     }
@@ -108,11 +111,11 @@ class Locator {
     else if (position.at === 'between') facts.around = position.component
     const all = before.columns[lowest - 1]
     if (all !== undefined) facts.columns = { inside: all.count - (columnsBefore[lowest - 1] ?? 0), all }
-    const located = { ...node, body, inverse }
-    this.found.blocks.set(located, facts)
+    const annotated = { ...node, body, inverse }
+    this.found.blocks.set(annotated, facts)
     this.#structure = afterBody
     this.#structure.lowest = Math.min(outer, lowest)
-    return located
+    return annotated
   }
 
   #position(): Position {
@@ -130,11 +133,11 @@ class Locator {
 
   #isInUrl(): boolean {
     const { mode, attribute } = this.#structure.tokenizer
-    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrl(attribute)
+    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrlAttribute(attribute)
   }
 
-  #text(node: TextNode): (TemplateNode | Mark)[] {
-    const parts: (TemplateNode | Mark)[] = []
+  #text(node: TextNode): (TemplateNode | Boundary)[] {
+    const parts: (TemplateNode | Boundary)[] = []
     let done = 0
     const cut = (offset: number): void => {
       if (offset > done) parts.push({ kind: 'text', text: node.text.slice(done, offset), at: node.at })
@@ -149,10 +152,10 @@ class Locator {
       pass(event.offset)
       this.#follow(event)
       const at = (): Place => this.#place(node, event.offset)
-      const mark = this.#mark(event, at)
-      if (mark === undefined) continue
+      const boundary = this.#boundary(event, at)
+      if (boundary === undefined) continue
       cut(event.offset)
-      parts.push(mark)
+      parts.push(boundary)
     }
     pass(node.text.length)
     cut(node.text.length)
@@ -160,17 +163,18 @@ class Locator {
   }
 
   #follow(event: StructureEvent): void {
-    if (event.kind === 'content start') this.#edge = TRIMMED.has(event.tag) ? new ContentEdge() : undefined
+    if (event.kind === 'content start')
+      this.#edge = TRIMS_CONTENT.has(event.tag) ? new ContentEdge() : undefined
     if (event.kind === 'content end') {
       this.#edge?.end()
       this.#edge = undefined
     }
   }
 
-  #mark(event: StructureEvent, at: () => Place): Mark | undefined {
+  #boundary(event: StructureEvent, at: () => Place): Boundary | undefined {
     switch (event.kind) {
       case 'open':
-        if (this.isDocument && !KNOWN.has(event.tag)) throw unknownComponent(event.tag, at())
+        if (this.isDocument && !KNOWN_COMPONENTS.has(event.tag)) throw unknownComponent(event.tag, at())
         return undefined
       case 'words':
         if (event.component) this.found.dropped.push(at())
@@ -181,7 +185,7 @@ class Locator {
         return { kind: 'start', of: 'value', position, at: at() }
       }
       case 'content start':
-        if (!ASKS_FOR_CONTENT.has(event.tag)) return undefined
+        if (!DEPENDS_ON_CONTENT.has(event.tag)) return undefined
         return {
           kind: 'start',
           of: 'content',
@@ -191,23 +195,23 @@ class Locator {
       case 'value end':
         return { kind: 'end', of: 'value' }
       case 'content end':
-        return ASKS_FOR_CONTENT.has(event.tag) ? { kind: 'end', of: 'content' } : undefined
+        return DEPENDS_ON_CONTENT.has(event.tag) ? { kind: 'end', of: 'content' } : undefined
     }
   }
 
-  /** What lies between a start and its end in the same row becomes one node, if anything in it is bound. */
-  #wrap(row: readonly (TemplateNode | Mark)[]): TemplateNode[] {
-    const open: { mark: Start; outer: TemplateNode[] }[] = []
+  /** Turns the nodes between a start and its end in the same list into one node, if they contain an expression. */
+  #wrap(row: readonly (TemplateNode | Boundary)[]): TemplateNode[] {
+    const open: { boundary: Start; outer: TemplateNode[] }[] = []
     let nodes: TemplateNode[] = []
     for (const item of row) {
       if (item.kind === 'start') {
-        open.push({ mark: item, outer: nodes })
+        open.push({ boundary: item, outer: nodes })
         nodes = []
       } else if (item.kind === 'end') {
         const start = open.at(-1)
-        if (start?.mark.of !== item.of) continue
+        if (start?.boundary.of !== item.of) continue
         open.pop()
-        nodes = joinTexts([...start.outer, ...this.#whole(nodes, start.mark)])
+        nodes = joinTexts([...start.outer, ...this.#whole(nodes, start.boundary)])
       } else nodes.push(item)
     }
     for (const { outer } of open.reverse()) nodes = [...outer, ...nodes]
@@ -217,10 +221,10 @@ class Locator {
   #whole(nodes: TemplateNode[], { position, at, of }: Start): TemplateNode[] {
     if (nodes.every(({ kind }) => kind === 'text')) return nodes
     const literal = nodes.some((node) => node.kind === 'text' && node.text.trim() !== '')
-    // Fixed text is content enough; only the title's and the preview's own trimming shows.
+    // With fixed text the content is never empty. Only the trimming of title and preview matters then.
     if (position.at === 'whole content' && position.component === 'mj-social-element' && literal) return nodes
     const checks: AttributeNode['checks'] = {}
-    if (position.at === 'attribute' && isUrl(position.attribute)) checks.url = true
+    if (position.at === 'attribute' && isUrlAttribute(position.attribute)) checks.url = true
     if (of === 'content') {
       checks.content = true
       for (const inner of walk(nodes))
@@ -229,7 +233,7 @@ class Locator {
     }
     const name = position.at === 'attribute' ? position.attribute : ''
     const node: AttributeNode = { kind: 'attribute', name, value: nodes, checks, at }
-    // Inside it nothing has a position of its own any more.
+    // Nodes inside it no longer have a position of their own.
     for (const inner of walk(nodes)) {
       this.found.values.delete(inner)
       if (inner.kind === 'value') delete inner.loose
@@ -246,7 +250,7 @@ class Locator {
   }
 }
 
-/** Cutting for marks left texts in parts. */
+/** Joins adjacent texts that were split at boundaries. */
 function joinTexts(nodes: TemplateNode[]): TemplateNode[] {
   const joined: TemplateNode[] = []
   for (const node of nodes) {
@@ -259,9 +263,9 @@ function joinTexts(nodes: TemplateNode[]): TemplateNode[] {
 }
 
 function unknownComponent(tag: string, at: Place) {
-  if (tag === 'mj-include') return templateError('mj-include needs a path, written out', at)
+  if (tag === 'mj-include') return templateError('mj-include needs a path without expressions', at)
   const hint = tag.startsWith('mj-')
-    ? 'it is no component of MJML'
-    : 'HTML stands inside mj-text, mj-table, mj-raw and the like only: MJML would drop it here'
+    ? 'MJML has no such component'
+    : 'MJML drops HTML here. Put it inside mj-text, mj-table, mj-raw or a similar component'
   return templateError(`<${tag}> is unknown: ${hint}`, at)
 }

@@ -1,7 +1,7 @@
-/** What is known of MJML's components. */
+/** Facts about MJML's components. */
 
-/** Components whose content MJML hands on as it is, without looking for components in it. */
-export const ENDING = new Set([
+/** MJML's ending tags: components whose content MJML copies without looking for components in it. */
+export const ENDING_TAGS = new Set([
   'mj-breakpoint',
   'mj-preview',
   'mj-style',
@@ -17,9 +17,9 @@ export const ENDING = new Set([
   'mj-carousel-image',
 ])
 
-/** All that may stand as an element outside such content. */
-export const KNOWN = new Set([
-  ...ENDING,
+/** All elements that MJML knows outside such content. */
+export const KNOWN_COMPONENTS = new Set([
+  ...ENDING_TAGS,
   'mjml',
   'mj-head',
   'mj-attributes',
@@ -45,17 +45,17 @@ export const KNOWN = new Set([
   'mj-carousel',
 ])
 
-/** MJML asks whether there is content, and makes something else of none. */
-export const ASKS_FOR_CONTENT = new Set(['mj-title', 'mj-preview', 'mj-social-element'])
+/** Components that MJML renders differently if their content is empty. */
+export const DEPENDS_ON_CONTENT = new Set(['mj-title', 'mj-preview', 'mj-social-element'])
 
-/** MJML trims their content, and it shows: what stands beside them is on the same line. */
-export const TRIMMED = new Set(['mj-raw', 'mj-button', 'mj-navbar-link', 'mj-social-element'])
+/** Components whose content MJML trims with a visible effect, because their neighbors are on the same line. */
+export const TRIMS_CONTENT = new Set(['mj-raw', 'mj-button', 'mj-navbar-link', 'mj-social-element'])
 
 /**
- * Components between which a block can be kept, wrapped as raw. Around columns it is right only while nothing is
- * computed from their number, which the compiler finds out by trying.
+ * Components that may contain a block between their children, as raw elements. Around columns this is correct only if
+ * nothing is computed from their number, which the compiler verifies.
  */
-export const KEEPS_BLOCKS = new Set([
+export const ALLOWS_BLOCKS = new Set([
   'mj-body',
   'mj-wrapper',
   'mj-section',
@@ -76,8 +76,8 @@ const BOX =
   'background-color background-url border-radius border-top border-bottom padding-top padding-bottom css-class'
 
 /**
- * Attributes that MJML only copies into its output, so that they can be bound after it. Nothing is computed from
- * them, as long as they are neither empty nor one of the words MJML asks for.
+ * Attributes that MJML only copies into its output, so that they can be bound afterwards. MJML computes nothing from
+ * them unless they are empty or one of the words that it tests for.
  */
 const COPIED: Record<string, string> = {
   'mj-body': 'background-color css-class id',
@@ -102,7 +102,7 @@ const COPIED: Record<string, string> = {
   'mj-accordion-title': 'css-class color background-color font-size',
   'mj-accordion-text': 'css-class color background-color font-size line-height',
   'mj-carousel-image': 'src alt title href target rel border-radius',
-  // Settings for many components: only what all of them copy.
+  // Settings for many components: only attributes that all of them copy.
   'mj-all':
     'color background-color container-background-color font-size font-weight line-height letter-spacing',
   'mj-class':
@@ -115,14 +115,14 @@ export function isCopied(component: string, attribute: string): boolean {
   return copied.get(component)?.has(attribute) ?? false
 }
 
-/** Attributes whose empty value MJML copies like any other. */
+/** Attributes whose empty value MJML copies like any other value. */
 const MAY_BE_EMPTY = new Set(['alt', 'title'])
 
 export function mayBeEmpty(attribute: string): boolean {
   return MAY_BE_EMPTY.has(attribute)
 }
 
-export function isColor(attribute: string): boolean {
+export function isColorAttribute(attribute: string): boolean {
   return attribute === 'color' || attribute.endsWith('-color')
 }
 
@@ -142,6 +142,6 @@ const URL_ATTRIBUTES = new Set([
   'icon-unwrapped-url',
 ])
 
-export function isUrl(attribute: string): boolean {
+export function isUrlAttribute(attribute: string): boolean {
   return URL_ATTRIBUTES.has(attribute.toLowerCase())
 }

@@ -1,17 +1,69 @@
+import type { Finding } from '../precompiled/compiledTemplate.js'
 import { walk } from '../template/parseTemplate.js'
 import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js'
-import { KEEPS_BLOCKS, isColor, isCopied, mayBeEmpty } from './components.js'
-import type { Finding } from './findings.js'
-import { dependOn, type InlineStyles } from './inlineStyles.js'
-import type { BlockFacts, Position, Positions } from './structure.js'
+import { isColorAttribute, isCopied, ALLOWS_BLOCKS, mayBeEmpty } from './components.js'
+import type { BlockStructure, Position, Annotations } from './structure.js'
 
-/** What is known to be unsound by where it stands. What this lets pass is still tried out. */
-export function applyRules(positions: Positions, styles: InlineStyles | undefined): Finding[] {
+/** What the selectors of `mj-style inline="inline"` depend on. MJML applies them to the finished document. */
+interface InlineStyles {
+  /** Names of attributes in selectors such as `[href]`. */
+  attributes: ReadonlySet<string>
+  /** Whether a selector such as `:first-child` or `a + b` depends on the existence and order of elements. */
+  dependsOnOrder: boolean
+}
+
+/** HTML attributes that MJML generates from the attributes of its components. */
+const GENERATED_ATTRIBUTES = [
+  'style',
+  'class',
+  'bgcolor',
+  'align',
+  'valign',
+  'width',
+  'height',
+  'border',
+  'background',
+]
+
+/** Whether the styles may apply differently if the attribute has another value. */
+function stylesDependOn({ attributes }: InlineStyles, attribute: string, component: boolean): boolean {
+  const name = attribute.toLowerCase()
+  if (name === 'css-class' || attributes.has(name)) return true
+  if (component) return GENERATED_ATTRIBUTES.some((carrier) => attributes.has(carrier))
+  return name === 'class' || name === 'id' || name === 'style'
+}
+
+const INLINE = /<mj-style\b[^>]*\binline\s*=\s*["']inline["'][^>]*>([\s\S]*?)(?:<\/mj-style|$)/g
+
+/** Returns the dependencies of the inline styles of a template, or undefined if it has none. */
+export function findInlineStyles(nodes: readonly TemplateNode[]): InlineStyles | undefined {
+  let text = ''
+  for (const node of walk(nodes)) if (node.kind === 'text') text += node.text
+  const sheets = [...text.matchAll(INLINE)].map(([, css = '']) => css)
+  if (sheets.length === 0) return undefined
+  const selectors = sheets
+    .map((css) => css.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\{[^}]*\}/g, '{}'))
+    .join('\n')
+  const attributes = new Set(
+    [...selectors.matchAll(/\[\s*([\w-]+)/g)].map(([, name = '']) => name.toLowerCase()),
+  )
+  return { attributes, dependsOnOrder: /[:+~]/.test(selectors.replace(/\[[^\]]*\]/g, '')) }
+}
+
+/** Whether the template has `mj-html-attributes`, which makes MJML parse and write the whole body again. */
+export function rewritesBody(nodes: readonly TemplateNode[]): boolean {
+  for (const node of walk(nodes))
+    if (node.kind === 'text' && node.text.includes('<mj-html-attributes')) return true
+  return false
+}
+
+/** Returns findings for expressions that can't be bound after MJML because of their position. The compiler verifies the rest. */
+export function applyRules(positions: Annotations, styles: InlineStyles | undefined): Finding[] {
   const findings: Finding[] = []
-  for (const [node, position] of positions.values) findings.push(...judgeValue(node, position, styles))
+  for (const [node, position] of positions.values) findings.push(...checkValue(node, position, styles))
   for (const [node, position] of positions.attributes)
-    findings.push(...judgeAttribute(node, position, styles))
-  for (const [node, facts] of positions.blocks) findings.push(...judgeBlock(node, facts, styles))
+    findings.push(...checkAttribute(node, position, styles))
+  for (const [node, facts] of positions.blocks) findings.push(...checkBlock(node, facts, styles))
   return findings
 }
 
@@ -26,18 +78,18 @@ function sourceOf(node: AttributeNode): string {
     .join('')
 }
 
-function judgeValue(node: TemplateNode, position: Position, styles: InlineStyles | undefined): Finding[] {
+function checkValue(node: TemplateNode, position: Position, styles: InlineStyles | undefined): Finding[] {
   if (node.kind === 'partial')
     return node.name.kind === 'literal'
       ? finding(
           node,
-          'this partial calls itself: how often shows only with the data',
-          'repeat with {{#each}}; a partial that calls itself must stop where the data ends, within {{#if}} or {{#each}}',
+          'this partial calls itself, and only the data decides how often',
+          'repeat with {{#each}}; a partial that calls itself must do so within {{#if}} or {{#each}}, so that it ends with the data',
         )
       : finding(
           node,
-          'which partial it is shows only with the data',
-          'name the partial, or choose with {{#if}}',
+          'only the data decides which partial this is',
+          'use a fixed name, or choose with {{#if}}',
         )
   switch (position.at) {
     case 'between':
@@ -45,98 +97,98 @@ function judgeValue(node: TemplateNode, position: Position, styles: InlineStyles
     case 'tag':
       return finding(
         node,
-        `it stands in the tag <${position.tag}>, outside a quoted value`,
+        `it is in the tag <${position.tag}>, outside a quoted value`,
         'quote the attribute value',
       )
     case 'content':
       if (position.component === 'mj-breakpoint')
-        return finding(node, 'MJML computes with it', 'write the width out')
+        return finding(node, 'MJML uses it in a computation', 'use a fixed width')
       if (position.component === 'mj-style' && styles !== undefined)
         return finding(
           node,
-          'it may belong to styles that are applied to elements',
-          'bind it in an mj-style that is not inline, or in an attribute',
+          'it may be part of styles that MJML inlines',
+          'use it in an mj-style without inline="inline", or in an attribute',
         )
       if (styles !== undefined && node.kind === 'value' && node.inside === 'tag')
-        return finding(node, 'inline styles are applied to what its tag says', 'quote the attribute value')
+        return finding(node, 'inline styles depend on its tag', 'quote the attribute value')
       return []
     default:
       return []
   }
 }
 
-/** MJML puts the title into an attribute as well, where markup ends what it stands in. */
-function judgeContent(node: AttributeNode, component: string): Finding[] {
+/** MJML also copies the title into an attribute, which markup in it would end. */
+function checkContent(node: AttributeNode, component: string): Finding[] {
   const markup = [...walk(node.value)].some((part) => part.kind === 'text' && part.text.includes('<'))
   if (component !== 'mj-title' || !markup) return []
   return finding(
     node,
-    'the title holds markup, and MJML repeats it in an attribute',
+    'the title contains markup, and MJML copies it into an attribute',
     'write the title as plain text',
   )
 }
 
-function judgeAttribute(
+function checkAttribute(
   node: AttributeNode,
   position: Position,
   styles: InlineStyles | undefined,
 ): Finding[] {
-  if (position.at === 'whole content') return judgeContent(node, position.component)
+  if (position.at === 'whole content') return checkContent(node, position.component)
   if (position.at !== 'attribute') return []
   const { attribute, tag } = position
   if (!position.component) {
     if (styles === undefined) return []
-    if (dependOn(styles, attribute, false))
+    if (stylesDependOn(styles, attribute, false))
       return finding(
         node,
         `inline styles depend on the attribute ${attribute}`,
         'use mj-style without inline="inline"',
       )
-    // Reading and writing the document again turns an empty value into none.
+    // Inlining styles parses and writes the document again, which drops an empty value.
     node.checks.present = true
     return []
   }
   if (!isCopied(tag, attribute))
     return finding(
       node,
-      `MJML computes with ${attribute} of ${tag}`,
-      `write ${attribute} out, or choose between two blocks with {{#if}}`,
+      `MJML uses ${attribute} of ${tag} in a computation`,
+      `use a fixed ${attribute}, or choose between two fixed values with {{#if}} around the component`,
     )
-  if (styles !== undefined && dependOn(styles, attribute, true))
+  if (styles !== undefined && stylesDependOn(styles, attribute, true))
     return finding(node, `inline styles depend on ${attribute}`, 'use mj-style without inline="inline"')
   if (styles !== undefined || !mayBeEmpty(attribute)) node.checks.present = true
   node.checks.copied = true
-  if (isColor(attribute)) node.checks.color = true
+  if (isColorAttribute(attribute)) node.checks.color = true
   if (styles !== undefined) node.checks.plain = true
   return []
 }
 
-function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | undefined): Finding[] {
+function checkBlock(node: BlockNode, facts: BlockStructure, styles: InlineStyles | undefined): Finding[] {
   if (!facts.balanced)
     return finding(
       node,
-      'it opens or closes an element that it does not close or open',
-      'close in a block what was opened in it',
+      'it opens an element without closing it, or closes one without opening it',
+      'open and close each element in the same block',
     )
-  if (styles?.asksForOrder)
+  if (styles?.dependsOnOrder)
     return finding(
       node,
-      'inline styles depend on which elements are there',
+      'inline styles depend on which elements exist',
       'use mj-style without inline="inline"',
     )
   if (facts.around === undefined) {
     if (facts.position.at === 'tag')
       return finding(
         node,
-        'it stands in the tag of a component',
+        'it is in the tag of a component',
         'put it inside the quoted value of an attribute',
       )
-    return judgeContentBlock(node, facts.position, styles)
+    return checkContentBlock(node, facts.position, styles)
   }
-  if (!KEEPS_BLOCKS.has(facts.around))
+  if (!ALLOWS_BLOCKS.has(facts.around))
     return finding(
       node,
-      `MJML reads all that stands in ${facts.around === '' ? 'the document' : facts.around} at once`,
+      `MJML processes all children of ${facts.around === '' ? 'the document' : facts.around} together`,
       `put the block inside the content of a component`,
     )
   if (changesWidths(node, facts))
@@ -148,27 +200,23 @@ function judgeBlock(node: BlockNode, facts: BlockFacts, styles: InlineStyles | u
   if (node.type === 'call')
     return finding(
       node,
-      'the helper is given components, and may change them',
+      'the helper receives components and may change them',
       'use {{#if}} or {{#each}} around components',
     )
   return []
 }
 
-/** Widths follow from the number of columns, unless all have one, or there is a single column that shows or not. */
-function changesWidths({ type }: BlockNode, { columns }: BlockFacts): boolean {
+/** MJML computes widths from the number of columns, unless all columns have one, or a single column is shown or hidden. */
+function changesWidths({ type }: BlockNode, { columns }: BlockStructure): boolean {
   if (columns === undefined || columns.inside === 0 || columns.all.withoutWidth === 0) return false
   return columns.all.count > 1 || (type !== 'if' && type !== 'unless')
 }
 
-function judgeContentBlock(node: BlockNode, position: Position, styles: InlineStyles | undefined): Finding[] {
+function checkContentBlock(node: BlockNode, position: Position, styles: InlineStyles | undefined): Finding[] {
   if (position.at !== 'content') return []
   if (position.component === 'mj-breakpoint')
-    return finding(node, 'MJML computes with it', 'write the width out')
+    return finding(node, 'MJML uses it in a computation', 'use a fixed width')
   if (position.component === 'mj-style' && styles !== undefined)
-    return finding(
-      node,
-      'it may belong to styles that are applied to elements',
-      'use mj-style without inline="inline"',
-    )
+    return finding(node, 'it may be part of styles that MJML inlines', 'use mj-style without inline="inline"')
   return []
 }

@@ -1,8 +1,8 @@
 import type { AttributeNode, BlockNode, Place, TemplateNode, ValueNode } from '../template/tree.js'
-import { ENDING } from './components.js'
+import { ENDING_TAGS } from './components.js'
 import { type TokenEvents, Tokenizer } from './tokenizer.js'
 
-/** What happened in a text, in order. */
+/** Events of the MJML structure in a text, in order. */
 export type StructureEvent =
   | { kind: 'open'; tag: string; offset: number }
   | {
@@ -18,23 +18,23 @@ export type StructureEvent =
   | { kind: 'content end'; tag: string; offset: number }
   | { kind: 'words'; offset: number; component: boolean }
 
-/** Columns that stand directly in a component, over all branches of its blocks. */
+/** Columns that are direct children of a component, over all branches of its blocks. */
 interface Columns {
   count: number
-  /** Those whose width MJML computes from their number. */
+  /** Columns whose width MJML computes from the number of columns. */
   withoutWidth: number
 }
 
-/** MJML's structure up to a point: the tokenizer's state and the components that are open. */
+/** The MJML structure up to a position: the tokenizer's state and the open components. */
 export class Structure {
   tokenizer = new Tokenizer()
-  /** Open components, outermost first; the last may be one whose content MJML copies. */
+  /** Open components, outermost first. The last one may be an ending tag, whose content MJML copies. */
   stack: string[] = []
-  /** Of each open component; shared by all copies, because every branch counts. */
+  /** Columns of each open component. Shared by all copies, because columns of every branch count. */
   columns: Columns[] = []
-  /** Nested components inside such content, counted as MJML's parser counts them. */
+  /** Depth of nested ending tags inside such content, counted as MJML's parser does. */
   ending = 0
-  /** The smallest depth since it was last set, and whether there was any place between components. */
+  /** The smallest depth between components since it was last reset. Infinite if no position was between components. */
   lowest = Number.POSITIVE_INFINITY
 
   get component(): string {
@@ -57,13 +57,13 @@ export class Structure {
 
   feed(text: string): StructureEvent[] {
     const events: StructureEvent[] = []
-    this.#note()
+    this.#noteDepth()
     this.tokenizer.feed(text, this.#listen(events))
-    this.#note()
+    this.#noteDepth()
     return events
   }
 
-  #note(): void {
+  #noteDepth(): void {
     if (this.ending === 0) this.lowest = Math.min(this.lowest, this.stack.length)
   }
 
@@ -82,7 +82,7 @@ export class Structure {
 
   #open(tag: string, selfClosing: boolean, offset: number, events: StructureEvent[]): void {
     if (this.ending > 0) {
-      if (ENDING.has(tag) && !selfClosing) this.ending++
+      if (ENDING_TAGS.has(tag) && !selfClosing) this.ending++
       return
     }
     events.push({ kind: 'open', tag, offset })
@@ -90,7 +90,7 @@ export class Structure {
     if (selfClosing) return
     this.stack.push(tag)
     this.columns.push({ count: 0, withoutWidth: 0 })
-    if (!ENDING.has(tag)) return
+    if (!ENDING_TAGS.has(tag)) return
     this.ending = 1
     events.push({ kind: 'content start', tag, offset: offset + 1 })
   }
@@ -99,24 +99,24 @@ export class Structure {
     const columns = this.columns.at(-1)
     if (columns === undefined) return
     columns.count++
-    if (!this.tokenizer.given.includes('width')) columns.withoutWidth++
+    if (!this.tokenizer.valued.includes('width')) columns.withoutWidth++
   }
 
   #close(tag: string, offset: number, events: StructureEvent[]): void {
     if (this.ending > 0) {
-      if (!ENDING.has(tag)) return
+      if (!ENDING_TAGS.has(tag)) return
       this.ending--
       if (this.ending > 0) return
       events.push({ kind: 'content end', tag, offset })
     }
-    // As forgiving as MJML's parser: a stray end tag is nothing, a missing one is implied.
+    // As tolerant as MJML's parser: a stray end tag is ignored, and a missing one is implied.
     const depth = this.stack.lastIndexOf(tag)
     if (depth >= 0) this.stack.length = this.columns.length = depth
-    this.#note()
+    this.#noteDepth()
   }
 }
 
-/** Finds the values that may come first or last in a content: no fixed text before, or none after them. */
+/** Finds the values at the start or end of a content: those with no fixed text before them, or none after. */
 export class ContentEdge {
   #first = true
   #tail: ValueNode[] = []
@@ -136,36 +136,36 @@ export class ContentEdge {
   }
 }
 
-/** Where an expression stands in MJML. */
+/** The position of an expression in MJML. */
 export type Position =
   /** In the content of a component, or in a comment: MJML copies it. */
   | { at: 'content'; component: string }
-  /** A whole attribute value; `component` where MJML reads it. */
+  /** A whole attribute value. `component` is true if it belongs to an MJML component. */
   | { at: 'attribute'; tag: string; attribute: string; component: boolean; settings: boolean }
-  /** All of the content of a component that asks whether it has any. */
+  /** The whole content of a component that MJML renders differently without content. */
   | { at: 'whole content'; component: string }
   /** Between components. */
   | { at: 'between'; component: string }
-  /** In the tag of a component, but in no attribute's value; or in a value that lies across blocks. */
+  /** In the tag of a component, but outside attribute values; or in a value that extends across blocks. */
   | { at: 'tag'; tag: string }
 
-/** What a block holds, as far as MJML's structure goes. */
-export interface BlockFacts {
+/** The MJML structure of a block. */
+export interface BlockStructure {
   position: Position
-  /** Each of its branches leaves the parser where it found it. */
+  /** Whether each branch ends in the structure in which it starts. */
   balanced: boolean
-  /** The component that contains all of it, if it goes beyond one component's content. */
+  /** The component that contains the whole block, if the block extends beyond one component's content. */
   around?: string
-  /** Columns it holds, and all those of the component around it. */
+  /** Columns inside the block, and all columns of the component around it. */
   columns?: { inside: number; all: Columns }
 }
 
-/** A template whose attribute values are nodes of their own, and where everything stands. */
-export interface Positions {
+/** A template whose attribute values are nodes, with the position of each node. */
+export interface Annotations {
   nodes: TemplateNode[]
   values: Map<TemplateNode, Position>
-  blocks: Map<BlockNode, BlockFacts>
+  blocks: Map<BlockNode, BlockStructure>
   attributes: Map<AttributeNode, Position>
-  /** Text that MJML drops because it stands between components. */
+  /** Places of text that MJML drops because it is between components. */
   dropped: Place[]
 }

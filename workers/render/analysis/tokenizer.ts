@@ -1,6 +1,6 @@
 /**
- * Where in MJML or HTML a character stands, as MJML's own parser (htmlparser2) sees it. Text may come in parts, with
- * expressions between them, so that the state survives from one part to the next.
+ * The position of a character in MJML or HTML, as MJML's parser (htmlparser2) sees it. Text may arrive in parts, with
+ * expressions between them, so the state carries over from one part to the next.
  */
 export type Mode =
   'text' | 'tag' | 'name' | 'attribute' | 'equals' | 'value' | 'unquoted' | 'comment' | 'verbatim'
@@ -13,11 +13,11 @@ export interface TokenEvents {
   /** A quoted attribute value begins or ends; `offset` is the first character inside, or the quote that ends it. */
   valueStart(tag: string, attribute: string, offset: number): void
   valueEnd(offset: number): void
-  /** Text between tags that is more than white space. */
+  /** Text between tags that is not only white space. */
   words(offset: number): void
 }
 
-/** In these elements of HTML nothing but their own end tag is a tag. */
+/** HTML elements in which only their own end tag is a tag. */
 const VERBATIM = new Set(['script', 'style', 'title', 'textarea'])
 const NAME = /[^\s/>]/
 const SPACE = /\s/
@@ -28,13 +28,13 @@ export class Tokenizer {
   closing = false
   attribute = ''
   quote = ''
-  /** Attributes of the tag that have a value, so far. */
-  given: readonly string[] = []
+  /** Attributes of the tag with a value, so far. */
+  valued: readonly string[] = []
   #slash = false
-  /** Where in the text at hand the tag began. */
+  /** Offset in the current text at which the tag began. */
   #began = 0
 
-  /** Two states are the same if what follows is read the same way; which attribute was last is no matter. */
+  /** Two states are equal if they read the rest in the same way. The last attribute doesn't matter. */
   snapshot(): string {
     switch (this.mode) {
       case 'text':
@@ -106,7 +106,7 @@ export class Tokenizer {
     if (!/[a-z]/i.test(closing ? afterSlash : next)) return found + 1
     this.mode = 'name'
     this.#began = found
-    this.given = []
+    this.valued = []
     this.closing = closing
     this.tag = ''
     this.attribute = ''
@@ -147,11 +147,11 @@ export class Tokenizer {
         if (character === '"' || character === "'") {
           this.mode = 'value'
           this.quote = character
-          this.given = [...this.given, this.attribute]
+          this.valued = [...this.valued, this.attribute]
           events.valueStart(this.tag, this.attribute, at + 1)
         } else {
           this.mode = 'unquoted'
-          this.given = [...this.given, this.attribute]
+          this.valued = [...this.valued, this.attribute]
         }
         return
       default:

@@ -1,37 +1,34 @@
 import { templateError } from '../template/parse.js'
-import { TemplateFailure } from '../template/source.js'
+import { TemplateFailure } from '../template/sourceFile.js'
 import type {
   Arguments,
   AttributeNode,
   BlockNode,
   CallExpression,
   PartialNode,
-  Reach,
-  ScopeNode,
   TemplateNode,
   ValueNode,
 } from '../template/tree.js'
+import { joinPieces, type Piece, Pieces, type BindingRun, type Writer } from './bindingRun.js'
 import { compileBlock } from './blocks.js'
 import { compileExpression, compileHash } from './expressions.js'
 import type { Helper, Helpers } from './helperCall.js'
-import { type Piece, Pieces, joinPieces } from './pieces.js'
-import type { Run, Writer } from './run.js'
-import { Scope, type Variables } from './scope.js'
-import { isSafe, textOf } from './values.js'
+import { type PartEntry, Scope, type Variables } from './scope.js'
+import { isSafeString, stringifyValue } from './values.js'
 
-/** What becomes of values on their way into the output. */
-export interface Policy {
-  /** Text of `{{x}}`; a SafeString comes through `raw`. */
+/** Encodes values for the output, and rejects values that are not allowed there. */
+export interface OutputEncoder {
+  /** The text of `{{x}}`. A SafeString goes through `raw`. */
   escape: (text: string, node: ValueNode) => string
-  /** HTML of `{{{x}}}` and of a SafeString. @throws where it can't stand here. */
+  /** The HTML of `{{{x}}}` and of a SafeString. @throws if it is not allowed here */
   raw: (html: string, node: ValueNode) => string
-  /** What a helper made of its block. */
+  /** The output of a block helper. */
   block: (html: string, node: BlockNode) => string
-  /** A whole attribute value, as `escape` and `raw` left its parts. */
+  /** A whole attribute value, whose parts have gone through `escape` and `raw`. */
   attribute: (value: string, node: AttributeNode) => string
 }
 
-/** A template's nodes, compiled: binding runs them over data. */
+/** Compiles a template's nodes into functions and runs them over the data of each message. */
 export class Binder {
   readonly constants: string[] = []
   readonly #main: Writer
@@ -39,13 +36,13 @@ export class Binder {
   constructor(
     nodes: readonly TemplateNode[],
     helpers: Helpers,
-    policy: Policy,
+    encoder: OutputEncoder,
     partials: ReadonlyMap<string, readonly TemplateNode[]>,
   ) {
-    this.#main = new NodeCompiler(this.constants, helpers, policy, partials).all(nodes)
+    this.#main = new NodeCompiler(this.constants, helpers, encoder, partials).compileAll(nodes)
   }
 
-  bind(data: unknown, variables: Variables, run: Run): readonly Piece[] {
+  bind(data: unknown, variables: Variables, run: BindingRun): readonly Piece[] {
     const out = new Pieces()
     try {
       this.#main(Scope.of(data, variables), run, out)
@@ -53,7 +50,7 @@ export class Binder {
       if (!(error instanceof RangeError)) throw error
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
-        `The template can't be bound: ${error.message}; does a partial call itself without end?`,
+        `The template can't be rendered: ${error.message}. Does a partial call itself without end?`,
       )
     }
     return out.row
@@ -64,22 +61,19 @@ export class Binder {
   }
 }
 
-/** How the scope of a shared part comes about. */
-type Entrance = Pick<ScopeNode, 'keep' | 'layer'> & { reach: Reach }
-
-/** Turns nodes into functions, once; running them does no lookups by type. */
+/** Turns nodes into functions once, so that running them does no lookups by node type. */
 export class NodeCompiler {
   readonly #partials = new Map<string, Writer>()
 
   constructor(
     private readonly constants: string[],
     readonly helpers: Helpers,
-    private readonly policy: Policy,
+    private readonly encoder: OutputEncoder,
     private readonly partials: ReadonlyMap<string, readonly TemplateNode[]>,
   ) {}
 
-  all(nodes: readonly TemplateNode[]): Writer {
-    const writers = nodes.map((node) => this.#one(node))
+  compileAll(nodes: readonly TemplateNode[]): Writer {
+    const writers = nodes.map((node) => this.#compile(node))
     const [only] = writers
     if (only === undefined) return () => undefined
     if (writers.length === 1) return only
@@ -88,7 +82,7 @@ export class NodeCompiler {
     }
   }
 
-  #one(node: TemplateNode): Writer {
+  #compile(node: TemplateNode): Writer {
     switch (node.kind) {
       case 'text': {
         const index = this.constants.push(node.text) - 1
@@ -99,16 +93,16 @@ export class NodeCompiler {
       case 'block':
         return compileBlock(node, this)
       case 'scope':
-        return this.#inScope(node, this.all(node.body))
+        return this.#inScope(node, this.compileAll(node.body))
       case 'anchor': {
-        const body = this.all(node.body)
+        const body = this.compileAll(node.body)
         return (scope, run, out) => {
           run.anchors[node.id] = scope
           body(scope, run, out)
         }
       }
       case 'anchored': {
-        const body = this.all(node.body)
+        const body = this.compileAll(node.body)
         return (_scope, run, out) => body(run.anchors[node.to]!, run, out)
       }
       case 'partial':
@@ -120,22 +114,22 @@ export class NodeCompiler {
 
   #value(node: ValueNode): Writer {
     const evaluate = compileExpression(node.expression, this.helpers, false)
-    const { escape, raw } = this.policy
-    if (node.raw) return (scope, run, out) => out.value(raw(textOf(evaluate(scope, run)), node))
+    const { escape, raw } = this.encoder
+    if (node.raw) return (scope, run, out) => out.value(raw(stringifyValue(evaluate(scope, run)), node))
     return (scope, run, out) => {
       const value = evaluate(scope, run)
       if (typeof value === 'string') out.value(escape(value, node))
-      else out.value(isSafe(value) ? raw(value.toHTML(), node) : escape(textOf(value), node))
+      else out.value(isSafeString(value) ? raw(value.toHTML(), node) : escape(stringifyValue(value), node))
     }
   }
 
-  /** A partial with a context or parameters of its own sees a new object, as Handlebars builds it. */
-  #inScope(node: Arguments & Entrance, write: Writer): Writer {
+  /** A partial with its own context or parameters gets a new object, merged as in Handlebars. */
+  #inScope(node: Arguments & PartEntry, write: Writer): Writer {
     const { indent } = node
     const body = indent === undefined ? write : this.#indented(write, indent)
     const context =
       node.context === undefined ? undefined : compileExpression(node.context, this.helpers, false)
-    // What the partial does with a parameter decides whether it may be absent.
+    // The use of a parameter inside the partial decides whether it may be absent.
     const hash = compileHash(node.hash, this.helpers, true)
     return (scope, run, out) => {
       let inner = context === undefined ? scope.context : context(scope, run)
@@ -145,11 +139,11 @@ export class NodeCompiler {
         inner = merged
       }
       const origin = node.context === undefined ? scope.origin : { from: scope, by: node.context }
-      body(scope.inPart(inner, origin, node), run, out)
+      body(scope.enterPart(inner, origin, node), run, out)
     }
   }
 
-  /** As Handlebars does it: every line of what came out, those of values too. */
+  /** Indents every line of the output as Handlebars does, including lines within values. */
   #indented(write: Writer, indent: string): Writer {
     return (scope, run, out) => {
       const inner = new Pieces()
@@ -160,7 +154,7 @@ export class NodeCompiler {
     }
   }
 
-  /** The name is evaluated where the call stands, not in the context that the partial is given. */
+  /** Evaluates the name in the scope of the call, not in the context passed to the partial. */
   #partial(node: PartialNode): Writer {
     const { refusal } = node
     if (refusal !== undefined)
@@ -175,28 +169,28 @@ export class NodeCompiler {
       }),
     )
     return (scope, run, out) => {
-      const meant = textOf(name(scope, run))
-      const write = called.get(meant)
+      const requested = stringifyValue(name(scope, run))
+      const write = called.get(requested)
       if (write !== undefined) write(scope, run, out)
       else if (run.missing.size === 0)
-        throw templateError(`there is no partial ${JSON.stringify(meant.slice(0, 100))}`, node.at)
+        throw templateError(`unknown partial ${JSON.stringify(requested.slice(0, 100))}`, node.at)
     }
   }
 
-  /** Compiled when it is first called, because it may call itself. */
+  /** Compiles a partial on its first call, because it may call itself. */
   #partialOf(key: string): Writer {
     const known = this.#partials.get(key)
     if (known !== undefined) return known
     const nodes = this.partials.get(key)
-    if (nodes === undefined) throw new TypeError(`A binder without the partial ${key}`)
-    const writer = this.all(nodes)
+    if (nodes === undefined) throw new TypeError(`The binder has no partial ${key}`)
+    const writer = this.compileAll(nodes)
     this.#partials.set(key, writer)
     return writer
   }
 
   #attribute(node: AttributeNode): Writer {
-    const value = this.all(node.value)
-    const { attribute } = this.policy
+    const value = this.compileAll(node.value)
+    const { attribute } = this.encoder
     return (scope, run, out) => {
       const inner = new Pieces()
       value(scope, run, inner)
@@ -204,10 +198,9 @@ export class NodeCompiler {
     }
   }
 
-  helper(call: CallExpression): Helper {
+  findHelper(call: CallExpression): Helper {
     const helper = this.helpers.byName.get(call.helper)
-    if (helper === undefined)
-      throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
+    if (helper === undefined) throw templateError(`unknown helper ${JSON.stringify(call.helper)}`, call.at)
     return helper
   }
 
@@ -215,7 +208,7 @@ export class NodeCompiler {
     return joinPieces(pieces.row, this.constants)
   }
 
-  ofHelper(html: string, node: BlockNode): string {
-    return this.policy.block(html, node)
+  encodeHelperOutput(html: string, node: BlockNode): string {
+    return this.encoder.block(html, node)
   }
 }

@@ -1,12 +1,12 @@
 import { templateError } from '../template/parse.js'
 import type { CallExpression, Expression, PathExpression } from '../template/tree.js'
+import type { Evaluate } from './bindingRun.js'
 import { callHelper, type Helpers } from './helperCall.js'
-import type { Evaluate } from './run.js'
 import { type Scope, describePath } from './scope.js'
-import { field } from './values.js'
+import { ownField } from './values.js'
 
 /**
- * Compiles an expression. Unless `optional`, a path that leads nowhere is noted as missing; `null` is data.
+ * Compiles an expression. Unless it is optional, an absent path is recorded as missing. `null` counts as data.
  */
 export function compileExpression(expression: Expression, helpers: Helpers, optional: boolean): Evaluate {
   switch (expression.kind) {
@@ -17,24 +17,24 @@ export function compileExpression(expression: Expression, helpers: Helpers, opti
     case 'undefined':
       return () => undefined
     case 'path': {
-      const look = compilePath(expression)
-      return optional || mayBeAbsent(expression) ? look : demanding(look, expression)
+      const evaluate = compilePath(expression)
+      return optional || mayBeAbsent(expression) ? evaluate : required(evaluate, expression)
     }
     case 'call': {
       const call = compileCall(expression, helpers, optional)
-      return optional || expression.helper !== 'lookup' ? call : demanding(call, expression)
+      return optional || expression.helper !== 'lookup' ? call : required(call, expression)
     }
   }
 }
 
-/** Of the variables only `@root` is the message's data. */
+/** Of the variables, only `@root` holds the message's data. */
 function mayBeAbsent({ variable, parts }: PathExpression): boolean {
   return variable && parts[0] !== 'root'
 }
 
-function demanding(look: Evaluate, expression: PathExpression | CallExpression): Evaluate {
+function required(evaluate: Evaluate, expression: PathExpression | CallExpression): Evaluate {
   return (scope, run) => {
-    const value = look(scope, run)
+    const value = evaluate(scope, run)
     if (value === undefined) run.missing.add(describePath(expression, scope))
     return value
   }
@@ -45,10 +45,10 @@ function compilePath(path: PathExpression): Evaluate {
   const parts = path.parameter === undefined && !path.variable ? path.parts : path.parts.slice(1)
   const [only] = parts
   if (only === undefined) return start
-  if (parts.length === 1) return (scope, run) => field(start(scope, run), only)
+  if (parts.length === 1) return (scope, run) => ownField(start(scope, run), only)
   return (scope, run) => {
     let value = start(scope, run)
-    for (const part of parts) value = field(value, part)
+    for (const part of parts) value = ownField(value, part)
     return value
   }
 }
@@ -59,8 +59,8 @@ function compileStart(path: PathExpression): Evaluate {
     const name = path.parts[0] ?? ''
     return (scope) => {
       let variables: Scope['variables'] | undefined = scope.variables
-      for (let left = up; left > 0; left--) variables = variables?._parent
-      return field(variables, name)
+      for (let remaining = up; remaining > 0; remaining--) variables = variables?._parent
+      return ownField(variables, name)
     }
   }
   if (path.parameter !== undefined) {
@@ -71,7 +71,7 @@ function compileStart(path: PathExpression): Evaluate {
   return (scope) => scope.up(up)?.context
 }
 
-/** From last to first: in this order Handlebars puts them into an object, whose order `each` shows. */
+/** From last to first, because Handlebars adds them to an object in this order, and `each` shows it. */
 export function compileHash(
   hash: CallExpression['hash'],
   helpers: Helpers,
@@ -82,8 +82,8 @@ export function compileHash(
 
 function compileCall(call: CallExpression, helpers: Helpers, mayBeAbsent: boolean): Evaluate {
   const helper = helpers.byName.get(call.helper)
-  if (helper === undefined) throw templateError(`there is no helper ${JSON.stringify(call.helper)}`, call.at)
-  // Looking up what may be absent may start from what is absent.
+  if (helper === undefined) throw templateError(`unknown helper ${JSON.stringify(call.helper)}`, call.at)
+  // If the result of a lookup may be absent, so may the object that it looks in.
   const optional = helpers.acceptsAbsent.has(call.helper) || (mayBeAbsent && call.helper === 'lookup')
   const args = call.args.map((arg) => compileExpression(arg, helpers, optional))
   const hash = compileHash(call.hash, helpers, optional)

@@ -1,20 +1,20 @@
 import { templateError } from '../template/parse.js'
-import { TemplateFailure } from '../template/source.js'
+import { TemplateFailure } from '../template/sourceFile.js'
 import type { CallExpression } from '../template/tree.js'
-import { type Evaluate, NeedsBindingFirst, type Run } from './run.js'
-import { NO_CONTEXT, type Scope, type Variables } from './scope.js'
-import { field } from './values.js'
+import { type Evaluate, NeedsPerMessageRendering, type BindingRun } from './bindingRun.js'
+import { EMPTY_CONTEXT, type Scope, type Variables } from './scope.js'
+import { ownField } from './values.js'
 
-/** A helper is called as Handlebars calls it: `this` is the context, the last argument are the options. */
+/** A helper, called as in Handlebars: `this` is the context, and the last argument holds the options. */
 export type Helper = (this: unknown, ...args: unknown[]) => unknown
 
 export interface Helpers {
   byName: ReadonlyMap<string, Helper>
-  /** Helpers whose arguments may be absent from the data, because it is what they ask. */
+  /** Names of the helpers whose arguments may be absent, because they test for that. */
   acceptsAbsent: ReadonlySet<string>
 }
 
-/** What Handlebars hands to every helper. */
+/** The options that Handlebars passes to every helper. */
 export interface HelperOptions {
   name: string
   hash: Record<string, unknown>
@@ -22,7 +22,7 @@ export interface HelperOptions {
   lookupProperty: (object: unknown, name: string) => unknown
   fn?: (context: unknown, options?: BlockCallOptions) => string
   inverse?: (context: unknown, options?: BlockCallOptions) => string
-  /** Number of block parameters that its block declares. */
+  /** Number of block parameters that the block declares. */
   blockParams?: number
 }
 
@@ -39,38 +39,38 @@ export function callHelper(
   args: readonly Evaluate[],
   hash: readonly (readonly [string, Evaluate])[],
   scope: Scope,
-  run: Run,
+  run: BindingRun,
   blocks?: BlockFunctions,
 ): unknown {
   const before = run.missing.size
-  const given: unknown[] = args.map((arg) => arg(scope, run))
+  const positional: unknown[] = args.map((arg) => arg(scope, run))
   const named: Record<string, unknown> = {}
   for (const [name, value] of hash) named[name] = value(scope, run)
-  // Its arguments are missing: the helper is not asked what it makes of nothing.
+  // Don't call the helper if one of its arguments is missing.
   if (run.missing.size > before) return ''
   const options: HelperOptions = {
     name: call.helper,
     hash: named,
     data: scope.variables,
-    lookupProperty: (object, name) => field(object, name),
+    lookupProperty: (object, name) => ownField(object, name),
     ...blocks,
   }
   try {
-    const result = helper.call(scope.context ?? NO_CONTEXT, ...given, options)
-    if (result instanceof Promise) throw new Error('it returned a promise; helpers answer at once')
+    const result = helper.call(scope.context ?? EMPTY_CONTEXT, ...positional, options)
+    if (result instanceof Promise) throw new Error('it returned a promise; helpers must be synchronous')
     return result
   } catch (error) {
-    if (error instanceof NeedsBindingFirst || error instanceof TemplateFailure) throw error
+    if (error instanceof NeedsPerMessageRendering || error instanceof TemplateFailure) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    const said = withoutData(reason, [...given, ...Object.values(named)])
-    throw templateError(`the helper '${call.helper}' failed: ${said}`, call.at)
+    const redacted = withoutData(reason, [...positional, ...Object.values(named)])
+    throw templateError(`the helper '${call.helper}' failed: ${redacted}`, call.at)
   }
 }
 
-/** Errors like to quote what they were given; what a mail says has no place in logs. */
+/** Replaces the arguments that an error message quotes, because the data of a mail must not reach the logs. */
 function withoutData(reason: string, values: readonly unknown[]): string {
   return values.reduce<string>(
-    (said, value) => (typeof value === 'string' && value.length > 3 ? said.replaceAll(value, '…') : said),
+    (text, value) => (typeof value === 'string' && value.length > 3 ? text.replaceAll(value, '…') : text),
     reason,
   )
 }

@@ -1,55 +1,56 @@
 import type { Expression, Reach } from '../template/tree.js'
 
-/** The `@` variables in reach; `each` adds a layer. Own properties only are ever looked up. */
+/** The `@` variables in scope. `each` adds a layer. Only own properties are looked up. */
 export interface Variables {
   [name: string]: unknown
   _parent?: Variables
 }
 
-/** A block parameter with its value, in front of those bound before. */
-interface Bound {
+/** A block parameter with its value, in a list with the innermost parameter first. */
+interface BoundParameter {
   number: number
   value: unknown
-  /** How the value was reached, for the first parameter of a block. */
+  /** The path to the value, for the first parameter of a block. */
   origin: Origin | undefined
-  outer: Bound | undefined
+  outer: BoundParameter | undefined
 }
 
-/** A scope that nodes written in it continue later, in front of those kept before. */
-interface Kept {
+/** A scope that nodes written in it return to later, in a list with the innermost scope first. */
+interface KeptScope {
   number: number
   scope: Scope
-  outer: Kept | undefined
+  outer: KeptScope | undefined
 }
 
+/** How a context was reached from the scope around it. */
 export interface Origin {
   from: Scope
   by: Expression
-  /** Index or name of the item, for a context that is one of a list. */
+  /** Index or key of the item, if the context is an item of a list or object. */
   item?: string | number
 }
 
-/** A context that is null has no fields; Handlebars hands this to helpers and conditions instead. */
-export const NO_CONTEXT = Object.freeze({})
+/** Handlebars passes an empty object to helpers and conditions in place of a null context. */
+export const EMPTY_CONTEXT = Object.freeze({})
 
 /**
- * Where an expression is evaluated. One chain holds all that names mean: a reference carries the number of the
- * parameter or scope that it means, and finds it here whatever lies between.
+ * The scope in which an expression is evaluated. A reference carries the number of the parameter or scope that it refers
+ * to, and finds it in the chain whatever lies between.
  */
 export class Scope {
-  /** The scope whose context counts as a level for `../`: this, unless its context equals the one around it. */
+  /** The scope whose context counts as a level for `../`: this one, unless its context equals the one around it. */
   readonly level: Scope
 
   private constructor(
     readonly context: unknown,
-    /** How the context was reached, so that a missing path can be named in full. */
+    /** How the context was reached, so that a missing path can be reported in full. */
     readonly origin: Origin | undefined,
     readonly variables: Variables,
     level: Scope | undefined,
-    /** What `../` reaches. */
+    /** The scope that `../` refers to. */
     readonly parent: Scope | undefined,
-    private readonly bound: Bound | undefined,
-    private readonly kept: Kept | undefined,
+    private readonly parameters: BoundParameter | undefined,
+    private readonly keptScopes: KeptScope | undefined,
   ) {
     this.level = level ?? this
   }
@@ -68,81 +69,82 @@ export class Scope {
 
   /**
    * The scope of a block's content.
-   * @param numbers of the block's parameters, each with the value that stands in the same place
+   * @param numbers the numbers of the block's parameters; `values` holds their values in the same order
    */
-  inBlock(
+  enterBlock(
     context: unknown,
     origin: Origin | undefined,
     variables: Variables,
     numbers: readonly number[],
     values: readonly unknown[],
   ): Scope {
-    let { bound } = this
-    // Each is bound, also without a value: so none is ever looked for in another block.
+    let { parameters } = this
+    // A parameter without a value is bound too, so that its name is never looked up in an outer block.
     for (let at = 0; at < numbers.length; at++) {
       const isContext = at === 0 && values.length > 0
-      bound = {
+      parameters = {
         number: numbers[at]!,
         value: values[at],
         origin: isContext ? origin : undefined,
-        outer: bound,
+        outer: parameters,
       }
     }
-    return this.#enter(this, context, origin, variables, bound, this.kept)
+    return this.#enter(this, context, origin, variables, parameters, this.keptScopes)
   }
 
-  /** The scope of a shared part that is called here. */
-  inPart(context: unknown, origin: Origin | undefined, { reach, keep, layer }: Entrance): Scope {
-    const written = reach === 'here' ? this : reach === 'file' ? undefined : this.#keptAs(reach)
+  /** The scope of a shared part that is called in this scope. */
+  enterPart(context: unknown, origin: Origin | undefined, { reach, keep, layer }: PartEntry): Scope {
+    const definedIn = reach === 'here' ? this : reach === 'file' ? undefined : this.#keptScope(reach)
     const variables = layer === undefined ? this.variables : { ...this.variables, _parent: this.variables }
-    const kept = keep === undefined ? this.kept : { number: keep, scope: this, outer: this.kept }
-    return this.#enter(written, context, origin, variables, this.bound, kept)
+    const keptScopes =
+      keep === undefined ? this.keptScopes : { number: keep, scope: this, outer: this.keptScopes }
+    return this.#enter(definedIn, context, origin, variables, this.parameters, keptScopes)
   }
 
-  /** `../` counts only contexts that differ, as Handlebars has it. */
+  /** `../` counts only contexts that differ, as in Handlebars. */
   #enter(
-    written: Scope | undefined,
+    definedIn: Scope | undefined,
     context: unknown,
     origin: Origin | undefined,
     variables: Variables,
-    bound: Bound | undefined,
-    kept: Kept | undefined,
+    parameters: BoundParameter | undefined,
+    keptScopes: KeptScope | undefined,
   ): Scope {
-    const around = written?.level
-    const same = around !== undefined && isSame(context, around.context)
+    const outer = definedIn?.level
+    const same = outer !== undefined && isSame(context, outer.context)
     return same
-      ? new Scope(context, origin, variables, around, around.parent, bound, kept)
-      : new Scope(context, origin, variables, undefined, around, bound, kept)
+      ? new Scope(context, origin, variables, outer, outer.parent, parameters, keptScopes)
+      : new Scope(context, origin, variables, undefined, outer, parameters, keptScopes)
   }
 
-  /** This scope, or that of nothing where its context is null. */
-  get orNothing(): Scope {
+  /** This scope, or one with an empty context if the context is null. */
+  get orEmpty(): Scope {
     if (this.context !== null && this.context !== undefined) return this
-    return this.#enter(this, NO_CONTEXT, this.origin, this.variables, this.bound, this.kept)
+    return this.#enter(this, EMPTY_CONTEXT, this.origin, this.variables, this.parameters, this.keptScopes)
   }
 
   up(levels: number): Scope | undefined {
     if (levels === 0) return this
     let at = this.parent
-    for (let left = levels - 1; left > 0; left--) at = at?.parent
+    for (let remaining = levels - 1; remaining > 0; remaining--) at = at?.parent
     return at
   }
 
-  parameter(number: number): Bound | undefined {
-    let at = this.bound
+  parameter(number: number): BoundParameter | undefined {
+    let at = this.parameters
     while (at !== undefined && at.number !== number) at = at.outer
     return at
   }
 
-  #keptAs(number: number): Scope | undefined {
-    let at = this.kept
+  #keptScope(number: number): Scope | undefined {
+    let at = this.keptScopes
     while (at !== undefined && at.number !== number) at = at.outer
     return at?.scope
   }
 }
 
-/** How a shared part is entered. */
-interface Entrance {
+/** How to enter the scope of a shared part. */
+export interface PartEntry {
   reach: Reach
   keep?: number
   layer?: true
@@ -151,7 +153,7 @@ interface Entrance {
 /** Handlebars compares with `==`. */
 function isSame(context: unknown, other: unknown): boolean {
   if (context === other) return true
-  if (context === NO_CONTEXT) return other === null
+  if (context === EMPTY_CONTEXT) return other === null
   if (context === null || other === null) return (context ?? other ?? null) === null
   // eslint-disable-next-line eqeqeq
   if (typeof context === 'object') return typeof other !== 'object' && primitiveOf(context) == other
@@ -161,22 +163,22 @@ function isSame(context: unknown, other: unknown): boolean {
 
 const primitives = new WeakMap<object, unknown>()
 
-/** What `==` compares an object by; once for each, because it is as much work as the object is large. */
+/** The primitive that `==` compares an object by. Cached, because computing it takes time linear in the object's size. */
 function primitiveOf(object: object): unknown {
   if (primitives.has(object)) return primitives.get(object)
   let primitive: unknown
   try {
-    // eslint-disable-next-line @typescript-eslint/no-base-to-string -- that is what is compared
+    // eslint-disable-next-line @typescript-eslint/no-base-to-string -- `==` compares this text
     primitive = String(object)
   } catch {
-    // Its own fields stand in the way: it equals nothing.
+    // Its own fields prevent the conversion, so it equals nothing.
     primitive = Number.NaN
   }
   primitives.set(object, primitive)
   return primitive
 }
 
-/** `items[3].price`: the path from the data's root to what an expression names in a scope. */
+/** Returns the path from the root of the data to the value of an expression, such as `items[3].price`. */
 export function describePath(expression: Expression, scope: Scope): string {
   switch (expression.kind) {
     case 'path': {

@@ -1,23 +1,23 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { type SourceFile, TemplateFailure } from '../template/source.js'
+import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 
-/** Everything a template folder holds, by what it is for. Paths end here: from now on there are only names. */
+/** The files of a template folder by purpose. Later code uses their names only, never paths. */
 export interface FolderFiles {
   templates: Map<string, TemplateFiles>
   partials: Map<string, SourceFile>
   textPartials: Map<string, SourceFile>
   layouts: Map<string, SourceFile>
-  /** By name relative to the folder: what `mj-include` may mean. */
+  /** Every file that `mj-include` may include, by name relative to the folder. */
   all: Map<string, SourceFile>
   locales: Map<string, SourceFile>
-  /** Absolute path of `helpers.js`, if there is one. */
+  /** Absolute path of `helpers.js`, if it exists. */
   helpers?: string
   /** Absolute paths of all files and folders that were read. */
   watched: string[]
 }
 
-/** The variants of one template; `''` is the default. Locales in lower case. */
+/** The variants of one template by locale in lower case. `''` is the default. */
 export interface TemplateFiles {
   mjml: Map<string, SourceFile>
   text: Map<string, SourceFile>
@@ -30,13 +30,13 @@ const READ = new Set(['.mjml', '.txt', '.json', '.html', '.css', '.hbs'])
 const HELPERS = ['helpers.js', 'helpers.mjs']
 const MAX_FILES = 10_000
 
-/** @throws TemplateFailure when the folder can't be read. */
+/** Reads all files of a template folder. @throws TemplateFailure if the folder can't be read */
 export async function scanFolder(dir: string): Promise<FolderFiles> {
   const root = await realpath(dir).catch((error: unknown) => {
     throw new TemplateFailure(
       'TEMPLATE_ERROR',
       (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? `There is no template folder ${path.resolve(dir)}; name another, or let threadpost init write one`
+        ? `The template folder ${path.resolve(dir)} doesn't exist. Specify another one, or create one with threadpost init`
         : `The template folder ${dir} can't be read: ${(error as Error).message}`,
     )
   })
@@ -63,16 +63,16 @@ async function scan(root: string, folder: string, found: FolderFiles): Promise<v
     if (found.watched.push(target) > MAX_FILES)
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
-        `The template folder ${root} holds more than ${MAX_FILES} files`,
+        `The template folder ${root} contains more than ${MAX_FILES} files`,
       )
     if (entry.isDirectory()) await scan(root, name, found)
     else if (folder === '' && HELPERS.includes(entry.name)) found.helpers = target
-    else if (READ.has(path.extname(name))) sortIn(name, { name, text: await readText(target) }, found)
+    else if (READ.has(path.extname(name))) addFile(name, { name, text: await readText(target) }, found)
     else found.watched.pop()
   }
 }
 
-/** A symbolic link counts only when it stays in the folder and names a file. */
+/** Returns the path of an entry. A symbolic link counts only if its target is a file inside the folder. */
 async function insideRoot(root: string, name: string, isLink: boolean): Promise<string | undefined> {
   const full = path.join(root, name)
   if (!isLink) return full
@@ -80,13 +80,13 @@ async function insideRoot(root: string, name: string, isLink: boolean): Promise<
   return target?.startsWith(root + path.sep) && path.extname(target) !== '' ? target : undefined
 }
 
-/** A byte order mark is no part of the text. */
+/** Reads a text file without its byte order mark. */
 async function readText(file: string): Promise<string> {
   const text = await readFile(file, 'utf8')
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
-function sortIn(name: string, file: SourceFile, found: FolderFiles): void {
+function addFile(name: string, file: SourceFile, found: FolderFiles): void {
   found.all.set(name, file)
   const extension = path.extname(name)
   const stem = name.slice(0, -extension.length)
@@ -111,9 +111,9 @@ function variant(
   stem: string,
   add: (files: TemplateFiles, locale: string) => void,
 ): void {
-  const localised = LOCALE.exec(stem)
-  const name = localised?.[1] ?? stem
-  add(template(found, name), (localised?.[2] ?? '').toLowerCase().replaceAll('_', '-'))
+  const localized = LOCALE.exec(stem)
+  const name = localized?.[1] ?? stem
+  add(template(found, name), (localized?.[2] ?? '').toLowerCase().replaceAll('_', '-'))
 }
 
 function template(found: FolderFiles, name: string): TemplateFiles {

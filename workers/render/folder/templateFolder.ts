@@ -1,31 +1,30 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Application } from '../application.js'
+import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
-import { helpersOf } from '../helpers/helperRegistry.js'
-import { type SourceFile, TemplateFailure } from '../template/source.js'
+import { createHelpers } from '../helpers/builtInHelpers.js'
+import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 import type { SharedParts } from '../template/tree.js'
-import { loadHelpers } from './helpersFile.js'
 import { type FolderFiles, scanFolder } from './scan.js'
 
-/** Which file of the folder an `mj-include` means. Names only: what is not among the files read can't be included. */
+/** Resolves the path of an `mj-include`. It looks names up among the files already read, so no other file can be included. */
 function includeFrom(
   files: ReadonlyMap<string, SourceFile>,
-): (from: string, asked: string) => SourceFile | { refused: string } {
-  return (from, asked) => {
+): (from: string, include: string) => SourceFile | { refused: string } {
+  return (from, include) => {
     if (
-      asked.includes('\0') ||
-      asked.includes('\\') ||
-      /^(?:[a-z]:|\/|~)/i.test(asked) ||
-      asked.includes('%')
+      include.includes('\0') ||
+      include.includes('\\') ||
+      /^(?:[a-z]:|\/|~)/i.test(include) ||
+      include.includes('%')
     )
-      return { refused: 'is refused: a path here is relative and stays in the template folder' }
-    const name = path.posix.join(path.posix.dirname(from), asked)
-    if (name.startsWith('..')) return { refused: 'is refused: it leads out of the template folder' }
+      return { refused: 'is not allowed: use a relative path that stays in the template folder' }
+    const name = path.posix.join(path.posix.dirname(from), include)
+    if (name.startsWith('..')) return { refused: 'is not allowed: the path leads out of the template folder' }
     return (
       files.get(name) ??
-      files.get(`${name}.mjml`) ?? { refused: `finds no file '${name}' in the template folder` }
+      files.get(`${name}.mjml`) ?? { refused: `fails: the template folder has no file '${name}'` }
     )
   }
 }
@@ -36,13 +35,13 @@ export interface FolderVersion {
   helpers: Helpers
   parts: SharedParts
   textParts: SharedParts
-  /** Tells the versions apart. */
+  /** Different for each version. */
   number: number
 }
 
 /**
- * The template folder, read when it is first asked for and again when a file changed. Whether one did is looked up
- * so rarely that it costs a hundredth of the time.
+ * The template folder, read on first use and again after a file has changed. Checks for changes take at most a hundredth
+ * of the time.
  */
 export class TemplateFolder {
   #version: FolderVersion | Promise<FolderVersion> | undefined
@@ -53,18 +52,18 @@ export class TemplateFolder {
   constructor(
     readonly dir: string,
     private readonly reload: boolean,
-    private readonly application: Application,
+    private readonly application: ApplicationModules,
   ) {}
 
-  /** At once where it was read before. @throws TemplateFailure when the folder or its helpers can't be read. */
+  /** Returns the current version, synchronously if it is already read. @throws TemplateFailure if the folder or its helpers can't be read */
   current(): FolderVersion | Promise<FolderVersion> {
     if (this.#version !== undefined && !this.#changed()) return this.#version
     const reading = this.#read()
     this.#version = reading
-    const become = (version: FolderVersion | undefined): void => {
+    const settle = (version: FolderVersion | undefined): void => {
       if (this.#version === reading) this.#version = version
     }
-    reading.then(become, () => become(undefined))
+    reading.then(settle, () => settle(undefined))
     return reading
   }
 
@@ -89,7 +88,7 @@ export class TemplateFolder {
         ? new Map<string, Helper>()
         : await loadHelpers(pathToFileURL(files.helpers))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
-    const helpers = helpersOf(custom, readStrings(files))
+    const helpers = createHelpers(custom, readStrings(files))
     const parts: SharedParts = {
       partials: files.partials,
       layouts: files.layouts,
@@ -111,7 +110,7 @@ function signatureOf(paths: readonly string[]): string {
   return signature
 }
 
-/** Strings of the `t` helper. */
+/** Returns the strings of the `t` helper by locale. */
 export function readStrings(files: FolderFiles): Map<string, Record<string, unknown>> {
   const strings = new Map<string, Record<string, unknown>>()
   for (const [locale, file] of files.locales) {

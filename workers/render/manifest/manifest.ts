@@ -4,13 +4,13 @@ import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/tem
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
 import { parseTemplate } from '../template/parseTemplate.js'
-import { TemplateFailure } from '../template/source.js'
-import { needsOf, shapeOf } from './needs.js'
+import { TemplateFailure } from '../template/sourceFile.js'
+import { collectNeeds, inferShape } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024
 
-/** What a template needs and offers, over all its variants. A template that can't be read says why. */
-export function manifestOf(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
+/** Returns the manifest of a template over all its variants. If the template can't be parsed, `error` is the reason. */
+export function buildManifest(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
   const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
   const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
   const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
@@ -25,11 +25,11 @@ export function manifestOf(name: string, files: TemplateFiles, version: FolderVe
       return parseTemplate({ mjml, ...(text === undefined ? {} : { text }), parts, textParts }).trees
     })
     manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
-    // A mail meets one variant: only what all of them need is needed for certain.
-    const needs = variants.map((trees) => needsOf([...trees.mjml, ...(trees.text ?? [])]))
+    // A mail uses one variant. Data is certainly needed only if all variants need it.
+    const needs = variants.map((trees) => collectNeeds([...trees.mjml, ...(trees.text ?? [])]))
     const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
     manifest.needs = (needs[0] ?? []).filter((need) => known.every((list) => list.has(JSON.stringify(need))))
-    manifest.shape = shapeOf(needs.flat())
+    manifest.shape = inferShape(needs.flat())
   } catch (error) {
     if (!(error instanceof TemplateFailure)) throw error
     manifest.error = error.message
@@ -37,7 +37,7 @@ export function manifestOf(name: string, files: TemplateFiles, version: FolderVe
   return manifest
 }
 
-/** The same for the same files, on whichever machine and whenever they were read. */
+/** A hash of the contents: the same for the same files on every machine. */
 function versionOf({ mjml, text }: TemplateFiles, { files }: FolderVersion): string {
   const hash = createHash('sha256')
   for (const sources of [mjml, text, files.partials, files.textPartials, files.layouts, files.locales]) {
@@ -47,7 +47,7 @@ function versionOf({ mjml, text }: TemplateFiles, { files }: FolderVersion): str
   return hash.digest('hex').slice(0, 12)
 }
 
-/** A sample file holds data, and under `@policy` how mails of the template are sent. */
+/** Reads a sample file: sample data, and under `@policy` the policy of the template. */
 function sampleOf(files: TemplateFiles): { policy?: TemplatePolicy; sample?: JsonObject } {
   const { sample: file } = files
   if (file === undefined) return {}
@@ -68,7 +68,7 @@ function parseSample(name: string, text: string): JsonObject {
       location: { file: name },
     })
   }
-  throw new TemplateFailure('TEMPLATE_ERROR', `${name}: sample data is an object`, {
+  throw new TemplateFailure('TEMPLATE_ERROR', `${name}: sample data must be a JSON object`, {
     location: { file: name },
   })
 }
@@ -84,7 +84,7 @@ function policyOf(value: unknown, name: string): TemplatePolicy {
   if (wrong)
     throw new TemplateFailure(
       'TEMPLATE_ERROR',
-      `${name}: @policy may hold priority (0 to 9), expiresAfter (ms) and transport (a name)`,
+      `${name}: @policy may contain only priority (0 to 9), expiresAfter (ms) and transport (a name)`,
       { location: { file: name } },
     )
   return value as TemplatePolicy

@@ -1,44 +1,44 @@
 import type { DataPath, DataShape, Need } from '../../../src/protocol/templateManifest.js'
-import { ACCEPTS_ABSENT } from '../helpers/logic.js'
+import { ACCEPTS_ABSENT } from '../helpers/builtInHelpers.js'
 import type { BlockNode, Expression, PathExpression, ScopeNode, TemplateNode } from '../template/tree.js'
 
-/** More than any template people write; what is left out is found out in the thread. */
+/** More than a hand-written template has. The thread checks the rest when it renders. */
 const MAX_NEEDS = 2000
 
-/** A context: how it is reached from the data, if that can be told, and the context around it. */
+/** A context: its path in the data, if that is known, and the context around it. */
 interface Level {
   path: DataPath | undefined
-  /** What `../` reaches; absent also where the data decides whether this context is a level of its own. */
+  /** The context that `../` refers to. Also absent if the data decides whether this context counts as a level. */
   parent: Level | undefined
-  /** Fields that a partial's parameters put in front of the data's. */
+  /** Fields that the parameters of a partial hide. */
   hidden: ReadonlySet<string>
 }
 
 interface Place {
   level: Level
-  /** Number of contexts that needs have opened. */
+  /** Number of contexts opened by the needs around it. */
   depth: number
-  /** Block parameters by number: paths, where they can be told. */
+  /** Paths of block parameters by number, if known. */
   parameters: ReadonlyMap<number, DataPath>
 }
 
 const NOTHING_HIDDEN: ReadonlySet<string> = new Set()
 
-/** What nodes ask of the data. */
-export function needsOf(nodes: readonly TemplateNode[]): Need[] {
+/** Returns the needs of the nodes: the data that they require. */
+export function collectNeeds(nodes: readonly TemplateNode[]): Need[] {
   const level: Level = { path: { scope: 0, parts: [] }, parent: undefined, hidden: NOTHING_HIDDEN }
-  return new Needs().all(nodes, { level, depth: 0, parameters: new Map() })
+  return new NeedsCollector().all(nodes, { level, depth: 0, parameters: new Map() })
 }
 
-class Needs {
-  #left = MAX_NEEDS
+class NeedsCollector {
+  #remaining = MAX_NEEDS
 
   all(nodes: readonly TemplateNode[], place: Place): Need[] {
     const needs: Need[] = []
     const seen = new Set<string>()
     for (const need of nodes.flatMap((node) => this.#one(node, place))) {
       const key = JSON.stringify(need)
-      if (seen.has(key) || this.#left-- <= 0) continue
+      if (seen.has(key) || this.#remaining-- <= 0) continue
       seen.add(key)
       needs.push(need)
     }
@@ -79,14 +79,19 @@ class Needs {
     switch (node.type) {
       case 'if':
       case 'unless': {
-        // A condition that is computed may mean anything.
+        // A computed condition doesn't say which data it needs.
         if (path === undefined || node.includeZero !== undefined || isContext(node.subject)) return []
         const [then, otherwise] = node.type === 'if' ? [node.body, node.inverse] : [node.inverse, node.body]
-        return keep({ need: 'if', path, then: this.all(then, place), otherwise: this.all(otherwise, place) })
+        return withoutEmpty({
+          need: 'if',
+          path,
+          then: this.all(then, place),
+          otherwise: this.all(otherwise, place),
+        })
       }
       case 'each': {
         if (path === undefined) return []
-        const items = this.all(node.body, opened(place, node, path))
+        const items = this.all(node.body, enterItem(place, node, path))
         return [
           {
             need: 'each',
@@ -99,7 +104,7 @@ class Needs {
       }
       case 'with': {
         if (path === undefined || isContext(node.subject)) return []
-        const inner = this.all(node.body, opened(place, node, path))
+        const inner = this.all(node.body, enterItem(place, node, path))
         return [
           {
             need: 'with',
@@ -111,7 +116,7 @@ class Needs {
         ]
       }
       case 'section':
-        // Whether it repeats or only shows depends on the data.
+        // The data decides whether it repeats or only shows.
         return []
       case 'call':
         return this.#expression(node.subject, place)
@@ -128,24 +133,24 @@ class Needs {
           : undefined
     const inherited = node.context === undefined ? place.level.hidden : NOTHING_HIDDEN
     const hidden = new Set([...inherited, ...node.hash.map(([name]) => name)])
-    // Whether such a context counts as a level of its own shows only with the data.
+    // Only the data decides whether such a context counts as a level.
     const isSame = node.reach === 'here' && node.context === undefined && node.hash.length === 0
     const level = { path, parent: isSame ? place.level.parent : undefined, hidden }
     return [...own, ...this.all(node.body, { ...place, level })]
   }
 }
 
-/** The context itself: inside a condition, Handlebars has an object with no fields in place of null. */
+/** Whether the subject is the context itself. In a condition, Handlebars replaces a null context with an empty object. */
 function isContext(subject: Expression): boolean {
   return subject.kind === 'path' && subject.parts.length === 0 && subject.up === 0
 }
 
-function keep(need: Extract<Need, { need: 'if' }>): Need[] {
+function withoutEmpty(need: Extract<Need, { need: 'if' }>): Need[] {
   return need.then.length + need.otherwise.length === 0 ? [] : [need]
 }
 
-/** Inside a list or a context: one level more, reached by number. */
-function opened(place: Place, node: BlockNode, subject: DataPath): Place {
+/** Enters a list item or a context: one more level, referred to by its number. */
+function enterItem(place: Place, node: BlockNode, subject: DataPath): Place {
   const depth = place.depth + 1
   const path: DataPath = { scope: depth, parts: [] }
   const parent = isInside(subject, place.level.path) ? place.level : undefined
@@ -155,8 +160,8 @@ function opened(place: Place, node: BlockNode, subject: DataPath): Place {
 }
 
 /**
- * Whether one path leads into the other's context: an object is never equal to its field, so that it is a level for
- * `../`. Of other contexts that shows only with the data: a list of one name is equal to that name.
+ * Whether a path leads into the context. An object never equals its field, so the field is a level for `../`. For other
+ * contexts only the data decides: a list of one name equals that name.
  */
 function isInside({ scope, parts }: DataPath, context: DataPath | undefined): boolean {
   if (context?.scope !== scope || context.parts.some((part, at) => parts[at] !== part)) return false
@@ -175,13 +180,13 @@ function resolve(expression: PathExpression, { level, parameters }: Place): Data
   let at: Level | undefined = level
   for (let up = expression.up; up > 0; up--) at = at?.parent
   if (at?.path === undefined) return undefined
-  // A context with parameters in front of its fields is no part of the data.
+  // A context whose fields are hidden by parameters is not part of the data.
   if (parts[0] === undefined ? at.hidden.size > 0 : at.hidden.has(parts[0])) return undefined
   return { scope: at.path.scope, parts: [...at.path.parts, ...parts] }
 }
 
-/** The shape of the data, as far as it follows from what is asked of it. */
-export function shapeOf(needs: readonly Need[]): DataShape {
+/** Infers the shape of the data from the needs. */
+export function inferShape(needs: readonly Need[]): DataShape {
   const root: DataShape = {}
   follow(needs, [root], false)
   return root
@@ -215,7 +220,7 @@ function follow(needs: readonly Need[], scopes: readonly DataShape[], optional: 
   }
 }
 
-/** The shape at a path; once something is required it stays so. */
+/** Returns the shape at a path. A field that is required once stays required. */
 function reach(scopes: readonly DataShape[], path: DataPath, optional: boolean): DataShape {
   let at = scopes[path.scope] ?? {}
   for (const part of path.parts) {

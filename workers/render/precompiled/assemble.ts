@@ -1,34 +1,42 @@
+import { decodeEntities } from '../template/subjectAndPreheader.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, ValueNode } from '../template/tree.js'
-import { type Branch, type Marked, type Markers, ROOT, branchOf } from './placeholders.js'
+import { type Branch, branchOf, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
 
-/** What MJML made of a marked source, as a template again. */
+/** MJML's output, turned back into template nodes. */
 export interface Assembled {
   nodes: TemplateNode[]
-  /** Marks that are missing in the branch they were written in: MJML dropped them, or copied them into others only. */
-  lost: Marked[]
-  /** Those of them that stand in no block: what they ask of the data counts all the same. */
+  /** Placeholders missing from the branch they were written in: MJML dropped them, or copied them only into other branches. */
+  dropped: PlaceholderTarget[]
+  /** The dropped nodes that are in no block. The data that they need is required all the same. */
   unseen: TemplateNode[]
 }
 
-/** A text whose blocks are no longer blocks, or whose values can't be bound where they stand. */
-export interface Broken {
-  broken: string
-  node?: Marked['node']
+/** Why the output can't be used: MJML broke up a block, or moved a value to a place where it can't be bound. */
+export interface AssemblyFailure {
+  reason: string
+  node?: PlaceholderTarget['node']
 }
 
-/** How a mark becomes a node where it stands in the output, and how much of the text after it belongs to it. */
-export type Adapt = (node: ValueNode | AttributeNode, after: string) => { node: TemplateNode; taken?: number }
+/** Adapts the node of a placeholder to its place in the output. `taken` counts the characters after it that the node replaces. */
+export type AdaptNode = (
+  node: ValueNode | AttributeNode,
+  after: string,
+) => { node: TemplateNode; taken?: number }
 
-/** Reads the marks in a text. A value that MJML copied into a block is bound in the scope it was written in. */
-export function assemble(text: string, markers: Markers, adapt: Adapt): Assembled | Broken {
-  return new Assembler(text, markers, adapt).run()
+/** Replaces the placeholders in a text with their nodes. A value that MJML copied into a block keeps the scope it was written in. */
+export function assemble(
+  text: string,
+  placeholders: Placeholders,
+  adapt: AdaptNode,
+): Assembled | AssemblyFailure {
+  return new Assembler(text, placeholders, adapt).run()
 }
 
 interface Open {
   id: number
-  marked: Marked
+  target: PlaceholderTarget
   node: BlockNode
-  /** Which branch is being read, and which the block itself stands in. */
+  /** `branch` is being read; the block itself is in `outerBranch`. */
   branch: Branch
   outerBranch: Branch
   body: TemplateNode[]
@@ -37,73 +45,77 @@ interface Open {
 }
 
 class Assembler {
-  /** Marks that stand in the branch they were written in. */
-  readonly #home = new Set<number>()
-  /** Branches whose scope is needed deeper inside. */
+  /** Placeholders found in the branch they were written in. */
+  readonly #inPlace = new Set<number>()
+  /** Branches whose scope is needed by nodes deeper inside. */
   readonly #anchors = new Set<Branch>()
   readonly #open: Open[] = []
   #branch: Branch = ROOT
   #nodes: TemplateNode[] = []
-  #done = 0
+  #consumed = 0
 
   constructor(
     private readonly text: string,
-    private readonly markers: Markers,
-    private readonly adapt: Adapt,
+    private readonly placeholders: Placeholders,
+    private readonly adapt: AdaptNode,
   ) {}
 
-  run(): Assembled | Broken {
-    for (const found of this.text.matchAll(this.markers.pattern)) {
-      const broken = this.#word(Number(found[1]), found[2] ?? '', found.index, found[0].length)
-      if (broken !== undefined) return broken
+  run(): Assembled | AssemblyFailure {
+    for (const found of this.text.matchAll(this.placeholders.pattern)) {
+      const failure = this.#placeholder(Number(found[1]), found[2] ?? '', found.index, found[0].length)
+      if (failure !== undefined) return failure
     }
     const unclosed = this.#open.at(-1)
-    if (unclosed !== undefined) return { broken: 'MJML dropped its end', node: unclosed.node }
+    if (unclosed !== undefined) return { reason: 'MJML dropped the end of this block', node: unclosed.node }
     this.#addText(this.text.length)
-    const lost = this.markers.marked.filter((_, id) => !this.#home.has(id))
+    const dropped = this.placeholders.targets.filter((_, id) => !this.#inPlace.has(id))
     return {
       nodes: this.#anchor(ROOT, this.#nodes),
-      lost,
-      unseen: lost.filter(({ within }) => within === ROOT).map((marked) => inScopes(marked.node, marked)),
+      dropped,
+      unseen: dropped.filter(({ branch }) => branch === ROOT).map((target) => inScopes(target.node, target)),
     }
   }
 
-  #word(id: number, part: string, index: number, length: number): Broken | undefined {
-    const marked = this.markers.marked[id]
-    if (marked === undefined) return { broken: 'MJML changed a mark' }
+  #placeholder(id: number, part: string, index: number, length: number): AssemblyFailure | undefined {
+    const target = this.placeholders.targets[id]
+    if (target === undefined) return { reason: 'MJML changed a placeholder' }
     this.#addText(index)
-    this.#done = index + length
-    const { node } = marked
+    this.#consumed = index + length
+    const { node } = target
     if (node.kind !== 'block') {
-      const { node: adapted, taken = 0 } = this.adapt(node, this.text.slice(this.#done, this.#done + 40))
-      this.#done += taken
-      return this.#add(id, adapted, marked)
+      const { node: adapted, taken = 0 } = this.adapt(
+        node,
+        this.text.slice(this.#consumed, this.#consumed + 40),
+      )
+      this.#consumed += taken
+      return this.#add(id, adapted, target)
     }
-    if (part === 's') return this.#start(id, node, marked)
+    if (part === 's') return this.#start(id, node, target)
     const block = this.#open.at(-1)
-    if (block?.id !== id) return { broken: 'MJML moved its tags apart', node }
+    if (block?.id !== id) return { reason: 'MJML separated the tags of this block', node }
     return part === 'e' ? this.#otherwise(block) : this.#end(block)
   }
 
-  #start(id: number, node: BlockNode, marked: Marked): undefined {
+  #start(id: number, node: BlockNode, target: PlaceholderTarget): undefined {
     const body: TemplateNode[] = []
     const branch = branchOf(id, 's')
     this.#open.push({
-      ...{ id, node, marked, branch, body },
+      ...{ id, node, target, branch, body },
       ...{ outerBranch: this.#branch, outer: this.#nodes, inverse: undefined },
     })
     this.#nodes = body
     this.#branch = branch
   }
 
-  #otherwise(block: Open): Broken | undefined {
-    if (block.inverse !== undefined) return { broken: 'MJML repeated its {{else}}', node: block.node }
+  #otherwise(block: Open): AssemblyFailure | undefined {
+    if (block.inverse !== undefined)
+      return { reason: 'MJML repeated the {{else}} of this block', node: block.node }
     this.#nodes = block.inverse = []
     this.#branch = block.branch = branchOf(block.id, 'e')
     return undefined
   }
 
-  #end({ id, node, marked, body, inverse = [], outer, outerBranch }: Open): Broken | undefined {
+  #end({ id, node, target, body, inverse = [], outer, outerBranch }: Open): AssemblyFailure | undefined {
     this.#open.pop()
     this.#nodes = outer
     this.#branch = outerBranch
@@ -112,25 +124,25 @@ class Assembler {
       body: this.#anchor(branchOf(id, 's'), body),
       inverse: this.#anchor(branchOf(id, 'e'), inverse),
     }
-    return this.#add(id, whole, marked)
+    return this.#add(id, whole, target)
   }
 
   /**
-   * Adds a node to the branch at hand. The innermost branch decides the scope, since what it stands in was itself
-   * added in the scope it was written in.
+   * Adds a node to the current branch. The innermost branch decides the scope, because the blocks around it were
+   * themselves added in the scope they were written in.
    */
-  #add(id: number, node: TemplateNode, marked: Marked): Broken | undefined {
-    const scoped = inScopes(node, marked)
-    const { within } = marked
-    if (within === this.#branch) {
-      this.#home.add(id)
+  #add(id: number, node: TemplateNode, target: PlaceholderTarget): AssemblyFailure | undefined {
+    const scoped = inScopes(node, target)
+    const { branch } = target
+    if (branch === this.#branch) {
+      this.#inPlace.add(id)
       this.#nodes.push(scoped)
       return undefined
     }
-    if (within !== ROOT && this.#open.every(({ branch }) => branch !== within))
-      return { broken: 'MJML moves it out of the block it stands in', node: marked.node }
-    this.#anchors.add(within)
-    this.#nodes.push({ kind: 'anchored', to: within, body: [scoped], at: OUTPUT })
+    if (branch !== ROOT && this.#open.every((open) => open.branch !== branch))
+      return { reason: 'MJML moves it out of its block', node: target.node }
+    this.#anchors.add(branch)
+    this.#nodes.push({ kind: 'anchored', to: branch, body: [scoped], at: OUTPUT })
     return undefined
   }
 
@@ -139,14 +151,70 @@ class Assembler {
   }
 
   #addText(end: number): void {
-    if (end > this.#done)
-      this.#nodes.push({ kind: 'text', text: this.text.slice(this.#done, end), at: OUTPUT })
+    if (end > this.#consumed)
+      this.#nodes.push({ kind: 'text', text: this.text.slice(this.#consumed, end), at: OUTPUT })
   }
 }
 
-function inScopes(node: TemplateNode, { scopes }: Marked): TemplateNode {
+function inScopes(node: TemplateNode, { scopes }: PlaceholderTarget): TemplateNode {
   return scopes.reduceRight<TemplateNode>((inner, scope) => ({ ...scope, body: [inner] }), node)
 }
 
-/** What MJML wrote has no place in the source. */
+/** Output of MJML has no place in the source. */
 const OUTPUT: Place = { file: '', line: 0, column: 0 }
+
+/** Returns an adapter for HTML: changes that MJML makes to a copied value are made when the value is bound. */
+export function htmlAdapter(html: string, placeholders: { pattern: RegExp }): AdaptNode {
+  const inside = new Set<number>()
+  let copies = 0
+  const places: number[] = []
+  for (const found of html.matchAll(placeholders.pattern)) if (found[2] === 'v') places.push(found.index)
+  for (const comment of html.matchAll(/<!--\[if\s[^\]]+\]>[\s\S]*?<!\[endif\]-->/g))
+    for (const [index, place] of places.entries())
+      if (place > comment.index && place < comment.index + comment[0].length) inside.add(index)
+  return (node, after) => {
+    const collapsesSpace = inside.has(copies++)
+    return adaptHtmlNode(node, after, collapsesSpace)
+  }
+}
+
+const SUFFIX = /^-[a-z]+(?=["\s])/
+
+function adaptHtmlNode(
+  node: ValueNode | AttributeNode,
+  after: string,
+  collapsesSpace: boolean,
+): ReturnType<AdaptNode> {
+  if (node.kind === 'value') {
+    if (!collapsesSpace) return { node }
+    return {
+      node: { kind: 'attribute', name: '', value: [node], checks: { tidy: true }, at: node.at },
+    }
+  }
+  const suffix = node.name === 'css-class' ? SUFFIX.exec(after)?.[0] : undefined
+  const checks = { ...node.checks }
+  if (collapsesSpace) checks.tidy = true
+  if (suffix !== undefined) checks.suffix = suffix
+  return { node: { ...node, checks }, taken: suffix?.length ?? 0 }
+}
+
+/** For the text part, which is not HTML: decodes the character references in the fixed text of an attribute value. */
+export const adaptTextNode: AdaptNode = (node) => {
+  if (node.kind === 'value' || node.checks.content) return { node }
+  return { node: { ...node, value: node.value.map(decoded), checks: {} } }
+}
+
+function decoded(node: TemplateNode): TemplateNode {
+  switch (node.kind) {
+    case 'text':
+      return { ...node, text: decodeEntities(node.text) }
+    case 'block':
+      return { ...node, body: node.body.map(decoded), inverse: node.inverse.map(decoded) }
+    case 'anchor':
+    case 'anchored':
+    case 'scope':
+      return { ...node, body: node.body.map(decoded) }
+    default:
+      return node
+  }
+}

@@ -1,128 +1,126 @@
-import { annotate, locateFragment } from '../analysis/annotate.js'
-import type { Finding } from '../analysis/findings.js'
-import { inlineStylesOf, rewritesBody } from '../analysis/inlineStyles.js'
-import { applyRules } from '../analysis/rules.js'
-import type { Positions } from '../analysis/structure.js'
+import { annotate, annotateFragment } from '../analysis/annotate.js'
+import { applyRules, findInlineStyles, rewritesBody } from '../analysis/rules.js'
+import type { Annotations } from '../analysis/structure.js'
 import { loadMjml } from '../mjml.js'
-import type { Critical } from '../renderer.js'
-import { type TemplateSource, parseTemplate, walk } from '../template/parseTemplate.js'
-import { describePlace } from '../template/source.js'
+import type { CriticalSection } from '../renderer.js'
+import { parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
+import { describePlace } from '../template/sourceFile.js'
 import type { TemplateNode } from '../template/tree.js'
-import { type HtmlText, loadHtmlText } from '../text/htmlText.js'
-import { adaptText, conditionalsOf } from './adapt.js'
-import { type Broken, assemble } from './assemble.js'
-import type { CompiledTemplate, PrecompiledForm } from './form.js'
-import { suspectPattern } from './guards.js'
-import { type Marked, type Markers, ROOT, mark } from './placeholders.js'
+import { type HtmlToText, loadHtmlToText } from '../text/htmlToText.js'
+import { adaptTextNode, assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
+import type { CompiledTemplate, Finding, PrecompiledForm } from './compiledTemplate.js'
+import { insertPlaceholders, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
+import { unlinkedFontPattern } from './valueChecks.js'
 import { verifyPrecompiled } from './verifyPrecompiled.js'
 
-/** MJML's default fonts; a template's own come from its `mj-font`. */
+/** MJML's default fonts. A template adds its own with `mj-font`. */
 const FONTS = ['Open Sans', 'Droid Sans', 'Lato', 'Roboto', 'Ubuntu']
 
-/** What the compiler needs besides the source. */
+/** Options of the compiler besides the source. */
 export interface CompileOptions {
-  critical: Critical
-  /** Names of helpers that may answer with HTML. */
+  critical: CriticalSection
+  /** Names of helpers that may return HTML. */
   customHelpers: ReadonlySet<string>
 }
 
-/** The trees with attribute values as nodes; those of partials that are called by a computed name, too. */
-function locatedTrees(source: TemplateSource) {
+/** Parses a source and annotates its trees, including the partials that are called by a computed name. */
+function parseAndAnnotate(source: VariantSource) {
   const { trees, files } = parseTemplate(source)
-  const positions = annotate(trees.mjml, files)
-  trees.mjml = positions.nodes
+  const annotations = annotate(trees.mjml, files)
+  trees.mjml = annotations.nodes
   for (const [name, nodes] of Object.entries(trees.partials))
-    trees.partials[name] = locateFragment(nodes, files)
-  return { trees, positions }
+    trees.partials[name] = annotateFragment(nodes, files)
+  return { trees, annotations }
 }
 
-/** A template that binds first, because trying it out would not pay. @throws TemplateFailure */
-export function compileFirst(source: TemplateSource, critical: Critical): CompiledTemplate {
+/** Compiles a template that runs MJML for each message, for a source not worth precompiling. @throws TemplateFailure */
+export function compileWithoutMjml(source: VariantSource, critical: CriticalSection): CompiledTemplate {
   return critical('compile', () => {
-    const { trees, positions } = locatedTrees(source)
-    return { trees, findings: [], warnings: droppedText(positions) }
+    const { trees, annotations } = parseAndAnnotate(source)
+    return { trees, findings: [], warnings: droppedText(annotations) }
   })
 }
 
-/** Compiles a template for good: once to MJML, and tried out against binding first. @throws TemplateFailure */
+/** Compiles a template with MJML once and verifies the result against rendering per message. @throws TemplateFailure */
 export async function compileTemplate(
-  source: TemplateSource,
+  source: VariantSource,
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
   const { critical } = options
-  const { trees, positions, markers, findings } = critical('compile', () => {
-    const { trees, positions } = locatedTrees(source)
-    const findings = applyRules(positions, inlineStylesOf(trees.mjml))
-    if (rewritesBody(trees.mjml)) findings.push(REWRITTEN(trees.mjml))
-    const markers = findings.length === 0 ? mark(trees.mjml, positions.blocks) : undefined
-    return { trees, positions, markers, findings }
+  const { trees, annotations, placeholders, findings } = critical('compile', () => {
+    const { trees, annotations } = parseAndAnnotate(source)
+    const findings = applyRules(annotations, findInlineStyles(trees.mjml))
+    if (rewritesBody(trees.mjml)) findings.push(rewrittenBody(trees.mjml))
+    const placeholders =
+      findings.length === 0 ? insertPlaceholders(trees.mjml, annotations.blocks) : undefined
+    return { trees, annotations, placeholders, findings }
   })
-  const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(positions) }
-  if (markers === undefined) return compiled
+  const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(annotations) }
+  if (placeholders === undefined) return compiled
 
-  const made = await makeLate(trees.mjml, markers, options)
-  if ('finding' in made) return { ...compiled, findings: [made.finding] }
-  const late = trees.text === undefined ? made.late : withoutText(made.late)
-  const refuted = await verifyPrecompiled(trees.mjml, late, positions.blocks, critical)
-  if (refuted !== undefined) return { ...compiled, findings: [refuted] }
-  return { ...compiled, late, warnings: [...compiled.warnings, ...made.warnings] }
+  const result = await precompile(trees.mjml, placeholders, options)
+  if ('finding' in result) return { ...compiled, findings: [result.finding] }
+  const form = trees.text === undefined ? result.form : withoutText(result.form)
+  const mismatch = await verifyPrecompiled(trees.mjml, form, annotations.blocks, critical)
+  if (mismatch !== undefined) return { ...compiled, findings: [mismatch] }
+  return { ...compiled, late: form, warnings: [...compiled.warnings, ...result.warnings] }
 }
 
-const REWRITTEN = (nodes: readonly TemplateNode[]): Finding =>
-  wholeTemplate(
-    nodes,
-    'mj-html-attributes changes the finished body',
-    'write the attributes into the content',
-  )
+const rewrittenBody = (nodes: readonly TemplateNode[]): Finding =>
+  wholeTemplate(nodes, 'mj-html-attributes changes the finished body', 'write the attributes in the content')
 
-function droppedText({ dropped }: Positions): string[] {
+function droppedText({ dropped }: Annotations): string[] {
   return dropped.map((at) => `${describePlace(at)}: MJML drops text between components`)
 }
 
-interface Made {
-  late: PrecompiledForm
+interface Precompilation {
+  form: PrecompiledForm
   warnings: string[]
 }
 
-async function makeLate(
+async function precompile(
   nodes: readonly TemplateNode[],
-  markers: Markers,
+  placeholders: Placeholders,
   { critical, customHelpers }: CompileOptions,
-): Promise<Made | { finding: Finding }> {
+): Promise<Precompilation | { finding: Finding }> {
   const mjml = await loadMjml()
-  const toText = await loadHtmlText()
-  const working = critical('compile', () => mjml(markers.source))
-  const made = await working.catch((error: unknown) => error as Error)
-  // It may be the marks that MJML can't read; if it is the template, binding first will say so.
-  if (made instanceof Error)
-    return { finding: wholeTemplate(nodes, `MJML fails: ${made.message}`, 'mend what MJML complains of') }
-  const { html, warnings } = made
+  const toText = await loadHtmlToText()
+  const running = critical('compile', () => mjml(placeholders.source))
+  const output = await running.catch((error: unknown) => error as Error)
+  // MJML may fail because of the placeholders. If it fails because of the template, rendering per message reports it.
+  if (output instanceof Error)
+    return {
+      finding: wholeTemplate(nodes, `MJML fails: ${output.message}`, 'fix the problem that MJML reports'),
+    }
+  const { html, warnings } = output
   return critical('compile', () => {
-    const styles = inlineStylesOf(nodes)
-    const assembled = assemble(html, markers, conditionalsOf(html, markers))
-    if ('broken' in assembled) return { finding: brokenFinding(nodes, assembled) }
-    const lost = assembled.lost.find(({ node, within }) => within !== ROOT || node.kind === 'block')
-    if (lost !== undefined) return { finding: lostFinding(lost.node) }
-    const late: PrecompiledForm = {
+    const styles = findInlineStyles(nodes)
+    const assembled = assemble(html, placeholders, htmlAdapter(html, placeholders))
+    if ('reason' in assembled) return { finding: failureFinding(nodes, assembled) }
+    const dropped = assembled.dropped.find(({ node, branch }) => branch !== ROOT || node.kind === 'block')
+    if (dropped !== undefined) return { finding: droppedFinding(dropped.node) }
+    const form: PrecompiledForm = {
       html: assembled.nodes,
       unseen: assembled.unseen,
-      suspect: suspectPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
+      suspect: unlinkedFontPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
       readsDocument: styles !== undefined,
     }
-    const text = textOf(html, markers, toText, nodes, customHelpers)
-    if (text !== undefined) late.text = text
+    const text = assembleText(html, placeholders, toText, nodes, customHelpers)
+    if (text !== undefined) form.text = text
     return {
-      late,
-      warnings: warnings.map(({ line, tag, message }) => `${tag}, line ${line} of the whole: ${message}`),
+      form,
+      warnings: warnings.map(
+        ({ line, tag, message }) => `${tag}, line ${line} of the expanded source: ${message}`,
+      ),
     }
   })
 }
 
-/** A helper that makes something of its block needs to see HTML, so that its text comes from the bound HTML. */
-function textOf(
+/** Returns the nodes of the text part. With a custom block helper there are none, because the helper needs HTML: the text then comes from the bound HTML. */
+function assembleText(
   html: string,
-  markers: Markers,
-  toText: HtmlText,
+  placeholders: Placeholders,
+  toText: HtmlToText,
   nodes: readonly TemplateNode[],
   customHelpers: ReadonlySet<string>,
 ): TemplateNode[] | undefined {
@@ -130,15 +128,15 @@ function textOf(
     if (node.kind !== 'block' || node.subject.kind !== 'call' || node.type !== 'call') continue
     if (customHelpers.has(node.subject.helper)) return undefined
   }
-  const assembled = assemble(toText(html), markers, adaptText)
-  if ('broken' in assembled) return undefined
+  const assembled = assemble(toText(html), placeholders, adaptTextNode)
+  if ('reason' in assembled) return undefined
   for (const node of walk(assembled.nodes))
     if (node.kind === 'attribute' && node.checks.content) return undefined
   return assembled.nodes
 }
 
-function withoutText({ text: _text, ...late }: PrecompiledForm): PrecompiledForm {
-  return late
+function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {
+  return form
 }
 
 function ownFonts(nodes: readonly TemplateNode[]): string[] {
@@ -152,28 +150,32 @@ function ownFonts(nodes: readonly TemplateNode[]): string[] {
   return fonts
 }
 
-function lostFinding(node: Marked['node']): Finding {
+function droppedFinding(node: PlaceholderTarget['node']): Finding {
   return {
     at: node.at,
     expression: expressionOf(node),
-    reason: 'MJML does not use it where it stands',
-    advice: 'take it out, or put it where MJML shows it',
+    reason: 'MJML drops it at this place',
+    advice: 'remove it, or move it to a place where MJML outputs it',
   }
 }
 
-function expressionOf(node: Marked['node']): string {
+function expressionOf(node: PlaceholderTarget['node']): string {
   return node.kind === 'attribute' ? node.name : node.source
 }
 
-function brokenFinding(nodes: readonly TemplateNode[], broken: Broken): Finding {
-  if (broken.node === undefined)
-    return wholeTemplate(nodes, broken.broken, 'keep expressions out of attributes that MJML computes with')
+function failureFinding(nodes: readonly TemplateNode[], failure: AssemblyFailure): Finding {
+  if (failure.node === undefined)
+    return wholeTemplate(
+      nodes,
+      failure.reason,
+      'keep expressions out of attributes that MJML uses in computations',
+    )
   return {
-    at: broken.node.at,
-    expression: expressionOf(broken.node),
-    reason: broken.broken,
+    at: failure.node.at,
+    expression: expressionOf(failure.node),
+    reason: failure.reason,
     advice:
-      broken.node.kind === 'block'
+      failure.node.kind === 'block'
         ? 'put the block inside the content of a component'
         : 'keep the expression inside the content of a component',
   }

@@ -1,98 +1,102 @@
 import { createHash } from 'node:crypto'
-import type { BlockFacts } from '../analysis/structure.js'
+import type { BlockStructure } from '../analysis/structure.js'
 import type { AttributeNode, BlockNode, ScopeNode, TemplateNode, ValueNode } from '../template/tree.js'
 
-/** What stands for an expression while MJML runs: a word that MJML hands on as it is. */
-export interface Markers {
-  /** The template with a word in place of each expression. */
+/** A source in which a placeholder replaces each expression while MJML runs: a word that MJML copies unchanged. */
+export interface Placeholders {
+  /** The MJML source with placeholders. */
   source: string
-  /** Finds the words again: groups are the number and, for a block, which of its tags it is. */
+  /** Matches a placeholder. Its groups are the number and the part: `v` for a value; `s`, `e` and `c` for a block's start, else and close. */
   pattern: RegExp
-  /** What each word stands for. */
-  marked: readonly Marked[]
+  /** The node of each placeholder, by number. */
+  targets: readonly PlaceholderTarget[]
 }
 
-export interface Marked {
+/** The node that a placeholder stands for. */
+export interface PlaceholderTarget {
   node: ValueNode | AttributeNode | BlockNode
-  /** Partials with parameters of their own around it, outermost first. */
+  /** The scope nodes around it within its branch, outermost first. */
   scopes: readonly ScopeNode[]
-  /** Which branch of which block it stands in. */
-  within: Branch
+  /** The branch of the block that contains it. */
+  branch: Branch
 }
 
-/** One of the two bodies of a block, by a number; `ROOT` is in no block: bound once for a message, whatever the data. */
+/** The number of a branch, which is the body or the inverse of a block. `ROOT` is outside writeAll blocks: bound once for each message. */
 export type Branch = number
 
 export const ROOT: Branch = 0
 
-/** @param part `s` for the body, `e` for the inverse, as in the words. */
+/** @param part `s` for the body, `e` for the inverse, as in placeholders */
 export function branchOf(block: number, part: 's' | 'e'): Branch {
   return 2 * block + (part === 's' ? 1 : 2)
 }
 
-/** Puts words in place of expressions. Block tags between components become raw elements, which MJML keeps. */
-export function mark(nodes: readonly TemplateNode[], blocks: ReadonlyMap<BlockNode, BlockFacts>): Markers {
+/** Replaces expressions with placeholders. Block tags between components become `mj-raw` elements, which MJML keeps. */
+export function insertPlaceholders(
+  nodes: readonly TemplateNode[],
+  blocks: ReadonlyMap<BlockNode, BlockStructure>,
+): Placeholders {
   const prefix = prefixFor(nodes)
-  const marker = new Marker(prefix, blocks)
-  const source = marker.all(nodes, [])
-  return { source, pattern: new RegExp(`${prefix}(\\d+)([vsec])z`, 'g'), marked: marker.marked }
+  const writer = new PlaceholderWriter(prefix, blocks)
+  const source = writer.writeAll(nodes, [])
+  return { source, pattern: new RegExp(`${prefix}(\\d+)([vsec])z`, 'g'), targets: writer.targets }
 }
 
-class Marker {
-  readonly marked: Marked[] = []
-  #within = ROOT
+class PlaceholderWriter {
+  readonly targets: PlaceholderTarget[] = []
+  #branch = ROOT
 
   constructor(
     private readonly prefix: string,
-    private readonly blocks: ReadonlyMap<BlockNode, BlockFacts>,
+    private readonly blocks: ReadonlyMap<BlockNode, BlockStructure>,
   ) {}
 
-  all(nodes: readonly TemplateNode[], scopes: readonly ScopeNode[]): string {
-    return nodes.map((node) => this.#one(node, scopes)).join('')
+  writeAll(nodes: readonly TemplateNode[], scopes: readonly ScopeNode[]): string {
+    return nodes.map((node) => this.#write(node, scopes)).join('')
   }
 
-  #one(node: TemplateNode, scopes: readonly ScopeNode[]): string {
+  #write(node: TemplateNode, scopes: readonly ScopeNode[]): string {
     switch (node.kind) {
       case 'text':
         return node.text
       case 'value':
       case 'attribute':
-        return this.#word(this.#note(node, scopes), 'v')
+        return this.#placeholder(this.#register(node, scopes), 'v')
       case 'block':
         return this.#block(node, scopes)
       case 'scope':
-        return this.all(node.body, [...scopes, node])
+        return this.writeAll(node.body, [...scopes, node])
       case 'partial':
       case 'anchor':
       case 'anchored':
-        throw new TypeError(`A node of the kind ${node.kind} has no place in MJML`)
+        throw new TypeError(`A ${node.kind} node can't become a placeholder`)
     }
   }
 
   #block(node: BlockNode, scopes: readonly ScopeNode[]): string {
-    const id = this.#note(node, scopes)
+    const id = this.#register(node, scopes)
     const between = this.blocks.get(node)?.position.at === 'between'
     const tag = (part: 's' | 'e' | 'c'): string =>
-      between ? `<mj-raw>${this.#word(id, part)}</mj-raw>` : this.#word(id, part)
-    const outer = this.#within
-    this.#within = branchOf(id, 'e')
-    const otherwise = node.inverse.length === 0 ? '' : tag('e') + this.all(node.inverse, [])
-    this.#within = branchOf(id, 's')
-    const body = this.all(node.body, [])
-    this.#within = outer
+      between ? `<mj-raw>${this.#placeholder(id, part)}</mj-raw>` : this.#placeholder(id, part)
+    const outer = this.#branch
+    this.#branch = branchOf(id, 'e')
+    const otherwise = node.inverse.length === 0 ? '' : tag('e') + this.writeAll(node.inverse, [])
+    this.#branch = branchOf(id, 's')
+    const body = this.writeAll(node.body, [])
+    this.#branch = outer
     return tag('s') + body + otherwise + tag('c')
   }
 
-  #note(node: Marked['node'], scopes: readonly ScopeNode[]): number {
-    return this.marked.push({ node, scopes, within: this.#within }) - 1
+  #register(node: PlaceholderTarget['node'], scopes: readonly ScopeNode[]): number {
+    return this.targets.push({ node, scopes, branch: this.#branch }) - 1
   }
 
-  #word(id: number, part: string): string {
+  #placeholder(id: number, part: string): string {
     return `${this.prefix}${id}${part}z`
   }
 }
 
-/** Letters and digits only, found nowhere in the template. */
+/** A prefix of letters and digits that occurs nowhere in the template. */
 function prefixFor(nodes: readonly TemplateNode[]): string {
   const text = JSON.stringify(nodes)
   for (let attempt = 0; ; attempt++) {

@@ -1,77 +1,139 @@
 import type { JsonObject } from '../../../src/protocol/tasks.js'
-import { Binder, type Policy } from '../bind/binder.js'
+import { Binder, type OutputEncoder } from '../bind/binder.js'
+import { joinPieces, NeedsPerMessageRendering, type Piece, BindingRun } from '../bind/bindingRun.js'
 import type { Helpers } from '../bind/helperCall.js'
-import { type Piece, joinPieces } from '../bind/pieces.js'
-import { refuseMjml } from '../bind/refusals.js'
-import { NeedsBindingFirst, Run } from '../bind/run.js'
 import type { Variables } from '../bind/scope.js'
-import { textOf } from '../bind/values.js'
-import { AS_IT_IS, refuseMissing } from '../perMessageTemplate.js'
+import { rejectMjml, stringifyValue } from '../bind/values.js'
+import { PLAIN_TEXT, throwIfMissing } from '../perMessageTemplate.js'
 import type { TemplateTrees } from '../template/parseTemplate.js'
-import { toOneLine } from '../template/project.js'
-import type { HtmlText } from '../text/htmlText.js'
-import { layOut, layOutRow, type Step, stepsOf, withoutMarks } from '../text/layout.js'
-import type { PrecompiledForm } from './form.js'
-import { guardedAttribute, guardedEscape, guardedRaw } from './guards.js'
-import { OutlookMerge } from './outlook.js'
+import { toOneLine } from '../template/subjectAndPreheader.js'
+import type { HtmlToText } from '../text/htmlToText.js'
+import { layOutText, layOutPieces, type LayoutStep, parseLayout, stripLayoutMarks } from '../text/layout.js'
+import type { PrecompiledForm } from './compiledTemplate.js'
+import { checkedAttribute, checkedEscape, checkedRaw } from './valueChecks.js'
 
-/** A part as a row of pieces: numbers are indexes into its constants, which are the same for every message. */
-export interface PartRow {
+const CLOSES = /<!\[endif\]-->\s*$/
+const OPENS = /^\s*<!--\[if mso \| IE\]>/
+
+/**
+ * MJML merges adjacent conditional comments for Outlook. Which constants are adjacent is known only when the data is
+ * bound, so the merge happens then: each constant that can be next to another is also kept without its end, without its
+ * start, and without both.
+ */
+class OutlookCommentMerger {
+  readonly #needed: boolean
+  /** By index of a constant: whether it ends or starts with a conditional comment, or is blank. */
+  readonly #closes: boolean[]
+  readonly #opens: boolean[]
+  readonly #blank: boolean[]
+  /** By index of a constant: the index of the constant without its end or start. */
+  readonly #withoutEnd: number[] = []
+  readonly #withoutStart: number[] = []
+
+  /** Adds the shortened constants to the list. */
+  constructor(constants: string[]) {
+    const originals = [...constants]
+    this.#closes = originals.map((text) => CLOSES.test(text))
+    this.#opens = originals.map((text) => OPENS.test(text))
+    this.#blank = originals.map((text) => text.trim() === '')
+    this.#needed = this.#closes.includes(true) && this.#opens.includes(true)
+    if (!this.#needed) return
+    for (const [index, text] of originals.entries()) {
+      if (this.#opens[index]) {
+        const short = constants.push(text.replace(OPENS, '')) - 1
+        this.#withoutStart[index] = short
+        this.#closes[short] = this.#closes[index] ?? false
+        if (this.#closes[index])
+          this.#withoutEnd[short] = constants.push(text.replace(OPENS, '').replace(CLOSES, '')) - 1
+      }
+      if (this.#closes[index]) this.#withoutEnd[index] = constants.push(text.replace(CLOSES, '')) - 1
+    }
+  }
+
+  /** Merges adjacent comments in place. */
+  merge(row: Piece[]): Piece[] {
+    if (!this.#needed) return row
+    /** The last piece that ends a conditional comment with nothing but white space after it. */
+    let closed = -1
+    for (let at = 0; at < row.length; at++) {
+      const piece = row[at]!
+      if (typeof piece === 'string') {
+        if (piece.trim() !== '') closed = -1
+        continue
+      }
+      if (closed >= 0 && this.#opens[piece]) {
+        row[closed] = this.#withoutEnd[row[closed] as number]!
+        for (let between = closed + 1; between < at; between++) row[between] = ''
+        row[at] = this.#withoutStart[piece]!
+      }
+      const current = row[at] as number
+      if (this.#closes[current]) closed = at
+      else if (!this.#blank[current]) closed = -1
+    }
+    return row
+  }
+}
+
+/** A part as a row of pieces. Numbers are indexes into its constants, which are the same for every message. */
+export interface PieceRow {
   constants: readonly string[]
   row: readonly Piece[]
 }
 
+/** The parts of one message. */
 export interface PrecompiledParts {
   subject: string
   preheader: string
-  html: PartRow
+  html: PieceRow
   text: string
 }
 
-/** A template that was compiled to HTML before any data came. */
+/** A template that MJML compiled to HTML once. Each message only binds its data. */
 export class PrecompiledTemplate {
   readonly #html: Binder
-  readonly #outlook: OutlookMerge
+  readonly #outlook: OutlookCommentMerger
   readonly #unseen: Binder | undefined
   readonly #subject: Binder | undefined
   readonly #preheader: Binder | undefined
   readonly #text: Binder | undefined
-  /** By constant of the derived text: what it does to the page. */
-  readonly #steps: readonly (readonly Step[])[] | undefined
+  /** By constant of the derived text: its layout steps. */
+  readonly #steps: readonly (readonly LayoutStep[])[] | undefined
 
-  constructor(form: PrecompiledForm, trees: TemplateTrees, helpers: Helpers, toText: HtmlText | undefined) {
-    const guards = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
-    const policy: Policy = {
-      escape: guardedEscape(guards),
-      raw: guardedRaw(guards),
+  constructor(form: PrecompiledForm, trees: TemplateTrees, helpers: Helpers, toText: HtmlToText | undefined) {
+    const checkContext = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
+    const encoder: OutputEncoder = {
+      escape: checkedEscape(checkContext),
+      raw: checkedRaw(checkContext),
       block: (html, node) => {
-        if (guards.readsDocument) throw new NeedsBindingFirst('inline styles apply to what a helper makes')
-        if (guards.suspect.test(html) || html.includes('<!'))
-          throw new NeedsBindingFirst('a helper made a font or a comment')
-        return refuseMjml(html, node.at)
+        if (checkContext.readsDocument)
+          throw new NeedsPerMessageRendering('inline styles apply to the output of a helper')
+        if (checkContext.suspect.test(html) || html.includes('<!'))
+          throw new NeedsPerMessageRendering('the output of a helper contains a font or a comment')
+        return rejectMjml(html, node.at)
       },
-      attribute: guardedAttribute,
+      attribute: checkedAttribute,
     }
     const partials = new Map(Object.entries(trees.partials))
-    this.#html = new Binder(form.html, helpers, policy, partials)
-    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, policy, partials)
-    this.#outlook = new OutlookMerge(this.#html.constants)
+    this.#html = new Binder(form.html, helpers, encoder, partials)
+    this.#unseen = form.unseen.length === 0 ? undefined : new Binder(form.unseen, helpers, encoder, partials)
+    this.#outlook = new OutlookCommentMerger(this.#html.constants)
     const plain = (nodes: TemplateTrees['text']) =>
-      nodes === undefined ? undefined : new Binder(nodes, helpers, AS_IT_IS, partials)
+      nodes === undefined ? undefined : new Binder(nodes, helpers, PLAIN_TEXT, partials)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
     if (trees.text !== undefined) this.#text = plain(trees.text)
-    else if (form.text !== undefined) this.#text = new Binder(form.text, helpers, intoText(toText), partials)
+    else if (form.text !== undefined)
+      this.#text = new Binder(form.text, helpers, textEncoder(toText), partials)
     else this.#text = undefined
-    this.#steps = trees.text === undefined ? this.#text?.constants.map(stepsOf) : undefined
+    this.#steps = trees.text === undefined ? this.#text?.constants.map(parseLayout) : undefined
     this.#toText = toText
   }
 
-  readonly #toText: HtmlText | undefined
+  readonly #toText: HtmlToText | undefined
 
-  /** @throws NeedsBindingFirst where only MJML can tell what this data makes; TemplateFailure as ever. */
+  /** @throws NeedsPerMessageRendering if MJML has to run for this data; TemplateFailure */
   bind(data: JsonObject, variables: Variables): PrecompiledParts {
-    const run = new Run()
+    const run = new BindingRun()
     const row = this.#outlook.merge(this.#html.bind(data, variables, run) as Piece[])
     this.#unseen?.bind(data, variables, run)
     const line = (binder: Binder | undefined): string =>
@@ -80,33 +142,35 @@ export class PrecompiledTemplate {
     const preheader = line(this.#preheader)
     const html = { constants: this.#html.constants, row }
     const text = this.#boundText(data, variables, run, html)
-    refuseMissing(run)
+    throwIfMissing(run)
     return { subject, preheader, html, text }
   }
 
-  #boundText(data: JsonObject, variables: Variables, run: Run, html: PartRow): string {
+  #boundText(data: JsonObject, variables: Variables, run: BindingRun, html: PieceRow): string {
     if (this.#text !== undefined) {
       const row = this.#text.bind(data, variables, run)
-      return this.#steps === undefined ? this.#text.text(row) : layOutRow(row, this.#steps)
+      return this.#steps === undefined ? this.#text.text(row) : layOutPieces(row, this.#steps)
     }
     if (run.missing.size > 0) return ''
-    return layOut(this.#toText?.(joinPieces(html.row, html.constants)) ?? '')
+    return layOutText(this.#toText?.(joinPieces(html.row, html.constants)) ?? '')
   }
 }
 
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 
-/** HTML collapses the white space of a value, and raw values are HTML. */
-function intoText(toText: HtmlText | undefined): Policy {
+/** Encodes values for the text part: collapses white space as HTML does, and converts raw values from HTML. */
+function textEncoder(toText: HtmlToText | undefined): OutputEncoder {
   const escape = (text: string): string => {
-    const clean = withoutMarks(text)
+    const clean = stripLayoutMarks(text)
     return SPACES.test(clean) ? clean.replace(RUN_OF_SPACES, ' ') : clean
   }
   return {
     escape,
     raw: (html) =>
-      /[<&]/.test(html) && toText !== undefined ? toText(withoutMarks(html)) : escape(textOf(html)),
+      /[<&]/.test(html) && toText !== undefined
+        ? toText(stripLayoutMarks(html))
+        : escape(stringifyValue(html)),
     block: (text) => text,
     attribute: (value) => value,
   }

@@ -1,33 +1,102 @@
-import type { Finding } from '../analysis/findings.js'
-import type { BlockFacts } from '../analysis/structure.js'
-import { NeedsBindingFirst } from '../bind/run.js'
+import type { BlockStructure } from '../analysis/structure.js'
+import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
 import { loadMjml } from '../mjml.js'
-import type { Critical } from '../renderer.js'
+import type { CriticalSection } from '../renderer.js'
 import type { BlockNode, TemplateNode } from '../template/tree.js'
-import { loadHtmlText } from '../text/htmlText.js'
-import { layOut } from '../text/layout.js'
-import { diff } from './diff.js'
-import type { PrecompiledForm } from './form.js'
-import { guardedAttribute } from './guards.js'
-import { Probes, instantiate } from './instantiate.js'
-import { type NamedPlan, plansFor } from './plans.js'
+import { loadHtmlToText } from '../text/htmlToText.js'
+import { layOutText } from '../text/layout.js'
+import type { Finding, PrecompiledForm } from './compiledTemplate.js'
+import { instantiate, type BlockTrial, trialsFor, Probes } from './trials.js'
+import { checkedAttribute } from './valueChecks.js'
 
 /**
- * Tries the late form against binding first: blocks absent, once and several times, values in place, and another
- * value for an expression in each scope it is bound in.
- * @returns what refutes it, if anything does.
+ * Compares two documents written by MJML, without regard to insignificant white space, adjacent conditional comments for
+ * Outlook, and generated ids. The precompiled head may contain CSS that only absent blocks would have needed.
+ * @returns the texts around the first difference, or undefined
+ */
+export function diff(perMessage: string, precompiled: string): Difference | undefined {
+  const [expectedHead, expectedBody] = splitHead(normalize(perMessage))
+  const [actualHead, actualBody] = splitHead(normalize(precompiled))
+  if (expectedBody !== actualBody) return excerpts(expectedBody, actualBody)
+  return headDifference(headLines(expectedHead), headLines(actualHead))
+}
+
+const INLINE =
+  'a|abbr|b|big|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|u|var'
+/** White space beside a tag that breaks the line anyway. */
+const AROUND_BLOCKS = new RegExp(`\\s*(<(?!/?(?:${INLINE})[\\s/>])[^>]*>)\\s*`, 'gi')
+
+function normalize(html: string): string {
+  return renumberIds(html)
+    .replace(/<!\[endif\]-->\s*<!--\[if mso \| IE\]>/g, '')
+    .replace(/\s+/g, ' ')
+    .replace(AROUND_BLOCKS, '$1')
+}
+
+/** The ids of navigation bars and carousels are random. */
+function renumberIds(html: string): string {
+  const numbers = new Map<string, number>()
+  return html.replace(/\b[0-9a-f]{16}\b/g, (id) => {
+    if (!numbers.has(id)) numbers.set(id, numbers.size)
+    return `id${numbers.get(id) ?? 0}`
+  })
+}
+
+function splitHead(html: string): [head: string, body: string] {
+  const end = html.indexOf('</head>')
+  return end < 0 ? ['', html] : [html.slice(0, end), html.slice(end)]
+}
+
+/** The rules and elements of a head. A rule with several selectors counts once for each. */
+function headLines(head: string): string[] {
+  return head
+    .replace(/([^{}>]+)\{([^{}]*)\}/g, (_, selectors: string, rule: string) =>
+      selectors
+        .split(',')
+        .map((selector) => `\n${selector.trim()} {${rule.trim()}}\n`)
+        .join(''),
+    )
+    .replace(/(<[^>]*>|@import[^;]*;)/g, '\n$1\n')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+}
+
+/** The precompiled head must contain every expected line. Its other lines must be CSS, or the elements around CSS. */
+function headDifference(expected: readonly string[], actual: readonly string[]): Difference | undefined {
+  const present = new Set(actual)
+  const absent = expected.find((line) => !present.has(line))
+  if (absent !== undefined) return { perMessage: absent, precompiled: '' }
+  const known = new Set(expected)
+  const extra = actual.find(
+    (line) => !known.has(line) && !/\{.*\}$|^@|^<\/?(?:style|link)\b|^<!|^\}$|\{$|^-->/.test(line),
+  )
+  return extra === undefined ? undefined : { perMessage: '', precompiled: extra }
+}
+
+function excerpts(expected: string, actual: string): Difference {
+  let at = 0
+  while (at < expected.length && expected[at] === actual[at]) at++
+  const from = Math.max(0, at - 60)
+  return { perMessage: expected.slice(from, at + 120), precompiled: actual.slice(from, at + 120) }
+}
+
+/**
+ * Compares the precompiled form with rendering per message: with blocks absent, once and several times, and with a
+ * different value for an expression in each scope it is bound in.
+ * @returns a finding if they differ
  */
 export async function verifyPrecompiled(
   source: readonly TemplateNode[],
-  late: PrecompiledForm,
-  blocks: ReadonlyMap<BlockNode, BlockFacts>,
-  critical: Critical,
+  form: PrecompiledForm,
+  blocks: ReadonlyMap<BlockNode, BlockStructure>,
+  critical: CriticalSection,
 ): Promise<Finding | undefined> {
-  const plans = plansFor(source, blocks)
-  if (plans === undefined) return tooMany(source)
-  for (const plan of plans) {
-    const apart = await tryPlan(source, late, plan, critical)
-    if (apart !== undefined) return findingOf(source, plan, blocks, apart)
+  const trials = trialsFor(source, blocks)
+  if (trials === undefined) return tooMany(source)
+  for (const trial of trials) {
+    const difference = await runTrial(source, form, trial, critical)
+    if (difference !== undefined) return findingOf(source, trial, blocks, difference)
   }
   return undefined
 }
@@ -36,68 +105,70 @@ function tooMany(source: readonly TemplateNode[]): Finding {
   return {
     at: source[0]?.at ?? { file: '', line: 1, column: 1 },
     expression: '',
-    reason: 'it has more blocks between components than can be tried out',
+    reason: 'the template has more blocks between components than the compiler can verify',
     advice: 'put blocks inside the content of components',
   }
 }
 
-interface Apart {
-  first: string
-  late: string
+export interface Difference {
+  perMessage: string
+  precompiled: string
 }
 
-async function tryPlan(
+async function runTrial(
   source: readonly TemplateNode[],
   form: PrecompiledForm,
-  plan: NamedPlan,
-  critical: Critical,
-): Promise<Apart | undefined> {
+  trial: BlockTrial,
+  critical: CriticalSection,
+): Promise<Difference | undefined> {
   const mjml = await loadMjml()
-  const toText = await loadHtmlText()
-  const probes = new Probes(plan.probe)
-  const working = critical('compile', () => {
+  const toText = await loadHtmlToText()
+  const probes = new Probes(trial.probe)
+  const running = critical('compile', () => {
     try {
       return {
-        html: instantiate(form.html, plan, probes, guardedAttribute),
-        first: mjml(instantiate(source, plan, probes, asItIs)),
+        html: instantiate(form.html, trial, probes, checkedAttribute),
+        perMessage: mjml(instantiate(source, trial, probes, unchanged)),
       }
     } catch (error) {
-      // A value that binds first anyway proves nothing.
-      if (error instanceof NeedsBindingFirst) return undefined
+      // A message with this value would render with MJML anyway, so the trial proves nothing.
+      if (error instanceof NeedsPerMessageRendering) return undefined
       throw error
     }
   })
-  if (working === undefined) return undefined
-  const first = await working.first.catch((error: unknown) => ({ html: `MJML: ${(error as Error).message}` }))
+  if (running === undefined) return undefined
+  const perMessage = await running.perMessage.catch((error: unknown) => ({
+    html: `MJML: ${(error as Error).message}`,
+  }))
   return critical('compile', () => {
-    const apart = diff(first.html, working.html)
-    if (apart !== undefined || form.text === undefined) return apart
-    const firstText = layOut(toText(first.html))
-    const lateText = layOut(instantiate(form.text, plan, probes, asItIs))
-    return firstText === lateText ? undefined : { first: firstText, late: lateText }
+    const difference = diff(perMessage.html, running.html)
+    if (difference !== undefined || form.text === undefined) return difference
+    const expectedText = layOutText(toText(perMessage.html))
+    const actualText = layOutText(instantiate(form.text, trial, probes, unchanged))
+    return expectedText === actualText ? undefined : { perMessage: expectedText, precompiled: actualText }
   })
 }
 
-function asItIs(value: string): string {
+function unchanged(value: string): string {
   return value
 }
 
 function findingOf(
   source: readonly TemplateNode[],
-  plan: NamedPlan,
-  blocks: ReadonlyMap<BlockNode, BlockFacts>,
-  apart: Apart,
+  trial: BlockTrial,
+  blocks: ReadonlyMap<BlockNode, BlockStructure>,
+  difference: Difference,
 ): Finding {
   const structural = [...blocks].filter(([, facts]) => facts.around !== undefined)
   const only = structural.length === 1 ? structural[0]?.[0] : undefined
-  const block = plan.about ?? only
+  const block = trial.about ?? only
   const around = block === undefined ? undefined : blocks.get(block)?.around
-  const shown = `binding first gives ${quote(apart.first)}, binding late ${quote(apart.late)}`
+  const shown = `rendered per message ${quote(difference.perMessage)}, precompiled ${quote(difference.precompiled)}`
   if (block === undefined || around === undefined)
     return {
       at: source[0]?.at ?? { file: '', line: 1, column: 1 },
       expression: '',
-      reason: `tried out, it comes out otherwise: ${shown}`,
+      reason: `the precompiled template gives a different result: ${shown}`,
       advice: 'keep blocks inside the content of components',
     }
   const columns = around === 'mj-section' || around === 'mj-group'
@@ -106,7 +177,7 @@ function findingOf(
     expression: block.source,
     reason: columns
       ? 'MJML computes widths from the number of columns'
-      : `MJML makes something else of ${around} without it: ${shown}`,
+      : `MJML renders ${around} differently without it: ${shown}`,
     advice: columns
       ? 'give every column a width, or put the block inside the columns'
       : 'put the block inside the content of a component',

@@ -3,28 +3,32 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { BUILT_FILE, type Catalogue, type TemplateManifest } from '../../../src/protocol/templateManifest.js'
-import type { Application } from '../application.js'
+import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
-import { loadHelpers } from '../folder/helpersFile.js'
-import { helpersOf } from '../helpers/helperRegistry.js'
-import type { CompiledTemplate } from '../precompiled/form.js'
-import type { Critical } from '../renderer.js'
+import { createHelpers } from '../helpers/builtInHelpers.js'
+import type { CompiledTemplate } from '../precompiled/compiledTemplate.js'
+import type { CriticalSection } from '../renderer.js'
 import { Template } from '../template.js'
-import { TemplateFailure } from '../template/source.js'
-import { AdHocTemplates, partsWithout } from './adHoc.js'
-import { type Templates, unknownTemplate, variantOf } from './templateSource.js'
+import { TemplateFailure } from '../template/sourceFile.js'
+import {
+  AdHocTemplates,
+  partsWithoutFolder,
+  type TemplateSource,
+  unknownTemplateError,
+  selectVariant,
+} from './templateSource.js'
 
-/** Raised when compiled templates of before can no longer be read. */
+/** The version of the format. Increase it when templates in the old format can no longer be read. */
 export const BUILT_FORMAT = 3
 
 export interface BuiltFolder {
   format: typeof BUILT_FORMAT
   manifests: TemplateManifest[]
-  /** By name and locale; `''` is the default. */
+  /** By name and locale. `''` is the default. */
   templates: Record<string, Record<string, CompiledTemplate>>
-  /** By locale. */
+  /** Strings of the `t` helper, by locale. */
   strings: Record<string, Record<string, unknown>>
-  /** Names that meant a helper of the folder's or the application's when it was built. */
+  /** Names of the custom helpers, of the folder and the application, that existed at build time. */
   helpers: string[]
 }
 
@@ -34,15 +38,15 @@ interface Loaded {
   variants: ReadonlyMap<string, ReadonlyMap<string, BuiltFolder['templates'][string][string]>>
 }
 
-/** Templates that were compiled ahead: nothing is parsed, and MJML is loaded only for data that needs it. */
-export class BuiltTemplates implements Templates {
+/** Templates compiled ahead of time. Nothing is parsed, and MJML is loaded only for data that needs it. */
+export class BuiltTemplates implements TemplateSource {
   #loaded: Loaded | Promise<Loaded> | undefined
   readonly #ready = new Map<unknown, Template | Promise<Template>>()
   readonly #adHoc = new AdHocTemplates()
 
   constructor(
     private readonly dir: string,
-    private readonly application: Application,
+    private readonly application: ApplicationModules,
   ) {}
 
   static isIn(dir: string): boolean {
@@ -53,17 +57,21 @@ export class BuiltTemplates implements Templates {
     return { templates: (await this.#load()).built.manifests }
   }
 
-  named(name: string, locale: string | undefined, _critical: Critical): Template | Promise<Template> {
+  byName(name: string, locale: string | undefined, _critical: CriticalSection): Template | Promise<Template> {
     const loaded = this.#load()
     return loaded instanceof Promise
-      ? loaded.then((read) => this.#in(read, name, locale))
-      : this.#in(loaded, name, locale)
+      ? loaded.then((read) => this.#findIn(read, name, locale))
+      : this.#findIn(loaded, name, locale)
   }
 
-  #in({ variants, helpers }: Loaded, name: string, locale: string | undefined): Template | Promise<Template> {
+  #findIn(
+    { variants, helpers }: Loaded,
+    name: string,
+    locale: string | undefined,
+  ): Template | Promise<Template> {
     const template = variants.get(name)
-    const compiled = template === undefined ? undefined : variantOf(template, locale)
-    if (compiled === undefined) throw unknownTemplate(name, variants.keys())
+    const compiled = template === undefined ? undefined : selectVariant(template, locale)
+    if (compiled === undefined) throw unknownTemplateError(name, variants.keys())
     const known = this.#ready.get(compiled)
     if (known !== undefined) return known
     const preparing = Template.of(compiled, helpers).then((ready) => {
@@ -74,9 +82,9 @@ export class BuiltTemplates implements Templates {
     return preparing
   }
 
-  async adHoc(source: string, critical: Critical): Promise<Template> {
+  async adHoc(source: string, critical: CriticalSection): Promise<Template> {
     const { helpers } = await this.#load()
-    return this.#adHoc.get(source, 0, partsWithout(helpers), helpers, critical)
+    return this.#adHoc.get(source, 0, partsWithoutFolder(helpers), helpers, critical)
   }
 
   #load(): Loaded | Promise<Loaded> {
@@ -102,9 +110,9 @@ export class BuiltTemplates implements Templates {
     if (absent !== undefined)
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
-        `${this.dir} was built with the helper '${absent}', which is not there now: name its module in templates.helpers or templates.setup, or build again`,
+        `${this.dir} was built with the helper '${absent}', which is missing now. Set templates.helpers or templates.setup to its module, or build the folder again`,
       )
-    const helpers = helpersOf(custom, new Map(Object.entries(built.strings)))
+    const helpers = createHelpers(custom, new Map(Object.entries(built.strings)))
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),
     )
@@ -121,7 +129,7 @@ export class BuiltTemplates implements Templates {
     }
     throw new TemplateFailure(
       'TEMPLATE_ERROR',
-      `${file} was built by another version of threadpost: build it again`,
+      `${file} was built by another version of threadpost. Build it again`,
     )
   }
 }

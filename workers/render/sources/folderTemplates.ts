@@ -1,26 +1,25 @@
 import type { Catalogue } from '../../../src/protocol/templateManifest.js'
-import type { Application } from '../application.js'
-import { RecentlyUsed } from '../cache.js'
+import type { ApplicationModules } from '../applicationModules.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
-import { manifestOf } from '../manifest/manifest.js'
+import { LruCache } from '../lruCache.js'
+import { buildManifest } from '../manifest/manifest.js'
 import { compileTemplate } from '../precompiled/compileTemplate.js'
-import type { Critical } from '../renderer.js'
+import type { CriticalSection } from '../renderer.js'
 import { Template } from '../template.js'
-import type { TemplateSource } from '../template/parseTemplate.js'
-import { AdHocTemplates } from './adHoc.js'
-import { type Templates, unknownTemplate, variantOf } from './templateSource.js'
+import type { VariantSource } from '../template/parseTemplate.js'
+import { AdHocTemplates, type TemplateSource, unknownTemplateError, selectVariant } from './templateSource.js'
 
 const MAX_TEMPLATES = 500
 
-/** Templates of a folder, compiled when they are first asked for, and again when a file changed. */
-export class FolderTemplates implements Templates {
+/** Templates of a folder, compiled on first use and again after a file has changed. */
+export class FolderTemplates implements TemplateSource {
   readonly #folder: TemplateFolder
-  readonly #compiled = new RecentlyUsed<Template | Promise<Template>>(MAX_TEMPLATES)
+  readonly #compiled = new LruCache<Template | Promise<Template>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
-  /** Of the version last looked at. */
+  /** The catalog of the folder version that was read last. */
   #catalogue: { number: number; catalogue: Catalogue } | undefined
 
-  constructor(dir: string, reload: boolean, application: Application) {
+  constructor(dir: string, reload: boolean, application: ApplicationModules) {
     this.#folder = new TemplateFolder(dir, reload, application)
   }
 
@@ -28,25 +27,25 @@ export class FolderTemplates implements Templates {
     const version = await this.#folder.current()
     if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
     const templates = [...version.files.templates].filter(([, { mjml }]) => mjml.size > 0)
-    const catalogue = { templates: templates.map(([name, files]) => manifestOf(name, files, version)) }
+    const catalogue = { templates: templates.map(([name, files]) => buildManifest(name, files, version)) }
     this.#catalogue = { number: version.number, catalogue }
     return catalogue
   }
 
-  named(name: string, locale: string | undefined, critical: Critical): Template | Promise<Template> {
+  byName(name: string, locale: string | undefined, critical: CriticalSection): Template | Promise<Template> {
     const version = this.#folder.current()
     return version instanceof Promise
-      ? version.then((read) => this.#in(read, name, locale, critical))
-      : this.#in(version, name, locale, critical)
+      ? version.then((read) => this.#findIn(read, name, locale, critical))
+      : this.#findIn(version, name, locale, critical)
   }
 
-  #in(
+  #findIn(
     version: FolderVersion,
     name: string,
     locale: string | undefined,
-    critical: Critical,
+    critical: CriticalSection,
   ): Template | Promise<Template> {
-    const source = sourceOf(version, name, locale)
+    const source = resolveVariant(version, name, locale)
     const key = `${version.number} ${source.mjml.name} ${source.text?.name ?? ''}`
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
@@ -57,24 +56,28 @@ export class FolderTemplates implements Templates {
     this.#compiled.set(key, template)
     template.then(
       (ready) => this.#compiled.set(key, ready),
-      // A failure is the source's, but a thread that died or stopped halfway must not be remembered as one.
+      // Errors are not cached, because an interrupted compilation must not count as an error of the source.
       () => this.#compiled.delete(key),
     )
     return template
   }
 
-  async adHoc(source: string, critical: Critical): Promise<Template> {
+  async adHoc(source: string, critical: CriticalSection): Promise<Template> {
     const { number, parts, helpers } = await this.#folder.current()
     return this.#adHoc.get(source, number, parts, helpers, critical)
   }
 }
 
-/** @throws TemplateFailure `UNKNOWN_TEMPLATE` */
-export function sourceOf(version: FolderVersion, name: string, locale: string | undefined): TemplateSource {
+/** Returns the source of a template's variant for a locale. @throws TemplateFailure `UNKNOWN_TEMPLATE` */
+export function resolveVariant(
+  version: FolderVersion,
+  name: string,
+  locale: string | undefined,
+): VariantSource {
   const { files, parts, textParts } = version
   const template = files.templates.get(name)
-  const mjml = template === undefined ? undefined : variantOf(template.mjml, locale)
-  if (template === undefined || mjml === undefined) throw unknownTemplate(name, files.templates.keys())
-  const text = variantOf(template.text, locale)
+  const mjml = template === undefined ? undefined : selectVariant(template.mjml, locale)
+  if (template === undefined || mjml === undefined) throw unknownTemplateError(name, files.templates.keys())
+  const text = selectVariant(template.text, locale)
   return { mjml, ...(text === undefined ? {} : { text }), parts, textParts }
 }

@@ -1,34 +1,90 @@
 import type { Catalogue } from '../../../src/protocol/templateManifest.js'
-import { fallbacks } from '../helpers/translate.js'
-import type { Critical } from '../renderer.js'
-import type { Template } from '../template.js'
-import { TemplateFailure } from '../template/source.js'
+import type { Helpers } from '../bind/helperCall.js'
+import { createHelpers } from '../helpers/builtInHelpers.js'
+import { localeFallbacks } from '../helpers/localization.js'
+import { contentHash, LruCache } from '../lruCache.js'
+import { compileWithoutMjml, compileTemplate } from '../precompiled/compileTemplate.js'
+import type { CriticalSection } from '../renderer.js'
+import { Template } from '../template.js'
+import type { VariantSource } from '../template/parseTemplate.js'
+import { TemplateFailure } from '../template/sourceFile.js'
+import type { SharedParts } from '../template/tree.js'
 
-/** Where templates come from: a folder of sources, or what `threadpost build` made of one. */
-export interface Templates {
+/** A source of templates: a folder of MJML files, or a folder written by `threadpost build`. */
+export interface TemplateSource {
   catalogue(): Promise<Catalogue>
   /**
-   * At once where it was asked for before, since most messages ask for what is known.
-   * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or with what is wrong in the source.
+   * Returns a template by name. Synchronous if it is already compiled, as for most messages.
+   * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or `TEMPLATE_ERROR` if it doesn't compile
    */
-  named(name: string, locale: string | undefined, critical: Critical): Template | Promise<Template>
-  /** A source that came with a message. @throws TemplateFailure */
-  adHoc(source: string, critical: Critical): Promise<Template>
+  byName(name: string, locale: string | undefined, critical: CriticalSection): Template | Promise<Template>
+  /** Returns the template for the MJML source of a message. @throws TemplateFailure */
+  adHoc(source: string, critical: CriticalSection): Promise<Template>
 }
 
-/** The variant for a locale: `fr-CA`, then `fr`, then the default. */
-export function variantOf<T>(variants: ReadonlyMap<string, T>, locale: string | undefined): T | undefined {
-  for (const name of fallbacks(locale?.toLowerCase())) {
+/** Returns the variant for a locale: `fr-CA`, then `fr`, then the default. */
+export function selectVariant<T>(
+  variants: ReadonlyMap<string, T>,
+  locale: string | undefined,
+): T | undefined {
+  for (const name of localeFallbacks(locale?.toLowerCase())) {
     const variant = variants.get(name)
     if (variant !== undefined) return variant
   }
   return variants.get('')
 }
 
-export function unknownTemplate(name: string, known: Iterable<string>): TemplateFailure {
+export function unknownTemplateError(name: string, known: Iterable<string>): TemplateFailure {
   const names = [...known].slice(0, 20).join(', ')
   return new TemplateFailure(
     'UNKNOWN_TEMPLATE',
-    `There is no template ${JSON.stringify(name.slice(0, 100))}. Known: ${names === '' ? 'none' : names}`,
+    `Unknown template ${JSON.stringify(name.slice(0, 100))}. Known templates: ${names === '' ? 'none' : names}`,
   )
+}
+
+const MAX_SOURCES = 200
+
+export const BUILT_IN_HELPERS = createHelpers(new Map(), new Map())
+
+/** Returns the shared parts of a source without a template folder. */
+export function partsWithoutFolder(helpers: Helpers): SharedParts {
+  return {
+    partials: new Map(),
+    layouts: new Map(),
+    include: () => ({ refused: 'needs a template folder' }),
+    helpers: new Set(helpers.byName.keys()),
+    customHelpers: new Set([...helpers.byName.keys()].filter((name) => !BUILT_IN_HELPERS.byName.has(name))),
+  }
+}
+
+/**
+ * Templates from the MJML source of a message. The first message with a source runs MJML itself, because verifying a
+ * precompiled form costs as much as ten messages. A source that is seen again is precompiled.
+ */
+export class AdHocTemplates {
+  readonly #seen = new LruCache<true>(MAX_SOURCES)
+  readonly #compiled = new LruCache<Promise<Template>>(MAX_SOURCES)
+
+  get(
+    text: string,
+    version: number,
+    parts: SharedParts,
+    helpers: Helpers,
+    critical: CriticalSection,
+  ): Promise<Template> {
+    const key = contentHash(`${version}`, text)
+    const known = this.#compiled.get(key)
+    if (known !== undefined) return known
+    const source: VariantSource = { mjml: { name: 'mjml', text }, parts, textParts: parts }
+    if (this.#seen.get(key) === undefined) {
+      this.#seen.set(key, true)
+      return Template.of(compileWithoutMjml(source, critical), helpers)
+    }
+    const { customHelpers } = parts
+    const template = compileTemplate(source, { critical, customHelpers }).then((compiled) =>
+      Template.of(compiled, helpers),
+    )
+    this.#compiled.set(key, template)
+    return template
+  }
 }

@@ -1,15 +1,14 @@
-import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandBlock } from './expandBlock.js'
+import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expressionOf, isPartialBlock } from './expression.js'
-import { takeHeads } from './heads.js'
-import { splitIncludes } from './includes.js'
+import { splitIncludes, extractHeads } from './includes.js'
 import { templateError } from './parse.js'
 import { expandPartial, expandPartialBlock } from './partials.js'
-import { inScope } from './scopes.js'
-import type { SourceFile } from './source.js'
+import { simplifyScope } from './scopeNodes.js'
+import type { SourceFile } from './sourceFile.js'
 import type { Reach, SharedParts, TemplateNode } from './tree.js'
 
-/** A source and every shared part it uses, as one tree. @throws TemplateFailure with the place of what is wrong. */
+/** Expands a source and every shared part it uses into one tree. @throws TemplateFailure with the place of the error */
 export function expand(file: SourceFile, parts: SharedParts, expansion: Expansion): TemplateNode[] {
   const env: Environment = {
     file,
@@ -23,44 +22,45 @@ export function expand(file: SourceFile, parts: SharedParts, expansion: Expansio
     inside: [],
     isCandidate: false,
   }
-  const { rest, head } = takeHeads(expandFile(file, env), expansion.heads)
+  const { rest, head } = extractHeads(expandFile(file, env), expansion.heads)
   return withHeadTail(rest, head)
 }
 
-/** The nodes of a file that is read as part of the one around it. */
+/** Returns the nodes of a file that counts as part of the file around it. */
 export function expandFile(file: SourceFile, env: Environment): TemplateNode[] {
   return expandProgram(env.expansion.parse(file), { ...env, file }, 'file')
 }
 
 /**
- * The nodes of a partial or layout. It knows none of the caller's block parameters.
- * @param given the inline partials that it sees besides its own
+ * Returns the nodes of a partial or layout. The caller's block parameters are not in scope.
+ * @param visible the inline partials in scope besides its own
  */
-export function expandOwnFile(
+export function expandSharedFile(
   file: SourceFile,
   env: Environment,
-  given: ReadonlyMap<string, Fragment> = inlineOf(env),
+  visible: ReadonlyMap<string, Fragment> = inlinePartialsOf(env),
 ): TemplateNode[] {
   const home = env.expansion.numberOf(file)
-  const inline = new Map(env.inline).set(home, given)
+  const inline = new Map(env.inline).set(home, visible)
   return expandFile(file, { ...env, parameters: new Map(), home, inline })
 }
 
 /**
- * A fragment's names mean what they meant where it was written. Only its inline partials are those that its file sees
- * at the moment of the call.
+ * Returns the nodes of a fragment. Its names resolve where it was written, except that inline partials resolve as in its
+ * file at the time of the call.
  */
 export function expandFragment(
   { program, env, reach }: Fragment,
   { inline, isCandidate }: Environment,
-  differs: Partial<Environment> = {},
+  overrides: Partial<Environment> = {},
 ): TemplateNode[] {
-  return expandProgram(program, { ...env, inline, isCandidate, ...differs }, reach)
+  return expandProgram(program, { ...env, inline, isCandidate, ...overrides }, reach)
 }
 
 /**
- * The nodes of a program. Inline partials count in the whole program they are written in, wherever they stand in it.
- * @param around the scope around the program: what its inline partials reach with `../`
+ * Returns the nodes of a program. Inline partials apply to the whole program that contains them, even before their
+ * definition.
+ * @param around the scope around the program, which its inline partials reach with `../`
  */
 export function expandProgram(
   program: hbs.AST.Program | undefined,
@@ -74,21 +74,21 @@ export function expandProgram(
 
 export function withInlinePartials(program: hbs.AST.Program, outer: Environment, around: Reach): Environment {
   if (!definesPartials(program)) return outer
-  const own = new Map(inlineOf(outer))
+  const own = new Map(inlinePartialsOf(outer))
   const env = { ...outer, inline: new Map(outer.inline).set(outer.home, own) }
   for (const statement of program.body) {
     if (statement.type !== 'DecoratorBlock') continue
     const decorator = statement as hbs.AST.DecoratorBlock
     const [name] = decorator.params
     if (decorator.path.original !== 'inline' || name?.type !== 'StringLiteral')
-      throw templateError(`only {{#*inline "name"}} is known`, placeOf(decorator, env))
+      throw templateError(`unknown decorator: only {{#*inline "name"}} is supported`, placeOf(decorator, env))
     own.set((name as hbs.AST.StringLiteral).value, { program: decorator.program, env, reach: around })
   }
   return env
 }
 
-/** The inline partials that can be called here. */
-export function inlineOf({ inline, home }: Environment): ReadonlyMap<string, Fragment> {
+/** Returns the inline partials that can be called here. */
+export function inlinePartialsOf({ inline, home }: Environment): ReadonlyMap<string, Fragment> {
   return inline.get(home) ?? new Map()
 }
 
@@ -96,7 +96,7 @@ function definesPartials(program: hbs.AST.Program | undefined): boolean {
   return program?.body.some(({ type }) => type === 'DecoratorBlock') ?? false
 }
 
-/** Nodes of the programs of a statement. Where these define inline partials, the scope of the statement is kept for them. */
+/** Returns the nodes of the programs of a statement. If these define inline partials, the scope of the statement is kept for them. */
 export function withPrograms(
   statement: hbs.AST.Statement,
   programs: readonly (hbs.AST.Program | undefined)[],
@@ -105,7 +105,7 @@ export function withPrograms(
 ): TemplateNode[] {
   if (!programs.some(definesPartials)) return expand('here')
   const keep = env.expansion.numberOf(statement)
-  return inScope({
+  return simplifyScope({
     kind: 'scope',
     hash: [],
     reach: 'here',
@@ -131,7 +131,7 @@ function expandStatement(statement: hbs.AST.Statement, env: Environment): Templa
     case 'DecoratorBlock':
       return []
     default:
-      throw templateError(`${statement.type} is not known`, placeOf(statement, env))
+      throw templateError(`${statement.type} is not supported`, placeOf(statement, env))
   }
 }
 
@@ -139,14 +139,14 @@ function expandContent(statement: hbs.AST.ContentStatement, env: Environment): T
   if (statement.value === '') return []
   const original = statement.original as unknown as string
   const at = placeOf(statement, env)
-  const lost = Math.max(0, original.indexOf(statement.value))
-  return splitIncludes(statement.value, at, lost === 0 ? '' : original.slice(0, lost), env)
+  const stripped = Math.max(0, original.indexOf(statement.value))
+  return splitIncludes(statement.value, at, stripped === 0 ? '' : original.slice(0, stripped), env)
 }
 
 function expandMustache(statement: hbs.AST.MustacheStatement, env: Environment): TemplateNode[] {
   const at = placeOf(statement, env)
   if (isPartialBlock(statement.path))
-    throw templateError('a partial block is called: {{> @partial-block}}', at)
+    throw templateError('call a partial block with {{> @partial-block}}', at)
   return [
     {
       kind: 'value',
@@ -158,7 +158,7 @@ function expandMustache(statement: hbs.AST.MustacheStatement, env: Environment):
   ]
 }
 
-/** Where the head of the document ends, the heads of included documents follow. */
+/** Appends the heads of included documents to the end of the document's head. */
 function withHeadTail(nodes: TemplateNode[], tail: TemplateNode[]): TemplateNode[] {
   if (tail.length === 0) return nodes
   for (const [index, node] of nodes.entries()) {

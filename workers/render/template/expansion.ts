@@ -1,59 +1,60 @@
 import { parse } from './parse.js'
-import { placeAt, type SourceFile } from './source.js'
+import { placeAt, type SourceFile } from './sourceFile.js'
 import type { Place, Reach, SharedParts, TemplateNode } from './tree.js'
 
-/** A program of Handlebars' tree with all that its names mean: an inline partial, or a block that a partial is given. */
+/** A Handlebars program with the environment that its names resolve in: an inline partial, or a block passed to a partial. */
 export interface Fragment {
   program: hbs.AST.Program
   env: Environment
-  /** The scope that `../` counts from. */
+  /** The scope from which `../` counts. */
   reach: Reach
 }
 
-/** What is in reach where a node stands. */
+/** The names in scope at a node. */
 export interface Environment {
   readonly file: SourceFile
   readonly parts: SharedParts
   readonly expansion: Expansion
-  /** The block parameters that can be named here. A partial sees none of its caller's. */
+  /** The block parameters in scope. Those of a partial's caller are not. */
   readonly parameters: ReadonlyMap<string, number>
-  /** The file, by the number of its program, whose inline partials count here. */
+  /** Number of the file whose inline partials are in scope. */
   readonly home: number
-  /** The inline partials that each file sees at this moment. */
+  /** By number of the file: the inline partials in its scope at the moment. */
   readonly inline: ReadonlyMap<number, ReadonlyMap<string, Fragment>>
-  /** What `{{> @partial-block}}` stands for here. */
+  /** The block that `{{> @partial-block}}` refers to. */
   readonly partialBlock: Fragment | undefined
-  /** What `{{#content}}` gave for the blocks of a layout. */
+  /** The contents that `{{#content}}` defines for the blocks of a layout, by name. */
   readonly contents: ReadonlyMap<string, readonly BlockContent[]>
-  /** Names of the partials, layouts and includes this is inside of. */
+  /** Names of the partials, layouts and includes around this node. */
   readonly inside: readonly string[]
-  /** It may be meant by a partial with a computed name, so that it is known only later whether it is used at all. */
+  /** Whether this is a candidate for a partial with a computed name, and so may never be called. */
   readonly isCandidate: boolean
 }
 
+/** The content that a template defines for a block of a layout. */
 export interface BlockContent extends Fragment {
   mode: 'replace' | 'append' | 'prepend'
 }
 
-/** What all parts of one template share while they are put together. */
+/** The state shared by all parts of one template while they are expanded. */
 export class Expansion {
-  /** Every file that took part, by name. */
+  /** Every file used, by name. */
   readonly files = new Map<string, SourceFile>()
-  /** Nodes that are head children of included documents: MJML appends them to the head. */
+  /** Nodes from the heads of included documents, which MJML appends to the head. */
   readonly heads = new Set<TemplateNode>()
-  /** Keys of the partials that may be meant, by what their names mean. */
+  /** Keys of the candidates for computed names, by a signature of their environment. */
   readonly candidates = new Map<string, string>()
   readonly #numbers = new Map<unknown, number>()
   readonly #programs = new Map<SourceFile, hbs.AST.Program>()
 
   constructor(
-    /** Partials with a computed name, by key; shared by the trees of a template. */
+    /** Candidates for partials with a computed name, by key. Shared by the trees of a template. */
     readonly partials: Record<string, TemplateNode[]>,
-    /** Whether the white space before a partial's call is part of the result: in text it is, in MJML it says nothing. */
+    /** Whether white space before a partial call is part of the output, as in text. In MJML it has no meaning. */
     readonly keepsIndent: boolean,
   ) {}
 
-  /** The number of a block, partial or file; the same whenever it is asked for the same thing. */
+  /** Returns the number of a block, partial or file. The same object always has the same number. */
   numberOf(thing: unknown): number {
     const known = this.#numbers.get(thing)
     if (known !== undefined) return known
@@ -61,9 +62,9 @@ export class Expansion {
     return this.#numbers.size - 1
   }
 
-  /** The block parameters that a program declares: their numbers in order, and by name. Of two of one name the first counts. */
+  /** Returns the block parameters that a program declares: their numbers in order, and by name. Of two with the same name, the first counts. */
   parametersOf(program: hbs.AST.Program | undefined): { numbers: number[]; names: Map<string, number> } {
-    // The typings promise a list; the parser leaves it out.
+    // The typings declare a list, but the parser omits an empty one.
     const declared = (program as { blockParams?: string[] } | undefined)?.blockParams ?? []
     const numbers = declared.map((_, index) => this.numberOf(`${this.numberOf(program)}, ${index}`))
     const names = new Map(declared.map((name) => [name, numbers[declared.indexOf(name)] ?? 0]))
@@ -91,7 +92,7 @@ export function namesOf(env: Environment) {
   }
 }
 
-/** The expression as its author wrote it. */
+/** Returns the source text of an expression. */
 export function sourceOf(node: hbs.AST.Node, env: Environment): string {
   const { start, end } = node.loc
   const lines = env.file.text.split('\n').slice(start.line - 1, end.line)

@@ -1,24 +1,24 @@
 import { templateError } from './parse.js'
 import type { CallExpression, Expression, PathExpression, Place } from './tree.js'
 
-/** What a name can mean where an expression stands. */
+/** The meanings of names at the place of an expression. */
 export interface Names {
   helpers: ReadonlySet<string>
-  /** The block parameters that can be named here, by name; each has a number of its own. */
+  /** Numbers of the block parameters in scope, by name. */
   parameters: ReadonlyMap<string, number>
-  /** Whether `{{> @partial-block}}` stands for anything. */
+  /** Whether `{{> @partial-block}}` refers to a block. */
   hasPartialBlock: boolean
   place: (node: hbs.AST.Node) => Place
 }
 
 type Invocation = hbs.AST.Node & Pick<hbs.AST.MustacheStatement, 'path' | 'params' | 'hash'>
 
-/** The expression of `{{…}}` where Handlebars lets a single name be a helper or a field. */
+/** Returns the expression of `{{…}}`, in which a single name may be a helper or a field. */
 export function expressionOf(statement: Invocation, names: Names): Expression {
   const called = callOf(statement, names)
   if (called !== undefined) return called
   if (statement.path.type === 'PathExpression') return pathOf(statement.path as hbs.AST.PathExpression, names)
-  // {{"name"}} and {{12}} look a field up by that name; {{true}}, {{null}} likewise.
+  // {{"name"}}, {{12}}, {{true}} and {{null}} look up a field of that name.
   const name = literalName(statement.path)
   return { kind: 'path', variable: false, up: 0, parts: [name], source: name }
 }
@@ -29,15 +29,15 @@ function literalName(literal: hbs.AST.Expression): string {
   return String((literal as hbs.AST.StringLiteral | hbs.AST.NumberLiteral).original)
 }
 
-/** The call of a helper, if it is one. @throws TemplateFailure when parameters are given to something that is no helper. */
+/** Returns the helper call, if it is one. @throws TemplateFailure if there are arguments but no such helper */
 export function callOf(statement: Invocation, names: Names): CallExpression | undefined {
   const path = statement.path as hbs.AST.PathExpression
   const hash = hashOf(statement.hash, names)
-  const given = statement.params.length > 0 || hash.length > 0
+  const hasArguments = statement.params.length > 0 || hash.length > 0
   const name = helperName(path, names)
   if (name === undefined || !names.helpers.has(name)) {
-    if (!given) return undefined
-    throw templateError(`there is no helper ${JSON.stringify(path.original)}`, names.place(statement))
+    if (!hasArguments) return undefined
+    throw templateError(`unknown helper ${JSON.stringify(path.original)}`, names.place(statement))
   }
   return {
     kind: 'call',
@@ -49,7 +49,7 @@ export function callOf(statement: Invocation, names: Names): CallExpression | un
   }
 }
 
-/** `name` can be a helper; `./name`, `this.name`, `a.b`, `@name` and block parameters can't. */
+/** Returns the name if it can be a helper. `./name`, `this.name`, `a.b`, `@name` and block parameters can't. */
 function helperName(path: hbs.AST.PathExpression, names: Names): string | undefined {
   if (path.type !== ('PathExpression' as string)) return undefined
   const [name] = path.parts
@@ -59,7 +59,7 @@ function helperName(path: hbs.AST.PathExpression, names: Names): string | undefi
   return name
 }
 
-/** An argument of a helper: here a bare name is always a field. */
+/** Returns an argument of a helper, in which a single name is always a field. */
 export function argumentOf(param: hbs.AST.Expression, names: Names): Expression {
   switch (param.type) {
     case 'StringLiteral':
@@ -74,7 +74,7 @@ export function argumentOf(param: hbs.AST.Expression, names: Names): Expression 
       const sub = param as hbs.AST.SubExpression
       const call = callOf(sub, names)
       if (call === undefined)
-        throw templateError(`there is no helper ${JSON.stringify(sub.path.original)}`, names.place(sub))
+        throw templateError(`unknown helper ${JSON.stringify(sub.path.original)}`, names.place(sub))
       return call
     }
     default:
@@ -99,12 +99,12 @@ function pathOf(path: hbs.AST.PathExpression, names: Names): Expression {
   const [first] = path.parts
   const scoped = path.depth > 0 || /^(?:this\b|\.)/.test(path.original)
   if (first === undefined || scoped) return expression
-  // Handlebars looks among the block parameters first, even for `@index`.
+  // Handlebars looks up block parameters first, even for `@index`.
   const parameter = names.parameters.get(first)
   return parameter === undefined ? expression : { ...expression, variable: false, parameter }
 }
 
-/** `@partial-block` is known when the template is put together. */
+/** Whether a path is `@partial-block`, which is resolved while the template is expanded. */
 export function isPartialBlock(path: hbs.AST.Expression): boolean {
   const { data, depth, parts } = path as hbs.AST.PathExpression
   return (

@@ -1,18 +1,20 @@
-import type { Environment } from './expansion.js'
 import { expandFile } from './expand.js'
+import type { Environment } from './expansion.js'
 import { templateError } from './parse.js'
-import { type SourceFile, placeWithin } from './source.js'
+import { placeWithin, type SourceFile } from './sourceFile.js'
 import type { Place, TemplateNode } from './tree.js'
 
 const INCLUDE = /<mj-include\b([^>]*?)(?:\/>|>\s*<\/mj-include\s*>)/g
 const COMMENT = /<!--[\s\S]*?-->/g
 
 /**
- * The text with each `<mj-include path="…">` replaced by what it includes, the way MJML would, except that a file
- * that can't be read is an error.
+ * Returns the nodes of a text, with each `<mj-include path="…">` expanded as in MJML, except that a missing file is an
+ * error.
+ * @param stripped white space before the text that Handlebars removed, so that places stay correct
  */
-export function splitIncludes(text: string, at: Place, lost: string, env: Environment): TemplateNode[] {
-  const place = (offset: number): Place => placeWithin(env.file, at, lost + text, lost.length + offset)
+export function splitIncludes(text: string, at: Place, stripped: string, env: Environment): TemplateNode[] {
+  const place = (offset: number): Place =>
+    placeWithin(env.file, at, stripped + text, stripped.length + offset)
   const nodes: TemplateNode[] = []
   let done = 0
   if (text.includes('<mj-include')) {
@@ -37,7 +39,7 @@ function include(attributes: string, at: Place, env: Environment): TemplateNode[
     return found?.[1] ?? found?.[2]
   }
   const path = attribute('path')
-  if (path === undefined) throw templateError('mj-include needs a path, written out', at)
+  if (path === undefined) throw templateError('mj-include needs a path without expressions', at)
   const file = env.parts.include(env.file.name, path)
   if ('refused' in file) throw templateError(`mj-include of '${path}' ${file.refused}`, at)
   const marker = `include ${file.name}`
@@ -56,7 +58,7 @@ function include(attributes: string, at: Place, env: Environment): TemplateNode[
   }
 }
 
-/** A fragment stands where it is included; of a whole document the body does, and its head joins the head. */
+/** Includes a fragment in place. Of a whole document, includes the body in place and appends the head to the head. */
 function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
   if (!/<mjml[\s>]/.test(file.text)) return expandFile(file, env)
   const head = inner(file.text, 'mj-head')
@@ -67,7 +69,7 @@ function includeMjml(file: SourceFile, env: Environment): TemplateNode[] {
   ]
 }
 
-/** Such nodes stay in their place until the whole tree is there, so that it is known what is around them. */
+/** Registers nodes for the head. They stay in place until the tree is complete, so that the blocks around them are known. */
 function toHead(nodes: TemplateNode[], env: Environment): TemplateNode[] {
   for (const node of nodes) env.expansion.heads.add(node)
   return nodes
@@ -79,7 +81,7 @@ function inner(text: string, tag: string): [start: number, end: number] | undefi
   return open === null || end < open.index ? undefined : [open.index + open[0].length, end]
 }
 
-/** Keeps the lines where they are, so that places stay true. */
+/** Replaces the text before the part with white space, so that places stay correct. */
 function part(file: SourceFile, [start, end]: [number, number]): SourceFile {
   const before = file.text.slice(0, start).replace(/[^\n]/g, ' ')
   return { name: file.name, text: before + file.text.slice(start, end) }
@@ -87,4 +89,40 @@ function part(file: SourceFile, [start, end]: [number, number]): SourceFile {
 
 function wrapped(open: string, nodes: TemplateNode[], close: string, at: Place): TemplateNode[] {
   return [{ kind: 'text', text: open, at }, ...nodes, { kind: 'text', text: close, at }]
+}
+
+/**
+ * Moves the heads of included documents out of a tree. An expression in one keeps the blocks and partials around its
+ * `mj-include`, so that it is bound in the same scope and as often.
+ */
+export function extractHeads(
+  nodes: readonly TemplateNode[],
+  heads: ReadonlySet<TemplateNode>,
+): { rest: TemplateNode[]; head: TemplateNode[] } {
+  const rest: TemplateNode[] = []
+  const head: TemplateNode[] = []
+  for (const node of nodes) {
+    if (heads.has(node)) head.push(node)
+    else if (node.kind === 'block') {
+      const body = extractHeads(node.body, heads)
+      const inverse = extractHeads(node.inverse, heads)
+      rest.push({ ...node, body: body.rest, inverse: inverse.rest })
+      if (isUnconditional(body.head) && isUnconditional(inverse.head))
+        head.push(...body.head, ...inverse.head)
+      else head.push({ ...node, body: body.head, inverse: inverse.head })
+    } else if (node.kind === 'scope') {
+      const body = extractHeads(node.body, heads)
+      rest.push({ ...node, body: body.rest })
+      if (isUnconditional(body.head)) head.push(...body.head)
+      else head.push({ ...node, body: body.head })
+    } else rest.push(node)
+  }
+  return { rest, head }
+}
+
+const OTHER_SETTING = /<mj-(?!(?:style|font)\b)/
+
+/** Whether a head can leave its block. Fixed styles and fonts do no harm if the block is absent, and they don't prevent precompilation. */
+function isUnconditional(head: readonly TemplateNode[]): boolean {
+  return head.every((node) => node.kind === 'text' && !OTHER_SETTING.test(node.text))
 }

@@ -1,8 +1,8 @@
+import { expandFragment, expandSharedFile, expandProgram, withPrograms } from './expand.js'
 import { type BlockContent, type Environment, namesOf, placeOf } from './expansion.js'
-import { expandFragment, expandOwnFile, expandProgram, withPrograms } from './expand.js'
 import { hashOf } from './expression.js'
 import { templateError } from './parse.js'
-import { inScope } from './scopes.js'
+import { simplifyScope } from './scopeNodes.js'
 import type { TemplateNode } from './tree.js'
 
 /**
@@ -17,7 +17,7 @@ export function expandLayoutBlock(statement: hbs.AST.BlockStatement, env: Enviro
     case 'block':
       return expandSlot(name, statement, env)
     default:
-      throw templateError('{{#content}} stands directly inside {{#extend}} only', placeOf(statement, env))
+      throw templateError('{{#content}} must be directly inside {{#extend}}', placeOf(statement, env))
   }
 }
 
@@ -26,7 +26,7 @@ function expandExtend(name: string, statement: hbs.AST.BlockStatement, env: Envi
   const file = env.parts.layouts.get(name)
   if (file === undefined) {
     const known = [...env.parts.layouts.keys()].slice(0, 20).join(', ')
-    throw templateError(`there is no layout '${name}'. Known: ${known === '' ? 'none' : known}`, at)
+    throw templateError(`unknown layout '${name}'. Known layouts: ${known === '' ? 'none' : known}`, at)
   }
   const marker = `layout ${name}`
   if (env.inside.includes(marker)) throw templateError(`the layout '${name}' extends itself`, at)
@@ -34,46 +34,53 @@ function expandExtend(name: string, statement: hbs.AST.BlockStatement, env: Envi
   const keep = env.expansion.numberOf(statement)
   const contents = new Map(env.contents)
   for (const child of statement.program.body) {
-    const content = contentOf(child, env, keep)
-    if (content === undefined) continue
-    // A template's content comes before what a layout between it and the base says.
-    contents.set(content.name, [...(env.contents.get(content.name) ?? []), content.given])
+    const definition = contentOf(child, env, keep)
+    if (definition === undefined) continue
+    // The content of a template takes precedence over that of a layout between it and the base.
+    contents.set(definition.name, [...(env.contents.get(definition.name) ?? []), definition.content])
   }
-  const body = expandOwnFile(file, { ...env, contents, inside: [...env.inside, marker] })
-  return inScope({ kind: 'scope', hash: hashOf(statement.hash, namesOf(env)), reach: 'file', keep, body, at })
+  const body = expandSharedFile(file, { ...env, contents, inside: [...env.inside, marker] })
+  return simplifyScope({
+    kind: 'scope',
+    hash: hashOf(statement.hash, namesOf(env)),
+    reach: 'file',
+    keep,
+    body,
+    at,
+  })
 }
 
 function contentOf(
   child: hbs.AST.Statement,
   env: Environment,
   keep: number,
-): { name: string; given: BlockContent } | undefined {
+): { name: string; content: BlockContent } | undefined {
   if (child.type === 'CommentStatement') return undefined
   if (child.type === 'ContentStatement' && (child as hbs.AST.ContentStatement).value.trim() === '')
     return undefined
   const block = child as hbs.AST.BlockStatement
   const name = child.type === 'BlockStatement' ? block.params[0] : undefined
   if (name?.type !== 'StringLiteral' || block.path.original !== 'content')
-    throw templateError('only {{#content "name"}} blocks belong inside {{#extend}}', placeOf(child, env))
+    throw templateError('{{#extend}} may contain only {{#content "name"}} blocks', placeOf(child, env))
   const mode = hashOf(block.hash, namesOf(env)).find(([key]) => key === 'mode')?.[1]
-  const written = mode?.kind === 'literal' ? mode.value : 'replace'
-  if (written !== 'replace' && written !== 'append' && written !== 'prepend')
-    throw templateError('mode is "replace", "append" or "prepend"', placeOf(child, env))
+  const requested = mode?.kind === 'literal' ? mode.value : 'replace'
+  if (requested !== 'replace' && requested !== 'append' && requested !== 'prepend')
+    throw templateError('mode must be "replace", "append" or "prepend"', placeOf(child, env))
   return {
     name: (name as hbs.AST.StringLiteral).value,
-    given: { program: block.program, env, reach: keep, mode: written },
+    content: { program: block.program, env, reach: keep, mode: requested },
   }
 }
 
 function expandSlot(name: string, statement: hbs.AST.BlockStatement, env: Environment): TemplateNode[] {
   const { program } = statement
   let nodes = withPrograms(statement, [program], env, (around) => expandProgram(program, env, around))
-  for (const given of [...(env.contents.get(name) ?? [])].reverse()) {
-    const { reach } = given
-    const body = expandFragment(given, env)
-    const content = inScope({ kind: 'scope', hash: [], reach, body, at: placeOf(statement, env) })
-    if (given.mode === 'replace') nodes = content
-    else nodes = given.mode === 'append' ? [...nodes, ...content] : [...content, ...nodes]
+  for (const content of [...(env.contents.get(name) ?? [])].reverse()) {
+    const { reach, mode } = content
+    const body = expandFragment(content, env)
+    const filled = simplifyScope({ kind: 'scope', hash: [], reach, body, at: placeOf(statement, env) })
+    if (mode === 'replace') nodes = filled
+    else nodes = mode === 'append' ? [...nodes, ...filled] : [...filled, ...nodes]
   }
   return nodes
 }

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module'
 import type HandlebarsModule from 'handlebars'
-import { describePlace, placeAt, type SourceFile, TemplateFailure } from './source.js'
+import { describePlace, placeAt, type SourceFile, TemplateFailure } from './sourceFile.js'
 import type { Place } from './tree.js'
 
 /**
- * The one door to Handlebars: its parser. It is given source strings only, never a tree from outside, and it is
- * loaded when something has to be parsed: a template that was compiled ahead needs none of it.
+ * The only importer of Handlebars, and only of its parser. The parser gets source strings, never a tree from outside. It
+ * is loaded on first use, because templates compiled ahead of time don't need it.
  */
 
 type Handlebars = typeof HandlebarsModule
@@ -13,13 +13,13 @@ type Handlebars = typeof HandlebarsModule
 const require = createRequire(import.meta.url)
 let handlebars: Handlebars | undefined
 
-/** @throws an Error of Handlebars' for a syntax error. */
+/** @throws Error of Handlebars for a syntax error */
 function parseHandlebars(source: string): hbs.AST.Program {
   handlebars ??= require('handlebars') as Handlebars
   return handlebars.parse(source)
 }
 
-/** Parses a source with Handlebars' own parser, which is also what applies its white space rules. */
+/** Parses a source with Handlebars' own parser, which also applies its white space rules. */
 export function parse(file: SourceFile): hbs.AST.Program {
   try {
     return parseHandlebars(file.text)
@@ -28,7 +28,7 @@ export function parse(file: SourceFile): hbs.AST.Program {
   }
 }
 
-/** The failure for a template that is wrong at a place. */
+/** Returns the failure for an error at a place in a template. */
 export function templateError(message: string, at: Place): TemplateFailure {
   return new TemplateFailure('TEMPLATE_ERROR', `${describePlace(at)}: ${message}`, { location: at })
 }
@@ -45,12 +45,12 @@ function syntaxError(
   const [first = '', shown = '', pointer = '', expecting = ''] = error.message.split('\n')
   const line = Number(/line (\d+)/.exec(first)?.[1] ?? 1)
   const got = /got '([^']*)'/.exec(expecting)?.[1]
-  const message = `this is not valid Handlebars (${got === undefined ? first : `unexpected ${tokenName(got)}`})`
-  return templateError(message, locate(file, line, shown, pointer))
+  const message = `invalid Handlebars syntax (${got === undefined ? first : `unexpected ${tokenName(got)}`})`
+  return templateError(message, findPlace(file, line, shown, pointer))
 }
 
-/** The pointer counts from the start of the shown text, of which the last 20 characters precede the error. */
-function locate(file: SourceFile, line: number, shown: string, pointer: string): Place {
+/** Finds the place of the error. The pointer counts from the start of the shown text, whose last 20 characters precede the error. */
+function findPlace(file: SourceFile, line: number, shown: string, pointer: string): Place {
   const dashes = pointer.indexOf('^')
   const before = shown
     .replace(/^\.\.\./, '')

@@ -1,29 +1,30 @@
-import { Expansion } from './expansion.js'
 import { expand } from './expand.js'
-import { projectElement } from './project.js'
-import type { SourceFile } from './source.js'
+import { Expansion } from './expansion.js'
+import type { SourceFile } from './sourceFile.js'
+import { extractElement } from './subjectAndPreheader.js'
 import type { SharedParts, TemplateNode } from './tree.js'
 
-/** All that a template says, as trees: what is bound into MJML, and what becomes header and text. */
+/** The trees of a template: its MJML, its subject and preheader, and its text part. */
 export interface TemplateTrees {
   mjml: TemplateNode[]
   subject?: TemplateNode[]
   preheader?: TemplateNode[]
-  /** Of `NAME.txt`. */
+  /** The text part from `NAME.txt`. */
   text?: TemplateNode[]
-  /** By key: the partials that a computed name may mean, and those that call themselves. */
+  /** By key: the candidates for partials with a computed name, and the partials that call themselves. */
   partials: Record<string, TemplateNode[]>
 }
 
-export interface TemplateSource {
+/** The sources of one variant of a template. */
+export interface VariantSource {
   mjml: SourceFile
   text?: SourceFile
   parts: SharedParts
   textParts: SharedParts
 }
 
-/** @throws TemplateFailure with the place of what is wrong. */
-export function parseTemplate(source: TemplateSource): {
+/** Parses one variant of a template. @throws TemplateFailure with the place of the error */
+export function parseTemplate(source: VariantSource): {
   trees: TemplateTrees
   files: Map<string, SourceFile>
 } {
@@ -32,8 +33,8 @@ export function parseTemplate(source: TemplateSource): {
   const mjml = expand(source.mjml, source.parts, expansion)
   const { files } = expansion
   const trees: TemplateTrees = { mjml, partials }
-  const subject = projectElement(mjml, 'mj-title')
-  const preheader = projectElement(mjml, 'mj-preview')
+  const subject = extractElement(mjml, 'mj-title')
+  const preheader = extractElement(mjml, 'mj-preview')
   if (subject !== undefined) trees.subject = subject
   if (preheader !== undefined) trees.preheader = preheader
   if (source.text !== undefined) {
@@ -44,7 +45,7 @@ export function parseTemplate(source: TemplateSource): {
   return { trees, files }
 }
 
-/** Every node, those inside others too. */
+/** Yields every node, including nested ones. */
 export function* walk(nodes: readonly TemplateNode[]): Generator<TemplateNode> {
   for (const node of nodes) {
     yield node

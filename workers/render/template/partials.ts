@@ -1,83 +1,86 @@
+import { expandFragment, expandSharedFile, inlinePartialsOf, withInlinePartials } from './expand.js'
 import { type Environment, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
-import { expandFragment, expandOwnFile, inlineOf, withInlinePartials } from './expand.js'
 import { argumentOf, hashOf } from './expression.js'
-import { takeHeads } from './heads.js'
+import { extractHeads } from './includes.js'
 import { templateError } from './parse.js'
-import { inScope } from './scopes.js'
-import { placeAt } from './source.js'
+import { simplifyScope } from './scopeNodes.js'
+import { placeAt } from './sourceFile.js'
 import type { Arguments, Expression, PartialNode, Place, Reach, TemplateNode } from './tree.js'
 
 const PARTIAL_BLOCK = '@partial-block'
-/** Deeper than any template people write; what goes deeper calls itself. */
+/** Deeper than a hand-written template goes. Deeper nesting means that a partial calls itself. */
 const MAX_DEPTH = 50
-/** Every partial a computed name may mean is put together for every place it may be called from. */
+/** Limits the candidates for computed names, which are expanded for every place they may be expandCall from. */
 const MAX_CANDIDATES = 2000
 
 type Call = hbs.AST.PartialStatement | hbs.AST.PartialBlockStatement
 
-/** The nodes of a shared part, and the contexts that `../` reaches from them. */
+/** The nodes of a shared part, and the contexts that `../` refers to in them. */
 interface Part {
   nodes: TemplateNode[]
   reach: Reach
-  /** It is a block that was given to a partial. */
+  /** Whether it is a block that was passed to a partial. */
   isBlock?: true
 }
 
-/** `{{> name context key=value}}`: the partial's nodes in place of the call. */
+/** `{{> name context key=value}}`: replaces the call with the nodes of the partial. */
 export function expandPartial(statement: hbs.AST.PartialStatement, env: Environment): TemplateNode[] {
   const name = staticName(statement)
   if (name === undefined) return [partialNode(statement, argumentOf(statement.name, namesOf(env)), env)]
   if (env.inside.includes(name)) return [partialNode(statement, { kind: 'literal', value: name }, env)]
   const part = partOf(name, env)
-  if (part !== undefined) return called(statement, part, env)
-  return refused(statement, unknownPartial(name, env), env)
+  if (part !== undefined) return expandCall(statement, part, env)
+  return reportError(statement, unknownPartial(name, env), env)
 }
 
-/** `{{#> name}}…{{/name}}`: the partial, with the block for its `{{> @partial-block}}`; the block alone if there is none. */
+/** `{{#> name}}…{{/name}}`: the partial with the block for its `{{> @partial-block}}`, or the block alone if the partial doesn't exist. */
 export function expandPartialBlock(
   statement: hbs.AST.PartialBlockStatement,
   env: Environment,
 ): TemplateNode[] {
   const name = staticName(statement)
-  if (name === undefined) return refused(statement, 'a partial with a block needs a fixed name', env)
+  if (name === undefined) return reportError(statement, 'a partial with a block needs a fixed name', env)
   const { program } = statement
   if (env.inside.includes(name) || isWithin(program, env.partialBlock))
-    return refused(statement, `the partial '${name}' is inside itself, with a block`, env)
+    return reportError(statement, `the partial '${name}' calls itself with a block`, env)
   const keep = env.expansion.numberOf(statement)
   const block: Fragment = { program, env, reach: keep }
-  return called(statement, partOf(name, env, block) ?? blockPart(block, env), env, keep)
+  return expandCall(statement, partOf(name, env, block) ?? blockPart(block, env), env, keep)
 }
 
-/** Whether a block is executed to fill a partial that it calls itself. */
+/** Whether a block is expanded inside a partial that the block itself calls. */
 function isWithin(program: hbs.AST.Program, block: Fragment | undefined): boolean {
   for (let at = block; at !== undefined; at = at.env.partialBlock) if (at.program === program) return true
   return false
 }
 
 /**
- * What a name stands for: a block, an inline partial or a file.
- * @param block what is given to it; the inline partials in it count in a file that is given it
+ * Resolves a name to a block, an inline partial or a file.
+ * @param block the block passed to the part; its inline partials are in scope in a file
  */
 function partOf(name: string, env: Environment, block?: Fragment): Part | undefined {
   if (env.inside.length >= MAX_DEPTH)
     throw templateError(`partials are nested deeper than ${MAX_DEPTH} levels`, startOf(env))
   if (name === PARTIAL_BLOCK) return env.partialBlock && blockPart(env.partialBlock, env)
-  const differs = { inside: [...env.inside, name], partialBlock: block ?? env.partialBlock }
-  const inline = inlineOf(env).get(name)
-  if (inline !== undefined) return { nodes: expandFragment(inline, env, differs), reach: inline.reach }
+  const overrides = { inside: [...env.inside, name], partialBlock: block ?? env.partialBlock }
+  const inline = inlinePartialsOf(env).get(name)
+  if (inline !== undefined) return { nodes: expandFragment(inline, env, overrides), reach: inline.reach }
   const file = env.parts.partials.get(name)
   if (file === undefined) return undefined
-  const seen = block === undefined ? env : withInlinePartials(block.program, env, block.reach)
-  return { nodes: expandOwnFile(file, { ...env, ...differs }, inlineOf(seen)), reach: 'file' }
+  const callerEnv = block === undefined ? env : withInlinePartials(block.program, env, block.reach)
+  return {
+    nodes: expandSharedFile(file, { ...env, ...overrides }, inlinePartialsOf(callerEnv)),
+    reach: 'file',
+  }
 }
 
-/** A block sees the block that was given to the partial it was written in, not itself. */
+/** In a block, `@partial-block` refers to the block passed to the partial around it, not to itself. */
 function blockPart(block: Fragment, env: Environment): Part {
   return { nodes: expandFragment(block, env), reach: block.reach, isBlock: true }
 }
 
-/** @param keep the number under which the scope of the call is kept for the block that it gives */
-function called(
+/** @param keep the number under which the scope of the call is kept for its block */
+function expandCall(
   statement: Call,
   { nodes, reach, isBlock }: Part,
   env: Environment,
@@ -85,30 +88,30 @@ function called(
 ): TemplateNode[] {
   const at = placeOf(statement, env)
   const scope = { kind: 'scope', ...argumentsOf(statement, env), reach, body: nodes, at } as const
-  if (keep === undefined) return inScope(isBlock ? { ...scope, layer: true } : scope)
-  // A call that gives a block adds a layer, and calling a block adds one.
-  if (!isBlock) return inScope({ ...scope, keep, layer: true })
-  const body = inScope({ kind: 'scope', hash: [], reach, layer: true, body: nodes, at })
-  return inScope({ ...scope, reach: 'here', keep, layer: true, body })
+  if (keep === undefined) return simplifyScope(isBlock ? { ...scope, layer: true } : scope)
+  // A call with a block adds a layer, and so does calling the block.
+  if (!isBlock) return simplifyScope({ ...scope, keep, layer: true })
+  const body = simplifyScope({ kind: 'scope', hash: [], reach, layer: true, body: nodes, at })
+  return simplifyScope({ ...scope, reach: 'here', keep, layer: true, body })
 }
 
 function argumentsOf(statement: Call, env: Environment): Arguments {
-  const [param, surplus] = statement.params
+  const [param, second] = statement.params
   const at = placeOf(statement, env)
-  if (surplus !== undefined) throw templateError('a partial takes one context at most', at)
-  const given: Arguments = { hash: hashOf(statement.hash, namesOf(env)) }
-  if (param !== undefined) given.context = argumentOf(param, namesOf(env))
+  if (second !== undefined) throw templateError('a partial takes at most one context', at)
+  const result: Arguments = { hash: hashOf(statement.hash, namesOf(env)) }
+  if (param !== undefined) result.context = argumentOf(param, namesOf(env))
   const { indent } = statement as { indent?: string }
-  if (env.expansion.keepsIndent && indent) given.indent = indent
-  return given
+  if (env.expansion.keepsIndent && indent) result.indent = indent
+  return result
 }
 
 function startOf({ file }: Environment): Place {
   return placeAt(file, 1, 1)
 }
 
-/** What is wrong with a partial that only may be meant counts when it is really called. */
-function refused(statement: Call, reason: string, env: Environment): TemplateNode[] {
+/** Reports an error in a partial call. In a candidate for a computed name, it counts only if the candidate is expandCall. */
+function reportError(statement: Call, reason: string, env: Environment): TemplateNode[] {
   const at = placeOf(statement, env)
   if (!env.isCandidate) throw templateError(reason, at)
   const name: Expression = { kind: 'literal', value: reason }
@@ -127,7 +130,9 @@ function refused(statement: Call, reason: string, env: Environment): TemplateNod
 
 function partialNode(statement: hbs.AST.PartialStatement, name: Expression, env: Environment): PartialNode {
   const names =
-    name.kind === 'literal' ? [String(name.value)] : [...inlineOf(env).keys(), ...env.parts.partials.keys()]
+    name.kind === 'literal'
+      ? [String(name.value)]
+      : [...inlinePartialsOf(env).keys(), ...env.parts.partials.keys()]
   const candidates: Record<string, string> = {}
   for (const candidate of names) {
     const key = candidateOf(candidate, env)
@@ -137,32 +142,35 @@ function partialNode(statement: hbs.AST.PartialStatement, name: Expression, env:
   return { kind: 'partial', name, ...argumentsOf(statement, env), candidates, source, at }
 }
 
-/** The key of a partial that may be meant. It is put together once for all calls that give its names the same meaning. */
+/** Returns the key of a candidate. It is expanded once for all calls in which its names mean the same. */
 function candidateOf(name: string, env: Environment): string | undefined {
   const { expansion } = env
   const { partials } = expansion
   const known = expansion.candidates.get(signatureOf(name, env))
   if (known !== undefined) return known
-  if (!inlineOf(env).has(name) && !env.parts.partials.has(name)) return undefined
+  if (!inlinePartialsOf(env).has(name) && !env.parts.partials.has(name)) return undefined
   const count = Object.keys(partials).length
   if (count >= MAX_CANDIDATES)
-    throw templateError(`more than ${MAX_CANDIDATES} partials may be meant`, startOf(env))
+    throw templateError(
+      `a computed partial name has more than ${MAX_CANDIDATES} candidates in this template`,
+      startOf(env),
+    )
   const key = `${name} ${count}`
   expansion.candidates.set(signatureOf(name, env), key)
   partials[key] = []
-  // A layout or include that is around it still must not be used inside of it.
+  // A layout or include around it must still not be used inside it.
   const inside = env.inside.filter((around) => around.includes(' '))
   const part = partOf(name, { ...env, inside, isCandidate: true })
   if (part !== undefined) {
     const at = { file: name, line: 1, column: 1 }
-    const nodes = inScope({ kind: 'scope', hash: [], reach: part.reach, body: part.nodes, at })
-    // A partial that only may be meant has no say about the head.
-    partials[key] = takeHeads(nodes, expansion.heads).rest
+    const nodes = simplifyScope({ kind: 'scope', hash: [], reach: part.reach, body: part.nodes, at })
+    // A candidate doesn't affect the head.
+    partials[key] = extractHeads(nodes, expansion.heads).rest
   }
   return key
 }
 
-/** Differs wherever a name inside the partial might mean something else. */
+/** Returns a text that differs if a name inside the partial might have another meaning. */
 function signatureOf(name: string, { expansion, home, inline, partialBlock, contents }: Environment): string {
   const number = ({ program }: Fragment) => expansion.numberOf(program)
   const blocks: number[] = []
@@ -179,7 +187,7 @@ function staticName(statement: Call): string | undefined {
 
 function unknownPartial(name: string, env: Environment): string {
   if (name === PARTIAL_BLOCK)
-    return '{{> @partial-block}} stands in a partial that was called without a block'
+    return '{{> @partial-block}} is used in a partial that was expandCall without a block'
   const known = [...env.parts.partials.keys()].slice(0, 20).join(', ')
-  return `there is no partial '${name}'. Known: ${known === '' ? 'none' : known}`
+  return `unknown partial '${name}'. Known partials: ${known === '' ? 'none' : known}`
 }

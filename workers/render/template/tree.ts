@@ -1,9 +1,9 @@
 import type { SourceLocation } from '../../../src/errors.js'
-import type { SourceFile } from './source.js'
+import type { SourceFile } from './sourceFile.js'
 
 /**
- * A template as a tree: what Handlebars' parser found, with partials, layouts and includes put in their places and
- * every name resolved. Plain JSON, so that a compiled template can be written to a file and loaded again.
+ * A template as a tree: the output of Handlebars' parser, with partials, layouts and includes expanded and every name
+ * resolved. Plain JSON, so that a compiled template can be written to a file and loaded again.
  */
 
 export interface Place extends SourceLocation {
@@ -20,14 +20,14 @@ export type Expression =
 
 export interface PathExpression {
   kind: 'path'
-  /** `@name`: looked up among the data variables, where `up` counts `@../`. */
+  /** `@name`: looked up among the `@` variables, where `up` counts `@../`. */
   variable: boolean
-  /** Contexts to go up (`../`). */
+  /** Number of contexts to go up (`../`). */
   up: number
   parts: string[]
-  /** Set where the first part names a block parameter: the number under which its block binds it. */
+  /** The number of the block parameter that the first part names, if it names one. */
   parameter?: number
-  /** As written. */
+  /** Source text. */
   source: string
 }
 
@@ -51,21 +51,21 @@ export interface ValueNode {
   expression: Expression
   /** `{{{x}}}` and `{{&x}}`. */
   raw: boolean
-  /** Where in HTML it stands, once that was looked at: what a raw value may hold depends on it. */
+  /** Its position in HTML, which decides what a raw value may contain. Set by the analysis. */
   inside?: 'text' | 'tag' | 'other'
-  /** It is part of a URL that can't be looked at as a whole: unquoted, or in parts across blocks. */
+  /** It is part of a URL that can't be checked as a whole: unquoted, or divided across blocks. */
   loose?: true
-  /** It may be the first or last of a content that MJML trims. */
+  /** It may be at the start or end of a content that MJML trims. */
   edge?: boolean
-  /** As it stands in the source. */
+  /** Source text. */
   source: string
   at: Place
 }
 
 /**
  * - `if`, `unless`, `each`, `with`: the built-in blocks.
- * - `section`: `{{#name}}` of Mustache: a list repeats, a truthy value shows, anything else is the inverse.
- * - `call`: a helper that is given its block.
+ * - `section`: `{{#name}}` as in Mustache: repeats for a list, shows for a truthy value, else shows the inverse.
+ * - `call`: a block helper.
  */
 export type BlockType = 'if' | 'unless' | 'each' | 'with' | 'section' | 'call'
 
@@ -78,44 +78,44 @@ export interface BlockNode {
   includeZero?: Expression
   body: TemplateNode[]
   inverse: TemplateNode[]
-  /** Whether an `{{else}}` was written. */
+  /** Whether the block has an `{{else}}`. */
   hasInverse: boolean
   /**
-   * The block parameters of the body (`as |item index|`), each by a number of its own. A reference holds the same
-   * number, so that nothing depends on how many blocks lie between the two.
+   * Numbers of the block parameters of the body (`as |item index|`). A reference holds the same number, so that it
+   * doesn't depend on the blocks between the two.
    */
   parameters: number[]
   source: string
   at: Place
 }
 
-/** What is evaluated at a call of a shared part, in the scope that the call stands in. */
+/** The arguments of a call of a shared part, evaluated in the scope of the call. */
 export interface Arguments {
   context?: Expression
   hash: [name: string, value: Expression][]
-  /** Written before each line of the part. */
+  /** White space to write before each line of the part. */
   indent?: string
 }
 
 /**
- * Which contexts `../` reaches: those around the call (`here`), none because the nodes are a file of their own
- * (`file`), or those around the place where the nodes were written, which a scope node kept under this number.
+ * The contexts that `../` reaches: those around the call (`here`), none because the nodes are a separate file (`file`),
+ * or those around the place where the nodes were written, which a scope node kept under this number.
  */
 export type Reach = 'here' | 'file' | number
 
-/** Nodes that are evaluated in a scope of their own: those of a partial, of a partial block or of a layout. */
+/** Nodes with their own scope: those of a partial, a partial block or a layout. */
 export interface ScopeNode extends Arguments {
   kind: 'scope'
   reach: Reach
-  /** Keeps the scope that the node stands in, for nodes of the body that were written there. */
+  /** Keeps the scope around the node under this number, for nodes of the body that were written there. */
   keep?: number
-  /** Adds a layer of variables, which `@../` counts. */
+  /** Adds a layer of variables for `@../`. */
   layer?: true
   body: TemplateNode[]
   at: Place
 }
 
-/** Remembers the scope that its nodes are bound in, for {@link AnchoredNode}s among them. Only in what MJML made. */
+/** Records the scope of its nodes for the {@link AnchoredNode}s among them. Exists only in the output of MJML. */
 export interface AnchorNode {
   kind: 'anchor'
   id: number
@@ -123,7 +123,7 @@ export interface AnchorNode {
   at: Place
 }
 
-/** Nodes that MJML copied into a block: bound in the scope of the anchor around them, where they were written. */
+/** Nodes that MJML copied into a block. They are bound in the scope of their anchor, where they were written. */
 export interface AnchoredNode {
   kind: 'anchored'
   to: number
@@ -131,60 +131,61 @@ export interface AnchoredNode {
   at: Place
 }
 
-/** A partial that can't be put in its place beforehand: its name is computed, or it calls itself. */
+/** A partial that can't be expanded ahead of time: its name is computed, or it calls itself. */
 export interface PartialNode extends Arguments {
   kind: 'partial'
   name: Expression
-  /** By name: the partials that may be meant, as keys of the template's `partials`. */
+  /** By name: keys of the candidates in the template's `partials`. */
   candidates: Record<string, string>
-  /** Why it can't be called. */
+  /** Why the partial can't be called. */
   refusal?: string
   source: string
   at: Place
 }
 
-/** A whole attribute value (or element's content), bound as one, because what it means depends on all of it. */
+/** A whole attribute value (or content of an element), bound as one, because its checks need all of it. */
 export interface AttributeNode {
   kind: 'attribute'
-  /** Of the attribute; empty for content. */
+  /** Name of the attribute. Empty for content. */
   name: string
   value: TemplateNode[]
   checks: AttributeChecks
   at: Place
 }
 
+/** Checks and changes of an attribute value, each because of something that MJML does with the value. */
 export interface AttributeChecks {
-  /** Refuse a URL that could run a script. */
+  /** Reject a URL that could run a script. */
   url?: true
-  /** It is an element's content, which MJML trims. */
+  /** The value is the content of an element, which MJML trims. */
   content?: true
-  /** The content as written holds quotes, so that those of a raw value change nothing more where MJML copies it into one. */
+  /** The fixed content already contains quotes, so quotes in a raw value make no difference where MJML copies it into an attribute. */
   quotes?: true
-  /** MJML asks whether there is a value, so that an empty one needs binding first. */
+  /** MJML tests whether there is a value, so a message with an empty one has to render with MJML. */
   present?: true
   /** MJML compares it with words such as `none`, and reads `$` in it. */
   copied?: true
   /** MJML writes `#abc` as `#aabbcc`. */
   color?: true
-  /** It stands in a conditional comment, where MJML collapses white space. */
+  /** The value is in a conditional comment, where MJML collapses white space. */
   tidy?: true
-  /** Inline styles are applied to the element, so that only a plain value comes through as it is. */
+  /** Inline styles are applied to the element, so only a plain value stays unchanged. */
   plain?: true
-  /** MJML adds this to each class. */
+  /** MJML adds this suffix to each class. */
   suffix?: string
 }
 
 export type TemplateNode =
   TextNode | ValueNode | BlockNode | ScopeNode | AnchorNode | AnchoredNode | PartialNode | AttributeNode
 
-/** What a template may draw on while it is put together. Looked up by name, never by joining paths. */
+/** The shared parts that a template may use. Looked up by name, never by joining paths. */
 export interface SharedParts {
   partials: ReadonlyMap<string, SourceFile>
   layouts: ReadonlyMap<string, SourceFile>
-  /** The file an `mj-include` of `from` means, or why it may not be read. */
+  /** Returns the file that an `mj-include` in `from` refers to, or why it is not allowed. */
   include(from: string, path: string): SourceFile | { refused: string }
-  /** Names of the helpers that exist, built in and custom. */
+  /** Names of all helpers, built-in and custom. */
   helpers: ReadonlySet<string>
-  /** Names of the helpers in the project's own `helpers.js`. */
+  /** Names of the project's own helpers. */
   customHelpers: ReadonlySet<string>
 }

@@ -1,10 +1,10 @@
-import type { Piece } from '../bind/pieces.js'
+import type { Piece } from '../bind/bindingRun.js'
 
 /**
- * Marks for the layout of a text part: noncharacters of Unicode, which no text may contain. The text is laid out after
- * the data is bound, because only then it is known which lines, items and links there are.
+ * Layout marks of a text part: Unicode noncharacters, which a text must not contain. The text is laid out after the data
+ * is bound, because the lines, items and links depend on the data.
  */
-export const OP = {
+export const LAYOUT = {
   line: '\uFDD1',
   paragraph: '\uFDD2',
   newline: '\uFDD3',
@@ -25,30 +25,30 @@ const SPLIT = /([\uFDD0-\uFDEF])/
 const SPACES = /[\t\n\r\f\u200b]| {2}/
 const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 const RULE = '-'.repeat(40)
-/** Lists nested deeper than this are not set further in. */
+/** Lists nested deeper than this are not indented further. */
 const MAX_INDENT = 10
 const BREAKS = ['', '\n', '\n\n', '\n\n\n']
 
-/** Takes the marks out of a bound value, which so can't lay anything out. */
-export function withoutMarks(text: string): string {
+/** Removes layout marks from a bound value, so that data can't affect the layout. */
+export function stripLayoutMarks(text: string): string {
   return MARK.test(text) ? text.replace(MARKS, '') : text
 }
 
-/** What a part of a marked text does to the page: worked out once where the part is the same for every message. */
-export type Step = { breaks: 1 | 2 } | { mark: string } | Words
+/** The effect of a part of the text on the page. Computed once for parts that are the same for every message. */
+export type LayoutStep = { breaks: 1 | 2 } | { mark: string } | Words
 
 interface Words {
-  /** As it was, for an address. */
+  /** Unchanged, for the address of a link. */
   whole: string
-  /** Without white space at its ends, and with single spaces inside. */
+  /** Trimmed, with white space collapsed to single spaces. */
   text: string
   before: boolean
   after: boolean
 }
 
-/** Lines and paragraphs that follow each other are one. */
-export function stepsOf(marked: string): Step[] {
-  const steps: Step[] = []
+/** Splits a text with layout marks into steps. Adjacent line and paragraph breaks become one. */
+export function parseLayout(marked: string): LayoutStep[] {
+  const steps: LayoutStep[] = []
   for (const part of marked.split(SPLIT)) {
     const step = stepOf(part)
     if (step === undefined) continue
@@ -60,20 +60,20 @@ export function stepsOf(marked: string): Step[] {
   return steps
 }
 
-function stepOf(part: string): Step | undefined {
+function stepOf(part: string): LayoutStep | undefined {
   switch (part) {
     case '':
       return undefined
-    case OP.line:
+    case LAYOUT.line:
       return { breaks: 1 }
-    case OP.paragraph:
+    case LAYOUT.paragraph:
       return { breaks: 2 }
     default:
       return MARK.test(part) ? { mark: part } : wordsOf(part)
   }
 }
 
-/** A no-break space is no white space here: it stays where its author put it. */
+/** A no-break space does not count as white space: it stays in place. */
 function wordsOf(whole: string): Words {
   const before = isSpace(whole.charCodeAt(0))
   const after = isSpace(whole.charCodeAt(whole.length - 1))
@@ -93,19 +93,19 @@ function isSpace(code: number): boolean {
   return code === 32 || (code >= 9 && code <= 13 && code !== 11)
 }
 
-/** Follows the marks: lines and paragraphs collapse, cells are set apart, links show their address once. */
-export function layOut(marked: string): string {
+/** Lays out a text with layout marks: breaks collapse, cells are separated, and links show their address once. */
+export function layOutText(marked: string): string {
   const page = new Page()
-  page.follow(stepsOf(marked))
+  page.follow(parseLayout(marked))
   return page.finish()
 }
 
-/** As `layOut`, of a row of constants, whose steps are known, and of values. */
-export function layOutRow(row: readonly Piece[], steps: readonly (readonly Step[])[]): string {
+/** Like `layOutText`, for a row of values and constants. The steps of the constants are known. */
+export function layOutPieces(row: readonly Piece[], steps: readonly (readonly LayoutStep[])[]): string {
   const page = new Page()
   for (const piece of row) {
     if (typeof piece === 'number') page.follow(steps[piece]!)
-    else if (MARK.test(piece)) page.follow(stepsOf(piece))
+    else if (MARK.test(piece)) page.follow(parseLayout(piece))
     else if (piece !== '') page.words(wordsOf(piece))
   }
   return page.finish()
@@ -113,53 +113,53 @@ export function layOutRow(row: readonly Piece[], steps: readonly (readonly Step[
 
 class Page {
   #text = ''
-  /** Line breaks that stand before the next visible character. */
+  /** Line breaks to write before the next visible character. */
   #breaks = 0
   #space = ''
-  /** Right after an item's sign: what it holds begins on the same line. */
+  /** Right after the bullet of an item, whose content begins on the same line. */
   #atItem = false
   readonly #lists: { next?: number }[] = []
-  /** The open link's own text, and its address once that is being read. */
+  /** The text of the open link, and its address once that is being read. */
   #link: { label: string; address?: string } | undefined
 
-  follow(steps: readonly Step[]): void {
+  follow(steps: readonly LayoutStep[]): void {
     for (const step of steps) {
       if ('breaks' in step) this.#break(step.breaks)
-      else if ('mark' in step) this.#obey(step.mark)
+      else if ('mark' in step) this.#apply(step.mark)
       else this.words(step)
     }
   }
 
-  #obey(mark: string): void {
+  #apply(mark: string): void {
     switch (mark) {
-      case OP.newline:
+      case LAYOUT.newline:
         this.#breaks = Math.min(3, this.#breaks + 1)
         return
-      case OP.cell:
+      case LAYOUT.cell:
         this.#space = '  '
         return
-      case OP.rule:
+      case LAYOUT.rule:
         this.#break(1)
         this.#write(RULE)
         return this.#break(1)
-      case OP.bullets:
+      case LAYOUT.bullets:
         this.#lists.push({})
         return this.#break(this.#lists.length === 1 ? 2 : 1)
-      case OP.numbers:
+      case LAYOUT.numbers:
         this.#lists.push({ next: 1 })
         return this.#break(this.#lists.length === 1 ? 2 : 1)
-      case OP.item:
+      case LAYOUT.item:
         return this.#item()
-      case OP.listEnd:
+      case LAYOUT.listEnd:
         this.#lists.pop()
         return this.#break(this.#lists.length === 0 ? 2 : 1)
-      case OP.link:
+      case LAYOUT.link:
         this.#link = { label: '' }
         return
-      case OP.linkTo:
+      case LAYOUT.linkTo:
         this.#link = { label: this.#link?.label ?? '', address: '' }
         return
-      case OP.linkEnd:
+      case LAYOUT.linkEnd:
         return this.#endLink()
     }
   }
@@ -196,8 +196,8 @@ class Page {
     this.#atItem = false
     this.#break(1)
     const list = this.#lists.at(-1)
-    const sign = list?.next === undefined ? '-' : `${list.next++}.`
-    this.#write(`${'  '.repeat(Math.max(0, Math.min(this.#lists.length - 1, MAX_INDENT)))}${sign}`)
+    const bullet = list?.next === undefined ? '-' : `${list.next++}.`
+    this.#write(`${'  '.repeat(Math.max(0, Math.min(this.#lists.length - 1, MAX_INDENT)))}${bullet}`)
     this.#space = ' '
     this.#atItem = true
   }

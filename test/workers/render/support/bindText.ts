@@ -1,15 +1,15 @@
 import type { JsonObject } from '../../../../src/protocol/tasks.js'
 import { missingPaths } from '../../../../src/templates/missingData.js'
-import { Binder, type Policy } from '../../../../workers/render/bind/binder.js'
-import { Run } from '../../../../workers/render/bind/run.js'
+import { Binder, type OutputEncoder } from '../../../../workers/render/bind/binder.js'
+import { BindingRun } from '../../../../workers/render/bind/bindingRun.js'
 import { escapeHtml } from '../../../../workers/render/bind/values.js'
-import { needsOf } from '../../../../workers/render/manifest/needs.js'
+import { collectNeeds } from '../../../../workers/render/manifest/needs.js'
 import { parseTemplate } from '../../../../workers/render/template/parseTemplate.js'
-import { TemplateFailure } from '../../../../workers/render/template/source.js'
+import { TemplateFailure } from '../../../../workers/render/template/sourceFile.js'
 import { helpers, sourceOf } from './both.js'
 import { type Oracle, compileHandlebars } from './oracle.js'
 
-const AS_HANDLEBARS: Policy = {
+const AS_HANDLEBARS: OutputEncoder = {
   escape: escapeHtml,
   raw: (html) => html,
   block: (html) => html,
@@ -28,7 +28,7 @@ function compileText(generated: Generated): (data: JsonObject) => Bound {
     const mjml = { name: 'empty.mjml', text: '' }
     const { trees } = parseTemplate({ ...source, mjml, text: source.mjml })
     const nodes = trees.text ?? []
-    const needs = needsOf(nodes)
+    const needs = collectNeeds(nodes)
     // A template that is built ahead goes through JSON.
     const partials = JSON.parse(JSON.stringify(trees.partials)) as typeof trees.partials
     const binder = new Binder(nodes, helpers, AS_HANDLEBARS, new Map(Object.entries(partials)))
@@ -42,7 +42,7 @@ function compileText(generated: Generated): (data: JsonObject) => Bound {
 }
 
 function bindText(binder: Binder, data: JsonObject): Bound {
-  const run = new Run()
+  const run = new BindingRun()
   const text = binder.text(binder.bind(data, variables, run))
   return run.missing.size > 0 ? { missing: true, paths: [...run.missing] } : { text }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 
-/** What a generator chooses with. */
+/** Random choices of a generator. */
 export class Choices {
   constructor(readonly pick: <T>(arbitrary: fc.Arbitrary<T>) => T) {}
 

@@ -1,5 +1,5 @@
 import Handlebars from 'handlebars'
-import { ACCEPTS_ABSENT, logicHelpers } from '../../../../workers/render/helpers/logic.js'
+import { ACCEPTS_ABSENT, logicHelpers } from '../../../../workers/render/helpers/builtInHelpers.js'
 
 /** The result of Handlebars itself: its text, or the reason why there is none. */
 export type Oracle = { text: string } | { missing: true } | { error: string }

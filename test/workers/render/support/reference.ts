@@ -2,10 +2,10 @@ import mjml2html from 'mjml'
 import { compileHandlebars } from './oracle.js'
 
 /**
- * What others do: Handlebars binds the source, MJML makes HTML of the result. Shares nothing with the renderer but
- * simple helpers. Rejects where data is missing.
+ * The usual way: Handlebars binds the source, and MJML converts the result to HTML. Shares nothing with the renderer but
+ * simple helpers. Rejects if data is missing.
  */
-export async function bindFirst(
+export async function renderPerMessage(
   source: string,
   partials: Record<string, string>,
   data: unknown,

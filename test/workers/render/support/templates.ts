@@ -5,10 +5,10 @@ import { afterEach, beforeEach, expect } from 'vitest'
 import type { JsonObject, JsonText, RenderedParts } from '../../../../src/protocol/tasks.js'
 import { createRenderer } from '../../../../workers/render/createRenderer.js'
 import type { Renderer } from '../../../../workers/render/renderer.js'
-import { TemplateFailure } from '../../../../workers/render/template/source.js'
+import { TemplateFailure } from '../../../../workers/render/template/sourceFile.js'
 import { critical } from './both.js'
 
-/** A template folder anew for each test, and a renderer of what lies in it. */
+/** A new template folder for each test, with a renderer. */
 export interface Templates {
   dir: string
   renderer: Renderer
@@ -16,7 +16,7 @@ export interface Templates {
   render(name: string, data?: JsonObject, locale?: string): Promise<RenderedParts>
 }
 
-/** To be called once in a file; what it returns is filled before each test. */
+/** Call it once in a file. The returned object is filled before each test. */
 export function useTemplates(): Templates {
   const templates = { write, render } as Templates
   beforeEach(async () => {
@@ -45,7 +45,7 @@ export function useTemplates(): Templates {
   return templates
 }
 
-/** How the work failed, as a template's failure. */
+/** Returns the TemplateFailure that the work rejects with. */
 export async function failure(work: Promise<unknown>): Promise<TemplateFailure> {
   const error = await work.then(
     () => undefined,
@@ -55,12 +55,12 @@ export async function failure(work: Promise<unknown>): Promise<TemplateFailure> 
   return error as TemplateFailure
 }
 
-/** A mail of one column. */
+/** A mail with one column. */
 export function mail(body: string, head = ''): string {
   return `<mjml><mj-head>${head}</mj-head><mj-body><mj-section><mj-column>\n${body}\n</mj-column></mj-section></mj-body></mjml>`
 }
 
-/** A mail that says this. */
+/** A mail with one text component. */
 export function text(content: string): string {
   return mail(`<mj-text>${content}</mj-text>`)
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
-/** Remembers the last things made, by key; the one unused for longest goes first. */
-export class RecentlyUsed<T> {
+/** A bounded cache. A full cache evicts the entry that has been unused for the longest time. */
+export class LruCache<T> {
   readonly #entries = new Map<string, T>()
   #newest: string | undefined
 
@@ -31,7 +31,7 @@ export class RecentlyUsed<T> {
   }
 }
 
-/** Names a source by what it says. */
+/** Returns a hash of the texts. It differs if any text differs, or if they are divided differently. */
 export function contentHash(...texts: readonly string[]): string {
   const hash = createHash('sha256')
   for (const text of texts) hash.update(`${text.length}:`).update(text)

@@ -3,13 +3,13 @@ import type { MessagePayload } from '../../../src/protocol/tasks.js'
 import { compose } from '../../../workers/compose/compose.js'
 import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
 import { Template } from '../../../workers/render/template.js'
-import { toOneLine } from '../../../workers/render/template/project.js'
-import { TemplateFailure } from '../../../workers/render/template/source.js'
+import { TemplateFailure } from '../../../workers/render/template/sourceFile.js'
+import { toOneLine } from '../../../workers/render/template/subjectAndPreheader.js'
 import { critical, helpers, sourceOf } from './support/both.js'
 
 /*
- * A value may be as long as a message may be, and work on it is linear. 200 kB take less than a second; with one
- * quadratic step they take minutes. The bound is between the two, far from both.
+ * A value may be as long as a message, and work on it is linear. 200 kB take less than a second. With one
+ * quadratic step they take minutes. The bound is far from both.
  */
 
 const SIZE = 200_000
@@ -21,7 +21,7 @@ const LINES = '<mj-title>{{v}}</mj-title><mj-preview>{{v}}</mj-preview>'
 const CONTENT =
   '<mj-text>a {{v}} b <a title="{{v}}" href={{v}}>x</a> {{default v "x"}} {{#each map}}{{@key}}{{this}}{{/each}}</mj-text><mj-table><tr><td>{{v}}</td></tr></mj-table><mj-raw><!--[if mso]>{{v}}<![endif]--><!-- {{v}} --></mj-raw>'
 
-/** Every kind of place that an expression can stand in, bound late and per message. */
+/** Every kind of place for an expression, precompiled and per message. */
 const TEMPLATES: Record<string, { source: string; text?: string }> = {
   'lines and content': { source: mail(LINES, '', CONTENT) },
   attributes: {
@@ -51,22 +51,22 @@ const TEMPLATES: Record<string, { source: string; text?: string }> = {
   },
 }
 
-/** Texts in which a backtracking expression would begin anew at each place. */
+/** Texts that make a backtracking regular expression start again at each position. */
 const REPEATED = [
   ...[' ', '\n', '\t ', '\r\n ', '\u00a0', ' \u2028', '\u200b ', '\ufdd1 ', 'é x ', 'x', '=?'],
   ...['&', '&#x0', '0', '<', '<a ', ' b="', ' b = ', '<b>x</b>', '<ul><li>', '<!--', '<![endif]-->'],
   ...['font-family:', '{{', '"', '$', '>'],
 ]
-/** Those that go on inside a tag, so that a tag stays unfinished. */
+/** Texts that continue inside a tag, so that the tag stays unfinished. */
 const IN_TAG = new Set([' ', 'x', ' b="', ' b = '])
 
-/** Texts that neither begin nor end with what is repeated, and so are not just cut off. */
+/** Long values that neither begin nor end with the repeated text, so that it can't just be trimmed. */
 const VALUES = REPEATED.flatMap((part) => {
   const long = part.repeat(SIZE / part.length)
   return [` a${long}b `, ...(IN_TAG.has(part) ? [`<a${long}`] : [])]
 })
 
-const letter = {
+const payload = {
   ...{ id: 'a', messageId: '<a@b.example>', date: '2026-01-01T00:00:00Z', envelopeFrom: 'a@b.example' },
   ...{ from: { address: 'a@b.example' }, to: [{ address: 'a@b.example' }], cc: [], replyTo: [] },
   ...{ attachments: [], headers: [], references: [] },
@@ -78,12 +78,12 @@ async function templateOf({ source, text }: { source: string; text?: string }): 
   return Template.of(await compileTemplate(given, { critical, customHelpers: new Set() }), helpers)
 }
 
-/** Milliseconds from the data to the octets, or to a refusal. */
+/** Milliseconds from the data to the octets, or to an error. */
 async function timeOf(template: Template, v: string): Promise<number> {
   const start = performance.now()
   const data = { v, width: 1, map: { [v]: v } }
   try {
-    compose(letter, await template.render({ data, variables: { locale: 'en' } }, critical))
+    compose(payload, await template.render({ data, variables: { locale: 'en' } }, critical))
   } catch (error) {
     if (!(error instanceof TemplateFailure)) throw error
   }
@@ -91,7 +91,7 @@ async function timeOf(template: Template, v: string): Promise<number> {
 }
 
 test.each(Object.entries(TEMPLATES))(
-  'work on long values is linear in their length: %s',
+  'rendering and composing take time linear in the length of values: %s',
   async (_what, source) => {
     const template = await templateOf(source)
     for (const value of VALUES)
@@ -100,18 +100,18 @@ test.each(Object.entries(TEMPLATES))(
   600_000,
 )
 
-test('a subject and a preheader of more than 998 characters are cut, and none of them is halved', () => {
+test('a subject of more than 998 characters is cut between characters', () => {
   expect(toOneLine(`  Hello${' '.repeat(SIZE)}\n`)).toBe('Hello')
   expect(toOneLine('x'.repeat(998))).toBe('x'.repeat(998))
   expect(toOneLine('x'.repeat(999))).toBe(`${'x'.repeat(997)}…`)
   expect(toOneLine(`${'x'.repeat(996)}👋👋`)).toBe(`${'x'.repeat(996)}…`)
 })
 
-test('line breaks and the space around them become one space', () => {
+test('line breaks in a subject, with the space around them, become one space', () => {
   expect(toOneLine('\n a \r\n\u2028 \n b\u0085\tc\n')).toBe('a b c')
 })
 
-test('HTML that is nested without end still gives a text part', async () => {
+test('deeply nested HTML still gives a text part', async () => {
   const template = await templateOf({ source: mail('', '', '<mj-text>a {{{v}}} b</mj-text>') })
   const parts = await template.render(
     { data: { v: '<ul><li>'.repeat(5_000) }, variables: { locale: 'en' } },

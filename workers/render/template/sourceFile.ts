@@ -3,20 +3,20 @@ import type { Place } from './tree.js'
 
 /** One file of the template folder, or an ad-hoc source. */
 export interface SourceFile {
-  /** As shown to people: relative to the template folder, with forward slashes. */
+  /** Path relative to the template folder, with forward slashes, as shown in messages. */
   name: string
   text: string
 }
 
 const MAX_EXCERPT = 200
 
-/** A place by 1-based line and 1-based column, with the line itself. */
+/** Returns a place, by line and column from 1, with an excerpt of the line. */
 export function placeAt(file: SourceFile, line: number, column: number): Place {
   const excerpt = file.text.split('\n', line)[line - 1] ?? ''
   return { file: file.name, line, column, excerpt: excerpt.replace(/\r$/, '').slice(0, MAX_EXCERPT) }
 }
 
-/** The place `offset` characters into a text that begins at `start`. */
+/** Returns the place `offset` characters into a text that begins at `start`. */
 export function placeWithin(file: SourceFile, start: Place, text: string, offset: number): Place {
   const before = text.slice(0, offset)
   const breaks = before.split('\n').length - 1
@@ -24,12 +24,12 @@ export function placeWithin(file: SourceFile, start: Place, text: string, offset
   return placeAt(file, start.line + breaks, column)
 }
 
-/** `file:line:column`, the way editors and terminals link it. */
+/** Returns `file:line:column`, which editors and terminals link. */
 export function describePlace(place: Place): string {
   return `${place.file}:${place.line}:${place.column}`
 }
 
-/** A template that can't be rendered; becomes a rejected outcome, with the place in the source. */
+/** A template can't be rendered. Becomes a rejected outcome with the place in the source. */
 export class TemplateFailure extends Error {
   constructor(
     readonly code: 'TEMPLATE_ERROR' | 'MISSING_DATA' | 'UNKNOWN_TEMPLATE',

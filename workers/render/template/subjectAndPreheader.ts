@@ -1,20 +1,20 @@
 import type { TemplateNode, TextNode } from './tree.js'
 
-/** Stands where a title begins; of several titles the last one counts, as in MJML. */
+/** Marks the start of a title. Of several titles the last one counts, as in MJML. */
 const TITLE_START = '\uFDD0'
 
 /**
- * The part of a template inside one element (`mj-title`, `mj-preview`), with the blocks around it. Text is decoded:
- * what a mail's header says is no HTML.
- * @returns nothing if the template has no such element.
+ * Returns the part of a template inside one element (`mj-title`, `mj-preview`), with the blocks around it. Text is
+ * decoded, because a header of a mail is not HTML.
+ * @returns undefined if the template has no such element
  */
-export function projectElement(nodes: readonly TemplateNode[], tag: string): TemplateNode[] | undefined {
-  const projection = new Projection(tag)
-  const projected = projection.nodes(nodes)
-  return projection.found ? projected : undefined
+export function extractElement(nodes: readonly TemplateNode[], tag: string): TemplateNode[] | undefined {
+  const extractor = new ElementExtractor(tag)
+  const extracted = extractor.nodes(nodes)
+  return extractor.found ? extracted : undefined
 }
 
-class Projection {
+class ElementExtractor {
   found = false
   #inside = false
   readonly #open: RegExp
@@ -26,10 +26,10 @@ class Projection {
   }
 
   nodes(nodes: readonly TemplateNode[]): TemplateNode[] {
-    return nodes.flatMap((node) => this.#one(node))
+    return nodes.flatMap((node) => this.#extract(node))
   }
 
-  #one(node: TemplateNode): TemplateNode[] {
+  #extract(node: TemplateNode): TemplateNode[] {
     switch (node.kind) {
       case 'text':
         return this.#text(node)
@@ -81,7 +81,7 @@ class Projection {
   }
 }
 
-/** Characters of a bound subject or preheader, as of a subject that a mail brings along. */
+/** Maximum characters of a bound subject or preheader, the same as for the `subject` of a message. */
 const MAX_LINE = 998
 const LINE_BREAK = /[\r\n\u0085\u2028\u2029]/
 
@@ -92,10 +92,10 @@ const LINE_BREAK = /[\r\n\u0085\u2028\u2029]/
 export function toOneLine(text: string): string {
   const last = text.slice(text.lastIndexOf(TITLE_START) + 1)
   const lines = last.split(LINE_BREAK).map((line) => line.trim())
-  return shortened(lines.filter((line) => line !== '').join(' '))
+  return truncate(lines.filter((line) => line !== '').join(' '))
 }
 
-function shortened(line: string): string {
+function truncate(line: string): string {
   if (line.length <= MAX_LINE) return line
   const cut = line.slice(0, MAX_LINE - 1)
   return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`
@@ -129,7 +129,7 @@ const NAMED: Record<string, string> = {
   shy: '\u00ad',
 }
 
-/** The references people write in titles; what is not known stays as it is written. */
+/** Decodes the character references that are common in titles. Unknown ones stay unchanged. */
 export function decodeEntities(text: string): string {
   if (!text.includes('&')) return text
   return text.replace(

@@ -4,7 +4,7 @@ import { mail, text, useTemplates } from './support/templates.js'
 const { render, write } = useTemplates()
 
 describe('the text part', () => {
-  test('reads well', async () => {
+  test('has headings, lists, tables and links as readable text', async () => {
     await write({
       'a.mjml': mail(
         '<mj-text><h1>Hi {{name}}</h1><ul>{{#each items}}<li>{{this}}</li>{{/each}}</ul><ol><li>one</li><li>two</li></ol></mj-text>' +
@@ -28,7 +28,7 @@ describe('the text part', () => {
     )
   })
 
-  test('can be a file of its own', async () => {
+  test('can come from its own file', async () => {
     await write({
       'a.mjml': text('Hello {{name}}'),
       'a.txt': 'Plain {{name}}\n{{> sign}}',
@@ -37,7 +37,7 @@ describe('the text part', () => {
     expect((await render('a', { name: '<Ada>' })).text).toBe('Plain <Ada>\n-- us')
   })
 
-  test('converts raw values', async () => {
+  test('converts raw values from HTML', async () => {
     await write({ 'a.mjml': text('{{{html}}}') })
     expect(
       (await render('a', { html: '<p>One</p><p>Two &amp; <a href="https://x.example">three</a></p>' })).text,
@@ -45,7 +45,7 @@ describe('the text part', () => {
   })
 })
 
-test('inline styles and dark mode survive', async () => {
+test('a rendered template keeps inline styles and dark mode', async () => {
   const head =
     '<mj-style inline="inline">.hot div { font-weight: bold }</mj-style><mj-style>@media (prefers-color-scheme: dark) { .hot { color: {{dark}} } }</mj-style>'
   await write({ 'a.mjml': mail('<mj-text css-class="hot">{{x}}</mj-text>', head) })

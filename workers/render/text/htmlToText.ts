@@ -1,17 +1,17 @@
 import type { FormatCallback } from 'html-to-text'
 import { loading } from '../../loading.js'
-import { OP, withoutMarks } from './layout.js'
+import { LAYOUT, stripLayoutMarks } from './layout.js'
 
-/** HTML to text that still holds its layout marks: see {@link layOut}. */
-export type HtmlText = (html: string) => string
+/** Converts HTML to text with layout marks: see {@link layOutText}. */
+export type HtmlToText = (html: string) => string
 
-/** Elements nested deeper than any mail's become an ellipsis: the conversion calls itself for each level. */
+/** Elements nested deeper than this become an ellipsis, because the conversion is recursive. */
 const MAX_DEPTH = 500
 
-let loaded: Promise<HtmlText> | undefined
+let loaded: Promise<HtmlToText> | undefined
 
-/** The one door to html-to-text. */
-export function loadHtmlText(): Promise<HtmlText> {
+/** Loads html-to-text. This is its only importer. */
+export function loadHtmlToText(): Promise<HtmlToText> {
   loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
       wordwrap: false,
@@ -72,12 +72,12 @@ export function loadHtmlText(): Promise<HtmlText> {
         { selector: 'img', format: 'alt' },
       ],
     })
-    return (html) => convert(withoutMarks(html))
+    return (html) => convert(stripLayoutMarks(html))
   })
   return loaded
 }
 
-const around =
+const surround =
   (open: string, close: string): FormatCallback =>
   (element, walk, builder) => {
     builder.addLiteral(open)
@@ -86,23 +86,23 @@ const around =
   }
 
 const formatters: Record<string, FormatCallback> = {
-  line: around(OP.line, OP.line),
-  paragraph: around(OP.paragraph, OP.paragraph),
-  row: around(OP.line, OP.line),
-  cell: around('', OP.cell),
-  bullets: around(OP.bullets, OP.listEnd),
-  numbers: around(OP.numbers, OP.listEnd),
-  item: around(OP.item, OP.line),
-  newline: (_element, _walk, builder) => builder.addLiteral(OP.newline),
-  rule: (_element, _walk, builder) => builder.addLiteral(OP.rule),
+  line: surround(LAYOUT.line, LAYOUT.line),
+  paragraph: surround(LAYOUT.paragraph, LAYOUT.paragraph),
+  row: surround(LAYOUT.line, LAYOUT.line),
+  cell: surround('', LAYOUT.cell),
+  bullets: surround(LAYOUT.bullets, LAYOUT.listEnd),
+  numbers: surround(LAYOUT.numbers, LAYOUT.listEnd),
+  item: surround(LAYOUT.item, LAYOUT.line),
+  newline: (_element, _walk, builder) => builder.addLiteral(LAYOUT.newline),
+  rule: (_element, _walk, builder) => builder.addLiteral(LAYOUT.rule),
   link: (element, walk, builder) => {
     const href = (element.attribs as Record<string, string> | undefined)?.['href'] ?? ''
     if (href === '') return walk(element.children, builder)
-    builder.addLiteral(OP.link)
+    builder.addLiteral(LAYOUT.link)
     walk(element.children, builder)
-    builder.addLiteral(OP.linkTo)
+    builder.addLiteral(LAYOUT.linkTo)
     builder.addLiteral(href)
-    builder.addLiteral(OP.linkEnd)
+    builder.addLiteral(LAYOUT.linkEnd)
   },
   alt: (element, _walk, builder) => {
     const alt = (element.attribs as Record<string, string> | undefined)?.['alt'] ?? ''

@@ -49,8 +49,8 @@ async function templatesOf(app = modules): Promise<MailerOptions['templates'] & 
   }
 }
 
-describe.each([0, 2])('the application in %i threads', (threads) => {
-  it('sets up once in each, brings helpers, and writes to the log in order', async () => {
+describe.each([0, 2])('the application modules of a mailer with %i threads', (threads) => {
+  it('run setup once in each thread, register helpers, and write to the log in order', async () => {
     const { folder: _, ...templates } = await templatesOf()
     const { kept, logger } = lines()
     const { mailer, inbox } = await mailerWithInbox({ templates, threads, logger })
@@ -70,7 +70,7 @@ describe.each([0, 2])('the application in %i threads', (threads) => {
     expect(kept.filter(({ message }) => message === 'closed')).toHaveLength(Math.max(1, threads))
   })
 
-  it('changes while mail goes out, and none is lost', async () => {
+  it('can be reloaded while mail is being sent, without losing any', async () => {
     const { folder, ...templates } = await templatesOf()
     const { mailer, inbox } = await mailerWithInbox({ templates, threads })
     const mails = Array.from({ length: 200 }, () => ({ template: 'a', to: 'ada@example.com' }))
@@ -85,7 +85,7 @@ describe.each([0, 2])('the application in %i threads', (threads) => {
     for (const one of await Promise.all(ids.map((each) => mailer.wait(each)))) expect(one.status).toBe('sent')
   })
 
-  it('that fails is said at the start with its reason, and a change that fails changes nothing', async () => {
+  it('report why they fail at the start, and a failed reload changes nothing', async () => {
     const { folder, ...templates } = await templatesOf()
     const bad = path.join(folder, 'bad.mjs')
     await writeFile(bad, 'export const setup = () => { throw new Error("no price list") }')
@@ -116,7 +116,7 @@ describe.each([0, 2])('the application in %i threads', (threads) => {
   })
 })
 
-it('a thread that writes without end to the log is bounded', async () => {
+it('a setup module that logs without end is limited to a bounded number of lines', async () => {
   const { kept, logger } = lines()
   const folder = await folderOf({
     'setup.mjs':
@@ -137,7 +137,7 @@ it('a thread that writes without end to the log is bounded', async () => {
   )
 })
 
-it('whose setup fails when a thread is replaced costs no mail: it is tried again', async () => {
+it('a setup that fails when a thread is replaced loses no mail, because it is tried again', async () => {
   const folder = await folderOf({ flag: 'up' })
   const flag = path.join(folder, 'flag')
   await writeFile(

@@ -1,10 +1,11 @@
 import type { Helper, HelperOptions } from '../bind/helperCall.js'
+import { ownField, stringifyValue } from '../bind/values.js'
 
 const MAX_FORMATS = 200
-/** Making a format costs far more than using it. Bounded, because its options may come from data. */
+/** Creating a format costs far more than using it. The cache is bounded, because options may come from data. */
 const formats = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>()
 
-function remembered<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>(
+function cached<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.PluralRules>(
   kind: string,
   locale: string,
   options: object,
@@ -19,8 +20,8 @@ function remembered<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.Plu
   return made
 }
 
-/** The language of a call: its own `locale=`, else the mail's, else English. */
-export function localeOf(options: HelperOptions): string {
+/** Returns the locale of a helper call: its `locale=` argument, else the locale of the mail, else English. */
+function localeOf(options: HelperOptions): string {
   const own = options.hash['locale'] ?? options.data['locale']
   return typeof own === 'string' && own !== '' ? own.replaceAll('_', '-') : 'en'
 }
@@ -31,11 +32,11 @@ function intlOptions(options: HelperOptions): Record<string, unknown> {
 }
 
 function numberFormat(locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
-  return remembered('number', locale, options, () => new Intl.NumberFormat(locale, options))
+  return cached('number', locale, options, () => new Intl.NumberFormat(locale, options))
 }
 
 function pluralRules(locale: string, options: Intl.PluralRulesOptions): Intl.PluralRules {
-  return remembered('plural', locale, options, () => new Intl.PluralRules(locale, options))
+  return cached('plural', locale, options, () => new Intl.PluralRules(locale, options))
 }
 
 function numberOf(value: unknown): number {
@@ -69,7 +70,7 @@ const formatCurrency: Helper = (value, ...rest) => {
   return numberFormat(localeOf(options), format).format(numberOf(value))
 }
 
-/** ISO text or milliseconds; in UTC unless `timeZone` says otherwise, so that every server writes the same. */
+/** Formats an ISO 8601 text or milliseconds. In UTC unless `timeZone` is set, so that every server writes the same text. */
 const formatDate: Helper = (value, ...rest) => {
   const options = rest.at(-1) as HelperOptions
   const time = typeof value === 'string' ? Date.parse(value) : typeof value === 'number' ? value : Number.NaN
@@ -81,7 +82,7 @@ const formatDate: Helper = (value, ...rest) => {
     ...own,
   }
   const locale = localeOf(options)
-  return remembered(
+  return cached(
     'date',
     locale,
     format,
@@ -101,5 +102,39 @@ const plural: Helper = (value, ...rest) => {
   return form.replaceAll('#', numberFormat(locale, {}).format(number))
 }
 
-/** Formats of the language's own, on Intl. */
+/** Helpers that format numbers, currencies, dates and plurals with `Intl`. */
 export const formatHelpers: Record<string, Helper> = { formatNumber, formatCurrency, formatDate, plural }
+
+/** The strings of `locales/LOCALE.json` by locale. `default` and `en` are the last fallbacks. */
+export type Strings = ReadonlyMap<string, Record<string, unknown>>
+
+/** Returns a locale and its fallbacks: `fr-CA`, `fr`. */
+export function localeFallbacks(locale: string | undefined): string[] {
+  const chain: string[] = []
+  const parts = (locale ?? '').replaceAll('_', '-').split('-').filter(Boolean)
+  for (let length = parts.length; length > 0; length--) chain.push(parts.slice(0, length).join('-'))
+  return chain
+}
+
+/** `{{t "order.thanks" name=name}}` returns the string of that key in the mail's language, with `{name}` replaced. */
+export function translateHelper(strings: Strings): Helper {
+  return (key, ...rest) => {
+    const options = rest.at(-1) as HelperOptions
+    const locale = localeOf(options)
+    const text = find(strings, locale, String(key))
+    if (text === undefined) throw new Error(`no string ${JSON.stringify(key)} for the locale '${locale}'`)
+    return text.replace(/\{(\w+)\}/g, (placeholder, name: string) =>
+      Object.hasOwn(options.hash, name) ? stringifyValue(options.hash[name]) : placeholder,
+    )
+  }
+}
+
+function find(strings: Strings, locale: string, key: string): string | undefined {
+  for (const name of [...localeFallbacks(locale), 'default', 'en']) {
+    const table = strings.get(name.toLowerCase())
+    const flat = ownField(table, key)
+    const nested = flat ?? key.split('.').reduce<unknown>((at, part) => ownField(at, part), table)
+    if (typeof nested === 'string') return nested
+  }
+  return undefined
+}
