@@ -45,7 +45,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const options = resolveOptions(input)
   const events = new Events(options.logger)
   const waiters = new Waiters()
-  const measures = new Metrics()
+  const metrics = new Metrics()
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
@@ -56,11 +56,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = runnerFor(options, transports, events, measures, token)
+    runner = runnerFor(options, transports, events, metrics, token)
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.catalogue())
     const { limits, maxAge, retain, logger } = options
-    const changed = announceTo({ events, waiters, measures, redaction, steps })
+    const changed = announceTo({ events, waiters, measures: metrics, redaction, steps })
     const common = { limit: limits.queue, maxAge, retain, changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
@@ -68,7 +68,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
-      listener: routeListener(events, options.logger),
+      listener: transportListener(events, options.logger),
       logger: options.logger,
       steps,
       safeMode: options.safeMode,
@@ -76,7 +76,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
     })
-    const rules = {
+    const validation = {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
@@ -87,11 +87,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       dispatcher.started()
     }
     const mailer = new Mailer({
-      rules,
-      intake: new Intake({ clock, rules, templates, queue, tracing }),
+      validation,
+      intake: new Intake({ clock, validation, templates, queue, tracing }),
       templates: new TemplateManager(options.templates, runner, templates),
       events,
-      measures,
+      metrics,
       redaction,
       waiters,
       runner,
@@ -100,7 +100,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       dispatcher,
       ...(options.alerts === undefined
         ? {}
-        : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events, runner }) }),
+        : {
+            alertMonitor: alertMonitorFor(options, options.alerts, {
+              queue,
+              metrics,
+              dispatcher,
+              events,
+              runner,
+            }),
+          }),
       transports: new TransportManager(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
@@ -118,7 +126,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-function routeListener(events: Events, logger: Logger): TransportListener {
+function transportListener(events: Events, logger: Logger): TransportListener {
   const held = new Map<string, ConditionLog>()
   const slowed = new Map<string, ConditionLog>()
   return {
@@ -159,15 +167,15 @@ function conditionOf(
   return log
 }
 
-function lookoutFor(
+function alertMonitorFor(
   { limits, logger }: ResolvedOptions,
   plan: AlertPlan,
-  parts: { queue: QueueDriver; measures: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
+  parts: { queue: QueueDriver; metrics: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
 ): AlertMonitor {
-  const { queue, measures, dispatcher, events, runner } = parts
+  const { queue, metrics, dispatcher, events, runner } = parts
   const sources = {
     queue,
-    measures,
+    measures: metrics,
     transports: () => dispatcher.transports(),
     setup: () => runner.outage,
     room: limits.queue,
@@ -196,7 +204,7 @@ function runnerFor(
   options: ResolvedOptions,
   transports: TransportConfig[],
   events: Events,
-  measures: Metrics,
+  metrics: Metrics,
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
@@ -243,7 +251,7 @@ function runnerFor(
       events.emit('thread-started', () => ({ thread }))
     },
     died: (thread, reason) => {
-      measures.threadRestarted()
+      metrics.threadRestarted()
       options.logger.warn({ thread, reason }, 'A thread died')
       events.emit('thread-died', () => ({ thread, reason }))
     },

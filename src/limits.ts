@@ -1,4 +1,4 @@
-import { type Validator, LONGEST_TIMER } from './validation.js'
+import { type Validator, MAX_TIMER } from './validation.js'
 
 export interface LimitOptions {
   /** Messages waiting or in delivery; beyond it `send()` is refused with `QUEUE_FULL`. @default 100_000 */
@@ -46,8 +46,8 @@ const HIGHEST: Limits = {
   recipients: 10_000,
   message: 2 ** 29,
   attachments: 10_000,
-  render: Math.floor(LONGEST_TIMER / 2),
-  attempt: Math.floor(LONGEST_TIMER / 2),
+  render: Math.floor(MAX_TIMER / 2),
+  attempt: Math.floor(MAX_TIMER / 2),
   threadMemory: 2 ** 40,
 }
 

@@ -1,11 +1,11 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
+import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
-import { checkListQuery, forEach, type MessageFilter, pagesOf } from './message/pagination.js'
-import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
+import { checkListQuery, applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -15,7 +15,7 @@ import { LoopDelay } from './telemetry/loopDelay.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
-import { Validator, LONGEST_TIMER } from './validation.js'
+import { Validator, MAX_TIMER } from './validation.js'
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
@@ -122,7 +122,7 @@ export class Mailer {
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
     let count = 0
     for await (const page of pagesOf((part) => this.list(part), query))
-      count += await forEach(page, (id) => this.retry(id))
+      count += await applyToEach(page, (id) => this.retry(id))
     return count
   }
 
@@ -257,16 +257,16 @@ export class Mailer {
    * threads. What is still queued stays in a durable queue.
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    const patience = Math.min(check.number(deadline, 'deadline', 0), LONGEST_TIMER)
+    const patience = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
     this.#closed ??= this.#close(patience)
     return this.#closed
   }
 
   #close(deadline: number): Promise<void> {
-    const { lookout, queue, dispatcher, runner, waiters } = this.#parts
+    const { alertMonitor, queue, dispatcher, runner, waiters } = this.#parts
     this.#loopDelay.close()
     return settleAll([
-      () => lookout?.close(),
+      () => alertMonitor?.close(),
       () => queue.drain(deadline),
       () => dispatcher.close(),
       () => runner.close(),

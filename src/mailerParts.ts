@@ -46,11 +46,11 @@ export interface MailerStats extends QueueStats, MessageMeasures {
  * @internal
  */
 export interface MailerParts {
-  rules: ValidationContext
+  validation: ValidationContext
   intake: Intake
   templates: TemplateManager
   events: Events
-  measures: Metrics
+  metrics: Metrics
   redaction: Redaction
   waiters: Waiters
   runner: Runner
@@ -59,23 +59,23 @@ export interface MailerParts {
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportManager
-  lookout?: AlertMonitor
+  alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
 
 /** How the mailer fares at this moment. */
 export async function statsOf(
-  { queue, runner, dispatcher, measures, rules }: MailerParts,
+  { queue, runner, dispatcher, metrics, validation }: MailerParts,
   eventLoop: EventLoopDelay,
 ): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
-    ...measures.snapshot(),
+    ...metrics.snapshot(),
     threads: runner.threads(),
     phases: runner.phases(),
     transports: dispatcher.transports(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
-    safeMode: rules.options.safeMode !== undefined,
+    safeMode: validation.options.safeMode !== undefined,
     eventLoop,
   }
 }

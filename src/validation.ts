@@ -23,7 +23,7 @@ function codePoint(character: string): string {
 
 const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000
 /** What setTimeout can wait, in ms. */
-export const LONGEST_TIMER = 2 ** 31 - 1
+export const MAX_TIMER = 2 ** 31 - 1
 
 /** Reads fields out of untrusted input. Every refusal names the field and says what is wanted. */
 export class Validator {
@@ -85,7 +85,7 @@ export class Validator {
 
   /** Milliseconds of a timer; longer ones fire at once (setTimeout takes 31 bits). */
   timeout(value: unknown, path: string, min = 0): number {
-    return this.number(value, path, min, LONGEST_TIMER)
+    return this.number(value, path, min, MAX_TIMER)
   }
 
   oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T {

@@ -3,8 +3,16 @@ import { parse, serialize } from 'cookie'
 import type { Request, RequestHandler, Response } from 'express'
 import { type Allow, type Scope, SCOPES } from '../web/middleware.js'
 import { sendProblem } from '../web/problem.js'
-import { isSafe, originOf, SESSION_AGE, Sessions, LoginRateLimit } from './session.js'
-import { type Auth, type Token, tokensOf } from './tokens.js'
+import {
+  type Auth,
+  isSafe,
+  LoginRateLimit,
+  originOf,
+  SESSION_AGE,
+  Sessions,
+  type Token,
+  tokensOf,
+} from './session.js'
 
 const COOKIE = 'threadpost_session'
 
@@ -14,14 +22,14 @@ const COOKIE = 'threadpost_session'
  */
 export class Authenticator {
   /** Whether there are tokens at all; without, everybody may do everything. */
-  readonly closed: boolean
+  readonly requiresToken: boolean
   readonly #known: (given: string) => Token | undefined
   readonly #sessions: Sessions
   readonly #throttle = new LoginRateLimit()
 
   /** @throws ThreadpostError `INVALID_OPTIONS`: nothing is open by accident. */
   constructor(auth: Auth | undefined) {
-    this.closed = auth !== false
+    this.requiresToken = auth !== false
     this.#known = auth === false ? () => undefined : tokensOf(auth)
     const tokens = auth === false ? [] : (auth?.tokens ?? [])
     this.#sessions = new Sessions(tokens)
@@ -59,7 +67,7 @@ export class Authenticator {
 
   /** What the request may do. */
   scopesOf(request: Request): readonly Scope[] {
-    if (!this.closed) return SCOPES
+    if (!this.requiresToken) return SCOPES
     return (bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request))?.scopes ?? []
   }
 
@@ -98,7 +106,7 @@ export class Authenticator {
         return false
       }
     }
-    if (!this.closed) return true
+    if (!this.requiresToken) return true
     const token = bearer === undefined ? this.#session(request) : this.#bearer(request)
     if (token?.scopes.includes(scope) === true) return true
     if (token !== undefined) {

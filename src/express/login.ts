@@ -1,6 +1,5 @@
 import { type RequestHandler, Router } from 'express'
-import { html } from '../web/html.js'
-import { assetRouter, mark, page, pageHeaders } from '../web/page.js'
+import { assetRouter, html, logo, page, pageHeaders } from '../web/page.js'
 import { checked } from '../web/requestSchema.js'
 import type { Authenticator } from './authenticator.js'
 import { LoginRequest } from './schemas/serviceSchema.js'
@@ -29,7 +28,7 @@ export function sessionHandlers(gate: Authenticator, up = 0) {
 
   return {
     readSession: (request, response) => {
-      response.json({ scopes: gate.scopesOf(request), login: gate.closed })
+      response.json({ scopes: gate.scopesOf(request), login: gate.requiresToken })
     },
     login: up > 0 ? above('login') : login,
     logout: up > 0 ? above('logout') : logout,
@@ -43,7 +42,7 @@ export function sessionHandlers(gate: Authenticator, up = 0) {
 export function loginPages(gate: Authenticator, up = 0): Router {
   const router = Router()
   router.get('/login', pageHeaders, (_request, response) => {
-    if (up === 0 && gate.closed) response.type('html').send(loginPage())
+    if (up === 0 && gate.requiresToken) response.type('html').send(loginPage())
     else
       response
         .status(303)
@@ -63,7 +62,7 @@ function loginPage(): string {
     kind: 'login',
     body: html`<main>
       <form class="card" method="post" id="login">
-        <h1>${mark}<span>threadpost</span></h1>
+        <h1>${logo}<span>threadpost</span></h1>
         <label for="token">Token</label>
         <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
         <p class="error" id="error" role="alert" hidden></p>

@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
 import { bodyless, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
-import { notAsImage, pageHeaders } from '../web/page.js'
-import { nothingHere, problems } from '../web/problem.js'
+import { refuseImageRequests, pageHeaders } from '../web/page.js'
+import { notFound, problemHandler } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
 import { Authenticator } from './authenticator.js'
 import { messageHandlers, serviceHandlers } from './handlers.js'
 import { loginPages, sessionHandlers } from './login.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
-import type { Auth } from './tokens.js'
+import type { Auth } from './session.js'
 
 /** It is a page as well, which others put on the router, before. */
 const PAGE = '/login'
@@ -21,7 +21,7 @@ const OPEN_LIMIT = 10_000
  * Puts operations on a router: what is served is what the document says, for both are made from the same list.
  * @param bodyLimit bytes of a request's body, where not everybody may send one
  */
-export function serve(
+export function mountOperations(
   router: Router,
   handlers: Partial<Record<OperationName, RequestHandler>>,
   gate: Authenticator,
@@ -82,7 +82,7 @@ const Options = z.strictObject({
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or where an option is wrong
  */
 export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
-  return routerBehind(
+  return mailRouterWith(
     new Authenticator((options as Partial<MailRouterOptions> | undefined)?.auth),
     mailer,
     options,
@@ -90,7 +90,7 @@ export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
 }
 
 /** @param up levels of the path by which the login page is above the router; 0 where it is the router's own */
-export function routerBehind(
+export function mailRouterWith(
   gate: Authenticator,
   mailer: Mailer,
   options: Omit<MailRouterOptions, 'auth'>,
@@ -103,16 +103,16 @@ export function routerBehind(
     ...sessionHandlers(gate, up),
   }
   const router = Router()
-  router.use(apiHeaders, notAsImage)
+  router.use(apiHeaders, refuseImageRequests)
   router.use(loginPages(gate, up))
-  serve(router, handlers, gate, bodyLimit)
+  mountOperations(router, handlers, gate, bodyLimit)
 
   // The pages: whatever else there is belongs to people who are logged in.
   const { allow, signingKey } = gate
   const dashboard = dashboardRouter(mailer, { allow, guard: gate.page('read', up), signingKey })
   router.use(trailingSlash, pageHeaders, dashboard)
 
-  router.use(nothingHere, problems)
+  router.use(notFound, problemHandler)
   return router
 }
 

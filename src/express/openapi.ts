@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Operation, OPERATIONS } from './operations.js'
-import { components } from './schemas/schemaRegistry.js'
+import { components } from './schemas/messageSchema.js'
 import { Problem } from './schemas/serviceSchema.js'
 
 export interface OpenApiDocument {

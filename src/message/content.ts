@@ -59,7 +59,7 @@ function templateContent(name: string, data: JsonText, locale: unknown): Content
 }
 
 /** Bytes. */
-export function sizeOf(content: Content): number {
+export function sizeOfContent(content: Content): number {
   switch (content.kind) {
     case 'literal':
       return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')

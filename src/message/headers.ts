@@ -55,7 +55,7 @@ export function headersOf(value: unknown, check: Validator): [string, string][] 
 }
 
 /** Bytes of the lines that they make, before these are encoded and folded. */
-export function bytesOf(headers: readonly [string, string][], references: readonly string[]): number {
+export function sizeOfHeaders(headers: readonly [string, string][], references: readonly string[]): number {
   const lines = headers.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 4, 0)
   return references.reduce((sum, id) => sum + Buffer.byteLength(id) + 1, lines)
 }
@@ -85,7 +85,7 @@ export function messageIdsOf(value: unknown, path: string, check: Validator): st
 }
 
 /** The one message that a mail answers. */
-export function answeredId(value: unknown, path: string, check: Validator): string | undefined {
+export function inReplyToOf(value: unknown, path: string, check: Validator): string | undefined {
   const [id, ...others] = messageIdsOf(value, path, check)
   if (others.length > 0) check.fail(path, 'must be one Message-ID; further ones belong into references')
   return id

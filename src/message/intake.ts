@@ -26,7 +26,7 @@ export type Interceptor = (mail: Mail) => Mail | Refusal | undefined | Promise<M
 /** A mail as it goes on, and as its caller gave it, where that is not the same. */
 interface Intercepted {
   mail: Mail | PreparedMail
-  given?: Record<string, unknown>
+  original?: Record<string, unknown>
 }
 
 /** @throws ThreadpostError `REFUSED`, and what the interceptor throws */
@@ -39,13 +39,13 @@ async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail):
   if ('refuse' in answer) throw new ThreadpostError('REFUSED', `The mail was refused: ${answer.refuse}`)
   return {
     mail: isPrepared(mail) ? ({ ...mail, mail: answer } as unknown as PreparedMail) : answer,
-    given: inner,
+    original: inner,
   }
 }
 
-export interface IntakeParts {
+export interface IntakeDependencies {
   clock: Clock
-  rules: ValidationContext
+  validation: ValidationContext
   templates: TemplateCatalog
   queue: QueueDriver
   tracing: Tracing
@@ -53,15 +53,15 @@ export interface IntakeParts {
 
 /** The way in: a caller's mail is intercepted, checked, made safe, and queued. */
 export class Intake {
-  readonly #parts: IntakeParts
+  readonly #parts: IntakeDependencies
 
-  constructor(parts: IntakeParts) {
+  constructor(parts: IntakeDependencies) {
     this.#parts = parts
   }
 
   async take(mail: Mail | PreparedMail): Promise<Receipt> {
-    const { rules, templates } = this.#parts
-    const { intercept } = rules.options
+    const { validation, templates } = this.#parts
+    const { intercept } = validation.options
     const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
     const checked = templates.upToDate(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
@@ -89,11 +89,11 @@ export class Intake {
 
   /** What goes with a mail that is sent, or rendered, just now. */
   context(): JsonObject | undefined {
-    return captureContext(this.#parts.rules.options.context)
+    return captureContext(this.#parts.validation.options.context)
   }
 
   async #interceptedAll(mails: readonly (Mail | PreparedMail)[]): Promise<(Intercepted | ThreadpostError)[]> {
-    const { intercept } = this.#parts.rules.options
+    const { intercept } = this.#parts.validation.options
     if (intercept === undefined) return mails.map((mail) => ({ mail }))
     const ready: (Intercepted | ThreadpostError)[] = []
     for (const mail of mails)
@@ -118,21 +118,22 @@ export class Intake {
 
   #toJob(intake: Intercepted | ThreadpostError): MailJob {
     if (intake instanceof ThreadpostError) throw intake
-    const { mail, given } = intake
-    const { rules, clock } = this.#parts
+    const { mail, original } = intake
+    const { validation, clock } = this.#parts
     const now = clock.now()
-    if (!isPrepared(mail)) return this.#safe(toJob(mail, rules, now, { context: this.context(), given }))
+    if (!isPrepared(mail))
+      return this.#safe(toJob(mail, validation, now, { context: this.context(), original }))
     const prepared = fromPrepared(mail)
     const { identity, context = this.context() } = prepared.origin
-    return this.#safe(toJob(prepared.mail, rules, now, { identity, context, given }))
+    return this.#safe(toJob(prepared.mail, validation, now, { identity, context, original }))
   }
 
   #safe(job: MailJob): MailJob {
-    return this.#parts.rules.options.safeMode?.redirect(job) ?? job
+    return this.#parts.validation.options.safeMode?.redirect(job) ?? job
   }
 
   #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
-    const { queue, rules } = this.#parts
+    const { queue, validation } = this.#parts
     const { durable } = queue
     switch (answer?.result) {
       case 'queued':
@@ -150,7 +151,7 @@ export class Intake {
       case 'full':
         return new ThreadpostError(
           'QUEUE_FULL',
-          `The queue is full: ${rules.options.limits.queue} messages wait (limits.queue). Try again later`,
+          `The queue is full: ${validation.options.limits.queue} messages wait (limits.queue). Try again later`,
         )
       case 'unavailable':
         return new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)

@@ -11,7 +11,7 @@ import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
 
 /** The highest priority; the lowest is 0. */
-export const TOP_PRIORITY = 9
+export const MAX_PRIORITY = 9
 
 /** What the queue stores of a mail; never changed after it was accepted. */
 export interface MailJob extends MessagePayload {
@@ -95,7 +95,7 @@ export interface MessageState {
 export interface Settlement {
   /** Absent when nothing was tried. */
   attempt?: Attempt
-  verdict: RetryDecision
+  decision: RetryDecision
   recipients: RecipientState[]
 }
 
@@ -157,12 +157,16 @@ const STATUS_OF = {
   uncertain: 'uncertain',
 } as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
 
-export function settle(state: MessageState, { attempt, verdict, recipients }: Settlement, now: number): void {
+export function settle(
+  state: MessageState,
+  { attempt, decision, recipients }: Settlement,
+  now: number,
+): void {
   if (attempt !== undefined) note(state, attempt)
   state.recipients = recipients
-  enter(state, verdict.status, now)
-  if ('nextAttemptAt' in verdict) state.dueAt = state.nextAttemptAt = verdict.nextAttemptAt
-  if (verdict.status === 'held') state.heldReason = verdict.reason
+  enter(state, decision.status, now)
+  if ('nextAttemptAt' in decision) state.dueAt = state.nextAttemptAt = decision.nextAttemptAt
+  if (decision.status === 'held') state.heldReason = decision.reason
 }
 
 /** While a transport, or the threads, are out of order one attempt stands for them all, or days of it would fill the record. */

@@ -26,7 +26,7 @@ export async function* pagesOf(
 }
 
 /** Does something to each of these messages. @returns to how many; what somebody else changed meanwhile is left out */
-export async function forEach(
+export async function applyToEach(
   messages: readonly Message[],
   act: (id: string) => Promise<unknown>,
 ): Promise<number> {

@@ -6,11 +6,18 @@ import { missingPaths } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
-import { contentOf, sizeOf, applyLocale } from './content.js'
-import { answeredId, bytesOf, headersOf, listUnsubscribeOf, messageIdOf, messageIdsOf } from './headers.js'
+import { contentOf, sizeOfContent, applyLocale } from './content.js'
+import {
+  inReplyToOf,
+  sizeOfHeaders,
+  headersOf,
+  listUnsubscribeOf,
+  messageIdOf,
+  messageIdsOf,
+} from './headers.js'
 import { fingerprint, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
-import { type MailJob, recipientsOf, TOP_PRIORITY } from './messageState.js'
+import { type MailJob, recipientsOf, MAX_PRIORITY } from './messageState.js'
 
 /** What a message is checked against, besides the options. */
 export interface ValidationContext {
@@ -29,7 +36,7 @@ export interface Origin {
   identity?: Identity
   context?: JsonObject | undefined
   /** What the caller gave, where an interceptor put another mail in its place. */
-  given?: Readonly<Record<string, unknown>> | undefined
+  original?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** The identity of a message that was prepared earlier. */
@@ -100,7 +107,7 @@ const check: Validator = new Validator('INVALID_MESSAGE')
  * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
  */
 export function toJob(input: unknown, rules: ValidationContext, now: number, origin: Origin = {}): MailJob {
-  const { identity, context, given } = origin
+  const { identity, context, original } = origin
   const whole = check.object(input, '', KEYS)
   const mail = fieldsOf(whole)
   const { options } = rules
@@ -121,7 +128,7 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
   const headers = headersOf(mail['headers'], check)
   const references = messageIdsOf(mail['references'], 'references', check)
   const sizes = attachments.reduce((sum, { size }) => sum + size, 0)
-  const bytes = sizeOf(content) + sizes + bytesOf(headers, references)
+  const bytes = sizeOfContent(content) + sizes + sizeOfHeaders(headers, references)
   if (bytes > limits.message)
     check.fail('', `The mail has ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
 
@@ -150,7 +157,7 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
     references,
     attachments,
     transport: transportOf(mail['transport'] ?? policy.transport, rules.transports),
-    priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, TOP_PRIORITY),
+    priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, MAX_PRIORITY),
     acceptedAt,
     expiresAt,
     onUncertain: check.oneOf(mail['onUncertain'] ?? options.onUncertain, 'onUncertain', ['retry', 'hold']),
@@ -159,7 +166,7 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
       .map((tag, index) => forbidControls(check.string(tag, `tags[${index}]`, 64), `tags[${index}]`, check)),
   }
   if (manifest?.version !== undefined) job.templateVersion = manifest.version
-  const inReplyTo = answeredId(mail['inReplyTo'], 'inReplyTo', check)
+  const inReplyTo = inReplyToOf(mail['inReplyTo'], 'inReplyTo', check)
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
   if (context !== undefined) job.context = context
@@ -170,12 +177,12 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
     if (Buffer.byteLength(JSON.stringify(job.metadata)) > MAX_METADATA)
       check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
-  if (identity !== undefined) job.fingerprint = fingerprint(given ?? whole)
+  if (identity !== undefined) job.fingerprint = fingerprint(original ?? whole)
   if (mail['idempotencyKey'] !== undefined) {
     const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
     if (key === '') check.fail('idempotencyKey', 'is empty')
     job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
-    job.fingerprint ??= fingerprint(given ?? whole)
+    job.fingerprint ??= fingerprint(original ?? whole)
   }
 
   const elsewhere = content.kind === 'template' && rules.templatesElsewhere === true

@@ -1,5 +1,6 @@
-import type { InboxAttachment } from './parseMime.js'
-import { cidReferences, SHOWN_HTML } from './references.js'
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Response } from 'express'
+import { cidReferences, type InboxAttachment, MAX_SHOWN_HTML } from './parseMime.js'
 
 /** Different images of one mail that a frame shows. */
 const MOST_IMAGES = 200
@@ -78,8 +79,8 @@ function framePolicy(images: boolean): string {
 
 /** As much as is shown, and never half a tag. */
 function beginningOf(source: string): string {
-  if (source.length <= SHOWN_HTML) return source
-  const cut = source.slice(0, SHOWN_HTML)
+  if (source.length <= MAX_SHOWN_HTML) return source
+  const cut = source.slice(0, MAX_SHOWN_HTML)
   const tag = cut.lastIndexOf('<')
   return tag > cut.lastIndexOf('>') ? cut.slice(0, tag) : cut
 }
@@ -156,4 +157,90 @@ function endOfTag(source: string, start: number): number {
     delimiter.lastIndex = end + 1
   }
   return -1
+}
+
+/** Characters of a text that a page shows. */
+const SHOWN_TEXT = 256 * 1024
+
+/** The beginning of what may be long, and a sentence where that is not all. */
+export interface Excerpt {
+  text: string
+  note?: string
+}
+
+/** @param what as a sentence names it: `'text'` */
+export function shownText(text: string, what: string, most = SHOWN_TEXT): Excerpt {
+  if (text.length <= most) return { text }
+  return { text: text.slice(0, most), note: truncationNote(what, most) }
+}
+
+/** Undefined where a frame shows all of the HTML. */
+export function htmlNote(html: string): string | undefined {
+  return html.length > MAX_SHOWN_HTML ? truncationNote('HTML', MAX_SHOWN_HTML) : undefined
+}
+
+/** @param most bytes or characters, which are about the same to a reader */
+export function truncationNote(what: string, most: number): string {
+  return `The ${what} is shown up to ${most / 1024} KB. Download the raw mail for the rest.`
+}
+
+/** Headers as far as a page shows them. */
+export function shownHeaders<H extends { name: string; value: string }>(
+  headers: readonly H[],
+): { headers: H[]; note?: string } {
+  let left = SHOWN_TEXT
+  const shown = headers.filter(({ name, value }) => (left -= name.length + value.length) >= 0)
+  return shown.length === headers.length
+    ? { headers: shown }
+    : { headers: shown, note: truncationNote('header', SHOWN_TEXT) }
+}
+
+/** Milliseconds for which addresses stay the same, so that a browser keeps what it has loaded. They hold at least as long again. */
+const PERIOD = 15 * 60_000
+
+/**
+ * Addresses of the images of mails. A framed mail has an origin of its own, so a browser sends no cookie for its images:
+ * the address itself is the permission. It is signed, for one image of one message, and holds for 15 to 30 minutes.
+ */
+export class ImageLinks {
+  readonly #key: Uint8Array
+
+  /** @param key a secret of this server's; processes behind one address share it */
+  constructor(key: Uint8Array) {
+    this.#key = key
+  }
+
+  /** @returns the address, relative to that of the framed document: `images/0/TICKET` */
+  addressOf(message: string, index: number): string {
+    const end = Math.floor(Date.now() / PERIOD) + 2
+    return `images/${index}/${end}-${this.#sign(message, index, end)}`
+  }
+
+  /** Whether the ticket of such an address is for this image, and still holds. */
+  allows(message: string, index: number, ticket: string): boolean {
+    const [, end = '', given = ''] = /^(\d{1,12})-([\w-]{22})$/.exec(ticket) ?? []
+    const expected = Buffer.from(this.#sign(message, index, Number(end)))
+    const presented = Buffer.from(given)
+    if (presented.length !== expected.length || !timingSafeEqual(presented, expected)) return false
+    return Number(end) * PERIOD > Date.now()
+  }
+
+  #sign(message: string, index: number, end: number): string {
+    const text = JSON.stringify([message, index, end])
+    return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, 22)
+  }
+}
+
+/** Answers with an image of a mail, as nothing but an image: opened by itself, an SVG could run no script. */
+export function sendImage(response: Response, { contentType, content }: InboxAttachment): void {
+  response.set({
+    'Content-Type': contentType,
+    'Content-Security-Policy':
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+    'X-Content-Type-Options': 'nosniff',
+    // The frame has an origin of its own, and is thus of another site.
+    'Cross-Origin-Resource-Policy': 'cross-origin',
+    'Cache-Control': `private, max-age=${PERIOD / 1000}, immutable`,
+  })
+  response.end(content)
 }

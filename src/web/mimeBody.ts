@@ -1,5 +1,5 @@
 import { decodeWords } from 'postal-mime'
-import type { StructuredField } from './mime.js'
+import type { StructuredField } from './mimeStructure.js'
 
 /** Undoes a Content-Transfer-Encoding (RFC 2045 section 6). What is not encoded properly stays as it is. */
 export function decodeBody(body: Uint8Array, encoding: string): Uint8Array {

@@ -1,7 +1,48 @@
 import { type RequestHandler, Router } from 'express'
 import helmet from 'helmet'
-import { html, type Html } from './html.js'
 import { sendProblem } from './problem.js'
+
+/** Text that is HTML and safe to put into a page as it is. */
+export class Html {
+  readonly source: string
+
+  constructor(source: string) {
+    this.source = source
+  }
+
+  toString(): string {
+    return this.source
+  }
+}
+
+export type HtmlValue = Html | string | number | undefined | false | readonly HtmlValue[]
+
+/**
+ * Builds HTML; every value is escaped for text and quoted attributes, unless it was built by this tag itself.
+ * `undefined` and `false` leave nothing, lists are joined.
+ */
+export function html(strings: TemplateStringsArray, ...values: HtmlValue[]): Html {
+  let source = strings[0]!
+  values.forEach((value, index) => {
+    source += toSource(value) + strings[index + 1]!
+  })
+  return new Html(source)
+}
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+function toSource(value: HtmlValue): string {
+  if (value === undefined || value === false) return ''
+  if (value instanceof Html) return value.source
+  if (typeof value === 'object') return value.map(toSource).join('')
+  return String(value).replace(/[&<>"']/g, (character) => ENTITIES[character]!)
+}
 
 /** Folder of the stylesheet and icon that all pages share. */
 const SHARED = `${import.meta.dirname}/assets`
@@ -66,7 +107,7 @@ export const pageHeaders: RequestHandler = (request, response, next) => {
  * Refuses to answer where a browser loads an image: a mail that is shown may ask for any address of this server as one, and an
  * event stream would keep the connection for good. Assets and the images of mails are for that.
  */
-export const notAsImage: RequestHandler = (request, response, next) => {
+export const refuseImageRequests: RequestHandler = (request, response, next) => {
   const isImage = /^\/assets\/|\/images\/\d+\//.test(request.path)
   if (request.get('Sec-Fetch-Dest') !== 'image' || isImage) next()
   else sendProblem(response, 'FORBIDDEN', 'This is no image.')
@@ -87,7 +128,7 @@ export function assetRouter(folder: string, names: readonly string[]): Router {
 }
 
 /** The brand: a letter of two threads. */
-export const mark = html`<svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
+export const logo = html`<svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
   <rect class="mark-ground" width="28" height="28" rx="8" />
   <rect class="mark-line" x="7" y="8" width="14" height="4" rx="2" />
   <rect class="mark-line" x="7" y="16" width="8" height="4" rx="2" />

@@ -1,15 +1,60 @@
 import { addressParser, decodeWords } from 'postal-mime'
+import { decodeBody, parameterOf, textOf } from './mimeBody.js'
 import {
   type HeaderField,
   type LeafPart,
-  MOST_FIELDS,
-  MOST_PARTS,
-  structured,
-  structureOf,
+  MAX_FIELDS,
+  MAX_PARTS,
+  parseStructuredField,
+  parseStructure,
   valueOf,
-} from './mime.js'
-import { decodeBody, parameterOf, textOf } from './mimeBody.js'
-import { referencesIn } from './references.js'
+} from './mimeStructure.js'
+
+/** Characters of a mail's HTML that a frame shows. Gmail clips at a tenth of it. */
+export const MAX_SHOWN_HTML = 1024 * 1024
+
+/** One place in HTML or CSS that refers to a part by its Content-ID (RFC 2392). */
+interface Reference {
+  /** Where `cid:` begins, and where the reference ends. */
+  start: number
+  end: number
+  /** The Content-ID as written, and with its percent signs decoded. */
+  cids: readonly [written: string, decoded: string]
+}
+
+/** Characters of a Content-ID. A longer one refers to nothing. */
+const LONGEST = 1_000
+const END = /["'\s<>()]/
+
+/** Finds `cid:` in attributes and in styles, in one pass. */
+export function* cidReferences(source: string): Generator<Reference> {
+  const begins = /(?<![a-z\d.+-])cid:/gi
+  for (let match = begins.exec(source); match !== null; match = begins.exec(source)) {
+    const from = match.index + 'cid:'.length
+    const text = source.slice(from, from + LONGEST)
+    const length = text.search(END)
+    const written = (length === -1 ? text : text.slice(0, length)).replaceAll('&amp;', '&')
+    const end = from + (length === -1 ? text.length : length)
+    if (end > from) yield { start: match.index, end, cids: [written, decoded(written)] }
+    begins.lastIndex = end
+  }
+}
+
+/** Every Content-ID that the HTML refers to, as far as a frame shows it. */
+function referencesIn(source: string): Set<string> {
+  const cids = new Set<string>()
+  for (const reference of cidReferences(source.slice(0, MAX_SHOWN_HTML)))
+    for (const cid of reference.cids) cids.add(cid)
+  return cids
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
 
 export interface InboxAddress {
   /** The display name, or ''. */
@@ -59,7 +104,7 @@ const MOST_ADDRESSES = 1_000
  * error. An attached mail (`message/rfc822`) is a file like others.
  */
 export function parseMime(raw: Uint8Array): MailContents {
-  const { header, parts, leftOut } = structureOf(raw)
+  const { header, parts, leftOut } = parseStructure(raw)
   const decoded = (name: string) => {
     const value = valueOf(header, name)
     return value === undefined ? undefined : decodeWords(value)
@@ -81,10 +126,10 @@ export function parseMime(raw: Uint8Array): MailContents {
     attachments: files.map((part) => attachmentOf(part, shown)),
     leftOut: [
       ...(leftOut.has('headers')
-        ? [`The header is too long: its first ${MOST_FIELDS} fields are shown at most.`]
+        ? [`The header is too long: its first ${MAX_FIELDS} fields are shown at most.`]
         : []),
       ...(leftOut.has('parts')
-        ? [`The mail has too many parts: only the first of them, ${MOST_PARTS} at most, are shown.`]
+        ? [`The mail has too many parts: only the first of them, ${MAX_PARTS} at most, are shown.`]
         : []),
     ],
   }
@@ -135,7 +180,7 @@ function withLastLineEnded(text: string, { header }: LeafPart): string {
 function attachmentOf(part: LeafPart, shown: ReadonlySet<string>): InboxAttachment {
   const disposition = valueOf(part.header, 'content-disposition')
   const filename =
-    (disposition === undefined ? undefined : parameterOf(structured(disposition), 'filename')) ??
+    (disposition === undefined ? undefined : parameterOf(parseStructuredField(disposition), 'filename')) ??
     parameterOf(part.type, 'name')
   const cid = valueOf(part.header, 'content-id')?.trim().replace(/^<|>$/g, '')
   return {
@@ -152,7 +197,7 @@ function contentOf({ header, body }: LeafPart): Uint8Array {
 }
 
 function dispositionOf({ header }: LeafPart): string {
-  return structured(valueOf(header, 'content-disposition') ?? '').value
+  return parseStructuredField(valueOf(header, 'content-disposition') ?? '').value
 }
 
 /** Groups are replaced by their members. */

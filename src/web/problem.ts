@@ -101,12 +101,12 @@ export function invalid(path: string, why: string): ThreadpostError {
 const NOTHING_HERE = 'There is nothing at this address.'
 
 /** Answers where no route fits. */
-export const nothingHere: RequestHandler = (_request, response) => {
+export const notFound: RequestHandler = (_request, response) => {
   sendProblem(response, 'NOT_FOUND', NOTHING_HERE)
 }
 
 /** Answers the errors it knows as problems; others are the host's, with its own way to log them. */
-export const problems: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+export const problemHandler: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) {
     next(error)
     return

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type ErrorCode, type ListQuery, type Status, ThreadpostError } from '../index.js'
 
 /** The keys of an object that must have one for each member of a union: so that none is forgotten. */
-export function all<T extends string>(members: Record<T, true>): [T, ...T[]] {
+export function exhaustive<T extends string>(members: Record<T, true>): [T, ...T[]] {
   return Object.keys(members) as [T, ...T[]]
 }
 
@@ -31,7 +31,7 @@ export function checked<T extends z.ZodType>(
 }
 
 export const Statuses = z.enum(
-  all<Status>({
+  exhaustive<Status>({
     queued: true,
     sending: true,
     deferred: true,

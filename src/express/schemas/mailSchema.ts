@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Attachment, Mail as MailType, Receipt as ReceiptType } from '../../index.js'
-import { named } from './schemaRegistry.js'
+import { named } from './messageSchema.js'
 
 /**
  * What the mailer takes, for the document. The mailer itself is the authority: it checks every field, in its own order

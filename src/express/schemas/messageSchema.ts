@@ -7,11 +7,19 @@ import type {
   Outcome,
   Phase,
 } from '../../index.js'
-import { all, Statuses } from '../../web/requestSchema.js'
-import { named } from './schemaRegistry.js'
+import { exhaustive, Statuses } from '../../web/requestSchema.js'
+
+/** Every schema that has a name of its own in the OpenAPI document. */
+export const components = z.registry<{ id: string; description?: string }>()
+
+/** Gives a schema its name in the document. */
+export function named<T extends z.ZodType>(id: string, schema: T, description?: string): T {
+  components.add(schema, { id, ...(description === undefined ? {} : { description }) })
+  return schema
+}
 
 const Phases = z.enum(
-  all<Phase>({
+  exhaustive<Phase>({
     waiting: true,
     rendering: true,
     composing: true,
@@ -23,7 +31,7 @@ const Phases = z.enum(
 )
 
 export const OutcomeCodes = z.enum(
-  all<Outcome['code']>({
+  exhaustive<Outcome['code']>({
     OK: true,
     SMTP_REJECTED: true,
     SMTPUTF8_UNSUPPORTED: true,
@@ -88,7 +96,7 @@ const MessageAttempt = named(
     transport: z.string().describe("The one that took it: the message's own, or one in its place."),
     counted: z.boolean().describe("Whether it used up one of the message's attempts."),
     outcome: z.enum(
-      all<Outcome['result']>({
+      exhaustive<Outcome['result']>({
         sent: true,
         rejected: true,
         deferred: true,
@@ -120,7 +128,9 @@ export const Message = named(
     messageId: z.string(),
     status: Statuses,
     heldReason: maybe(
-      z.enum(all<HeldReason>({ uncertain: true, breaker: true, setup: true, budget: true, paused: true })),
+      z.enum(
+        exhaustive<HeldReason>({ uncertain: true, breaker: true, setup: true, budget: true, paused: true }),
+      ),
     ),
     uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
     from: Mailbox,

@@ -8,8 +8,7 @@ import type {
 } from '../../index.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mailSchema.js'
-import { OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
-import { named } from './schemaRegistry.js'
+import { named, OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
 
 const maybe = z.exactOptional
 const Count = z.number().int().min(0)

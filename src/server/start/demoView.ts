@@ -1,4 +1,4 @@
-import { html, type Html } from '../../web/html.js'
+import { html, type Html } from '../../web/page.js'
 
 /** The dial, the buttons and the grid: what happens when five hundred receipts go out at once. */
 export function demoSection(messages: number): Html {

@@ -1,12 +1,12 @@
 /** Leaf parts of one mail that are looked at; later ones are in the raw mail only. */
-export const MOST_PARTS = 1_000
+export const MAX_PARTS = 1_000
 /** Multiparts inside one another; a deeper one is taken as a file. */
 const MOST_LEVELS = 30
 /** Bytes of the mail's own header, and of a part's, that are looked at. */
 const HEADER_BYTES = 256 * 1024
 const PART_HEADER_BYTES = 16 * 1024
 /** Fields of the mail's own header. */
-export const MOST_FIELDS = 1_000
+export const MAX_FIELDS = 1_000
 /** Lines between parts that look like delimiters and are none; behind them the mail is not taken apart any further. */
 const MOST_LOOKALIKES = 200_000
 /** Characters of a boundary. RFC 2046 section 5.1.1 allows 70. */
@@ -64,11 +64,11 @@ interface Delimiter {
  * Takes a mail apart in one pass: each line is looked at once, whatever the nesting. Anything is a mail; broken structure
  * gives fewer parts, never an error.
  */
-export function structureOf(raw: Uint8Array): MimeStructure {
+export function parseStructure(raw: Uint8Array): MimeStructure {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
   const top = headerAt(bytes, 0, [], HEADER_BYTES)
-  const structure: MimeStructure = { header: top.fields.slice(0, MOST_FIELDS), parts: [], leftOut: new Set() }
-  if (top.cut || top.fields.length > MOST_FIELDS) structure.leftOut.add('headers')
+  const structure: MimeStructure = { header: top.fields.slice(0, MAX_FIELDS), parts: [], leftOut: new Set() }
+  if (top.cut || top.fields.length > MAX_FIELDS) structure.leftOut.add('headers')
 
   const open: Multipart[] = []
   let header = top.fields
@@ -77,7 +77,7 @@ export function structureOf(raw: Uint8Array): MimeStructure {
   let multiparts = 0
   let inPart = true
   for (;;) {
-    const type = structured(valueOf(header, 'content-type') ?? defaultType(open))
+    const type = parseStructuredField(valueOf(header, 'content-type') ?? defaultType(open))
     const boundary = type.parameters.get('boundary') ?? ''
     const branches =
       inPart &&
@@ -89,7 +89,7 @@ export function structureOf(raw: Uint8Array): MimeStructure {
 
     const delimiter = nextDelimiter(bytes, body, open, lookalikes)
     if (inPart && !branches) {
-      if (structure.parts.length >= MOST_PARTS) {
+      if (structure.parts.length >= MAX_PARTS) {
         structure.leftOut.add('parts')
         return structure
       }
@@ -117,7 +117,7 @@ export function valueOf(header: readonly HeaderField[], name: string): string | 
 }
 
 /** Reads a field such as `text/plain; charset="utf-8"`. */
-export function structured(field: string): StructuredField {
+export function parseStructuredField(field: string): StructuredField {
   const text = field.slice(0, FIELD_LENGTH)
   const end = text.indexOf(';')
   const value = (end === -1 ? text : text.slice(0, end)).replace(/\(.*/s, '').trim().toLowerCase()
