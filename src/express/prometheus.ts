@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { HistogramSnapshot, MailerStats } from '../index.js'
+import { type HistogramSnapshot, isSettled, type MailerStats, STATUSES } from '../index.js'
 import type { Mailer } from '../mailer.js'
 
 type Labels = Record<string, string>
@@ -16,13 +16,14 @@ interface MetricSpec<T> {
   values: (stats: MailerStats) => T
 }
 
+const UNSETTLED = STATUSES.filter((status) => !isSettled(status))
+
 const GAUGES: MetricSpec<Values>[] = [
   {
     name: 'queue_messages',
     help: 'Messages that are not settled, by status.',
     labels: ['status'],
-    values: (stats) =>
-      (['queued', 'sending', 'deferred', 'held'] as const).map((status) => [{ status }, stats[status]]),
+    values: (stats) => UNSETTLED.map((status) => [{ status }, stats[status]]),
   },
   {
     name: 'queue_oldest_seconds',

@@ -79,7 +79,7 @@ interface MailFields {
   sendAt?: Date | string | number
   /** Time after which the mail is no longer sent. @default when the mailer's `maxAge` has passed */
   expiresAt?: Date | string | number
-  /** Mails with the same key are sent only once. At most 256 characters. @default none */
+  /** Mails with the same key become one message. At most 256 characters. @default none */
   idempotencyKey?: string
   /** Words to search messages by: at most 20, of at most 64 characters each. @default none */
   tags?: string[]
@@ -174,3 +174,109 @@ export interface Receipt {
   /** Whether an earlier `send()` with the same key, or of the same prepared mail, already queued the message. */
   duplicate: boolean
 }
+
+/** The JSON type of a field over HTTP. */
+export type MailFieldType =
+  | 'string'
+  | 'strings'
+  | 'address'
+  | 'addresses'
+  | 'attachments'
+  | 'envelope'
+  | 'headers'
+  | 'listUnsubscribe'
+  | 'number'
+  | 'object'
+  | 'oneOrMoreStrings'
+  | 'onUncertain'
+  | 'time'
+
+export interface MailField {
+  type: MailFieldType
+  /** For the OpenAPI document. */
+  description?: string
+  /** Characters of a string, entries of a list, or the highest number. */
+  max?: number
+  /** Characters of each entry of a list of strings. */
+  maxEntry?: number
+}
+
+/**
+ * Every field of a mail, once: the validator takes its keys and limits from here, and the HTTP API its schema. `satisfies`
+ * makes the table complete: a field that {@link Mail} declares and this table lacks, or the reverse, does not compile.
+ */
+export const MAIL_FIELDS = {
+  template: {
+    type: 'string',
+    description: 'Name of a template. Alternatives: `mjml`, or `html` and `text`.',
+  },
+  data: { type: 'object', description: 'Data for the placeholders of the template or of `mjml`.' },
+  locale: {
+    type: 'string',
+    description: "Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant.",
+  },
+  mjml: { type: 'string', description: 'An MJML source, with placeholders like a template.' },
+  html: { type: 'string', description: 'HTML that is sent unchanged.' },
+  text: { type: 'string', description: 'Plain text that is sent unchanged.' },
+  to: {
+    type: 'addresses',
+    description: 'Recipients. At least one in `to`, `cc` or `bcc` is required.',
+  },
+  cc: { type: 'addresses', description: 'Recipients of a copy.' },
+  bcc: { type: 'addresses', description: 'Recipients of a copy that are hidden from all other recipients.' },
+  replyTo: { type: 'addresses', description: 'Addresses that replies go to.' },
+  from: { type: 'address', description: "The sender. By default, the mailer's `from`." },
+  subject: {
+    type: 'string',
+    max: 998,
+    description: 'The subject. Required if the content has no `<mj-title>`.',
+  },
+  messageId: { type: 'string', description: 'A Message-ID of your own, with angle brackets.' },
+  inReplyTo: { type: 'string', description: 'Message-ID of the mail that this mail replies to.' },
+  references: {
+    type: 'oneOrMoreStrings',
+    description: 'Message-IDs of the conversation that this mail belongs to.',
+  },
+  headers: {
+    type: 'headers',
+    description:
+      'Additional headers: `X-*` and a list of harmless ones. Each value of an array becomes one header line.',
+  },
+  listUnsubscribe: {
+    type: 'listUnsubscribe',
+    description:
+      'List-Unsubscribe (RFC 2369). `oneClick` (the default) adds the header of RFC 8058 if the URL is https.',
+  },
+  attachments: { type: 'attachments', description: 'Attached files.' },
+  envelope: { type: 'envelope', description: 'The address that bounces go to.' },
+  transport: { type: 'string', description: 'Name of a transport. By default, the first one.' },
+  priority: {
+    type: 'number',
+    max: 9,
+    description: 'Messages with a higher priority are sent first. 5 by default.',
+  },
+  delay: { type: 'number', description: 'Milliseconds to wait before the first attempt.' },
+  sendAt: {
+    type: 'time',
+    description: 'Time of the first attempt, in place of `delay`: ISO 8601, or milliseconds since the epoch.',
+  },
+  expiresAt: {
+    type: 'time',
+    description: 'Time after which the mail is no longer sent: ISO 8601, or milliseconds since the epoch.',
+  },
+  idempotencyKey: {
+    type: 'string',
+    max: 256,
+    description:
+      'Mails with the same key become one message. The `Idempotency-Key` header can be used instead.',
+  },
+  tags: { type: 'strings', max: 20, maxEntry: 64, description: 'Words to search messages by.' },
+  metadata: {
+    type: 'object',
+    description: 'Any data of your own, stored with the message; at most 16 KB of JSON.',
+  },
+  onUncertain: {
+    type: 'onUncertain',
+    description: 'What to do when the mail may or may not have been sent.',
+  },
+} as const satisfies Record<keyof Mail, MailField>

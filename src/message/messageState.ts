@@ -9,9 +9,10 @@ import {
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
+import { MAIL_FIELDS } from './mail.js'
 
 /** The highest priority; the lowest is 0. */
-export const MAX_PRIORITY = 9
+export const MAX_PRIORITY = MAIL_FIELDS.priority.max
 
 /** What the queue stores of a mail; never changed after it was accepted. */
 export interface MailJob extends MessagePayload {

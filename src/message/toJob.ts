@@ -17,7 +17,8 @@ import {
 } from './headers.js'
 import { fingerprint, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
-import { type MailJob, recipientsOf, MAX_PRIORITY } from './messageState.js'
+import { MAIL_FIELDS } from './mail.js'
+import { type MailJob, recipientsOf } from './messageState.js'
 
 /** What a message is checked against, besides the options. */
 export interface ValidationContext {
@@ -46,57 +47,23 @@ export interface Identity {
   date: number
 }
 
+type Fields = Record<keyof typeof MAIL_FIELDS, unknown>
+
+const KEYS = Object.keys(MAIL_FIELDS) as (keyof Fields)[]
+const NO_FIELDS = Object.fromEntries(KEYS.map((key) => [key, undefined])) as Fields
+
 /**
- * The fields of a mail as the caller gave them, all of them there in one order: the code that reads them is compiled for one
- * shape, whatever objects callers build, and a mail made by a spread costs no more than a literal.
+ * The fields of a mail as the caller passed them, every one present and in the same order. The code that reads them is thereby
+ * compiled for one object shape, and a mail built with a spread is as fast as a literal.
  */
-function noFields() {
-  return {
-    template: undefined,
-    data: undefined,
-    locale: undefined,
-    mjml: undefined,
-    html: undefined,
-    text: undefined,
-    to: undefined,
-    cc: undefined,
-    bcc: undefined,
-    replyTo: undefined,
-    from: undefined,
-    subject: undefined,
-    messageId: undefined,
-    inReplyTo: undefined,
-    references: undefined,
-    headers: undefined,
-    listUnsubscribe: undefined,
-    attachments: undefined,
-    envelope: undefined,
-    transport: undefined,
-    priority: undefined,
-    delay: undefined,
-    sendAt: undefined,
-    expiresAt: undefined,
-    idempotencyKey: undefined,
-    tags: undefined,
-    metadata: undefined,
-    onUncertain: undefined,
-  }
-}
-
-type Fields = Record<keyof ReturnType<typeof noFields>, unknown>
-
-const KEYS = Object.keys(noFields()) as (keyof Fields)[]
-
-function fieldsOf(given: Record<string, unknown>): Fields {
-  const fields: Fields = noFields()
-  for (const key of Object.keys(given) as (keyof Fields)[]) fields[key] = given[key]
+function fieldsOf(input: Record<string, unknown>): Fields {
+  const fields = { ...NO_FIELDS }
+  for (const key of Object.keys(input) as (keyof Fields)[]) fields[key] = input[key]
   return fields
 }
 
-/** Of a mailer with one transport; what a mail takes that names none. */
+/** Name of a mailer's only transport, and the transport of a mail that names none. */
 export const DEFAULT_TRANSPORT = 'default'
-const MAX_SUBJECT = 998
-const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024
 
 const check: Validator = new Validator('INVALID_MESSAGE')
@@ -157,13 +124,24 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
     references,
     attachments,
     transport: transportOf(mail['transport'] ?? policy.transport, rules.transports),
-    priority: check.integer(mail['priority'] ?? policy.priority ?? 5, 'priority', 0, MAX_PRIORITY),
+    priority: check.integer(
+      mail['priority'] ?? policy.priority ?? 5,
+      'priority',
+      0,
+      MAIL_FIELDS.priority.max,
+    ),
     acceptedAt,
     expiresAt,
     onUncertain: check.oneOf(mail['onUncertain'] ?? options.onUncertain, 'onUncertain', ['retry', 'hold']),
     tags: check
-      .array(mail['tags'] ?? [], 'tags', MAX_TAGS)
-      .map((tag, index) => forbidControls(check.string(tag, `tags[${index}]`, 64), `tags[${index}]`, check)),
+      .array(mail['tags'] ?? [], 'tags', MAIL_FIELDS.tags.max)
+      .map((tag, index) =>
+        forbidControls(
+          check.string(tag, `tags[${index}]`, MAIL_FIELDS.tags.maxEntry),
+          `tags[${index}]`,
+          check,
+        ),
+      ),
   }
   if (manifest?.version !== undefined) job.templateVersion = manifest.version
   const inReplyTo = inReplyToOf(mail['inReplyTo'], 'inReplyTo', check)
@@ -179,7 +157,7 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
   }
   if (identity !== undefined) job.fingerprint = fingerprint(original ?? whole)
   if (mail['idempotencyKey'] !== undefined) {
-    const key = check.string(mail['idempotencyKey'], 'idempotencyKey', 256)
+    const key = check.string(mail['idempotencyKey'], 'idempotencyKey', MAIL_FIELDS.idempotencyKey.max)
     if (key === '') check.fail('idempotencyKey', 'is empty')
     job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
     job.fingerprint ??= fingerprint(original ?? whole)
@@ -218,7 +196,7 @@ function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
 
 function subjectOf(value: unknown, content: Content, templateHasSubject: boolean): string | undefined {
   if (value !== undefined)
-    return forbidControls(check.string(value, 'subject', MAX_SUBJECT), 'subject', check)
+    return forbidControls(check.string(value, 'subject', MAIL_FIELDS.subject.max), 'subject', check)
   const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : templateHasSubject
   if (!bound) check.fail('subject', 'is required: the content has no <mj-title> to take it from')
   return undefined

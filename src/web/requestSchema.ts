@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type ErrorCode, type ListQuery, type Status, ThreadpostError } from '../index.js'
+import { type ErrorCode, type ListQuery, STATUSES, ThreadpostError } from '../index.js'
 
 /** The keys of an object that must have one for each member of a union: so that none is forgotten. */
 export function exhaustive<T extends string>(members: Record<T, true>): [T, ...T[]] {
@@ -30,19 +30,7 @@ export function checked<T extends z.ZodType>(
   })
 }
 
-export const Statuses = z.enum(
-  exhaustive<Status>({
-    queued: true,
-    sending: true,
-    deferred: true,
-    held: true,
-    sent: true,
-    partial: true,
-    failed: true,
-    expired: true,
-    cancelled: true,
-  }),
-)
+export const Statuses = z.enum(STATUSES)
 
 /** A point in time as a query has it: ISO 8601, or milliseconds since the epoch. */
 const Time = z

@@ -1,10 +1,14 @@
 import { z } from 'zod'
-import type {
-  MailerStats,
-  RenderedParts as RenderedPartsType,
-  SetupStatus as SetupStatusType,
-  TemplateSummary,
-  TransportStatus as TransportStatusType,
+import {
+  isSettled,
+  type MailerStats,
+  type RenderedParts as RenderedPartsType,
+  type SettledStatus,
+  type SetupStatus as SetupStatusType,
+  type Status,
+  STATUSES,
+  type TemplateSummary,
+  type TransportStatus as TransportStatusType,
 } from '../../index.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mailSchema.js'
@@ -103,15 +107,7 @@ const TransportStatus = named(
 export const Stats = named(
   'Stats',
   z.object({
-    queued: Count,
-    sending: Count,
-    deferred: Count,
-    held: Count,
-    sent: Count,
-    partial: Count,
-    failed: Count,
-    expired: Count,
-    cancelled: Count,
+    ...(Object.fromEntries(STATUSES.map((status) => [status, Count])) as Record<Status, typeof Count>),
     accepted: Count.describe('Messages ever accepted by this queue.'),
     oldest: z.number().describe('Milliseconds the longest-waiting due message has waited.'),
     paused: z.boolean(),
@@ -132,7 +128,7 @@ export const Stats = named(
       .describe('Delay of the main thread in the last seconds, in ms.'),
     settled: z.array(
       z.object({
-        status: z.enum(['sent', 'partial', 'failed', 'expired', 'cancelled']),
+        status: z.enum(STATUSES.filter((status): status is SettledStatus => isSettled(status))),
         reason: z.enum([...OutcomeCodes.options, 'NONE']),
         count: Count,
       }),
