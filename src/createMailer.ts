@@ -37,8 +37,8 @@ import { loopbackTransport } from './transports/transportOptions.js'
 import type { TransportListener } from './transports/transportState.js'
 
 /**
- * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
- * when mail can be sent, or rejects with what is wrong.
+ * Creates a mailer: validates the options, starts the threads, and has one of them read the templates. Resolves when mail can be
+ * sent.
  * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
  */
 export async function createMailer(input: MailerOptions): Promise<Mailer> {
@@ -130,14 +130,14 @@ function transportListener(events: Events, logger: Logger): TransportListener {
   const held = new Map<string, ConditionLog>()
   const slowed = new Map<string, ConditionLog>()
   return {
-    opened: (transport, trouble) => {
+    opened: (transport, error) => {
       const log = conditionOf(held, transport, logger, {
         begins: 'Mail is held',
         level: 'warn',
         ends: 'The transport works again',
       })
-      log.begin({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
-      events.emit('breaker-open', () => ({ transport, ...trouble }))
+      log.begin({ transport, code: error.code }, `Mail is held: ${error.message}`)
+      events.emit('breaker-open', () => ({ transport, ...error }))
     },
     closed: (transport, openFor) => {
       held.get(transport)?.end({ transport, openFor })
@@ -145,7 +145,7 @@ function transportListener(events: Events, logger: Logger): TransportListener {
     },
     slowed: (transport, rate) => {
       const log = conditionOf(slowed, transport, logger, {
-        begins: 'The server asks for fewer messages: the transport is slowed',
+        begins: 'The server asks for fewer messages, so the transport is slowed down',
         level: 'warn',
         ends: 'The server no longer asks for fewer messages',
       })
@@ -155,7 +155,7 @@ function transportListener(events: Events, logger: Logger): TransportListener {
   }
 }
 
-/** One for each transport, so that their lines do not hide one another. */
+/** One condition per transport, so that one transport's log lines don't suppress another's. */
 function conditionOf(
   conditions: Map<string, ConditionLog>,
   transport: string,
@@ -241,24 +241,24 @@ function runnerFor(
     held: ({ reason, deaths, retryAt }) => {
       options.logger.error(
         { reason, deaths, retryAt: new Date(retryAt).toISOString() },
-        'Mail is held: threads die again and again, and no message is to blame',
+        'Mail is held: worker threads crash repeatedly, and no message causes it',
       )
     },
     released: (lasted) => {
-      options.logger.info({ lasted }, 'Threads live again: mail goes out')
+      options.logger.info({ lasted }, 'Worker threads run again, and mail is sent')
     },
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },
     died: (thread, reason) => {
       metrics.threadRestarted()
-      options.logger.warn({ thread, reason }, 'A thread died')
+      options.logger.warn({ thread, reason }, 'A worker thread died')
       events.emit('thread-died', () => ({ thread, reason }))
     },
   })
 }
 
-/** One line, cut to 100 characters. */
+/** The first line, at most 100 characters. */
 function quote(text: string): string {
   const line = text.split('\n')[0] ?? ''
   return line.length > 100 ? `${line.slice(0, 99)}…` : line

@@ -11,19 +11,19 @@ import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
 
-/** What an interceptor answers to refuse a mail. */
+/** Returned by an interceptor to refuse a mail. */
 export interface Refusal {
-  /** Why, for whoever sent it. */
+  /** The reason, for the caller of `send()`. */
   refuse: string
 }
 
 /**
- * Looks at each mail before it is checked and queued: returns another in its place, nothing to let it pass as it is, or
- * a refusal. It must not change the mail it is given. What it throws goes to the caller of `send()`.
+ * Called with each mail before it is validated and queued. Returns a replacement, `undefined` to leave the mail unchanged, or a
+ * refusal. It must not modify the mail. If it throws, `send()` rejects with that error.
  */
 export type Interceptor = (mail: Mail) => Mail | Refusal | undefined | Promise<Mail | Refusal | undefined>
 
-/** A mail as it goes on, and as its caller gave it, where that is not the same. */
+/** A mail after interception, and the original if it was replaced. */
 interface Intercepted {
   mail: Mail | PreparedMail
   original?: Record<string, unknown>
@@ -32,13 +32,13 @@ interface Intercepted {
 /** @throws ThreadpostError `REFUSED`, and what the interceptor throws */
 async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail): Promise<Intercepted> {
   const inner: unknown = isPrepared(mail) ? mail['mail'] : mail
-  // What is no mail at all is refused better where it is checked.
+  // Validation reports a value that isn't a mail better.
   if (!isPlainObject(inner)) return { mail }
-  const answer = await interceptor({ ...inner })
-  if (answer === undefined) return { mail }
-  if ('refuse' in answer) throw new ThreadpostError('REFUSED', `The mail was refused: ${answer.refuse}`)
+  const result = await interceptor({ ...inner })
+  if (result === undefined) return { mail }
+  if ('refuse' in result) throw new ThreadpostError('REFUSED', `The mail was refused: ${result.refuse}`)
   return {
-    mail: isPrepared(mail) ? ({ ...mail, mail: answer } as unknown as PreparedMail) : answer,
+    mail: isPrepared(mail) ? ({ ...mail, mail: result } as unknown as PreparedMail) : result,
     original: inner,
   }
 }
@@ -51,7 +51,7 @@ export interface IntakeDependencies {
   tracing: Tracing
 }
 
-/** The way in: a caller's mail is intercepted, checked, made safe, and queued. */
+/** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
 export class Intake {
   readonly #parts: IntakeDependencies
 
@@ -87,7 +87,7 @@ export class Intake {
     return toPrepared(mail as unknown as Record<string, unknown>, this.#toJob({ mail }))
   }
 
-  /** What goes with a mail that is sent, or rendered, just now. */
+  /** The context of a mail that is sent or rendered now. */
   context(): JsonObject | undefined {
     return captureContext(this.#parts.validation.options.context)
   }
@@ -144,24 +144,24 @@ export class Intake {
         return new ThreadpostError(
           'IDEMPOTENCY_CONFLICT',
           job.idempotencyKey === undefined
-            ? 'id: belongs to another mail; prepare() gives a new mail a new one'
-            : 'idempotencyKey: was used before with another mail; use a new key for a new mail',
+            ? 'id: belongs to a different mail; call prepare() again to get a new id'
+            : 'idempotencyKey: was already used for a different mail; use a new key for a new mail',
           { path: job.idempotencyKey === undefined ? 'id' : 'idempotencyKey' },
         )
       case 'full':
         return new ThreadpostError(
           'QUEUE_FULL',
-          `The queue is full: ${validation.options.limits.queue} messages wait (limits.queue). Try again later`,
+          `The queue is full: it holds ${validation.options.limits.queue} messages (limits.queue). Try again later`,
         )
       case 'unavailable':
         return new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)
       case undefined:
-        throw new Error('the queue left a job without an answer')
+        throw new Error('the queue returned no result for a job')
     }
   }
 }
 
-/** A refusal as a value; anything else is a bug and goes on. */
+/** Returns a ThreadpostError as a value. Any other error is a bug and is thrown. */
 function orError<T>(work: () => T): T | ThreadpostError {
   try {
     return work()

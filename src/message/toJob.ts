@@ -20,7 +20,7 @@ import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mail.js'
 import { type MailJob, recipientsOf } from './messageState.js'
 
-/** What a message is checked against, besides the options. */
+/** Everything that a mail is validated against. */
 export interface ValidationContext {
   options: Pick<
     ResolvedOptions,
@@ -28,15 +28,15 @@ export interface ValidationContext {
   >
   transports: readonly string[]
   templates: ReadonlyMap<string, TemplateManifest>
-  /** Templates are known to another process only, which says what is wrong with a mail of one. */
+  /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
 }
 
-/** What goes with a message from the request that sent it, in part from when it was prepared. */
+/** Origin of a mail: the context of its request, and its identity if it was prepared. */
 export interface Origin {
   identity?: Identity
   context?: JsonObject | undefined
-  /** What the caller gave, where an interceptor put another mail in its place. */
+  /** The caller's mail, if an interceptor replaced it. */
   original?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -69,24 +69,29 @@ const MAX_METADATA = 16 * 1024
 const check: Validator = new Validator('INVALID_MESSAGE')
 
 /**
- * Turns what a caller gave into a job: plain, checked, with its identity. What can't be delivered is refused here,
- * in this order: shape and recipients, unknown template, missing data, subject.
- * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field.
+ * Validates a caller's mail and converts it to a job: plain data with an identity. Checks are made in this order: shape and
+ * recipients, unknown template, missing data, subject.
+ * @throws ThreadpostError `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE` or `MISSING_DATA`, with the path of the field
  */
-export function toJob(input: unknown, rules: ValidationContext, now: number, origin: Origin = {}): MailJob {
+export function toJob(
+  input: unknown,
+  validation: ValidationContext,
+  now: number,
+  origin: Origin = {},
+): MailJob {
   const { identity, context, original } = origin
   const whole = check.object(input, '', KEYS)
   const mail = fieldsOf(whole)
-  const { options } = rules
+  const { options } = validation
   const { limits } = options
 
   const from = mail['from'] === undefined ? options.from : parseMailbox(mail['from'], 'from', check)
-  if (from === undefined) check.fail('from', "is required: the mailer has no default 'from'")
+  if (from === undefined) check.fail('from', "is required, because the mailer has no default 'from'")
   const to = parseMailboxes(mail['to'], 'to', check, limits.recipients)
   const cc = parseMailboxes(mail['cc'], 'cc', check, limits.recipients)
   const bcc = parseMailboxes(mail['bcc'], 'bcc', check, limits.recipients)
   const recipients = recipientsOf({ to, cc, bcc }).length
-  if (recipients === 0) check.fail('to', 'there is no recipient in to, cc or bcc')
+  if (recipients === 0) check.fail('to', 'the mail has no recipient in to, cc or bcc')
   if (recipients > limits.recipients)
     check.fail('to', `the mail has ${recipients} recipients, at most ${limits.recipients} are allowed`)
 
@@ -99,7 +104,7 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
   if (bytes > limits.message)
     check.fail('', `The mail has ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
 
-  const manifest = content.kind === 'template' ? rules.templates.get(content.name) : undefined
+  const manifest = content.kind === 'template' ? validation.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}
   if (context !== undefined) applyLocale(content, context, manifest)
   const acceptedAt = now
@@ -123,7 +128,7 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
     headers,
     references,
     attachments,
-    transport: transportOf(mail['transport'] ?? policy.transport, rules.transports),
+    transport: transportOf(mail['transport'] ?? policy.transport, validation.transports),
     priority: check.integer(
       mail['priority'] ?? policy.priority ?? 5,
       'priority',
@@ -163,27 +168,27 @@ export function toJob(input: unknown, rules: ValidationContext, now: number, ori
     job.fingerprint ??= fingerprint(original ?? whole)
   }
 
-  const elsewhere = content.kind === 'template' && rules.templatesElsewhere === true
+  const elsewhere = content.kind === 'template' && validation.templatesElsewhere === true
   if (content.kind === 'template' && !elsewhere)
-    refuseMissing(manifestOf(content.name, rules.templates), (mail['data'] ?? {}) as JsonObject)
+    refuseMissing(manifestOf(content.name, validation.templates), (mail['data'] ?? {}) as JsonObject)
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job
 }
 
-/** A name is looked up among those known, never joined to a path. */
+/** Looks a template up by its name among the known ones; the name is never joined to a path. */
 export function manifestOf(name: string, templates: ValidationContext['templates']): TemplateManifest {
   const manifest = templates.get(name)
   if (manifest !== undefined) return manifest
   const known = [...templates.keys()].slice(0, 20).join(', ')
   throw new ThreadpostError(
     'UNKNOWN_TEMPLATE',
-    `template: there is no template ${JSON.stringify(name.slice(0, 100))}. Known: ${known === '' ? 'none; is the templates option set?' : known}`,
+    `template: no template is named ${JSON.stringify(name.slice(0, 100))}. Known templates: ${known === '' ? 'none; check the templates option' : known}`,
     { path: 'template' },
   )
 }
 
-/** @throws ThreadpostError `MISSING_DATA` with the paths that the template needs and the data lacks. */
+/** @throws ThreadpostError `MISSING_DATA` with every path that the template needs and the data lacks */
 function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
   const paths = missingPaths(manifest.needs, data)
   if (paths.length === 0) return
@@ -198,11 +203,11 @@ function subjectOf(value: unknown, content: Content, templateHasSubject: boolean
   if (value !== undefined)
     return forbidControls(check.string(value, 'subject', MAIL_FIELDS.subject.max), 'subject', check)
   const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : templateHasSubject
-  if (!bound) check.fail('subject', 'is required: the content has no <mj-title> to take it from')
+  if (!bound) check.fail('subject', 'is required, because the content has no <mj-title>')
   return undefined
 }
 
-/** Where no transport is known, other processes know them, and a mail that names none takes their first. */
+/** Without known transports, other processes have them; a mail without `transport` then uses their first one. */
 function transportOf(value: unknown, names: readonly string[]): string {
   if (value === undefined) return names[0] ?? DEFAULT_TRANSPORT
   return names.length === 0 ? check.string(value, 'transport', 64) : check.oneOf(value, 'transport', names)
@@ -218,23 +223,23 @@ function envelopeFromOf(value: unknown, from: Mailbox): string {
 
 function notBeforeOf(mail: Record<string, unknown>, now: number): number | undefined {
   if (mail['delay'] !== undefined && mail['sendAt'] !== undefined)
-    check.fail('sendAt', 'give either delay or sendAt')
+    check.fail('sendAt', 'set either delay or sendAt, not both')
   if (mail['delay'] !== undefined) return now + check.duration(mail['delay'], 'delay', 0, MAX_AHEAD)
   if (mail['sendAt'] === undefined) return undefined
   const time = timeOf(mail['sendAt'], 'sendAt')
-  if (time > now + MAX_AHEAD) check.fail('sendAt', 'is more than a year ahead')
+  if (time > now + MAX_AHEAD) check.fail('sendAt', 'is more than a year in the future')
   return time
 }
 
 const LATEST = Date.UTC(2200, 0)
 const MAX_AHEAD = 366 * 24 * 60 * 60 * 1000
 
-/** A mail that is to wait gets its whole age after the wait. */
+/** `maxAge` of a delayed mail starts after the delay. */
 function expiryOf(mail: Record<string, unknown>, now: number, maxAge: number, notBefore = now): number {
   if (mail['expiresAt'] === undefined) return Math.ceil(Math.max(now, notBefore) + maxAge)
   const time = timeOf(mail['expiresAt'], 'expiresAt')
   if (time <= now) check.fail('expiresAt', 'is in the past')
-  if (time <= notBefore) check.fail('expiresAt', 'is before the mail may be sent')
+  if (time <= notBefore) check.fail('expiresAt', 'is earlier than the first attempt')
   return time
 }
 
@@ -255,7 +260,7 @@ function domainOf(from: Mailbox): string {
   return from.address.slice(from.address.lastIndexOf('@') + 1)
 }
 
-/** Whether it is what `prepare()` gave. */
+/** Whether the value is a prepared mail. */
 export function isPrepared(value: unknown): value is Record<string, unknown> {
   return isPlainObject(value) && 'prepared' in value
 }
