@@ -165,7 +165,7 @@ const boundaries = [
     web: [],
     inbox: [],
     dashboard: [],
-    express: ['src/inbox/inboxRouter.ts', 'src/dashboard/dashboardRouter.ts'],
+    express: ['src/message/mail.ts', 'src/inbox/inboxRouter.ts', 'src/dashboard/dashboardRouter.ts'],
   }).map(([part, mounted]) => ({
     in: [`src/${part}/**`],
     to: ['src/**'],

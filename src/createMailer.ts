@@ -37,15 +37,15 @@ import { loopbackTransport } from './transports/transportOptions.js'
 import type { TransportListener } from './transports/transportState.js'
 
 /**
- * Starts a mailer: checks the options, starts the threads and lets one of them look at the templates. It resolves
- * when mail can be sent, or rejects with what is wrong.
+ * Creates a mailer: validates the options, starts the threads, and has one of them read the templates. Resolves when mail can be
+ * sent.
  * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
  */
 export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const options = resolveOptions(input)
   const events = new Events(options.logger)
   const waiters = new Waiters()
-  const measures = new Metrics()
+  const metrics = new Metrics()
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
@@ -56,11 +56,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = runnerFor(options, transports, events, measures, token)
+    runner = runnerFor(options, transports, events, metrics, token)
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.catalogue())
     const { limits, maxAge, retain, logger } = options
-    const changed = announceTo({ events, waiters, measures, redaction, steps })
+    const changed = announceTo({ events, waiters, measures: metrics, redaction, steps })
     const common = { limit: limits.queue, maxAge, retain, changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
@@ -68,7 +68,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       routes: options.transports,
       policy: options.retry,
       breaker: options.breaker,
-      listener: routeListener(events, options.logger),
+      listener: transportListener(events, options.logger),
       logger: options.logger,
       steps,
       safeMode: options.safeMode,
@@ -76,7 +76,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
     })
-    const rules = {
+    const validation = {
       options,
       transports: options.transports.map(({ name }) => name),
       templates: templates.manifests,
@@ -87,11 +87,11 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       dispatcher.started()
     }
     const mailer = new Mailer({
-      rules,
-      intake: new Intake({ clock, rules, templates, queue, tracing }),
+      validation,
+      intake: new Intake({ clock, validation, templates, queue, tracing }),
       templates: new TemplateManager(options.templates, runner, templates),
       events,
-      measures,
+      metrics,
       redaction,
       waiters,
       runner,
@@ -100,7 +100,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       dispatcher,
       ...(options.alerts === undefined
         ? {}
-        : { lookout: lookoutFor(options, options.alerts, { queue, measures, dispatcher, events, runner }) }),
+        : {
+            alertMonitor: alertMonitorFor(options, options.alerts, {
+              queue,
+              metrics,
+              dispatcher,
+              events,
+              runner,
+            }),
+          }),
       transports: new TransportManager(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
@@ -118,18 +126,18 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   }
 }
 
-function routeListener(events: Events, logger: Logger): TransportListener {
+function transportListener(events: Events, logger: Logger): TransportListener {
   const held = new Map<string, ConditionLog>()
   const slowed = new Map<string, ConditionLog>()
   return {
-    opened: (transport, trouble) => {
+    opened: (transport, error) => {
       const log = conditionOf(held, transport, logger, {
         begins: 'Mail is held',
         level: 'warn',
         ends: 'The transport works again',
       })
-      log.begin({ transport, code: trouble.code }, `Mail is held: ${trouble.message}`)
-      events.emit('breaker-open', () => ({ transport, ...trouble }))
+      log.begin({ transport, code: error.code }, `Mail is held: ${error.message}`)
+      events.emit('breaker-open', () => ({ transport, ...error }))
     },
     closed: (transport, openFor) => {
       held.get(transport)?.end({ transport, openFor })
@@ -137,7 +145,7 @@ function routeListener(events: Events, logger: Logger): TransportListener {
     },
     slowed: (transport, rate) => {
       const log = conditionOf(slowed, transport, logger, {
-        begins: 'The server asks for fewer messages: the transport is slowed',
+        begins: 'The server asks for fewer messages, so the transport is slowed down',
         level: 'warn',
         ends: 'The server no longer asks for fewer messages',
       })
@@ -147,7 +155,7 @@ function routeListener(events: Events, logger: Logger): TransportListener {
   }
 }
 
-/** One for each transport, so that their lines do not hide one another. */
+/** One condition per transport, so that one transport's log lines don't suppress another's. */
 function conditionOf(
   conditions: Map<string, ConditionLog>,
   transport: string,
@@ -159,15 +167,15 @@ function conditionOf(
   return log
 }
 
-function lookoutFor(
+function alertMonitorFor(
   { limits, logger }: ResolvedOptions,
   plan: AlertPlan,
-  parts: { queue: QueueDriver; measures: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
+  parts: { queue: QueueDriver; metrics: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
 ): AlertMonitor {
-  const { queue, measures, dispatcher, events, runner } = parts
+  const { queue, metrics, dispatcher, events, runner } = parts
   const sources = {
     queue,
-    measures,
+    measures: metrics,
     transports: () => dispatcher.transports(),
     setup: () => runner.outage,
     room: limits.queue,
@@ -196,7 +204,7 @@ function runnerFor(
   options: ResolvedOptions,
   transports: TransportConfig[],
   events: Events,
-  measures: Metrics,
+  metrics: Metrics,
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
@@ -233,24 +241,24 @@ function runnerFor(
     held: ({ reason, deaths, retryAt }) => {
       options.logger.error(
         { reason, deaths, retryAt: new Date(retryAt).toISOString() },
-        'Mail is held: threads die again and again, and no message is to blame',
+        'Mail is held: worker threads crash repeatedly, and no message causes it',
       )
     },
     released: (lasted) => {
-      options.logger.info({ lasted }, 'Threads live again: mail goes out')
+      options.logger.info({ lasted }, 'Worker threads run again, and mail is sent')
     },
     started: (thread) => {
       events.emit('thread-started', () => ({ thread }))
     },
     died: (thread, reason) => {
-      measures.threadRestarted()
-      options.logger.warn({ thread, reason }, 'A thread died')
+      metrics.threadRestarted()
+      options.logger.warn({ thread, reason }, 'A worker thread died')
       events.emit('thread-died', () => ({ thread, reason }))
     },
   })
 }
 
-/** One line, cut to 100 characters. */
+/** The first line, at most 100 characters. */
 function quote(text: string): string {
   const line = text.split('\n')[0] ?? ''
   return line.length > 100 ? `${line.slice(0, 99)}…` : line

@@ -1,108 +1,108 @@
 /**
- * Every code a {@link ThreadpostError} can carry. Codes are stable: compare them, not messages.
+ * Every code that a {@link ThreadpostError} can have. Codes are stable: compare codes, not messages.
  * `.ci/reference.mjs` writes the table in src/README.md from these docstrings.
  */
 export type ErrorCode =
   /**
-   * An option of the mailer, a router or the command is wrong, unknown or missing; `path` names it. Thrown at the start, so
-   * nothing was sent.
+   * An option of the mailer, a router or the command is invalid, unknown or missing; `path` names it. Thrown on startup,
+   * before anything is sent.
    * @remedy Correct the option.
    */
   | 'INVALID_OPTIONS'
   /**
-   * A mail can't be sent as it is: an address, a header, an attachment or its size; `path` names the field. It was not accepted.
-   * @remedy Correct the field; where it came from a form, tell who filled it in. The same mail is refused again.
+   * The mail is invalid: an address, a header, an attachment or the size; `path` names the field. The mail was not accepted.
+   * @remedy Correct the field, or show the error to the user if the value comes from a form. Sending the same mail again fails again.
    */
   | 'INVALID_MESSAGE'
   /**
-   * There is no template of this name in the folder.
-   * @remedy Correct the name, or add the file; let `threadpost types` find such names before they run.
+   * The template folder has no template with this name.
+   * @remedy Correct the name or add the file. With `threadpost types`, TypeScript finds wrong names before the code runs.
    */
   | 'UNKNOWN_TEMPLATE'
   /**
-   * Data that the template needs is absent or undefined; `paths` lists all of it.
-   * @remedy Give it, or guard it in the template with `{{#if}}`.
+   * Data that the template needs is missing or undefined; `paths` lists every missing path.
+   * @remedy Provide the data, or guard it in the template with `{{#if}}`.
    */
   | 'MISSING_DATA'
   /**
-   * Your own `intercept` refused the mail; the message says why.
-   * @remedy What your reason asks for.
+   * Your `intercept` function refused the mail; the message contains its reason.
+   * @remedy Depends on the reason that your function gives.
    */
   | 'REFUSED'
   /**
-   * A template doesn't parse or render, or a module of its helpers fails; `location` has file, line and column.
-   * @remedy Mend the template: `threadpost check` finds all of them.
+   * A template doesn't parse or render, or one of its helper modules fails; `location` has the file, line and column.
+   * @remedy Fix the template. `threadpost check` lists every broken template.
    */
   | 'TEMPLATE_ERROR'
   /**
-   * `limits.queue` messages wait already. The mail was not accepted.
-   * @remedy Send it later, or look why mail doesn't go out: `stats()`, the dashboard, `threadpost doctor`.
+   * The queue already holds `limits.queue` messages. The mail was not accepted.
+   * @remedy Send it later, and find out why mail isn't going out: `stats()`, the dashboard, `threadpost doctor`.
    */
   | 'QUEUE_FULL'
   /**
-   * The queue can't store anything just now: the disk is full, Redis is away. The mail was not accepted.
-   * @remedy Send it later; it works again when the disk or Redis does. Redis may have a `spool`.
+   * The queue can't store messages at the moment: the disk is full, or Redis is unreachable. The mail was not accepted.
+   * @remedy Send it later; the queue recovers when the disk or Redis does. With Redis, a `spool` bridges outages.
    */
   | 'QUEUE_UNAVAILABLE'
   /**
-   * The idempotency key, or the id of the prepared mail, belongs to another mail. The mail was not accepted.
-   * @remedy Use a new key for a new mail, and prepare it anew.
+   * The idempotency key, or the id of the prepared mail, belongs to a different mail. The mail was not accepted.
+   * @remedy Use a new key for a new mail, and call `prepare()` again.
    */
   | 'IDEMPOTENCY_CONFLICT'
   /**
-   * The message is in a state that doesn't allow it: cancelling what was sent, retrying what waits.
-   * @remedy Look at it with `find(id)`; mostly there is nothing to do.
+   * The message's status doesn't allow the action: canceling a sent message, or retrying one that is already waiting.
+   * @remedy Check the message with `find(id)`; usually there is nothing to do.
    */
   | 'CONFLICT'
   /**
-   * There is no message of this id: it never was, or `retain` has dropped it.
-   * @remedy Check the id; keep settled messages for longer with `retain`.
+   * No message has this id: it never existed, or it was removed according to `retain`.
+   * @remedy Check the id, or keep settled messages longer with `retain`.
    */
   | 'NOT_FOUND'
   /**
-   * The message was not settled within the time given to `wait()`; `id` names it. It goes on by itself.
-   * @remedy Don't send it again: wait on, or listen to events.
+   * The message was not settled before the `timeout` of `wait()`; `id` identifies it. Its delivery continues.
+   * @remedy Don't send it again. Call `wait(id)` again, or listen to events.
    */
   | 'WAIT_TIMEOUT'
   /**
-   * The mailer can't start: a folder, a module, the queue's file, Redis, or the files of its threads (in a bundle).
-   * @remedy The message says what is in the way; `threadpost doctor` looks at all of it.
+   * The mailer can't start because of a folder, a module, the queue's file, Redis, or missing thread files (in a bundle).
+   * @remedy The message names the cause; `threadpost doctor` checks everything.
    */
   | 'START_FAILED'
   /**
-   * This queue or this `role` can't do it.
-   * @remedy Do it where it can be done, as the message says.
+   * This queue or this `role` doesn't support the operation.
+   * @remedy The message says which queue or role does.
    */
   | 'UNSUPPORTED'
   /**
-   * The mailer was closed. What it had accepted stays in a durable queue.
-   * @remedy Send before `close()`, or with another mailer.
+   * The mailer is closed. Messages that it accepted stay in a durable queue.
+   * @remedy Send before `close()`, or use another mailer.
    */
   | 'CLOSED'
 
 export interface ErrorDetails {
-  /** The field that is wrong, as one would write it in code: `to[1]`, `attachments[0].filename`. */
+  /** The invalid field, as written in code: `to[1]`, `attachments[0].filename`. */
   path?: string
-  /** Every absent path, for `MISSING_DATA`. */
+  /** Every missing path, for `MISSING_DATA`. */
   paths?: readonly string[]
-  /** The message it is about, for `WAIT_TIMEOUT`. */
+  /** The id of the message, for `WAIT_TIMEOUT`. */
   id?: string
-  /** Where a template is wrong, for `TEMPLATE_ERROR`. */
+  /** The place of the error in the template, for `TEMPLATE_ERROR`. */
   location?: SourceLocation
   cause?: unknown
 }
 
-/** A place in a template: 1-based line and column. */
+/** A place in a template. Lines and columns start at 1. */
 export interface SourceLocation {
   file: string
   line?: number
   column?: number
-  /** The line itself, cut to 200 characters. */
+  /** The text of the line, at most 200 characters. */
   excerpt?: string
 }
 
 /**
- * What threadpost throws at its callers. The message says what is wrong and what to do;
+ * The error that threadpost throws at its callers. The message says what is wrong and what to do;
  * it never contains a password, a token or the mail's data.
  */
 export class ThreadpostError extends Error {

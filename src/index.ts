@@ -1,6 +1,6 @@
 /**
- * The templates there are, by name: their `data`, and the `locales` they have variants for. Empty until `threadpost types` has
- * written a declaration file that fills it in; from then on TypeScript checks the mails of templates.
+ * The templates by name, with the type of their `data` and the `locales` they have variants for. Empty until `threadpost types` writes
+ * a declaration file that fills it in; from then on, TypeScript checks mails that use templates.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in from outside
 export interface Templates {}

@@ -1,19 +1,20 @@
-import { type Validator, LONGEST_TIMER } from './validation.js'
+import { type Validator, MAX_TIMER } from './validation.js'
 
+/** Limits on size, number and time. */
 export interface LimitOptions {
-  /** Messages waiting or in delivery; beyond it `send()` is refused with `QUEUE_FULL`. @default 100_000 */
+  /** Maximum number of messages waiting or being sent. When it is reached, `send()` rejects with `QUEUE_FULL`. @default 100_000 */
   queue?: number
-  /** Recipients of one mail: to, cc and bcc together. @default 50 */
+  /** Maximum number of recipients of one mail: `to`, `cc` and `bcc` together. @default 50 */
   recipients?: number
-  /** Bytes of one mail: content, data, attachments, headers and references. @default 26_214_400 (25 MB) */
+  /** Maximum size of one mail in bytes: content, data, attachments, headers and references. @default 26_214_400 (25 MB) */
   message?: number
-  /** Attachments of one mail; 0 for none. @default 50 */
+  /** Maximum number of attachments of one mail; 0 allows none. @default 50 */
   attachments?: number
-  /** Milliseconds a template may take to render, before its thread is ended. @default 10_000 */
+  /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */
   render?: number
-  /** Milliseconds one attempt may take in all. @default 120_000 */
+  /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
-  /** Bytes of heap a thread may use, before it is ended; 16 MB at least. @default 536_870_912 (512 MB) */
+  /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
 
@@ -29,7 +30,7 @@ const DEFAULTS: Limits = {
   threadMemory: 512 * 1024 * 1024,
 }
 
-/** Below these nothing would be sent, or no thread would live. */
+/** With lower values, nothing could be sent, or no thread could start. */
 const LOWEST: Limits = {
   queue: 1,
   recipients: 1,
@@ -40,24 +41,24 @@ const LOWEST: Limits = {
   threadMemory: 16 * 1024 * 1024,
 }
 
-/** Beyond these a timer, an array or a heap would fail in ways of its own. */
+/** With higher values, a timer, an array or the heap would fail in its own way. */
 const HIGHEST: Limits = {
   queue: 2 ** 31,
   recipients: 10_000,
   message: 2 ** 29,
   attachments: 10_000,
-  render: Math.floor(LONGEST_TIMER / 2),
-  attempt: Math.floor(LONGEST_TIMER / 2),
+  render: Math.floor(MAX_TIMER / 2),
+  attempt: Math.floor(MAX_TIMER / 2),
   threadMemory: 2 ** 40,
 }
 
 export function resolveLimits(check: Validator, value: unknown): Limits {
   const keys = Object.keys(DEFAULTS) as (keyof Limits)[]
-  const given = check.object(value, 'limits', keys)
+  const input = check.object(value, 'limits', keys)
   const limits = { ...DEFAULTS }
   for (const key of keys) {
-    if (given[key] === undefined) continue
-    limits[key] = check.integer(given[key], `limits.${key}`, LOWEST[key], HIGHEST[key])
+    if (input[key] === undefined) continue
+    limits[key] = check.integer(input[key], `limits.${key}`, LOWEST[key], HIGHEST[key])
   }
   return limits
 }

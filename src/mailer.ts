@@ -1,11 +1,11 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
+import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
-import { checkListQuery, forEach, type MessageFilter, pagesOf } from './message/pagination.js'
-import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
+import { checkListQuery, applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -15,13 +15,13 @@ import { LoopDelay } from './telemetry/loopDelay.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
-import { Validator, LONGEST_TIMER } from './validation.js'
+import { Validator, MAX_TIMER } from './validation.js'
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
-/** Takes mail in, and tells what became of it. Made by `createMailer()`. */
+/** Accepts mail, delivers it, and reports what happened to it. Created by `createMailer()`. */
 export class Mailer {
-  /** The embedded inbox, where a transport is `inbox:`. */
+  /** The embedded inbox, if a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
   readonly #parts: MailerParts
   readonly #loopDelay = new LoopDelay()
@@ -34,7 +34,7 @@ export class Mailer {
   }
 
   /**
-   * Takes a mail, or one that was prepared. Resolves once the queue has it.
+   * Sends a mail, or a prepared mail. Resolves once the queue has stored it.
    * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
@@ -43,14 +43,14 @@ export class Mailer {
     return await this.#parts.intake.take(mail)
   }
 
-  /** As `send()` for each; what is refused stands as an error in its place. */
+  /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
     this.#assertAccepts()
     return await this.#parts.intake.takeAll(mails)
   }
 
   /**
-   * `send()`, then `wait()`. When the wait ends early the message goes on; a `WAIT_TIMEOUT` carries its `id`.
+   * Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`.
    */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
     options.signal?.throwIfAborted()
@@ -58,18 +58,18 @@ export class Mailer {
     return this.wait(id, options)
   }
 
-  /** Checks a mail and gives it its identity, without queueing it. The interceptor sees it when it is sent. */
+  /** Validates a mail and gives it an identity, without queueing it. The interceptor is called when the mail is sent. */
   prepare(mail: Mail): PreparedMail {
     return this.#parts.intake.prepare(mail)
   }
 
-  /** A message as it stands; undefined where there is none, or none any more. */
+  /** Returns a message in its current state, or undefined if it doesn't exist or is no longer kept. */
   find(id: string): Promise<Message | undefined> {
     const { queue, redaction } = this.#parts
     return queue.find(id).then((message) => message && redaction.message(message))
   }
 
-  /** Newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of what is wrong in the query */
+  /** Lists messages, newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field of the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
     const { queue, redaction } = this.#parts
     const page = await queue.list(checkListQuery(query))
@@ -85,12 +85,12 @@ export class Mailer {
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
     const unfollow = this.#parts.queue.follow(id)
     const { settlement, giveUp } = this.#parts.waiters.wait(id, timeout, signal)
-    // Looked up after the waiter is in place, so that a settlement in between is not missed.
+    // The message is looked up after the waiter is registered, so that a settlement in between is not missed.
     settlement.catch(() => undefined)
     try {
       const message = await this.find(id)
       if (message === undefined)
-        throw new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
+        throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
       return isSettled(message.status) ? message : await settlement
     } finally {
       giveUp()
@@ -98,42 +98,42 @@ export class Mailer {
     }
   }
 
-  /** Takes a message back. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` once it is being sent or settled. */
+  /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
     this.#assertOpen()
     return this.#parts.redaction.message(await this.#parts.queue.cancel(id))
   }
 
-  /** Sends a failed, expired, cancelled or held message again, or a deferred one at once. */
+  /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
     this.#assertOpen()
     return this.#parts.redaction.message(await this.#parts.queue.retry(id))
   }
 
-  /** All messages that fit, newest first, read page by page: for exports. */
+  /** Yields all matching messages, newest first, reading page by page. Useful for exports. */
   async *messages(query: MessageFilter = {}): AsyncGenerator<Message, void, undefined> {
     for await (const page of pagesOf((part) => this.list(part), query)) yield* page
   }
 
   /**
-   * `retry()` for all messages that fit: `retryAll({ status: 'failed' })` redrives the dead letters.
-   * @returns how many went back in line; what somebody else changed meanwhile is left out
+   * Calls `retry()` for all matching messages: `retryAll({ status: 'failed' })` requeues every failed message.
+   * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
     let count = 0
     for await (const page of pagesOf((part) => this.list(part), query))
-      count += await forEach(page, (id) => this.retry(id))
+      count += await applyToEach(page, (id) => this.retry(id))
     return count
   }
 
-  /** Settles a held or deferred message of which you know that it arrived. */
+  /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
     this.#assertOpen()
     return this.#parts.redaction.message(await this.#parts.queue.markSent(id))
   }
 
   /**
-   * What a template gives with this data, rendered in a thread.
+   * Renders a template with this data in a thread.
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR`
    */
   async render<Name extends TemplateName>(
@@ -147,9 +147,9 @@ export class Mailer {
   }
 
   /**
-   * What a message says: its parts and its bytes, built in a thread from what the queue keeps of it.
-   * @returns undefined where there is no such message
-   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` where it can't be rendered any more
+   * Returns the content of a message, its parts and its bytes, built in a thread from the stored mail.
+   * @returns undefined if there is no such message
+   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered
    */
   async preview(id: string): Promise<MessagePreview | undefined> {
     this.#assertOpen()
@@ -157,7 +157,7 @@ export class Mailer {
   }
 
   /**
-   * How a template compiles, found out in a thread: why it binds first, what MJML complains of, or what is wrong.
+   * Compiles a template in a thread and reports why it is rendered per message, MJML's warnings, or its error.
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`
    */
   async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
@@ -165,40 +165,40 @@ export class Mailer {
     return this.#parts.templates.inspect(template, options.locale)
   }
 
-  /** The folder of the templates, where there is one. */
+  /** The template folder, if there is one. */
   get templateFolder(): string | undefined {
     return this.#parts.templates.folder
   }
 
   /**
-   * Runs something in a context: what it sends, then or later, takes it along.
-   * @throws ThreadpostError `INVALID_MESSAGE` where the context isn't plain data, or larger than 4 KB
+   * Runs a function in a context. Every mail that it sends, immediately or later, carries that context.
+   * @throws ThreadpostError `INVALID_MESSAGE` if the context isn't plain data, or is larger than 4 KB
    */
   runWithContext<T>(context: MailContext, run: () => T): T {
     return runWithContext(context, run)
   }
 
-  /** Names of the templates. */
+  /** The names of the templates. */
   get templates(): string[] {
     return this.#parts.templates.names
   }
 
-  /** The templates as their files are now, by name. */
+  /** Describes the templates as their files are now, ordered by name. */
   async describeTemplates(): Promise<TemplateSummary[]> {
     this.#assertOpen()
     return this.#parts.templates.describe()
   }
 
-  /** How the mailer fares: counted since it was made, and as it is now. @throws ThreadpostError `CLOSED` */
+  /** Returns statistics: counts since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
     return statsOf(this.#parts, this.#loopDelay.read())
   }
 
   /**
-   * Tries a transport, by default the first: connects, secures and authenticates, and sends nothing. What is wrong is
-   * in the report.
-   * @throws ThreadpostError `INVALID_OPTIONS` where there is no such transport
+   * Tests a transport, by default the first one: connects, negotiates TLS and authenticates, but sends nothing. The report contains any
+   * error.
+   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async verify(transport?: string): Promise<TransportReport> {
     this.#assertOpen()
@@ -206,67 +206,71 @@ export class Mailer {
   }
 
   /**
-   * Gives transports other settings, such as a new password, while mail goes out. What was begun ends on its old
-   * connection, what waits goes by the new settings, and what was held is tried again when its time comes. Or brings
-   * other globals, setup and helpers into the threads, between two mails.
-   * @throws ThreadpostError `INVALID_OPTIONS`; then everything stays as it was
+   * Changes the settings of transports, such as a password, while mail is being sent. Deliveries in progress finish on their old
+   * connection, waiting messages use the new settings, and held messages are retried when they are due. Alternatively, loads new
+   * globals, setup and helpers into the threads, between two mails.
+   * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
     const { templates, ...others } = options
     if (templates === undefined) return this.#parts.transports.reload(options)
     if (Object.keys(others).length > 0)
-      throw new ThreadpostError('INVALID_OPTIONS', 'templates: reload transports and templates one by one', {
-        path: 'templates',
-      })
+      throw new ThreadpostError(
+        'INVALID_OPTIONS',
+        'templates: reload transports and templates in separate calls',
+        {
+          path: 'templates',
+        },
+      )
     return this.#parts.templates.reload(templates)
   }
 
-  /** Nothing further is handed out until `resume()`; mail is still accepted. */
+  /** Stops sending until `resume()`. Mail is still accepted. */
   async pause(): Promise<void> {
     this.#assertOpen()
     await this.#parts.queue.pause()
   }
 
-  /** What waits goes out again. */
+  /** Continues sending. */
   async resume(): Promise<void> {
     this.#assertOpen()
     await this.#parts.queue.resume()
   }
 
-  /** Calls a listener at each event; what it throws is logged and harms nothing. */
+  /** Calls the listener on each event. An error that it throws is logged and has no other effect. */
   on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.on(name, listener)
     return this
   }
 
-  /** As `on()`, for the next event only. */
+  /** Calls the listener on the next event only. */
   once<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.once(name, listener)
     return this
   }
 
-  /** Takes a listener away. */
+  /** Removes a listener. */
   off<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.off(name, listener)
     return this
   }
 
   /**
-   * Takes nothing more, waits for what is being delivered, at most `deadline` ms, ends the SMTP sessions and the
-   * threads. What is still queued stays in a durable queue.
+   * Stops accepting mail, waits at most `deadline` ms for deliveries in progress, then ends the SMTP sessions and the threads.
+   * Messages that are still waiting stay in a durable queue.
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    const patience = Math.min(check.number(deadline, 'deadline', 0), LONGEST_TIMER)
-    this.#closed ??= this.#close(patience)
+    const timeout = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
+    this.#closed ??= this.#close(timeout)
     return this.#closed
   }
 
   #close(deadline: number): Promise<void> {
-    const { lookout, queue, dispatcher, runner, waiters } = this.#parts
+    const { alertMonitor, queue, dispatcher, runner, waiters } = this.#parts
     this.#loopDelay.close()
     return settleAll([
-      () => lookout?.close(),
+      () => alertMonitor?.close(),
       () => queue.drain(deadline),
       () => dispatcher.close(),
       () => runner.close(),
@@ -281,7 +285,7 @@ export class Mailer {
     if (!this.#parts.accepts)
       throw new ThreadpostError(
         'UNSUPPORTED',
-        "A mailer with role 'deliver' takes no mail; send it with another",
+        "A mailer with role 'deliver' doesn't accept mail; send it with another mailer",
       )
   }
 

@@ -15,67 +15,67 @@ import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { TransportStatus } from './transports/breaker.js'
 import type { TransportManager } from './transports/transportManager.js'
 
-/** Why mail is held with the reason `setup`: threads die again and again, and no message is to blame. */
+/** Why mail is held with the reason `setup`: worker threads crash repeatedly, and no message causes it. */
 export interface SetupStatus {
-  /** ISO 8601. */
+  /** When the outage began: ISO 8601. */
   since: string
-  /** What the last thread died of, for people. */
+  /** Why the last thread crashed, as one sentence. */
   message: string
-  /** Threads that died in a row. */
+  /** Number of consecutive crashes. */
   deaths: number
-  /** When threads are started again: ISO 8601. The delay doubles each time, up to a minute. */
+  /** When the next thread is started: ISO 8601. The delay doubles each time, up to a minute. */
   retryAt: string
 }
 
-/** How a mailer fares: its queue at this moment, its threads, and what this process has counted. */
+/** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
 export interface MailerStats extends QueueStats, MessageMeasures {
   threads: ThreadStatus[]
-  /** How far all deliveries and renders under way have got; those that no thread has taken up are `waiting`. */
+  /** Number of deliveries and renders in each phase; those that no thread has started are `waiting`. */
   phases: PhaseCounts
   transports: TransportStatus[]
-  /** Absent while threads live. */
+  /** Absent unless worker threads crash repeatedly. */
   setup?: SetupStatus
-  /** Whether mail goes to those allowed only, and else to where it is redirected. */
+  /** Whether safe mode is on: mail to recipients that are not allowed is redirected. */
   safeMode: boolean
-  /** Of the main thread, in the last 5 to 10 s; watched from the first call of `stats()` on. */
+  /** Event loop delay of the main thread in the last 5 to 10 s, measured from the first call of `stats()`. */
   eventLoop: EventLoopDelay
 }
 
 /**
- * What {@link createMailer} put together.
+ * The parts of a mailer, assembled by {@link createMailer}.
  * @internal
  */
 export interface MailerParts {
-  rules: ValidationContext
+  validation: ValidationContext
   intake: Intake
   templates: TemplateManager
   events: Events
-  measures: Metrics
+  metrics: Metrics
   redaction: Redaction
   waiters: Waiters
   runner: Runner
   queue: QueueDriver
-  /** Whether mail is taken in. */
+  /** Whether the mailer accepts mail. */
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportManager
-  lookout?: AlertMonitor
+  alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
 
-/** How the mailer fares at this moment. */
+/** Collects the statistics. */
 export async function statsOf(
-  { queue, runner, dispatcher, measures, rules }: MailerParts,
+  { queue, runner, dispatcher, metrics, validation }: MailerParts,
   eventLoop: EventLoopDelay,
 ): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
-    ...measures.snapshot(),
+    ...metrics.snapshot(),
     threads: runner.threads(),
     phases: runner.phases(),
     transports: dispatcher.transports(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
-    safeMode: rules.options.safeMode !== undefined,
+    safeMode: validation.options.safeMode !== undefined,
     eventLoop,
   }
 }

@@ -16,138 +16,138 @@ import { resolveTransports } from './transports/transportManager.js'
 import type { TransportInput, TransportPlan } from './transports/transportOptions.js'
 import { Validator } from './validation.js'
 
-/** What {@link createMailer} takes. Durations are in milliseconds, sizes in bytes. */
+/** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
   /**
-   * Where mail goes: `smtp://user:pass@host:587`, `smtps://…`, `sendgrid:`, `ses:`, `file:./folder`, a plugin of
-   * nodemailer's as `{ module, options }`, or `inbox:` for the embedded inbox, which keeps what it receives and shows it.
-   * @default none: it is required, unless there are `transports`, or the role is `'send'`
+   * How mail is sent: `smtp://user:pass@host:587`, `smtps://…`, `sendgrid:`, `ses:`, `file:./folder`, a nodemailer plugin
+   * as `{ module, options }`, or `inbox:` for the embedded inbox, which stores the mail it receives and shows it in the browser.
+   * @default none; required, unless `transports` is set or `role` is `'send'`
    * @example transport: { url: 'smtp://smtp.acme.example:587', auth: { user: 'acme', pass: 'secret' }, rate: 50 }
    */
   transport?: TransportInput
   /**
-   * Several transports by name, each as `transport` would have it; the first is the default. In place of `transport`.
+   * Several transports by name, in place of `transport`. Each value is the same as for `transport`; the first one is the default.
    * @default none
    * @example transports: { main: { url: 'smtp://smtp.acme.example:587', failover: 'second' }, second: 'sendgrid://KEY@' }
    */
   transports?: Record<string, TransportInput>
   /**
-   * Sender of every mail that names none.
-   * @default none: each mail must name its own
+   * The sender of every mail that has no `from` of its own.
+   * @default none; every mail must then have its own
    * @example from: 'Acme <hello@acme.example>'
    */
   from?: string | { name?: string; address: string }
   /**
-   * The folder of templates, and what the application adds to them. Without it only ad-hoc mails can be sent.
+   * The template folder, and the globals and helpers of the application. Without it, mails can't use `template`.
    * @default none
    * @example templates: { dir: './templates', globals: { brand: 'Acme' }, helpers: './mail-helpers.js' }
    */
   templates?: string | TemplateOptions
   /**
-   * Where mail waits: `memory` is gone with the process; `sqlite:./outbox.db` is a file, and a receipt means on disk;
-   * `redis://host:6379` is for many machines.
+   * Where messages are queued. `memory` is lost when the process ends; `sqlite:./outbox.db` is a file, and every message is
+   * on disk before its receipt is returned; `redis://host:6379` is shared by many machines.
    * @default 'memory'
    * @example queue: 'sqlite:./outbox.db'
    */
   queue?: string | QueueOptions
   /**
-   * `'send'`: takes mail in and delivers none: no thread, no renderer, and no transport is needed, since other processes
-   * deliver from the same queue. `'deliver'`: delivers and takes none in.
+   * `'send'` accepts mail but doesn't deliver it: the mailer starts no threads and needs no transport, because other processes
+   * deliver from the same queue. `'deliver'` delivers mail but doesn't accept any.
    * @default 'both'
    * @example role: 'send'
    */
   role?: 'both' | 'send' | 'deliver'
   /**
-   * Worker threads, up to 64. 0 runs the same pipeline in the calling thread, where nothing can be stopped or survived: a
-   * template or helper without end stops the process, an error that a setup module throws later ends it, no message fails as
-   * `POISON`, and no mail is held with the reason `setup`.
+   * The number of worker threads, at most 64. With 0, the same pipeline runs in the calling thread, without isolation: an endless
+   * template or helper blocks the process, an error that a setup module throws later ends it, no message fails with
+   * `POISON`, and no message is held with the reason `setup`.
    * @default 1
    * @example threads: 2
    */
   threads?: number
   /**
-   * How much lower the priority of the threads is than that of the process, so that the web process is served first:
-   * 0 (not at all) to 19. Linux only.
+   * How far to lower the CPU priority of the worker threads, so that the main thread runs first: 0 (not at all) to 19.
+   * Linux only.
    * @default 10
    * @example niceness: 0
    */
   niceness?: number
   /**
-   * Deliveries at a time in each thread; also its SMTP connections at most. 1 to 1,000.
+   * The maximum number of concurrent deliveries of each thread, and of its SMTP connections: 1 to 1,000.
    * @default 10
    * @example concurrency: 20
    */
   concurrency?: number
   /**
-   * Whether and when a message that was put off is tried again.
+   * How often and when to retry a deferred message.
    * @example retry: { attempts: 5, baseDelay: 30_000 }
    */
   retry?: RetryOptions
   /**
-   * When a server that can't be reached, or refuses the password, is tried again.
+   * When to retry a server that is unreachable or rejects the password.
    * @example breaker: { maxProbeDelay: 10_000 }
    */
   breaker?: BreakerOptions
   /**
-   * Milliseconds after which a message that isn't settled is `expired`.
+   * Time in milliseconds after which an unsettled message becomes `expired`.
    * @default 259_200_000 (3 days)
    * @example maxAge: 3_600_000
    */
   maxAge?: number
   /**
-   * What to do with a message that may or may not have been sent: send it again, or hold it until somebody decides.
+   * What to do with a message that may or may not have been sent: send it again, or hold it until an operator decides.
    * @default 'retry'
    * @example onUncertain: 'hold'
    */
   onUncertain?: 'retry' | 'hold'
   /**
-   * How much of anything is taken on.
+   * Limits on size, number and time.
    * @example limits: { queue: 10_000, message: 5_000_000 }
    */
   limits?: LimitOptions
   /**
-   * How long settled messages can be found, and what is kept of them.
+   * How long to keep settled messages, and whether to keep their data.
    * @example retain: { count: 1_000, data: 'kept' }
    */
   retain?: RetentionOptions
   /**
-   * What is hidden wherever a message is shown.
+   * What to hide wherever a message is shown.
    * @example redact: { recipients: true }
    */
   redact?: RedactOptions
   /**
-   * Called at each `send()`: what it returns, such as tenant and user, goes with the message as its context.
+   * A function that is called on each `send()`. The object it returns, such as tenant and user, is added to the message's context.
    * @default none
    * @example context: () => ({ tenant: 'acme' })
    */
   context?: () => object | undefined
   /**
-   * Looks at each mail before it is checked: may put another in its place, or refuse it with a reason. May be async.
+   * A function that sees each mail before it is validated, and may replace it or refuse it with a reason. It may be async.
    * @default none
    * @example intercept: (mail) => (mail.tags?.includes('test') ? { refuse: 'no test mail' } : undefined)
    */
   intercept?: Interceptor
   /**
-   * Mail reaches those allowed and nobody else: what is for others is redirected. For staging.
+   * Delivers mail only to the allowed recipients, and redirects all other mail to one address. For staging environments.
    * @default off
    * @example safeMode: { redirectTo: 'staging@acme.example', allow: ['acme.example'] }
    */
   safeMode?: SafeModeOptions
   /**
-   * A pino-shaped logger; `console` will do.
-   * @default silent
+   * A logger with the methods of pino; `console` works too.
+   * @default none; nothing is logged
    * @example logger: console
    */
   logger?: Logger
   /**
-   * When to raise an alarm, and where; `true` for all rules as they are.
+   * When and where to send alerts; `true` enables every rule with its defaults.
    * @default none
    * @example alerts: { oldest: { age: 300_000 }, threads: false }
    */
   alerts?: boolean | AlertOptions
 }
 
-/** Options after {@link resolveOptions}: complete and checked. */
+/** The complete, validated options that {@link resolveOptions} returns. */
 export interface ResolvedOptions {
   transports: TransportPlan[]
   queue: QueueSpec
@@ -198,7 +198,7 @@ const KEYS = [
 const DAY = 24 * 60 * 60 * 1000
 
 /**
- * Checks the options and fills in the defaults. The only place where this happens.
+ * Validates the options and fills in the defaults. This happens nowhere else.
  * @throws ThreadpostError `INVALID_OPTIONS`, with the path of the field.
  */
 export function resolveOptions(input: unknown): ResolvedOptions {
@@ -208,7 +208,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
   const queue = resolveQueue(check, options['queue'] ?? 'memory')
   if (role !== 'both' && queue.kind === 'memory')
-    check.fail('role', `'${role}' needs a queue that other processes see: sqlite: or redis:`)
+    check.fail('role', `'${role}' needs a queue that processes share: sqlite: or redis:`)
   const redact = resolveRedact(check, options['redact'] ?? {})
   const resolved: ResolvedOptions = {
     transports: resolveTransports(check, options, role),

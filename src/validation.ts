@@ -1,17 +1,17 @@
 import { type ErrorCode, ThreadpostError } from './errors.js'
 
-/** C0 and C1 controls, DEL, and the two Unicode line separators: what could end a header line somewhere. */
+/** C0 and C1 controls, DEL, and the two Unicode line separators: characters that some software takes for the end of a header line. */
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/gu
 
-/** Refuses what has no place in an address, a subject, a file name or a header. */
+/** Rejects characters that don't belong in an address, a subject, a file name or a header. */
 export function forbidControls(text: string, path: string, check: Validator): string {
   const found = text.match(CONTROL)?.[0]
   if (found !== undefined) check.fail(path, `contains the control character ${codePoint(found)}`)
-  if (!text.isWellFormed()) check.fail(path, 'contains half of a surrogate pair')
+  if (!text.isWellFormed()) check.fail(path, 'contains an unpaired surrogate')
   return text
 }
 
-/** Bodies may hold line breaks and tabs; only NUL is refused. */
+/** Rejects NUL characters. Bodies may contain line breaks and tabs. */
 export function forbidNul(text: string, path: string, check: Validator): string {
   if (text.includes('\0')) check.fail(path, 'contains a NUL character')
   return text
@@ -22,14 +22,14 @@ function codePoint(character: string): string {
 }
 
 const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000
-/** What setTimeout can wait, in ms. */
-export const LONGEST_TIMER = 2 ** 31 - 1
+/** The longest delay of setTimeout, in ms. */
+export const MAX_TIMER = 2 ** 31 - 1
 
-/** Reads fields out of untrusted input. Every refusal names the field and says what is wanted. */
+/** Reads fields from untrusted input. Every error names the field and the expected value. */
 export class Validator {
   constructor(private readonly code: ErrorCode) {}
 
-  /** A field's name may be the caller's: what could end a line of a log is left out of it. */
+  /** The field name may come from the caller, so characters that could end a log line are replaced. */
   fail(field: string, problem: string): never {
     const path = field.replaceAll(CONTROL, '?')
     throw new ThreadpostError(
@@ -39,7 +39,7 @@ export class Validator {
     )
   }
 
-  /** A plain object with known keys only; a misspelt key is told the right one. */
+  /** A plain object with known keys only. The error for a misspelled key suggests the right one. */
   object(value: unknown, path: string, keys: readonly string[]): Record<string, unknown> {
     if (!isPlainObject(value)) this.fail(path, `must be an object, got ${kindOf(value)}`)
     for (const key of Object.keys(value)) {
@@ -47,7 +47,7 @@ export class Validator {
       const near = nearest(key, keys)
       this.fail(
         path === '' ? key : `${path}.${key}`,
-        `unknown field${near === undefined ? '.' : `, did you mean "${near}"?`} Known: ${keys.join(', ')}`,
+        `unknown field${near === undefined ? '.' : `; did you mean "${near}"?`} Known fields: ${keys.join(', ')}`,
       )
     }
     return value
@@ -78,14 +78,14 @@ export class Validator {
     return number
   }
 
-  /** Milliseconds, whole ones as all times are: at most ten years, so that a date computed with it is one. */
+  /** A duration in ms, rounded up to a whole number; at most ten years, so that dates computed with it are valid. */
   duration(value: unknown, path: string, min = 0, max = TEN_YEARS): number {
     return Math.ceil(this.number(value, path, min, max))
   }
 
-  /** Milliseconds of a timer; longer ones fire at once (setTimeout takes 31 bits). */
+  /** A delay of a timer in ms. Longer ones would fire immediately (setTimeout has 31 bits). */
   timeout(value: unknown, path: string, min = 0): number {
-    return this.number(value, path, min, LONGEST_TIMER)
+    return this.number(value, path, min, MAX_TIMER)
   }
 
   oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T {
@@ -95,10 +95,10 @@ export class Validator {
     return found
   }
 
-  /** A function; what it takes and gives only its caller can tell. */
-  callback(value: unknown, path: string): (...given: never[]) => unknown {
+  /** A function. Its parameters and result can't be checked. */
+  callback(value: unknown, path: string): (...args: never[]) => unknown {
     if (typeof value !== 'function') this.fail(path, `must be a function, got ${kindOf(value)}`)
-    return value as (...given: never[]) => unknown
+    return value as (...args: never[]) => unknown
   }
 
   array(value: unknown, path: string, maxLength: number): readonly unknown[] {
@@ -128,7 +128,7 @@ export function kindOf(value: unknown): string {
   return `a ${typeof value}`
 }
 
-/** The known key within two edits of what was written, if there is one. */
+/** The known key within two edits of the given one, if there is one. */
 function nearest(key: string, keys: readonly string[]): string | undefined {
   let best: string | undefined
   let bestDistance = 3

@@ -9,7 +9,7 @@ const WELCOME = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head><mj
 const plain = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
 describeBothWays('what one asks of a mailer', (way) => {
-  it('renders without sending', async () => {
+  it('renders a template without sending', async () => {
     const templates = await folderOf({
       'welcome.mjml': WELCOME,
       'broken.mjml': '<mjml>\n  {{#if x}}\n</mjml>',
@@ -25,7 +25,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     })
   })
 
-  it('accepts one message for one key, and another content not at all', async () => {
+  it('creates one message per idempotency key, and refuses different content with the same key', async () => {
     const { mailer, inbox } = await mailerWithInbox(way())
     const first = await mailer.send({ ...plain, idempotencyKey: 'order-1' })
     const again = await mailer.send({ ...plain, idempotencyKey: 'order-1' })
@@ -42,7 +42,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     expect(inbox.count).toBe(2)
   })
 
-  it('answers sendMany in order, refusals in their place', async () => {
+  it('returns the results of sendMany in order, with errors in their places', async () => {
     const { mailer } = await mailerWithInbox(way({ limits: { queue: 2 } }))
     await mailer.pause()
     const answers = await mailer.sendMany([plain, { ...plain, to: 'nobody' }, plain, plain])
@@ -56,7 +56,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     await Promise.all(answers.flatMap((answer) => ('id' in answer ? [mailer.wait(answer.id)] : [])))
   })
 
-  it('tells listeners, and survives those that throw', async () => {
+  it('calls listeners, and survives listeners that throw', async () => {
     const { mailer } = await mailerWithInbox(way())
     const warnings: string[] = []
     const onWarning = (warning: Error): void => void warnings.push(warning.message)
@@ -77,7 +77,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     await expect.poll(() => warnings.length).toBe(3)
   })
 
-  it('waits no longer than asked, and not for what it does not know', async () => {
+  it('waits no longer than the timeout, and not at all for an unknown message', async () => {
     const { mailer } = await mailerWithInbox(way(), { faults: [{ at: 'mail', do: 'silence' }] })
     const { id } = await mailer.send(plain)
     await expect(mailer.wait(id, { timeout: 10 })).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' })
@@ -92,7 +92,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     await expect(mailer.send(plain)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  it('keeps what a cancelled message says, for a retry', async () => {
+  it('keeps the content of a cancelled message for a retry', async () => {
     const { mailer, inbox } = await mailerWithInbox(way())
     const { id } = await mailer.send({ ...plain, delay: 60_000 })
     await mailer.cancel(id)
@@ -101,7 +101,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     expect((await inbox.waitFor()).text).toContain('Hello')
   })
 
-  it('gives out copies: changing them changes no mail', async () => {
+  it('returns copies, so that modifying them changes no message', async () => {
     const { mailer, inbox } = await mailerWithInbox(way())
     await mailer.pause()
     const { id } = await mailer.send({ ...plain, tags: ['a'] })
@@ -113,7 +113,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     expect(inbox.stored()[0]?.envelope).toEqual({ from: 'hello@acme.example', to: ['ada@example.com'] })
   })
 
-  it('goes on when the logger throws', async () => {
+  it('keeps working if the logger throws', async () => {
     const broken = (): never => {
       throw new Error('no disk')
     }
@@ -127,7 +127,7 @@ describeBothWays('what one asks of a mailer', (way) => {
     expect(messages.map(({ status }) => status)).toEqual(['sent', 'sent'])
   })
 
-  it('refuses what makes no sense in a question', async () => {
+  it('refuses invalid queries', async () => {
     const { mailer } = await mailerWithInbox(way())
     await expect(mailer.list({ status: 'nope' } as never)).rejects.toMatchObject({ path: 'status' })
     await expect(mailer.list({ limit: 0 })).rejects.toMatchObject({ path: 'limit' })
@@ -143,7 +143,7 @@ describeBothWays('what one asks of a mailer', (way) => {
   })
 })
 
-describe('starting', () => {
+describe('starting a mailer', () => {
   it.each([
     ['a folder of templates that is not there', { templates: '/nonexistent/templates' }, /nonexistent/],
     ['a helper module that throws', { templates: 'HELPERS' }, /helpers/],

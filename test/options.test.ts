@@ -14,7 +14,7 @@ function refusal(options: unknown): ThreadpostError {
   throw new Error('they were accepted')
 }
 
-describe('options', () => {
+describe('the options of a mailer', () => {
   it('have defaults', () => {
     expect(resolveOptions({ transport: smtp })).toMatchObject({
       threads: 1,
@@ -32,20 +32,20 @@ describe('options', () => {
     })
   })
 
-  it('take the credentials out of the URL, decoded', () => {
+  it('include decoded credentials from the URL', () => {
     const [transport] = resolveOptions({ transport: 'smtps://us%40er:p%3A%2F@mail.example.com' }).transports
     expect(transport?.spec).toMatchObject({ port: 465, secure: true, auth: { user: 'us@er', pass: 'p:/' } })
   })
 
   it.each(['smtp://127.0.0.1:25', 'smtp://localhost:25', 'smtp://[::1]:25', 'smtp://127.9.9.9'])(
-    'ask no TLS of loopback: %s',
+    'require no TLS on loopback: %s',
     (url) => {
       expect(resolveOptions({ transport: url }).transports).toMatchObject([{ spec: { requireTLS: false } }])
     },
   )
 
   it.each(['smtp://localhost.evil.example', 'smtp://128.0.0.1', 'smtp://127.0.0.1.evil.example'])(
-    'ask TLS of what only looks like loopback: %s',
+    'require TLS for hosts that only look like loopback: %s',
     (url) => {
       expect(resolveOptions({ transport: url }).transports).toMatchObject([{ spec: { requireTLS: true } }])
     },
@@ -80,23 +80,23 @@ describe('options', () => {
     [{ transport: smtp, from: 'a@b.example, c@d.example' }, 'from'],
     [{ transport: smtp, queue: 'kafka' }, 'queue'],
     [{ transport: smtp, templates: { dir: './t', glob: 1 } }, 'templates.glob'],
-  ])('are refused: %j', (options, path) => {
+  ])('are refused if invalid: %j', (options, path) => {
     expect(refusal(options)).toMatchObject({ code: 'INVALID_OPTIONS', path })
   })
 
-  it('let a connection be kept for ever', () => {
+  it('allow a connection to be kept open forever', () => {
     const transport = { url: smtp, timeouts: { idle: Infinity } }
     expect(resolveOptions({ transport }).transports[0]?.spec).toMatchObject({ timeouts: { idle: Infinity } })
   })
 
-  it('suggest the right key', () => {
+  it('suggest the right key for a misspelled one', () => {
     expect(refusal({ transport: smtp, treads: 2 }).message).toContain('did you mean "threads"?')
     expect(refusal({ transport: smtp, limits: { recipents: 2 } }).message).toContain(
       'did you mean "recipients"?',
     )
   })
 
-  it('never repeat a password', () => {
+  it('never appear with a password in an error', () => {
     for (const url of [
       'smtp://user:hunter2@',
       'smtp://user:hunter2%@h',

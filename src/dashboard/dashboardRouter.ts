@@ -1,9 +1,8 @@
 import { type RequestHandler, Router } from 'express'
 import type { Mailer } from '../index.js'
-import { html } from '../web/html.js'
 import { type Allow, jsonBody } from '../web/middleware.js'
-import { assetRouter, page } from '../web/page.js'
-import { problems } from '../web/problem.js'
+import { assetRouter, html, page } from '../web/page.js'
+import { problemHandler } from '../web/problem.js'
 import { LiveFeed } from './liveFeed.js'
 import { messageRoutes } from './messageRoutes.js'
 import { templateRoutes } from './templateRoutes.js'
@@ -61,7 +60,7 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
     response.json(await mailer.verify(typeof transport === 'string' ? transport : undefined))
   })
   api.use(messages.routes, templateRoutes(mailer, options))
-  api.use(problems)
+  api.use(problemHandler)
   router.use('/dashboard', api)
   return router
 }

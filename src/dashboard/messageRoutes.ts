@@ -1,20 +1,26 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
-import { frameDocument, isImage } from '../web/frame.js'
-import { ImageLinks, sendImage } from '../web/imageLinks.js'
+import {
+  frameDocument,
+  htmlNote,
+  ImageLinks,
+  isImage,
+  sendImage,
+  shownHeaders,
+  shownText,
+} from '../web/frame.js'
 import { jsonBody } from '../web/middleware.js'
 import { type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
-import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
 import { isAction, performOnIds, performOnPage } from './bulkActions.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import { FramedImages } from './framedImages.js'
 import {
+  isShortened,
   type MessageContents,
   type MessageDetails,
   type MessageRows,
-  isShortened,
   rowOf,
 } from './viewModels.js'
 

@@ -99,7 +99,7 @@ export class Dispatcher implements Consumer {
   deliver(message: QueuedMessage): Promise<Settlement> {
     if (this.#runner.outage !== undefined) {
       const until = this.#clock.now() + this.#setupDelay()
-      return Promise.resolve({ verdict: held('setup', until), recipients: message.state.recipients })
+      return Promise.resolve({ decision: held('setup', until), recipients: message.state.recipients })
     }
     const route = this.#routes.for(message.job.transport)
     const forBudget = route?.limited === true
@@ -124,7 +124,7 @@ export class Dispatcher implements Consumer {
         go: (slot, leave) => resolve(this.#deliverNow(route, message, slot, leave)),
         sendAway: (again) => {
           const verdict = held('budget', this.#clock.now() + again)
-          resolve({ verdict, recipients: state.recipients })
+          resolve({ decision: verdict, recipients: state.recipients })
         },
       })
     })
@@ -145,7 +145,7 @@ export class Dispatcher implements Consumer {
       await Promise.resolve()
       this.#giveBack(slot, leave, undefined)
       return {
-        verdict: held('breaker', start + this.#routes.delay(job.transport)),
+        decision: held('breaker', start + this.#routes.delay(job.transport)),
         recipients: state.recipients,
       }
     }

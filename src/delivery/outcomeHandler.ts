@@ -55,7 +55,7 @@ export class OutcomeHandler {
     this.#noteVersion(job, outcome)
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     steps.attempted(message, attempt, verdict)
-    return { attempt, verdict, recipients }
+    return { attempt, decision: verdict, recipients }
   }
 
   #decide(

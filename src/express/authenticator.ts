@@ -3,26 +3,34 @@ import { parse, serialize } from 'cookie'
 import type { Request, RequestHandler, Response } from 'express'
 import { type Allow, type Scope, SCOPES } from '../web/middleware.js'
 import { sendProblem } from '../web/problem.js'
-import { isSafe, originOf, SESSION_AGE, Sessions, LoginRateLimit } from './session.js'
-import { type Auth, type Token, tokensOf } from './tokens.js'
+import {
+  type Auth,
+  isSafe,
+  LoginRateLimit,
+  originOf,
+  SESSION_AGE,
+  Sessions,
+  type Token,
+  tokensOf,
+} from './session.js'
 
 const COOKIE = 'threadpost_session'
 
 /**
- * Who is let in: programs by bearer token (RFC 6750), people by the cookie that their login with the same token gave
- * them. What a cookie is to change must come from a page of this site.
+ * Authenticates requests: programs by bearer token (RFC 6750), people by the session cookie that they get when they log in with the
+ * same token. A request that changes something with a cookie must come from a page of this site.
  */
 export class Authenticator {
-  /** Whether there are tokens at all; without, everybody may do everything. */
-  readonly closed: boolean
-  readonly #known: (given: string) => Token | undefined
+  /** Whether a token is required. If not, every request has all scopes. */
+  readonly requiresToken: boolean
+  readonly #tokenOf: (presented: string) => Token | undefined
   readonly #sessions: Sessions
-  readonly #throttle = new LoginRateLimit()
+  readonly #rateLimit = new LoginRateLimit()
 
-  /** @throws ThreadpostError `INVALID_OPTIONS`: nothing is open by accident. */
+  /** @throws ThreadpostError `INVALID_OPTIONS` without `auth`, so that nothing is open by accident */
   constructor(auth: Auth | undefined) {
-    this.closed = auth !== false
-    this.#known = auth === false ? () => undefined : tokensOf(auth)
+    this.requiresToken = auth !== false
+    this.#tokenOf = auth === false ? () => undefined : tokensOf(auth)
     const tokens = auth === false ? [] : (auth?.tokens ?? [])
     this.#sessions = new Sessions(tokens)
     this.signingKey =
@@ -34,47 +42,47 @@ export class Authenticator {
   }
 
   /**
-   * A secret for signing addresses. Every process that knows the same tokens has the same; without tokens there is nothing to
-   * keep, and each process has its own.
+   * A secret for signing URLs. Processes with the same tokens have the same key. Without tokens, each process has its own random
+   * key.
    */
   readonly signingKey: Uint8Array
 
-  /** For programs and scripts: who may not is told so by a problem. */
+  /** Requires a scope, for programs and scripts. A request without it gets a problem. */
   readonly allow: Allow = (scope) => (request, response, next) => {
-    if (this.#admits(scope, request, response)) next()
+    if (this.#authorize(scope, request, response)) next()
   }
 
   /**
-   * For pages: who isn't logged in is sent to the login page.
-   * @param up levels of the path by which the login page is above the router that this handler is used in
+   * Requires a scope, for pages. A browser without a session is redirected to the login page.
+   * @param up number of path levels from the router that uses this handler up to the login page
    */
   page(scope: Scope, up = 0): RequestHandler {
     return (request, response, next) => {
       const browses = request.method === 'GET' && request.accepts(['json', 'html']) === 'html'
       if (browses && this.scopesOf(request).length === 0 && request.get('Authorization') === undefined)
         response.status(303).set('Location', loginOf(request, up)).end()
-      else if (this.#admits(scope, request, response)) next()
+      else if (this.#authorize(scope, request, response)) next()
     }
   }
 
-  /** What the request may do. */
+  /** The scopes of the request. */
   scopesOf(request: Request): readonly Scope[] {
-    if (!this.closed) return SCOPES
+    if (!this.requiresToken) return SCOPES
     return (bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request))?.scopes ?? []
   }
 
-  /** Gives the cookie of a session for the token, unless it is wrong, of no use to a person, or one guess too many. */
-  login(given: string, request: Request, response: Response): readonly Scope[] | undefined {
+  /** Starts a session and sets its cookie, unless the token is wrong, lacks the scope `read`, or the login rate limit is reached. */
+  login(presented: string, request: Request, response: Response): readonly Scope[] | undefined {
     if (originOf(request) === 'foreign') return refuseForeign(response)
-    if (this.#tooMany(request, response)) return undefined
-    const token = this.#known(given)
+    if (this.#isRateLimited(request, response)) return undefined
+    const token = this.#tokenOf(presented)
     if (token === undefined) {
-      this.#throttle.failed(addressOf(request))
-      sendProblem(response, 'UNAUTHORIZED', 'This token is not known.', { path: 'token' })
+      this.#rateLimit.failed(addressOf(request))
+      sendProblem(response, 'UNAUTHORIZED', 'This token is unknown.', { path: 'token' })
       return undefined
     }
     if (!token.scopes.includes('read')) {
-      sendProblem(response, 'FORBIDDEN', "This token lacks the scope 'read', so there is nothing to see.")
+      sendProblem(response, 'FORBIDDEN', "This token lacks the scope 'read', which is needed to log in.")
       return undefined
     }
     setCookie(request, response, this.#sessions.begin(token), SESSION_AGE)
@@ -88,17 +96,17 @@ export class Authenticator {
     response.status(204).end()
   }
 
-  #admits(scope: Scope, request: Request, response: Response): boolean {
+  #authorize(scope: Scope, request: Request, response: Response): boolean {
     const bearer = bearerOf(request)
     if (bearer === undefined && !isSafe(request)) {
-      // With a cookie a browser must say so; without tokens it is enough that none says otherwise.
+      // With a session cookie, the browser must confirm the origin; otherwise it is enough that no browser reports a foreign one.
       const origin = originOf(request)
       if (origin === 'foreign' || (origin === 'unknown' && this.#session(request) !== undefined)) {
         refuseForeign(response)
         return false
       }
     }
-    if (!this.closed) return true
+    if (!this.requiresToken) return true
     const token = bearer === undefined ? this.#session(request) : this.#bearer(request)
     if (token?.scopes.includes(scope) === true) return true
     if (token !== undefined) {
@@ -107,24 +115,28 @@ export class Authenticator {
       return false
     }
     if (bearer !== undefined) {
-      if (this.#tooMany(request, response)) return false
-      this.#throttle.failed(addressOf(request))
+      if (this.#isRateLimited(request, response)) return false
+      this.#rateLimit.failed(addressOf(request))
     }
     response.set('WWW-Authenticate', 'Bearer')
-    sendProblem(response, 'UNAUTHORIZED', 'This needs a valid token: Authorization: Bearer TOKEN.')
+    sendProblem(response, 'UNAUTHORIZED', 'A valid token is required: Authorization: Bearer TOKEN.')
     return false
   }
 
-  #tooMany(request: Request, response: Response): boolean {
-    const wait = this.#throttle.wait(addressOf(request))
+  #isRateLimited(request: Request, response: Response): boolean {
+    const wait = this.#rateLimit.wait(addressOf(request))
     if (wait === 0) return false
     response.set('Retry-After', String(wait))
-    sendProblem(response, 'TOO_MANY_REQUESTS', `Too many wrong tokens from here. Try again in ${wait} s.`)
+    sendProblem(
+      response,
+      'TOO_MANY_REQUESTS',
+      `Too many wrong tokens from this address. Try again in ${wait} s.`,
+    )
     return true
   }
 
   #bearer(request: Request): Token | undefined {
-    return this.#known(bearerOf(request) ?? '')
+    return this.#tokenOf(bearerOf(request) ?? '')
   }
 
   #session(request: Request): Token | undefined {
@@ -133,7 +145,7 @@ export class Authenticator {
   }
 }
 
-/** The token of the Authorization header, '' where there is none in it; undefined without the header. */
+/** The token in the Authorization header; '' if the header has none, undefined without the header. */
 function bearerOf(request: Request): string | undefined {
   const header = request.get('Authorization')
   return header === undefined ? undefined : (/^bearer +(\S+)$/i.exec(header)?.[1] ?? '')
@@ -143,7 +155,7 @@ function cookieOf(request: Request): string {
   return parse(request.get('Cookie') ?? '')[COOKIE] ?? ''
 }
 
-/** Without a path: it is then that of the login page as the browser sees it (RFC 6265 section 5.1.4), behind any proxy. */
+/** Sets the session cookie without a path. The browser then uses the path of the login page as it sees it (RFC 6265 section 5.1.4), behind any proxy. */
 function setCookie(request: Request, response: Response, value: string, age: number): void {
   const secure = request.secure || request.get('X-Forwarded-Proto')?.startsWith('https') === true
   const options = { httpOnly: true, sameSite: 'strict', secure, maxAge: age / 1000 } as const
@@ -155,10 +167,14 @@ function addressOf({ ip }: Request): string {
 }
 
 function refuseForeign(response: Response): undefined {
-  sendProblem(response, 'FORBIDDEN', 'This is for pages of this site only: the request came from elsewhere.')
+  sendProblem(
+    response,
+    'FORBIDDEN',
+    'Only pages of this site may send this request, and it came from another site.',
+  )
 }
 
-/** The way from a page to the login page, which leads back to it. Relative, so that it holds behind any prefix. */
+/** The URL of the login page, with the page to return to. It is relative, so that it works behind any prefix. */
 function loginOf({ originalUrl, baseUrl }: Request, up: number): string {
   const above = up === 0 ? [] : baseUrl.split('/').slice(-up)
   const page = originalUrl.slice(baseUrl.length + 1)

@@ -7,12 +7,12 @@ import { checked, listQueryOf } from '../web/requestSchema.js'
 import { metricsRegistry } from './prometheus.js'
 import { RenderRequest } from './schemas/serviceSchema.js'
 
-/** What a batch answers with for each mail, in order. */
+/** The result for each mail of a batch, in order. */
 type BatchResult = Receipt | Problem
 
 /**
- * Sending, finding and changing messages.
- * @param batchLimit messages of one batch
+ * Handlers that send, find and change messages.
+ * @param batchLimit maximum number of messages per batch
  */
 export function messageHandlers(mailer: Mailer, batchLimit: number) {
   const changing = (action: (id: string) => Promise<unknown>): RequestHandler => {
@@ -24,13 +24,13 @@ export function messageHandlers(mailer: Mailer, batchLimit: number) {
   return {
     sendMessage: async (request, response) => {
       const receipt = await mailer.send(mailOf(request))
-      // Relative, so that it holds wherever the router is mounted.
+      // The URL is relative, so that it works wherever the router is mounted.
       response.status(202).set('Location', `messages/${receipt.id}`).json(receipt)
     },
 
     sendMessages: async (request, response) => {
       const results = await mailer.sendMany(mailsOf(request, batchLimit))
-      // Where the queue takes nothing at all, the whole batch is to be tried again.
+      // If the queue stored none of them, the client should retry the whole batch.
       const [first] = results
       if (first instanceof ThreadpostError && results.every(isQueueProblem)) throw first
       const answers: BatchResult[] = results.map((result) =>
@@ -45,7 +45,7 @@ export function messageHandlers(mailer: Mailer, batchLimit: number) {
 
     findMessage: async (request, response) => {
       const message = await mailer.find(idOf(request))
-      if (message === undefined) throw new ThreadpostError('NOT_FOUND', 'There is no such message.')
+      if (message === undefined) throw new ThreadpostError('NOT_FOUND', 'No message has this id.')
       response.json(message)
     },
 
@@ -59,13 +59,13 @@ function idOf({ params }: Request): string {
   return String(params['id'])
 }
 
-/** The body as it is, for the mailer checks every field; the header adds the idempotency key. */
+/** The body, unchecked because the mailer validates every field, with the idempotency key of the header. */
 function mailOf(request: Request): Mail {
   const mail = request.body as Mail
   refusePrepared(mail, '')
   const header = request.get('Idempotency-Key')
   if (header === undefined || Array.isArray(mail)) return mail
-  // The draft standard quotes it, most clients don't.
+  // The draft standard quotes the key; most clients don't.
   const key = /^"(.*)"$/.exec(header)?.[1] ?? header
   if (mail.idempotencyKey !== undefined && mail.idempotencyKey !== key)
     throw invalid('idempotencyKey', 'differs from the Idempotency-Key header')
@@ -75,22 +75,22 @@ function mailOf(request: Request): Mail {
 /** The mails of a batch: `{ messages: [...] }`, or the list alone. */
 function mailsOf(request: Request, limit: number): Mail[] {
   if (request.get('Idempotency-Key') !== undefined)
-    throw invalid('idempotencyKey', 'a batch has no key of its own; give each message an idempotencyKey')
+    throw invalid('idempotencyKey', 'a batch has no key of its own; set idempotencyKey in each message')
   const { body } = request as { body: unknown }
   const { messages } = checked(envelopeOf(limit), Array.isArray(body) ? { messages: body } : body)
   messages.forEach((mail, index) => refusePrepared(mail, `messages[${index}].`))
   return messages as Mail[]
 }
 
-/** What a mail must be like says the mailer, for each of them. */
+/** Checks the envelope of a batch only; the mailer validates each mail. */
 function envelopeOf(limit: number) {
   return z.strictObject({ messages: z.array(z.unknown()).min(1).max(limit) })
 }
 
-/** A prepared mail brings its own id, Message-ID and date: that is for the process that owns the mailer. */
+/** A prepared mail has its own id, Message-ID and date, which only the process that owns the mailer may set. */
 function refusePrepared(mail: unknown, path: string): void {
   if (typeof mail === 'object' && mail !== null && 'prepared' in mail)
-    throw invalid(`${path}prepared`, 'is not taken over HTTP; send the mail itself with an idempotencyKey')
+    throw invalid(`${path}prepared`, 'is not accepted over HTTP; send the mail itself with an idempotencyKey')
 }
 
 function isQueueProblem(result: unknown): boolean {
@@ -99,7 +99,7 @@ function isQueueProblem(result: unknown): boolean {
   )
 }
 
-/** The templates, how the mailer fares, and what there is to ask. */
+/** Handlers for templates, statistics, health checks and the OpenAPI document. */
 export function serviceHandlers(mailer: Mailer) {
   let metrics: Promise<Registry> | undefined
 
@@ -123,7 +123,7 @@ export function serviceHandlers(mailer: Mailer) {
       response.set('Content-Type', registry.contentType).send(await registry.metrics())
     },
 
-    // Most processes never need it: made when it is first asked for.
+    // Most processes never need the document, so it is generated on the first request.
     readDocument: async (_request, response) => {
       const { openApiDocument } = await import('./openapi.js')
       response.json(openApiDocument())

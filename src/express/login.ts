@@ -1,15 +1,14 @@
 import { type RequestHandler, Router } from 'express'
-import { html } from '../web/html.js'
-import { assetRouter, mark, page, pageHeaders } from '../web/page.js'
+import { assetRouter, html, logo, page, pageHeaders } from '../web/page.js'
 import { checked } from '../web/requestSchema.js'
 import type { Authenticator } from './authenticator.js'
 import { LoginRequest } from './schemas/serviceSchema.js'
 
 /**
- * Getting and giving back the cookie of a session.
- * @param up levels of the path by which another router has the login: the cookie belongs to its path, so it is asked there
+ * Handlers that start and end a session.
+ * @param up number of path levels up to the router that has the login; the cookie belongs to its path, so requests are redirected there
  */
-export function sessionHandlers(gate: Authenticator, up = 0) {
+export function sessionHandlers(authenticator: Authenticator, up = 0) {
   const above =
     (name: 'login' | 'logout'): RequestHandler =>
     (_request, response) => {
@@ -20,16 +19,16 @@ export function sessionHandlers(gate: Authenticator, up = 0) {
     }
   const login: RequestHandler = (request, response) => {
     const { token } = checked(LoginRequest, request.body)
-    const scopes = gate.login(token, request, response)
+    const scopes = authenticator.login(token, request, response)
     if (scopes !== undefined) response.json({ scopes })
   }
   const logout: RequestHandler = (request, response) => {
-    gate.logout(request, response)
+    authenticator.logout(request, response)
   }
 
   return {
     readSession: (request, response) => {
-      response.json({ scopes: gate.scopesOf(request), login: gate.closed })
+      response.json({ scopes: authenticator.scopesOf(request), login: authenticator.requiresToken })
     },
     login: up > 0 ? above('login') : login,
     logout: up > 0 ? above('logout') : logout,
@@ -38,12 +37,12 @@ export function sessionHandlers(gate: Authenticator, up = 0) {
 
 /**
  * The login page with its assets.
- * @param up levels of the path by which another router's login page is above, to which this one leads; 0 has it here
+ * @param up number of path levels up to another router's login page, to which this one redirects; 0 if this router has the page
  */
-export function loginPages(gate: Authenticator, up = 0): Router {
+export function loginPages(authenticator: Authenticator, up = 0): Router {
   const router = Router()
   router.get('/login', pageHeaders, (_request, response) => {
-    if (up === 0 && gate.closed) response.type('html').send(loginPage())
+    if (up === 0 && authenticator.requiresToken) response.type('html').send(loginPage())
     else
       response
         .status(303)
@@ -63,12 +62,12 @@ function loginPage(): string {
     kind: 'login',
     body: html`<main>
       <form class="card" method="post" id="login">
-        <h1>${mark}<span>threadpost</span></h1>
+        <h1>${logo}<span>threadpost</span></h1>
         <label for="token">Token</label>
         <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
         <p class="error" id="error" role="alert" hidden></p>
         <button class="button primary">Log in</button>
-        <noscript><p>Logging in needs JavaScript.</p></noscript>
+        <noscript><p>JavaScript is required to log in.</p></noscript>
       </form>
     </main>`,
   })

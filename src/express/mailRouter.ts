@@ -3,32 +3,32 @@ import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
 import { bodyless, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
-import { notAsImage, pageHeaders } from '../web/page.js'
-import { nothingHere, problems } from '../web/problem.js'
+import { refuseImageRequests, pageHeaders } from '../web/page.js'
+import { notFound, problemHandler } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
 import { Authenticator } from './authenticator.js'
 import { messageHandlers, serviceHandlers } from './handlers.js'
 import { loginPages, sessionHandlers } from './login.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
-import type { Auth } from './tokens.js'
+import type { Auth } from './session.js'
 
-/** It is a page as well, which others put on the router, before. */
+/** This path also has a page, which `loginPages()` adds to the router first. */
 const PAGE = '/login'
-/** Bytes of a body that anybody may send. */
+/** Maximum body size in bytes of operations that need no token. */
 const OPEN_LIMIT = 10_000
 
 /**
- * Puts operations on a router: what is served is what the document says, for both are made from the same list.
- * @param bodyLimit bytes of a request's body, where not everybody may send one
+ * Adds operations to a router. The routes always match the OpenAPI document, because both are generated from the same list.
+ * @param bodyLimit maximum body size in bytes of operations that need a token
  */
-export function serve(
+export function mountOperations(
   router: Router,
   handlers: Partial<Record<OperationName, RequestHandler>>,
-  gate: Authenticator,
+  authenticator: Authenticator,
   bodyLimit = OPEN_LIMIT,
 ): void {
   const names = Object.keys(handlers) as OperationName[]
-  // Whole paths first: `/messages/batch` is no message.
+  // Paths without parameters come first: `batch` in `/messages/batch` is not the id of a message.
   const paths = new Set(
     names.map((name) => OPERATIONS[name].path).toSorted((a, b) => unknowns(a) - unknowns(b)),
   )
@@ -37,7 +37,7 @@ export function serve(
     const here = names.filter((name) => OPERATIONS[name].path === path)
     for (const name of here) {
       const { method, scope, body }: Operation = OPERATIONS[name]
-      const guards = scope === undefined ? [] : [gate.allow(scope)]
+      const guards = scope === undefined ? [] : [authenticator.allow(scope)]
       const limit = scope === undefined ? Math.min(OPEN_LIMIT, bodyLimit) : bodyLimit
       const reads = body === undefined ? (method === 'post' ? [bodyless] : []) : [jsonBody(limit)]
       router[method](route, ...guards, ...reads, handlers[name] as RequestHandler)
@@ -51,15 +51,16 @@ function unknowns(path: string): number {
   return path.split('{').length
 }
 
+/** Options of {@link mailRouter}. */
 export interface MailRouterOptions {
   /**
-   * Who may use it: `{ tokens: [{ token, scopes }] }`, the scopes being of `'send'`, `'read'` and `'manage'`; or `false` for
-   * loopback and for hosts that check by themselves. There is no default: nothing is open by accident.
+   * Access control: `{ tokens: [{ token, scopes }] }` with the scopes `'send'`, `'read'` and `'manage'`; or `false` for
+   * loopback and for hosts that authenticate requests themselves. There is no default, so that nothing is open by accident.
    */
   auth: Auth
-  /** Bytes of a request's body. @default 10_485_760 (10 MB) */
+  /** Maximum size of a request body in bytes. @default 10_485_760 (10 MB) */
   bodyLimit?: number
-  /** Messages of one batch. @default 500 */
+  /** Maximum number of messages per batch. @default 500 */
   batchLimit?: number
 }
 
@@ -73,25 +74,25 @@ const Options = z.strictObject({
 })
 
 /**
- * The HTTP API over a mailer and its pages, to be mounted in an Express app under any path.
+ * Creates an Express router with the HTTP API of a mailer and its dashboard. It can be mounted under any path.
  *
- * `POST /messages` and `/messages/batch` (scope send) answer 202; `GET /messages` and `/messages/:id` (read) tell what
- * became of them; `POST /messages/:id/{retry,cancel,mark-sent}` (manage) change it; `GET /templates`,
- * `POST /templates/:name/render`, `GET /stats`, `/metrics` and `/openapi.json` (read); `GET /healthz` and `/readyz` are
- * open. Errors are `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
- * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or where an option is wrong
+ * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
+ * `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
+ * `POST /messages/:id/{retry,cancel,mark-sent}`. `GET /healthz` and `/readyz` need no token. Errors are
+ * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
+ * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
  */
 export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
-  return routerBehind(
+  return mailRouterWith(
     new Authenticator((options as Partial<MailRouterOptions> | undefined)?.auth),
     mailer,
     options,
   )
 }
 
-/** @param up levels of the path by which the login page is above the router; 0 where it is the router's own */
-export function routerBehind(
-  gate: Authenticator,
+/** @param up number of path levels from this router up to the login page; 0 if this router has the page */
+export function mailRouterWith(
+  authenticator: Authenticator,
   mailer: Mailer,
   options: Omit<MailRouterOptions, 'auth'>,
   up = 0,
@@ -100,19 +101,19 @@ export function routerBehind(
   const handlers: Record<OperationName, RequestHandler> = {
     ...messageHandlers(mailer, batchLimit),
     ...serviceHandlers(mailer),
-    ...sessionHandlers(gate, up),
+    ...sessionHandlers(authenticator, up),
   }
   const router = Router()
-  router.use(apiHeaders, notAsImage)
-  router.use(loginPages(gate, up))
-  serve(router, handlers, gate, bodyLimit)
+  router.use(apiHeaders, refuseImageRequests)
+  router.use(loginPages(authenticator, up))
+  mountOperations(router, handlers, authenticator, bodyLimit)
 
-  // The pages: whatever else there is belongs to people who are logged in.
-  const { allow, signingKey } = gate
-  const dashboard = dashboardRouter(mailer, { allow, guard: gate.page('read', up), signingKey })
+  // All other paths are pages for people who are logged in.
+  const { allow, signingKey } = authenticator
+  const dashboard = dashboardRouter(mailer, { allow, guard: authenticator.page('read', up), signingKey })
   router.use(trailingSlash, pageHeaders, dashboard)
 
-  router.use(nothingHere, problems)
+  router.use(notFound, problemHandler)
   return router
 }
 

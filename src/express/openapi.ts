@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Operation, OPERATIONS } from './operations.js'
-import { components } from './schemas/schemaRegistry.js'
+import { components } from './schemas/messageSchema.js'
 import { Problem } from './schemas/serviceSchema.js'
 
 export interface OpenApiDocument {
@@ -14,31 +14,31 @@ const COMPONENTS = '#/components/schemas/'
 const JSON_TYPE = 'application/json'
 
 const PROBLEMS: Record<number, string> = {
-  400: 'The request is wrong; `path` names the field.',
-  401: 'It needs a valid token.',
+  400: 'The request is invalid; `path` names the field.',
+  401: 'A valid token is required.',
   403: "The token lacks the scope, or the request comes from another site's page.",
-  404: 'There is no such thing.',
-  409: 'It does not fit what is there.',
+  404: 'Not found.',
+  409: 'The request conflicts with the current state of the message, or with an earlier request.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   429: 'Too many wrong tokens from this address.',
-  501: "The queue can't do this.",
-  503: 'The queue is full or out of reach, or the mailer is closed; try again later.',
+  501: "The queue doesn't support this operation.",
+  503: 'The queue is full or unavailable, or the mailer is closed. Try again later.',
 }
 
-let made: OpenApiDocument | undefined
+let document: OpenApiDocument | undefined
 
 /**
- * The document of the HTTP API (OpenAPI 3.1), generated from the operations that the router serves and the schemas they
- * are checked against. Its server is relative, so that it holds wherever the router is mounted.
+ * The OpenAPI 3.1 document of the HTTP API, generated from the operations that the router serves and their schemas. Its server URL
+ * is relative, so that it works wherever the router is mounted.
  */
 export function openApiDocument(): OpenApiDocument {
-  return (made ??= {
+  return (document ??= {
     openapi: '3.1.0',
     info: {
       title: 'threadpost',
       version: '1',
-      description: 'Sends mail through worker threads and tells what became of every message.',
+      description: 'Sends mail through worker threads and reports the outcome of every message.',
     },
     servers: [{ url: './' }],
     security: [{ token: [] }, { session: [] }],
@@ -50,7 +50,7 @@ export function openApiDocument(): OpenApiDocument {
           type: 'apiKey',
           in: 'cookie',
           name: 'threadpost_session',
-          description: 'From `POST /login`.',
+          description: 'Set by `POST /login`.',
         },
       },
       schemas: schemasOf(),
@@ -82,7 +82,7 @@ function toOperationObject(operationId: string, operation: Operation): JsonSchem
     summary,
     ...(scope === undefined
       ? { security: [] }
-      : { description: `Needs the scope \`${scope}\`.`, 'x-scope': scope }),
+      : { description: `Requires the scope \`${scope}\`.`, 'x-scope': scope }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}

@@ -16,22 +16,22 @@ import {
   Templates,
 } from './schemas/serviceSchema.js'
 
-/** One thing that can be asked of the API: what the router serves and what the document says of it. */
+/** One operation of the API, as the router serves it and as the OpenAPI document describes it. */
 export interface Operation {
   method: 'get' | 'post'
-  /** As OpenAPI writes it: `/messages/{id}`. */
+  /** In OpenAPI syntax: `/messages/{id}`. */
   path: string
-  /** What a token needs for it; without, it is open. */
+  /** The scope that a token needs. Without one, the operation is open. */
   scope?: Scope
   summary: string
   query?: z.ZodObject
-  /** Request headers, beside the token. */
+  /** Request headers other than the token. */
   headers?: Record<string, string>
-  /** What the body is checked against, or documented by where the mailer checks it. */
+  /** Schema of the body. It is only documentation where the mailer validates the body. */
   body?: z.ZodType
-  /** The answer when all went well; a string is the media type of one that is not JSON. */
+  /** The successful response. A string as content is the media type of a response that isn't JSON. */
   answer: { status: number; description: string; content?: z.ZodType | string }
-  /** Statuses of the problems it may answer with, besides those that every operation has. */
+  /** HTTP statuses of possible problems, in addition to those that every operation has. */
   problems: readonly number[]
 }
 
@@ -41,7 +41,7 @@ const ofMessage = (action: string, summary: string) =>
     path: `/messages/{id}/${action}`,
     scope: 'manage',
     summary,
-    answer: { status: 200, description: 'The message now.', content: Message },
+    answer: { status: 200, description: 'The changed message.', content: Message },
     problems: [404, 409, 415, 503],
   }) as const satisfies Operation
 
@@ -52,19 +52,20 @@ export const OPERATIONS = {
     scope: 'send',
     summary: 'Send a mail',
     headers: {
-      'Idempotency-Key': 'Two sends with the same key are one message; in place of `idempotencyKey`.',
+      'Idempotency-Key':
+        'Mails with the same key become one message. Can be used in place of `idempotencyKey`.',
     },
     body: Mail,
-    answer: { status: 202, description: 'The queue has it.', content: Receipt },
+    answer: { status: 202, description: 'The queue has stored the message.', content: Receipt },
     problems: [400, 409, 413, 415, 503],
   },
   sendMessages: {
     method: 'post',
     path: '/messages/batch',
     scope: 'send',
-    summary: 'Send many mails; what is refused stands as a problem in its place',
+    summary: 'Send many mails; the result of a mail that was not accepted is a problem',
     body: Batch,
-    answer: { status: 202, description: 'A result for each, in order.', content: BatchResults },
+    answer: { status: 202, description: 'A result for each mail, in order.', content: BatchResults },
     problems: [400, 413, 415, 503],
   },
   listMessages: {
@@ -73,98 +74,95 @@ export const OPERATIONS = {
     scope: 'read',
     summary: 'List messages, newest first',
     query: ListParameters,
-    answer: { status: 200, description: 'A page.', content: MessagePage },
+    answer: { status: 200, description: 'A page of messages.', content: MessagePage },
     problems: [400, 501, 503],
   },
   findMessage: {
     method: 'get',
     path: '/messages/{id}',
     scope: 'read',
-    summary: 'What became of a message',
+    summary: 'Get a message and its outcome',
     answer: { status: 200, description: 'The message.', content: Message },
     problems: [404, 503],
   },
-  retryMessage: ofMessage('retry', 'Send a message again, or a deferred one at once'),
-  cancelMessage: ofMessage('cancel', 'Take a message back'),
-  markMessageSent: ofMessage(
-    'mark-sent',
-    'Settle a held or deferred message of which one knows that it arrived',
-  ),
+  retryMessage: ofMessage('retry', 'Requeue a message, or send a deferred one immediately'),
+  cancelMessage: ofMessage('cancel', 'Cancel a message'),
+  markMessageSent: ofMessage('mark-sent', 'Settle a held or deferred message that is known to have arrived'),
   listTemplates: {
     method: 'get',
     path: '/templates',
     scope: 'read',
     summary: 'List the templates',
-    answer: { status: 200, description: 'As their files are now.', content: Templates },
+    answer: { status: 200, description: 'The templates, as their files are now.', content: Templates },
     problems: [503],
   },
   renderTemplate: {
     method: 'post',
     path: '/templates/{name}/render',
     scope: 'read',
-    summary: 'What a template gives with this data',
+    summary: 'Render a template with data',
     body: RenderRequest,
-    answer: { status: 200, description: 'Its parts.', content: RenderedParts },
+    answer: { status: 200, description: 'The rendered parts.', content: RenderedParts },
     problems: [400, 413, 415, 503],
   },
   readStats: {
     method: 'get',
     path: '/stats',
     scope: 'read',
-    summary: 'How the mailer fares',
-    answer: { status: 200, description: 'At this moment.', content: Stats },
+    summary: 'Get statistics of the mailer',
+    answer: { status: 200, description: 'The current statistics.', content: Stats },
     problems: [503],
   },
   readMetrics: {
     method: 'get',
     path: '/metrics',
     scope: 'read',
-    summary: 'The same for Prometheus',
-    answer: { status: 200, description: 'In its text format.', content: 'text/plain' },
+    summary: 'Get the statistics in the Prometheus format',
+    answer: { status: 200, description: 'Metrics in the Prometheus text format.', content: 'text/plain' },
     problems: [503],
   },
   readDocument: {
     method: 'get',
     path: '/openapi.json',
     scope: 'read',
-    summary: 'This document',
+    summary: 'Get this document',
     answer: { status: 200, description: 'OpenAPI 3.1.', content: z.looseObject({ openapi: z.string() }) },
     problems: [],
   },
   isAlive: {
     method: 'get',
     path: '/healthz',
-    summary: 'Whether the process answers',
-    answer: { status: 200, description: 'It does.', content: Health },
+    summary: 'Check whether the process responds',
+    answer: { status: 200, description: 'The process responds.', content: Health },
     problems: [],
   },
   isReady: {
     method: 'get',
     path: '/readyz',
-    summary: 'Whether mail can be sent',
-    answer: { status: 200, description: 'It can.', content: Health },
+    summary: 'Check whether mail can be sent',
+    answer: { status: 200, description: 'Mail can be sent.', content: Health },
     problems: [503],
   },
   readSession: {
     method: 'get',
     path: '/session',
-    summary: 'What one may do',
-    answer: { status: 200, description: 'The scopes; none without a login.', content: Session },
+    summary: 'Get the scopes of the session',
+    answer: { status: 200, description: 'The scopes; empty without a session.', content: Session },
     problems: [],
   },
   login: {
     method: 'post',
     path: '/login',
-    summary: 'Get the cookie of a session for a token',
+    summary: 'Start a session with a token',
     body: LoginRequest,
-    answer: { status: 200, description: 'The cookie is set.', content: LoggedIn },
+    answer: { status: 200, description: 'The session cookie is set.', content: LoggedIn },
     problems: [400, 401, 403, 413, 415, 429],
   },
   logout: {
     method: 'post',
     path: '/logout',
     summary: 'End the session',
-    answer: { status: 204, description: 'The cookie is gone.' },
+    answer: { status: 204, description: 'The session cookie is removed.' },
     problems: [403, 415],
   },
 } as const satisfies Record<string, Operation>

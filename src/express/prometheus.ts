@@ -1,9 +1,9 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { HistogramSnapshot, MailerStats } from '../index.js'
+import { type HistogramSnapshot, isSettled, type MailerStats, STATUSES } from '../index.js'
 import type { Mailer } from '../mailer.js'
 
 type Labels = Record<string, string>
-/** A value for each set of labels; an empty set for a metric without. */
+/** A value for each set of labels. The set is empty for a metric without labels. */
 type Values = readonly (readonly [Labels, number])[]
 type Snapshots = readonly (readonly [Labels, HistogramSnapshot])[]
 type Read = () => Promise<MailerStats | undefined>
@@ -11,50 +11,51 @@ type Read = () => Promise<MailerStats | undefined>
 interface MetricSpec<T> {
   name: string
   help: string
-  /** Names of its labels. Their values are from fixed sets, or count threads and transports. */
+  /** Label names. Label values come from fixed sets, or number the threads and transports. */
   labels?: string[]
   values: (stats: MailerStats) => T
 }
 
+const UNSETTLED = STATUSES.filter((status) => !isSettled(status))
+
 const GAUGES: MetricSpec<Values>[] = [
   {
     name: 'queue_messages',
-    help: 'Messages that are not settled, by status.',
+    help: 'Unsettled messages by status.',
     labels: ['status'],
-    values: (stats) =>
-      (['queued', 'sending', 'deferred', 'held'] as const).map((status) => [{ status }, stats[status]]),
+    values: (stats) => UNSETTLED.map((status) => [{ status }, stats[status]]),
   },
   {
     name: 'queue_oldest_seconds',
-    help: 'How long the longest-waiting due message has waited.',
+    help: 'Waiting time of the oldest due message.',
     values: ({ oldest }) => [[{}, oldest / 1000]],
   },
   {
     name: 'queue_paused',
-    help: '1 while nothing is handed out.',
+    help: '1 while the queue is paused.',
     values: ({ paused }) => [[{}, Number(paused)]],
   },
   {
     name: 'deliveries',
-    help: 'Deliveries and renders under way, by the phase they are in.',
+    help: 'Deliveries and renders in progress by phase.',
     labels: ['phase'],
     values: ({ phases }) => Object.entries(phases).map(([phase, count]) => [{ phase }, count]),
   },
   {
     name: 'connections_open',
-    help: 'SMTP connections that are open.',
+    help: 'Open SMTP connections.',
     values: ({ threads }) => [[{}, threads.reduce((sum, { connections }) => sum + connections, 0)]],
   },
   {
     name: 'thread_busy_ratio',
-    help: 'Share of the last seconds that the event loop of each thread was busy.',
+    help: 'Share of the last seconds in which the event loop of each worker thread was busy.',
     labels: ['thread'],
-    // By place and not by id: a new thread has a new id.
+    // Labeled by position instead of id, because a replacement thread has a new id.
     values: ({ threads }) => threads.map(({ busy }, place) => [{ thread: String(place + 1) }, busy]),
   },
   {
     name: 'event_loop_delay_seconds',
-    help: 'Delay of the event loop of the main thread in the last seconds.',
+    help: 'Event loop delay of the main thread in the last seconds.',
     labels: ['quantile'],
     values: ({ eventLoop: { p50, p99, max } }) => [
       [{ quantile: '0.5' }, p50 / 1000],
@@ -64,7 +65,7 @@ const GAUGES: MetricSpec<Values>[] = [
   },
   {
     name: 'breaker_open',
-    help: '1 while a transport is out of reach and its messages are held.',
+    help: '1 while a transport is unreachable and its messages are held.',
     labels: ['transport'],
     values: ({ transports }) =>
       transports.map(({ transport, breaker }) => [{ transport }, Number(breaker === 'open')]),
@@ -74,18 +75,18 @@ const GAUGES: MetricSpec<Values>[] = [
 const COUNTERS: MetricSpec<Values>[] = [
   {
     name: 'messages_accepted_total',
-    help: 'Messages ever accepted by the queue.',
+    help: 'Messages accepted by the queue since it was created.',
     values: ({ accepted }) => [[{}, accepted]],
   },
   {
     name: 'messages_settled_total',
-    help: "Messages that this process settled, by status and the code of the last attempt's outcome.",
+    help: "Messages settled by this process, by status and the code of the last attempt's outcome.",
     labels: ['status', 'reason'],
     values: ({ settled }) => settled.map(({ status, reason, count }) => [{ status, reason }, count]),
   },
   {
     name: 'thread_restarts_total',
-    help: 'Threads that died and were replaced.',
+    help: 'Worker threads that crashed and were replaced.',
     values: ({ threadRestarts }) => [[{}, threadRestarts]],
   },
 ]
@@ -93,33 +94,33 @@ const COUNTERS: MetricSpec<Values>[] = [
 const HISTOGRAMS: MetricSpec<Snapshots>[] = [
   {
     name: 'message_seconds',
-    help: 'From acceptance, or from when a message was due, to its settlement.',
+    help: 'Time from acceptance, or from the due time of a message, to its settlement.',
     values: ({ latency }) => [[{}, inSeconds(latency)]],
   },
   {
     name: 'step_seconds',
-    help: 'Steps of the attempts that settled a message.',
+    help: 'Duration of each step of the attempts that settled a message.',
     labels: ['step'],
     values: ({ timings }) =>
       Object.entries(timings).map(([step, snapshot]) => [{ step }, inSeconds(snapshot)]),
   },
   {
     name: 'commit_seconds',
-    help: 'Commits of a queue on disk.',
+    help: 'Duration of the commits of a queue on disk.',
     values: ({ commits }) => (commits === undefined ? [] : [[{}, inSeconds(commits.time)]]),
   },
   {
     name: 'commit_messages',
-    help: 'Messages that one commit of a queue on disk is about.',
+    help: 'Messages per commit of a queue on disk.',
     values: ({ commits }) => (commits === undefined ? [] : [[{}, commits.size]]),
   },
 ]
 
-/** Adds everything that is known of a mailer to the registry; read anew at each scrape, once for all metrics. */
+/** Adds all metrics of a mailer to the registry. Each scrape reads the statistics once for all metrics. */
 export function registerMetrics(registry: Registry, prefix: string, stats: () => Promise<MailerStats>): void {
   const registers = [registry]
   let reading: Promise<MailerStats | undefined> | undefined
-  // What can't be read takes none of the host's own metrics along.
+  // A failure to read the statistics must not affect the host's own metrics.
   const read: Read = () =>
     (reading ??= stats()
       .catch(() => undefined)
@@ -129,7 +130,7 @@ export function registerMetrics(registry: Registry, prefix: string, stats: () =>
 
   new Gauge({
     name: `${prefix}up`,
-    help: '1 while the mailer answers; 0 when it is closed or its queue is out of reach.',
+    help: '1 while the mailer responds; 0 if it is closed or its queue is unreachable.',
     registers,
     async collect() {
       this.set(Number((await read()) !== undefined))
@@ -144,7 +145,7 @@ export function registerMetrics(registry: Registry, prefix: string, stats: () =>
       async collect() {
         const now = await read()
         this.reset()
-        // To reset one without labels is to say 0.
+        // reset() sets a metric without labels to 0, and a closed mailer must not report 0.
         if (labelNames.length === 0) this.remove()
         for (const [labels, value] of now === undefined ? [] : values(now)) this.set(labels, value)
       },
@@ -158,7 +159,7 @@ export function registerMetrics(registry: Registry, prefix: string, stats: () =>
       async collect() {
         const now = await read()
         this.reset()
-        // To reset one without labels is to say 0.
+        // reset() sets a metric without labels to 0, and a closed mailer must not report 0.
         if (labelNames.length === 0) this.remove()
         for (const [labels, value] of now === undefined ? [] : values(now)) this.inc(labels, value)
       },
@@ -176,7 +177,7 @@ interface Sample {
   value: number
 }
 
-/** A histogram that is counted elsewhere. */
+/** A histogram whose values are counted elsewhere. */
 class SnapshotHistogram extends Histogram {
   readonly #config: { name: string; help: string }
   readonly #read: () => Promise<Snapshots>
@@ -198,7 +199,7 @@ class SnapshotHistogram extends Histogram {
     >
   }
 
-  /** What the text format is written from. */
+  /** prom-client calls this method to write the text format. */
   getForPromString(): ReturnType<Histogram['get']> {
     return this.get()
   }
@@ -228,22 +229,23 @@ function inSeconds({ bounds, counts, sum, count }: HistogramSnapshot): Histogram
 
 export { Registry } from 'prom-client'
 
+/** Options of {@link metricsRegistry}. */
 export interface MetricsOptions {
-  /** What the names begin with. @default 'threadpost_' */
+  /** Prefix of the metric names. @default 'threadpost_' */
   prefix?: string
-  /** Where the metrics go. @default a registry of their own */
+  /** Registry to add the metrics to. @default a new registry */
   registry?: Registry
 }
 
 /**
- * Everything that is known of a mailer as metrics of prom-client: accepted and settled messages, the queue, threads,
- * event loop, breakers, latencies and commits. Nothing global is touched: two mailers have two registries, or share one
- * with different prefixes. A mailer that is closed yields `…_up 0` and nothing else.
+ * Provides all statistics of a mailer as prom-client metrics: accepted and settled messages, the queue, threads, event loop,
+ * breakers, latencies and commits. The global registry is not used: two mailers have separate registries, or share one with
+ * different prefixes. A closed mailer reports only `…_up 0`.
  *
- * With a registry of your own: `await metricsRegistry(mailer, { registry: register })`.
+ * To use a registry of your own: `await metricsRegistry(mailer, { registry: register })`.
  */
 export async function metricsRegistry(mailer: Mailer, options: MetricsOptions = {}): Promise<Registry> {
-  // Loaded by who asks for it: most processes have metrics of their own, or none.
+  // Loaded on demand, because most processes have metrics of their own, or none.
   const { Registry, registerMetrics } = await import('./prometheus.js')
   const { prefix = 'threadpost_', registry = new Registry() } = options
   registerMetrics(registry, prefix, () => mailer.stats())

@@ -3,18 +3,18 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestHandler } from 'express'
 import { isTraceparent, type MailContext, runWithContext } from '../index.js'
 
-/** What a request id may be made of, so that it can stand in any log and header. */
+/** Characters of a request id that are safe in any log and header. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/
 const LANGUAGE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8}$/
 const MAX_HEADER = 1_000
 const MAX_LANGUAGES = 10
-/** Printable ASCII, as W3C Trace Context has it. */
+/** Printable ASCII, as W3C Trace Context requires. */
 const TRACESTATE = /^[\x20-\x7e]{1,512}$/
 
 /**
- * Gives each request a context that goes with the mail it sends: its id (`X-Request-Id`, or a new one, which the
- * response shows), the languages it prefers (`Accept-Language`) and its trace (`traceparent`). To be used before
- * the routes that send.
+ * Middleware that gives each request a context, which every mail it sends carries: the request id (`X-Request-Id`, or a new one; the
+ * response repeats it), the preferred languages (`Accept-Language`) and the trace (`traceparent`). Use it before the routes that
+ * send mail.
  */
 export function mailContext(): RequestHandler {
   return (request, response, next) => {
@@ -25,9 +25,9 @@ export function mailContext(): RequestHandler {
 }
 
 function contextOf(headers: IncomingHttpHeaders): MailContext & { requestId: string } {
-  const given = headers['x-request-id']
+  const requestId = headers['x-request-id']
   const context: MailContext & { requestId: string } = {
-    requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID(),
+    requestId: typeof requestId === 'string' && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
   }
   const languages = languagesOf(headers['accept-language'])
   const [best] = languages
@@ -41,7 +41,7 @@ function contextOf(headers: IncomingHttpHeaders): MailContext & { requestId: str
   return context
 }
 
-/** Of an Accept-Language header (RFC 9110 section 12.5.4), the best first. */
+/** The languages of an Accept-Language header (RFC 9110 section 12.5.4), the most preferred first. */
 function languagesOf(header = ''): string[] {
   if (header.length > MAX_HEADER) return []
   return header

@@ -1,19 +1,68 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
-import type { Token } from './tokens.js'
+import { ThreadpostError } from '../index.js'
+import { type Scope, SCOPES } from '../web/middleware.js'
 
-/** How long a login lasts, in ms. */
+/** An API token with its scopes: `send`, `read`, `manage`. */
+export interface Token {
+  token: string
+  scopes: readonly Scope[]
+}
+
+/** Access control of the API. `false` allows everyone: use it on loopback only, or if the host authenticates requests itself. */
+export type Auth = false | { tokens: readonly Token[] }
+
+/** Returns a function that finds a token. It compares the digests of all tokens, so that valid and invalid tokens take the same time. */
+export function tokensOf(auth: Auth | undefined): (text: string) => Token | undefined {
+  const tokens: unknown = auth === false ? [] : auth?.tokens
+  if (!Array.isArray(tokens) || tokens.length === 0)
+    refuseOption(
+      'auth',
+      'is required: { tokens: [{ token, scopes }] }, or false if only trusted clients can reach the router',
+    )
+  const known = (tokens as Token[]).map((token, index) => {
+    const path = `auth.tokens[${index}]`
+    if (
+      typeof (token as unknown) !== 'object' ||
+      typeof (token.token as unknown) !== 'string' ||
+      token.token === ''
+    )
+      refuseOption(`${path}.token`, 'must be a non-empty string')
+    // RFC 6750 section 2.1: a client could never send other characters.
+    if (!/^[!-~]+$/.test(token.token)) refuseOption(`${path}.token`, 'must be printable ASCII without spaces')
+    const scopes: unknown = token.scopes
+    if (!Array.isArray(scopes) || !scopes.every((scope: unknown) => SCOPES.some((known) => known === scope)))
+      refuseOption(`${path}.scopes`, `must be a list of ${SCOPES.join(', ')}`)
+    return { token, digest: digest(token.token) }
+  })
+  return (text) => {
+    const presented = digest(text)
+    let match: Token | undefined
+    for (const { token, digest: expected } of known) if (timingSafeEqual(presented, expected)) match = token
+    return match
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function refuseOption(path: string, why: string): never {
+  throw new ThreadpostError('INVALID_OPTIONS', `${path}: ${why}`, { path })
+}
+
+/** Lifetime of a session, in ms. */
 export const SESSION_AGE = 12 * 60 * 60 * 1000
-/** Sessions that were ended before their time, kept in mind at most. */
-const MOST_ENDED = 10_000
+/** Maximum number of remembered sessions that were ended early. */
+const MAX_ENDED = 10_000
 
 /**
- * Logins of people. A session is signed with a key that is derived from its token: nothing is stored, it works in every
- * process that knows the token, also after a restart, and ends with the token. The token can't be had from it.
+ * Sessions of people who logged in. A session is signed with a key derived from its token, so nothing is stored. It works in every
+ * process that knows the token, even after a restart, and ends when the token is removed. It doesn't reveal the token.
  */
 export class Sessions {
   readonly #keys: readonly { token: Token; key: Buffer }[]
-  /** Nonces of sessions that were ended here, with the end of their time. */
+  /** Nonces of sessions that were ended in this process, with their expiry times. */
   readonly #ended = new Map<string, number>()
 
   constructor(tokens: readonly Token[]) {
@@ -22,16 +71,16 @@ export class Sessions {
 
   begin(token: Token): string {
     const key = this.#keys.find((known) => known.token === token)?.key
-    if (key === undefined) throw new Error('a session for an unknown token')
+    if (key === undefined) throw new Error('cannot start a session for an unknown token')
     const facts = `${Date.now() + SESSION_AGE}.${randomBytes(16).toString('base64url')}`
     return `${facts}.${mac(key, facts).toString('base64url')}`
   }
 
-  /** Whose session it is. Takes the same time for all, right or wrong: every key is tried. */
+  /** The token of a session. Tries every key, so that valid and invalid sessions take the same time. */
   find(value: string): Token | undefined {
-    const [, facts = '', end = '', nonce = '', given = ''] =
+    const [, facts = '', end = '', nonce = '', signature = ''] =
       /^((\d{1,15})\.([\w-]{22}))\.([\w-]{43})$/.exec(value) ?? []
-    const presented = Buffer.from(given, 'base64url')
+    const presented = Buffer.from(signature, 'base64url')
     let match: Token | undefined
     for (const { token, key } of this.#keys) {
       const expected = mac(key, facts)
@@ -40,12 +89,12 @@ export class Sessions {
     return Number(end) > Date.now() && !this.#ended.has(nonce) ? match : undefined
   }
 
-  /** Ends it before its time, as far as this process is concerned. */
+  /** Ends a session early, in this process only. */
   end(value: string): void {
     if (this.find(value) === undefined) return
     const now = Date.now()
     for (const [nonce, end] of this.#ended)
-      if (end <= now || this.#ended.size >= MOST_ENDED) this.#ended.delete(nonce)
+      if (end <= now || this.#ended.size >= MAX_ENDED) this.#ended.delete(nonce)
     const [end, nonce = ''] = value.split('.')
     this.#ended.set(nonce, Number(end))
   }
@@ -55,20 +104,20 @@ function mac(key: string | Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 
-/** Wrong tokens from one address within the window, beyond which it has to wait. */
-const MOST = 20
+/** Maximum number of wrong tokens from one address within the window (in ms). */
+const MAX_FAILURES = 20
 const WINDOW = 60_000
-/** Addresses kept in mind; beyond that the one that has been there longest is forgotten. */
-const MOST_ADDRESSES = 10_000
+/** Maximum number of remembered addresses; the oldest is dropped first. */
+const MAX_ADDRESSES = 10_000
 
-/** Counts wrong tokens by address, so that guessing is slow. */
+/** Limits the rate of wrong tokens by address, so that guessing is slow. */
 export class LoginRateLimit {
   readonly #failures = new Map<string, { count: number; since: number }>()
 
-  /** Seconds the address has to wait; 0 when it may try. */
+  /** Seconds that the address must wait; 0 if it may try now. */
   wait(address: string): number {
     const known = this.#failures.get(address)
-    if (known === undefined || known.count < MOST) return 0
+    if (known === undefined || known.count < MAX_FAILURES) return 0
     return Math.max(0, Math.ceil((known.since + WINDOW - Date.now()) / 1000))
   }
 
@@ -81,22 +130,22 @@ export class LoginRateLimit {
     }
     this.#failures.delete(address)
     const [oldest] = this.#failures.keys()
-    if (this.#failures.size >= MOST_ADDRESSES && oldest !== undefined) this.#failures.delete(oldest)
+    if (this.#failures.size >= MAX_ADDRESSES && oldest !== undefined) this.#failures.delete(oldest)
     this.#failures.set(address, { count: 1, since: now })
   }
 }
 
 /**
- * Which page a request comes from, as the browser tells: this site's, another's, or unknown where no browser says
- * anything. Sec-Fetch-Site (W3C Fetch Metadata) is what the browser itself found out; it is sent over https and to
- * loopback. Elsewhere Origin (RFC 6454) is compared with the host that was asked.
+ * The origin of a request as reported by the browser: a page of this site, of another site, or unknown without a report.
+ * Browsers send Sec-Fetch-Site (W3C Fetch Metadata) over https and to loopback. Without it, Origin (RFC 6454) is compared with the
+ * requested host.
  */
 export function originOf(request: Request): 'same' | 'foreign' | 'unknown' {
   const site = request.get('Sec-Fetch-Site')
   if (site !== undefined) return site === 'same-origin' || site === 'none' ? 'same' : 'foreign'
   const origin = request.get('Origin')
   if (origin === undefined) return 'unknown'
-  // A proxy may have put its own name in place of the host; a foreign page can't set either header.
+  // A proxy may have replaced the host with its own name. A foreign page can't set either header.
   const hosts = [request.get('Host'), request.get('X-Forwarded-Host')?.split(',')[0]?.trim()]
   const host = hostOf(origin)
   return host !== undefined && hosts.includes(host) ? 'same' : 'foreign'
@@ -107,7 +156,7 @@ export function isSafe({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 }
 
-/** Undefined for `null`, which sandboxed pages send. */
+/** The host of an origin; undefined for `null`, which sandboxed pages send. */
 function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined
 }

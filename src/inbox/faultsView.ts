@@ -1,4 +1,4 @@
-import { html, type Html, type HtmlValue } from '../web/html.js'
+import { html, type Html, type HtmlValue } from '../web/page.js'
 import { type Fault, type FaultAction, type FaultStep, replyOf } from './faults.js'
 
 /** What the dialog offers: the mishaps a sender must cope with, in the order in which they can befall it. */

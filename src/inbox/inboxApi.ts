@@ -1,7 +1,7 @@
 import { type Request, Router } from 'express'
 import { ThreadpostError } from '../index.js'
 import { jsonBody, methodNotAllowed } from '../web/middleware.js'
-import { invalid, nothingHere, problems } from '../web/problem.js'
+import { invalid, notFound, problemHandler } from '../web/problem.js'
 import type { Fault } from './faults.js'
 import type { Inbox } from './inbox.js'
 import type { MailFilter } from './mailSearch.js'
@@ -76,7 +76,7 @@ export function inboxApi(inbox: Inbox): Router {
 
   router.all(['/messages', '/messages/:id'], methodNotAllowed(['get', 'delete']))
   router.all('/faults', methodNotAllowed(['get', 'put', 'delete']))
-  router.use(nothingHere, problems)
+  router.use(notFound, problemHandler)
   return router
 }
 

@@ -1,5 +1,4 @@
-import { html, type Html } from '../web/html.js'
-import { mark, page } from '../web/page.js'
+import { html, type Html, logo, page } from '../web/page.js'
 import type { Fault } from './faults.js'
 import { faultBanner, faultDialog } from './faultsView.js'
 import { hasAttachment } from './mailSearch.js'
@@ -39,7 +38,7 @@ export function inboxPage(contents: InboxPage): string {
           class="brand"
           href="${home === undefined ? root || './' : `${root}${home}`}"
           aria-label="threadpost"
-          >${mark}<span>threadpost</span></a
+          >${logo}<span>threadpost</span></a
         >
         <h1 class="place"><a href="${root || './'}">Inbox</a></h1>
         <form class="search" role="search" action="${root || './'}">

@@ -4,12 +4,11 @@ import { createServer } from 'node:http'
 import express, { type Request, type RequestHandler, type Response, Router } from 'express'
 import { ThreadpostError } from '../index.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
-import { frameDocument, isImage } from '../web/frame.js'
-import { ImageLinks, sendImage } from '../web/imageLinks.js'
+import { frameDocument, ImageLinks, isImage, sendImage } from '../web/frame.js'
 import { listen } from '../web/listen.js'
 import { hostCheck, trailingSlash } from '../web/middleware.js'
-import { assetRouter, notAsImage, pageHeaders } from '../web/page.js'
-import { problems } from '../web/problem.js'
+import { assetRouter, refuseImageRequests, pageHeaders } from '../web/page.js'
+import { problemHandler } from '../web/problem.js'
 import type { Inbox } from './inbox.js'
 import { inboxApi } from './inboxApi.js'
 import { inboxPage } from './inboxPage.js'
@@ -42,7 +41,7 @@ const LISTED = 200
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
   const router = Router()
   const links = new ImageLinks(randomBytes(32))
-  router.use(trailingSlash, pageHeaders, notAsImage)
+  router.use(trailingSlash, pageHeaders, refuseImageRequests)
   router.get(
     '/messages/:id/images/:index/:ticket',
     async ({ params: { id, index, ticket } }, response, next) => {
@@ -123,7 +122,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
     if (stream !== undefined) tellNews(inbox, stream)
   })
 
-  router.use(problems)
+  router.use(problemHandler)
   return router
 }
 

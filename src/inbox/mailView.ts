@@ -1,7 +1,13 @@
-import { FRAME_SANDBOX } from '../web/frame.js'
-import { html, type Html, type HtmlValue } from '../web/html.js'
+import {
+  FRAME_SANDBOX,
+  htmlNote,
+  truncationNote,
+  type Excerpt,
+  shownHeaders,
+  shownText,
+} from '../web/frame.js'
+import { html, type Html, type HtmlValue } from '../web/page.js'
 import type { InboxAddress } from '../web/parseMime.js'
-import { htmlNote, partNote, type Shown, shownHeaders, shownText } from '../web/shown.js'
 import type { ReceivedMail } from './receivedMail.js'
 
 export const VIEWS = ['html', 'text', 'links', 'headers', 'raw'] as const
@@ -83,7 +89,7 @@ function noteIn(note: string): Html {
   return html`<p class="left-out" role="note">${note}</p>`
 }
 
-function plain({ text, note }: Shown, kind: string): Html {
+function plain({ text, note }: Excerpt, kind: string): Html {
   return html`${note !== undefined && noteIn(note)}
     <pre class="${kind}" tabindex="0">${text}</pre>`
 }
@@ -153,7 +159,7 @@ function contents(mail: ReceivedMail, view: View, here: string): Html {
       return plain(
         {
           text: new TextDecoder().decode(mail.raw.subarray(0, RAW_SHOWN)),
-          ...(mail.raw.byteLength > RAW_SHOWN ? { note: partNote('raw mail', RAW_SHOWN) } : {}),
+          ...(mail.raw.byteLength > RAW_SHOWN ? { note: truncationNote('raw mail', RAW_SHOWN) } : {}),
         },
         'plain',
       )

@@ -15,13 +15,13 @@ const MAX_NAME = 256
 const LOCAL_PART =
   /^[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+)*$/u
 const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
-/** The plainest address there is: it needs no parser. */
+/** The plainest form of an address, which needs no parser. */
 const BARE_ADDRESS = /^[\w.+-]{1,64}@[a-z0-9.-]{1,255}$/i
 const COMMENT_OUTSIDE_QUOTES = /^(?:[^"]|"(?:[^"\\]|\\.)*")*?[()]/
 
 /**
- * One mailbox: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. Lists, groups, comments and
- * quoted local parts are refused: each has been used to smuggle in a recipient.
+ * Parses one mailbox: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. Rejects lists, groups, comments and
+ * quoted local parts, because each has been used to inject recipients.
  */
 export function parseMailbox(value: unknown, path: string, check: Validator): Mailbox {
   if (typeof value === 'string') return parseText(value, path, check)
@@ -36,7 +36,7 @@ export function parseMailbox(value: unknown, path: string, check: Validator): Ma
   return mailbox
 }
 
-/** One mailbox, or an array of them. A string is always one mailbox, whatever commas it holds. */
+/** One mailbox, or an array of them. A string is always one mailbox, even if it contains commas. */
 export function parseMailboxes(value: unknown, path: string, check: Validator, max: number): Mailbox[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) return [parseMailbox(value, path, check)]
@@ -44,9 +44,9 @@ export function parseMailboxes(value: unknown, path: string, check: Validator, m
 }
 
 /**
- * A list as nodemailer takes it: mailboxes, or texts with commas between mailboxes. Each is as strict as a mailbox alone,
- * and what the text falls into must be what nodemailer's own parser makes of it: a comma can't smuggle in a recipient that
- * only one of the two sees. Who passes on what a stranger typed gives `{ address }`, which is never split.
+ * Parses a list as nodemailer accepts it: mailboxes, or texts with commas between mailboxes. Each mailbox is checked as strictly
+ * as a single one, and the split must agree with nodemailer's own parser, so that a comma can't inject a recipient that only
+ * one of the two parsers sees. Callers that pass on untrusted input use `{ address }`, which is never split.
  */
 export function parseMailboxList(value: unknown, path: string, check: Validator, max: number): Mailbox[] {
   if (value === undefined || value === null) return []
@@ -62,18 +62,18 @@ export function parseMailboxList(value: unknown, path: string, check: Validator,
       seen.length !== mailboxes.length ||
       mailboxes.some(({ address }, place) => seen[place]?.address !== address)
     )
-      check.fail(at, 'is no clear list of addresses; give an array with one each')
+      check.fail(at, 'is an ambiguous list of addresses; pass an array with one address each')
     return mailboxes
   })
 }
 
-/** At commas outside of quoted names. */
+/** Splits at commas outside quoted names. */
 function splitAtCommas(text: string): string[] {
   const pieces = text.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? []
   return pieces.map((piece) => piece.trim()).filter((piece) => piece !== '')
 }
 
-/** An address alone, without name or angle brackets. */
+/** Parses a bare address, without a name or angle brackets. */
 export function parseAddress(value: unknown, path: string, check: Validator): string {
   return checkAddress(check.string(value, path), path, check)
 }
@@ -87,10 +87,10 @@ function parseText(text: string, path: string, check: Validator): Mailbox {
 
   const parsed = addressparser(text)
   const [first] = parsed
-  if (parsed.length > 1) check.fail(path, 'holds several addresses; give an array with one each')
+  if (parsed.length > 1) check.fail(path, 'contains several addresses; pass an array with one address each')
   if (first === undefined || 'group' in first || first.address === '')
     check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
-  // What the parser skipped over must not be lost in silence: the address is all of the text, or its end.
+  // Text that the parser skipped must not be dropped silently: the address is the whole text, or its end.
   const rest = text.trim()
   if (rest !== first.address && !rest.endsWith(`<${first.address}>`))
     check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
@@ -108,10 +108,10 @@ function checkName(name: string, path: string, check: Validator): string {
 function checkAddress(address: string, path: string, check: Validator): string {
   forbidControls(address, path, check)
   const at = address.lastIndexOf('@')
-  if (at < 1) check.fail(path, 'is not an address: there is no @ with something before it')
+  if (at < 1) check.fail(path, 'is not an address: it needs an @ with a local part before it')
   const local = address.slice(0, at)
   const domain = address.slice(at + 1)
-  if (!LOCAL_PART.test(local)) check.fail(path, 'the part before the @ holds characters that are not allowed')
+  if (!LOCAL_PART.test(local)) check.fail(path, 'the part before the @ contains invalid characters')
   if (Buffer.byteLength(local) > MAX_LOCAL_PART)
     check.fail(path, `the part before the @ is longer than ${MAX_LOCAL_PART} octets`)
   if (!isDomain(domain)) check.fail(path, 'the part after the @ is not a domain')

@@ -6,7 +6,7 @@ const CONTENT_TYPE =
 const CID = /^[\w.%+@-]{1,200}$/
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** Content comes with the mail, as text or bytes; never from a file or an address named in it. */
+/** Reads attachments. Their content is part of the mail, as text or bytes; it is never loaded from a path or URL in the mail. */
 export function attachmentsOf(value: unknown, check: Validator, max: number): JobAttachment[] {
   if (value === undefined) return []
   return check
@@ -17,42 +17,43 @@ export function attachmentsOf(value: unknown, check: Validator, max: number): Jo
 function attachmentOf(value: unknown, path: string, check: Validator): JobAttachment {
   if (isPlainObject(value)) {
     for (const key of ['path', 'href', 'raw'])
-      if (key in value) check.fail(`${path}.${key}`, 'is not read: give the bytes themselves as content')
+      if (key in value) check.fail(`${path}.${key}`, 'is not supported; pass the bytes as content')
   }
-  const given = check.object(value, path, ['filename', 'content', 'encoding', 'contentType', 'cid'])
-  const content = contentOf(given, path, check)
+  const input = check.object(value, path, ['filename', 'content', 'encoding', 'contentType', 'cid'])
+  const content = contentOf(input, path, check)
   const size = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength
   const attachment: JobAttachment = { content, size }
-  if (given['filename'] !== undefined) {
+  if (input['filename'] !== undefined) {
     const filename = forbidControls(
-      check.string(given['filename'], `${path}.filename`, 255),
+      check.string(input['filename'], `${path}.filename`, 255),
       `${path}.filename`,
       check,
     )
     if (/[/\\]/.test(filename)) check.fail(`${path}.filename`, 'must not contain / or \\')
     attachment.filename = filename
   }
-  if (given['contentType'] !== undefined) {
-    const type = check.string(given['contentType'], `${path}.contentType`, 255)
+  if (input['contentType'] !== undefined) {
+    const type = check.string(input['contentType'], `${path}.contentType`, 255)
     if (!CONTENT_TYPE.test(type) || /^(?:multipart|message)\/|boundary=/i.test(type))
       check.fail(
         `${path}.contentType`,
-        "must be a MIME type such as 'application/pdf', and no multipart or message type",
+        "must be a MIME type such as 'application/pdf', and not a multipart or message type",
       )
     attachment.contentType = type
   }
-  if (given['cid'] !== undefined) {
-    const cid = check.string(given['cid'], `${path}.cid`)
-    if (!CID.test(cid)) check.fail(`${path}.cid`, 'must be letters, digits and . _ - + @ %, at most 200')
+  if (input['cid'] !== undefined) {
+    const cid = check.string(input['cid'], `${path}.cid`)
+    if (!CID.test(cid))
+      check.fail(`${path}.cid`, 'may contain letters, digits and . _ - + @ %, at most 200 characters')
     attachment.cid = cid
   }
   return attachment
 }
 
-function contentOf(given: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
-  const { content } = given
-  const encoding = check.oneOf(given['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
-  // A copy: the caller may reuse the buffer, and a view would take its whole pool along to the thread.
+function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
+  const { content } = input
+  const encoding = check.oneOf(input['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
+  // Copied, because the caller may reuse the buffer, and a view would transfer its whole pool to the thread.
   if (content instanceof Uint8Array) return new Uint8Array(content)
   const text = check.string(content, `${path}.content`)
   if (encoding === 'utf8') return text

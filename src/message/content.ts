@@ -6,21 +6,21 @@ import { toJsonText } from './json.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
-/** What a caller's mail says: one kind of content, checked. @throws ThreadpostError `INVALID_MESSAGE` */
+/** Reads and validates the content of a mail, which must be of exactly one kind. @throws ThreadpostError `INVALID_MESSAGE` */
 export function contentOf(mail: Record<string, unknown>): Content {
   const { template, mjml, html, text } = mail
   const isLiteral = html !== undefined || text !== undefined
   const kinds = Number(template !== undefined) + Number(mjml !== undefined) + Number(isLiteral)
-  if (kinds === 0) check.fail('template', 'the mail has no content: give template, mjml, html or text')
+  if (kinds === 0) check.fail('template', 'the mail has no content; set template, mjml, html or text')
   if (kinds > 1) {
-    const given = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
-    check.fail(given[1] ?? '', `goes not together with ${given[0]}: a mail has one kind of content`)
+    const present = (['template', 'mjml', 'html', 'text'] as const).filter((key) => mail[key] !== undefined)
+    check.fail(present[1] ?? '', `can't be combined with ${present[0]}: a mail has one kind of content`)
   }
 
   if (isLiteral) {
     for (const key of ['data', 'locale'] as const)
       if (mail[key] !== undefined)
-        check.fail(key, 'html and text are sent as they are; only template and mjml bind data')
+        check.fail(key, 'html and text are sent unchanged; only template and mjml have placeholders')
     const literal: Content = { kind: 'literal' }
     if (html !== undefined) literal.html = forbidNul(check.string(html, 'html'), 'html', check)
     if (text !== undefined) literal.text = forbidNul(check.string(text, 'text'), 'text', check)
@@ -28,15 +28,15 @@ export function contentOf(mail: Record<string, unknown>): Content {
   }
   const data = toJsonText(mail['data'], 'data', check)
   if (mjml !== undefined) {
-    if (mail['locale'] !== undefined) check.fail('locale', 'belongs to a template')
+    if (mail['locale'] !== undefined) check.fail('locale', 'can only be used with template')
     return { kind: 'mjml', source: forbidNul(check.string(mjml, 'mjml'), 'mjml', check), data }
   }
   return templateContent(check.string(template, 'template', 200), data, mail['locale'])
 }
 
 /**
- * A mail that names no locale is in the language of whoever asked, where its template speaks it. Of a template that only
- * another process knows the preferred one is asked for.
+ * Sets the locale of a mail that has none to the first language of its context that the template supports. If only another
+ * process knows the template, the context's preferred locale is used.
  */
 export function applyLocale(
   content: Content,
@@ -48,7 +48,7 @@ export function applyLocale(
   if (typeof locale === 'string') content.locale = locale
 }
 
-/** The content of a template, for rendering without a mail around it. */
+/** Content for rendering a template without a mail. */
 export function toTemplateContent(name: string, data: unknown, locale: unknown): Content {
   return templateContent(name, toJsonText(data, 'data', check), locale)
 }
@@ -58,8 +58,8 @@ function templateContent(name: string, data: JsonText, locale: unknown): Content
   return { kind: 'template', name, locale: languageTag(locale, 'locale'), data }
 }
 
-/** Bytes. */
-export function sizeOf(content: Content): number {
+/** Size of the content in bytes. */
+export function sizeOfContent(content: Content): number {
   switch (content.kind) {
     case 'literal':
       return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')

@@ -1,7 +1,7 @@
 import type { Message, MessageAttempt } from './messageView.js'
 
 /**
- * Where a message stands and why, in one plain sentence: for people who never read SMTP. Pure; times are in UTC.
+ * Explains the status of a message and its reason in one plain sentence, without SMTP jargon. Pure. Times are in UTC.
  */
 export function explain(message: Message): string {
   const last = message.attempts.at(-1)
@@ -9,7 +9,7 @@ export function explain(message: Message): string {
     case 'queued':
       return queued(message)
     case 'sending':
-      return `Being sent now, ${ordinal(message.attempts.length + 1)} attempt.`
+      return `Being sent now (${ordinal(message.attempts.length + 1)} attempt).`
     case 'deferred':
       return `Waiting for its next attempt${at(' at', message.nextAttemptAt)}: ${reason(last)}${doubt(message)}.`
     case 'held':
@@ -23,64 +23,65 @@ export function explain(message: Message): string {
     case 'expired':
       return expired(message, last)
     case 'cancelled':
-      return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before it was tried' : `, after ${attempts(message)}`}${doubt(message)}.`
+      return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before the first attempt' : `, after ${attempts(message)}`}${doubt(message)}.`
   }
 }
 
 function queued({ sendAt, nextAttemptAt, attempts: tried }: Message): string {
-  if (nextAttemptAt !== undefined && nextAttemptAt === sendAt)
-    return `Waiting for its time,${at('', sendAt)}.`
-  return tried.length === 0 ? 'Waiting in line to be sent.' : 'Back in line to be sent again.'
+  if (nextAttemptAt !== undefined && nextAttemptAt === sendAt) return `Scheduled${at(' for', sendAt)}.`
+  return tried.length === 0 ? 'Waiting to be sent.' : 'Requeued, waiting to be sent again.'
 }
 
 function held(message: Message, last: MessageAttempt | undefined): string {
   const { heldReason = 'uncertain' } = message
   switch (heldReason) {
     case 'paused':
-      return 'Held because the queue is paused; it goes on when the queue is resumed.'
+      return 'Held because the queue is paused; it continues when the queue is resumed.'
     case 'breaker':
-      return `Held because its transport is not working: ${reason(last)}; it goes on by itself once the transport does.`
+      return `Held because its transport is not working: ${reason(last)}; it is sent automatically once the transport works again.`
     case 'setup': {
       const why = last?.code === 'SETUP_FAILED' ? `: ${reason(last)}` : ''
-      return `Held because the threads that deliver mail end again and again, which is no message's fault${why}; it goes out by itself once a thread lives.`
+      return `Held because the worker threads keep crashing, which is not caused by a message${why}; it is sent automatically once a thread stays up.`
     }
     case 'budget':
-      return `Waiting for its turn${at(' at about', message.nextAttemptAt)}: its transport may send only so many at a time.`
+      return `Waiting for the transport's rate limit${at(', until about', message.nextAttemptAt)}.`
     case 'uncertain':
-      return `Held${at(' since', last?.end)} because it may have been sent already: ${reason(last)}; decide with retry, cancel or markSent.`
+      return `Held${at(' since', last?.end)} because it may already have been sent: ${reason(last)}; choose retry, cancel or markSent.`
   }
 }
 
 function sent(message: Message, last: MessageAttempt | undefined): string {
-  const after = message.attempts.length > 1 ? `, at the ${ordinal(message.attempts.length)} attempt` : ''
-  if (last?.outcome !== 'sent') return `Marked as sent by hand${at(' at', message.settledAt)}.`
-  const twice = message.uncertain ? '; it may have arrived twice, since an earlier attempt had no reply' : ''
+  const after = message.attempts.length > 1 ? `, on the ${ordinal(message.attempts.length)} attempt` : ''
+  if (last?.outcome !== 'sent') return `Marked as sent manually${at(' at', message.settledAt)}.`
+  const twice = message.uncertain
+    ? '; it may have arrived twice, because an earlier attempt received no reply'
+    : ''
   return `Accepted by the next mail server${at(' at', message.settledAt)}${after}${twice}.`
 }
 
 function failed(message: Message, last: MessageAttempt | undefined): string {
   if (last?.code === 'POISON')
-    return `Given up: ${reason(last)}; look at its template and data before you retry it.`
-  if (last?.outcome === 'rejected') return `Refused for good: ${refusal(message, last)}.`
+    return `Given up: ${reason(last)}; check its template and data before you retry it.`
+  if (last?.outcome === 'rejected') return `Permanently rejected: ${refusal(message, last)}.`
   return `Given up after ${attempts(message)}: ${reason(last)}${doubt(message)}.`
 }
 
 function expired(message: Message, last: MessageAttempt | undefined): string {
   const why =
     last === undefined
-      ? 'it was never tried'
-      : `after ${attempts(message)}, of which the last said: ${reason(last)}`
-  return `Too late since ${moment(message.expiresAt)}, ${why}${doubt(message)}.`
+      ? 'it was never attempted'
+      : `after ${attempts(message)}; the last one failed: ${reason(last)}`
+  return `Expired at ${moment(message.expiresAt)}: ${why}${doubt(message)}.`
 }
 
-/** What the last attempt came to, without its full stop. */
+/** The result of the last attempt, without a period. */
 function reason(last: MessageAttempt | undefined): string {
-  if (last === undefined) return 'it has not been tried yet'
+  if (last === undefined) return 'it has not been attempted yet'
   if (last.reply !== undefined) return `the server answered "${replyOf(last.reply)}"`
   return sentence(last.message)
 }
 
-/** What the server said of the recipients it refused, or else of the message. */
+/** The server's reply about a recipient that it rejected, or else about the message. */
 function refusal(message: Message, last: MessageAttempt | undefined): string {
   const refused = message.recipients.find(({ status, reply }) => status === 'failed' && reply !== undefined)
   return refused?.reply === undefined ? reason(last) : `the server answered "${replyOf(refused.reply)}"`
@@ -99,7 +100,7 @@ function sentence(text: string): string {
 }
 
 function doubt({ uncertain }: Message): string {
-  return uncertain ? '; an earlier attempt had no reply, so it may have arrived' : ''
+  return uncertain ? '; an earlier attempt received no reply, so it may have arrived' : ''
 }
 
 function list({ recipients }: Message, wanted: 'sent' | 'failed'): string {

@@ -2,7 +2,7 @@ import type { ListUnsubscribe } from '../protocol/tasks.js'
 import { type Validator, forbidControls, isPlainObject, kindOf } from '../validation.js'
 import { parseAddress } from './addresses.js'
 
-/** Headers a mail may set besides `X-*`: none of them routes, identifies or describes the message. */
+/** Headers that a mail may set besides `X-*`. None of them routes, identifies or describes the message. */
 const ALLOWED = new Set([
   'auto-submitted',
   'comments',
@@ -34,7 +34,7 @@ const MESSAGE_ID = /^<[^\s<>@]{1,250}@[^\s<>@]{1,250}>$/
 export function headersOf(value: unknown, check: Validator): [string, string][] {
   if (value === undefined) return []
   if (!isPlainObject(value))
-    check.fail('headers', `must be an object of strings, or arrays of them, by name, got ${kindOf(value)}`)
+    check.fail('headers', `must be an object with strings or arrays of strings, got ${kindOf(value)}`)
   const entries = Object.entries(value)
   if (entries.length > MAX_HEADERS)
     check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
@@ -44,7 +44,7 @@ export function headersOf(value: unknown, check: Validator): [string, string][] 
     if (!ALLOWED.has(key) && !EXTENSION.test(key))
       check.fail(
         path,
-        'this header cannot be set here; allowed are X-* and a few such as List-Id and Auto-Submitted',
+        'this header is not allowed; allowed are X-* and a few others such as List-Id and Auto-Submitted',
       )
     const lines = Array.isArray(value) ? check.array(value, path, MAX_HEADERS) : [value]
     return lines.map((line, index): [string, string] => {
@@ -54,20 +54,20 @@ export function headersOf(value: unknown, check: Validator): [string, string][] 
   })
 }
 
-/** Bytes of the lines that they make, before these are encoded and folded. */
-export function bytesOf(headers: readonly [string, string][], references: readonly string[]): number {
+/** Size of the header lines in bytes, before they are encoded and folded. */
+export function sizeOfHeaders(headers: readonly [string, string][], references: readonly string[]): number {
   const lines = headers.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 4, 0)
   return references.reduce((sum, id) => sum + Buffer.byteLength(id) + 1, lines)
 }
 
-/** One Message-ID with its angle brackets. */
+/** One Message-ID with angle brackets. */
 export function messageIdOf(value: unknown, path: string, check: Validator): string {
   const text = check.string(value, path, MAX_ID)
   if (!MESSAGE_ID.test(text)) check.fail(path, "must be a Message-ID such as '<id@example.com>'")
   return forbidControls(text, path, check)
 }
 
-/** Message-IDs with their angle brackets: one, an array of them, or several in one string; at most 100. */
+/** Message-IDs with angle brackets: one, an array, or several in one string separated by spaces; at most 100. */
 export function messageIdsOf(value: unknown, path: string, check: Validator): string[] {
   if (value === undefined) return []
   const list =
@@ -84,37 +84,37 @@ export function messageIdsOf(value: unknown, path: string, check: Validator): st
   })
 }
 
-/** The one message that a mail answers. */
-export function answeredId(value: unknown, path: string, check: Validator): string | undefined {
+/** The Message-ID of the mail that this one replies to. */
+export function inReplyToOf(value: unknown, path: string, check: Validator): string | undefined {
   const [id, ...others] = messageIdsOf(value, path, check)
-  if (others.length > 0) check.fail(path, 'must be one Message-ID; further ones belong into references')
+  if (others.length > 0) check.fail(path, 'must be a single Message-ID; put others into references')
   return id
 }
 
 export function listUnsubscribeOf(value: unknown, check: Validator): ListUnsubscribe {
   const path = 'listUnsubscribe'
-  const given =
+  const input =
     typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
   const target: ListUnsubscribe = {
-    oneClick: check.boolean(given['oneClick'] ?? true, `${path}.oneClick`),
+    oneClick: check.boolean(input['oneClick'] ?? true, `${path}.oneClick`),
   }
-  if (given['url'] !== undefined) {
-    const url = forbidControls(check.string(given['url'], `${path}.url`, 1_500), `${path}.url`, check)
+  if (input['url'] !== undefined) {
+    const url = forbidControls(check.string(input['url'], `${path}.url`, 1_500), `${path}.url`, check)
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol) || /[<>\s]/.test(url))
       check.fail(`${path}.url`, 'must be an http(s) URL')
     target.url = new URL(url).href
   }
-  if (given['mailto'] !== undefined) target.mailto = mailtoOf(given['mailto'], `${path}.mailto`, check)
+  if (input['mailto'] !== undefined) target.mailto = mailtoOf(input['mailto'], `${path}.mailto`, check)
   if (target.url === undefined && target.mailto === undefined) check.fail(path, 'needs a url or a mailto')
-  // RFC 8058 section 3.1: the one click is a POST to an HTTPS URI.
+  // RFC 8058 section 3.1: one-click unsubscribe is a POST to an HTTPS URI.
   if (target.url === undefined || !target.url.startsWith('https:')) target.oneClick = false
   return target
 }
 
-/** An address, with what its mail is to say: `leave@example.com?subject=leave` (RFC 6068). */
+/** An address with optional header fields: `leave@example.com?subject=leave` (RFC 6068). */
 function mailtoOf(value: unknown, path: string, check: Validator): string {
-  const [address, ...query] = check.string(value, path, 1_000).split('?')
-  const asked = query.join('?')
-  if (!/^[\w%&=.+~-]*$/.test(asked)) check.fail(path, 'what follows the ? must be percent-encoded')
-  return `${parseAddress(address, path, check)}${asked === '' ? '' : `?${asked}`}`
+  const [address, ...rest] = check.string(value, path, 1_000).split('?')
+  const query = rest.join('?')
+  if (!/^[\w%&=.+~-]*$/.test(query)) check.fail(path, 'the part after the ? must be percent-encoded')
+  return `${parseAddress(address, path, check)}${query === '' ? '' : `?${query}`}`
 }

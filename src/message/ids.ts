@@ -1,7 +1,7 @@
 import { createHash, type Hash, randomBytes, randomFillSync } from 'node:crypto'
 
 const POOL_IDS = 256
-/** Hexadecimal digits of an id that are not its time. */
+/** Hexadecimal digits of an id that are not its timestamp. */
 const DIGITS = 20
 const pool = Buffer.alloc((DIGITS / 2) * POOL_IDS)
 let digits = ''
@@ -9,7 +9,7 @@ let used = POOL_IDS
 let lastTime = -1
 let prefix = ''
 
-/** A lowercase UUID of version 7 (RFC 9562 section 5.7): it sorts by the time it was made. */
+/** A lowercase UUID of version 7 (RFC 9562 section 5.7): it sorts by its time of creation. */
 export function mintId(now: number): string {
   if (used === POOL_IDS) {
     digits = randomFillSync(pool).toString('hex')
@@ -32,8 +32,7 @@ export function isId(text: unknown): text is string {
 }
 
 /**
- * SHA-256 of what a caller gave, whatever the order of its fields. Two mails with the same fingerprint ask for
- * the same thing.
+ * SHA-256 of the caller's mail, independent of the order of its fields. Two mails with the same fingerprint are the same request.
  */
 export function fingerprint(mail: Readonly<Record<string, unknown>>): string {
   const { idempotencyKey: _, ...rest } = mail
@@ -62,7 +61,7 @@ function feed(hash: Hash, value: unknown): void {
   }
 }
 
-/** Names one process among all that ever used a queue: in whose hands a message is. */
+/** Identifies one process among all that ever used a queue, to record which of them is delivering a message. */
 export function newToken(): string {
   return randomBytes(6).toString('hex')
 }

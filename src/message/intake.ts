@@ -11,57 +11,57 @@ import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
 
-/** What an interceptor answers to refuse a mail. */
+/** Returned by an interceptor to refuse a mail. */
 export interface Refusal {
-  /** Why, for whoever sent it. */
+  /** The reason, for the caller of `send()`. */
   refuse: string
 }
 
 /**
- * Looks at each mail before it is checked and queued: returns another in its place, nothing to let it pass as it is, or
- * a refusal. It must not change the mail it is given. What it throws goes to the caller of `send()`.
+ * Called with each mail before it is validated and queued. Returns a replacement, `undefined` to leave the mail unchanged, or a
+ * refusal. It must not modify the mail. If it throws, `send()` rejects with that error.
  */
 export type Interceptor = (mail: Mail) => Mail | Refusal | undefined | Promise<Mail | Refusal | undefined>
 
-/** A mail as it goes on, and as its caller gave it, where that is not the same. */
+/** A mail after interception, and the original if it was replaced. */
 interface Intercepted {
   mail: Mail | PreparedMail
-  given?: Record<string, unknown>
+  original?: Record<string, unknown>
 }
 
 /** @throws ThreadpostError `REFUSED`, and what the interceptor throws */
 async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail): Promise<Intercepted> {
   const inner: unknown = isPrepared(mail) ? mail['mail'] : mail
-  // What is no mail at all is refused better where it is checked.
+  // Validation reports a value that isn't a mail better.
   if (!isPlainObject(inner)) return { mail }
-  const answer = await interceptor({ ...inner })
-  if (answer === undefined) return { mail }
-  if ('refuse' in answer) throw new ThreadpostError('REFUSED', `The mail was refused: ${answer.refuse}`)
+  const result = await interceptor({ ...inner })
+  if (result === undefined) return { mail }
+  if ('refuse' in result) throw new ThreadpostError('REFUSED', `The mail was refused: ${result.refuse}`)
   return {
-    mail: isPrepared(mail) ? ({ ...mail, mail: answer } as unknown as PreparedMail) : answer,
-    given: inner,
+    mail: isPrepared(mail) ? ({ ...mail, mail: result } as unknown as PreparedMail) : result,
+    original: inner,
   }
 }
 
-export interface IntakeParts {
+export interface IntakeDependencies {
   clock: Clock
-  rules: ValidationContext
+  validation: ValidationContext
   templates: TemplateCatalog
   queue: QueueDriver
   tracing: Tracing
 }
 
-/** The way in: a caller's mail is intercepted, checked, made safe, and queued. */
+/** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
 export class Intake {
-  readonly #parts: IntakeParts
+  readonly #parts: IntakeDependencies
 
-  constructor(parts: IntakeParts) {
+  constructor(parts: IntakeDependencies) {
     this.#parts = parts
   }
 
   async take(mail: Mail | PreparedMail): Promise<Receipt> {
-    const { rules, templates } = this.#parts
-    const { intercept } = rules.options
+    const { validation, templates } = this.#parts
+    const { intercept } = validation.options
     const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
     const checked = templates.retryWhenStale(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
@@ -87,13 +87,13 @@ export class Intake {
     return toPrepared(mail as unknown as Record<string, unknown>, this.#toJob({ mail }))
   }
 
-  /** What goes with a mail that is sent, or rendered, just now. */
+  /** The context of a mail that is sent or rendered now. */
   context(): JsonObject | undefined {
-    return captureContext(this.#parts.rules.options.context)
+    return captureContext(this.#parts.validation.options.context)
   }
 
   async #interceptedAll(mails: readonly (Mail | PreparedMail)[]): Promise<(Intercepted | ThreadpostError)[]> {
-    const { intercept } = this.#parts.rules.options
+    const { intercept } = this.#parts.validation.options
     if (intercept === undefined) return mails.map((mail) => ({ mail }))
     const ready: (Intercepted | ThreadpostError)[] = []
     for (const mail of mails)
@@ -118,21 +118,22 @@ export class Intake {
 
   #toJob(intake: Intercepted | ThreadpostError): MailJob {
     if (intake instanceof ThreadpostError) throw intake
-    const { mail, given } = intake
-    const { rules, clock } = this.#parts
+    const { mail, original } = intake
+    const { validation, clock } = this.#parts
     const now = clock.now()
-    if (!isPrepared(mail)) return this.#safe(toJob(mail, rules, now, { context: this.context(), given }))
+    if (!isPrepared(mail))
+      return this.#safe(toJob(mail, validation, now, { context: this.context(), original }))
     const prepared = fromPrepared(mail)
     const { identity, context = this.context() } = prepared.origin
-    return this.#safe(toJob(prepared.mail, rules, now, { identity, context, given }))
+    return this.#safe(toJob(prepared.mail, validation, now, { identity, context, original }))
   }
 
   #safe(job: MailJob): MailJob {
-    return this.#parts.rules.options.safeMode?.redirect(job) ?? job
+    return this.#parts.validation.options.safeMode?.redirect(job) ?? job
   }
 
   #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
-    const { queue, rules } = this.#parts
+    const { queue, validation } = this.#parts
     const { durable } = queue
     switch (answer?.result) {
       case 'queued':
@@ -143,24 +144,24 @@ export class Intake {
         return new ThreadpostError(
           'IDEMPOTENCY_CONFLICT',
           job.idempotencyKey === undefined
-            ? 'id: belongs to another mail; prepare() gives a new mail a new one'
-            : 'idempotencyKey: was used before with another mail; use a new key for a new mail',
+            ? 'id: belongs to a different mail; call prepare() again to get a new id'
+            : 'idempotencyKey: was already used for a different mail; use a new key for a new mail',
           { path: job.idempotencyKey === undefined ? 'id' : 'idempotencyKey' },
         )
       case 'full':
         return new ThreadpostError(
           'QUEUE_FULL',
-          `The queue is full: ${rules.options.limits.queue} messages wait (limits.queue). Try again later`,
+          `The queue is full: it holds ${validation.options.limits.queue} messages (limits.queue). Try again later`,
         )
       case 'unavailable':
         return new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)
       case undefined:
-        throw new Error('the queue left a job without an answer')
+        throw new Error('the queue returned no result for a job')
     }
   }
 }
 
-/** A refusal as a value; anything else is a bug and goes on. */
+/** Returns a ThreadpostError as a value. Any other error is a bug and is thrown. */
 function orError<T>(work: () => T): T | ThreadpostError {
   try {
     return work()

@@ -2,16 +2,16 @@ import type { JsonObject, JsonText } from '../protocol/tasks.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
 
 const MAX_DEPTH = 64
-/** Values in one object: far more than a mail needs, and few enough to copy in a moment. */
+/** Maximum number of values in one object: far more than a mail needs, and few enough to copy quickly. */
 const MAX_VALUES = 200_000
-/** Names that would reach a prototype when a template looks them up. */
+/** Keys that would reach a prototype when a template looks them up. */
 const UNSAFE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 
 export const NO_DATA = '{}' as JsonText
 
 /**
- * Writes an object as JSON: a Date becomes ISO text, an undefined field is left out, and anything else that would
- * change or fail on its way to a thread is refused here, with its path.
+ * Serializes an object as JSON. A Date becomes ISO 8601 text, and an undefined field is left out. Any other value that would
+ * change or fail on its way to a thread is rejected, with its path.
  */
 export function toJsonText(value: unknown, path: string, check: Validator): JsonText {
   if (value === undefined) return NO_DATA
@@ -20,14 +20,14 @@ export function toJsonText(value: unknown, path: string, check: Validator): Json
   return JSON.stringify(value) as JsonText
 }
 
-/** A copy of an object as plain JSON, by the rules of {@link toJsonText}. */
+/** Copies an object as plain JSON, by the rules of {@link toJsonText}. */
 export function toJsonObject(value: unknown, path: string, check: Validator): JsonObject {
   return JSON.parse(toJsonText(value, path, check)) as JsonObject
 }
 
-/** Refuses what is no JSON, before it is written. */
+/** Rejects values that JSON can't represent, before serialization. */
 class Inspector {
-  /** Where it is, in parts: put together only for a refusal, since most mails need none. */
+  /** Path to the current value, in parts. It is joined only for an error, because most mails have none. */
   readonly #at: (string | number)[] = []
   #values = 0
 
@@ -38,7 +38,7 @@ class Inspector {
 
   inspect(value: unknown): void {
     if (++this.#values > MAX_VALUES)
-      this.#refuse(`holds more than ${MAX_VALUES} values, or the same ones too often`)
+      this.#refuse(`contains more than ${MAX_VALUES} values, counting repeated references`)
     switch (typeof value) {
       case 'string':
         if (value.includes('\0')) this.#refuse('contains a NUL character')
@@ -58,7 +58,7 @@ class Inspector {
 
   #inspectObject(value: object): void {
     if (this.#at.length === MAX_DEPTH)
-      this.#refuse(`is nested deeper than ${MAX_DEPTH} levels, or refers to itself`)
+      this.#refuse(`is nested deeper than ${MAX_DEPTH} levels, or contains itself`)
     if (value instanceof Date) {
       if (Number.isNaN(value.getTime())) this.#refuse('is an invalid Date')
       return
@@ -70,7 +70,7 @@ class Inspector {
     }
     if (!isPlainObject(value)) this.#refuse(`must be plain JSON, got ${kindOf(value)}`)
     for (const key of Object.keys(value)) {
-      if (UNSAFE_KEYS.has(key)) this.#refuse('this name is not allowed', key)
+      if (UNSAFE_KEYS.has(key)) this.#refuse('this key is not allowed', key)
       if (value[key] !== undefined) this.#within(key, value[key])
     }
   }

@@ -1,97 +1,98 @@
 import type { Templates } from '../index.js'
 import type { JsonObject } from '../protocol/tasks.js'
 
-/** `ada@example.com`, `Ada <ada@example.com>` or its parts. Exactly one mailbox, never a list. */
+/** One mailbox, never a list: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. */
 export type Address = string | { name?: string; address: string }
 
+/** A file attached to a mail, or an image shown inside its HTML. */
 export interface Attachment {
-  /** The name the recipient sees, at most 255 characters. @default none */
+  /** File name shown to the recipient, at most 255 characters. @default none */
   filename?: string
-  /** Text, or bytes. */
+  /** The content, as text or bytes. */
   content: string | Uint8Array
-  /** How a string in `content` is encoded. @default 'utf8' */
+  /** Encoding of a string in `content`. @default 'utf8' */
   encoding?: 'utf8' | 'base64'
-  /** MIME type. @default from the file name */
+  /** MIME type. @default derived from the file name */
   contentType?: string
-  /** Content-ID, to show it inside the HTML as `cid:…`. @default none */
+  /** Content-ID, by which the HTML refers to the file as `cid:…`. @default none */
   cid?: string
 }
 
 interface MailFields {
   /**
-   * Who gets it: one address, or an array of them. A string is never split.
-   * @default none; one of `to`, `cc` and `bcc` is required
+   * Recipients: one address, or an array of addresses. A string is never split.
+   * @default none; at least one recipient in `to`, `cc` or `bcc` is required
    * @example to: { name: 'Ada', address: 'ada@example.com' }
    */
   to?: Address | Address[]
-  /** Who gets a copy. @default none */
+  /** Recipients of a copy. @default none */
   cc?: Address | Address[]
-  /** Who gets a copy that nobody else sees. @default none */
+  /** Recipients of a copy that are hidden from all other recipients. @default none */
   bcc?: Address | Address[]
-  /** Where answers go. @default to `from` */
+  /** Addresses that replies go to. @default the address in `from` */
   replyTo?: Address | Address[]
   /** The sender. @default the mailer's `from` */
   from?: Address
-  /** The subject. @default the template's own; required where there is none */
+  /** The subject. @default the template's subject; required if it has none */
   subject?: string
-  /** A Message-ID of your own, with its angle brackets; nobody else may ever have had it. @default made from the id */
+  /** A Message-ID of your own, with angle brackets. It must be globally unique. @default generated from the message's id */
   messageId?: string
-  /** Message-ID of the mail it answers. @default none */
+  /** Message-ID of the mail that this mail replies to. @default none */
   inReplyTo?: string
-  /** Message-IDs of the thread it belongs to. @default none */
+  /** Message-IDs of the conversation that this mail belongs to. @default none */
   references?: string | string[]
   /**
-   * Further headers: `X-*` and a list of harmless ones. Of an array each value is a line.
+   * Additional headers: `X-*` and a list of harmless ones. Each value of an array becomes one header line.
    * @default none
    * @example headers: { 'X-Order': '42' }
    */
   headers?: Record<string, string | string[]>
   /**
-   * Where to unsubscribe (RFC 2369); `oneClick` (default true) adds RFC 8058's header to an https URL. `mailto` is an address,
-   * perhaps with `?subject=…`.
+   * How to unsubscribe (RFC 2369). `oneClick` (default true) adds the header of RFC 8058 if the URL is https. `mailto` is an
+   * address, optionally with `?subject=…`.
    * @default none
    * @example listUnsubscribe: 'https://acme.example/unsubscribe/42'
    */
   listUnsubscribe?: string | { url?: string; mailto?: string; oneClick?: boolean }
   /**
-   * Files that come with it.
+   * Attached files.
    * @default none
    * @example attachments: [{ filename: 'receipt.pdf', content: pdf }]
    */
   attachments?: Attachment[]
-  /** What the mail servers are told, where it differs from the headers. */
+  /** The SMTP envelope, where it differs from the headers. */
   envelope?: {
-    /** The reverse-path: where bounces go. @default the address of `from` */
+    /** The reverse-path: the address that bounces go to. @default the address in `from` */
     from?: string
   }
-  /** Name of the transport. @default the first one */
+  /** Name of the transport. @default the first transport */
   transport?: string
-  /** 0 to 9; higher goes first. @default 5 */
+  /** 0 to 9; messages with a higher priority are sent first. @default 5 */
   priority?: number
   /** Milliseconds to wait before the first attempt. @default 0 */
   delay?: number
   /**
-   * When to make the first attempt, in place of `delay`.
-   * @default at once
+   * Time of the first attempt, in place of `delay`: a Date, ISO 8601 text, or milliseconds since the epoch.
+   * @default immediately
    * @example sendAt: '2026-12-24T08:00:00Z'
    */
   sendAt?: Date | string | number
-  /** When it is too late to send. @default after the mailer's `maxAge` */
+  /** Time after which the mail is no longer sent. @default when the mailer's `maxAge` has passed */
   expiresAt?: Date | string | number
-  /** Two sends with the same key are one message. At most 256 characters. @default none */
+  /** Mails with the same key become one message. At most 256 characters. @default none */
   idempotencyKey?: string
-  /** Words to find it by. @default none */
+  /** Words to search messages by: at most 20, of at most 64 characters each. @default none */
   tags?: string[]
-  /** Yours; at most 16 KB of JSON. @default none */
+  /** Any data of your own, stored with the message; at most 16 KB of JSON. @default none */
   metadata?: JsonObject
-  /** What to do when it may or may not have been sent. @default the mailer's `onUncertain` */
+  /** What to do when the mail may or may not have been sent. @default the mailer's `onUncertain` */
   onUncertain?: 'retry' | 'hold'
 }
 
-/** Any string, until `threadpost types` has told which templates there are. */
+/** Any string, until `threadpost types` has declared the names of the templates. */
 export type TemplateName = [keyof Templates] extends [never] ? string : keyof Templates
 
-/** The data of a template; any object, until `threadpost types` has told more. */
+/** The data of a template; any object, until `threadpost types` has declared its type. */
 export type TemplateData<Name extends TemplateName = TemplateName> = Name extends keyof Templates
   ? Templates[Name] extends { data: infer Data }
     ? Data
@@ -100,19 +101,19 @@ export type TemplateData<Name extends TemplateName = TemplateName> = Name extend
 
 interface Templated<Name extends TemplateName> extends MailFields {
   /**
-   * Name of a template of the folder.
+   * Name of a template in the template folder.
    * @default none; one of `template`, `mjml`, `html` and `text` is required
    * @example template: 'welcome', data: { name: 'Ada' }
    */
   template: Name
-  /** `fr-CA` takes the template's `fr-CA`, `fr` or default variant. @default the language of the request, else the default variant */
+  /** Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant. @default the language of the request, else the default variant */
   locale?: string
   mjml?: never
   html?: never
   text?: never
 }
 
-/** A mail from a template of the folder. Where nothing is required of the data it may be left out. */
+/** A mail from a template in the template folder. `data` is optional if the template requires none. */
 export type TemplateMail<Name extends TemplateName = TemplateName> = Name extends TemplateName
   ? Templated<Name> &
       (Partial<TemplateData<Name>> extends TemplateData<Name>
@@ -120,11 +121,11 @@ export type TemplateMail<Name extends TemplateName = TemplateName> = Name extend
         : { data: TemplateData<Name> })
   : never
 
-/** A mail from an MJML source of one's own, bound like a template. */
+/** A mail from an MJML source of your own, with placeholders like a template. */
 export interface MjmlMail extends MailFields {
-  /** An MJML source of your own, bound like a template. @default none */
+  /** An MJML source of your own, with placeholders like a template. @default none */
   mjml: string
-  /** What `template` or `mjml` is bound to. @default none */
+  /** The data for the placeholders of `template` or `mjml`. @default none */
   data?: object
   template?: never
   locale?: never
@@ -132,11 +133,11 @@ export interface MjmlMail extends MailFields {
   text?: never
 }
 
-/** A mail whose parts are sent as they are. */
+/** A mail whose HTML and text are sent unchanged. */
 export interface LiteralMail extends MailFields {
-  /** HTML that is sent as it is. @default none */
+  /** HTML that is sent unchanged. @default none */
   html?: string
-  /** Plain text that is sent as it is. @default none */
+  /** Plain text that is sent unchanged. @default none */
   text?: string
   template?: never
   mjml?: never
@@ -147,8 +148,8 @@ export interface LiteralMail extends MailFields {
 export type Mail = TemplateMail | MjmlMail | LiteralMail
 
 /**
- * A mail with its identity, as `prepare()` gives it: plain JSON. Keep it in a transaction of your own database and
- * `send()` it later; sent twice it is still one message.
+ * A mail with its identity, as returned by `prepare()`: plain JSON. Store it in a transaction of your own database and
+ * `send()` it later. Sending it twice still results in one message.
  */
 export interface PreparedMail {
   prepared: 1
@@ -156,20 +157,126 @@ export interface PreparedMail {
   messageId: string
   /** ISO 8601. */
   date: string
-  /** Of the request it was prepared in. */
+  /** Context of the request that prepared the mail. */
   context?: JsonObject
   mail: JsonObject
 }
 
-/** What `send()` answers once the queue has the message. */
+/** The result of `send()`, once the queue has stored the message. */
 export interface Receipt {
   /** Lowercase UUIDv7. */
   id: string
   /** Value of the Message-ID header, with its angle brackets. */
   messageId: string
   status: 'queued'
-  /** Whether the message outlives this process. */
+  /** Whether the message survives the end of this process. */
   durable: boolean
-  /** Whether an earlier send with the same key, or of the same prepared mail, had it queued already. */
+  /** Whether an earlier `send()` with the same key, or of the same prepared mail, already queued the message. */
   duplicate: boolean
 }
+
+/** The JSON type of a field over HTTP. */
+export type MailFieldType =
+  | 'string'
+  | 'strings'
+  | 'address'
+  | 'addresses'
+  | 'attachments'
+  | 'envelope'
+  | 'headers'
+  | 'listUnsubscribe'
+  | 'number'
+  | 'object'
+  | 'oneOrMoreStrings'
+  | 'onUncertain'
+  | 'time'
+
+export interface MailField {
+  type: MailFieldType
+  /** For the OpenAPI document. */
+  description?: string
+  /** Characters of a string, entries of a list, or the highest number. */
+  max?: number
+  /** Characters of each entry of a list of strings. */
+  maxEntry?: number
+}
+
+/**
+ * Every field of a mail, once: the validator takes its keys and limits from here, and the HTTP API its schema. `satisfies`
+ * makes the table complete: a field that {@link Mail} declares and this table lacks, or the reverse, does not compile.
+ */
+export const MAIL_FIELDS = {
+  template: {
+    type: 'string',
+    description: 'Name of a template. Alternatives: `mjml`, or `html` and `text`.',
+  },
+  data: { type: 'object', description: 'Data for the placeholders of the template or of `mjml`.' },
+  locale: {
+    type: 'string',
+    description: "Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant.",
+  },
+  mjml: { type: 'string', description: 'An MJML source, with placeholders like a template.' },
+  html: { type: 'string', description: 'HTML that is sent unchanged.' },
+  text: { type: 'string', description: 'Plain text that is sent unchanged.' },
+  to: {
+    type: 'addresses',
+    description: 'Recipients. At least one in `to`, `cc` or `bcc` is required.',
+  },
+  cc: { type: 'addresses', description: 'Recipients of a copy.' },
+  bcc: { type: 'addresses', description: 'Recipients of a copy that are hidden from all other recipients.' },
+  replyTo: { type: 'addresses', description: 'Addresses that replies go to.' },
+  from: { type: 'address', description: "The sender. By default, the mailer's `from`." },
+  subject: {
+    type: 'string',
+    max: 998,
+    description: 'The subject. Required if the content has no `<mj-title>`.',
+  },
+  messageId: { type: 'string', description: 'A Message-ID of your own, with angle brackets.' },
+  inReplyTo: { type: 'string', description: 'Message-ID of the mail that this mail replies to.' },
+  references: {
+    type: 'oneOrMoreStrings',
+    description: 'Message-IDs of the conversation that this mail belongs to.',
+  },
+  headers: {
+    type: 'headers',
+    description:
+      'Additional headers: `X-*` and a list of harmless ones. Each value of an array becomes one header line.',
+  },
+  listUnsubscribe: {
+    type: 'listUnsubscribe',
+    description:
+      'List-Unsubscribe (RFC 2369). `oneClick` (the default) adds the header of RFC 8058 if the URL is https.',
+  },
+  attachments: { type: 'attachments', description: 'Attached files.' },
+  envelope: { type: 'envelope', description: 'The address that bounces go to.' },
+  transport: { type: 'string', description: 'Name of a transport. By default, the first one.' },
+  priority: {
+    type: 'number',
+    max: 9,
+    description: 'Messages with a higher priority are sent first. 5 by default.',
+  },
+  delay: { type: 'number', description: 'Milliseconds to wait before the first attempt.' },
+  sendAt: {
+    type: 'time',
+    description: 'Time of the first attempt, in place of `delay`: ISO 8601, or milliseconds since the epoch.',
+  },
+  expiresAt: {
+    type: 'time',
+    description: 'Time after which the mail is no longer sent: ISO 8601, or milliseconds since the epoch.',
+  },
+  idempotencyKey: {
+    type: 'string',
+    max: 256,
+    description:
+      'Mails with the same key become one message. The `Idempotency-Key` header can be used instead.',
+  },
+  tags: { type: 'strings', max: 20, maxEntry: 64, description: 'Words to search messages by.' },
+  metadata: {
+    type: 'object',
+    description: 'Any data of your own, stored with the message; at most 16 KB of JSON.',
+  },
+  onUncertain: {
+    type: 'onUncertain',
+    description: 'What to do when the mail may or may not have been sent.',
+  },
+} as const satisfies Record<keyof Mail, MailField>

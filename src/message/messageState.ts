@@ -9,30 +9,55 @@ import {
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
+import { MAIL_FIELDS } from './mail.js'
 
 /** The highest priority; the lowest is 0. */
-export const TOP_PRIORITY = 9
+export const MAX_PRIORITY = MAIL_FIELDS.priority.max
 
-/** What the queue stores of a mail; never changed after it was accepted. */
+/** A mail as the queue stores it. It never changes after it is accepted. */
 export interface MailJob extends MessagePayload {
   transport: string
-  /** The template's `version` as who took the mail in knew it; what is sent is the deliverer's. */
+  /** The template's `version` when the mail was accepted. The delivering process sends its own version. */
   templateVersion?: string
   priority: number
   /** Milliseconds since the epoch. */
   acceptedAt: number
-  /** Not before this time, in ms since the epoch. */
+  /** Earliest time of the first attempt, in ms since the epoch. */
   notBefore?: number
   expiresAt: number
   onUncertain: 'retry' | 'hold'
   tags: string[]
   metadata?: JsonObject
   idempotencyKey?: string
-  /** Hash of what the caller gave; present with an idempotency key, and where the mail was prepared. */
+  /** Hash of the caller's mail; present with an idempotency key, and if the mail was prepared. */
   fingerprint?: string
 }
 
-/** All there are, in the order of a message's life. */
+/**
+ * The nine statuses, in the order of a message's life. Each transition is labeled with the function that makes it; `settle()`
+ * applies the decision of `decide()`, the retry policy. The queue drivers call these functions.
+ *
+ *       newState()
+ *           │
+ *           ▼             enter('sending')
+ *        queued ─────────────────────────────────► sending ◄────────────┐
+ *           ▲                                         │                 │
+ *           └──────────── enter('queued') ────────────┤                 │ enter('sending')
+ *                the process died or closed           │                 │ at nextAttemptAt
+ *                before anything was sent             │ settle()        │
+ *                                                     ├─► deferred ─────┤
+ *                                                     ├─► held ─────────┘
+ *                                                     ├─► sent
+ *                                                     ├─► partial
+ *                                                     ├─► failed
+ *                                                     ├─► expired
+ *                                                     └─► cancelled
+ *
+ *   deferred, held, partial, failed, expired, cancelled ── redrive() ───────────► queued            retry(id)
+ *   queued, deferred, held ─────────────────────────────── enter('expired') ────► expired           at expiresAt
+ *   queued, sending, deferred, held ────────────────────── enter('cancelled') ──► cancelled         cancel(id)
+ *   deferred, held ─────────────────────────────────────── markSent() ──────────► sent or partial   markSent(id)
+ */
 export const STATUSES = [
   'queued',
   'sending',
@@ -48,21 +73,22 @@ export type Status = (typeof STATUSES)[number]
 
 const SETTLED: ReadonlySet<Status> = new Set(['sent', 'partial', 'failed', 'expired', 'cancelled'])
 
-/** Whether nothing will happen to the message any more by itself. */
+/** Whether the status is final: nothing more happens to the message by itself. */
 export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
 export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
 
+/** One delivery attempt. */
 export interface Attempt {
   /** Milliseconds since the epoch. */
   start: number
   end: number
   thread: number
-  /** The transport that took it. */
+  /** The transport that carried out the attempt. */
   transport?: string
-  /** Whether it used up one of the message's attempts. */
+  /** Whether it counts toward the message's `retry.attempts`. */
   counted: boolean
   outcome: Outcome
 }
@@ -73,29 +99,29 @@ export interface RecipientState {
   reply?: SmtpReply
 }
 
-/** What changes about a message; the queue keeps it beside the job. */
+/** The mutable part of a message; the queue stores it beside the job. */
 export interface MessageState {
   status: Status
   heldReason?: HeldReason
-  /** At least one attempt handed the body over and got no reply. */
+  /** Whether at least one attempt sent the body and received no reply. */
   uncertain: boolean
   attempts: Attempt[]
-  /** Attempts counted since the message was queued or last redriven. */
+  /** Counted attempts since the message was queued or last redriven. */
   counted: number
   recipients: RecipientState[]
   /** Milliseconds since the epoch. */
   nextAttemptAt?: number
   expiresAt: number
-  /** When it last became due, in ms since the epoch: the beginning of its wait for a thread. */
+  /** When it last became due, in ms since the epoch: the start of its wait for a thread. */
   dueAt: number
   settledAt?: number
 }
 
-/** What a delivery came to: the attempt, and what is to be done. */
+/** The result of a delivery: the attempt, and the decision about what to do next. */
 export interface Settlement {
-  /** Absent when nothing was tried. */
+  /** Absent if nothing was attempted. */
   attempt?: Attempt
-  verdict: RetryDecision
+  decision: RetryDecision
   recipients: RecipientState[]
 }
 
@@ -112,14 +138,14 @@ export function newState(job: MailJob): MessageState {
   }
 }
 
-/** Everybody the message is for, each once. */
+/** The addresses of all recipients, without duplicates. */
 export function recipientsOf(job: Pick<MailJob, 'to' | 'cc' | 'bcc'>): string[] {
   const [only] = job.to
   if (only !== undefined && job.to.length + job.cc.length + job.bcc.length === 1) return [only.address]
   return [...new Set([...job.to, ...job.cc, ...job.bcc].map(({ address }) => address))]
 }
 
-/** The recipients the next attempt is for. */
+/** The recipients of the next attempt. */
 export function openRecipients(state: MessageState): string[] {
   return state.recipients.filter(isOpen).map(({ address }) => address)
 }
@@ -128,7 +154,7 @@ export function isOpen(recipient: RecipientState): boolean {
   return recipient.status !== 'sent' && recipient.status !== 'failed'
 }
 
-/** The recipients after an attempt. An outcome that names none applies to all that were open. */
+/** Recipients after an attempt. An outcome without recipients applies to every open recipient. */
 export function mergeRecipients(before: readonly RecipientState[], outcome: Outcome): RecipientState[] {
   if (outcome.result === 'withdrawn') return [...before]
   const resultOf = resultsOf(outcome)
@@ -142,7 +168,7 @@ export function mergeRecipients(before: readonly RecipientState[], outcome: Outc
   })
 }
 
-/** Most messages have one recipient, and a map for it would cost more than all the rest. */
+/** Avoids a map for a single recipient, which is the usual case: the map would cost more than everything else here. */
 function resultsOf({ recipients }: Outcome): (address: string) => RecipientOutcome | undefined {
   const [first] = recipients
   if (recipients.length < 2) return (address) => (first?.address === address ? first : undefined)
@@ -157,16 +183,21 @@ const STATUS_OF = {
   uncertain: 'uncertain',
 } as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
 
-export function settle(state: MessageState, { attempt, verdict, recipients }: Settlement, now: number): void {
-  if (attempt !== undefined) note(state, attempt)
+/** Applies the result of a delivery to the state. */
+export function settle(
+  state: MessageState,
+  { attempt, decision, recipients }: Settlement,
+  now: number,
+): void {
+  if (attempt !== undefined) recordAttempt(state, attempt)
   state.recipients = recipients
-  enter(state, verdict.status, now)
-  if ('nextAttemptAt' in verdict) state.dueAt = state.nextAttemptAt = verdict.nextAttemptAt
-  if (verdict.status === 'held') state.heldReason = verdict.reason
+  enter(state, decision.status, now)
+  if ('nextAttemptAt' in decision) state.dueAt = state.nextAttemptAt = decision.nextAttemptAt
+  if (decision.status === 'held') state.heldReason = decision.reason
 }
 
-/** While a transport, or the threads, are out of order one attempt stands for them all, or days of it would fill the record. */
-function note(state: MessageState, attempt: Attempt): void {
+/** During an outage of a transport or of the threads, the last attempt replaces earlier equal ones, so that days of outage don't fill the record. */
+function recordAttempt(state: MessageState, attempt: Attempt): void {
   const { outcome, transport } = attempt
   for (let index = state.attempts.length - 1; isOutage(outcome) && index >= 0; index--) {
     const earlier = state.attempts[index]!
@@ -184,7 +215,7 @@ function isOutage(outcome: Outcome): boolean {
   return isUnreachable(outcome) || isSetupFailure(outcome)
 }
 
-/** Every change of status passes here, so that what belongs to one status never lingers in the next. */
+/** Every status change goes through this function, so that no field of one status remains in the next. */
 export function enter(state: MessageState, status: Status, now: number): void {
   state.status = status
   delete state.heldReason
@@ -200,7 +231,7 @@ function failOpenRecipients(state: MessageState): void {
   for (const recipient of state.recipients) if (isOpen(recipient)) recipient.status = 'failed'
 }
 
-/** Puts a message back in line by a person's wish: its history stays, its attempts begin anew. */
+/** Requeues a message at an operator's request. Its history stays; counting of attempts starts again. */
 export function redrive(state: MessageState, now: number, maxAge: number): void {
   state.counted = 0
   for (const recipient of state.recipients) if (recipient.status !== 'sent') recipient.status = 'waiting'
@@ -209,13 +240,13 @@ export function redrive(state: MessageState, now: number, maxAge: number): void 
   state.dueAt = now
 }
 
-/** A person knows that it arrived. */
+/** Settles a message that an operator knows has arrived. */
 export function markSent(state: MessageState, now: number): void {
   for (const recipient of state.recipients) if (isOpen(recipient)) recipient.status = 'sent'
   enter(state, state.recipients.every(({ status }) => status === 'sent') ? 'sent' : 'partial', now)
 }
 
-/** The job without what it says: the data, the bodies and the attachments' bytes. */
+/** The job without its content: without data, bodies and the attachments' bytes. */
 export function withoutContent(job: MailJob): MailJob {
   const { content } = job
   return {

@@ -5,7 +5,7 @@ import type { QueueDriver } from '../queue/driver.js'
 import type { Runner } from '../threads/runner.js'
 import type { Attempt, HeldReason, MailJob, MessageState, RecipientState, Status } from './messageState.js'
 
-/** What `find()` shows of a message: all but its data, bodies and attachments' content. */
+/** A message as returned by `find()`: everything except its data, bodies and attachment contents. */
 export interface Message {
   id: string
   messageId: string
@@ -23,7 +23,7 @@ export interface Message {
   priority: number
   tags: string[]
   metadata?: Record<string, Json>
-  /** Of the request that sent it. */
+  /** Context of the request that sent the message. */
   context?: Record<string, Json>
   attachments: { filename?: string; contentType?: string; size: number }[]
   /** All times are ISO 8601. */
@@ -36,14 +36,15 @@ export interface Message {
   recipients: RecipientState[]
 }
 
+/** One delivery attempt of a {@link Message}. Times are ISO 8601. */
 export interface MessageAttempt {
   start: string
   end: string
   thread: number
-  /** The transport that took it: the message's own, or one in its place. */
+  /** The transport that carried out the attempt: the message's own, or its failover. */
   transport: string
   counted: boolean
-  /** What it came to; `code` tells why. */
+  /** The result; `code` gives the reason. */
   outcome: Outcome['result']
   code: Outcome['code']
   message: string
@@ -52,7 +53,7 @@ export interface MessageAttempt {
   timings: Outcome['timings']
 }
 
-/** What leaves the house is a copy: changing it changes no mail. */
+/** Callers get copies, so that modifying them changes no message. */
 export function copyRecipients(recipients: readonly RecipientState[]): RecipientState[] {
   return recipients.map((recipient) =>
     recipient.reply === undefined ? { ...recipient } : { ...recipient, reply: { ...recipient.reply } },
@@ -125,12 +126,12 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [key in 
 }
 
 /**
- * What a message says, built again from what the queue keeps of it; `kept: false` where its data was dropped when it
- * was settled (`retain.data`). A template that changed since gives what it would give now.
+ * The content of a message, built again from the stored mail. `kept` is false if its data was dropped when it was settled
+ * (`retain.data`). If the template has changed since, the preview shows its current version.
  */
 export type MessagePreview = { kept: false } | ({ kept: true } & ComposedParts)
 
-/** @returns undefined where there is no such message */
+/** @returns undefined if there is no such message */
 export async function previewOf(
   id: string,
   queue: QueueDriver,
@@ -142,7 +143,7 @@ export async function previewOf(
   return { kept: true, ...partsOf(await runner.compose(job)) }
 }
 
-/** @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` where it could not be rendered */
+/** @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it could not be rendered */
 export function partsOf<T>(result: RenderResult<T>): T {
   if (result.ok) return result.parts
   const { code, message, location, missing } = result.outcome

@@ -4,15 +4,15 @@ import { Validator } from '../validation.js'
 import { STATUSES } from './messageState.js'
 import type { Message } from './messageView.js'
 
-/** Messages read at a time where all are wanted. */
+/** Messages per page when all pages are read. */
 const PAGE = 500
 
-/** Which messages: a query without its page. */
+/** A query without `limit` and `cursor`. */
 export type MessageFilter = Omit<ListQuery, 'limit' | 'cursor'>
 
 type List = (query: ListQuery) => Promise<MessagePage>
 
-/** All messages that fit, newest first, a page at a time. */
+/** Yields all matching messages, newest first, one page at a time. */
 export async function* pagesOf(
   list: List,
   filter: MessageFilter,
@@ -25,8 +25,8 @@ export async function* pagesOf(
   }
 }
 
-/** Does something to each of these messages. @returns to how many; what somebody else changed meanwhile is left out */
-export async function forEach(
+/** Runs an action on each message. @returns how many it changed; messages that changed or disappeared meanwhile are skipped */
+export async function applyToEach(
   messages: readonly Message[],
   act: (id: string) => Promise<unknown>,
 ): Promise<number> {
@@ -39,7 +39,7 @@ export async function forEach(
   return count
 }
 
-/** Somebody else has changed or forgotten the message since it was listed. */
+/** Whether the message was changed or removed after it was listed. */
 function isPassedOver(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
@@ -49,11 +49,11 @@ const TEXTS = ['q', 'recipient', 'tag', 'template', 'cursor'] as const
 const TIMES = ['since', 'until'] as const
 const MAX_TEXT = 320
 
-/** @throws ThreadpostError `INVALID_MESSAGE` with the path of what is wrong; the limit and the cursor the queue checks */
+/** @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field; the queue checks `limit` and `cursor` */
 export function checkListQuery(query: ListQuery): ListQuery {
-  const given = check.object(query, '', ['status', 'limit', ...TEXTS, ...TIMES])
-  if (given['status'] !== undefined) check.oneOf(given['status'], 'status', STATUSES)
-  for (const name of TEXTS) if (given[name] !== undefined) check.string(given[name], name, MAX_TEXT)
-  for (const name of TIMES) if (given[name] !== undefined) check.number(given[name], name, 0)
+  const fields = check.object(query, '', ['status', 'limit', ...TEXTS, ...TIMES])
+  if (fields['status'] !== undefined) check.oneOf(fields['status'], 'status', STATUSES)
+  for (const name of TEXTS) if (fields[name] !== undefined) check.string(fields[name], name, MAX_TEXT)
+  for (const name of TIMES) if (fields[name] !== undefined) check.number(fields[name], name, 0)
   return query
 }

@@ -7,10 +7,10 @@ import type { MailJob } from './messageState.js'
 import type { Origin } from './toJob.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
-/** The domain part of what {@link toJob} mints: that of the sender. */
+/** The domain part of a Message-ID that {@link toJob} generates: the sender's. */
 const DOMAIN = /^[^\s<>@\p{Cc}\u2028\u2029]{1,255}$/u
 
-/** A mail that passed {@link toJob}, as plain JSON: bytes become base64, dates ISO text. */
+/** Converts a validated mail to plain JSON: bytes become base64, dates become ISO 8601 text. */
 export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob): PreparedMail {
   return {
     prepared: 1,
@@ -22,7 +22,7 @@ export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob
   }
 }
 
-/** Takes a prepared mail apart; its mail is checked again like any other. */
+/** Splits a prepared mail into its mail and identity. The mail is validated again like any other. */
 export function fromPrepared(value: unknown): {
   mail: unknown
   origin: Origin & Required<Pick<Origin, 'identity'>>
@@ -35,15 +35,15 @@ export function fromPrepared(value: unknown): {
     'context',
     'mail',
   ])
-  if (prepared !== 1) check.fail('prepared', 'is of another version; prepare the mail again')
-  if (!isId(id)) check.fail('id', 'is not an id that prepare() gave')
+  if (prepared !== 1) check.fail('prepared', 'has an unsupported version; prepare the mail again')
+  if (!isId(id)) check.fail('id', 'is not an id from prepare()')
   const givenMessageId = check.string(messageId, 'messageId')
   const [start, end] = [`<${id}@`, '>']
   const domain = givenMessageId.slice(start.length, -end.length)
   const minted = givenMessageId === start + domain + end && DOMAIN.test(domain)
-  // One of the caller's own stands in the mail, where it is checked.
+  // A Message-ID that the caller chose is also in the mail, where it is validated.
   if (!minted && !(isPlainObject(mail) && mail['messageId'] === givenMessageId))
-    check.fail('messageId', 'is not the one that prepare() gave')
+    check.fail('messageId', 'is not the Message-ID from prepare()')
   const time = Date.parse(check.string(date, 'date'))
   if (Number.isNaN(time)) check.fail('date', 'is not an ISO 8601 date')
   const identity = { id, messageId: givenMessageId, date: time }

@@ -4,14 +4,15 @@ import type { DeliveryOrder } from '../threads/runner.js'
 import type { Validator } from '../validation.js'
 import { parseAddress } from './addresses.js'
 
+/** Safe mode: mail is delivered only to allowed recipients. */
 export interface SafeModeOptions {
-  /** Gets every mail that is for somebody else. */
+  /** The address that receives all mail to recipients that are not allowed. */
   redirectTo: string
-  /** Who may get mail none the less: addresses, or whole domains such as `acme.example`. @default nobody */
+  /** Allowed recipients: addresses, or whole domains such as `acme.example`. @default none */
   allow?: string[]
 }
 
-/** Names those whom a redirected mail was for. */
+/** Header of a redirected mail that lists the original recipients. */
 const HEADER = 'X-Threadpost-Original-To'
 const MAX_HEADER = 900
 const DOMAIN = /^@?([\p{L}\p{N}](?:[\p{L}\p{N}.-]*[\p{L}\p{N}])?)$/u
@@ -29,8 +30,8 @@ export function resolveSafeMode(check: Validator, value: unknown): SafeMode {
 }
 
 /**
- * Keeps a mailer from reaching anybody but those allowed: staging can never mail a customer. Mail is redirected when it
- * is accepted, and once more when it is handed to a thread, since it may have been queued before this was switched on.
+ * Delivers mail only to allowed recipients, so that a staging system can't mail a customer. Mail is redirected when it is
+ * accepted, and again when it is handed to a thread, because it may have been queued before safe mode was enabled.
  */
 export class SafeMode {
   constructor(
@@ -38,42 +39,42 @@ export class SafeMode {
     private readonly allowed: ReadonlySet<string>,
   ) {}
 
-  /** The letter, for those whom it may reach; in a header stands whom it was for. */
-  redirect<T extends MessagePayload>(letter: T): T {
-    const refused = [...letter.to, ...letter.cc, ...letter.bcc].filter(
+  /** The payload with only allowed recipients. A header lists the original ones. */
+  redirect<T extends MessagePayload>(payload: T): T {
+    const refused = [...payload.to, ...payload.cc, ...payload.bcc].filter(
       ({ address }) => !this.#allows(address),
     )
-    if (refused.length === 0) return letter
-    const seen = new Set<string>()
+    if (refused.length === 0) return payload
+    const added = new Set<string>()
     const reach = (mailboxes: Mailbox[]): Mailbox[] =>
       mailboxes.flatMap((mailbox) => {
         if (this.#allows(mailbox.address)) return [mailbox]
-        if (seen.has(this.redirectTo)) return []
-        seen.add(this.redirectTo)
+        if (added.has(this.redirectTo)) return []
+        added.add(this.redirectTo)
         return [{ address: this.redirectTo }]
       })
     const originals = [...new Set(refused.map(({ address }) => address))]
     return {
-      ...letter,
-      to: reach(letter.to),
-      cc: reach(letter.cc),
-      bcc: reach(letter.bcc),
-      headers: [...letter.headers, [HEADER, listed(originals)]],
+      ...payload,
+      to: reach(payload.to),
+      cc: reach(payload.cc),
+      bcc: reach(payload.bcc),
+      headers: [...payload.headers, [HEADER, listed(originals)]],
     }
   }
 
-  /** A delivery whose envelope holds nobody else, whatever its message says. */
+  /** The order with only allowed recipients in its envelope, whatever its headers say. */
   guard(order: DeliveryOrder): DeliveryOrder {
     if (order.recipients.every((address) => this.#allows(address))) return order
     return { ...order, letter: this.redirect(order.letter), recipients: this.envelope(order.recipients) }
   }
 
-  /** Who really gets what is for these. */
+  /** The envelope recipients in place of these. */
   envelope(recipients: readonly string[]): string[] {
-    return [...new Set(recipients.map((address) => this.#standIn(address)))]
+    return [...new Set(recipients.map((address) => this.#deliveredTo(address)))]
   }
 
-  /** What a guarded delivery came to, for those whom its message names. */
+  /** Maps the outcome of a guarded delivery back to the original recipients. */
   translate(outcome: Outcome, recipients: readonly string[]): Outcome {
     if (outcome.recipients.length === 0 || recipients.every((address) => this.#allows(address)))
       return outcome
@@ -81,13 +82,13 @@ export class SafeMode {
     return {
       ...outcome,
       recipients: recipients.flatMap((address) => {
-        const result = results.get(this.#standIn(address))
+        const result = results.get(this.#deliveredTo(address))
         return result === undefined ? [] : [{ ...result, address }]
       }),
     }
   }
 
-  #standIn(address: string): string {
+  #deliveredTo(address: string): string {
     return this.#allows(address) ? address : this.redirectTo
   }
 
@@ -98,7 +99,7 @@ export class SafeMode {
   }
 }
 
-/** As many as one header line should hold, and how many more there are. */
+/** As many addresses as one header line should contain, and the number of the others. */
 function listed(addresses: readonly string[]): string {
   let text = ''
   for (const [index, address] of addresses.entries()) {

@@ -4,7 +4,7 @@ import {
   type MessageState,
   newState,
   type Status,
-  TOP_PRIORITY,
+  MAX_PRIORITY,
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
 import type { Content, JobAttachment, JsonText } from '../protocol/tasks.js'
@@ -43,7 +43,7 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     JSON.stringify(head),
     innerOf(content),
     attachments.length === 0 ? null : attachments.map((attachment) => ({ content: attachment.content })),
-    TOP_PRIORITY - job.priority,
+    MAX_PRIORITY - job.priority,
     job.acceptedAt,
     job.notBefore ?? null,
     job.expiresAt,

@@ -6,13 +6,13 @@ import helmet from 'helmet'
 import { Authenticator } from '../express/authenticator.js'
 import { inboxRouter, mailContext } from '../express/index.js'
 import { loginPages, sessionHandlers } from '../express/login.js'
-import { routerBehind, serve } from '../express/mailRouter.js'
+import { mailRouterWith, mountOperations } from '../express/mailRouter.js'
 import { type Mailer, ThreadpostError } from '../index.js'
 import { testHooksOf } from '../testHooks.js'
 import { isLoopback } from '../transports/loopback.js'
 import { listen } from '../web/listen.js'
 import { hostCheck, SCOPES } from '../web/middleware.js'
-import { nothingHere, problems } from '../web/problem.js'
+import { notFound, problemHandler } from '../web/problem.js'
 import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
 
@@ -66,15 +66,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(hostCheck)
   app.use(mailContext())
-  app.use('/mail', routerBehind(gate, mailer, {}, 1))
+  app.use('/mail', mailRouterWith(gate, mailer, {}, 1))
   app.use(loginPages(gate))
-  serve(app, sessionHandlers(gate), gate)
+  mountOperations(app, sessionHandlers(gate), gate)
   if (mailer.inbox !== undefined)
     app.use('/inbox', inboxRouter(mailer.inbox, { home: '../', guard: gate.page('read', 1) }))
   app.use(gate.page('read'))
   const start = startRouter(mailer, url, auth === false ? demoEnvironmentFor(mailer) : undefined)
   app.use(start.router)
-  app.use(nothingHere, problems, unexpected)
+  app.use(notFound, problemHandler, unexpected)
 
   let closed: Promise<void> | undefined
   return {

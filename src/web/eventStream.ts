@@ -1,19 +1,19 @@
 import type { Response } from 'express'
 import { sendProblem } from './problem.js'
 
-/** Milliseconds between two signs of life: proxies end a connection on which nothing is said. */
+/** Milliseconds between two heartbeats: proxies close idle connections. */
 const HEARTBEAT = 20_000
-/** Pages that may listen to one router's streams at a time. */
-const MOST = 100
+/** Maximum number of open streams of one router. */
+const MAX_STREAMS = 100
 
 /**
- * Server-sent events (HTML standard, section 9.2) to one page. To who reads too slowly nothing piles up: of each kind of event
- * only the newest waits for room, so that the last word always arrives.
+ * Server-sent events (HTML standard, section 9.2) to one page. For a slow reader, only the newest event of each kind is buffered, so that
+ * memory is bounded and the latest state always arrives.
  */
 export class EventStream {
   readonly #response: Response
-  /** What waits for room, by its kind. */
-  readonly #waiting = new Map<string, string>()
+  /** Buffered events by kind. */
+  readonly #buffered = new Map<string, string>()
 
   constructor(response: Response) {
     this.#response = response
@@ -27,24 +27,24 @@ export class EventStream {
       if (!this.behind) this.#write(':\n\n')
     }, HEARTBEAT).unref()
     response.once('close', () => clearInterval(heartbeat))
-    response.on('drain', () => this.#catchUp())
+    response.on('drain', () => this.#flush())
   }
 
-  /** Whether the page has not read what it was told before: what it is told now waits, and takes the place of what waits. */
+  /** Whether the page is still reading earlier events. New events are then buffered, and replace buffered ones of their kind. */
   get behind(): boolean {
     return this.#response.writableNeedDrain
   }
 
-  /** @param event its kind; without, it is what `onmessage` hears */
+  /** @param event kind of the event; without one, `onmessage` receives it */
   send(data: object, event = ''): void {
     const text = `${event && `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
-    if (this.behind) this.#waiting.set(event, text)
+    if (this.behind) this.#buffered.set(event, text)
     else this.#write(text)
   }
 
-  /** Once what waits is told. */
+  /** Sends buffered events, then ends the stream. */
   end(): void {
-    this.#catchUp()
+    this.#flush()
     this.#response.end()
   }
 
@@ -52,9 +52,9 @@ export class EventStream {
     this.#response.once('close', listener)
   }
 
-  #catchUp(): void {
-    for (const text of this.#waiting.values()) this.#write(text)
-    this.#waiting.clear()
+  #flush(): void {
+    for (const text of this.#buffered.values()) this.#write(text)
+    this.#buffered.clear()
   }
 
   #write(text: string): void {
@@ -62,15 +62,15 @@ export class EventStream {
   }
 }
 
-/** The streams that a router has open. */
+/** The open streams of a router. */
 export class EventStreams {
   readonly #open = new Set<EventStream>()
 
-  /** @returns undefined where there are too many, which is answered, or where the page has gone already */
+  /** @returns undefined if there are too many streams (the response is then a problem), or if the page has disconnected */
   open(response: Response): EventStream | undefined {
     if (response.closed) return undefined
-    if (this.#open.size >= MOST) {
-      sendProblem(response, 'TOO_MANY_REQUESTS', 'Too many pages look on already. Close some of them.')
+    if (this.#open.size >= MAX_STREAMS) {
+      sendProblem(response, 'TOO_MANY_REQUESTS', 'Too many pages are watching already. Close some of them.')
       return undefined
     }
     const stream = new EventStream(response)

@@ -3,9 +3,9 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /**
- * Resolves once the server takes connections.
- * @param port 0 takes any free one
- * @returns where it is: `http://127.0.0.1:3000`
+ * Starts a server. Resolves once it accepts connections.
+ * @param port 0 selects any free port
+ * @returns the server's URL: `http://127.0.0.1:3000`
  */
 export async function listen(server: Server, port: number, host: string): Promise<string> {
   server.listen(port, host)

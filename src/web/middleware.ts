@@ -2,8 +2,8 @@ import express, { type RequestHandler, type Response } from 'express'
 import { sendProblem } from './problem.js'
 
 /**
- * Sends a browser from `/inbox` to `/inbox/`, for relative links mean something else without the slash. The redirect is
- * relative too, so that it holds behind a proxy that strips a prefix.
+ * Redirects a browser from `/inbox` to `/inbox/`, because relative links resolve differently without the slash. The redirect is
+ * relative too, so that it works behind a proxy that strips a prefix.
  */
 export const trailingSlash: RequestHandler = (request, response, next) => {
   const [path = '', query] = request.originalUrl.split('?')
@@ -21,8 +21,8 @@ export const trailingSlash: RequestHandler = (request, response, next) => {
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
 /**
- * Answers only to names of loopback. A page elsewhere can point a name of its own at 127.0.0.1 (DNS rebinding) and
- * would read the mail of a server that has no login; such a request still carries that name.
+ * Accepts requests to loopback host names only. A foreign page can point a name of its own at 127.0.0.1 (DNS rebinding) and
+ * would read the mail of a server without a login, but its requests still carry that name.
  */
 export const hostCheck: RequestHandler = (request, response, next) => {
   if (LOOPBACK.test(request.headers.host ?? '')) {
@@ -33,13 +33,13 @@ export const hostCheck: RequestHandler = (request, response, next) => {
     .status(421)
     .type('text/plain')
     .send(
-      'This server has no token, so it answers to localhost only. Start it with a token to reach it by other names.\n',
+      'This server has no token, so it accepts requests to localhost only. Start it with a token to use other host names.\n',
     )
 }
 
 /**
- * Answers where a path is there and a method is not: 405 with `Allow` (RFC 9110 section 15.5.6).
- * @param methods in small letters, as Express has them
+ * Responds to methods that a path doesn't have: 405 with `Allow` (RFC 9110 section 15.5.6).
+ * @param methods in lower case, as in Express
  */
 export function methodNotAllowed(methods: readonly string[]): RequestHandler {
   const names = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
@@ -48,39 +48,43 @@ export function methodNotAllowed(methods: readonly string[]): RequestHandler {
     response.set('Allow', allow)
     if (request.method === 'OPTIONS') response.status(204).end()
     else
-      sendProblem(response, 'METHOD_NOT_ALLOWED', `Here is nothing to ${request.method}; there is ${allow}.`)
+      sendProblem(
+        response,
+        'METHOD_NOT_ALLOWED',
+        `This path doesn't support ${request.method}. It supports ${allow}.`,
+      )
   }
 }
 
-/** What a token may do: queue mail; read messages; cancel, retry and mark them. */
+/** A permission of a token: `send` queues mail, `read` shows messages, `manage` cancels, retries and marks them. */
 export type Scope = 'send' | 'read' | 'manage'
 
 export const SCOPES = ['send', 'read', 'manage'] as const satisfies readonly Scope[]
 
-/** Makes the handler that lets only those pass who have a scope. */
+/** Creates a handler that rejects requests without the scope. */
 export type Allow = (scope: Scope) => RequestHandler
 
 /**
- * Reads a JSON body and nothing else. A form can't send one across sites without asking first, which is what keeps
- * foreign pages from posting here.
- * @param limit bytes, after decompression
+ * Reads a JSON body and rejects any other. A form can't send JSON, and a script on a foreign page can't without a CORS preflight, so
+ * foreign pages can't post here.
+ * @param limit maximum size in bytes, after decompression
  */
 export function jsonBody(limit: number): RequestHandler {
   const parse: RequestHandler = express.json({ limit, strict: true })
   return (request, response, next) => {
     if (request.is('application/json') === 'application/json') parse(request, response, next)
-    else refuse(response)
+    else rejectContentType(response)
   }
 }
 
-/** Where no body is read: one may come, but not what a form sends. */
+/** For operations without a body. A JSON body is ignored; the content types of forms are rejected. */
 export const bodyless: RequestHandler = (request, response, next) => {
   const type = request.headers['content-type']
   if (type === undefined || /^application\/json\b/i.test(type)) next()
-  else refuse(response)
+  else rejectContentType(response)
 }
 
-function refuse(response: Response): void {
+function rejectContentType(response: Response): void {
   sendProblem(
     response,
     'UNSUPPORTED_MEDIA_TYPE',

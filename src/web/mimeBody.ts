@@ -1,7 +1,7 @@
 import { decodeWords } from 'postal-mime'
-import type { StructuredField } from './mime.js'
+import type { StructuredField } from './mimeStructure.js'
 
-/** Undoes a Content-Transfer-Encoding (RFC 2045 section 6). What is not encoded properly stays as it is. */
+/** Decodes a Content-Transfer-Encoding (RFC 2045 section 6). Invalid sequences are kept unchanged. */
 export function decodeBody(body: Uint8Array, encoding: string): Uint8Array {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   switch (encoding.trim().toLowerCase()) {
@@ -14,10 +14,10 @@ export function decodeBody(body: Uint8Array, encoding: string): Uint8Array {
   }
 }
 
-/** Characters of a flowed text of which the lines are joined. */
+/** Maximum number of characters of a flowed text whose lines are joined. */
 const FLOWED = 1024 * 1024
 
-/** The text of a part, with `\n` as its line break. */
+/** Decodes the text of a part, with `\n` as line break. */
 export function textOf(content: Uint8Array, { value, parameters }: StructuredField): string {
   const text = decoderOf(parameters.get('charset')).decode(content).replaceAll('\r\n', '\n')
   const flowed = value === 'text/plain' && parameters.get('format')?.toLowerCase() === 'flowed'
@@ -25,7 +25,7 @@ export function textOf(content: Uint8Array, { value, parameters }: StructuredFie
   return unflow(text.slice(0, FLOWED), parameters.get('delsp')?.toLowerCase() === 'yes') + text.slice(FLOWED)
 }
 
-/** A parameter, its sections put together and decoded (RFC 2231), or its encoded words (which RFC 2047 forbids there, but mail has). */
+/** A parameter, with its sections joined and decoded (RFC 2231). Encoded words are decoded too: RFC 2047 forbids them here, but mails have them. */
 export function parameterOf({ parameters }: StructuredField, name: string): string | undefined {
   const plain = parameters.get(name)
   if (plain !== undefined) return decodeWords(plain)
@@ -66,7 +66,7 @@ function percentDecoded(text: string): Uint8Array {
   )
 }
 
-/** Of a charset that is not known, each byte is a character, so that ASCII can be read. */
+/** For an unknown charset, each byte becomes one character, so that ASCII is readable. */
 function decoderOf(charset = 'utf-8'): InstanceType<typeof TextDecoder> {
   try {
     return new TextDecoder(charset.trim().slice(0, 40))
@@ -82,7 +82,7 @@ const LF = 0x0a
 function decodeQuotedPrintable(bytes: Buffer): Uint8Array {
   const decoded = new Uint8Array(bytes.length)
   let length = 0
-  /** Where the white space at the end of the line begins: what was added on the way (RFC 2045 section 6.7, rule 3). */
+  /** Start of the white space at the end of the line, which was added in transit (RFC 2045 section 6.7, rule 3). */
   let solid = 0
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]!
@@ -115,7 +115,7 @@ function hexOf(byte = 0): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
 
-/** Joins the lines of a paragraph (RFC 3676): those that end with a space, and are quoted as deeply as the next. */
+/** Joins the lines of each paragraph (RFC 3676): lines that end with a space and have the same quote depth as the next. */
 function unflow(text: string, deletesSpace: boolean): string {
   const lines: string[] = []
   let paragraph: string[] = []

@@ -1,12 +1,53 @@
 import { type RequestHandler, Router } from 'express'
 import helmet from 'helmet'
-import { html, type Html } from './html.js'
 import { sendProblem } from './problem.js'
 
-/** Folder of the stylesheet and icon that all pages share. */
+/** HTML that can be put into a page without escaping. */
+export class Html {
+  readonly source: string
+
+  constructor(source: string) {
+    this.source = source
+  }
+
+  toString(): string {
+    return this.source
+  }
+}
+
+export type HtmlValue = Html | string | number | undefined | false | readonly HtmlValue[]
+
+/**
+ * Template tag for HTML. It escapes every value for text and quoted attributes, unless this tag created the value.
+ * `undefined` and `false` produce nothing; lists are joined.
+ */
+export function html(strings: TemplateStringsArray, ...values: HtmlValue[]): Html {
+  let source = strings[0]!
+  values.forEach((value, index) => {
+    source += toSource(value) + strings[index + 1]!
+  })
+  return new Html(source)
+}
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+function toSource(value: HtmlValue): string {
+  if (value === undefined || value === false) return ''
+  if (value instanceof Html) return value.source
+  if (typeof value === 'object') return value.map(toSource).join('')
+  return String(value).replace(/[&<>"']/g, (character) => ENTITIES[character]!)
+}
+
+/** Folder of the stylesheet and icon that all pages use. */
 const SHARED = `${import.meta.dirname}/assets`
 
-/** Every page's policy: nothing from elsewhere, no inline script or style, framed by its own site only. */
+/** The content security policy of every page: nothing from other sites, no inline scripts or styles, framed by its own site only. */
 const PAGE_POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
@@ -21,17 +62,17 @@ const PAGE_POLICY = {
 
 export interface PageContents {
   title: string
-  /** The way from this page to the router's root: '' or '../' and so on. */
+  /** Relative path from this page to the router's root: '', '../' and so on. */
   root: string
-  /** Names of stylesheets and modules among the router's assets. */
+  /** File names of stylesheets and modules in the router's assets. */
   styles?: readonly string[]
   scripts?: readonly string[]
   body: Html
-  /** Class of the body element. */
+  /** CSS class of the body element. */
   kind: string
 }
 
-/** A whole document. All its links are relative, so that the router can be mounted anywhere. */
+/** A complete document. All its links are relative, so that the router can be mounted anywhere. */
 export function page({ title, root, styles = [], scripts = [], body, kind }: PageContents): string {
   return html`<!doctype html>
     <html lang="en">
@@ -50,29 +91,29 @@ export function page({ title, root, styles = [], scripts = [], body, kind }: Pag
     </html>`.source
 }
 
-/** Whether a site is reached by https only is its host's decision, not a router's. */
+/** HSTS is off: the host decides whether its site is https only, not a router. */
 const protect = helmet({
   contentSecurityPolicy: { useDefaults: false, directives: PAGE_POLICY },
   strictTransportSecurity: false,
 })
 
-/** Headers of every page: set here too, so that a router is safe where its host sets none. */
+/** Sets the headers of a page, so that a router is safe even if its host sets none. */
 export const pageHeaders: RequestHandler = (request, response, next) => {
   response.set('Cache-Control', 'no-store')
   protect(request, response, next)
 }
 
 /**
- * Refuses to answer where a browser loads an image: a mail that is shown may ask for any address of this server as one, and an
- * event stream would keep the connection for good. Assets and the images of mails are for that.
+ * Rejects requests that a browser sends for an image, except for assets and the images of mails. A displayed mail can name any URL of
+ * this server as an image, and an event stream would keep the connection open for good.
  */
-export const notAsImage: RequestHandler = (request, response, next) => {
+export const refuseImageRequests: RequestHandler = (request, response, next) => {
   const isImage = /^\/assets\/|\/images\/\d+\//.test(request.path)
   if (request.get('Sec-Fetch-Dest') !== 'image' || isImage) next()
-  else sendProblem(response, 'FORBIDDEN', 'This is no image.')
+  else sendProblem(response, 'FORBIDDEN', 'This URL is not an image.')
 }
 
-/** Serves the shared assets and those of `folder` by name; nothing else in the folders can be reached. */
+/** Serves the shared assets and the named files of `folder`. No other file in the folders can be reached. */
 export function assetRouter(folder: string, names: readonly string[]): Router {
   const router = Router()
   const serve =
@@ -86,8 +127,8 @@ export function assetRouter(folder: string, names: readonly string[]): Router {
   return router
 }
 
-/** The brand: a letter of two threads. */
-export const mark = html`<svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
+/** The logo: a letter made of two threads. */
+export const logo = html`<svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
   <rect class="mark-ground" width="28" height="28" rx="8" />
   <rect class="mark-line" x="7" y="8" width="14" height="4" rx="2" />
   <rect class="mark-line" x="7" y="16" width="8" height="4" rx="2" />

@@ -1,15 +1,60 @@
 import { addressParser, decodeWords } from 'postal-mime'
+import { decodeBody, parameterOf, textOf } from './mimeBody.js'
 import {
   type HeaderField,
   type LeafPart,
-  MOST_FIELDS,
-  MOST_PARTS,
-  structured,
-  structureOf,
+  MAX_FIELDS,
+  MAX_PARTS,
+  parseStructuredField,
+  parseStructure,
   valueOf,
-} from './mime.js'
-import { decodeBody, parameterOf, textOf } from './mimeBody.js'
-import { referencesIn } from './references.js'
+} from './mimeStructure.js'
+
+/** Maximum number of characters of a mail's HTML that a frame shows. Gmail clips at a tenth of that. */
+export const MAX_SHOWN_HTML = 1024 * 1024
+
+/** A reference in HTML or CSS to a part by its Content-ID (RFC 2392). */
+interface Reference {
+  /** Positions where `cid:` begins and where the reference ends. */
+  start: number
+  end: number
+  /** The Content-ID as written, and percent-decoded. */
+  cids: readonly [written: string, decoded: string]
+}
+
+/** Maximum length of a Content-ID. */
+const MAX_CID = 1_000
+const END = /["'\s<>()]/
+
+/** Finds `cid:` references in attributes and styles, in one pass. */
+export function* cidReferences(source: string): Generator<Reference> {
+  const begins = /(?<![a-z\d.+-])cid:/gi
+  for (let match = begins.exec(source); match !== null; match = begins.exec(source)) {
+    const from = match.index + 'cid:'.length
+    const text = source.slice(from, from + MAX_CID)
+    const length = text.search(END)
+    const written = (length === -1 ? text : text.slice(0, length)).replaceAll('&amp;', '&')
+    const end = from + (length === -1 ? text.length : length)
+    if (end > from) yield { start: match.index, end, cids: [written, decoded(written)] }
+    begins.lastIndex = end
+  }
+}
+
+/** Every Content-ID that the shown part of the HTML refers to. */
+function referencesIn(source: string): Set<string> {
+  const cids = new Set<string>()
+  for (const reference of cidReferences(source.slice(0, MAX_SHOWN_HTML)))
+    for (const cid of reference.cids) cids.add(cid)
+  return cids
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
 
 export interface InboxAddress {
   /** The display name, or ''. */
@@ -18,12 +63,12 @@ export interface InboxAddress {
 }
 
 export interface InboxAttachment {
-  /** As the sender named it: never use it as a path. */
+  /** The name that the sender chose. Never use it as a path. */
   filename?: string
   contentType: string
-  /** Content-ID without its angle brackets: what `cid:` in the HTML refers to. */
+  /** Content-ID without angle brackets, to which `cid:` in the HTML refers. */
   cid?: string
-  /** Whether the HTML shows it (an inline image), so that it is no attachment to the reader. */
+  /** Whether the HTML shows it as an inline image, so that readers don't see it as an attachment. */
   inline: boolean
   content: Uint8Array
 }
@@ -36,30 +81,30 @@ export interface MailContents {
   cc: InboxAddress[]
   bcc: InboxAddress[]
   replyTo: InboxAddress[]
-  /** With its angle brackets. */
+  /** With angle brackets. */
   messageId?: string
-  /** ISO 8601, or the header's value where it is no date. */
+  /** ISO 8601, or the header's value if it is not a valid date. */
   date?: string
-  /** All headers in their order, unfolded but not decoded. */
+  /** All headers in their original order, unfolded but not decoded. */
   headers: { name: string; value: string }[]
   html?: string
   text?: string
   /** At most 1,000. */
   attachments: InboxAttachment[]
-  /** What was left out because there is too much of it, in sentences; empty for nearly every mail. */
+  /** Sentences about parts that were left out because of a limit. Empty for nearly every mail. */
   leftOut: string[]
 }
 
-/** Characters of one list of addresses, and addresses in it, that are looked at. */
-const LIST_LENGTH = 64 * 1024
-const MOST_ADDRESSES = 1_000
+/** Maximum length of an address list in characters, and maximum number of its addresses. */
+const MAX_LIST = 64 * 1024
+const MAX_ADDRESSES = 1_000
 
 /**
- * Parses a mail in one pass, in time that grows with its size only. Anything is a mail: what is broken gives less, never an
- * error. An attached mail (`message/rfc822`) is a file like others.
+ * Parses a mail in one pass and in linear time. Any input is accepted: broken parts result in less content, never in an error. An
+ * attached mail (`message/rfc822`) is treated as a file.
  */
 export function parseMime(raw: Uint8Array): MailContents {
-  const { header, parts, leftOut } = structureOf(raw)
+  const { header, parts, leftOut } = parseStructure(raw)
   const decoded = (name: string) => {
     const value = valueOf(header, name)
     return value === undefined ? undefined : decodeWords(value)
@@ -68,37 +113,37 @@ export function parseMime(raw: Uint8Array): MailContents {
   const shown = referencesIn(html ?? '')
   return {
     subject: decoded('subject') ?? '',
-    ...given('from', addressesOf(header, 'from')[0]),
+    ...optional('from', addressesOf(header, 'from')[0]),
     to: addressesOf(header, 'to'),
     cc: addressesOf(header, 'cc'),
     bcc: addressesOf(header, 'bcc'),
     replyTo: addressesOf(header, 'reply-to'),
-    ...given('messageId', decoded('message-id')),
-    ...given('date', dateOf(valueOf(header, 'date'))),
+    ...optional('messageId', decoded('message-id')),
+    ...optional('date', dateOf(valueOf(header, 'date'))),
     headers: header,
-    ...given('html', html),
-    ...given('text', text),
+    ...optional('html', html),
+    ...optional('text', text),
     attachments: files.map((part) => attachmentOf(part, shown)),
     leftOut: [
       ...(leftOut.has('headers')
-        ? [`The header is too long: its first ${MOST_FIELDS} fields are shown at most.`]
+        ? [`The header is too long: at most its first ${MAX_FIELDS} fields are shown.`]
         : []),
       ...(leftOut.has('parts')
-        ? [`The mail has too many parts: only the first of them, ${MOST_PARTS} at most, are shown.`]
+        ? [`The mail has too many parts: at most the first ${MAX_PARTS} are shown.`]
         : []),
     ],
   }
 }
 
-/** One place in the mail where there is something to read, in one form or in both. */
+/** A readable passage of the mail, as HTML, text, or both. */
 interface Passage {
   html: string
   text: string
 }
 
 /**
- * What there is to read, and what there is beside it. The forms of one multipart/alternative are one passage; else each part
- * is its own, so that a footer that was added to a mail is read after it.
+ * Separates the readable content from the files. The parts of one multipart/alternative form one passage; every other part is a
+ * passage of its own, so that a footer added to a mail comes after it.
  */
 function bodiesOf(parts: readonly LeafPart[]): { html?: string; text?: string; files: LeafPart[] } {
   const passages = new Map<number | LeafPart, Passage>()
@@ -123,10 +168,10 @@ function bodiesOf(parts: readonly LeafPart[]): { html?: string; text?: string; f
         .join('\n')
     : undefined
   const text = all.map((passage) => passage.text).filter((passage) => passage !== '')
-  return { ...given('html', html), ...(text.length === 0 ? {} : { text: text.join('\n') }), files }
+  return { ...optional('html', html), ...(text.length === 0 ? {} : { text: text.join('\n') }), files }
 }
 
-/** The line break before a delimiter belongs to the delimiter; lines that are not encoded end all the same. */
+/** Restores the line break at the end, which belongs to the delimiter (RFC 2046 section 5.1.1), unless the part is base64. */
 function withLastLineEnded(text: string, { header }: LeafPart): string {
   const encoding = valueOf(header, 'content-transfer-encoding')?.trim().toLowerCase()
   return text === '' || text.endsWith('\n') || encoding === 'base64' ? text : `${text}\n`
@@ -135,13 +180,13 @@ function withLastLineEnded(text: string, { header }: LeafPart): string {
 function attachmentOf(part: LeafPart, shown: ReadonlySet<string>): InboxAttachment {
   const disposition = valueOf(part.header, 'content-disposition')
   const filename =
-    (disposition === undefined ? undefined : parameterOf(structured(disposition), 'filename')) ??
+    (disposition === undefined ? undefined : parameterOf(parseStructuredField(disposition), 'filename')) ??
     parameterOf(part.type, 'name')
   const cid = valueOf(part.header, 'content-id')?.trim().replace(/^<|>$/g, '')
   return {
-    ...given('filename', filename),
+    ...optional('filename', filename),
     contentType: part.type.value,
-    ...given('cid', cid),
+    ...optional('cid', cid),
     inline: cid !== undefined && shown.has(cid),
     content: contentOf(part),
   }
@@ -152,18 +197,18 @@ function contentOf({ header, body }: LeafPart): Uint8Array {
 }
 
 function dispositionOf({ header }: LeafPart): string {
-  return structured(valueOf(header, 'content-disposition') ?? '').value
+  return parseStructuredField(valueOf(header, 'content-disposition') ?? '').value
 }
 
-/** Groups are replaced by their members. */
+/** The addresses of a header. Groups are replaced by their members. */
 function addressesOf(header: readonly HeaderField[], name: string): InboxAddress[] {
   const value = header
     .filter((field) => field.name.toLowerCase() === name)
     .map((field) => field.value)
     .join(', ')
-  return addressParser(value.slice(0, LIST_LENGTH))
+  return addressParser(value.slice(0, MAX_LIST))
     .flatMap((entry) => entry.group ?? [entry])
-    .slice(0, MOST_ADDRESSES)
+    .slice(0, MAX_ADDRESSES)
     .map((entry) => ({ name: entry.name, address: entry.address }))
 }
 
@@ -177,6 +222,6 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }
 
-function given<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
+function optional<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
 }

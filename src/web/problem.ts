@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
 import { type ErrorCode, ThreadpostError } from '../index.js'
 
-/** Codes of a problem: the mailer's own, and those that only HTTP knows. */
+/** Error code of a problem: a code of the mailer, or one that exists over HTTP only. */
 export type ProblemCode =
   | ErrorCode
   | 'MALFORMED_JSON'
@@ -13,7 +13,7 @@ export type ProblemCode =
   | 'METHOD_NOT_ALLOWED'
   | 'TOO_MANY_REQUESTS'
 
-/** An answer that says what went wrong (RFC 9457), with the code and the field. */
+/** An error response (RFC 9457), with the code and the field. */
 export interface Problem {
   type: 'about:blank'
   title: string
@@ -22,7 +22,7 @@ export interface Problem {
   detail: string
   code: ProblemCode
   path?: string
-  /** Every absent path, for `MISSING_DATA`. */
+  /** Every missing path, for `MISSING_DATA`. */
   paths?: readonly string[]
 }
 
@@ -80,7 +80,7 @@ export function sendProblem(
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
 
-/** What the mailer throws, as a problem. */
+/** Converts an error of the mailer to a problem. */
 export function problemOf({ code, message, path, paths }: ThreadpostError): Problem {
   return newProblem(code, message, {
     ...(path === undefined ? {} : { path }),
@@ -93,20 +93,20 @@ function newProblem(code: ProblemCode, detail: string, fields: Pick<Problem, 'pa
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code, ...fields }
 }
 
-/** A request that can't be what was meant. */
+/** An `INVALID_MESSAGE` error for a field of a request. */
 export function invalid(path: string, why: string): ThreadpostError {
   return new ThreadpostError('INVALID_MESSAGE', `${path}: ${why}`, { path })
 }
 
-const NOTHING_HERE = 'There is nothing at this address.'
+const NOT_FOUND = 'Nothing exists at this URL.'
 
-/** Answers where no route fits. */
-export const nothingHere: RequestHandler = (_request, response) => {
-  sendProblem(response, 'NOT_FOUND', NOTHING_HERE)
+/** Responds to requests that no route matches. */
+export const notFound: RequestHandler = (_request, response) => {
+  sendProblem(response, 'NOT_FOUND', NOT_FOUND)
 }
 
-/** Answers the errors it knows as problems; others are the host's, with its own way to log them. */
-export const problems: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+/** Responds to known errors with problems. Others are passed on to the host, which logs them in its own way. */
+export const problemHandler: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) {
     next(error)
     return
@@ -124,28 +124,31 @@ export const problems: ErrorRequestHandler = (error: unknown, _request, response
   else sendProblem(response, code, detail)
 }
 
-/** What body-parser's errors mean to the client. */
+/** Converts errors of body-parser. */
 function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
   const type = error instanceof Error && 'type' in error ? error.type : undefined
   switch (type) {
     case 'entity.parse.failed':
       return ['MALFORMED_JSON', 'The body is not valid JSON.']
     case 'entity.too.large':
-      return ['TOO_LARGE', 'The body is larger than this server takes.']
+      return ['TOO_LARGE', 'The body is larger than this server accepts.']
     case 'encoding.unsupported':
     case 'charset.unsupported':
-      return ['UNSUPPORTED_MEDIA_TYPE', 'The body must be JSON in UTF-8, plain or compressed with gzip.']
+      return [
+        'UNSUPPORTED_MEDIA_TYPE',
+        'The body must be JSON in UTF-8, uncompressed or compressed with gzip.',
+      ]
     case 'request.aborted':
     case 'request.size.invalid':
-      return ['UNREADABLE_BODY', 'The body did not arrive in full.']
+      return ['UNREADABLE_BODY', 'The body arrived incomplete.']
     default:
       return clientProblem(error instanceof Error && 'status' in error ? error.status : undefined)
   }
 }
 
-/** Express's own: a file that isn't there, a path that can't be decoded, a body that can't be unpacked. */
+/** Converts errors of Express: a missing file, an undecodable path, a body that can't be decompressed. */
 function clientProblem(status: unknown): [ProblemCode, string] | undefined {
-  if (status === 404) return ['NOT_FOUND', NOTHING_HERE]
+  if (status === 404) return ['NOT_FOUND', NOT_FOUND]
   if (typeof status !== 'number' || status < 400 || status >= 500) return undefined
   return ['UNREADABLE_BODY', 'The request could not be read.']
 }

@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import { type ErrorCode, type ListQuery, type Status, ThreadpostError } from '../index.js'
+import { type ErrorCode, type ListQuery, STATUSES, ThreadpostError } from '../index.js'
 
-/** The keys of an object that must have one for each member of a union: so that none is forgotten. */
-export function all<T extends string>(members: Record<T, true>): [T, ...T[]] {
+/** All members of a union. The object must have a key for each, so the compiler finds a forgotten one. */
+export function exhaustive<T extends string>(members: Record<T, true>): [T, ...T[]] {
   return Object.keys(members) as [T, ...T[]]
 }
 
 /**
- * What a schema makes of a value.
- * @throws ThreadpostError with the code, and the path of the first thing that is wrong
+ * Validates a value against a schema.
+ * @throws ThreadpostError with the code, and the path of the first invalid field
  */
 export function checked<T extends z.ZodType>(
   schema: T,
@@ -24,27 +24,15 @@ export function checked<T extends z.ZodType>(
       typeof key === 'number' ? `${before}[${key}]` : `${before && `${before}.`}${String(key)}`,
     '',
   )
-  const problem = keys.length > 0 ? 'is not known here' : (issue?.message ?? 'is not valid')
+  const problem = keys.length > 0 ? 'is unknown' : (issue?.message ?? 'is not valid')
   throw new ThreadpostError(code, path === '' ? problem : `${path}: ${problem}`, {
     ...(path === '' ? {} : { path }),
   })
 }
 
-export const Statuses = z.enum(
-  all<Status>({
-    queued: true,
-    sending: true,
-    deferred: true,
-    held: true,
-    sent: true,
-    partial: true,
-    failed: true,
-    expired: true,
-    cancelled: true,
-  }),
-)
+export const Statuses = z.enum(STATUSES)
 
-/** A point in time as a query has it: ISO 8601, or milliseconds since the epoch. */
+/** A time in a query string: ISO 8601, or milliseconds since the epoch. */
 const Time = z
   .string()
   .max(40)
@@ -59,15 +47,21 @@ const text = () => z.string().max(320)
 
 /** The parameters of `GET /messages`: all of {@link ListQuery}. */
 export const ListParameters = z.strictObject({
-  status: Statuses.optional().describe('The status now.'),
-  q: text().optional().describe('Text looked for in recipients, subject, template and tags, or a whole id.'),
-  recipient: text().optional().describe('Address of a recipient, in whatever case.'),
+  status: Statuses.optional().describe('The current status.'),
+  q: text()
+    .optional()
+    .describe('Text to search for in recipients, subject, template and tags, or a complete id.'),
+  recipient: text().optional().describe('Address of a recipient, case-insensitive.'),
   tag: text().optional(),
   template: text().optional().describe('Name of the template.'),
-  since: Time.optional().describe('Accepted then or later: ISO 8601, or ms since the epoch.'),
-  until: Time.optional().describe('Accepted then or earlier: ISO 8601, or ms since the epoch.'),
-  limit: z.coerce.number().int().min(1).max(500).optional().describe('Messages a page; 50 by default.'),
-  cursor: text().optional().describe('The cursor of the page before.'),
+  since: Time.optional().describe(
+    'Accepted at this time or later: ISO 8601, or milliseconds since the epoch.',
+  ),
+  until: Time.optional().describe(
+    'Accepted at this time or earlier: ISO 8601, or milliseconds since the epoch.',
+  ),
+  limit: z.coerce.number().int().min(1).max(500).optional().describe('Messages per page; 50 by default.'),
+  cursor: text().optional().describe('The cursor of the previous page.'),
 })
 
 /** @throws ThreadpostError `INVALID_MESSAGE` with the parameter as its path */

@@ -218,8 +218,8 @@ describe('images in a message', () => {
     const { body } = await call(`/dashboard/messages/${id}/contents`)
     expect(body.text).toHaveLength(256 * 1024)
     expect(body.notes).toEqual([
-      'The HTML is shown up to 1024 KB. Download the raw mail for the rest.',
-      'The text is shown up to 256 KB. Download the raw mail for the rest.',
+      'Only the first 1024 KB of the HTML are shown. Download the raw mail to see the rest.',
+      'Only the first 256 KB of the text are shown. Download the raw mail to see the rest.',
     ])
     expect((await call(`/dashboard/messages/${id}/html`)).body.length).toBeLessThan(1_100_000)
   })

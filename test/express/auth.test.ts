@@ -17,7 +17,7 @@ async function cookieOf({ call }: Api, token: string): Promise<{ cookie: string;
 }
 
 describe('a login', () => {
-  test('gives a cookie that is not the token and that scripts and other sites never get', async () => {
+  test('sets a cookie that does not contain the token and is hidden from scripts and other sites', async () => {
     const app = await api({ auth })
     const { whole, cookie } = await cookieOf(app, 'manager-token')
     expect(whole).toContain('HttpOnly')
@@ -36,7 +36,7 @@ describe('a login', () => {
     expect((await app.call('/session')).body).toEqual({ scopes: [], login: true })
   })
 
-  test('opens what its token opens, and what it changes must come from this site', async () => {
+  test('has the scopes of its token, and accepts changes from this site only', async () => {
     const app = await api({ auth })
     const { cookie } = await cookieOf(app, 'reader-token')
     expect((await app.call('/messages', { headers: { cookie } })).status).toBe(200)
@@ -65,7 +65,7 @@ describe('a login', () => {
     expect((await app.post(MAIL, { cookie: manager, authorization: 'Bearer x' })).status).toBe(401)
   })
 
-  test('ends', async () => {
+  test('ends at logout', async () => {
     const app = await api({ auth })
     const { cookie } = await cookieOf(app, 'manager-token')
     const foreign = { method: 'POST', headers: { cookie, origin: 'https://evil.example' } }
@@ -83,14 +83,14 @@ describe('a login', () => {
     [{ token: 'manager-token', next: '/' }, 400, 'next'],
     [{}, 400, 'token'],
     [[], 400, ''],
-  ])('%j gives none', async (body, status, path) => {
+  ])('with %j sets no cookie', async (body, status, path) => {
     const { call } = await api({ auth })
     const answer = await call('/login', json(body))
     expect([answer.status, answer.body.path ?? '']).toEqual([status, path])
     expect(answer.headers.get('set-cookie')).toBeNull()
   })
 
-  test('is not taken from a form, nor from another site', async () => {
+  test('is refused from a form and from another site', async () => {
     const { call } = await api({ auth })
     const form = { method: 'POST', body: new URLSearchParams({ token: 'manager-token' }) }
     expect((await call('/login', form)).status).toBe(415)
@@ -99,7 +99,7 @@ describe('a login', () => {
     expect((await call('/login', foreign)).status).toBe(403)
   })
 
-  test('page is strict, and where nothing is closed leads on', async () => {
+  test('page has a strict policy, and redirects if no token is required', async () => {
     const { call } = await api({ auth })
     const page = await call('/login')
     expect(page.body).toContain('<form')
@@ -113,8 +113,8 @@ describe('a login', () => {
   })
 })
 
-describe('guessing', () => {
-  test('is answered with 429 after a while, by login and by bearer', async () => {
+describe('guessing a token', () => {
+  test('gets 429 after too many attempts, by login and by bearer token', async () => {
     const { call } = await api({ auth })
     const statuses: number[] = []
     for (let count = 0; count < 12; count++) {
@@ -131,26 +131,26 @@ describe('guessing', () => {
     expect((await call('/messages', { headers })).status).toBe(200)
   })
 
-  test('from many addresses takes no more memory', () => {
-    const throttle = new LoginRateLimit()
-    for (let count = 0; count < 20; count++) throttle.failed('first')
-    expect(throttle.wait('first')).toBeGreaterThan(0)
-    for (let count = 0; count < 10_000; count++) throttle.failed(`address-${count}`)
-    expect(throttle.wait('first')).toBe(0)
+  test('from many addresses uses bounded memory', () => {
+    const rateLimit = new LoginRateLimit()
+    for (let count = 0; count < 20; count++) rateLimit.failed('first')
+    expect(rateLimit.wait('first')).toBeGreaterThan(0)
+    for (let count = 0; count < 10_000; count++) rateLimit.failed(`address-${count}`)
+    expect(rateLimit.wait('first')).toBe(0)
   })
 })
 
 describe('a session', () => {
   const token = { token: 'a-token', scopes: ['read'] as const }
 
-  test('is good in another process that knows the token, and nowhere else', () => {
+  test('is valid in every process that knows the token, and in no other', () => {
     const value = new Sessions([token]).begin(token)
     const sameElsewhere = { ...token }
     expect(new Sessions([{ token: 'other', scopes: [] }, sameElsewhere]).find(value)).toBe(sameElsewhere)
     expect(new Sessions([{ token: 'other', scopes: [] }]).find(value)).toBeUndefined()
   })
 
-  test('can be neither changed nor prolonged', () => {
+  test('can be neither altered nor extended', () => {
     const sessions = new Sessions([token])
     const value = sessions.begin(token)
     const [end = '', nonce = '', mac = ''] = value.split('.')

@@ -57,7 +57,7 @@ async function host(express: typeof express5, where: string) {
 const versions = { 'Express 4': express4, 'Express 5': express5 }
 
 describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (version) => {
-  test.each(['a sub-path', 'proxy'])('behind %s the API works', async (where) => {
+  test.each(['a sub-path', 'proxy'])('the API works behind %s', async (where) => {
     const { mailer, inbox, base } = await host(versions[version], where)
     const sent = await callAt(`${base}/messages`, json(MAIL, bearer))
     expect(sent.status).toBe(202)
@@ -83,7 +83,7 @@ describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (vers
     })
   })
 
-  test.each(['a sub-path', 'proxy'])('behind %s pages lead to the login and back', async (where) => {
+  test.each(['a sub-path', 'proxy'])('pages behind %s redirect to the login and back', async (where) => {
     const { base } = await host(versions[version], where)
     const assetsOf = async (page: string, headers: Record<string, string>) => {
       const response = await fetch(page, { headers })
@@ -112,7 +112,7 @@ describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (vers
 
 itWith(
   ['chromium'],
-  'a browser logs in behind a prefix that the app does not know, and out again',
+  'a browser logs in and out behind a prefix that the app does not know',
   async ({ chromium: { command, args, env } }) => {
     const { base } = await host(express4, 'proxy')
     const browser = await chromium.launch({ executablePath: command, args, env: { ...process.env, ...env } })
@@ -125,7 +125,7 @@ itWith(
     await page.goto(`${base}/preview`)
     await page.getByLabel('Token').fill('wrong')
     await page.getByRole('button', { name: 'Log in' }).click()
-    expect(await page.getByRole('alert').textContent()).toContain('not known')
+    expect(await page.getByRole('alert').textContent()).toContain('unknown')
     await page.getByLabel('Token').fill('a-secret')
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.waitForURL(`${base}/preview`)
@@ -137,7 +137,7 @@ itWith(
       sameSite: 'Strict',
     })
     expect(cookie?.value).not.toContain('a-secret')
-    // Where a link from elsewhere led to the login, who is logged in goes straight on, and never off the site.
+    // With a session, a link to the login page leads straight to its target, and never to another site.
     for (const [next, to] of [
       ['preview', `${base}/preview`],
       ['https%3A%2F%2Fevil.example%2F', `${base}/`],

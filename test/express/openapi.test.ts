@@ -59,8 +59,8 @@ function strict(document: Document, schema: Schema): z.ZodType {
   return z.fromJSONSchema(bundle)
 }
 
-describe('the document', () => {
-  test('is OpenAPI 3.1 whose references lead somewhere', async () => {
+describe('the OpenAPI document', () => {
+  test('is OpenAPI 3.1, and all its references resolve', async () => {
     const { document } = await app()
     expect(document.openapi).toBe('3.1.0')
     const known = Object.keys(document.components.schemas)
@@ -85,7 +85,7 @@ describe('the document', () => {
     }
   })
 
-  test('has every route that there is, and no other', async () => {
+  test('lists every route of the router, and no other', async () => {
     const { document, call } = await app()
     const { mailer } = await mailerWithInbox({ threads: 0 })
     const served = mailRouter(mailer, { auth: false }).stack.flatMap(({ route }) =>
@@ -107,7 +107,7 @@ describe('the document', () => {
   })
 })
 
-test('every answer is what the document says', async () => {
+test('every response matches the OpenAPI document', async () => {
   const { document, call, mailer, inbox } = await app()
   const operations = operationsOf(document)
   const seen = new Set<string>()

@@ -12,7 +12,7 @@ function samplesOf(text: string): Map<string, number> {
   return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
 }
 
-test('/metrics tells what became of messages, as Prometheus reads it', async () => {
+test('/metrics reports the outcomes of messages in the Prometheus format', async () => {
   const { call, mailer, inbox } = await api({
     auth: {
       tokens: [
@@ -63,7 +63,7 @@ test('/metrics tells what became of messages, as Prometheus reads it', async () 
   expect((await scrape()).text.match(/^[a-z].*$/gm)).toEqual(['threadpost_up 0'])
 })
 
-test('metrics go into a registry of one’s own, and two mailers into one', async () => {
+test('metrics can be added to an existing registry, and two mailers can share one', async () => {
   const registry = new Registry()
   new Gauge({ name: 'mine', help: 'Mine.', registers: [registry] }).set(7)
   const folder = await folderOf({})

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { api, json, MAIL } from '../support/api.js'
 import { mailerWithInbox } from '../support/mailer.js'
 
-describe('sending', () => {
-  test('answers 202 with the receipt, and the message can be followed', async () => {
+describe('sending over HTTP', () => {
+  test('responds with 202 and the receipt, and the message can be looked up', async () => {
     const { post, call, mailer, inbox } = await api()
     const { status, body, headers } = await post(MAIL)
     expect(status).toBe(202)
@@ -19,7 +19,7 @@ describe('sending', () => {
     expect((await inbox.waitFor({ to: 'ada@example.com' })).messageId).toBe(body.messageId)
   })
 
-  test('takes attachments as base64', async () => {
+  test('accepts attachments as base64', async () => {
     const { post, inbox } = await api()
     await post({ ...MAIL, attachments: [{ filename: 'a.bin', content: 'AAEC', encoding: 'base64' }] })
     expect((await inbox.waitFor()).attachments).toMatchObject([
@@ -27,7 +27,7 @@ describe('sending', () => {
     ])
   })
 
-  test('knows the Idempotency-Key header, quoted or not', async () => {
+  test('accepts the Idempotency-Key header, quoted or not', async () => {
     const { post } = await api()
     const first = await post(MAIL, { 'idempotency-key': 'order-1' })
     const again = await post(MAIL, { 'idempotency-key': '"order-1"' })
@@ -41,7 +41,7 @@ describe('sending', () => {
 })
 
 describe('a batch', () => {
-  test('answers for each, in order', async () => {
+  test('has a result for each mail, in order', async () => {
     const { call, inbox } = await api()
     const mails = [MAIL, { ...MAIL, to: 'nobody' }, { to: 'ada@example.com', template: 'nope' }, 7, MAIL]
     const { status, body } = await call('/messages/batch', json({ messages: mails }))
@@ -57,7 +57,7 @@ describe('a batch', () => {
     expect((await call('/messages/batch', json([MAIL]))).body.results).toHaveLength(1)
   })
 
-  test('is bounded, and has no idempotency key of its own', async () => {
+  test('has a limited size, and no idempotency key of its own', async () => {
     const { call, mailer } = await api({ batchLimit: 2 })
     for (const [body, path] of [
       [{ messages: [MAIL, MAIL, MAIL] }, 'messages'],
@@ -72,7 +72,7 @@ describe('a batch', () => {
     expect((await mailer.list()).messages).toEqual([])
   })
 
-  test('of which the queue takes nothing is 503', async () => {
+  test('gets 503 if the queue accepts none of its mails', async () => {
     const { call, mailer } = await api({}, { limits: { queue: 1 } })
     await mailer.pause()
     expect((await call('/messages/batch', json([MAIL, MAIL]))).body.results).toMatchObject([
@@ -86,10 +86,10 @@ describe('a batch', () => {
   })
 })
 
-describe('changing', () => {
+describe('changing a message over HTTP', () => {
   const act = (id: string, action: string) => [`/messages/${id}/${action}`, { method: 'POST' }] as const
 
-  test('retry, cancel and mark-sent answer with the message, or say why not', async () => {
+  test('retry, cancel and mark-sent return the message or an error', async () => {
     const { call, mailer } = await api()
     const { id } = await mailer.send({ ...MAIL, delay: 60_000 })
     expect(await call(...act(id, 'mark-sent'))).toMatchObject({ status: 409, body: { code: 'CONFLICT' } })
@@ -103,7 +103,7 @@ describe('changing', () => {
     expect((await call(...act(id, 'forget'))).status).toBe(404)
   })
 
-  test('a form is refused, and so is a page from elsewhere', async () => {
+  test('is refused from a form and from a page of another site', async () => {
     const { call, mailer } = await api()
     const { id } = await mailer.send({ ...MAIL, delay: 60_000 })
     const [path] = act(id, 'cancel')
@@ -119,8 +119,8 @@ describe('changing', () => {
   })
 })
 
-describe('templates', () => {
-  test('are listed and rendered', async () => {
+describe('templates over HTTP', () => {
+  test('can be listed and rendered', async () => {
     const templates = path.join(import.meta.dirname, '../../templates')
     const { call } = await api({}, { templates })
     const { body } = await call('/templates')
@@ -144,7 +144,7 @@ describe('templates', () => {
   })
 })
 
-describe('problems', () => {
+describe('problems over HTTP', () => {
   test.each<[string, unknown, number, string, string | undefined]>([
     [
       'a bad recipient',
@@ -166,7 +166,7 @@ describe('problems', () => {
     ['a string', '"mail"', 400, 'MALFORMED_JSON', undefined],
     ['half a body', '{"to":', 400, 'MALFORMED_JSON', undefined],
     ['a body too large', { ...MAIL, text: 'x'.repeat(20_000) }, 413, 'TOO_LARGE', undefined],
-  ])('%s', async (_what, body, status, code, path) => {
+  ])('%s gives a problem', async (_what, body, status, code, path) => {
     const { post, inbox } = await api({ bodyLimit: 10_000 })
     const answer = await post(body)
     expect(answer.headers.get('content-type')).toContain('application/problem+json')
@@ -191,7 +191,7 @@ describe('problems', () => {
     },
   )
 
-  test('a full queue is 503, to be tried again', async () => {
+  test('a full queue gives 503 with Retry-After', async () => {
     const { post, mailer } = await api()
     await mailer.pause()
     for (let count = 0; count < 20; count++) await post(MAIL)
@@ -200,7 +200,7 @@ describe('problems', () => {
     expect(answer.headers.get('retry-after')).toBe('1')
   })
 
-  test('a method that a path does not have is 405 with those that it has', async () => {
+  test('an unsupported method gives 405 with the supported ones', async () => {
     const { call } = await api()
     for (const [method, path, allow] of [
       ['DELETE', '/messages', 'POST, GET, HEAD'],
@@ -221,15 +221,15 @@ describe('problems', () => {
     expect((await call('/messages', { method: 'OPTIONS' })).headers.get('allow')).toBe('POST, GET, HEAD')
   })
 
-  test('what does not exist is 404', async () => {
+  test('an unknown path gives 404', async () => {
     const { call } = await api()
     for (const path of ['/messages/0190b5a0-0000-7000-8000-000000000000', '/messages/..%2f..', '/nowhere'])
       expect(await call(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
   })
 })
 
-describe('listing', () => {
-  test('filters and pages', async () => {
+describe('listing messages over HTTP', () => {
+  test('supports filters and pages', async () => {
     const { call, mailer } = await api()
     await mailer.pause()
     for (const subject of ['a', 'b', 'c']) await mailer.send({ ...MAIL, subject })
@@ -256,7 +256,7 @@ describe('listing', () => {
     'since=x',
     'until=-1',
     'status[x]=sent',
-  ])('?%s is refused', async (query) => {
+  ])('refuses the query ?%s', async (query) => {
     const { call } = await api()
     expect(await call(`/messages?${query}`)).toMatchObject({
       status: 400,
@@ -265,7 +265,7 @@ describe('listing', () => {
   })
 })
 
-describe('who may', () => {
+describe('access to the API', () => {
   const auth: Auth = {
     tokens: [
       { token: 'sender-token', scopes: ['send'] },
@@ -274,7 +274,7 @@ describe('who may', () => {
   }
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-  test('each scope opens its own doors', async () => {
+  test('each scope allows its own operations only', async () => {
     const { post, call } = await api({ auth })
     expect((await post(MAIL, bearer('sender-token'))).status).toBe(202)
     expect((await call('/messages', { headers: bearer('reader-token') })).status).toBe(200)
@@ -290,7 +290,7 @@ describe('who may', () => {
     ['an empty token', { authorization: 'Bearer ' }],
     ['another scheme', { authorization: 'Basic sender-token' }],
     ['part of a token', { authorization: 'Bearer sender' }],
-  ])('%s is 401, before the body is read', async (_what, headers) => {
+  ])('%s gives 401 before the body is read', async (_what, headers) => {
     const { post, mailer } = await api({ auth })
     const answer = await post('{"to":', headers)
     expect([answer.status, answer.body.code]).toEqual([401, 'UNAUTHORIZED'])
@@ -299,7 +299,7 @@ describe('who may', () => {
     expect((await mailer.list()).messages).toEqual([])
   })
 
-  test('health is open', async () => {
+  test('health checks need no token', async () => {
     const { call } = await api({ auth })
     expect((await call('/healthz')).body).toEqual({ status: 'ok' })
     expect((await call('/readyz')).body).toEqual({ status: 'ready' })
@@ -316,7 +316,7 @@ describe('who may', () => {
     [{ auth: false, bodyLimit: '1mb' }, 'bodyLimit'],
     [{ auth: false, batchLimit: 0 }, 'batchLimit'],
     [{ auth: false, bodylimit: 1 }, 'bodylimit'],
-  ])('options %j are refused', async (options, path) => {
+  ])('the options %j are refused', async (options, path) => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
     expect(() => mailRouter(mailer, options as MailRouterOptions)).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTIONS', path }),

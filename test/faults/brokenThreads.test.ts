@@ -105,7 +105,7 @@ describe.each(queues)('A setup module that breaks its thread 300 ms after startu
       const { ids, held } = await sendUntilHeld(mailer)
       expect(held).toMatchObject({ status: 'held', heldReason: 'setup' })
       expect(held.nextAttemptAt).toBeDefined()
-      expect(explain(held)).toMatch(/^Held because .*by itself/)
+      expect(explain(held)).toMatch(/^Held because .*automatically/)
       expect((await mailer.stats()).setup).toMatchObject({ deaths: expect.any(Number) })
       expect(warnings.some((line) => line.startsWith('Mail is held'))).toBe(true)
       await expect.poll(() => alerts, { timeout: 20_000 }).toContain('setup')

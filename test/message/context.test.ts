@@ -65,7 +65,7 @@ function heardFrom(mailer: Mailer): Map<string, { event: MessageEvent; around: u
 }
 
 describe('the context of a request', () => {
-  it('goes with its mail: to the template, the helpers, the message and the listeners', async () => {
+  it('reaches the template, the helpers, the message and the listeners', async () => {
     const { mailer, ask } = await app({ context: () => ({ tenant: 'acme', user: { id: 7 } }) })
     const heard = heardFrom(mailer)
     const { message, mail, response } = await ask({
@@ -90,7 +90,7 @@ describe('the context of a request', () => {
     await expect.poll(() => heard.get(message.id)).toMatchObject({ around: context, event: { context } })
   })
 
-  it('is bounded: what is no request id, language or trace is not taken over', async () => {
+  it('ignores headers that are not a valid request id, language or trace', async () => {
     const { ask } = await app()
     const { message, mail } = await ask({
       'x-request-id': 'a"b',
@@ -102,7 +102,7 @@ describe('the context of a request', () => {
     expect((await ask({ 'x-request-id': 'x'.repeat(129) })).message.context?.['requestId']).toHaveLength(36)
   })
 
-  it('takes the first language that the template speaks, unless the mail names one', async () => {
+  it('selects the first language that the template supports, unless the mail sets a locale', async () => {
     const { mailer } = await mailerWithInbox({
       templates: await folderOf({
         'hello.mjml': page('Hello', 'x'),
@@ -125,7 +125,7 @@ describe('the context of a request', () => {
     expect(await localeOf('hello', { locale: 'fr' }, 'it')).toBe('it')
   })
 
-  it('inside another adds to it, and what was chosen stands above what a browser offers', async () => {
+  it('is merged with an outer context, and a chosen locale takes precedence over the languages of the browser', async () => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
     const seen = mailer.runWithContext({ requestId: 'a', locale: 'de', languages: ['de', 'fr'] }, () =>
       mailer.runWithContext({ locale: 'fr', tenant: 't' }, () => currentContext()),
@@ -134,7 +134,7 @@ describe('the context of a request', () => {
     expect(currentContext()).toBeUndefined()
   })
 
-  it('never is that of another message', async () => {
+  it('is never that of another message', async () => {
     const { mailer } = await mailerWithInbox({ concurrency: 1 })
     const heard = heardFrom(mailer)
     const mail = { to: 'ada@example.com', subject: 's', text: 't' }
@@ -151,7 +151,7 @@ describe('the context of a request', () => {
     expect(around).toEqual([undefined, { requestId: 'a' }, { requestId: 'b' }, undefined])
   })
 
-  it('is kept with a prepared mail, and no part of what its key stands for', async () => {
+  it('is stored with a prepared mail, and is not part of its fingerprint', async () => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
     const mail = { to: 'ada@example.com', subject: 's', text: 't' }
     const prepared = mailer.runWithContext({ requestId: 'a' }, () => mailer.prepare(mail))
@@ -172,14 +172,14 @@ describe('the context of a request', () => {
     [{ user: new Map() }, 'context.user'],
     [{ text: 'x'.repeat(5_000) }, 'context'],
     [[], 'context'],
-  ])('that is not plain, or too large, is refused: %j', async (context, path) => {
+  ])('is rejected if it is not plain data or is too large: %j', async (context, path) => {
     const { mailer } = await mailerWithInbox({ threads: 0, context: () => context })
     const refused = expect.objectContaining({ code: 'INVALID_MESSAGE', path })
     expect(() => mailer.runWithContext(context as MailContext, () => 0)).toThrow(refused)
     await expect(mailer.send({ to: 'ada@example.com', subject: 's', text: 't' })).rejects.toEqual(refused)
   })
 
-  it('outlives the process: after kill -9 and a restart the listener is in it', async () => {
+  it('survives the process: after kill -9 and a restart, the listener runs in it', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const context = { requestId: 'req-9', locale: 'fr', tenant: 'acme' }
     const dead = new SenderProcess({ file, url: 'smtp://127.0.0.1:9', count: 1, callers: 1, context })

@@ -57,20 +57,20 @@ const NO = attemptOf({
 
 describe('explain', () => {
   it.each<[string, Partial<Message>]>([
-    ['Waiting in line to be sent.', {}],
-    ['Waiting for its time, 2026-03-01 10:02 UTC.', { sendAt: TIME, nextAttemptAt: TIME }],
-    ['Back in line to be sent again.', { attempts: [NO] }],
-    ['Being sent now, 2nd attempt.', { status: 'sending', attempts: [BUSY] }],
+    ['Waiting to be sent.', {}],
+    ['Scheduled for 2026-03-01 10:02 UTC.', { sendAt: TIME, nextAttemptAt: TIME }],
+    ['Requeued, waiting to be sent again.', { attempts: [NO] }],
+    ['Being sent now (2nd attempt).', { status: 'sending', attempts: [BUSY] }],
     [
       'Waiting for its next attempt at 2026-03-01 10:02 UTC: the server answered "451 4.3.2 busy".',
       { status: 'deferred', nextAttemptAt: TIME, attempts: [BUSY] },
     ],
     [
-      'Held because the queue is paused; it goes on when the queue is resumed.',
+      'Held because the queue is paused; it continues when the queue is resumed.',
       { status: 'held', heldReason: 'paused' },
     ],
     [
-      'Held because its transport is not working: the password was refused; it goes on by itself once the transport does.',
+      'Held because its transport is not working: the password was refused; it is sent automatically once the transport works again.',
       {
         status: 'held',
         heldReason: 'breaker',
@@ -78,11 +78,11 @@ describe('explain', () => {
       },
     ],
     [
-      "Held because the threads that deliver mail end again and again, which is no message's fault; it goes out by itself once a thread lives.",
+      'Held because the worker threads keep crashing, which is not caused by a message; it is sent automatically once a thread stays up.',
       { status: 'held', heldReason: 'setup' },
     ],
     [
-      "Held because the threads that deliver mail end again and again, which is no message's fault: no thread lives long enough to take mail: no price list; it goes out by itself once a thread lives.",
+      'Held because the worker threads keep crashing, which is not caused by a message: no thread lives long enough to take mail: no price list; it is sent automatically once a thread stays up.',
       {
         status: 'held',
         heldReason: 'setup',
@@ -95,7 +95,7 @@ describe('explain', () => {
       },
     ],
     [
-      'Held since 2026-03-01 10:02 UTC because it may have been sent already: the connection closed after the body; decide with retry, cancel or markSent.',
+      'Held since 2026-03-01 10:02 UTC because it may already have been sent: the connection closed after the body; choose retry, cancel or markSent.',
       { status: 'held', heldReason: 'uncertain', uncertain: true, attempts: [LOST] },
     ],
     [
@@ -103,11 +103,11 @@ describe('explain', () => {
       { status: 'sent', settledAt: TIME, attempts: [SENT] },
     ],
     [
-      'Accepted by the next mail server at 2026-03-01 10:02 UTC, at the 2nd attempt; it may have arrived twice, since an earlier attempt had no reply.',
+      'Accepted by the next mail server at 2026-03-01 10:02 UTC, on the 2nd attempt; it may have arrived twice, because an earlier attempt received no reply.',
       { status: 'sent', settledAt: TIME, uncertain: true, attempts: [LOST, SENT] },
     ],
     [
-      'Marked as sent by hand at 2026-03-01 10:02 UTC.',
+      'Marked as sent manually at 2026-03-01 10:02 UTC.',
       { status: 'sent', settledAt: TIME, uncertain: true, attempts: [LOST] },
     ],
     [
@@ -122,13 +122,13 @@ describe('explain', () => {
         ],
       },
     ],
-    ['Refused for good: the server answered "550 no such user".', { status: 'failed', attempts: [NO] }],
+    ['Permanently rejected: the server answered "550 no such user".', { status: 'failed', attempts: [NO] }],
     [
       'Given up after 2 attempts: the server answered "451 4.3.2 busy".',
       { status: 'failed', attempts: [BUSY, BUSY] },
     ],
     [
-      'Given up: 3 threads ended while they worked on this message alone; look at its template and data before you retry it.',
+      'Given up: 3 threads ended while they worked on this message alone; check its template and data before you retry it.',
       {
         status: 'failed',
         attempts: [
@@ -140,14 +140,14 @@ describe('explain', () => {
         ],
       },
     ],
-    ['Too late since 2026-03-04 10:02 UTC, it was never tried.', { status: 'expired' }],
+    ['Expired at 2026-03-04 10:02 UTC: it was never attempted.', { status: 'expired' }],
     [
-      'Too late since 2026-03-04 10:02 UTC, after 1 attempt, of which the last said: the server answered "451 4.3.2 busy".',
+      'Expired at 2026-03-04 10:02 UTC: after 1 attempt; the last one failed: the server answered "451 4.3.2 busy".',
       { status: 'expired', attempts: [BUSY] },
     ],
-    ['Cancelled at 2026-03-01 10:02 UTC before it was tried.', { status: 'cancelled', settledAt: TIME }],
+    ['Cancelled at 2026-03-01 10:02 UTC before the first attempt.', { status: 'cancelled', settledAt: TIME }],
     [
-      'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; an earlier attempt had no reply, so it may have arrived.',
+      'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; an earlier attempt received no reply, so it may have arrived.',
       { status: 'cancelled', settledAt: TIME, uncertain: true, attempts: [LOST] },
     ],
   ])('%s', (expected, fields) => {

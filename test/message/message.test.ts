@@ -3,8 +3,8 @@ import { fromPrepared, toPrepared } from '../../src/message/prepare.js'
 import { toJob } from '../../src/message/toJob.js'
 import { job, NOW, plain, refusal, rules } from '../support/messageRules.js'
 
-describe('a mail becomes a job', () => {
-  it('with identity, defaults and one kind of content', () => {
+describe('a mail', () => {
+  it('becomes a job with an identity, defaults and one kind of content', () => {
     const { id, messageId, ...rest } = job({
       to: 'Ada <ada@example.com>',
       template: 'welcome',
@@ -24,21 +24,21 @@ describe('a mail becomes a job', () => {
     })
   })
 
-  it('keeps a comma in a display name, and a domain of any script', () => {
+  it('may have a comma in a display name, and a domain in any script', () => {
     expect(job({ ...plain, to: ['"Lovelace, Ada" <ada@example.com>', 'ü@münchen.example'] }).to).toEqual([
       { name: 'Lovelace, Ada', address: 'ada@example.com' },
       { address: 'ü@münchen.example' },
     ])
   })
 
-  it('copies bytes, so that the caller may reuse its buffer', () => {
+  it('has its attachment bytes copied, so that the caller may reuse its buffer', () => {
     const content = Buffer.from('abc')
     const [attachment] = job({ ...plain, attachments: [{ filename: 'a.txt', content }] }).attachments
     content.fill(0)
     expect(Buffer.from(attachment?.content as Uint8Array).toString()).toBe('abc')
   })
 
-  it('prepared, becomes the same job again', () => {
+  it('becomes the same job again after it was prepared', () => {
     const mail = { ...plain, attachments: [{ filename: 'a.bin', content: new Uint8Array([1, 2, 255]) }] }
     const first = job(mail)
     const prepared = toPrepared(mail, first)
@@ -48,7 +48,7 @@ describe('a mail becomes a job', () => {
     expect(fingerprint).toBeDefined()
   })
 
-  it('keeps a Message-ID of its own, prepared too', () => {
+  it('keeps its own Message-ID, even if it was prepared', () => {
     const mail = { ...plain, messageId: '<order-42@shop.example>' }
     const first = job(mail)
     expect(first.messageId).toBe(mail.messageId)
@@ -58,7 +58,7 @@ describe('a mail becomes a job', () => {
       expect(refusal({ ...plain, messageId })).toEqual({ code: 'INVALID_MESSAGE', path: 'messageId' })
   })
 
-  it('has a line for each value of a header, and an address to unsubscribe that says what for', () => {
+  it('has one header line for each value, and an unsubscribe address with a subject', () => {
     expect(job({ ...plain, headers: { 'X-A': ['1', '2'], 'X-B': '3' } }).headers).toEqual([
       ['X-A', '1'],
       ['X-A', '2'],
@@ -76,7 +76,7 @@ describe('a mail becomes a job', () => {
       expect(refusal({ ...plain, listUnsubscribe: { mailto } }).path).toBe('listUnsubscribe.mailto')
   })
 
-  it('has the same fingerprint whatever the order of its fields, and another for other content', () => {
+  it('has the same fingerprint in any order of its fields, and a different one for different content', () => {
     const a = job({ ...plain, idempotencyKey: 'k', metadata: { x: 1, y: 2 } })
     const b = job({ metadata: { y: 2, x: 1 }, ...plain, idempotencyKey: 'other' })
     const c = job({ ...plain, idempotencyKey: 'k', metadata: { x: 1, y: 3 } })
@@ -84,21 +84,21 @@ describe('a mail becomes a job', () => {
     expect(a.fingerprint).not.toBe(c.fingerprint)
   })
 
-  it('waits its whole age after a delay', () => {
+  it('expires after its delay plus maxAge', () => {
     expect(job({ ...plain, delay: 1_000 })).toMatchObject({
       notBefore: NOW + 1_000,
       expiresAt: NOW + 1_000 + 3 * 86_400_000,
     })
   })
 
-  it('has whole milliseconds for times, which is what a queue stores', () => {
+  it('has times in whole milliseconds, which is what a queue stores', () => {
     expect(job({ ...plain, delay: 1_000 / 3 })).toMatchObject({
       notBefore: NOW + 334,
       expiresAt: NOW + 334 + 3 * 86_400_000,
     })
   })
 
-  it('is refused in one line, whatever the field is called', () => {
+  it('is refused with a one-line message, whatever the field is named', () => {
     expect(() => job({ ...plain, headers: { 'X-A\r\nERROR all is lost': 'x' } })).toThrow(
       expect.objectContaining({ path: 'headers.X-A??ERROR all is lost' }) as Error,
     )

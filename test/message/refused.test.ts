@@ -204,13 +204,13 @@ describe('a mail is refused', () => {
     },
   )
 
-  it('first for its shape, then for the template, then for the subject', () => {
+  it('for its shape first, then for the template, then for the subject', () => {
     expect(refusal({ to: 'x', template: 'nowhere', subject: '\n' }).path).toBe('to')
     expect(refusal({ to: plain.to, template: 'nowhere', subject: '\n' }).code).toBe('UNKNOWN_TEMPLATE')
     expect(refusal({ to: plain.to, template: 'welcome', subject: '\n' }).path).toBe('subject')
   })
 
-  it('with a message that says what to do and shows no data', () => {
+  it('with a message that says what to do and contains no data', () => {
     expect(() => job({ ...plain, recipients: [] })).toThrow(/recipients: unknown field/)
     expect(() => job({ ...plain, subjet: 'x' })).toThrow(/did you mean "subject"/)
   })

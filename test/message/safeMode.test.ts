@@ -9,7 +9,7 @@ const SAFE = { redirectTo: 'staging@acme.example', allow: ['qa@partner.example',
 const plain = { subject: 's', text: 't' }
 
 describe('safe mode', () => {
-  it('redirects everybody who is not allowed, and says whom it was for', async () => {
+  it('redirects mail to recipients that are not allowed, and lists the original recipients in a header', async () => {
     const { mailer, inbox } = await mailerWithInbox({ safeMode: SAFE })
     const sent = await mailer.sendAndWait({
       ...plain,
@@ -29,7 +29,7 @@ describe('safe mode', () => {
     expect(await mailer.stats()).toMatchObject({ safeMode: true })
   })
 
-  it('leaves alone what is allowed, and is off unless asked for', async () => {
+  it('leaves mail to allowed recipients unchanged, and is off by default', async () => {
     const { mailer, inbox } = await mailerWithInbox({ safeMode: { ...SAFE, allow: ['example.com'] } })
     await mailer.sendAndWait({ ...plain, to: 'ada@example.com' })
     const mail = await inbox.waitFor({ to: 'ada@example.com' })
@@ -38,7 +38,7 @@ describe('safe mode', () => {
     expect(await other.stats()).toMatchObject({ safeMode: false })
   })
 
-  it('holds for what was prepared, and queued by a process before it was switched on', async () => {
+  it('applies to mail that was prepared or queued before it was enabled', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const order = { file, url: 'smtp://127.0.0.1:9', count: 3, callers: 1 }
     const mail = {
@@ -74,7 +74,7 @@ describe('safe mode', () => {
     }
   })
 
-  it('gives each recipient the answer that its stand-in got', async () => {
+  it('gives each original recipient the result of the address that it was redirected to', async () => {
     const { mailer } = await mailerWithInbox(
       { safeMode: { redirectTo: 'staging@acme.example', allow: ['fine@example.com'] } },
       { faults: [{ at: 'rcpt', to: 'staging@acme.example', do: 'refuse' }] },
@@ -93,14 +93,14 @@ describe('safe mode', () => {
     [{ ...SAFE, allow: ['a b'] }, 'safeMode.allow[0]'],
     [{ ...SAFE, allow: 'acme.example' }, 'safeMode.allow'],
     [{ ...SAFE, alow: [] }, 'safeMode.alow'],
-  ])('is checked: %j', async (safeMode, at) => {
+  ])('rejects invalid options: %j', async (safeMode, at) => {
     const mailer = testMailer({ transport: 'smtp://127.0.0.1:9', safeMode: safeMode as never })
     await expect(mailer).rejects.toMatchObject({ code: 'INVALID_OPTIONS', path: at })
   })
 })
 
 describe('an interceptor', () => {
-  it('rewrites, lets pass, and refuses with a reason', async () => {
+  it('may replace a mail, leave it unchanged, or refuse it with a reason', async () => {
     const { mailer, inbox } = await mailerWithInbox({
       threads: 0,
       intercept: async (mail) => {
@@ -123,7 +123,7 @@ describe('an interceptor', () => {
     expect(inbox.count).toBe(2)
   })
 
-  it('sees prepared mails too, and changes nothing of what a key stands for', async () => {
+  it('is called for prepared mails too, and does not change their fingerprint', async () => {
     let count = 0
     const { mailer, inbox } = await mailerWithInbox({
       threads: 0,
@@ -139,7 +139,7 @@ describe('an interceptor', () => {
     expect((await inbox.waitFor({ subject: 's' })).raw.toString()).toContain('X-Count: 1')
   })
 
-  it('that throws queues nothing, and what it returns is checked like any mail', async () => {
+  it('queues nothing if it throws, and its result is validated like any mail', async () => {
     const bug = new Error('a bug of the app')
     const { mailer } = await mailerWithInbox({
       threads: 0,

@@ -24,7 +24,7 @@ async function sendAtOnce(mailer: Mailer, count: number): Promise<void> {
   await Promise.all(receipts.map((receipt) => mailer.wait((receipt as { id: string }).id)))
 }
 
-it('a message costs one round trip to the server, where most clients need two to four', async () => {
+it('a message needs one round trip to the server, where most clients need two to four', async () => {
   const server = await turnServer()
   const mailer = await testMailer({
     transport: `smtp://127.0.0.1:${server.port}`,
@@ -39,7 +39,7 @@ it('a message costs one round trip to the server, where most clients need two to
   expect(turns / count).toBeLessThanOrEqual(1.3)
 })
 
-it('a thread runs one Piscina task in its life, and what is asked of it crosses in company', async () => {
+it('a thread runs a single Piscina task, and its requests cross in batches', async () => {
   const tasks = vi.spyOn(Piscina.prototype, 'run')
   const crossings = vi.spyOn(MessagePort.prototype, 'postMessage')
   onTestFinished(() => void vi.restoreAllMocks())
@@ -54,7 +54,7 @@ it('a thread runs one Piscina task in its life, and what is asked of it crosses 
   expect(tasks).toHaveBeenCalledTimes(2)
 })
 
-it('of an attachment the main thread keeps one copy', async () => {
+it('the main thread keeps one copy of an attachment', async () => {
   const server = await ScriptedServer.start({ dot: () => new Promise(() => undefined) })
   const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads: 1 })
   const size = 6 * 2 ** 20
@@ -75,7 +75,7 @@ function bytesHeld(): number {
   return process.memoryUsage().arrayBuffers
 }
 
-it('a durable message costs two commits when it is alone, and shares them with others', async () => {
+it('a single durable message needs two commits, and several messages share them', async () => {
   const file = path.join(await folderOf({}), 'outbox.db')
   const preload = new URL('../support/countStatements.mjs', import.meta.url).href
   const args = ['--import', preload, path.join(root, 'test/support/sendDurably.mjs'), file]
@@ -93,7 +93,7 @@ it('a durable message costs two commits when it is alone, and shares them with o
 const FORBIDDEN =
   /node_modules\/(?:mjml|handlebars|html-to-text|express|zod|prom-client|helmet|bullmq|ioredis|better-sqlite3|smtp-server|postal-mime|commander|@aws-sdk|@opentelemetry)/
 
-it("import 'threadpost' loads little, and nothing that is not needed yet", async () => {
+it("import 'threadpost' loads few modules, and none that is not needed yet", async () => {
   const loaded = await loadedScripts({ code: "await import('threadpost')" })
   const scripts = loaded.scripts.filter((url) => url.startsWith('file:') || url.startsWith('/'))
   const ours = scripts.filter((url) => !url.includes('node_modules'))

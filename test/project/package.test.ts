@@ -44,20 +44,20 @@ console.log('both arrived')
 `
 
 describe('the packed tarball', () => {
-  it('works in an app of its own, with threads and without', async () => {
+  it('works in a separate app, with and without threads', async () => {
     const app = await appWith(tarball, { 'app.js': APP, 'templates/welcome.mjml': WELCOME })
     const { stdout } = await run(process.execPath, ['app.js'], { cwd: app })
     expect(stdout).toBe('both arrived\n')
   })
 
-  it('brings the command along', async () => {
+  it('includes the command', async () => {
     const app = await appWith(tarball)
     const main = path.join(app, 'node_modules', 'threadpost', 'dist', 'src', 'cli', 'main.js')
     const { stdout } = await run(process.execPath, [main, '--help'], { cwd: app })
     for (const command of ['init', 'serve', 'send', 'bench']) expect(stdout).toContain(command)
   })
 
-  it('holds what is needed and nothing else', () => {
+  it('contains what is needed and nothing else', () => {
     const others = tarball.files.filter((file) => !chapters.some(({ page }) => page === file))
     const places = new Set(others.map((file) => file.replace(/^(dist\/\w+|templates)\/.*/, '$1')))
     expect([...places].sort()).toEqual([
@@ -75,33 +75,33 @@ describe('the packed tarball', () => {
     expect(declarations.filter((file) => file.startsWith('dist/src/cli'))).toEqual([])
   })
 
-  it('holds every chapter, and everything that the root README shows and links to', async () => {
+  it('contains every chapter, and everything that the root README shows and links to', async () => {
     expect(tarball.files).toEqual(expect.arrayContaining(chapters.map(({ page }) => page)))
     const shown = (await targetsOf('README.md')).map(({ file }) => file)
     expect(shown).toContain('.github/images/start.png')
     expect(shown.filter((file) => !tarball.files.includes(file))).toEqual([])
   })
 
-  it('holds everything that a chapter links to; of its pictures, only those of the root README are small enough', async () => {
+  it('contains everything that a chapter links to, except pictures, of which only those of the root README are small enough', async () => {
     const targets = (await Promise.all(chapters.map(({ page }) => targetsOf(page)))).flat()
     const links = targets.filter(({ picture }) => !picture).map(({ file }) => file)
     expect(links.filter((file) => !tarball.files.includes(file))).toEqual([])
   })
 
-  it('keeps to its budget', () => {
+  it('stays within its size budget', () => {
     expect(tarball.size).toBeLessThan(520_000)
     expect(tarball.unpackedSize).toBeLessThan(1_700_000)
     expect(tarball.files.length).toBeLessThan(560)
   })
 
-  it('is approved of by publint', async () => {
+  it('passes publint', async () => {
     const buffer = await readFile(tarball.file)
     const tarballData = buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.length)
     const { messages, pkg } = await publint({ pack: { tarball: tarballData }, strict: true })
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([])
   })
 
-  it('has types that attw finds right', async () => {
+  it('passes attw', async () => {
     const attw = path.join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
     const args = [attw, tarball.file, '--profile', 'esm-only', '--format', 'json']
     const { stdout } = await run(process.execPath, args) // rejects when there is a problem
@@ -110,7 +110,7 @@ describe('the packed tarball', () => {
   })
 })
 
-describe('its types', () => {
+describe('the types of the package', () => {
   const SOURCE = `
 import { createMailer, explain, type Mailer, ThreadpostError } from 'threadpost'
 import { inboxRouter, mailContext, mailRouter, metricsRegistry } from 'threadpost/express'
@@ -153,7 +153,7 @@ export { expectMail, inboxRouter, mailContext, mailRouter, metricsRegistry, said
 const REQUIRE =
   "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 
-describe('in a bundle', () => {
+describe('a bundled app', () => {
   const MODULE = APP.replace("import { mailRouter } from 'threadpost/express'", 'const mailRouter = () => 1')
   const COMMONJS = `
 import { createMailer } from 'threadpost'
@@ -179,14 +179,14 @@ void main()
     })
   }
 
-  it('it sends mail, left out of it: as an ES module', async () => {
+  it('sends mail as an ES module, with threadpost external', async () => {
     const app = await appWith(tarball, { 'app.js': MODULE, 'templates/welcome.mjml': WELCOME })
     await bundle(app, { external: ['threadpost'], format: 'esm', outfile: path.join(app, 'out/app.mjs') })
     const { stdout } = await run(process.execPath, ['out/app.mjs'], { cwd: app })
     expect(stdout).toBe('both arrived\n')
   })
 
-  it('it sends mail, left out of it: as CommonJS', async () => {
+  it('sends mail as CommonJS, with threadpost external', async () => {
     const app = await appWith(tarball, { 'app.js': COMMONJS, 'templates/welcome.mjml': WELCOME })
     await bundle(app, { external: ['threadpost'], format: 'cjs', outfile: path.join(app, 'out/app.cjs') })
     const { stdout } = await run(process.execPath, ['out/app.cjs'], { cwd: app })
@@ -196,7 +196,7 @@ void main()
   it.each([
     ['cjs', {}],
     ['esm', { banner: { js: REQUIRE } }],
-  ] as const)('it says what to do when it is in it: %s', async (format, options) => {
+  ] as const)('gets an error that says what to do if threadpost is bundled: %s', async (format, options) => {
     const app = await appWith(tarball, {
       'app.js': `
 import { createMailer } from 'threadpost'

@@ -35,7 +35,7 @@ async function printed(source: string): Promise<string[]> {
   return stdout.trimEnd().split('\n')
 }
 
-/** What each kind of block is tested by; a block of another kind would be tested by nothing. */
+/** The kinds of code blocks. Each is tested; a block of another kind would not be. */
 const KINDS = ['', 'ts', 'ts app', 'js', 'js server', 'js redis', 'js test', 'sh', 'xml', 'ini', 'dockerfile']
 
 describe('the documentation', () => {
@@ -44,7 +44,7 @@ describe('the documentation', () => {
     expect(chapters[0]?.text.trimEnd().split('\n').length).toBeLessThanOrEqual(300)
   })
 
-  it('has no block that is not tested', () => {
+  it('has only code blocks that are tested', () => {
     expect(blocks.filter(({ kind }) => !KINDS.includes(kind)).map(titleOf)).toEqual([])
   })
 
@@ -92,7 +92,7 @@ describe('the documentation', () => {
 
   const [, ...typed] = blocksOf('ts')
   it.each([...typed, ...blocksOf('js')].map((block) => [titleOf(block), block] as const))(
-    'has a block that prints what its comments say: %s',
+    'has a code block that prints what its comments say: %s',
     async (_, block) => {
       const promised = promisesOf(block.source)
       expect(promised.length).toBeGreaterThan(0)
@@ -131,7 +131,7 @@ describe('the documentation', () => {
     expect(problems).toEqual([])
   }, 60_000)
 
-  itWith(['redis-server'], 'sends through a fleet over Redis', async (tools) => {
+  itWith(['redis-server'], 'has a Redis example in which several processes send mail', async (tools) => {
     const settings = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction']
     const redis = await startRedis(tools['redis-server'], settings)
     onTestFinished(() => redis.close())
@@ -140,7 +140,7 @@ describe('the documentation', () => {
     expect(await printed(source.replace('redis://127.0.0.1:6379', redis.url))).toEqual(promisesOf(source))
   })
 
-  it('has a template that compiles once and makes a subject', async () => {
+  it('has a template that compiles once and sets the subject', async () => {
     const templates = await folderOf({ 'welcome.mjml': blocksOf('xml')[0]?.source ?? '' })
     const mailer = await createMailer({ transport: 'smtp://127.0.0.1:1', templates, threads: 0 })
     onTestFinished(() => mailer.close())
@@ -213,16 +213,21 @@ describe('the diagram of the statuses', () => {
   const diagrams = async (): Promise<string[]> => {
     const contributing = await readFile(path.join(root, 'CONTRIBUTING.md'), 'utf8')
     const reference = chapters.find(({ page }) => page === 'src/README.md')?.text ?? ''
-    return [contributing, reference].map((text) => /^```\n( +newState\(\).*?)^```$/ms.exec(text)?.[1] ?? '')
+    const source = await readFile(path.join(root, 'src/message/messageState.ts'), 'utf8')
+    const inSource = /^ \*( +newState\(\).*?)^ \*\//ms.exec(source)?.[1] ?? ''
+    return [
+      ...[contributing, reference].map((text) => /^```\n( +newState\(\).*?)^```$/ms.exec(text)?.[1] ?? ''),
+      inSource.replace(/^ \* ?/gm, '').replace(/^ /, ''),
+    ]
   }
 
-  it('is the same for users and for contributors, and has every status', async () => {
-    const [one = '', other] = await diagrams()
-    expect(one).toBe(other)
+  it('is the same for users, for contributors and in the source, and shows every status', async () => {
+    const [one = '', ...others] = await diagrams()
+    expect(others).toEqual([one, one])
     for (const status of STATUSES) expect(one).toContain(status)
   })
 
-  it('names functions that there are', async () => {
+  it('names functions that exist', async () => {
     const [diagram = ''] = await diagrams()
     const made = [...diagram.matchAll(/(?<![.\w])(newState|enter|settle|redrive|markSent)\(/g)].map(
       ([, name]) => name,

@@ -13,8 +13,8 @@ import { main } from '../support/serve.js'
 
 const run = promisify(execFile)
 
-describe('the recipe of a restart', () => {
-  it('loses nothing and sends nothing twice', async () => {
+describe('the restart recipe', () => {
+  it('loses no message and sends none twice', async () => {
     const inbox = await testInbox({ faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     const source = blocksOf('js server')[0]?.source ?? ''
     const cwd = await appOf(source)
@@ -58,7 +58,7 @@ describe('the recipe of a restart', () => {
   })
 })
 
-describe('as a service', () => {
+describe('the service files', () => {
   const unit = blocksOf('ini')[0]?.source ?? ''
   const containerfile = blocksOf('dockerfile')[0]?.source ?? ''
   const [script, ...unitArguments] = (/^ExecStart=\S+ (.*)$/m.exec(unit)?.[1] ?? '').split(' ')
@@ -67,7 +67,7 @@ describe('as a service', () => {
   it.each([
     ['the unit', script, unitArguments],
     ['the container', inContainer[1], inContainer.slice(2)],
-  ])('%s names a script and flags that there are', async (_, file = '', given) => {
+  ])('%s names a script and flags that exist', async (_, file = '', given) => {
     expect(existsSync(path.join(root, file.split('node_modules/threadpost/')[1] ?? 'nowhere'))).toBe(true)
     const [command = '', ...flags] = given
     const { stdout: help } = await run(process.execPath, [main, command, '--help'])

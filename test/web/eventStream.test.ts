@@ -32,7 +32,7 @@ async function serve() {
   return { streams, join }
 }
 
-test('to who does not read nothing piles up, and the last word of each kind arrives', async () => {
+test('a stream buffers only the newest event of each kind for a page that does not read', async () => {
   const { streams, join } = await serve()
   const page = await join()
   const [stream] = streams
@@ -55,7 +55,7 @@ test('to who does not read nothing piles up, and the last word of each kind arri
   expect(events[told + 1]).toBe('event: other\ndata: {"late":999}')
 })
 
-test('who reads again is told what waited', async () => {
+test('a page that reads again receives the buffered events', async () => {
   const { streams, join } = await serve()
   const page = await join()
   const [stream] = streams
@@ -70,7 +70,7 @@ test('who reads again is told what waited', async () => {
   expect(text).not.toContain('"late":1')
 })
 
-test('so many may be open at a time; who leaves makes room', async () => {
+test('the number of open streams is limited, and a closed stream makes room for another', async () => {
   const { streams, join } = await serve()
   const pages = await Promise.all(Array.from({ length: 100 }, join))
   expect(pages.map(({ statusCode }) => statusCode)).toEqual(Array(100).fill(200))

@@ -7,11 +7,19 @@ import type {
   Outcome,
   Phase,
 } from '../../index.js'
-import { all, Statuses } from '../../web/requestSchema.js'
-import { named } from './schemaRegistry.js'
+import { exhaustive, Statuses } from '../../web/requestSchema.js'
+
+/** The named schemas of the OpenAPI document. */
+export const components = z.registry<{ id: string; description?: string }>()
+
+/** Adds a schema to the document under a name. */
+export function named<T extends z.ZodType>(id: string, schema: T, description?: string): T {
+  components.add(schema, { id, ...(description === undefined ? {} : { description }) })
+  return schema
+}
 
 const Phases = z.enum(
-  all<Phase>({
+  exhaustive<Phase>({
     waiting: true,
     rendering: true,
     composing: true,
@@ -23,7 +31,7 @@ const Phases = z.enum(
 )
 
 export const OutcomeCodes = z.enum(
-  all<Outcome['code']>({
+  exhaustive<Outcome['code']>({
     OK: true,
     SMTP_REJECTED: true,
     SMTPUTF8_UNSUPPORTED: true,
@@ -84,11 +92,13 @@ const MessageAttempt = named(
   z.object({
     start: Time,
     end: Time,
-    thread: z.number().int().describe('Id of the thread that did it; 0 is the main thread.'),
-    transport: z.string().describe("The one that took it: the message's own, or one in its place."),
-    counted: z.boolean().describe("Whether it used up one of the message's attempts."),
+    thread: z.number().int().describe('Id of the thread that made the attempt; 0 is the main thread.'),
+    transport: z
+      .string()
+      .describe("The transport that carried out the attempt: the message's own, or its failover."),
+    counted: z.boolean().describe('Whether it counts toward the maximum number of attempts.'),
     outcome: z.enum(
-      all<Outcome['result']>({
+      exhaustive<Outcome['result']>({
         sent: true,
         rejected: true,
         deferred: true,
@@ -96,9 +106,9 @@ const MessageAttempt = named(
         withdrawn: true,
       }),
     ),
-    code: OutcomeCodes.describe('Why.'),
+    code: OutcomeCodes.describe('The reason.'),
     message: z.string().describe('One sentence for people.'),
-    phase: Phases.describe('How far it got.'),
+    phase: Phases.describe('The phase that the attempt reached.'),
     reply: maybe(SmtpReply),
     timings: Timings,
   } satisfies Record<keyof MessageAttemptType, z.ZodType>),
@@ -120,9 +130,11 @@ export const Message = named(
     messageId: z.string(),
     status: Statuses,
     heldReason: maybe(
-      z.enum(all<HeldReason>({ uncertain: true, breaker: true, setup: true, budget: true, paused: true })),
+      z.enum(
+        exhaustive<HeldReason>({ uncertain: true, breaker: true, setup: true, budget: true, paused: true }),
+      ),
     ),
-    uncertain: z.boolean().describe('Whether an attempt handed it over and got no reply.'),
+    uncertain: z.boolean().describe('Whether an attempt sent the body and received no reply.'),
     from: Mailbox,
     to: z.array(Mailbox),
     cc: z.array(Mailbox),
@@ -134,7 +146,7 @@ export const Message = named(
     priority: z.number().int(),
     tags: z.array(z.string()),
     metadata: maybe(z.record(z.string(), z.any())),
-    context: maybe(z.record(z.string(), z.any())).describe('What the sending process added: tenant, user.'),
+    context: maybe(z.record(z.string(), z.any())).describe('Context of the request that sent the message.'),
     attachments: z.array(
       z.object({
         filename: maybe(z.string()),
@@ -148,16 +160,16 @@ export const Message = named(
     nextAttemptAt: maybe(Time),
     settledAt: maybe(Time),
     attempts: z.array(MessageAttempt),
-    recipients: z.array(RecipientState).describe('What became of each.'),
+    recipients: z.array(RecipientState).describe('The state of each recipient.'),
   } satisfies Record<keyof MessageType, z.ZodType>) satisfies z.ZodType<MessageType>,
-  "A message and what became of it, without its data, bodies and attachments' content.",
+  'A message and its outcome, without its data, bodies and attachment contents.',
 )
 
 export const MessagePage = named(
   'MessagePage',
   z.object({
     messages: z.array(Message).describe('Newest first.'),
-    cursor: maybe(z.string()).describe('Present when there may be more.'),
+    cursor: maybe(z.string()).describe('Present if there may be more messages.'),
   }) satisfies z.ZodType<MessagePageType>,
 )
 
@@ -169,5 +181,5 @@ export const PhaseCounts = named(
       z.ZodNumber
     >,
   ),
-  'How many deliveries are in each phase.',
+  'The number of deliveries in each phase.',
 )

@@ -1,15 +1,18 @@
 import { z } from 'zod'
-import type {
-  MailerStats,
-  RenderedParts as RenderedPartsType,
-  SetupStatus as SetupStatusType,
-  TemplateSummary,
-  TransportStatus as TransportStatusType,
+import {
+  isSettled,
+  type MailerStats,
+  type RenderedParts as RenderedPartsType,
+  type SettledStatus,
+  type SetupStatus as SetupStatusType,
+  type Status,
+  STATUSES,
+  type TemplateSummary,
+  type TransportStatus as TransportStatusType,
 } from '../../index.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mailSchema.js'
-import { OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
-import { named } from './schemaRegistry.js'
+import { named, OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
 
 const maybe = z.exactOptional
 const Count = z.number().int().min(0)
@@ -21,17 +24,17 @@ export const Problem = named(
     title: z.string(),
     status: z.number().int(),
     detail: z.string().describe('One sentence for people.'),
-    code: z.string().describe('Stable; compare this.') as z.ZodType<ProblemType['code']>,
-    path: maybe(z.string()).describe('The field, as one would write it in code: `to[1]`.'),
-    paths: maybe(z.array(z.string())).describe('Every absent path, for `MISSING_DATA`.'),
+    code: z.string().describe('A stable error code.') as z.ZodType<ProblemType['code']>,
+    path: maybe(z.string()).describe('The invalid field, as written in code: `to[1]`.'),
+    paths: maybe(z.array(z.string())).describe('Every missing path, for `MISSING_DATA`.'),
   }) satisfies z.ZodType<ProblemType>,
-  'What went wrong (RFC 9457), as `application/problem+json`.',
+  'An error (RFC 9457), as `application/problem+json`.',
 )
 
 export const Batch = named(
   'Batch',
   z.strictObject({ messages: z.array(Mail).min(1) }),
-  'Mails to be sent; the list alone is taken as well.',
+  'Mails to send. A bare array of mails is accepted too.',
 )
 
 export const BatchResults = named(
@@ -40,11 +43,11 @@ export const BatchResults = named(
   'A receipt or a problem for each mail of the batch, in order.',
 )
 
-/** What a render is asked for with. */
+/** The body of a request to render a template. */
 export const RenderRequest = named(
   'RenderRequest',
   z.strictObject({
-    data: z.record(z.string(), z.unknown()).optional().describe('What the template binds.'),
+    data: z.record(z.string(), z.unknown()).optional().describe('Data for the placeholders of the template.'),
     locale: z.string().max(64).optional().describe('A language tag such as `fr-CA`.'),
   }),
 )
@@ -65,10 +68,10 @@ export const Templates = named(
     templates: z.array(
       z.object({
         name: z.string(),
-        locales: z.array(z.string()).describe('Locales it has a variant for, besides the default one.'),
+        locales: z.array(z.string()).describe('Locales of its variants, other than the default one.'),
         hasSubject: z.boolean(),
-        sample: maybe(z.record(z.string(), z.any())).describe('Sample data, where its file holds some.'),
-        error: maybe(z.string()).describe("Why it can't be read."),
+        sample: maybe(z.record(z.string(), z.any())).describe('Sample data, if there is a file with it.'),
+        error: maybe(z.string()).describe("The error if the template can't be read."),
       }),
     ),
   }) satisfies z.ZodType<{ templates: TemplateSummary[] }>,
@@ -78,7 +81,7 @@ const Histogram = named(
   'Histogram',
   z.object({
     bounds: z.array(z.number()).describe('Upper bounds of the buckets, inclusive.'),
-    counts: z.array(Count).describe('One more than bounds: the last holds what is above them all.'),
+    counts: z.array(Count).describe('One more entry than bounds; the last counts values above all bounds.'),
     sum: z.number(),
     count: Count,
   }),
@@ -97,24 +100,16 @@ const TransportStatus = named(
         reply: maybe(SmtpReply),
       }),
     ),
-    rate: maybe(z.number()).describe('Messages a second, where it is limited.'),
+    rate: maybe(z.number()).describe('Messages per second, if limited.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),
 )
 
 export const Stats = named(
   'Stats',
   z.object({
-    queued: Count,
-    sending: Count,
-    deferred: Count,
-    held: Count,
-    sent: Count,
-    partial: Count,
-    failed: Count,
-    expired: Count,
-    cancelled: Count,
-    accepted: Count.describe('Messages ever accepted by this queue.'),
-    oldest: z.number().describe('Milliseconds the longest-waiting due message has waited.'),
+    ...(Object.fromEntries(STATUSES.map((status) => [status, Count])) as Record<Status, typeof Count>),
+    accepted: Count.describe('Messages accepted by this queue since it was created.'),
+    oldest: z.number().describe('Waiting time of the oldest due message, in milliseconds.'),
     paused: z.boolean(),
     commits: maybe(z.object({ time: Histogram, size: Histogram })),
     threads: z.array(
@@ -130,10 +125,10 @@ export const Stats = named(
     transports: z.array(TransportStatus),
     eventLoop: z
       .object({ p50: z.number(), p99: z.number(), max: z.number() })
-      .describe('Delay of the main thread in the last seconds, in ms.'),
+      .describe('Event loop delay of the main thread in the last seconds, in ms.'),
     settled: z.array(
       z.object({
-        status: z.enum(['sent', 'partial', 'failed', 'expired', 'cancelled']),
+        status: z.enum(STATUSES.filter((status): status is SettledStatus => isSettled(status))),
         reason: z.enum([...OutcomeCodes.options, 'NONE']),
         count: Count,
       }),
@@ -156,10 +151,12 @@ export const Stats = named(
         deaths: Count,
         retryAt: z.iso.datetime(),
       } satisfies Record<keyof SetupStatusType, z.ZodType>),
-    ).describe('While mail is held because threads die again and again, and no message is to blame.'),
-    safeMode: z.boolean().describe('Mail goes to those allowed only; else it is redirected.'),
+    ).describe(
+      'Present while mail is held because worker threads crash repeatedly, and no message causes it.',
+    ),
+    safeMode: z.boolean().describe('Whether mail to recipients that are not allowed is redirected.'),
   } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
-  'How the mailer fares.',
+  'Statistics of the mailer.',
 )
 
 export const LoginRequest = named('LoginRequest', z.strictObject({ token: z.string().max(4096) }))
@@ -170,8 +167,8 @@ export const LoggedIn = named('LoggedIn', z.object({ scopes: Scopes }))
 
 export const Session = named(
   'Session',
-  z.object({ scopes: Scopes, login: z.boolean().describe('Whether there is a login at all.') }),
-  'What one may do.',
+  z.object({ scopes: Scopes, login: z.boolean().describe('Whether a login is required.') }),
+  'The scopes of the session.',
 )
 
 export const Health = named('Health', z.object({ status: z.enum(['ok', 'ready']) }))

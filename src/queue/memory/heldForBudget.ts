@@ -1,4 +1,4 @@
-import { TOP_PRIORITY } from '../../message/messageState.js'
+import { MAX_PRIORITY } from '../../message/messageState.js'
 import type { Entry } from './messageStore.js'
 
 /** The messages that are held for a transport's budget: by transport, and by priority, the one held first in front. */
@@ -14,7 +14,7 @@ export class HeldForBudget {
     }
     let sets = this.#transports.get(job.transport)
     if (sets === undefined) {
-      sets = Array.from({ length: TOP_PRIORITY + 1 }, () => new Set<Entry>())
+      sets = Array.from({ length: MAX_PRIORITY + 1 }, () => new Set<Entry>())
       this.#transports.set(job.transport, sets)
     }
     sets[job.priority]?.add(entry)
@@ -23,7 +23,7 @@ export class HeldForBudget {
   /** The first ones, of higher priority first. */
   first(transports: readonly string[], most: number): Entry[] {
     const found: Entry[] = []
-    for (let priority = TOP_PRIORITY; priority >= 0; priority--)
+    for (let priority = MAX_PRIORITY; priority >= 0; priority--)
       for (const transport of transports)
         for (const entry of this.#transports.get(transport)?.[priority] ?? []) {
           if (found.length >= most) return found

@@ -1,4 +1,4 @@
-import { TOP_PRIORITY } from '../../message/messageState.js'
+import { MAX_PRIORITY } from '../../message/messageState.js'
 
 /** Whether an entry still wants the place that the ticket is for. */
 type Wanted<T> = (entry: T, ticket: number) => boolean
@@ -6,11 +6,11 @@ type Wanted<T> = (entry: T, ticket: number) => boolean
 /** First in, first out within each priority; higher priority first. Places that are no longer wanted are skipped. */
 export class PriorityQueue<T> {
   /** The highest priority first. */
-  readonly #lanes = Array.from({ length: TOP_PRIORITY + 1 }, () => new Lane<T>())
+  readonly #lanes = Array.from({ length: MAX_PRIORITY + 1 }, () => new Lane<T>())
 
   /** @returns the entry's ticket, from 1 on */
   push(entry: T, priority: number): number {
-    return this.#lanes[TOP_PRIORITY - priority]?.push(entry) ?? 0
+    return this.#lanes[MAX_PRIORITY - priority]?.push(entry) ?? 0
   }
 
   /** The first entry that is still wanted. */

@@ -1,5 +1,5 @@
 import type { Queue } from 'bullmq'
-import { TOP_PRIORITY } from '../../message/messageState.js'
+import { MAX_PRIORITY } from '../../message/messageState.js'
 import type { Connections } from './connections.js'
 
 /** When a message is to be looked at. */
@@ -62,7 +62,7 @@ const TRIES = 50
 
 /** BullMQ's priorities begin at 1, and the lowest number goes first; and back again. */
 export function mirrored(priority: number): number {
-  return TOP_PRIORITY + 1 - priority
+  return MAX_PRIORITY + 1 - priority
 }
 
 /**

@@ -2,7 +2,7 @@ import { Deadline } from '../../clock.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
-import { isSettled, type MailJob, newState, TOP_PRIORITY } from '../../message/messageState.js'
+import { isSettled, type MailJob, newState, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { Batcher } from '../../structures/batcher.js'
 import type { Allowances } from '../../transports/budgets.js'
@@ -88,7 +88,7 @@ export interface RedisQueueOptions extends RedisPlace, DriverOptions {
 }
 
 /** The highest first. */
-const PRIORITIES = Array.from({ length: TOP_PRIORITY + 1 }, (_, index) => TOP_PRIORITY - index)
+const PRIORITIES = Array.from({ length: MAX_PRIORITY + 1 }, (_, index) => MAX_PRIORITY - index)
 
 /** Milliseconds in which Redis must have heard the last of it when everything else has ended. */
 const LAST_WORDS = 1_000

@@ -1,4 +1,4 @@
-import { html, type Html } from '../../web/html.js'
+import { html, type Html } from '../../web/page.js'
 
 /** The load test: a dial, buttons, and a grid with one cell per message. */
 export function demoSection(messages: number): Html {

@@ -1,5 +1,4 @@
-import { html, type Html } from '../../web/html.js'
-import { mark, page } from '../../web/page.js'
+import { html, type Html, logo, page } from '../../web/page.js'
 import { Demo } from './demo.js'
 import { demoSection } from './demoView.js'
 
@@ -45,7 +44,7 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
     kind: 'start',
     body: html`
       <header class="top">
-        <a class="brand" href="./">${mark}<span>threadpost</span></a>
+        <a class="brand" href="./">${logo}<span>threadpost</span></a>
         <nav>
           <a class="button" href="mail/">Dashboard</a>
           ${inbox && html`<a class="button" href="inbox/">Inbox</a>`}

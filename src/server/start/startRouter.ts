@@ -2,8 +2,8 @@ import { Router } from 'express'
 import { type Mailer, ThreadpostError } from '../../index.js'
 import { EventStreams } from '../../web/eventStream.js'
 import { jsonBody } from '../../web/middleware.js'
-import { assetRouter, notAsImage, pageHeaders } from '../../web/page.js'
-import { problems } from '../../web/problem.js'
+import { assetRouter, refuseImageRequests, pageHeaders } from '../../web/page.js'
+import { problemHandler } from '../../web/problem.js'
 import { Demo, type DemoEnvironment } from './demo.js'
 import { demoRouter } from './demoRouter.js'
 import { streamProgress } from './signUpProgress.js'
@@ -29,7 +29,7 @@ export function startRouter(mailer: Mailer, url: string, environment?: DemoEnvir
     environment === undefined || inbox === undefined || !mailer.templates.includes('receipt')
       ? undefined
       : new Demo(mailer, inbox, environment)
-  router.use(pageHeaders, notAsImage)
+  router.use(pageHeaders, refuseImageRequests)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ASSETS))
   if (demo !== undefined) router.use('/demo', demoRouter(demo))
 
@@ -58,7 +58,7 @@ export function startRouter(mailer: Mailer, url: string, environment?: DemoEnvir
     if (stream !== undefined) await streamProgress(mailer, message, stream)
   })
 
-  router.use(problems)
+  router.use(problemHandler)
   return { router, close: () => demo?.close() }
 }
 

@@ -71,7 +71,7 @@ export function settlementOf({ job, state }: QueuedMessage, outcome: Outcome): S
   }
   return {
     attempt: { start: now, end: now, thread: 1, counted: true, outcome },
-    verdict: decide(outcome, standing, now, 0.5),
+    decision: decide(outcome, standing, now, 0.5),
     recipients,
   }
 }

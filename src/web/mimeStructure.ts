@@ -1,18 +1,18 @@
-/** Leaf parts of one mail that are looked at; later ones are in the raw mail only. */
-export const MOST_PARTS = 1_000
-/** Multiparts inside one another; a deeper one is taken as a file. */
-const MOST_LEVELS = 30
-/** Bytes of the mail's own header, and of a part's, that are looked at. */
-const HEADER_BYTES = 256 * 1024
-const PART_HEADER_BYTES = 16 * 1024
-/** Fields of the mail's own header. */
-export const MOST_FIELDS = 1_000
-/** Lines between parts that look like delimiters and are none; behind them the mail is not taken apart any further. */
-const MOST_LOOKALIKES = 200_000
-/** Characters of a boundary. RFC 2046 section 5.1.1 allows 70. */
-const BOUNDARY_LENGTH = 200
-/** Characters of a structured field that are looked at. */
-const FIELD_LENGTH = 8_192
+/** Maximum number of leaf parts that are read; later ones are only in the raw mail. */
+export const MAX_PARTS = 1_000
+/** Maximum nesting of multiparts; a deeper one is treated as a file. */
+const MAX_DEPTH = 30
+/** Maximum size in bytes of the mail's header, and of a part's header. */
+const MAX_HEADER = 256 * 1024
+const MAX_PART_HEADER = 16 * 1024
+/** Maximum number of fields in the mail's header. */
+export const MAX_FIELDS = 1_000
+/** Maximum number of lines that look like delimiters but aren't; the rest of the mail is then not parsed. */
+const MAX_LOOKALIKES = 200_000
+/** Maximum length of a boundary. RFC 2046 section 5.1.1 allows 70. */
+const MAX_BOUNDARY = 200
+/** Maximum number of characters of a structured field that are read. */
+const MAX_FIELD_LENGTH = 8_192
 
 export interface HeaderField {
   name: string
@@ -24,24 +24,24 @@ export interface HeaderField {
 export interface StructuredField {
   /** In lower case. */
   value: string
-  /** By name in lower case; parameters in several sections (RFC 2231) are still in these. */
+  /** By name in lower case. Parameters split into sections (RFC 2231) are not joined yet. */
   parameters: Map<string, string>
 }
 
-/** A part that has no parts in it. */
+/** A part without parts of its own. */
 export interface LeafPart {
   header: readonly HeaderField[]
   type: StructuredField
   /** Still encoded: a view of the mail's bytes. */
   body: Uint8Array
-  /** Ordinal numbers of the multiparts around it, outermost first, with their subtypes. */
+  /** The enclosing multiparts, outermost first, with their ordinal numbers and subtypes. */
   within: readonly { id: number; subtype: string }[]
 }
 
 export interface MimeStructure {
   header: HeaderField[]
   parts: LeafPart[]
-  /** What the limits above kept out. */
+  /** What was left out because of the limits above. */
   leftOut: Set<'headers' | 'parts'>
 }
 
@@ -52,44 +52,44 @@ interface Multipart {
 }
 
 interface Delimiter {
-  /** Where the line break before it begins, which belongs to it (RFC 2046 section 5.1.1). */
+  /** Position of the line break before it, which belongs to the delimiter (RFC 2046 section 5.1.1). */
   start: number
-  /** Where the line after it begins. */
+  /** Position of the next line. */
   end: number
   level: number
   closing: boolean
 }
 
 /**
- * Takes a mail apart in one pass: each line is looked at once, whatever the nesting. Anything is a mail; broken structure
- * gives fewer parts, never an error.
+ * Splits a mail into its parts in one pass: each line is read once, whatever the nesting. Any input is accepted; a broken structure
+ * results in fewer parts, never in an error.
  */
-export function structureOf(raw: Uint8Array): MimeStructure {
+export function parseStructure(raw: Uint8Array): MimeStructure {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
-  const top = headerAt(bytes, 0, [], HEADER_BYTES)
-  const structure: MimeStructure = { header: top.fields.slice(0, MOST_FIELDS), parts: [], leftOut: new Set() }
-  if (top.cut || top.fields.length > MOST_FIELDS) structure.leftOut.add('headers')
+  const top = headerAt(bytes, 0, [], MAX_HEADER)
+  const structure: MimeStructure = { header: top.fields.slice(0, MAX_FIELDS), parts: [], leftOut: new Set() }
+  if (top.cut || top.fields.length > MAX_FIELDS) structure.leftOut.add('headers')
 
   const open: Multipart[] = []
   let header = top.fields
   let body = top.end
-  const lookalikes = { left: MOST_LOOKALIKES }
+  const lookalikes = { left: MAX_LOOKALIKES }
   let multiparts = 0
   let inPart = true
   for (;;) {
-    const type = structured(valueOf(header, 'content-type') ?? defaultType(open))
+    const type = parseStructuredField(valueOf(header, 'content-type') ?? defaultType(open))
     const boundary = type.parameters.get('boundary') ?? ''
     const branches =
       inPart &&
       type.value.startsWith('multipart/') &&
       boundary !== '' &&
-      boundary.length <= BOUNDARY_LENGTH &&
-      open.length < MOST_LEVELS
+      boundary.length <= MAX_BOUNDARY &&
+      open.length < MAX_DEPTH
     if (branches) open.push({ id: ++multiparts, subtype: type.value.slice('multipart/'.length), boundary })
 
     const delimiter = nextDelimiter(bytes, body, open, lookalikes)
     if (inPart && !branches) {
-      if (structure.parts.length >= MOST_PARTS) {
+      if (structure.parts.length >= MAX_PARTS) {
         structure.leftOut.add('parts')
         return structure
       }
@@ -102,10 +102,10 @@ export function structureOf(raw: Uint8Array): MimeStructure {
       return structure
     }
     open.length = delimiter.closing ? delimiter.level : delimiter.level + 1
-    // Between the end of a multipart and the next delimiter is an epilogue, which is nothing to anybody.
+    // An epilogue, between the end of a multipart and the next delimiter, is ignored.
     inPart = !delimiter.closing
     if (inPart) {
-      const next = headerAt(bytes, delimiter.end, open, PART_HEADER_BYTES)
+      const next = headerAt(bytes, delimiter.end, open, MAX_PART_HEADER)
       header = next.fields
       body = next.end
     } else body = delimiter.end
@@ -116,9 +116,9 @@ export function valueOf(header: readonly HeaderField[], name: string): string | 
   return header.find((field) => field.name.toLowerCase() === name)?.value
 }
 
-/** Reads a field such as `text/plain; charset="utf-8"`. */
-export function structured(field: string): StructuredField {
-  const text = field.slice(0, FIELD_LENGTH)
+/** Parses a field such as `text/plain; charset="utf-8"`. */
+export function parseStructuredField(field: string): StructuredField {
+  const text = field.slice(0, MAX_FIELD_LENGTH)
   const end = text.indexOf(';')
   const value = (end === -1 ? text : text.slice(0, end)).replace(/\(.*/s, '').trim().toLowerCase()
   const parameters = new Map<string, string>()
@@ -135,7 +135,7 @@ function defaultType(open: readonly Multipart[]): string {
   return open.at(-1)?.subtype === 'digest' ? 'message/rfc822' : 'text/plain'
 }
 
-/** A header ends at an empty line, at a delimiter of a multipart around it, or with the mail. */
+/** Reads a header, which ends at an empty line, at a delimiter of an enclosing multipart, or at the end of the mail. */
 function headerAt(
   bytes: Buffer,
   start: number,
@@ -162,7 +162,7 @@ function headerAt(
   return { fields: lines.map(fieldOf), end: at, cut }
 }
 
-/** A line without a colon is a field of this name without a value, so that it is seen. */
+/** Parses a field. A line without a colon becomes a field with that name and no value, so that it is shown. */
 function fieldOf(lines: readonly string[]): HeaderField {
   const [first = ''] = lines
   const colon = first.indexOf(':')
@@ -183,7 +183,7 @@ function nextDelimiter(
   lookalikes: { left: number },
 ): Delimiter | undefined {
   if (open.length === 0) return undefined
-  // The first line may be one already; its line break was the last of what came before.
+  // The first line may be a delimiter; its line break was the last character before `from`.
   let line = from
   while (line < bytes.length) {
     if (bytes[line] === DASH && bytes[line + 1] === DASH) {
@@ -203,7 +203,7 @@ function nextDelimiter(
   return undefined
 }
 
-/** Which multipart a line ends or goes on with; the innermost of those with the same boundary. */
+/** The multipart that a delimiter line ends or continues: the innermost one with that boundary. */
 function delimiterOf(
   bytes: Buffer,
   start: number,
@@ -211,13 +211,13 @@ function delimiterOf(
   open: readonly Multipart[],
 ): { level: number; closing: boolean } | undefined {
   if (bytes[start] !== DASH || bytes[start + 1] !== DASH) return undefined
-  // Most lines that begin with dashes are no delimiters, which their third character tells.
+  // The third character rules out most lines that begin with dashes.
   if (!open.some(({ boundary }) => boundary.charCodeAt(0) === bytes[start + 2])) return undefined
   let last = end
   // Padding (RFC 2046 section 5.1.1), and the CR of the line break.
   while (last > start && (bytes[last - 1] === 0x20 || bytes[last - 1] === 0x09 || bytes[last - 1] === CR))
     last--
-  if (last - start > BOUNDARY_LENGTH + 4) return undefined
+  if (last - start > MAX_BOUNDARY + 4) return undefined
   const name = bytes.toString('latin1', start + 2, last)
   for (let level = open.length - 1; level >= 0; level--) {
     const { boundary } = open[level]!
