@@ -1,22 +1,135 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
-import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
+import {
+  explain,
+  type ListQuery,
+  type Mailer,
+  type Message,
+  type MessagePreview,
+  ThreadpostError,
+} from '../index.js'
 import { frameDocument, isImage } from '../web/frame.js'
 import { ImageLinks, sendImage } from '../web/imageLinks.js'
 import { jsonBody } from '../web/middleware.js'
-import { type MailContents, parseMime } from '../web/parseMime.js'
+import { type InboxAttachment, type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
 import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
-import { isAction, performOnIds, performOnPage } from './bulkActions.js'
 import type { DashboardOptions } from './dashboardRouter.js'
-import { FramedImages } from './framedImages.js'
 import {
+  type BulkStep,
+  isShortened,
   type MessageContents,
   type MessageDetails,
   type MessageRows,
-  isShortened,
   rowOf,
 } from './viewModels.js'
+
+/** Messages changed in one step. */
+const STEP = 200
+const MAX_IDS = 500
+
+const ACTIONS = {
+  retry: (mailer, id) => mailer.retry(id),
+  cancel: (mailer, id) => mailer.cancel(id),
+  'mark-sent': (mailer, id) => mailer.markSent(id),
+} satisfies Record<string, (mailer: Mailer, id: string) => Promise<Message>>
+
+type Action = keyof typeof ACTIONS
+
+function isAction(value: unknown): value is Action {
+  return typeof value === 'string' && Object.hasOwn(ACTIONS, value)
+}
+
+/** @throws ThreadpostError `INVALID_MESSAGE` when there are too many */
+async function performOnIds(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkStep> {
+  if (ids.length > MAX_IDS) throw invalid('ids', `are more than ${MAX_IDS}`)
+  return perform(mailer, action, ids)
+}
+
+/** The next messages that fit. Who asks goes on with the cursor, so that a request is never long. */
+async function performOnPage(mailer: Mailer, action: Action, query: ListQuery): Promise<BulkStep> {
+  const { messages, cursor } = await mailer.list({ ...query, limit: STEP })
+  const ids = messages.map(({ id }) => id)
+  return { ...(await perform(mailer, action, ids)), ...(cursor === undefined ? {} : { cursor }) }
+}
+
+async function perform(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkStep> {
+  const results = await Promise.allSettled(ids.map((id) => ACTIONS[action](mailer, id)))
+  let done = 0
+  for (const result of results) {
+    if (result.status === 'fulfilled') done++
+    else if (!isTooLate(result.reason)) throw result.reason
+  }
+  return { done, passed: ids.length - done }
+}
+
+function isTooLate(reason: unknown): boolean {
+  return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
+}
+
+/** Milliseconds for which the images of a mail are kept: a frame asks for all of them at once. */
+const KEPT_FOR = 30_000
+const MOST_MAILS = 8
+/** Bytes of all that are kept. */
+const MOST_BYTES = 64 * 1024 * 1024
+
+interface Kept {
+  attachments: Promise<readonly InboxAttachment[]>
+  bytes: number
+  timer: NodeJS.Timeout
+}
+
+/** The parts of mails that were framed a moment ago, so that a mail is not rendered and parsed anew for each of its images. */
+class FramedImages {
+  readonly #mails = new Map<string, Kept>()
+
+  keep(id: string, { attachments }: MailContents): void {
+    this.#add(id, Promise.resolve(attachments), sizeOf(attachments))
+  }
+
+  /** @param load makes the mail, where it is not kept */
+  async find(
+    id: string,
+    index: number,
+    load: () => Promise<MailContents>,
+  ): Promise<InboxAttachment | undefined> {
+    const kept = this.#mails.get(id)
+    if (kept !== undefined) return (await kept.attachments)[index]
+    // Those who ask meanwhile wait for the same.
+    const attachments = load().then((mail) => mail.attachments)
+    this.#add(id, attachments, 0)
+    try {
+      const loaded = await attachments
+      this.#add(id, attachments, sizeOf(loaded))
+      return loaded[index]
+    } catch (error) {
+      this.#forget(id)
+      throw error
+    }
+  }
+
+  #add(id: string, attachments: Kept['attachments'], bytes: number): void {
+    this.#forget(id)
+    const timer = setTimeout(() => this.#forget(id), KEPT_FOR).unref()
+    this.#mails.set(id, { attachments, bytes, timer })
+    let sum = 0
+    for (const kept of this.#mails.values()) sum += kept.bytes
+    for (const [oldest, kept] of this.#mails) {
+      if (oldest === id || (this.#mails.size <= MOST_MAILS && sum <= MOST_BYTES)) break
+      sum -= kept.bytes
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(id: string): void {
+    clearTimeout(this.#mails.get(id)?.timer)
+    this.#mails.delete(id)
+  }
+}
+
+function sizeOf(attachments: readonly InboxAttachment[]): number {
+  return attachments.reduce((sum, { content }) => sum + content.byteLength, 0)
+}
 
 /**
  * What the dashboard asks of messages, and does to them.

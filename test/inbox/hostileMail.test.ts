@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { patternOf } from '../../src/inbox/faults.js'
-import { linksOf } from '../../src/inbox/links.js'
+import { linksOf } from '../../src/inbox/receivedMail.js'
 import { frameDocument } from '../../src/web/frame.js'
 import { parseMime } from '../../src/web/parseMime.js'
 

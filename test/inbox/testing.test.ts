@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
 import { expect, test } from 'vitest'
-import { linksOf } from '../../src/inbox/links.js'
+import { linksOf } from '../../src/inbox/receivedMail.js'
 import { mailerWithInbox } from '../support/mailer.js'
 
 /** For what comes, however slow the machine is. */

@@ -1,12 +1,113 @@
-import { render } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
-import { connect } from './liveState.js'
+import { type ComponentChildren, render } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { connect, useLive } from './liveState.js'
 import { Message } from './messagePage.js'
 import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { Shell } from './shell.js'
+import { root } from './request.js'
+
+type Place = 'overview' | 'messages' | 'message' | 'previews'
+
+const TITLES: Record<Place, string> = {
+  overview: 'Overview',
+  messages: 'Messages',
+  message: 'Message',
+  previews: 'Previews',
+}
+
+/** What every page has around it: the way to the others, and what everybody should know. */
+function Shell({ place, children }: { place: Place; children: ComponentChildren }) {
+  useEffect(() => {
+    document.title = `${TITLES[place]} · threadpost`
+  }, [place])
+  const link = (to: string, name: string, current: boolean) => (
+    <a href={new URL(to, root).href} aria-current={current ? 'page' : undefined}>
+      {name}
+    </a>
+  )
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the contents
+      </a>
+      <header class="bar">
+        <a class="brand" href={root.href}>
+          <Mark />
+          <span>threadpost</span>
+        </a>
+        <nav class="places" aria-label="Pages">
+          {link('#/', 'Overview', place === 'overview')}
+          {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
+          {link('preview', 'Previews', place === 'previews')}
+        </nav>
+        <Logout />
+      </header>
+      <Notices />
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  )
+}
+
+function skip(event: Event): void {
+  event.preventDefault()
+  document.getElementById('main')?.focus()
+}
+
+/** Told once, and not at every beat. */
+function Notices() {
+  const { connected, trouble, tick } = useLive()
+  const notices: [kind: string, text: string][] = []
+  if (!connected)
+    notices.push(['warn', 'The server can’t be reached. What you see may be old; trying again.'])
+  if (trouble !== undefined) notices.push(['bad', `The queue does not answer: ${trouble}`])
+  if (tick?.stats.paused === true)
+    notices.push(['warn', 'The queue is paused: mail is accepted and waits until somebody resumes it.'])
+  if (tick?.stats.safeMode === true)
+    notices.push(['bad', 'Safe mode is on: mail goes to those allowed only, and the rest is redirected.'])
+  return (
+    <div class="notices" role="status">
+      {notices.map(([kind, text]) => (
+        <p class={`notice ${kind}`} key={text}>
+          {text}
+        </p>
+      ))}
+    </div>
+  )
+}
+
+function Logout() {
+  const [login, setLogin] = useState(false)
+  useEffect(() => {
+    void fetch(new URL('session', root))
+      .then(async (response) => (response.ok ? ((await response.json()) as { login?: boolean }) : {}))
+      .then(({ login = false }) => setLogin(login))
+      .catch(() => undefined)
+  }, [])
+  if (!login) return null
+  const logout = () =>
+    void fetch(new URL('logout', root), { method: 'POST' }).then(() =>
+      location.assign(new URL('login', root)),
+    )
+  return (
+    <button class="button quiet" type="button" onClick={logout}>
+      Log out
+    </button>
+  )
+}
+
+function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
+      <rect class="mark-ground" width="28" height="28" rx="8" />
+      <rect class="mark-line" x="7" y="8" width="14" height="4" rx="2" />
+      <rect class="mark-line" x="7" y="16" width="8" height="4" rx="2" />
+    </svg>
+  )
+}
 
 function Dashboard() {
   const { path, query } = useRoute()

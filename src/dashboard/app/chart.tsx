@@ -1,5 +1,4 @@
-import { useLive } from './liveState.js'
-import { type Point, SPAN } from './series.js'
+import { type Point, SPAN, useLive } from './liveState.js'
 
 export interface ChartLine {
   of: keyof Omit<Point, 'at'>

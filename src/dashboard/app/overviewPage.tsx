@@ -3,11 +3,10 @@ import type { MailerStats } from '../../index.js'
 import { Chart } from './chart.js'
 import { count, milliseconds, short } from './format.js'
 import { headlineOf } from './headline.js'
-import { useLive } from './liveState.js'
+import { type Point, useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
 import { Reasons, Threads, Transports } from './overviewPanels.js'
 import { messageOf, post } from './request.js'
-import type { Point } from './series.js'
 import { STATUSES } from './status.js'
 
 /** Is mail going out? */

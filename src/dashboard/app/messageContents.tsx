@@ -1,9 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { MessageContents } from '../viewModels.js'
 import { bytes } from './format.js'
-import { Frame, FrameOptions, LeftOut, SizeNote, useFrameLook } from './htmlFrame.js'
+import { Frame, FrameOptions, LeftOut, SizeNote, Tabs, useFrameLook } from './mailViewer.js'
 import { addressOf, get, messageOf } from './request.js'
-import { Tabs } from './tabs.js'
 
 /**
  * What a message says, as far as that is still kept.
