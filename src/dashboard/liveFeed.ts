@@ -15,7 +15,7 @@ const QUIET = 120
 const AGAIN = 1_000
 
 /** Tells when something in a folder changes. It watches only between `start()` and `stop()`. */
-class TemplateWatch {
+class TemplateWatcher {
   readonly #root: string
   readonly #changed: () => void
   readonly #watchers = new Map<string, FSWatcher>()
@@ -92,7 +92,7 @@ export class LiveFeed {
   readonly #streams = new EventStreams()
   readonly #outcomes: RecentOutcomes
   readonly #previews = new Set<EventStream>()
-  readonly #templates: TemplateWatch | undefined
+  readonly #templates: TemplateWatcher | undefined
   #timer: NodeJS.Timeout | undefined
   #asking = false
 
@@ -101,7 +101,7 @@ export class LiveFeed {
     this.#outcomes = new RecentOutcomes(mailer)
     const { templateFolder } = mailer
     if (templateFolder !== undefined)
-      this.#templates = new TemplateWatch(templateFolder, () => tell(this.#previews, 'templates', {}))
+      this.#templates = new TemplateWatcher(templateFolder, () => tell(this.#previews, 'templates', {}))
   }
 
   async join(response: Response, { templates = false } = {}): Promise<void> {

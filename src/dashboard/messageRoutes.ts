@@ -16,7 +16,7 @@ import { listQueryOf } from '../web/requestSchema.js'
 import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import {
-  type BulkStep,
+  type BulkResult,
   isShortened,
   type MessageContents,
   type MessageDetails,
@@ -41,19 +41,19 @@ function isAction(value: unknown): value is Action {
 }
 
 /** @throws ThreadpostError `INVALID_MESSAGE` when there are too many */
-async function performOnIds(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkStep> {
+async function performOnIds(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkResult> {
   if (ids.length > MAX_IDS) throw invalid('ids', `are more than ${MAX_IDS}`)
   return perform(mailer, action, ids)
 }
 
 /** The next messages that fit. Who asks goes on with the cursor, so that a request is never long. */
-async function performOnPage(mailer: Mailer, action: Action, query: ListQuery): Promise<BulkStep> {
+async function performOnPage(mailer: Mailer, action: Action, query: ListQuery): Promise<BulkResult> {
   const { messages, cursor } = await mailer.list({ ...query, limit: STEP })
   const ids = messages.map(({ id }) => id)
   return { ...(await perform(mailer, action, ids)), ...(cursor === undefined ? {} : { cursor }) }
 }
 
-async function perform(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkStep> {
+async function perform(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkResult> {
   const results = await Promise.allSettled(ids.map((id) => ACTIONS[action](mailer, id)))
   let done = 0
   for (const result of results) {
@@ -80,7 +80,7 @@ interface Kept {
 }
 
 /** The parts of mails that were framed a moment ago, so that a mail is not rendered and parsed anew for each of its images. */
-class FramedImages {
+class AttachmentCache {
   readonly #mails = new Map<string, Kept>()
 
   keep(id: string, { attachments }: MailContents): void {
@@ -142,7 +142,7 @@ export function messageRoutes(
   const router = Router()
   const images = Router()
   const links = new ImageLinks(signingKey)
-  const framed = new FramedImages()
+  const framed = new AttachmentCache()
   /** The mail itself names its recipients: where these are shortened, it is for those who may manage. */
   const whole: RequestHandler = async (request, response, next) => {
     const message = await mailer.find(String(request.params['id']))

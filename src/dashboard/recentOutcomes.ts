@@ -1,5 +1,5 @@
 import type { Mailer, MailerStats, Status } from '../index.js'
-import type { Recent } from './viewModels.js'
+import type { RecentCounts } from './viewModels.js'
 
 /** Milliseconds that count as recent. */
 const RECENT = 5 * 60_000
@@ -16,14 +16,14 @@ const FAILED = ['failed', 'partial', 'expired'] as const satisfies readonly Stat
  */
 export class RecentOutcomes {
   readonly #mailer: Mailer
-  #found: { at: number; recent: Recent; totals: Recent } | undefined
+  #found: { at: number; recent: RecentCounts; totals: RecentCounts } | undefined
 
   constructor(mailer: Mailer) {
     this.#mailer = mailer
   }
 
   /** @param stats of this moment */
-  async recent(stats: MailerStats): Promise<Recent> {
+  async recent(stats: MailerStats): Promise<RecentCounts> {
     const totals = totalsOf(stats)
     const now = Date.now()
     if (this.#found === undefined || now - this.#found.at >= LOOK || now < this.#found.at) {
@@ -48,7 +48,7 @@ export class RecentOutcomes {
 }
 
 /** What the queue keeps, or what this process has counted, where that is more: a queue may keep nothing that is settled. */
-function totalsOf(stats: MailerStats): Recent {
+function totalsOf(stats: MailerStats): RecentCounts {
   const counted = (statuses: readonly Status[]) =>
     stats.settled.filter(({ status }) => statuses.includes(status)).reduce((sum, { count }) => sum + count, 0)
   return {

@@ -11,7 +11,7 @@ import type { RenderedPreview } from './viewModels.js'
 const KEPT = 16
 
 /** Rendered HTML on its way into a frame: a document needs an address of its own to have a policy of its own. */
-class Renders {
+class RenderCache {
   readonly #documents = new Map<string, FrameDocument>()
 
   /** The same document has the same key, so that a frame that shows it already need not load it again. */
@@ -44,7 +44,7 @@ interface PreviewRequest {
 /** What the previews ask of templates. */
 export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
   const router = Router()
-  const renders = new Renders()
+  const renders = new RenderCache()
 
   router.get('/templates', allow('read'), async (_request, response) => {
     const templates = await mailer.describeTemplates()

@@ -63,7 +63,7 @@ export interface RenderedPreview {
 }
 
 /** What one step of a bulk action came to. */
-export interface BulkStep {
+export interface BulkResult {
   done: number
   /** Those for which it was too late, or that are gone. */
   passed: number
@@ -72,7 +72,7 @@ export interface BulkStep {
 }
 
 /** How messages ended in the last minutes. */
-export interface Recent {
+export interface RecentCounts {
   /** Messages of which every recipient was accepted; exact up to 50. */
   sent: number
   /** Messages that failed, expired, or were refused by some; exact up to 50 of each. */
@@ -83,7 +83,7 @@ export interface Tick {
   /** Milliseconds since the epoch. */
   at: number
   stats: MailerStats
-  recent: Recent
+  recent: RecentCounts
 }
 
 export function rowOf(message: Message): MessageRow {

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { type Fault, type Mishap, replyOf } from './faults.js'
+import { type Fault, type FaultEffect, replyOf } from './faults.js'
 
 /** What a fault needs to know of the one it is done to. */
-export interface Victim {
+export interface FaultTarget {
   socket: Socket
   /** Gives an SMTP reply and goes on with the session, or ends it where there is none yet. */
   reply(code: number, text: string): void
@@ -11,7 +11,7 @@ export interface Victim {
 }
 
 /** Waits and does what the mishap says; `proceed` is called only if nothing but time was lost. */
-export function injectFault(mishap: Mishap, victim: Victim, proceed: () => void): void {
+export function injectFault(mishap: FaultEffect, victim: FaultTarget, proceed: () => void): void {
   if (mishap.wait === 0) {
     strike(mishap.fault, victim, proceed)
     return
@@ -24,7 +24,7 @@ export function injectFault(mishap: Mishap, victim: Victim, proceed: () => void)
   victim.socket.once('close', cancel)
 }
 
-function strike(fault: Fault | undefined, victim: Victim, proceed: () => void): void {
+function strike(fault: Fault | undefined, victim: FaultTarget, proceed: () => void): void {
   if (fault === undefined) {
     proceed()
     return

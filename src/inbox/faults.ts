@@ -54,12 +54,12 @@ export interface Faults {
 }
 
 /** What is to happen at a step: a wait, then at most one fault. */
-export interface Mishap {
+export interface FaultEffect {
   wait: number
   fault?: Fault
 }
 
-const NONE: Mishap = { wait: 0 }
+const NONE: FaultEffect = { wait: 0 }
 const DOT_ONLY: ReadonlySet<FaultAction> = new Set(['close-before', 'close-after', 'silence-after'])
 const KNOWS_RECIPIENTS: ReadonlySet<FaultStep> = new Set(['rcpt', 'data', 'dot'])
 const FIELDS: ReadonlySet<string> = new Set(['at', 'do', 'reply', 'ms', 'times', 'to', 'probability'])
@@ -87,7 +87,7 @@ export class FaultPlan implements Faults {
       return {
         fault: { ...fault },
         left: times ?? Infinity,
-        matches: to === undefined ? () => true : patternOf(to),
+        matches: to === undefined ? () => true : wildcardMatcher(to),
       }
     })
     this.#changed()
@@ -105,7 +105,7 @@ export class FaultPlan implements Faults {
   }
 
   /** The first fault that matches; delays before it add up. Each one taken counts as a strike. */
-  take(step: FaultStep, recipients: readonly string[] = []): Mishap {
+  take(step: FaultStep, recipients: readonly string[] = []): FaultEffect {
     if (this.#armed.length === 0) return NONE
     let wait = 0
     for (const armed of this.#armed) {
@@ -180,7 +180,7 @@ function checkFault(fault: Fault, path: string): void {
  * A test whether a text fits a pattern as a whole, case aside; every `*` stands for anything. In time that grows with the
  * text: each part is looked for once, behind the one before it.
  */
-export function patternOf(pattern: string): (text: string) => boolean {
+export function wildcardMatcher(pattern: string): (text: string) => boolean {
   const [first = '', ...others] = pattern.toLowerCase().split('*')
   const last = others.pop()
   return (text) => {

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { urlOf } from '../web/listen.js'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
-import { type MailFilter, testFor } from './mailSearch.js'
+import { type MailFilter, matcherOf } from './mailSearch.js'
 import { MailStore, type RawMail } from './mailStore.js'
 import { MailWaiters, type WaitOptions } from './mailWaiters.js'
 import type { ReceivedMail } from './receivedMail.js'
-import { type SmtpExtension, SmtpReceiver, type Visit, Visits } from './smtpReceiver.js'
+import { type SmtpExtension, SmtpReceiver, type Visit, VisitLog } from './smtpReceiver.js'
 
 export interface InboxOptions {
   /** Port to listen on. @default 0: any free port */
@@ -68,7 +68,7 @@ type InboxEvent = 'received' | 'cleared' | 'faults'
 export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
   const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
   const store = new MailStore(keep, keepBytes)
-  const visits = new Visits(Math.min(keep, 500))
+  const visits = new VisitLog(Math.min(keep, 500))
   const waiting = new MailWaiters(store)
   const events = new EventEmitter<{ received: [RawMail]; cleared: []; faults: [] }>().setMaxListeners(0)
   const plan = new FaultPlan(() => events.emit('faults'))
@@ -86,9 +86,9 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
     },
   )
   const search = async (filter: MailFilter, limit = Infinity): Promise<ReceivedMail[]> => {
-    const fits = testFor(filter)
+    const fits = matcherOf(filter)
     const found: ReceivedMail[] = []
-    for await (const mail of store.newest()) {
+    for await (const mail of store.newestFirst()) {
       if (fits(mail) && found.push(mail) >= limit) break
     }
     return found

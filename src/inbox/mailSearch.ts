@@ -1,4 +1,4 @@
-import { patternOf } from './faults.js'
+import { wildcardMatcher } from './faults.js'
 import type { ReceivedMail } from './receivedMail.js'
 
 /** Which mails to show. All that is given must fit; case aside. */
@@ -25,7 +25,7 @@ const SEARCHED = 1024 * 1024
 type Test = (mail: ReceivedMail) => boolean
 
 /** Makes the test that a filter stands for. */
-export function testFor({ q = '', from, to, subject, text, attachment }: MailFilter): Test {
+export function matcherOf({ q = '', from, to, subject, text, attachment }: MailFilter): Test {
   const tests = termsOf(q).map(testOfTerm)
   if (from !== undefined) tests.push(sentBy(from))
   if (to !== undefined) tests.push(sentTo(to))
@@ -88,7 +88,7 @@ function sentTo(who: string): Test {
 
 /** `ada@example.com` is not `lada@example.com`; `ada` is in both. */
 function fitsAddress(who: string): (text: string) => boolean {
-  if (who.includes('*') || /^[^@\s]+@[^@\s]+$/.test(who)) return patternOf(who)
+  if (who.includes('*') || /^[^@\s]+@[^@\s]+$/.test(who)) return wildcardMatcher(who)
   const part = who.toLowerCase()
   return (text) => text.toLowerCase().includes(part)
 }

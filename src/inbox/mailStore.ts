@@ -93,7 +93,7 @@ export class MailStore {
   }
 
   /** All that are kept, newest first. Lets others have their turn, for a first look at 500 mails takes half a second. */
-  async *newest(): AsyncGenerator<ReceivedMail, void, undefined> {
+  async *newestFirst(): AsyncGenerator<ReceivedMail, void, undefined> {
     let since = performance.now()
     for (const mail of this.list().reverse()) {
       yield await this.parse(mail)

@@ -1,4 +1,4 @@
-import { type MailFilter, testFor } from './mailSearch.js'
+import { type MailFilter, matcherOf } from './mailSearch.js'
 import type { MailStore, RawMail } from './mailStore.js'
 import type { ReceivedMail } from './receivedMail.js'
 
@@ -53,7 +53,7 @@ export class MailWaiters {
       signal?.addEventListener('abort', giveUp)
       const waiter: Waiter = {
         query,
-        fits: testFor(query.where ?? {}),
+        fits: matcherOf(query.where ?? {}),
         resolve,
         reject,
         leave: () => {

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
-import { injectFault, type Victim } from './faultInjector.js'
+import { injectFault, type FaultTarget } from './faultInjector.js'
 import type { FaultPlan, FaultStep } from './faults.js'
 import type { InboxEnvelope, RawMail } from './mailStore.js'
 
@@ -24,7 +24,7 @@ export interface Visit {
 const COMMANDS_KEPT = 1000
 
 /** The guest book: the last connections, newest last. */
-export class Visits {
+export class VisitLog {
   readonly #limit: number
   #visits: Visit[] = []
   #count = 0
@@ -108,7 +108,7 @@ const STARTS_WITH_ENHANCED_CODE = /^[245]\.\d{1,3}\.\d{1,3} /
 export class SmtpReceiver {
   readonly #server: SMTPServer
   readonly #plan: FaultPlan
-  readonly #visits: Visits
+  readonly #visits: VisitLog
   readonly #keep: (envelope: InboxEnvelope, raw: Uint8Array) => RawMail
   readonly #sockets = new Set<Socket>()
   readonly #peers = new Map<string, Peer>()
@@ -117,7 +117,7 @@ export class SmtpReceiver {
   constructor(
     settings: SmtpSettings,
     plan: FaultPlan,
-    visits: Visits,
+    visits: VisitLog,
     keep: (envelope: InboxEnvelope, raw: Uint8Array) => RawMail,
   ) {
     this.#plan = plan
@@ -184,7 +184,7 @@ export class SmtpReceiver {
       visit.closedAt = new Date().toISOString()
     })
     socket.setNoDelay(true)
-    const stranger: Victim = {
+    const stranger: FaultTarget = {
       socket,
       reply: (code, text) => socket.end(`${code} ${text}\r\n`),
     }
@@ -227,7 +227,7 @@ export class SmtpReceiver {
         return
       }
       const to = verb === 'RCPT' ? [/<([^>]*)>/.exec(line)?.[1] ?? ''] : recipientsOf(connection.session)
-      const victim: Victim = {
+      const victim: FaultTarget = {
         socket,
         reply: (code, text) => {
           connection.send(code, text, false)
@@ -270,7 +270,7 @@ export class SmtpReceiver {
         visit.messages++
         return this.#keep(envelope, Buffer.concat(chunks))
       }
-      const victim: Victim = {
+      const victim: FaultTarget = {
         socket,
         reply: (code, text) => done(Object.assign(new Error(text), { responseCode: code })),
         keep,

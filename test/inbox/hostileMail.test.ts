@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { patternOf } from '../../src/inbox/faults.js'
+import { wildcardMatcher } from '../../src/inbox/faults.js'
 import { linksOf } from '../../src/inbox/receivedMail.js'
 import { frameDocument } from '../../src/web/frame.js'
 import { parseMime } from '../../src/web/parseMime.js'
@@ -101,7 +101,7 @@ describe('hostile mail costs no more than its size', () => {
   })
 
   test('a pattern with many stars is tested in one pass', { timeout: BOUND }, () => {
-    expect(patternOf(`${'*a'.repeat(500)}*b`)('a'.repeat(1_000_000))).toBe(false)
+    expect(wildcardMatcher(`${'*a'.repeat(500)}*b`)('a'.repeat(1_000_000))).toBe(false)
     for (const [pattern, text, fits] of [
       ['*@example.com', 'Ada@EXAMPLE.com', true],
       ['a*a', 'a', false],
@@ -111,7 +111,7 @@ describe('hostile mail costs no more than its size', () => {
       ['a.c', 'abc', false],
       ['a**c', 'ac', true],
     ] as const)
-      expect(patternOf(pattern)(text), `${pattern} ${text}`).toBe(fits)
+      expect(wildcardMatcher(pattern)(text), `${pattern} ${text}`).toBe(fits)
   })
 })
 

@@ -1,4 +1,4 @@
-import { type Point, SPAN, useLive } from './liveState.js'
+import { type Point, CHART_SECONDS, useLive } from './liveState.js'
 
 export interface ChartLine {
   of: keyof Omit<Point, 'at'>
@@ -29,7 +29,7 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
   const { points } = useLive()
   const end = points.at(-1)?.at ?? 0
   // It begins with half a minute, so that there is something to see at once.
-  const span = Math.min(SPAN, Math.max(30, end - (points[0]?.at ?? end)))
+  const span = Math.min(CHART_SECONDS, Math.max(30, end - (points[0]?.at ?? end)))
   const high = roundUp(Math.max(top, ...lines.flatMap(({ of }) => points.map((point) => point[of] ?? 0))))
   const place = ({ at }: Point, value: number) =>
     `${(WIDTH * (1 - (end - at) / span)).toFixed(1)} ${(HEIGHT * (1 - value / high)).toFixed(1)}`

@@ -1,5 +1,5 @@
 import type { MailerStats } from '../../index.js'
-import type { Recent } from '../viewModels.js'
+import type { RecentCounts } from '../viewModels.js'
 import { count, duration, plural } from './format.js'
 
 /** What the headline is derived from. */
@@ -21,7 +21,7 @@ export interface Condition {
     | 'setup'
     | 'transports'
   >
-  recent: Recent
+  recent: RecentCounts
 }
 
 /** `bad`: mail does not arrive; `warn`: somebody should look; `good`: mail arrives; `idle`: there is nothing to say. */
@@ -37,7 +37,7 @@ export interface Headline {
 /** Milliseconds after which a due message that still waits means that nothing takes mail out of the queue. */
 const STUCK = 60_000
 
-interface Facts extends Recent {
+interface Facts extends RecentCounts {
   accepted: number
   paused: boolean
   /** No thread can live. */

@@ -4,7 +4,7 @@ import type { Tick } from '../viewModels.js'
 import { addressOf } from './request.js'
 
 /** Seconds that the charts show. */
-export const SPAN = 180
+export const CHART_SECONDS = 180
 /** Seconds over which shares and percentiles are taken: shorter ones jump about. */
 const WINDOW = 10
 
@@ -28,7 +28,7 @@ export interface Point {
 }
 
 /** The last minutes, one point a tick. */
-class Series {
+class ChartHistory {
   #ticks: Tick[] = []
   points: Point[] = []
 
@@ -38,7 +38,7 @@ class Series {
     if (last !== undefined && tick.stats.accepted < last.stats.accepted) this.#ticks = []
     const before = this.#ticks.findLast(({ at }) => tick.at - at >= WINDOW * 1000) ?? this.#ticks[0]
     this.points = [
-      ...this.points.filter(({ at }) => at > tick.at / 1000 - SPAN),
+      ...this.points.filter(({ at }) => at > tick.at / 1000 - CHART_SECONDS),
       pointOf(tick, this.#ticks.at(-1), before),
     ]
     this.#ticks = [...this.#ticks.filter(({ at }) => tick.at - at <= 2 * WINDOW * 1000), tick]
@@ -97,7 +97,7 @@ function quantileOf(now: HistogramSnapshot, then: HistogramSnapshot, q: number):
 }
 
 /** Milliseconds after which a page that nobody sees stops looking on. */
-const PATIENCE = 60_000
+const HIDDEN_TIMEOUT = 60_000
 
 export interface Live {
   /** Absent until the first answer. */
@@ -108,7 +108,7 @@ export interface Live {
   trouble?: string
 }
 
-const series = new Series()
+const series = new ChartHistory()
 let live: Live = { points: [], connected: true }
 const listeners = new Set<(live: Live) => void>()
 const templateListeners = new Set<() => void>()
@@ -154,7 +154,7 @@ export function connect({ watch }: { watch: boolean }): void {
   let timer: ReturnType<typeof setTimeout> | undefined
   document.addEventListener('visibilitychange', () => {
     clearTimeout(timer)
-    if (document.hidden) timer = setTimeout(close, PATIENCE)
+    if (document.hidden) timer = setTimeout(close, HIDDEN_TIMEOUT)
     else reopen()
   })
   open()
@@ -176,7 +176,7 @@ export function onTemplates(listener: () => void): () => void {
 }
 
 /** Grows whenever a message was taken in or changed its status. */
-export function changeOf({ tick }: Live): string {
+export function changeKeyOf({ tick }: Live): string {
   if (tick === undefined) return ''
   const { accepted, queued, sending, deferred, held, sent, failed, cancelled, partial, expired } = tick.stats
   return [accepted, queued, sending, deferred, held, sent, failed, cancelled, partial, expired].join()

@@ -2,19 +2,19 @@ import type { ComponentChildren } from 'preact'
 import { useId, useRef, useState } from 'preact/hooks'
 import { bytes } from './format.js'
 
-export interface FrameLook {
+export interface FrameSettings {
   width: 'desktop' | 'phone'
   shade: 'light' | 'dark'
-  set: (look: Partial<Pick<FrameLook, 'width' | 'shade'>>) => void
+  set: (look: Partial<Pick<FrameSettings, 'width' | 'shade'>>) => void
 }
 
-export function useFrameLook(): FrameLook {
-  const [look, setLook] = useState<Pick<FrameLook, 'width' | 'shade'>>({ width: 'desktop', shade: 'light' })
+export function useFrameSettings(): FrameSettings {
+  const [look, setLook] = useState<Pick<FrameSettings, 'width' | 'shade'>>({ width: 'desktop', shade: 'light' })
   return { ...look, set: (change) => setLook((before) => ({ ...before, ...change })) }
 }
 
-export function FrameOptions({ look }: { look: FrameLook }) {
-  const choice = (name: string, chosen: boolean, change: Parameters<FrameLook['set']>[0]) => (
+export function FrameOptions({ look }: { look: FrameSettings }) {
+  const choice = (name: string, chosen: boolean, change: Parameters<FrameSettings['set']>[0]) => (
     <button class="button small" type="button" aria-pressed={chosen} onClick={() => look.set(change)}>
       {name}
     </button>
@@ -36,7 +36,7 @@ export function FrameOptions({ look }: { look: FrameLook }) {
 interface FrameProps {
   src: string
   title: string
-  look: FrameLook
+  look: FrameSettings
 }
 
 /** A mail's HTML, in a document of its own that runs no script and loads nothing. */
@@ -56,7 +56,7 @@ export function Frame({ src, title, look }: FrameProps) {
 /** Gmail shows no more than this much of a message's HTML, in bytes, and hides the rest behind a link. */
 const CLIPPED = 102 * 1024
 
-export function SizeNote({ htmlSize }: { htmlSize: number }) {
+export function ClippingWarning({ htmlSize }: { htmlSize: number }) {
   if (htmlSize <= CLIPPED) return null
   return (
     <p class="notice warn">
@@ -67,7 +67,7 @@ export function SizeNote({ htmlSize }: { htmlSize: number }) {
 }
 
 /** What a page does not show because there is too much of it. */
-export function LeftOut({ notes }: { notes: readonly string[] }) {
+export function TruncationNotes({ notes }: { notes: readonly string[] }) {
   return (
     <>
       {notes.map((note) => (

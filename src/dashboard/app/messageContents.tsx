@@ -1,14 +1,14 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { MessageContents } from '../viewModels.js'
 import { bytes } from './format.js'
-import { Frame, FrameOptions, LeftOut, SizeNote, Tabs, useFrameLook } from './mailViewer.js'
+import { Frame, FrameOptions, TruncationNotes, ClippingWarning, Tabs, useFrameSettings } from './mailViewer.js'
 import { addressOf, get, messageOf } from './request.js'
 
 /**
  * What a message says, as far as that is still kept.
  * @param discreet whether it is shown only to who opens it
  */
-export function Contents({ id, status, discreet }: { id: string; status: string; discreet: boolean }) {
+export function MessageContent({ id, status, discreet }: { id: string; status: string; discreet: boolean }) {
   const [open, setOpen] = useState(!discreet)
   return (
     <section class="card">
@@ -56,7 +56,7 @@ function Opened({ id, status }: { id: string; status: string }) {
 
 function Kept({ id, contents }: { id: string; contents: Extract<MessageContents, { kept: true }> }) {
   const { subject, preheader, text, hasHtml, headers, size, htmlSize, notes } = contents
-  const look = useFrameLook()
+  const look = useFrameSettings()
   const place = `messages/${encodeURIComponent(id)}`
   return (
     <>
@@ -81,8 +81,8 @@ function Kept({ id, contents }: { id: string; contents: Extract<MessageContents,
           </dd>
         </div>
       </dl>
-      <SizeNote htmlSize={htmlSize} />
-      <LeftOut notes={notes} />
+      <ClippingWarning htmlSize={htmlSize} />
+      <TruncationNotes notes={notes} />
       <Tabs
         label="Parts of the message"
         tabs={[

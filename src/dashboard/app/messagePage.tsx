@@ -1,9 +1,9 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Mailbox, Message as MessageView, MessageAttempt, Timings } from '../../index.js'
-import type { BulkStep, MessageDetails } from '../viewModels.js'
+import type { BulkResult, MessageDetails } from '../viewModels.js'
 import { bytes, milliseconds, moment, plural } from './format.js'
-import { changeOf, useLive } from './liveState.js'
-import { Contents } from './messageContents.js'
+import { changeKeyOf, useLive } from './liveState.js'
+import { MessageContent } from './messageContents.js'
 import { hrefOf } from './navigation.js'
 import { get, messageOf, post } from './request.js'
 import { type Action, ACTION_NAMES, ACTIONS, Badge } from './status.js'
@@ -109,7 +109,7 @@ export function Message({ id }: { id: string }) {
   const [problem, setProblem] = useState('')
   const [changes, setChanges] = useState(0)
   const settled = details?.message.settledAt !== undefined
-  const live = changeOf(useLive())
+  const live = changeKeyOf(useLive())
 
   useEffect(() => {
     const controller = new AbortController()
@@ -126,7 +126,7 @@ export function Message({ id }: { id: string }) {
   }, [id, changes, settled ? '' : live])
 
   const act = (action: Action) => {
-    post<BulkStep>('bulk', { action, ids: [id] }).then(
+    post<BulkResult>('bulk', { action, ids: [id] }).then(
       ({ passed }) => {
         setChanges((before) => before + 1)
         setProblem(passed > 0 ? 'It was too late for that: the message has moved on.' : '')
@@ -183,7 +183,7 @@ function Shown({
         </div>
         <Facts message={message} />
       </div>
-      <Contents id={message.id} status={status} discreet={shortened} />
+      <MessageContent id={message.id} status={status} discreet={shortened} />
     </>
   )
 }

@@ -117,25 +117,25 @@ function useKeys(body: { current: HTMLTableSectionElement | null }): void {
 }
 
 /** What somebody wants done: to those selected, or to all that fit the filters. */
-export interface Wish {
+export interface BulkRequest {
   action: Action
   all: boolean
 }
 
-interface BulkProps {
+interface BulkBarProps {
   selected: readonly MessageRow[]
   shown: readonly MessageRow[]
   filters: Record<string, string>
   /** @param progress told how many are done; answers whether to go on */
-  fulfil: (wish: Wish, progress: (done: number) => boolean) => Promise<void>
+  fulfil: (wish: BulkRequest, progress: (done: number) => boolean) => Promise<void>
   clear: () => void
 }
 
-export function Bulk({ selected, shown, filters, fulfil, clear }: BulkProps) {
-  const [asked, setAsked] = useState<Wish>()
+export function BulkBar({ selected, shown, filters, fulfil, clear }: BulkBarProps) {
+  const [asked, setAsked] = useState<BulkRequest>()
   const [done, setDone] = useState<number>()
   const stopped = useRef(false)
-  const run = (wish: Wish) => {
+  const run = (wish: BulkRequest) => {
     setAsked(undefined)
     stopped.current = false
     setDone(0)
@@ -204,7 +204,7 @@ export function Bulk({ selected, shown, filters, fulfil, clear }: BulkProps) {
 }
 
 interface ConfirmProps {
-  wish: Wish
+  wish: BulkRequest
   filters: Record<string, string>
   answer: (yes: boolean) => void
 }

@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { BulkStep, MessageRow, MessageRows } from '../viewModels.js'
+import type { BulkResult, MessageRow, MessageRows } from '../viewModels.js'
 import { Filters } from './filters.js'
 import { plural } from './format.js'
-import { changeOf, useLive } from './liveState.js'
-import { Bulk, MessageTable, type Wish } from './messageTable.js'
+import { changeKeyOf, useLive } from './liveState.js'
+import { BulkBar, MessageTable, type BulkRequest } from './messageTable.js'
 import { hrefOf } from './navigation.js'
-import { get, messageOf, post, Refusal } from './request.js'
+import { get, messageOf, post, RequestError } from './request.js'
 import { ACTIONS } from './status.js'
 
 /** What was shown when one left, and how far one had scrolled. */
@@ -65,7 +65,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
       },
       (error: unknown) => {
         if (controller.signal.aborted) return
-        const unsupported = error instanceof Refusal && error.code === 'UNSUPPORTED'
+        const unsupported = error instanceof RequestError && error.code === 'UNSUPPORTED'
         setHint(unsupported ? NO_TEXTS : '')
         setProblem(unsupported ? '' : messageOf(error))
         if (unsupported) show({ rows: [] })
@@ -75,7 +75,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
   }, [search, stale, changes])
 
   const rows = listed?.rows ?? []
-  const fulfil = async (wish: Wish, progress: (done: number) => boolean) => {
+  const fulfil = async (wish: BulkRequest, progress: (done: number) => boolean) => {
     let done = 0
     let passed = 0
     let cursor: string | undefined
@@ -84,7 +84,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
         const about = wish.all
           ? { query: { ...filters, ...(cursor === undefined ? {} : { cursor }) } }
           : { ids: [...selected] }
-        const step = await post<BulkStep>('bulk', { action: wish.action, ...about })
+        const step = await post<BulkResult>('bulk', { action: wish.action, ...about })
         done += step.done
         passed += step.passed
         cursor = step.cursor
@@ -103,7 +103,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
     <>
       <h1>Messages</h1>
       <Filters query={query} />
-      <Bulk
+      <BulkBar
         selected={rows.filter(({ id }) => selected.has(id))}
         shown={rows}
         filters={filters}
@@ -159,7 +159,7 @@ function Nothing({ filtered }: { filtered: boolean }) {
 
 /** Grows when the list should be read anew; not while somebody is about to choose from it. */
 function useFreshness(still: boolean): number {
-  const change = changeOf(useLive())
+  const change = changeKeyOf(useLive())
   const [count, setCount] = useState(0)
   const last = useRef(0)
   useEffect(() => {
@@ -196,7 +196,7 @@ async function load(
   show({ rows, cursor })
 }
 
-function outcomeOf({ action }: Wish, done: number, passed: number): string {
+function outcomeOf({ action }: BulkRequest, done: number, passed: number): string {
   const late = passed === 0 ? '' : ` For ${plural(passed, 'message')} it was too late.`
   return `${plural(done, 'message')} ${ACTIONS[action].done}.${late}`
 }

@@ -3,9 +3,9 @@ import type { TemplateInspection } from '../../index.js'
 import type { RenderedPreview } from '../viewModels.js'
 import { bytes } from './format.js'
 import { onTemplates } from './liveState.js'
-import { Frame, FrameOptions, LeftOut, SizeNote, Tabs, useFrameLook } from './mailViewer.js'
+import { Frame, FrameOptions, TruncationNotes, ClippingWarning, Tabs, useFrameSettings } from './mailViewer.js'
 import { go, hrefOf } from './navigation.js'
-import { addressOf, get, messageOf, post, Refusal } from './request.js'
+import { addressOf, get, messageOf, post, RequestError } from './request.js'
 import { DataEditor, Notes, parseData, TestSend } from './templatePanels.js'
 
 /** Milliseconds after the last key press before the data is rendered. */
@@ -19,7 +19,7 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
   const [rendered, setRendered] = useState<RenderedPreview>()
   const [problem, setProblem] = useState<Error>()
   const [saves, setSaves] = useState(0)
-  const look = useFrameLook()
+  const look = useFrameSettings()
   const edited = useRef(false)
   const turn = useRef(0)
 
@@ -113,8 +113,8 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
                   <dd>{bytes(rendered.htmlSize)}</dd>
                 </div>
               </dl>
-              <SizeNote htmlSize={rendered.htmlSize} />
-              <LeftOut notes={rendered.notes} />
+              <ClippingWarning htmlSize={rendered.htmlSize} />
+              <TruncationNotes notes={rendered.notes} />
               <Tabs
                 label="Parts"
                 tabs={[
@@ -152,7 +152,7 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
 }
 
 function Problem({ problem }: { problem: Error }) {
-  const paths = problem instanceof Refusal ? problem.paths : []
+  const paths = problem instanceof RequestError ? problem.paths : []
   return (
     <div class="problem" role="alert">
       {paths.length === 0 ? (

@@ -2,7 +2,7 @@
 export const root = new URL('..', import.meta.url)
 
 /** What the server refused, in its own words (RFC 9457). */
-export class Refusal extends Error {
+export class RequestError extends Error {
   constructor(
     message: string,
     readonly status: number,
@@ -32,14 +32,14 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
   const response = await fetch(addressOf(path), { ...init, credentials: 'same-origin' }).catch(
     (error: unknown) => {
       if (error instanceof DOMException && error.name === 'AbortError') throw error
-      throw new Refusal('The server can’t be reached.', 0, 'UNREACHABLE')
+      throw new RequestError('The server can’t be reached.', 0, 'UNREACHABLE')
     },
   )
   if (!response.ok) throw await refusalOf(response)
   return (response.status === 204 ? undefined : await response.json()) as T
 }
 
-async function refusalOf(response: Response): Promise<Refusal> {
+async function refusalOf(response: Response): Promise<RequestError> {
   const problem = (await response.json().catch(() => ({}))) as {
     detail?: string
     code?: string
@@ -49,7 +49,7 @@ async function refusalOf(response: Response): Promise<Refusal> {
     response.status === 401
       ? 'You are no longer logged in. Load the page again.'
       : (problem.detail ?? `The server answered ${response.status}.`)
-  return new Refusal(message, response.status, problem.code ?? '', problem.paths)
+  return new RequestError(message, response.status, problem.code ?? '', problem.paths)
 }
 
 export function messageOf(error: unknown): string {
