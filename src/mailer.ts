@@ -5,6 +5,7 @@ import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
 import { checkListQuery, forEach, type MessageFilter, pagesOf } from './message/pagination.js'
+import type { RedactOptions } from './logging/redaction.js'
 import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
@@ -163,6 +164,11 @@ export class Mailer {
   async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
     this.#assertOpen()
     return this.#parts.templates.inspect(template, options.locale)
+  }
+
+  /** The option `redact`, with its defaults. */
+  get redact(): Readonly<Required<RedactOptions>> {
+    return this.#parts.redaction.options
   }
 
   /** The folder of the templates, where there is one. */

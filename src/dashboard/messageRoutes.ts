@@ -16,8 +16,8 @@ import { listQueryOf } from '../web/requestSchema.js'
 import { htmlNote, shownHeaders, shownText } from '../web/shown.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import {
+  type Action,
   type BulkResult,
-  isShortened,
   type MessageContents,
   type MessageDetails,
   type MessageRows,
@@ -25,30 +25,28 @@ import {
 } from './viewModels.js'
 
 /** Messages changed in one step. */
-const STEP = 200
+const STEP_SIZE = 200
 const MAX_IDS = 500
 
 const ACTIONS = {
   retry: (mailer, id) => mailer.retry(id),
   cancel: (mailer, id) => mailer.cancel(id),
   'mark-sent': (mailer, id) => mailer.markSent(id),
-} satisfies Record<string, (mailer: Mailer, id: string) => Promise<Message>>
-
-type Action = keyof typeof ACTIONS
+} satisfies Record<Action, (mailer: Mailer, id: string) => Promise<Message>>
 
 function isAction(value: unknown): value is Action {
   return typeof value === 'string' && Object.hasOwn(ACTIONS, value)
 }
 
-/** @throws ThreadpostError `INVALID_MESSAGE` when there are too many */
+/** @throws ThreadpostError `INVALID_MESSAGE` if there are too many ids */
 async function performOnIds(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkResult> {
-  if (ids.length > MAX_IDS) throw invalid('ids', `are more than ${MAX_IDS}`)
+  if (ids.length > MAX_IDS) throw invalid('ids', `must not list more than ${MAX_IDS} messages`)
   return perform(mailer, action, ids)
 }
 
-/** The next messages that fit. Who asks goes on with the cursor, so that a request is never long. */
+/** Changes the next matching messages. The client continues with the cursor, so that no request takes long. */
 async function performOnPage(mailer: Mailer, action: Action, query: ListQuery): Promise<BulkResult> {
-  const { messages, cursor } = await mailer.list({ ...query, limit: STEP })
+  const { messages, cursor } = await mailer.list({ ...query, limit: STEP_SIZE })
   const ids = messages.map(({ id }) => id)
   return { ...(await perform(mailer, action, ids)), ...(cursor === undefined ? {} : { cursor }) }
 }
@@ -58,36 +56,36 @@ async function perform(mailer: Mailer, action: Action, ids: readonly string[]): 
   let done = 0
   for (const result of results) {
     if (result.status === 'fulfilled') done++
-    else if (!isTooLate(result.reason)) throw result.reason
+    else if (!isSkipped(result.reason)) throw result.reason
   }
   return { done, passed: ids.length - done }
 }
 
-function isTooLate(reason: unknown): boolean {
+function isSkipped(reason: unknown): boolean {
   return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
 }
 
-/** Milliseconds for which the images of a mail are kept: a frame asks for all of them at once. */
-const KEPT_FOR = 30_000
-const MOST_MAILS = 8
-/** Bytes of all that are kept. */
-const MOST_BYTES = 64 * 1024 * 1024
+/** Milliseconds for which the images of a message are kept: a frame requests all of them at once. */
+const KEEP_FOR = 30_000
+const MAX_MAILS = 8
+/** Bytes of all kept attachments. */
+const MAX_BYTES = 64 * 1024 * 1024
 
-interface Kept {
+interface CachedMail {
   attachments: Promise<readonly InboxAttachment[]>
   bytes: number
   timer: NodeJS.Timeout
 }
 
-/** The parts of mails that were framed a moment ago, so that a mail is not rendered and parsed anew for each of its images. */
+/** The attachments of recently framed messages, so that a message isn't rendered and parsed again for each of its images. */
 class AttachmentCache {
-  readonly #mails = new Map<string, Kept>()
+  readonly #mails = new Map<string, CachedMail>()
 
   keep(id: string, { attachments }: MailContents): void {
     this.#add(id, Promise.resolve(attachments), sizeOf(attachments))
   }
 
-  /** @param load makes the mail, where it is not kept */
+  /** @param load builds the message if it isn't cached */
   async find(
     id: string,
     index: number,
@@ -95,7 +93,7 @@ class AttachmentCache {
   ): Promise<InboxAttachment | undefined> {
     const kept = this.#mails.get(id)
     if (kept !== undefined) return (await kept.attachments)[index]
-    // Those who ask meanwhile wait for the same.
+    // Concurrent requests wait for the same promise.
     const attachments = load().then((mail) => mail.attachments)
     this.#add(id, attachments, 0)
     try {
@@ -103,25 +101,25 @@ class AttachmentCache {
       this.#add(id, attachments, sizeOf(loaded))
       return loaded[index]
     } catch (error) {
-      this.#forget(id)
+      this.#remove(id)
       throw error
     }
   }
 
-  #add(id: string, attachments: Kept['attachments'], bytes: number): void {
-    this.#forget(id)
-    const timer = setTimeout(() => this.#forget(id), KEPT_FOR).unref()
+  #add(id: string, attachments: CachedMail['attachments'], bytes: number): void {
+    this.#remove(id)
+    const timer = setTimeout(() => this.#remove(id), KEEP_FOR).unref()
     this.#mails.set(id, { attachments, bytes, timer })
     let sum = 0
     for (const kept of this.#mails.values()) sum += kept.bytes
     for (const [oldest, kept] of this.#mails) {
-      if (oldest === id || (this.#mails.size <= MOST_MAILS && sum <= MOST_BYTES)) break
+      if (oldest === id || (this.#mails.size <= MAX_MAILS && sum <= MAX_BYTES)) break
       sum -= kept.bytes
-      this.#forget(oldest)
+      this.#remove(oldest)
     }
   }
 
-  #forget(id: string): void {
+  #remove(id: string): void {
     clearTimeout(this.#mails.get(id)?.timer)
     this.#mails.delete(id)
   }
@@ -132,8 +130,8 @@ function sizeOf(attachments: readonly InboxAttachment[]): number {
 }
 
 /**
- * What the dashboard asks of messages, and does to them.
- * @returns `images` is for before the login: it answers only where the address is signed
+ * The dashboard's routes for messages.
+ * @returns `images` belongs in front of the login: it responds only to signed URLs
  */
 export function messageRoutes(
   mailer: Mailer,
@@ -142,12 +140,13 @@ export function messageRoutes(
   const router = Router()
   const images = Router()
   const links = new ImageLinks(signingKey)
-  const framed = new AttachmentCache()
-  /** The mail itself names its recipients: where these are shortened, it is for those who may manage. */
-  const whole: RequestHandler = async (request, response, next) => {
+  const attachments = new AttachmentCache()
+  const redacted = mailer.redact.recipients
+  /** The content names the recipients: if these are redacted elsewhere, it requires the scope `manage`. */
+  const mayReadContent: RequestHandler = async (request, response, next) => {
     const message = await mailer.find(String(request.params['id']))
-    if (message === undefined) throw gone()
-    if (isShortened(message)) allow('manage')(request, response, next)
+    if (message === undefined) throw messageNotFound()
+    if (redacted) allow('manage')(request, response, next)
     else next()
   }
 
@@ -159,19 +158,19 @@ export function messageRoutes(
 
   router.get('/messages/:id', allow('read'), async (request, response) => {
     const message = await mailer.find(String(request.params['id']))
-    if (message === undefined) throw gone()
-    const details: MessageDetails = { message, why: explain(message), shortened: isShortened(message) }
+    if (message === undefined) throw messageNotFound()
+    const details: MessageDetails = { message, why: explain(message), shortened: redacted }
     response.json(details)
   })
 
-  router.get('/messages/:id/contents', allow('read'), whole, async (request, response) => {
+  router.get('/messages/:id/contents', allow('read'), mayReadContent, async (request, response) => {
     response.json(contentsOf(await previewOf(mailer, request.params['id'])))
   })
 
-  router.get('/messages/:id/html', allow('read'), whole, async (request, response) => {
+  router.get('/messages/:id/html', allow('read'), mayReadContent, async (request, response) => {
     const id = String(request.params['id'])
     const mail = await mailOf(mailer, id)
-    framed.keep(id, mail)
+    attachments.keep(id, mail)
     const { html, policy } = frameDocument(mail.html ?? '', mail.attachments, (index) =>
       links.addressOf(id, index),
     )
@@ -180,7 +179,7 @@ export function messageRoutes(
 
   const sendImageOf = async (request: Request, response: Response): Promise<void> => {
     const id = String(request.params['id'])
-    const image = await framed.find(id, Number(request.params['index']), () => mailOf(mailer, id))
+    const image = await attachments.find(id, Number(request.params['index']), () => mailOf(mailer, id))
     if (image === undefined || !isImage(image))
       throw new ThreadpostError('NOT_FOUND', 'The message has no such image.')
     sendImage(response, image)
@@ -189,9 +188,9 @@ export function messageRoutes(
     const { id, index, ticket } = request.params
     return links.allows(id, Number(index), ticket) ? sendImageOf(request, response) : next()
   })
-  router.get('/messages/:id/images/:index/:ticket', allow('read'), whole, sendImageOf)
+  router.get('/messages/:id/images/:index/:ticket', allow('read'), mayReadContent, sendImageOf)
 
-  router.get('/messages/:id/mail.eml', allow('read'), whole, async (request, response) => {
+  router.get('/messages/:id/mail.eml', allow('read'), mayReadContent, async (request, response) => {
     const { raw } = keptOf(await previewOf(mailer, request.params['id']))
     response.attachment('mail.eml').type('message/rfc822').send(Buffer.from(raw))
   })
@@ -200,7 +199,7 @@ export function messageRoutes(
     const { action, ids, query } = request.body as { action: unknown; ids?: unknown; query?: unknown }
     if (!isAction(action)) throw invalid('action', 'must be retry, cancel or mark-sent')
     if (Array.isArray(ids)) response.json(await performOnIds(mailer, action, ids.map(String)))
-    else if (query === undefined) throw invalid('query', 'says which messages, where there are no ids')
+    else if (query === undefined) throw invalid('query', 'is required without ids')
     else response.json(await performOnPage(mailer, action, listQueryOf(query)))
   })
 
@@ -213,13 +212,13 @@ async function mailOf(mailer: Mailer, id: string): Promise<MailContents> {
 
 async function previewOf(mailer: Mailer, id: unknown): Promise<MessagePreview> {
   const preview = await mailer.preview(String(id))
-  if (preview === undefined) throw gone()
+  if (preview === undefined) throw messageNotFound()
   return preview
 }
 
 function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }> {
   if (!preview.kept)
-    throw new ThreadpostError('NOT_FOUND', 'What this message says was dropped when it was settled.')
+    throw new ThreadpostError('NOT_FOUND', 'The content of this message was deleted when it was settled.')
   return preview
 }
 
@@ -243,6 +242,6 @@ function contentsOf(preview: MessagePreview): MessageContents {
   }
 }
 
-function gone(): ThreadpostError {
-  return new ThreadpostError('NOT_FOUND', 'There is no such message any more.')
+function messageNotFound(): ThreadpostError {
+  return new ThreadpostError('NOT_FOUND', 'The message no longer exists.')
 }

@@ -17,7 +17,7 @@ const TITLES: Record<Place, string> = {
   previews: 'Previews',
 }
 
-/** What every page has around it: the way to the others, and what everybody should know. */
+/** The frame of every page: the navigation and the notices. */
 function Shell({ place, children }: { place: Place; children: ComponentChildren }) {
   useEffect(() => {
     document.title = `${TITLES[place]} · threadpost`
@@ -30,7 +30,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
-        Skip to the contents
+        Skip to content
       </a>
       <header class="bar">
         <a class="brand" href={root.href}>
@@ -57,17 +57,23 @@ function skip(event: Event): void {
   document.getElementById('main')?.focus()
 }
 
-/** Told once, and not at every beat. */
+/** Notices for every page. A screen reader announces each one once, not on every tick. */
 function Notices() {
-  const { connected, trouble, tick } = useLive()
+  const { connected, problem, tick } = useLive()
   const notices: [kind: string, text: string][] = []
   if (!connected)
-    notices.push(['warn', 'The server can’t be reached. What you see may be old; trying again.'])
-  if (trouble !== undefined) notices.push(['bad', `The queue does not answer: ${trouble}`])
+    notices.push(['warn', 'Can’t reach the server. The data shown may be out of date. Retrying…'])
+  if (problem !== undefined) notices.push(['bad', `The queue is not responding: ${problem}`])
   if (tick?.stats.paused === true)
-    notices.push(['warn', 'The queue is paused: mail is accepted and waits until somebody resumes it.'])
+    notices.push([
+      'warn',
+      'The queue is paused. New mail is accepted, but it is not sent until you resume sending.',
+    ])
   if (tick?.stats.safeMode === true)
-    notices.push(['bad', 'Safe mode is on: mail goes to those allowed only, and the rest is redirected.'])
+    notices.push([
+      'bad',
+      'Safe mode is on. Only allowed recipients receive mail; all other mail is redirected.',
+    ])
   return (
     <div class="notices" role="status">
       {notices.map(([kind, text]) => (
@@ -112,7 +118,7 @@ function Mark() {
 function Dashboard() {
   const { path, query } = useRoute()
   const [place = '', id] = path
-  useArrival(path.join('/'))
+  usePageChange(path.join('/'))
   if (place === '') return <Shell place="overview">{<Overview />}</Shell>
   if (place === 'messages' && id !== undefined)
     return (
@@ -128,14 +134,14 @@ function Dashboard() {
     )
   return (
     <Shell place="overview">
-      <p class="empty">There is nothing at this address.</p>
+      <p class="empty">Page not found.</p>
     </Shell>
   )
 }
 
 function PreviewPage() {
   const { path, query } = useRoute()
-  useArrival(path.join('/'))
+  usePageChange(path.join('/'))
   return (
     <Shell place="previews">
       <Previews chosen={path[0]} locale={query.get('locale') ?? ''} />
@@ -143,8 +149,8 @@ function PreviewPage() {
   )
 }
 
-/** Another place begins at its top, and a keyboard or a screen reader begins there, too. */
-function useArrival(place: string): void {
+/** Scrolls to the top of a new page, and moves the focus there for keyboards and screen readers. */
+function usePageChange(place: string): void {
   const last = useRef(place)
   useEffect(() => {
     if (last.current === place) return

@@ -1,21 +1,21 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { HistogramSnapshot, MailerStats } from '../../index.js'
 import type { Tick } from '../viewModels.js'
-import { addressOf } from './request.js'
+import { urlOf } from './request.js'
 
-/** Seconds that the charts show. */
+/** The span of the charts, in seconds. */
 export const CHART_SECONDS = 180
-/** Seconds over which shares and percentiles are taken: shorter ones jump about. */
+/** Seconds over which shares and percentiles are computed: they fluctuate over shorter windows. */
 const WINDOW = 10
 
-/** One second of the charts; null where there is nothing to say. */
+/** One second of the charts. A value is null if nothing was measured. */
 export interface Point {
   /** Seconds since the epoch. */
   at: number
-  /** A second. */
+  /** Messages per second. */
   accepted: number | null
   settled: number | null
-  /** Percent of those settled that were sent. */
+  /** Percentage of the settled messages that were sent. */
   success: number | null
   /** Milliseconds from acceptance to settlement. */
   p50: number | null
@@ -23,18 +23,18 @@ export interface Point {
   p99: number | null
   /** Messages that are not settled. */
   depth: number
-  /** Milliseconds. */
+  /** Event loop delay at p99, in milliseconds. */
   loop: number
 }
 
-/** The last minutes, one point a tick. */
+/** The last minutes, with one point per tick. */
 class ChartHistory {
   #ticks: Tick[] = []
   points: Point[] = []
 
   add(tick: Tick): void {
     const last = this.#ticks.at(-1)
-    // Another process, or another start of it: its counts begin anew.
+    // Another process, or the same one after a restart: its counts start at 0.
     if (last !== undefined && tick.stats.accepted < last.stats.accepted) this.#ticks = []
     const before = this.#ticks.findLast(({ at }) => tick.at - at >= WINDOW * 1000) ?? this.#ticks[0]
     this.points = [
@@ -49,16 +49,16 @@ function pointOf({ at, stats }: Tick, last: Tick | undefined, before: Tick | und
   const { queued, sending, deferred, held } = stats
   const seconds = last === undefined ? 0 : (at - last.at) / 1000
   const rate = (now: number, then: number) => (seconds > 0 ? Math.max(0, now - then) / seconds : null)
-  const settled = endsOf(stats)
-  const then = before === undefined ? settled : endsOf(before.stats)
-  const ended = settled.all - then.all
+  const settled = settledCounts(stats)
+  const then = before === undefined ? settled : settledCounts(before.stats)
+  const newlySettled = settled.all - then.all
   const quantile = (q: number) =>
     before === undefined ? null : quantileOf(stats.latency, before.stats.latency, q)
   return {
     at: at / 1000,
     accepted: last === undefined ? null : rate(stats.accepted, last.stats.accepted),
-    settled: last === undefined ? null : rate(settled.all, endsOf(last.stats).all),
-    success: ended > 0 ? (100 * (settled.sent - then.sent)) / ended : null,
+    settled: last === undefined ? null : rate(settled.all, settledCounts(last.stats).all),
+    success: newlySettled > 0 ? (100 * (settled.sent - then.sent)) / newlySettled : null,
     p50: quantile(0.5),
     p95: quantile(0.95),
     p99: quantile(0.99),
@@ -67,8 +67,8 @@ function pointOf({ at, stats }: Tick, last: Tick | undefined, before: Tick | und
   }
 }
 
-/** How many ended, and how many of them well; what somebody cancelled counts for neither. */
-function endsOf({ settled }: MailerStats): { all: number; sent: number } {
+/** The number of settled messages, and of those that were sent. Cancelled messages count as neither. */
+function settledCounts({ settled }: MailerStats): { all: number; sent: number } {
   let all = 0
   let sent = 0
   for (const { status, count } of settled) {
@@ -79,7 +79,7 @@ function endsOf({ settled }: MailerStats): { all: number; sent: number } {
   return { all, sent }
 }
 
-/** A quantile of what was observed between two snapshots, by even spread within its bucket. */
+/** A quantile of the observations between two snapshots, interpolated linearly within its bucket. */
 function quantileOf(now: HistogramSnapshot, then: HistogramSnapshot, q: number): number | null {
   const counts = now.counts.map((count, index) => count - (then.counts[index] ?? 0))
   const total = counts.reduce((sum, count) => sum + count, 0)
@@ -96,16 +96,16 @@ function quantileOf(now: HistogramSnapshot, then: HistogramSnapshot, q: number):
   return now.bounds.at(-1) ?? null
 }
 
-/** Milliseconds after which a page that nobody sees stops looking on. */
+/** Milliseconds after which a hidden page disconnects. */
 const HIDDEN_TIMEOUT = 60_000
 
 export interface Live {
-  /** Absent until the first answer. */
+  /** Absent until the first tick arrives. */
   tick?: Tick
   points: readonly Point[]
   connected: boolean
-  /** Why the server can't tell how it fares. */
-  trouble?: string
+  /** Why the server can't report its state. */
+  problem?: string
 }
 
 const series = new ChartHistory()
@@ -114,31 +114,34 @@ const listeners = new Set<(live: Live) => void>()
 const templateListeners = new Set<() => void>()
 let source: EventSource | undefined
 
-function tell(change: Partial<Live>): void {
+function update(change: Partial<Live>): void {
   live = { ...live, ...change }
   for (const listener of listeners) listener(live)
 }
 
-/** Looks on as long as the page is seen. @param watch also tells of changed templates */
+/**
+ * Receives events as long as the page is visible.
+ * @param watch whether to receive changes of templates, too
+ */
 export function connect({ watch }: { watch: boolean }): void {
   const open = () => {
-    source = new EventSource(addressOf(`events${watch ? '?watch=templates' : ''}`))
+    source = new EventSource(urlOf(`events${watch ? '?watch=templates' : ''}`))
     source.addEventListener('tick', ({ data }: MessageEvent<string>) => {
       const tick = JSON.parse(data) as Tick
       series.add(tick)
-      const { trouble: _, ...rest } = live
+      const { problem: _, ...rest } = live
       live = rest
-      tell({ tick, points: series.points, connected: true })
+      update({ tick, points: series.points, connected: true })
     })
     source.addEventListener('trouble', ({ data }: MessageEvent<string>) => {
-      tell({ trouble: (JSON.parse(data) as { message: string }).message })
+      update({ problem: (JSON.parse(data) as { message: string }).message })
     })
     source.addEventListener('templates', () => {
       for (const listener of templateListeners) listener()
     })
     source.onerror = () => {
-      tell({ connected: false })
-      // After a refusal, such as a session that ended, a browser does not try again by itself.
+      update({ connected: false })
+      // A browser doesn't retry after an error response, such as the one for an expired session.
       if (source?.readyState === EventSource.CLOSED) setTimeout(reopen, 5_000)
     }
   }
@@ -175,7 +178,7 @@ export function onTemplates(listener: () => void): () => void {
   return () => void templateListeners.delete(listener)
 }
 
-/** Grows whenever a message was taken in or changed its status. */
+/** A key that changes whenever a message is accepted or changes its status. */
 export function changeKeyOf({ tick }: Live): string {
   if (tick === undefined) return ''
   const { accepted, queued, sending, deferred, held, sent, failed, cancelled, partial, expired } = tick.stats

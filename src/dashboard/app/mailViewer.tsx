@@ -5,29 +5,32 @@ import { bytes } from './format.js'
 export interface FrameSettings {
   width: 'desktop' | 'phone'
   shade: 'light' | 'dark'
-  set: (look: Partial<Pick<FrameSettings, 'width' | 'shade'>>) => void
+  set: (change: Partial<Pick<FrameSettings, 'width' | 'shade'>>) => void
 }
 
 export function useFrameSettings(): FrameSettings {
-  const [look, setLook] = useState<Pick<FrameSettings, 'width' | 'shade'>>({ width: 'desktop', shade: 'light' })
-  return { ...look, set: (change) => setLook((before) => ({ ...before, ...change })) }
+  const [settings, setSettings] = useState<Pick<FrameSettings, 'width' | 'shade'>>({
+    width: 'desktop',
+    shade: 'light',
+  })
+  return { ...settings, set: (change) => setSettings((before) => ({ ...before, ...change })) }
 }
 
-export function FrameOptions({ look }: { look: FrameSettings }) {
+export function FrameOptions({ settings }: { settings: FrameSettings }) {
   const choice = (name: string, chosen: boolean, change: Parameters<FrameSettings['set']>[0]) => (
-    <button class="button small" type="button" aria-pressed={chosen} onClick={() => look.set(change)}>
+    <button class="button small" type="button" aria-pressed={chosen} onClick={() => settings.set(change)}>
       {name}
     </button>
   )
   return (
     <div class="frame-options">
       <div class="choice" role="group" aria-label="Width">
-        {choice('Desktop', look.width === 'desktop', { width: 'desktop' })}
-        {choice('Phone', look.width === 'phone', { width: 'phone' })}
+        {choice('Desktop', settings.width === 'desktop', { width: 'desktop' })}
+        {choice('Phone', settings.width === 'phone', { width: 'phone' })}
       </div>
-      <div class="choice" role="group" aria-label="Shade">
-        {choice('Light', look.shade === 'light', { shade: 'light' })}
-        {choice('Dark', look.shade === 'dark', { shade: 'dark' })}
+      <div class="choice" role="group" aria-label="Color scheme">
+        {choice('Light', settings.shade === 'light', { shade: 'light' })}
+        {choice('Dark', settings.shade === 'dark', { shade: 'dark' })}
       </div>
     </div>
   )
@@ -36,13 +39,13 @@ export function FrameOptions({ look }: { look: FrameSettings }) {
 interface FrameProps {
   src: string
   title: string
-  look: FrameSettings
+  settings: FrameSettings
 }
 
-/** A mail's HTML, in a document of its own that runs no script and loads nothing. */
-export function Frame({ src, title, look }: FrameProps) {
+/** The HTML of a message in its own document, which runs no script and loads nothing. */
+export function Frame({ src, title, settings }: FrameProps) {
   return (
-    <div class={`frame ${look.width} ${look.shade}`}>
+    <div class={`frame ${settings.width} ${settings.shade}`}>
       <iframe
         src={src}
         title={title}
@@ -53,20 +56,20 @@ export function Frame({ src, title, look }: FrameProps) {
   )
 }
 
-/** Gmail shows no more than this much of a message's HTML, in bytes, and hides the rest behind a link. */
-const CLIPPED = 102 * 1024
+/** The bytes of HTML that Gmail shows; it hides the rest behind a link. */
+const GMAIL_LIMIT = 102 * 1024
 
 export function ClippingWarning({ htmlSize }: { htmlSize: number }) {
-  if (htmlSize <= CLIPPED) return null
+  if (htmlSize <= GMAIL_LIMIT) return null
   return (
     <p class="notice warn">
-      Gmail clips it: the HTML has {bytes(htmlSize)}, and Gmail shows the first {bytes(CLIPPED)} (102 KB)
-      only.
+      Gmail clips this message: its HTML is {bytes(htmlSize)}, and Gmail shows only the first{' '}
+      {bytes(GMAIL_LIMIT)} (102 KB).
     </p>
   )
 }
 
-/** What a page does not show because there is too much of it. */
+/** Notes on parts of a message that are too long to show in full. */
 export function TruncationNotes({ notes }: { notes: readonly string[] }) {
   return (
     <>
@@ -84,18 +87,18 @@ interface TabsProps {
   tabs: readonly { name: string; contents: ComponentChildren }[]
 }
 
-/** Tabs as the ARIA Authoring Practices describe them: arrows move between them. */
+/** Tabs as in the ARIA Authoring Practices Guide: the arrow keys move between them. */
 export function Tabs({ label, tabs }: TabsProps) {
-  const [chosen, setChosen] = useState(0)
+  const [selected, setSelected] = useState(0)
   const list = useRef<HTMLDivElement>(null)
   const id = useId()
-  const at = Math.min(chosen, tabs.length - 1)
+  const at = Math.min(selected, tabs.length - 1)
   const move = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
     if (step === undefined) return
     event.preventDefault()
     const next = (at + step + tabs.length) % tabs.length
-    setChosen(next)
+    setSelected(next)
     list.current?.querySelectorAll<HTMLButtonElement>('[role=tab]')[next]?.focus()
   }
   return (
@@ -110,7 +113,7 @@ export function Tabs({ label, tabs }: TabsProps) {
             aria-selected={index === at}
             aria-controls={`${id}-panel`}
             tabIndex={index === at ? 0 : -1}
-            onClick={() => setChosen(index)}
+            onClick={() => setSelected(index)}
             key={name}
           >
             {name}

@@ -1,22 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Mailbox, Message as MessageView, MessageAttempt, Timings } from '../../index.js'
-import type { BulkResult, MessageDetails } from '../viewModels.js'
+import type { Action, BulkResult, MessageDetails } from '../viewModels.js'
 import { bytes, milliseconds, moment, plural } from './format.js'
 import { changeKeyOf, useLive } from './liveState.js'
 import { MessageContent } from './messageContents.js'
 import { hrefOf } from './navigation.js'
 import { get, messageOf, post } from './request.js'
-import { type Action, ACTION_NAMES, ACTIONS, Badge } from './status.js'
-
-const STEPS = [
-  'queue',
-  'clone',
-  'compile',
-  'render',
-  'compose',
-  'connect',
-  'transaction',
-] as const satisfies readonly (keyof Timings)[]
+import { ACTION_NAMES, ACTIONS, Badge, TIMING_STEPS } from './status.js'
 
 interface AttemptsProps {
   attempts: readonly MessageAttempt[]
@@ -24,11 +14,11 @@ interface AttemptsProps {
   next: string | undefined
 }
 
-/** What happened to a message, in order. */
+/** The history of a message, oldest event first. */
 function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
   return (
     <section class="card">
-      <h2>What happened</h2>
+      <h2>History</h2>
       <ol class="timeline">
         <li>
           <p class="event">
@@ -52,13 +42,13 @@ function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
 
 function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number }) {
   const { start, outcome, code, message, reply, phase, thread, counted, timings } = attempt
-  const where = thread === 0 ? 'in the main thread' : `in thread ${thread}`
+  const where = thread === 0 ? 'main thread' : `thread ${thread}`
   return (
     <li class={outcome}>
       <p class="event">
         <time dateTime={start}>{moment(start)}</time> Attempt {number} <Badge status={outcome} />
         <span class="dim">
-          {where}, got as far as {phase}
+          {where}, reached: {phase}
           {counted ? '' : ', not counted'}
         </span>
       </p>
@@ -77,9 +67,9 @@ function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number 
   )
 }
 
-/** Where the time went: a bar, and the same in numbers. */
+/** The time of each step, as a bar and in numbers. */
 function Steps({ timings }: { timings: Timings }) {
-  const steps = STEPS.flatMap((step) => {
+  const steps = TIMING_STEPS.flatMap((step) => {
     const took = timings[step]
     return took === undefined ? [] : [{ step, took }]
   })
@@ -103,7 +93,7 @@ function Steps({ timings }: { timings: Timings }) {
   )
 }
 
-/** What became of one message, why, and what it says. */
+/** The status of one message with its explanation, its history, and its content. */
 export function Message({ id }: { id: string }) {
   const [details, setDetails] = useState<MessageDetails>()
   const [problem, setProblem] = useState('')
@@ -129,7 +119,7 @@ export function Message({ id }: { id: string }) {
     post<BulkResult>('bulk', { action, ids: [id] }).then(
       ({ passed }) => {
         setChanges((before) => before + 1)
-        setProblem(passed > 0 ? 'It was too late for that: the message has moved on.' : '')
+        setProblem(passed > 0 ? 'The action was not applied: the message has changed in the meantime.' : '')
       },
       (error: unknown) => setProblem(messageOf(error)),
     )
@@ -145,12 +135,12 @@ export function Message({ id }: { id: string }) {
           {problem}
         </p>
       )}
-      {details !== undefined && <Shown details={details} act={act} />}
+      {details !== undefined && <Details details={details} act={act} />}
     </article>
   )
 }
 
-function Shown({
+function Details({
   details: { message, why, shortened },
   act,
 }: {
@@ -176,14 +166,14 @@ function Shown({
           ))}
         </div>
       </header>
-      <div class="columns told">
+      <div class="columns uneven">
         <div class="stack">
           <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
           <Recipients recipients={recipients} />
         </div>
         <Facts message={message} />
       </div>
-      <MessageContent id={message.id} status={status} discreet={shortened} />
+      <MessageContent id={message.id} status={status} redacted={shortened} />
     </>
   )
 }
@@ -218,7 +208,7 @@ function Facts({ message }: { message: MessageView }) {
     ['Template', [message.template ?? '', message.locale ?? ''].filter((part) => part !== '').join(' · ')],
     ['Tags', tags.join(', ')],
     ['Accepted', time(message.acceptedAt)],
-    ['Not before', time(message.sendAt)],
+    ['Scheduled for', time(message.sendAt)],
     ['Settled', time(message.settledAt)],
     ['Expires', message.settledAt === undefined ? time(message.expiresAt) : ''],
     ['Transport', message.transport],
@@ -231,11 +221,11 @@ function Facts({ message }: { message: MessageView }) {
     ],
     ['Metadata', metadata === undefined ? '' : JSON.stringify(metadata)],
     ['Message-ID', message.messageId],
-    ['Id', message.id],
+    ['ID', message.id],
   ]
   return (
     <section class="card">
-      <h2>Facts</h2>
+      <h2>Details</h2>
       <dl class="facts">
         {facts
           .filter(([, value]) => value !== '')

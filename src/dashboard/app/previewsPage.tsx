@@ -3,15 +3,22 @@ import type { TemplateInspection } from '../../index.js'
 import type { RenderedPreview } from '../viewModels.js'
 import { bytes } from './format.js'
 import { onTemplates } from './liveState.js'
-import { Frame, FrameOptions, TruncationNotes, ClippingWarning, Tabs, useFrameSettings } from './mailViewer.js'
+import {
+  Frame,
+  FrameOptions,
+  TruncationNotes,
+  ClippingWarning,
+  Tabs,
+  useFrameSettings,
+} from './mailViewer.js'
 import { go, hrefOf } from './navigation.js'
-import { addressOf, get, messageOf, post, RequestError } from './request.js'
+import { urlOf, get, messageOf, post, RequestError } from './request.js'
 import { DataEditor, Notes, parseData, TestSend } from './templatePanels.js'
 
-/** Milliseconds after the last key press before the data is rendered. */
-const PAUSE = 300
+/** Milliseconds between the last keystroke and rendering. */
+const DEBOUNCE = 300
 
-/** One template with its data: what it gives, and what is to be said of it. */
+/** One template with its data: the rendered message, an editor for the data, and the notes of `threadpost check`. */
 function TemplatePreview({ name, locale }: { name: string; locale: string }) {
   const place = `templates/${encodeURIComponent(name)}`
   const [inspection, setInspection] = useState<TemplateInspection>()
@@ -19,9 +26,9 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
   const [rendered, setRendered] = useState<RenderedPreview>()
   const [problem, setProblem] = useState<Error>()
   const [saves, setSaves] = useState(0)
-  const look = useFrameSettings()
+  const settings = useFrameSettings()
   const edited = useRef(false)
-  const turn = useRef(0)
+  const lastRequest = useRef(0)
 
   useEffect(() => onTemplates(() => setSaves((before) => before + 1)), [])
   useEffect(() => {
@@ -30,7 +37,7 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
     get<TemplateInspection>(`${place}${query}`, controller.signal).then(
       (fresh) => {
         setInspection(fresh)
-        // What somebody wrote stays; else the sample file is followed.
+        // Edited data stays. Unedited data follows the sample file.
         if (!edited.current) setText(JSON.stringify(fresh.sample ?? {}, null, 2))
       },
       (error: unknown) => {
@@ -43,21 +50,21 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
   const data = text === undefined ? undefined : parseData(text)
   useEffect(() => {
     if (data === undefined || !data.ok) return
-    const mine = ++turn.current
+    const request = ++lastRequest.current
     const timer = setTimeout(
       () => {
         post<RenderedPreview>(`${place}/render`, { data: data.value, locale }).then(
           (fresh) => {
-            if (mine !== turn.current) return
+            if (request !== lastRequest.current) return
             setRendered(fresh)
             setProblem(undefined)
           },
           (error: unknown) => {
-            if (mine === turn.current) setProblem(error as Error)
+            if (request === lastRequest.current) setProblem(error as Error)
           },
         )
       },
-      edited.current ? PAUSE : 0,
+      edited.current ? DEBOUNCE : 0,
     )
     return () => clearTimeout(timer)
   }, [place, locale, saves, text])
@@ -83,7 +90,7 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
                 go(hrefOf(encodeURIComponent(name), { locale: value }))
               }
             >
-              <option value="">default</option>
+              <option value="">Default</option>
               {inspection.locales.map((tag) => (
                 <option value={tag} key={tag}>
                   {tag}
@@ -92,10 +99,10 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
             </select>
           </label>
         )}
-        <FrameOptions look={look} />
+        <FrameOptions settings={settings} />
       </header>
       <div class="template-body">
-        <section class="card template-result" aria-label="Rendered">
+        <section class="card template-result" aria-label="Preview">
           {problem !== undefined && <Problem problem={problem} />}
           {rendered !== undefined && (
             <div class={problem === undefined ? '' : 'faded'}>
@@ -116,15 +123,15 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
               <ClippingWarning htmlSize={rendered.htmlSize} />
               <TruncationNotes notes={rendered.notes} />
               <Tabs
-                label="Parts"
+                label="Message parts"
                 tabs={[
                   {
                     name: 'HTML',
                     contents: (
                       <Frame
-                        src={addressOf(`renders/${rendered.key}`)}
-                        title={`The template ${name}`}
-                        look={look}
+                        src={urlOf(`renders/${rendered.key}`)}
+                        title={`Preview of ${name}`}
+                        settings={settings}
                       />
                     ),
                   },
@@ -159,7 +166,7 @@ function Problem({ problem }: { problem: Error }) {
         <p>{messageOf(problem)}</p>
       ) : (
         <>
-          <p>The data lacks what the template needs:</p>
+          <p>The template needs data that is missing:</p>
           <ul>
             {paths.map((path) => (
               <li key={path}>
@@ -178,18 +185,18 @@ interface PreviewsProps {
   locale: string
 }
 
-/** Every template, as it would arrive. */
+/** A list of all templates, and a preview of the chosen one. */
 export function Previews({ chosen, locale }: PreviewsProps) {
   const [templates, setTemplates] = useState<string[]>()
   const [problem, setProblem] = useState('')
   useEffect(() => {
-    const look = () =>
+    const load = () =>
       get<{ templates: string[] }>('templates').then(
         (answer) => setTemplates(answer.templates),
         (error: unknown) => setProblem(messageOf(error)),
       )
-    void look()
-    return onTemplates(() => void look())
+    void load()
+    return onTemplates(() => void load())
   }, [])
   const name = chosen ?? templates?.[0]
   return (
@@ -202,7 +209,9 @@ export function Previews({ chosen, locale }: PreviewsProps) {
           </p>
         )}
         {templates?.length === 0 && (
-          <p class="dim">There are no templates. Give the mailer a folder of them.</p>
+          <p class="dim">
+            No templates found. Set the mailer’s <code>templates</code> option to a folder of templates.
+          </p>
         )}
         <ul>
           {templates?.map((template) => (

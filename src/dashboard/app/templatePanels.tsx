@@ -4,28 +4,28 @@ import { messageOf, post, root } from './request.js'
 
 export type ParsedData = { ok: true; value: JsonObject } | { ok: false; problem: string }
 
-/** JSON from a person, or what is wrong with it and in which line. */
+/** Parses JSON that a person typed. A problem names the line. */
 export function parseData(text: string): ParsedData {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return { ok: true, value: value as JsonObject }
-    return { ok: false, problem: 'Line 1: the data must be an object: { … }' }
+    return { ok: false, problem: 'Line 1: the data must be a JSON object: { … }' }
   } catch (error) {
     return { ok: false, problem: problemOf((error as Error).message, text) }
   }
 }
 
-/** Browsers tell the place as a line, as a position, or not at all where the text ends too early. */
+/** Browsers report a line, a position, or neither if the text ends too early. */
 function problemOf(message: string, text: string): string {
-  const told = /line (\d+)/.exec(message)?.[1]
+  const reported = /line (\d+)/.exec(message)?.[1]
   const position = /position (\d+)/.exec(message)?.[1]
   const upTo = position === undefined ? text : text.slice(0, Number(position))
-  const line = told ?? String(upTo.split('\n').length)
-  const why = message
+  const line = reported ?? String(upTo.split('\n').length)
+  const reason = message
     .replace(/^JSON\.parse: |^JSON Parse error: /, '')
     .replace(/,? (in JSON )?at (position|line) .*$/, '')
-  return `Line ${line}: ${why}`
+  return `Line ${line}: ${reason}`
 }
 
 interface DataEditorProps {
@@ -47,7 +47,7 @@ export function DataEditor({ text, edit, reset, edited }: DataEditorProps) {
         </h3>
         {edited && (
           <button class="button small quiet" type="button" onClick={reset}>
-            Back to the sample
+            Reset to sample
           </button>
         )}
       </div>
@@ -75,7 +75,7 @@ interface TestSendProps {
   locale: string
 }
 
-/** Sends the template with this data to somebody, as any mail is sent. */
+/** Sends the template with this data like any other message. */
 export function TestSend({ place, data, locale }: TestSendProps) {
   const [to, setTo] = useState('')
   const [sent, setSent] = useState<Receipt>()
@@ -109,7 +109,7 @@ export function TestSend({ place, data, locale }: TestSendProps) {
       <p role="status">
         {sent !== undefined && (
           <>
-            Queued: <a href={new URL(`#/messages/${sent.id}`, root).href}>see what becomes of it</a>
+            Queued: <a href={new URL(`#/messages/${sent.id}`, root).href}>view message</a>
           </>
         )}
       </p>
@@ -122,17 +122,17 @@ export function TestSend({ place, data, locale }: TestSendProps) {
   )
 }
 
-/** What `threadpost check` says of the template. */
+/** The findings of `threadpost check` for the template. */
 export function Notes({ inspection: { error, findings, warnings } }: { inspection: TemplateInspection }) {
-  const first = error === undefined && findings.length > 0
+  const perMessage = error === undefined && findings.length > 0
   return (
     <section class="card notes">
       <h3>Notes</h3>
       {error !== undefined && <p class="problem">{error}</p>}
-      {error === undefined && !first && <p>Compiles once: a message only binds its data.</p>}
-      {first && (
+      {error === undefined && !perMessage && <p>Compiled once: each message only fills in its data.</p>}
+      {perMessage && (
         <>
-          <p>Binds first: MJML runs for each message, which costs a hundred times as much.</p>
+          <p>Compiled for each message: MJML runs every time, which costs about 100 times as much.</p>
           <ul>
             {findings.map(({ at, expression, reason, advice }, index) => (
               <li key={index}>
