@@ -3,58 +3,58 @@ import type { RawMail } from './mailStore.js'
 
 export interface MailLink {
   url: string
-  /** What a reader sees of it; the URL itself in a mail without HTML. */
+  /** The visible text; the URL itself in a message without HTML. */
   text: string
 }
 
-/** Bytes of HTML, or of text, in which links are looked for. */
-const LOOKED_AT = 1024 * 1024
-const MOST_LINKS = 1000
-/** Characters of a link's text. */
-const TEXT_SHOWN = 200
+/** Characters of HTML or text that are searched for links. */
+const MAX_SEARCHED = 1024 * 1024
+const MAX_LINKS = 1000
+/** Maximum characters of a link's text. */
+const MAX_LINK_TEXT = 200
 
-// Every repetition is bounded, so that a hostile mail costs no more than a long one.
+// Every repetition is bounded, so that the search takes linear time for a hostile message, too.
 const ANCHOR =
   /<a\s[^<>]{0,4000}?\bhref\s{0,9}=\s{0,9}(?:"([^"<>]{0,8000})"|'([^'<>]{0,8000})'|([^\s"'<>]{1,8000}))/gi
 const IN_TEXT = /\bhttps?:\/\/[^\s<>"']{1,8000}/gi
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' }
 
-/** The links of a mail in their order, each URL once, at most 1,000: those of its HTML, or else those of its text. */
+/** The links of a message in order, each URL once, at most 1,000: those of the HTML, or of the text if there is no HTML. */
 export function linksOf({ html, text }: Pick<MailContents, 'html' | 'text'>): MailLink[] {
   const links = new Map<string, MailLink>()
   for (const { url, text: label } of html === undefined ? linksInText(text ?? '') : linksInHtml(html)) {
     if (url === '' || url.startsWith('#') || links.has(url)) continue
     links.set(url, { url, text: label() })
-    if (links.size === MOST_LINKS) break
+    if (links.size === MAX_LINKS) break
   }
   return [...links.values()]
 }
 
-interface Found {
+interface FoundLink {
   url: string
-  /** Looked for only where it is wanted. */
+  /** Computed only for the links that are returned. */
   text: () => string
 }
 
-function* linksInText(text: string): Generator<Found> {
-  for (const [match] of text.slice(0, LOOKED_AT).matchAll(IN_TEXT)) {
-    // A sentence may end right behind it.
+function* linksInText(text: string): Generator<FoundLink> {
+  for (const [match] of text.slice(0, MAX_SEARCHED).matchAll(IN_TEXT)) {
+    // Punctuation at the end belongs to the sentence, not to the URL.
     const url = match.replace(/[.,;:!?)\]]{1,9}$/, '')
     yield { url, text: () => url }
   }
 }
 
-function* linksInHtml(source: string): Generator<Found> {
-  const html = source.slice(0, LOOKED_AT)
+function* linksInHtml(source: string): Generator<FoundLink> {
+  const html = source.slice(0, MAX_SEARCHED)
   for (const match of html.matchAll(ANCHOR)) {
     const end = match.index + match[0].length
     const url = decode(match[1] ?? match[2] ?? match[3] ?? '').trim()
-    yield { url, text: () => readable(html.slice(end, end + 4000)) }
+    yield { url, text: () => linkText(html.slice(end, end + 4000)) }
   }
 }
 
-/** From within the opening tag to the end of the element. */
-function readable(rest: string): string {
+/** @param rest the HTML from inside the opening tag on */
+function linkText(rest: string): string {
   const open = rest.indexOf('>')
   const close = rest.search(/<\/a\b/i)
   const inner = rest.slice(open + 1, close === -1 ? rest.length : close)
@@ -63,7 +63,7 @@ function readable(rest: string): string {
   return decode(text === '' ? alt : text)
     .replace(/\s+/g, ' ')
     .trim()
-    .slice(0, TEXT_SHOWN)
+    .slice(0, MAX_LINK_TEXT)
 }
 
 function decode(text: string): string {
@@ -77,28 +77,28 @@ function decode(text: string): string {
   )
 }
 
-/** What one can ask of a mail; each complains in a sentence that names what there is instead. */
+/** Methods that read a message. An error names what the message has instead. */
 export interface MailReading {
-  /** The links in their order, each URL once: those of the HTML, or else those of the text. */
+  /** Returns the links in order, each URL once: those of the HTML, or of the text if there is no HTML. */
   links(): MailLink[]
   /**
-   * The first link whose URL or text fits: a part of it, or a pattern.
-   * @throws Error when there is none
+   * Returns the first link whose URL or text contains a string or matches a pattern.
+   * @throws Error if there is none
    */
   link(which: string | RegExp): MailLink
   /**
-   * The attachment of this name, or the first whose name fits the pattern.
-   * @throws Error when there is none
+   * Returns the attachment with this name, or the first one whose name matches a pattern.
+   * @throws Error if there is none
    */
   attachment(name: string | RegExp): InboxAttachment
-  /** The value of a header, unfolded; the first of several. */
+  /** Returns the value of a header field, unfolded; the first one if there are several. */
   header(name: string): string | undefined
 }
 
-/** A mail and what it says. */
+/** A received message with its parsed contents. */
 export type ReceivedMail = RawMail & MailContents & MailReading
 
-/** Puts together what came and what it says. */
+/** Combines a message with its parsed contents. */
 export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMail {
   return {
     ...raw,
@@ -106,12 +106,12 @@ export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMa
     links: () => linksOf(contents),
     link: (which) => {
       const links = linksOf(contents)
-      const fits = (text: string) =>
+      const matches = (text: string) =>
         typeof which === 'string' ? text.includes(which) : text.search(which) !== -1
-      const link = links.find(({ url, text }) => fits(url) || fits(text))
+      const link = links.find(({ url, text }) => matches(url) || matches(text))
       return (
         link ??
-        missing(
+        throwMissing(
           'link',
           which,
           contents,
@@ -120,9 +120,9 @@ export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMa
       )
     },
     attachment: (name) => {
-      const fits = (text: string) => (typeof name === 'string' ? text === name : text.search(name) !== -1)
-      const file = contents.attachments.find(({ filename = '' }) => fits(filename))
-      return file ?? missing('attachment', name, contents, contents.attachments.map(nameOf))
+      const matches = (text: string) => (typeof name === 'string' ? text === name : text.search(name) !== -1)
+      const file = contents.attachments.find(({ filename = '' }) => matches(filename))
+      return file ?? throwMissing('attachment', name, contents, contents.attachments.map(nameOf))
     },
     header: (name) =>
       contents.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value,
@@ -130,10 +130,10 @@ export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMa
 }
 
 function nameOf({ filename, contentType }: InboxAttachment): string {
-  return filename ?? `one of ${contentType} without a name`
+  return filename ?? `an unnamed ${contentType}`
 }
 
-function missing(
+function throwMissing(
   what: string,
   which: string | RegExp,
   { subject }: MailContents,
