@@ -74,6 +74,15 @@ describe('messages', () => {
     }
   })
 
+  test('show their content to readers if redact is off, even if an address looks redacted', async () => {
+    const { base, mailer } = await api({ auth: { tokens: TOKENS } }, { retain: { data: 'kept' } })
+    expect(mailer.redact).toEqual({ recipients: false })
+    const { id } = await mailer.sendAndWait({ ...MAIL, to: 'a…@example.com' })
+    const at = `${base}/dashboard/messages/${id}`
+    expect((await callAt(at, { headers: as('reader') })).body.shortened).toBe(false)
+    expect((await callAt(`${at}/contents`, { headers: as('reader') })).status).toBe(200)
+  })
+
   test('are listed without their content, found, and changed in bulk, step by step', async () => {
     const { base, mailer, call } = await api({}, { limits: { queue: 1_000 } })
     await mailer.pause()
