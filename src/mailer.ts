@@ -1,6 +1,7 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
+import type { RedactOptions } from './logging/redaction.js'
 import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
@@ -163,6 +164,11 @@ export class Mailer {
   async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
     this.#assertOpen()
     return this.#parts.templates.inspect(template, options.locale)
+  }
+
+  /** The option `redact`, with its defaults. */
+  get redact(): Readonly<Required<RedactOptions>> {
+    return this.#parts.redaction.options
   }
 
   /** The template folder, if there is one. */

@@ -8,17 +8,17 @@ import { messageRoutes } from './messageRoutes.js'
 import { templateRoutes } from './templateRoutes.js'
 
 export interface DashboardOptions {
-  /** Lets only those pass who may do this. */
+  /** A handler that passes only requests with the given scope. */
   allow: Allow
-  /** Lets only those pass who are logged in. The images in a mail are not asked: a browser sends no cookies for them. */
+  /** Passes only requests with a login. It doesn't see requests for the images in a message: a browser sends no cookies with them. */
   guard: RequestHandler
-  /** For signing the addresses of these images. */
+  /** Signs the URLs of these images. */
   signingKey: Uint8Array
 }
 
 /**
- * The dashboard at `/` and the previews at `/preview`: one script, which asks what is below `dashboard/`. All links are
- * relative, so that it can be mounted anywhere. Its host has set the headers of a page (`pageHeaders`).
+ * The dashboard at `/` and the previews at `/preview`: one script, which uses the routes below `dashboard/`. All links are
+ * relative, so that it can be mounted anywhere. The caller sets the headers of a page (`pageHeaders`).
  */
 export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Router {
   const { allow, guard } = options
@@ -34,7 +34,7 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
     response.type('html').send(shell('Previews', 'preview', request.path.endsWith('/') ? '../' : ''))
   })
 
-  const live = new LiveFeed(mailer)
+  const feed = new LiveFeed(mailer)
   const api = Router()
   api.use((_request, response, next) => {
     response.set({
@@ -45,7 +45,7 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
     next()
   })
   api.get('/events', allow('read'), async (request, response) => {
-    await live.join(response, { templates: request.query['watch'] === 'templates' })
+    await feed.join(response, { templates: request.query['watch'] === 'templates' })
   })
   api.post('/pause', allow('manage'), jsonBody(1_000), async (_request, response) => {
     await mailer.pause()
@@ -73,7 +73,7 @@ function shell(title: string, kind: 'dashboard' | 'preview', root = ''): string 
     scripts: ['app.js'],
     kind,
     body: html`<div id="app">
-      <noscript><p class="noscript">The dashboard needs JavaScript.</p></noscript>
+      <noscript><p class="noscript">The dashboard requires JavaScript.</p></noscript>
     </div>`,
   })
 }

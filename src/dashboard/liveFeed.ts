@@ -1,49 +1,124 @@
+import { type Dirent, type FSWatcher, watch } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
 import type { Response } from 'express'
 import { type Mailer, ThreadpostError } from '../index.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
 import { RecentOutcomes } from './recentOutcomes.js'
-import { TemplateWatch } from './templateWatch.js'
 import type { Tick } from './viewModels.js'
 
-/** Milliseconds between two looks at the mailer. */
-const BEAT = 1_000
+/** Maximum number of watched folders, starting at the root. A change in any other folder shows at the next render. */
+const MAX_FOLDERS = 64
+/** Milliseconds without another change before a change is reported: editors write a file in several steps. */
+const SETTLE_TIME = 120
+/** Milliseconds after which the change is reported again: a thread checks for changed files only periodically. */
+const REPEAT_AFTER = 1_000
+
+/** Reports changes in a folder. It watches only between `start()` and `stop()`. */
+class TemplateWatcher {
+  readonly #root: string
+  readonly #changed: () => void
+  readonly #watchers = new Map<string, FSWatcher>()
+  #watching = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(root: string, changed: () => void) {
+    this.#root = root
+    this.#changed = changed
+  }
+
+  start(): void {
+    if (this.#watching) return
+    this.#watching = true
+    void this.#watchFolders()
+  }
+
+  stop(): void {
+    this.#watching = false
+    clearTimeout(this.#timer)
+    for (const watcher of this.#watchers.values()) watcher.close()
+    this.#watchers.clear()
+  }
+
+  /** Watches every folder below the root. Called after each change, because folders are created and deleted, too. */
+  async #watchFolders(): Promise<void> {
+    const folders = [this.#root]
+    for (const folder of folders) {
+      if (!this.#watching || folders.length > MAX_FOLDERS) break
+      this.#watch(folder)
+      for (const entry of await entriesOf(folder))
+        if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules')
+          folders.push(path.join(folder, entry.name))
+    }
+  }
+
+  #watch(folder: string): void {
+    if (this.#watchers.has(folder)) return
+    try {
+      const watcher = watch(folder, () => this.#schedule())
+      watcher.on('error', () => {
+        watcher.close()
+        this.#watchers.delete(folder)
+      })
+      this.#watchers.set(folder, watcher)
+    } catch {
+      // The folder is gone, or the system has no watcher left: then changes show at the next render.
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      void this.#watchFolders()
+      this.#changed()
+      this.#timer = setTimeout(this.#changed, REPEAT_AFTER)
+    }, SETTLE_TIME)
+  }
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch(() => [])
+}
+
+/** Milliseconds between two ticks. */
+const TICK_INTERVAL = 1_000
 
 /**
- * Server-sent events for open pages: how the mailer fares, once a second, and that templates changed. While nobody looks
- * nothing is asked, counted or watched. It ends with the last page, or when the mailer is closed.
+ * Server-sent events for open pages: the state of the mailer once a second, and changes of templates. Without open pages,
+ * nothing is queried, counted, or watched. The feed stops with the last page, or when the mailer is closed.
  */
 export class LiveFeed {
   readonly #mailer: Mailer
   readonly #streams = new EventStreams()
   readonly #outcomes: RecentOutcomes
   readonly #previews = new Set<EventStream>()
-  readonly #templates: TemplateWatch | undefined
+  readonly #templates: TemplateWatcher | undefined
   #timer: NodeJS.Timeout | undefined
-  #asking = false
+  #ticking = false
 
   constructor(mailer: Mailer) {
     this.#mailer = mailer
     this.#outcomes = new RecentOutcomes(mailer)
     const { templateFolder } = mailer
     if (templateFolder !== undefined)
-      this.#templates = new TemplateWatch(templateFolder, () => tell(this.#previews, 'templates', {}))
+      this.#templates = new TemplateWatcher(templateFolder, () => broadcast(this.#previews, 'templates', {}))
   }
 
   async join(response: Response, { templates = false } = {}): Promise<void> {
-    // Before there is a stream, so that what can't be asked is a problem.
-    const first = await this.#look()
+    // Queried before the stream opens, so that an error is a problem response.
+    const first = await this.#currentTick()
     const stream = this.#streams.open(response)
     if (stream === undefined) return
     if (templates) {
       this.#previews.add(stream)
       this.#templates?.start()
     }
-    stream.onClose(() => this.#leave(stream))
+    stream.onClose(() => this.#remove(stream))
     stream.send(first, 'tick')
-    this.#timer ??= setInterval(() => void this.#beat(), BEAT).unref()
+    this.#timer ??= setInterval(() => void this.#tick(), TICK_INTERVAL).unref()
   }
 
-  #leave(stream: EventStream): void {
+  #remove(stream: EventStream): void {
     this.#previews.delete(stream)
     if (this.#previews.size === 0) this.#templates?.stop()
     if (this.#streams.size > 0) return
@@ -51,27 +126,27 @@ export class LiveFeed {
     this.#timer = undefined
   }
 
-  async #look(): Promise<Tick> {
+  async #currentTick(): Promise<Tick> {
     const stats = await this.#mailer.stats()
     return { at: Date.now(), stats, recent: await this.#outcomes.recent(stats) }
   }
 
-  async #beat(): Promise<void> {
-    // A queue that is slow to answer is not asked again meanwhile.
-    if (this.#asking) return
-    this.#asking = true
+  async #tick(): Promise<void> {
+    // A slow queue isn't queried again before it responds.
+    if (this.#ticking) return
+    this.#ticking = true
     try {
-      tell(this.#streams, 'tick', await this.#look())
+      broadcast(this.#streams, 'tick', await this.#currentTick())
     } catch (error) {
       if (error instanceof ThreadpostError && error.code === 'CLOSED')
         for (const stream of this.#streams) stream.end()
-      else tell(this.#streams, 'trouble', { message: error instanceof Error ? error.message : '' })
+      else broadcast(this.#streams, 'trouble', { message: error instanceof Error ? error.message : '' })
     } finally {
-      this.#asking = false
+      this.#ticking = false
     }
   }
 }
 
-function tell(streams: Iterable<EventStream>, event: string, data: object): void {
+function broadcast(streams: Iterable<EventStream>, event: string, data: object): void {
   for (const stream of streams) stream.send(data, event)
 }

@@ -1,5 +1,12 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
-import { explain, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
+import {
+  explain,
+  type ListQuery,
+  type Mailer,
+  type Message,
+  type MessagePreview,
+  ThreadpostError,
+} from '../index.js'
 import {
   frameDocument,
   htmlNote,
@@ -10,23 +17,127 @@ import {
   shownText,
 } from '../web/frame.js'
 import { jsonBody } from '../web/middleware.js'
-import { type MailContents, parseMime } from '../web/parseMime.js'
+import { type InboxAttachment, type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
-import { isAction, performOnIds, performOnPage } from './bulkActions.js'
 import type { DashboardOptions } from './dashboardRouter.js'
-import { FramedImages } from './framedImages.js'
 import {
-  isShortened,
+  type Action,
+  type BulkResult,
   type MessageContents,
   type MessageDetails,
   type MessageRows,
   rowOf,
 } from './viewModels.js'
 
+/** Messages changed in one step. */
+const STEP_SIZE = 200
+const MAX_IDS = 500
+
+const ACTIONS = {
+  retry: (mailer, id) => mailer.retry(id),
+  cancel: (mailer, id) => mailer.cancel(id),
+  'mark-sent': (mailer, id) => mailer.markSent(id),
+} satisfies Record<Action, (mailer: Mailer, id: string) => Promise<Message>>
+
+function isAction(value: unknown): value is Action {
+  return typeof value === 'string' && Object.hasOwn(ACTIONS, value)
+}
+
+/** @throws ThreadpostError `INVALID_MESSAGE` if there are too many ids */
+async function performOnIds(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkResult> {
+  if (ids.length > MAX_IDS) throw invalid('ids', `must not list more than ${MAX_IDS} messages`)
+  return perform(mailer, action, ids)
+}
+
+/** Changes the next matching messages. The client continues with the cursor, so that no request takes long. */
+async function performOnPage(mailer: Mailer, action: Action, query: ListQuery): Promise<BulkResult> {
+  const { messages, cursor } = await mailer.list({ ...query, limit: STEP_SIZE })
+  const ids = messages.map(({ id }) => id)
+  return { ...(await perform(mailer, action, ids)), ...(cursor === undefined ? {} : { cursor }) }
+}
+
+async function perform(mailer: Mailer, action: Action, ids: readonly string[]): Promise<BulkResult> {
+  const results = await Promise.allSettled(ids.map((id) => ACTIONS[action](mailer, id)))
+  let done = 0
+  for (const result of results) {
+    if (result.status === 'fulfilled') done++
+    else if (!isSkipped(result.reason)) throw result.reason
+  }
+  return { done, passed: ids.length - done }
+}
+
+function isSkipped(reason: unknown): boolean {
+  return reason instanceof ThreadpostError && (reason.code === 'CONFLICT' || reason.code === 'NOT_FOUND')
+}
+
+/** Milliseconds for which the images of a message are kept: a frame requests all of them at once. */
+const KEEP_FOR = 30_000
+const MAX_MAILS = 8
+/** Bytes of all kept attachments. */
+const MAX_BYTES = 64 * 1024 * 1024
+
+interface CachedMail {
+  attachments: Promise<readonly InboxAttachment[]>
+  bytes: number
+  timer: NodeJS.Timeout
+}
+
+/** The attachments of recently framed messages, so that a message isn't rendered and parsed again for each of its images. */
+class AttachmentCache {
+  readonly #mails = new Map<string, CachedMail>()
+
+  keep(id: string, { attachments }: MailContents): void {
+    this.#add(id, Promise.resolve(attachments), sizeOf(attachments))
+  }
+
+  /** @param load builds the message if it isn't cached */
+  async find(
+    id: string,
+    index: number,
+    load: () => Promise<MailContents>,
+  ): Promise<InboxAttachment | undefined> {
+    const kept = this.#mails.get(id)
+    if (kept !== undefined) return (await kept.attachments)[index]
+    // Concurrent requests wait for the same promise.
+    const attachments = load().then((mail) => mail.attachments)
+    this.#add(id, attachments, 0)
+    try {
+      const loaded = await attachments
+      this.#add(id, attachments, sizeOf(loaded))
+      return loaded[index]
+    } catch (error) {
+      this.#remove(id)
+      throw error
+    }
+  }
+
+  #add(id: string, attachments: CachedMail['attachments'], bytes: number): void {
+    this.#remove(id)
+    const timer = setTimeout(() => this.#remove(id), KEEP_FOR).unref()
+    this.#mails.set(id, { attachments, bytes, timer })
+    let sum = 0
+    for (const kept of this.#mails.values()) sum += kept.bytes
+    for (const [oldest, kept] of this.#mails) {
+      if (oldest === id || (this.#mails.size <= MAX_MAILS && sum <= MAX_BYTES)) break
+      sum -= kept.bytes
+      this.#remove(oldest)
+    }
+  }
+
+  #remove(id: string): void {
+    clearTimeout(this.#mails.get(id)?.timer)
+    this.#mails.delete(id)
+  }
+}
+
+function sizeOf(attachments: readonly InboxAttachment[]): number {
+  return attachments.reduce((sum, { content }) => sum + content.byteLength, 0)
+}
+
 /**
- * What the dashboard asks of messages, and does to them.
- * @returns `images` is for before the login: it answers only where the address is signed
+ * The dashboard's routes for messages.
+ * @returns `images` belongs in front of the login: it responds only to signed URLs
  */
 export function messageRoutes(
   mailer: Mailer,
@@ -35,12 +146,13 @@ export function messageRoutes(
   const router = Router()
   const images = Router()
   const links = new ImageLinks(signingKey)
-  const framed = new FramedImages()
-  /** The mail itself names its recipients: where these are shortened, it is for those who may manage. */
-  const whole: RequestHandler = async (request, response, next) => {
+  const attachments = new AttachmentCache()
+  const redacted = mailer.redact.recipients
+  /** The content names the recipients: if these are redacted elsewhere, it requires the scope `manage`. */
+  const mayReadContent: RequestHandler = async (request, response, next) => {
     const message = await mailer.find(String(request.params['id']))
-    if (message === undefined) throw gone()
-    if (isShortened(message)) allow('manage')(request, response, next)
+    if (message === undefined) throw messageNotFound()
+    if (redacted) allow('manage')(request, response, next)
     else next()
   }
 
@@ -52,19 +164,19 @@ export function messageRoutes(
 
   router.get('/messages/:id', allow('read'), async (request, response) => {
     const message = await mailer.find(String(request.params['id']))
-    if (message === undefined) throw gone()
-    const details: MessageDetails = { message, why: explain(message), shortened: isShortened(message) }
+    if (message === undefined) throw messageNotFound()
+    const details: MessageDetails = { message, why: explain(message), shortened: redacted }
     response.json(details)
   })
 
-  router.get('/messages/:id/contents', allow('read'), whole, async (request, response) => {
+  router.get('/messages/:id/contents', allow('read'), mayReadContent, async (request, response) => {
     response.json(contentsOf(await previewOf(mailer, request.params['id'])))
   })
 
-  router.get('/messages/:id/html', allow('read'), whole, async (request, response) => {
+  router.get('/messages/:id/html', allow('read'), mayReadContent, async (request, response) => {
     const id = String(request.params['id'])
     const mail = await mailOf(mailer, id)
-    framed.keep(id, mail)
+    attachments.keep(id, mail)
     const { html, policy } = frameDocument(mail.html ?? '', mail.attachments, (index) =>
       links.addressOf(id, index),
     )
@@ -73,7 +185,7 @@ export function messageRoutes(
 
   const sendImageOf = async (request: Request, response: Response): Promise<void> => {
     const id = String(request.params['id'])
-    const image = await framed.find(id, Number(request.params['index']), () => mailOf(mailer, id))
+    const image = await attachments.find(id, Number(request.params['index']), () => mailOf(mailer, id))
     if (image === undefined || !isImage(image))
       throw new ThreadpostError('NOT_FOUND', 'The message has no such image.')
     sendImage(response, image)
@@ -82,9 +194,9 @@ export function messageRoutes(
     const { id, index, ticket } = request.params
     return links.allows(id, Number(index), ticket) ? sendImageOf(request, response) : next()
   })
-  router.get('/messages/:id/images/:index/:ticket', allow('read'), whole, sendImageOf)
+  router.get('/messages/:id/images/:index/:ticket', allow('read'), mayReadContent, sendImageOf)
 
-  router.get('/messages/:id/mail.eml', allow('read'), whole, async (request, response) => {
+  router.get('/messages/:id/mail.eml', allow('read'), mayReadContent, async (request, response) => {
     const { raw } = keptOf(await previewOf(mailer, request.params['id']))
     response.attachment('mail.eml').type('message/rfc822').send(Buffer.from(raw))
   })
@@ -93,7 +205,7 @@ export function messageRoutes(
     const { action, ids, query } = request.body as { action: unknown; ids?: unknown; query?: unknown }
     if (!isAction(action)) throw invalid('action', 'must be retry, cancel or mark-sent')
     if (Array.isArray(ids)) response.json(await performOnIds(mailer, action, ids.map(String)))
-    else if (query === undefined) throw invalid('query', 'says which messages, where there are no ids')
+    else if (query === undefined) throw invalid('query', 'is required without ids')
     else response.json(await performOnPage(mailer, action, listQueryOf(query)))
   })
 
@@ -106,13 +218,13 @@ async function mailOf(mailer: Mailer, id: string): Promise<MailContents> {
 
 async function previewOf(mailer: Mailer, id: unknown): Promise<MessagePreview> {
   const preview = await mailer.preview(String(id))
-  if (preview === undefined) throw gone()
+  if (preview === undefined) throw messageNotFound()
   return preview
 }
 
 function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }> {
   if (!preview.kept)
-    throw new ThreadpostError('NOT_FOUND', 'What this message says was dropped when it was settled.')
+    throw new ThreadpostError('NOT_FOUND', 'The content of this message was deleted when it was settled.')
   return preview
 }
 
@@ -136,6 +248,6 @@ function contentsOf(preview: MessagePreview): MessageContents {
   }
 }
 
-function gone(): ThreadpostError {
-  return new ThreadpostError('NOT_FOUND', 'There is no such message any more.')
+function messageNotFound(): ThreadpostError {
+  return new ThreadpostError('NOT_FOUND', 'The message no longer exists.')
 }

@@ -6,20 +6,20 @@ import { jsonBody } from '../web/middleware.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import type { RenderedPreview } from './viewModels.js'
 
-/** Rendered documents kept at a time: a frame asks for its own at once. */
-const KEPT = 16
+/** Rendered documents kept at a time: a frame requests its document right away. */
+const MAX_DOCUMENTS = 16
 
-/** Rendered HTML on its way into a frame: a document needs an address of its own to have a policy of its own. */
-class Renders {
+/** Rendered HTML for frames: a document needs its own URL to have its own policy. */
+class RenderCache {
   readonly #documents = new Map<string, FrameDocument>()
 
-  /** The same document has the same key, so that a frame that shows it already need not load it again. */
+  /** The same document has the same key, so that a frame that already shows it doesn't reload. */
   keep(document: FrameDocument): string {
     const key = createHash('sha256').update(document.html).digest('base64url')
     this.#documents.delete(key)
     this.#documents.set(key, document)
     for (const oldest of this.#documents.keys()) {
-      if (this.#documents.size <= KEPT) break
+      if (this.#documents.size <= MAX_DOCUMENTS) break
       this.#documents.delete(oldest)
     }
     return key
@@ -30,7 +30,7 @@ class Renders {
   }
 }
 
-/** Tag of mails sent from a preview. */
+/** Tag of messages sent from a preview. */
 const TEST_TAG = 'test'
 const MAX_BODY = 1024 * 1024
 
@@ -40,10 +40,10 @@ interface PreviewRequest {
   to?: string
 }
 
-/** What the previews ask of templates. */
+/** The routes of the previews. */
 export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Router {
   const router = Router()
-  const renders = new Renders()
+  const documents = new RenderCache()
 
   router.get('/templates', allow('read'), async (_request, response) => {
     const templates = await mailer.describeTemplates()
@@ -63,7 +63,7 @@ export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Rou
     const { html, subject, preheader } = rendered
     const { text, note } = shownText(rendered.text, 'text')
     response.json({
-      key: renders.keep(frameDocument(html)),
+      key: documents.keep(frameDocument(html)),
       subject,
       preheader,
       text,
@@ -73,8 +73,8 @@ export function templateRoutes(mailer: Mailer, { allow }: DashboardOptions): Rou
   })
 
   router.get('/renders/:key', allow('read'), (request, response) => {
-    const document = renders.get(String(request.params['key']))
-    if (document === undefined) throw new ThreadpostError('NOT_FOUND', 'This rendering is no longer kept.')
+    const document = documents.get(String(request.params['key']))
+    if (document === undefined) throw new ThreadpostError('NOT_FOUND', 'This preview has expired.')
     response.set('Content-Security-Policy', document.policy).type('html').send(document.html)
   })
 

@@ -1,6 +1,9 @@
 import { explain, type Message, type MailerStats, type Status } from '../index.js'
 
-/** A message in a list: what one needs to recognise it, and why it stands where it does. */
+/** The actions on messages. */
+export type Action = 'retry' | 'cancel' | 'mark-sent'
+
+/** A message in a list, with an explanation of its status. */
 export interface MessageRow {
   id: string
   status: Status
@@ -15,7 +18,7 @@ export interface MessageRow {
   /** ISO 8601. */
   acceptedAt: string
   attempts: number
-  /** One sentence. */
+  /** One sentence that explains the status. */
   why: string
 }
 
@@ -26,13 +29,13 @@ export interface MessageRows {
 
 export interface MessageDetails {
   message: Message
-  /** One sentence. */
+  /** One sentence that explains the status. */
   why: string
-  /** Its recipients are shortened: what it says, which names them, is for those who may manage. */
+  /** Whether `redact.recipients` is on: then the content, which names the recipients, requires the scope `manage`. */
   shortened: boolean
 }
 
-/** What is shown of a message's contents beside its HTML, which is a document of its own. */
+/** The content of a message, without its HTML, which is a document of its own. */
 export type MessageContents =
   | { kept: false }
   | {
@@ -45,45 +48,47 @@ export type MessageContents =
       /** Bytes of the whole message, and of its HTML. */
       size: number
       htmlSize: number
-      /** What is not shown because there is too much of it, in sentences. */
+      /** Sentences about the parts that are too long to show in full. */
       notes: string[]
     }
 
-/** A template rendered for a look at it. */
+/** A template rendered for a preview. */
 export interface RenderedPreview {
-  /** Names the HTML among those kept for their frames. */
+  /** Key of the rendered document, for `renders/:key`. */
   key: string
   subject: string
   preheader: string
   text: string
   /** Bytes. */
   htmlSize: number
-  /** What is not shown because there is too much of it, in sentences. */
+  /** Sentences about the parts that are too long to show in full. */
   notes: string[]
 }
 
-/** What one step of a bulk action came to. */
-export interface BulkStep {
+/** The result of one step of a bulk action. */
+export interface BulkResult {
+  /** Messages that were changed. */
   done: number
-  /** Those for which it was too late, or that are gone. */
+  /** Messages that were skipped: the action no longer applies to them, or they no longer exist. */
   passed: number
-  /** Where there are more: for the next step. */
+  /** The cursor of the next step. Absent after the last one. */
   cursor?: string
 }
 
-/** How messages ended in the last minutes. */
-export interface Recent {
-  /** Messages of which every recipient was accepted; exact up to 50. */
+/** How many messages settled in the last minutes. */
+export interface RecentCounts {
+  /** Messages accepted for every recipient; exact up to 50. */
   sent: number
-  /** Messages that failed, expired, or were refused by some; exact up to 50 of each. */
+  /** Messages that failed, expired, or were rejected for some recipients; exact up to 50 of each status. */
   failed: number
 }
 
+/** The state of the mailer, sent once a second. */
 export interface Tick {
   /** Milliseconds since the epoch. */
   at: number
   stats: MailerStats
-  recent: Recent
+  recent: RecentCounts
 }
 
 export function rowOf(message: Message): MessageRow {
@@ -101,9 +106,4 @@ export function rowOf(message: Message): MessageRow {
     attempts: attempts.length,
     why: explain(message),
   }
-}
-
-/** Whether `redact.recipients` was at work. */
-export function isShortened({ recipients }: Message): boolean {
-  return recipients.some(({ address }) => /^.…@/u.test(address))
 }

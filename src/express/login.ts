@@ -67,7 +67,7 @@ function loginPage(): string {
         <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
         <p class="error" id="error" role="alert" hidden></p>
         <button class="button primary">Log in</button>
-        <noscript><p>JavaScript is required to log in.</p></noscript>
+        <noscript><p>Logging in requires JavaScript.</p></noscript>
       </form>
     </main>`,
   })

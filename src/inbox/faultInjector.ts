@@ -1,49 +1,49 @@
 import type { Socket } from 'node:net'
-import { type Fault, type Mishap, replyOf } from './faults.js'
+import { type Fault, type FaultEffect, replyOf } from './faults.js'
 
-/** What a fault needs to know of the one it is done to. */
-export interface Victim {
+/** The connection that a fault is injected into. */
+export interface FaultTarget {
   socket: Socket
-  /** Gives an SMTP reply and goes on with the session, or ends it where there is none yet. */
+  /** Sends an SMTP reply and continues the session, or ends the connection if there is no session yet. */
   reply(code: number, text: string): void
-  /** Keeps the message that was received. Only at `dot`. */
+  /** Keeps the received message. Present only at `dot`. */
   keep?(): void
 }
 
-/** Waits and does what the mishap says; `proceed` is called only if nothing but time was lost. */
-export function injectFault(mishap: Mishap, victim: Victim, proceed: () => void): void {
-  if (mishap.wait === 0) {
-    strike(mishap.fault, victim, proceed)
+/** Waits, then applies the fault. Calls `proceed` only if there is none. */
+export function injectFault(effect: FaultEffect, target: FaultTarget, proceed: () => void): void {
+  if (effect.delay === 0) {
+    apply(effect.fault, target, proceed)
     return
   }
   const timer = setTimeout(() => {
-    victim.socket.off('close', cancel)
-    strike(mishap.fault, victim, proceed)
-  }, mishap.wait)
+    target.socket.off('close', cancel)
+    apply(effect.fault, target, proceed)
+  }, effect.delay)
   const cancel = () => clearTimeout(timer)
-  victim.socket.once('close', cancel)
+  target.socket.once('close', cancel)
 }
 
-function strike(fault: Fault | undefined, victim: Victim, proceed: () => void): void {
+function apply(fault: Fault | undefined, target: FaultTarget, proceed: () => void): void {
   if (fault === undefined) {
     proceed()
     return
   }
-  const { socket } = victim
+  const { socket } = target
   switch (fault.do) {
     case 'refuse':
     case 'defer': {
       const { code, text } = replyOf(fault)
       if (fault.at === 'connect' && fault.do === 'refuse' && fault.reply === undefined)
         socket.resetAndDestroy()
-      else victim.reply(code, text)
+      else target.reply(code, text)
       break
     }
     case 'silence':
       ignore(socket)
       break
     case 'silence-after':
-      victim.keep?.()
+      target.keep?.()
       ignore(socket)
       break
     case 'close':
@@ -51,7 +51,7 @@ function strike(fault: Fault | undefined, victim: Victim, proceed: () => void): 
       socket.destroySoon()
       break
     case 'close-after':
-      victim.keep?.()
+      target.keep?.()
       socket.destroySoon()
       break
     case 'garbage':
@@ -67,14 +67,14 @@ function strike(fault: Fault | undefined, victim: Victim, proceed: () => void): 
   }
 }
 
-/** Nothing is answered any more; what comes is read, so that the client's leaving is noticed. */
+/** Stops replying, but keeps reading, so that the end of the connection is noticed. */
 function ignore(socket: Socket): void {
   socket.unpipe()
   socket.setTimeout(0)
   socket.resume()
 }
 
-/** A reply without end: `250-`, then dots. */
+/** Sends an endless reply: `250-`, then dots. */
 function drip(socket: Socket, ms: number): void {
   ignore(socket)
   let sent = 0

@@ -1,4 +1,4 @@
-/** Where in a session a fault strikes, in order. `dot` is the end of the message, where its fate is decided. */
+/** The steps of an SMTP session at which a fault can occur, in order. `dot` is the end of the mail data, where the server accepts or rejects the message. */
 export const FAULT_STEPS = ['connect', 'greeting', 'helo', 'auth', 'mail', 'rcpt', 'data', 'dot'] as const
 export type FaultStep = (typeof FAULT_STEPS)[number]
 
@@ -17,107 +17,112 @@ export const FAULT_ACTIONS = [
 export type FaultAction = (typeof FAULT_ACTIONS)[number]
 
 /**
- * One thing the server is to do wrong. Plain data, so that it can come from a file or over HTTP.
+ * A fault that the server simulates. Plain data, so that it can come from a file or over HTTP.
  *
- * - `refuse` answers 5xx and `defer` 4xx, with `reply` or one that fits the step. At `connect`, `refuse` resets the
- *   TCP connection instead, which is as near to "connection refused" as a listening server gets.
- * - `silence` answers nothing, reads on, and leaves the connection open.
- * - `close` ends the connection without an answer; at `dot` the message was read and is thrown away.
- * - `delay` waits `ms`, then goes on (with the next fault that matches, if there is one).
- * - `drip` sends one byte of an endless reply every `ms`; `garbage` sends a line that is no SMTP reply, then nothing.
+ * - `refuse` replies with 5xx and `defer` with 4xx, using `reply` or a default for the step. At `connect`, `refuse` resets
+ *   the TCP connection instead, the closest that a listening server gets to "connection refused".
+ * - `silence` never replies, keeps reading, and leaves the connection open.
+ * - `close` closes the connection without a reply; at `dot`, the message was read and is discarded.
+ * - `delay` waits `ms`, then continues (with the next fault that matches, if any).
+ * - `drip` sends one byte of an endless reply every `ms`; `garbage` sends a line that is not an SMTP reply, then nothing.
  *
- * At `dot` only: `close-before` closes while the body arrives, before its final dot is taken; `close-after` keeps the
- * message as received and closes without an answer, the perfect lost reply; `silence-after` keeps it and says nothing.
+ * At `dot` only: `close-before` closes while the body arrives, before the final dot is processed; `close-after` keeps the
+ * message and closes without a reply, so that the reply is lost; `silence-after` keeps the message and never replies.
  */
 export interface Fault {
   at: FaultStep
   do: FaultAction
-  /** The reply to `refuse` or `defer` with: `'550 5.1.1 No such user'`. */
+  /** The reply of `refuse` or `defer`, such as `'550 5.1.1 No such user'`. */
   reply?: string
   /** Milliseconds, for `delay` and `drip`. @default 1000 for delay, 200 for drip */
   ms?: number
-  /** How often it strikes before it is used up. @default without end */
+  /** How many times the fault occurs. @default unlimited */
   times?: number
-  /** Only for this recipient (from `rcpt` on), case aside; `*` stands for anything: `*@example.com`. */
+  /** Limits the fault to this recipient (from `rcpt` on), ignoring case; `*` is a wildcard: `*@example.com`. */
   to?: string
-  /** Chance to strike, from 0 to 1. @default 1 */
+  /** Probability that the fault occurs, from 0 to 1. @default 1 */
   probability?: number
 }
 
-/** The faults to commit; they can be changed at any time and apply from the next step on. */
+/** The active faults. Changes apply from the next step of each session on. */
 export interface Faults {
-  /** Replaces all faults. */
+  /**
+   * Replaces all faults.
+   * @throws TypeError if a fault is invalid, naming the field
+   */
   set(faults: readonly Fault[]): void
   clear(): void
-  /** The faults that are not used up yet, `times` telling how often they will still strike. */
+  /** Returns the faults that are not used up yet, with the remaining number of `times`. */
   list(): Fault[]
 }
 
-/** What is to happen at a step: a wait, then at most one fault. */
-export interface Mishap {
-  wait: number
+/** The effect of the faults at a step: a delay, then at most one fault. */
+export interface FaultEffect {
+  /** Milliseconds. */
+  delay: number
   fault?: Fault
 }
 
-const NONE: Mishap = { wait: 0 }
+const NO_EFFECT: FaultEffect = { delay: 0 }
 const DOT_ONLY: ReadonlySet<FaultAction> = new Set(['close-before', 'close-after', 'silence-after'])
-const KNOWS_RECIPIENTS: ReadonlySet<FaultStep> = new Set(['rcpt', 'data', 'dot'])
+const RECIPIENT_STEPS: ReadonlySet<FaultStep> = new Set(['rcpt', 'data', 'dot'])
 const FIELDS: ReadonlySet<string> = new Set(['at', 'do', 'reply', 'ms', 'times', 'to', 'probability'])
 
-interface Armed {
+interface ActiveFault {
   fault: Fault
+  /** Remaining number of times. */
   left: number
   matches: (address: string) => boolean
 }
 
-/** Decides at each step whether something goes wrong. */
+/** Decides at each step of a session whether a fault occurs. */
 export class FaultPlan implements Faults {
   readonly #changed: () => void
-  #armed: Armed[] = []
+  #active: ActiveFault[] = []
 
-  /** @param changed called when the list of faults is another: replaced, or one used up */
+  /** @param changed called when the list changes: the faults were replaced, or one was used once */
   constructor(changed: () => void = () => undefined) {
     this.#changed = changed
   }
 
   set(faults: readonly Fault[]): void {
-    this.#armed = faults.map((fault, index) => {
+    this.#active = faults.map((fault, index) => {
       checkFault(fault, `faults[${index}]`)
       const { to, times } = fault
       return {
         fault: { ...fault },
         left: times ?? Infinity,
-        matches: to === undefined ? () => true : patternOf(to),
+        matches: to === undefined ? () => true : wildcardMatcher(to),
       }
     })
     this.#changed()
   }
 
   clear(): void {
-    this.#armed = []
+    this.#active = []
     this.#changed()
   }
 
   list(): Fault[] {
-    return this.#armed
+    return this.#active
       .filter(({ left }) => left > 0)
       .map(({ fault, left }) => (fault.times === undefined ? { ...fault } : { ...fault, times: left }))
   }
 
-  /** The first fault that matches; delays before it add up. Each one taken counts as a strike. */
-  take(step: FaultStep, recipients: readonly string[] = []): Mishap {
-    if (this.#armed.length === 0) return NONE
-    let wait = 0
-    for (const armed of this.#armed) {
-      const { fault } = armed
-      if (fault.at !== step || armed.left === 0) continue
-      if (fault.to !== undefined && !recipients.some(armed.matches)) continue
+  /** Returns the first matching fault, and the sum of the delays before it. Each of them counts as one of its `times`. */
+  take(step: FaultStep, recipients: readonly string[] = []): FaultEffect {
+    if (this.#active.length === 0) return NO_EFFECT
+    let delay = 0
+    for (const active of this.#active) {
+      const { fault } = active
+      if (fault.at !== step || active.left === 0) continue
+      if (fault.to !== undefined && !recipients.some(active.matches)) continue
       if (fault.probability !== undefined && Math.random() >= fault.probability) continue
-      if (--armed.left < Infinity) this.#changed()
-      if (fault.do !== 'delay') return { wait, fault }
-      wait += fault.ms ?? 1000
+      if (--active.left < Infinity) this.#changed()
+      if (fault.do !== 'delay') return { delay, fault }
+      delay += fault.ms ?? 1000
     }
-    return { wait }
+    return { delay }
   }
 }
 
@@ -143,15 +148,15 @@ const DEFERRALS: Record<FaultStep, string> = {
   dot: '451 4.3.0 Try again later',
 }
 
-/** The reply a `refuse` or `defer` gives, in its parts. */
+/** The reply of a `refuse` or `defer`, in its parts. */
 export function replyOf(fault: Fault): { code: number; text: string } {
   const reply = fault.reply ?? (fault.do === 'refuse' ? REFUSALS : DEFERRALS)[fault.at]
   return { code: Number(reply.slice(0, 3)), text: reply.slice(4) }
 }
 
 function checkFault(fault: Fault, path: string): void {
-  const fail = (field: string, why: string): never => {
-    throw new TypeError(`${path}${field === '' ? '' : `.${field}`} ${why}`)
+  const fail = (field: string, problem: string): never => {
+    throw new TypeError(`${path}${field === '' ? '' : `.${field}`} ${problem}`)
   }
   if (typeof (fault as unknown) !== 'object' || (fault as unknown) === null) fail('', 'must be an object')
   for (const key of Object.keys(fault)) if (!FIELDS.has(key)) fail(key, 'is not a field of a fault')
@@ -159,12 +164,14 @@ function checkFault(fault: Fault, path: string): void {
   if (!FAULT_ACTIONS.includes(fault.do)) fail('do', `must be one of ${FAULT_ACTIONS.join(', ')}`)
   if (DOT_ONLY.has(fault.do) && fault.at !== 'dot') fail('do', `can be '${fault.do}' only at 'dot'`)
   if (fault.reply !== undefined) {
-    if (fault.do !== 'refuse' && fault.do !== 'defer') fail('reply', "goes with 'refuse' and 'defer' only")
+    if (fault.do !== 'refuse' && fault.do !== 'defer')
+      fail('reply', "is allowed only with 'refuse' and 'defer'")
     if (!/^[45]\d\d [\x20-\x7e]*$/.test(fault.reply)) fail('reply', "must look like '550 5.1.1 No such user'")
   }
   if (fault.ms !== undefined) {
-    if (fault.do !== 'delay' && fault.do !== 'drip') fail('ms', "goes with 'delay' and 'drip' only")
-    if (!(fault.ms >= 0 && fault.ms <= 86_400_000)) fail('ms', 'must be milliseconds, at most a day')
+    if (fault.do !== 'delay' && fault.do !== 'drip') fail('ms', "is allowed only with 'delay' and 'drip'")
+    if (!(fault.ms >= 0 && fault.ms <= 86_400_000))
+      fail('ms', 'must be a number of milliseconds, at most 86,400,000 (a day)')
   }
   if (fault.times !== undefined && !(Number.isInteger(fault.times) && fault.times > 0))
     fail('times', 'must be a whole number above 0')
@@ -172,15 +179,16 @@ function checkFault(fault: Fault, path: string): void {
     fail('probability', 'must be between 0 and 1')
   if (fault.to !== undefined) {
     if (typeof (fault.to as unknown) !== 'string') fail('to', 'must be an address')
-    if (!KNOWS_RECIPIENTS.has(fault.at)) fail('to', `can't be known at '${fault.at}'`)
+    if (!RECIPIENT_STEPS.has(fault.at))
+      fail('to', `can't be used at '${fault.at}': the recipients are not known yet`)
   }
 }
 
 /**
- * A test whether a text fits a pattern as a whole, case aside; every `*` stands for anything. In time that grows with the
- * text: each part is looked for once, behind the one before it.
+ * Returns a predicate that matches whole texts against a pattern, ignoring case; `*` matches any characters. It takes time
+ * linear in the text: each part of the pattern is searched once, after the previous part.
  */
-export function patternOf(pattern: string): (text: string) => boolean {
+export function wildcardMatcher(pattern: string): (text: string) => boolean {
   const [first = '', ...others] = pattern.toLowerCase().split('*')
   const last = others.pop()
   return (text) => {

@@ -7,19 +7,20 @@ import type { Inbox } from './inbox.js'
 import type { MailFilter } from './mailSearch.js'
 import type { ReceivedMail } from './receivedMail.js'
 
-/** Milliseconds a request may wait for a mail. */
-const LONGEST_WAIT = 120_000
+/** Maximum milliseconds that a request waits for a message. */
+const MAX_WAIT = 120_000
 const DEFAULT_WAIT = 10_000
-const MOST_LISTED = 1000
-const FAULTS_LIMIT = 100_000
-/** Characters of a subject, and addresses, of each mail in a list. */
+const MAX_LISTED = 1000
+/** Bytes of a request body with faults. */
+const MAX_FAULTS_BODY = 100_000
+/** Characters of the subject, and addresses, of each message in a list. */
 const LISTED_TEXT = 1_000
 const LISTED_ADDRESSES = 100
 
 /**
- * The inbox for end-to-end tests, in JSON.
+ * The JSON API of an inbox, for end-to-end tests.
  *
- * `GET messages` (newest first), `messages/wait` (until one fits), `messages/:id` · `DELETE messages`, `messages/:id` ·
+ * `GET messages` (newest first), `messages/wait` (until one matches), `messages/:id` · `DELETE messages`, `messages/:id` ·
  * `GET`, `PUT`, `DELETE faults`. Filters: `q from to subject text attachment`. Errors are problems (RFC 9457).
  */
 export function inboxApi(inbox: Inbox): Router {
@@ -27,26 +28,26 @@ export function inboxApi(inbox: Inbox): Router {
 
   router.get('/messages', async (request, response) => {
     const { filter, limit = 100 } = queryOf(request, ['limit'])
-    const messages = await inbox.search(filter, Math.min(limit, MOST_LISTED))
+    const messages = await inbox.search(filter, Math.min(limit, MAX_LISTED))
     response.json({ messages: messages.map(summaryOf), count: inbox.count })
   })
 
   router.get('/messages/wait', async (request, response) => {
     const { filter, timeout = DEFAULT_WAIT } = queryOf(request, ['timeout'])
-    const left = new AbortController()
-    response.once('close', () => left.abort())
+    const disconnected = new AbortController()
+    response.once('close', () => disconnected.abort())
     try {
-      const wait = { where: filter, timeout: Math.min(timeout, LONGEST_WAIT), signal: left.signal }
+      const wait = { where: filter, timeout: Math.min(timeout, MAX_WAIT), signal: disconnected.signal }
       response.json(detailsOf(await inbox.waitFor(wait)))
     } catch (error) {
-      if (left.signal.aborted) return
+      if (disconnected.signal.aborted) return
       throw new ThreadpostError('WAIT_TIMEOUT', (error as Error).message)
     }
   })
 
   router.get('/messages/:id', async (request, response) => {
     const mail = await inbox.find(request.params.id)
-    if (mail === undefined) throw noSuchMail()
+    if (mail === undefined) throw mailNotFound()
     response.json(detailsOf(mail))
   })
 
@@ -56,7 +57,7 @@ export function inboxApi(inbox: Inbox): Router {
   })
 
   router.delete('/messages/:id', (request, response) => {
-    if (!inbox.delete(request.params.id)) throw noSuchMail()
+    if (!inbox.delete(request.params.id)) throw mailNotFound()
     response.status(204).end()
   })
 
@@ -64,7 +65,7 @@ export function inboxApi(inbox: Inbox): Router {
     response.json({ faults: inbox.faults.list() })
   })
 
-  router.put('/faults', jsonBody(FAULTS_LIMIT), (request, response) => {
+  router.put('/faults', jsonBody(MAX_FAULTS_BODY), (request, response) => {
     setFaults(inbox, request.body)
     response.json({ faults: inbox.faults.list() })
   })
@@ -80,7 +81,7 @@ export function inboxApi(inbox: Inbox): Router {
   return router
 }
 
-/** A mail as the API lists it. */
+/** A message in a list. */
 function summaryOf(mail: ReceivedMail) {
   return {
     id: mail.id,
@@ -96,7 +97,7 @@ function summaryOf(mail: ReceivedMail) {
   }
 }
 
-/** A mail as the API shows it; attachments and the raw mail have addresses of their own, from the inbox's root. */
+/** One message. Attachments and the raw message have their own URLs, relative to the inbox's root. */
 function detailsOf(mail: ReceivedMail) {
   return {
     ...summaryOf(mail),
@@ -133,27 +134,27 @@ function queryOf(request: Request, numbers: readonly ('limit' | 'timeout')[]): A
   for (const [name, value] of Object.entries(request.query)) {
     const text = TEXTS.find((known) => known === name)
     const number = numbers.find((known) => known === name)
-    if (typeof value !== 'string') throw invalid(name, 'is given more than once')
+    if (typeof value !== 'string') throw invalid(name, 'must be given only once')
     if (text !== undefined) query.filter[text] = value
-    else if (number !== undefined) query[number] = amountOf(name, value)
-    else if (name === 'attachment') query.filter.attachment = yesOrNo(name, value)
+    else if (number !== undefined) query[number] = numberOf(name, value)
+    else if (name === 'attachment') query.filter.attachment = booleanOf(name, value)
     else
-      throw invalid(name, `is not a parameter; known are ${[...TEXTS, 'attachment', ...numbers].join(', ')}`)
+      throw invalid(name, `is not a parameter; use one of ${[...TEXTS, 'attachment', ...numbers].join(', ')}`)
   }
   return query
 }
 
-function amountOf(name: string, value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw invalid(name, 'must be a whole number from 0 up')
+function numberOf(name: string, value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw invalid(name, 'must be a whole number, 0 or more')
   return Number(value)
 }
 
-function yesOrNo(name: string, value: string): boolean {
+function booleanOf(name: string, value: string): boolean {
   if (value !== 'true' && value !== 'false') throw invalid(name, 'must be true or false')
   return value === 'true'
 }
 
-/** A list of faults, or an object with one under `faults`, as `GET` gives it. */
+/** Accepts a list of faults, or an object with a list under `faults`, as returned by `GET`. */
 function setFaults(inbox: Inbox, body: unknown): void {
   const list: unknown = typeof body === 'object' && body !== null && 'faults' in body ? body.faults : body
   if (!Array.isArray(list)) throw invalid('faults', 'must be a list of faults')
@@ -165,6 +166,6 @@ function setFaults(inbox: Inbox, body: unknown): void {
   }
 }
 
-function noSuchMail(): ThreadpostError {
-  return new ThreadpostError('NOT_FOUND', 'The inbox has no such mail.')
+function mailNotFound(): ThreadpostError {
+  return new ThreadpostError('NOT_FOUND', 'The inbox has no message with this ID.')
 }

@@ -1,24 +1,140 @@
-import { html, type Html, logo, page } from '../web/page.js'
-import type { Fault } from './faults.js'
-import { faultBanner, faultDialog } from './faultsView.js'
+import { html, type Html, type HtmlValue, logo, page } from '../web/page.js'
+import { type Fault, type FaultAction, type FaultStep, replyOf } from './faults.js'
 import { hasAttachment } from './mailSearch.js'
 import { mailPane, subjectOf, time, type View } from './mailView.js'
 import type { ReceivedMail } from './receivedMail.js'
 
-/** The page around the list and the opened mail. */
+/** The faults that the dialog offers: those that a sender must handle. */
+const PRESETS: readonly { name: string; fault: Fault }[] = [
+  { name: 'Defer the recipient (450)', fault: { at: 'rcpt', do: 'defer' } },
+  { name: 'Refuse the recipient (550)', fault: { at: 'rcpt', do: 'refuse' } },
+  { name: 'Close the connection before the end of the message', fault: { at: 'dot', do: 'close-before' } },
+  { name: 'Lose the server’s reply', fault: { at: 'dot', do: 'close-after' } },
+  { name: 'Defer the message (451)', fault: { at: 'dot', do: 'defer' } },
+  { name: 'Refuse the message (554)', fault: { at: 'dot', do: 'refuse' } },
+  { name: 'Reply slowly', fault: { at: 'dot', do: 'delay', ms: 2000 } },
+  { name: 'Send an invalid reply', fault: { at: 'dot', do: 'garbage' } },
+  { name: 'Never reply', fault: { at: 'dot', do: 'silence' } },
+  { name: 'Refuse connections', fault: { at: 'connect', do: 'refuse' } },
+  { name: 'Refuse service in the greeting (421)', fault: { at: 'greeting', do: 'defer' } },
+]
+
+const STEP_LABELS: Record<FaultStep, string> = {
+  connect: 'On connect',
+  greeting: 'On greeting',
+  helo: 'On EHLO',
+  auth: 'On AUTH',
+  mail: 'On MAIL FROM',
+  rcpt: 'On RCPT TO',
+  data: 'On DATA',
+  dot: 'On end of data',
+}
+
+/** Lists the active faults. Hidden if there are none. */
+function faultBanner(faults: readonly Fault[]): Html {
+  if (faults.length === 0) return html`<section id="faults" hidden></section>`
+  return html`<section id="faults" class="faults" aria-label="Active faults">
+    <strong>${faults.length === 1 ? '1 fault is active.' : `${faults.length} faults are active.`}</strong>
+    <ul>
+      ${faults.map(
+        (fault) =>
+          html`<li>
+            <span>${describeFault(fault)}</span>
+            <button
+              class="remove"
+              type="button"
+              data-remove="${JSON.stringify({ ...fault, times: undefined })}"
+              aria-label="Stop this fault"
+              hidden
+            >
+              Stop
+            </button>
+          </li>`,
+      )}
+    </ul>
+  </section>`
+}
+
+/** The dialog that adds a fault. Closed until the script opens it. */
+function faultDialog(): Html {
+  return html`<dialog id="fault-dialog" aria-labelledby="fault-title">
+    <form id="fault-form" method="dialog">
+      <h2 id="fault-title">Simulate faults</h2>
+      <p class="dim">The inbox fails this way for every client until you stop the fault.</p>
+      <label for="fault-what">What to simulate</label>
+      <select id="fault-what">
+        ${PRESETS.map(({ name, fault }) => html`<option value="${JSON.stringify(fault)}">${name}</option>`)}
+      </select>
+      <div class="fields">
+        <p>
+          <label for="fault-to">Recipients</label>
+          <input id="fault-to" placeholder="All" autocomplete="off" spellcheck="false" maxlength="320" />
+        </p>
+        <p>
+          <label for="fault-chance">Probability (%)</label>
+          <input id="fault-chance" type="number" min="1" max="100" value="100" required />
+        </p>
+        <p>
+          <label for="fault-times">Times</label>
+          <input id="fault-times" type="number" min="1" max="1000000" placeholder="Unlimited" />
+        </p>
+        <p>
+          <label for="fault-ms">Delay (ms)</label>
+          <input id="fault-ms" type="number" min="0" max="600000" value="2000" />
+        </p>
+      </div>
+      <p class="dim small">Use * as a wildcard: <code>*@example.com</code></p>
+      <p class="error" id="fault-error" role="alert" hidden></p>
+      <div class="actions">
+        <button class="button" type="button" id="fault-cancel">Cancel</button>
+        <button class="button primary" type="submit">Add fault</button>
+      </div>
+    </form>
+  </dialog>`
+}
+
+function describeFault(fault: Fault): HtmlValue {
+  const details = [
+    fault.to === undefined ? '' : `for ${fault.to}`,
+    fault.probability === undefined ? '' : `${Math.round(fault.probability * 100)}% of the time`,
+    fault.times === undefined ? '' : fault.times === 1 ? 'once more' : `${fault.times} more times`,
+  ].filter((detail) => detail !== '')
+  return [`${STEP_LABELS[fault.at]}: ${ACTION_LABELS[fault.do](fault)}`, ...details].join(', ')
+}
+
+const ACTION_LABELS: Record<FaultAction, (fault: Fault) => string> = {
+  refuse: (fault) =>
+    fault.at === 'connect' && fault.reply === undefined ? 'connection refused' : replyText(fault),
+  defer: (fault) => replyText(fault),
+  silence: () => 'no reply',
+  close: () => 'connection closed',
+  delay: ({ ms = 1000 }) => `reply delayed by ${ms} ms`,
+  drip: ({ ms = 200 }) => `endless reply, one byte every ${ms} ms`,
+  garbage: () => 'invalid reply',
+  'close-before': () => 'connection closed before the final dot',
+  'close-after': () => 'message kept, connection closed without a reply',
+  'silence-after': () => 'message kept, no reply',
+}
+
+function replyText(fault: Fault): string {
+  const { code, text } = replyOf(fault)
+  return `${code} ${text}`
+}
+
+/** The list of messages and the open message. */
 export interface InboxPage {
   /** Newest first. */
   mails: readonly ReceivedMail[]
-  /** How many are kept in all. */
+  /** The number of messages that the inbox keeps. */
   kept: number
-  /** What was searched for, or ''. */
+  /** The search, or ''. */
   q: string
   opened?: { mail: ReceivedMail; view: View }
   faults: readonly Fault[]
-  /** The way to the router's root. */
+  /** The relative path to the router's root. */
   root: string
   smtpUrl: string
-  /** Where the brand links to, from the router's root. */
+  /** The link of the brand, relative to the router's root. */
   home?: string
 }
 
@@ -53,15 +169,15 @@ export function inboxPage(contents: InboxPage): string {
             spellcheck="false"
           />
         </form>
-        <p class="address"><span class="dim">listens on</span> <code>${smtpUrl}</code></p>
-        <button class="button quiet" id="make-fault" type="button" hidden>Make it fail</button>
+        <p class="address"><span class="dim">Listening on</span> <code>${smtpUrl}</code></p>
+        <button class="button quiet" id="make-fault" type="button" hidden>Simulate faults</button>
         <button class="button quiet" id="clear" type="button" ${kept === 0 ? html`disabled` : ''}>
           Clear
         </button>
       </header>
       ${faultBanner(faults)}
       <main class="panes" data-root="${root}" data-query="${query}">
-        <nav class="list" id="list" aria-label="Mails">
+        <nav class="list" id="list" aria-label="Messages">
           ${kept === 0 ? emptyList(smtpUrl) : list(contents, query)}
         </nav>
         ${opened === undefined ? placeholder(mails.length) : mailPane({ ...opened, root, query })}
@@ -77,14 +193,14 @@ function list({ mails, kept, q, root, opened }: InboxPage, query: string): Html 
   return html`${
       q !== '' &&
       html`<p class="found">
-        ${mails.length === 0 ? 'Nothing' : mails.length} of ${kept} fit${mails.length === 1 ? 's' : ''}
+        ${count(mails.length)} of ${count(kept)} ${mails.length === 1 ? 'matches' : 'match'}
         <a href="${root || './'}">Show all</a>
       </p>`
     }
     <ol>
       ${mails.map((mail) => row(mail, root, query, opened?.mail.id))}
     </ol>
-    ${q === '' && rest > 0 && html`<p class="found">and ${rest} older: search finds them</p>`}`
+    ${q === '' && rest > 0 && html`<p class="found">${count(rest)} older messages are not listed. Use search to find them.</p>`}`
 }
 
 function row(mail: ReceivedMail, root: string, query: string, opened: string | undefined): Html {
@@ -112,14 +228,18 @@ function emptyList(smtpUrl: string): Html {
       <path d="M3 8l25 19a7 7 0 0 0 8 0L61 8" />
     </svg>
     <h2>No mail yet</h2>
-    <p>Send to <code>${smtpUrl}</code> and it appears here. Nothing leaves this machine.</p>
+    <p>Mail sent to <code>${smtpUrl}</code> appears here. Nothing leaves this machine.</p>
   </div>`
 }
 
 function placeholder(mails: number): Html {
-  return html`<section class="mail none" aria-label="No mail opened">
-    ${mails > 0 ? html`<p>Choose a mail to read it.</p>` : ''}
+  return html`<section class="mail none" aria-label="No message selected">
+    ${mails > 0 ? html`<p>Select a message to read it.</p>` : ''}
   </section>`
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US')
 }
 
 function filesOf({ attachments }: ReceivedMail): string {

@@ -16,27 +16,27 @@ import { defaultView, type View, VIEWS } from './mailView.js'
 import type { ReceivedMail } from './receivedMail.js'
 
 export interface InboxRouterOptions {
-  /** Where the brand in the corner leads, relative to where the router is mounted. @default to the inbox itself */
+  /** URL that the brand in the corner links to, relative to the mount path. @default the inbox itself */
   home?: string
   /**
-   * Lets only those pass who may read the mail, as a handler in front of the router would. The images in a mail are not asked:
-   * a browser sends no cookies for them, so their addresses are signed. @default everybody passes
+   * Passes only requests that may read the mail, like a handler in front of the router. It doesn't see requests for the images
+   * in a message: a browser sends no cookies with them, so their URLs are signed. @default every request passes
    */
   guard?: RequestHandler
 }
 
-/** Milliseconds between two words of news at least. */
-const NEWS = 200
-/** Mails in the list; older ones are found by searching. */
-const LISTED = 200
+/** Minimum milliseconds between two updates. */
+const UPDATE_INTERVAL = 200
+/** Messages in the list. The search also finds older ones. */
+const MAX_LISTED = 200
 
 /**
- * Pages and a JSON API for an inbox, to be mounted anywhere. Without a `guard` there is no login: everybody who reaches it
- * reads all mail, and can make it fail.
+ * Pages and a JSON API for an inbox, for any mount path. Without a `guard` there is no login: every client can read all mail
+ * and simulate faults.
  *
  * `GET /`, `messages/:id`, `messages/:id/mail.eml`, `messages/:id/attachments/:index`,
  * `messages/:id/images/:index/:ticket` · `GET events`, server-sent ·
- * under `api/` what end-to-end tests need: see {@link inboxApi}.
+ * the API for end-to-end tests under `api/`: see {@link inboxApi}.
  */
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
   const router = Router()
@@ -46,9 +46,9 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
     '/messages/:id/images/:index/:ticket',
     async ({ params: { id, index, ticket } }, response, next) => {
       if (!links.allows(id, Number(index), ticket)) return next()
-      const image = (await found(inbox, id)).attachments[Number(index)]
+      const image = (await mailOrThrow(inbox, id)).attachments[Number(index)]
       if (image === undefined || !isImage(image))
-        throw new ThreadpostError('NOT_FOUND', 'The mail has no such image.')
+        throw new ThreadpostError('NOT_FOUND', 'The message has no such image.')
       sendImage(response, image)
     },
   )
@@ -66,7 +66,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
     const { home } = options
     response.type('html').send(
       inboxPage({
-        mails: await inbox.search({ q }, LISTED),
+        mails: await inbox.search({ q }, MAX_LISTED),
         kept: inbox.stored().length,
         q,
         faults: inbox.faults.list(),
@@ -92,7 +92,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
   })
 
   router.get('/messages/:id/html', async (request, response) => {
-    const mail = await found(inbox, request.params.id)
+    const mail = await mailOrThrow(inbox, request.params.id)
     const { html, policy } = frameDocument(mail.html ?? '', mail.attachments, (index) =>
       links.addressOf(mail.id, index),
     )
@@ -100,17 +100,18 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
   })
 
   router.get('/messages/:id/mail.eml', async (request, response) => {
-    const mail = await found(inbox, request.params.id)
+    const mail = await mailOrThrow(inbox, request.params.id)
     const name = mail.subject.replace(/[^\p{L}\p{N} ._-]/gu, '').trim()
     response.attachment(`${name === '' ? 'mail' : name.slice(0, 80)}.eml`)
     response.type('message/rfc822').send(Buffer.from(mail.raw))
   })
 
   router.get('/messages/:id/attachments/:index', async (request, response) => {
-    const mail = await found(inbox, request.params.id)
+    const mail = await mailOrThrow(inbox, request.params.id)
     const attachment = mail.attachments[Number(request.params.index)]
-    if (attachment === undefined) throw new ThreadpostError('NOT_FOUND', 'The mail has no such attachment.')
-    // Never as what it claims to be: an HTML attachment opened here would be a page of this site.
+    if (attachment === undefined)
+      throw new ThreadpostError('NOT_FOUND', 'The message has no such attachment.')
+    // Never served with its own type: an HTML attachment would open as a page of this site.
     response.set('Content-Security-Policy', 'sandbox')
     response.attachment(attachment.filename?.replace(/\p{Cc}/gu, '') ?? 'attachment')
     response.type('application/octet-stream').send(Buffer.from(attachment.content))
@@ -119,48 +120,48 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
   const streams = new EventStreams()
   router.get('/events', (_request, response) => {
     const stream = streams.open(response)
-    if (stream !== undefined) tellNews(inbox, stream)
+    if (stream !== undefined) sendUpdates(inbox, stream)
   })
 
   router.use(problemHandler)
   return router
 }
 
-/** Says, a few times a second at most, that there is something new. */
-function tellNews(inbox: Inbox, stream: EventStream): void {
+/** Sends the inbox's state after each change, at most a few times a second. */
+function sendUpdates(inbox: Inbox, stream: EventStream): void {
   let timer: NodeJS.Timeout | undefined
-  const tell = () => {
+  const update = () => {
     timer = undefined
     stream.send({ count: inbox.count, kept: inbox.stored().length, faults: inbox.faults.list() })
   }
-  const soon = () => {
-    timer ??= setTimeout(tell, NEWS)
+  const schedule = () => {
+    timer ??= setTimeout(update, UPDATE_INTERVAL)
   }
-  for (const event of ['cleared', 'faults'] as const) inbox.on(event, soon)
-  inbox.on('received', soon)
+  for (const event of ['cleared', 'faults'] as const) inbox.on(event, schedule)
+  inbox.on('received', schedule)
   stream.onClose(() => {
     clearTimeout(timer)
-    for (const event of ['cleared', 'faults'] as const) inbox.off(event, soon)
-    inbox.off('received', soon)
+    for (const event of ['cleared', 'faults'] as const) inbox.off(event, schedule)
+    inbox.off('received', schedule)
   })
-  tell()
+  update()
 }
 
-async function found(inbox: Inbox, id: string): Promise<ReceivedMail> {
+async function mailOrThrow(inbox: Inbox, id: string): Promise<ReceivedMail> {
   const mail = await inbox.find(id)
-  if (mail === undefined) throw new ThreadpostError('NOT_FOUND', 'The inbox has no such mail.')
+  if (mail === undefined) throw new ThreadpostError('NOT_FOUND', 'The inbox has no message with this ID.')
   return mail
 }
 
 interface InboxServerOptions {
-  /** 0 takes any free port. */
+  /** 0 selects any free port. */
   port: number
   host: string
-  /** Answer to every host name. Only where everybody who gets here may read all mail. */
+  /** Whether to accept every `Host` header. Only for servers where every client may read all mail. */
   anyHost: boolean
 }
 
-/** The pages and the API of an inbox by themselves, at the root of a server of their own. */
+/** Serves the pages and the API of an inbox at the root of their own server. */
 export async function startInboxServer(
   inbox: Inbox,
   { port, host, anyHost }: InboxServerOptions,
@@ -176,7 +177,7 @@ export async function startInboxServer(
     close: async () => {
       const closed = once(server, 'close')
       server.close()
-      // Those who follow the news never leave by themselves.
+      // Clients of the event stream never disconnect on their own.
       server.closeAllConnections()
       await closed
     },

@@ -1,38 +1,38 @@
-import { patternOf } from './faults.js'
+import { wildcardMatcher } from './faults.js'
 import type { ReceivedMail } from './receivedMail.js'
 
-/** Which mails to show. All that is given must fit; case aside. */
+/** Selects messages. Every given field must match; case is ignored. */
 export interface MailFilter {
-  /** As typed into the search box: words, `from:`, `to:`, `subject:`, `has:attachment`, `"several words"`; 20 at most. */
+  /** A search as in the search box: words, `from:`, `to:`, `subject:`, `has:attachment`, `"several words"`; at most 20 terms. */
   q?: string
-  /** A whole address, a part of one or of a name, or a pattern such as `*@example.com`. */
+  /** A full address, a part of an address or name, or a pattern such as `*@example.com`. */
   from?: string
-  /** As `from`, for recipients of the envelope and of the headers. */
+  /** Like `from`, for the recipients in the envelope and in the headers. */
   to?: string
   /** A part of the subject. */
   subject?: string
-  /** A part of the text, or of the HTML's source; of each, the first million characters are searched. */
+  /** A part of the text, or of the HTML source. The first 1,048,576 characters of each are searched. */
   text?: string
-  /** Whether it has attachments. */
+  /** Whether the message has attachments. */
   attachment?: boolean
 }
 
-/** Words of a search; later ones are not looked for. */
-const MOST_TERMS = 20
+/** Terms of a search; the rest is ignored. */
+const MAX_TERMS = 20
 /** Characters of a body that are searched. */
-const SEARCHED = 1024 * 1024
+const MAX_SEARCHED = 1024 * 1024
 
-type Test = (mail: ReceivedMail) => boolean
+type Matcher = (mail: ReceivedMail) => boolean
 
-/** Makes the test that a filter stands for. */
-export function testFor({ q = '', from, to, subject, text, attachment }: MailFilter): Test {
-  const tests = termsOf(q).map(testOfTerm)
-  if (from !== undefined) tests.push(sentBy(from))
-  if (to !== undefined) tests.push(sentTo(to))
-  if (subject !== undefined) tests.push(says((mail) => [mail.subject], subject))
-  if (text !== undefined) tests.push(says(bodiesOf, text))
-  if (attachment !== undefined) tests.push((mail) => hasAttachment(mail) === attachment)
-  return (mail) => tests.every((test) => test(mail))
+/** Returns the predicate that a filter describes. */
+export function matcherOf({ q = '', from, to, subject, text, attachment }: MailFilter): Matcher {
+  const matchers = termsOf(q).map(matcherOfTerm)
+  if (from !== undefined) matchers.push(sentBy(from))
+  if (to !== undefined) matchers.push(sentTo(to))
+  if (subject !== undefined) matchers.push(contains((mail) => [mail.subject], subject))
+  if (text !== undefined) matchers.push(contains(bodiesOf, text))
+  if (attachment !== undefined) matchers.push((mail) => hasAttachment(mail) === attachment)
+  return (mail) => matchers.every((matches) => matches(mail))
 }
 
 export function hasAttachment({ attachments }: ReceivedMail): boolean {
@@ -46,27 +46,27 @@ interface Term {
 
 function termsOf(q: string): Term[] {
   return [...q.matchAll(/(?:(from|to|subject|text|has):)?(?:"([^"]*)"|(\S+))/gi)]
-    .slice(0, MOST_TERMS)
+    .slice(0, MAX_TERMS)
     .map(([, field = '', quoted, word = '']) => ({ field: field.toLowerCase(), value: quoted ?? word }))
 }
 
-function testOfTerm({ field, value }: Term): Test {
+function matcherOfTerm({ field, value }: Term): Matcher {
   switch (field) {
     case 'from':
       return sentBy(value)
     case 'to':
       return sentTo(value)
     case 'subject':
-      return says((mail) => [mail.subject], value)
+      return contains((mail) => [mail.subject], value)
     case 'text':
-      return says(bodiesOf, value)
+      return contains(bodiesOf, value)
     case 'has':
       return value.toLowerCase().startsWith('attach') ? hasAttachment : () => false
     default:
-      return says(
+      return contains(
         (mail) => [
           mail.subject,
-          (mail.text ?? '').slice(0, SEARCHED),
+          (mail.text ?? '').slice(0, MAX_SEARCHED),
           ...sendersOf(mail),
           ...recipientsOf(mail),
           ...mail.attachments.map(({ filename = '' }) => filename),
@@ -76,30 +76,30 @@ function testOfTerm({ field, value }: Term): Test {
   }
 }
 
-function sentBy(who: string): Test {
-  const fits = fitsAddress(who)
-  return (mail) => sendersOf(mail).some(fits)
+function sentBy(address: string): Matcher {
+  const matches = addressMatcher(address)
+  return (mail) => sendersOf(mail).some(matches)
 }
 
-function sentTo(who: string): Test {
-  const fits = fitsAddress(who)
-  return (mail) => recipientsOf(mail).some(fits)
+function sentTo(address: string): Matcher {
+  const matches = addressMatcher(address)
+  return (mail) => recipientsOf(mail).some(matches)
 }
 
-/** `ada@example.com` is not `lada@example.com`; `ada` is in both. */
-function fitsAddress(who: string): (text: string) => boolean {
-  if (who.includes('*') || /^[^@\s]+@[^@\s]+$/.test(who)) return patternOf(who)
-  const part = who.toLowerCase()
+/** `ada@example.com` doesn't match `lada@example.com`; `ada` matches both. */
+function addressMatcher(query: string): (text: string) => boolean {
+  if (query.includes('*') || /^[^@\s]+@[^@\s]+$/.test(query)) return wildcardMatcher(query)
+  const part = query.toLowerCase()
   return (text) => text.toLowerCase().includes(part)
 }
 
-function says(where: (mail: ReceivedMail) => readonly string[], what: string): Test {
-  const part = what.toLowerCase()
-  return (mail) => where(mail).some((text) => text.toLowerCase().includes(part))
+function contains(textsOf: (mail: ReceivedMail) => readonly string[], query: string): Matcher {
+  const part = query.toLowerCase()
+  return (mail) => textsOf(mail).some((text) => text.toLowerCase().includes(part))
 }
 
 function bodiesOf({ text = '', html = '' }: ReceivedMail): string[] {
-  return [text.slice(0, SEARCHED), html.slice(0, SEARCHED)]
+  return [text.slice(0, MAX_SEARCHED), html.slice(0, MAX_SEARCHED)]
 }
 
 function sendersOf({ from, envelope }: ReceivedMail): string[] {

@@ -4,32 +4,32 @@ import { parseMime } from '../web/parseMime.js'
 import { type ReceivedMail, toReceivedMail } from './receivedMail.js'
 
 export interface InboxEnvelope {
-  /** The reverse-path; '' for a bounce. */
+  /** The reverse-path (RFC 5321 section 3.3); '' for a bounce. */
   from: string
   to: string[]
 }
 
-/** A mail as it came, not looked into yet. */
+/** A message as received, not parsed yet. */
 export interface RawMail {
   id: string
   envelope: InboxEnvelope
   /** ISO 8601. */
   receivedAt: string
-  /** The bytes between DATA and the final dot, dot-stuffing removed. */
+  /** The bytes between DATA and the final dot, without dot-stuffing (RFC 5321 section 4.5.2). */
   raw: Uint8Array
 }
 
-/** Milliseconds of parsing before others have their turn. */
-const TURN = 5
-/** Bytes of mail that are kept parsed as well; others are parsed anew when somebody looks. */
+/** Milliseconds of parsing before the event loop gets a turn. */
+const TIME_SLICE = 5
+/** Bytes of the messages that are also kept parsed. Others are parsed again on each read. */
 const PARSED_BYTES = 64 * 1024 * 1024
 
-/** Keeps the last mails as bytes. Parsing waits until somebody asks, so that receiving stays cheap. */
+/** Keeps the last messages as bytes. They are parsed only on demand, so that receiving stays cheap. */
 export class MailStore {
   readonly #maxMails: number
   readonly #maxBytes: number
   readonly #mails = new Map<string, RawMail>()
-  /** The last ones looked at, newest last. */
+  /** The messages read last, newest last. */
   readonly #parsed = new Map<RawMail, Promise<ReceivedMail>>()
   #parsedBytes = 0
   #bytes = 0
@@ -40,7 +40,7 @@ export class MailStore {
     this.#maxBytes = maxBytes
   }
 
-  /** All that came since the start or the last `clear()`, be they still kept or not. */
+  /** Messages received since the start or the last `clear()`, including those no longer kept. */
   get count(): number {
     return this.#count
   }
@@ -50,7 +50,7 @@ export class MailStore {
     this.#mails.set(mail.id, mail)
     this.#bytes += raw.byteLength
     this.#count++
-    // The mail that just came stays, whatever its size.
+    // The message that just arrived stays, whatever its size.
     for (const oldest of this.#mails.values()) {
       if (oldest === mail || (this.#mails.size <= this.#maxMails && this.#bytes <= this.#maxBytes)) break
       this.delete(oldest.id)
@@ -58,13 +58,13 @@ export class MailStore {
     return mail
   }
 
-  /** @returns whether there was such a mail */
+  /** @returns whether the message existed */
   delete(id: string): boolean {
     const mail = this.#mails.get(id)
     if (mail === undefined) return false
     this.#mails.delete(id)
     this.#bytes -= mail.raw.byteLength
-    this.#forget(mail)
+    this.#evict(mail)
     return true
   }
 
@@ -81,23 +81,23 @@ export class MailStore {
     const known = this.#parsed.get(mail)
     if (known !== undefined) return known
     const parsed = Promise.resolve(toReceivedMail(mail, parseMime(mail.raw)))
-    // Nobody forgets what has been forgotten already.
+    // A deleted message is never removed from the cache, so it isn't added.
     if (!this.#mails.has(mail.id)) return parsed
     this.#parsed.set(mail, parsed)
     this.#parsedBytes += mail.raw.byteLength
     for (const oldest of this.#parsed.keys()) {
       if (oldest === mail || this.#parsedBytes <= PARSED_BYTES) break
-      this.#forget(oldest)
+      this.#evict(oldest)
     }
     return parsed
   }
 
-  /** All that are kept, newest first. Lets others have their turn, for a first look at 500 mails takes half a second. */
-  async *newest(): AsyncGenerator<ReceivedMail, void, undefined> {
+  /** All kept messages, newest first. Yields to the event loop regularly, because parsing 500 messages takes half a second. */
+  async *newestFirst(): AsyncGenerator<ReceivedMail, void, undefined> {
     let since = performance.now()
     for (const mail of this.list().reverse()) {
       yield await this.parse(mail)
-      if (performance.now() - since < TURN) continue
+      if (performance.now() - since < TIME_SLICE) continue
       await setImmediate()
       since = performance.now()
     }
@@ -111,7 +111,7 @@ export class MailStore {
     this.#count = 0
   }
 
-  #forget(mail: RawMail): void {
+  #evict(mail: RawMail): void {
     if (this.#parsed.delete(mail)) this.#parsedBytes -= mail.raw.byteLength
   }
 }

@@ -14,7 +14,7 @@ export const VIEWS = ['html', 'text', 'links', 'headers', 'raw'] as const
 export type View = (typeof VIEWS)[number]
 
 const RAW_SHOWN = 256 * 1024
-/** Files and addresses that a page names, and characters of each text in a line. */
+/** Attachments and addresses that a page lists, and characters of each text in a line. */
 const LISTED_FILES = 100
 const LISTED_ADDRESSES = 100
 const LISTED_TEXT = 1_000
@@ -26,13 +26,13 @@ const VIEW_NAMES: Record<View, string> = {
   raw: 'Raw',
 }
 
-/** One mail, opened. */
+/** The open message. */
 export interface OpenedMail {
   mail: ReceivedMail
   view: View
-  /** The way to the router's root. */
+  /** The relative path to the router's root. */
   root: string
-  /** What follows an address so that the list stays as it is: '' or `?q=…`. */
+  /** The query of the search, for links: '' or `?q=…`. */
   query: string
 }
 
@@ -41,12 +41,12 @@ export function mailPane({ mail, view, root, query }: OpenedMail): Html {
   const files = mail.attachments.map((file, index) => ({ ...file, index })).filter(({ inline }) => !inline)
   return html`<article class="mail" data-id="${mail.id}">
     <header class="mail-head">
-      <a class="back" href="${root || './'}${query}">‹ All mails</a>
+      <a class="back" href="${root || './'}${query}">‹ All messages</a>
       <h2>${subjectOf(mail)}</h2>
       <dl class="meta">
         ${meta('From', mail.from === undefined ? mail.envelope.from || '(none)' : people([mail.from]))}
         ${meta('To', mail.to.length > 0 ? people(mail.to) : listed(mail.envelope.to))}
-        ${mail.cc.length > 0 && meta('Cc', people(mail.cc))} ${hiddenRecipients(mail)}
+        ${mail.cc.length > 0 && meta('Cc', people(mail.cc))} ${bccRecipients(mail)}
         ${meta('Received', time(mail.receivedAt))}
       </dl>
       ${
@@ -69,11 +69,9 @@ export function mailPane({ mail, view, root, query }: OpenedMail): Html {
       <nav class="tabs" aria-label="Views">${VIEWS.map((name) => tab(mail, name, view, here, query))}</nav>
       ${
         view === 'html' &&
-        html`<div class="toggles" role="group" aria-label="Preview" hidden>
+        html`<div class="toggles" role="group" aria-label="Preview options" hidden>
           <button class="button quiet" type="button" data-toggle="phone" aria-pressed="false">Phone</button>
-          <button class="button quiet" type="button" data-toggle="shade" aria-pressed="false">
-            Other shade
-          </button>
+          <button class="button quiet" type="button" data-toggle="shade" aria-pressed="false">Dark</button>
         </div>`
       }
       <span class="dim size">${size(mail.raw.byteLength)}</span>
@@ -84,7 +82,7 @@ export function mailPane({ mail, view, root, query }: OpenedMail): Html {
   </article>`
 }
 
-/** Says that there is more than is shown. */
+/** A note about a part that isn't shown in full. */
 function noteIn(note: string): Html {
   return html`<p class="left-out" role="note">${note}</p>`
 }
@@ -129,7 +127,7 @@ function contents(mail: ReceivedMail, view: View, here: string): Html {
             src="${here}/html"
             sandbox="${FRAME_SANDBOX}"
             referrerpolicy="no-referrer"
-            title="The mail"
+            title="Message"
           ></iframe>
         </div>`
     }
@@ -166,20 +164,20 @@ function contents(mail: ReceivedMail, view: View, here: string): Html {
   }
 }
 
-/** Only what leads to the web or to a mail can be followed: a mail may link to anything. */
+/** Only `http:`, `https:`, and `mailto:` URLs become links: a message may contain any URL. */
 function linkTo(url: string): Html {
   return /^(https?|mailto):/i.test(url)
     ? html`<a href="${url}" target="_blank" rel="noopener noreferrer">${url}</a>`
     : html`<code>${url}</code>`
 }
 
-/** The view to open a mail with. */
+/** The view that a message opens in. */
 export function defaultView(mail: ReceivedMail): View {
   return mail.html !== undefined ? 'html' : mail.text !== undefined ? 'text' : 'raw'
 }
 
-/** Whom the headers don't name: blind copies. */
-function hiddenRecipients(mail: ReceivedMail): HtmlValue {
+/** The recipients that the headers don't name. */
+function bccRecipients(mail: ReceivedMail): HtmlValue {
   const named = new Set([...mail.to, ...mail.cc].map(({ address }) => address.toLowerCase()))
   const hidden = mail.envelope.to.filter((address) => !named.has(address.toLowerCase()))
   return hidden.length > 0 && mail.to.length > 0 && meta('Bcc', listed(hidden))
@@ -200,7 +198,7 @@ export function subjectOf(mail: ReceivedMail): string {
   return mail.subject === '' ? '(no subject)' : mail.subject.slice(0, LISTED_TEXT)
 }
 
-/** In UTC; the script makes it local. */
+/** The time in UTC. The script replaces it with the local time. */
 export function time(iso: string): Html {
   return html`<time datetime="${iso}">${iso.slice(11, 16)}</time>`
 }

@@ -1,34 +1,34 @@
-import { type MailFilter, testFor } from './mailSearch.js'
+import { type MailFilter, matcherOf } from './mailSearch.js'
 import type { MailStore, RawMail } from './mailStore.js'
 import type { ReceivedMail } from './receivedMail.js'
 
-/** Which mail to wait for. What is left out matches any. */
+/** Selects the message to wait for. An absent field matches every message. */
 export interface MailQuery {
-  /** An envelope recipient, case aside. */
+  /** A recipient of the envelope, ignoring case. */
   to?: string | RegExp
-  /** The whole subject, or a pattern in it. */
+  /** The full subject, or a pattern in it. */
   subject?: string | RegExp
-  /** What else must fit, as in a search. */
+  /** Further conditions, as in a search. */
   where?: MailFilter
 }
 
 export interface WaitOptions extends MailQuery {
   /** Milliseconds; `Infinity` waits until the inbox closes. @default 5000 */
   timeout?: number
-  /** Ends the wait: it rejects with the signal's reason. */
+  /** Ends the wait, which rejects with the signal's reason. */
   signal?: AbortSignal
 }
 
 interface Waiter {
   query: MailQuery
-  fits: (mail: ReceivedMail) => boolean
+  matches: (mail: ReceivedMail) => boolean
   resolve: (mail: ReceivedMail) => void
   reject: (error: Error) => void
-  /** Stops its clock. */
-  leave: () => void
+  /** Clears the timer and the signal's listener. */
+  dispose: () => void
 }
 
-/** Those who wait for a mail. */
+/** The pending `waitFor()` calls. */
 export class MailWaiters {
   readonly #store: MailStore
   readonly #waiters = new Set<Waiter>()
@@ -40,29 +40,29 @@ export class MailWaiters {
   waitFor({ timeout = 5000, signal, ...query }: WaitOptions): Promise<ReceivedMail> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
-      const late = () => {
-        this.#leave(waiter)
-        void this.#complaint(query, timeout).then(reject)
+      const onTimeout = () => {
+        this.#remove(waiter)
+        void this.#timeoutError(query, timeout).then(reject)
       }
-      // A longer time no timer holds.
-      const timer = timeout < 2 ** 31 ? setTimeout(late, timeout) : undefined
-      const giveUp = () => {
-        this.#leave(waiter)
+      // A timer can't run longer.
+      const timer = timeout < 2 ** 31 ? setTimeout(onTimeout, timeout) : undefined
+      const onAbort = () => {
+        this.#remove(waiter)
         reject(signal?.reason as Error)
       }
-      signal?.addEventListener('abort', giveUp)
+      signal?.addEventListener('abort', onAbort)
       const waiter: Waiter = {
         query,
-        fits: testFor(query.where ?? {}),
+        matches: matcherOf(query.where ?? {}),
         resolve,
         reject,
-        leave: () => {
+        dispose: () => {
           clearTimeout(timer)
-          signal?.removeEventListener('abort', giveUp)
+          signal?.removeEventListener('abort', onAbort)
         },
       }
       this.#waiters.add(waiter)
-      void this.#lookBack(waiter)
+      void this.#offerStored(waiter)
     })
   }
 
@@ -70,21 +70,23 @@ export class MailWaiters {
     for (const waiter of this.#waiters) void this.#offer(waiter, mail)
   }
 
-  /** Sends everybody home. */
+  /** Rejects every pending call. */
   close(): void {
     for (const waiter of this.#waiters) {
-      this.#leave(waiter)
-      waiter.reject(new Error(`The inbox was closed while waiting for ${describe(waiter.query)}`))
+      this.#remove(waiter)
+      waiter.reject(
+        new Error(`The inbox was closed while a call waited for a message${describe(waiter.query)}.`),
+      )
     }
   }
 
-  /** @returns whether it was still there */
-  #leave(waiter: Waiter): boolean {
-    waiter.leave()
+  /** @returns whether the call was still pending */
+  #remove(waiter: Waiter): boolean {
+    waiter.dispose()
     return this.#waiters.delete(waiter)
   }
 
-  async #lookBack(waiter: Waiter): Promise<void> {
+  async #offerStored(waiter: Waiter): Promise<void> {
     for (const mail of this.#store.list()) {
       if (!this.#waiters.has(waiter)) return
       await this.#offer(waiter, mail)
@@ -94,35 +96,38 @@ export class MailWaiters {
   async #offer(waiter: Waiter, mail: RawMail): Promise<void> {
     if (!matchesRecipient(waiter.query, mail)) return
     const parsed = await this.#store.parse(mail)
-    // Another mail may have been taken while this one was parsed.
-    if (!matchesSubject(waiter.query, parsed.subject) || !waiter.fits(parsed) || !this.#leave(waiter)) return
+    // Another message may have matched while this one was parsed.
+    if (!matchesSubject(waiter.query, parsed.subject) || !waiter.matches(parsed) || !this.#remove(waiter))
+      return
     waiter.resolve(parsed)
   }
 
-  async #complaint(query: MailQuery, timeout: number): Promise<Error> {
+  async #timeoutError(query: MailQuery, timeout: number): Promise<Error> {
     const mails = this.#store.list()
     const last = await Promise.all(mails.slice(-5).map((mail) => this.#store.parse(mail)))
-    const there = last.map(({ subject, envelope }) => `'${subject}' to ${envelope.to.join(', ')}`)
+    const received = last.map(({ subject, envelope }) => `'${subject}' to ${envelope.to.join(', ')}`)
     const found =
-      mails.length === 0 ? 'no mail has come' : `of ${mails.length} mails the last are ${there.join('; ')}`
-    return new Error(`No mail ${describe(query)} came within ${timeout} ms: ${found}`)
+      mails.length === 0
+        ? 'The inbox is empty.'
+        : `The latest of ${mails.length} in the inbox: ${received.join('; ')}`
+    return new Error(`No message${describe(query)} arrived within ${timeout} ms. ${found}`)
   }
 }
 
 function matchesRecipient({ to }: MailQuery, mail: RawMail): boolean {
   if (to === undefined) return true
   return mail.envelope.to.some((address) =>
-    typeof to === 'string' ? address.toLowerCase() === to.toLowerCase() : found(to, address),
+    typeof to === 'string' ? address.toLowerCase() === to.toLowerCase() : isIn(to, address),
   )
 }
 
 function matchesSubject({ subject }: MailQuery, actual: string): boolean {
   if (subject === undefined) return true
-  return typeof subject === 'string' ? actual === subject : found(subject, actual)
+  return typeof subject === 'string' ? actual === subject : isIn(subject, actual)
 }
 
-/** Without the memory that a sticky or global pattern keeps between calls. */
-function found(pattern: RegExp, text: string): boolean {
+/** Unlike `RegExp.test()`, doesn't depend on the `lastIndex` of a sticky or global pattern. */
+function isIn(pattern: RegExp, text: string): boolean {
   return text.search(pattern) !== -1
 }
 
@@ -132,7 +137,7 @@ function describe({ to, subject, where = {} }: MailQuery): string {
     ...(subject === undefined
       ? []
       : [`with the subject ${typeof subject === 'string' ? `'${subject}'` : String(subject)}`]),
-    ...Object.entries(where).map(([field, value]) => `where ${field} fits '${String(value)}'`),
+    ...Object.entries(where).map(([field, value]) => `with ${field} matching '${String(value)}'`),
   ]
-  return parts.length === 0 ? 'at all' : parts.join(' ')
+  return parts.map((part) => ` ${part}`).join('')
 }

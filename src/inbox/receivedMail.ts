@@ -1,29 +1,104 @@
 import type { InboxAttachment, MailContents } from '../web/parseMime.js'
-import { type MailLink, linksOf } from './links.js'
 import type { RawMail } from './mailStore.js'
 
-/** What one can ask of a mail; each complains in a sentence that names what there is instead. */
+export interface MailLink {
+  url: string
+  /** The visible text; the URL itself in a message without HTML. */
+  text: string
+}
+
+/** Characters of HTML or text that are searched for links. */
+const MAX_SEARCHED = 1024 * 1024
+const MAX_LINKS = 1000
+/** Maximum characters of a link's text. */
+const MAX_LINK_TEXT = 200
+
+// Every repetition is bounded, so that the search takes linear time for a hostile message, too.
+const ANCHOR =
+  /<a\s[^<>]{0,4000}?\bhref\s{0,9}=\s{0,9}(?:"([^"<>]{0,8000})"|'([^'<>]{0,8000})'|([^\s"'<>]{1,8000}))/gi
+const IN_TEXT = /\bhttps?:\/\/[^\s<>"']{1,8000}/gi
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' }
+
+/** The links of a message in order, each URL once, at most 1,000: those of the HTML, or of the text if there is no HTML. */
+export function linksOf({ html, text }: Pick<MailContents, 'html' | 'text'>): MailLink[] {
+  const links = new Map<string, MailLink>()
+  for (const { url, text: label } of html === undefined ? linksInText(text ?? '') : linksInHtml(html)) {
+    if (url === '' || url.startsWith('#') || links.has(url)) continue
+    links.set(url, { url, text: label() })
+    if (links.size === MAX_LINKS) break
+  }
+  return [...links.values()]
+}
+
+interface FoundLink {
+  url: string
+  /** Computed only for the links that are returned. */
+  text: () => string
+}
+
+function* linksInText(text: string): Generator<FoundLink> {
+  for (const [match] of text.slice(0, MAX_SEARCHED).matchAll(IN_TEXT)) {
+    // Punctuation at the end belongs to the sentence, not to the URL.
+    const url = match.replace(/[.,;:!?)\]]{1,9}$/, '')
+    yield { url, text: () => url }
+  }
+}
+
+function* linksInHtml(source: string): Generator<FoundLink> {
+  const html = source.slice(0, MAX_SEARCHED)
+  for (const match of html.matchAll(ANCHOR)) {
+    const end = match.index + match[0].length
+    const url = decode(match[1] ?? match[2] ?? match[3] ?? '').trim()
+    yield { url, text: () => linkText(html.slice(end, end + 4000)) }
+  }
+}
+
+/** @param rest the HTML from inside the opening tag on */
+function linkText(rest: string): string {
+  const open = rest.indexOf('>')
+  const close = rest.search(/<\/a\b/i)
+  const inner = rest.slice(open + 1, close === -1 ? rest.length : close)
+  const alt = /<img\b[^<>]{0,2000}?\balt="([^"<>]{1,200})"/i.exec(inner)?.[1] ?? ''
+  const text = inner.replace(/<[^<>]*>/g, ' ').trim()
+  return decode(text === '' ? alt : text)
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, MAX_LINK_TEXT)
+}
+
+function decode(text: string): string {
+  return text.replace(
+    /&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,6}));/gi,
+    (entity, decimal, hex, name: string) => {
+      const code = decimal === undefined ? Number.parseInt(String(hex), 16) : Number(decimal)
+      if (!Number.isNaN(code)) return code <= 0x10ffff ? String.fromCodePoint(code) : entity
+      return ENTITIES[name.toLowerCase()] ?? entity
+    },
+  )
+}
+
+/** Methods that read a message. An error names what the message has instead. */
 export interface MailReading {
-  /** The links in their order, each URL once: those of the HTML, or else those of the text. */
+  /** Returns the links in order, each URL once: those of the HTML, or of the text if there is no HTML. */
   links(): MailLink[]
   /**
-   * The first link whose URL or text fits: a part of it, or a pattern.
-   * @throws Error when there is none
+   * Returns the first link whose URL or text contains a string or matches a pattern.
+   * @throws Error if there is none
    */
   link(which: string | RegExp): MailLink
   /**
-   * The attachment of this name, or the first whose name fits the pattern.
-   * @throws Error when there is none
+   * Returns the attachment with this name, or the first one whose name matches a pattern.
+   * @throws Error if there is none
    */
   attachment(name: string | RegExp): InboxAttachment
-  /** The value of a header, unfolded; the first of several. */
+  /** Returns the value of a header field, unfolded; the first one if there are several. */
   header(name: string): string | undefined
 }
 
-/** A mail and what it says. */
+/** A received message with its parsed contents. */
 export type ReceivedMail = RawMail & MailContents & MailReading
 
-/** Puts together what came and what it says. */
+/** Combines a message with its parsed contents. */
 export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMail {
   return {
     ...raw,
@@ -31,12 +106,12 @@ export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMa
     links: () => linksOf(contents),
     link: (which) => {
       const links = linksOf(contents)
-      const fits = (text: string) =>
+      const matches = (text: string) =>
         typeof which === 'string' ? text.includes(which) : text.search(which) !== -1
-      const link = links.find(({ url, text }) => fits(url) || fits(text))
+      const link = links.find(({ url, text }) => matches(url) || matches(text))
       return (
         link ??
-        missing(
+        throwMissing(
           'link',
           which,
           contents,
@@ -45,9 +120,9 @@ export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMa
       )
     },
     attachment: (name) => {
-      const fits = (text: string) => (typeof name === 'string' ? text === name : text.search(name) !== -1)
-      const file = contents.attachments.find(({ filename = '' }) => fits(filename))
-      return file ?? missing('attachment', name, contents, contents.attachments.map(nameOf))
+      const matches = (text: string) => (typeof name === 'string' ? text === name : text.search(name) !== -1)
+      const file = contents.attachments.find(({ filename = '' }) => matches(filename))
+      return file ?? throwMissing('attachment', name, contents, contents.attachments.map(nameOf))
     },
     header: (name) =>
       contents.headers.find((header) => header.name.toLowerCase() === name.toLowerCase())?.value,
@@ -55,10 +130,10 @@ export function toReceivedMail(raw: RawMail, contents: MailContents): ReceivedMa
 }
 
 function nameOf({ filename, contentType }: InboxAttachment): string {
-  return filename ?? `one of ${contentType} without a name`
+  return filename ?? `an unnamed ${contentType}`
 }
 
-function missing(
+function throwMissing(
   what: string,
   which: string | RegExp,
   { subject }: MailContents,

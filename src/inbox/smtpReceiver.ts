@@ -1,30 +1,30 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
-import { injectFault, type Victim } from './faultInjector.js'
+import { injectFault, type FaultTarget } from './faultInjector.js'
 import type { FaultPlan, FaultStep } from './faults.js'
 import type { InboxEnvelope, RawMail } from './mailStore.js'
 
-/** What one client did on one connection. */
+/** The record of one connection. */
 export interface Visit {
   id: number
   /** ISO 8601. */
   openedAt: string
   /** Absent while the connection is open. */
   closedAt?: string
-  /** The commands as they arrived, without credentials; at most the first 1,000. */
+  /** The commands as received, without credentials; at most the first 1,000. */
   commands: string[]
-  /** MAIL commands that arrived. */
+  /** Number of MAIL commands. */
   transactions: number
-  /** Messages that were kept. */
+  /** Number of messages kept. */
   messages: number
-  /** Whether the client said QUIT. */
+  /** Whether the client sent QUIT. */
   quit: boolean
 }
 
-const COMMANDS_KEPT = 1000
+const MAX_COMMANDS = 1000
 
-/** The guest book: the last connections, newest last. */
-export class Visits {
+/** The last connections, newest last. */
+export class VisitLog {
   readonly #limit: number
   #visits: Visit[] = []
   #count = 0
@@ -59,13 +59,13 @@ export class Visits {
 function recordCommand(visit: Visit, verb: string, line: string): void {
   if (verb === 'MAIL') visit.transactions++
   if (verb === 'QUIT') visit.quit = true
-  if (visit.commands.length < COMMANDS_KEPT) visit.commands.push(verb === 'AUTH' ? 'AUTH …' : line)
+  if (visit.commands.length < MAX_COMMANDS) visit.commands.push(verb === 'AUTH' ? 'AUTH …' : line)
 }
 
 export type SmtpExtension = 'PIPELINING' | '8BITMIME' | 'SMTPUTF8' | 'ENHANCEDSTATUSCODES'
 
 export interface SmtpSettings {
-  /** Bytes of one message. */
+  /** Maximum bytes of one message. */
   size: number
   auth?: { user: string; pass: string }
   without: readonly SmtpExtension[]
@@ -73,7 +73,7 @@ export interface SmtpSettings {
 
 type Connection = SMTPServer['connections'] extends Set<infer C> ? C : never
 
-interface Peer {
+interface Client {
   socket: Socket
   connection: Connection
   visit: Visit
@@ -104,20 +104,20 @@ const STEP_OF: Partial<Record<(typeof COMMANDS)[number], FaultStep>> = {
 
 const STARTS_WITH_ENHANCED_CODE = /^[245]\.\d{1,3}\.\d{1,3} /
 
-/** npm's smtp-server, made to commit faults and to write down what its clients do. */
+/** Wraps the smtp-server package: simulates faults and records the commands of each client. */
 export class SmtpReceiver {
   readonly #server: SMTPServer
   readonly #plan: FaultPlan
-  readonly #visits: Visits
+  readonly #visits: VisitLog
   readonly #keep: (envelope: InboxEnvelope, raw: Uint8Array) => RawMail
   readonly #sockets = new Set<Socket>()
-  readonly #peers = new Map<string, Peer>()
+  readonly #clients = new Map<string, Client>()
   #closed = false
 
   constructor(
     settings: SmtpSettings,
     plan: FaultPlan,
-    visits: Visits,
+    visits: VisitLog,
     keep: (envelope: InboxEnvelope, raw: Uint8Array) => RawMail,
   ) {
     this.#plan = plan
@@ -146,8 +146,8 @@ export class SmtpReceiver {
       onData: (stream, session, callback) => this.#receive(stream, session, callback),
     })
     const connect = this.#server.connect.bind(this.#server)
-    this.#server.connect = (socket, options) => this.#welcome(socket, () => connect(socket, options))
-    // What goes wrong on one connection is between it and its client.
+    this.#server.connect = (socket, options) => this.#accept(socket, () => connect(socket, options))
+    // An error on one connection affects only its client.
     this.#server.on('error', () => undefined)
   }
 
@@ -170,8 +170,8 @@ export class SmtpReceiver {
     })
   }
 
-  #welcome(socket: Socket, connect: () => void): void {
-    // It was accepted already when the server stopped listening, which would wait for it for ever.
+  #accept(socket: Socket, connect: () => void): void {
+    // The connection was accepted before the server stopped listening; `close()` would wait for it forever.
     if (this.#closed) {
       socket.destroy()
       return
@@ -184,39 +184,39 @@ export class SmtpReceiver {
       visit.closedAt = new Date().toISOString()
     })
     socket.setNoDelay(true)
-    const stranger: Victim = {
+    const target: FaultTarget = {
       socket,
       reply: (code, text) => socket.end(`${code} ${text}\r\n`),
     }
-    injectFault(this.#plan.take('connect'), stranger, () =>
-      injectFault(this.#plan.take('greeting'), stranger, () => {
+    injectFault(this.#plan.take('connect'), target, () =>
+      injectFault(this.#plan.take('greeting'), target, () => {
         connect()
-        this.#attend(socket, visit)
+        this.#addSession(socket, visit)
       }),
     )
   }
 
-  /** Puts the faults in front of the command handlers of the connection that smtp-server just made. */
-  #attend(socket: Socket, visit: Visit): void {
+  /** Wraps the command handlers of the connection that smtp-server just created, so that faults come first. */
+  #addSession(socket: Socket, visit: Visit): void {
     const connection = [...this.#server.connections].at(-1)
     if (connection === undefined) return
-    const peer: Peer = { socket, connection, visit }
-    this.#peers.set(connection.id, peer)
-    socket.once('close', () => this.#peers.delete(connection.id))
+    const client: Client = { socket, connection, visit }
+    this.#clients.set(connection.id, client)
+    socket.once('close', () => this.#clients.delete(connection.id))
 
-    // smtp-server puts an enhanced code before every text, also where the text brings its own.
+    // smtp-server adds an enhanced status code to every reply, even if the text already has one.
     const send = connection.send.bind(connection)
     connection.send = (code, text, context) =>
       send(code, text, typeof text === 'string' && STARTS_WITH_ENHANCED_CODE.test(text) ? false : context)
 
-    for (const verb of COMMANDS) this.#intercept(peer, verb)
+    for (const verb of COMMANDS) this.#intercept(client, verb)
 
-    // It waits 100 ms before its greeting to catch spammers who talk too soon. Nobody here does.
+    // smtp-server delays its greeting by 100 ms to detect clients that talk early. The inbox doesn't need that.
     connection.connectionReady()
     connection.connectionReady = () => undefined
   }
 
-  #intercept({ connection, socket, visit }: Peer, verb: (typeof COMMANDS)[number]): void {
+  #intercept({ connection, socket, visit }: Client, verb: (typeof COMMANDS)[number]): void {
     const handle = connection[`handler_${verb}`].bind(connection)
     const step = STEP_OF[verb]
     connection[`handler_${verb}`] = (command, done) => {
@@ -227,14 +227,14 @@ export class SmtpReceiver {
         return
       }
       const to = verb === 'RCPT' ? [/<([^>]*)>/.exec(line)?.[1] ?? ''] : recipientsOf(connection.session)
-      const victim: Victim = {
+      const target: FaultTarget = {
         socket,
         reply: (code, text) => {
           connection.send(code, text, false)
           done()
         },
       }
-      injectFault(this.#plan.take(step, to), victim, () => handle(command, done))
+      injectFault(this.#plan.take(step, to), target, () => handle(command, done))
     }
   }
 
@@ -243,15 +243,15 @@ export class SmtpReceiver {
     session: SMTPServerSession,
     done: (error: Error | null, message?: string) => void,
   ): void {
-    const peer = this.#peers.get(session.id)
+    const client = this.#clients.get(session.id)
     stream.on('error', () => undefined)
-    if (peer === undefined) return
-    const { socket, visit } = peer
+    if (client === undefined) return
+    const { socket, visit } = client
     const { mailFrom } = session.envelope
     const envelope = { from: mailFrom === false ? '' : mailFrom.address, to: recipientsOf(session) }
-    const mishap = this.#plan.take('dot', envelope.to)
-    if (mishap.fault?.do === 'close-before') {
-      const cut = () => injectFault(mishap, { socket, reply: () => undefined }, () => undefined)
+    const effect = this.#plan.take('dot', envelope.to)
+    if (effect.fault?.do === 'close-before') {
+      const cut = () => injectFault(effect, { socket, reply: () => undefined }, () => undefined)
       stream.once('data', cut).once('end', cut)
       return
     }
@@ -263,19 +263,19 @@ export class SmtpReceiver {
     })
     stream.on('end', () => {
       if (stream.sizeExceeded) {
-        done(null) // answered with 552 by smtp-server
+        done(null) // smtp-server replies with 552
         return
       }
       const keep = () => {
         visit.messages++
         return this.#keep(envelope, Buffer.concat(chunks))
       }
-      const victim: Victim = {
+      const target: FaultTarget = {
         socket,
         reply: (code, text) => done(Object.assign(new Error(text), { responseCode: code })),
         keep,
       }
-      injectFault(mishap, victim, () => done(null, `OK, kept as ${keep().id}`))
+      injectFault(effect, target, () => done(null, `OK, kept as ${keep().id}`))
     })
   }
 }

@@ -27,6 +27,7 @@ export function resolveRedact(check: Validator, value: unknown): Required<Redact
 
 /** What goes out passes here. */
 export interface Redaction {
+  readonly options: Required<RedactOptions>
   message(message: Message): Message
   event<E extends MessageEvent>(event: E): E
   /** A copy. */
@@ -36,12 +37,14 @@ export interface Redaction {
 }
 
 const NOTHING_HIDDEN: Redaction = {
+  options: { recipients: false },
   message: (message) => message,
   event: (event) => event,
   attempt: (attempt) => structuredClone(attempt),
   text: (text) => text,
 }
 const RECIPIENTS_SHORTENED: Redaction = {
+  options: { recipients: true },
   message: shortenMessage,
   event: shortenEvent,
   attempt: (attempt) => cleanFields(attempt, shortenText) as Attempt,

@@ -1,7 +1,6 @@
 export type { Fault, FaultAction, Faults, FaultStep } from '../inbox/faults.js'
 export { startInbox, type Inbox, type InboxOptions } from '../inbox/inbox.js'
-export type { MailLink } from '../inbox/links.js'
-export type { MailReading, ReceivedMail } from '../inbox/receivedMail.js'
+export type { MailLink, MailReading, ReceivedMail } from '../inbox/receivedMail.js'
 export type { MailFilter } from '../inbox/mailSearch.js'
 export type { SmtpExtension } from '../inbox/smtpReceiver.js'
 export type { InboxEnvelope, RawMail } from '../inbox/mailStore.js'

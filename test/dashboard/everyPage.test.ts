@@ -15,10 +15,10 @@ const INBOX = path.resolve(import.meta.dirname, '../support/inboxProcess.mjs')
 const WELCOME = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head>
   <mj-body><mj-section><mj-column><mj-text>Hello {{name}}</mj-text></mj-column></mj-section></mj-body></mjml>`
 
-describeWith(['chromium'], 'the dashboard in a browser: every page', (tools) => {
+describeWith(['chromium'], 'every page of the dashboard in a browser', (tools) => {
   const open = useBrowser(tools.chromium)
 
-  test('hostile strings are text, everywhere', async () => {
+  test('shows hostile strings as text on every page', async () => {
     const elsewhere = await startElsewhere()
     const evil = elsewhere.url
     const attack = `"><img src="${evil}" onerror="document.title='ran'"><script>document.title='ran'</script>`
@@ -67,7 +67,7 @@ describeWith(['chromium'], 'the dashboard in a browser: every page', (tools) => 
     expect(elsewhere.connections).toBe(0)
   })
 
-  test('no serious fault for a screen reader, light and dark; all fits a phone', async () => {
+  test('has no serious accessibility violation in light or dark mode, and fits a phone', async () => {
     const { mailer, url } = await startDashboard({ retain: { data: 'kept' } })
     const data = await sample('receipt')
     const { id } = await mailer.sendAndWait({
@@ -96,7 +96,7 @@ describeWith(['chromium'], 'the dashboard in a browser: every page', (tools) => 
   })
 
   test.runIf(UPDATING)(
-    'pictures for the README',
+    'takes the screenshots for the README',
     async () => {
       const faults = [
         { at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user', probability: 0.02 },

@@ -6,11 +6,11 @@ import { mailerWithInbox } from '../support/mailer.js'
 
 const working: TransportStatus = { transport: 'main', breaker: 'closed' }
 const broken: TransportStatus = { transport: 'other', breaker: 'open' }
-const SUCCESS = ['All is sent', 'Mail is going out']
+const SUCCESS = ['All mail sent', 'Mail is going out']
 
 type Change = Partial<Condition['stats']> & Partial<Condition['recent']>
 
-/** @param change `sent` and `failed` are those of the last minutes; as many are kept */
+/** @param change `sent` and `failed` are recent messages, which the queue also keeps */
 function conditionOf({ sent = 0, failed = 0, ...stats }: Change): Condition {
   return {
     stats: {
@@ -36,7 +36,7 @@ function conditionOf({ sent = 0, failed = 0, ...stats }: Change): Condition {
 describe('the headline', () => {
   test.each<[title: string, change: Change]>([
     ['No mail yet', { accepted: 0 }],
-    ['All is sent', { sent: 40 }],
+    ['All mail sent', { sent: 40 }],
     ['Mail is going out', { queued: 3, oldest: 5, sent: 40 }],
     ['Mail is going out', { sending: 1 }],
     ['Mail is scheduled', { queued: 3 }],
@@ -50,8 +50,8 @@ describe('the headline', () => {
     ['Mail is being deferred', { deferred: 1, queued: 3, oldest: 5 }],
     ['Some mail is failing', { failed: 1, sent: 39 }],
     ['Some mail is failing', { failed: 1, sent: 39, queued: 3, oldest: 5 }],
-    ['A transport is not working', { transports: [working, broken], sent: 40 }],
-    ['A transport is not working', { transports: [working, broken], failed: 1, sent: 39 }],
+    ['A transport is down', { transports: [working, broken], sent: 40 }],
+    ['A transport is down', { transports: [working, broken], failed: 1, sent: 39 }],
     ['Sending is paused', { paused: true, sent: 40 }],
     ['Sending is paused', { paused: true, transports: [working, broken], sent: 40 }],
     ['Mail is failing', { failed: 40 }],
@@ -63,20 +63,20 @@ describe('the headline', () => {
     expect(headlineOf(conditionOf(change)).title).toBe(title)
   })
 
-  test('names failures of before without a success', () => {
+  test('is “Idle” and counts earlier failures when nothing was sent recently', () => {
     const before = conditionOf({ sent: 10 })
     before.stats.failed = 40
     expect(headlineOf(before)).toMatchObject({
-      title: 'No mail is waiting',
+      title: 'Idle',
       detail: expect.stringContaining('40 failed.'),
     })
     const dropped = conditionOf({ sent: 10 })
     dropped.stats.settled = [{ status: 'expired', reason: 'TIMEOUT', count: 2 }]
-    expect(headlineOf(dropped).title).toBe('No mail is waiting')
-    expect(headlineOf(conditionOf({})).title).toBe('No mail is waiting')
+    expect(headlineOf(dropped).title).toBe('Idle')
+    expect(headlineOf(conditionOf({})).title).toBe('Idle')
   })
 
-  test('claims a success in no combination with something that speaks against it', () => {
+  test('never reports success while anything is wrong, in any combination', () => {
     const either = [0, 1]
     for (const failed of either)
       for (const deferred of either)
@@ -119,14 +119,14 @@ describe('the headline of a real mailer', () => {
     return { mailer, inbox, send, titled, headline }
   }
 
-  test('says that all is sent when it is', async () => {
+  test('reports that all mail was sent', async () => {
     const { mailer, send, titled } = await start()
     await titled('No mail yet')
     await mailer.wait((await send()).id)
-    await titled('All is sent')
+    await titled('All mail sent')
   })
 
-  test('says that mail is failing when 40 of 40 messages failed', async () => {
+  test('reports failing mail when 40 of 40 messages failed', async () => {
     const { mailer, inbox, send, titled, headline } = await start()
     inbox.faults.set([{ at: 'rcpt', do: 'refuse' }])
     const receipts = await Promise.all(Array.from({ length: 40 }, () => send()))
@@ -138,16 +138,16 @@ describe('the headline of a real mailer', () => {
     await titled('Some mail is failing')
   })
 
-  test('says so where the queue keeps no settled messages', async () => {
+  test('is “Idle” after a failure that the queue does not keep', async () => {
     const { mailer, inbox, send, titled } = await start({ retain: { count: 0 } })
     inbox.faults.set([{ at: 'rcpt', do: 'refuse' }])
     const failed = new Promise((resolve) => mailer.once('failed', resolve))
     await send()
     await failed
-    await titled('No mail is waiting')
+    await titled('Idle')
   })
 
-  test('says that mail is deferred while attempts fail', async () => {
+  test('reports deferred mail while attempts fail', async () => {
     const { inbox, mailer, send, titled } = await start({ retry: { baseDelay: 600_000, jitter: 'none' } })
     inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
     const deferred = new Promise((resolve) => mailer.once('deferred', resolve))
@@ -159,7 +159,7 @@ describe('the headline of a real mailer', () => {
     await titled('Some mail is deferred')
   })
 
-  test('says that mail is scheduled, paused, held', async () => {
+  test('reports scheduled, paused, and held mail', async () => {
     const { mailer, inbox, send, titled } = await start({ onUncertain: 'hold' })
     await send({ delay: 3_600_000 })
     await titled('Mail is scheduled')
@@ -172,7 +172,7 @@ describe('the headline of a real mailer', () => {
     await titled('Some mail is held')
   })
 
-  test('says that mail is not going out while its transport can’t be reached', async () => {
+  test('reports that mail is not going out while its transport can’t be reached', async () => {
     const { inbox, send, titled } = await start({ breaker: { probeDelay: 600_000, maxProbeDelay: 600_000 } })
     await inbox.close()
     await send()

@@ -6,36 +6,40 @@ import { startRedis } from '../support/redis.js'
 import { sample, startDashboard } from '../support/site.js'
 import { describeWith, itWith } from '../support/tools.js'
 
-describeWith(['chromium'], 'the dashboard in a browser: messages', (tools) => {
+describeWith(['chromium'], 'the dashboard’s message pages in a browser', (tools) => {
   const open = useBrowser(tools.chromium)
 
-  test('where recipients are shortened, the mail is shown to who opens it', async () => {
+  test('shows the content of a message with redacted recipients only on request', async () => {
     const { mailer, url } = await startDashboard({ retain: { data: 'kept' }, redact: { recipients: true } })
     const { id } = await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello Ada' })
     const page = await open(`${url}#messages/${id}`)
-    await page.getByText('Recipients are shortened here').waitFor()
+    await page.getByText('Recipients are redacted on this page').waitFor()
     expect(await page.content()).not.toContain('ada@example.com')
-    await page.getByRole('button', { name: 'Open the mail' }).click()
+    await page.getByRole('button', { name: 'Show content' }).click()
     await page.getByRole('tab', { name: 'Headers' }).click()
     await page.getByText('ada@example.com').waitFor()
   })
 
-  itWith(['redis-server'], 'a search that the queue can’t do is told as a hint', async (programs) => {
-    const redis = await startRedis(programs['redis-server'])
-    onTestFinished(() => redis.close())
-    const { mailer, url } = await startDashboard({ queue: redis.url })
-    await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello Ada' })
-    const page = await open(`${url}#messages`)
-    await rowsAre(page, 1)
-    await page.getByLabel('Search').fill('hello')
-    await page.getByText('On Redis the search finds whole ids only').waitFor()
-    expect(await page.getByRole('alert').count()).toBe(0)
-    await rowsAre(page, 0)
-    await page.getByLabel('Search').fill('')
-    await rowsAre(page, 1)
-  })
+  itWith(
+    ['redis-server'],
+    'shows a hint, not an error, for a search that the queue does not support',
+    async (programs) => {
+      const redis = await startRedis(programs['redis-server'])
+      onTestFinished(() => redis.close())
+      const { mailer, url } = await startDashboard({ queue: redis.url })
+      await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello Ada' })
+      const page = await open(`${url}#messages`)
+      await rowsAre(page, 1)
+      await page.getByLabel('Search').fill('hello')
+      await page.getByText('With the Redis queue, search finds only complete message IDs').waitFor()
+      expect(await page.getByRole('alert').count()).toBe(0)
+      await rowsAre(page, 0)
+      await page.getByLabel('Search').fill('')
+      await rowsAre(page, 1)
+    },
+  )
 
-  test('one finds a message, cancels it, and redrives the dead', async () => {
+  test('lets a user find a message, cancel it, and retry failed messages', async () => {
     const { mailer, url } = await startDashboard({ retain: { data: 'kept' } })
     const faults = mailer.inbox!.faults
     faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
@@ -76,13 +80,13 @@ describeWith(['chromium'], 'the dashboard in a browser: messages', (tools) => {
     faults.set([])
     await page.getByRole('checkbox', { name: 'Select the message to ada@example.com' }).check()
     await page.getByRole('button', { name: 'Retry', exact: true }).click()
-    await page.getByText('1 message put back in line.').waitFor()
-    await page.getByRole('button', { name: 'Retry all that fit…' }).click()
+    await page.getByText('Requeued 1 message.').waitFor()
+    await page.getByRole('button', { name: 'Retry all matching' }).click()
     const dialog = page.getByRole('dialog')
     expect(await dialog.textContent()).toContain('account')
     await dialog.getByRole('button', { name: 'Retry all' }).click()
-    await page.getByText('2 messages put back in line.').waitFor()
-    await page.getByText('No message fits').waitFor()
+    await page.getByText('Requeued 2 messages.').waitFor()
+    await page.getByText('No messages match').waitFor()
     await expect.poll(async () => (await mailer.stats()).sent).toBe(3)
 
     await page.goto(`${url}#/messages?q=grace`)

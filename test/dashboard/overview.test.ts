@@ -3,10 +3,10 @@ import { useBrowser } from '../support/browser.js'
 import { startDashboard } from '../support/site.js'
 import { describeWith } from '../support/tools.js'
 
-describeWith(['chromium'], 'the dashboard in a browser: the overview', (tools) => {
+describeWith(['chromium'], 'the dashboard’s overview in a browser', (tools) => {
   const open = useBrowser(tools.chromium)
 
-  test('the overview is alive: counts, pausing, trying the transport', async () => {
+  test('shows live counts, pauses and resumes sending, and tests a transport', async () => {
     const { mailer, url } = await startDashboard()
     const page = await open(url)
     await page.getByRole('heading', { level: 1, name: 'No mail yet' }).waitFor()
@@ -16,22 +16,22 @@ describeWith(['chromium'], 'the dashboard in a browser: the overview', (tools) =
       ),
     )
     await page.locator('.count.sent strong', { hasText: '20' }).waitFor()
-    await page.locator('.chart', { hasText: 'Success' }).getByText('100 %').waitFor()
+    await page.locator('.chart', { hasText: 'Success' }).locator('.chart-now').getByText('100%').waitFor()
     expect(await page.locator('.chart-line').count()).toBeGreaterThan(0)
     expect(await page.locator('.threads tbody tr').count()).toBe(1)
 
-    await page.getByRole('button', { name: 'Try it' }).click()
-    await page.getByText(/It works: .* answered within/).waitFor()
+    await page.getByRole('button', { name: 'Test connection' }).click()
+    await page.getByText(/Connected: .* responded in/).waitFor()
     await page.getByRole('button', { name: 'Pause sending' }).click()
     await page.getByRole('heading', { name: 'Sending is paused' }).waitFor()
     expect((await mailer.stats()).paused).toBe(true)
     await mailer.send({ to: 'late@example.com', subject: 'Hi', text: 'x' })
-    await page.getByText('1 message waits').waitFor()
+    await page.getByText('1 message waiting').waitFor()
     await page.getByRole('button', { name: 'Resume sending' }).click()
     await page.locator('.count.sent strong', { hasText: '21' }).waitFor()
   })
 
-  test('with a token one logs in, does something, and logs out', async () => {
+  test('lets a user log in with a token, pause sending, and log out', async () => {
     const { mailer, url } = await startDashboard({}, 'a-long-secret')
     const page = await open(`${url}preview`)
     await page.getByLabel('Token').fill('a-long-secret')
@@ -47,7 +47,7 @@ describeWith(['chromium'], 'the dashboard in a browser: the overview', (tools) =
     await page.getByLabel('Token').waitFor()
   })
 
-  test('the headline claims no success while every message fails', async () => {
+  test('reports failing mail in the headline while every message fails', async () => {
     const { mailer, url } = await startDashboard()
     mailer.inbox!.faults.set([{ at: 'rcpt', do: 'refuse' }])
     await Promise.all(
@@ -60,12 +60,12 @@ describeWith(['chromium'], 'the dashboard in a browser: the overview', (tools) =
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Mail is failing')
   })
 
-  test('safe mode is seen on every page', async () => {
+  test('shows on every page that safe mode is on', async () => {
     const { url } = await startDashboard({ safeMode: { redirectTo: 'staging@acme.example' } })
     const page = await open(url)
     for (const place of ['Overview', 'Messages', 'Previews']) {
       await page.getByRole('link', { name: place }).first().click()
-      await page.getByText('Safe mode is on: mail goes to those allowed only').waitFor()
+      await page.getByText('Safe mode is on. Only allowed recipients receive mail').waitFor()
     }
   })
 })

@@ -10,10 +10,10 @@ import { describeWith } from '../support/tools.js'
 const WELCOME = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head>
   <mj-body><mj-section><mj-column><mj-text>Hello {{name}}</mj-text></mj-column></mj-section></mj-body></mjml>`
 
-describeWith(['chromium'], 'the dashboard in a browser: previews', (tools) => {
+describeWith(['chromium'], 'the template previews in a browser', (tools) => {
   const open = useBrowser(tools.chromium)
 
-  test('a preview follows the data and the file, and says what is wrong', async () => {
+  test('updates a preview when the data or the file changes, and shows errors', async () => {
     const folder = await folderOf({})
     const file = path.join(folder, 'welcome.mjml')
     await writeFile(file, WELCOME)
@@ -29,7 +29,7 @@ describeWith(['chromium'], 'the dashboard in a browser: previews', (tools) => {
     const subject = (text: string) => page.locator('.subject', { hasText: text }).waitFor()
     await subject('Hello Ada')
     await frame.getByText('Hello Ada').waitFor()
-    await page.getByText('Compiles once').waitFor()
+    await page.getByText('Compiled once').waitFor()
 
     const data = page.getByRole('textbox', { name: 'Data' })
     await data.fill('{\n  "name": "Bob",\n}')
@@ -46,7 +46,7 @@ describeWith(['chromium'], 'the dashboard in a browser: previews', (tools) => {
     await writeFile(file, WELCOME.replaceAll('Hello', 'Good day'))
     await subject('Good day Bob')
     await writeFile(file, WELCOME.replace('<mj-text>', `<mj-text>${'lorem ipsum '.repeat(10_000)}`))
-    await page.getByText('Gmail clips it').waitFor()
+    await page.getByText('Gmail clips this message').waitFor()
     await writeFile(file, WELCOME.replace('</mj-body>', '{{/if}}</mj-body>'))
     await page.locator('.problem', { hasText: 'welcome.mjml' }).first().waitFor()
     await writeFile(file, WELCOME)
@@ -54,12 +54,11 @@ describeWith(['chromium'], 'the dashboard in a browser: previews', (tools) => {
 
     await page.getByLabel('To').fill('bob@example.com')
     await page.getByRole('button', { name: 'Send', exact: true }).click()
-    await page.getByRole('link', { name: 'see what becomes of it' }).click()
+    await page.getByRole('link', { name: 'view message' }).click()
     await badge(page, 'sent')
     expect((await mailer.inbox!.messages())[0]?.subject).toBe('Hello Bob')
-    // What it said was dropped with its settlement.
-    await page.getByText('dropped when it was settled').waitFor()
+    await page.getByText('were deleted when it was settled').waitFor()
     await page.goto(`${url}preview#/wide`)
-    await page.getByText('Binds first').waitFor()
+    await page.getByText('Compiled for each message').waitFor()
   })
 })

@@ -36,7 +36,7 @@ describe('the pages', () => {
     }
   })
 
-  test('are for those who may', async () => {
+  test('require the scope of each action', async () => {
     const { base } = await api({ auth: { tokens: TOKENS } })
     expect(
       (await callAt(`${base}/`, { headers: { accept: 'text/html' } })).headers.get('location'),
@@ -51,7 +51,7 @@ describe('the pages', () => {
 })
 
 describe('messages', () => {
-  test('whose recipients are shortened say what they say to those who may manage', async () => {
+  test('show their content only with the scope manage if recipients are redacted', async () => {
     const auth = { tokens: TOKENS }
     const kept = { retain: { data: 'kept' } } as const
     const open = await api({ auth }, kept)
@@ -74,7 +74,16 @@ describe('messages', () => {
     }
   })
 
-  test('are listed without what they say, found, and changed in bulk, step by step', async () => {
+  test('show their content to readers if redact is off, even if an address looks redacted', async () => {
+    const { base, mailer } = await api({ auth: { tokens: TOKENS } }, { retain: { data: 'kept' } })
+    expect(mailer.redact).toEqual({ recipients: false })
+    const { id } = await mailer.sendAndWait({ ...MAIL, to: 'a…@example.com' })
+    const at = `${base}/dashboard/messages/${id}`
+    expect((await callAt(at, { headers: as('reader') })).body.shortened).toBe(false)
+    expect((await callAt(`${at}/contents`, { headers: as('reader') })).status).toBe(200)
+  })
+
+  test('are listed without their content, found, and changed in bulk, step by step', async () => {
     const { base, mailer, call } = await api({}, { limits: { queue: 1_000 } })
     await mailer.pause()
     for (let n = 0; n < 450; n++)
@@ -158,7 +167,7 @@ describe('images in a message', () => {
   ]
   const addressIn = (body: string) => /src="(images\/0\/[^"]+)"/.exec(body)![1]!
 
-  test('have addresses that need no login, for an image, for a while', async () => {
+  test('have signed URLs that need no login, for images only, and expire', async () => {
     const { base, mailer } = await api({ auth: { tokens: TOKENS } }, { retain: { data: 'kept' } })
     const first = await mailer.sendAndWait({ ...MAIL, html, attachments })
     const other = await mailer.sendAndWait({ ...MAIL, html, attachments })
@@ -191,7 +200,7 @@ describe('images in a message', () => {
     expect((await callAt(page, { headers: as('reader') })).status).toBe(404)
   })
 
-  test('can be fetched from another process that has the same tokens', async () => {
+  test('can be loaded from another process with the same tokens', async () => {
     const auth = { tokens: TOKENS }
     const { base, mailer } = await api({ auth }, { retain: { data: 'kept' } })
     const { id } = await mailer.sendAndWait({ ...MAIL, html, attachments })
@@ -211,7 +220,7 @@ describe('images in a message', () => {
     expect((await callAt(`${base}/assets/icon.svg`, { headers })).status).toBe(200)
   })
 
-  test('(and long bodies) are bounded: what is too long is cut, with a note', async () => {
+  test('are followed by long bodies that are cut, with a note', async () => {
     const { call, mailer } = await api({}, { retain: { data: 'kept' } })
     const long = { html: `<p>${'x'.repeat(1_100_000)}</p>`, text: 'y'.repeat(300_000) }
     const { id } = await mailer.sendAndWait({ ...MAIL, ...long })
@@ -226,7 +235,7 @@ describe('images in a message', () => {
 })
 
 describe('events', () => {
-  test('come at once and then each second, without what messages say, and end with the mailer', async () => {
+  test('arrive at once and then every second, without message content, and end with the mailer', async () => {
     const { base, mailer } = await api()
     await mailer.sendAndWait({ ...MAIL, text: 'secret words' })
     const response = await fetch(`${base}/dashboard/events`)
@@ -247,7 +256,7 @@ describe('events', () => {
     expect((await callAt(`${base}/dashboard/events`)).status).toBe(503)
   })
 
-  test('tell of changed templates; nothing is watched while nobody looks', async () => {
+  test('report changed templates, and watch no file without an open page', async () => {
     const folder = await folderOf({ 'hello.mjml': HELLO, 'partials/foot.mjml': '<mj-text>x</mj-text>' })
     const { base } = await api({}, { templates: folder })
     const watchers = () =>
@@ -266,7 +275,7 @@ describe('events', () => {
     })().catch(() => undefined)
     await expect.poll(watchers).toBe(before + 2)
     await writeFile(path.join(folder, 'hello.mjml'), `${HELLO} `)
-    // Once for the change, and once more for threads that look later.
+    // Reported once for the change, and again for threads that check later.
     await expect.poll(() => told).toBeGreaterThanOrEqual(2)
     const soFar = told
     await writeFile(path.join(folder, 'partials/foot.mjml'), '<mj-text>y</mj-text>')
@@ -278,7 +287,7 @@ describe('events', () => {
 })
 
 describe('templates', () => {
-  test('are inspected and rendered in a thread, with what is wrong', async () => {
+  test('are inspected and rendered in a thread, with their errors', async () => {
     const folder = await folderOf({
       'hello.mjml': HELLO,
       'hello.fr.mjml': HELLO,
@@ -309,7 +318,7 @@ describe('templates', () => {
     expect((await call(`/dashboard/renders/${rendered.body.key}`)).status).toBe(404)
   })
 
-  test('are sent to somebody as a test', async () => {
+  test('are sent as a test message', async () => {
     const folder = await folderOf({ 'hello.mjml': HELLO })
     const { call, mailer, inbox } = await api({}, { templates: folder })
     const test = { to: 'ada@example.com', data: { name: 'Ada' } }

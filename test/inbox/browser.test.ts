@@ -7,7 +7,7 @@ import { describeWith } from '../support/tools.js'
 describeWith(['chromium'], 'the inbox in a browser', (tools) => {
   const site = useSite(tools.chromium)
 
-  test('the list of mails keeps itself fresh, is searched, and shrinks', async () => {
+  test('updates, searches, and shortens the list of messages', async () => {
     const page = await site.open('/inbox/')
     await page.getByText('No mail yet').waitFor()
     await site.mailer.sendAndWait({ to: 'bob@example.com', subject: 'First', text: 'one' })
@@ -32,13 +32,13 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
     await page.keyboard.press('/')
     await page.keyboard.type('has:attachment')
     await page.keyboard.press('Enter')
-    await page.getByText('1 of 2 fits').waitFor()
+    await page.getByText('1 of 2 matches').waitFor()
     expect(await page.locator('.row-subject').allTextContents()).toEqual(['Second'])
     await site.mailer.sendAndWait({ to: 'bob@example.com', subject: 'Third', text: 'three' })
-    await page.getByText('1 of 3 fits').waitFor()
+    await page.getByText('1 of 3 matches').waitFor()
     await page.locator('.row').click()
     await page.getByRole('button', { name: 'Delete' }).click()
-    await page.getByText('Nothing of 2 fit').waitFor()
+    await page.getByText('0 of 2 match').waitFor()
     await page.getByRole('link', { name: 'Show all' }).click()
     expect(await page.locator('.row-subject').allTextContents()).toEqual(['Third', 'First'])
     await page.getByRole('button', { name: 'Clear' }).click()
@@ -46,22 +46,22 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
     expect(site.inbox.stored()).toEqual([])
   })
 
-  test('one makes the inbox fail, watches the retry, and stops it', async () => {
+  test('lets a user add a fault, watch the retry, and stop the fault', async () => {
     const page = await site.open('/inbox/', { viewport: { width: 1240, height: 760 }, deviceScaleFactor: 2 })
-    await page.getByRole('button', { name: 'Make it fail' }).click()
-    await page.getByLabel('What goes wrong').selectOption('Defer the message (451)')
-    await page.getByLabel('For recipients').fill('*@example.com')
+    await page.getByRole('button', { name: 'Simulate faults' }).click()
+    await page.getByLabel('What to simulate').selectOption('Defer the message (451)')
+    await page.getByLabel('Recipients').fill('*@example.com')
     await page.getByLabel('Times').fill('1')
     expect(await page.getByLabel('Delay').isDisabled()).toBe(true)
     expect(await seriousFaults(page)).toEqual([])
-    await page.getByRole('dialog').getByRole('button', { name: 'Make it fail' }).click()
-    await page.getByText('At the message: 451').waitFor()
+    await page.getByRole('dialog').getByRole('button', { name: 'Add fault' }).click()
+    await page.getByText('On end of data: 451').waitFor()
     expect(site.inbox.faults.list()).toEqual([{ at: 'dot', do: 'defer', to: '*@example.com', times: 1 }])
 
     const deferred = new Promise((resolve) => site.mailer.once('deferred', resolve))
     const { id } = await site.mailer.send({ to: 'ada@example.com', subject: 'Hello', text: 'Hello' })
     await deferred
-    // Used up: the banner goes by itself.
+    // The fault is used up, so the banner disappears.
     await page.locator('#faults').waitFor({ state: 'hidden' })
     expect((await site.mailer.wait(id)).attempts.map(({ outcome }) => outcome)).toEqual(['deferred', 'sent'])
     await page.getByText('Hello').first().waitFor()
@@ -70,16 +70,16 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
       { at: 'rcpt', do: 'defer', to: '*@slow.example', probability: 0.3 },
       { at: 'dot', do: 'close-after' },
     ])
-    await page.getByText('2 faults are on.').waitFor()
+    await page.getByText('2 faults are active.').waitFor()
     expect(await seriousFaults(page)).toEqual([])
     await page.getByRole('button', { name: 'Stop this fault' }).first().click()
-    await page.getByText('A fault is on.').waitFor()
+    await page.getByText('1 fault is active.').waitFor()
     await page.getByRole('button', { name: 'Stop this fault' }).click()
     await page.locator('#faults').waitFor({ state: 'hidden' })
     expect(site.inbox.faults.list()).toEqual([])
   })
 
-  test('hostile mail runs no script and loads nothing', async () => {
+  test('runs no script of a hostile message and loads nothing', async () => {
     const elsewhere = await startElsewhere()
     const evil = elsewhere.url
 
@@ -115,7 +115,7 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
     await frame.locator('#js').waitFor()
     await listen()
     await page.waitForTimeout(500)
-    // Not even a connection, before somebody follows a link.
+    // There is not even a connection before the user follows a link.
     expect(elsewhere.connections).toBe(0)
     await frame.locator('#js').click()
     for (const view of ['Text', 'Headers', 'Raw', /^Links/]) {
@@ -127,7 +127,7 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
     expect(await page.locator('.links a[href^=javascript]').count()).toBe(0)
     await page.getByRole('searchbox').fill(attack)
     await page.keyboard.press('Enter')
-    await page.getByText(/of 1 fit/).waitFor()
+    await page.getByText(/of 1 match/).waitFor()
     await page.waitForTimeout(200)
     expect(await page.title()).not.toBe('ran')
     expect(elsewhere.hits).toEqual([])
@@ -135,7 +135,7 @@ describeWith(['chromium'], 'the inbox in a browser', (tools) => {
   })
 
   test.each(['light', 'dark'] as const)(
-    'fits a phone, and axe finds no serious fault, %s',
+    'fits a phone and has no serious accessibility violation in %s mode',
     async (colorScheme) => {
       await site.sendSample('receipt')
       await site.mailer.sendAndWait({

@@ -9,7 +9,7 @@ import { main } from '../support/serve.js'
 
 const run = promisify(execFile)
 
-test('the command receives, shows, tells in JSON and ends by a signal', async () => {
+test('threadpost inbox receives mail, shows it, prints it as JSON, and stops on a signal', async () => {
   const args = [main, 'inbox', '--port', '0', '--smtp-port', '0', '--json']
   const child: ChildProcessByStdio<null, Readable, null> = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -32,7 +32,7 @@ test('the command receives, shows, tells in JSON and ends by a signal', async ()
   expect(await once(child, 'exit')).toEqual([0, null])
 })
 
-test('it says what is wrong', async () => {
+test('threadpost inbox explains an invalid option', async () => {
   const failing = (...args: string[]) =>
     run(process.execPath, [main, 'inbox', ...args]).catch((e: unknown) => e)
   expect(await failing('--host', '0.0.0.0')).toMatchObject({

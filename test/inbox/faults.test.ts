@@ -17,7 +17,7 @@ const LINES: Record<string, string[]> = {
 }
 
 describe.each(STEPS)('faults at %s', (at) => {
-  test('refuse and defer give the reply, once if asked', async () => {
+  test('refuse and defer send their reply, only once with times: 1', async () => {
     for (const [kind, reply] of [
       ['refuse', '550 5.9.9 Go away'],
       ['defer', '451 4.9.9 Later'],
@@ -33,7 +33,7 @@ describe.each(STEPS)('faults at %s', (at) => {
     await house.deliver()
   })
 
-  test('have replies of their own', async () => {
+  test('refuse and defer have a default reply for each step', async () => {
     house.inbox.faults.set([{ at, do: 'refuse' }])
     const first = await house.upTo(at)
     if (LINES[at]!.length > 0) first.say(...LINES[at]!)
@@ -44,7 +44,7 @@ describe.each(STEPS)('faults at %s', (at) => {
     expect(await second.reply()).toMatch(/^4\d\d 4\.\d\.\d \w/)
   })
 
-  test('silence answers nothing and notices when the client leaves', async () => {
+  test('silence never replies, and the inbox notices when the client disconnects', async () => {
     house.inbox.faults.set([{ at, do: 'silence' }])
     const client = await house.upTo(at)
     client.say(...LINES[at]!, 'NOOP')
@@ -54,7 +54,7 @@ describe.each(STEPS)('faults at %s', (at) => {
     expect(house.inbox.count).toBe(0)
   })
 
-  test('close ends the connection without a word', async () => {
+  test('close closes the connection without a reply', async () => {
     house.inbox.faults.set([{ at, do: 'close' }])
     const client = await house.upTo(at)
     client.say(...LINES[at]!)
@@ -63,7 +63,7 @@ describe.each(STEPS)('faults at %s', (at) => {
     expect(house.inbox.count).toBe(0)
   })
 
-  test('delay waits and goes on', async () => {
+  test('delay waits, then continues', async () => {
     house.inbox.faults.set([{ at, do: 'delay', ms: 120 }])
     const start = performance.now()
     const client = await house.upTo(at)
@@ -72,7 +72,7 @@ describe.each(STEPS)('faults at %s', (at) => {
     expect(performance.now() - start).toBeGreaterThan(115)
   })
 
-  test('drip never comes to an end', async () => {
+  test('drip sends an endless reply', async () => {
     house.inbox.faults.set([{ at, do: 'drip', ms: 5 }])
     const client = await house.upTo(at)
     client.say(...LINES[at]!)
@@ -80,7 +80,7 @@ describe.each(STEPS)('faults at %s', (at) => {
     expect(client.ended).toBeUndefined()
   })
 
-  test('garbage is no reply', async () => {
+  test('garbage sends a line that is not an SMTP reply', async () => {
     house.inbox.faults.set([{ at, do: 'garbage' }])
     const client = await house.upTo(at)
     client.say(...LINES[at]!)
@@ -89,7 +89,7 @@ describe.each(STEPS)('faults at %s', (at) => {
 })
 
 describe('faults', () => {
-  test('at connect: reset, closed, put off, silent', async () => {
+  test('reset, close, defer, or silence a connection at connect', async () => {
     house.inbox.faults.set([{ at: 'connect', do: 'refuse' }])
     const reset = house.connect()
     expect(await reset.closed()).toBe('reset')
@@ -103,7 +103,7 @@ describe('faults', () => {
     expect(await house.connect().hearsNothing()).toBe(true)
   })
 
-  test('close-before takes the body but not its end', async () => {
+  test('close-before reads the body but not its end', async () => {
     house.inbox.faults.set([{ at: 'dot', do: 'close-before', times: 1 }])
     const client = await house.upTo('dot')
     client.say('Subject: never', '', 'half a')
@@ -131,7 +131,7 @@ describe('faults', () => {
     expect(house.inbox.count).toBe(1)
   })
 
-  test('can be meant for some recipients', async () => {
+  test('can be limited to some recipients', async () => {
     house.inbox.faults.set([
       { at: 'rcpt', do: 'refuse', to: '*@bounce.example' },
       { at: 'rcpt', do: 'defer', to: 'BUSY@b.example' },
@@ -148,7 +148,7 @@ describe('faults', () => {
     expect(await (await house.upTo('dot', ['bob@b.example', 'eve@b.example'])).ask(...BODY)).toMatch(/^554 /)
   })
 
-  test('add up delays, keep to their number and their probability', async () => {
+  test('add up delays, and respect times and probability', async () => {
     house.inbox.faults.set([
       { at: 'mail', do: 'delay', ms: 60 },
       { at: 'mail', do: 'defer', times: 2 },
@@ -177,14 +177,14 @@ describe('faults', () => {
     [{ at: 'nowhere', do: 'close' }, 'faults[0].at must be one of'],
     [{ at: 'mail', do: 'explode' }, 'faults[0].do must be one of'],
     [{ at: 'mail', do: 'close-after' }, "faults[0].do can be 'close-after' only at 'dot'"],
-    [{ at: 'mail', do: 'refuse', to: 'a@b.example' }, "faults[0].to can't be known at 'mail'"],
+    [{ at: 'mail', do: 'refuse', to: 'a@b.example' }, "faults[0].to can't be used at 'mail'"],
     [{ at: 'mail', do: 'refuse', reply: '250 fine' }, 'faults[0].reply must look like'],
     [{ at: 'mail', do: 'refuse', reply: '550 a\r\n250 b' }, 'faults[0].reply must look like'],
     [{ at: 'mail', do: 'refuse', times: 0 }, 'faults[0].times'],
     [{ at: 'mail', do: 'refuse', probability: 2 }, 'faults[0].probability'],
     [{ at: 'mail', do: 'refuse', ms: 5 }, 'faults[0].ms'],
     [{ at: 'mail', do: 'refuse', chance: 5 }, 'faults[0].chance'],
-  ])('%j is refused', (fault, message) => {
+  ])('rejects the fault %j', (fault, message) => {
     expect(() => house.inbox.faults.set([fault as Fault])).toThrow(message)
   })
 })

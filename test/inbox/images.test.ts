@@ -75,7 +75,7 @@ describeWith(['chromium'], 'the images of a mail in a browser', (tools) => {
     },
   )
 
-  test('many references to one image load it once, and what is too long is cut with a note', async () => {
+  test('an image with many references is loaded once, and long HTML is cut with a note', async () => {
     const { mailer, url } = await startSite({ retain: { data: 'kept' } })
     const { id } = await mailer.sendAndWait({
       to: 'ada@example.com',

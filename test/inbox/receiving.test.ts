@@ -5,7 +5,7 @@ import { BODY, useVisitedInbox } from '../support/visitedInbox.js'
 const house = useVisitedInbox()
 
 describe('receiving', () => {
-  test('greets at once and offers its extensions', async () => {
+  test('greets without delay and announces its extensions', async () => {
     // smtp-server would wait for 100 ms, to catch those who talk too early: here they never pass.
     stopClock()
     expect(await house.connect().reply()).toMatch(/^220 localhost ESMTP/)
@@ -19,7 +19,7 @@ describe('receiving', () => {
     expect(client.heard).not.toContain('STARTTLS')
   })
 
-  test('can leave extensions out', async () => {
+  test('can omit extensions', async () => {
     await house.restart({ without: ['PIPELINING', 'ENHANCEDSTATUSCODES'] })
     const client = await house.upTo('mail')
     expect(client.heard).not.toContain('PIPELINING')
@@ -46,7 +46,7 @@ describe('receiving', () => {
     expect(await house.inbox.find('nobody')).toBeUndefined()
   })
 
-  test('serves transactions that ride behind the final dot', async () => {
+  test('handles commands pipelined after the final dot', async () => {
     const client = await house.upTo('mail')
     const envelope = ['MAIL FROM:<a@a.example>', 'RCPT TO:<b@b.example>', 'DATA']
     client.say(...envelope)
@@ -62,7 +62,7 @@ describe('receiving', () => {
     expect(house.inbox.connections()[0]).toMatchObject({ transactions: 51, messages: 50, quit: false })
   })
 
-  test('reads attachments, inline images, groups and broken mails', async () => {
+  test('parses attachments, inline images, groups, and malformed messages', async () => {
     const client = await house.upTo('dot')
     const mail = [
       'Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=',
@@ -103,7 +103,7 @@ describe('receiving', () => {
     expect((await house.inbox.waitFor()).subject).toBe('')
   })
 
-  test('refuses what is too big', async () => {
+  test('rejects a message that is too large', async () => {
     await house.restart({ size: 1000 })
     const client = await house.upTo('mail')
     expect(await client.ask('MAIL FROM:<a@a.example> SIZE=2000')).toMatch(/^552 /)
@@ -114,7 +114,7 @@ describe('receiving', () => {
     expect(house.inbox.count).toBe(0)
   })
 
-  test('keeps the last mails only, by number and by bytes', async () => {
+  test('keeps only the last messages, by number and by bytes', async () => {
     await house.restart({ keep: 5 })
     const client = await house.upTo('mail')
     for (let round = 0; round < 8; round++) {
@@ -130,7 +130,7 @@ describe('receiving', () => {
     expect(house.inbox.stored()).toHaveLength(3)
   })
 
-  test('asks for a password where there is one', async () => {
+  test('requires authentication if a password is set', async () => {
     await house.restart({ auth: { user: 'ada', pass: 'secret' } })
     const client = await house.upTo('mail')
     expect(client.heard).toContain('AUTH LOGIN PLAIN')
@@ -145,8 +145,8 @@ describe('receiving', () => {
   })
 })
 
-describe('the guest book', () => {
-  test('tells what a client said', async () => {
+describe('the record of connections', () => {
+  test('records the commands of a client', async () => {
     await house.deliver()
     const [visit] = house.inbox.connections()
     expect(visit).toMatchObject({ transactions: 1, messages: 1, quit: true })

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
 import { expect, test } from 'vitest'
-import { linksOf } from '../../src/inbox/links.js'
+import { linksOf } from '../../src/inbox/receivedMail.js'
 import { mailerWithInbox } from '../support/mailer.js'
 
 /** For what comes, however slow the machine is. */
@@ -17,7 +17,7 @@ const RESET = {
   attachments: [{ filename: 'terms.pdf', content: Buffer.from('%PDF'), contentType: 'application/pdf' }],
 }
 
-test('a mail is expected, and what it holds is at hand', async () => {
+test('expectMail resolves to the message, with its links, attachments, and headers', async () => {
   const { mailer, inbox } = await mailerWithInbox()
   const expecting = expectMail(
     inbox,
@@ -45,7 +45,7 @@ test('a mail is expected, and what it holds is at hand', async () => {
   expect(() => mail.attachment('x.pdf')).toThrow('has no attachment "x.pdf": it has terms.pdf')
 })
 
-test('links of a mail without HTML stand in its text', async () => {
+test('links() returns the URLs in the text of a message without HTML', async () => {
   const { mailer, inbox } = await mailerWithInbox()
   await mailer.send({
     to: 'ada@example.com',
@@ -56,14 +56,14 @@ test('links of a mail without HTML stand in its text', async () => {
   expect(mail.links().map(({ url }) => url)).toEqual(['https://a.example/b', 'http://c.example'])
 })
 
-test('a mail may be waited for without an end', async () => {
+test('waitFor accepts an infinite timeout', async () => {
   const { mailer, inbox } = await mailerWithInbox()
   const coming = inbox.waitFor({ timeout: Infinity })
   await mailer.send(RESET)
   expect((await coming).subject).toBe(RESET.subject)
 })
 
-test('one that does not come is told by what came nearest', async () => {
+test('expectMail shows how the closest message differs when none matches', async () => {
   const { mailer, inbox } = await mailerWithInbox()
   const failure = (promise: Promise<unknown>) =>
     promise.then(
@@ -97,7 +97,7 @@ test('one that does not come is told by what came nearest', async () => {
   )
 })
 
-test('retries go one by one, as the test says', async () => {
+test('advance runs one retry after another', async () => {
   const { mailer, inbox } = await mailerWithInbox(
     // None comes by itself while the test runs.
     { retry: { baseDelay: 3_600_000, jitter: 'none' } },
@@ -114,7 +114,7 @@ test('retries go one by one, as the test says', async () => {
   expect((await expectMail(inbox, { to: 'ada@example.com' }, PATIENT)).subject).toBe('Hello')
 })
 
-test('the links of a long hostile mail are found in one pass: with one for each character this would take hours', () => {
+test('links() takes linear time for a long hostile message', () => {
   for (const piece of [
     '<a href',
     '<a "',
@@ -129,7 +129,7 @@ test('the links of a long hostile mail are found in one pass: with one for each 
     expect(linksOf({ html: piece.repeat(2 ** 20 / piece.length) }).length).toBeLessThanOrEqual(1_000)
 })
 
-test('a message that is not as expected is told with the reason', async () => {
+test('expectMessage explains why a message has another status', async () => {
   const { mailer } = await mailerWithInbox({}, { faults: [{ at: 'rcpt', do: 'refuse' }] })
   const { id } = await mailer.send({ to: 'ada@example.com', subject: 'Hello', text: 'x' })
   const failed = { status: 'failed', attempts: 1, uncertain: false } as const
@@ -150,7 +150,7 @@ test('a message that is not as expected is told with the reason', async () => {
   )
 })
 
-test("the same in node's own runner", async () => {
+test('threadpost/testing works in node:test', async () => {
   const file = path.join(import.meta.dirname, '../support/nodeTest.mjs')
   const env: NodeJS.ProcessEnv = { ...process.env }
   // Of a runner within a runner node makes one.

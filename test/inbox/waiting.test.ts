@@ -6,7 +6,7 @@ import { useVisitedInbox } from '../support/visitedInbox.js'
 const house = useVisitedInbox()
 
 describe('waiting', () => {
-  test('finds what is there and what comes', async () => {
+  test('resolves to a message that is there already or that arrives later', async () => {
     const early = house.inbox.waitFor({ to: 'BOB@b.example', subject: /^Wel/ })
     await house.deliver('bob@b.example', 'Reset')
     await house.deliver('bob@b.example', 'Welcome')
@@ -17,21 +17,21 @@ describe('waiting', () => {
     ])
   })
 
-  test('says what came instead when it is too late', async () => {
+  test('names the messages that arrived instead when it times out', async () => {
     await house.deliver('bob@b.example', 'Hello')
     await expect(house.inbox.waitFor({ to: 'eve@b.example', subject: 'Hi', timeout: 30 })).rejects.toThrow(
-      "No mail to eve@b.example with the subject 'Hi' came within 30 ms: of 1 mails the last are 'Hello' to bob@b.example",
+      "No message to eve@b.example with the subject 'Hi' arrived within 30 ms. The latest of 1 in the inbox: 'Hello' to bob@b.example",
     )
   })
 
-  test('ends with the inbox', async () => {
+  test('rejects when the inbox closes', async () => {
     const waiting = house.inbox.waitFor({ to: 'nobody@b.example' })
     const refused = expect(waiting).rejects.toThrow('closed')
     await house.inbox.close()
     await refused
   })
 
-  test('tells listeners, and forgets on clear', async () => {
+  test('is notified of new messages, and finds none after clear()', async () => {
     const ids: string[] = []
     house.inbox.on('received', ({ id }) => ids.push(id))
     await house.deliver()

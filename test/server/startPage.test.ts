@@ -123,7 +123,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
         { at: 'rcpt', do: 'defer', to: '*@slow.example', probability: 0.3 },
         { at: 'dot', do: 'close-after', times: 3 },
       ])
-      await page.getByText('2 faults are on.').waitFor()
+      await page.getByText('2 faults are active.').waitFor()
       await picture(page, 'inbox.png')
       site.inbox.faults.clear()
 

@@ -1,17 +1,124 @@
-import { render } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
-import { connect } from './liveState.js'
+import { type ComponentChildren, render } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { connect, useLive } from './liveState.js'
 import { Message } from './messagePage.js'
 import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { Shell } from './shell.js'
+import { root } from './request.js'
+
+type Place = 'overview' | 'messages' | 'message' | 'previews'
+
+const TITLES: Record<Place, string> = {
+  overview: 'Overview',
+  messages: 'Messages',
+  message: 'Message',
+  previews: 'Previews',
+}
+
+/** The frame of every page: the navigation and the notices. */
+function Shell({ place, children }: { place: Place; children: ComponentChildren }) {
+  useEffect(() => {
+    document.title = `${TITLES[place]} · threadpost`
+  }, [place])
+  const link = (to: string, name: string, current: boolean) => (
+    <a href={new URL(to, root).href} aria-current={current ? 'page' : undefined}>
+      {name}
+    </a>
+  )
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to content
+      </a>
+      <header class="bar">
+        <a class="brand" href={root.href}>
+          <Mark />
+          <span>threadpost</span>
+        </a>
+        <nav class="places" aria-label="Pages">
+          {link('#/', 'Overview', place === 'overview')}
+          {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
+          {link('preview', 'Previews', place === 'previews')}
+        </nav>
+        <Logout />
+      </header>
+      <Notices />
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  )
+}
+
+function skip(event: Event): void {
+  event.preventDefault()
+  document.getElementById('main')?.focus()
+}
+
+/** Notices for every page. A screen reader announces each one once, not on every tick. */
+function Notices() {
+  const { connected, problem, tick } = useLive()
+  const notices: [kind: string, text: string][] = []
+  if (!connected)
+    notices.push(['warn', 'Can’t reach the server. The data shown may be out of date. Retrying…'])
+  if (problem !== undefined) notices.push(['bad', `The queue is not responding: ${problem}`])
+  if (tick?.stats.paused === true)
+    notices.push([
+      'warn',
+      'The queue is paused. New mail is accepted, but it is not sent until you resume sending.',
+    ])
+  if (tick?.stats.safeMode === true)
+    notices.push([
+      'bad',
+      'Safe mode is on. Only allowed recipients receive mail; all other mail is redirected.',
+    ])
+  return (
+    <div class="notices" role="status">
+      {notices.map(([kind, text]) => (
+        <p class={`notice ${kind}`} key={text}>
+          {text}
+        </p>
+      ))}
+    </div>
+  )
+}
+
+function Logout() {
+  const [login, setLogin] = useState(false)
+  useEffect(() => {
+    void fetch(new URL('session', root))
+      .then(async (response) => (response.ok ? ((await response.json()) as { login?: boolean }) : {}))
+      .then(({ login = false }) => setLogin(login))
+      .catch(() => undefined)
+  }, [])
+  if (!login) return null
+  const logout = () =>
+    void fetch(new URL('logout', root), { method: 'POST' }).then(() =>
+      location.assign(new URL('login', root)),
+    )
+  return (
+    <button class="button quiet" type="button" onClick={logout}>
+      Log out
+    </button>
+  )
+}
+
+function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 28 28" width="28" height="28" aria-hidden="true">
+      <rect class="mark-ground" width="28" height="28" rx="8" />
+      <rect class="mark-line" x="7" y="8" width="14" height="4" rx="2" />
+      <rect class="mark-line" x="7" y="16" width="8" height="4" rx="2" />
+    </svg>
+  )
+}
 
 function Dashboard() {
   const { path, query } = useRoute()
   const [place = '', id] = path
-  useArrival(path.join('/'))
+  usePageChange(path.join('/'))
   if (place === '') return <Shell place="overview">{<Overview />}</Shell>
   if (place === 'messages' && id !== undefined)
     return (
@@ -27,14 +134,14 @@ function Dashboard() {
     )
   return (
     <Shell place="overview">
-      <p class="empty">There is nothing at this address.</p>
+      <p class="empty">Page not found.</p>
     </Shell>
   )
 }
 
 function PreviewPage() {
   const { path, query } = useRoute()
-  useArrival(path.join('/'))
+  usePageChange(path.join('/'))
   return (
     <Shell place="previews">
       <Previews chosen={path[0]} locale={query.get('locale') ?? ''} />
@@ -42,8 +149,8 @@ function PreviewPage() {
   )
 }
 
-/** Another place begins at its top, and a keyboard or a screen reader begins there, too. */
-function useArrival(place: string): void {
+/** Scrolls to the top of a new page, and moves the focus there for keyboards and screen readers. */
+function usePageChange(place: string): void {
   const last = useRef(place)
   useEffect(() => {
     if (last.current === place) return

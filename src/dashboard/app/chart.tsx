@@ -1,36 +1,35 @@
-import { useLive } from './liveState.js'
-import { type Point, SPAN } from './series.js'
+import { type Point, CHART_SECONDS, useLive } from './liveState.js'
 
 export interface ChartLine {
   of: keyof Omit<Point, 'at'>
   name: string
-  /** A colour of the stylesheet. */
-  colour: string
+  /** A color class of the stylesheet. */
+  color: string
   fill?: boolean
 }
 
 interface ChartProps {
   title: string
-  /** What it stands at, as text: the curve itself is for eyes only. */
+  /** The current value as text: the curve is hidden from screen readers. */
   now: string
-  /** Said beside it, for instance what is counted. */
+  /** Text next to the value, such as the unit that is counted. */
   note: string
   lines: readonly ChartLine[]
   format: (value: number) => string
-  /** The least that the upper end of the scale is. */
+  /** The minimum for the upper end of the scale. */
   top: number
 }
 
-/** The drawing is stretched to its place; only ratios count. */
+/** The drawing is stretched to fit, so only its ratios matter. */
 const WIDTH = 1000
 const HEIGHT = 100
 
-/** A curve of the last minutes with its present value. */
+/** A curve of the last minutes with its current value. */
 export function Chart({ title, now, note, lines, format, top }: ChartProps) {
   const { points } = useLive()
   const end = points.at(-1)?.at ?? 0
-  // It begins with half a minute, so that there is something to see at once.
-  const span = Math.min(SPAN, Math.max(30, end - (points[0]?.at ?? end)))
+  // The axis starts at 30 seconds, so that the first points are visible right away.
+  const span = Math.min(CHART_SECONDS, Math.max(30, end - (points[0]?.at ?? end)))
   const high = roundUp(Math.max(top, ...lines.flatMap(({ of }) => points.map((point) => point[of] ?? 0))))
   const place = ({ at }: Point, value: number) =>
     `${(WIDTH * (1 - (end - at) / span)).toFixed(1)} ${(HEIGHT * (1 - value / high)).toFixed(1)}`
@@ -49,12 +48,12 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
           ))}
         </ol>
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
-          {lines.map(({ of, colour, fill = false }) =>
+          {lines.map(({ of, color, fill = false }) =>
             runsOf(points, of).map((run, index) => {
               const [first, last] = [run[0], run.at(-1)]
               const path = `M${run.map((point) => place(point, point[of] ?? 0)).join('L')}`
               return (
-                <g class={colour} key={`${of} ${index}`}>
+                <g class={color} key={`${of} ${index}`}>
                   {fill && first !== undefined && last !== undefined && (
                     <path class="chart-area" d={`${path}L${place(last, 0)}L${place(first, 0)}Z`} />
                   )}
@@ -67,8 +66,8 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
       </div>
       {lines.length > 1 && (
         <ul class="chart-key" aria-hidden="true">
-          {lines.map(({ name, colour }) => (
-            <li class={colour} key={name}>
+          {lines.map(({ name, color }) => (
+            <li class={color} key={name}>
               {name}
             </li>
           ))}
@@ -78,7 +77,7 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
   )
 }
 
-/** The points without what has no value: a curve begins anew after a gap. */
+/** Splits the points at those without a value: a curve has gaps. */
 function runsOf(points: readonly Point[], of: ChartLine['of']): Point[][] {
   const runs: Point[][] = []
   let open = false
@@ -90,7 +89,7 @@ function runsOf(points: readonly Point[], of: ChartLine['of']): Point[][] {
   return runs
 }
 
-/** To 1, 2, 2.5 or 5 times a power of ten, so that its half is easy to read, too. */
+/** Rounds up to 1, 2, 2.5, or 5 times a power of ten, so that half of it is also a round number. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value))
   return ([1, 2, 2.5, 5].find((step) => step * power >= value) ?? 10) * power

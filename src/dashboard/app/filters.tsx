@@ -2,18 +2,18 @@ import { useEffect, useRef } from 'preact/hooks'
 import { go, hrefOf } from './navigation.js'
 import { STATUSES } from './status.js'
 
-/** Milliseconds after the last key press before a search begins. */
-const PAUSE = 250
-const TEXTS = ['q', 'template', 'tag', 'recipient'] as const
-const TIMES = ['since', 'until'] as const
+/** Milliseconds between the last keystroke and the search. */
+const DEBOUNCE = 250
+const TEXT_FIELDS = ['q', 'template', 'tag', 'recipient'] as const
+const TIME_FIELDS = ['since', 'until'] as const
 
-/** What messages are looked for. It stands in the address, so that a search can be linked to and gone back to. */
+/** The search form. The query is part of the URL, so that a search can be linked to and is in the browser’s history. */
 export function Filters({ query }: { query: URLSearchParams }) {
   const form = useRef<HTMLFormElement>(null)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const search = query.toString()
 
-  // The address decides; what is being typed stays.
+  // The URL determines every field, except the one that the user is typing in.
   useEffect(() => {
     for (const field of form.current?.querySelectorAll<HTMLInputElement | HTMLSelectElement>('[name]') ?? [])
       if (field !== document.activeElement) field.value = valueOf(field.name, query)
@@ -48,17 +48,17 @@ export function Filters({ query }: { query: URLSearchParams }) {
       }}
       onInput={() => {
         clearTimeout(timer.current)
-        timer.current = setTimeout(() => apply(true), PAUSE)
+        timer.current = setTimeout(() => apply(true), DEBOUNCE)
       }}
     >
       <label class="field search">
         <span>Search</span>
-        <input type="search" name="q" placeholder="Recipient, subject, template, tag or id" />
+        <input type="search" name="q" placeholder="Recipient, subject, template, tag, or ID" />
       </label>
       <label class="field">
         <span>Status</span>
         <select name="status">
-          <option value="">any</option>
+          <option value="">Any</option>
           {STATUSES.map((status) => (
             <option value={status} key={status}>
               {status}
@@ -66,7 +66,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
           ))}
         </select>
       </label>
-      <details class="more" open={[...TEXTS.slice(1), ...TIMES].some((name) => query.has(name))}>
+      <details class="more" open={[...TEXT_FIELDS.slice(1), ...TIME_FIELDS].some((name) => query.has(name))}>
         <summary>More filters</summary>
         <div class="more-fields">
           <label class="field">
@@ -78,7 +78,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
             <input name="tag" />
           </label>
           <label class="field">
-            <span>Recipient, in full</span>
+            <span>Full recipient address</span>
             <input name="recipient" type="email" inputMode="email" />
           </label>
           <label class="field">
@@ -95,7 +95,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
   )
 }
 
-/** Times stand in the address as milliseconds, and in the form as local time. */
+/** Times are milliseconds since the epoch in the URL and local time in the form. */
 function valueOf(name: string, query: URLSearchParams): string {
   const value = query.get(name) ?? ''
   if (!isTime(name) || value === '') return value
@@ -107,14 +107,14 @@ function valueOf(name: string, query: URLSearchParams): string {
 
 function queryOf(form: FormData): Record<string, string> {
   const query: Record<string, string> = {}
-  for (const name of ['status', ...TEXTS, ...TIMES]) {
-    const given = form.get(name)
-    const value = typeof given === 'string' ? given.trim() : ''
+  for (const name of ['status', ...TEXT_FIELDS, ...TIME_FIELDS]) {
+    const input = form.get(name)
+    const value = typeof input === 'string' ? input.trim() : ''
     if (value !== '') query[name] = isTime(name) ? String(Date.parse(value)) : value
   }
   return query
 }
 
 function isTime(name: string): boolean {
-  return TIMES.some((time) => time === name)
+  return TIME_FIELDS.some((time) => time === name)
 }

@@ -1,4 +1,4 @@
-const whole = new Intl.NumberFormat('en')
+const whole = new Intl.NumberFormat('en-US')
 
 export function count(value: number): string {
   return whole.format(Math.round(value))
@@ -8,7 +8,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`
 }
 
-/** A rate or share: exact while it is small. */
+/** A short form of a rate or share: small values have decimals, large ones are rounded to thousands. */
 export function short(value: number): string {
   if (value >= 100_000) return `${Math.round(value / 1000)}k`
   if (value >= 10 || value === 0) return count(value)
@@ -39,7 +39,7 @@ export function bytes(size: number): string {
   return `${(size / 1e6).toFixed(1)} MB`
 }
 
-/** Time of day today, and the date else; local. */
+/** The local time; for days other than today, with the date. */
 export function moment(iso: string): string {
   const date = new Date(iso)
   const time = date.toLocaleTimeString('en-GB')

@@ -1,8 +1,8 @@
 import type { MailerStats } from '../../index.js'
-import type { Recent } from '../viewModels.js'
+import type { RecentCounts } from '../viewModels.js'
 import { count, duration, plural } from './format.js'
 
-/** What the headline is derived from. */
+/** The state that the headline is derived from. */
 export interface Condition {
   stats: Pick<
     MailerStats,
@@ -21,10 +21,10 @@ export interface Condition {
     | 'setup'
     | 'transports'
   >
-  recent: Recent
+  recent: RecentCounts
 }
 
-/** `bad`: mail does not arrive; `warn`: somebody should look; `good`: mail arrives; `idle`: there is nothing to say. */
+/** `bad`: mail is not delivered; `warn`: needs attention; `good`: mail is delivered; `idle`: nothing to report. */
 export type Tone = 'bad' | 'warn' | 'good' | 'idle'
 
 export interface Headline {
@@ -34,13 +34,13 @@ export interface Headline {
   detail: string
 }
 
-/** Milliseconds after which a due message that still waits means that nothing takes mail out of the queue. */
-const STUCK = 60_000
+/** Milliseconds after which a due message in the queue means that no process is sending. */
+const STUCK_AFTER = 60_000
 
-interface Facts extends Recent {
+interface Facts extends RecentCounts {
   accepted: number
   paused: boolean
-  /** No thread can live. */
+  /** Whether threads fail to start. */
   setup: boolean
   transports: number
   broken: number
@@ -51,9 +51,9 @@ interface Facts extends Recent {
   /** Messages that are not settled. */
   waiting: number
   oldest: number
-  /** Messages that failed, as far as they are kept or were counted. */
+  /** Failed messages that the queue keeps, or that this process counted, whichever is more. */
   failures: number
-  /** Messages sent, as far as they are kept or were counted. */
+  /** Sent messages that the queue keeps, or that this process counted, whichever is more. */
   successes: number
 }
 
@@ -63,18 +63,18 @@ interface Rule {
   title: string
 }
 
-/** The first that applies is the headline: worst first, so that a success is claimed only when nothing speaks against it. */
+/** The first rule that applies gives the headline. The worst come first, so that the page never reports success while anything is wrong. */
 const RULES: readonly Rule[] = [
   { when: (it) => it.setup, tone: 'bad', title: 'Mail is not going out' },
   { when: (it) => it.broken > 0 && it.broken === it.transports, tone: 'bad', title: 'Mail is not going out' },
   { when: (it) => it.failed > 0 && it.sent === 0, tone: 'bad', title: 'Mail is failing' },
   { when: (it) => it.paused, tone: 'warn', title: 'Sending is paused' },
-  { when: (it) => it.broken > 0, tone: 'bad', title: 'A transport is not working' },
+  { when: (it) => it.broken > 0, tone: 'bad', title: 'A transport is down' },
   { when: (it) => it.failed > 0, tone: 'bad', title: 'Some mail is failing' },
   { when: (it) => it.deferred > 0 && it.sent === 0, tone: 'bad', title: 'Mail is being deferred' },
   { when: (it) => it.deferred > 0, tone: 'warn', title: 'Some mail is deferred' },
   { when: (it) => it.held > 0, tone: 'warn', title: 'Some mail is held' },
-  { when: (it) => it.oldest >= STUCK && it.sent === 0, tone: 'bad', title: 'Mail is waiting' },
+  { when: (it) => it.oldest >= STUCK_AFTER && it.sent === 0, tone: 'bad', title: 'Mail is waiting' },
   {
     when: (it) => it.sending === 0 && it.queued > 0 && it.oldest === 0,
     tone: 'idle',
@@ -82,11 +82,11 @@ const RULES: readonly Rule[] = [
   },
   { when: (it) => it.waiting > 0, tone: 'good', title: 'Mail is going out' },
   { when: (it) => it.accepted === 0, tone: 'idle', title: 'No mail yet' },
-  { when: (it) => it.failures > 0 || it.successes === 0, tone: 'idle', title: 'No mail is waiting' },
-  { when: () => true, tone: 'good', title: 'All is sent' },
+  { when: (it) => it.failures > 0 || it.successes === 0, tone: 'idle', title: 'Idle' },
+  { when: () => true, tone: 'good', title: 'All mail sent' },
 ]
 
-/** How the mailer fares, in a few words. */
+/** Sums up the state of the mailer in a few words. */
 export function headlineOf(condition: Condition): Headline {
   const facts = factsOf(condition)
   const rule = RULES.find(({ when }) => when(facts))
@@ -95,8 +95,8 @@ export function headlineOf(condition: Condition): Headline {
 
 function factsOf({ stats, recent }: Condition): Facts {
   const { accepted, paused, transports, queued, sending, deferred, held, oldest } = stats
-  const settled = (fits: (status: string) => boolean) =>
-    stats.settled.filter(({ status }) => fits(status)).reduce((sum, entry) => sum + entry.count, 0)
+  const settled = (matches: (status: string) => boolean) =>
+    stats.settled.filter(({ status }) => matches(status)).reduce((sum, entry) => sum + entry.count, 0)
   return {
     ...recent,
     accepted,
@@ -132,15 +132,15 @@ function detailOf({
   failures,
   failed,
 }: Facts): string {
-  const age = oldest > 0 ? `, the oldest due for ${duration(oldest)}` : ''
+  const age = oldest > 0 ? `, the oldest for ${duration(oldest)}` : ''
   return [
     waiting > 0
-      ? `${plural(waiting, 'message waits', 'messages wait')}${age}.`
-      : `${plural(accepted, 'message')} accepted so far, none waits.`,
-    deferred > 0 && `${count(deferred)} deferred after an attempt that failed.`,
+      ? `${plural(waiting, 'message')} waiting${age}.`
+      : `${plural(accepted, 'message')} accepted, none waiting.`,
+    deferred > 0 && `${count(deferred)} deferred after a failed attempt.`,
     held > 0 && `${count(held)} held.`,
     broken > 0 && `${count(broken)} of ${plural(transports, 'transport')} can’t be reached.`,
-    failures > 0 && `${count(failures)} failed${failed > 0 ? ', some of them in the last minutes' : ''}.`,
+    failures > 0 && `${count(failures)} failed${failed > 0 ? ', some in the last few minutes' : ''}.`,
   ]
     .filter((sentence) => sentence !== false)
     .join(' ')

@@ -1,21 +1,105 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Mailbox, Message as MessageView } from '../../index.js'
-import type { BulkStep, MessageDetails } from '../viewModels.js'
-import { Attempts } from './attempts.js'
-import { Contents } from './contents.js'
-import { bytes, plural } from './format.js'
-import { changeOf, useLive } from './liveState.js'
+import type { Mailbox, Message as MessageView, MessageAttempt, Timings } from '../../index.js'
+import type { Action, BulkResult, MessageDetails } from '../viewModels.js'
+import { bytes, milliseconds, moment, plural } from './format.js'
+import { changeKeyOf, useLive } from './liveState.js'
+import { MessageContent } from './messageContents.js'
 import { hrefOf } from './navigation.js'
 import { get, messageOf, post } from './request.js'
-import { type Action, ACTION_NAMES, ACTIONS, Badge } from './status.js'
+import { ACTION_NAMES, ACTIONS, Badge, TIMING_STEPS } from './status.js'
 
-/** What became of one message, why, and what it says. */
+interface AttemptsProps {
+  attempts: readonly MessageAttempt[]
+  acceptedAt: string
+  next: string | undefined
+}
+
+/** The history of a message, oldest event first. */
+function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
+  return (
+    <section class="card">
+      <h2>History</h2>
+      <ol class="timeline">
+        <li>
+          <p class="event">
+            <time dateTime={acceptedAt}>{moment(acceptedAt)}</time> Accepted
+          </p>
+        </li>
+        {attempts.map((attempt, index) => (
+          <Attempt attempt={attempt} number={index + 1} key={attempt.start} />
+        ))}
+        {next !== undefined && (
+          <li class="to-come">
+            <p class="event">
+              <time dateTime={next}>{moment(next)}</time> Next attempt
+            </p>
+          </li>
+        )}
+      </ol>
+    </section>
+  )
+}
+
+function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number }) {
+  const { start, outcome, code, message, reply, phase, thread, counted, timings } = attempt
+  const where = thread === 0 ? 'main thread' : `thread ${thread}`
+  return (
+    <li class={outcome}>
+      <p class="event">
+        <time dateTime={start}>{moment(start)}</time> Attempt {number} <Badge status={outcome} />
+        <span class="dim">
+          {where}, reached: {phase}
+          {counted ? '' : ', not counted'}
+        </span>
+      </p>
+      {reply !== undefined && (
+        <code class="reply">
+          {reply.code} {reply.text}
+        </code>
+      )}
+      {outcome !== 'sent' && (
+        <p class="why">
+          {reply === undefined && message.split('\n')[0]} <code>{code}</code>
+        </p>
+      )}
+      <Steps timings={timings} />
+    </li>
+  )
+}
+
+/** The time of each step, as a bar and in numbers. */
+function Steps({ timings }: { timings: Timings }) {
+  const steps = TIMING_STEPS.flatMap((step) => {
+    const took = timings[step]
+    return took === undefined ? [] : [{ step, took }]
+  })
+  if (steps.length === 0) return null
+  return (
+    <div class="steps">
+      <div class="steps-bar" aria-hidden="true">
+        {steps.map(({ step, took }) => (
+          <span class={`step-${step}`} style={{ flexGrow: Math.max(took, 0.001) }} key={step} />
+        ))}
+      </div>
+      <dl class="steps-key">
+        {steps.map(({ step, took }) => (
+          <div key={step}>
+            <dt class={`step-${step}`}>{step}</dt>
+            <dd>{milliseconds(took)}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  )
+}
+
+/** The status of one message with its explanation, its history, and its content. */
 export function Message({ id }: { id: string }) {
   const [details, setDetails] = useState<MessageDetails>()
   const [problem, setProblem] = useState('')
   const [changes, setChanges] = useState(0)
   const settled = details?.message.settledAt !== undefined
-  const live = changeOf(useLive())
+  const live = changeKeyOf(useLive())
 
   useEffect(() => {
     const controller = new AbortController()
@@ -32,10 +116,10 @@ export function Message({ id }: { id: string }) {
   }, [id, changes, settled ? '' : live])
 
   const act = (action: Action) => {
-    post<BulkStep>('bulk', { action, ids: [id] }).then(
+    post<BulkResult>('bulk', { action, ids: [id] }).then(
       ({ passed }) => {
         setChanges((before) => before + 1)
-        setProblem(passed > 0 ? 'It was too late for that: the message has moved on.' : '')
+        setProblem(passed > 0 ? 'The action was not applied: the message has changed in the meantime.' : '')
       },
       (error: unknown) => setProblem(messageOf(error)),
     )
@@ -51,12 +135,12 @@ export function Message({ id }: { id: string }) {
           {problem}
         </p>
       )}
-      {details !== undefined && <Shown details={details} act={act} />}
+      {details !== undefined && <Details details={details} act={act} />}
     </article>
   )
 }
 
-function Shown({
+function Details({
   details: { message, why, shortened },
   act,
 }: {
@@ -82,14 +166,14 @@ function Shown({
           ))}
         </div>
       </header>
-      <div class="columns told">
+      <div class="columns uneven">
         <div class="stack">
           <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
           <Recipients recipients={recipients} />
         </div>
         <Facts message={message} />
       </div>
-      <Contents id={message.id} status={status} discreet={shortened} />
+      <MessageContent id={message.id} status={status} redacted={shortened} />
     </>
   )
 }
@@ -124,7 +208,7 @@ function Facts({ message }: { message: MessageView }) {
     ['Template', [message.template ?? '', message.locale ?? ''].filter((part) => part !== '').join(' · ')],
     ['Tags', tags.join(', ')],
     ['Accepted', time(message.acceptedAt)],
-    ['Not before', time(message.sendAt)],
+    ['Scheduled for', time(message.sendAt)],
     ['Settled', time(message.settledAt)],
     ['Expires', message.settledAt === undefined ? time(message.expiresAt) : ''],
     ['Transport', message.transport],
@@ -137,11 +221,11 @@ function Facts({ message }: { message: MessageView }) {
     ],
     ['Metadata', metadata === undefined ? '' : JSON.stringify(metadata)],
     ['Message-ID', message.messageId],
-    ['Id', message.id],
+    ['ID', message.id],
   ]
   return (
     <section class="card">
-      <h2>Facts</h2>
+      <h2>Details</h2>
       <dl class="facts">
         {facts
           .filter(([, value]) => value !== '')

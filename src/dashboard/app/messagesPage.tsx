@@ -1,59 +1,60 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { BulkStep, MessageRow, MessageRows } from '../viewModels.js'
-import { Bulk, type Wish } from './bulkBar.js'
+import type { BulkResult, MessageRow, MessageRows } from '../viewModels.js'
 import { Filters } from './filters.js'
 import { plural } from './format.js'
-import { changeOf, useLive } from './liveState.js'
-import { MessageTable } from './messageTable.js'
+import { changeKeyOf, useLive } from './liveState.js'
+import { BulkBar, MessageTable, type BulkRequest } from './messageTable.js'
 import { hrefOf } from './navigation.js'
-import { get, messageOf, post, Refusal } from './request.js'
+import { get, messageOf, post, RequestError } from './request.js'
 import { ACTIONS } from './status.js'
 
-/** What was shown when one left, and how far one had scrolled. */
-let left: { shown: { search: string }; scroll: number } | undefined
+/** The list and the scroll position at the time the page was left. */
+let lastVisit: { shown: { search: string }; scroll: number } | undefined
 
-/** A state that is still there when one comes back to the same search, as is one's place in it. */
-function useReturning<T extends { search: string }>(search: string): [T | undefined, (shown: T) => void] {
-  const back = left?.shown.search === search ? left : undefined
+/** A state that survives leaving the page and returning to the same search, as does the scroll position. */
+function usePersistentList<T extends { search: string }>(
+  search: string,
+): [T | undefined, (shown: T) => void] {
+  const back = lastVisit?.shown.search === search ? lastVisit : undefined
   const [shown, setShown] = useState(back?.shown as T | undefined)
   const last = useRef(shown)
   last.current = shown
   useEffect(() => {
-    // Later than the page's own beginning at its top.
+    // Runs after the page has scrolled to its top.
     if (back !== undefined) setTimeout(() => scrollTo(0, back.scroll))
     return () => {
-      if (last.current !== undefined) left = { shown: last.current, scroll: scrollY }
+      if (last.current !== undefined) lastVisit = { shown: last.current, scroll: scrollY }
     }
   }, [])
   return [shown, setShown]
 }
 
-/** Milliseconds between two looks at a list that changes. */
+/** Minimum milliseconds between two reloads of a list that changes. */
 const REFRESH = 2_000
-const PAGE = 50
-/** Said where a search is answered with `UNSUPPORTED`. */
-const NO_TEXTS =
-  'On Redis the search finds whole ids only. For a recipient, a template or a tag there are more filters above.'
-/** Requests for one page at most: a search through many messages answers in pieces. */
-const PIECES = 40
+const PAGE_SIZE = 50
+/** Shown when the server responds to a search with `UNSUPPORTED`. */
+const SEARCH_UNSUPPORTED =
+  'With the Redis queue, search finds only complete message IDs. To find a recipient, template, or tag, use “More filters” above.'
+/** Maximum requests for one page: a search through many messages returns its matches in parts. */
+const MAX_REQUESTS = 40
 
 interface Listed extends MessageRows {
-  /** What was asked for. */
+  /** The query that these rows answer. */
   search: string
 }
 
-/** Finds messages, and does something about many of them. */
+/** Finds messages and applies bulk actions to them. */
 export function Messages({ query }: { query: URLSearchParams }) {
   const search = query.toString()
   const filters = Object.fromEntries([...query].filter(([name]) => name !== 'cursor'))
-  const [listed, setListed] = useReturning<Listed>(search)
+  const [listed, setListed] = usePersistentList<Listed>(search)
   const [problem, setProblem] = useState('')
-  /** What this queue can't look for. */
+  /** Why this queue can't run the search. */
   const [hint, setHint] = useState('')
   const [news, setNews] = useState('')
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [changes, setChanges] = useState(0)
-  const stale = useFreshness(query.has('cursor') || selected.size > 0)
+  const reloads = useReloads(query.has('cursor') || selected.size > 0)
 
   useEffect(() => setSelected(new Set()), [search])
   useEffect(() => {
@@ -66,35 +67,37 @@ export function Messages({ query }: { query: URLSearchParams }) {
       },
       (error: unknown) => {
         if (controller.signal.aborted) return
-        const unsupported = error instanceof Refusal && error.code === 'UNSUPPORTED'
-        setHint(unsupported ? NO_TEXTS : '')
+        const unsupported = error instanceof RequestError && error.code === 'UNSUPPORTED'
+        setHint(unsupported ? SEARCH_UNSUPPORTED : '')
         setProblem(unsupported ? '' : messageOf(error))
         if (unsupported) show({ rows: [] })
       },
     )
     return () => controller.abort()
-  }, [search, stale, changes])
+  }, [search, reloads, changes])
 
   const rows = listed?.rows ?? []
-  const fulfil = async (wish: Wish, progress: (done: number) => boolean) => {
+  const perform = async (request: BulkRequest, progress: (done: number) => boolean) => {
     let done = 0
     let passed = 0
     let cursor: string | undefined
     try {
       do {
-        const about = wish.all
+        const selection = request.all
           ? { query: { ...filters, ...(cursor === undefined ? {} : { cursor }) } }
           : { ids: [...selected] }
-        const step = await post<BulkStep>('bulk', { action: wish.action, ...about })
+        const step = await post<BulkResult>('bulk', { action: request.action, ...selection })
         done += step.done
         passed += step.passed
         cursor = step.cursor
       } while (cursor !== undefined && progress(done))
       setProblem('')
-      setNews(outcomeOf(wish, done, passed))
+      setNews(outcomeOf(request, done, passed))
     } catch (error) {
       setNews('')
-      setProblem(`${done > 0 ? `${outcomeOf(wish, done, passed)} Then: ` : ''}${messageOf(error)}`)
+      setProblem(
+        `${done > 0 ? `${outcomeOf(request, done, passed)} Then an error occurred: ` : ''}${messageOf(error)}`,
+      )
     }
     setSelected(new Set())
     setChanges((before) => before + 1)
@@ -104,11 +107,11 @@ export function Messages({ query }: { query: URLSearchParams }) {
     <>
       <h1>Messages</h1>
       <Filters query={query} />
-      <Bulk
+      <BulkBar
         selected={rows.filter(({ id }) => selected.has(id))}
         shown={rows}
         filters={filters}
-        fulfil={fulfil}
+        perform={perform}
         clear={() => setSelected(new Set())}
       />
       <p class="news" role="status">
@@ -124,7 +127,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
           {hint}
         </p>
       )}
-      {listed !== undefined && rows.length === 0 && hint === '' && <Nothing filtered={search !== ''} />}
+      {listed !== undefined && rows.length === 0 && hint === '' && <NoMessages filtered={search !== ''} />}
       {rows.length > 0 && (
         <MessageTable
           rows={rows}
@@ -149,33 +152,33 @@ export function Messages({ query }: { query: URLSearchParams }) {
   )
 }
 
-function Nothing({ filtered }: { filtered: boolean }) {
+function NoMessages({ filtered }: { filtered: boolean }) {
   return (
     <p class="empty">
-      {filtered ? 'No message fits. ' : 'There is no message yet.'}
+      {filtered ? 'No messages match. ' : 'No messages yet.'}
       {filtered && <a href={hrefOf('messages')}>Show all</a>}
     </p>
   )
 }
 
-/** Grows when the list should be read anew; not while somebody is about to choose from it. */
-function useFreshness(still: boolean): number {
-  const change = changeOf(useLive())
+/** A number that grows when the list should be reloaded. It stays the same while `paused`. */
+function useReloads(paused: boolean): number {
+  const change = changeKeyOf(useLive())
   const [count, setCount] = useState(0)
   const last = useRef(0)
   useEffect(() => {
-    if (still || change === '') return
+    if (paused || change === '') return
     const wait = Math.max(0, last.current + REFRESH - Date.now())
     const timer = setTimeout(() => {
       last.current = Date.now()
       setCount((before) => before + 1)
     }, wait)
     return () => clearTimeout(timer)
-  }, [change, still])
+  }, [change, paused])
   return count
 }
 
-/** A page, shown as it fills. */
+/** Loads a page and shows it as it fills. */
 async function load(
   query: URLSearchParams,
   signal: AbortSignal,
@@ -183,21 +186,22 @@ async function load(
 ): Promise<void> {
   const rows: MessageRow[] = []
   let cursor = query.get('cursor') ?? ''
-  for (let piece = 0; piece < PIECES; piece++) {
-    const asked = new URLSearchParams(query)
-    asked.set('limit', String(PAGE - rows.length))
-    if (cursor !== '') asked.set('cursor', cursor)
-    const page = await get<MessageRows>(`messages?${asked.toString()}`, signal)
+  for (let requests = 0; requests < MAX_REQUESTS; requests++) {
+    const params = new URLSearchParams(query)
+    params.set('limit', String(PAGE_SIZE - rows.length))
+    if (cursor !== '') params.set('cursor', cursor)
+    const page = await get<MessageRows>(`messages?${params.toString()}`, signal)
     rows.push(...page.rows)
     cursor = page.cursor ?? ''
-    const done = cursor === '' || rows.length >= PAGE
+    const done = cursor === '' || rows.length >= PAGE_SIZE
     if (done || rows.length > 0) show({ rows: [...rows], ...(cursor === '' ? {} : { cursor }) })
     if (done) return
   }
   show({ rows, cursor })
 }
 
-function outcomeOf({ action }: Wish, done: number, passed: number): string {
-  const late = passed === 0 ? '' : ` For ${plural(passed, 'message')} it was too late.`
-  return `${plural(done, 'message')} ${ACTIONS[action].done}.${late}`
+function outcomeOf({ action }: BulkRequest, done: number, passed: number): string {
+  const skipped =
+    passed === 0 ? '' : ` Skipped ${plural(passed, 'message')} that had changed in the meantime.`
+  return `${ACTIONS[action].done(plural(done, 'message'))}${skipped}`
 }

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 
-/** Where one is: kept behind the `#`, so that it holds under any path and can be linked to. */
+/** The current page. It is in the URL’s fragment, so that it works under any mount path and can be linked to. */
 export interface Route {
   path: string[]
   query: URLSearchParams
@@ -11,7 +11,7 @@ export function hrefOf(path: string, query: Record<string, string> = {}): string
   return `#/${path}${text === '' ? '' : `?${text}`}`
 }
 
-/** @param replace without a step in the history: for what one types */
+/** @param replace whether to replace the entry in the browser’s history, as for every keystroke in a search */
 export function go(href: string, { replace = false } = {}): void {
   if (!replace) {
     location.hash = href

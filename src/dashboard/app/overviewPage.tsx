@@ -3,17 +3,16 @@ import type { MailerStats } from '../../index.js'
 import { Chart } from './chart.js'
 import { count, milliseconds, short } from './format.js'
 import { headlineOf } from './headline.js'
-import { useLive } from './liveState.js'
+import { type Point, useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
 import { Reasons, Threads, Transports } from './overviewPanels.js'
 import { messageOf, post } from './request.js'
-import type { Point } from './series.js'
 import { STATUSES } from './status.js'
 
-/** Is mail going out? */
+/** The overview: whether mail is going out, and the numbers behind that. */
 export function Overview() {
   const { tick, points } = useLive()
-  if (tick === undefined) return <p class="empty">Asking how it fares…</p>
+  if (tick === undefined) return <p class="empty">Loading…</p>
   const { stats } = tick
   const { title, detail, tone } = headlineOf(tick)
   return (
@@ -26,7 +25,7 @@ export function Overview() {
         <PauseButton paused={stats.paused} />
       </div>
       <Counts stats={stats} />
-      <h2 class="hidden-label">The last minutes</h2>
+      <h2 class="hidden-label">Last few minutes</h2>
       <Charts now={points.at(-1)} stats={stats} />
       <Threads stats={stats} />
       <div class="columns">
@@ -54,58 +53,58 @@ function Counts({ stats }: { stats: MailerStats }) {
 }
 
 function Charts({ now, stats }: { now: Point | undefined; stats: MailerStats }) {
-  const told = (value: number | null | undefined, format: (value: number) => string) =>
+  const textOf = (value: number | null | undefined, format: (value: number) => string) =>
     value === null || value === undefined ? '–' : format(value)
   const milli = (value: number) => (value >= 1000 ? `${short(value / 1000)} s` : `${short(value)} ms`)
   return (
     <div class="charts">
       <Chart
         title="Throughput"
-        now={`${told(now?.settled, short)}/s`}
-        note={`settled, ${told(now?.accepted, short)}/s accepted`}
+        now={`${textOf(now?.settled, short)}/s`}
+        note={`settled, ${textOf(now?.accepted, short)}/s accepted`}
         lines={[
-          { of: 'settled', name: 'settled', colour: 'good', fill: true },
-          { of: 'accepted', name: 'accepted', colour: 'focus' },
+          { of: 'settled', name: 'settled', color: 'good', fill: true },
+          { of: 'accepted', name: 'accepted', color: 'focus' },
         ]}
         format={short}
         top={4}
       />
       <Chart
         title="Success"
-        now={told(
+        now={textOf(
           now?.success,
-          (value) => `${value >= 99.95 || value === 0 ? Math.round(value) : value.toFixed(1)} %`,
+          (value) => `${value >= 99.95 || value === 0 ? Math.round(value) : value.toFixed(1)}%`,
         )}
-        note="of those settled in the last 10 s"
-        lines={[{ of: 'success', name: 'sent', colour: 'good', fill: true }]}
+        note="of messages settled in the last 10 s"
+        lines={[{ of: 'success', name: 'sent', color: 'good', fill: true }]}
         format={(value) => `${value}%`}
         top={100}
       />
       <Chart
         title="Latency"
-        now={told(now?.p50, milliseconds)}
-        note={`median, ${told(now?.p99, milliseconds)} at p99`}
+        now={textOf(now?.p50, milliseconds)}
+        note={`median, ${textOf(now?.p99, milliseconds)} at p99`}
         lines={[
-          { of: 'p50', name: 'p50', colour: 'good' },
-          { of: 'p95', name: 'p95', colour: 'warn' },
-          { of: 'p99', name: 'p99', colour: 'bad' },
+          { of: 'p50', name: 'p50', color: 'good' },
+          { of: 'p95', name: 'p95', color: 'warn' },
+          { of: 'p99', name: 'p99', color: 'bad' },
         ]}
         format={milli}
         top={10}
       />
       <Chart
         title="Queue depth"
-        now={told(now?.depth, count)}
-        note="not settled"
-        lines={[{ of: 'depth', name: 'waiting', colour: 'focus', fill: true }]}
+        now={textOf(now?.depth, count)}
+        note="messages not settled"
+        lines={[{ of: 'depth', name: 'waiting', color: 'focus', fill: true }]}
         format={short}
         top={10}
       />
       <Chart
         title="Event loop delay"
         now={milliseconds(stats.eventLoop.p99)}
-        note={`p99, ${milliseconds(stats.eventLoop.max)} at most`}
-        lines={[{ of: 'loop', name: 'p99', colour: 'brand', fill: true }]}
+        note={`p99, ${milliseconds(stats.eventLoop.max)} max`}
+        lines={[{ of: 'loop', name: 'p99', color: 'brand', fill: true }]}
         format={milli}
         top={10}
       />

@@ -1,7 +1,6 @@
 import { useState } from 'preact/hooks'
 import type {
   MailerStats,
-  Phase,
   SettledCount,
   ThreadStatus,
   TransportReport,
@@ -10,21 +9,12 @@ import type {
 import { count, milliseconds, moment, plural } from './format.js'
 import { hrefOf } from './navigation.js'
 import { messageOf, post } from './request.js'
+import { PHASES } from './status.js'
 
-const PHASES = [
-  'waiting',
-  'rendering',
-  'composing',
-  'connecting',
-  'envelope',
-  'body',
-  'replied',
-] as const satisfies readonly Phase[]
+/** A phase with more deliveries shows their number. */
+const MAX_DOTS = 12
 
-/** More than these are told by their number. */
-const DOTS = 12
-
-/** The phase boards: how far each thread's deliveries have got. */
+/** The threads, with the number of their deliveries in each phase. */
 export function Threads({ stats: { threads, threadRestarts, setup } }: { stats: MailerStats }) {
   return (
     <section class="card">
@@ -32,15 +22,15 @@ export function Threads({ stats: { threads, threadRestarts, setup } }: { stats: 
         <h2>Threads</h2>
         <p class="dim">
           {threadRestarts === 0
-            ? 'None has died.'
+            ? 'No thread has died.'
             : `${plural(threadRestarts, 'thread')} died and ${threadRestarts === 1 ? 'was' : 'were'} replaced.`}
         </p>
       </div>
       {setup !== undefined && (
         <p class="problem" role="alert">
-          Mail is held since {moment(setup.since)}: {plural(setup.deaths, 'thread')} died in a row, and no
-          message is to blame: {setup.message}. Threads are started again at {moment(setup.retryAt)}; mail
-          goes out by itself once one lives.
+          Mail has been held since {moment(setup.since)}: {plural(setup.deaths, 'thread')} died in a row, and
+          no message caused it: {setup.message}. The next start is at {moment(setup.retryAt)}. Sending resumes
+          automatically once a thread runs.
         </p>
       )}
       <div class="scroll" tabIndex={0} role="region" aria-label="Threads">
@@ -76,7 +66,7 @@ function Row({ thread: { thread, busy, phases } }: { thread: ThreadStatus }) {
         <span class="meter">
           <span class="meter-fill" style={{ width: `${percent}%` }} />
         </span>
-        <span class="meter-text">{percent} %</span>
+        <span class="meter-text">{percent}%</span>
       </td>
       {PHASES.map((phase) => (
         <td key={phase} class="phase">
@@ -92,13 +82,13 @@ function Dots({ count }: { count: number }) {
     <>
       <span class="hidden-label">{count}</span>
       <span class="dots" aria-hidden="true">
-        {count > DOTS ? <b>{count}</b> : Array.from({ length: count }, (_, index) => <i key={index} />)}
+        {count > MAX_DOTS ? <b>{count}</b> : Array.from({ length: count }, (_, index) => <i key={index} />)}
       </span>
     </>
   )
 }
 
-/** Whether each transport works, in a sentence; and a button that finds out. */
+/** The state of each transport, with a button that tests its connection. */
 export function Transports({ transports }: { transports: readonly TransportStatus[] }) {
   return (
     <section class="card">
@@ -114,16 +104,16 @@ export function Transports({ transports }: { transports: readonly TransportStatu
 
 function Transport({ status }: { status: TransportStatus }) {
   const [result, setResult] = useState<string>()
-  const [trying, setTrying] = useState(false)
+  const [testing, setTesting] = useState(false)
   const verify = () => {
-    setTrying(true)
+    setTesting(true)
     setResult(undefined)
     post<TransportReport>('verify', { transport: status.transport })
       .then(
         (report) => setResult(sentenceOf(report)),
         (error: unknown) => setResult(messageOf(error)),
       )
-      .finally(() => setTrying(false))
+      .finally(() => setTesting(false))
   }
   return (
     <li>
@@ -132,8 +122,8 @@ function Transport({ status }: { status: TransportStatus }) {
           <span class={`lamp ${status.breaker === 'open' ? 'bad' : 'good'}`} aria-hidden="true" />
           {status.transport}
         </h3>
-        <button class="button small" type="button" onClick={verify} disabled={trying}>
-          {trying ? 'Trying…' : 'Try it'}
+        <button class="button small" type="button" onClick={verify} disabled={testing}>
+          {testing ? 'Testing…' : 'Test connection'}
           <span class="hidden-label"> ({status.transport})</span>
         </button>
       </div>
@@ -146,43 +136,44 @@ function Transport({ status }: { status: TransportStatus }) {
 }
 
 function stateOf({ breaker, since, trouble }: TransportStatus): string {
-  if (breaker === 'closed') return 'Takes mail.'
+  if (breaker === 'closed') return 'Healthy'
   const when = since === undefined ? '' : ` since ${moment(since)}`
-  return `Its messages are held${when}: ${trouble?.message ?? 'its server is out of reach'} They go on by themselves once it works.`
+  const reason = trouble?.message ?? 'The server can’t be reached.'
+  return `Messages have been held${when}: ${reason} Sending resumes automatically when the transport recovers.`
 }
 
 function sentenceOf(report: TransportReport): string {
-  if (!report.ok) return `It does not work: ${report.message}`
-  const secured = report.tls === undefined ? 'in clear' : `over ${report.tls.protocol}`
-  return `It works: ${report.host}:${report.port} answered within ${milliseconds(report.ms)}, ${secured}${report.authenticated ? ', logged in' : ''}.`
+  if (!report.ok) return `Connection failed: ${report.message}`
+  const encryption = report.tls === undefined ? 'unencrypted' : `over ${report.tls.protocol}`
+  return `Connected: ${report.host}:${report.port} responded in ${milliseconds(report.ms)}, ${encryption}${report.authenticated ? ', authenticated' : ''}.`
 }
 
-/** What the codes mean, for people. */
-const MEANINGS: Partial<Record<SettledCount['reason'], string>> = {
-  NONE: 'Never tried',
-  SMTP_REJECTED: 'Refused by the server',
-  SMTP_DEFERRED: 'Deferred by the server too often',
-  TEMPLATE_ERROR: 'The template failed',
-  MISSING_DATA: 'The data lacked something',
-  UNKNOWN_TEMPLATE: 'There is no such template',
-  INVALID_MESSAGE: 'Not a valid message',
-  POISON: 'Brought threads down',
-  SIZE_EXCEEDED: 'Larger than the server takes',
-  SMTPUTF8_UNSUPPORTED: 'The server takes no such address',
-  CONNECTION_CLOSED: 'The connection was closed',
-  CONNECTION_FAILED: 'The server was out of reach',
-  AUTH_FAILED: 'The password was refused',
-  TLS_FAILED: 'No safe connection',
-  TIMEOUT: 'The server took too long',
-  REPLY_LOST: 'No reply came',
-  REPLY_TIMEOUT: 'No reply came in time',
-  SETUP_FAILED: 'No thread lived long enough',
-  THREAD_DIED: 'A thread died',
-  PROCESS_DIED: 'The process died',
-  INTERNAL_ERROR: 'An internal error',
+/** The reasons in words. */
+const REASON_LABELS: Partial<Record<SettledCount['reason'], string>> = {
+  NONE: 'Never attempted',
+  SMTP_REJECTED: 'Rejected by the server',
+  SMTP_DEFERRED: 'Deferred by the server too many times',
+  TEMPLATE_ERROR: 'Template error',
+  MISSING_DATA: 'Missing data',
+  UNKNOWN_TEMPLATE: 'Unknown template',
+  INVALID_MESSAGE: 'Invalid message',
+  POISON: 'Crashed worker threads',
+  SIZE_EXCEEDED: 'Too large for the server',
+  SMTPUTF8_UNSUPPORTED: 'Address not supported by the server',
+  CONNECTION_CLOSED: 'Connection closed',
+  CONNECTION_FAILED: 'Connection failed',
+  AUTH_FAILED: 'Authentication failed',
+  TLS_FAILED: 'TLS failed',
+  TIMEOUT: 'Server timed out',
+  REPLY_LOST: 'Reply lost',
+  REPLY_TIMEOUT: 'Reply timed out',
+  SETUP_FAILED: 'Worker threads failed to start',
+  THREAD_DIED: 'Worker thread died',
+  PROCESS_DIED: 'Process died',
+  INTERNAL_ERROR: 'Internal error',
 }
 
-/** What did not go out, by reason, since the process started. */
+/** The failures since the process started, by reason. */
 export function Reasons({ settled }: { settled: readonly SettledCount[] }) {
   const failures = settled
     .filter(({ status }) => status === 'failed' || status === 'partial' || status === 'expired')
@@ -192,7 +183,7 @@ export function Reasons({ settled }: { settled: readonly SettledCount[] }) {
     <section class="card">
       <h2>Failures by reason</h2>
       {failures.length === 0 ? (
-        <p class="dim">Nothing has failed since the process started.</p>
+        <p class="dim">No failures since the process started.</p>
       ) : (
         <table class="reasons">
           <thead class="hidden-label">
@@ -206,7 +197,7 @@ export function Reasons({ settled }: { settled: readonly SettledCount[] }) {
             {failures.map(({ status, reason, count: number }) => (
               <tr key={`${status} ${reason}`}>
                 <td>
-                  <span class="reason">{MEANINGS[reason] ?? reason}</span>
+                  <span class="reason">{REASON_LABELS[reason] ?? reason}</span>
                   <span class="meter wide" aria-hidden="true">
                     <span class={`meter-fill ${status}`} style={{ width: `${(100 * number) / most}%` }} />
                   </span>

@@ -1,40 +1,92 @@
-import type { Status } from '../../index.js'
+import type { Phase, Status, Timings } from '../../index.js'
+import type { Action } from '../viewModels.js'
 
-export const STATUSES = [
-  'queued',
-  'sending',
-  'deferred',
-  'held',
-  'sent',
-  'partial',
-  'failed',
-  'expired',
-  'cancelled',
-] as const satisfies readonly Status[]
+/**
+ * Lists every member of a union in the order given. The app imports only types from the server, so the compiler checks
+ * the list instead: a missing or an unknown member doesn't compile.
+ */
+function allOf<Member extends string>(members: Record<Member, true>): readonly Member[] {
+  return Object.keys(members) as Member[]
+}
 
-/** What a person may do about a message that stands so. */
-export const ACTIONS = {
+export const STATUSES = allOf<Status>({
+  queued: true,
+  sending: true,
+  deferred: true,
+  held: true,
+  sent: true,
+  partial: true,
+  failed: true,
+  expired: true,
+  cancelled: true,
+})
+
+/** The phases of a delivery, in order. */
+export const PHASES = allOf<Phase>({
+  waiting: true,
+  rendering: true,
+  composing: true,
+  connecting: true,
+  envelope: true,
+  body: true,
+  replied: true,
+})
+
+/** The steps of an attempt that are timed, in order. */
+export const TIMING_STEPS = allOf<keyof Timings>({
+  queue: true,
+  clone: true,
+  compile: true,
+  render: true,
+  compose: true,
+  connect: true,
+  transaction: true,
+})
+
+interface ActionLabels {
+  name: string
+  /** Label of the button that applies the action to all matching messages. */
+  matching: string
+  /** Label of the button that confirms that. */
+  all: string
+  /** @param messages such as `3 messages` */
+  done: (messages: string) => string
+  /** The statuses that allow the action. */
+  for: ReadonlySet<Status>
+}
+
+/** The actions that a person can apply to a message. */
+export const ACTIONS: Record<Action, ActionLabels> = {
   retry: {
     name: 'Retry',
-    done: 'put back in line',
+    matching: 'Retry all matching',
+    all: 'Retry all',
+    done: (messages) => `Requeued ${messages}.`,
     for: new Set<Status>(['failed', 'partial', 'expired', 'cancelled', 'held', 'deferred']),
   },
   cancel: {
     name: 'Cancel',
-    done: 'cancelled',
+    matching: 'Cancel all matching',
+    all: 'Cancel all',
+    done: (messages) => `Cancelled ${messages}.`,
     for: new Set<Status>(['queued', 'sending', 'deferred', 'held']),
   },
-  'mark-sent': { name: 'Mark as sent', done: 'marked as sent', for: new Set<Status>(['held', 'deferred']) },
-} as const
+  'mark-sent': {
+    name: 'Mark as sent',
+    matching: 'Mark all matching as sent',
+    all: 'Mark all as sent',
+    done: (messages) => `Marked ${messages} as sent.`,
+    for: new Set<Status>(['held', 'deferred']),
+  },
+}
 
-export type Action = keyof typeof ACTIONS
 export const ACTION_NAMES = Object.keys(ACTIONS) as Action[]
 
 export function Badge({ status, uncertain = false }: { status: string; uncertain?: boolean }) {
   return (
     <span class={`badge ${status}`}>
       {status}
-      {uncertain && <abbr title="It may have been sent although no reply came"> ?</abbr>}
+      {uncertain && <abbr title="The message may have been sent, although no reply arrived"> ?</abbr>}
     </span>
   )
 }

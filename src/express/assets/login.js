@@ -1,34 +1,34 @@
-// Hands the token over and goes on to where the visitor wanted to be.
+// Logs in with the token, then opens the page that the user wanted.
 const form = document.getElementById('login')
 const field = document.getElementById('token')
-const complaint = document.getElementById('error')
+const error = document.getElementById('error')
 const button = form.querySelector('button')
 
-function goOn() {
+function openTarget() {
   const home = new URL('./', location.href)
   const wanted = new URLSearchParams(location.search).get('next') ?? ''
   const target = URL.canParse(wanted, home) ? new URL(wanted, home) : home
-  // Never off this site, whatever the address says.
+  // The target is always on this site, even if the URL says otherwise.
   const inside = target.origin === home.origin && target.pathname.startsWith(home.pathname)
   location.replace(inside ? target : home)
 }
 
-function complain(text) {
-  complaint.textContent = text
-  complaint.hidden = false
+function showError(text) {
+  error.textContent = text
+  error.hidden = false
   field.setAttribute('aria-invalid', 'true')
   field.select()
 }
 
-// Who followed a link from elsewhere may be logged in: the browser kept the cookie back only for that one request.
+// A user who followed a link from another site may be logged in: the browser withheld the cookie only for that request.
 fetch('session')
   .then((response) => response.json())
-  .then(({ scopes }) => scopes.includes('read') && goOn())
+  .then(({ scopes }) => scopes.includes('read') && openTarget())
   .catch(() => undefined)
 
 form.addEventListener('submit', async (event) => {
   event.preventDefault()
-  complaint.hidden = true
+  error.hidden = true
   button.disabled = true
   try {
     const response = await fetch('login', {
@@ -36,10 +36,10 @@ form.addEventListener('submit', async (event) => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ token: field.value }),
     })
-    if (response.ok) goOn()
-    else complain((await response.json()).detail)
+    if (response.ok) openTarget()
+    else showError((await response.json()).detail)
   } catch {
-    complain('That did not work. Is the server still running?')
+    showError('Can’t reach the server. Is it running?')
   } finally {
     button.disabled = false
   }

@@ -1,4 +1,5 @@
-// Reading works without this: it keeps the list fresh, shows local times, switches the preview, deletes, makes faults.
+// Enhances the page, which also works without it: reloads the list, shows local times, switches the preview, deletes
+// messages, and adds faults.
 const $ = (id) => document.getElementById(id)
 const panes = document.querySelector('.panes')
 const { root, query } = panes.dataset
@@ -27,7 +28,7 @@ function localTimes(within) {
 let refreshing = false
 let again = false
 
-/** Fetches this very page and takes its list over; bursts of mail become one fetch after the other. */
+/** Fetches this page again and replaces the list. There is one fetch at a time, however much mail arrives. */
 async function refresh() {
   if (refreshing) {
     again = true
@@ -59,7 +60,7 @@ async function refresh() {
     }
     if (!document.body.classList.contains('opened'))
       document.querySelector('.mail').replaceWith(fresh.querySelector('.mail'))
-    news.textContent = `${list.querySelectorAll('.row').length} mails`
+    news.textContent = `${list.querySelectorAll('.row').length} messages`
   } finally {
     await new Promise((resolve) => setTimeout(resolve, 250))
     refreshing = false
@@ -91,7 +92,7 @@ if (remove) {
   })
 }
 
-// Faults: what is on stands in the banner, what is to come is composed in the dialog.
+// The banner lists the active faults; the dialog adds one.
 const dialog = $('fault-dialog')
 const what = $('fault-what')
 const chosen = () => JSON.parse(what.value)
@@ -101,12 +102,12 @@ function readyBanner() {
 }
 
 function fitFields() {
-  const { at, do: deed } = chosen()
+  const { at, do: action } = chosen()
   $('fault-to').disabled = !['rcpt', 'data', 'dot'].includes(at)
-  $('fault-ms').disabled = deed !== 'delay'
+  $('fault-ms').disabled = action !== 'delay'
 }
 
-/** Asks for the faults there are now, for one may have been used up meanwhile, and puts others in their place. */
+/** Loads the active faults, because one may have been used up in the meantime, and replaces them. */
 async function changeFaults(change) {
   const { faults } = await (await send('GET', 'faults')).json()
   const response = await send('PUT', 'faults', change(faults))
@@ -170,7 +171,7 @@ if (toggles) {
   })
 }
 
-// j and k walk through the list, newest first; / searches.
+// j and k select the next and the previous message in the list; / moves the focus to the search.
 document.addEventListener('keydown', (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey) return
   if (dialog.open || event.target.closest('input, select, textarea')) return

@@ -1,26 +1,33 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { MessageContents } from '../viewModels.js'
 import { bytes } from './format.js'
-import { Frame, FrameOptions, LeftOut, SizeNote, useFrameLook } from './htmlFrame.js'
-import { addressOf, get, messageOf } from './request.js'
-import { Tabs } from './tabs.js'
+import {
+  Frame,
+  FrameOptions,
+  TruncationNotes,
+  ClippingWarning,
+  Tabs,
+  useFrameSettings,
+} from './mailViewer.js'
+import { urlOf, get, messageOf } from './request.js'
 
 /**
- * What a message says, as far as that is still kept.
- * @param discreet whether it is shown only to who opens it
+ * The content of a message, as long as the queue keeps it.
+ * @param redacted whether the content is loaded only on request, because it shows addresses that the page redacts
  */
-export function Contents({ id, status, discreet }: { id: string; status: string; discreet: boolean }) {
-  const [open, setOpen] = useState(!discreet)
+export function MessageContent({ id, status, redacted }: { id: string; status: string; redacted: boolean }) {
+  const [open, setOpen] = useState(!redacted)
   return (
     <section class="card">
-      <h2>What it says</h2>
+      <h2>Content</h2>
       {open ? (
-        <Opened id={id} status={status} />
+        <LoadedContent id={id} status={status} />
       ) : (
         <p>
-          Recipients are shortened here; the mail itself names them, to those who may manage.{' '}
+          Recipients are redacted on this page. The content shows their full addresses and requires the manage
+          scope.{' '}
           <button class="button" type="button" onClick={() => setOpen(true)}>
-            Open the mail
+            Show content
           </button>
         </p>
       )}
@@ -28,14 +35,14 @@ export function Contents({ id, status, discreet }: { id: string; status: string;
   )
 }
 
-function Opened({ id, status }: { id: string; status: string }) {
-  const [contents, setContents] = useState<MessageContents>()
+function LoadedContent({ id, status }: { id: string; status: string }) {
+  const [content, setContent] = useState<MessageContents>()
   const [problem, setProblem] = useState('')
-  const dropped = contents?.kept === false
+  const deleted = content?.kept === false
   useEffect(() => {
     get<MessageContents>(`messages/${encodeURIComponent(id)}/contents`).then(
       (fresh) => {
-        setContents(fresh)
+        setContent(fresh)
         setProblem('')
       },
       (error: unknown) => setProblem(messageOf(error)),
@@ -43,22 +50,22 @@ function Opened({ id, status }: { id: string; status: string }) {
   }, [id, status])
   return (
     <>
-      {problem !== '' && <p class="problem">It can’t be shown: {problem}</p>}
-      {dropped && (
+      {problem !== '' && <p class="problem">The content can’t be shown: {problem}</p>}
+      {deleted && (
         <p class="dim">
-          Its data and bodies were dropped when it was settled, so there is nothing left to show. To keep
-          them, set <code>retain: &#123; data: 'kept' &#125;</code>.
+          The data and bodies of this message were deleted when it was settled. To keep them, set{' '}
+          <code>retain: &#123; data: 'kept' &#125;</code>.
         </p>
       )}
-      {contents?.kept === true && problem === '' && <Kept id={id} contents={contents} />}
+      {content?.kept === true && problem === '' && <KeptContent id={id} content={content} />}
     </>
   )
 }
 
-function Kept({ id, contents }: { id: string; contents: Extract<MessageContents, { kept: true }> }) {
-  const { subject, preheader, text, hasHtml, headers, size, htmlSize, notes } = contents
-  const look = useFrameLook()
-  const place = `messages/${encodeURIComponent(id)}`
+function KeptContent({ id, content }: { id: string; content: Extract<MessageContents, { kept: true }> }) {
+  const { subject, preheader, text, hasHtml, headers, size, htmlSize, notes } = content
+  const settings = useFrameSettings()
+  const path = `messages/${encodeURIComponent(id)}`
   return (
     <>
       <dl class="facts wide">
@@ -75,17 +82,17 @@ function Kept({ id, contents }: { id: string; contents: Extract<MessageContents,
         <div>
           <dt>Size</dt>
           <dd>
-            {bytes(size)}, of which HTML {bytes(htmlSize)}{' '}
-            <a href={addressOf(`${place}/mail.eml`)} download>
+            {bytes(size)} (HTML: {bytes(htmlSize)}){' '}
+            <a href={urlOf(`${path}/mail.eml`)} download>
               Download .eml
             </a>
           </dd>
         </div>
       </dl>
-      <SizeNote htmlSize={htmlSize} />
-      <LeftOut notes={notes} />
+      <ClippingWarning htmlSize={htmlSize} />
+      <TruncationNotes notes={notes} />
       <Tabs
-        label="Parts of the message"
+        label="Message parts"
         tabs={[
           ...(hasHtml
             ? [
@@ -93,8 +100,8 @@ function Kept({ id, contents }: { id: string; contents: Extract<MessageContents,
                   name: 'HTML',
                   contents: (
                     <>
-                      <FrameOptions look={look} />
-                      <Frame src={addressOf(`${place}/html`)} title="The message" look={look} />
+                      <FrameOptions settings={settings} />
+                      <Frame src={urlOf(`${path}/html`)} title="Message" settings={settings} />
                     </>
                   ),
                 },
