@@ -2,11 +2,11 @@ import type { Logger } from '../logging/logger.js'
 import type { QueueStats } from '../queue/driver.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import {
-  Alarms,
+  AlertEvaluator,
   type Alert,
   type AlertPlan,
   type ClearedAlert,
-  type Reading,
+  type AlertReading,
   type SetupReading,
 } from './alerts.js'
 import type { MessageMeasures } from './metrics.js'
@@ -15,12 +15,12 @@ import { Webhook } from './webhook.js'
 /** What is looked at. */
 export interface AlertMonitorSources {
   queue: { stats(): Promise<QueueStats> }
-  measures: { snapshot(): MessageMeasures }
+  metrics: { snapshot(): MessageMeasures }
   transports: () => TransportStatus[]
   /** Why no thread takes mail, if none does. */
   setup: () => SetupReading | undefined
   /** Messages not settled, at most. */
-  room: number
+  capacity: number
 }
 
 export interface AlertMonitorListener {
@@ -33,7 +33,7 @@ export class AlertMonitor {
   readonly #sources: AlertMonitorSources
   readonly #listener: AlertMonitorListener
   readonly #logger: Logger
-  readonly #alarms: Alarms
+  readonly #alarms: AlertEvaluator
   readonly #webhook: Webhook | undefined
   readonly #timer: NodeJS.Timeout
   #looking = false
@@ -43,7 +43,7 @@ export class AlertMonitor {
     this.#sources = sources
     this.#listener = listener
     this.#logger = logger
-    this.#alarms = new Alarms(plan)
+    this.#alarms = new AlertEvaluator(plan)
     if (plan.webhook !== undefined) this.#webhook = new Webhook(plan.webhook, logger)
     this.#timer = setInterval(() => void this.#look(), plan.interval).unref()
     void this.#look()
@@ -62,7 +62,7 @@ export class AlertMonitor {
     this.#looking = false
     // A queue that can't be asked just now says so itself. A look that was under way at the close tells nobody.
     if (reading === undefined || this.#closed) return
-    const { raised, cleared } = this.#alarms.look(reading)
+    const { raised, cleared } = this.#alarms.evaluate(reading)
     for (const alert of raised) {
       this.#logger.warn({ ...alert }, `Alert: ${alert.message}`)
       this.#listener.raised(alert)
@@ -75,11 +75,11 @@ export class AlertMonitor {
     }
   }
 
-  async #read(): Promise<Reading> {
-    const { queue, measures, transports, setup: outage, room } = this.#sources
+  async #read(): Promise<AlertReading> {
+    const { queue, metrics, transports, setup: outage, capacity } = this.#sources
     const setup = outage()
     const { queued, sending, deferred, held, oldest } = await queue.stats()
-    const { settled, threadRestarts } = measures.snapshot()
+    const { settled, threadRestarts } = metrics.snapshot()
     const count = (statuses: readonly string[]): number =>
       settled.filter(({ status }) => statuses.includes(status)).reduce((sum, one) => sum + one.count, 0)
     return {
@@ -89,7 +89,7 @@ export class AlertMonitor {
       threadDeaths: threadRestarts,
       oldest,
       waiting: queued + sending + deferred + held,
-      room,
+      capacity,
       ...(setup === undefined ? {} : { setup: { since: setup.since, reason: setup.reason } }),
       open: transports().flatMap(({ transport, breaker, since }) =>
         breaker === 'open' && since !== undefined ? [{ transport, since: Date.parse(since) }] : [],

@@ -97,7 +97,7 @@ export interface SetupReading {
 }
 
 /** What the rules look at. */
-export interface Reading {
+export interface AlertReading {
   /** Milliseconds since the epoch. */
   at: number
   /** Counted since the start. */
@@ -108,7 +108,7 @@ export interface Reading {
   oldest: number
   /** Messages not settled, and how many there may be. */
   waiting: number
-  room: number
+  capacity: number
   /** Transports that can't be reached, and since when. */
   open: { transport: string; since: number }[]
   setup?: SetupReading
@@ -178,17 +178,17 @@ interface Finding extends Measured {
 }
 
 /** Decides from readings what is raised and what is over. Each alarm is told once, and its end once. */
-export class Alarms {
+export class AlertEvaluator {
   readonly #plan: AlertPlan
   readonly #raised = new Map<string, Alert>()
   /** As far back as the longest window goes. */
-  #readings: Reading[] = []
+  #readings: AlertReading[] = []
 
   constructor(plan: AlertPlan) {
     this.#plan = plan
   }
 
-  look(reading: Reading): { raised: Alert[]; cleared: ClearedAlert[] } {
+  evaluate(reading: AlertReading): { raised: Alert[]; cleared: ClearedAlert[] } {
     this.#readings.push(reading)
     const oldest = reading.at - Math.max(this.#plan.failures?.window ?? 0, this.#plan.threads?.window ?? 0)
     // One from before the window is kept: what has happened since is counted from it.
@@ -215,7 +215,7 @@ export class Alarms {
     return { raised, cleared }
   }
 
-  #findings(now: Reading): Finding[] {
+  #findings(now: AlertReading): Finding[] {
     const { oldest, queue } = this.#plan
     const findings: Finding[] = [
       ...this.#failures(now),
@@ -235,14 +235,14 @@ export class Alarms {
       findings.push({
         rule: 'queue',
         raises: true,
-        value: now.waiting / now.room,
+        value: now.waiting / now.capacity,
         limit: queue.share,
-        message: `${now.waiting} messages wait, and the queue takes ${now.room} at most.`,
+        message: `${now.waiting} messages wait, and the queue takes ${now.capacity} at most.`,
       })
     return findings
   }
 
-  #failures(now: Reading): Finding[] {
+  #failures(now: AlertReading): Finding[] {
     const rule = this.#plan.failures
     if (rule === undefined) return []
     const before = this.#before(now.at - rule.window)
@@ -261,7 +261,7 @@ export class Alarms {
     ]
   }
 
-  #threads(now: Reading): Finding[] {
+  #threads(now: AlertReading): Finding[] {
     const rule = this.#plan.threads
     if (rule === undefined) return []
     const deaths = now.threadDeaths - this.#before(now.at - rule.window).threadDeaths
@@ -269,14 +269,14 @@ export class Alarms {
     return [{ rule: 'threads', raises: true, value: deaths, limit: rule.deaths, message }]
   }
 
-  #setup({ at, setup }: Reading): Finding[] {
+  #setup({ at, setup }: AlertReading): Finding[] {
     const rule = this.#plan.setup
     if (rule === undefined || setup === undefined) return []
     const message = `Mail is held, since threads die again and again and no message is to blame: ${setup.reason}`
     return [{ rule: 'setup', raises: true, value: at - setup.since, limit: rule.heldFor, message }]
   }
 
-  #breakers(now: Reading): Finding[] {
+  #breakers(now: AlertReading): Finding[] {
     const rule = this.#plan.breaker
     if (rule === undefined) return []
     return now.open.map(({ transport, since }) => ({
@@ -290,7 +290,7 @@ export class Alarms {
   }
 
   /** The last reading from before a time, or the first there is. */
-  #before(time: number): Reading {
+  #before(time: number): AlertReading {
     return this.#readings.findLast(({ at }) => at <= time) ?? this.#readings[0]!
   }
 }

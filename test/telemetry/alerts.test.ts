@@ -5,7 +5,7 @@ import type { Alert, AlertOptions } from 'threadpost'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { QueueStats } from '../../src/queue/driver.js'
 import { AlertMonitor } from '../../src/telemetry/alertMonitor.js'
-import { Alarms, type Reading, resolveAlerts } from '../../src/telemetry/alerts.js'
+import { AlertEvaluator, type AlertReading, resolveAlerts } from '../../src/telemetry/alerts.js'
 import { Metrics } from '../../src/telemetry/metrics.js'
 import { Validator } from '../../src/validation.js'
 import { testMailer } from '../support/mailer.js'
@@ -14,24 +14,24 @@ import { ScriptedServer } from '../support/scriptedServer.js'
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
-const QUIET: Reading = {
+const QUIET: AlertReading = {
   at: 0,
   settled: 0,
   failed: 0,
   threadDeaths: 0,
   oldest: 0,
   waiting: 0,
-  room: 100,
+  capacity: 100,
   open: [],
 }
 
 /** What the rules say to one reading after the other. */
-function told(options: AlertOptions, readings: Partial<Reading>[]): string[][] {
+function told(options: AlertOptions, readings: Partial<AlertReading>[]): string[][] {
   const plan = resolveAlerts(new Validator('INVALID_OPTIONS'), options)
   if (plan === undefined) throw new Error('no plan')
-  const alarms = new Alarms(plan)
+  const alarms = new AlertEvaluator(plan)
   return readings.map((reading, index) => {
-    const { raised, cleared } = alarms.look({ ...QUIET, at: index * 1_000, ...reading })
+    const { raised, cleared } = alarms.evaluate({ ...QUIET, at: index * 1_000, ...reading })
     const name = ({ rule, transport = '' }: Alert) => `${rule}${transport}`
     return [...raised.map((alert) => `+${name(alert)}`), ...cleared.map((alert) => `-${name(alert)}`)]
   })
@@ -166,7 +166,7 @@ describe('alerts', () => {
     const tell = (alert: unknown) => void told.push(alert)
     const lookout = new AlertMonitor(
       { interval: 1_000, oldest: { age: 1 } },
-      { queue, measures: new Metrics(), transports: () => [], setup: () => undefined, room: 10 },
+      { queue, metrics: new Metrics(), transports: () => [], setup: () => undefined, capacity: 10 },
       { raised: tell, cleared: tell },
       { debug: tell, info: tell, warn: tell, error: tell },
     )

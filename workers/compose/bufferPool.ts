@@ -6,7 +6,7 @@ const MOST_FREE = 8
 /** A part of a block. Whoever never gives it back leaves the block to the garbage collector. */
 export interface BufferLease {
   /** To be called once, when nobody will read these bytes any more. */
-  giveBack(): void
+  release(): void
 }
 
 /** Memory that is used again once it has been given back as often as it was lent: fresh memory costs the system's work too. */
@@ -25,11 +25,11 @@ class Block implements BufferLease {
     return this
   }
 
-  lend(): void {
+  acquire(): void {
     this.#lent++
   }
 
-  giveBack(): void {
+  release(): void {
     this.#lent--
     this.#rest()
   }
@@ -82,12 +82,12 @@ export class BufferPool {
   }
 
   /** In UTF-8. */
-  text(text: string): void {
+  writeText(text: string): void {
     this.reserve(text.length * 3)
     this.length += this.bytes.write(text, this.length, 'utf8')
   }
 
-  octets(octets: Uint8Array): void {
+  writeBytes(octets: Uint8Array): void {
     this.reserve(octets.length)
     this.bytes.set(octets, this.length)
     this.length += octets.length
@@ -97,7 +97,7 @@ export class BufferPool {
   take(): { bytes: Buffer; lease?: BufferLease } {
     const bytes = this.bytes.subarray(this.#start, this.length)
     if (this.#block === undefined) return { bytes }
-    this.#block.lend()
+    this.#block.acquire()
     return { bytes, lease: this.#block }
   }
 

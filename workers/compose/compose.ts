@@ -1,9 +1,8 @@
 import { isAscii } from 'node:buffer'
 import type { JobAttachment, MessagePayload } from '../../src/protocol/tasks.js'
-import { attachmentFields } from './attachmentFields.js'
 import { base64Length, writeBase64 } from './base64.js'
 import { type BufferLease, BufferPool } from './bufferPool.js'
-import { headerFields } from './headerFields.js'
+import { attachmentFields, headerFields } from './headerFields.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
 /** What a message says, bound; a part that is `''` is none. */
@@ -40,11 +39,11 @@ export function compose(letter: MessagePayload, parts: MessageParts): Composed {
   const { id, attachments } = letter
   const html = parts.htmlRow ?? parts.html
   out.clear()
-  out.text(headerFields(letter, letter.subject ?? parts.subject))
-  out.text('MIME-Version: 1.0\r\n')
+  out.writeText(headerFields(letter, letter.subject ?? parts.subject))
+  out.writeText('MIME-Version: 1.0\r\n')
   if (attachments.length === 0) body(id, parts.text, html, attachments)
   else bodyAndFiles(id, parts.text, html, attachments)
-  if (out.bytes[out.length - 1] !== LF) out.text('\r\n')
+  if (out.bytes[out.length - 1] !== LF) out.writeText('\r\n')
   const taken = out.take()
   // Values were checked for line ends, a field begins with its name, and neither encoding leaves a dot at a line's begin.
   return { ...taken, transparent: isAscii(taken.bytes) }
@@ -76,16 +75,16 @@ function htmlBody(id: string, html: string | PieceRow, shown: readonly JobAttach
 
 /** @param boundary begins like no other of the message; no encoded body can hold `=_` (RFC 2045 section 6.7) */
 function multipart(subtype: string, boundary: string, entities: readonly (() => void)[]): void {
-  out.text(`Content-Type: multipart/${subtype};\r\n boundary="${boundary}"\r\n`)
+  out.writeText(`Content-Type: multipart/${subtype};\r\n boundary="${boundary}"\r\n`)
   for (const entity of entities) {
-    out.text(`\r\n--${boundary}\r\n`)
+    out.writeText(`\r\n--${boundary}\r\n`)
     entity()
   }
-  out.text(`\r\n--${boundary}--\r\n`)
+  out.writeText(`\r\n--${boundary}--\r\n`)
 }
 
 function part(subtype: 'plain' | 'html', content: string | PieceRow): void {
-  out.text(
+  out.writeText(
     `Content-Type: text/${subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n`,
   )
   writer.body(content)
@@ -94,7 +93,7 @@ function part(subtype: 'plain' | 'html', content: string | PieceRow): void {
 function file(attachment: JobAttachment): () => void {
   return () => {
     const { content } = attachment
-    out.text(`${attachmentFields(attachment)}\r\n`)
+    out.writeText(`${attachmentFields(attachment)}\r\n`)
     writeBase64(out, typeof content === 'string' ? Buffer.from(content) : content)
   }
 }

@@ -91,7 +91,7 @@ export class QuotedPrintableWriter {
       this.#softBreak(this.#out.bytes, this.#out.length)
       this.#out.length += 3
     }
-    this.#out.octets(octets)
+    this.#out.writeBytes(octets)
     this.#column = endColumn
   }
 

@@ -1,10 +1,10 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { FileTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { ServiceAnswers } from './serviceAnswers.js'
+import { connectionFailed } from './sendResults.js'
+import { ServiceResults } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
 import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { undelivered } from './unsentOutcomes.js'
 
 /**
  * Writes each message into a folder, as `ID.eml`. It stands there whole or not at all, and an attempt that is made
@@ -12,7 +12,7 @@ import { undelivered } from './unsentOutcomes.js'
  */
 export class FileSender implements Transport {
   readonly #config: FileTransport
-  readonly #answers = new ServiceAnswers([])
+  readonly #answers = new ServiceResults([])
   readonly #handOver: SingleCallSender
 
   constructor(config: FileTransport, writes: number) {
@@ -23,11 +23,11 @@ export class FileSender implements Transport {
   send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     return this.#handOver.run(parcel, progress, deadline, async () => {
       try {
-        await write(this.#config.dir, `${parcel.letter.id}.eml`, parcel.bytes)
+        await write(this.#config.dir, `${parcel.payload.id}.eml`, parcel.bytes)
       } catch (error) {
-        return undelivered({ code: 'CONNECTION_FAILED', message: problem(error) })
+        return connectionFailed({ code: 'CONNECTION_FAILED', message: problem(error) })
       }
-      return this.#answers.answered(
+      return this.#answers.fromResponse(
         { status: 250, text: `written to ${this.#config.dir}` },
         parcel.envelope.to,
       )

@@ -2,15 +2,57 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import nodemailer from 'nodemailer'
-import type { Json } from '../../src/protocol/tasks.js'
+import type { MailComposerOptions } from 'nodemailer/lib/mail-composer'
+import type { Json, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { PluginTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { mailOptions } from '../compose/mailOptions.js'
+import { unsubscribeFields } from '../compose/headerFields.js'
 import { loading } from '../loading.js'
-import { ServiceAnswers } from './serviceAnswers.js'
-import { withTimeout, loaded, reportOf } from './serviceReport.js'
+import { connectionFailed } from './sendResults.js'
+import { loadPackage, ServiceResults, toTransportReport, withTimeout } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { undelivered } from './unsentOutcomes.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
+
+/** The message as nodemailer describes one, for its transport plugins. */
+export function mailOptions(
+  letter: MessagePayload,
+  parts: { subject: string; html: string; text: string },
+): MailComposerOptions {
+  return {
+    from: mailbox(letter.from),
+    to: letter.to.map(mailbox),
+    cc: letter.cc.map(mailbox),
+    replyTo: letter.replyTo.map(mailbox),
+    subject: letter.subject ?? parts.subject,
+    messageId: letter.messageId,
+    date: new Date(letter.date),
+    ...(letter.inReplyTo === undefined ? {} : { inReplyTo: letter.inReplyTo }),
+    references: letter.references,
+    headers: [...letter.headers, ...unsubscribeFields(letter.listUnsubscribe)].map(([key, value]) => ({
+      key,
+      value,
+    })),
+    ...(parts.text === '' ? {} : { text: parts.text }),
+    ...(parts.html === '' ? {} : { html: parts.html }),
+    attachments: letter.attachments.map(({ filename, content, contentType, cid }) => ({
+      content:
+        typeof content === 'string'
+          ? content
+          : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+      filename: filename ?? false,
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(cid === undefined ? {} : { cid }),
+    })),
+    textEncoding: 'quoted-printable',
+    baseBoundary: letter.id,
+    newline: 'windows',
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  }
+}
+
+function mailbox({ name, address }: Mailbox): { name: string; address: string } {
+  return { name: name ?? '', address }
+}
 
 const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 
@@ -40,14 +82,14 @@ interface Said {
  */
 export class PluginSender implements Transport {
   readonly #config: PluginTransport
-  readonly #answers: ServiceAnswers
+  readonly #answers: ServiceResults
   readonly #handOver: SingleCallSender
   readonly #plugin: Promise<Plugin>
   #closed: Promise<void> | undefined
 
   constructor(config: PluginTransport, calls: number) {
     this.#config = config
-    this.#answers = new ServiceAnswers(secretsIn(config.options))
+    this.#answers = new ServiceResults(secretsIn(config.options))
     this.#handOver = new SingleCallSender(calls)
     this.#plugin = load(config)
     this.#plugin.catch(() => undefined)
@@ -58,15 +100,15 @@ export class PluginSender implements Transport {
   }
 
   send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { envelope, letter, parts } = parcel
+    const { envelope, payload, parts } = parcel
     const to = [...envelope.to]
     return this.#handOver.run(parcel, progress, deadline, async () => {
       const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in plugin) return plugin
+      if ('outcome' in plugin) return plugin
       try {
         const info = await nodemailer
           .createTransport(plugin as never)
-          .sendMail({ ...mailOptions(letter, parts), envelope: { from: envelope.from, to } })
+          .sendMail({ ...mailOptions(payload, parts), envelope: { from: envelope.from, to } })
         return this.#accepted(info, to)
       } catch (error) {
         return this.#failed(error, to)
@@ -75,16 +117,19 @@ export class PluginSender implements Transport {
   }
 
   verify(): Promise<TransportReport> {
-    return reportOf({ transport: this.#config.name, host: this.#config.module, port: 0 }, async () => {
-      const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in plugin) return plugin
-      try {
-        await withTimeout(verified(plugin))
-        return this.#answers.answered({ status: 250, text: 'ready' }, [])
-      } catch (error) {
-        return this.#problem(error)
-      }
-    })
+    return toTransportReport(
+      { transport: this.#config.name, host: this.#config.module, port: 0 },
+      async () => {
+        const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
+        if ('outcome' in plugin) return plugin
+        try {
+          await withTimeout(verified(plugin))
+          return this.#answers.fromResponse({ status: 250, text: 'ready' }, [])
+        } catch (error) {
+          return this.#problem(error)
+        }
+      },
+    )
   }
 
   async retire(heir: Transport): Promise<void> {
@@ -102,19 +147,19 @@ export class PluginSender implements Transport {
   }
 
   #problem(error: unknown): SendResult {
-    return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
+    return connectionFailed({ code: 'CONNECTION_FAILED', message: this.#answers.describe(error) })
   }
 
   #accepted({ response, rejected }: Said, to: readonly string[]): SendResult {
     const text = typeof response === 'string' ? response : 'accepted'
-    const delivered = this.#answers.answered({ status: 250, text }, to)
+    const delivered = this.#answers.fromResponse({ status: 250, text }, to)
     const refused = new Set(Array.isArray(rejected) ? rejected.map(addressOf) : [])
     for (const recipient of delivered.recipients)
       if (refused.has(recipient.address)) recipient.result = 'rejected'
     if (delivered.recipients.some(({ result }) => result === 'accepted')) return delivered
     return {
       ...delivered,
-      verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
+      outcome: { result: 'rejected', code: 'SMTP_REJECTED' },
       message: 'The plugin reports that every recipient was refused.',
     }
   }
@@ -122,17 +167,17 @@ export class PluginSender implements Transport {
   #failed(error: unknown, to: readonly string[]): SendResult {
     const { code, responseCode, statusCode, status, message } = (error ?? {}) as Said
     const text = typeof message === 'string' ? message : 'an error without a message'
-    if (code === 'EAUTH') return this.#answers.answered({ status: 401, text }, to)
+    if (code === 'EAUTH') return this.#answers.fromResponse({ status: 401, text }, to)
     // An SMTP reply: 4yz may be tried again, 5yz not. An HTTP status says it the other way round.
     if (typeof responseCode === 'number' && responseCode >= 400)
-      return this.#answers.answered({ status: responseCode < 500 ? 503 : 400, text }, to)
+      return this.#answers.fromResponse({ status: responseCode < 500 ? 503 : 400, text }, to)
     const http = [statusCode, status].find((value) => typeof value === 'number' && value >= 300)
-    if (typeof http === 'number') return this.#answers.answered({ status: http, text }, to)
-    const unanswered = this.#answers.failed(error, to)
-    if (unanswered.verdict.result !== 'uncertain') return unanswered
+    if (typeof http === 'number') return this.#answers.fromResponse({ status: http, text }, to)
+    const unanswered = this.#answers.fromError(error, to)
+    if (unanswered.outcome.result !== 'uncertain') return unanswered
     return {
       ...unanswered,
-      message: `The plugin failed and doesn't say whether the message was sent: ${this.#answers.problem(text)}`,
+      message: `The plugin failed and doesn't say whether the message was sent: ${this.#answers.describe(text)}`,
     }
   }
 }
@@ -151,7 +196,7 @@ function verified(plugin: Plugin): Promise<void> {
 /** Found from where the process runs. What is exported is a class, a function that makes a transport, or one. */
 async function load({ module, options }: PluginTransport): Promise<Plugin> {
   const found = locate(module)
-  const { default: exported } = (await loaded(found, module, 'The transport is the plugin')) as {
+  const { default: exported } = (await loadPackage(found, module, 'The transport is the plugin')) as {
     default: unknown
   }
   const plugin = (

@@ -1,10 +1,15 @@
-import type { MessagePayload, Mailbox } from '../../src/protocol/tasks.js'
+import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { SendgridTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { unsubscribeFields } from '../compose/headerFields.js'
-import { type Answer, ServiceAnswers, retryAfterOf } from './serviceAnswers.js'
-import { reportOf, VERIFY_LIMIT } from './serviceReport.js'
+import {
+  retryAfterOf,
+  type ServiceResponse,
+  ServiceResults,
+  toTransportReport,
+  VERIFY_TIMEOUT,
+} from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
 /** Of an answer that is shown to people. */
 const MOST_OF_BODY = 64 * 1024
@@ -12,12 +17,12 @@ const MOST_OF_BODY = 64 * 1024
 /** SendGrid's v3 API: one request a message, answered for all recipients at once. It builds the message itself. */
 export class SendgridSender implements Transport {
   readonly #config: SendgridTransport
-  readonly #answers: ServiceAnswers
+  readonly #answers: ServiceResults
   readonly #handOver: SingleCallSender
 
   constructor(config: SendgridTransport, requests: number) {
     this.#config = config
-    this.#answers = new ServiceAnswers([config.apiKey])
+    this.#answers = new ServiceResults([config.apiKey])
     this.#handOver = new SingleCallSender(requests)
   }
 
@@ -25,12 +30,12 @@ export class SendgridSender implements Transport {
     const { to } = parcel.envelope
     return this.#handOver.run(parcel, progress, deadline, async (signal) => {
       try {
-        return this.#answers.answered(
+        return this.#answers.fromResponse(
           await this.#ask('/v3/mail/send', signal, JSON.stringify(mailOf(parcel))),
           to,
         )
       } catch (error) {
-        return this.#answers.failed(error, to)
+        return this.#answers.fromError(error, to)
       }
     })
   }
@@ -39,12 +44,12 @@ export class SendgridSender implements Transport {
   verify(): Promise<TransportReport> {
     const { hostname, port, protocol } = new URL(this.#config.endpoint)
     const place = { transport: this.#config.name, host: hostname, port: portOf(port, protocol) }
-    return reportOf(place, async () => {
+    return toTransportReport(place, async () => {
       try {
-        const answer = await this.#ask('/v3/scopes', AbortSignal.timeout(VERIFY_LIMIT))
-        return this.#answers.answered(answer.status === 403 ? { ...answer, status: 200 } : answer, [])
+        const answer = await this.#ask('/v3/scopes', AbortSignal.timeout(VERIFY_TIMEOUT))
+        return this.#answers.fromResponse(answer.status === 403 ? { ...answer, status: 200 } : answer, [])
       } catch (error) {
-        return this.#answers.failed(error, [])
+        return this.#answers.fromError(error, [])
       }
     })
   }
@@ -57,7 +62,7 @@ export class SendgridSender implements Transport {
     return this.#handOver.quit()
   }
 
-  async #ask(path: string, signal: AbortSignal, body?: string): Promise<Answer> {
+  async #ask(path: string, signal: AbortSignal, body?: string): Promise<ServiceResponse> {
     const response = await fetch(`${this.#config.endpoint}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
@@ -108,12 +113,12 @@ function errorsOf(text: string): string {
 }
 
 /** The body of `POST /v3/mail/send`. */
-function mailOf({ letter, parts, envelope }: OutgoingMail): object {
-  const { subject = parts.subject, replyTo, attachments } = letter
-  const headers = headersOf(letter)
+function mailOf({ payload, parts, envelope }: OutgoingMail): object {
+  const { subject = parts.subject, replyTo, attachments } = payload
+  const headers = headersOf(payload)
   return {
-    personalizations: personalizationsOf(letter, envelope.to),
-    from: personOf(letter.from),
+    personalizations: personalizationsOf(payload, envelope.to),
+    from: personOf(payload.from),
     ...(replyTo.length === 0 ? {} : { reply_to_list: replyTo.map(personOf) }),
     subject,
     content: [

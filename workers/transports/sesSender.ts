@@ -2,11 +2,17 @@ import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { loading } from '../loading.js'
-import { type Answer, ServiceAnswers, retryAfterOf } from './serviceAnswers.js'
-import { withTimeout, loaded, reportOf } from './serviceReport.js'
+import { connectionFailed } from './sendResults.js'
+import {
+  loadPackage,
+  retryAfterOf,
+  type ServiceResponse,
+  ServiceResults,
+  toTransportReport,
+  withTimeout,
+} from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { undelivered } from './unsentOutcomes.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
 /** Milliseconds. The attempt has a limit of its own, which is longer or shorter. */
 const CONNECT_LIMIT = 10_000
@@ -28,14 +34,14 @@ interface Ready {
 /** Amazon SES by nodemailer's transport for it. The message goes as it is; the recipients are the envelope's. */
 export class SesSender implements Transport {
   readonly #config: SesTransport
-  readonly #answers: ServiceAnswers
+  readonly #answers: ServiceResults
   readonly #handOver: SingleCallSender
   readonly #ready: Promise<Ready>
 
   constructor(config: SesTransport, requests: number) {
     this.#config = config
     const { secretAccessKey = '', sessionToken = '' } = config.credentials ?? {}
-    this.#answers = new ServiceAnswers([secretAccessKey, sessionToken])
+    this.#answers = new ServiceResults([secretAccessKey, sessionToken])
     this.#handOver = new SingleCallSender(requests)
     this.#ready = open(config)
     this.#ready.catch(() => undefined)
@@ -49,9 +55,9 @@ export class SesSender implements Transport {
     const { to } = parcel.envelope
     return this.#handOver.run(parcel, progress, deadline, async () => {
       const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in ready) return ready
+      if ('outcome' in ready) return ready
       try {
-        return this.#answers.answered({ status: 200, text: (await ready.send(parcel)).response }, to)
+        return this.#answers.fromResponse({ status: 200, text: (await ready.send(parcel)).response }, to)
       } catch (error) {
         return this.#failed(error, to)
       }
@@ -66,12 +72,12 @@ export class SesSender implements Transport {
       host: url.hostname,
       port: Number(url.port) || (url.protocol === 'http:' ? 80 : 443),
     }
-    return reportOf(place, async () => {
+    return toTransportReport(place, async () => {
       const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in ready) return ready
+      if ('outcome' in ready) return ready
       try {
         await withTimeout(ready.verify())
-        return this.#answers.answered({ status: 200, text: 'ready' }, [])
+        return this.#answers.fromResponse({ status: 200, text: 'ready' }, [])
       } catch (error) {
         return this.#failed(error, [])
       }
@@ -93,18 +99,18 @@ export class SesSender implements Transport {
   }
 
   #problem(error: unknown): SendResult {
-    return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
+    return connectionFailed({ code: 'CONNECTION_FAILED', message: this.#answers.describe(error) })
   }
 
   #failed(error: unknown, to: readonly string[]): SendResult {
     if (NEVER_CONNECTED.test((error as ServiceError).message)) return this.#problem(error)
     const answer = answerIn(error as ServiceError)
-    return answer === undefined ? this.#answers.failed(error, to) : this.#answers.answered(answer, to)
+    return answer === undefined ? this.#answers.fromError(error, to) : this.#answers.fromResponse(answer, to)
   }
 }
 
 async function open({ region, credentials, endpoint, configurationSet }: SesTransport): Promise<Ready> {
-  const { SESv2Client, SendEmailCommand } = await loaded(
+  const { SESv2Client, SendEmailCommand } = await loadPackage(
     loading(() => import('@aws-sdk/client-sesv2')),
     '@aws-sdk/client-sesv2',
     'Amazon SES needs the package',
@@ -143,7 +149,7 @@ interface ServiceError {
 }
 
 /** An exception of the service has its status; without one no answer came, or nothing was ever asked. */
-function answerIn({ name, message, $metadata, $response }: ServiceError): Answer | undefined {
+function answerIn({ name, message, $metadata, $response }: ServiceError): ServiceResponse | undefined {
   const status = $metadata?.httpStatusCode
   const text = `${name}: ${message}`
   if (NOT_LET_IN.test(name)) return { status: 403, text }

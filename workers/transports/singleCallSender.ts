@@ -1,6 +1,6 @@
 import type { RecipientOutcome } from '../../src/protocol/outcome.js'
+import { unanswered, withdrawn } from './sendResults.js'
 import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { lost, withdrawn } from './unsentOutcomes.js'
 
 /** How long what is under way may take once the mailer closes, in ms. */
 const FAREWELL = 1_500
@@ -38,10 +38,10 @@ export class SingleCallSender {
     while (this.#heir === undefined && this.#underWay.size >= this.#most)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
-    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to)
+    if (this.#abort.signal.aborted) return unanswered('closed', false, envelope.to)
     if (performance.now() >= deadline) {
       this.#next()
-      return lost('timeout', false, envelope.to)
+      return unanswered('timeout', false, envelope.to)
     }
     const claim = progress.commit()
     if (claim !== 'committed') {
@@ -87,7 +87,7 @@ export class SingleCallSender {
     const timer = setTimeout(end, Math.max(0, deadline - performance.now()))
     const tooLate = new Promise<SendResult>((resolve) => {
       own.signal.addEventListener('abort', () => {
-        resolve(lost(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to))
+        resolve(unanswered(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to))
       })
     })
     try {
@@ -103,8 +103,8 @@ export class SingleCallSender {
   }
 }
 
-function note({ verdict, recipients }: SendResult, progress: Progress): void {
-  const { result, code } = verdict
+function note({ outcome, recipients }: SendResult, progress: Progress): void {
+  const { result, code } = outcome
   if (result === 'uncertain' || result === 'withdrawn') return
   if (code === 'CONNECTION_FAILED' || code === 'AUTH_FAILED' || code === 'TLS_FAILED') {
     progress.release()

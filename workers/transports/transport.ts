@@ -20,7 +20,7 @@ export interface Envelope {
 /** What a transport is handed. The bytes are a complete message (RFC 5322), made of the letter and the parts. */
 export interface OutgoingMail extends Composed {
   envelope: Envelope
-  letter: MessagePayload
+  payload: MessagePayload
   parts: MessageParts
 }
 
@@ -45,7 +45,7 @@ export interface SendResult {
   message: string
   recipients: RecipientOutcome[]
   reply?: SmtpReply
-  verdict:
+  outcome:
     | { result: 'sent'; code: 'OK' }
     | { result: 'rejected'; code: 'SMTP_REJECTED' | 'INVALID_MESSAGE' | UnsupportedCode }
     | { result: 'deferred'; code: DeferredCode | UnreachableCode; retryAfter?: number }

@@ -3,7 +3,7 @@ import { BufferPool } from '../../../workers/compose/bufferPool.js'
 
 function take(octets: BufferPool, text: string) {
   octets.clear()
-  octets.text(text)
+  octets.writeText(text)
   return octets.take()
 }
 
@@ -15,7 +15,7 @@ function fill(octets: BufferPool): ReturnType<typeof take>[] {
 it('keeps what was taken while its lease is out', () => {
   const octets = new BufferPool()
   const first = take(octets, 'Hello')
-  for (let round = 0; round < 5; round++) for (const { lease } of fill(octets)) lease?.giveBack()
+  for (let round = 0; round < 5; round++) for (const { lease } of fill(octets)) lease?.release()
   expect(first.bytes.toString()).toBe('Hello')
 })
 
@@ -23,8 +23,8 @@ it('uses memory again that was given back', () => {
   const octets = new BufferPool()
   const first = take(octets, 'Hello')
   const others = fill(octets)
-  first.lease?.giveBack()
-  for (const { lease } of others) lease?.giveBack()
+  first.lease?.release()
+  for (const { lease } of others) lease?.release()
   const again = fill(octets)
   expect(again.some(({ bytes }) => bytes.buffer === first.bytes.buffer)).toBe(true)
 })
@@ -33,14 +33,14 @@ it('never uses again what nobody gave back', () => {
   const octets = new BufferPool()
   const kept = fill(octets)
   const before = kept.map(({ bytes }) => bytes.toString())
-  for (let round = 0; round < 3; round++) for (const { lease } of fill(octets)) lease?.giveBack()
+  for (let round = 0; round < 3; round++) for (const { lease } of fill(octets)) lease?.release()
   expect(kept.map(({ bytes }) => bytes.toString())).toEqual(before)
 })
 
 it('takes a message that is longer than a block, in many steps, and goes on with short ones', () => {
   const octets = new BufferPool()
   octets.clear()
-  for (let step = 0; step < 50; step++) octets.text('0123456789'.repeat(10_000))
+  for (let step = 0; step < 50; step++) octets.writeText('0123456789'.repeat(10_000))
   const long = octets.take()
   expect(long.lease).toBeUndefined()
   expect(long.bytes.length).toBe(5_000_000)

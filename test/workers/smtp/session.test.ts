@@ -10,7 +10,7 @@ describe('the envelope', () => {
     const sender = senderTo(server.port, {}, 1)
     const texts = Array.from({ length: 50 }, (_, index) => `message ${index}`)
     const all = await Promise.all(texts.map((text) => send(sender, { text })))
-    expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
+    expect(all.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
     expect(server.messages.map(({ data }) => data)).toEqual(
       texts.map((text) => `Subject: hi\r\n\r\n${text}\r\n`),
     )
@@ -55,7 +55,7 @@ describe('the envelope', () => {
     const all = await Promise.all(
       Array.from({ length: 10 }, () => send(sender, { to: ['a@example.com', 'b@example.com'] })),
     )
-    expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
+    expect(all.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
     expect(server.conversations.map(({ ahead }) => ahead)).toEqual([0])
     expect(server.messages).toHaveLength(10)
   })
@@ -169,14 +169,14 @@ describe.each([
     })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all([send(sender), send(sender), send(sender)])
-    expect(all.map(({ verdict }) => verdict.result)).toEqual(['sent', 'sent', 'sent'])
+    expect(all.map(({ outcome }) => outcome.result)).toEqual(['sent', 'sent', 'sent'])
   })
 
   it('give up a transaction that came to nothing before the next', async () => {
     const server = await start({ rcpt: (line) => (line.includes('nobody') ? '550 no' : '250 ok') })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all([send(sender, { to: ['nobody@example.com'] }), send(sender)])
-    expect(all.map(({ verdict }) => verdict.result)).toEqual(['rejected', 'sent'])
+    expect(all.map(({ outcome }) => outcome.result)).toEqual(['rejected', 'sent'])
     expect(server.conversations[0]?.commands.filter((line) => line === 'RSET')).toHaveLength(1)
   })
 })
@@ -194,8 +194,8 @@ describe('a server that answers 354 although nobody is to get the message', () =
       send(sender, { to: ['nobody@example.com'], text: 'secret', notes }),
       send(sender, { text: 'for Ada' }),
     ])
-    expect(first.verdict).toEqual({ result: 'rejected', code: 'SMTP_REJECTED' })
-    expect(second.verdict.result).toBe('sent')
+    expect(first.outcome).toEqual({ result: 'rejected', code: 'SMTP_REJECTED' })
+    expect(second.outcome.result).toBe('sent')
     expect(notes.phases).not.toContain('body')
     expect(server.messages.map(({ data }) => data)).toEqual(['', 'Subject: hi\r\n\r\nfor Ada\r\n'])
   })
@@ -203,7 +203,7 @@ describe('a server that answers 354 although nobody is to get the message', () =
   it('has not taken it, even if it says so', async () => {
     const server = await ScriptedServer.start({ rcpt: () => '450 4.2.0 no', data: () => '354 go on' })
     const delivered = await send(senderTo(server.port))
-    expect(delivered.verdict).toEqual({ result: 'deferred', code: 'SMTP_DEFERRED' })
+    expect(delivered.outcome).toEqual({ result: 'deferred', code: 'SMTP_DEFERRED' })
     expect(server.messages.map(({ data }) => data)).toEqual([''])
   })
 
@@ -225,7 +225,7 @@ describe('extensions', () => {
     })
     const bytes = Buffer.from('To: ä@example.com\r\n\r\nü\r\n')
     const delivered = await send(senderTo(server.port), { bytes, to: ['ä@exämple.com'] })
-    expect(delivered.verdict.result).toBe('sent')
+    expect(delivered.outcome.result).toBe('sent')
     expect(mailCommand(server)).toBe(`MAIL FROM:<a@acme.example> SIZE=${bytes.length} BODY=8BITMIME SMTPUTF8`)
     expect(server.conversations[0]?.commands).toContain(
       Buffer.from('RCPT TO:<ä@xn--exmple-cua.com>').toString('latin1'),
@@ -251,8 +251,8 @@ describe('extensions', () => {
     const server = await ScriptedServer.start({ extensions: ['PIPELINING', 'SIZE 1000'] })
     const sender = senderTo(server.port, {}, 1)
     const [refused, next] = await Promise.all([send(sender, sending), send(sender)])
-    expect(refused.verdict).toEqual({ result: 'rejected', code })
-    expect(next.verdict.result).toBe('sent')
+    expect(refused.outcome).toEqual({ result: 'rejected', code })
+    expect(next.outcome.result).toBe('sent')
     expect(server.conversations[0]?.commands.filter((line) => line.startsWith('MAIL'))).toHaveLength(1)
   })
 
@@ -260,7 +260,7 @@ describe('extensions', () => {
     const server = await ScriptedServer.start({ ehlo: () => '502 5.5.1 what?' })
     // The scripted server knows no HELO either.
     const delivered = await send(senderTo(server.port))
-    expect(delivered.verdict).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
+    expect(delivered.outcome).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
   })
 })
 
@@ -277,8 +277,8 @@ describe('cancellation and expiry', () => {
         send(sender, { notes }),
         send(sender),
       ])
-      expect(withdrawn.verdict).toEqual({ result: 'withdrawn', code })
-      expect([first.verdict.result, last.verdict.result]).toEqual(['sent', 'sent'])
+      expect(withdrawn.outcome).toEqual({ result: 'withdrawn', code })
+      expect([first.outcome.result, last.outcome.result]).toEqual(['sent', 'sent'])
       expect(server.messages).toHaveLength(2)
     },
   )
@@ -341,6 +341,6 @@ it('a sender that was replaced leaves what still comes to its heir', async () =>
   const old = senderTo(first.port)
   await send(old)
   await old.retire(senderTo(second.port))
-  expect((await send(old)).verdict.result).toBe('sent')
+  expect((await send(old)).outcome.result).toBe('sent')
   expect([first.messages.length, second.messages.length]).toEqual([1, 1])
 })

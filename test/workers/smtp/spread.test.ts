@@ -28,8 +28,8 @@ describe('messages over connections', () => {
     const sender = senderTo(server.port, {}, 3)
     const done: string[] = []
     const track = async (text: string) => {
-      const { verdict } = await send(sender, { text })
-      done.push(`${text} ${verdict.result}`)
+      const { outcome } = await send(sender, { text })
+      done.push(`${text} ${outcome.result}`)
     }
     const slow = track('slow')
     const behind = track('behind')

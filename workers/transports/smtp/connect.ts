@@ -3,11 +3,53 @@ import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import httpProxyClient from 'nodemailer/lib/smtp-connection/http-proxy-client'
 import XOAuth2 from 'nodemailer/lib/xoauth2'
-import type { SmtpAuth, SmtpTransport } from '../../../src/protocol/transportConfig.js'
-import type { Unreachable } from '../unsentOutcomes.js'
+import type {
+  SmtpAuth,
+  SmtpTransport,
+  TlsReport,
+  TransportReport,
+} from '../../../src/protocol/transportConfig.js'
+import type { ConnectionFailure } from '../sendResults.js'
+import { toConnectionFailure } from './connectionFailure.js'
 import { LONGEST_TIMER } from './deadlineTimer.js'
-import { type Extensions, parseExtensions } from './extensions.js'
-import { unreachable } from './unreachable.js'
+
+/** What the server offers, read from its reply to the last EHLO (RFC 5321 section 4.1.1.1). */
+export interface Extensions {
+  /** RFC 2920. */
+  pipelining: boolean
+  /** RFC 6152. */
+  eightBitMime: boolean
+  /** RFC 6531. */
+  smtpUtf8: boolean
+  /** RFC 1870. */
+  size: boolean
+  /** Octets a message may have at most; 0 where the server doesn't say. */
+  maxSize: number
+  /** Keywords as announced, upper case, without the server's name. */
+  keywords: string[]
+}
+
+/** @param reply the whole reply to EHLO, or to HELO, which offers nothing */
+function parseExtensions(reply: string): Extensions {
+  const lines = reply
+    .split(/\r?\n/)
+    .slice(1)
+    .map((line) => line.slice(4).trim().toUpperCase())
+    .filter((line) => line !== '')
+  const has = (keyword: string): boolean =>
+    lines.some((line) => line === keyword || line.startsWith(`${keyword} `))
+  const maxSize = Number(
+    lines.map((line) => /^SIZE +(\d{1,15})$/.exec(line)?.[1]).find((digits) => digits !== undefined) ?? 0,
+  )
+  return {
+    pipelining: has('PIPELINING'),
+    eightBitMime: has('8BITMIME'),
+    smtpUtf8: has('SMTPUTF8'),
+    size: has('SIZE'),
+    maxSize,
+    keywords: lines,
+  }
+}
 
 /** A connection through the transport's HTTP proxy (CONNECT, RFC 9110 section 9.3.6); undefined without one. */
 function openThroughProxy({ proxy, host, port, timeouts }: SmtpTransport): Promise<Socket> | undefined {
@@ -55,11 +97,11 @@ export interface OpenConnection {
 export async function connect(
   config: SmtpTransport,
   signal: AbortSignal,
-): Promise<OpenConnection | Unreachable> {
+): Promise<OpenConnection | ConnectionFailure> {
   try {
     return await converse(config, await openThroughProxy(config), signal)
   } catch (error) {
-    return unreachable(error as Error, config)
+    return toConnectionFailure(error as Error, config)
   }
 }
 
@@ -67,7 +109,7 @@ function converse(
   config: SmtpTransport,
   proxied: Socket | undefined,
   signal: AbortSignal,
-): Promise<OpenConnection | Unreachable> {
+): Promise<OpenConnection | ConnectionFailure> {
   const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
   const inAll = Math.min(timeouts.connect + timeouts.greeting + timeouts.handshake, LONGEST_TIMER)
   const connection = new SMTPConnection({
@@ -90,7 +132,7 @@ function converse(
     const fail = (error: Error): void => {
       settle()
       connection.close()
-      resolve(unreachable(error, config))
+      resolve(toConnectionFailure(error, config))
     }
     const abort = (): void => fail(new Error('the transport was closed'))
     const connecting = setTimeout(() => {
@@ -115,7 +157,7 @@ function converse(
         return
       }
       socket.destroy()
-      resolve(unreachable(Object.assign(new Error(problem), { code: 'ETLS' }), config))
+      resolve(toConnectionFailure(Object.assign(new Error(problem), { code: 'ETLS' }), config))
     }
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
@@ -154,4 +196,50 @@ function insecurity(socket: Socket, { secure, requireTLS, tls }: SmtpTransport):
   if (!(socket instanceof TLSSocket)) return 'the connection is not encrypted'
   if (tls.rejectUnauthorized !== false && !socket.authorized) return 'the certificate was not verified'
   return undefined
+}
+
+/** How long the goodbye may take, in ms. */
+const FAREWELL = 1_000
+
+/** Tries what every message needs first: connection, TLS and authentication. */
+export async function verifySmtp(config: SmtpTransport): Promise<TransportReport> {
+  const start = performance.now()
+  const { name: transport, host, port } = config
+  const result = await connect(config, new AbortController().signal)
+  const facts = { transport, host, port, ms: Math.round(performance.now() - start) }
+  if (!('socket' in result)) return { ...facts, ok: false, ...result }
+
+  const { socket, extensions } = result
+  const report: TransportReport = {
+    ...facts,
+    ok: true,
+    ...(socket instanceof TLSSocket ? { tls: tlsReport(socket) } : {}),
+    authenticated: config.auth !== undefined,
+    extensions: extensions.keywords,
+    pipelining: extensions.pipelining,
+    maxSize: extensions.maxSize,
+  }
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, FAREWELL)
+    socket.on('data', () => undefined)
+    socket.on('error', () => undefined)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    socket.end('QUIT\r\n')
+  })
+  socket.destroy()
+  return report
+}
+
+function tlsReport(socket: TLSSocket): TlsReport {
+  const { valid_to, subject } = socket.getPeerCertificate()
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    authorized: socket.authorized,
+    subject: String(subject.CN),
+    expires: new Date(valid_to).toISOString(),
+  }
 }

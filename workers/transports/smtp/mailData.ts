@@ -161,7 +161,7 @@ export function writeMessage(
 }
 
 /** The end of a message without the message: to nobody goes nothing. */
-export function writeNothing(socket: Socket, flushed: () => void): void {
+export function writeEmptyMessage(socket: Socket, flushed: () => void): void {
   writeEnd(socket, undefined, flushed)
 }
 

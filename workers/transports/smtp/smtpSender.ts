@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net'
 import type { SmtpTransport, TransportReport } from '../../../src/protocol/transportConfig.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from '../transport.js'
-import { lost, undelivered, type Unreachable } from '../unsentOutcomes.js'
-import { connect, type OpenConnection } from './connect.js'
+import { connectionFailed, type ConnectionFailure, unanswered } from '../sendResults.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
+import { connect, type OpenConnection, verifySmtp } from './connect.js'
 import { asMailData, toMailData } from './mailData.js'
-import { SmtpSession, type SessionOwner } from './smtpSession.js'
+import { type SessionOwner, SmtpSession } from './smtpSession.js'
 import { Transaction } from './transaction.js'
-import { verifySmtp } from './verifySmtp.js'
 
 /** How long a message waits for the connections in use before an idle one is used, in ms. */
 const SHORT_PATIENCE = 2
@@ -182,7 +181,9 @@ export class SmtpSender implements Transport, SessionOwner {
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
       if (this.#waiting[index]!.deadline > now) continue
       const [overdue] = this.#waiting.splice(index, 1)
-      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, []))
+      overdue?.fail(
+        this.#sessions.size === 0 ? connectionFailed(NOT_IN_TIME) : unanswered('timeout', false, []),
+      )
     }
   }
 
@@ -212,10 +213,10 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 
   /** Where others work the waiting wait for those; else none of them can be sent. */
-  #refuse(failure: Unreachable): void {
+  #refuse(failure: ConnectionFailure): void {
     this.#refusedUntil = performance.now() + REFUSED_PAUSE
     if (this.#sessions.size + this.#connecting > 0) return
-    for (const transaction of this.#waiting.splice(0)) transaction.fail(undelivered(failure))
+    for (const transaction of this.#waiting.splice(0)) transaction.fail(connectionFailed(failure))
   }
 
   #forget(session: SmtpSession): void {
@@ -225,7 +226,7 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 }
 
-const NOT_IN_TIME: Unreachable = {
+const NOT_IN_TIME: ConnectionFailure = {
   code: 'CONNECTION_FAILED',
   message: 'The server could not be reached: no connection was ready before the attempt was over',
 }

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import type { SmtpTimeouts } from '../../../src/protocol/transportConfig.js'
-import type { CloseReason } from '../unsentOutcomes.js'
-import type { OpenConnection } from './connect.js'
+import type { CloseReason } from '../sendResults.js'
+import type { Extensions, OpenConnection } from './connect.js'
 import { DeadlineTimer } from './deadlineTimer.js'
-import type { Extensions } from './extensions.js'
-import { writeMessage, writeNothing } from './mailData.js'
+import { writeMessage, writeEmptyMessage } from './mailData.js'
 import { ReplyReader } from './reply.js'
 import type { Transaction } from './transaction.js'
 
@@ -163,7 +162,7 @@ export class SmtpSession {
     } else {
       transaction.deliver(reply)
       // It has left this process, and the server has it: nobody reads these bytes again.
-      if (!early) transaction.data.lease?.giveBack()
+      if (!early) transaction.data.lease?.release()
     }
     // Refused while it was still being sent: the rest of it would be taken for commands.
     if (early) this.#end('closed')
@@ -214,7 +213,7 @@ export class SmtpSession {
       if (this.#handedOver === transaction) this.#flushed = true
     }
     if (nothing) {
-      writeNothing(this.#socket, flushed)
+      writeEmptyMessage(this.#socket, flushed)
       return
     }
     const envelope = this.#board(true)

@@ -1,10 +1,10 @@
 import { domainToASCII } from 'node:url'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
+import { type CloseReason, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
-import { type CloseReason, withdrawn } from '../unsentOutcomes.js'
-import type { Extensions } from './extensions.js'
+import type { Extensions } from './connect.js'
 import type { MailData } from './mailData.js'
-import { answered, brokenOff, interrupted, unsupported } from './smtpOutcomes.js'
+import { completed, connectionLost, serviceClosing, unsupported } from './smtpResults.js'
 
 /** What comes next in an envelope whose reply was heard. */
 export type Step =
@@ -121,7 +121,7 @@ export class Transaction {
   /** The server closes down (421) with this as its answer to whatever was asked last. */
   shutDown(reply: SmtpReply): void {
     this.#mail ??= reply
-    this.#finish(interrupted(this.#envelope.to, this.#recipients, reply))
+    this.#finish(serviceClosing(this.#envelope.to, this.#recipients, reply))
   }
 
   /** The note that the message is handed over: to be made before the write that carries the final dot. */
@@ -132,7 +132,7 @@ export class Transaction {
   /** The reply to the final dot. Anything but success or failure is none. */
   deliver(reply: SmtpReply): void {
     if (reply.code >= 300 && reply.code < 400) return this.lose('invalid', true)
-    const delivered = answered(this.#envelope.to, this.#mail, this.#recipients, reply)
+    const delivered = completed(this.#envelope.to, this.#mail, this.#recipients, reply)
     this.progress.replied(
       reply.code,
       delivered.recipients.map(({ result }) => result),
@@ -147,7 +147,7 @@ export class Transaction {
 
   /** The connection is of no use any more. @param handedOver the final dot left this machine */
   lose(ending: CloseReason, handedOver: boolean): void {
-    this.#finish(brokenOff(ending, handedOver, this.#envelope.to, this.#recipients))
+    this.#finish(connectionLost(ending, handedOver, this.#envelope.to, this.#recipients))
   }
 
   fail(delivered: SendResult): void {
@@ -162,7 +162,7 @@ export class Transaction {
   }
 
   #refused(reply: SmtpReply): 'over' {
-    this.#finish(answered(this.#envelope.to, this.#mail, this.#recipients, reply))
+    this.#finish(completed(this.#envelope.to, this.#mail, this.#recipients, reply))
     return 'over'
   }
 

@@ -1,10 +1,11 @@
 import type { RecipientOutcome, SmtpReply, UnreachableCode } from '../../src/protocol/outcome.js'
+import type { TransportReport } from '../../src/protocol/transportConfig.js'
 import { SecretRedactor } from './secretRedactor.js'
+import { isTlsCode, unanswered, connectionFailed } from './sendResults.js'
 import type { SendResult } from './transport.js'
-import { isTlsCode, lost, undelivered } from './unsentOutcomes.js'
 
 /** What an HTTP API answered. */
-export interface Answer {
+export interface ServiceResponse {
   status: number
   /** For people, without line breaks. */
   text: string
@@ -16,7 +17,7 @@ const MAX_TEXT = 512
 const MAX_PROBLEM = 300
 
 /** What the answers of a service mean, told without its secrets. */
-export class ServiceAnswers {
+export class ServiceResults {
   readonly #discretion: SecretRedactor
 
   /** @param secrets of the transport's settings */
@@ -25,7 +26,7 @@ export class ServiceAnswers {
   }
 
   /** What an HTTP status (RFC 9110 section 15) says of a message that was posted: it was taken for all recipients or for none. */
-  answered({ status, text, retryAfter }: Answer, to: readonly string[]): SendResult {
+  fromResponse({ status, text, retryAfter }: ServiceResponse, to: readonly string[]): SendResult {
     const login = status === 401 || status === 403
     const reply: SmtpReply = { code: status, text: this.#tell(text, login, MAX_TEXT) }
     const said = `${status} ${reply.text}`.trim()
@@ -33,27 +34,27 @@ export class ServiceAnswers {
       to.map((address) => ({ address, result, reply }))
     if (status >= 200 && status < 300)
       return {
-        verdict: { result: 'sent', code: 'OK' },
+        outcome: { result: 'sent', code: 'OK' },
         message: 'The service accepted the message.',
         recipients: all('accepted'),
         reply,
       }
     if (login)
-      return undelivered({
+      return connectionFailed({
         code: 'AUTH_FAILED',
         message: `The service refused the credentials: ${said}`,
         reply,
       })
     // There is no such API where it was looked for: no message is to blame.
     if (status < 400 || status === 404 || status === 405)
-      return undelivered({
+      return connectionFailed({
         code: 'CONNECTION_FAILED',
         message: `This is not the service's address: ${said}`,
         reply,
       })
     if (status === 408 || status === 429 || status >= 500)
       return {
-        verdict: {
+        outcome: {
           result: 'deferred',
           code: 'SMTP_DEFERRED',
           ...(retryAfter === undefined ? {} : { retryAfter }),
@@ -63,7 +64,7 @@ export class ServiceAnswers {
         reply,
       }
     return {
-      verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
+      outcome: { result: 'rejected', code: 'SMTP_REJECTED' },
       message: `The service refused the message: ${said}`,
       recipients: all('rejected'),
       reply,
@@ -71,18 +72,18 @@ export class ServiceAnswers {
   }
 
   /** No answer came. Where a connection never stood nothing was sent; else nobody knows. */
-  failed(error: unknown, to: readonly string[]): SendResult {
+  fromError(error: unknown, to: readonly string[]): SendResult {
     for (let one = error as Failure | undefined, depth = 0; one instanceof Error && depth < 4; depth++) {
       const code = unreachableCode(one)
       if (code !== undefined)
-        return undelivered({ code, message: `${SENTENCES[code]}: ${this.problem(one)}` })
+        return connectionFailed({ code, message: `${SENTENCES[code]}: ${this.describe(one)}` })
       one = one.cause as Failure | undefined
     }
-    return lost('closed', true, to)
+    return unanswered('closed', true, to)
   }
 
   /** What an error says, in one line. */
-  problem(error: unknown): string {
+  describe(error: unknown): string {
     return this.#tell(error instanceof Error ? error.message : String(error), false, MAX_PROBLEM)
   }
 
@@ -127,4 +128,55 @@ function unreachableCode({ code, syscall }: Failure): UnreachableCode | undefine
   if (typeof code !== 'string') return undefined
   if (UNSENT.has(code) || (code === 'ETIMEDOUT' && syscall === 'connect')) return 'CONNECTION_FAILED'
   return isTlsCode(code) ? 'TLS_FAILED' : undefined
+}
+
+/** What asking a service came to, as a report. */
+export async function toTransportReport(
+  place: { transport: string; host: string; port: number },
+  ask: () => Promise<SendResult>,
+): Promise<TransportReport> {
+  const start = performance.now()
+  const { outcome, message, reply } = await ask()
+  const facts = { ...place, ms: Math.round(performance.now() - start) }
+  if (outcome.result === 'sent')
+    return { ...facts, ok: true, authenticated: true, extensions: [], pipelining: false, maxSize: 0 }
+  return {
+    ...facts,
+    ok: false,
+    code: isUnreachable(outcome.code) ? outcome.code : 'CONNECTION_FAILED',
+    message: outcome.result === 'uncertain' ? 'The service gave no answer' : message,
+    ...(reply === undefined ? {} : { reply }),
+  }
+}
+
+function isUnreachable(code: string): code is UnreachableCode {
+  return code === 'CONNECTION_FAILED' || code === 'AUTH_FAILED' || code === 'TLS_FAILED'
+}
+
+/** How long `verify()` waits for a service's answer, in ms. */
+export const VERIFY_TIMEOUT = 10_000
+
+/** What a service comes to that knows no limit itself; rejects where there is no answer within that of `verify()`. */
+export async function withTimeout(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), VERIFY_TIMEOUT)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A package that is only needed here: where it is absent, the error says what to install. */
+export async function loadPackage<T>(module: Promise<T>, name: string, why: string): Promise<T> {
+  try {
+    return await module
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND')
+      throw new Error(`${why} ${name}, which is not installed: npm install ${name}`, { cause: error })
+    throw new Error(`${name} can't be loaded: ${message}`, { cause: error })
+  }
 }

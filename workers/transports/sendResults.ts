@@ -8,7 +8,7 @@ import type {
 import type { SendResult } from './transport.js'
 
 /** No connection came about on which mail could be sent: a matter of the transport, not of a message. */
-export interface Unreachable {
+export interface ConnectionFailure {
   code: UnreachableCode
   /** One sentence for people. */
   message: string
@@ -16,9 +16,9 @@ export interface Unreachable {
 }
 
 /** It as an outcome of a message that waited for the connection. */
-export function undelivered({ code, message, reply }: Unreachable): SendResult {
+export function connectionFailed({ code, message, reply }: ConnectionFailure): SendResult {
   return {
-    verdict: { result: 'deferred', code },
+    outcome: { result: 'deferred', code },
     message,
     recipients: [],
     ...(reply === undefined ? {} : { reply }),
@@ -29,21 +29,21 @@ export function undelivered({ code, message, reply }: Unreachable): SendResult {
 export type CloseReason = 'closed' | 'timeout' | 'invalid'
 
 /** No answer came, or none that makes sense. Before it was handed over nothing was sent; after it nobody knows. */
-export function lost(ending: CloseReason, handedOver: boolean, to: readonly string[]): SendResult {
+export function unanswered(ending: CloseReason, handedOver: boolean, to: readonly string[]): SendResult {
   const result = handedOver ? 'uncertain' : 'deferred'
   const recipients = to.map((address): RecipientOutcome => ({ address, result }))
   if (handedOver) {
     const { code, message } = UNCERTAIN[ending]
-    return { verdict: { result: 'uncertain', code }, message, recipients }
+    return { outcome: { result: 'uncertain', code }, message, recipients }
   }
   const { code, message } = CERTAIN[ending]
-  return { verdict: { result: 'deferred', code }, message, recipients }
+  return { outcome: { result: 'deferred', code }, message, recipients }
 }
 
 export function withdrawn(code: WithdrawnCode): SendResult {
   const why = code === 'CANCELLED' ? 'was cancelled' : 'expired'
   return {
-    verdict: { result: 'withdrawn', code },
+    outcome: { result: 'withdrawn', code },
     message: `The message ${why} before it was sent.`,
     recipients: [],
   }

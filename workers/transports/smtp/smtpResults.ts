@@ -1,9 +1,9 @@
 import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/protocol/outcome.js'
+import { type CloseReason, unanswered } from '../sendResults.js'
 import type { SendResult } from '../transport.js'
-import { type CloseReason, lost } from '../unsentOutcomes.js'
 
 /** The transaction ran its course: each recipient has an answer of its own, or shares the last one. */
-export function answered(
+export function completed(
   to: readonly string[],
   mail: SmtpReply | undefined,
   replies: readonly SmtpReply[],
@@ -18,7 +18,7 @@ export function answered(
   const taken = recipients.filter(({ result }) => result === 'accepted').length
   if (taken > 0)
     return {
-      verdict: { result: 'sent', code: 'OK' },
+      outcome: { result: 'sent', code: 'OK' },
       message:
         taken === to.length
           ? 'The server accepted the message.'
@@ -30,7 +30,7 @@ export function answered(
 }
 
 /** The server closed down with a 421: what it had not refused for good can be tried again. */
-export function interrupted(
+export function serviceClosing(
   to: readonly string[],
   replies: readonly SmtpReply[],
   last: SmtpReply,
@@ -43,13 +43,13 @@ export function interrupted(
 }
 
 /** The connection ended before the reply that was waited for. Who was refused already stays refused. */
-export function brokenOff(
+export function connectionLost(
   ending: CloseReason,
   handedOver: boolean,
   to: readonly string[],
   replies: readonly SmtpReply[],
 ): SendResult {
-  const delivered = lost(ending, handedOver, to)
+  const delivered = unanswered(ending, handedOver, to)
   const recipients = delivered.recipients.map((open, index) => {
     const own = replies[index]
     return own !== undefined && own.code >= 300 ? outcomeOf(open.address, own) : open
@@ -58,14 +58,14 @@ export function brokenOff(
 }
 
 export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
-  return { verdict: { result: 'rejected', code }, message, recipients: [] }
+  return { outcome: { result: 'rejected', code }, message, recipients: [] }
 }
 
 function refused(recipients: RecipientOutcome[], last: SmtpReply): SendResult {
   const open = recipients.find(({ result }) => result === 'deferred')
   const reply = open?.reply ?? recipients[0]?.reply ?? last
   return {
-    verdict:
+    outcome:
       open === undefined
         ? { result: 'rejected', code: 'SMTP_REJECTED' }
         : { result: 'deferred', code: 'SMTP_DEFERRED' },

@@ -1,7 +1,7 @@
 import type { SmtpReply, UnreachableCode } from '../../../src/protocol/outcome.js'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import { SecretRedactor } from '../secretRedactor.js'
-import { isTlsCode, type Unreachable } from '../unsentOutcomes.js'
+import { isTlsCode, type ConnectionFailure } from '../sendResults.js'
 import { parseReply } from './reply.js'
 
 /** What a server says of a login, without what it was told there. */
@@ -24,7 +24,7 @@ function proxySecrets({ username, password }: URL): string[] {
 }
 
 /** What nodemailer puts on its errors. */
-interface ConnectionError extends Error {
+interface NodemailerError extends Error {
   code?: string
   /** The code of the system or of OpenSSL, where `code` is nodemailer's. */
   originalCode?: string
@@ -44,8 +44,8 @@ const AUTH_CODES = new Set<string | undefined>(['EAUTH', 'ENOAUTH', 'EOAUTH2'])
 const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
 const MAX_DETAIL = 300
 
-export function unreachable(error: Error, config: SmtpTransport): Unreachable {
-  const failure = error as ConnectionError
+export function toConnectionFailure(error: Error, config: SmtpTransport): ConnectionFailure {
+  const failure = error as NodemailerError
   const reply = parseReply(withoutSecrets(failure.response ?? '', config))
   const code = codeOf(failure, reply, config)
   const detail =
@@ -54,7 +54,7 @@ export function unreachable(error: Error, config: SmtpTransport): Unreachable {
 }
 
 function codeOf(
-  error: ConnectionError,
+  error: NodemailerError,
   reply: SmtpReply | undefined,
   config: SmtpTransport,
 ): UnreachableCode {
@@ -71,7 +71,7 @@ function codeOf(
   return 'CONNECTION_FAILED'
 }
 
-function textOf({ message, originalCode, code }: ConnectionError): string {
+function textOf({ message, originalCode, code }: NodemailerError): string {
   return message === '' ? (originalCode ?? code ?? 'no reason was given') : message
 }
 
