@@ -120,7 +120,7 @@ interface Failure {
 
 const SENTENCES = {
   CONNECTION_FAILED: 'The service could not be reached',
-  TLS_FAILED: 'No safe connection could be made',
+  TLS_FAILED: 'No secure connection could be established',
   AUTH_FAILED: 'The service refused the credentials',
 } as const
 

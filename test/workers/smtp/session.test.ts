@@ -122,7 +122,7 @@ describe.each([
     const delivered = await send(senderTo(server.port), { to, notes })
     expect(delivered).toMatchObject({
       verdict: { result: 'sent', code: 'OK' },
-      message: 'The server accepted it for 1 of 3 recipients.',
+      message: 'The server accepted the message for 1 of 3 recipients.',
       reply: { code: 250 },
       recipients: [
         { result: 'rejected', reply: { code: 550, enhanced: '5.1.1' } },

@@ -2,7 +2,7 @@ import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/
 import { type CloseReason, unanswered } from '../sendResults.js'
 import type { SendResult } from '../transport.js'
 
-/** The transaction ran its course: each recipient has an answer of its own, or shares the last one. */
+/** The transaction is complete: each recipient has a reply of its own, or shares the last one. */
 export function completed(
   to: readonly string[],
   mail: SmtpReply | undefined,
@@ -15,21 +15,21 @@ export function completed(
     const reply = refusedAtMail ?? (own !== undefined && own.code >= 300 ? own : last)
     return outcomeOf(address, reply)
   })
-  const taken = recipients.filter(({ result }) => result === 'accepted').length
-  if (taken > 0)
+  const accepted = recipients.filter(({ result }) => result === 'accepted').length
+  if (accepted > 0)
     return {
       outcome: { result: 'sent', code: 'OK' },
       message:
-        taken === to.length
+        accepted === to.length
           ? 'The server accepted the message.'
-          : `The server accepted it for ${taken} of ${to.length} recipients.`,
+          : `The server accepted the message for ${accepted} of ${to.length} recipients.`,
       recipients,
       reply: last,
     }
   return refused(recipients, last)
 }
 
-/** The server closed down with a 421: what it had not refused for good can be tried again. */
+/** The server closed the connection with a 421: recipients that it had not refused can be tried again. */
 export function serviceClosing(
   to: readonly string[],
   replies: readonly SmtpReply[],
@@ -42,19 +42,19 @@ export function serviceClosing(
   return refused(recipients, last)
 }
 
-/** The connection ended before the reply that was waited for. Who was refused already stays refused. */
+/** The connection ended before the final reply. Recipients that the server had refused stay refused. */
 export function connectionLost(
-  ending: CloseReason,
+  reason: CloseReason,
   handedOver: boolean,
   to: readonly string[],
   replies: readonly SmtpReply[],
 ): SendResult {
-  const delivered = unanswered(ending, handedOver, to)
-  const recipients = delivered.recipients.map((open, index) => {
+  const result = unanswered(reason, handedOver, to)
+  const recipients = result.recipients.map((open, index) => {
     const own = replies[index]
     return own !== undefined && own.code >= 300 ? outcomeOf(open.address, own) : open
   })
-  return { ...delivered, recipients }
+  return { ...result, recipients }
 }
 
 export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
@@ -69,7 +69,7 @@ function refused(recipients: RecipientOutcome[], last: SmtpReply): SendResult {
       open === undefined
         ? { result: 'rejected', code: 'SMTP_REJECTED' }
         : { result: 'deferred', code: 'SMTP_DEFERRED' },
-    message: `The server ${open === undefined ? 'refused' : 'put off'} the message: ${reply.code} ${reply.text}`,
+    message: `The server ${open === undefined ? 'refused' : 'deferred'} the message: ${reply.code} ${reply.text}`,
     recipients,
     reply,
   }
