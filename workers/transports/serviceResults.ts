@@ -4,32 +4,32 @@ import { SecretRedactor } from './secretRedactor.js'
 import { isTlsCode, unanswered, connectionFailed } from './sendResults.js'
 import type { SendResult } from './transport.js'
 
-/** What an HTTP API answered. */
+/** The response of an HTTP API. */
 export interface ServiceResponse {
   status: number
-  /** For people, without line breaks. */
+  /** The service's explanation, in one line. */
   text: string
-  /** Milliseconds it asked to be left alone. */
+  /** Milliseconds to wait before the next request, if the service asked for that. */
   retryAfter?: number
 }
 
 const MAX_TEXT = 512
 const MAX_PROBLEM = 300
 
-/** What the answers of a service mean, told without its secrets. */
+/** Translates the responses and errors of a service into results, and removes the transport's secrets from them. */
 export class ServiceResults {
-  readonly #discretion: SecretRedactor
+  readonly #redactor: SecretRedactor
 
-  /** @param secrets of the transport's settings */
+  /** @param secrets the credentials in the transport's settings */
   constructor(secrets: readonly string[]) {
-    this.#discretion = new SecretRedactor(secrets)
+    this.#redactor = new SecretRedactor(secrets)
   }
 
-  /** What an HTTP status (RFC 9110 section 15) says of a message that was posted: it was taken for all recipients or for none. */
+  /** Maps an HTTP status (RFC 9110 section 15) to a result, which is the same for all recipients. */
   fromResponse({ status, text, retryAfter }: ServiceResponse, to: readonly string[]): SendResult {
     const login = status === 401 || status === 403
-    const reply: SmtpReply = { code: status, text: this.#tell(text, login, MAX_TEXT) }
-    const said = `${status} ${reply.text}`.trim()
+    const reply: SmtpReply = { code: status, text: this.#clean(text, login, MAX_TEXT) }
+    const detail = `${status} ${reply.text}`.trim()
     const all = (result: RecipientOutcome['result']): RecipientOutcome[] =>
       to.map((address) => ({ address, result, reply }))
     if (status >= 200 && status < 300)
@@ -42,14 +42,14 @@ export class ServiceResults {
     if (login)
       return connectionFailed({
         code: 'AUTH_FAILED',
-        message: `The service refused the credentials: ${said}`,
+        message: `The service refused the credentials: ${detail}`,
         reply,
       })
-    // There is no such API where it was looked for: no message is to blame.
+    // The endpoint is not this API: the settings are wrong, not the message.
     if (status < 400 || status === 404 || status === 405)
       return connectionFailed({
         code: 'CONNECTION_FAILED',
-        message: `This is not the service's address: ${said}`,
+        message: `The endpoint does not offer the service's API: ${detail}`,
         reply,
       })
     if (status === 408 || status === 429 || status >= 500)
@@ -59,48 +59,64 @@ export class ServiceResults {
           code: 'SMTP_DEFERRED',
           ...(retryAfter === undefined ? {} : { retryAfter }),
         },
-        message: `The service put off the message: ${said}`,
+        message: `The service deferred the message: ${detail}`,
         recipients: all('deferred'),
         reply,
       }
     return {
       outcome: { result: 'rejected', code: 'SMTP_REJECTED' },
-      message: `The service refused the message: ${said}`,
+      message: `The service refused the message: ${detail}`,
       recipients: all('rejected'),
       reply,
     }
   }
 
-  /** No answer came. Where a connection never stood nothing was sent; else nobody knows. */
+  /** No response came. Nothing was sent if no connection was established; otherwise the result is uncertain. */
   fromError(error: unknown, to: readonly string[]): SendResult {
-    for (let one = error as Failure | undefined, depth = 0; one instanceof Error && depth < 4; depth++) {
-      const code = unreachableCode(one)
+    for (let cause = error as Failure | undefined, depth = 0; cause instanceof Error && depth < 4; depth++) {
+      const code = unreachableCode(cause)
       if (code !== undefined)
-        return connectionFailed({ code, message: `${SENTENCES[code]}: ${this.describe(one)}` })
-      one = one.cause as Failure | undefined
+        return connectionFailed({ code, message: `${SENTENCES[code]}: ${this.describe(cause)}` })
+      cause = cause.cause as Failure | undefined
     }
     return unanswered('closed', true, to)
   }
 
-  /** What an error says, in one line. */
-  describe(error: unknown): string {
-    return this.#tell(error instanceof Error ? error.message : String(error), false, MAX_PROBLEM)
+  /** Nothing was sent, because the client could not be loaded or did not connect. */
+  notConnected(error: unknown): SendResult {
+    return connectionFailed({ code: 'CONNECTION_FAILED', message: this.describe(error) })
   }
 
-  #tell(text: string, login: boolean, most: number): string {
+  /** Runs `call` with a client once it is loaded. A client that can't be loaded counts as a failed connection. */
+  async withClient<C>(loading: Promise<C>, call: (client: C) => Promise<SendResult>): Promise<SendResult> {
+    let client: C
+    try {
+      client = await loading
+    } catch (error) {
+      return this.notConnected(error)
+    }
+    return call(client)
+  }
+
+  /** Returns the text of an error, in one line. */
+  describe(error: unknown): string {
+    return this.#clean(error instanceof Error ? error.message : String(error), false, MAX_PROBLEM)
+  }
+
+  #clean(text: string, login: boolean, limit: number): string {
     const line = text.replace(/\s+/g, ' ').trim()
-    return (login ? this.#discretion.cleanLogin(line) : this.#discretion.clean(line)).slice(0, most)
+    return (login ? this.#redactor.cleanLogin(line) : this.#redactor.clean(line)).slice(0, limit)
   }
 }
 
-/** Milliseconds, from seconds or a date (RFC 9110 section 10.2.3). */
-export function retryAfterOf(value: string | null | undefined): number | undefined {
+/** Converts a Retry-After value, seconds or a date, to milliseconds (RFC 9110 section 10.2.3). */
+export function parseRetryAfter(value: string | null | undefined): number | undefined {
   if (value === null || value === undefined || value.trim() === '') return undefined
   const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1_000 : Date.parse(value) - Date.now()
   return Number.isFinite(wait) ? Math.max(0, wait) : undefined
 }
 
-/** Before any of these a connection stood: nothing was sent. */
+/** Errors that occur before a connection is established: nothing was sent. */
 const UNSENT = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -130,21 +146,21 @@ function unreachableCode({ code, syscall }: Failure): UnreachableCode | undefine
   return isTlsCode(code) ? 'TLS_FAILED' : undefined
 }
 
-/** What asking a service came to, as a report. */
+/** Runs a request that sends no mail, and reports its result. */
 export async function toTransportReport(
-  place: { transport: string; host: string; port: number },
-  ask: () => Promise<SendResult>,
+  target: { transport: string; host: string; port: number },
+  request: () => Promise<SendResult>,
 ): Promise<TransportReport> {
   const start = performance.now()
-  const { outcome, message, reply } = await ask()
-  const facts = { ...place, ms: Math.round(performance.now() - start) }
+  const { outcome, message, reply } = await request()
+  const facts = { ...target, ms: Math.round(performance.now() - start) }
   if (outcome.result === 'sent')
     return { ...facts, ok: true, authenticated: true, extensions: [], pipelining: false, maxSize: 0 }
   return {
     ...facts,
     ok: false,
     code: isUnreachable(outcome.code) ? outcome.code : 'CONNECTION_FAILED',
-    message: outcome.result === 'uncertain' ? 'The service gave no answer' : message,
+    message: outcome.result === 'uncertain' ? 'The service did not answer' : message,
     ...(reply === undefined ? {} : { reply }),
   }
 }
@@ -153,23 +169,23 @@ function isUnreachable(code: string): code is UnreachableCode {
   return code === 'CONNECTION_FAILED' || code === 'AUTH_FAILED' || code === 'TLS_FAILED'
 }
 
-/** How long `verify()` waits for a service's answer, in ms. */
+/** Time limit of `verify()` for services, in ms. */
 export const VERIFY_TIMEOUT = 10_000
 
-/** What a service comes to that knows no limit itself; rejects where there is no answer within that of `verify()`. */
+/** Settles as `work` does; rejects if that takes longer than {@link VERIFY_TIMEOUT}. */
 export async function withTimeout(work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), VERIFY_TIMEOUT)
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer within the time limit')), VERIFY_TIMEOUT)
   })
   try {
-    await Promise.race([work, late])
+    await Promise.race([work, timeout])
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** A package that is only needed here: where it is absent, the error says what to install. */
+/** Resolves with an optional package; rejects with the command that installs it if it is missing. */
 export async function loadPackage<T>(module: Promise<T>, name: string, why: string): Promise<T> {
   try {
     return await module
