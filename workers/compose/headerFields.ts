@@ -59,10 +59,10 @@ export function attachmentFields({ filename, content, contentType, cid }: JobAtt
   const disposition = cid !== undefined && /^image\//i.test(type) ? 'inline' : 'attachment'
   const params = filename === undefined ? {} : { filename }
   return (
-    field('Content-Type', contentTypeValue(type, filename, content)) +
+    mimeField('Content-Type', contentTypeValue(type, filename, content)) +
     'Content-Transfer-Encoding: base64\r\n' +
-    field('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
-    (cid === undefined ? '' : field('Content-Id', `<${cid}>`))
+    mimeField('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
+    (cid === undefined ? '' : mimeField('Content-Id', `<${cid}>`))
   )
 }
 
@@ -125,4 +125,9 @@ function withAsciiDomain(address: string): string {
 function field(name: string, value: string): string {
   const line = `${name}: ${value}`
   return line.length <= LINE ? `${line}\r\n` : `${foldLines(line, LINE)}\r\n`
+}
+
+/** Folds a line of exactly 76 characters, too, as nodemailer does in the header of a part. */
+function mimeField(name: string, value: string): string {
+  return `${foldLines(`${name}: ${value}`, LINE)}\r\n`
 }

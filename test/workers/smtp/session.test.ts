@@ -121,7 +121,7 @@ describe.each([
     const notes = new Notes()
     const delivered = await send(senderTo(server.port), { to, notes })
     expect(delivered).toMatchObject({
-      verdict: { result: 'sent', code: 'OK' },
+      outcome: { result: 'sent', code: 'OK' },
       message: 'The server accepted the message for 1 of 3 recipients.',
       reply: { code: 250 },
       recipients: [
@@ -150,7 +150,7 @@ describe.each([
       const sender = senderTo(server.port, {}, 1)
       for (const delivered of await Promise.all([send(sender), send(sender), send(sender)]))
         expect(delivered).toMatchObject({
-          verdict: { result, code },
+          outcome: { result, code },
           reply: { code: reply },
           recipients: [{ address: 'ada@example.com', result, reply: { code: reply } }],
         })
@@ -210,7 +210,7 @@ describe('a server that answers 354 although nobody is to get the message', () =
   it('gets nothing after a refused MAIL either', async () => {
     const server = await ScriptedServer.start({ mail: () => '550 5.7.1 no', data: () => '354 go on' })
     const delivered = await send(senderTo(server.port), { text: 'secret' })
-    expect(delivered).toMatchObject({ verdict: { code: 'SMTP_REJECTED' }, reply: { code: 550 } })
+    expect(delivered).toMatchObject({ outcome: { code: 'SMTP_REJECTED' }, reply: { code: 550 } })
     expect(server.messages.map(({ data }) => data)).toEqual([''])
   })
 })

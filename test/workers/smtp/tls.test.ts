@@ -194,7 +194,7 @@ describe('authentication', () => {
     const sender = senderTo(server.port, { ...trusting, auth: { user: 'ada', pass: 'wrong' } })
     const delivered = await send(sender)
     expect(delivered).toMatchObject({
-      verdict: { result: 'deferred', code: 'AUTH_FAILED' },
+      outcome: { result: 'deferred', code: 'AUTH_FAILED' },
       reply: { code: 535 },
       recipients: [],
     })
