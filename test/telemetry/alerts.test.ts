@@ -38,7 +38,7 @@ function told(options: AlertOptions, readings: Partial<AlertReading>[]): string[
 }
 
 describe('alerts', () => {
-  it('are raised once and cleared once, with room between the two', () => {
+  it('are raised once and cleared once, at different values', () => {
     const waits = (oldest: number) => ({ oldest })
     expect(
       told({ oldest: { age: 100 } }, [
@@ -56,7 +56,7 @@ describe('alerts', () => {
     ).toEqual([[], ['+queue'], [], ['-queue']])
   })
 
-  it('count failures within a window, and only where there is enough to go by', () => {
+  it('count failures within a window, and only above a minimum number of messages', () => {
     const options = { failures: { share: 0.5, window: 2_000, least: 10 } }
     const counts = (settled: number, failed: number) => ({ settled, failed })
     expect(
@@ -72,7 +72,7 @@ describe('alerts', () => {
     ).toEqual([[], [], ['+failures'], [], [], ['-failures'], []])
   })
 
-  it('tell each transport apart, and threads that die again and again', () => {
+  it('are raised per transport, and for threads that die repeatedly', () => {
     const open = (...transports: string[]) => ({
       open: transports.map((transport) => ({ transport, since: 0 })),
     })
@@ -100,7 +100,7 @@ describe('alerts', () => {
     expect(told({ setup: false }, [held])).toEqual([[]])
   })
 
-  it('come as events, log lines and a signed webhook that is tried again, and tell of nobody', async () => {
+  it('are emitted, logged and posted to a signed webhook with retries, without personal data', async () => {
     const bodies: unknown[] = []
     let answer = 500
     const ids: (string | undefined)[] = []
@@ -159,7 +159,7 @@ describe('alerts', () => {
     expect(lines.filter((line) => line.includes('Alert: '))).toHaveLength(1)
   })
 
-  it('of a look under way at the close are told to nobody', async () => {
+  it('of an evaluation under way at the close are not reported', async () => {
     let answer: (stats: QueueStats) => void = () => undefined
     const queue = { stats: () => new Promise<QueueStats>((resolve) => (answer = resolve)) }
     const told: unknown[] = []

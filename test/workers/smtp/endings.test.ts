@@ -99,7 +99,7 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
     expect(notes.phases.includes('replied')).toBe(outcome.result === 'deferred')
   })
 
-  it('keeps who was refused already apart from who is uncertain', async () => {
+  it('keeps refused recipients refused while the others are uncertain', async () => {
     const rcpt = (line: string) =>
       line.includes('no@') ? '550 no' : line.includes('later@') ? '450 later' : '250 ok'
     const server = await ScriptedServer.start({ extensions, rcpt, dot: () => CLOSE })
@@ -108,7 +108,7 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
     expect(recipients.map(({ result }) => result)).toEqual(['rejected', 'uncertain', 'deferred'])
   })
 
-  it('is overtaken by the end of the attempt', async () => {
+  it('is cut off by the deadline of the attempt', async () => {
     stopClock()
     const { reaction, reached } = reactionOf(SILENCE)
     const server = await ScriptedServer.start({ extensions, dot: reaction })
@@ -123,14 +123,14 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
 describe('within the body', () => {
   const bytes = Buffer.concat([Buffer.from('Subject: big\r\n\r\n'), Buffer.alloc(40_000_000, 'line\r\n')])
 
-  it('a close is certain: the final dot never left', async () => {
+  it('a close means that the message was not sent, because its final dot never left', async () => {
     const server = await ScriptedServer.start({ body: ({ socket }) => void socket.destroy() })
     const { outcome } = await send(senderTo(server.port), { bytes })
     expect(outcome).toEqual({ result: 'deferred', code: 'CONNECTION_CLOSED' })
     expect(server.messages).toEqual([])
   })
 
-  it('a server that stops reading is given up, with certainty', async () => {
+  it('a server that stops reading times out, and the message was not sent', async () => {
     const server = await ScriptedServer.start({ body: ({ socket }) => void socket.pause() })
     const { outcome } = await send(senderTo(server.port, { timeouts: { body: 100 } }), { bytes })
     expect(outcome).toEqual({ result: 'deferred', code: 'TIMEOUT' })
@@ -155,7 +155,7 @@ describe('within the body', () => {
     expect(server.messages.map(({ data }) => data.length)).toEqual([22])
   })
 
-  it('what comes along with the 354 is no answer to it', async () => {
+  it('a reply that arrives with the 354 is invalid', async () => {
     const server = await ScriptedServer.start({ data: () => '354 go on\r\n250 2.0.0 taken' })
     const notes = new Notes()
     const { outcome } = await send(senderTo(server.port), { notes, text: 'secret' })
@@ -178,7 +178,7 @@ describe('replies out of order', () => {
     expect(server.messages).toEqual([])
   })
 
-  it('something unasked for ends an idle connection, and the next message does not suffer', async () => {
+  it('an unsolicited reply ends an idle connection, and the next message is sent', async () => {
     let say: () => void = () => undefined
     const server = await ScriptedServer.start({
       dot: (_, { socket, index }) => {
@@ -197,7 +197,7 @@ describe('replies out of order', () => {
   })
 })
 
-describe('a message whose envelope rode behind another that failed', () => {
+describe('a message whose envelope was pipelined behind one that failed', () => {
   it.each(ENDINGS)(
     '%s: certainly not sent, sent again elsewhere, not counted',
     async (_name, answer, _before, after) => {
@@ -248,7 +248,7 @@ describe('a message whose envelope rode behind another that failed', () => {
     },
   )
 
-  it('is not tried for ever', async () => {
+  it('is not requeued forever', async () => {
     const server = await ScriptedServer.start({ mail: () => CLOSE })
     const sender = senderTo(server.port, {}, 2)
     const all = await Promise.all([send(sender), send(sender), send(sender)])
@@ -288,7 +288,7 @@ describe('a connection that died unnoticed', () => {
   })
 })
 
-it('waits no shorter for a time that no timer holds', () => {
+it('a deadline beyond the range of setTimeout does not expire early', () => {
   const timers = vi.spyOn(globalThis, 'setTimeout')
   onTestFinished(() => timers.mockRestore())
   const alarm = new DeadlineTimer(() => undefined)
@@ -300,7 +300,7 @@ it('waits no shorter for a time that no timer holds', () => {
   expect(timers).toHaveBeenCalledOnce()
 })
 
-it('takes limits whose sum no timer holds', async () => {
+it('timeouts may add up to more than the range of setTimeout', async () => {
   const server = await ScriptedServer.start()
   const longest = 2 ** 31 - 1
   const limits = { connect: longest, greeting: longest, handshake: longest, idle: Infinity }

@@ -5,7 +5,7 @@ import { Notes, send, senderTo } from '../../support/smtpSender.js'
 const STEPWISE = ['8BITMIME', 'SIZE 1000']
 
 describe('the envelope', () => {
-  it('is one write, and the next rides behind the final dot', async () => {
+  it('is one write, and the next one follows the final dot in the same write', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port, {}, 1)
     const texts = Array.from({ length: 50 }, (_, index) => `message ${index}`)
@@ -21,7 +21,7 @@ describe('the envelope', () => {
     expect(conversation?.commands).toEqual(['EHLO client.example', ...texts.flatMap(() => cycle)])
   })
 
-  it('rides before the reply to the dot is there', async () => {
+  it('is sent before the reply to the previous final dot arrives', async () => {
     const server = await ScriptedServer.start({
       // The first message is taken only once the second's envelope is there.
       dot: async (_, conversation) => {
@@ -34,7 +34,7 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(2)
   })
 
-  it('of a message that comes later rides as well', async () => {
+  it('of a message that arrives later is pipelined, too', async () => {
     let late: Promise<unknown> = Promise.resolve()
     const server = await ScriptedServer.start({
       dot: async (_, conversation) => {
@@ -49,7 +49,7 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(2)
   })
 
-  it('goes step by step where the server has no PIPELINING', async () => {
+  it('is sent step by step if the server does not offer PIPELINING', async () => {
     const server = await ScriptedServer.start({ extensions: STEPWISE })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all(
@@ -60,7 +60,7 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(10)
   })
 
-  it('goes step by step where PIPELINING is not wanted', async () => {
+  it('is sent step by step if PIPELINING is turned off', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port, { pipelining: false }, 1)
     await Promise.all([send(sender), send(sender)])
@@ -68,7 +68,7 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(2)
   })
 
-  it('leaves out what makes no sense any more, step by step', async () => {
+  it('omits the commands after a refusal, step by step', async () => {
     const server = await ScriptedServer.start({
       extensions: [],
       mail: (line) => (line.includes('bad@') ? '550 5.7.1 not you' : '250 ok'),
@@ -92,7 +92,7 @@ describe('the envelope', () => {
     ])
   })
 
-  it('notes each phase the moment before', async () => {
+  it('records each phase right before it begins', async () => {
     const server = await ScriptedServer.start()
     const notes = new Notes()
     await send(senderTo(server.port), { notes, to: ['a@example.com', 'b@example.com'] })
@@ -172,7 +172,7 @@ describe.each([
     expect(all.map(({ outcome }) => outcome.result)).toEqual(['sent', 'sent', 'sent'])
   })
 
-  it('give up a transaction that came to nothing before the next', async () => {
+  it('reset a transaction without a message before the next one begins', async () => {
     const server = await start({ rcpt: (line) => (line.includes('nobody') ? '550 no' : '250 ok') })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all([send(sender, { to: ['nobody@example.com'] }), send(sender)])
@@ -181,8 +181,8 @@ describe.each([
   })
 })
 
-describe('a server that answers 354 although nobody is to get the message', () => {
-  it('is sent a lone dot, and nothing of the message (RFC 2920 section 3.1)', async () => {
+describe('a server that answers 354 although it accepted no recipient', () => {
+  it('receives a lone dot, and nothing of the message (RFC 2920 section 3.1)', async () => {
     const server = await ScriptedServer.start({
       rcpt: (line) => (line.includes('nobody') ? '550 5.1.1 no' : '250 ok'),
       data: () => '354 go on',
@@ -200,14 +200,14 @@ describe('a server that answers 354 although nobody is to get the message', () =
     expect(server.messages.map(({ data }) => data)).toEqual(['', 'Subject: hi\r\n\r\nfor Ada\r\n'])
   })
 
-  it('has not taken it, even if it says so', async () => {
+  it('has not accepted the message, even if its reply says so', async () => {
     const server = await ScriptedServer.start({ rcpt: () => '450 4.2.0 no', data: () => '354 go on' })
     const delivered = await send(senderTo(server.port))
     expect(delivered.outcome).toEqual({ result: 'deferred', code: 'SMTP_DEFERRED' })
     expect(server.messages.map(({ data }) => data)).toEqual([''])
   })
 
-  it('gets nothing after a refused MAIL either', async () => {
+  it('receives no message after a refused MAIL, either', async () => {
     const server = await ScriptedServer.start({ mail: () => '550 5.7.1 no', data: () => '354 go on' })
     const delivered = await send(senderTo(server.port), { text: 'secret' })
     expect(delivered).toMatchObject({ outcome: { code: 'SMTP_REJECTED' }, reply: { code: 550 } })
@@ -219,7 +219,7 @@ describe('extensions', () => {
   const mailCommand = (server: ScriptedServer) =>
     server.conversations[0]?.commands.find((line) => line.startsWith('MAIL'))
 
-  it('are asked for where they are offered and needed', async () => {
+  it('are requested if they are offered and needed', async () => {
     const server = await ScriptedServer.start({
       extensions: ['PIPELINING', 'SIZE 1000', '8BITMIME', 'SMTPUTF8'],
     })
@@ -232,7 +232,7 @@ describe('extensions', () => {
     )
   })
 
-  it('are left alone where they are not needed', async () => {
+  it('are not requested if they are not needed', async () => {
     const server = await ScriptedServer.start()
     await send(senderTo(server.port), { to: ['ada@exämple.com'] })
     expect(mailCommand(server)).toBe('MAIL FROM:<a@acme.example>')
@@ -256,7 +256,7 @@ describe('extensions', () => {
     expect(server.conversations[0]?.commands.filter((line) => line.startsWith('MAIL'))).toHaveLength(1)
   })
 
-  it('are none where only HELO is understood', async () => {
+  it('are empty if the server only supports HELO', async () => {
     const server = await ScriptedServer.start({ ehlo: () => '502 5.5.1 what?' })
     // The scripted server knows no HELO either.
     const delivered = await send(senderTo(server.port))
@@ -311,14 +311,14 @@ describe('an unused connection', () => {
     expect(server.conversations).toHaveLength(2)
   })
 
-  it('is kept for the next message', async () => {
+  it('is reused for the next message', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port)
     for (let index = 0; index < 5; index++) await send(sender)
     expect(server.conversations).toHaveLength(1)
   })
 
-  it('says goodbye when the sender does', async () => {
+  it('sends QUIT when the sender quits', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port)
     await send(sender)
@@ -326,7 +326,7 @@ describe('an unused connection', () => {
     expect(server.conversations[0]?.commands.at(-1)).toBe('QUIT')
   })
 
-  it('goes in silence where QUIT is not answered', async () => {
+  it('is closed if the server does not answer QUIT', async () => {
     const server = await ScriptedServer.start({ quit: () => CLOSE })
     const sender = senderTo(server.port)
     await send(sender)
@@ -335,7 +335,7 @@ describe('an unused connection', () => {
   })
 })
 
-it('a sender that was replaced leaves what still comes to its heir', async () => {
+it('a retired sender passes further messages to its successor', async () => {
   const first = await ScriptedServer.start()
   const second = await ScriptedServer.start()
   const old = senderTo(first.port)
