@@ -19,7 +19,7 @@ import { settleAll } from './settleAll.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
 import { Events } from './telemetry/events.js'
-import { announceTo, StepLog, MessageObserver } from './telemetry/messageObserver.js'
+import { MessageObserver } from './telemetry/messageObserver.js'
 import { Metrics } from './telemetry/metrics.js'
 import { Tracing } from './telemetry/tracing.js'
 import { Waiters } from './telemetry/waiters.js'
@@ -51,7 +51,14 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const token = newToken()
   const clock = new Clock()
   const tracing = await Tracing.load(redaction)
-  const steps = new MessageObserver(new StepLog(options.logger), tracing, redaction)
+  const observer = new MessageObserver({
+    logger: options.logger,
+    tracing,
+    redaction,
+    metrics,
+    events,
+    waiters,
+  })
   let runner: Runner | undefined
   let queue: QueueDriver | undefined
   try {
@@ -60,8 +67,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.catalogue())
     const { limits, maxAge, retain, logger } = options
-    const changed = announceTo({ events, waiters, measures: metrics, redaction, steps })
-    const common = { limit: limits.queue, maxAge, retain, changed, logger, clock, token }
+    const common = { limit: limits.queue, maxAge, retain, changed: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
       clock,
@@ -70,7 +76,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       breaker: options.breaker,
       listener: transportListener(events, options.logger),
       logger: options.logger,
-      steps,
+      steps: observer,
       safeMode: options.safeMode,
       versionOf: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
@@ -175,10 +181,10 @@ function alertMonitorFor(
   const { queue, metrics, dispatcher, events, runner } = parts
   const sources = {
     queue,
-    measures: metrics,
+    metrics,
     transports: () => dispatcher.transports(),
     setup: () => runner.outage,
-    room: limits.queue,
+    capacity: limits.queue,
   }
   const listener = {
     raised: (alert: Alert) => events.emit('alert', () => alert),

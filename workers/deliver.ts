@@ -92,7 +92,7 @@ export class Deliverer {
       if (task.notBefore !== undefined) await until(task.notBefore)
       const delivered = await this.#transports
         .get(task.transport)
-        .send({ envelope, letter: task.letter, parts, ...message }, run, deadline)
+        .send({ envelope, payload: task.letter, parts, ...message }, run, deadline)
       const outcome = run.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
       return this.#released(outcome)

@@ -64,14 +64,14 @@ export class DeliveryContext {
     }
   }
 
-  outcomeOf({ verdict, message, recipients, reply }: SendResult): Outcome {
+  outcomeOf({ outcome: classified, message, recipients, reply }: SendResult): Outcome {
     const { timings, thread } = this
     const phase = this.#phase
     // Most outcomes by far; a spread would cost as much as encoding the header.
     const outcome: Outcome =
-      verdict.result === 'sent'
+      classified.result === 'sent'
         ? { result: 'sent', code: 'OK', message, phase, recipients, timings, thread }
-        : { ...verdict, message, phase, recipients, timings, thread }
+        : { ...classified, message, phase, recipients, timings, thread }
     if (reply !== undefined) outcome.reply = reply
     return outcome
   }

@@ -1,25 +1,24 @@
 import type { Logger } from './logger.js'
 
-/** Milliseconds that a condition must be over before its end is logged; doubled each time it soon begins again. */
+/** Milliseconds for which a condition must be absent before its end is logged; doubled each time it soon returns. */
 const QUIET = 1_000
 const LONGEST_QUIET = 60_000
-/** Milliseconds after an end in which a new beginning counts as the same trouble coming and going. */
+/** Milliseconds after an end during which a new beginning counts as a return of the same problem. */
 const SOON = 60_000
 
 export interface Condition {
-  /** The line that says that it has begun, and how serious that is. */
+  /** The line logged at the beginning, at `level`. */
   begins: string
   level: 'warn' | 'error'
-  /** The line that says that it is over. */
+  /** The line logged at the end, at `info`. */
   ends: string
 }
 
 /**
- * Logs a condition of the product that may last or return: one line when it begins and one when it ends, however
- * often it is reported and however often it comes and goes in between. Every line that a loop could repeat is written
- * by one of these.
+ * Logs a condition that can last or return: one line when it begins and one when it ends, however often it is reported or
+ * returns in between. Every log line that a loop could repeat goes through a ConditionLog.
  *
- *     over ── begin(): logged ──► on ── end() ──► ending ── quiet for long enough: logged ──► over
+ *     over ── begin(): logged ──► on ── end() ──► ending ── absent for long enough: logged ──► over
  *                                  ▲                │
  *                                  └── begin() ─────┘
  */
@@ -39,8 +38,8 @@ export class ConditionLog {
   }
 
   /**
-   * @param fields of the line, if this is the beginning
-   * @param line in place of the usual one
+   * @param fields the fields of the line, which is logged only at the beginning
+   * @param line replaces the usual text
    * @returns whether this is the beginning
    */
   begin(fields: object, line = this.#condition.begins): boolean {
@@ -49,33 +48,36 @@ export class ConditionLog {
     this.#ending = undefined
     if (this.#on) return false
     this.#on = true
-    const again = performance.now() - this.#endedAt < SOON
-    this.#quiet = again ? Math.min(LONGEST_QUIET, 2 * this.#quiet) : QUIET
+    const returned = performance.now() - this.#endedAt < SOON
+    this.#quiet = returned ? Math.min(LONGEST_QUIET, 2 * this.#quiet) : QUIET
     this.#logger[this.#condition.level](fields, line)
     return true
   }
 
-  /** @param fields of the line, if this turns out to be the end */
+  /** @param fields the fields of the line, which is logged unless the condition soon returns */
   end(fields: object = {}): void {
     if (!this.#on || this.#ending !== undefined) return
     this.#endFields = fields
     this.#ending = setTimeout(() => this.#over(), this.#quiet).unref()
   }
 
-  /** Begins or ends it, as a problem is there or not. */
+  /** Begins the condition with a problem, and ends it without one. */
   report(problem: string | undefined): void {
     if (problem === undefined) this.end()
     else this.begin({ problem })
   }
 
-  /** For what has no end of its own: it is over once it has not happened for a while. @returns whether this is the beginning */
+  /**
+   * For a condition without an end of its own: it ends when it has not happened for a while.
+   * @returns whether this is the beginning
+   */
   happened(fields: object): boolean {
     const first = this.begin(fields)
     this.end()
     return first
   }
 
-  /** Logs an end that is only waiting to be certain, and nothing more. */
+  /** Logs a pending end at once. */
   close(): void {
     if (this.#ending !== undefined) this.#over()
   }

@@ -3,25 +3,25 @@ import { type Validator, kindOf } from '../validation.js'
 import { shortenText } from './redaction.js'
 import { cleanFields, hideSecrets } from './secrets.js'
 
-/** The part of pino's interface that threadpost uses; `console` has it too. */
+/** The part of pino's interface that threadpost uses. `console` implements it, too. */
 export interface Logger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
-  /** Where it is there, lines come from a child with `{ module: 'threadpost' }`. */
+  /** If present, threadpost logs to a child logger with `{ module: 'threadpost' }`. */
   child?(bindings: object): Logger
-  /** Where it is there, a line that would not be written is not made up either. */
+  /** If present, threadpost doesn't build lines of a disabled level. */
   isLevelEnabled?(level: string): boolean
 }
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type Level = (typeof LEVELS)[number]
 
-/** What is said to it costs least when it isn't even put together. */
+/** The logger of a mailer without the option `logger`. Callers may compare with it to skip building a line. */
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, isLevelEnabled: () => false }
 
-/** @param redact whether addresses are shortened; secrets are always hidden */
+/** @param redact whether addresses are shortened; secrets are always removed */
 export function resolveLogger(check: Validator, value: unknown, redact = false): Logger {
   if (value === undefined) return SILENT
   if (typeof value !== 'object' || value === null)
@@ -35,7 +35,7 @@ export function resolveLogger(check: Validator, value: unknown, redact = false):
   return guarded(child, redact ? (text) => shortenText(hideSecrets(text)) : hideSecrets)
 }
 
-/** A logger that throws must not take a message along, and none learns a secret. */
+/** Wraps a logger, so that an error that it throws can't affect a message, and no secret reaches it. */
 function guarded(logger: Logger, clean: (text: string) => string): Logger {
   const isLevelEnabled = (level: string): boolean => logger.isLevelEnabled?.(level) ?? true
   const guard =

@@ -7,32 +7,32 @@ import type { Validator } from '../validation.js'
 import { cleanFields } from './secrets.js'
 
 /**
- * What is hidden wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies
- * and the content of attachments are in none of these in any case. The mail itself names everybody: `preview()` gives it to
- * code, and the dashboard, with recipients shortened, to those who have the scope `manage`.
+ * Fields to hide wherever a message is shown: in `find()`, lists, events, the HTTP API, its pages and logs. Data, bodies
+ * and the content of attachments never appear there. The mail itself names all recipients: `preview()` returns it to code,
+ * and with shortened recipients the dashboard shows it only to users with the scope `manage`.
  */
 export interface RedactOptions {
   /**
-   * Shortens recipients to `a…@example.com`, also within SMTP replies, and leaves their names out. Mail still goes to
-   * the whole address, and is found by it.
+   * Shortens recipients to `a…@example.com`, also within SMTP replies, and omits their names. Mail still goes to the
+   * complete address, and searches find it by that.
    * @default false
    */
   recipients?: boolean
 }
 
 export function resolveRedact(check: Validator, value: unknown): Required<RedactOptions> {
-  const given = check.object(value, 'redact', ['recipients'])
-  return { recipients: check.boolean(given['recipients'] ?? false, 'redact.recipients') }
+  const input = check.object(value, 'redact', ['recipients'])
+  return { recipients: check.boolean(input['recipients'] ?? false, 'redact.recipients') }
 }
 
-/** What goes out passes here. */
+/** Applied to everything about a message that leaves the mailer. */
 export interface Redaction {
   readonly options: Required<RedactOptions>
   message(message: Message): Message
   event<E extends MessageEvent>(event: E): E
-  /** A copy. */
+  /** Returns a copy. */
   attempt(attempt: Attempt): Attempt
-  /** What somebody else said, which may name recipients. */
+  /** For texts of servers, which may name recipients. */
   text(text: string): string
 }
 
@@ -55,13 +55,13 @@ export function redactionOf({ recipients }: Required<RedactOptions>): Redaction 
   return recipients ? RECIPIENTS_SHORTENED : NOTHING_HIDDEN
 }
 
-/** `a…@example.com` */
+/** Shortens an address to `a…@example.com`. */
 function shorten(address: string): string {
   const [first = ''] = address
   return `${first}…${address.slice(address.lastIndexOf('@'))}`
 }
 
-/** Whatever looks like an address in a text of somebody else's; a quoted local part as well (RFC 5321 section 4.1.2). */
+/** Shortens everything in a text that looks like an address, with or without a quoted local part (RFC 5321 section 4.1.2). */
 export function shortenText(text: string): string {
   return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),:;[\]@…]+)@[^\s<>"'(),:;[\]@]+/g, shorten)
 }

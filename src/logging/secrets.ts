@@ -1,5 +1,5 @@
-/** Patterns of what must never stand in a log, whoever put it there: user and password of a URL, AUTH, bearer tokens. */
-const SECRETS: [pattern: RegExp, instead: string][] = [
+/** Secrets that must never appear in a log: credentials in URLs, AUTH commands, bearer tokens. */
+const SECRETS: [pattern: RegExp, replacement: string][] = [
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/"'<>]+@/gi, '$1***@'],
   [/\bAUTH[ \t]+(PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER)[ \t]+[\w+/=.-]+/gi, 'AUTH $1 ***'],
   [/\b(Bearer|Basic)[ \t]+[\w+/=.~-]{8,}/gi, '$1 ***'],
@@ -7,12 +7,13 @@ const SECRETS: [pattern: RegExp, instead: string][] = [
 const HINTS = /:\/\/|auth|bearer|basic/i
 const MAX_DEPTH = 5
 
+/** Replaces secrets in a text with `***`. */
 export function hideSecrets(text: string): string {
   if (!HINTS.test(text)) return text
-  return SECRETS.reduce((cleaned, [pattern, instead]) => cleaned.replace(pattern, instead), text)
+  return SECRETS.reduce((cleaned, [pattern, replacement]) => cleaned.replace(pattern, replacement), text)
 }
 
-/** A copy of the fields of a log line with all its texts cleaned. */
+/** Returns a copy of a log line's fields, with `clean` applied to every string. */
 export function cleanFields(fields: object, clean: (text: string) => string): object {
   return cleanValue(fields, clean, 0) as object
 }
@@ -24,7 +25,7 @@ function cleanValue(value: unknown, clean: (text: string) => string, depth: numb
   if (value instanceof Error) return cleanError(value, clean, depth)
   if (Array.isArray(value)) return value.map((item: unknown) => cleanValue(item, clean, depth + 1))
   return Object.fromEntries(
-    // A Message-ID only looks like an address.
+    // A Message-ID looks like an address but is none.
     Object.entries(value).map(([name, field]) => [
       name,
       name === 'messageId' ? field : cleanValue(field, clean, depth + 1),
@@ -32,7 +33,7 @@ function cleanValue(value: unknown, clean: (text: string) => string, depth: numb
   )
 }
 
-/** Stays an error of its kind, as loggers look for one. */
+/** Keeps the prototype, because loggers treat errors specially. */
 function cleanError(error: Error, clean: (text: string) => string, depth: number): Error {
   const copy = Object.create(Object.getPrototypeOf(error) as object) as Error
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(error))) {

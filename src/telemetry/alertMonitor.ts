@@ -2,25 +2,29 @@ import type { Logger } from '../logging/logger.js'
 import type { QueueStats } from '../queue/driver.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import {
-  Alarms,
+  AlertEvaluator,
   type Alert,
   type AlertPlan,
   type ClearedAlert,
-  type Reading,
+  type AlertReading,
   type SetupReading,
 } from './alerts.js'
-import type { MessageMeasures } from './metrics.js'
+import type { MessageMeasures, SettledStatus } from './metrics.js'
 import { Webhook } from './webhook.js'
 
-/** What is looked at. */
+/** The statuses that the rule `failures` counts as failed; a cancelled message does not count at all. */
+const NOT_FULLY_SENT: ReadonlySet<SettledStatus> = new Set(['partial', 'failed', 'expired'] as const)
+const SETTLED_BY_SENDING: ReadonlySet<SettledStatus> = new Set(['sent', ...NOT_FULLY_SENT] as const)
+
+/** The parts of a mailer that the rules read. */
 export interface AlertMonitorSources {
   queue: { stats(): Promise<QueueStats> }
-  measures: { snapshot(): MessageMeasures }
+  metrics: { snapshot(): MessageMeasures }
   transports: () => TransportStatus[]
-  /** Why no thread takes mail, if none does. */
+  /** Returns why no worker thread accepts mail, if that is so. */
   setup: () => SetupReading | undefined
-  /** Messages not settled, at most. */
-  room: number
+  /** Maximum number of messages that are not settled (`limits.queue`). */
+  capacity: number
 }
 
 export interface AlertMonitorListener {
@@ -28,25 +32,25 @@ export interface AlertMonitorListener {
   cleared(alert: ClearedAlert): void
 }
 
-/** Looks at a mailer every few seconds and tells when something is wrong, and when it is over. */
+/** Evaluates the alert rules at a fixed interval. Logs, emits and posts each alert when it is raised and when it is cleared. */
 export class AlertMonitor {
   readonly #sources: AlertMonitorSources
   readonly #listener: AlertMonitorListener
   readonly #logger: Logger
-  readonly #alarms: Alarms
+  readonly #evaluator: AlertEvaluator
   readonly #webhook: Webhook | undefined
   readonly #timer: NodeJS.Timeout
-  #looking = false
+  #evaluating = false
   #closed = false
 
   constructor(plan: AlertPlan, sources: AlertMonitorSources, listener: AlertMonitorListener, logger: Logger) {
     this.#sources = sources
     this.#listener = listener
     this.#logger = logger
-    this.#alarms = new Alarms(plan)
+    this.#evaluator = new AlertEvaluator(plan)
     if (plan.webhook !== undefined) this.#webhook = new Webhook(plan.webhook, logger)
-    this.#timer = setInterval(() => void this.#look(), plan.interval).unref()
-    void this.#look()
+    this.#timer = setInterval(() => void this.#evaluate(), plan.interval).unref()
+    void this.#evaluate()
   }
 
   async close(): Promise<void> {
@@ -55,41 +59,41 @@ export class AlertMonitor {
     await this.#webhook?.close()
   }
 
-  async #look(): Promise<void> {
-    if (this.#looking) return
-    this.#looking = true
+  async #evaluate(): Promise<void> {
+    if (this.#evaluating) return
+    this.#evaluating = true
     const reading = await this.#read().catch(() => undefined)
-    this.#looking = false
-    // A queue that can't be asked just now says so itself. A look that was under way at the close tells nobody.
+    this.#evaluating = false
+    // The queue reports its own failures. An evaluation that was under way at the close has no effect.
     if (reading === undefined || this.#closed) return
-    const { raised, cleared } = this.#alarms.look(reading)
+    const { raised, cleared } = this.#evaluator.evaluate(reading)
     for (const alert of raised) {
       this.#logger.warn({ ...alert }, `Alert: ${alert.message}`)
       this.#listener.raised(alert)
       this.#webhook?.send('threadpost.alert', alert)
     }
     for (const alert of cleared) {
-      this.#logger.info({ ...alert }, `The alert is over: ${alert.rule}`)
+      this.#logger.info({ ...alert }, `Alert cleared: ${alert.rule}`)
       this.#listener.cleared(alert)
       this.#webhook?.send('threadpost.alert-cleared', alert)
     }
   }
 
-  async #read(): Promise<Reading> {
-    const { queue, measures, transports, setup: outage, room } = this.#sources
-    const setup = outage()
+  async #read(): Promise<AlertReading> {
+    const { queue, metrics, transports, setup: outageOf, capacity } = this.#sources
+    const setup = outageOf()
     const { queued, sending, deferred, held, oldest } = await queue.stats()
-    const { settled, threadRestarts } = measures.snapshot()
-    const count = (statuses: readonly string[]): number =>
-      settled.filter(({ status }) => statuses.includes(status)).reduce((sum, one) => sum + one.count, 0)
+    const { settled, threadRestarts } = metrics.snapshot()
+    const count = (counts: ReadonlySet<SettledStatus>): number =>
+      settled.reduce((sum, entry) => (counts.has(entry.status) ? sum + entry.count : sum), 0)
     return {
       at: Date.now(),
-      settled: count(['sent', 'partial', 'failed', 'expired']),
-      failed: count(['partial', 'failed', 'expired']),
+      settled: count(SETTLED_BY_SENDING),
+      failed: count(NOT_FULLY_SENT),
       threadDeaths: threadRestarts,
       oldest,
       waiting: queued + sending + deferred + held,
-      room,
+      capacity,
       ...(setup === undefined ? {} : { setup: { since: setup.since, reason: setup.reason } }),
       open: transports().flatMap(({ transport, breaker, since }) =>
         breaker === 'open' && since !== undefined ? [{ transport, since: Date.parse(since) }] : [],

@@ -1,83 +1,84 @@
 import { type Validator, isPlainObject } from '../validation.js'
 import { resolveWebhook, type WebhookOptions, type WebhookTarget } from './webhook.js'
 
-/** When to raise an alarm. Each rule has defaults; `false` turns it off. */
+/** The rules that raise alerts. Each rule has defaults; `false` turns it off. */
 export interface AlertOptions {
-  /** Many messages of a while failed, were partly refused or expired. */
+  /** A large share of recent messages failed, expired, or was refused for some of its recipients. */
   failures?:
     | false
     | {
-        /** Their share of those settled, 0.001 to 1. @default 0.1 */
+        /** Share of the settled messages that raises the alert, 0.001 to 1. @default 0.1 */
         share?: number
-        /** Milliseconds looked back. @default 300_000 (5 minutes) */
+        /** Period that counts as recent, in ms. @default 300_000 (5 minutes) */
         window?: number
-        /** Settled messages below which nothing is said. @default 20 */
+        /** Settled messages within the period below which no alert is raised. @default 20 */
         least?: number
       }
-  /** A message has waited in line for long. */
+  /** A message has been queued for too long. */
   oldest?:
     | false
     | {
-        /** Milliseconds. @default 900_000 (15 minutes) */
+        /** Age that raises the alert, in ms. @default 900_000 (15 minutes) */
         age?: number
       }
-  /** A transport can't be reached, or refuses the password. */
+  /** A transport can't be reached, or refuses the credentials. */
   breaker?:
     | false
     | {
-        /** Milliseconds it may last. @default 0 */
+        /** Time after which the alert is raised, in ms. @default 0 */
         openFor?: number
       }
-  /** Threads die again and again. */
+  /** Worker threads die repeatedly. */
   threads?:
     | false
     | {
-        /** How many within the window. @default 5 */
+        /** Deaths within the period that raise the alert. @default 5 */
         deaths?: number
-        /** Milliseconds looked back. @default 60_000 */
+        /** Period, in ms. @default 60_000 */
         window?: number
       }
-  /** Threads die again and again, no message is to blame, and mail is held for it. */
+  /** Mail is held because worker threads die repeatedly for a reason that is not a message. */
   setup?:
     | false
     | {
-        /** Milliseconds it may last. @default 0 */
+        /** Time after which the alert is raised, in ms. @default 0 */
         heldFor?: number
       }
-  /** The queue has little room left. */
+  /** The queue is nearly full. */
   queue?:
     | false
     | {
-        /** Share of `limits.queue` in use, 0.001 to 1. @default 0.8 */
+        /** Share of `limits.queue` in use that raises the alert, 0.001 to 1. @default 0.8 */
         share?: number
       }
-  /** Milliseconds between two looks. @default 10_000 */
+  /** Milliseconds between two evaluations. @default 10_000 */
   interval?: number
-  /** Where alerts are sent to, signed as Standard Webhooks are. @default none */
+  /** Receives the alerts, signed according to Standard Webhooks. @default none */
   webhook?: WebhookOptions
 }
 
 export type AlertRule = 'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue'
 
-/** Something is wrong; nothing in it tells of a message or a recipient. */
+/** A problem that a rule found. It never contains data of a message or a recipient. */
 export interface Alert {
   rule: AlertRule
-  /** Where the rule is about one. */
+  /** The transport, for the rule `breaker`. */
   transport?: string
-  /** What was found, in the unit of the limit: a share, milliseconds, or a number. */
+  /** The measured value, in the unit of the limit: a share, milliseconds, or a count. */
   value: number
   limit: number
-  /** One sentence for people. */
+  /** A one-sentence description. */
   message: string
-  /** ISO 8601. */
+  /** Time at which it was raised, ISO 8601. */
   since: string
 }
 
 export interface ClearedAlert extends Alert {
-  /** Milliseconds for which it was raised. */
+  /** Duration of the alert in ms. */
   raisedFor: number
 }
 
+/** The resolved options: a rule that is turned off is absent. */
 export interface AlertPlan {
   failures?: { share: number; window: number; least: number }
   oldest?: { age: number }
@@ -89,27 +90,28 @@ export interface AlertPlan {
   webhook?: WebhookTarget
 }
 
-/** Mail is held with the reason `setup`. */
+/** The state in which mail is held with the reason `setup`. */
 export interface SetupReading {
   /** Milliseconds since the epoch. */
   since: number
   reason: string
 }
 
-/** What the rules look at. */
-export interface Reading {
+/** The figures that the rules evaluate. */
+export interface AlertReading {
   /** Milliseconds since the epoch. */
   at: number
-  /** Counted since the start. */
+  /** Since the start of the mailer, as are the next two. */
   settled: number
   failed: number
   threadDeaths: number
-  /** Milliseconds the longest-waiting message has waited. */
+  /** Age of the oldest waiting message in ms. */
   oldest: number
-  /** Messages not settled, and how many there may be. */
+  /** Messages that are not settled. */
   waiting: number
-  room: number
-  /** Transports that can't be reached, and since when. */
+  /** Maximum of `waiting`. */
+  capacity: number
+  /** Transports whose breaker is open, and since when in ms since the epoch. */
   open: { transport: string; since: number }[]
   setup?: SetupReading
 }
@@ -123,33 +125,40 @@ const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | und
   queue: { share: 0.8 },
 }
 
-/** `true` for all rules as they are. */
+/** @param value `true` for all rules with their defaults */
 export function resolveAlerts(check: Validator, value: unknown): AlertPlan | undefined {
   if (value === undefined || value === false) return undefined
-  const given = check.object(value === true ? {} : value, 'alerts', [
+  const input = check.object(value === true ? {} : value, 'alerts', [
     ...Object.keys(RULES),
     'interval',
     'webhook',
   ])
-  const plan: AlertPlan = { interval: check.timeout(given['interval'] ?? 10_000, 'alerts.interval', 10) }
+  const plan: AlertPlan = { interval: check.timeout(input['interval'] ?? 10_000, 'alerts.interval', 10) }
   for (const rule of Object.keys(RULES) as AlertRule[]) {
-    const wish = given[rule] ?? {}
-    if (wish === false) continue
-    if (!isPlainObject(wish)) check.fail(`alerts.${rule}`, 'must be an object, or false to turn the rule off')
-    Object.assign(plan, { [rule]: limitsOf(check, RULES[rule], wish, `alerts.${rule}`) })
+    const options = input[rule] ?? {}
+    if (options === false) continue
+    if (!isPlainObject(options))
+      check.fail(`alerts.${rule}`, 'must be an object, or false to turn the rule off')
+    Object.assign(plan, { [rule]: resolveLimits(check, RULES[rule], options, `alerts.${rule}`) })
   }
-  if (given['webhook'] !== undefined) plan.webhook = resolveWebhook(check, given['webhook'], 'alerts.webhook')
+  if (input['webhook'] !== undefined) plan.webhook = resolveWebhook(check, input['webhook'], 'alerts.webhook')
   return plan
 }
 
-function limitsOf(check: Validator, defaults: object, wish: object, path: string): Record<string, number> {
-  const given = check.object(wish, path, Object.keys(defaults))
+function resolveLimits(
+  check: Validator,
+  defaults: object,
+  options: object,
+  path: string,
+): Record<string, number> {
+  const input = check.object(options, path, Object.keys(defaults))
   const limits = { ...defaults } as Record<string, number>
-  for (const [key, value] of Object.entries(given)) limits[key] = limitOf(check, key, value, `${path}.${key}`)
+  for (const [key, value] of Object.entries(input))
+    limits[key] = checkLimit(check, key, value, `${path}.${key}`)
   return limits
 }
 
-function limitOf(check: Validator, key: string, value: unknown, path: string): number {
+function checkLimit(check: Validator, key: string, value: unknown, path: string): number {
   switch (key) {
     case 'share':
       return check.number(value, path, 0.001, 1)
@@ -161,37 +170,29 @@ function limitOf(check: Validator, key: string, value: unknown, path: string): n
   }
 }
 
-/** An alarm is over only once its value is this much below the limit: one that hovers is raised once. */
+/** An alert is cleared when its value falls to this share of the limit, so that a value around the limit raises it once. */
 const CLEAR_AT = 0.8
 
-interface Measured {
-  rule: AlertRule
-  transport?: string
-  value: number
-  limit: number
-  message: string
-}
-
-/** What a rule measures. One that has too little to go by raises nothing, but what was raised by more stays. */
-interface Finding extends Measured {
+/** A measurement of a rule. With too few messages it raises no alert, but it can keep one raised. */
+interface Finding extends Omit<Alert, 'since'> {
   raises: boolean
 }
 
-/** Decides from readings what is raised and what is over. Each alarm is told once, and its end once. */
-export class Alarms {
+/** Evaluates readings. Returns each alert once when it is raised, and once when it is cleared. */
+export class AlertEvaluator {
   readonly #plan: AlertPlan
   readonly #raised = new Map<string, Alert>()
-  /** As far back as the longest window goes. */
-  #readings: Reading[] = []
+  /** The readings of the longest window, in order, and one before it. */
+  #readings: AlertReading[] = []
 
   constructor(plan: AlertPlan) {
     this.#plan = plan
   }
 
-  look(reading: Reading): { raised: Alert[]; cleared: ClearedAlert[] } {
+  evaluate(reading: AlertReading): { raised: Alert[]; cleared: ClearedAlert[] } {
     this.#readings.push(reading)
     const oldest = reading.at - Math.max(this.#plan.failures?.window ?? 0, this.#plan.threads?.window ?? 0)
-    // One from before the window is kept: what has happened since is counted from it.
+    // One reading from before the window is kept, as the base for the counts within it.
     while (this.#readings.length > 1 && this.#readings[1]!.at <= oldest) this.#readings.shift()
 
     const found = new Map(this.#findings(reading).map((finding) => [keyOf(finding), finding]))
@@ -205,9 +206,9 @@ export class Alarms {
     const cleared: ClearedAlert[] = []
     for (const [key, alert] of this.#raised) {
       const finding = found.get(key)
-      const lasts =
+      const persists =
         finding !== undefined && (finding.value >= finding.limit || finding.value > finding.limit * CLEAR_AT)
-      if (lasts) continue
+      if (persists) continue
       this.#raised.delete(key)
       const value = finding?.value ?? 0
       cleared.push({ ...alert, value, raisedFor: reading.at - Date.parse(alert.since) })
@@ -215,7 +216,7 @@ export class Alarms {
     return { raised, cleared }
   }
 
-  #findings(now: Reading): Finding[] {
+  #findings(now: AlertReading): Finding[] {
     const { oldest, queue } = this.#plan
     const findings: Finding[] = [
       ...this.#failures(now),
@@ -229,54 +230,47 @@ export class Alarms {
         raises: true,
         value: now.oldest,
         limit: oldest.age,
-        message: `A message has waited in line for ${Math.round(now.oldest / 1_000)} s.`,
+        message: `The oldest message has waited for ${Math.round(now.oldest / 1_000)} s.`,
       })
     if (queue !== undefined)
       findings.push({
         rule: 'queue',
         raises: true,
-        value: now.waiting / now.room,
+        value: now.waiting / now.capacity,
         limit: queue.share,
-        message: `${now.waiting} messages wait, and the queue takes ${now.room} at most.`,
+        message: `${now.waiting} messages are waiting; the queue holds at most ${now.capacity}.`,
       })
     return findings
   }
 
-  #failures(now: Reading): Finding[] {
+  #failures(now: AlertReading): Finding[] {
     const rule = this.#plan.failures
     if (rule === undefined) return []
     const before = this.#before(now.at - rule.window)
     const settled = now.settled - before.settled
     const failed = now.failed - before.failed
     if (settled === 0) return []
-    const message = `${failed} of the last ${settled} messages were not sent to everybody they were for.`
-    return [
-      {
-        rule: 'failures',
-        raises: settled >= rule.least,
-        value: failed / settled,
-        limit: rule.share,
-        message,
-      },
-    ]
+    const message = `${failed} of the last ${settled} messages did not reach all of their recipients.`
+    const raises = settled >= rule.least
+    return [{ rule: 'failures', raises, value: failed / settled, limit: rule.share, message }]
   }
 
-  #threads(now: Reading): Finding[] {
+  #threads(now: AlertReading): Finding[] {
     const rule = this.#plan.threads
     if (rule === undefined) return []
     const deaths = now.threadDeaths - this.#before(now.at - rule.window).threadDeaths
-    const message = `${deaths} threads died within ${Math.round(rule.window / 1_000)} s.`
+    const message = `${deaths} worker threads died within ${Math.round(rule.window / 1_000)} s.`
     return [{ rule: 'threads', raises: true, value: deaths, limit: rule.deaths, message }]
   }
 
-  #setup({ at, setup }: Reading): Finding[] {
+  #setup({ at, setup }: AlertReading): Finding[] {
     const rule = this.#plan.setup
     if (rule === undefined || setup === undefined) return []
-    const message = `Mail is held, since threads die again and again and no message is to blame: ${setup.reason}`
+    const message = `Mail is held because worker threads die repeatedly for a reason that is not a message: ${setup.reason}`
     return [{ rule: 'setup', raises: true, value: at - setup.since, limit: rule.heldFor, message }]
   }
 
-  #breakers(now: Reading): Finding[] {
+  #breakers(now: AlertReading): Finding[] {
     const rule = this.#plan.breaker
     if (rule === undefined) return []
     return now.open.map(({ transport, since }) => ({
@@ -285,12 +279,12 @@ export class Alarms {
       transport,
       value: now.at - since,
       limit: rule.openFor,
-      message: `The transport "${transport}" does not work; its mail is held.`,
+      message: `The transport "${transport}" is not working; its mail is held.`,
     }))
   }
 
-  /** The last reading from before a time, or the first there is. */
-  #before(time: number): Reading {
+  /** Returns the last reading at or before a time, or the first one. */
+  #before(time: number): AlertReading {
     return this.#readings.findLast(({ at }) => at <= time) ?? this.#readings[0]!
   }
 }

@@ -11,7 +11,7 @@ import type { QueuedMessage } from '../queue/driver.js'
 import type { TransportError } from '../transports/breaker.js'
 import type { Alert, ClearedAlert } from './alerts.js'
 
-/** What every event about a message carries; never its data or bodies. */
+/** The fields of every event about a message. Its data and bodies are never included. */
 export interface MessageEvent {
   id: string
   messageId: string
@@ -20,9 +20,9 @@ export interface MessageEvent {
   transport: string
   recipients: RecipientState[]
   tags: string[]
-  /** Attempts made so far. */
+  /** Number of attempts so far. */
   attempt: number
-  /** What the last attempt came to. */
+  /** The outcome of the last attempt. */
   outcome?: {
     result: Outcome['result']
     code: Outcome['code']
@@ -30,11 +30,11 @@ export interface MessageEvent {
     phase: Outcome['phase']
     reply?: SmtpReply
   }
-  /** ISO 8601, while `deferred`, or `held` by the breaker or a budget. */
+  /** Time of the next attempt, ISO 8601; present while `deferred`, or `held` by the breaker or a budget. */
   nextAttemptAt?: string
-  /** While `held`. */
+  /** Present while `held`. */
   heldReason?: HeldReason
-  /** Of the request that sent it; listeners run in it. */
+  /** The context of the request that sent the message. Listeners run in it. */
   context?: JsonObject
 }
 
@@ -44,48 +44,48 @@ export interface BreakerOpenEvent extends TransportError {
 
 export interface BreakerClosedEvent {
   transport: string
-  /** Milliseconds. */
+  /** Time the breaker was open, in ms. */
   openFor: number
 }
 
 export interface SlowedEvent {
   transport: string
-  /** Messages a second from now on; it grows again while the server doesn't complain. */
+  /** The new rate in messages per second. It increases again as long as the server doesn't object. */
   rate: number
 }
 
 export interface ThreadEvent {
-  /** Id of the thread, as in an attempt's `thread`. */
+  /** Id of the worker thread, as in an attempt's `thread`. */
   thread: number
 }
 
-/** What only an attempt can lead to. */
+/** The statuses that only an attempt leads to. */
 type AttemptedStatus = 'deferred' | 'partial' | 'failed'
 
-/** An event that follows an attempt always says what that came to. */
+/** An event that follows an attempt; its outcome is always present. */
 export type AttemptedEvent = MessageEvent & Required<Pick<MessageEvent, 'outcome'>>
 
 export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent> &
   Record<AttemptedStatus, AttemptedEvent> & {
     'thread-started': ThreadEvent
     'thread-died': ThreadEvent & { reason: string }
-    /** A transport can't be reached, refuses the password or is not safe: its messages are held. */
+    /** A transport can't be reached, refuses the credentials or offers no secure connection: its messages are held. */
     'breaker-open': BreakerOpenEvent
     'breaker-closed': BreakerClosedEvent
-    /** A server asked for fewer messages: by a 4xx with 4.7.x, by the text of a 4xx ("too many connections", "rate"), or by HTTP 429. */
+    /** A server asked for fewer messages: with a 4.7.x code, with the text of a 4xx reply ("too many connections", "rate"), or with HTTP 429. */
     'transport-slowed': SlowedEvent
-    /** Something is wrong, by the rules of `alerts`; once, until it is over. */
+    /** A rule of `alerts` found a problem. Emitted once, until the alert is cleared. */
     alert: Alert
     'alert-cleared': ClearedAlert
   }
 
 export type Listener<E> = (event: E) => unknown
 
-/** Typed events whose listeners can't harm: what one throws, or rejects with, is logged. */
+/** A typed event emitter that isolates listeners: an error that one throws or rejects with is logged. */
 export class Events {
   readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
   readonly #logger: Logger
-  /** By the name of the event. */
+  /** By event name. */
   readonly #failures = new Map<string, ConditionLog>()
 
   constructor(logger: Logger) {
@@ -104,27 +104,27 @@ export class Events {
     this.#emitter.off(name, listener)
   }
 
-  /** The event is built only if somebody listens. */
+  /** Builds the event only if it has listeners. */
   emit<K extends keyof MailerEvents>(name: K, build: () => MailerEvents[K]): void {
     if (this.#emitter.listenerCount(name) === 0) return
     const event = build()
     for (const listener of this.#emitter.rawListeners(name) as Listener<MailerEvents[K]>[]) {
       try {
         const result = listener.call(this.#emitter, event)
-        if (result instanceof Promise) result.catch((error: unknown) => this.#complain(name, error))
+        if (result instanceof Promise) result.catch((error: unknown) => this.#reportFailure(name, error))
       } catch (error) {
-        this.#complain(name, error)
+        this.#reportFailure(name, error)
       }
     }
   }
 
-  #complain(name: string, error: unknown): void {
+  #reportFailure(name: string, error: unknown): void {
     let failures = this.#failures.get(name)
     if (failures === undefined) {
       failures = new ConditionLog(this.#logger, {
         begins: 'An event listener failed',
         level: 'error',
-        ends: 'The event listener has not failed any more',
+        ends: 'The event listener works again',
       })
       this.#failures.set(name, failures)
     }

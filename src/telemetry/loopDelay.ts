@@ -1,59 +1,59 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** How late the event loop of the main thread was in the last seconds, in ms. */
+/** The delay of the main thread's event loop during the last seconds, in ms. */
 export interface EventLoopDelay {
   p50: number
   p99: number
   max: number
 }
 
-/** Milliseconds between two looks at the event loop. */
+/** Milliseconds between two samples. */
 const RESOLUTION = 10
-/** A reading covers the last one to two of these, in ms. */
+/** A reading covers the last one to two windows, in ms. */
 const WINDOW = 5_000
 
 /**
- * Watches the event loop from the first reading on: who never asks pays nothing. Of two native histograms the elder is
- * read, and emptied when it is two windows old.
+ * Samples the event loop from the first call of `read()` on, so that it costs nothing unless used. `read()` uses the older
+ * of two native histograms, which is reset when it is two windows old.
  */
 export class LoopDelay {
-  #elder: IntervalHistogram | undefined
-  #younger: IntervalHistogram | undefined
+  #older: IntervalHistogram | undefined
+  #newer: IntervalHistogram | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
   read(): EventLoopDelay {
-    if (this.#elder === undefined && !this.#closed) this.#start()
-    const elder = this.#elder
-    if (elder === undefined || elder.count === 0) return { p50: 0, p99: 0, max: 0 }
+    if (this.#older === undefined && !this.#closed) this.#start()
+    const older = this.#older
+    if (older === undefined || older.count === 0) return { p50: 0, p99: 0, max: 0 }
     return {
-      p50: lateness(elder.percentile(50)),
-      p99: lateness(elder.percentile(99)),
-      max: lateness(elder.max),
+      p50: lateness(older.percentile(50)),
+      p99: lateness(older.percentile(99)),
+      max: lateness(older.max),
     }
   }
 
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
-    this.#elder?.disable()
-    this.#younger?.disable()
-    this.#elder = this.#younger = undefined
+    this.#older?.disable()
+    this.#newer?.disable()
+    this.#older = this.#newer = undefined
   }
 
   #start(): void {
-    this.#elder = monitorEventLoopDelay({ resolution: RESOLUTION })
-    this.#younger = monitorEventLoopDelay({ resolution: RESOLUTION })
-    this.#elder.enable()
-    this.#younger.enable()
+    this.#older = monitorEventLoopDelay({ resolution: RESOLUTION })
+    this.#newer = monitorEventLoopDelay({ resolution: RESOLUTION })
+    this.#older.enable()
+    this.#newer.enable()
     this.#timer = setInterval(() => {
-      this.#elder?.reset()
-      ;[this.#elder, this.#younger] = [this.#younger, this.#elder]
+      this.#older?.reset()
+      ;[this.#older, this.#newer] = [this.#newer, this.#older]
     }, WINDOW).unref()
   }
 }
 
-/** Node counts nanoseconds from one look to the next: what is above their distance is delay. */
+/** Converts a sample, the nanoseconds since the previous one, to the delay beyond the sampling interval. */
 function lateness(nanoseconds: number): number {
   return Math.max(0, nanoseconds / 1e6 - RESOLUTION)
 }

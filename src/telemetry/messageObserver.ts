@@ -9,158 +9,173 @@ import { type Attempt, isSettled, type Status } from '../message/messageState.js
 import { toMessage } from '../message/messageView.js'
 import type { ChangeListener, QueuedMessage } from '../queue/driver.js'
 import { type Events, type MessageEvent, messageEvent } from './events.js'
-import type { Metrics } from './metrics.js'
+import type { Metrics, SettledStatus } from './metrics.js'
 import type { Tracing } from './tracing.js'
 import type { Waiters } from './waiters.js'
 
-const LEVEL_OF_END: Partial<Record<Status, Level>> = { partial: 'warn', failed: 'warn', expired: 'warn' }
+/** The message that the diagnostics channel `threadpost:attempt` publishes after each attempt. */
+export interface AttemptReport {
+  /** The message before the attempt: its `attempt` counts only the earlier ones. */
+  message: MessageEvent
+  attempt: Attempt
+  /** The status that the attempt leads to, and when the next attempt is due if there is one. */
+  verdict: RetryDecision
+}
+
+const messageChannel = channel('threadpost:message')
+const attemptChannel = channel('threadpost:attempt')
+
+interface Line {
+  level: Level
+  text: string
+}
+
+/** The log line of each status. `sending`, `deferred` and `held` have none: the line of the attempt covers them. */
+const LINES: Readonly<Record<SettledStatus, Line>> & Partial<Record<Status, Line>> = {
+  sent: { level: 'info', text: 'The message was sent' },
+  partial: { level: 'warn', text: 'The message was sent to some of its recipients only' },
+  failed: { level: 'warn', text: 'The message failed' },
+  expired: { level: 'warn', text: 'The message expired' },
+  cancelled: { level: 'info', text: 'The message was cancelled' },
+}
+
+interface MessageObserverOptions {
+  logger: Logger
+  tracing: Tracing
+  redaction: Redaction
+  metrics: Metrics
+  events: Events
+  waiters: Waiters
+}
 
 /**
- * One line for each step of a message: `debug` for routine, `info` when it is settled, `warn` for trouble. A line that
- * the logger would not write costs nothing.
+ * Reports each step of a message to everything that observes it:
+ *
+ * | observer                                    | a change of status  | an attempt |
+ * | ------------------------------------------- | ------------------- | ---------- |
+ * | metrics                                     | settlements         |            |
+ * | log (`debug` for routine, `warn` on trouble) | queued, settled     | yes        |
+ * | traces                                      |                     | yes        |
+ * | diagnostics channels (`threadpost:…`)       | `message`           | `attempt`  |
+ * | the mailer's events                         | yes                 |            |
+ * | callers of `wait()`                         | settlements         |            |
+ *
+ * Observers run in the caller's context (see `context`) and as part of the message's trace. A log line that the logger
+ * would drop, and an event or report without a listener, is never built.
  */
-export class StepLog {
+export class MessageObserver {
   readonly #logger: Logger
+  readonly #tracing: Tracing
+  readonly #redaction: Redaction
+  readonly #metrics: Metrics
+  readonly #events: Events
+  readonly #waiters: Waiters
 
-  constructor(logger: Logger) {
+  constructor({ logger, tracing, redaction, metrics, events, waiters }: MessageObserverOptions) {
     this.#logger = logger
+    this.#tracing = tracing
+    this.#redaction = redaction
+    this.#metrics = metrics
+    this.#events = events
+    this.#waiters = waiters
   }
 
-  changed({ job, state }: QueuedMessage): void {
+  /** The queue calls this after it has stored a change of status. */
+  readonly changed: ChangeListener = (message) => this.#inContext(message, () => this.#changed(message))
+
+  /** The dispatcher calls this after an attempt. Never throws: a report must not change the result of the attempt. */
+  attempted(message: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
+    try {
+      this.#inContext(message, () => this.#attempted(message, attempt, decision))
+    } catch (error) {
+      process.emitWarning(
+        `threadpost could not report an attempt: ${hideSecrets(inspect(error))}`,
+        'ThreadpostWarning',
+      )
+    }
+  }
+
+  #inContext({ job }: QueuedMessage, run: () => void): void {
+    inContextOf(job.context, () => this.#tracing.within(job, run))
+  }
+
+  #changed(message: QueuedMessage): void {
+    const { job, state } = message
+    this.#metrics.changed(message)
+    this.#logChange(message)
+    if (messageChannel.hasSubscribers) messageChannel.publish(this.#redaction.event(messageEvent(message)))
+    this.#events.emit(state.status, () => this.#redaction.event(messageEvent(message)))
+    if (isSettled(state.status) && this.#waiters.has(job.id))
+      this.#waiters.settled(this.#redaction.message(toMessage(job, state)))
+  }
+
+  #attempted(message: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
+    this.#logAttempt(message, attempt, decision)
+    this.#tracing.attempted(message, attempt, decision)
+    if (!attemptChannel.hasSubscribers) return
+    const report: AttemptReport = {
+      message: this.#redaction.event(messageEvent(message)),
+      attempt: this.#redaction.attempt(attempt),
+      verdict: decision,
+    }
+    attemptChannel.publish(report)
+  }
+
+  #logChange({ job, state }: QueuedMessage): void {
     if (this.#logger === SILENT) return
-    const { status, attempts } = state
-    if (isSettled(status)) {
+    const { status, attempts, recipients } = state
+    const line = LINES[status]
+    if (line !== undefined) {
       const last = attempts.at(-1)?.outcome
-      this.#write(LEVEL_OF_END[status] ?? 'info', `The message is ${status}`, job, () => ({
+      this.#log(line.level, line.text, job, () => ({
         step: 'settled',
         attempt: attempts.length,
         status,
         ...(last === undefined ? {} : { outcome: last.result, code: last.code }),
-        to: state.recipients.map(({ address }) => address),
+        to: recipients.map(({ address }) => address),
         ms: (state.settledAt ?? Date.now()) - job.acceptedAt,
       }))
     } else if (status === 'queued') {
       const again = attempts.length > 0
-      this.#write('debug', again ? 'The message is back in line' : 'The message is accepted', job, () => ({
+      this.#log('debug', again ? 'The message was requeued' : 'The message was accepted', job, () => ({
         step: again ? 'redriven' : 'accepted',
         attempt: attempts.length,
         status,
-        to: state.recipients.map(({ address }) => address),
+        to: recipients.map(({ address }) => address),
       }))
     }
   }
 
-  attempted(
+  #logAttempt(
     { job, state }: QueuedMessage,
     { start, end, thread, transport, outcome }: Attempt,
-    verdict: RetryDecision,
+    decision: RetryDecision,
   ): void {
     if (this.#logger === SILENT) return
-    const routine = outcome.result === 'sent' || outcome.result === 'withdrawn' || outcome.code === 'RELEASED'
-    this.#write(routine ? 'debug' : 'warn', outcome.message, job, () => ({
+    const { result, code, phase, reply, message } = outcome
+    const routine = result === 'sent' || result === 'withdrawn' || code === 'RELEASED'
+    this.#log(routine ? 'debug' : 'warn', message, job, () => ({
       step: 'attempt',
       attempt: state.attempts.length + 1,
-      status: verdict.status,
-      outcome: outcome.result,
-      code: outcome.code,
-      phase: outcome.phase,
-      ...(outcome.reply === undefined ? {} : { reply: outcome.reply.code }),
-      ...('nextAttemptAt' in verdict ? { nextAttemptAt: new Date(verdict.nextAttemptAt).toISOString() } : {}),
+      status: decision.status,
+      outcome: result,
+      code,
+      phase,
+      ...(reply === undefined ? {} : { reply: reply.code }),
+      ...('nextAttemptAt' in decision
+        ? { nextAttemptAt: new Date(decision.nextAttemptAt).toISOString() }
+        : {}),
       thread,
       transport,
       ms: end - start,
     }))
   }
 
-  #write(level: Level, message: string, job: QueuedMessage['job'], facts: () => object): void {
-    const logger = this.#logger
-    if (logger.isLevelEnabled?.(level) === false) return
+  #log(level: Level, text: string, job: QueuedMessage['job'], fields: () => object): void {
+    if (this.#logger.isLevelEnabled?.(level) === false) return
     const { id, messageId, transport, content, context } = job
     const template = content.kind === 'template' ? { template: content.name } : {}
     const ids = { id, messageId, transport, ...template, ...(context === undefined ? {} : { context }) }
-    logger[level]({ ...ids, ...facts() }, message)
+    this.#logger[level]({ ...ids, ...fields() }, text)
   }
-}
-
-/** What the channel `threadpost:attempt` publishes. */
-export interface AttemptReport {
-  /** The message as it was before: `attempt` counts those that ended earlier. */
-  message: MessageEvent
-  attempt: Attempt
-  verdict: RetryDecision
-}
-
-const messages = channel('threadpost:message')
-const attempts = channel('threadpost:attempt')
-
-/**
- * Tells of each step of a message whoever instruments this process: its log, its traces, and the subscribers of the
- * diagnostics channels `threadpost:message` (each change, as a {@link MessageEvent}) and `threadpost:attempt`.
- */
-export class MessageObserver {
-  readonly #log: StepLog
-  readonly #tracing: Tracing
-  readonly #redaction: Redaction
-
-  constructor(log: StepLog, tracing: Tracing, redaction: Redaction) {
-    this.#log = log
-    this.#tracing = tracing
-    this.#redaction = redaction
-  }
-
-  /** Runs something in the context of a message and as a part of its trace, whoever calls. */
-  inside({ job }: QueuedMessage, run: () => void): void {
-    inContextOf(job.context, () => this.#tracing.within(job, run))
-  }
-
-  changed(message: QueuedMessage): void {
-    this.#log.changed(message)
-    if (messages.hasSubscribers) messages.publish(this.#redaction.event(messageEvent(message)))
-  }
-
-  /** Never throws: what tells of an attempt must not change what came of it. */
-  attempted(message: QueuedMessage, attempt: Attempt, verdict: RetryDecision): void {
-    try {
-      this.inside(message, () => this.#attempted(message, attempt, verdict))
-    } catch (error) {
-      process.emitWarning(
-        `threadpost could not tell of an attempt: ${hideSecrets(inspect(error))}`,
-        'ThreadpostWarning',
-      )
-    }
-  }
-
-  #attempted(message: QueuedMessage, attempt: Attempt, verdict: RetryDecision): void {
-    this.#log.attempted(message, attempt, verdict)
-    this.#tracing.attempted(message, attempt, verdict)
-    if (!attempts.hasSubscribers) return
-    const report: AttemptReport = {
-      message: this.#redaction.event(messageEvent(message)),
-      attempt: this.#redaction.attempt(attempt),
-      verdict,
-    }
-    attempts.publish(report)
-  }
-}
-
-/** Who is told of changes, and what of them is hidden. */
-interface Audience {
-  events: Events
-  waiters: Waiters
-  measures: Metrics
-  redaction: Redaction
-  steps: MessageObserver
-}
-
-/** Counts each change and tells log, listeners and waiters of it, once the queue has it. */
-export function announceTo({ events, waiters, measures, redaction, steps }: Audience): ChangeListener {
-  const tell = (message: QueuedMessage): void => {
-    const { job, state } = message
-    measures.changed(message)
-    steps.changed(message)
-    events.emit(state.status, () => redaction.event(messageEvent(message)))
-    if (isSettled(state.status) && waiters.has(job.id))
-      waiters.settled(redaction.message(toMessage(job, state)))
-  }
-  return (message) => steps.inside(message, () => tell(message))
 }

@@ -5,44 +5,46 @@ import { Histogram, type HistogramSnapshot } from '../structures/histogram.js'
 
 export type SettledStatus = Extract<Status, 'sent' | 'partial' | 'failed' | 'expired' | 'cancelled'>
 
-/** How many messages ended so. */
+/** The number of messages settled with one status and reason. */
 export interface SettledCount {
   status: SettledStatus
-  /** Code of the last attempt's outcome; `NONE` where nothing was tried. */
+  /** Code of the last attempt's outcome; `NONE` without an attempt. */
   reason: Outcome['code'] | 'NONE'
   count: number
 }
 
 export type TimingStep = keyof Timings
 
-/** What this process has seen since the mailer was made. */
+/** The figures of this process since the mailer was created. */
 export interface MessageMeasures {
-  /** Settled messages by status and reason. The labels are bounded: both are from fixed sets. */
+  /** Settled messages by status and reason. Both come from fixed sets, so the number of labels is bounded. */
   settled: SettledCount[]
-  /** Milliseconds from acceptance, or from when a message was due, to its settlement. */
+  /** Milliseconds from acceptance, or from the time a message was due, to its settlement. */
   latency: HistogramSnapshot
   /** Milliseconds of each step of the attempt that settled a message. */
   timings: Record<TimingStep, HistogramSnapshot>
-  /** Threads that died and were replaced. */
+  /** Worker threads that died and were replaced. */
   threadRestarts: number
 }
 
-const TIMING_STEPS = [
-  'queue',
-  'clone',
-  'compile',
-  'render',
-  'compose',
-  'connect',
-  'transaction',
-] as const satisfies readonly TimingStep[]
+/** The steps in their order. A record, so that the compiler finds a missing one. */
+const STEPS: Readonly<Record<TimingStep, true>> = {
+  queue: true,
+  clone: true,
+  compile: true,
+  render: true,
+  compose: true,
+  connect: true,
+  transaction: true,
+}
+const TIMING_STEPS = Object.keys(STEPS) as TimingStep[]
 
 const LATENCY_BOUNDS = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 3_600_000,
 ]
 const TIMING_BOUNDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 30_000]
 
-/** Counts what becomes of messages. It is told of each change, and counts only settlements: a few additions each. */
+/** Counts settled messages and measures their latency. Each settlement costs a few additions. */
 export class Metrics {
   readonly #settled = new Map<Status, Map<SettledCount['reason'], number>>()
   readonly #latency = new Histogram(LATENCY_BOUNDS)
@@ -51,13 +53,14 @@ export class Metrics {
   ) as Record<TimingStep, Histogram>
   #threadRestarts = 0
 
+  /** Must be called after each change of status; ignores all but settlements. */
   changed({ job, state }: QueuedMessage): void {
     if (!isSettled(state.status)) return
     const outcome = state.attempts.at(-1)?.outcome
     this.#count(state.status, outcome?.code ?? 'NONE')
     const from = Math.max(job.notBefore ?? 0, job.acceptedAt)
     this.#latency.observe(Math.max(0, (state.settledAt ?? from) - from))
-    if (outcome !== undefined && isByAttempt(state, outcome)) this.#time(outcome.timings)
+    if (outcome !== undefined && wasSettledByAttempt(state, outcome)) this.#observeTimings(outcome.timings)
   }
 
   threadRestarted(): void {
@@ -84,16 +87,16 @@ export class Metrics {
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   }
 
-  #time(timings: Timings): void {
+  #observeTimings(timings: Timings): void {
     for (const step of TIMING_STEPS) {
-      const took = timings[step]
-      if (took !== undefined) this.#timings[step].observe(took)
+      const ms = timings[step]
+      if (ms !== undefined) this.#timings[step].observe(ms)
     }
   }
 }
 
-/** Whether the attempt itself settled the message: not a person, and not its expiry while it waited. */
-function isByAttempt({ status }: Readonly<MessageState>, outcome: Outcome): boolean {
+/** Whether the last attempt settled the message, and not an operator's action or its expiry while it waited. */
+function wasSettledByAttempt({ status }: Readonly<MessageState>, outcome: Outcome): boolean {
   switch (status) {
     case 'sent':
     case 'partial':

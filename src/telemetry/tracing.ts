@@ -7,23 +7,23 @@ import type { Attempt, MailJob } from '../message/messageState.js'
 import type { Timings } from '../protocol/outcome.js'
 import type { Enqueued, QueuedMessage } from '../queue/driver.js'
 
-/** A provider of tracers as the API keeps it: it makes none until an SDK is registered. */
+/** The API's own tracer provider. It has no delegate until an SDK is registered. */
 interface Delegating {
   getDelegateTracer?(name: string): Tracer | undefined
 }
 
-/** Where the API keeps what was registered; without it there is nothing to load the API for. */
+/** The global under which the API stores a registered SDK. Without it the API need not be loaded. */
 const REGISTRY = Symbol.for('opentelemetry.js.api.1')
 const SYSTEM = { 'messaging.system': 'threadpost' }
-/** Steps of an attempt in order; what is before the connection counts from the start, the rest from the end. */
+/** Steps of an attempt in order: those before the connection count from the start, the others back from the end. */
 const BEFORE = ['clone', 'compile', 'render', 'compose'] as const satisfies readonly (keyof Timings)[]
 const AFTER = ['transaction', 'connect'] as const satisfies readonly (keyof Timings)[]
 
 /**
- * Traces by OpenTelemetry, if its API is installed and a provider registered; else nothing, at no cost. A message takes
- * the trace along as W3C Trace Context in its own context, so that a restart or another machine goes on with it.
+ * Creates OpenTelemetry spans if its API is installed and a provider is registered; costs nothing otherwise. A message
+ * carries its trace as W3C Trace Context in its `context`, so that it continues after a restart or on another machine.
  *
- * The spans of an attempt are made when it has ended, of the times it took: the threads need no SDK.
+ * The spans of an attempt are created after it, from its timings: worker threads need no SDK.
  */
 export class Tracing {
   #api: typeof Otel | undefined
@@ -35,7 +35,7 @@ export class Tracing {
     this.#redaction = redaction
   }
 
-  /** Ready at once where an SDK is; one that is registered later is met with the messages that follow. */
+  /** Resolves when the API is loaded, if an SDK is registered. An SDK registered later gets the messages after that. */
   static async load(redaction: Redaction): Promise<Tracing> {
     const tracing = new Tracing(redaction)
     if (REGISTRY in globalThis) await tracing.#load()
@@ -53,8 +53,8 @@ export class Tracing {
   }
 
   /**
-   * Begins a span for each job, which from now on is part of its trace.
-   * @returns to be told what became of them
+   * Starts a span for each job, and makes the job part of its trace.
+   * @returns a function that ends the spans, to be called with the queue's answers; undefined without a provider
    */
   sending(jobs: readonly MailJob[]): ((answers: readonly Enqueued[]) => void) | undefined {
     const api = this.#api
@@ -82,7 +82,7 @@ export class Tracing {
     }
   }
 
-  attempted({ job, state }: QueuedMessage, attempt: Attempt, verdict: RetryDecision): void {
+  attempted({ job, state }: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
     const api = this.#api
     const tracer = this.#tracer()
     if (api === undefined || tracer === undefined) return
@@ -97,10 +97,10 @@ export class Tracing {
       'threadpost.thread': attempt.thread,
       'threadpost.transport': attempt.transport,
       'threadpost.outcome': outcome.result,
-      'threadpost.status': verdict.status,
+      'threadpost.status': decision.status,
       ...(reply === undefined ? {} : { 'threadpost.reply': reply.code }),
     }
-    // The wait in the queue stands as a link to who put it there.
+    // The wait in the queue is an attribute of the link to the span that sent the message.
     const wait = { 'threadpost.queue.wait': timings.queue ?? 0 }
     const span = tracer.startSpan(
       `process ${job.transport}`,
@@ -121,14 +121,14 @@ export class Tracing {
     span.end(toHrTime(end))
   }
 
-  /** Runs something as a part of a message's trace: spans that it starts follow from the message. */
+  /** Runs a function as part of a message's trace: the message is the parent of spans that it starts. */
   within(job: MailJob, run: () => void): void {
     const api = this.#api
     if (api === undefined) run()
     else api.context.with(this.#remote(api, job), run)
   }
 
-  /** Undefined as long as nobody would take its spans. */
+  /** Undefined unless an SDK would record its spans. */
   #tracer(): Tracer | undefined {
     if (this.#api === undefined) {
       if (this.#loading === undefined && REGISTRY in globalThis) void this.#load()
@@ -137,7 +137,7 @@ export class Tracing {
     return (this.#api.trace.getTracerProvider() as Delegating).getDelegateTracer?.('threadpost')
   }
 
-  /** The context of the trace that a job belongs to. */
+  /** Returns the trace context that a job carries. */
   #remote(api: typeof Otel, { context }: MailJob): Context {
     const { traceparent, tracestate } = context ?? {}
     if (typeof traceparent !== 'string' || !isTraceparent(traceparent)) return api.ROOT_CONTEXT
@@ -148,7 +148,7 @@ export class Tracing {
   }
 }
 
-/** Writes down (W3C Trace Context section 3.2) that a job follows from a span. */
+/** Stores a span as the parent of a job (W3C Trace Context section 3.2). */
 function join(job: MailJob, { traceId, spanId, traceFlags, traceState }: SpanContext): void {
   const { tracestate: _, ...context } = job.context ?? {}
   const flags = traceFlags.toString(16).padStart(2, '0')
@@ -160,7 +160,7 @@ function join(job: MailJob, { traceId, spanId, traceFlags, traceState }: SpanCon
   }
 }
 
-/** By the semantic conventions for messaging. */
+/** Attributes according to the semantic conventions for messaging. */
 function attributesOf({ id, transport, content }: MailJob) {
   return {
     ...SYSTEM,
@@ -204,7 +204,7 @@ function stepsOf(timings: Timings, start: number, end: number): Step[] {
   return steps
 }
 
-/** Seconds and nanoseconds since the epoch: plain milliseconds may be taken for a time since the process began. */
+/** Converts to seconds and nanoseconds: the API may take plain milliseconds for a time since the process started. */
 function toHrTime(ms: number): HrTime {
   const seconds = Math.floor(ms / 1_000)
   return [seconds, Math.round((ms - seconds * 1_000) * 1e6)]

@@ -2,9 +2,9 @@ import { ThreadpostError } from '../errors.js'
 import type { Message } from '../message/messageView.js'
 
 export interface WaitOptions {
-  /** Milliseconds to wait at most; Infinity waits for ever. @default 60_000 */
+  /** Maximum wait in ms; `Infinity` waits forever. @default 60_000 */
   timeout?: number
-  /** Ends the wait early, with the signal's reason. @default none */
+  /** Ends the wait early: `wait()` rejects with the signal's reason. @default none */
   signal?: AbortSignal
 }
 
@@ -13,7 +13,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
-/** Those who wait for a message to settle. */
+/** The callers of `wait()`, by message id. */
 export class Waiters {
   readonly #byId = new Map<string, Set<Waiter>>()
 
@@ -22,7 +22,8 @@ export class Waiters {
   }
 
   /**
-   * @param timeout checked: what a timer can wait, or Infinity
+   * @param timeout validated: a delay that setTimeout accepts, or Infinity
+   * @returns the settled message, and a function that ends the wait without settling the promise
    * @throws ThreadpostError `WAIT_TIMEOUT`, `CLOSED`; the signal's reason
    */
   wait(
@@ -69,14 +70,14 @@ export class Waiters {
   close(): void {
     for (const waiters of [...this.#byId.values()])
       for (const waiter of [...waiters])
-        waiter.reject(new ThreadpostError('CLOSED', 'The mailer was closed while waiting'))
+        waiter.reject(new ThreadpostError('CLOSED', 'The mailer was closed during the wait'))
   }
 }
 
 function timedOut(id: string, timeout: number): ThreadpostError {
   return new ThreadpostError(
     'WAIT_TIMEOUT',
-    `Message ${id} did not settle within ${timeout} ms; it goes on by itself`,
+    `Message ${id} was not settled within ${timeout} ms; its delivery continues`,
     { id },
   )
 }

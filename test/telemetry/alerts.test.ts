@@ -5,7 +5,7 @@ import type { Alert, AlertOptions } from 'threadpost'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { QueueStats } from '../../src/queue/driver.js'
 import { AlertMonitor } from '../../src/telemetry/alertMonitor.js'
-import { Alarms, type Reading, resolveAlerts } from '../../src/telemetry/alerts.js'
+import { AlertEvaluator, type AlertReading, resolveAlerts } from '../../src/telemetry/alerts.js'
 import { Metrics } from '../../src/telemetry/metrics.js'
 import { Validator } from '../../src/validation.js'
 import { testMailer } from '../support/mailer.js'
@@ -14,31 +14,31 @@ import { ScriptedServer } from '../support/scriptedServer.js'
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
-const QUIET: Reading = {
+const QUIET: AlertReading = {
   at: 0,
   settled: 0,
   failed: 0,
   threadDeaths: 0,
   oldest: 0,
   waiting: 0,
-  room: 100,
+  capacity: 100,
   open: [],
 }
 
 /** What the rules say to one reading after the other. */
-function told(options: AlertOptions, readings: Partial<Reading>[]): string[][] {
+function told(options: AlertOptions, readings: Partial<AlertReading>[]): string[][] {
   const plan = resolveAlerts(new Validator('INVALID_OPTIONS'), options)
   if (plan === undefined) throw new Error('no plan')
-  const alarms = new Alarms(plan)
+  const alarms = new AlertEvaluator(plan)
   return readings.map((reading, index) => {
-    const { raised, cleared } = alarms.look({ ...QUIET, at: index * 1_000, ...reading })
+    const { raised, cleared } = alarms.evaluate({ ...QUIET, at: index * 1_000, ...reading })
     const name = ({ rule, transport = '' }: Alert) => `${rule}${transport}`
     return [...raised.map((alert) => `+${name(alert)}`), ...cleared.map((alert) => `-${name(alert)}`)]
   })
 }
 
 describe('alerts', () => {
-  it('are raised once and cleared once, with room between the two', () => {
+  it('are raised once and cleared once, at different values', () => {
     const waits = (oldest: number) => ({ oldest })
     expect(
       told({ oldest: { age: 100 } }, [
@@ -56,7 +56,7 @@ describe('alerts', () => {
     ).toEqual([[], ['+queue'], [], ['-queue']])
   })
 
-  it('count failures within a window, and only where there is enough to go by', () => {
+  it('count failures within a window, and only above a minimum number of messages', () => {
     const options = { failures: { share: 0.5, window: 2_000, least: 10 } }
     const counts = (settled: number, failed: number) => ({ settled, failed })
     expect(
@@ -72,7 +72,7 @@ describe('alerts', () => {
     ).toEqual([[], [], ['+failures'], [], [], ['-failures'], []])
   })
 
-  it('tell each transport apart, and threads that die again and again', () => {
+  it('are raised per transport, and for threads that die repeatedly', () => {
     const open = (...transports: string[]) => ({
       open: transports.map((transport) => ({ transport, since: 0 })),
     })
@@ -100,7 +100,7 @@ describe('alerts', () => {
     expect(told({ setup: false }, [held])).toEqual([[]])
   })
 
-  it('come as events, log lines and a signed webhook that is tried again, and tell of nobody', async () => {
+  it('are emitted, logged and posted to a signed webhook with retries, without personal data', async () => {
     const bodies: unknown[] = []
     let answer = 500
     const ids: (string | undefined)[] = []
@@ -159,14 +159,14 @@ describe('alerts', () => {
     expect(lines.filter((line) => line.includes('Alert: '))).toHaveLength(1)
   })
 
-  it('of a look under way at the close are told to nobody', async () => {
+  it('of an evaluation under way at the close are not reported', async () => {
     let answer: (stats: QueueStats) => void = () => undefined
     const queue = { stats: () => new Promise<QueueStats>((resolve) => (answer = resolve)) }
     const told: unknown[] = []
     const tell = (alert: unknown) => void told.push(alert)
     const lookout = new AlertMonitor(
       { interval: 1_000, oldest: { age: 1 } },
-      { queue, measures: new Metrics(), transports: () => [], setup: () => undefined, room: 10 },
+      { queue, metrics: new Metrics(), transports: () => [], setup: () => undefined, capacity: 10 },
       { raised: tell, cleared: tell },
       { debug: tell, info: tell, warn: tell, error: tell },
     )

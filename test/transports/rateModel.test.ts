@@ -7,8 +7,11 @@ import { SILENT } from '../../src/logging/logger.js'
 import { redactionOf } from '../../src/logging/redaction.js'
 import type { Outcome } from '../../src/protocol/outcome.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
-import { StepLog, MessageObserver } from '../../src/telemetry/messageObserver.js'
+import { Events } from '../../src/telemetry/events.js'
+import { MessageObserver } from '../../src/telemetry/messageObserver.js'
+import { Metrics } from '../../src/telemetry/metrics.js'
 import { Tracing } from '../../src/telemetry/tracing.js'
+import { Waiters } from '../../src/telemetry/waiters.js'
 import type { DeliveryOrder } from '../../src/threads/runner.js'
 import type { TransportStateOptions } from '../../src/transports/transportState.js'
 import { Validator } from '../../src/validation.js'
@@ -32,7 +35,14 @@ interface World {
 /** A queue and a dispatcher on virtual time, as a mailer puts them together. */
 async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
   const redaction = redactionOf({ recipients: false })
-  const steps = new MessageObserver(new StepLog(SILENT), await Tracing.load(redaction), redaction)
+  const steps = new MessageObserver({
+    logger: SILENT,
+    tracing: await Tracing.load(redaction),
+    redaction,
+    metrics: new Metrics(),
+    events: new Events(SILENT),
+    waiters: new Waiters(),
+  })
   const time = new VirtualTime()
   time.install()
   const clock = new Clock()

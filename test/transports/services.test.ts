@@ -156,7 +156,7 @@ describe('a plugin that', () => {
     onTestFinished(() => void vi.useRealTimers())
     const report = silent.verify()
     await vi.advanceTimersByTimeAsync(10_000)
-    expect(await report).toMatchObject({ ok: false, message: 'no answer in time' })
+    expect(await report).toMatchObject({ ok: false, message: 'no answer within the time limit' })
   })
 })
 
@@ -195,7 +195,7 @@ describe('a folder', () => {
     const { id } = await mailer.send(mail)
     expect(await open).toMatchObject({
       code: 'CONNECTION_FAILED',
-      message: expect.stringContaining('its disk is full'),
+      message: expect.stringContaining('the disk is full'),
     })
     expect(await readdir(out)).toEqual([])
     await rm(ballast)

@@ -4,15 +4,15 @@ const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const PADDING = 61
 const CR = 13
 const LF = 10
-/** Octets of a line: 76 characters (RFC 2045 section 6.8). */
+/** Octets per line: 76 characters (RFC 2045 section 6.8). */
 const LINE = 57
 
-/** Characters that so many octets become, line ends included. */
+/** Returns the number of characters that `octets` octets become, line endings included. */
 export function base64Length(octets: number): number {
   return Math.ceil(octets / 3) * 4 + Math.ceil(octets / LINE) * 2
 }
 
-/** Writes octets as base64, in lines that CRLF parts; the last one has none. */
+/** Writes octets as base64, in lines separated by CRLF. The last line has no line ending. */
 export function writeBase64(out: BufferPool, octets: Uint8Array): void {
   out.reserve(base64Length(octets.length))
   const { bytes } = out

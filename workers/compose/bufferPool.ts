@@ -1,19 +1,19 @@
-/** Bytes of memory that some dozen messages share. */
+/** Size of a block in bytes: room for dozens of messages. */
 const BLOCK = 1024 * 1024
-/** Blocks kept for further messages. */
-const MOST_FREE = 8
+/** Number of free blocks kept for reuse. */
+const MAX_FREE = 8
 
-/** A part of a block. Whoever never gives it back leaves the block to the garbage collector. */
+/** The right to read a part of a block. Without a release, the block is left to the garbage collector. */
 export interface BufferLease {
-  /** To be called once, when nobody will read these bytes any more. */
-  giveBack(): void
+  /** Must be called at most once, when nothing will read the bytes again. */
+  release(): void
 }
 
-/** Memory that is used again once it has been given back as often as it was lent: fresh memory costs the system's work too. */
+/** A block of memory, reused when all its leases are released: allocating fresh memory is slower. */
 class Block implements BufferLease {
   readonly bytes = Buffer.allocUnsafeSlow(BLOCK)
   readonly #free: Block[]
-  #lent = 0
+  #leases = 0
   #closed = false
 
   constructor(free: Block[]) {
@@ -25,34 +25,34 @@ class Block implements BufferLease {
     return this
   }
 
-  lend(): void {
-    this.#lent++
+  acquire(): void {
+    this.#leases++
   }
 
-  giveBack(): void {
-    this.#lent--
-    this.#rest()
+  release(): void {
+    this.#leases--
+    this.#reuseIfUnused()
   }
 
-  /** Nothing more is lent of it. */
+  /** Ends the leasing: the block is free when its last lease is released. */
   close(): void {
     this.#closed = true
-    this.#rest()
+    this.#reuseIfUnused()
   }
 
-  #rest(): void {
-    if (this.#closed && this.#lent === 0 && this.#free.length < MOST_FREE) this.#free.push(this)
+  #reuseIfUnused(): void {
+    if (this.#closed && this.#leases === 0 && this.#free.length < MAX_FREE) this.#free.push(this)
   }
 }
 
-/** Octets in the making, one message after another, each written in the place where it stays. */
+/** A growing buffer for one message after another. Each is written where it stays, so that none is copied. */
 export class BufferPool {
   bytes: Buffer
-  /** Where the next octet goes. */
+  /** Index of the next octet. */
   length = 0
   #start = 0
   readonly #free: Block[] = []
-  /** Undefined while a message is written that is too long for a block. */
+  /** Undefined while a message is being written that is too long for a block. */
   #block: Block | undefined
 
   constructor() {
@@ -60,44 +60,45 @@ export class BufferPool {
     this.bytes = this.#block.bytes
   }
 
+  /** Begins a message. */
   clear(): void {
     if (this.#block === undefined) this.#useFreeBlock()
-    // Where a message begins words can be read at once.
+    // Messages start at a multiple of 8, so that they can be read word by word.
     this.#start = this.length = (this.length + 7) & ~7
   }
 
-  /** Makes room for so many more. */
+  /** Ensures that `more` octets fit. */
   reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return
-    const begun = this.bytes.subarray(this.#start, this.length)
-    const needed = begun.length + more
+    const written = this.bytes.subarray(this.#start, this.length)
+    const needed = written.length + more
     this.#block?.close()
     if (needed <= BLOCK) this.#useFreeBlock()
     else {
-      this.bytes = Buffer.allocUnsafeSlow(Math.max(needed, begun.length * 2))
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(needed, written.length * 2))
       this.#start = 0
       this.#block = undefined
     }
-    this.length = begun.copy(this.bytes, 0)
+    this.length = written.copy(this.bytes, 0)
   }
 
-  /** In UTF-8. */
-  text(text: string): void {
+  /** Appends text in UTF-8. */
+  writeText(text: string): void {
     this.reserve(text.length * 3)
     this.length += this.bytes.write(text, this.length, 'utf8')
   }
 
-  octets(octets: Uint8Array): void {
+  writeBytes(octets: Uint8Array): void {
     this.reserve(octets.length)
     this.bytes.set(octets, this.length)
     this.length += octets.length
   }
 
-  /** What was written since `clear()`. It stays as it is until its lease is given back. */
+  /** Returns the octets written since `clear()`. They stay valid until their lease is released. */
   take(): { bytes: Buffer; lease?: BufferLease } {
     const bytes = this.bytes.subarray(this.#start, this.length)
     if (this.#block === undefined) return { bytes }
-    this.#block.lend()
+    this.#block.acquire()
     return { bytes, lease: this.#block }
   }
 

@@ -1,29 +1,28 @@
 import { isAscii } from 'node:buffer'
 import type { JobAttachment, MessagePayload } from '../../src/protocol/tasks.js'
-import { attachmentFields } from './attachmentFields.js'
 import { base64Length, writeBase64 } from './base64.js'
 import { type BufferLease, BufferPool } from './bufferPool.js'
-import { headerFields } from './headerFields.js'
+import { attachmentFields, headerFields } from './headerFields.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
-/** What a message says, bound; a part that is `''` is none. */
+/** The rendered parts of a message. An empty string means that there is no such part. */
 export interface MessageParts {
   subject: string
   html: string
-  /** The HTML as pieces, where it is bound late: the same text at less cost. */
+  /** The HTML as pieces, if its template is precompiled: the same text, cheaper to encode. */
   htmlRow?: PieceRow
   text: string
 }
 
-/** A message (RFC 5322) as octets, with CRLF line ends. */
+/** A message (RFC 5322) as octets, with CRLF line endings. */
 export interface Composed {
   bytes: Buffer
   /**
-   * It is known to be in the form in which it follows a 354: ASCII, every line ended by CRLF, none beginning with a
-   * dot. False where nobody has looked.
+   * Whether the message is known to need no changes for DATA: it is ASCII, every line ends with CRLF, and none starts
+   * with a dot. False if unknown.
    */
   transparent: boolean
-  /** Of the memory in which they stand, if it can be used again. */
+  /** Releases the memory of `bytes`, if it comes from a pool. */
   lease?: BufferLease
 }
 
@@ -32,22 +31,22 @@ const out = new BufferPool()
 const writer = new QuotedPrintableWriter(out)
 
 /**
- * Builds a message (RFC 5322, RFC 2045): text and HTML, as alternatives where there are both; what the HTML shows by a
- * `cid:` beside it (RFC 2387), everything else attached. The same letter and parts give the same octets: Message-ID and
- * Date are the letter's, the boundaries follow from its id.
+ * Builds a message (RFC 5322, RFC 2045): text and HTML, as alternatives if there are both; attachments that the HTML shows
+ * by `cid:` as related parts (RFC 2387); all others as attachments. The same payload and parts result in the same octets:
+ * Message-ID and Date come from the payload, and the boundaries are derived from its id.
  */
-export function compose(letter: MessagePayload, parts: MessageParts): Composed {
-  const { id, attachments } = letter
+export function compose(payload: MessagePayload, parts: MessageParts): Composed {
+  const { id, attachments } = payload
   const html = parts.htmlRow ?? parts.html
   out.clear()
-  out.text(headerFields(letter, letter.subject ?? parts.subject))
-  out.text('MIME-Version: 1.0\r\n')
+  out.writeText(headerFields(payload, payload.subject ?? parts.subject))
+  out.writeText('MIME-Version: 1.0\r\n')
   if (attachments.length === 0) body(id, parts.text, html, attachments)
   else bodyAndFiles(id, parts.text, html, attachments)
-  if (out.bytes[out.length - 1] !== LF) out.text('\r\n')
-  const taken = out.take()
-  // Values were checked for line ends, a field begins with its name, and neither encoding leaves a dot at a line's begin.
-  return { ...taken, transparent: isAscii(taken.bytes) }
+  if (out.bytes[out.length - 1] !== LF) out.writeText('\r\n')
+  const written = out.take()
+  // Values can't contain line breaks, a field starts with its name, and neither encoding leaves a dot at the start of a line.
+  return { ...written, transparent: isAscii(written.bytes) }
 }
 
 function bodyAndFiles(
@@ -57,35 +56,35 @@ function bodyAndFiles(
   attachments: readonly JobAttachment[],
 ): void {
   out.reserve(attachments.reduce((sum, { size }) => sum + base64Length(size), 0))
-  const shown = html === '' ? [] : attachments.filter(({ cid }) => cid !== undefined)
+  const inline = html === '' ? [] : attachments.filter(({ cid }) => cid !== undefined)
   const attached = html === '' ? attachments : attachments.filter(({ cid }) => cid === undefined)
-  if (attached.length === 0) body(id, text, html, shown)
-  else multipart('mixed', `=_m-${id}`, [() => body(id, text, html, shown), ...attached.map(file)])
+  if (attached.length === 0) body(id, text, html, inline)
+  else multipart('mixed', `=_m-${id}`, [() => body(id, text, html, inline), ...attached.map(file)])
 }
 
-function body(id: string, text: string, html: string | PieceRow, shown: readonly JobAttachment[]): void {
+function body(id: string, text: string, html: string | PieceRow, inline: readonly JobAttachment[]): void {
   if (html === '') part('plain', text)
-  else if (text === '') htmlBody(id, html, shown)
-  else multipart('alternative', `=_${id}`, [() => part('plain', text), () => htmlBody(id, html, shown)])
+  else if (text === '') htmlBody(id, html, inline)
+  else multipart('alternative', `=_${id}`, [() => part('plain', text), () => htmlBody(id, html, inline)])
 }
 
-function htmlBody(id: string, html: string | PieceRow, shown: readonly JobAttachment[]): void {
-  if (shown.length === 0) part('html', html)
-  else multipart('related; type="text/html"', `=_r-${id}`, [() => part('html', html), ...shown.map(file)])
+function htmlBody(id: string, html: string | PieceRow, inline: readonly JobAttachment[]): void {
+  if (inline.length === 0) part('html', html)
+  else multipart('related; type="text/html"', `=_r-${id}`, [() => part('html', html), ...inline.map(file)])
 }
 
-/** @param boundary begins like no other of the message; no encoded body can hold `=_` (RFC 2045 section 6.7) */
+/** @param boundary unique in the message; no encoded body can contain `=_` (RFC 2045 section 6.7) */
 function multipart(subtype: string, boundary: string, entities: readonly (() => void)[]): void {
-  out.text(`Content-Type: multipart/${subtype};\r\n boundary="${boundary}"\r\n`)
+  out.writeText(`Content-Type: multipart/${subtype};\r\n boundary="${boundary}"\r\n`)
   for (const entity of entities) {
-    out.text(`\r\n--${boundary}\r\n`)
+    out.writeText(`\r\n--${boundary}\r\n`)
     entity()
   }
-  out.text(`\r\n--${boundary}--\r\n`)
+  out.writeText(`\r\n--${boundary}--\r\n`)
 }
 
 function part(subtype: 'plain' | 'html', content: string | PieceRow): void {
-  out.text(
+  out.writeText(
     `Content-Type: text/${subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n`,
   )
   writer.body(content)
@@ -94,7 +93,7 @@ function part(subtype: 'plain' | 'html', content: string | PieceRow): void {
 function file(attachment: JobAttachment): () => void {
   return () => {
     const { content } = attachment
-    out.text(`${attachmentFields(attachment)}\r\n`)
+    out.writeText(`${attachmentFields(attachment)}\r\n`)
     writeBase64(out, typeof content === 'string' ? Buffer.from(content) : content)
   }
 }

@@ -1,15 +1,15 @@
 import { BufferPool } from './bufferPool.js'
 
 /**
- * A body as a row of pieces: a number is an index into the constants, which are the same for every message of a
- * template; a string is a value of this message.
+ * A body as a row of pieces. A number is an index into the constants, which are the same for every message of a template;
+ * a string is a value of this message.
  */
 export interface PieceRow {
   constants: readonly string[]
   row: readonly (number | string)[]
 }
 
-/** 76 characters a line at most, one of which is the `=` of a soft line break (RFC 2045 section 6.7). */
+/** A line has at most 76 characters, including the `=` of a soft line break (RFC 2045 section 6.7). */
 const LAST_COLUMN = 75
 const CR = 13
 const LF = 10
@@ -29,10 +29,10 @@ const KINDS = Uint8Array.from({ length: 256 }, (_, octet) => {
   return octet > 32 && octet < 127 && octet !== EQUALS ? LITERAL : ESCAPED
 })
 
-/** Characters of a value for which crossing into the encoder costs more than it saves. */
+/** Length up to which copying a value in JavaScript is faster than a call to the native encoder. */
 const SHORT = 48
 
-/** @returns the length in UTF-8 */
+/** Writes a short text in UTF-8. @returns its length in octets */
 function writeShort(input: Buffer, text: string): number {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
@@ -45,17 +45,17 @@ function writeShort(input: Buffer, text: string): number {
 interface Constant {
   octets: Buffer
   endColumn: number
-  /** It goes on well at any column. */
+  /** It can follow at any column without a soft line break. */
   beginsWithBreak: boolean
 }
 
 /**
- * Encodes text as quoted-printable. Lines end in CRLF whatever they ended in before, and none begins with a dot, so
- * that nothing is left to be doubled for SMTP.
+ * Encodes text as quoted-printable. All line endings become CRLF, and no line starts with a dot, so that SMTP needs no dot
+ * stuffing.
  *
- * A constant is encoded once, as beginning a line. Where it is used it follows a soft line break, unless it begins a
- * line anyhow; a value goes on where the constant before it ended. At its end a piece has no space that is not
- * encoded, for it can't know whether a line ends there.
+ * A constant is encoded once, as if at the start of a line. A soft line break precedes it unless it starts a line anyway;
+ * a value continues where the constant before it ended. A space at the end of a piece is always encoded, because a line
+ * may end there.
  */
 export class QuotedPrintableWriter {
   readonly #out: BufferPool
@@ -66,17 +66,17 @@ export class QuotedPrintableWriter {
     this.#out = out
   }
 
-  /** A whole body. */
+  /** Writes a complete body. */
   body(body: string | PieceRow): void {
     this.#column = 0
     if (typeof body === 'string') {
       this.#text(body)
       return
     }
-    const known = constantsOf(body.constants)
+    const encodings = encodingsOf(body.constants)
     for (const piece of body.row) {
       if (typeof piece === 'string') this.#text(piece)
-      else this.#constant((known[piece] ??= encodeOnce(body.constants[piece] ?? '')))
+      else this.#constant((encodings[piece] ??= encodeOnce(body.constants[piece] ?? '')))
     }
   }
 
@@ -91,7 +91,7 @@ export class QuotedPrintableWriter {
       this.#softBreak(this.#out.bytes, this.#out.length)
       this.#out.length += 3
     }
-    this.#out.octets(octets)
+    this.#out.writeBytes(octets)
     this.#column = endColumn
   }
 
@@ -106,7 +106,7 @@ export class QuotedPrintableWriter {
     if (this.#input.length < text.length * 3) this.#input = Buffer.allocUnsafeSlow(text.length * 3)
     const input = this.#input
     const end = text.length <= SHORT ? writeShort(input, text) : input.write(text, 0, 'utf8')
-    // Three characters an octet, and a soft line break every 25 octets.
+    // At most three characters per octet, and a soft line break every 25 octets.
     this.#out.reserve(end * 3 + (Math.ceil(end / 25) + 1) * 3)
     const { bytes } = this.#out
     let to = this.#out.length
@@ -147,10 +147,10 @@ export class QuotedPrintableWriter {
 
 const scratch = new BufferPool()
 
-/** By the identity of a template's constants: they never change. */
+/** Encoded constants, by the identity of a template's array of constants, which never changes. */
 const encoded = new WeakMap<readonly string[], (Constant | undefined)[]>()
 
-function constantsOf(constants: readonly string[]): (Constant | undefined)[] {
+function encodingsOf(constants: readonly string[]): (Constant | undefined)[] {
   const known = encoded.get(constants)
   if (known !== undefined) return known
   const fresh: (Constant | undefined)[] = []

@@ -1,7 +1,7 @@
 import DKIM from 'nodemailer/lib/dkim'
 import type { DkimKey } from '../../src/protocol/transportConfig.js'
 
-/** What is signed where it is there: RFC 6376 section 5.4.1, and what RFC 8058 section 4 asks for. */
+/** The header fields to sign, if present: RFC 6376 section 5.4.1, and those that RFC 8058 section 4 requires. */
 const FIELDS = [
   'From',
   'Reply-To',
@@ -21,7 +21,7 @@ const FIELDS = [
   'Auto-Submitted',
 ].join(':')
 
-/** Puts a DKIM-Signature (RFC 6376) before a message, one for each key. */
+/** Prepends a DKIM-Signature (RFC 6376) for each key to a message. */
 export class DkimSigner {
   readonly #dkim: DKIM
 
@@ -36,7 +36,7 @@ export class DkimSigner {
     })
   }
 
-  /** @param message in its final form, with CRLF line ends */
+  /** @param message in its final form, with CRLF line endings */
   sign(message: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = []

@@ -1,35 +1,34 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { FileTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { ServiceAnswers } from './serviceAnswers.js'
+import { connectionFailed } from './sendResults.js'
+import { ServiceResults } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
 import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { undelivered } from './unsentOutcomes.js'
 
 /**
- * Writes each message into a folder, as `ID.eml`. It stands there whole or not at all, and an attempt that is made
- * twice leaves one file.
+ * Writes each message into a folder, as `ID.eml`. A file is complete or absent, and a repeated attempt overwrites it.
  */
 export class FileSender implements Transport {
   readonly #config: FileTransport
-  readonly #answers = new ServiceAnswers([])
-  readonly #handOver: SingleCallSender
+  readonly #results = new ServiceResults([])
+  readonly #calls: SingleCallSender
 
   constructor(config: FileTransport, writes: number) {
     this.#config = config
-    this.#handOver = new SingleCallSender(writes)
+    this.#calls = new SingleCallSender(writes)
   }
 
-  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    return this.#handOver.run(parcel, progress, deadline, async () => {
+  send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
+    return this.#calls.run(mail, progress, deadline, async () => {
       try {
-        await write(this.#config.dir, `${parcel.letter.id}.eml`, parcel.bytes)
+        await write(this.#config.dir, `${mail.payload.id}.eml`, mail.bytes)
       } catch (error) {
-        return undelivered({ code: 'CONNECTION_FAILED', message: problem(error) })
+        return connectionFailed({ code: 'CONNECTION_FAILED', message: describeWriteError(error) })
       }
-      return this.#answers.answered(
+      return this.#results.fromResponse(
         { status: 250, text: `written to ${this.#config.dir}` },
-        parcel.envelope.to,
+        mail.envelope.to,
       )
     })
   }
@@ -43,34 +42,34 @@ export class FileSender implements Transport {
       await write(this.#config.dir, probe, Buffer.alloc(0))
       await rm(path.join(this.#config.dir, probe))
     } catch (error) {
-      return { ...facts(), ok: false, code: 'CONNECTION_FAILED', message: problem(error) }
+      return { ...facts(), ok: false, code: 'CONNECTION_FAILED', message: describeWriteError(error) }
     }
     return { ...facts(), ok: true, authenticated: false, extensions: [], pipelining: false, maxSize: 0 }
   }
 
-  retire(heir: Transport): Promise<void> {
-    return this.#handOver.retire(heir)
+  retire(successor: Transport): Promise<void> {
+    return this.#calls.retire(successor)
   }
 
   quit(): Promise<void> {
-    return this.#handOver.quit()
+    return this.#calls.quit()
   }
 }
 
-/** Under another name first: a rename is all or nothing. What a full disk took in part is removed, whatever failed. */
+/** Writes under a temporary name first, because a rename is atomic. Removes the incomplete file of a failed write. */
 async function write(dir: string, name: string, bytes: Buffer): Promise<void> {
   await mkdir(dir, { recursive: true })
-  const draft = path.join(dir, `.${name}.part`)
+  const temporary = path.join(dir, `.${name}.part`)
   try {
-    await writeWhole(draft, bytes)
-    await rename(draft, path.join(dir, name))
+    await writeWhole(temporary, bytes)
+    await rename(temporary, path.join(dir, name))
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => undefined)
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw error
   }
 }
 
-/** Some file systems report a quota only when the file is closed. */
+/** Waits for sync and close, because some file systems report an exceeded quota only then. */
 async function writeWhole(file: string, bytes: Buffer): Promise<void> {
   const handle = await open(file, 'w')
   try {
@@ -83,18 +82,18 @@ async function writeWhole(file: string, bytes: Buffer): Promise<void> {
   await handle.close()
 }
 
-const PROBLEMS: Readonly<Record<string, string>> = {
-  ENOSPC: 'its disk is full; make room, and the messages are written',
+const EXPLANATIONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full. Free some space; threadpost then writes the messages',
   EDQUOT:
-    'the quota of this user on its disk is used up; raise it or make room, and the messages are written',
-  EROFS: 'its disk is read-only; mount it for writing',
-  EACCES: 'this user may not write there; give it the permission',
-  EPERM: 'this user may not write there; give it the permission',
-  ENOTDIR: 'a part of its path is a file; name another folder',
-  EEXIST: 'there is a file of that name; name another folder',
+    'the disk quota of this user is exceeded. Raise it or free some space; threadpost then writes the messages',
+  EROFS: 'the file system is read-only. Mount it with write access',
+  EACCES: 'this user has no write permission. Grant it',
+  EPERM: 'this user has no write permission. Grant it',
+  ENOTDIR: 'a part of the path is a file. Choose another folder',
+  EEXIST: 'a file of that name exists. Choose another folder',
 }
 
-function problem(error: unknown): string {
+function describeWriteError(error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException
-  return `The folder can't be written to: ${PROBLEMS[code] ?? message} (${code})`
+  return `Writing to the folder failed: ${EXPLANATIONS[code] ?? message} (${code})`
 }

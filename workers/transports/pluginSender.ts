@@ -2,19 +2,18 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import nodemailer from 'nodemailer'
-import type { Json } from '../../src/protocol/tasks.js'
+import type { MailComposerOptions } from 'nodemailer/lib/mail-composer'
+import type { Json, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { PluginTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { mailOptions } from '../compose/mailOptions.js'
+import { unsubscribeFields } from '../compose/headerFields.js'
 import { loading } from '../loading.js'
-import { ServiceAnswers } from './serviceAnswers.js'
-import { withTimeout, loaded, reportOf } from './serviceReport.js'
+import { loadPackage, ServiceResults, toTransportReport, withTimeout } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { undelivered } from './unsentOutcomes.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
 const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 
-/** What nodemailer asks of a transport plugin. */
+/** nodemailer's interface of a transport plugin. */
 interface Plugin {
   name: string
   version: string
@@ -23,8 +22,8 @@ interface Plugin {
   close?: () => void
 }
 
-/** What plugins put on their errors and on what they report; none of it can be relied on. */
-interface Said {
+/** Properties that plugins set on their errors and on the info they return. None of them is reliable. */
+interface PluginReport {
   code?: unknown
   responseCode?: unknown
   statusCode?: unknown
@@ -35,109 +34,98 @@ interface Said {
 }
 
 /**
- * Any transport plugin of nodemailer's. It says how it ended, not how far it got: an error that carries neither the
- * server's answer nor a sign that no connection stood leaves it open whether the message was sent.
+ * Sends through any nodemailer transport plugin. A plugin reports only the end of a call: after an error with neither the
+ * server's reply nor a connection error code, the result is uncertain.
  */
 export class PluginSender implements Transport {
   readonly #config: PluginTransport
-  readonly #answers: ServiceAnswers
-  readonly #handOver: SingleCallSender
+  readonly #results: ServiceResults
+  readonly #calls: SingleCallSender
   readonly #plugin: Promise<Plugin>
-  #closed: Promise<void> | undefined
 
   constructor(config: PluginTransport, calls: number) {
     this.#config = config
-    this.#answers = new ServiceAnswers(secretsIn(config.options))
-    this.#handOver = new SingleCallSender(calls)
+    this.#results = new ServiceResults(secretsIn(config.options))
     this.#plugin = load(config)
     this.#plugin.catch(() => undefined)
+    this.#calls = new SingleCallSender(calls, async () => (await this.#plugin).close?.())
   }
 
   async ready(): Promise<void> {
     await this.#plugin
   }
 
-  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { envelope, letter, parts } = parcel
+  send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
+    const { envelope, payload, parts } = mail
     const to = [...envelope.to]
-    return this.#handOver.run(parcel, progress, deadline, async () => {
-      const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in plugin) return plugin
-      try {
-        const info = await nodemailer
-          .createTransport(plugin as never)
-          .sendMail({ ...mailOptions(letter, parts), envelope: { from: envelope.from, to } })
-        return this.#accepted(info, to)
-      } catch (error) {
-        return this.#failed(error, to)
-      }
-    })
+    return this.#calls.run(mail, progress, deadline, () =>
+      this.#results.withClient(this.#plugin, async (plugin) => {
+        try {
+          const info = await nodemailer
+            .createTransport(plugin as never)
+            .sendMail({ ...mailOptions(payload, parts), envelope: { from: envelope.from, to } })
+          return this.#fromInfo(info, to)
+        } catch (error) {
+          return this.#fromError(error, to)
+        }
+      }),
+    )
   }
 
   verify(): Promise<TransportReport> {
-    return reportOf({ transport: this.#config.name, host: this.#config.module, port: 0 }, async () => {
-      const plugin = await this.#plugin.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in plugin) return plugin
-      try {
-        await withTimeout(verified(plugin))
-        return this.#answers.answered({ status: 250, text: 'ready' }, [])
-      } catch (error) {
-        return this.#problem(error)
-      }
-    })
+    return toTransportReport({ transport: this.#config.name, host: this.#config.module, port: 0 }, () =>
+      this.#results.withClient(this.#plugin, async (plugin) => {
+        try {
+          await withTimeout(verified(plugin))
+          return this.#results.fromResponse({ status: 250, text: 'ready' }, [])
+        } catch (error) {
+          return this.#results.notConnected(error)
+        }
+      }),
+    )
   }
 
-  async retire(heir: Transport): Promise<void> {
-    await this.#handOver.retire(heir)
-    await this.#close()
+  retire(successor: Transport): Promise<void> {
+    return this.#calls.retire(successor)
   }
 
-  async quit(): Promise<void> {
-    await this.#handOver.quit()
-    await this.#close()
+  quit(): Promise<void> {
+    return this.#calls.quit()
   }
 
-  #close(): Promise<void> {
-    return (this.#closed ??= this.#plugin.then((plugin) => plugin.close?.()).catch(() => undefined))
-  }
-
-  #problem(error: unknown): SendResult {
-    return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
-  }
-
-  #accepted({ response, rejected }: Said, to: readonly string[]): SendResult {
+  #fromInfo({ response, rejected }: PluginReport, to: readonly string[]): SendResult {
     const text = typeof response === 'string' ? response : 'accepted'
-    const delivered = this.#answers.answered({ status: 250, text }, to)
+    const result = this.#results.fromResponse({ status: 250, text }, to)
     const refused = new Set(Array.isArray(rejected) ? rejected.map(addressOf) : [])
-    for (const recipient of delivered.recipients)
+    for (const recipient of result.recipients)
       if (refused.has(recipient.address)) recipient.result = 'rejected'
-    if (delivered.recipients.some(({ result }) => result === 'accepted')) return delivered
+    if (result.recipients.some((recipient) => recipient.result === 'accepted')) return result
     return {
-      ...delivered,
-      verdict: { result: 'rejected', code: 'SMTP_REJECTED' },
-      message: 'The plugin reports that every recipient was refused.',
+      ...result,
+      outcome: { result: 'rejected', code: 'SMTP_REJECTED' },
+      message: 'The plugin reports that the server refused every recipient.',
     }
   }
 
-  #failed(error: unknown, to: readonly string[]): SendResult {
-    const { code, responseCode, statusCode, status, message } = (error ?? {}) as Said
+  #fromError(error: unknown, to: readonly string[]): SendResult {
+    const { code, responseCode, statusCode, status, message } = (error ?? {}) as PluginReport
     const text = typeof message === 'string' ? message : 'an error without a message'
-    if (code === 'EAUTH') return this.#answers.answered({ status: 401, text }, to)
-    // An SMTP reply: 4yz may be tried again, 5yz not. An HTTP status says it the other way round.
+    if (code === 'EAUTH') return this.#results.fromResponse({ status: 401, text }, to)
+    // In SMTP 4yz is temporary and 5yz permanent; in HTTP it is the other way round.
     if (typeof responseCode === 'number' && responseCode >= 400)
-      return this.#answers.answered({ status: responseCode < 500 ? 503 : 400, text }, to)
+      return this.#results.fromResponse({ status: responseCode < 500 ? 503 : 400, text }, to)
     const http = [statusCode, status].find((value) => typeof value === 'number' && value >= 300)
-    if (typeof http === 'number') return this.#answers.answered({ status: http, text }, to)
-    const unanswered = this.#answers.failed(error, to)
-    if (unanswered.verdict.result !== 'uncertain') return unanswered
+    if (typeof http === 'number') return this.#results.fromResponse({ status: http, text }, to)
+    const result = this.#results.fromError(error, to)
+    if (result.outcome.result !== 'uncertain') return result
     return {
-      ...unanswered,
-      message: `The plugin failed and doesn't say whether the message was sent: ${this.#answers.problem(text)}`,
+      ...result,
+      message: `The plugin failed without saying whether the message was sent: ${this.#results.describe(text)}`,
     }
   }
 }
 
-/** As nodemailer asks it: by a callback, which may be given nothing. A promise that fails says the same. */
+/** Calls the plugin's `verify()` as nodemailer does. Accepts a callback without arguments, and a rejected promise. */
 function verified(plugin: Plugin): Promise<void> {
   return new Promise((resolve, reject) => {
     if (plugin.verify === undefined) resolve()
@@ -148,10 +136,10 @@ function verified(plugin: Plugin): Promise<void> {
   })
 }
 
-/** Found from where the process runs. What is exported is a class, a function that makes a transport, or one. */
+/** Resolves the module from the working directory. Its default export is a class, a factory function, or a transport. */
 async function load({ module, options }: PluginTransport): Promise<Plugin> {
-  const found = locate(module)
-  const { default: exported } = (await loaded(found, module, 'The transport is the plugin')) as {
+  const importing = importFromWorkingDirectory(module)
+  const { default: exported } = (await loadPackage(importing, module, 'The transport is the plugin')) as {
     default: unknown
   }
   const plugin = (
@@ -159,12 +147,12 @@ async function load({ module, options }: PluginTransport): Promise<Plugin> {
   ) as Plugin | undefined
   if (typeof plugin?.send !== 'function')
     throw new Error(
-      `${module} is no transport plugin: its default export must have, or make, something with send()`,
+      `${module} is not a transport plugin: its default export must be an object with send(), or a class or function that creates one`,
     )
   return plugin
 }
 
-async function locate(module: string): Promise<unknown> {
+async function importFromWorkingDirectory(module: string): Promise<unknown> {
   const from = createRequire(path.join(process.cwd(), 'index.js'))
   return loading(() => import(pathToFileURL(from.resolve(module)).href) as Promise<unknown>)
 }
@@ -177,7 +165,7 @@ function isFunction(value: unknown): value is (options: object) => unknown {
   return typeof value === 'function'
 }
 
-/** What options hold under names such as `apiKey`, `auth.pass` or `token`. */
+/** Collects the strings under option names such as `apiKey`, `auth.pass` or `token`. */
 function secretsIn(value: Json, secret = false): string[] {
   if (typeof value === 'string') return secret ? [value] : []
   if (typeof value !== 'object' || value === null) return []
@@ -188,4 +176,46 @@ function addressOf(entry: unknown): string {
   return typeof entry === 'object' && entry !== null
     ? String((entry as { address?: unknown }).address)
     : String(entry)
+}
+
+/** Converts a message to nodemailer's options, which its transport plugins take. */
+export function mailOptions(
+  payload: MessagePayload,
+  parts: { subject: string; html: string; text: string },
+): MailComposerOptions {
+  return {
+    from: toAddress(payload.from),
+    to: payload.to.map(toAddress),
+    cc: payload.cc.map(toAddress),
+    replyTo: payload.replyTo.map(toAddress),
+    subject: payload.subject ?? parts.subject,
+    messageId: payload.messageId,
+    date: new Date(payload.date),
+    ...(payload.inReplyTo === undefined ? {} : { inReplyTo: payload.inReplyTo }),
+    references: payload.references,
+    headers: [...payload.headers, ...unsubscribeFields(payload.listUnsubscribe)].map(([key, value]) => ({
+      key,
+      value,
+    })),
+    ...(parts.text === '' ? {} : { text: parts.text }),
+    ...(parts.html === '' ? {} : { html: parts.html }),
+    attachments: payload.attachments.map(({ filename, content, contentType, cid }) => ({
+      content:
+        typeof content === 'string'
+          ? content
+          : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+      filename: filename ?? false,
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(cid === undefined ? {} : { cid }),
+    })),
+    textEncoding: 'quoted-printable',
+    baseBoundary: payload.id,
+    newline: 'windows',
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  }
+}
+
+function toAddress({ name, address }: Mailbox): { name: string; address: string } {
+  return { name: name ?? '', address }
 }

@@ -1,37 +1,40 @@
-/** Shorter ones would be found in any text. */
-const SHORTEST = 4
-/** What a token looks like, whoever issued it. */
+/** Length in characters below which a secret is not redacted: it would match ordinary text. */
+const MIN_LENGTH = 4
+/** Matches anything that looks like a token. */
 const TOKEN = /(?=[^\s\d]*\d)[A-Za-z0-9+/_=-]{28,}/g
-/** The parts of an address in the web that could be one. */
+/** Matches the parts of a URL that could be a token. */
 const TOKEN_IN_URL = /(?=[^\s\d]*\d)[A-Za-z0-9_%.~-]{16,}/g
 
 /**
- * Keeps to itself what a transport was given in confidence: some servers repeat a password, a key, or a link of the
- * message, and what they say goes to logs, events and the queue's file. Ask it before a text is cut.
+ * Removes a transport's secrets from the texts of its server. Some servers repeat a password, a key, or a link of the
+ * message, and their replies go to logs, events and the queue's file. Redact a text before you shorten it: half a secret
+ * would not be found.
  */
 export class SecretRedactor {
   readonly #secrets: readonly string[]
 
-  /** @param secrets of the transport's settings */
+  /** @param secrets the credentials in the transport's settings */
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets
       .flatMap((secret) => [secret, Buffer.from(secret).toString('base64')])
-      .filter((secret) => secret.length >= SHORTEST)
+      .filter((secret) => secret.length >= MIN_LENGTH)
       .sort((a, b) => b.length - a.length)
   }
 
-  /** Without the secrets, and without the tokens in links. */
+  /** Removes the secrets, and the tokens in links. */
   clean(text: string): string {
-    return withoutLinkTokens(this.#secrets.reduce((left, secret) => left.replaceAll(secret, '***'), text))
+    return withoutLinkTokens(
+      this.#secrets.reduce((cleaned, secret) => cleaned.replaceAll(secret, '***'), text),
+    )
   }
 
-  /** What is said of a login: anything in it that looks like a token may be one that was valid before. */
+  /** Also removes anything that looks like a token, for replies to a login: it may be a credential used earlier. */
   cleanLogin(text: string): string {
     return this.clean(text).replace(TOKEN, '***')
   }
 }
 
-/** A refusal that quotes a link of the message, as filters do, without the token that may be in it. */
+/** Removes possible tokens from the links in a text. Spam filters quote links of the message in their refusals. */
 export function withoutLinkTokens(text: string): string {
   if (!text.includes('://')) return text
   return text.replace(

@@ -1,63 +1,68 @@
-import type { MessagePayload, Mailbox } from '../../src/protocol/tasks.js'
+import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { SendgridTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { unsubscribeFields } from '../compose/headerFields.js'
-import { type Answer, ServiceAnswers, retryAfterOf } from './serviceAnswers.js'
-import { reportOf, VERIFY_LIMIT } from './serviceReport.js'
+import {
+  parseRetryAfter,
+  type ServiceResponse,
+  ServiceResults,
+  toTransportReport,
+  VERIFY_TIMEOUT,
+} from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
-/** Of an answer that is shown to people. */
-const MOST_OF_BODY = 64 * 1024
+/** Characters of an error response that are parsed. */
+const MAX_BODY = 64 * 1024
 
-/** SendGrid's v3 API: one request a message, answered for all recipients at once. It builds the message itself. */
+/** Sends through SendGrid's v3 API: one request per message, one response for all recipients. SendGrid builds the message. */
 export class SendgridSender implements Transport {
   readonly #config: SendgridTransport
-  readonly #answers: ServiceAnswers
-  readonly #handOver: SingleCallSender
+  readonly #results: ServiceResults
+  readonly #calls: SingleCallSender
 
   constructor(config: SendgridTransport, requests: number) {
     this.#config = config
-    this.#answers = new ServiceAnswers([config.apiKey])
-    this.#handOver = new SingleCallSender(requests)
+    this.#results = new ServiceResults([config.apiKey])
+    this.#calls = new SingleCallSender(requests)
   }
 
-  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { to } = parcel.envelope
-    return this.#handOver.run(parcel, progress, deadline, async (signal) => {
+  send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
+    const { to } = mail.envelope
+    return this.#calls.run(mail, progress, deadline, async (signal) => {
       try {
-        return this.#answers.answered(
-          await this.#ask('/v3/mail/send', signal, JSON.stringify(mailOf(parcel))),
+        return this.#results.fromResponse(
+          await this.#request('/v3/mail/send', signal, JSON.stringify(requestBody(mail))),
           to,
         )
       } catch (error) {
-        return this.#answers.failed(error, to)
+        return this.#results.fromError(error, to)
       }
     })
   }
 
-  /** Asks what the key may do. A key that may only send has no leave to ask, and is known all the same. */
+  /** Requests the scopes of the API key. A 403 also proves that the key is valid: it may only send. */
   verify(): Promise<TransportReport> {
     const { hostname, port, protocol } = new URL(this.#config.endpoint)
-    const place = { transport: this.#config.name, host: hostname, port: portOf(port, protocol) }
-    return reportOf(place, async () => {
+    const target = { transport: this.#config.name, host: hostname, port: portOf(port, protocol) }
+    return toTransportReport(target, async () => {
       try {
-        const answer = await this.#ask('/v3/scopes', AbortSignal.timeout(VERIFY_LIMIT))
-        return this.#answers.answered(answer.status === 403 ? { ...answer, status: 200 } : answer, [])
+        const answer = await this.#request('/v3/scopes', AbortSignal.timeout(VERIFY_TIMEOUT))
+        return this.#results.fromResponse(answer.status === 403 ? { ...answer, status: 200 } : answer, [])
       } catch (error) {
-        return this.#answers.failed(error, [])
+        return this.#results.fromError(error, [])
       }
     })
   }
 
-  retire(heir: Transport): Promise<void> {
-    return this.#handOver.retire(heir)
+  retire(successor: Transport): Promise<void> {
+    return this.#calls.retire(successor)
   }
 
   quit(): Promise<void> {
-    return this.#handOver.quit()
+    return this.#calls.quit()
   }
 
-  async #ask(path: string, signal: AbortSignal, body?: string): Promise<Answer> {
+  async #request(path: string, signal: AbortSignal, body?: string): Promise<ServiceResponse> {
     const response = await fetch(`${this.#config.endpoint}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
@@ -69,13 +74,13 @@ export class SendgridSender implements Transport {
       ...(body === undefined ? {} : { body }),
     })
     const { status, headers } = response
-    // The status line says what became of the message; a body that breaks off changes nothing of it.
+    // The status decides the result, even if the rest of the response is cut off.
     const text = await response.text().catch(() => '')
-    const retryAfter = retryAfterOf(headers.get('retry-after')) ?? resetOf(headers.get('x-ratelimit-reset'))
+    const retryAfter =
+      parseRetryAfter(headers.get('retry-after')) ?? resetOf(headers.get('x-ratelimit-reset'))
     return {
       status,
-      text:
-        status < 300 ? (headers.get('x-message-id') ?? 'accepted') : errorsOf(text.slice(0, MOST_OF_BODY)),
+      text: status < 300 ? (headers.get('x-message-id') ?? 'accepted') : errorsOf(text.slice(0, MAX_BODY)),
       ...(retryAfter === undefined ? {} : { retryAfter }),
     }
   }
@@ -85,14 +90,14 @@ function portOf(port: string, protocol: string): number {
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
 }
 
-/** Seconds since the epoch, at which more requests are allowed. */
+/** Converts X-RateLimit-Reset, in seconds since the epoch, to milliseconds from now. */
 function resetOf(value: string | null): number | undefined {
   return value !== null && /^\d{9,11}$/.test(value)
     ? Math.max(0, Number(value) * 1_000 - Date.now())
     : undefined
 }
 
-/** `{ errors: [{ message, field, help }] }` as one line. */
+/** Formats `{ errors: [{ message, field, help }] }` as one line. */
 function errorsOf(text: string): string {
   try {
     const { errors } = JSON.parse(text) as { errors?: { message?: unknown; field?: unknown }[] }
@@ -108,12 +113,12 @@ function errorsOf(text: string): string {
 }
 
 /** The body of `POST /v3/mail/send`. */
-function mailOf({ letter, parts, envelope }: OutgoingMail): object {
-  const { subject = parts.subject, replyTo, attachments } = letter
-  const headers = headersOf(letter)
+function requestBody({ payload, parts, envelope }: OutgoingMail): object {
+  const { subject = parts.subject, replyTo, attachments } = payload
+  const headers = headersOf(payload)
   return {
-    personalizations: personalizationsOf(letter, envelope.to),
-    from: personOf(letter.from),
+    personalizations: personalizationsOf(payload, envelope.to),
+    from: personOf(payload.from),
     ...(replyTo.length === 0 ? {} : { reply_to_list: replyTo.map(personOf) }),
     subject,
     content: [
@@ -126,11 +131,11 @@ function mailOf({ letter, parts, envelope }: OutgoingMail): object {
 }
 
 /**
- * Who gets it, each once: SendGrid refuses an address that stands there twice. Where nobody is left for `to`, each gets a message
- * of his own, so that nobody learns of others.
+ * Lists each recipient once, because SendGrid refuses duplicate addresses. If no recipient is left for `to`, each one gets
+ * a separate message, so that recipients don't learn of each other.
  */
-function personalizationsOf({ to, cc, bcc }: MessagePayload, open: readonly string[]): object[] {
-  const left = new Set(open)
+function personalizationsOf({ to, cc, bcc }: MessagePayload, remaining: readonly string[]): object[] {
+  const left = new Set(remaining)
   const take = (list: readonly Mailbox[]) => list.filter(({ address }) => left.delete(address)).map(personOf)
   const people = { to: take(to), cc: take(cc), bcc: take(bcc) }
   if (people.to.length === 0) return [...people.cc, ...people.bcc].map((person) => ({ to: [person] }))
@@ -147,14 +152,14 @@ function personOf({ name, address }: Mailbox): object {
   return name === undefined || name === '' ? { email: address } : { email: address, name }
 }
 
-/** Message-ID is the letter's at every attempt; Date is SendGrid's own. */
-function headersOf(letter: MessagePayload): Record<string, string> {
+/** Sets the same Message-ID in every attempt. SendGrid sets the Date. */
+function headersOf(payload: MessagePayload): Record<string, string> {
   return Object.fromEntries([
-    ['Message-ID', letter.messageId],
-    ...(letter.inReplyTo === undefined ? [] : [['In-Reply-To', letter.inReplyTo]]),
-    ...(letter.references.length === 0 ? [] : [['References', letter.references.join(' ')]]),
-    ...letter.headers,
-    ...unsubscribeFields(letter.listUnsubscribe),
+    ['Message-ID', payload.messageId],
+    ...(payload.inReplyTo === undefined ? [] : [['In-Reply-To', payload.inReplyTo]]),
+    ...(payload.references.length === 0 ? [] : [['References', payload.references.join(' ')]]),
+    ...payload.headers,
+    ...unsubscribeFields(payload.listUnsubscribe),
   ]) as Record<string, string>
 }
 

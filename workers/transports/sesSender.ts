@@ -2,109 +2,106 @@ import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { loading } from '../loading.js'
-import { type Answer, ServiceAnswers, retryAfterOf } from './serviceAnswers.js'
-import { withTimeout, loaded, reportOf } from './serviceReport.js'
+import {
+  loadPackage,
+  parseRetryAfter,
+  type ServiceResponse,
+  ServiceResults,
+  toTransportReport,
+  withTimeout,
+} from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { undelivered } from './unsentOutcomes.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
-/** Milliseconds. The attempt has a limit of its own, which is longer or shorter. */
-const CONNECT_LIMIT = 10_000
+/** Time limit for connecting, in ms; the attempt has its own limit. */
+const CONNECT_TIMEOUT = 10_000
 
-/** The account, or its keys: no message is to blame. */
-const NOT_LET_IN =
+/** Errors about the account or its credentials, not about the message. */
+const AUTH_ERRORS =
   /^(?:AccessDenied|AccountSuspended|CredentialsProvider|ExpiredToken|IncompleteSignature|InvalidClientTokenId|InvalidSignature|MissingAuthenticationToken|NotAuthorized|SendingPaused|SignatureDoesNotMatch|UnrecognizedClient)/
-const TOO_MUCH = /^(?:TooManyRequests|Throttl|LimitExceeded|RequestLimitExceeded|SlowDown)/
+const RATE_ERRORS = /^(?:TooManyRequests|Throttl|LimitExceeded|RequestLimitExceeded|SlowDown)/
 
-/** How the SDK says it, without a code. */
+/** The SDK's connect timeout has no error code. */
 const NEVER_CONNECTED = /did not establish a connection/
 
-interface Ready {
+interface SesClient {
   client: SESv2Client
-  send(parcel: OutgoingMail): Promise<{ response: string }>
+  send(mail: OutgoingMail): Promise<{ response: string }>
   verify(): Promise<void>
 }
 
-/** Amazon SES by nodemailer's transport for it. The message goes as it is; the recipients are the envelope's. */
+/** Sends through Amazon SES with nodemailer's SES transport: the composed message, to the envelope's recipients. */
 export class SesSender implements Transport {
   readonly #config: SesTransport
-  readonly #answers: ServiceAnswers
-  readonly #handOver: SingleCallSender
-  readonly #ready: Promise<Ready>
+  readonly #results: ServiceResults
+  readonly #calls: SingleCallSender
+  readonly #client: Promise<SesClient>
 
   constructor(config: SesTransport, requests: number) {
     this.#config = config
     const { secretAccessKey = '', sessionToken = '' } = config.credentials ?? {}
-    this.#answers = new ServiceAnswers([secretAccessKey, sessionToken])
-    this.#handOver = new SingleCallSender(requests)
-    this.#ready = open(config)
-    this.#ready.catch(() => undefined)
+    this.#results = new ServiceResults([secretAccessKey, sessionToken])
+    this.#client = open(config)
+    this.#client.catch(() => undefined)
+    this.#calls = new SingleCallSender(requests, async () => (await this.#client).client.destroy())
   }
 
   async ready(): Promise<void> {
-    await this.#ready
+    await this.#client
   }
 
-  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { to } = parcel.envelope
-    return this.#handOver.run(parcel, progress, deadline, async () => {
-      const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in ready) return ready
-      try {
-        return this.#answers.answered({ status: 200, text: (await ready.send(parcel)).response }, to)
-      } catch (error) {
-        return this.#failed(error, to)
-      }
-    })
+  send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
+    const { to } = mail.envelope
+    return this.#calls.run(mail, progress, deadline, () =>
+      this.#results.withClient(this.#client, async (client) => {
+        try {
+          return this.#results.fromResponse({ status: 200, text: (await client.send(mail)).response }, to)
+        } catch (error) {
+          return this.#fromError(error, to)
+        }
+      }),
+    )
   }
 
   async verify(): Promise<TransportReport> {
     const { name, endpoint, region = '' } = this.#config
     const url = new URL(endpoint ?? `https://email.${region}.amazonaws.com`)
-    const place = {
+    const target = {
       transport: name,
       host: url.hostname,
       port: Number(url.port) || (url.protocol === 'http:' ? 80 : 443),
     }
-    return reportOf(place, async () => {
-      const ready = await this.#ready.catch((error: unknown) => this.#problem(error))
-      if ('verdict' in ready) return ready
-      try {
-        await withTimeout(ready.verify())
-        return this.#answers.answered({ status: 200, text: 'ready' }, [])
-      } catch (error) {
-        return this.#failed(error, [])
-      }
-    })
+    return toTransportReport(target, () =>
+      this.#results.withClient(this.#client, async (client) => {
+        try {
+          await withTimeout(client.verify())
+          return this.#results.fromResponse({ status: 200, text: 'ready' }, [])
+        } catch (error) {
+          return this.#fromError(error, [])
+        }
+      }),
+    )
   }
 
-  async retire(heir: Transport): Promise<void> {
-    await this.#handOver.retire(heir)
-    await this.#close()
+  retire(successor: Transport): Promise<void> {
+    return this.#calls.retire(successor)
   }
 
-  async quit(): Promise<void> {
-    await this.#handOver.quit()
-    await this.#close()
+  quit(): Promise<void> {
+    return this.#calls.quit()
   }
 
-  #close(): Promise<void> {
-    return this.#ready.then(({ client }) => client.destroy()).catch(() => undefined)
-  }
-
-  #problem(error: unknown): SendResult {
-    return undelivered({ code: 'CONNECTION_FAILED', message: this.#answers.problem(error) })
-  }
-
-  #failed(error: unknown, to: readonly string[]): SendResult {
-    if (NEVER_CONNECTED.test((error as ServiceError).message)) return this.#problem(error)
-    const answer = answerIn(error as ServiceError)
-    return answer === undefined ? this.#answers.failed(error, to) : this.#answers.answered(answer, to)
+  #fromError(error: unknown, to: readonly string[]): SendResult {
+    if (NEVER_CONNECTED.test((error as ServiceError).message)) return this.#results.notConnected(error)
+    const response = toResponse(error as ServiceError)
+    return response === undefined
+      ? this.#results.fromError(error, to)
+      : this.#results.fromResponse(response, to)
   }
 }
 
-async function open({ region, credentials, endpoint, configurationSet }: SesTransport): Promise<Ready> {
-  const { SESv2Client, SendEmailCommand } = await loaded(
+async function open({ region, credentials, endpoint, configurationSet }: SesTransport): Promise<SesClient> {
+  const { SESv2Client, SendEmailCommand } = await loadPackage(
     loading(() => import('@aws-sdk/client-sesv2')),
     '@aws-sdk/client-sesv2',
     'Amazon SES needs the package',
@@ -113,9 +110,9 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
     ...(region === undefined ? {} : { region }),
     ...(credentials === undefined ? {} : { credentials }),
     ...(endpoint === undefined ? {} : { endpoint }),
-    // One queue and one retry brain: nothing else sends a mail again.
+    // Only threadpost's queue retries: the SDK must not send a mail again.
     maxAttempts: 1,
-    requestHandler: { connectionTimeout: CONNECT_LIMIT },
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT },
   })
   await client.config.region().catch(() => {
     throw new Error("Amazon SES needs a region: write 'ses://eu-central-1', or set AWS_REGION")
@@ -142,15 +139,15 @@ interface ServiceError {
   $response?: { headers?: Record<string, string> }
 }
 
-/** An exception of the service has its status; without one no answer came, or nothing was ever asked. */
-function answerIn({ name, message, $metadata, $response }: ServiceError): Answer | undefined {
+/** Converts an exception of the service to its response; undefined if the service did not respond. */
+function toResponse({ name, message, $metadata, $response }: ServiceError): ServiceResponse | undefined {
   const status = $metadata?.httpStatusCode
   const text = `${name}: ${message}`
-  if (NOT_LET_IN.test(name)) return { status: 403, text }
+  if (AUTH_ERRORS.test(name)) return { status: 403, text }
   if (status === undefined) return undefined
-  const retryAfter = retryAfterOf($response?.headers?.['retry-after'])
+  const retryAfter = parseRetryAfter($response?.headers?.['retry-after'])
   return {
-    status: TOO_MUCH.test(name) ? 429 : status,
+    status: RATE_ERRORS.test(name) ? 429 : status,
     text,
     ...(retryAfter === undefined ? {} : { retryAfter }),
   }

@@ -1,110 +1,122 @@
 import type { RecipientOutcome } from '../../src/protocol/outcome.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
-import { lost, withdrawn } from './unsentOutcomes.js'
+import { unanswered, withdrawn } from './sendResults.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
-/** How long what is under way may take once the mailer closes, in ms. */
-const FAREWELL = 1_500
+/** Milliseconds that calls under way may take after the mailer closes. */
+const QUIT_TIMEOUT = 1_500
 
-/** Codes on the board stand for what SMTP means by them (RFC 5321 section 4.2.1). */
+/** SMTP reply codes on the phase board for results of other protocols (RFC 5321 section 4.2.1). */
 const CODES = { sent: 250, deferred: 450, rejected: 550 } as const
 
 /**
- * Handing a message over by a single call, for transports that are no dialogue: what was begun can't be told from what
- * was done until the answer. So the note that it is handed over is made before the call, and is taken back only where
- * the call says that nothing left this machine.
+ * Sends each message with a single call, for transports without a dialog. Until the call returns, a message that is being
+ * sent can't be told from one that was sent. Therefore the phase `body` is set before the call, and is taken back only if
+ * the call reports that nothing left this machine.
  */
 export class SingleCallSender {
-  readonly #most: number
+  readonly #limit: number
+  readonly #close: () => Promise<void>
   readonly #waiting: (() => void)[] = []
-  readonly #underWay = new Set<Promise<SendResult>>()
+  readonly #inFlight = new Set<Promise<SendResult>>()
   readonly #abort = new AbortController()
-  /** Who takes what is not begun yet, once its transport was retired. */
-  #heir: Transport | undefined
+  /** Takes the messages that were not started, after `retire()`. */
+  #successor: Transport | undefined
+  #closed: Promise<void> | undefined
 
-  /** @param most calls at a time */
-  constructor(most: number) {
-    this.#most = most
+  /**
+   * @param limit concurrent calls at most
+   * @param close releases the client; called once, after the last call. A failure is ignored.
+   */
+  constructor(limit: number, close: () => Promise<void> = () => Promise.resolve()) {
+    this.#limit = limit
+    this.#close = close
   }
 
-  /** @param call must heed the signal where it can; what it comes to after the deadline is of no interest */
+  /** @param call should heed the signal if it can; a result after the deadline is ignored */
   async run(
-    parcel: OutgoingMail,
+    mail: OutgoingMail,
     progress: Progress,
     deadline: number,
     call: (signal: AbortSignal) => Promise<SendResult>,
   ): Promise<SendResult> {
-    const { envelope } = parcel
+    const { envelope } = mail
     progress.enterPhase('connecting')
-    while (this.#heir === undefined && this.#underWay.size >= this.#most)
+    while (this.#successor === undefined && this.#inFlight.size >= this.#limit)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
-    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to)
+    if (this.#successor !== undefined) return this.#successor.send(mail, progress, deadline)
+    if (this.#abort.signal.aborted) return unanswered('closed', false, envelope.to)
     if (performance.now() >= deadline) {
-      this.#next()
-      return lost('timeout', false, envelope.to)
+      this.#startNext()
+      return unanswered('timeout', false, envelope.to)
     }
-    const claim = progress.commit()
-    if (claim !== 'committed') {
-      this.#next()
-      return withdrawn(claim)
+    const permit = progress.commit()
+    if (permit !== 'committed') {
+      this.#startNext()
+      return withdrawn(permit)
     }
     progress.enterPhase('body')
-    const begun = performance.now()
-    const answer = this.#inTime(envelope.to, deadline, call)
-    this.#underWay.add(answer)
-    const delivered = await answer
-    this.#underWay.delete(answer)
-    this.#next()
-    progress.addTiming('transaction', performance.now() - begun)
-    note(delivered, progress)
-    return delivered
+    const start = performance.now()
+    const running = this.#withDeadline(envelope.to, deadline, call)
+    this.#inFlight.add(running)
+    const result = await running
+    this.#inFlight.delete(running)
+    this.#startNext()
+    progress.addTiming('transaction', performance.now() - start)
+    report(result, progress)
+    return result
   }
 
-  /** Leaves what waits to another; resolves once nothing is under way. */
-  async retire(heir: Transport): Promise<void> {
-    this.#heir = heir
+  /** Leaves the waiting messages to the successor. Resolves when no call is under way and the client is closed. */
+  async retire(successor: Transport): Promise<void> {
+    this.#successor = successor
     for (const resolve of this.#waiting.splice(0)) resolve()
-    await Promise.allSettled(this.#underWay)
+    await Promise.allSettled(this.#inFlight)
+    await this.#closeOnce()
   }
 
   async quit(): Promise<void> {
     let timer: NodeJS.Timeout | undefined
-    const farewell = new Promise((resolve) => (timer = setTimeout(resolve, FAREWELL)))
-    await Promise.race([Promise.all(this.#underWay), farewell])
+    const timeout = new Promise((resolve) => (timer = setTimeout(resolve, QUIT_TIMEOUT)))
+    await Promise.race([Promise.all(this.#inFlight), timeout])
     clearTimeout(timer)
     this.#abort.abort()
     for (const resolve of this.#waiting.splice(0)) resolve()
+    await this.#closeOnce()
   }
 
-  async #inTime(
+  #closeOnce(): Promise<void> {
+    return (this.#closed ??= this.#close().catch(() => undefined))
+  }
+
+  async #withDeadline(
     to: readonly string[],
     deadline: number,
     call: (signal: AbortSignal) => Promise<SendResult>,
   ): Promise<SendResult> {
-    const own = new AbortController()
-    const end = (): void => own.abort()
-    this.#abort.signal.addEventListener('abort', end)
-    const timer = setTimeout(end, Math.max(0, deadline - performance.now()))
+    const controller = new AbortController()
+    const abort = (): void => controller.abort()
+    this.#abort.signal.addEventListener('abort', abort)
+    const timer = setTimeout(abort, Math.max(0, deadline - performance.now()))
     const tooLate = new Promise<SendResult>((resolve) => {
-      own.signal.addEventListener('abort', () => {
-        resolve(lost(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to))
+      controller.signal.addEventListener('abort', () => {
+        resolve(unanswered(this.#abort.signal.aborted ? 'closed' : 'timeout', true, to))
       })
     })
     try {
-      return await Promise.race([tooLate, call(own.signal)])
+      return await Promise.race([tooLate, call(controller.signal)])
     } finally {
       clearTimeout(timer)
-      this.#abort.signal.removeEventListener('abort', end)
+      this.#abort.signal.removeEventListener('abort', abort)
     }
   }
 
-  #next(): void {
+  #startNext(): void {
     this.#waiting.shift()?.()
   }
 }
 
-function note({ verdict, recipients }: SendResult, progress: Progress): void {
-  const { result, code } = verdict
+function report({ outcome, recipients }: SendResult, progress: Progress): void {
+  const { result, code } = outcome
   if (result === 'uncertain' || result === 'withdrawn') return
   if (code === 'CONNECTION_FAILED' || code === 'AUTH_FAILED' || code === 'TLS_FAILED') {
     progress.release()

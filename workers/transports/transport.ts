@@ -11,41 +11,41 @@ import type { MessagePayload } from '../../src/protocol/tasks.js'
 import type { TransportReport } from '../../src/protocol/transportConfig.js'
 import type { Composed, MessageParts } from '../compose/compose.js'
 
-/** The reverse-path and the forward-paths (RFC 5321 section 2.3.1). */
+/** Reverse-path and forward-paths (RFC 5321 section 2.3.1). */
 export interface Envelope {
   from: string
   to: readonly string[]
 }
 
-/** What a transport is handed. The bytes are a complete message (RFC 5322), made of the letter and the parts. */
+/** A message to send. The bytes are the complete message (RFC 5322), composed from the payload and the parts. */
 export interface OutgoingMail extends Composed {
   envelope: Envelope
-  letter: MessagePayload
+  payload: MessagePayload
   parts: MessageParts
 }
 
-/** Where a transport notes how far it has got, the moment before it goes on. */
+/** Records how far a transport has got with a message. Each call must precede the step that it announces. */
 export interface Progress {
   enterPhase(phase: 'connecting' | 'envelope' | 'body'): void
   /**
-   * To be asked the moment before the envelope joins a write: from then on the message can't be cancelled and does
-   * not expire. Anything but `committed` means that it must not be sent.
+   * Must be called right before the envelope joins a write. After `committed` the message can't be cancelled and does
+   * not expire; after any other answer it must not be sent.
    */
   commit(): 'committed' | WithdrawnCode
-  /** Takes `commit` back: the message certainly was not sent and waits for another connection. */
+  /** Reverts `commit`: the message was certainly not sent and waits for another connection. */
   release(): void
-  /** The final reply, with a result for each recipient in the envelope's order. */
+  /** Records the final reply, with one result per recipient in the envelope's order. */
   replied(code: number, results: RecipientOutcome['result'][]): void
   /** Adds to a timing, in ms. */
   addTiming(step: 'connect' | 'transaction', ms: number): void
 }
 
-/** What came of a parcel. What it leaves out, the delivery knows: phase, timings, thread. */
+/** The result of sending a message. The delivery adds phase, timings and thread to make an `Outcome` of it. */
 export interface SendResult {
   message: string
   recipients: RecipientOutcome[]
   reply?: SmtpReply
-  verdict:
+  outcome:
     | { result: 'sent'; code: 'OK' }
     | { result: 'rejected'; code: 'SMTP_REJECTED' | 'INVALID_MESSAGE' | UnsupportedCode }
     | { result: 'deferred'; code: DeferredCode | UnreachableCode; retryAfter?: number }
@@ -54,17 +54,20 @@ export interface SendResult {
 }
 
 export interface Transport {
-  /** Never rejects but by a defect. `deadline` is when it must be over, on `performance.now()`'s clock. */
-  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult>
-  /** Once what it needs is loaded; rejects with what is missing. */
+  /**
+   * Sends a message. Rejects only because of a defect.
+   * @param deadline the time at which the attempt must be over, on `performance.now()`'s clock
+   */
+  send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult>
+  /** Resolves when the packages that it needs are loaded; rejects with the name of a missing one. */
   ready?(): Promise<void>
-  /** Tries what every message needs first, and sends nothing. */
+  /** Tests connection and authentication, and sends nothing. */
   verify(): Promise<TransportReport>
   /**
-   * Another of its kind takes its place: leaves to it what waits and what still comes, ends what was begun, and lets go.
-   * Resolves once it has.
+   * Hands over to a transport with new settings: passes the waiting and all further messages to it, finishes the messages
+   * under way, and closes its connections. Resolves when that is done.
    */
-  retire(heir: Transport): Promise<void>
-  /** Says goodbye on idle connections and lets go. */
+  retire(successor: Transport): Promise<void>
+  /** Finishes the messages under way within a time limit, and closes all connections. */
   quit(): Promise<void>
 }

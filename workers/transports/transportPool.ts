@@ -9,17 +9,17 @@ import { SmtpSender } from './smtp/smtpSender.js'
 import type { Transport } from './transport.js'
 
 /**
- * @param connections at most, or requests at a time where there are none
- * @param changed is told of each SMTP connection that is open, and that is no more
+ * @param connections the maximum number of connections, or of concurrent requests
+ * @param onConnections called with 1 for each SMTP connection that opens, and with -1 for each that closes
  */
 function createTransport(
   config: TransportConfig,
   connections: number,
-  changed: (change: 1 | -1) => void,
+  onConnections: (change: 1 | -1) => void,
 ): Transport {
   switch (config.kind) {
     case 'smtp':
-      return new SmtpSender(config, connections, changed)
+      return new SmtpSender(config, connections, onConnections)
     case 'file':
       return new FileSender(config, connections)
     case 'sendgrid':
@@ -37,30 +37,30 @@ interface Entry {
   dkim: DkimSigner | undefined
 }
 
-/** The transports of one thread, by name. */
+/** The transports of one worker thread, by name. */
 export class TransportPool {
   readonly #connections: number
   readonly #threads: number
-  readonly #count: (connections: number) => void
+  readonly #onCount: (connections: number) => void
   readonly #entries = new Map<string, Entry>()
-  /** Replaced by others, with something still under way. */
+  /** Replaced transports that still have messages under way. */
   readonly #retiring = new Set<Transport>()
-  #open = 0
+  #openConnections = 0
 
   /**
-   * @param connections of this thread at most
-   * @param threads that share what a transport may have in all
-   * @param count is told how many connections there are, whenever that has changed
+   * @param connections the maximum number of connections per transport in this thread
+   * @param threads the number of threads that share a transport's own limit
+   * @param onCount called with the number of open connections whenever it changes
    */
   constructor(
     configs: readonly TransportConfig[],
     connections: number,
     threads: number,
-    count: (connections: number) => void,
+    onCount: (connections: number) => void,
   ) {
     this.#connections = connections
     this.#threads = threads
-    this.#count = count
+    this.#onCount = onCount
     this.reload(configs)
   }
 
@@ -68,40 +68,40 @@ export class TransportPool {
     return this.#entries.has(name)
   }
 
-  /** The transport as its settings are now. */
+  /** Returns the transport with its current settings. */
   get(name: string): Transport {
     const entry = this.#entries.get(name)
     if (entry === undefined) throw new Error(`there is no transport ${name}`)
     return entry.transport
   }
 
-  /** Once what they need is loaded. Rejects where it is not installed, with what to install. */
+  /** Resolves when all transports have loaded tsuccessor packages; rejects with the package to install. */
   async ready(): Promise<void> {
     for (const { transport } of this.#entries.values()) await transport.ready?.()
   }
 
-  /** The message as it goes out over this transport: signed, if it has keys. */
+  /** Signs a message if the transport has DKIM keys, and returns it unchanged otherwise. */
   sign(name: string, message: Composed): Composed | Promise<Composed> {
     const dkim = this.#entries.get(name)?.dkim
     if (dkim === undefined) return message
     return dkim.sign(message.bytes).then((bytes) => ({ bytes, transparent: false }))
   }
 
-  /** Tries what every message needs first: reaching the server, and being let in. */
+  /** Tests the connection to the server, and authentication. */
   async verify(name: string): Promise<TransportReport> {
     return this.get(name).verify()
   }
 
   /**
-   * Takes other settings. What was begun ends on its old connection, what waits goes by the new ones; a transport
-   * whose settings are the same keeps its connections.
+   * Applies new settings. Messages under way finish on tsuccessor old connection; waiting messages use the new settings. A
+   * transport with unchanged settings keeps its connections.
    */
   reload(configs: readonly TransportConfig[]): void {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
       const transport = createTransport(config, this.#share(config), (change) =>
-        this.#count((this.#open += change)),
+        this.#onCount((this.#openConnections += change)),
       )
       const keys = 'dkim' in config ? config.dkim : undefined
       const dkim = keys === undefined ? undefined : new DkimSigner(keys)
@@ -110,9 +110,9 @@ export class TransportPool {
     }
   }
 
-  #retire(transport: Transport, heir: Transport): void {
+  #retire(transport: Transport, successor: Transport): void {
     this.#retiring.add(transport)
-    void transport.retire(heir).finally(() => this.#retiring.delete(transport))
+    void transport.retire(successor).finally(() => this.#retiring.delete(transport))
   }
 
   #share({ connections = Infinity }: TransportConfig): number {
@@ -120,7 +120,7 @@ export class TransportPool {
   }
 
   async quit(): Promise<void> {
-    const present = [...this.#entries.values()].map(({ transport }) => transport)
-    await Promise.all([...present, ...this.#retiring].map((transport) => transport.quit()))
+    const current = [...this.#entries.values()].map(({ transport }) => transport)
+    await Promise.all([...current, ...this.#retiring].map((transport) => transport.quit()))
   }
 }

@@ -75,8 +75,8 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
     const sending = send(sender, { notes })
     await reached
     await passLimit(answer, server)
-    const { verdict, recipients } = await sending
-    expect(`${verdict.result} ${verdict.code}`).toBe(expected)
+    const { outcome, recipients } = await sending
+    expect(`${outcome.result} ${outcome.code}`).toBe(expected)
     expect(recipients).toMatchObject([{ address: 'ada@example.com', result: 'deferred' }])
     expect(server.messages).toEqual([])
     expect(notes.phases).not.toContain('body')
@@ -91,15 +91,15 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
     const sending = send(sender, { notes })
     await reached
     await passLimit(answer, server)
-    const { verdict, recipients } = await sending
-    expect(`${verdict.result} ${verdict.code}`).toBe(expected)
-    expect(recipients).toMatchObject([{ address: 'ada@example.com', result: verdict.result }])
+    const { outcome, recipients } = await sending
+    expect(`${outcome.result} ${outcome.code}`).toBe(expected)
+    expect(recipients).toMatchObject([{ address: 'ada@example.com', result: outcome.result }])
     expect(server.messages).toHaveLength(1)
     expect(notes.phases).toContain('body')
-    expect(notes.phases.includes('replied')).toBe(verdict.result === 'deferred')
+    expect(notes.phases.includes('replied')).toBe(outcome.result === 'deferred')
   })
 
-  it('keeps who was refused already apart from who is uncertain', async () => {
+  it('keeps refused recipients refused while the others are uncertain', async () => {
     const rcpt = (line: string) =>
       line.includes('no@') ? '550 no' : line.includes('later@') ? '450 later' : '250 ok'
     const server = await ScriptedServer.start({ extensions, rcpt, dot: () => CLOSE })
@@ -108,32 +108,32 @@ describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
     expect(recipients.map(({ result }) => result)).toEqual(['rejected', 'uncertain', 'deferred'])
   })
 
-  it('is overtaken by the end of the attempt', async () => {
+  it('is cut off by the deadline of the attempt', async () => {
     stopClock()
     const { reaction, reached } = reactionOf(SILENCE)
     const server = await ScriptedServer.start({ extensions, dot: reaction })
     const sending = send(senderTo(server.port), { limit: LIMIT / 2 })
     await reached
     vi.advanceTimersByTime(LIMIT / 2)
-    const { verdict } = await sending
-    expect(verdict).toEqual({ result: 'uncertain', code: 'REPLY_TIMEOUT' })
+    const { outcome } = await sending
+    expect(outcome).toEqual({ result: 'uncertain', code: 'REPLY_TIMEOUT' })
   })
 })
 
 describe('within the body', () => {
   const bytes = Buffer.concat([Buffer.from('Subject: big\r\n\r\n'), Buffer.alloc(40_000_000, 'line\r\n')])
 
-  it('a close is certain: the final dot never left', async () => {
+  it('a close means that the message was not sent, because its final dot never left', async () => {
     const server = await ScriptedServer.start({ body: ({ socket }) => void socket.destroy() })
-    const { verdict } = await send(senderTo(server.port), { bytes })
-    expect(verdict).toEqual({ result: 'deferred', code: 'CONNECTION_CLOSED' })
+    const { outcome } = await send(senderTo(server.port), { bytes })
+    expect(outcome).toEqual({ result: 'deferred', code: 'CONNECTION_CLOSED' })
     expect(server.messages).toEqual([])
   })
 
-  it('a server that stops reading is given up, with certainty', async () => {
+  it('a server that stops reading times out, and the message was not sent', async () => {
     const server = await ScriptedServer.start({ body: ({ socket }) => void socket.pause() })
-    const { verdict } = await send(senderTo(server.port, { timeouts: { body: 100 } }), { bytes })
-    expect(verdict).toEqual({ result: 'deferred', code: 'TIMEOUT' })
+    const { outcome } = await send(senderTo(server.port, { timeouts: { body: 100 } }), { bytes })
+    expect(outcome).toEqual({ result: 'deferred', code: 'TIMEOUT' })
     expect(server.messages).toEqual([])
   })
 
@@ -150,16 +150,16 @@ describe('within the body', () => {
     })
     const sender = senderTo(server.port, {}, 1)
     const [delivered, next] = await Promise.all([send(sender, { bytes }), send(sender)])
-    expect(delivered.verdict).toEqual(expected)
-    expect(next.verdict.result).toBe('sent')
+    expect(delivered.outcome).toEqual(expected)
+    expect(next.outcome.result).toBe('sent')
     expect(server.messages.map(({ data }) => data.length)).toEqual([22])
   })
 
-  it('what comes along with the 354 is no answer to it', async () => {
+  it('a reply that arrives with the 354 is invalid', async () => {
     const server = await ScriptedServer.start({ data: () => '354 go on\r\n250 2.0.0 taken' })
     const notes = new Notes()
-    const { verdict } = await send(senderTo(server.port), { notes, text: 'secret' })
-    expect(verdict).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
+    const { outcome } = await send(senderTo(server.port), { notes, text: 'secret' })
+    expect(outcome).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
     expect(notes.phases).not.toContain('body')
     expect(server.messages).toEqual([])
   })
@@ -173,12 +173,12 @@ describe('replies out of order', () => {
     ['a 250 for DATA', { data: () => '250 ok' }],
   ] satisfies [string, Script][])('%s: nothing is sent', async (_, script) => {
     const server = await ScriptedServer.start({ ...script })
-    const { verdict } = await send(senderTo(server.port), { text: 'secret' })
-    expect(verdict).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
+    const { outcome } = await send(senderTo(server.port), { text: 'secret' })
+    expect(outcome).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
     expect(server.messages).toEqual([])
   })
 
-  it('something unasked for ends an idle connection, and the next message does not suffer', async () => {
+  it('an unsolicited reply ends an idle connection, and the next message is sent', async () => {
     let say: () => void = () => undefined
     const server = await ScriptedServer.start({
       dot: (_, { socket, index }) => {
@@ -192,12 +192,12 @@ describe('replies out of order', () => {
     const gone = new Promise((resolve) => first?.socket.once('close', resolve))
     say()
     await gone
-    expect((await send(sender)).verdict.result).toBe('sent')
+    expect((await send(sender)).outcome.result).toBe('sent')
     expect(server.conversations).toHaveLength(2)
   })
 })
 
-describe('a message whose envelope rode behind another that failed', () => {
+describe('a message whose envelope was pipelined behind one that failed', () => {
   it.each(ENDINGS)(
     '%s: certainly not sent, sent again elsewhere, not counted',
     async (_name, answer, _before, after) => {
@@ -214,8 +214,8 @@ describe('a message whose envelope rode behind another that failed', () => {
       await reached
       await passLimit(answer, server)
       const [first, second] = await sending
-      expect(`${first.verdict.result} ${first.verdict.code}`).toBe(after)
-      expect(second.verdict).toEqual({ result: 'sent', code: 'OK' })
+      expect(`${first.outcome.result} ${first.outcome.code}`).toBe(after)
+      expect(second.outcome).toEqual({ result: 'sent', code: 'OK' })
       expect(notes.phases).toEqual([
         'connecting',
         'envelope',
@@ -240,19 +240,19 @@ describe('a message whose envelope rode behind another that failed', () => {
         Array.from({ length: 6 }, (_, index) => send(sender, { text: `m${index}` })),
       )
       const expected = step === 'mail' ? 'sent' : 'deferred'
-      expect(all[1]?.verdict.result).toBe(expected)
+      expect(all[1]?.outcome.result).toBe(expected)
       if (step === 'mail') {
-        expect(all.map(({ verdict }) => verdict.result)).toEqual(all.map(() => 'sent'))
+        expect(all.map(({ outcome }) => outcome.result)).toEqual(all.map(() => 'sent'))
         expect(server.messages).toHaveLength(6)
       }
     },
   )
 
-  it('is not tried for ever', async () => {
+  it('is not requeued forever', async () => {
     const server = await ScriptedServer.start({ mail: () => CLOSE })
     const sender = senderTo(server.port, {}, 2)
     const all = await Promise.all([send(sender), send(sender), send(sender)])
-    expect(all.map(({ verdict }) => verdict.code)).toEqual(all.map(() => 'CONNECTION_CLOSED'))
+    expect(all.map(({ outcome }) => outcome.code)).toEqual(all.map(() => 'CONNECTION_CLOSED'))
   })
 })
 
@@ -266,7 +266,7 @@ describe('a connection that died unnoticed', () => {
     const sender = senderTo(server.port)
     await send(sender)
     const notes = new Notes()
-    expect((await send(sender, { notes })).verdict.result).toBe('sent')
+    expect((await send(sender, { notes })).outcome.result).toBe('sent')
     expect(notes.phases).toContain('released')
     expect(server.conversations).toHaveLength(2)
   })
@@ -283,12 +283,12 @@ describe('a connection that died unnoticed', () => {
     first?.socket.end(word)
     await gone
     const notes = new Notes()
-    expect((await send(sender, { notes })).verdict.result).toBe('sent')
+    expect((await send(sender, { notes })).outcome.result).toBe('sent')
     expect(notes.phases).not.toContain('released')
   })
 })
 
-it('waits no shorter for a time that no timer holds', () => {
+it('a deadline beyond the range of setTimeout does not expire early', () => {
   const timers = vi.spyOn(globalThis, 'setTimeout')
   onTestFinished(() => timers.mockRestore())
   const alarm = new DeadlineTimer(() => undefined)
@@ -300,10 +300,10 @@ it('waits no shorter for a time that no timer holds', () => {
   expect(timers).toHaveBeenCalledOnce()
 })
 
-it('takes limits whose sum no timer holds', async () => {
+it('timeouts may add up to more than the range of setTimeout', async () => {
   const server = await ScriptedServer.start()
   const longest = 2 ** 31 - 1
   const limits = { connect: longest, greeting: longest, handshake: longest, idle: Infinity }
   const sender = senderTo(server.port, { timeouts: limits })
-  expect((await send(sender)).verdict.result).toBe('sent')
+  expect((await send(sender)).outcome.result).toBe('sent')
 })

@@ -42,7 +42,7 @@ describeWith(['postfix-master'], 'Postfix', (tools) => {
         send(sender, { to: MIXES[index % MIXES.length] ?? [], bytes: messageOf(index) }),
       ),
     )
-    for (const [index, { verdict, recipients }] of all.entries()) {
+    for (const [index, { outcome, recipients }] of all.entries()) {
       const to = MIXES[index % MIXES.length] ?? []
       expect(
         recipients.map(({ address, result, reply }) =>
@@ -51,7 +51,7 @@ describeWith(['postfix-master'], 'Postfix', (tools) => {
             .trim(),
         ),
       ).toEqual(to.map((address) => `${address} ${address === NOBODY ? UNKNOWN : ACCEPTED}`))
-      expect(verdict.result).toBe(to.every((address) => address === NOBODY) ? 'rejected' : 'sent')
+      expect(outcome.result).toBe(to.every((address) => address === NOBODY) ? 'rejected' : 'sent')
     }
   }
 

@@ -37,8 +37,8 @@ async function proxy(): Promise<{ url: string; asked: string[] }> {
 it('mail goes through an HTTP proxy', async () => {
   const server = await ScriptedServer.start()
   const through = await proxy()
-  const { verdict } = await send(senderTo(server.port, { proxy: through.url }))
-  expect(verdict.result).toBe('sent')
+  const { outcome } = await send(senderTo(server.port, { proxy: through.url }))
+  expect(outcome.result).toBe('sent')
   expect(through.asked).toEqual([`127.0.0.1:${server.port}`])
 })
 
@@ -48,8 +48,8 @@ it('a proxy that is not there makes the transport unreachable', async () => {
   await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve))
   const { port } = gone.address() as AddressInfo
   await new Promise((resolve) => gone.close(resolve))
-  const { verdict } = await send(senderTo(server.port, { proxy: `http://127.0.0.1:${port}` }))
-  expect(verdict).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
+  const { outcome } = await send(senderTo(server.port, { proxy: `http://127.0.0.1:${port}` }))
+  expect(outcome).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
 })
 
 it('XOAUTH2 sends the access token, through a proxy and STARTTLS', async () => {
@@ -76,9 +76,9 @@ it('XOAUTH2 sends the access token, through a proxy and STARTTLS', async () => {
   const common = { requireTLS: true, tls: { ca: authority.cert }, proxy: through.url }
   const auth = { user: 'ada@example.com', oauth2: { accessToken: 'secret-token' } }
   const sender = senderTo(port, { ...common, auth })
-  expect((await send(sender)).verdict.result).toBe('sent')
+  expect((await send(sender)).outcome.result).toBe('sent')
   expect(tokens).toEqual(['secret-token'])
 
   const wrong = senderTo(port, { ...common, auth: { user: 'ada', oauth2: { accessToken: 'stale' } } })
-  expect((await send(wrong)).verdict).toEqual({ result: 'deferred', code: 'AUTH_FAILED' })
+  expect((await send(wrong)).outcome).toEqual({ result: 'deferred', code: 'AUTH_FAILED' })
 })

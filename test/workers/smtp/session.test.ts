@@ -5,12 +5,12 @@ import { Notes, send, senderTo } from '../../support/smtpSender.js'
 const STEPWISE = ['8BITMIME', 'SIZE 1000']
 
 describe('the envelope', () => {
-  it('is one write, and the next rides behind the final dot', async () => {
+  it('is one write, and the next one follows the final dot in the same write', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port, {}, 1)
     const texts = Array.from({ length: 50 }, (_, index) => `message ${index}`)
     const all = await Promise.all(texts.map((text) => send(sender, { text })))
-    expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
+    expect(all.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
     expect(server.messages.map(({ data }) => data)).toEqual(
       texts.map((text) => `Subject: hi\r\n\r\n${text}\r\n`),
     )
@@ -21,7 +21,7 @@ describe('the envelope', () => {
     expect(conversation?.commands).toEqual(['EHLO client.example', ...texts.flatMap(() => cycle)])
   })
 
-  it('rides before the reply to the dot is there', async () => {
+  it('is sent before the reply to the previous final dot arrives', async () => {
     const server = await ScriptedServer.start({
       // The first message is taken only once the second's envelope is there.
       dot: async (_, conversation) => {
@@ -34,7 +34,7 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(2)
   })
 
-  it('of a message that comes later rides as well', async () => {
+  it('of a message that arrives later is pipelined, too', async () => {
     let late: Promise<unknown> = Promise.resolve()
     const server = await ScriptedServer.start({
       dot: async (_, conversation) => {
@@ -49,18 +49,18 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(2)
   })
 
-  it('goes step by step where the server has no PIPELINING', async () => {
+  it('is sent step by step if the server does not offer PIPELINING', async () => {
     const server = await ScriptedServer.start({ extensions: STEPWISE })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all(
       Array.from({ length: 10 }, () => send(sender, { to: ['a@example.com', 'b@example.com'] })),
     )
-    expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
+    expect(all.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
     expect(server.conversations.map(({ ahead }) => ahead)).toEqual([0])
     expect(server.messages).toHaveLength(10)
   })
 
-  it('goes step by step where PIPELINING is not wanted', async () => {
+  it('is sent step by step if PIPELINING is turned off', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port, { pipelining: false }, 1)
     await Promise.all([send(sender), send(sender)])
@@ -68,7 +68,7 @@ describe('the envelope', () => {
     expect(server.messages).toHaveLength(2)
   })
 
-  it('leaves out what makes no sense any more, step by step', async () => {
+  it('omits the commands after a refusal, step by step', async () => {
     const server = await ScriptedServer.start({
       extensions: [],
       mail: (line) => (line.includes('bad@') ? '550 5.7.1 not you' : '250 ok'),
@@ -92,7 +92,7 @@ describe('the envelope', () => {
     ])
   })
 
-  it('notes each phase the moment before', async () => {
+  it('records each phase right before it begins', async () => {
     const server = await ScriptedServer.start()
     const notes = new Notes()
     await send(senderTo(server.port), { notes, to: ['a@example.com', 'b@example.com'] })
@@ -121,8 +121,8 @@ describe.each([
     const notes = new Notes()
     const delivered = await send(senderTo(server.port), { to, notes })
     expect(delivered).toMatchObject({
-      verdict: { result: 'sent', code: 'OK' },
-      message: 'The server accepted it for 1 of 3 recipients.',
+      outcome: { result: 'sent', code: 'OK' },
+      message: 'The server accepted the message for 1 of 3 recipients.',
       reply: { code: 250 },
       recipients: [
         { result: 'rejected', reply: { code: 550, enhanced: '5.1.1' } },
@@ -150,7 +150,7 @@ describe.each([
       const sender = senderTo(server.port, {}, 1)
       for (const delivered of await Promise.all([send(sender), send(sender), send(sender)]))
         expect(delivered).toMatchObject({
-          verdict: { result, code },
+          outcome: { result, code },
           reply: { code: reply },
           recipients: [{ address: 'ada@example.com', result, reply: { code: reply } }],
         })
@@ -169,20 +169,20 @@ describe.each([
     })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all([send(sender), send(sender), send(sender)])
-    expect(all.map(({ verdict }) => verdict.result)).toEqual(['sent', 'sent', 'sent'])
+    expect(all.map(({ outcome }) => outcome.result)).toEqual(['sent', 'sent', 'sent'])
   })
 
-  it('give up a transaction that came to nothing before the next', async () => {
+  it('reset a transaction without a message before the next one begins', async () => {
     const server = await start({ rcpt: (line) => (line.includes('nobody') ? '550 no' : '250 ok') })
     const sender = senderTo(server.port, {}, 1)
     const all = await Promise.all([send(sender, { to: ['nobody@example.com'] }), send(sender)])
-    expect(all.map(({ verdict }) => verdict.result)).toEqual(['rejected', 'sent'])
+    expect(all.map(({ outcome }) => outcome.result)).toEqual(['rejected', 'sent'])
     expect(server.conversations[0]?.commands.filter((line) => line === 'RSET')).toHaveLength(1)
   })
 })
 
-describe('a server that answers 354 although nobody is to get the message', () => {
-  it('is sent a lone dot, and nothing of the message (RFC 2920 section 3.1)', async () => {
+describe('a server that answers 354 although it accepted no recipient', () => {
+  it('receives a lone dot, and nothing of the message (RFC 2920 section 3.1)', async () => {
     const server = await ScriptedServer.start({
       rcpt: (line) => (line.includes('nobody') ? '550 5.1.1 no' : '250 ok'),
       data: () => '354 go on',
@@ -194,23 +194,23 @@ describe('a server that answers 354 although nobody is to get the message', () =
       send(sender, { to: ['nobody@example.com'], text: 'secret', notes }),
       send(sender, { text: 'for Ada' }),
     ])
-    expect(first.verdict).toEqual({ result: 'rejected', code: 'SMTP_REJECTED' })
-    expect(second.verdict.result).toBe('sent')
+    expect(first.outcome).toEqual({ result: 'rejected', code: 'SMTP_REJECTED' })
+    expect(second.outcome.result).toBe('sent')
     expect(notes.phases).not.toContain('body')
     expect(server.messages.map(({ data }) => data)).toEqual(['', 'Subject: hi\r\n\r\nfor Ada\r\n'])
   })
 
-  it('has not taken it, even if it says so', async () => {
+  it('has not accepted the message, even if its reply says so', async () => {
     const server = await ScriptedServer.start({ rcpt: () => '450 4.2.0 no', data: () => '354 go on' })
     const delivered = await send(senderTo(server.port))
-    expect(delivered.verdict).toEqual({ result: 'deferred', code: 'SMTP_DEFERRED' })
+    expect(delivered.outcome).toEqual({ result: 'deferred', code: 'SMTP_DEFERRED' })
     expect(server.messages.map(({ data }) => data)).toEqual([''])
   })
 
-  it('gets nothing after a refused MAIL either', async () => {
+  it('receives no message after a refused MAIL, either', async () => {
     const server = await ScriptedServer.start({ mail: () => '550 5.7.1 no', data: () => '354 go on' })
     const delivered = await send(senderTo(server.port), { text: 'secret' })
-    expect(delivered).toMatchObject({ verdict: { code: 'SMTP_REJECTED' }, reply: { code: 550 } })
+    expect(delivered).toMatchObject({ outcome: { code: 'SMTP_REJECTED' }, reply: { code: 550 } })
     expect(server.messages.map(({ data }) => data)).toEqual([''])
   })
 })
@@ -219,20 +219,20 @@ describe('extensions', () => {
   const mailCommand = (server: ScriptedServer) =>
     server.conversations[0]?.commands.find((line) => line.startsWith('MAIL'))
 
-  it('are asked for where they are offered and needed', async () => {
+  it('are requested if they are offered and needed', async () => {
     const server = await ScriptedServer.start({
       extensions: ['PIPELINING', 'SIZE 1000', '8BITMIME', 'SMTPUTF8'],
     })
     const bytes = Buffer.from('To: ä@example.com\r\n\r\nü\r\n')
     const delivered = await send(senderTo(server.port), { bytes, to: ['ä@exämple.com'] })
-    expect(delivered.verdict.result).toBe('sent')
+    expect(delivered.outcome.result).toBe('sent')
     expect(mailCommand(server)).toBe(`MAIL FROM:<a@acme.example> SIZE=${bytes.length} BODY=8BITMIME SMTPUTF8`)
     expect(server.conversations[0]?.commands).toContain(
       Buffer.from('RCPT TO:<ä@xn--exmple-cua.com>').toString('latin1'),
     )
   })
 
-  it('are left alone where they are not needed', async () => {
+  it('are not requested if they are not needed', async () => {
     const server = await ScriptedServer.start()
     await send(senderTo(server.port), { to: ['ada@exämple.com'] })
     expect(mailCommand(server)).toBe('MAIL FROM:<a@acme.example>')
@@ -251,16 +251,16 @@ describe('extensions', () => {
     const server = await ScriptedServer.start({ extensions: ['PIPELINING', 'SIZE 1000'] })
     const sender = senderTo(server.port, {}, 1)
     const [refused, next] = await Promise.all([send(sender, sending), send(sender)])
-    expect(refused.verdict).toEqual({ result: 'rejected', code })
-    expect(next.verdict.result).toBe('sent')
+    expect(refused.outcome).toEqual({ result: 'rejected', code })
+    expect(next.outcome.result).toBe('sent')
     expect(server.conversations[0]?.commands.filter((line) => line.startsWith('MAIL'))).toHaveLength(1)
   })
 
-  it('are none where only HELO is understood', async () => {
+  it('are empty if the server only supports HELO', async () => {
     const server = await ScriptedServer.start({ ehlo: () => '502 5.5.1 what?' })
     // The scripted server knows no HELO either.
     const delivered = await send(senderTo(server.port))
-    expect(delivered.verdict).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
+    expect(delivered.outcome).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
   })
 })
 
@@ -277,8 +277,8 @@ describe('cancellation and expiry', () => {
         send(sender, { notes }),
         send(sender),
       ])
-      expect(withdrawn.verdict).toEqual({ result: 'withdrawn', code })
-      expect([first.verdict.result, last.verdict.result]).toEqual(['sent', 'sent'])
+      expect(withdrawn.outcome).toEqual({ result: 'withdrawn', code })
+      expect([first.outcome.result, last.outcome.result]).toEqual(['sent', 'sent'])
       expect(server.messages).toHaveLength(2)
     },
   )
@@ -311,14 +311,14 @@ describe('an unused connection', () => {
     expect(server.conversations).toHaveLength(2)
   })
 
-  it('is kept for the next message', async () => {
+  it('is reused for the next message', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port)
     for (let index = 0; index < 5; index++) await send(sender)
     expect(server.conversations).toHaveLength(1)
   })
 
-  it('says goodbye when the sender does', async () => {
+  it('sends QUIT when the sender quits', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port)
     await send(sender)
@@ -326,7 +326,7 @@ describe('an unused connection', () => {
     expect(server.conversations[0]?.commands.at(-1)).toBe('QUIT')
   })
 
-  it('goes in silence where QUIT is not answered', async () => {
+  it('is closed if the server does not answer QUIT', async () => {
     const server = await ScriptedServer.start({ quit: () => CLOSE })
     const sender = senderTo(server.port)
     await send(sender)
@@ -335,12 +335,12 @@ describe('an unused connection', () => {
   })
 })
 
-it('a sender that was replaced leaves what still comes to its heir', async () => {
+it('a retired sender passes further messages to its successor', async () => {
   const first = await ScriptedServer.start()
   const second = await ScriptedServer.start()
   const old = senderTo(first.port)
   await send(old)
   await old.retire(senderTo(second.port))
-  expect((await send(old)).verdict.result).toBe('sent')
+  expect((await send(old)).outcome.result).toBe('sent')
   expect([first.messages.length, second.messages.length]).toEqual([1, 1])
 })

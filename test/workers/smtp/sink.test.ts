@@ -31,7 +31,7 @@ describeWith(['smtp-sink'], "Postfix's smtp-sink", (tools) => {
     const all = await Promise.all(
       Array.from({ length: 200 }, () => send(sender, { to: ['a@b.example', 'c@d.example'] })),
     )
-    expect(all.filter(({ verdict }) => verdict.result === 'sent')).toHaveLength(200)
+    expect(all.filter(({ outcome }) => outcome.result === 'sent')).toHaveLength(200)
   })
 
   it.each([
@@ -45,8 +45,8 @@ describeWith(['smtp-sink'], "Postfix's smtp-sink", (tools) => {
   ])('%s', async (_, options, expected) => {
     for (const mode of [[], ['-p']]) {
       const sender = senderTo(await sink(...mode, ...options), {}, 1)
-      const { verdict } = await send(sender)
-      expect(`${verdict.result} ${verdict.code}`).toBe(expected)
+      const { outcome } = await send(sender)
+      expect(`${outcome.result} ${outcome.code}`).toBe(expected)
     }
   })
 })

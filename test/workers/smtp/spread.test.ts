@@ -7,7 +7,7 @@ const many = (sender: Parameters<typeof send>[0], count: number) =>
   Promise.all(Array.from({ length: count }, (_, index) => send(sender, { text: `m${index}` })))
 
 describe('messages over connections', () => {
-  it('share one as long as none of them has waited for longer than its patience', async () => {
+  it('share one connection as long as none of them has waited for too long', async () => {
     stopClock()
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port, {}, 10)
@@ -16,7 +16,7 @@ describe('messages over connections', () => {
     expect(server.conversations).toHaveLength(1)
   })
 
-  it('are not held up by one that takes long, but for the one behind it', async () => {
+  it('are not delayed by a slow message, except for the one pipelined behind it', async () => {
     let release: () => void = () => undefined
     const stuck = new Promise<void>((resolve) => (release = resolve))
     const server = await ScriptedServer.start({
@@ -28,8 +28,8 @@ describe('messages over connections', () => {
     const sender = senderTo(server.port, {}, 3)
     const done: string[] = []
     const track = async (text: string) => {
-      const { verdict } = await send(sender, { text })
-      done.push(`${text} ${verdict.result}`)
+      const { outcome } = await send(sender, { text })
+      done.push(`${text} ${outcome.result}`)
     }
     const slow = track('slow')
     const behind = track('behind')
@@ -41,7 +41,7 @@ describe('messages over connections', () => {
     expect(done.slice(6)).toEqual(['slow sent', 'behind sent'])
   })
 
-  it('never use more than there may be', async () => {
+  it('never use more connections than the limit', async () => {
     const server = await ScriptedServer.start({
       dot: async () => {
         await new Promise((resolve) => setTimeout(resolve, 25))
@@ -54,7 +54,7 @@ describe('messages over connections', () => {
     expect(server.messages).toHaveLength(24)
   })
 
-  it('go in their order over one connection', async () => {
+  it('are sent in order over one connection', async () => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port, {}, 1)
     await many(sender, 30)

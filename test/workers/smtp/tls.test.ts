@@ -88,7 +88,7 @@ describe('TLS', () => {
     const all = await Promise.all(
       Array.from({ length: 20 }, (_each, index) => send(sender, { text: `m${index}` })),
     )
-    expect(all.every(({ verdict }) => verdict.result === 'sent')).toBe(true)
+    expect(all.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
     expect(server.taken).toHaveLength(20)
     expect(server.taken.every((each) => each.secure && each.user === 'ada')).toBe(true)
     expect(relay.seen()).not.toContain('MAIL FROM')
@@ -98,15 +98,15 @@ describe('TLS', () => {
   it('carries a large message', async () => {
     const server = await tlsServer(good)
     const text = 'a line of some length to fill the message\r\n'.repeat(100_000)
-    const { verdict } = await send(senderTo(server.port, trusting), { text })
-    expect(verdict.result).toBe('sent')
+    const { outcome } = await send(senderTo(server.port, trusting), { text })
+    expect(outcome.result).toBe('sent')
     expect(server.taken[0]?.text.length).toBeGreaterThan(4_000_000)
   })
 
   it('is taken where it is offered, even if it is not required', async () => {
     const server = await tlsServer(good)
-    const { verdict } = await send(senderTo(server.port, { tls: { ca: authority.cert } }))
-    expect(verdict.result).toBe('sent')
+    const { outcome } = await send(senderTo(server.port, { tls: { ca: authority.cert } }))
+    expect(outcome.result).toBe('sent')
     expect(server.taken[0]?.secure).toBe(true)
   })
 
@@ -128,8 +128,8 @@ describe('TLS', () => {
       async (_name, certificate, tls) => {
         const server = await tlsServer(certificate, { secure: mode.secure })
         const relay = await tap(server.port)
-        const { verdict } = await send(senderTo(relay.port, { ...mode, tls, auth }), { text: 'secret' })
-        expect(verdict).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
+        const { outcome } = await send(senderTo(relay.port, { ...mode, tls, auth }), { text: 'secret' })
+        expect(outcome).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
         expect(server.taken).toEqual([])
         expect(relay.seen()).not.toMatch(/MAIL FROM|AUTH|secret/)
       },
@@ -139,7 +139,7 @@ describe('TLS', () => {
   it('takes any certificate only when told so', async () => {
     const server = await tlsServer(untrusted)
     const sender = senderTo(server.port, { requireTLS: true, tls: { rejectUnauthorized: false } })
-    expect((await send(sender)).verdict.result).toBe('sent')
+    expect((await send(sender)).outcome.result).toBe('sent')
   })
 
   it.each<[string, Script, string]>([
@@ -165,8 +165,8 @@ describe('TLS', () => {
       auth,
       timeouts: { greeting: 1_000, handshake: 2_000 },
     })
-    const { verdict } = await send(sender, { text: 'secret' })
-    expect(verdict).toEqual({ result: 'deferred', code })
+    const { outcome } = await send(sender, { text: 'secret' })
+    expect(outcome).toEqual({ result: 'deferred', code })
     const said = server.conversations.flatMap(({ commands }) => commands).join('\n')
     expect(said).not.toMatch(/MAIL|AUTH|secret/)
     expect(server.messages).toEqual([])
@@ -174,8 +174,8 @@ describe('TLS', () => {
 
   it('is not spoken by a server without it', async () => {
     const server = await ScriptedServer.start()
-    const { verdict } = await send(senderTo(server.port, { ...trusting, secure: true }))
-    expect(verdict).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
+    const { outcome } = await send(senderTo(server.port, { ...trusting, secure: true }))
+    expect(outcome).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
   })
 
   it('does not believe what was said before it (response injection)', async () => {
@@ -184,7 +184,7 @@ describe('TLS', () => {
       starttls: () => '220 ready\r\n250-injected\r\n250 PIPELINING',
     })
     const sender = senderTo(server.port, { ...trusting, timeouts: { greeting: 200, handshake: 200 } })
-    expect((await send(sender)).verdict.result).toBe('deferred')
+    expect((await send(sender)).outcome.result).toBe('deferred')
   })
 })
 
@@ -194,7 +194,7 @@ describe('authentication', () => {
     const sender = senderTo(server.port, { ...trusting, auth: { user: 'ada', pass: 'wrong' } })
     const delivered = await send(sender)
     expect(delivered).toMatchObject({
-      verdict: { result: 'deferred', code: 'AUTH_FAILED' },
+      outcome: { result: 'deferred', code: 'AUTH_FAILED' },
       reply: { code: 535 },
       recipients: [],
     })
@@ -204,8 +204,8 @@ describe('authentication', () => {
 
   it('that is not offered fails, and the password stays here', async () => {
     const server = await ScriptedServer.start({ extensions: ['PIPELINING'] })
-    const { verdict } = await send(senderTo(server.port, { auth }))
-    expect(verdict).toEqual({ result: 'deferred', code: 'AUTH_FAILED' })
+    const { outcome } = await send(senderTo(server.port, { auth }))
+    expect(outcome).toEqual({ result: 'deferred', code: 'AUTH_FAILED' })
     expect(server.conversations[0]?.commands).toEqual(['EHLO client.example'])
   })
 
@@ -215,7 +215,7 @@ describe('authentication', () => {
     ['535 5.7.8 no', 'AUTH_FAILED'],
   ])('answered with %s is %s', async (reply, code) => {
     const server = await ScriptedServer.start({ extensions: ['AUTH PLAIN'], auth: () => reply })
-    const { verdict } = await send(senderTo(server.port, { auth }))
-    expect(verdict).toEqual({ result: 'deferred', code })
+    const { outcome } = await send(senderTo(server.port, { auth }))
+    expect(outcome).toEqual({ result: 'deferred', code })
   })
 })

@@ -23,8 +23,8 @@ describe('a server that can not be reached', () => {
     const server = await ScriptedServer.start(script)
     const sender = senderTo(server.port, { timeouts }, 1)
     const all = await Promise.all([send(sender), send(sender)])
-    for (const { verdict, recipients } of all) {
-      expect(verdict).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
+    for (const { outcome, recipients } of all) {
+      expect(outcome).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
       expect(recipients).toEqual([])
     }
     expect(server.messages).toEqual([])
@@ -38,22 +38,22 @@ describe('a server that can not be reached', () => {
     const sender = senderTo(port)
     const [first, second] = await Promise.all([send(sender), send(sender)])
     expect(first.message).toContain('ECONNREFUSED')
-    expect([first, second].map(({ verdict }) => verdict.code)).toEqual([
+    expect([first, second].map(({ outcome }) => outcome.code)).toEqual([
       'CONNECTION_FAILED',
       'CONNECTION_FAILED',
     ])
-    expect((await send(sender)).verdict.code).toBe('CONNECTION_FAILED')
+    expect((await send(sender)).outcome.code).toBe('CONNECTION_FAILED')
   })
 
   it('because its name is not known', async () => {
-    const { verdict } = await send(senderTo(25, { host: 'nowhere.invalid' }))
-    expect(verdict).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
+    const { outcome } = await send(senderTo(25, { host: 'nowhere.invalid' }))
+    expect(outcome).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
   })
 
   it('within the time of the attempt', async () => {
     const server = await ScriptedServer.start({ greeting: () => SILENCE })
-    const { verdict } = await send(senderTo(server.port), { limit: 30 })
-    expect(verdict).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
+    const { outcome } = await send(senderTo(server.port), { limit: 30 })
+    expect(outcome).toEqual({ result: 'deferred', code: 'CONNECTION_FAILED' })
   })
 
   it('a second time: the waiting wait for the connection that works', async () => {
@@ -66,7 +66,7 @@ describe('a server that can not be reached', () => {
     })
     const sender = senderTo(server.port)
     const all = await Promise.all(Array.from({ length: 8 }, () => send(sender)))
-    expect(all.map(({ verdict }) => verdict.result)).toEqual(all.map(() => 'sent'))
+    expect(all.map(({ outcome }) => outcome.result)).toEqual(all.map(() => 'sent'))
     expect(server.conversations.length).toBeGreaterThan(1)
   })
 })
@@ -89,7 +89,7 @@ describe('saying goodbye while something is under way', () => {
     await asked
     const gone = sender.quit()
     answer('250 ok')
-    expect((await sending).verdict.result).toBe('sent')
+    expect((await sending).outcome.result).toBe('sent')
     await gone
     expect(server.conversations[0]?.commands.at(-1)).toBe('QUIT')
   })
@@ -107,7 +107,7 @@ describe('saying goodbye while something is under way', () => {
     const sending = [send(sender), send(sender), send(sender)]
     await asked
     await sender.quit()
-    const codes = (await Promise.all(sending)).map(({ verdict }) => verdict.code)
+    const codes = (await Promise.all(sending)).map(({ outcome }) => outcome.code)
     expect(codes).toEqual(['REPLY_LOST', 'CONNECTION_CLOSED', 'CONNECTION_CLOSED'])
   })
 })

@@ -3,13 +3,55 @@ import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import httpProxyClient from 'nodemailer/lib/smtp-connection/http-proxy-client'
 import XOAuth2 from 'nodemailer/lib/xoauth2'
-import type { SmtpAuth, SmtpTransport } from '../../../src/protocol/transportConfig.js'
-import type { Unreachable } from '../unsentOutcomes.js'
+import type {
+  SmtpAuth,
+  SmtpTransport,
+  TlsReport,
+  TransportReport,
+} from '../../../src/protocol/transportConfig.js'
+import type { ConnectionFailure } from '../sendResults.js'
+import { toConnectionFailure } from './connectionFailure.js'
 import { LONGEST_TIMER } from './deadlineTimer.js'
-import { type Extensions, parseExtensions } from './extensions.js'
-import { unreachable } from './unreachable.js'
 
-/** A connection through the transport's HTTP proxy (CONNECT, RFC 9110 section 9.3.6); undefined without one. */
+/** The service extensions that the server offers in its reply to the last EHLO (RFC 5321 section 4.1.1.1). */
+export interface Extensions {
+  /** RFC 2920. */
+  pipelining: boolean
+  /** RFC 6152. */
+  eightBitMime: boolean
+  /** RFC 6531. */
+  smtpUtf8: boolean
+  /** RFC 1870. */
+  size: boolean
+  /** Largest message the server accepts, in octets; 0 if it doesn't say. */
+  maxSize: number
+  /** The EHLO keywords with their parameters, in upper case. */
+  keywords: string[]
+}
+
+/** @param reply the complete reply to EHLO, or to HELO, which offers no extensions */
+function parseExtensions(reply: string): Extensions {
+  const lines = reply
+    .split(/\r?\n/)
+    .slice(1)
+    .map((line) => line.slice(4).trim().toUpperCase())
+    .filter((line) => line !== '')
+  const has = (keyword: string): boolean =>
+    lines.some((line) => line === keyword || line.startsWith(`${keyword} `))
+  const maxSize = Number(
+    lines.map((line) => /^SIZE +(\d{1,15})$/.exec(line)?.[1]).find((digits) => digits !== undefined) ?? 0,
+  )
+  return {
+    pipelining: has('PIPELINING'),
+    eightBitMime: has('8BITMIME'),
+    smtpUtf8: has('SMTPUTF8'),
+    size: has('SIZE'),
+    maxSize,
+    keywords: lines,
+  }
+}
+
+/** Opens a tunnel through the transport's HTTP proxy (CONNECT, RFC 9110 section 9.3.6); undefined without a proxy. */
 function openThroughProxy({ proxy, host, port, timeouts }: SmtpTransport): Promise<Socket> | undefined {
   if (proxy === undefined) return undefined
   return new Promise((resolve, reject) => {
@@ -20,56 +62,56 @@ function openThroughProxy({ proxy, host, port, timeouts }: SmtpTransport): Promi
   })
 }
 
-/** Keeps the access token of an account, and gets another in time: one for all connections of a transport. */
-const generators = new WeakMap<SmtpAuth, XOAuth2>()
+/** Cache and refresh the access token of an account: one for all connections of a transport. */
+const tokenSources = new WeakMap<SmtpAuth, XOAuth2>()
 
-/** What nodemailer's login takes: a password, or for XOAUTH2 what gives access tokens. */
+/** The credentials for nodemailer's login: a password, or a source of access tokens for XOAUTH2. */
 function credentialsOf(auth: SmtpAuth): { user: string; pass: string } | { user: string; oauth2: XOAuth2 } {
   if ('pass' in auth) return { user: auth.user, pass: auth.pass }
-  const known = generators.get(auth)
+  const known = tokenSources.get(auth)
   if (known !== undefined) return { user: auth.user, oauth2: known }
   const oauth2 = new XOAuth2({ user: auth.user, ...auth.oauth2 })
-  // Failures come back through the login; this event only repeats them.
+  // The login reports failures; this event only repeats them, and without a listener it would be thrown.
   oauth2.on('error', () => undefined)
-  generators.set(auth, oauth2)
+  tokenSources.set(auth, oauth2)
   return { user: auth.user, oauth2 }
 }
 
-/** A connection on which mail can be sent: greeted, secured as the transport asks, and authenticated. */
+/** A connection that is ready for mail: greeted, encrypted as the transport requires, and authenticated. */
 export interface OpenConnection {
   socket: Socket
   extensions: Extensions
 }
 
 /**
- * Opens a connection. nodemailer greets, secures and authenticates; then its socket is taken over. What is relied on
- * in nodemailer is all in this file:
+ * Opens a connection. nodemailer greets, encrypts and authenticates; then this module takes over its socket. It relies
+ * on these properties of nodemailer, and no other file does:
  *
- * - `lastServerResponse`, when it calls back from `connect()`, is the whole reply to the last EHLO;
- * - `stage` is `init` until the connection stands, and `allowsAuth` tells of AUTH in that reply;
- * - `_socket` is the socket in use, after STARTTLS the TLS one;
- * - once `_socket` is gone, `close()` leaves the socket alone, and its remaining listeners do nothing.
+ * - `lastServerResponse`, when `connect()` calls back, is the complete reply to the last EHLO;
+ * - `stage` is `init` until the connection is open, and `allowsAuth` says whether that reply offered AUTH;
+ * - `_socket` is the current socket: after STARTTLS the TLS socket;
+ * - once `_socket` is cleared, `close()` leaves the socket alone, and its remaining listeners do nothing.
  *
- * Never rejects: what went wrong is in the answer.
+ * Never rejects: resolves with the failure.
  */
 export async function connect(
   config: SmtpTransport,
   signal: AbortSignal,
-): Promise<OpenConnection | Unreachable> {
+): Promise<OpenConnection | ConnectionFailure> {
   try {
-    return await converse(config, await openThroughProxy(config), signal)
+    return await prepare(config, await openThroughProxy(config), signal)
   } catch (error) {
-    return unreachable(error as Error, config)
+    return toConnectionFailure(error as Error, config)
   }
 }
 
-function converse(
+function prepare(
   config: SmtpTransport,
   proxied: Socket | undefined,
   signal: AbortSignal,
-): Promise<OpenConnection | Unreachable> {
+): Promise<OpenConnection | ConnectionFailure> {
   const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
-  const inAll = Math.min(timeouts.connect + timeouts.greeting + timeouts.handshake, LONGEST_TIMER)
+  const total = Math.min(timeouts.connect + timeouts.greeting + timeouts.handshake, LONGEST_TIMER)
   const connection = new SMTPConnection({
     host,
     port,
@@ -78,8 +120,8 @@ function converse(
     tls,
     name: ehloName,
     connection: proxied,
-    // nodemailer counts the greeting and the TLS upgrade among connecting: the limits of the phases are kept here.
-    connectionTimeout: inAll,
+    // nodemailer's limit includes the greeting and the TLS upgrade; the timers below enforce the single limits.
+    connectionTimeout: total,
     greetingTimeout: timeouts.greeting,
     socketTimeout: timeouts.handshake,
     socketCloseTimeout: 1_000,
@@ -90,13 +132,16 @@ function converse(
     const fail = (error: Error): void => {
       settle()
       connection.close()
-      resolve(unreachable(error, config))
+      resolve(toConnectionFailure(error, config))
     }
     const abort = (): void => fail(new Error('the transport was closed'))
     const connecting = setTimeout(() => {
-      if (connection.stage === 'init') fail(new Error('no connection within the time limit'))
+      if (connection.stage === 'init') fail(new Error('the connection was not open within the time limit'))
     }, timeouts.connect)
-    const preparing = setTimeout(() => fail(new Error('the server took too long to get ready')), inAll)
+    const preparing = setTimeout(
+      () => fail(new Error('the greeting, TLS handshake and login exceeded the time limit')),
+      total,
+    )
     const settle = (): void => {
       clearTimeout(connecting)
       clearTimeout(preparing)
@@ -105,21 +150,21 @@ function converse(
     const ready = (): void => {
       const socket = takeOver(connection)
       if (socket === undefined) {
-        fail(new Error('nodemailer gave no socket'))
+        fail(new Error('nodemailer returned no socket'))
         return
       }
       settle()
-      const problem = insecurity(socket, config)
+      const problem = tlsProblem(socket, config)
       if (problem === undefined && extensions !== undefined) {
         resolve({ socket, extensions })
         return
       }
       socket.destroy()
-      resolve(unreachable(Object.assign(new Error(problem), { code: 'ETLS' }), config))
+      resolve(toConnectionFailure(Object.assign(new Error(problem), { code: 'ETLS' }), config))
     }
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
-    // Stays for good: a late error must not be an unhandled one.
+    // This listener is never removed: a late error must not become an unhandled one.
     connection.on('error', fail)
     connection.connect((error) => {
       if (error !== undefined) {
@@ -130,7 +175,7 @@ function converse(
       extensions.pipelining &&= config.pipelining
       if (auth === undefined) ready()
       else if (!connection.allowsAuth)
-        fail(Object.assign(new Error('it offers no authentication'), { code: 'ENOAUTH' }))
+        fail(Object.assign(new Error('the server does not offer authentication'), { code: 'ENOAUTH' }))
       else connection.login(credentialsOf(auth), (refusal) => (refusal === null ? ready() : fail(refusal)))
     })
   })
@@ -148,10 +193,56 @@ function takeOver(connection: SMTPConnection): Socket | undefined {
   return socket
 }
 
-/** A last look before anything of a message is written: whatever happened before, clear text is not what was asked for. */
-function insecurity(socket: Socket, { secure, requireTLS, tls }: SmtpTransport): string | undefined {
+/** Verifies the encryption before any message is written, independently of nodemailer's own checks. */
+function tlsProblem(socket: Socket, { secure, requireTLS, tls }: SmtpTransport): string | undefined {
   if (!secure && !requireTLS) return undefined
   if (!(socket instanceof TLSSocket)) return 'the connection is not encrypted'
   if (tls.rejectUnauthorized !== false && !socket.authorized) return 'the certificate was not verified'
   return undefined
+}
+
+/** How long a server may take to answer QUIT and close after a verification, in ms. */
+const QUIT_TIMEOUT = 1_000
+
+/** Tests connection, TLS and authentication, and sends no message. */
+export async function verifySmtp(config: SmtpTransport): Promise<TransportReport> {
+  const start = performance.now()
+  const { name: transport, host, port } = config
+  const result = await connect(config, new AbortController().signal)
+  const facts = { transport, host, port, ms: Math.round(performance.now() - start) }
+  if (!('socket' in result)) return { ...facts, ok: false, ...result }
+
+  const { socket, extensions } = result
+  const report: TransportReport = {
+    ...facts,
+    ok: true,
+    ...(socket instanceof TLSSocket ? { tls: tlsReport(socket) } : {}),
+    authenticated: config.auth !== undefined,
+    extensions: extensions.keywords,
+    pipelining: extensions.pipelining,
+    maxSize: extensions.maxSize,
+  }
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, QUIT_TIMEOUT)
+    socket.on('data', () => undefined)
+    socket.on('error', () => undefined)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    socket.end('QUIT\r\n')
+  })
+  socket.destroy()
+  return report
+}
+
+function tlsReport(socket: TLSSocket): TlsReport {
+  const { valid_to, subject } = socket.getPeerCertificate()
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    authorized: socket.authorized,
+    subject: String(subject.CN),
+    expires: new Date(valid_to).toISOString(),
+  }
 }

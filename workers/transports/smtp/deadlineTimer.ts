@@ -1,26 +1,26 @@
-/** What setTimeout can wait, in ms; it takes a longer time for none. */
+/** The longest delay that setTimeout accepts, in ms; it treats a longer one as 1 ms. */
 export const LONGEST_TIMER = 2 ** 31 - 1
 
 /**
- * A deadline that is moved often and seldom met: moving it costs nothing, for its timer is looked at only when it
- * runs out.
+ * A deadline that moves often and rarely expires. Moving it later costs nothing: the running timer stays, and starts
+ * again with the remaining time when it fires early.
  */
 export class DeadlineTimer {
-  readonly #ring: () => void
+  readonly #onExpired: () => void
   #at = Infinity
   #timer: NodeJS.Timeout | undefined
   #timerAt = Infinity
 
-  constructor(ring: () => void) {
-    this.#ring = ring
+  constructor(onExpired: () => void) {
+    this.#onExpired = onExpired
   }
 
-  /** @param at when to ring, on `performance.now()`'s clock; `Infinity` for never */
+  /** @param at the time of expiry, on `performance.now()`'s clock; `Infinity` for never */
   set(at: number): void {
     this.#at = at
     if (at >= this.#timerAt) return
     clearTimeout(this.#timer)
-    this.#arm()
+    this.#start()
   }
 
   stop(): void {
@@ -29,20 +29,20 @@ export class DeadlineTimer {
     this.#at = this.#timerAt = Infinity
   }
 
-  #arm(): void {
+  #start(): void {
     this.#timerAt = this.#at
     if (this.#at === Infinity) return
     const wait = Math.max(0, Math.ceil(this.#at - performance.now()))
-    this.#timer = setTimeout(() => this.#look(), Math.min(wait, LONGEST_TIMER))
+    this.#timer = setTimeout(() => this.#onTimer(), Math.min(wait, LONGEST_TIMER))
   }
 
-  #look(): void {
+  #onTimer(): void {
     this.#timerAt = Infinity
     if (this.#at > performance.now()) {
-      this.#arm()
+      this.#start()
       return
     }
     this.#at = Infinity
-    this.#ring()
+    this.#onExpired()
   }
 }

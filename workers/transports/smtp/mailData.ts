@@ -5,21 +5,21 @@ const CR = 13
 const LF = 10
 const DOT = 46
 
-/** A message in the form in which it follows a server's 354 (RFC 5321 section 4.5.2), all but the final dot. */
+/** A message as it follows the server's 354 (RFC 5321 section 4.5.2), without the final dot. */
 export interface MailData {
-  /** To be written as it is: every line ends in CRLF, a dot that begins a line is doubled. */
+  /** Dot-stuffed: every line ends with CRLF, and a dot at the start of a line is doubled. */
   bytes: Buffer
-  /** Octets of the message as RFC 1870 counts them: without the doubled dots. */
+  /** Size of the message in octets, without the doubled dots (RFC 1870). */
   size: number
-  /** There are octets above 127 anywhere (RFC 6152). */
+  /** The message has octets above 127 (RFC 6152). */
   eightBit: boolean
-  /** There are octets above 127 in the header (RFC 6531, 6532). */
+  /** The header has octets above 127 (RFC 6531, 6532). */
   utf8Header: boolean
-  /** Of the memory in which the bytes stand, if it can be used again. */
+  /** Releases the memory of `bytes`, if it comes from a pool. */
   lease?: BufferLease
 }
 
-/** A message that is in the form already. */
+/** Wraps a message that is dot-stuffed ASCII already (see `Composed.transparent`). */
 export function asMailData(message: Buffer, lease?: BufferLease): MailData {
   const data: MailData = { bytes: message, size: message.length, eightBit: false, utf8Header: false }
   if (lease !== undefined) data.lease = lease
@@ -27,32 +27,32 @@ export function asMailData(message: Buffer, lease?: BufferLease): MailData {
 }
 
 /**
- * Brings a message into the form for DATA. CR and LF leave only as CRLF, so that no server can take a part of a
- * message for its end: a CR or an LF alone becomes CRLF. A message without such faults is used as it is.
+ * Prepares a message for DATA. A bare CR or LF becomes CRLF, so that no server can mistake a part of the message for
+ * its end (SMTP smuggling). A well-formed message is not copied.
  */
 export function toMailData(message: Buffer): MailData {
-  const found = scan(message)
-  const text = found.broken || !endsLine(message) ? mend(message) : message
-  const dots = text === message ? found.dots : scan(text).dots
+  const findings = scan(message)
+  const text = findings.bareLineEnding || !endsLine(message) ? normalizeLineEndings(message) : message
+  const dots = text === message ? findings.dots : scan(text).dots
   return {
-    bytes: dots.length === 0 ? text : stuff(text, dots),
+    bytes: dots.length === 0 ? text : stuffDots(text, dots),
     size: text.length,
-    eightBit: found.eightBit,
-    utf8Header: found.eightBit && hasEightBitHeader(text),
+    eightBit: findings.eightBit,
+    utf8Header: findings.eightBit && hasEightBitHeader(text),
   }
 }
 
 interface Findings {
-  /** A CR without LF or an LF without CR. */
-  broken: boolean
-  /** Places of the dots that begin a line. Of no use if the line ends are broken. */
+  /** There is a CR without LF or an LF without CR. */
+  bareLineEnding: boolean
+  /** Indexes of the dots at the start of a line. Meaningless if `bareLineEnding`. */
   dots: number[]
   eightBit: boolean
 }
 
 /**
- * Looks at four bytes at a time: nearly all words of a message hold neither a control character nor an octet above
- * 127, which one subtraction and a mask tell.
+ * Checks four bytes at a time: one subtraction and a mask rule out control characters and octets above 127, which nearly
+ * all words of a message don't have.
  */
 function scan(bytes: Buffer): Findings {
   const { length } = bytes
@@ -60,49 +60,49 @@ function scan(bytes: Buffer): Findings {
   const lead = Math.min(length, (4 - (bytes.byteOffset % 4)) % 4)
   const count = (length - lead) >>> 2
   const words = count === 0 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset + lead, count)
-  let broken = look(bytes, 0, lead, dots)
+  let bareLineEnding = scanBytes(bytes, 0, lead, dots)
   let high = 0
   for (let index = 0; index < count; index++) {
     const word = words[index]!
     high |= word
-    // Exact where no octet is above 127; where one is, it may only lead to a needless look.
+    // Exact if no octet is above 127; if one is, the worst case is a needless scan of the four bytes.
     if (((word - 0x0e0e0e0e) & ~word & HIGH) !== 0) {
       const at = lead + index * 4
-      if (look(bytes, at, at + 4, dots)) broken = true
+      if (scanBytes(bytes, at, at + 4, dots)) bareLineEnding = true
     }
   }
   const tail = lead + count * 4
-  if (look(bytes, tail, length, dots)) broken = true
+  if (scanBytes(bytes, tail, length, dots)) bareLineEnding = true
   for (let at = 0; at < lead; at++) high |= bytes[at]!
   for (let at = tail; at < length; at++) high |= bytes[at]!
-  return { broken, dots, eightBit: (high & HIGH) !== 0 }
+  return { bareLineEnding, dots, eightBit: (high & HIGH) !== 0 }
 }
 
 const NO_WORDS = new Int32Array(0)
-/** The highest bit of each of four octets, as a signed number. */
+/** The high bits of four octets, as a signed 32-bit integer. */
 const HIGH = 0x80808080 | 0
 
-/** Collects the dots that begin a line. @returns whether a line end is broken */
-function look(bytes: Buffer, from: number, to: number, dots: number[]): boolean {
-  let broken = false
+/** Adds the dots at the start of a line to `dots`. @returns whether there is a bare CR or LF */
+function scanBytes(bytes: Buffer, from: number, to: number, dots: number[]): boolean {
+  let bareLineEnding = false
   for (let at = from; at < to; at++) {
     const byte = bytes[at]!
     if (byte === CR) {
-      if (bytes[at + 1] !== LF) broken = true
+      if (bytes[at + 1] !== LF) bareLineEnding = true
     } else if (byte === LF) {
-      if (at === 0 || bytes[at - 1] !== CR) broken = true
+      if (at === 0 || bytes[at - 1] !== CR) bareLineEnding = true
       if (bytes[at + 1] === DOT) dots.push(at + 1)
     }
   }
-  return broken
+  return bareLineEnding
 }
 
 function endsLine(bytes: Buffer): boolean {
   return bytes.length >= 2 && bytes[bytes.length - 1] === LF && bytes[bytes.length - 2] === CR
 }
 
-/** Every line end becomes CRLF, and the last line gets one. */
-function mend(message: Buffer): Buffer {
+/** Replaces every line ending with CRLF, and terminates the last line. */
+function normalizeLineEndings(message: Buffer): Buffer {
   const out = Buffer.allocUnsafe(message.length * 2 + 2)
   let to = 0
   for (let at = 0; at < message.length; at++) {
@@ -122,7 +122,7 @@ function mend(message: Buffer): Buffer {
   return out.subarray(0, to)
 }
 
-function stuff(text: Buffer, dots: readonly number[]): Buffer {
+function stuffDots(text: Buffer, dots: readonly number[]): Buffer {
   const out = Buffer.allocUnsafe(text.length + dots.length)
   let from = 0
   let to = 0
@@ -145,8 +145,8 @@ function hasEightBitHeader(text: Buffer): boolean {
 const FINAL_DOT = Buffer.from('.\r\n')
 
 /**
- * Writes a message, its final dot, and what rides behind that, as one.
- * @param flushed called once the final dot has left this process
+ * Writes a message, its final dot, and the next envelope (if any) in one write.
+ * @param flushed called when the final dot has left this process
  */
 export function writeMessage(
   socket: Socket,
@@ -160,8 +160,8 @@ export function writeMessage(
   socket.uncork()
 }
 
-/** The end of a message without the message: to nobody goes nothing. */
-export function writeNothing(socket: Socket, flushed: () => void): void {
+/** Writes the final dot without a message, for a transaction without accepted recipients. */
+export function writeEmptyMessage(socket: Socket, flushed: () => void): void {
   writeEnd(socket, undefined, flushed)
 }
 

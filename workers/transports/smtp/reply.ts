@@ -1,11 +1,12 @@
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import { withoutLinkTokens } from '../secretRedactor.js'
 
-/** RFC 5321 section 4.5.3.1.5 allows 512 octets a line; real servers are a little more talkative. */
+/** Longest accepted line, in octets. RFC 5321 section 4.5.3.1.5 allows 512; some servers send more. */
 const MAX_LINE = 2_048
+/** Longest accepted reply, in octets. */
 const MAX_REPLY = 16_384
-/** Replies that are remembered, of one session. */
-const MOST_KNOWN = 32
+/** Number of parsed replies cached per session. */
+const MAX_CACHED = 32
 /** Characters of a reply that are kept. */
 const MAX_TEXT = 512
 
@@ -15,30 +16,30 @@ const ENHANCED = /^([245])\.\d{1,3}\.\d{1,3}(?= |$)/
 const CONTROLS_AND_SPACE = /[\u0000-\u0020\u007f-\u009f]+/g
 
 /**
- * Takes replies (RFC 5321 section 4.2) out of what a server sends, however it is cut into pieces. Bounded in size:
- * a server that goes on and on is as bad as one that talks nonsense.
+ * Parses replies (RFC 5321 section 4.2) from the chunks a server sends. Lines and replies are limited in size; a longer
+ * one counts as garbage.
  */
 export class ReplyReader {
-  /** Bytes as characters of one byte each, from the end of the last complete line on. */
+  /** The bytes after the last complete line, decoded as Latin-1. */
   #buffer = ''
-  /** Where in the buffer the search for the next line end continues. */
+  /** Index in the buffer at which the search for the next line ending continues. */
   #searched = 0
-  /** Lines of a reply whose last line is still to come. */
+  /** Lines of an incomplete multiline reply. */
   #lines: string[] = []
   #size = 0
-  /** Replies of one line by that line: a server says mostly the same. */
-  readonly #known = new Map<string, SmtpReply>()
+  /** Parsed single-line replies by their line: servers repeat the same few. */
+  readonly #cache = new Map<string, SmtpReply>()
 
   feed(chunk: Buffer): void {
     this.#buffer += chunk.toString('latin1')
   }
 
-  /** Nothing was received beyond the last reply that was taken. */
+  /** Whether no bytes were received after the last reply that `next()` returned. */
   get empty(): boolean {
     return this.#buffer === '' && this.#lines.length === 0
   }
 
-  /** The next complete reply; `undefined` while it is incomplete, `'garbage'` when it never can be one. */
+  /** Returns the next complete reply, `undefined` if there is none yet, or `'garbage'` if the bytes can't be a reply. */
   next(): SmtpReply | 'garbage' | undefined {
     for (;;) {
       const end = this.#buffer.indexOf('\n', this.#searched)
@@ -51,8 +52,8 @@ export class ReplyReader {
       this.#buffer = this.#buffer.slice(end + 1)
       this.#searched = 0
 
-      const known = this.#lines.length === 0 ? this.#known.get(line) : undefined
-      if (known !== undefined) return known
+      const cached = this.#lines.length === 0 ? this.#cache.get(line) : undefined
+      if (cached !== undefined) return cached
       const match = REPLY_LINE.exec(line)
       const code = match?.[1]
       this.#size += line.length
@@ -60,8 +61,8 @@ export class ReplyReader {
       if (this.#lines.length > 0 && !this.#lines[0]?.startsWith(code)) return 'garbage'
       this.#lines.push(line)
       if (match?.[2] === '-') continue
-      const reply = replyOf(Number(code), this.#lines)
-      if (this.#lines.length === 1 && this.#known.size < MOST_KNOWN) this.#known.set(line, reply)
+      const reply = toReply(Number(code), this.#lines)
+      if (this.#lines.length === 1 && this.#cache.size < MAX_CACHED) this.#cache.set(line, reply)
       this.#lines = []
       this.#size = 0
       return reply
@@ -69,17 +70,17 @@ export class ReplyReader {
   }
 }
 
-/** Takes the text of a reply apart, as an error of a library holds it; undefined if it is none. */
+/** Parses the complete text of a reply, as an error of nodemailer carries it; undefined if it is not a reply. */
 export function parseReply(text: string): SmtpReply | undefined {
   const lines = text.trim().split(/\r?\n/)
   const code = lines.map((line) => REPLY_LINE.exec(line)?.[1])
   return code[0] === undefined || !code.every((each) => each === code[0])
     ? undefined
-    : replyOf(Number(code[0]), lines)
+    : toReply(Number(code[0]), lines)
 }
 
-/** Lines of one code each. Each of them may repeat the enhanced status code (RFC 2034 section 4). */
-function replyOf(code: number, lines: readonly string[]): SmtpReply {
+/** @param lines all with the same code; each may repeat the enhanced status code (RFC 2034 section 4) */
+function toReply(code: number, lines: readonly string[]): SmtpReply {
   const texts = lines.map((line) => clean(line.slice(4)))
   const match = ENHANCED.exec(texts[0] ?? '')
   const enhanced = match !== null && Number(match[1]) === Math.floor(code / 100) ? match[0] : undefined
@@ -96,7 +97,7 @@ function replyOf(code: number, lines: readonly string[]): SmtpReply {
   return reply
 }
 
-/** UTF-8 where it is valid UTF-8 (RFC 6531 section 3.7.4.2), else bytes as they are; no controls. */
+/** Decodes UTF-8 (RFC 6531 section 3.7.4.2), or Latin-1 if invalid. Replaces control characters with spaces. */
 function clean(text: string): string {
   if (!/[^\x00-\x7f]/.test(text)) return text.replace(CONTROLS_AND_SPACE, ' ').trim()
   const decoded = Buffer.from(text, 'latin1').toString('utf8')

@@ -1,65 +1,65 @@
 import type { Socket } from 'node:net'
 import type { SmtpTransport, TransportReport } from '../../../src/protocol/transportConfig.js'
-import type { SendResult, OutgoingMail, Progress, Transport } from '../transport.js'
-import { lost, undelivered, type Unreachable } from '../unsentOutcomes.js'
-import { connect, type OpenConnection } from './connect.js'
+import { connectionFailed, type ConnectionFailure, unanswered } from '../sendResults.js'
+import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
+import { connect, type OpenConnection, verifySmtp } from './connect.js'
 import { asMailData, toMailData } from './mailData.js'
-import { SmtpSession, type SessionOwner } from './smtpSession.js'
+import { type SessionOwner, SmtpSession } from './smtpSession.js'
 import { Transaction } from './transaction.js'
-import { verifySmtp } from './verifySmtp.js'
 
-/** How long a message waits for the connections in use before an idle one is used, in ms. */
-const SHORT_PATIENCE = 2
-/** How long it waits for the connections there are before another one is opened, in ms. */
-const PATIENCE = 25
-/** How long no further connection is tried after one was refused beside others that work, in ms. */
+/** Milliseconds that a message waits for busy connections before an idle one is used. */
+const IDLE_CONNECTION_DELAY = 2
+/** Milliseconds that a message waits for the open connections before another one is opened. */
+const NEW_CONNECTION_DELAY = 25
+/** Milliseconds without further connections after the server refused one, while others work. */
 const REFUSED_PAUSE = 5_000
-/** How long sessions may take to say goodbye, in ms. */
-const FAREWELL = 1_500
-/** A message that came back so often without having been heard takes what happens next as its outcome. */
-const MAX_RETURNS = 3
+/** Milliseconds that sessions may take to finish and quit. */
+const QUIT_TIMEOUT = 1_500
+/** A message that was requeued more often than this without any reply takes the next close as its result. */
+const MAX_REQUEUES = 3
 
 /**
- * Sends messages over as few connections as keep up with them. All messages wait in one line, and a session takes
- * the next one at the moment it can write its envelope: behind a slow message no more than one is ever stuck. Another
- * connection is used, or opened, only when a message has waited in vain for a while, so that a near server is served
- * over few at one write a message, and a distant one over as many as there are messages to fill them.
+ * Sends messages over as few connections as keep up with them. All messages wait in one queue, and a session takes the
+ * next one at the moment it can write its envelope, so a slow message delays at most one other. The sender uses or opens
+ * another connection only when a message has waited for a while: a nearby server gets few connections with one write per
+ * message, a distant one as many as there are messages to fill them.
  */
 export class SmtpSender implements Transport, SessionOwner {
   readonly #config: SmtpTransport
   readonly #maxConnections: number
-  readonly #changed: (change: 1 | -1) => void
+  readonly #onConnections: (change: 1 | -1) => void
   readonly #waiting: Transaction[] = []
   readonly #sessions = new Set<SmtpSession>()
-  /** Sessions that say goodbye. */
-  readonly #leaving = new Set<SmtpSession>()
-  /** Sessions with nothing to do, the last used one at the end. */
+  /** Sessions that have sent QUIT. */
+  readonly #quitting = new Set<SmtpSession>()
+  /** Idle sessions, the most recently used one last. */
   readonly #idle: SmtpSession[] = []
   readonly #abort = new AbortController()
   #connecting = 0
-  /** Runs while somebody waits. */
+  /** Runs while messages wait. */
   #timer: NodeJS.Timeout | undefined
-  /** When a session last became ready, or one last failed to. */
-  #settledAt = 0
+  /** When the last attempt to connect succeeded or failed. */
+  #connectedAt = 0
   #refusedUntil = 0
-  readonly #atEnd: (() => void)[] = []
-  /** Who sends in its place, once it was retired. */
-  #heir: SmtpSender | undefined
+  /** Callers that wait for the last session to end. */
+  readonly #endCallbacks: (() => void)[] = []
+  /** Sends in its place after `retire()`. */
+  #successor: SmtpSender | undefined
 
-  /** @param changed is told of each connection that is open, and that is no more */
+  /** @param onConnections called with 1 for each connection that opens, and with -1 for each that closes */
   constructor(
     config: SmtpTransport,
     maxConnections: number,
-    changed: (change: 1 | -1) => void = () => undefined,
+    onConnections: (change: 1 | -1) => void = () => undefined,
   ) {
     this.#config = config
     this.#maxConnections = maxConnections
-    this.#changed = changed
+    this.#onConnections = onConnections
   }
 
-  send(parcel: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
-    const { envelope, bytes, transparent, lease } = parcel
+  send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
+    if (this.#successor !== undefined) return this.#successor.send(mail, progress, deadline)
+    const { envelope, bytes, transparent, lease } = mail
     progress.enterPhase('connecting')
     const data = transparent ? asMailData(bytes, lease) : toMailData(bytes)
     return new Promise((resolve) => {
@@ -75,28 +75,28 @@ export class SmtpSender implements Transport, SessionOwner {
   async quit(): Promise<void> {
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
-    if (this.#sessions.size + this.#leaving.size === 0) return
+    if (this.#sessions.size + this.#quitting.size === 0) return
     let timer: NodeJS.Timeout | undefined
-    const farewell = new Promise<void>((resolve) => (timer = setTimeout(resolve, FAREWELL)))
-    await Promise.race([this.#end(), farewell])
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, QUIT_TIMEOUT)))
+    await Promise.race([this.#allEnded(), timeout])
     clearTimeout(timer)
-    for (const session of [...this.#sessions, ...this.#leaving]) session.abort()
-    for (const transaction of this.#waiting.splice(0)) transaction.lose('closed', false)
+    for (const session of [...this.#sessions, ...this.#quitting]) session.abort()
+    for (const transaction of this.#waiting.splice(0)) transaction.onClose('closed', false)
   }
 
-  async retire(heir: Transport): Promise<void> {
-    if (!(heir instanceof SmtpSender)) return this.quit()
-    this.#heir = heir
+  async retire(successor: Transport): Promise<void> {
+    if (!(successor instanceof SmtpSender)) return this.quit()
+    this.#successor = successor
     this.#abort.abort()
     for (const session of this.#sessions) session.quit()
-    heir.#adopt(this.#waiting.splice(0))
-    await this.#end()
+    successor.#adopt(this.#waiting.splice(0))
+    await this.#allEnded()
   }
 
-  /** Once there is no session any more. */
-  async #end(): Promise<void> {
-    if (this.#sessions.size + this.#leaving.size > 0)
-      await new Promise<void>((resolve) => this.#atEnd.push(resolve))
+  /** Resolves when the last session has ended. */
+  async #allEnded(): Promise<void> {
+    if (this.#sessions.size + this.#quitting.size > 0)
+      await new Promise<void>((resolve) => this.#endCallbacks.push(resolve))
   }
 
   #adopt(transactions: readonly Transaction[]): void {
@@ -104,39 +104,40 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#serve()
   }
 
-  take(riding: boolean): Transaction | undefined {
+  takeNext(pipelined: boolean): Transaction | undefined {
     const next = this.#waiting[0]
-    // What came back once is not put behind another message again.
-    if (next === undefined || (riding && next.returns > 0)) return undefined
-    next.progress.addTiming('connect', performance.now() - next.since)
+    // A requeued transaction is not pipelined behind another message again.
+    if (next === undefined || (pipelined && next.requeues > 0)) return undefined
+    next.progress.addTiming('connect', performance.now() - next.createdAt)
     return this.#waiting.shift()
   }
 
-  giveBack(transaction: Transaction): void {
-    transaction.giveBack()
-    if (transaction.returns > MAX_RETURNS) transaction.lose('closed', false)
-    else if (this.#heir !== undefined) this.#heir.#adopt([transaction])
+  requeue(transaction: Transaction): void {
+    transaction.requeue()
+    if (transaction.requeues > MAX_REQUEUES) transaction.onClose('closed', false)
+    else if (this.#successor !== undefined) this.#successor.#adopt([transaction])
     else this.#waiting.unshift(transaction)
   }
 
-  idle(session: SmtpSession): void {
+  onIdle(session: SmtpSession): void {
     this.#idle.push(session)
   }
 
-  leaving(session: SmtpSession): void {
+  onQuit(session: SmtpSession): void {
     this.#forget(session)
-    this.#leaving.add(session)
+    this.#quitting.add(session)
   }
 
-  ended(session: SmtpSession): void {
+  onEnd(session: SmtpSession): void {
     this.#forget(session)
-    this.#leaving.delete(session)
-    if (this.#sessions.size + this.#leaving.size === 0) for (const resolve of this.#atEnd.splice(0)) resolve()
-    // Not before what ended it is done with: its own callers may still be at work.
+    this.#quitting.delete(session)
+    if (this.#sessions.size + this.#quitting.size === 0)
+      for (const resolve of this.#endCallbacks.splice(0)) resolve()
+    // Deferred, because the session's own callers may still be on the stack.
     if (this.#waiting.length > 0) queueMicrotask(() => this.#serve())
   }
 
-  /** Gives the waiting to the sessions that can take them, and sees to it that somebody looks after the rest. */
+  /** Starts waiting transactions on the sessions that can take them, and schedules a check for the rest. */
   #serve(): void {
     while (this.#waiting.length > 0) {
       const session = this.#available()
@@ -147,10 +148,11 @@ export class SmtpSender implements Transport, SessionOwner {
     }
     if (this.#waiting.length === 0) return
     if (this.#sessions.size + this.#connecting === 0) this.#open()
-    this.#timer ??= setTimeout(() => this.#look(), this.#idle.length > 0 ? SHORT_PATIENCE : PATIENCE)
+    const delay = this.#idle.length > 0 ? IDLE_CONNECTION_DELAY : NEW_CONNECTION_DELAY
+    this.#timer ??= setTimeout(() => this.#checkWaiting(), delay)
   }
 
-  /** What is in use takes the next message behind the one it has, at no write of its own. */
+  /** Prefers a busy session, which can write the next envelope along with its current message. */
   #available(): SmtpSession | undefined {
     let inUse = false
     for (const session of this.#sessions) {
@@ -159,21 +161,21 @@ export class SmtpSender implements Transport, SessionOwner {
       inUse = true
     }
     const [oldest] = this.#waiting
-    const patient = oldest !== undefined && oldest.since + SHORT_PATIENCE > performance.now()
-    return inUse && patient ? undefined : this.#idle.pop()
+    const early = oldest !== undefined && oldest.createdAt + IDLE_CONNECTION_DELAY > performance.now()
+    return inUse && early ? undefined : this.#idle.pop()
   }
 
-  #look(): void {
+  #checkWaiting(): void {
     this.#timer = undefined
     const now = performance.now()
     this.#dropOverdue(now)
     const [oldest] = this.#waiting
     if (oldest === undefined) return
-    const patient = Math.max(oldest.since, this.#settledAt) + PATIENCE > now
-    const another = this.#idle.length === 0 && this.#connecting === 0
-    if (another && !patient && now >= this.#refusedUntil) {
-      const room = this.#maxConnections - this.#sessions.size - this.#leaving.size
-      for (let more = Math.min(room, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
+    const overdue = Math.max(oldest.createdAt, this.#connectedAt) + NEW_CONNECTION_DELAY <= now
+    const noneIdle = this.#idle.length === 0 && this.#connecting === 0
+    if (noneIdle && overdue && now >= this.#refusedUntil) {
+      const limit = this.#maxConnections - this.#sessions.size - this.#quitting.size
+      for (let more = Math.min(limit, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
     }
     this.#serve()
   }
@@ -182,7 +184,11 @@ export class SmtpSender implements Transport, SessionOwner {
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
       if (this.#waiting[index]!.deadline > now) continue
       const [overdue] = this.#waiting.splice(index, 1)
-      overdue?.fail(this.#sessions.size === 0 ? undelivered(NOT_IN_TIME) : lost('timeout', false, []))
+      overdue?.fail(
+        this.#sessions.size === 0
+          ? connectionFailed(NO_CONNECTION_IN_TIME)
+          : unanswered('timeout', false, []),
+      )
     }
   }
 
@@ -190,32 +196,32 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#connecting++
     void connect(this.#config, this.#abort.signal).then((result) => {
       this.#connecting--
-      this.#settledAt = performance.now()
-      if ('socket' in result) this.#welcome(result)
-      else this.#refuse(result)
+      this.#connectedAt = performance.now()
+      if ('socket' in result) this.#addSession(result)
+      else this.#onRefused(result)
       this.#serve()
     })
   }
 
-  #welcome(established: OpenConnection): void {
-    const session = new SmtpSession(established, this.#config.timeouts, this)
+  #addSession(connection: OpenConnection): void {
+    const session = new SmtpSession(connection, this.#config.timeouts, this)
     this.#sessions.add(session)
-    this.#tally(established.socket)
+    this.#countConnection(connection.socket)
     if (this.#abort.signal.aborted && this.#waiting.length === 0) session.quit()
     else session.advance()
   }
 
-  #tally(socket: Socket): void {
+  #countConnection(socket: Socket): void {
     if (socket.closed) return
-    this.#changed(1)
-    socket.once('close', () => this.#changed(-1))
+    this.#onConnections(1)
+    socket.once('close', () => this.#onConnections(-1))
   }
 
-  /** Where others work the waiting wait for those; else none of them can be sent. */
-  #refuse(failure: Unreachable): void {
+  /** While other sessions work, messages wait for those. Without any, every waiting message fails. */
+  #onRefused(failure: ConnectionFailure): void {
     this.#refusedUntil = performance.now() + REFUSED_PAUSE
     if (this.#sessions.size + this.#connecting > 0) return
-    for (const transaction of this.#waiting.splice(0)) transaction.fail(undelivered(failure))
+    for (const transaction of this.#waiting.splice(0)) transaction.fail(connectionFailed(failure))
   }
 
   #forget(session: SmtpSession): void {
@@ -225,7 +231,7 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 }
 
-const NOT_IN_TIME: Unreachable = {
+const NO_CONNECTION_IN_TIME: ConnectionFailure = {
   code: 'CONNECTION_FAILED',
-  message: 'The server could not be reached: no connection was ready before the attempt was over',
+  message: 'The server could not be reached: no connection was ready within the time limit of the attempt',
 }

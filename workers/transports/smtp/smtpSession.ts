@@ -1,41 +1,51 @@
 import type { Socket } from 'node:net'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import type { SmtpTimeouts } from '../../../src/protocol/transportConfig.js'
-import type { CloseReason } from '../unsentOutcomes.js'
-import type { OpenConnection } from './connect.js'
+import type { CloseReason } from '../sendResults.js'
+import type { Extensions, OpenConnection } from './connect.js'
 import { DeadlineTimer } from './deadlineTimer.js'
-import type { Extensions } from './extensions.js'
-import { writeMessage, writeNothing } from './mailData.js'
+import { writeEmptyMessage, writeMessage } from './mailData.js'
 import { ReplyReader } from './reply.js'
 import type { Transaction } from './transaction.js'
 
-/** Whom a session gets its transactions from. */
+/** Supplies a session with transactions, and follows its life. */
 export interface SessionOwner {
   /**
-   * The next transaction, if there is one.
-   * @param riding it is to ride behind another's final dot
+   * Removes the next transaction from the queue and returns it, if there is one.
+   * @param pipelined its envelope will follow another message's final dot in the same write
    */
-  take(riding: boolean): Transaction | undefined
-  /** It certainly was not sent, through no fault of its own. */
-  giveBack(transaction: Transaction): void
-  /** The session has nothing left to do. */
-  idle(session: SmtpSession): void
-  /** The session says goodbye: it takes nothing more. */
-  leaving(session: SmtpSession): void
-  ended(session: SmtpSession): void
+  takeNext(pipelined: boolean): Transaction | undefined
+  /** Takes back a transaction that was certainly not sent and did not cause the close. */
+  requeue(transaction: Transaction): void
+  onIdle(session: SmtpSession): void
+  /** The session sends QUIT and takes no more transactions. */
+  onQuit(session: SmtpSession): void
+  onEnd(session: SmtpSession): void
 }
 
 /** How long a server may take to answer QUIT and close, in ms. */
-const FAREWELL = 1_000
+const QUIT_TIMEOUT = 1_000
 
 /**
- * Drives mail transactions over one connection. Where the server offers PIPELINING, an envelope is one write, and the
- * next message's envelope rides in the write that carries the final dot (RFC 2920 section 3.1): one round trip a
- * message. Where not, the same steps go one by one.
+ * Runs mail transactions over one connection that is greeted, encrypted and authenticated (`connect()`).
  *
- * Replies come in the order of what was written, so at any time the next reply belongs to, in this order: the
- * message handed over (`#handedOver`), a RSET (`#resetting`), the envelope that was begun (`#opening`).
- * DATA ends a group of commands, so there is never more than one of each.
+ *     ┌────────────────► idle ──── quit(), or idle for too long: QUIT ────► quitting ────► ended
+ *     │                    │ startNext(): [RSET] MAIL, RCPT …, DATA         From every state, a close, an invalid reply
+ *     │                    ▼                                               or a 421 leads to ended; from envelope and
+ *     ├─ refused ───── envelope ◄───────────────────────┐                  body a timeout does, too.
+ *     │                    │ 354: sendBody()            │ final reply, the next envelope is in flight
+ *     │                    ▼                            │
+ *     └─ final reply ─── body ──────────────────────────┘
+ *
+ * With PIPELINING (RFC 2920) an envelope is one write, and the next message's envelope joins the write that carries the
+ * final dot: one round trip per message. Without it, each command waits for the reply to the one before. DATA ends a
+ * group of commands, so at most one message is in `body` and one in `envelope`. Replies belong, in this order, to the
+ * message in `body`, to RSET, to the message in `envelope`.
+ *
+ * The phase `body` is set right before the write that carries the message and its final dot. When the session ends, a
+ * message in `body` is uncertain if its final dot has left this process, and not sent otherwise. A message in `envelope`
+ * is not sent: it is requeued if another message is in `body`, or if a reused connection closed before it answered any
+ * command; otherwise the attempt is deferred.
  */
 export class SmtpSession {
   readonly extensions: Extensions
@@ -43,21 +53,21 @@ export class SmtpSession {
   readonly #timeouts: SmtpTimeouts
   readonly #owner: SessionOwner
   readonly #replies = new ReplyReader()
-  readonly #alarm = new DeadlineTimer(() => this.#overdue())
+  readonly #timer = new DeadlineTimer(() => this.#onTimeout())
 
-  #opening: Transaction | undefined
-  /** Commands of the envelope that are still to be written: all at once, or one a reply. */
+  #inEnvelope: Transaction | undefined
+  /** Commands of the envelope that are still to be written. */
   #commands: string[] = []
-  #handedOver: Transaction | undefined
-  /** What was handed over is a lone dot: nobody was to get the message. */
-  #nothing = false
+  #inBody: Transaction | undefined
+  /** The body is a lone dot: the server accepted no recipient, yet answered 354 (RFC 2920 section 3.1). */
+  #emptyBody = false
   /** The final dot has left this process. */
-  #flushed = false
-  #resetting = false
-  /** The server holds a transaction that came to no message: the next envelope must begin with RSET. */
-  #resetDue = false
-  /** It has been idle or has served: if it turns out to be dead, it died unnoticed. */
-  #kept = false
+  #dotSent = false
+  #awaitsReset = false
+  /** The server holds a transaction without a message: RSET must precede the next envelope. */
+  #needsReset = false
+  /** The connection has been idle or has served: it may have died unnoticed. */
+  #reused = false
   #ended = false
   #quitting = false
 
@@ -67,59 +77,56 @@ export class SmtpSession {
     this.#timeouts = timeouts
     this.#owner = owner
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
-    socket.on('end', () => this.#end('closed'))
-    socket.on('close', () => this.#end('closed'))
-    socket.on('error', () => this.#end('closed'))
+    for (const event of ['end', 'close', 'error']) socket.on(event, () => this.#end('closed'))
   }
 
-  /** Takes a transaction, if it can begin one now. To be called whenever there may be one. */
+  /** Starts the owner's next transaction if possible. The owner calls this whenever one may be waiting. */
   advance(): void {
-    const riding = this.#handedOver !== undefined
-    const envelope = this.free ? this.#board(riding) : undefined
+    const envelope = this.free ? this.#startNext(this.#inBody !== undefined) : undefined
     if (envelope !== undefined) this.#socket.write(envelope)
-    else if (!this.busy && !this.#ended) this.#rest()
+    else if (!this.busy && !this.#ended) this.#becomeIdle()
   }
 
   get busy(): boolean {
-    return this.#opening !== undefined || this.#handedOver !== undefined
+    return this.#inEnvelope !== undefined || this.#inBody !== undefined
   }
 
-  /** Whether it could begin an envelope at once. */
+  /** Whether an envelope could be written at once. */
   get free(): boolean {
-    if (this.#ended || this.#quitting || this.#opening !== undefined) return false
-    return this.#handedOver === undefined || (this.extensions.pipelining && !this.#nothing)
+    if (this.#ended || this.#quitting || this.#inEnvelope !== undefined) return false
+    return this.#inBody === undefined || (this.extensions.pipelining && !this.#emptyBody)
   }
 
-  /** Says QUIT once nothing is under way, and closes (RFC 5321 section 4.1.1.10). */
+  /** Sends QUIT once no transaction is under way, and closes (RFC 5321 section 4.1.1.10). */
   quit(): void {
     if (this.#quitting || this.#ended) return
     this.#quitting = true
-    if (!this.busy) this.#farewell()
+    if (!this.busy) this.#sendQuit()
   }
 
-  /** Ends it where it stands. */
+  /** Closes the connection immediately. */
   abort(): void {
     this.#end('closed')
   }
 
-  /** The next transaction's envelope, as far as it is to be written now. */
-  #board(riding: boolean): Buffer | undefined {
-    if (riding && !this.extensions.pipelining) return undefined
+  /** Moves the next transaction into `envelope`. Returns the commands to write now: all of them, or the first. */
+  #startNext(pipelined: boolean): Buffer | undefined {
+    if (pipelined && !this.extensions.pipelining) return undefined
     let commands: string[] | undefined
     let transaction: Transaction | undefined
     while (commands === undefined) {
-      transaction = this.#owner.take(riding)
+      transaction = this.#owner.takeNext(pipelined)
       if (transaction === undefined) return undefined
       commands = transaction.begin(this.extensions)
     }
-    this.#opening = transaction
+    this.#inEnvelope = transaction
     this.#commands = commands
-    if (this.#resetDue) {
-      this.#resetDue = false
-      this.#resetting = true
+    if (this.#needsReset) {
+      this.#needsReset = false
+      this.#awaitsReset = true
       this.#commands.unshift('RSET\r\n')
     }
-    if (!riding) this.#await(this.#timeouts.envelope)
+    if (!pipelined) this.#startTimer(this.#timeouts.envelope)
     return this.#nextCommands()
   }
 
@@ -134,65 +141,65 @@ export class SmtpSession {
     this.#replies.feed(chunk)
     for (let reply = this.#replies.next(); reply !== undefined; reply = this.#replies.next()) {
       if (reply === 'garbage') this.#end('invalid')
-      else this.#hear(reply)
+      else this.#onReply(reply)
       if (this.#isEnded()) return
     }
   }
 
-  #hear(reply: SmtpReply): void {
-    if (reply.code === 421) this.#shutDown(reply)
-    else if (this.#handedOver !== undefined) this.#hearDelivery(this.#handedOver, reply)
-    else if (this.#resetting) this.#hearReset(reply)
-    else if (this.#opening !== undefined) this.#hearEnvelope(this.#opening, reply)
+  #onReply(reply: SmtpReply): void {
+    if (reply.code === 421) this.#onServiceClosing(reply)
+    else if (this.#inBody !== undefined) this.#onBodyReply(this.#inBody, reply)
+    else if (this.#awaitsReset) this.#onResetReply(reply)
+    else if (this.#inEnvelope !== undefined) this.#onEnvelopeReply(this.#inEnvelope, reply)
     else this.#end(this.#quitting ? 'closed' : 'invalid')
   }
 
-  #hearDelivery(transaction: Transaction, reply: SmtpReply): void {
-    const early = !this.#flushed
-    // Nothing can be accepted before its end was sent.
+  #onBodyReply(transaction: Transaction, reply: SmtpReply): void {
+    const early = !this.#dotSent
+    // A server can't accept a message before its end was sent.
     if (reply.code < 300 ? early : reply.code < 400) {
       this.#end('invalid')
       return
     }
-    this.#handedOver = undefined
-    this.#kept = true
-    if (this.#nothing) {
-      this.#nothing = false
-      this.#resetDue = true
-      transaction.deliverNothing(reply)
+    this.#inBody = undefined
+    this.#reused = true
+    if (this.#emptyBody) {
+      this.#emptyBody = false
+      this.#needsReset = true
+      transaction.onEmptyBodyReply(reply)
     } else {
-      transaction.deliver(reply)
-      // It has left this process, and the server has it: nobody reads these bytes again.
-      if (!early) transaction.data.lease?.giveBack()
+      transaction.onBodyReply(reply)
+      // The bytes have left this process, and the server has them: nothing reads them again.
+      if (!early) transaction.data.lease?.release()
     }
-    // Refused while it was still being sent: the rest of it would be taken for commands.
+    // Refused while still being sent: the server would take the rest of the message for commands.
     if (early) this.#end('closed')
-    else if (this.#opening !== undefined) this.#await(this.#timeouts.envelope)
+    else if (this.#inEnvelope !== undefined) this.#startTimer(this.#timeouts.envelope)
     else this.advance()
   }
 
-  #hearReset({ code }: SmtpReply): void {
-    this.#resetting = false
+  #onResetReply({ code }: SmtpReply): void {
+    this.#awaitsReset = false
     if (code >= 300) this.#end('closed')
-    else this.#continue()
+    else this.#writeNextCommand()
   }
 
-  #hearEnvelope(transaction: Transaction, reply: SmtpReply): void {
-    const step = transaction.hear(reply, !this.extensions.pipelining)
+  #onEnvelopeReply(transaction: Transaction, reply: SmtpReply): void {
+    const step = transaction.onEnvelopeReply(reply, !this.extensions.pipelining)
     switch (step) {
       case 'next':
-        this.#continue()
+        this.#writeNextCommand()
         return
       case 'data':
       case 'empty':
-        // What came along with the 354 can't be an answer to a message that was not sent yet.
-        if (this.#replies.empty) this.#handOver(transaction, step === 'empty')
+        // A reply that arrives with the 354 can't belong to a message that has not been sent.
+        if (this.#replies.empty) this.#sendBody(transaction, step === 'empty')
         else this.#end('invalid')
         return
-      case 'over':
-        this.#opening = undefined
-        this.#resetDue = transaction.open
-        this.#kept = true
+      case 'done':
+        this.#inEnvelope = undefined
+        this.#needsReset = transaction.needsReset
+        this.#reused = true
         this.advance()
         return
       case 'invalid':
@@ -200,91 +207,92 @@ export class SmtpSession {
     }
   }
 
-  #continue(): void {
+  #writeNextCommand(): void {
     if (this.#commands.length > 0) this.#socket.write(this.#nextCommands())
   }
 
-  #handOver(transaction: Transaction, nothing: boolean): void {
-    this.#opening = undefined
-    this.#handedOver = transaction
-    this.#nothing = nothing
-    this.#flushed = false
-    this.#await(this.#timeouts.body)
+  #sendBody(transaction: Transaction, empty: boolean): void {
+    this.#inEnvelope = undefined
+    this.#inBody = transaction
+    this.#emptyBody = empty
+    this.#dotSent = false
+    this.#startTimer(this.#timeouts.body)
     const flushed = (): void => {
-      if (this.#handedOver === transaction) this.#flushed = true
+      if (this.#inBody === transaction) this.#dotSent = true
     }
-    if (nothing) {
-      writeNothing(this.#socket, flushed)
+    if (empty) {
+      writeEmptyMessage(this.#socket, flushed)
       return
     }
-    const envelope = this.#board(true)
-    transaction.handOver()
+    const envelope = this.#startNext(true)
+    transaction.enterBody()
     writeMessage(this.#socket, transaction.data.bytes, envelope, flushed)
   }
 
-  /** 421: the server closes the connection, whatever else was asked (RFC 5321 section 3.8). */
-  #shutDown(reply: SmtpReply): void {
-    const answered = this.#handedOver ?? this.#opening
-    if (answered !== undefined && answered === this.#handedOver) {
-      this.#handedOver = undefined
-      this.#kept = true
-      if (this.#nothing) answered.deliverNothing(reply)
-      else answered.deliver(reply)
-    } else if (answered !== undefined && (answered.heard || !this.#kept)) {
-      this.#opening = undefined
-      answered.shutDown(reply)
+  /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */
+  #onServiceClosing(reply: SmtpReply): void {
+    const inBody = this.#inBody
+    const inEnvelope = this.#inEnvelope
+    if (inBody !== undefined) {
+      this.#inBody = undefined
+      this.#reused = true
+      if (this.#emptyBody) inBody.onEmptyBodyReply(reply)
+      else inBody.onBodyReply(reply)
+    } else if (inEnvelope !== undefined && (inEnvelope.answered || !this.#reused)) {
+      this.#inEnvelope = undefined
+      inEnvelope.onServiceClosing(reply)
     }
     this.#end('closed')
   }
 
-  /** The one place where a session ends. What was under way is settled by how far it had got. */
-  #end(ending: CloseReason): void {
+  /** The only place where a session ends. Settles or requeues what was under way (see the table above). */
+  #end(reason: CloseReason): void {
     if (this.#ended) return
     this.#ended = true
-    this.#alarm.stop()
+    this.#timer.stop()
     this.#socket.on('error', () => undefined)
     this.#socket.destroy()
-    const handedOver = this.#handedOver
-    const opening = this.#opening
-    this.#handedOver = this.#opening = undefined
-    if (handedOver !== undefined) handedOver.lose(ending, this.#flushed && !this.#nothing)
-    if (opening !== undefined) {
-      const unheard = handedOver !== undefined || (ending === 'closed' && this.#kept && !opening.heard)
-      if (unheard) this.#owner.giveBack(opening)
-      else opening.lose(ending, false)
+    const inBody = this.#inBody
+    const inEnvelope = this.#inEnvelope
+    this.#inBody = this.#inEnvelope = undefined
+    if (inBody !== undefined) inBody.onClose(reason, this.#dotSent && !this.#emptyBody)
+    if (inEnvelope !== undefined) {
+      const unanswered = reason === 'closed' && this.#reused && !inEnvelope.answered
+      if (inBody !== undefined || unanswered) this.#owner.requeue(inEnvelope)
+      else inEnvelope.onClose(reason, false)
     }
-    this.#owner.ended(this)
+    this.#owner.onEnd(this)
   }
 
-  #overdue(): void {
+  #onTimeout(): void {
     if (this.busy) this.#end('timeout')
     else if (this.#quitting) this.#end('closed')
     else this.quit()
   }
 
-  /** Nothing to do: the session is kept for a while, unless it is to quit. */
-  #rest(): void {
+  #becomeIdle(): void {
     if (this.#quitting) {
-      this.#farewell()
+      this.#sendQuit()
       return
     }
-    this.#kept = true
-    this.#alarm.set(performance.now() + this.#timeouts.idle)
-    this.#owner.idle(this)
+    this.#reused = true
+    this.#timer.set(performance.now() + this.#timeouts.idle)
+    this.#owner.onIdle(this)
   }
 
-  #farewell(): void {
+  #sendQuit(): void {
     if (this.#socket.writableEnded) return
-    this.#owner.leaving(this)
-    this.#alarm.set(performance.now() + FAREWELL)
+    this.#owner.onQuit(this)
+    this.#timer.set(performance.now() + QUIT_TIMEOUT)
     this.#socket.end('QUIT\r\n')
   }
 
-  #await(phase: number): void {
-    const transaction = this.#handedOver ?? this.#opening
-    this.#alarm.set(Math.min(performance.now() + phase, transaction?.deadline ?? Infinity))
+  #startTimer(timeout: number): void {
+    const transaction = this.#inBody ?? this.#inEnvelope
+    this.#timer.set(Math.min(performance.now() + timeout, transaction?.deadline ?? Infinity))
   }
 
+  /** A method, because TypeScript would narrow the field across the calls that may end the session. */
   #isEnded(): boolean {
     return this.#ended
   }

@@ -1,51 +1,51 @@
 import { domainToASCII } from 'node:url'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
+import { type CloseReason, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
-import { type CloseReason, withdrawn } from '../unsentOutcomes.js'
-import type { Extensions } from './extensions.js'
+import type { Extensions } from './connect.js'
 import type { MailData } from './mailData.js'
-import { answered, brokenOff, interrupted, unsupported } from './smtpOutcomes.js'
+import { completed, connectionLost, serviceClosing, unsupported } from './smtpResults.js'
 
-/** What comes next in an envelope whose reply was heard. */
+/** What follows a reply to one of the envelope's commands. */
 export type Step =
   /** The reply to the next command. */
   | 'next'
-  /** The server waits for the message, for at least one recipient. */
+  /** The message: the server accepted at least one recipient and answered 354. */
   | 'data'
-  /** The server waits for a message that nobody is to get: it gets none (RFC 2920 section 3.1). */
+  /** A lone dot: the server answered 354 although it accepted no recipient (RFC 2920 section 3.1). */
   | 'empty'
-  /** It is over, without a message. */
-  | 'over'
-  /** The reply is none that can follow this command. */
+  /** Nothing: the transaction is over, and the message was not sent. */
+  | 'done'
+  /** The end of the session: the reply can't follow this command. */
   | 'invalid'
 
 const UNSAFE = /[\u0000-\u0020<>\u007f]/
 
 /**
- * One mail transaction (RFC 5321 section 3.3): what it asks of the server, what the server answered, and what follows
- * from it for the message. It writes and reads nothing itself.
+ * One mail transaction (RFC 5321 section 3.3): its commands, the replies to them, and the result for the message. The
+ * session reads and writes; a transaction does no I/O.
  */
 export class Transaction {
   readonly data: MailData
   readonly progress: Progress
-  /** On `performance.now()`'s clock. */
+  /** The time at which the attempt must be over, on `performance.now()`'s clock. */
   readonly deadline: number
-  readonly since = performance.now()
-  /** How often it came back because its connection ended for another's sake. */
-  returns = 0
+  readonly createdAt = performance.now()
+  /** Number of times it was requeued because its connection closed through no fault of the message. */
+  requeues = 0
   readonly #envelope: Envelope
-  readonly #resolve: (delivered: SendResult) => void
+  readonly #resolve: (result: SendResult) => void
   #mail: SmtpReply | undefined
   #recipients: SmtpReply[] = []
   #accepted = 0
-  #begun = 0
+  #begunAt = 0
 
   constructor(
     envelope: Envelope,
     data: MailData,
     progress: Progress,
     deadline: number,
-    resolve: (delivered: SendResult) => void,
+    resolve: (result: SendResult) => void,
   ) {
     this.#envelope = envelope
     this.data = data
@@ -54,35 +54,35 @@ export class Transaction {
     this.#resolve = resolve
   }
 
-  /** Whether the server answered any of its commands. */
-  get heard(): boolean {
+  /** Whether the server has answered any of the commands. */
+  get answered(): boolean {
     return this.#mail !== undefined
   }
 
-  /** Whether the server holds a transaction of it that has to be reset. */
-  get open(): boolean {
+  /** Whether the server accepted MAIL, so that RSET must precede the next envelope. */
+  get needsReset(): boolean {
     return this.#mail !== undefined && this.#mail.code < 300
   }
 
   /**
-   * MAIL, one RCPT a recipient, DATA; or undefined, when there is nothing to be sent and the transaction is over.
-   * The moment of no return for cancellation and expiry.
+   * Returns MAIL, one RCPT per recipient, and DATA; or undefined if the message must not be sent, which ends the
+   * transaction. From here on the message can't be cancelled and does not expire.
    */
   begin(extensions: Extensions): string[] | undefined {
-    const refusal = this.#refusal(extensions)
+    const refusal = this.#check(extensions)
     if (refusal !== undefined) {
       this.#finish(refusal)
       return undefined
     }
-    const claim = this.progress.commit()
-    if (claim !== 'committed') {
-      this.#finish(withdrawn(claim))
+    const permit = this.progress.commit()
+    if (permit !== 'committed') {
+      this.#finish(withdrawn(permit))
       return undefined
     }
     this.#mail = undefined
     this.#recipients = []
     this.#accepted = 0
-    this.#begun = performance.now()
+    this.#begunAt = performance.now()
     this.progress.enterPhase('envelope')
     const parameters = [
       extensions.size ? ` SIZE=${this.data.size}` : '',
@@ -97,10 +97,10 @@ export class Transaction {
   }
 
   /**
-   * Takes the reply to the next command of the envelope.
-   * @param stepwise the commands are sent one by one, so that those which make no sense any more are left out
+   * Records the reply to the next command of the envelope.
+   * @param stepwise commands are sent one by one, so a refusal ends the transaction without the remaining ones
    */
-  hear(reply: SmtpReply, stepwise: boolean): Step {
+  onEnvelopeReply(reply: SmtpReply, stepwise: boolean): Step {
     const { code } = reply
     if (this.#mail === undefined) {
       if (code >= 300 && code < 400) return 'invalid'
@@ -118,72 +118,72 @@ export class Transaction {
     return code < 400 ? 'invalid' : this.#refused(reply)
   }
 
-  /** The server closes down (421) with this as its answer to whatever was asked last. */
-  shutDown(reply: SmtpReply): void {
+  /** The server answers the last command with 421 and closes. */
+  onServiceClosing(reply: SmtpReply): void {
     this.#mail ??= reply
-    this.#finish(interrupted(this.#envelope.to, this.#recipients, reply))
+    this.#finish(serviceClosing(this.#envelope.to, this.#recipients, reply))
   }
 
-  /** The note that the message is handed over: to be made before the write that carries the final dot. */
-  handOver(): void {
+  /** Must be called before the write that carries the final dot: from then on the message may have been sent. */
+  enterBody(): void {
     this.progress.enterPhase('body')
   }
 
-  /** The reply to the final dot. Anything but success or failure is none. */
-  deliver(reply: SmtpReply): void {
-    if (reply.code >= 300 && reply.code < 400) return this.lose('invalid', true)
-    const delivered = answered(this.#envelope.to, this.#mail, this.#recipients, reply)
+  /** The reply to the final dot. A 3yz reply is invalid here. */
+  onBodyReply(reply: SmtpReply): void {
+    if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid', true)
+    const result = completed(this.#envelope.to, this.#mail, this.#recipients, reply)
     this.progress.replied(
       reply.code,
-      delivered.recipients.map(({ result }) => result),
+      result.recipients.map((recipient) => recipient.result),
     )
-    this.#finish(delivered)
+    this.#finish(result)
   }
 
-  /** The reply to the final dot of a message that nobody was to get changes nothing. */
-  deliverNothing(reply: SmtpReply): void {
+  /** The reply to the lone dot of an empty body: every recipient was refused before, so it changes nothing. */
+  onEmptyBodyReply(reply: SmtpReply): void {
     this.#refused(reply)
   }
 
-  /** The connection is of no use any more. @param handedOver the final dot left this machine */
-  lose(ending: CloseReason, handedOver: boolean): void {
-    this.#finish(brokenOff(ending, handedOver, this.#envelope.to, this.#recipients))
+  /** The session ended before the final reply. @param handedOver the final dot has left this process */
+  onClose(reason: CloseReason, handedOver: boolean): void {
+    this.#finish(connectionLost(reason, handedOver, this.#envelope.to, this.#recipients))
   }
 
-  fail(delivered: SendResult): void {
-    this.#finish(delivered)
+  fail(result: SendResult): void {
+    this.#finish(result)
   }
 
-  /** Nothing of it was sent; it waits for another connection. */
-  giveBack(): void {
-    this.returns++
+  /** The message was not sent and waits for another connection. */
+  requeue(): void {
+    this.requeues++
     this.progress.release()
     this.progress.enterPhase('connecting')
   }
 
-  #refused(reply: SmtpReply): 'over' {
-    this.#finish(answered(this.#envelope.to, this.#mail, this.#recipients, reply))
-    return 'over'
+  #refused(reply: SmtpReply): 'done' {
+    this.#finish(completed(this.#envelope.to, this.#mail, this.#recipients, reply))
+    return 'done'
   }
 
-  #refusal({ maxSize, eightBitMime, smtpUtf8 }: Extensions): SendResult | undefined {
+  #check({ maxSize, eightBitMime, smtpUtf8 }: Extensions): SendResult | undefined {
     const unsafe = [this.#envelope.from, ...this.#envelope.to].find((address) => UNSAFE.test(address))
     if (unsafe !== undefined)
-      return unsupported('INVALID_MESSAGE', `${JSON.stringify(unsafe)} is no address.`)
+      return unsupported('INVALID_MESSAGE', `${JSON.stringify(unsafe)} is not a valid address.`)
     if (maxSize > 0 && this.data.size > maxSize)
       return unsupported(
         'SIZE_EXCEEDED',
-        `The message has ${this.data.size} octets, the server takes ${maxSize} at most.`,
+        `The message is ${this.data.size} bytes long; the server accepts at most ${maxSize}.`,
       )
     if (!smtpUtf8 && this.#needsUtf8())
       return unsupported(
         'SMTPUTF8_UNSUPPORTED',
-        'The message has an address or a header beyond ASCII, and the server does not take such (SMTPUTF8).',
+        'An address or a header contains non-ASCII characters, and the server does not support them (SMTPUTF8).',
       )
     if (!eightBitMime && this.data.eightBit && !this.data.utf8Header)
       return unsupported(
         '8BITMIME_UNSUPPORTED',
-        'The message has a body beyond ASCII, and the server does not take such (8BITMIME).',
+        'The body contains non-ASCII characters, and the server does not support them (8BITMIME).',
       )
     return undefined
   }
@@ -196,13 +196,13 @@ export class Transaction {
     )
   }
 
-  #finish(delivered: SendResult): void {
-    if (this.#begun > 0) this.progress.addTiming('transaction', performance.now() - this.#begun)
-    this.#resolve(delivered)
+  #finish(result: SendResult): void {
+    if (this.#begunAt > 0) this.progress.addTiming('transaction', performance.now() - this.#begunAt)
+    this.#resolve(result)
   }
 }
 
-/** The domain as A-labels, which every server takes; only the local part can need SMTPUTF8. */
+/** Converts the domain to A-labels (RFC 5890), which every server accepts: only a local part can require SMTPUTF8. */
 function path(address: string): string {
   if (isAscii(address)) return address
   const at = address.lastIndexOf('@')

@@ -1,6 +1,6 @@
 import MailComposer from 'nodemailer/lib/mail-composer'
 import type { MessagePayload } from '../../../../src/protocol/tasks.js'
-import { mailOptions } from '../../../../workers/compose/mailOptions.js'
+import { mailOptions } from '../../../../workers/transports/pluginSender.js'
 
 /** The same message, as nodemailer's composer builds it. */
 export function composeWithNodemailer(

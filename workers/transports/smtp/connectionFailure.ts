@@ -1,10 +1,10 @@
 import type { SmtpReply, UnreachableCode } from '../../../src/protocol/outcome.js'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import { SecretRedactor } from '../secretRedactor.js'
-import { isTlsCode, type Unreachable } from '../unsentOutcomes.js'
+import { isTlsCode, type ConnectionFailure } from '../sendResults.js'
 import { parseReply } from './reply.js'
 
-/** What a server says of a login, without what it was told there. */
+/** Removes the credentials of the login from a server's text. */
 function withoutSecrets(text: string, { auth, proxy }: SmtpTransport): string {
   if (auth === undefined && proxy === undefined) return text
   const ofProxy = proxy === undefined ? [] : proxySecrets(new URL(proxy))
@@ -23,10 +23,10 @@ function proxySecrets({ username, password }: URL): string[] {
   return [pass, password, `${user}:${pass}`]
 }
 
-/** What nodemailer puts on its errors. */
-interface ConnectionError extends Error {
+/** An error of nodemailer's connection. */
+interface NodemailerError extends Error {
   code?: string
-  /** The code of the system or of OpenSSL, where `code` is nodemailer's. */
+  /** The system's or OpenSSL's code, if `code` is nodemailer's own. */
   originalCode?: string
   response?: string
   command?: string
@@ -34,18 +34,19 @@ interface ConnectionError extends Error {
 }
 
 const SENTENCES = {
-  AUTH_FAILED: 'The server refused the user or the password',
-  TLS_FAILED: 'No safe connection could be made',
+  AUTH_FAILED: 'The server refused the credentials',
+  TLS_FAILED: 'No secure connection could be established',
   CONNECTION_FAILED: 'The server could not be reached',
 } as const
 
-/** nodemailer's codes. */
+/** Codes of nodemailer. */
 const AUTH_CODES = new Set<string | undefined>(['EAUTH', 'ENOAUTH', 'EOAUTH2'])
 const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
 const MAX_DETAIL = 300
 
-export function unreachable(error: Error, config: SmtpTransport): Unreachable {
-  const failure = error as ConnectionError
+/** Classifies an error from opening a connection. The message is free of credentials. */
+export function toConnectionFailure(error: Error, config: SmtpTransport): ConnectionFailure {
+  const failure = error as NodemailerError
   const reply = parseReply(withoutSecrets(failure.response ?? '', config))
   const code = codeOf(failure, reply, config)
   const detail =
@@ -54,25 +55,25 @@ export function unreachable(error: Error, config: SmtpTransport): Unreachable {
 }
 
 function codeOf(
-  error: ConnectionError,
+  error: NodemailerError,
   reply: SmtpReply | undefined,
   config: SmtpTransport,
 ): UnreachableCode {
-  // The server has no time for anybody just now, at whatever step it says so.
+  // The server is busy or shutting down, whichever command it answers (RFC 5321 section 3.8).
   if (reply?.code === 421) return 'CONNECTION_FAILED'
   if (AUTH_CODES.has(error.code)) return 'AUTH_FAILED'
   if (TLS_CODES.has(error.code)) return 'TLS_FAILED'
   if (isTlsCode(error.originalCode ?? error.code)) return 'TLS_FAILED'
   if (error.timeoutType === 'UPGRADE_TIMEOUT') return 'TLS_FAILED'
-  // It refused EHLO, so that it can't be asked for STARTTLS.
+  // Without EHLO there is no STARTTLS, which `requireTLS` demands.
   if (config.requireTLS && !config.secure && error.command === 'EHLO' && reply !== undefined)
     return 'TLS_FAILED'
   if (config.secure && error.message.includes('before secure TLS connection')) return 'TLS_FAILED'
   return 'CONNECTION_FAILED'
 }
 
-function textOf({ message, originalCode, code }: ConnectionError): string {
-  return message === '' ? (originalCode ?? code ?? 'no reason was given') : message
+function textOf({ message, originalCode, code }: NodemailerError): string {
+  return message === '' ? (originalCode ?? code ?? 'no reason given') : message
 }
 
 function describe(text: string): string {

@@ -1,9 +1,9 @@
 import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/protocol/outcome.js'
+import { type CloseReason, unanswered } from '../sendResults.js'
 import type { SendResult } from '../transport.js'
-import { type CloseReason, lost } from '../unsentOutcomes.js'
 
-/** The transaction ran its course: each recipient has an answer of its own, or shares the last one. */
-export function answered(
+/** The transaction is complete: each recipient has a reply of its own, or shares the last one. */
+export function completed(
   to: readonly string[],
   mail: SmtpReply | undefined,
   replies: readonly SmtpReply[],
@@ -15,22 +15,22 @@ export function answered(
     const reply = refusedAtMail ?? (own !== undefined && own.code >= 300 ? own : last)
     return outcomeOf(address, reply)
   })
-  const taken = recipients.filter(({ result }) => result === 'accepted').length
-  if (taken > 0)
+  const accepted = recipients.filter(({ result }) => result === 'accepted').length
+  if (accepted > 0)
     return {
-      verdict: { result: 'sent', code: 'OK' },
+      outcome: { result: 'sent', code: 'OK' },
       message:
-        taken === to.length
+        accepted === to.length
           ? 'The server accepted the message.'
-          : `The server accepted it for ${taken} of ${to.length} recipients.`,
+          : `The server accepted the message for ${accepted} of ${to.length} recipients.`,
       recipients,
       reply: last,
     }
   return refused(recipients, last)
 }
 
-/** The server closed down with a 421: what it had not refused for good can be tried again. */
-export function interrupted(
+/** The server closed the connection with a 421: recipients that it had not refused can be tried again. */
+export function serviceClosing(
   to: readonly string[],
   replies: readonly SmtpReply[],
   last: SmtpReply,
@@ -42,34 +42,34 @@ export function interrupted(
   return refused(recipients, last)
 }
 
-/** The connection ended before the reply that was waited for. Who was refused already stays refused. */
-export function brokenOff(
-  ending: CloseReason,
+/** The connection ended before the final reply. Recipients that the server had refused stay refused. */
+export function connectionLost(
+  reason: CloseReason,
   handedOver: boolean,
   to: readonly string[],
   replies: readonly SmtpReply[],
 ): SendResult {
-  const delivered = lost(ending, handedOver, to)
-  const recipients = delivered.recipients.map((open, index) => {
+  const result = unanswered(reason, handedOver, to)
+  const recipients = result.recipients.map((open, index) => {
     const own = replies[index]
     return own !== undefined && own.code >= 300 ? outcomeOf(open.address, own) : open
   })
-  return { ...delivered, recipients }
+  return { ...result, recipients }
 }
 
 export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
-  return { verdict: { result: 'rejected', code }, message, recipients: [] }
+  return { outcome: { result: 'rejected', code }, message, recipients: [] }
 }
 
 function refused(recipients: RecipientOutcome[], last: SmtpReply): SendResult {
   const open = recipients.find(({ result }) => result === 'deferred')
   const reply = open?.reply ?? recipients[0]?.reply ?? last
   return {
-    verdict:
+    outcome:
       open === undefined
         ? { result: 'rejected', code: 'SMTP_REJECTED' }
         : { result: 'deferred', code: 'SMTP_DEFERRED' },
-    message: `The server ${open === undefined ? 'refused' : 'put off'} the message: ${reply.code} ${reply.text}`,
+    message: `The server ${open === undefined ? 'refused' : 'deferred'} the message: ${reply.code} ${reply.text}`,
     recipients,
     reply,
   }
