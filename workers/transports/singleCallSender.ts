@@ -1,4 +1,5 @@
 import type { RecipientOutcome } from '../../src/protocol/outcome.js'
+import { PrioritySemaphore } from '../../src/structures/prioritySemaphore.js'
 import type { SendResult, OutgoingMail, Progress, Transport } from './transport.js'
 import { lost, withdrawn } from './unsentOutcomes.js'
 
@@ -14,8 +15,7 @@ const CODES = { sent: 250, deferred: 450, rejected: 550 } as const
  * the call says that nothing left this machine.
  */
 export class SingleCallSender {
-  readonly #most: number
-  readonly #waiting: (() => void)[] = []
+  readonly #calls: PrioritySemaphore
   readonly #underWay = new Set<Promise<SendResult>>()
   readonly #abort = new AbortController()
   /** Who takes what is not begun yet, once its transport was retired. */
@@ -23,7 +23,7 @@ export class SingleCallSender {
 
   /** @param most calls at a time */
   constructor(most: number) {
-    this.#most = most
+    this.#calls = new PrioritySemaphore(() => most)
   }
 
   /** @param call must heed the signal where it can; what it comes to after the deadline is of no interest */
@@ -35,17 +35,18 @@ export class SingleCallSender {
   ): Promise<SendResult> {
     const { envelope } = parcel
     progress.enterPhase('connecting')
-    while (this.#heir === undefined && this.#underWay.size >= this.#most)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (this.#heir !== undefined) return this.#heir.send(parcel, progress, deadline)
-    if (this.#abort.signal.aborted) return lost('closed', false, envelope.to)
+    const acquired = await this.#calls.acquire()
+    if (!acquired || this.#heir !== undefined || this.#abort.signal.aborted) {
+      if (acquired) this.#calls.release()
+      return this.#heir?.send(parcel, progress, deadline) ?? lost('closed', false, envelope.to)
+    }
     if (performance.now() >= deadline) {
-      this.#next()
+      this.#calls.release()
       return lost('timeout', false, envelope.to)
     }
     const claim = progress.commit()
     if (claim !== 'committed') {
-      this.#next()
+      this.#calls.release()
       return withdrawn(claim)
     }
     progress.enterPhase('body')
@@ -54,7 +55,7 @@ export class SingleCallSender {
     this.#underWay.add(answer)
     const delivered = await answer
     this.#underWay.delete(answer)
-    this.#next()
+    this.#calls.release()
     progress.addTiming('transaction', performance.now() - begun)
     note(delivered, progress)
     return delivered
@@ -63,7 +64,7 @@ export class SingleCallSender {
   /** Leaves what waits to another; resolves once nothing is under way. */
   async retire(heir: Transport): Promise<void> {
     this.#heir = heir
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#calls.close()
     await Promise.allSettled(this.#underWay)
   }
 
@@ -73,7 +74,7 @@ export class SingleCallSender {
     await Promise.race([Promise.all(this.#underWay), farewell])
     clearTimeout(timer)
     this.#abort.abort()
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#calls.close()
   }
 
   async #inTime(
@@ -96,10 +97,6 @@ export class SingleCallSender {
       clearTimeout(timer)
       this.#abort.signal.removeEventListener('abort', end)
     }
-  }
-
-  #next(): void {
-    this.#waiting.shift()?.()
   }
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import { isSettled, type MailJob, newState, TOP_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { Batcher } from '../../structures/batcher.js'
+import { RequestBatcher } from '../../structures/batcher.js'
 import type { Allowances } from '../../transports/budgets.js'
 import { cancelManually, markSentManually, retryManually } from '../actions.js'
 import type {
@@ -40,7 +40,7 @@ class Acceptor {
   readonly #store: RedisStore
   readonly #changed: ChangeListener
   readonly #add: (jobs: readonly MailJob[]) => void
-  readonly #gathered: Batcher<MailJob, Enqueued>
+  readonly #gathered: RequestBatcher<MailJob, Enqueued>
 
   constructor(
     store: RedisStore,
@@ -49,11 +49,11 @@ class Acceptor {
     this.#store = store
     this.#changed = options.changed
     this.#add = options.add
-    this.#gathered = new Batcher(LOT, (jobs) => this.#accept(jobs))
+    this.#gathered = new RequestBatcher(LOT, (jobs) => this.#accept(jobs))
   }
 
   accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    return Promise.all(jobs.map((job) => this.#gathered.ask(job)))
+    return Promise.all(jobs.map((job) => this.#gathered.request(job)))
   }
 
   async #accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {

@@ -77,7 +77,7 @@ export class RedisConsumer {
     this.#consumer = consumer
     this.#options = options
     this.#slots = new PrioritySemaphore(() => consumer.slots)
-    this.#beginnings = new PrioritySemaphore(() => consumer.slots + Math.min(this.#lately.ended, MOST_AHEAD))
+    this.#beginnings = new PrioritySemaphore(() => consumer.slots + Math.min(this.#lately.recent, MOST_AHEAD))
     const { connections, prefix, schedule, logger } = options
     this.#notStored = new ConditionLog(logger, {
       begins: 'An outcome is not stored yet',
@@ -114,7 +114,7 @@ export class RedisConsumer {
     this.#beginnings.close()
     this.#slots.close()
     await this.#jobs.pause()
-    await new Deadline(deadline).until(this.#until(() => this.#beginnings.taken + this.#unstored === 0))
+    await new Deadline(deadline).until(this.#until(() => this.#beginnings.held + this.#unstored === 0))
   }
 
   /** Waits until all outcomes are stored and all jobs ended, as long as there is time. */
@@ -125,14 +125,14 @@ export class RedisConsumer {
   }
 
   async #heed(id: string, priority: number): Promise<Wish> {
-    if (!(await this.#beginnings.take(priority))) return 'line'
+    if (!(await this.#beginnings.acquire(priority))) return 'line'
     let begun = false
     try {
       const beginning = await this.#options.store.begin(id)
       begun = beginning.do === 'go'
       return await this.#follow(id, priority, beginning)
     } finally {
-      if (!begun) this.#beginnings.give()
+      if (!begun) this.#beginnings.release()
     }
   }
 
@@ -189,7 +189,7 @@ export class RedisConsumer {
     const { id } = job
     const state = unpackState(row, job)
     let settlement: Settlement | undefined
-    if (await this.#slots.take(priority)) {
+    if (await this.#slots.acquire(priority)) {
       if (this.#underWay.get(id) === underWay) {
         underWay.handedOver = true
         enter(state, 'sending', Date.now())
@@ -197,9 +197,9 @@ export class RedisConsumer {
         settlement = await this.#consumer.deliver({ job, state })
       }
       this.#lately.count(performance.now())
-      this.#slots.give()
+      this.#slots.release()
     }
-    this.#beginnings.give()
+    this.#beginnings.release()
     this.#jobs.stockUp()
     if (this.#underWay.get(id) !== underWay) {
       this.#rested?.()

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
-import { Batcher } from '../../structures/batcher.js'
+import { RequestBatcher } from '../../structures/batcher.js'
 import type { Enqueued } from '../driver.js'
 import { packJob, packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
@@ -54,8 +54,8 @@ export class RedisStore {
   readonly #keepKey: number
   readonly #limit: number
   readonly #count: number
-  readonly #begin: Batcher<string, Beginning>
-  readonly #write: Batcher<Change, 'written' | 'stale'>
+  readonly #begin: RequestBatcher<string, Beginning>
+  readonly #write: RequestBatcher<Change, 'written' | 'stale'>
   #ops = 0
 
   constructor(
@@ -69,8 +69,8 @@ export class RedisStore {
     this.#limit = options.limit
     this.#keepKey = options.keepKey
     this.#count = options.count
-    this.#begin = new Batcher(LOT, (ids) => this.#beginAll(ids))
-    this.#write = new Batcher(LOT, (changes) => this.#writeAll(changes, this.#patient))
+    this.#begin = new RequestBatcher(LOT, (ids) => this.#beginAll(ids))
+    this.#write = new RequestBatcher(LOT, (changes) => this.#writeAll(changes, this.#patient))
   }
 
   /** Takes messages in. @param op names the command: by it `revoke()` takes them back */
@@ -94,12 +94,12 @@ export class RedisStore {
   }
 
   begin(id: string): Promise<Beginning> {
-    return this.#begin.ask(id)
+    return this.#begin.request(id)
   }
 
   /** Stores what a delivery came to, however long it takes. */
   settle(change: Change): Promise<'written' | 'stale'> {
-    return this.#write.ask(change)
+    return this.#write.request(change)
   }
 
   /** Makes messages due that are held for a budget. @param held where they stand, the first looked at first */
