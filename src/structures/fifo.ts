@@ -12,9 +12,10 @@ const COMPACT_FROM = 1024
  *                         ▲       └ remove(4) left a hole, which the head passes over
  *                        head
  *
- * Positions count from 1 and are never used twice, so 0 can stand for "not in the queue". Each operation is amortized O(1).
+ * An entry is never `undefined`. Positions count from 1 and are never used twice, so 0 can stand for "not in the queue".
+ * Each operation is amortized O(1).
  */
-export class Fifo<T extends NonNullable<unknown>> {
+export class Fifo<T> {
   #entries: (T | undefined)[] = []
   /** Index of the first entry that may be present. */
   #head = 0

@@ -5,7 +5,7 @@ import { Fifo } from '../../structures/fifo.js'
 type Wanted<T> = (entry: T, ticket: number) => boolean
 
 /** First in, first out within each priority; higher priority first. Places that are no longer wanted are skipped. */
-export class PriorityQueue<T extends object> {
+export class PriorityQueue<T> {
   /** The highest priority first. */
   readonly #lanes = Array.from({ length: TOP_PRIORITY + 1 }, () => new Fifo<T>())
 
@@ -32,7 +32,7 @@ export class PriorityQueue<T extends object> {
 }
 
 /** The first entry of a lane that is still wanted; those before it leave. */
-function firstWanted<T extends object>(lane: Fifo<T>, wanted: Wanted<T>): T | undefined {
+function firstWanted<T>(lane: Fifo<T>, wanted: Wanted<T>): T | undefined {
   for (let entry = lane.peek(); entry !== undefined; entry = lane.peek()) {
     if (wanted(entry, lane.headPosition)) return entry
     lane.shift()
