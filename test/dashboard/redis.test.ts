@@ -15,7 +15,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
   const openPage = useBrowser(tools.chromium)
   let url: string
 
-  /** The server as it is started from a shell, on that Redis. */
+  /** Starts the server as a shell does, with its queue in that Redis. */
   async function start(): Promise<void> {
     ;({ url } = await serve({ THREADPOST_QUEUE: redis.url }))
   }
@@ -36,7 +36,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
     expect(response.status).toBe(200)
   }
 
-  test('a sign-up, its mail, and what one may do to a message', async () => {
+  test('a visitor can sign up and read the mail, and an operator can retry, cancel, filter and pause', async () => {
     await start()
     const page = await open('/')
     await signUpAs(page, 'Ada', 'Sent')
@@ -66,7 +66,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
 
     await page.goto(`${url}/mail/#/messages?status=sent`)
     await rowsAre(page, 2)
-    // What Redis can't look for is said.
+    // The page says which searches Redis does not support.
     await page.goto(`${url}/mail/#/messages?q=ada`)
     await page.getByText('whole ids only').first().waitFor()
     await page.goto(`${url}/mail/`)
@@ -77,7 +77,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
     await page.getByRole('button', { name: 'Pause sending' }).waitFor()
   })
 
-  test('500 receipts, a killed thread and lost replies: none is lost, and each double is marked', async () => {
+  test('delivers 500 accepted messages despite a killed thread and lost replies, and marks each duplicate', async () => {
     await start()
     const page = await open('/')
     await troubledRun(page)

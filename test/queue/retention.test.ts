@@ -4,7 +4,7 @@ import { randomFrom } from '../support/random.js'
 
 const random = randomFrom(41)
 
-it('the settled leave in the order of their settlement, whoever was taken out', () => {
+it('returns settled messages in the order of their settlement, even if some were removed', () => {
   const retained = new SettledLog<{ place: number; name: number }>()
   const there: { place: number; name: number }[] = []
   for (let name = 0; name < 20_000; name++) {
