@@ -113,9 +113,9 @@ const boundaries = [
   {
     in: ['workers/**'],
     to: ['src/**'],
-    except: ['src/protocol/**', 'src/errors.ts'],
+    except: ['src/protocol/**', 'src/structures/**', 'src/errors.ts'],
     from: ['workers/outbox.ts', 'workers/outbox/**'],
-    why: 'A thread shares only the wire types, outcomes, errors and phases with the main thread.',
+    why: 'A thread shares only the protocol, the errors and the data structures with the main thread.',
   },
   {
     in: ['src/protocol/**'],
@@ -129,7 +129,7 @@ const boundaries = [
     to: ['src/**'],
     except: ['src/structures/**'],
     from: [],
-    why: 'These hold whatever is put into them, and know nothing of mail.',
+    why: 'Data structures hold whatever is put into them, and know nothing of mail.',
   },
   {
     in: ['src/threads/**'],

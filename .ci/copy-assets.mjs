@@ -4,7 +4,7 @@ import { chmod, cp, mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 
 const root = path.dirname(import.meta.dirname)
-const assets = /\.(html|css|m?js|svg|png|ico|txt)$/
+const assets = /\.(html|css|lua|m?js|svg|png|ico|txt)$/
 const command = path.join(root, 'dist/src/cli/main.js')
 
 for (const file of await readdir(path.join(root, 'src'), { recursive: true })) {

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ChannelAnswer, ThreadLogLine } from '../src/protocol/tasks.js'
+import { Batcher } from '../src/structures/batcher.js'
 
 /** So many cross at once, at most. */
 const FULL = 16
@@ -14,8 +15,7 @@ export class ReplyBatcher {
   readonly #port: MessagePort
   /** Answers that are still owed. */
   #owed = 0
-  #ready: ChannelAnswer[] = []
-  #due = false
+  readonly #ready = new Batcher<ChannelAnswer>(() => this.#look())
   #timer: NodeJS.Timeout | undefined
 
   constructor(port: MessagePort) {
@@ -28,38 +28,28 @@ export class ReplyBatcher {
 
   give(answer: ChannelAnswer): void {
     this.#owed--
-    this.#put(answer)
+    this.#ready.add(answer)
   }
 
   /** A line for the log keeps its place among the answers. */
   say(log: ThreadLogLine): void {
-    this.#put({ log })
+    this.#ready.add({ log })
   }
 
   /** How many connections there are, whenever that has changed. */
   count(connections: number): void {
-    this.#put({ connections })
-  }
-
-  #put(answer: ChannelAnswer): void {
-    this.#ready.push(answer)
-    if (this.#due) return
-    this.#due = true
-    setImmediate(() => this.#look())
+    this.#ready.add({ connections })
   }
 
   /** At the end of a turn of the event loop. */
   #look(): void {
-    this.#due = false
-    if (this.#owed <= 0 || this.#ready.length >= FULL) this.#send()
+    if (this.#owed <= 0 || this.#ready.size >= FULL) this.#send()
     else this.#timer ??= setTimeout(() => this.#send(), PATIENCE)
   }
 
   #send(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#ready.length === 0) return
-    this.#port.postMessage(this.#ready)
-    this.#ready = []
+    if (this.#ready.size > 0) this.#port.postMessage(this.#ready.take())
   }
 }

@@ -156,7 +156,7 @@ export class Dispatcher implements Consumer {
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
       slot,
-      place: -1,
+      bagIndex: -1,
       claim: undefined,
     }
     if (note !== undefined) order.note = note

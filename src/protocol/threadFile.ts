@@ -3,17 +3,27 @@ import { fileURLToPath } from 'node:url'
 import { ThreadpostError } from '../errors.js'
 
 /**
- * The file that a kind of thread is started from. It lies in the package: a bundler that copied the rest of it somewhere else
- * left it behind, and in a bundle of CommonJS `import.meta.url` is empty.
+ * The file that a kind of thread is started from.
  * @throws ThreadpostError `START_FAILED`
  */
 export function threadFile(name: 'entry.cjs' | 'outbox.js'): string {
+  return packagedFile(`workers/${name}`, 'the file of its threads')
+}
+
+/**
+ * A file of the package that is read at run time. A bundler that copied the rest of the package somewhere else left it behind,
+ * and in a CommonJS bundle `import.meta.url` is empty.
+ * @param name relative to the compiled package
+ * @param role what the file is to the mailer, for the message
+ * @throws ThreadpostError `START_FAILED` if it doesn't exist
+ */
+export function packagedFile(name: string, role: string): string {
   const here = import.meta.url as string | undefined
-  const file = here === undefined ? undefined : fileURLToPath(new URL(`../../workers/${name}`, here))
+  const file = here === undefined ? undefined : fileURLToPath(new URL(`../../${name}`, here))
   if (file !== undefined && existsSync(file)) return file
   throw new ThreadpostError(
     'START_FAILED',
-    `The mailer can't start: the file of its threads, ${file ?? `workers/${name}`}, is not there. If threadpost was bundled, leave it out ` +
+    `The mailer can't start: ${role}, ${file ?? name}, is not there. If threadpost was bundled, leave it out ` +
       "of the bundle and install it beside it: external: ['threadpost'] for esbuild, Rollup and Vite, serverExternalPackages for Next.js",
   )
 }

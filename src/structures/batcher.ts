@@ -1,40 +1,87 @@
-interface Waiting<A, B> {
-  ask: A
-  resolve: (answer: B) => void
-  reject: (error: unknown) => void
-}
+/**
+ * Collects what is added within one turn of the event loop, so that it crosses to a thread or a server as one message:
+ * a crossing costs more than what is in it.
+ *
+ *     turn of the event loop        end of the turn
+ *     add(a)  add(b)  add(c)   ──▶  ready() ──▶ take() = [a, b, c]
+ *
+ * `ready()` is called once per turn in which something was added. Items that it doesn't take stay. Each operation is O(1).
+ */
+export class Batcher<T> {
+  readonly #ready: () => void
+  #items: T[] = []
+  #scheduled = false
 
-/** Asks together what is asked within one turn of the event loop. */
-export class Batcher<A, B> {
-  readonly #most: number
-  readonly #run: (asks: A[]) => Promise<B[]>
-  #waiting: Waiting<A, B>[] = []
-
-  /** @param most asks in one command */
-  constructor(most: number, run: (asks: A[]) => Promise<B[]>) {
-    this.#most = most
-    this.#run = run
+  /** @param ready called at the end of the turn (`setImmediate`); takes the batch with {@link take}, or leaves it */
+  constructor(ready: () => void) {
+    this.#ready = ready
   }
 
-  ask(ask: A): Promise<B> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ ask, resolve, reject })
-      if (this.#waiting.length === 1) setImmediate(() => this.#flush())
+  get size(): number {
+    return this.#items.length
+  }
+
+  add(item: T): void {
+    this.#items.push(item)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#ready()
     })
   }
 
-  #flush(): void {
-    const all = this.#waiting
-    this.#waiting = []
-    for (let at = 0; at < all.length; at += this.#most) void this.#ask(all.slice(at, at + this.#most))
+  /** Returns the batch, in the order of addition, and empties it. */
+  take(): T[] {
+    const items = this.#items
+    this.#items = []
+    return items
+  }
+}
+
+interface PendingRequest<Request, Reply> {
+  request: Request
+  resolve: (reply: Reply) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Answers single requests from commands that take many: requests of one turn of the event loop share a command.
+ *
+ *     request(a) ─┐                        ┌─▶ reply to a
+ *     request(b) ─┼─▶ run([a, b, c]) ──────┼─▶ reply to b
+ *     request(c) ─┘                        └─▶ reply to c
+ */
+export class RequestBatcher<Request, Reply> {
+  readonly #maxBatch: number
+  readonly #run: (requests: Request[]) => Promise<Reply[]>
+  readonly #pending = new Batcher<PendingRequest<Request, Reply>>(() => this.#flush())
+
+  /**
+   * @param maxBatch requests in one command, at most; more are split into several commands that run at the same time
+   * @param run returns the replies in the order of the requests; if it rejects, all requests of the command reject
+   */
+  constructor(maxBatch: number, run: (requests: Request[]) => Promise<Reply[]>) {
+    this.#maxBatch = maxBatch
+    this.#run = run
   }
 
-  async #ask(lot: Waiting<A, B>[]): Promise<void> {
+  request(request: Request): Promise<Reply> {
+    return new Promise((resolve, reject) => this.#pending.add({ request, resolve, reject }))
+  }
+
+  #flush(): void {
+    const pending = this.#pending.take()
+    for (let start = 0; start < pending.length; start += this.#maxBatch)
+      void this.#send(pending.slice(start, start + this.#maxBatch))
+  }
+
+  async #send(batch: PendingRequest<Request, Reply>[]): Promise<void> {
     try {
-      const answers = await this.#run(lot.map(({ ask }) => ask))
-      lot.forEach(({ resolve }, index) => resolve(answers[index] as B))
+      const replies = await this.#run(batch.map(({ request }) => request))
+      batch.forEach(({ resolve }, index) => resolve(replies[index] as Reply))
     } catch (error) {
-      for (const { reject } of lot) reject(error)
+      for (const { reject } of batch) reject(error)
     }
   }
 }

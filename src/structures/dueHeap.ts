@@ -1,20 +1,31 @@
-/** What a {@link DueHeap} holds: something with a time, that knows its own place in the heap. */
+/** An entry of a {@link DueHeap}: it has a time and knows its own index in the heap. */
 export interface Due {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch. Must not change while the entry is in a heap. */
   dueAt: number
-  /** Kept by the heap; -1 outside it. */
+  /** Set by the heap; -1 outside it. */
   heapIndex: number
 }
 
-/** A binary heap by time, from which any entry can be removed in O(log n). */
+/**
+ * A binary min-heap by time: the parent of each entry is due no later than the entry.
+ *
+ *             3                     index   0   1   2   3   4
+ *           ┌─┴─┐                         ┌───┬───┬───┬───┬───┐
+ *           5   8           ──▶           │ 3 │ 5 │ 8 │ 9 │ 6 │
+ *          ┌┴┐                            └───┴───┴───┴───┴───┘
+ *          9 6                      children of i: 2i + 1 and 2i + 2
+ *
+ * `peek()` is O(1); `add()` and `remove()` of any entry are O(log n), since each entry knows its index.
+ */
 export class DueHeap<T extends Due> {
   readonly #entries: T[] = []
 
-  /** All that are in it now, in no order. */
+  /** All entries, in no particular order. */
   entries(): T[] {
     return [...this.#entries]
   }
 
+  /** The entry that is due first. */
   peek(): T | undefined {
     return this.#entries[0]
   }
@@ -25,6 +36,7 @@ export class DueHeap<T extends Due> {
     this.#siftUp(entry)
   }
 
+  /** Does nothing if the entry is outside the heap. */
   remove(entry: T): void {
     const index = entry.heapIndex
     if (index < 0) return

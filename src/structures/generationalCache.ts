@@ -1,12 +1,18 @@
 /**
- * The entries that were added last: at least `count` of them and at most twice as many. Two maps of which the older is
- * dropped as a whole, since taking the oldest out of one map again and again means passing over all that was there.
+ * The entries that were added last: at least `count` of them, and at most twice as many.
+ *
+ *      old      young                        old      young
+ *     │ a b c │ d e f │   ──▶ add(g) ──▶    │ d e f │ g     │       count = 3
+ *
+ * Two maps, of which the older is dropped as a whole: taking the oldest entry out of one map again and again would pass over
+ * the places of all that left before. `add()` and `take()` are O(1).
  */
 export class GenerationalCache<K, V> {
   readonly #count: number
   #young = new Map<K, V>()
   #old = new Map<K, V>()
 
+  /** @param count entries that are kept at least */
   constructor(count: number) {
     this.#count = count
   }
@@ -19,11 +25,11 @@ export class GenerationalCache<K, V> {
     this.#young.set(key, value)
   }
 
-  /** Takes an entry out. */
+  /** Removes an entry and returns it; undefined if it isn't there, or is no longer kept. */
   take(key: K): V | undefined {
-    const from = this.#young.has(key) ? this.#young : this.#old
-    const value = from.get(key)
-    from.delete(key)
+    const generation = this.#young.has(key) ? this.#young : this.#old
+    const value = generation.get(key)
+    generation.delete(key)
     return value
   }
 }

@@ -2,20 +2,30 @@
 export interface HistogramSnapshot {
   /** Upper bounds of the buckets, inclusive, ascending. */
   bounds: readonly number[]
-  /** Values in each bucket; one more than there are bounds: the last holds what is above them all. */
+  /** Values in each bucket. One more than there are bounds: the last bucket holds the values above all bounds. */
   counts: number[]
+  /** Sum of all values. */
   sum: number
+  /** Number of all values. */
   count: number
 }
 
-/** Counts values in fixed buckets: to observe one allocates nothing, and two snapshots can be subtracted. */
+/**
+ * Counts values in fixed buckets.
+ *
+ *     bounds        1     5     10
+ *     counts   │ 2  │  7  │  1  │  4 │
+ *               ≤ 1   ≤ 5   ≤ 10  > 10
+ *
+ * `observe()` is O(number of buckets) and allocates nothing. Two snapshots of one histogram can be subtracted.
+ */
 export class Histogram {
   readonly #bounds: readonly number[]
   readonly #counts: number[]
   #sum = 0
   #count = 0
 
-  /** @param bounds ascending */
+  /** @param bounds upper bounds of the buckets, ascending */
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds
     this.#counts = new Array<number>(bounds.length + 1).fill(0)

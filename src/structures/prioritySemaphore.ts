@@ -1,44 +1,60 @@
+import { Fifo } from './fifo.js'
+
 /**
- * Who may deliver: as many at a time as there are slots. Of those who wait the higher priority goes first, and within
- * one who came first.
+ * Limits how many callers hold a permit at a time. A free permit goes to the waiting caller of the highest priority, and
+ * within one priority to the one that has waited longest.
+ *
+ *     acquire(9) ─▶ 9 │ a │ d │            permits
+ *     acquire(5) ─▶ 5 │ b │         ──▶  ┌───┬───┬───┐  ──▶ release()
+ *     acquire(0) ─▶ 0 │ c │ e │          │ × │ × │ × │
+ *                                        └───┴───┴───┘
+ *
+ * With a single priority it is a plain FIFO semaphore. `acquire()` is O(1); `release()` is O(number of priorities).
  */
 export class PrioritySemaphore {
-  readonly #slots: () => number
-  #taken = 0
-  /** By priority. */
-  readonly #waiting: (((mayGo: boolean) => void)[] | undefined)[] = []
+  readonly #permits: () => number
+  #held = 0
+  /** Waiting callers by priority. */
+  readonly #waiting: (Fifo<(acquired: boolean) => void> | undefined)[] = []
   #closed = false
 
-  /** @param slots may change from one look to the next */
-  constructor(slots: () => number) {
-    this.#slots = slots
+  /** @param permits how many there are; may change from one call to the next */
+  constructor(permits: () => number) {
+    this.#permits = permits
   }
 
-  get taken(): number {
-    return this.#taken
+  /** Permits that are held now. */
+  get held(): number {
+    return this.#held
   }
 
-  /** @returns false when nothing more is to be begun */
-  take(priority: number): Promise<boolean> {
+  /**
+   * @param priority an integer from 0; a higher one goes first
+   * @returns true once the caller holds a permit, which it must release; false if the semaphore is closed first
+   */
+  acquire(priority = 0): Promise<boolean> {
     if (this.#closed) return Promise.resolve(false)
-    if (this.#taken >= this.#slots())
-      return new Promise((resolve) => (this.#waiting[priority] ??= []).push(resolve))
-    this.#taken++
+    if (this.#held >= this.#permits())
+      return new Promise((resolve) => (this.#waiting[priority] ??= new Fifo()).push(resolve))
+    this.#held++
     return Promise.resolve(true)
   }
 
-  give(): void {
-    this.#taken--
-    while (this.#taken < this.#slots()) {
-      const next = this.#waiting.findLast((those) => those !== undefined && those.length > 0)?.shift()
-      if (next === undefined) return
-      this.#taken++
-      next(true)
+  /** Gives a permit back, and grants as many as are free now. */
+  release(): void {
+    this.#held--
+    while (this.#held < this.#permits()) {
+      const grant = this.#waiting.findLast((queue) => queue !== undefined && queue.size > 0)?.shift()
+      if (grant === undefined) return
+      this.#held++
+      grant(true)
     }
   }
 
+  /** Grants nothing more: waiting and later callers get false. Held permits can still be released. */
   close(): void {
     this.#closed = true
-    for (const those of this.#waiting.splice(0)) those?.forEach((turnAway) => turnAway(false))
+    for (const queue of this.#waiting.splice(0))
+      for (let refuse = queue?.shift(); refuse !== undefined; refuse = queue?.shift()) refuse(false)
   }
 }

@@ -1,34 +1,43 @@
 /**
- * What is waited for, each under a number by which its answer finds it. A number that is free is used again, so that a
- * few dozen places serve for ever: see {@link Crowd} on what a Map would cost.
+ * Pending entries, each under a number by which its reply finds it. A number is used again once it is free, so a few dozen
+ * slots serve forever.
+ *
+ *     slot    0   1   2   3
+ *           ┌───┬───┬───┬───┐
+ *           │ a │   │ c │   │    free: 1, 3 ◀── the next add() uses 3
+ *           └───┴───┴───┴───┘
+ *
+ * See {@link IndexedBag} for what a Map would cost the garbage collector. `add()` and `take()` are O(1).
  */
 export class SlotMap<T extends object> {
-  #things: (T | undefined)[] = []
+  #slots: (T | undefined)[] = []
   #free: number[] = []
 
   get size(): number {
-    return this.#things.length - this.#free.length
+    return this.#slots.length - this.#free.length
   }
 
-  add(thing: T): number {
-    const number = this.#free.pop() ?? this.#things.length
-    this.#things[number] = thing
-    return number
+  /** @returns the entry's number */
+  add(entry: T): number {
+    const slot = this.#free.pop() ?? this.#slots.length
+    this.#slots[slot] = entry
+    return slot
   }
 
-  take(number: number): T | undefined {
-    const thing = this.#things[number]
-    if (thing === undefined) return undefined
-    this.#things[number] = undefined
-    this.#free.push(number)
-    return thing
+  /** Removes the entry and frees its number. */
+  take(slot: number): T | undefined {
+    const entry = this.#slots[slot]
+    if (entry === undefined) return undefined
+    this.#slots[slot] = undefined
+    this.#free.push(slot)
+    return entry
   }
 
-  /** All that were there; it is empty then. */
+  /** Removes all entries and returns them. */
   takeAll(): T[] {
-    const all = this.#things.filter((thing) => thing !== undefined)
-    this.#things = []
+    const entries = this.#slots.filter((entry) => entry !== undefined)
+    this.#slots = []
     this.#free = []
-    return all
+    return entries
   }
 }

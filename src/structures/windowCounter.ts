@@ -1,29 +1,40 @@
-/** Milliseconds. Longer than a turn of a busy event loop, shorter than anybody would notice. */
+/** Milliseconds. Longer than a turn of a busy event loop, shorter than a person notices. */
 const MOMENT = 10
 
-/** How many deliveries ended within the last while: so many more may well be wanted within the next. */
+/**
+ * Counts events in windows of time and remembers the last window that is complete. As many events as happened then may
+ * well happen in the next window, which is what prefetching needs to know.
+ *
+ *     events    × ×   ×  ×  │ ×    × │ ×         ...    │ ×
+ *               └─ 4 + 1 ───┘└─ 1+1 ─┘└─ pause: 0 ──────┘
+ *     recent                5        2                  0
+ *
+ * An event closes the window that has lasted `length` ms by then, and is counted in it. A window of twice that length or more
+ * was a pause and counts as 0. Both operations are O(1) and allocate nothing.
+ */
 export class WindowCounter {
-  readonly #while: number
-  #since = 0
-  #counted = 0
-  #ended = 0
+  readonly #length: number
+  #start = 0
+  #current = 0
+  #recent = 0
 
-  /** @param ms how long the while is */
-  constructor(ms = MOMENT) {
-    this.#while = ms
+  /** @param length of a window in ms @default 10 */
+  constructor(length = MOMENT) {
+    this.#length = length
   }
 
-  /** None after a pause. */
-  get ended(): number {
-    return this.#ended
+  /** Events in the last complete window. */
+  get recent(): number {
+    return this.#recent
   }
 
-  /** A delivery ended. @param now on `performance.now()`'s clock */
+  /** @param now on `performance.now()`'s clock */
   count(now: number): void {
-    this.#counted++
-    if (now - this.#since < this.#while) return
-    this.#ended = now - this.#since < 2 * this.#while ? this.#counted : 0
-    this.#since = now
-    this.#counted = 0
+    this.#current++
+    const elapsed = now - this.#start
+    if (elapsed < this.#length) return
+    this.#recent = elapsed < 2 * this.#length ? this.#current : 0
+    this.#start = now
+    this.#current = 0
   }
 }

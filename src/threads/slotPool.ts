@@ -1,5 +1,6 @@
 import { PHASES } from '../protocol/outcome.js'
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
+import { PrioritySemaphore } from '../structures/prioritySemaphore.js'
 import { WindowCounter } from '../structures/windowCounter.js'
 import type { DeliverySlots, PhaseCounts } from './runner.js'
 
@@ -11,7 +12,7 @@ export class SlotPool implements DeliverySlots {
   readonly #free: number[]
   readonly #renderFree: number[]
   readonly #inUse: boolean[]
-  readonly #waiting: ((slot: number) => void)[] = []
+  readonly #renders: PrioritySemaphore
   readonly #capacity: () => number
   #reserved = 0
 
@@ -20,6 +21,7 @@ export class SlotPool implements DeliverySlots {
     this.#capacity = capacity
     this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
     this.#renderFree = Array.from({ length: renders }, (_, index) => deliveries + index)
+    this.#renders = new PrioritySemaphore(() => renders)
     this.#inUse = Array.from({ length: deliveries + renders }, () => false)
   }
 
@@ -52,21 +54,17 @@ export class SlotPool implements DeliverySlots {
     this.#free.push(slot)
   }
 
-  takeForRender(): Promise<number> {
-    const slot = this.#renderFree.pop()
-    if (slot === undefined) return new Promise((resolve) => this.#waiting.push(resolve))
+  async takeForRender(): Promise<number> {
+    await this.#renders.acquire()
+    const slot = this.#renderFree.pop()!
     this.#inUse[slot] = true
-    return Promise.resolve(slot)
+    return slot
   }
 
   giveForRender(slot: number): void {
-    const next = this.#waiting.shift()
-    if (next !== undefined) {
-      next(slot)
-      return
-    }
     this.#inUse[slot] = false
     this.#renderFree.push(slot)
+    this.#renders.release()
   }
 }
 
@@ -104,8 +102,8 @@ export class InFlightWindow {
   }
 
   get slots(): number {
-    const many = Math.min(this.#lately.ended, this.#underWay * MOST_AHEAD)
-    const one = Math.min(this.#awhile.ended, this.#underWay)
+    const many = Math.min(this.#lately.recent, this.#underWay * MOST_AHEAD)
+    const one = Math.min(this.#awhile.recent, this.#underWay)
     return this.#underWay + Math.max(many, one)
   }
 

@@ -7,6 +7,7 @@ import type {
   TaskOf,
   ThreadLogLine,
 } from '../protocol/tasks.js'
+import { Batcher } from '../structures/batcher.js'
 import { SlotMap } from '../structures/slotMap.js'
 
 /** The thread ended before it answered. What that means is for the boards to say: see `Blame`. */
@@ -63,7 +64,7 @@ export class WorkerChannel {
   ready = false
   #closed = false
   readonly #pending = new SlotMap<Pending>()
-  #requests: ChannelRequest[] = []
+  readonly #requests = new Batcher<ChannelRequest>(() => this.#flush())
   #port: MessagePort | undefined
   readonly #listener: LaneListener
 
@@ -94,8 +95,7 @@ export class WorkerChannel {
       return Promise.reject(new ThreadDied('The threads were ended.', { thread: 0, ready: false }))
     return new Promise((resolve, reject) => {
       const id = this.#pending.add({ resolve, reject })
-      const request = { id, ask, task } as ChannelRequest
-      if (this.#requests.push(request) === 1) setImmediate(() => this.#flush())
+      this.#requests.add({ id, ask, task } as ChannelRequest)
     })
   }
 
@@ -107,7 +107,7 @@ export class WorkerChannel {
     this.thread = 0
     this.connections = 0
     this.ready = false
-    this.#requests = []
+    this.#requests.take()
     if (!this.#closed) this.#listener.died(death)
     for (const one of this.#pending.takeAll()) one.reject(death)
   }
@@ -120,9 +120,8 @@ export class WorkerChannel {
 
   /** Between two threads nothing is sent: the requests stay until the lane is opened again. */
   #flush(): void {
-    if (this.#port === undefined || this.#requests.length === 0) return
-    const requests = this.#requests
-    this.#requests = []
+    if (this.#port === undefined || this.#requests.size === 0) return
+    const requests = this.#requests.take()
     try {
       this.#port.postMessage(requests)
     } catch (error) {

@@ -15,7 +15,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
   const openPage = useBrowser(tools.chromium)
   let url: string
 
-  /** Starts the server as from a shell, with its queue in that Redis. */
+  /** Starts the server as a shell does, with its queue in that Redis. */
   async function start(): Promise<void> {
     ;({ url } = await serve({ THREADPOST_QUEUE: redis.url }))
   }
@@ -36,7 +36,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
     expect(response.status).toBe(200)
   }
 
-  test('sends the mail of a sign-up, and retries and cancels messages', async () => {
+  test('a visitor can sign up and read the mail, and an operator can retry, cancel, filter and pause', async () => {
     await start()
     const page = await open('/')
     await signUpAs(page, 'Ada', 'Sent')
@@ -66,7 +66,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
 
     await page.goto(`${url}/mail/#/messages?status=sent`)
     await rowsAre(page, 2)
-    // The page says that Redis doesn't support this search.
+    // The page says which searches Redis does not support.
     await page.goto(`${url}/mail/#/messages?q=ada`)
     await page.getByText('only complete message IDs').first().waitFor()
     await page.goto(`${url}/mail/`)
@@ -77,7 +77,7 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
     await page.getByRole('button', { name: 'Pause sending' }).waitFor()
   })
 
-  test('delivers all 500 receipts despite a killed thread and lost replies, and marks each duplicate', async () => {
+  test('delivers 500 accepted messages despite a killed thread and lost replies, and marks each duplicate', async () => {
     await start()
     const page = await open('/')
     await runWithFaults(page)

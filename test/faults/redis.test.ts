@@ -27,7 +27,7 @@ async function settled(mailer: Mailer, count: number): Promise<void> {
 describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool, APPEND_ONLY)
 
-  it('Redis away: refused as long as it is, taken in and delivered when it is back', async () => {
+  it('refuses messages while Redis is down, and accepts and delivers them when it is back', async () => {
     const inbox = await testInbox({ keep: 100 })
     const mailer = await testMailer({ transport: inbox.url, queue: redis.place() })
     await mailer.sendAndWait(mailOf(0))
@@ -49,7 +49,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     expect(inbox.count).toBe(2)
   })
 
-  it('what is accepted into the spool is handed on in order, once each', async () => {
+  it('forwards the messages of the spool in order, each of them once', async () => {
     const inbox = await testInbox({ keep: 100 })
     const spool = `sqlite:${path.join(await folderOf({}), 'spool.db')}`
     const place = redis.place()
@@ -61,10 +61,10 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     expect(receipts.every(({ durable }) => durable)).toBe(true)
     expect(await mailer.send({ ...mailOf(1), idempotencyKey: 'k1' })).toMatchObject({ duplicate: true })
     expect(await mailer.find(receipts[0]?.id ?? '')).toMatchObject({ status: 'queued', subject: 'Mail 1' })
-    // And the first one, if Redis was too slow to take it at once.
+    // The first one as well, if Redis was too slow to accept it at once.
     expect([30, 31]).toContain((await mailer.stats()).queued)
 
-    // Its process ends meanwhile: the next one hands on what the file holds.
+    // The process ends meanwhile: the next one forwards the messages in the file.
     await mailer.close()
     const next = await testSender({ queue: { ...place, spool } })
     await redis.start()
@@ -79,7 +79,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect(worker.send(mailOf(99))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 
-  it('Redis full: nothing is taken in, and what was under way is stored when there is room', async () => {
+  it('accepts nothing while the memory of Redis is full, and stores the outcomes of running deliveries when there is room again', async () => {
     const count = 100
     const inbox = await testInbox({ keep: count, faults: [{ at: 'dot', do: 'delay', ms: 50 }] })
     const mailer = await testMailer({ transport: inbox.url, queue: redis.place() })
@@ -89,7 +89,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect.poll(() => inbox.count, { interval: 1 }).toBeGreaterThan(0)
     await client.config('SET', 'maxmemory', '1mb')
     await expect(mailer.send(mailOf(count))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
-    // What is under way arrives, and can't be told of.
+    // Running deliveries arrive, but their outcomes can't be stored.
     const { sending } = await mailer.stats()
     await expect.poll(() => inbox.count).toBeGreaterThanOrEqual(sending)
     await client.config('SET', 'maxmemory', '0')
@@ -98,7 +98,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
   })
 
-  it.each(['stopped', 'frozen'])('Redis %s: close() ends all the same, and so does a worker', async (how) => {
+  it.each(['stopped', 'frozen'])('close() and a worker end even if Redis is %s', async (how) => {
     // No reply comes, so that something is under way.
     const inbox = await testInbox({ faults: [{ at: 'dot', do: 'silence' }] })
     const place = redis.place()
@@ -116,13 +116,13 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     else redis.freeze()
     onTestFinished(() => (how === 'stopped' ? redis.start() : redis.thaw()))
     await Promise.all(mailers.map((mailer) => mailer.send(mailOf(99)).catch(() => undefined)))
-    // Redis is not back before all of them are closed: whoever waited for it would wait for ever.
+    // Redis comes back only after all of them are closed, so a mailer that waited for it would wait forever.
     await Promise.all(mailers.map((mailer) => mailer.close({ deadline: 500 })))
     worker.process.kill('SIGTERM')
     expect(await once(worker.process, 'exit')).toEqual([0, null])
   })
 
-  it('three workers, one killed, Redis restarted: all arrive, and what arrives twice is marked', async () => {
+  it('delivers every message, and marks those that arrive twice, when one of three workers is killed and Redis restarts', async () => {
     const inbox = await testInbox({ keep: 2 * FLEET_MAILS })
     const place = redis.place()
     const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix]
@@ -168,7 +168,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
       `${FLEET_MAILS} messages in ${seconds.toFixed(1)} s; ${marked.size} marked uncertain, ${twice.length} arrived twice`,
     )
 
-    // The others drain when they are told to.
+    // The other workers drain on SIGTERM.
     for (const { process } of workers.slice(1)) {
       process.kill('SIGTERM')
       const [code] = (await once(process, 'exit')) as [number]

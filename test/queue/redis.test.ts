@@ -7,7 +7,7 @@ import { describeWith } from '../support/tools.js'
 
 const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
 
-describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
+describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)
 
   queueSuite('redis', (options) => RedisQueue.open({ ...options, ...redis.place(), redis: {}, logger }), {

@@ -10,25 +10,25 @@ import { startWorker } from '../support/worker.js'
 const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
 const WELCOME = '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body></mj-body></mjml>'
 
-describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) => {
+describeWith(['redis-server'], 'processes that share a queue on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)
 
-  it('a process that only takes mail in has no thread, hears what became of it, and its bytes arrive', async () => {
+  it('a sending process has no threads, learns the outcome of its message, and its attachment arrives byte for byte', async () => {
     const queue = redis.place()
     const mailer = await testSender({ queue })
     expect((await mailer.stats()).threads).toEqual([])
     const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
     const { id } = await mailer.send({ ...MAIL, attachments: [{ filename: 'b.bin', content: bytes }] })
-    const heard = mailer.wait(id)
+    const outcome = mailer.wait(id)
     const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
-    expect(await heard).toMatchObject({ status: 'sent', transport: 'default' })
+    expect(await outcome).toMatchObject({ status: 'sent', transport: 'default' })
     const [mail] = inbox.stored()
     expect(Buffer.from(mail?.raw ?? []).toString()).toContain(
       Buffer.from(bytes).toString('base64').slice(0, 76),
     )
   })
 
-  it('a sender without templates leaves their checks to the worker, whatever its first transport is called', async () => {
+  it('a sender without templates leaves their checks to the worker, whatever the name of its first transport', async () => {
     const queue = redis.place()
     const inbox = await testInbox()
     const templates = await folderOf({ 'welcome.mjml': WELCOME })
@@ -43,7 +43,7 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     })
   })
 
-  it('a sender with compiled templates refuses what they lack, without a renderer', async () => {
+  it('a sender with compiled templates refuses unknown templates and missing data without a renderer', async () => {
     const queue = redis.place()
     const source = await folderOf({ 'welcome.mjml': WELCOME })
     const templates = await folderOf({})
@@ -57,20 +57,20 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     await expect(mailer.send({ to, template: 'welcome' })).rejects.toMatchObject({ code: 'MISSING_DATA' })
     const { id } = await mailer.send({ to, template: 'welcome', data: { name: 'Ada' } })
 
-    // The worker has another version: the mail goes out by that one, and the log says so.
-    const said: string[] = []
-    const warn = (fields: object, message: string): void => void said.push(message + JSON.stringify(fields))
+    // The worker has another version of the template: it sends that one, and logs a warning.
+    const logged: string[] = []
+    const warn = (fields: object, message: string): void => void logged.push(message + JSON.stringify(fields))
     const logger: Logger = { debug: () => {}, info: () => {}, warn, error: () => {} }
     const other = await folderOf({ 'welcome.mjml': WELCOME.replace('Hi', 'Welcome') })
     const { inbox } = await mailerWithInbox({ role: 'deliver', queue, templates: other, logger })
     expect((await mailer.wait(id)).status).toBe('sent')
     expect((await inbox.waitFor({ to })).subject).toBe('Welcome Ada')
-    expect(said.join()).toContain('another version of its template')
+    expect(logged.join()).toContain('another version of its template')
     await expect(mailer.render('welcome', { name: 'Ada' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     await expect(testSender({ queue, templates: source })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
   })
 
-  it('all workers together keep to the rate of a transport', async () => {
+  it('all workers together stay within the rate of a transport', async () => {
     const queue = redis.place()
     const inbox = await testInbox()
     const rate = 40
@@ -82,34 +82,34 @@ describeWith(['redis-server'], 'a fleet on Redis', ({ 'redis-server': tool }) =>
     await Promise.all([testMailer(options), testMailer(options)])
     await expect.poll(() => inbox.count).toBe(count)
     const arrivals = inbox.stored().map(({ receivedAt }) => Date.parse(receivedAt))
-    // They leave evenly apart. On a busy machine some arrive late, but none arrives before its time.
+    // Messages leave at even intervals. On a busy machine some arrive late, but none arrives early.
     const early = arrivals.filter((arrival, nth) => arrival - start + 1 < (nth * 1_000) / rate)
     expect(early).toEqual([])
   })
 
-  it('says at the start what may be lost with a Redis set up like this, and never the password', async () => {
-    const said: string[] = []
-    const log = (_: object, message: string): void => void said.push(message)
+  it('a mailer warns at the start about settings of Redis that may lose mail, and never logs the password', async () => {
+    const logged: string[] = []
+    const log = (_: object, message: string): void => void logged.push(message)
     const logger: Logger = { debug: log, info: log, warn: log, error: log }
     await testSender({ queue: redis.place(), logger })
-    await expect.poll(() => said.join()).toContain('append-only file')
+    await expect.poll(() => logged.join()).toContain('append-only file')
     const url = redis.url.replace('127', ':s3cret@127')
     const refused = createMailer({ role: 'send', queue: { ...redis.place(), url }, logger })
     const error: unknown = await refused.then(
       (mailer) => mailer.close(),
       (reason: unknown) => reason,
     )
-    expect(said.join()).not.toContain('s3cret')
+    expect(logged.join()).not.toContain('s3cret')
     expect(String(error)).not.toContain('s3cret')
   })
 
-  it('a worker tells that it is alive and ready, and needs a transport', async () => {
+  it('a worker serves health, readiness and metrics, and refuses to start without a transport or a queue', async () => {
     const inbox = await testInbox()
     const { url, prefix } = redis.place()
     const flags = ['--transport', inbox.url, '--queue', url, '--prefix', prefix, '--port', '0']
-    const { said } = await startWorker(flags)
-    await expect.poll(() => said.join('\n')).toContain('/healthz')
-    const base = /(http:\S+)\/healthz/.exec(said.join('\n'))?.[1] ?? ''
+    const { said: logged } = await startWorker(flags)
+    await expect.poll(() => logged.join('\n')).toContain('/healthz')
+    const base = /(http:\S+)\/healthz/.exec(logged.join('\n'))?.[1] ?? ''
     expect((await fetch(`${base}/healthz`)).status).toBe(200)
     expect((await fetch(`${base}/readyz`)).status).toBe(200)
     expect(await (await fetch(`${base}/metrics`)).text()).toContain('threadpost_up 1')

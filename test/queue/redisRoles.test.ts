@@ -7,7 +7,7 @@ import { startRedis, useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
 
-/** Takes a mail in as a web process does, and tells what keeps it alive. */
+/** Accepts a mail as a web process does, and reports the resources that keep the process alive. */
 const SENDER = `
 const { createMailer } = await import('threadpost')
 const mailer = await createMailer({ role: 'send', from: 'a@b.example', queue: process.argv[2] })
@@ -16,11 +16,11 @@ const { threads } = await mailer.stats()
 result = { threads, alive: process.getActiveResourcesInfo() }
 await mailer.close()
 `
-/** Of nodemailer's it needs the parser of addresses. */
+/** Scripts of the renderer. A sender needs nodemailer's address parser, and no more of nodemailer. */
 const RENDERER =
   /node_modules\/(?:mjml|mjml-[a-z-]+|handlebars|html-to-text|nodemailer\/(?!.*addressparser))[/.]?/
 
-/** Refuses to find a package, as if it were not installed. */
+/** A module that makes a package impossible to import, as if it were not installed. */
 const without = (name: string): string => {
   const hooks = `export async function resolve(specifier, context, next) {
     if (specifier === '${name}') throw new Error("Cannot find package '${name}'")
@@ -43,7 +43,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     return connection
   }
 
-  it('a sender keeps no thread and loads no renderer', async () => {
+  it('a sender starts no threads and loads no renderer', async () => {
     const { result, scripts } = await loadedScripts({ code: SENDER, args: [redis.url] })
     const { threads, alive } = result as Record<'threads' | 'alive', string[]>
     expect(threads).toEqual([])
@@ -52,15 +52,18 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     expect(scripts.some((url) => url.includes('/bullmq/'))).toBe(true)
   })
 
-  it.each(['bullmq', 'ioredis'])('without %s the error says what to install', async (name) => {
-    const flags = ['--import', without(name)]
-    const failed = loadedScripts({ code: SENDER, args: [redis.url], flags })
-    const { stderr } = (await failed.catch((error: unknown) => error)) as { stderr: string }
-    expect(stderr).toContain('START_FAILED')
-    expect(stderr).toContain('npm install bullmq ioredis')
-  })
+  it.each(['bullmq', 'ioredis'])(
+    'without the package %s, the error names the packages to install',
+    async (name) => {
+      const flags = ['--import', without(name)]
+      const failed = loadedScripts({ code: SENDER, args: [redis.url], flags })
+      const { stderr } = (await failed.catch((error: unknown) => error)) as { stderr: string }
+      expect(stderr).toContain('START_FAILED')
+      expect(stderr).toContain('npm install bullmq ioredis')
+    },
+  )
 
-  it('a worker told to end finishes what it has begun, and leaves the rest to others', async () => {
+  it('a worker that gets SIGTERM finishes the deliveries that it has started, and leaves the other messages to the next worker', async () => {
     const inbox = await testInbox({ keep: 200, faults: [{ at: 'dot', do: 'delay', ms: 1_000 }] })
     const queue = redis.place()
     const flags = ['--transport', inbox.url, '--queue', queue.url, '--prefix', queue.prefix]
@@ -82,7 +85,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
   })
 
-  it('a sender looks after the dead letters of others: finds, lists, counts, retries, cancels', async () => {
+  it('a sender can find, list, count, retry and cancel the messages that other processes failed to deliver', async () => {
     const queue = redis.place()
     const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
     inbox.faults.set([{ at: 'rcpt', do: 'refuse', to: 'user1*' }])
@@ -104,7 +107,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     expect(await mailer.wait(id)).toMatchObject({ status: 'cancelled' })
   })
 
-  it('nothing in Redis tells the password of a transport', async () => {
+  it('no key in Redis contains the password of a transport', async () => {
     const queue = redis.place()
     const transport = { url: 'smtp://ada:s3cret@127.0.0.1:1', requireTLS: false }
     const mailer = await testMailer({ transport, queue })
@@ -120,7 +123,7 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
     expect(all.join()).not.toContain('s3cret')
   })
 
-  it('what messages accepted together cost in Redis is shared', async () => {
+  it('messages that are accepted together share their commands to Redis', async () => {
     const queue = redis.place()
     await mailerWithInbox({ role: 'deliver', queue })
     const mailer = await testSender({ queue })
@@ -134,21 +137,21 @@ describeWith(['redis-server'], 'roles on Redis', ({ 'redis-server': tool }) => {
   })
 
   it.each([
-    ['maxmemory-policy', 'allkeys-lru', 'mail that was accepted may be lost. Set noeviction'],
+    ['maxmemory-policy', 'allkeys-lru', 'accepted mail may be lost. Set maxmemory-policy noeviction'],
     ['appendonly', 'no', 'Set appendonly yes'],
-    ['appendfsync', 'no', 'Set everysec, or always'],
-  ])('%s %s is warned of at the start', async (setting, value, warning) => {
+    ['appendfsync', 'no', 'Set appendfsync everysec or always'],
+  ])('a mailer warns at the start about the setting %s %s', async (setting, value, warning) => {
     const settings = { appendonly: 'yes', 'maxmemory-policy': 'noeviction', [setting]: value }
     const other = await startRedis(
       tool,
       Object.entries(settings).flatMap(([name, its]) => [`--${name}`, its]),
     )
     onTestFinished(() => other.close())
-    const said: string[] = []
-    const warn = (_: object, message: string): void => void said.push(message)
+    const logged: string[] = []
+    const warn = (_: object, message: string): void => void logged.push(message)
     const logger = { debug: () => {}, info: () => {}, warn, error: () => {} }
     await testSender({ queue: other.url, logger })
-    await expect.poll(() => said).toHaveLength(1)
-    expect(said[0]).toContain(warning)
+    await expect.poll(() => logged).toHaveLength(1)
+    expect(logged[0]).toContain(warning)
   })
 })

@@ -1,4 +1,5 @@
 import type { RecipientOutcome } from '../../src/protocol/outcome.js'
+import { PrioritySemaphore } from '../../src/structures/prioritySemaphore.js'
 import { unanswered, withdrawn } from './sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
@@ -14,9 +15,8 @@ const CODES = { sent: 250, deferred: 450, rejected: 550 } as const
  * the call reports that nothing left this machine.
  */
 export class SingleCallSender {
-  readonly #limit: number
+  readonly #calls: PrioritySemaphore
   readonly #close: () => Promise<void>
-  readonly #waiting: (() => void)[] = []
   readonly #inFlight = new Set<Promise<SendResult>>()
   readonly #abort = new AbortController()
   /** Takes the messages that were not started, after `retire()`. */
@@ -28,7 +28,7 @@ export class SingleCallSender {
    * @param close releases the client; called once, after the last call. A failure is ignored.
    */
   constructor(limit: number, close: () => Promise<void> = () => Promise.resolve()) {
-    this.#limit = limit
+    this.#calls = new PrioritySemaphore(() => limit)
     this.#close = close
   }
 
@@ -41,35 +41,32 @@ export class SingleCallSender {
   ): Promise<SendResult> {
     const { envelope } = mail
     progress.enterPhase('connecting')
-    while (this.#successor === undefined && this.#inFlight.size >= this.#limit)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (this.#successor !== undefined) return this.#successor.send(mail, progress, deadline)
-    if (this.#abort.signal.aborted) return unanswered('closed', false, envelope.to)
-    if (performance.now() >= deadline) {
-      this.#startNext()
-      return unanswered('timeout', false, envelope.to)
+    const acquired = await this.#calls.acquire()
+    if (!acquired || this.#successor !== undefined || this.#abort.signal.aborted) {
+      if (acquired) this.#calls.release()
+      return this.#successor?.send(mail, progress, deadline) ?? unanswered('closed', false, envelope.to)
     }
-    const permit = progress.commit()
-    if (permit !== 'committed') {
-      this.#startNext()
-      return withdrawn(permit)
+    try {
+      if (performance.now() >= deadline) return unanswered('timeout', false, envelope.to)
+      const permit = progress.commit()
+      if (permit !== 'committed') return withdrawn(permit)
+      progress.enterPhase('body')
+      const start = performance.now()
+      const running = this.#withDeadline(envelope.to, deadline, call)
+      this.#inFlight.add(running)
+      const result = await running.finally(() => this.#inFlight.delete(running))
+      progress.addTiming('transaction', performance.now() - start)
+      report(result, progress)
+      return result
+    } finally {
+      this.#calls.release()
     }
-    progress.enterPhase('body')
-    const start = performance.now()
-    const running = this.#withDeadline(envelope.to, deadline, call)
-    this.#inFlight.add(running)
-    const result = await running
-    this.#inFlight.delete(running)
-    this.#startNext()
-    progress.addTiming('transaction', performance.now() - start)
-    report(result, progress)
-    return result
   }
 
   /** Leaves the waiting messages to the successor. Resolves when no call is under way and the client is closed. */
   async retire(successor: Transport): Promise<void> {
     this.#successor = successor
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#calls.close()
     await Promise.allSettled(this.#inFlight)
     await this.#closeOnce()
   }
@@ -80,7 +77,7 @@ export class SingleCallSender {
     await Promise.race([Promise.all(this.#inFlight), timeout])
     clearTimeout(timer)
     this.#abort.abort()
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#calls.close()
     await this.#closeOnce()
   }
 
@@ -108,10 +105,6 @@ export class SingleCallSender {
       clearTimeout(timer)
       this.#abort.signal.removeEventListener('abort', abort)
     }
-  }
-
-  #startNext(): void {
-    this.#waiting.shift()?.()
   }
 }
 

@@ -8,6 +8,7 @@ import {
   withoutContent,
 } from '../../message/messageState.js'
 import type { Due } from '../../structures/dueHeap.js'
+import { Fifo } from '../../structures/fifo.js'
 import { losesContent } from '../actions.js'
 import type { StatusCounts } from '../driver.js'
 import type { Retention } from '../retention.js'
@@ -20,41 +21,28 @@ interface Settled {
 }
 
 /**
- * Settled messages, the one settled first in front. An array with a moving head: a Set would pass over the places of
- * all that it ever forgot whenever it is asked for its first.
+ * Settled messages, the one settled first in front. A Set would pass over the places of all that it ever forgot whenever it
+ * is asked for its first.
  */
 export class SettledLog<T extends Settled> {
-  #entries: (T | undefined)[] = []
-  /** Index of the first that may be there. */
-  #head = 0
-  /** How many were cut off in front. */
-  #cut = 0
-  #size = 0
+  readonly #entries = new Fifo<T>()
 
   get size(): number {
-    return this.#size
+    return this.#entries.size
   }
 
   add(entry: T): void {
-    entry.place = this.#cut + this.#entries.push(entry) - 1
-    this.#size++
+    entry.place = this.#entries.push(entry)
   }
 
   remove(entry: T): void {
     if (entry.place < 0) return
-    this.#entries[entry.place - this.#cut] = undefined
+    this.#entries.remove(entry.place)
     entry.place = -1
-    this.#size--
   }
 
   get oldest(): T | undefined {
-    while (this.#head < this.#entries.length && this.#entries[this.#head] === undefined) this.#head++
-    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head)
-      this.#cut += this.#head
-      this.#head = 0
-    }
-    return this.#entries[this.#head]
+    return this.#entries.peek()
   }
 }
 

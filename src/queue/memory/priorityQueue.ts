@@ -1,4 +1,5 @@
 import { MAX_PRIORITY } from '../../message/messageState.js'
+import { Fifo } from '../../structures/fifo.js'
 
 /** Whether an entry still wants the place that the ticket is for. */
 type Wanted<T> = (entry: T, ticket: number) => boolean
@@ -6,7 +7,7 @@ type Wanted<T> = (entry: T, ticket: number) => boolean
 /** First in, first out within each priority; higher priority first. Places that are no longer wanted are skipped. */
 export class PriorityQueue<T> {
   /** The highest priority first. */
-  readonly #lanes = Array.from({ length: MAX_PRIORITY + 1 }, () => new Lane<T>())
+  readonly #lanes = Array.from({ length: MAX_PRIORITY + 1 }, () => new Fifo<T>())
 
   /** @returns the entry's ticket, from 1 on */
   push(entry: T, priority: number): number {
@@ -16,49 +17,25 @@ export class PriorityQueue<T> {
   /** The first entry that is still wanted. */
   shift(wanted: Wanted<T>): T | undefined {
     for (const lane of this.#lanes) {
-      const entry = lane.shift(wanted)
-      if (entry !== undefined) return entry
+      const entry = firstWanted(lane, wanted)
+      if (entry === undefined) continue
+      lane.shift()
+      return entry
     }
     return undefined
   }
 
   /** The first of each priority. */
   first(wanted: Wanted<T>): T[] {
-    return this.#lanes.flatMap((lane) => lane.peek(wanted) ?? [])
+    return this.#lanes.flatMap((lane) => firstWanted(lane, wanted) ?? [])
   }
 }
 
-/** An array with a moving head, so that shift() costs the same at any length. */
-class Lane<T> {
-  #entries: (T | undefined)[] = []
-  #head = 0
-  /** How many were cut off in front. */
-  #cut = 0
-
-  push(entry: T): number {
-    return this.#cut + this.#entries.push(entry)
+/** The first entry of a lane that is still wanted; those before it leave. */
+function firstWanted<T>(lane: Fifo<T>, wanted: Wanted<T>): T | undefined {
+  for (let entry = lane.peek(); entry !== undefined; entry = lane.peek()) {
+    if (wanted(entry, lane.headPosition)) return entry
+    lane.shift()
   }
-
-  peek(wanted: Wanted<T>): T | undefined {
-    for (let entry = this.#entries[this.#head]; entry !== undefined; entry = this.#entries[this.#head]) {
-      if (wanted(entry, this.#cut + this.#head + 1)) return entry
-      this.#pass()
-    }
-    return undefined
-  }
-
-  shift(wanted: Wanted<T>): T | undefined {
-    const entry = this.peek(wanted)
-    if (entry !== undefined) this.#pass()
-    return entry
-  }
-
-  #pass(): void {
-    this.#entries[this.#head++] = undefined
-    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head)
-      this.#cut += this.#head
-      this.#head = 0
-    }
-  }
+  return undefined
 }

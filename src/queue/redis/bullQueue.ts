@@ -2,111 +2,109 @@ import type { Queue } from 'bullmq'
 import { MAX_PRIORITY } from '../../message/messageState.js'
 import type { Connections } from './connections.js'
 
-/** When a message is to be looked at. */
+/** The time at which a worker is to look at a message. */
 export interface WakeUp {
   id: string
-  /** Name of the template, or what else it is: shown by tools for BullMQ. */
+  /** Name of the template, or the kind of content. BullMQ's tools show it. */
   name: string
-  /** 0 to 9, higher first. */
+  /** 0 to 9; a higher one goes first. */
   priority: number
   /** Milliseconds since the epoch. */
   due: number
 }
 
-/** What one job of BullMQ's wakes up: a message, or some that were accepted together. */
+/** The messages of one BullMQ job: one message, or several that were accepted together. */
 interface WakeBatch extends Omit<WakeUp, 'id'> {
   ids: string[]
 }
 
-/** What a job costs is shared by so many messages at most: enough, and few enough that no other process wants for work. */
-const MOST = 20
+/** Messages that share a job at most: enough to share its cost, and few enough to leave work for other processes. */
+const MAX_BATCH = 20
 
-/**
- * What is due now goes together, by priority and in the order of acceptance. What has a time of its own has a job of
- * its own.
- */
-export function wakeBatchesOf(wakes: readonly WakeUp[], now: number): WakeBatch[] {
-  const lots: WakeBatch[] = []
+/** Messages that are due now share jobs, by priority and in the order of acceptance. A message for later has a job of its own. */
+export function toWakeBatches(wakeUps: readonly WakeUp[], now: number): WakeBatch[] {
+  const batches: WakeBatch[] = []
   const open = new Map<number, WakeBatch>()
-  for (const { id, ...wake } of wakes) {
-    const isDue = wake.due <= now
-    const lot = isDue ? open.get(wake.priority) : undefined
-    if (lot !== undefined && lot.ids.length < MOST) lot.ids.push(id)
+  for (const { id, ...wakeUp } of wakeUps) {
+    const isDue = wakeUp.due <= now
+    const batch = isDue ? open.get(wakeUp.priority) : undefined
+    if (batch !== undefined && batch.ids.length < MAX_BATCH) batch.ids.push(id)
     else {
-      const fresh = { ...wake, ids: [id] }
-      lots.push(fresh)
-      if (isDue) open.set(wake.priority, fresh)
+      const fresh = { ...wakeUp, ids: [id] }
+      batches.push(fresh)
+      if (isDue) open.set(wakeUp.priority, fresh)
     }
   }
-  return lots
+  return batches
 }
 
-/** What a lot's job is called: as its message, where it has only one. */
+/** The id of a batch's job: the message's id, if the batch has only one message. */
 export function jobIdOf({ ids }: Pick<WakeBatch, 'ids'>): string {
   const [first = ''] = ids
   return ids.length === 1 ? first : `lot-${first}`
 }
 
-/** BullMQ's name of the queue; its keys stand beside ours. */
+/** BullMQ's name for the queue; its keys are next to ours. */
 export const QUEUE_NAME = 'mail'
 
-/** What a job carries: which messages it wakes up, where its own id does not say it. */
+/** Data of a BullMQ job. */
 export interface JobData {
+  /** The messages that it wakes up; without it, the one whose id is the job's id. */
   ids?: string[]
 }
 
-/** Milliseconds between two looks whether a job has ended that is to be replaced. */
-const AGAIN = 20
-/** Times it is looked; after that the job is put back by who looks for forgotten ones. */
-const TRIES = 50
+/** Milliseconds between two attempts to replace a job that is active. */
+const REPLACE_DELAY = 20
+/** Attempts to replace a job. After that, maintenance adds the job. */
+const REPLACE_ATTEMPTS = 50
 
-/** BullMQ's priorities begin at 1, and the lowest number goes first; and back again. */
-export function mirrored(priority: number): number {
+/** Converts our priority to BullMQ's, and back: BullMQ's begin at 1, and the lowest number goes first. */
+export function invertPriority(priority: number): number {
   return MAX_PRIORITY + 1 - priority
 }
 
 /**
- * When BullMQ wakes which messages up. A job is no more than that: what is to be done is told by the message itself. So
- * one job too many does no harm.
+ * The BullMQ queue. A job only wakes messages up; the messages themselves say what is to be done, so an extra job does no
+ * harm.
  */
 export class BullQueue {
   readonly #queue: Queue<JobData>
 
-  constructor({ patient, bullmq }: Connections, prefix: string, trouble: (error: Error) => void) {
+  constructor({ patient, bullmq }: Connections, prefix: string, onError: (error: Error) => void) {
     this.#queue = new bullmq.Queue<JobData>(QUEUE_NAME, {
       connection: patient,
       prefix,
-      // What has ended is ours to keep, and nobody reads BullMQ's events.
+      // Our own keys hold the history, and nothing reads BullMQ's events.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
       streams: { events: { maxLen: 100 } },
       skipWaitingForReady: true,
     })
-    this.#queue.on('error', trouble)
+    this.#queue.on('error', onError)
   }
 
-  /** Jobs for messages that were just accepted; those due now share some. */
-  async addTogether(wakes: readonly WakeUp[]): Promise<void> {
-    await this.#add(wakeBatchesOf(wakes, Date.now()))
+  /** Adds jobs for messages that were just accepted; messages that are due now share jobs. */
+  async addBatched(wakeUps: readonly WakeUp[]): Promise<void> {
+    await this.#add(toWakeBatches(wakeUps, Date.now()))
   }
 
-  /** A job for each; a message that has one of its own already keeps it. */
-  async add(wakes: readonly WakeUp[]): Promise<void> {
-    await this.#add(wakes.map(({ id, ...wake }) => ({ ...wake, ids: [id] })))
+  /** Adds a job for each message; a message that already has one of its own keeps it. */
+  async add(wakeUps: readonly WakeUp[]): Promise<void> {
+    await this.#add(wakeUps.map(({ id, ...wakeUp }) => ({ ...wakeUp, ids: [id] })))
   }
 
-  /** @returns false when its job is being ended by somebody, or about to be begun */
+  /** @returns false if the message's job is active or about to become active */
   async remove(id: string): Promise<boolean> {
     return (await this.#queue.remove(id)) === 1
   }
 
-  /** Puts a new job in the place of the one that may still be there. @returns whether it did */
-  async replace(wake: WakeUp): Promise<boolean> {
-    for (let nth = 0; nth < TRIES; nth++) {
-      if (await this.remove(wake.id)) {
-        await this.add([wake])
+  /** Adds a job and removes the message's previous one, if there is one. @returns false if that stayed active */
+  async replace(wakeUp: WakeUp): Promise<boolean> {
+    for (let attempt = 0; attempt < REPLACE_ATTEMPTS; attempt++) {
+      if (await this.remove(wakeUp.id)) {
+        await this.add([wakeUp])
         return true
       }
-      await new Promise((resolve) => setTimeout(resolve, AGAIN))
+      await new Promise((resolve) => setTimeout(resolve, REPLACE_DELAY))
     }
     return false
   }
@@ -123,16 +121,16 @@ export class BullQueue {
     return this.#queue.close()
   }
 
-  async #add(lots: readonly WakeBatch[]): Promise<void> {
+  async #add(batches: readonly WakeBatch[]): Promise<void> {
     const now = Date.now()
     await this.#queue.addBulk(
-      lots.map((lot) => ({
-        name: lot.name,
-        data: lot.ids.length === 1 ? {} : { ids: lot.ids },
+      batches.map((batch) => ({
+        name: batch.name,
+        data: batch.ids.length === 1 ? {} : { ids: batch.ids },
         opts: {
-          jobId: jobIdOf(lot),
-          priority: mirrored(lot.priority),
-          ...(lot.due > now ? { delay: lot.due - now } : {}),
+          jobId: jobIdOf(batch),
+          priority: invertPriority(batch.priority),
+          ...(batch.due > now ? { delay: batch.due - now } : {}),
         },
       })),
     )

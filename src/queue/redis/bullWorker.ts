@@ -1,71 +1,71 @@
 import type { Job, Worker } from 'bullmq'
 import type { Deadline } from '../../clock.js'
 import type { Logger } from '../../logging/logger.js'
-import { type JobData, mirrored, QUEUE_NAME, type BullQueue } from './bullQueue.js'
+import { invertPriority, type JobData, QUEUE_NAME, type BullQueue } from './bullQueue.js'
 import type { Connections } from './connections.js'
 
-/** Milliseconds a job is locked for; renewed at half of it, by the main thread, which is free. */
-const LOCK = 10_000
-/** Milliseconds between two looks for jobs whose lock is over. */
-const STALLED = 5_000
-/** Milliseconds until a job is looked at again that can't be heeded now. */
-const LATER = 2_000
+/** Milliseconds for which a job is locked. The main thread, which is never busy for long, renews the lock at half of it. */
+const LOCK_DURATION = 10_000
+/** Milliseconds between two searches for jobs whose lock has expired. */
+const STALLED_INTERVAL = 5_000
+/** Milliseconds until a job is taken up again whose message can't be handled now. */
+const RECHECK_DELAY = 2_000
 
 /**
- * What a message wants of its job, once somebody has looked at it: nothing more; to go back in line; to be looked at
- * again soon; or at its own time.
+ * What a message needs of its job once it was handled: nothing more; to go back to the queue; to be taken up again soon; or to
+ * be taken up at a time, in ms since the epoch.
  */
-export type Wish = 'done' | 'line' | 'later' | { due: number }
+export type JobResult = 'done' | 'requeue' | 'recheck' | { due: number }
 
 export interface BullWorkerOptions {
   connections: Connections
   prefix: string
-  schedule: BullQueue
+  queue: BullQueue
   logger: Logger
-  /** Messages that can be under way at a time; may change. */
+  /** Messages that can be in delivery at a time; may change. */
   slots: () => number
-  /** Looks at a message, and delivers it if that is what it wants. */
-  heed: (id: string, priority: number) => Promise<Wish>
+  /** Handles a message: delivers it if it is due. */
+  handle: (id: string, priority: number) => Promise<JobResult>
 }
 
 /**
- * The jobs that BullMQ has handed to this process: for somewhat more messages than there are slots, so that a free slot
- * never waits for one. A job that its process died with comes to another, by BullMQ.
+ * The BullMQ worker of this process. It takes jobs for somewhat more messages than there are slots, so that a free slot never
+ * waits for a job. BullMQ gives the jobs of a process that died to another one.
  */
 export class BullWorker {
   readonly #options: BullWorkerOptions
   readonly #worker: Worker<JobData>
-  #open = 0
+  #jobs = 0
   #messages = 0
-  #rested: (() => void) | undefined
+  #onIdle: (() => void) | undefined
 
   constructor(options: BullWorkerOptions) {
     this.#options = options
     const { patient, bullmq } = options.connections
-    this.#worker = new bullmq.Worker<JobData>(QUEUE_NAME, (job, token) => this.#work(job, token), {
+    this.#worker = new bullmq.Worker<JobData>(QUEUE_NAME, (job, token) => this.#process(job, token), {
       connection: patient,
       prefix: options.prefix,
       autorun: false,
-      concurrency: this.#wanted,
-      lockDuration: LOCK,
-      stalledInterval: STALLED,
-      // Retries are decided elsewhere, once.
+      concurrency: this.#concurrency,
+      lockDuration: LOCK_DURATION,
+      stalledInterval: STALLED_INTERVAL,
+      // Retries are decided by the dispatcher only.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
       runRetryDelay: 500,
     })
-    this.#worker.on('error', (error) => this.#trouble(error))
+    this.#worker.on('error', (error) => this.#logError(error))
   }
 
   start(): void {
-    this.#worker.run().catch((error: unknown) => this.#trouble(error as Error))
+    this.#worker.run().catch((error: unknown) => this.#logError(error as Error))
   }
 
-  /** So many jobs are wanted that the slots never wait for one; to be called when that may have changed. */
-  stockUp(): void {
-    const wanted = this.#wanted
-    if (this.#worker.concurrency !== wanted) this.#worker.concurrency = wanted
+  /** Adjusts the number of jobs to the slots; must be called when the slots may have changed. */
+  updateConcurrency(): void {
+    const concurrency = this.#concurrency
+    if (this.#worker.concurrency !== concurrency) this.#worker.concurrency = concurrency
   }
 
   /** Takes no more jobs. */
@@ -73,90 +73,91 @@ export class BullWorker {
     await this.#worker.pause(true)
   }
 
-  /** Lets go. Jobs that have not ended by then come to others when their lock is over. */
+  /** Jobs that are still active after the grace period go to other processes when their lock expires. */
   async close(grace: Deadline): Promise<void> {
     await grace.until(
       new Promise<void>((resolve) => {
-        this.#rested = resolve
-        if (this.#open === 0) resolve()
+        this.#onIdle = resolve
+        if (this.#jobs === 0) resolve()
       }),
     )
-    await grace.until(this.#worker.close(this.#open > 0))
+    await grace.until(this.#worker.close(this.#jobs > 0))
   }
 
-  /** When one job ends, those left must have messages for all slots, and as many again. */
-  get #wanted(): number {
-    const messagesEach = this.#open === 0 ? 1 : this.#messages / this.#open
-    return 1 + Math.ceil((2 * Math.max(1, this.#options.slots())) / messagesEach)
+  /** When one job ends, the others must have messages for all slots, and as many again. */
+  get #concurrency(): number {
+    const messagesPerJob = this.#jobs === 0 ? 1 : this.#messages / this.#jobs
+    return 1 + Math.ceil((2 * Math.max(1, this.#options.slots())) / messagesPerJob)
   }
 
-  async #work(job: Job<JobData>, token: string | undefined): Promise<void> {
+  async #process(job: Job<JobData>, token: string | undefined): Promise<void> {
     const ids = job.data.ids ?? [job.id ?? '']
-    const priority = mirrored(job.priority)
-    this.#open++
+    const priority = invertPriority(job.priority)
+    this.#jobs++
     this.#messages += ids.length
-    this.stockUp()
-    const wishes = await Promise.all(ids.map((id) => this.#heed(id, priority)))
-    const end = await this.#grant(job, ids, wishes)
-    if (end !== 'done') await this.#putBack(job, end, token)
+    this.updateConcurrency()
+    const results = await Promise.all(ids.map((id) => this.#handle(id, priority)))
+    const result = await this.#combine(job, ids, results)
+    if (result !== 'done') await this.#move(job, result, token)
     this.#messages -= ids.length
-    this.#open--
-    if (this.#open === 0) this.#rested?.()
-    if (end === 'done') return
+    this.#jobs--
+    if (this.#jobs === 0) this.#onIdle?.()
+    if (result === 'done') return
     const { DelayedError, WaitingError } = this.#options.connections.bullmq
-    throw end === 'line' ? new WaitingError() : new DelayedError()
+    throw result === 'requeue' ? new WaitingError() : new DelayedError()
   }
 
-  /** What fails here would end the job with a message that nobody has looked at. */
-  async #heed(id: string, priority: number): Promise<Wish> {
+  /** An error must not end the job, since nothing has handled the message then. */
+  async #handle(id: string, priority: number): Promise<JobResult> {
     try {
-      return await this.#options.heed(id, priority)
+      return await this.#options.handle(id, priority)
     } catch (error) {
-      this.#trouble(error as Error)
-      return 'later'
+      this.#logError(error as Error)
+      return 'recheck'
     }
   }
 
   /**
-   * What a message wants for itself it is given by a job of its own, before the one it shared ends.
-   * @returns what becomes of the job
+   * Messages of a shared job that are due later get jobs of their own before the shared job ends.
+   * @returns the result for the job as a whole
    */
-  async #grant(
+  async #combine(
     job: Job<JobData>,
     ids: readonly string[],
-    wishes: readonly Wish[],
-  ): Promise<'done' | 'line' | { due: number }> {
-    const later = { due: Date.now() + LATER }
+    results: readonly JobResult[],
+  ): Promise<Exclude<JobResult, 'recheck'>> {
+    const recheck = { due: Date.now() + RECHECK_DELAY }
     if (job.data.ids !== undefined) {
       const { name } = job
-      const wakes = ids.flatMap((id, index) => {
-        const wish = wishes[index]
-        return typeof wish === 'object' ? [{ id, name, priority: mirrored(job.priority), due: wish.due }] : []
+      const priority = invertPriority(job.priority)
+      const wakeUps = ids.flatMap((id, index) => {
+        const result = results[index]
+        return typeof result === 'object' ? [{ id, name, priority, due: result.due }] : []
       })
       try {
-        if (wakes.length > 0) await this.#options.schedule.add(wakes)
+        if (wakeUps.length > 0) await this.#options.queue.add(wakeUps)
       } catch (error) {
-        this.#trouble(error as Error)
-        return later
+        this.#logError(error as Error)
+        return recheck
       }
     }
-    if (wishes.includes('line')) return 'line'
-    if (wishes.includes('later')) return later
-    const [only] = wishes
+    if (results.includes('requeue')) return 'requeue'
+    if (results.includes('recheck')) return recheck
+    const [only] = results
     return job.data.ids === undefined && typeof only === 'object' ? only : 'done'
   }
 
-  /** If it fails, the lock is over and somebody else has the job: the message itself tells them what is to be done. */
-  async #putBack(job: Job, end: 'line' | { due: number }, token: string | undefined): Promise<void> {
+  /** If this fails, the lock has expired and another process has the job; the messages tell it what to do. */
+  async #move(job: Job, result: 'requeue' | { due: number }, token: string | undefined): Promise<void> {
     try {
-      if (end === 'line') await job.moveToWait(token)
-      else await job.moveToDelayed(end.due, token)
+      if (result === 'requeue') await job.moveToWait(token)
+      else await job.moveToDelayed(result.due, token)
     } catch (error) {
-      this.#trouble(error as Error)
+      this.#logError(error as Error)
     }
   }
 
-  #trouble(error: Error): void {
+  #logError(error: Error): void {
     this.#options.logger.debug({ problem: error.message }, 'BullMQ')
   }
 }

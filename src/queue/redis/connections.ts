@@ -3,27 +3,27 @@ import type * as IORedis from 'ioredis'
 import type { Redis } from 'ioredis'
 import { ThreadpostError } from '../../errors.js'
 import type { Logger } from '../../logging/logger.js'
-import { SCRIPTS } from './scripts.js'
+import { loadScripts } from './scripts.js'
 
-export interface RedisPlace {
+export interface RedisConnectionOptions {
   /** `redis://` or `rediss://` */
   url: string
-  /** Options of ioredis, over what the URL says. */
+  /** Options of ioredis; they override those of the URL. */
   redis: Record<string, unknown>
 }
 
-/** Milliseconds a command is waited for where a caller waits. */
-const PATIENCE = 900
-/** Milliseconds between two tries to connect, at most. */
-const LONGEST_PAUSE = 1_000
-/** Milliseconds in which Redis must be reached at the start. */
-const START = 5_000
+/** Milliseconds within which a command for a caller must be answered. */
+const COMMAND_TIMEOUT = 900
+/** Milliseconds between two attempts to connect, at most. */
+const MAX_RECONNECT_DELAY = 1_000
+/** Milliseconds within which Redis must be reached at the start. */
+const CONNECT_TIMEOUT = 5_000
 
 export type BullMQ = typeof Bull
 
 /**
- * The ways to Redis of one process. `quick` is for callers: it fails within a second. `patient` is for what must be
- * stored however long it takes: it waits until Redis is back.
+ * The connections of one process to Redis. Commands on `quick`, for callers, fail within a second. Commands on `patient`, for
+ * results that must be stored, wait until Redis is back.
  */
 export class Connections {
   readonly quick: Redis
@@ -38,23 +38,24 @@ export class Connections {
   }
 
   /**
-   * @param trouble told of what is wrong with a connection, once until it is well again
-   * @param mayWait whether Redis may be away at the start
-   * @throws ThreadpostError `START_FAILED` without the packages, or when Redis can't be reached or refuses
+   * @param onProblem called with a problem once, and with undefined when Redis is available again
+   * @param mayBeDown whether Redis may be unavailable at the start
+   * @throws ThreadpostError `START_FAILED` if a package or a script is missing, or if Redis can't be reached or refuses
    */
   static async open(
-    { url, redis }: RedisPlace,
-    trouble: (problem: string | undefined) => void,
-    mayWait: boolean,
+    { url, redis }: RedisConnectionOptions,
+    onProblem: (problem: string | undefined) => void,
+    mayBeDown: boolean,
   ): Promise<Connections> {
+    const scripts = await loadScripts()
     const [{ Redis }, bullmq] = await loadPeers()
     const common = {
-      retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 10), LONGEST_PAUSE),
-      connectTimeout: START,
+      retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_DELAY),
+      connectTimeout: CONNECT_TIMEOUT,
       ...redis,
       lazyConnect: true,
       scripts: Object.fromEntries(
-        Object.entries(SCRIPTS).map(([name, lua]) => [name, { lua, numberOfKeys: 1 }]),
+        Object.entries(scripts).map(([name, lua]) => [name, { lua, numberOfKeys: 1 }]),
       ),
     }
     const quick = new Redis(url, {
@@ -62,23 +63,23 @@ export class Connections {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
-      commandTimeout: PATIENCE,
+      commandTimeout: COMMAND_TIMEOUT,
     })
     const patient = new Redis(url, { ...common, maxRetriesPerRequest: null })
-    let troubled = false
+    let failing = false
     for (const redis of [quick, patient]) {
       redis.on('error', (error: Error) => {
-        if (!troubled) trouble(error.message)
-        troubled = true
+        if (!failing) onProblem(error.message)
+        failing = true
       })
     }
     quick.on('ready', () => {
-      if (troubled) trouble(undefined)
-      troubled = false
+      if (failing) onProblem(undefined)
+      failing = false
     })
     const connections = new Connections(quick, patient, bullmq)
     try {
-      await connections.#reach(mayWait)
+      await connections.#connect(mayBeDown)
     } catch (error) {
       connections.close()
       throw error
@@ -86,7 +87,7 @@ export class Connections {
     return connections
   }
 
-  /** A connection that only listens; made when it is first asked for. */
+  /** A connection for subscriptions, opened at the first use. */
   get subscriber(): Redis {
     if (this.#subscriber === undefined) {
       this.#subscriber = this.patient.duplicate({ lazyConnect: false })
@@ -101,17 +102,17 @@ export class Connections {
     this.#subscriber?.disconnect()
   }
 
-  async #reach(mayWait: boolean): Promise<void> {
+  async #connect(mayBeDown: boolean): Promise<void> {
     let last = 'it does not answer'
     const note = (error: Error) => (last = error.message)
     for (const redis of [this.quick, this.patient]) {
       redis.on('error', note)
       redis.connect().catch(note)
     }
-    const deadline = performance.now() + START
+    const deadline = performance.now() + CONNECT_TIMEOUT
     while (!this.#ready) {
       if (/NOAUTH|WRONGPASS|invalid password|NOPERM/i.test(last)) throw startFailed(last)
-      if (mayWait) break
+      if (mayBeDown) break
       if (performance.now() > deadline) throw startFailed(last)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -133,42 +134,49 @@ async function loadPeers(): Promise<[Pick<typeof IORedis, 'Redis'>, BullMQ]> {
   } catch (error) {
     throw new ThreadpostError(
       'START_FAILED',
-      `A queue on Redis needs two packages of your own: npm install bullmq ioredis (${(error as Error).message})`,
+      `A queue on Redis needs two packages that you install yourself: npm install bullmq ioredis (${(error as Error).message})`,
       { cause: error },
     )
   }
 }
 
-/** What is older lacks commands that are needed here, or by BullMQ. */
-const OLDEST = [6, 2] as const
+/** Older versions lack commands that the scripts or BullMQ need. */
+const MIN_VERSION = [6, 2] as const
 
-/** Warns of a Redis that may lose mail, or hand it out twice. What can't be told is passed over. */
-export async function warnOfSettings(redis: Redis, logger: Logger): Promise<void> {
+/** Warns if the settings of Redis may lose mail, or send it twice. Settings that can't be read are skipped. */
+export async function warnAboutSettings(redis: Redis, logger: Logger): Promise<void> {
   let info: string
   try {
     info = await redis.info()
   } catch {
     return
   }
-  const of = (field: string): string | undefined => new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1]
+  const setting = (field: string): string | undefined =>
+    new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1]
 
-  const version = of('redis_version')
+  const version = setting('redis_version')
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number)
-  if (version !== undefined && (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])))
-    logger.warn({ version }, `Redis ${version} is too old: ${OLDEST.join('.')} is needed`)
+  if (
+    version !== undefined &&
+    (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1]))
+  )
+    logger.warn(
+      { version },
+      `Redis ${version} is too old: version ${MIN_VERSION.join('.')} or later is needed`,
+    )
 
-  const policy = of('maxmemory_policy')
+  const policy = setting('maxmemory_policy')
   if (policy !== undefined && policy !== 'noeviction')
     logger.warn(
       { policy },
-      `Redis throws away keys when its memory is full (maxmemory-policy ${policy}): mail that was accepted may be lost. Set noeviction`,
+      `Redis evicts keys when its memory is full (maxmemory-policy ${policy}), so accepted mail may be lost. Set maxmemory-policy noeviction`,
     )
 
-  if (of('aof_enabled') === '0')
+  if (setting('aof_enabled') === '0')
     logger.warn(
       { appendonly: 'no' },
-      'Redis keeps no append-only file: what was accepted since its last snapshot is lost when it ends, and mail ' +
-        'sent since then may be sent again, unmarked. Set appendonly yes',
+      'Redis keeps no append-only file: if it ends, mail that was accepted since its last snapshot is lost, and mail that was ' +
+        'sent since then may be sent again without a mark. Set appendonly yes',
     )
   else {
     const fsync = await redis.config('GET', 'appendfsync').then(
@@ -178,25 +186,25 @@ export async function warnOfSettings(redis: Redis, logger: Logger): Promise<void
     if (fsync === 'no')
       logger.warn(
         { appendfsync: fsync },
-        'Redis leaves it to the system when its file is written (appendfsync no): half a minute of mail may be lost ' +
-          'when the machine fails. Set everysec, or always',
+        'Redis leaves it to the operating system when its file is written to disk (appendfsync no), so half a minute of mail ' +
+          'may be lost if the machine fails. Set appendfsync everysec or always',
       )
   }
 }
 
-/** How a problem with Redis is told to who wants something of it. */
-export function refusal(error: unknown): string {
+/** The message for a caller whose command Redis did not answer. */
+export function unavailableMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
-  // What the client says of itself is no help to who reads it.
+  // These messages of ioredis are about its own options, and would not help the caller.
   const problem = /enableOfflineQueue|Connection is closed|max retries/i.test(text) ? 'no connection' : text
-  return `The queue can't be reached just now: Redis does not answer (${problem}). Try again later`
+  return `The queue is unavailable: Redis does not answer (${problem}). Try again later`
 }
 
-/** What can't be asked just now is told as that. @throws ThreadpostError `QUEUE_UNAVAILABLE` */
-export async function ask<T>(question: () => Promise<T>): Promise<T> {
+/** Runs a command for a caller. @throws ThreadpostError `QUEUE_UNAVAILABLE` if Redis does not answer it */
+export async function orUnavailable<T>(command: () => Promise<T>): Promise<T> {
   try {
-    return await question()
+    return await command()
   } catch (error) {
-    throw new ThreadpostError('QUEUE_UNAVAILABLE', refusal(error), { cause: error })
+    throw new ThreadpostError('QUEUE_UNAVAILABLE', unavailableMessage(error), { cause: error })
   }
 }

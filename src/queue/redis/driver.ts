@@ -4,7 +4,7 @@ import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import { isSettled, type MailJob, newState, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { Batcher } from '../../structures/batcher.js'
+import { RequestBatcher } from '../../structures/batcher.js'
 import type { Allowances } from '../../transports/budgets.js'
 import { cancelManually, markSentManually, retryManually } from '../actions.js'
 import type {
@@ -19,7 +19,13 @@ import type {
 } from '../driver.js'
 import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
 import { BullQueue } from './bullQueue.js'
-import { ask, Connections, type RedisPlace, refusal, warnOfSettings } from './connections.js'
+import {
+  Connections,
+  orUnavailable,
+  type RedisConnectionOptions,
+  unavailableMessage,
+  warnAboutSettings,
+} from './connections.js'
 import { DistributedRateLimiter } from './distributedRateLimiter.js'
 import { JobScheduler } from './jobScheduler.js'
 import { Maintenance } from './maintenance.js'
@@ -27,90 +33,90 @@ import { Mutations } from './mutations.js'
 import { Queries } from './queries.js'
 import { RedisConsumer } from './redisConsumer.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
-import { heldPlace, RedisStore } from './store.js'
+import { heldIndex, RedisStore } from './store.js'
 
-/** Messages in one command. */
-const LOT = 100
+/** Messages in one command at most. */
+const MAX_BATCH = 100
 
 /**
- * Takes messages in: what comes in one turn of the event loop is one command. It is accepted once it stands in Redis;
- * then it is given its job.
+ * Accepts messages: those of one turn of the event loop share a command. A message is accepted once it is in Redis, and gets its
+ * BullMQ job after that.
  */
 class Acceptor {
   readonly #store: RedisStore
   readonly #changed: ChangeListener
-  readonly #add: (jobs: readonly MailJob[]) => void
-  readonly #gathered: Batcher<MailJob, Enqueued>
+  readonly #addJobs: (jobs: readonly MailJob[]) => void
+  readonly #batcher: RequestBatcher<MailJob, Enqueued>
 
   constructor(
     store: RedisStore,
-    options: { changed: ChangeListener; add: (jobs: readonly MailJob[]) => void },
+    options: { changed: ChangeListener; addJobs: (jobs: readonly MailJob[]) => void },
   ) {
     this.#store = store
     this.#changed = options.changed
-    this.#add = options.add
-    this.#gathered = new Batcher(LOT, (jobs) => this.#accept(jobs))
+    this.#addJobs = options.addJobs
+    this.#batcher = new RequestBatcher(MAX_BATCH, (jobs) => this.#accept(jobs))
   }
 
   accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    return Promise.all(jobs.map((job) => this.#gathered.ask(job)))
+    return Promise.all(jobs.map((job) => this.#batcher.request(job)))
   }
 
   async #accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    const op = this.#store.op()
-    let answers: Enqueued[]
+    const operation = this.#store.nextOperation()
+    let results: Enqueued[]
     try {
-      answers = await this.#store.accept(jobs, op)
+      results = await this.#store.enqueue(jobs, operation)
     } catch (error) {
-      // Redis may have taken them in before it was lost: they have no job yet, and never get one.
+      // Redis may have accepted the messages before the connection was lost. They have no job yet, and must never get one.
       this.#store
         .revoke(
           jobs.map(({ id }) => id),
-          op,
+          operation,
         )
         .catch(() => undefined)
-      const problem = refusal(error)
+      const problem = unavailableMessage(error)
       return jobs.map(() => ({ result: 'unavailable', problem }))
     }
-    const accepted = jobs.filter((_, index) => answers[index]?.result === 'queued')
+    const accepted = jobs.filter((_, index) => results[index]?.result === 'queued')
     for (const job of accepted) this.#changed({ job, state: newState(job) })
-    if (accepted.length > 0) this.#add(accepted)
-    return answers
+    if (accepted.length > 0) this.#addJobs(accepted)
+    return results
   }
 }
 
-export interface RedisQueueOptions extends RedisPlace, DriverOptions {
+export interface RedisQueueOptions extends RedisConnectionOptions, DriverOptions {
   /** All keys begin with it. */
   prefix: string
   logger: Logger
-  /** Whether Redis may be away at the start. */
-  mayWait?: boolean
+  /** Whether Redis may be unavailable at the start. @default false */
+  mayBeDown?: boolean
 }
 
-/** The highest first. */
+/** All priorities, the highest first. */
 const PRIORITIES = Array.from({ length: MAX_PRIORITY + 1 }, (_, index) => MAX_PRIORITY - index)
 
-/** Milliseconds in which Redis must have heard the last of it when everything else has ended. */
-const LAST_WORDS = 1_000
+/** Milliseconds for the last commands to Redis once everything else has ended. */
+const CLOSE_GRACE = 1_000
 
 /**
- * Redis, for many processes on many machines: each may take mail in, each may deliver. What is known of a message
- * stands in Redis, changed by scripts that each do one thing at once; BullMQ says when a message's time has come, and
- * brings those of a dead process back.
+ * A queue in Redis for many processes on many machines: each may accept mail, and each may deliver. Redis holds the messages, and
+ * Lua scripts change them atomically. BullMQ wakes a worker up when a message is due, and gives the jobs of a dead process to
+ * others.
  */
 export class RedisQueue implements QueueDriver {
   readonly durable = true
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore
-  readonly #schedule: BullQueue
-  readonly #waking: JobScheduler
+  readonly #bullQueue: BullQueue
+  readonly #scheduler: JobScheduler
   readonly #acceptor: Acceptor
-  readonly #reading: Queries
-  readonly #changing: Mutations
-  readonly #followers: RedisSubscriptions
-  #deliveries: RedisConsumer | undefined
-  #sweeper: Maintenance | undefined
+  readonly #queries: Queries
+  readonly #mutations: Mutations
+  readonly #subscriptions: RedisSubscriptions
+  #consumer: RedisConsumer | undefined
+  #maintenance: Maintenance | undefined
   #closed = false
 
   private constructor(options: RedisQueueOptions, connections: Connections) {
@@ -119,8 +125,8 @@ export class RedisQueue implements QueueDriver {
     const { limit, retain, changed, logger } = options
     const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
-    const place = `{${options.prefix}}`
-    const prefix = `${place}:`
+    const bullPrefix = `{${options.prefix}}`
+    const prefix = `${bullPrefix}:`
     this.#store = new RedisStore(connections, {
       prefix,
       owner,
@@ -128,35 +134,35 @@ export class RedisQueue implements QueueDriver {
       keepKey: retain.keys,
       count: retain.count,
     })
-    this.#schedule = new BullQueue(connections, place, (error) =>
+    this.#bullQueue = new BullQueue(connections, bullPrefix, (error) =>
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
-    this.#waking = new JobScheduler(this.#schedule, this.#store, logger)
-    this.#acceptor = new Acceptor(this.#store, { changed, add: (jobs) => this.#waking.accepted(jobs) })
-    this.#reading = new Queries(this.#store)
-    this.#changing = new Mutations(this.#store, this.#waking, {
+    this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
+    this.#acceptor = new Acceptor(this.#store, { changed, addJobs: (jobs) => this.#scheduler.add(jobs) })
+    this.#queries = new Queries(this.#store)
+    this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed,
       data: retain.data,
-      takeBack: (id) => this.#deliveries?.takeBack(id),
+      takeBack: (id) => this.#consumer?.takeBack(id),
     })
-    this.#followers = new RedisSubscriptions(() => connections.subscriber, {
+    this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
       owner,
-      settled: (id) => void this.#tell(id),
+      settled: (id) => void this.#announceSettled(id),
     })
   }
 
-  /** @throws ThreadpostError `START_FAILED` without bullmq and ioredis, or when Redis can't be used */
+  /** @throws ThreadpostError `START_FAILED` if bullmq or ioredis is missing, or if Redis can't be used */
   static async open(options: RedisQueueOptions): Promise<RedisQueue> {
     const { logger } = options
-    const away = new ConditionLog(logger, {
-      begins: 'Redis is away',
+    const outage = new ConditionLog(logger, {
+      begins: 'Redis is unavailable',
       level: 'error',
-      ends: 'Redis is there again',
+      ends: 'Redis is available again',
     })
-    const trouble = (problem: string | undefined): void => away.report(problem)
-    const connections = await Connections.open(options, trouble, options.mayWait ?? false)
-    void warnOfSettings(connections.quick, logger)
+    const onProblem = (problem: string | undefined): void => outage.report(problem)
+    const connections = await Connections.open(options, onProblem, options.mayBeDown ?? false)
+    void warnAboutSettings(connections.quick, logger)
     return new RedisQueue(options, connections)
   }
 
@@ -166,105 +172,106 @@ export class RedisQueue implements QueueDriver {
 
   async start(consumer: Consumer): Promise<void> {
     const { changed, retain, logger, prefix } = this.#options
-    this.#deliveries = new RedisConsumer(consumer, {
+    this.#consumer = new RedisConsumer(consumer, {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
-      schedule: this.#schedule,
+      queue: this.#bullQueue,
       changed,
       data: retain.data,
       logger,
     })
-    this.#sweeper = new Maintenance({
+    this.#maintenance = new Maintenance({
       store: this.#store,
       retain,
       logger,
-      expire: (found) => this.#changing.expire(found),
-      adopt: (found) => this.#waking.adopt(found),
+      expire: (found) => this.#mutations.expire(found),
+      adopt: (found) => this.#scheduler.adopt(found),
     })
-    await this.#sweeper.sweep()
-    await this.#deliveries.start()
+    await this.#maintenance.start()
+    await this.#consumer.start()
   }
 
   find(id: string): Promise<Message | undefined> {
-    return this.#reading.find(id)
+    return this.#queries.find(id)
   }
 
   load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    return this.#reading.load(id)
+    return this.#queries.load(id)
   }
 
   list(query: ListQuery): Promise<MessagePage> {
-    return this.#reading.list(query)
+    return this.#queries.list(query)
   }
 
   stats(): Promise<QueueStats> {
-    return this.#reading.stats()
+    return this.#queries.stats()
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#changing.byHand(id, (state, now, takeBack) => cancelManually(id, state, takeBack, now))
+    return this.#mutations.apply(id, (state, now, takeBack) => cancelManually(id, state, takeBack, now))
   }
 
   retry(id: string): Promise<Message> {
-    return this.#changing.byHand(id, (state, now) => retryManually(id, state, now, this.#options.maxAge))
+    return this.#mutations.apply(id, (state, now) => retryManually(id, state, now, this.#options.maxAge))
   }
 
   markSent(id: string): Promise<Message> {
-    return this.#changing.byHand(id, (state, now) => markSentManually(id, state, now))
+    return this.#mutations.apply(id, (state, now) => markSentManually(id, state, now))
   }
 
   async pause(): Promise<void> {
-    await ask(() => this.#connections.quick.ping())
-    await this.#schedule.pause()
+    await orUnavailable(() => this.#connections.quick.ping())
+    await this.#bullQueue.pause()
   }
 
   async resume(): Promise<void> {
-    await ask(() => this.#connections.quick.ping())
-    await this.#schedule.resume()
+    await orUnavailable(() => this.#connections.quick.ping())
+    await this.#bullQueue.resume()
   }
 
-  /** Rates of transports, for all processes on this queue together. */
+  /** Rate limits of transports, for all processes on this queue together. */
   readonly allowances: Allowances = (transport, rate) =>
-    new DistributedRateLimiter(transport, rate, (...wish) => this.#store.reserve(...wish))
+    new DistributedRateLimiter(transport, rate, (...args) => this.#store.reserve(...args))
 
   async wakeHeld(transports: readonly string[], most: number): Promise<number> {
-    const places = PRIORITIES.flatMap((priority) => transports.map((name) => heldPlace(name, priority)))
-    const woken = await this.#store.wake(places, most)
-    this.#waking.woken(woken)
+    const indexes = PRIORITIES.flatMap((priority) => transports.map((name) => heldIndex(name, priority)))
+    const woken = await this.#store.wakeHeld(indexes, most)
+    // Each has a job for a later time, or is about to get one.
+    for (const { row } of woken) this.#scheduler.reschedule(unpackHead(row), 0)
     return woken.length
   }
 
   follow(id: string): () => void {
-    return this.#followers.follow(id)
+    return this.#subscriptions.follow(id)
   }
 
   async drain(deadline: number): Promise<void> {
-    await this.#deliveries?.drain(deadline)
+    await this.#consumer?.drain(deadline)
   }
 
-  /** Whatever Redis does, this ends soon: what it was not told by then is found by those who deliver next. */
+  /** Ends soon even if Redis is unavailable: other processes later recover the results that could not be stored. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    const grace = new Deadline(LAST_WORDS)
-    this.#sweeper?.close()
-    await this.#deliveries?.close(grace)
-    await this.#waking.close(grace)
-    await grace.until(this.#store.goodbye())
+    const grace = new Deadline(CLOSE_GRACE)
+    this.#maintenance?.close()
+    await this.#consumer?.close(grace)
+    await this.#scheduler.close(grace)
+    await grace.until(this.#store.deregister())
     this.#connections.close()
   }
 
-  /** Announces a followed message that somebody else has settled. */
-  async #tell(id: string): Promise<void> {
+  /** Announces a followed message that another process has settled. */
+  async #announceSettled(id: string): Promise<void> {
     try {
-      const { rows } = await this.#store.look([id])
+      const { rows } = await this.#store.find([id])
       const [row] = rows
-      if (row === undefined || !isSettled(statusOf(row)) || !this.#followers.has(id)) return
+      if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
       const job = unpackHead(row)
       this.#options.changed({ job, state: unpackState(row, job) })
     } catch {
-      // Redis is away; when it is back all that is followed is looked at again.
+      // Redis is unavailable. When it is back, all followed messages are read again.
     }
   }
 }

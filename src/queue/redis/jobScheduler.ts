@@ -4,72 +4,69 @@ import type { Logger } from '../../logging/logger.js'
 import type { MailJob } from '../../message/messageState.js'
 import { unpackHead } from '../rowCodec.js'
 import type { BullQueue, WakeUp } from './bullQueue.js'
-import type { Found, RedisStore } from './store.js'
+import type { FoundMessage, RedisStore } from './store.js'
 
 /**
- * Sees to it that messages have their jobs, while nobody waits for it. What fails here is made good by the sweep,
- * since such messages stand in `adding` until they have one.
+ * Gives messages their BullMQ jobs, in the background. A message is in the index `adding` until it has its job, so maintenance
+ * finds it if something fails here.
  */
 export class JobScheduler {
-  readonly #schedule: BullQueue
+  readonly #queue: BullQueue
   readonly #store: RedisStore
   readonly #logger: Logger
   readonly #orphans: ConditionLog
-  readonly #underWay = new Set<Promise<void>>()
+  readonly #running = new Set<Promise<void>>()
 
-  constructor(schedule: BullQueue, store: RedisStore, logger: Logger) {
-    this.#schedule = schedule
+  constructor(queue: BullQueue, store: RedisStore, logger: Logger) {
+    this.#queue = queue
     this.#store = store
     this.#logger = logger
     this.#orphans = new ConditionLog(logger, {
-      begins: 'Messages had no job; they have now',
+      begins: 'Messages had no job; they have one now',
       level: 'warn',
       ends: 'All messages have their jobs',
     })
   }
 
-  /** For messages just accepted. */
-  accepted(jobs: readonly MailJob[]): void {
-    const wakes = jobs.map(wakeOf)
-    this.#inBackground(this.#added(wakes, this.#schedule.addTogether(wakes)))
+  /** Adds jobs for messages that were just accepted. */
+  add(jobs: readonly MailJob[]): void {
+    const wakeUps = jobs.map(toWakeUp)
+    this.#run(this.#confirm(wakeUps, this.#queue.addBatched(wakeUps)))
   }
 
-  /** For messages that were held for a budget: each has a job for a later time, or is about to have it. */
-  woken(messages: readonly Found[]): void {
-    for (const { row } of messages) this.again(unpackHead(row), 0)
+  /** Adds jobs for messages whose process ended, or lost Redis, before they had one. */
+  adopt(orphans: readonly FoundMessage[]): void {
+    const wakeUps = orphans.map(({ row }) => toWakeUp({ ...unpackHead(row), notBefore: row.dueAt }))
+    this.#orphans.happened({ messages: wakeUps.length })
+    this.#run(this.#confirm(wakeUps, this.#queue.add(wakeUps)))
   }
 
-  /** For messages whose process ended, or lost Redis, before they had one. */
-  adopt(orphans: readonly Found[]): void {
-    const wakes = orphans.map(({ row }) => wakeOf({ ...unpackHead(row), notBefore: row.dueAt }))
-    this.#orphans.happened({ messages: wakes.length })
-    this.#inBackground(this.#added(wakes, this.#schedule.add(wakes)))
-  }
-
-  /** For a message that is in line again. */
-  again(job: MailJob, due: number): void {
-    const wake = wakeOf({ ...job, notBefore: due })
-    this.#inBackground(
-      this.#schedule.replace(wake).then((done) => (done ? this.#store.added([wake.id]) : undefined)),
+  /** Makes the job of a message due at another time. */
+  reschedule(job: MailJob, due: number): void {
+    const wakeUp = toWakeUp({ ...job, notBefore: due })
+    this.#run(
+      this.#queue
+        .replace(wakeUp)
+        .then((replaced) => (replaced ? this.#store.jobsAdded([wakeUp.id]) : undefined)),
     )
   }
 
-  /** A message needs none any more. */
-  never(id: string): void {
-    this.#inBackground(this.#schedule.remove(id))
+  /** Removes the job of a message that needs none any more. */
+  remove(id: string): void {
+    this.#run(this.#queue.remove(id))
   }
 
   async close(grace: Deadline): Promise<void> {
-    await grace.until(Promise.all(this.#underWay))
-    await grace.until(this.#schedule.close())
+    await grace.until(Promise.all(this.#running))
+    await grace.until(this.#queue.close())
   }
 
-  async #added(wakes: readonly WakeUp[], adding: Promise<void>): Promise<void> {
-    await adding
-    await this.#store.added(wakes.map(({ id }) => id))
+  async #confirm(wakeUps: readonly WakeUp[], added: Promise<void>): Promise<void> {
+    await added
+    await this.#store.jobsAdded(wakeUps.map(({ id }) => id))
   }
 
-  #inBackground(work: Promise<unknown>): void {
+  #run(work: Promise<unknown>): void {
     const quiet = work
       .then(
         () => undefined,
@@ -77,12 +74,12 @@ export class JobScheduler {
           this.#logger.debug({ problem: (error as Error).message }, 'A job was not added at once')
         },
       )
-      .finally(() => this.#underWay.delete(quiet))
-    this.#underWay.add(quiet)
+      .finally(() => this.#running.delete(quiet))
+    this.#running.add(quiet)
   }
 }
 
-function wakeOf({ id, content, priority, notBefore }: MailJob): WakeUp {
+function toWakeUp({ id, content, priority, notBefore }: MailJob): WakeUp {
   const name = content.kind === 'template' ? content.name : content.kind
   return { id, name, priority, due: notBefore ?? 0 }
 }

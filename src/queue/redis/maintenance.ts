@@ -1,25 +1,28 @@
 import type { Logger } from '../../logging/logger.js'
 import type { Retention } from '../retention.js'
-import type { Found, RedisStore } from './store.js'
+import type { FoundMessage, RedisStore } from './store.js'
 
-/** Milliseconds between two sweeps. */
-const PAUSE = 500
-/** Milliseconds for which a delivering process counts as alive after its last sweep. */
+/** Milliseconds between two runs. */
+const INTERVAL = 500
+/** Milliseconds for which a delivering process counts as alive after its last run. */
 const ALIVE = 10_000
-/** Milliseconds after which a message without a job is one that was forgotten. */
-const ADDING = 10_000
+/** Milliseconds after which a message without a job is an orphan. */
+const ORPHANED_AFTER = 10_000
 
 export interface MaintenanceOptions {
   store: RedisStore
   retain: Retention
   logger: Logger
-  /** Ends a message whose time has passed. */
-  expire: (found: Found) => Promise<void>
-  /** Gives jobs to messages whose process ended, or lost Redis, before it did. */
-  adopt: (found: readonly Found[]) => void
+  /** Settles a message as expired. */
+  expire: (found: FoundMessage) => Promise<void>
+  /** Adds jobs for messages whose process ended, or lost Redis, before it did. */
+  adopt: (found: readonly FoundMessage[]) => void
 }
 
-/** What every delivering process does all the time: shows that it is alive, and looks for what nobody else looks after. */
+/**
+ * The periodic work of each delivering process: it shows that it is alive, removes old messages, expires messages and finds
+ * those without a job.
+ */
 export class Maintenance {
   readonly #options: MaintenanceOptions
   #timer: NodeJS.Timeout | undefined
@@ -29,17 +32,23 @@ export class Maintenance {
     this.#options = options
   }
 
-  async sweep(): Promise<void> {
+  /** Resolves after the first run; the next ones follow by themselves. */
+  async start(): Promise<void> {
     const { store, retain, logger, expire, adopt } = this.#options
     const { count, age } = retain
     try {
-      const { expired, orphans } = await store.sweep({ alive: ALIVE, count, age, adding: ADDING })
+      const { expired, orphans } = await store.maintain({
+        alive: ALIVE,
+        count,
+        age,
+        orphanedAfter: ORPHANED_AFTER,
+      })
       for (const found of expired) await expire(found)
       if (orphans.length > 0) adopt(orphans)
     } catch (error) {
-      logger.debug({ problem: (error as Error).message }, 'The queue was not swept')
+      logger.debug({ problem: (error as Error).message }, 'Maintenance of the queue failed')
     }
-    if (!this.#closed) this.#timer = setTimeout(() => void this.sweep(), PAUSE)
+    if (!this.#closed) this.#timer = setTimeout(() => void this.start(), INTERVAL)
   }
 
   close(): void {

@@ -2,81 +2,78 @@ import { enter, type MessageState } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, losesContent, notFound } from '../actions.js'
 import type { ChangeListener } from '../driver.js'
+import type { Retention } from '../retention.js'
 import { packState, unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
-import { ask } from './connections.js'
+import { orUnavailable } from './connections.js'
 import type { JobScheduler } from './jobScheduler.js'
 import { show } from './queries.js'
-import type { TakenBack } from './redisConsumer.js'
-import type { Found, RedisStore } from './store.js'
+import type { Withdrawn } from './redisConsumer.js'
+import type { ChangeResult, FoundMessage, RedisStore } from './store.js'
 
 interface MutationsOptions {
   changed: ChangeListener
-  data: 'until-settled' | 'kept'
-  /** Takes a message back from its delivery, for a change. */
-  takeBack: (id: string) => TakenBack | undefined
+  data: Retention['data']
+  /** Takes a message back from its delivery in this process; undefined where it may be sent. */
+  takeBack: (id: string) => Withdrawn | undefined
 }
 
-/** Changes messages that nobody is delivering: by a person's wish, or because their time is over. */
+/** Changes of messages that no process is delivering: an operator's actions, and expiry. */
 export class Mutations {
   readonly #store: RedisStore
-  readonly #waking: JobScheduler
-  readonly #changed: ChangeListener
-  readonly #data: 'until-settled' | 'kept'
-  readonly #takeBack: MutationsOptions['takeBack']
+  readonly #scheduler: JobScheduler
+  readonly #options: MutationsOptions
 
-  constructor(store: RedisStore, waking: JobScheduler, { changed, data, takeBack }: MutationsOptions) {
+  constructor(store: RedisStore, scheduler: JobScheduler, options: MutationsOptions) {
     this.#store = store
-    this.#waking = waking
-    this.#changed = changed
-    this.#data = data
-    this.#takeBack = takeBack
+    this.#scheduler = scheduler
+    this.#options = options
   }
 
   /**
-   * Tried again when somebody else changed the message meanwhile. What was taken back from its delivery for it goes
-   * back in line unless the change is stored.
+   * Applies an operator's action, and tries again if another change came first. A message that was taken back from its delivery
+   * for the action is requeued unless the action is stored.
    */
-  async byHand(id: string, action: ManualAction): Promise<Message> {
+  async apply(id: string, action: ManualAction): Promise<Message> {
     for (;;) {
-      const { paused, rows } = await ask(() => this.#store.look([id]))
+      const { paused, rows } = await orUnavailable(() => this.#store.find([id]))
       const [row] = rows
       if (row === undefined) throw notFound(id)
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      let taken: TakenBack | undefined
+      let withdrawn: Withdrawn | undefined
       let written = false
       try {
-        action(state, Date.now(), () => (taken ??= this.#takeBack(id)) !== undefined)
-        written = (await ask(() => this.#change(id, row, state))) === 'written'
+        action(state, Date.now(), () => (withdrawn ??= this.#options.takeBack(id)) !== undefined)
+        written = (await orUnavailable(() => this.#update(id, row, state))) === 'written'
       } finally {
-        taken?.handOver(written)
+        withdrawn?.finish(written)
       }
       if (!written) continue
-      this.#changed({ job, state })
-      if (state.status === 'queued') this.#waking.again(job, state.dueAt)
-      else this.#waking.never(id)
+      this.#options.changed({ job, state })
+      if (state.status === 'queued') this.#scheduler.reschedule(job, state.dueAt)
+      else this.#scheduler.remove(id)
       return show({ ...row, ...packState(state) }, paused)
     }
   }
 
-  async expire({ id, row }: Found): Promise<void> {
+  async expire({ id, row }: FoundMessage): Promise<void> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
-    if ((await this.#change(id, row, state)) === 'stale') return
-    this.#changed({ job, state })
-    this.#waking.never(id)
+    if ((await this.#update(id, row, state)) === 'stale') return
+    this.#options.changed({ job, state })
+    this.#scheduler.remove(id)
   }
 
-  #change(id: string, row: StoredRow, state: MessageState): Promise<'written' | 'stale'> {
-    return this.#store.change({
+  #update(id: string, row: StoredRow, state: MessageState): Promise<ChangeResult> {
+    return this.#store.update({
       id,
       rev: row.rev,
       state,
-      drop: losesContent(state.status, this.#data),
+      dropContent: losesContent(state.status, this.#options.data),
       losses: 0,
-      schedule: state.status === 'queued',
+      needsJob: state.status === 'queued',
     })
   }
 }

@@ -6,13 +6,13 @@ import type { ListQuery, MessagePage, QueueStats } from '../driver.js'
 import { cursorOf, limitOf, matches, pageOf, shownCounts, shownStatus } from '../listing.js'
 import { showRow, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
-import { ask } from './connections.js'
+import { orUnavailable } from './connections.js'
 import type { RedisStore } from './store.js'
 
-/** Messages looked at for one page of a filtered listing. */
-const MOST_LOOKED_AT = 2_000
+/** Messages that are read for one page of a filtered listing at most. */
+const MAX_SCANNED = 2_000
 
-/** What can be asked about the messages in Redis. */
+/** Reads the messages in Redis. Each method throws `QUEUE_UNAVAILABLE` while Redis can't be reached. */
 export class Queries {
   readonly #store: RedisStore
 
@@ -21,12 +21,12 @@ export class Queries {
   }
 
   async find(id: string): Promise<Message | undefined> {
-    const { paused, rows } = await ask(() => this.#store.look([id]))
+    const { paused, rows } = await orUnavailable(() => this.#store.find([id]))
     return rows[0] && show(rows[0], paused)
   }
 
   async load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    const row = await ask(() => this.#store.load(id))
+    const row = await orUnavailable(() => this.#store.load(id))
     return row && unpackLoaded(row)
   }
 
@@ -38,13 +38,13 @@ export class Queries {
     if (q !== '')
       throw new ThreadpostError(
         'UNSUPPORTED',
-        'q: a queue on Redis finds whole ids only; look for recipient, tag or template instead',
+        'q: a queue on Redis finds whole ids only; filter by recipient, tag or template instead',
         { path: 'q' },
       )
     const messages: Message[] = []
-    for (let looked = 0; looked < MOST_LOOKED_AT;) {
-      const { paused, rows } = await ask(() => this.#store.page(before, limit, query.status))
-      looked += rows.length
+    for (let scanned = 0; scanned < MAX_SCANNED;) {
+      const { paused, rows } = await orUnavailable(() => this.#store.list(before, limit, query.status))
+      scanned += rows.length
       for (const row of rows) {
         before = row.seq
         if (!fits(row, paused, query)) continue
@@ -57,12 +57,12 @@ export class Queries {
   }
 
   async stats(): Promise<QueueStats> {
-    const { counts, ...rest } = await ask(() => this.#store.stats())
+    const { counts, ...rest } = await orUnavailable(() => this.#store.stats())
     return { ...shownCounts(counts, rest.paused), ...rest }
   }
 
   async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
-    const { paused, rows } = await ask(() => this.#store.look([id]))
+    const { paused, rows } = await orUnavailable(() => this.#store.find([id]))
     const [row] = rows
     return pageOf(row === undefined ? [] : [row], query, {
       position: ({ seq }) => seq,
@@ -76,7 +76,7 @@ function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
   return matches(unpackHead(row), shownStatus(statusOf(row), paused), query)
 }
 
-/** A message as `find()` shows it. */
+/** A message as `find()` returns it. */
 export function show(row: StoredRow, paused: boolean): Message {
   return showRow(row, shownStatus(statusOf(row), paused))
 }

@@ -17,258 +17,272 @@ import type { Retention } from '../retention.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
-import { BullWorker, type Wish } from './bullWorker.js'
+import { BullWorker, type JobResult } from './bullWorker.js'
 import type { Connections } from './connections.js'
-import type { Beginning } from './replies.js'
-import { type Change, heldPlace, type RedisStore } from './store.js'
+import type { Claim } from './redisRows.js'
+import { type ChangeResult, heldIndex, type RedisStore, type StateChange } from './store.js'
 
-/** Messages begun before a slot is free, at most. */
-const MOST_AHEAD = 50
-/** Milliseconds until Redis is asked again to store what it refused. */
-const AGAIN = 500
-/** Milliseconds that everybody has to report after Redis was away, before anybody is held for dead. */
-const ROLL_CALL = 10_000
+/** Messages that are claimed before a slot is free, at most. */
+const MAX_PREFETCH = 50
+/** Milliseconds between two attempts to store a result that Redis refused. */
+const STORE_RETRY_DELAY = 500
+/** Milliseconds after an outage of Redis in which no process counts as dead: its heartbeat may not have arrived yet. */
+const HEARTBEAT_GRACE = 10_000
 
 export interface RedisConsumerOptions {
   connections: Connections
   prefix: string
   store: RedisStore
-  schedule: BullQueue
+  queue: BullQueue
   changed: ChangeListener
   data: Retention['data']
   logger: Logger
 }
 
-interface UnderWay {
+/** A message that this process has claimed. */
+interface Delivery {
   row: StoredRow
   job: MailJob
-  /** Whether the consumer has it. */
-  handedOver: boolean
-  /** Says what becomes of its job. */
-  end: (wish: Wish | Promise<Wish>) => void
+  /** Whether the consumer has begun it. */
+  started: boolean
+  /** Ends the message's job. */
+  end: (result: JobResult | Promise<JobResult>) => void
 }
 
-/** A message that certainly won't be sent: what its delivery still comes to is of no interest. */
-export interface TakenBack {
-  /** Ends its job, once it is stored what became of it; else it goes back in line. */
-  handOver(changed: boolean): void
+/** A message that was taken back from its delivery and will not be sent; the delivery's outcome is ignored. */
+export interface Withdrawn {
+  /** @param changed whether the message's new state is stored; if not, it is requeued */
+  finish(changed: boolean): void
 }
 
 /**
- * The messages in this process's hands. One becomes `sending` when a slot is free for it, or about to be: while many
- * deliveries end, as many messages are begun ahead, so that a slot does not wait for Redis. Those can still be put back.
+ * Delivers messages in this process. A message is claimed, and becomes `sending`, when a slot is free for it or about to be: while
+ * many deliveries end, as many messages are claimed ahead, so that a slot does not wait for Redis. Those can still be requeued.
  */
 export class RedisConsumer {
   readonly #consumer: Consumer
   readonly #options: RedisConsumerOptions
-  readonly #jobs: BullWorker
-  /** Who may begin, and who of those may deliver. */
-  readonly #beginnings: PrioritySemaphore
+  readonly #worker: BullWorker
+  /** Permits to claim a message. */
+  readonly #claims: PrioritySemaphore
+  /** Permits to deliver a claimed message. */
   readonly #slots: PrioritySemaphore
-  readonly #lately = new WindowCounter()
-  readonly #underWay = new Map<string, UnderWay>()
-  readonly #notStored: ConditionLog
-  #unstored = 0
+  readonly #ended = new WindowCounter()
+  readonly #deliveries = new Map<string, Delivery>()
+  readonly #storeFailure: ConditionLog
+  /** Results that are being stored. */
+  #storing = 0
   #closed = false
-  #rollCall = 0
-  #rested: (() => void) | undefined
+  /** On `performance.now()`'s clock: until then no process counts as dead. */
+  #graceUntil = 0
+  #onIdle: (() => void) | undefined
 
   constructor(consumer: Consumer, options: RedisConsumerOptions) {
     this.#consumer = consumer
     this.#options = options
     this.#slots = new PrioritySemaphore(() => consumer.slots)
-    this.#beginnings = new PrioritySemaphore(() => consumer.slots + Math.min(this.#lately.ended, MOST_AHEAD))
-    const { connections, prefix, schedule, logger } = options
-    this.#notStored = new ConditionLog(logger, {
-      begins: 'An outcome is not stored yet',
+    this.#claims = new PrioritySemaphore(() => consumer.slots + Math.min(this.#ended.recent, MAX_PREFETCH))
+    const { connections, prefix, queue, logger } = options
+    this.#storeFailure = new ConditionLog(logger, {
+      begins: 'An outcome could not be stored yet',
       level: 'error',
       ends: 'Outcomes are stored again',
     })
-    this.#jobs = new BullWorker({
+    this.#worker = new BullWorker({
       connections,
       prefix,
-      schedule,
+      queue,
       logger,
       slots: () => consumer.slots,
-      heed: (id, priority) => this.#heed(id, priority),
+      handle: (id, priority) => this.#handle(id, priority),
     })
-    connections.patient.on('ready', () => void this.#callRoll())
+    connections.patient.on('ready', () => void this.#extendGrace())
   }
 
   async start(): Promise<void> {
-    await this.#callRoll()
-    this.#jobs.start()
+    await this.#extendGrace()
+    this.#worker.start()
   }
 
-  /** Takes back a message that is under way. @returns undefined where it may be sent */
-  takeBack(id: string): TakenBack | undefined {
-    const underWay = this.#underWay.get(id)
-    if (underWay === undefined || (underWay.handedOver && !this.#consumer.cancel(id))) return undefined
-    this.#underWay.delete(id)
-    const { row, job, end } = underWay
-    return { handOver: (changed) => end(changed ? 'done' : this.#putBack(row, job)) }
+  /** Takes a message back from its delivery. @returns undefined if this process has not claimed it, or may have sent it */
+  takeBack(id: string): Withdrawn | undefined {
+    const delivery = this.#deliveries.get(id)
+    if (delivery === undefined || (delivery.started && !this.#consumer.cancel(id))) return undefined
+    this.#deliveries.delete(id)
+    const { row, job, end } = delivery
+    return { finish: (changed) => end(changed ? 'done' : this.#requeue(row, job)) }
   }
 
-  /** Begins nothing more, puts back what was not begun, and waits for what is under way, at most `deadline` ms. */
+  /** Claims nothing more, requeues claimed messages, and waits for the deliveries that have started, `deadline` ms at most. */
   async drain(deadline: number): Promise<void> {
-    this.#beginnings.close()
+    this.#claims.close()
     this.#slots.close()
-    await this.#jobs.pause()
-    await new Deadline(deadline).until(this.#until(() => this.#beginnings.taken + this.#unstored === 0))
+    await this.#worker.pause()
+    await new Deadline(deadline).until(this.#until(() => this.#claims.held + this.#storing === 0))
   }
 
-  /** Waits until all outcomes are stored and all jobs ended, as long as there is time. */
+  /** Waits until all outcomes are stored and all jobs have ended, or the grace period is over. */
   async close(grace: Deadline): Promise<void> {
-    await grace.until(this.#until(() => this.#unstored === 0))
+    await grace.until(this.#until(() => this.#storing === 0))
     this.#closed = true
-    await this.#jobs.close(grace)
+    await this.#worker.close(grace)
   }
 
-  async #heed(id: string, priority: number): Promise<Wish> {
-    if (!(await this.#beginnings.take(priority))) return 'line'
-    let begun = false
+  async #handle(id: string, priority: number): Promise<JobResult> {
+    if (!(await this.#claims.acquire(priority))) return 'requeue'
+    let delivers = false
     try {
-      const beginning = await this.#options.store.begin(id)
-      begun = beginning.do === 'go'
-      return await this.#follow(id, priority, beginning)
+      const claim = await this.#options.store.claim(id)
+      delivers = claim.action === 'deliver'
+      return await this.#act(id, priority, claim)
     } finally {
-      if (!begun) this.#beginnings.give()
+      if (!delivers) this.#claims.release()
     }
   }
 
-  async #follow(id: string, priority: number, beginning: Beginning): Promise<Wish> {
-    switch (beginning.do) {
-      case 'go':
-        return this.#deliver(beginning.row, beginning.job, priority)
+  async #act(id: string, priority: number, claim: Claim): Promise<JobResult> {
+    switch (claim.action) {
+      case 'deliver':
+        return this.#deliver(claim.row, claim.job, priority)
       case 'wait':
-        return { due: beginning.until }
-      case 'later':
-        return 'later'
-      case 'lost':
-        return performance.now() < this.#rollCall ? 'later' : this.#lost(id, beginning.row)
-      case 'expired':
-        return this.#expire(id, beginning.row)
-      case 'paused':
-        return 'line'
+        return { due: claim.until }
+      case 'recheck':
+        return 'recheck'
+      case 'recover':
+        return performance.now() < this.#graceUntil ? 'recheck' : this.#recover(id, claim.row)
+      case 'expire':
+        return this.#expire(id, claim.row)
+      case 'requeue':
+        return 'requeue'
       case 'drop':
         return 'done'
     }
   }
 
-  /** Ends a message whose time has passed. */
-  async #expire(id: string, row: StoredRow): Promise<Wish> {
+  /** Settles a message as expired. */
+  async #expire(id: string, row: StoredRow): Promise<JobResult> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
     return this.#store(id, row, job, state, 0)
   }
 
-  /** Decides on a message that a process died with. */
-  async #lost(id: string, row: StoredRow): Promise<Wish> {
+  /** Decides about a message whose process died while delivering it. */
+  async #recover(id: string, row: StoredRow): Promise<JobResult> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     const losses = row.losses + 1
-    this.#options.logger.warn({ id, losses }, 'Taking over a message of a process that died')
+    this.#options.logger.warn({ id, losses }, 'Recovering a message whose process died')
     const settlement = this.#consumer.lost({ job, state }, undefined, losses)
     if (settlement === undefined) enter(state, 'queued', Date.now())
     else settle(state, settlement, Date.now())
     return this.#store(id, row, job, state, losses)
   }
 
-  #deliver(row: StoredRow, job: MailJob, priority: number): Promise<Wish> {
+  #deliver(row: StoredRow, job: MailJob, priority: number): Promise<JobResult> {
     return new Promise((resolve, reject) => {
-      const underWay: UnderWay = { row, job, handedOver: false, end: resolve }
-      this.#underWay.set(job.id, underWay)
-      this.#inTurn(underWay, priority).catch(reject)
+      const delivery: Delivery = { row, job, started: false, end: resolve }
+      this.#deliveries.set(job.id, delivery)
+      this.#run(delivery, priority).catch(reject)
     })
   }
 
-  /** The turns are given on when the delivery has ended, even if nobody waits for it any more. */
-  async #inTurn(underWay: UnderWay, priority: number): Promise<void> {
-    const { row, job, end } = underWay
+  /** Releases the permits when the delivery has ended, even if the message was taken back meanwhile. */
+  async #run(delivery: Delivery, priority: number): Promise<void> {
+    const { row, job, end } = delivery
     const { id } = job
     const state = unpackState(row, job)
     let settlement: Settlement | undefined
-    if (await this.#slots.take(priority)) {
-      if (this.#underWay.get(id) === underWay) {
-        underWay.handedOver = true
+    if (await this.#slots.acquire(priority)) {
+      if (this.#deliveries.get(id) === delivery) {
+        delivery.started = true
         enter(state, 'sending', Date.now())
         this.#options.changed({ job, state })
         settlement = await this.#consumer.deliver({ job, state })
       }
-      this.#lately.count(performance.now())
-      this.#slots.give()
+      this.#ended.count(performance.now())
+      this.#slots.release()
     }
-    this.#beginnings.give()
-    this.#jobs.stockUp()
-    if (this.#underWay.get(id) !== underWay) {
-      this.#rested?.()
+    this.#claims.release()
+    this.#worker.updateConcurrency()
+    if (this.#deliveries.get(id) !== delivery) {
+      this.#onIdle?.()
       return
     }
-    this.#underWay.delete(id)
-    if (settlement === undefined) return end(this.#putBack(row, job))
+    this.#deliveries.delete(id)
+    if (settlement === undefined) return end(this.#requeue(row, job))
     settle(state, settlement, Date.now())
     end(this.#store(id, row, job, state, 0))
   }
 
-  #putBack(row: StoredRow, job: MailJob): Promise<Wish> {
+  #requeue(row: StoredRow, job: MailJob): Promise<JobResult> {
     const state = unpackState(row, job)
     enter(state, 'queued', Date.now())
     return this.#store(job.id, row, job, state, row.losses)
   }
 
-  async #store(id: string, row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<Wish> {
-    this.#unstored++
+  /** @returns what the message's job is to do then */
+  async #store(
+    id: string,
+    row: StoredRow,
+    job: MailJob,
+    state: MessageState,
+    losses: number,
+  ): Promise<JobResult> {
+    this.#storing++
     try {
-      const drop = losesContent(state.status, this.#options.data)
-      const change: Change = { id, rev: row.rev, state, drop, losses, schedule: false }
-      if (state.heldReason === 'budget') change.held = heldPlace(job.transport, job.priority)
-      if ((await this.#keep(change)) === 'stale') {
-        this.#options.logger.warn({ id, status: state.status }, 'Somebody else has decided on the message')
-        return 'later'
+      const dropContent = losesContent(state.status, this.#options.data)
+      const change: StateChange = { id, rev: row.rev, state, dropContent, losses, needsJob: false }
+      if (state.heldReason === 'budget') change.heldIndex = heldIndex(job.transport, job.priority)
+      if ((await this.#storeUntilDone(change)) === 'stale') {
+        this.#options.logger.warn(
+          { id, status: state.status },
+          'Another process has changed the message already',
+        )
+        return 'recheck'
       }
       if (state.status !== 'queued') this.#options.changed({ job, state })
       if (isSettled(state.status)) return 'done'
-      if (state.status === 'queued') return 'line'
+      if (state.status === 'queued') return 'requeue'
       return state.nextAttemptAt === undefined ? 'done' : { due: state.nextAttemptAt }
     } finally {
-      this.#unstored--
-      this.#rested?.()
+      this.#storing--
+      this.#onIdle?.()
     }
   }
 
-  /** Redis may be there and refuse: when its memory or its disk is full. Nobody else knows what the delivery came to. */
-  async #keep(change: Change): Promise<'written' | 'stale'> {
+  /** Redis may be available and refuse, since its memory or its disk is full. Only this process knows the outcome, so it tries until it is stored. */
+  async #storeUntilDone(change: StateChange): Promise<ChangeResult> {
     for (;;) {
       try {
-        const answer = await this.#options.store.settle(change)
-        this.#notStored.end()
-        return answer
+        const result = await this.#options.store.settle(change)
+        this.#storeFailure.end()
+        return result
       } catch (error) {
         if (this.#closed) throw error
-        this.#notStored.begin({ id: change.id, problem: (error as Error).message })
-        await new Promise((resolve) => setTimeout(resolve, AGAIN))
+        this.#storeFailure.begin({ id: change.id, problem: (error as Error).message })
+        await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_DELAY))
       }
     }
   }
 
-  /** Where Redis itself has just come up, everybody is given time to say that they are alive. */
-  async #callRoll(): Promise<void> {
+  /** After a start of Redis, all processes get time to show that they are alive. */
+  async #extendGrace(): Promise<void> {
     try {
       const info = await this.#options.connections.patient.info('server')
-      const up = Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1] ?? 0) * 1_000
-      this.#rollCall = performance.now() + ROLL_CALL - up
+      const uptime = Number(/uptime_in_seconds:(\d+)/.exec(info)?.[1] ?? 0) * 1_000
+      this.#graceUntil = performance.now() + HEARTBEAT_GRACE - uptime
     } catch {
-      this.#rollCall = performance.now() + ROLL_CALL
+      this.#graceUntil = performance.now() + HEARTBEAT_GRACE
     }
   }
 
   #until(done: () => boolean): Promise<void> {
     return new Promise((resolve) => {
-      this.#rested = () => {
+      this.#onIdle = () => {
         if (done()) resolve()
       }
-      this.#rested()
+      this.#onIdle()
     })
   }
 }

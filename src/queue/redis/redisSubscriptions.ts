@@ -1,28 +1,28 @@
 import type { Redis } from 'ioredis'
 import { Subscriptions } from '../subscriptions.js'
 
-/** Hears of the settlement of single messages, whichever process brings it about. */
+/** Reports the settlement of single messages by any process. */
 export class RedisSubscriptions {
   readonly #channel: string
   readonly #owner: string
   readonly #settled: (id: string) => void
-  readonly #open: () => Redis
+  readonly #openConnection: () => Redis
   readonly #followed = new Subscriptions({
-    // It may have been settled before the subscription stood.
-    begun: (id) => void this.#listening().then(() => this.#settled(id)),
+    // Another process may have settled the message before the subscription began.
+    begun: (id) => void this.#subscribe().then(() => this.#settled(id)),
     ended: () => {
-      if (this.#followed.size === 0) this.#rest()
+      if (this.#followed.size === 0) this.#unsubscribe()
     },
   })
   #subscriber: Redis | undefined
   #subscribed: Promise<unknown> | undefined
 
-  /** @param settled told when another process settled a followed message, or may have before it was followed */
+  /** @param settled called when another process settled a followed message, or may have settled it earlier */
   constructor(
     open: () => Redis,
     { prefix, owner, settled }: { prefix: string; owner: string; settled: (id: string) => void },
   ) {
-    this.#open = open
+    this.#openConnection = open
     this.#channel = `${prefix}done`
     this.#owner = owner
     this.#settled = settled
@@ -36,13 +36,13 @@ export class RedisSubscriptions {
     return this.#followed.has(id)
   }
 
-  /** Who waits for nobody hears nothing. */
-  #rest(): void {
+  /** Without followed messages there is nothing to receive. */
+  #unsubscribe(): void {
     this.#subscribed = undefined
     this.#subscriber?.unsubscribe(this.#channel).catch(() => undefined)
   }
 
-  #listening(): Promise<unknown> {
+  #subscribe(): Promise<unknown> {
     this.#subscribed ??= this.#connection()
       .subscribe(this.#channel)
       .catch(() => undefined)
@@ -51,13 +51,13 @@ export class RedisSubscriptions {
 
   #connection(): Redis {
     if (this.#subscriber !== undefined) return this.#subscriber
-    this.#subscriber = this.#open()
+    this.#subscriber = this.#openConnection()
     this.#subscriber.on('message', (_channel: string, text: string) => {
       const [owner, ...ids] = text.split(' ')
       if (owner === this.#owner) return
       for (const id of ids) if (this.#followed.has(id)) this.#settled(id)
     })
-    // What happened while Redis was away was published to nobody.
+    // Settlements that were published while the connection was down did not arrive.
     this.#subscriber.on('ready', () => {
       for (const id of this.#followed.ids()) this.#settled(id)
     })

@@ -1,36 +1,120 @@
-import { BEGIN, WAKE, WRITE } from './scripts/claim.js'
-import { ACCEPT, REVOKE } from './scripts/enqueue.js'
-import { RESERVE, SWEEP } from './scripts/maintain.js'
-import { LOOK, PAGE, STATS } from './scripts/query.js'
+import { readFile } from 'node:fs/promises'
+import { isSettled, STATUSES } from '../../message/messageState.js'
+import { packagedFile } from '../../protocol/threadFile.js'
+
+/** Fields of a message's hash that scripts reply with, in this order. */
+export const ROW_FIELDS = [
+  'seq',
+  'rev',
+  'losses',
+  'status',
+  'due',
+  'exp',
+  'next',
+  'settled',
+  'rest',
+  'head',
+] as const
+
+/** Fields of a row that `claim` replies with. */
+export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op'] as const
 
 /**
- * What happens in Redis at once, as Lua. All keys begin with one prefix:
+ * The Lua scripts, which Redis runs atomically: `scripts/NAME.lua`. With each: the fields of the rows that it replies with, and
+ * of the records among its arguments. The scripts are given these names, so each list is written once.
  *
- * - `m:ID`, a hash: one message; `rev` grows with each change, `op` names the last one, so that a command that was
- *   sent twice is known again
- * - `s:STATUS`: ids by place in the order of acceptance, which `seq` counts
- * - `due`: ids of what waits to be delivered, by the time from which it does
- * - `settled`, `expires`: ids by time of settlement, and by expiry of what waits
- * - `adding`: ids of messages that may have no job in BullMQ yet, by the time of that
- * - `k:KEY`: whose idempotency key it is, for as long as it is remembered
- * - `rate:TRANSPORT`: when the last message of a transport with a rate may go
- * - `held:PRIORITY:TRANSPORT`: ids of what is held for the transport's budget, by the time at which it is due
- * - `w:OWNER`: there while the delivering process is alive
+ * All keys begin with one prefix:
  *
- * `done` is the channel on which settlements are told. BullMQ's own keys are `mail:…`; of them only `mail:meta` is read
- * here, whether the queue is paused.
+ * | key | type | content |
+ * |---|---|---|
+ * | `m:ID` | hash | a message; `rev` grows with each change, and `op` names the last command that changed it, so that a command that was sent twice is recognized |
+ * | `seq` | string | number of messages ever accepted |
+ * | `s:STATUS` | sorted set | ids by the message's number in the order of acceptance |
+ * | `due` | sorted set | ids of messages that wait for delivery, by the time from which they are due |
+ * | `settled` | sorted set | ids by time of settlement |
+ * | `expires` | sorted set | ids of messages that are not settled, by the time at which they expire |
+ * | `adding` | sorted set | ids of messages that may have no BullMQ job yet, by the time since when |
+ * | `k:KEY` | string | id, Message-ID and fingerprint of the message with an idempotency key, for as long as the key is remembered |
+ * | `rate:TRANSPORT` | string | time of the last message that was reserved for a transport with a rate |
+ * | `held:PRIORITY:TRANSPORT` | sorted set | ids of messages that are held for the transport's budget, by the time at which they are due |
+ * | `w:OWNER` | string | exists while the delivering process is alive |
+ *
+ * Settlements are published on the channel `done`. BullMQ's keys are `mail:…`; the scripts read only `mail:meta`, which says
+ * whether the queue is paused.
  */
-export const SCRIPTS = {
-  accept: ACCEPT,
-  revoke: REVOKE,
-  begin: BEGIN,
-  write: WRITE,
-  wake: WAKE,
-  sweep: SWEEP,
-  look: LOOK,
-  page: PAGE,
-  stats: STATS,
-  reserve: RESERVE,
-} as const
+const SCRIPTS = {
+  enqueue: {
+    row: [],
+    record: ['id', 'mid', 'print', 'key', 'ttl', 'head', 'content', 'files', 'due', 'exp', 'next'],
+  },
+  revoke: { row: [], record: [] },
+  claim: { row: CLAIM_ROW_FIELDS, record: ['id', 'op'] },
+  update: {
+    row: [],
+    record: [
+      'id',
+      'rev',
+      'op',
+      'status',
+      'rest',
+      'due',
+      'exp',
+      'next',
+      'settled',
+      'drop',
+      'losses',
+      'job',
+      'budget',
+    ],
+  },
+  wakeHeld: { row: ROW_FIELDS, record: [] },
+  maintain: { row: ROW_FIELDS, record: [] },
+  find: { row: ROW_FIELDS, record: [] },
+  list: { row: ROW_FIELDS, record: [] },
+  stats: { row: [], record: [] },
+  reserve: { row: [], record: [] },
+} as const satisfies Record<string, { row: readonly string[]; record: readonly string[] }>
 
 export type ScriptName = keyof typeof SCRIPTS
+
+/** A record among a script's arguments. */
+export type ScriptRecord<N extends ScriptName> = Record<
+  (typeof SCRIPTS)[N]['record'][number],
+  string | number
+>
+
+const NAMES = Object.keys(SCRIPTS) as ScriptName[]
+const OPEN_STATUSES = STATUSES.filter((status) => !isSettled(status)).join(' ')
+
+/** ARGV[1..3], which all scripts have in common: see `scripts/common.lua`. */
+const COMMON_ARGUMENTS = Object.fromEntries(
+  NAMES.map((name) => [name, [OPEN_STATUSES, SCRIPTS[name].row.join(' '), SCRIPTS[name].record.join(' ')]]),
+) as Record<ScriptName, string[]>
+
+/** All arguments of a script: the common ones, its own, and its records. */
+export function scriptArguments<N extends ScriptName>(
+  name: N,
+  own: readonly (string | number)[],
+  records: readonly ScriptRecord<N>[] = [],
+): (string | number)[] {
+  const all: (string | number)[] = [...COMMON_ARGUMENTS[name], ...own]
+  const fields: readonly (keyof ScriptRecord<N>)[] = SCRIPTS[name].record
+  for (const record of records) for (const field of fields) all.push(record[field])
+  return all
+}
+
+/**
+ * The source of each script, with `common.lua` in front.
+ * @throws ThreadpostError `START_FAILED` if a file is missing, as in a bundle
+ */
+export async function loadScripts(): Promise<Record<ScriptName, string>> {
+  const common = await readScript('common')
+  const sources = await Promise.all(
+    NAMES.map(async (name) => [name, common + (await readScript(name))] as const),
+  )
+  return Object.fromEntries(sources) as Record<ScriptName, string>
+}
+
+function readScript(name: string): Promise<string> {
+  return readFile(packagedFile(`src/queue/redis/scripts/${name}.lua`, 'a script of its queue'), 'utf8')
+}

@@ -14,58 +14,58 @@ import type {
 import { SqliteQueue } from '../sqlite/driver.js'
 import { RedisQueue, type RedisQueueOptions } from './driver.js'
 
-/** Milliseconds that a carrier outlives its message: whether that is too late is for Redis to say. */
-const LONGER = 30 * 24 * 60 * 60 * 1000
+/** Milliseconds by which an envelope outlives its message: the queue in Redis decides whether the message has expired. */
+const EXTRA_LIFETIME = 30 * 24 * 60 * 60 * 1000
 
 /**
- * A job wrapped in another, for a queue that only hands it on: of one priority, due at once, and never too late, so
- * that the order of acceptance is kept.
+ * Wraps a job in another one for the spool, which only forwards it. All envelopes have one priority and are due at once, so that
+ * the order of acceptance is kept.
  */
-function toEnvelopeJson(job: MailJob): MailJob {
+function toEnvelope(job: MailJob): MailJob {
   const { attachments, ...inner } = job
-  const { notBefore: _, ...carrier } = job
+  const { notBefore: _, ...envelope } = job
   return {
-    ...carrier,
+    ...envelope,
     to: [],
     cc: [],
     bcc: [],
     priority: 5,
-    expiresAt: job.expiresAt + LONGER,
+    expiresAt: job.expiresAt + EXTRA_LIFETIME,
     content: { kind: 'literal', text: JSON.stringify(inner) },
     attachments,
   }
 }
 
-/** What {@link toEnvelopeJson} wrapped. */
-function fromEnvelopeJson({ content, attachments }: MailJob): MailJob {
+/** Returns the job that {@link toEnvelope} wrapped. */
+function fromEnvelope({ content, attachments }: MailJob): MailJob {
   const text = content.kind === 'literal' ? content.text : undefined
   return { ...(JSON.parse(text ?? '{}') as Omit<MailJob, 'attachments'>), attachments }
 }
 
-/** Messages handed on at a time. */
-const AT_A_TIME = 50
-/** Milliseconds between two tries to hand on. */
-const AGAIN = 250
+/** Messages that are forwarded at a time. */
+const CONCURRENCY = 50
+/** Milliseconds between two attempts to forward a message. */
+const RETRY_DELAY = 250
 
 /**
- * Redis with a file beside it: what comes while Redis is away is accepted into the file, and handed on, in the order
- * of acceptance, when it is back. As long as the file holds something, what comes goes to its end. A message handed
- * on twice is one, since its id is.
+ * A queue in Redis with a spool: a SQLite file that accepts messages while Redis is unavailable, and forwards them in the order of
+ * acceptance when it is back. While the spool holds messages, new ones go to its end. A message that is forwarded twice is stored
+ * once, since Redis knows its id.
  */
 export class SpooledQueue implements QueueDriver {
   readonly durable = true
   readonly #options: RedisQueueOptions
-  readonly #handedOn = new Set<string>()
+  readonly #forwarding = new Set<string>()
   #redis!: RedisQueue
   #spool!: SqliteQueue
-  #waiting = 0
+  #spooled = 0
   #closing = false
 
   private constructor(options: RedisQueueOptions) {
     this.#options = options
   }
 
-  /** @throws ThreadpostError `START_FAILED` when the file or Redis can't be used; that Redis is away is no reason. */
+  /** @throws ThreadpostError `START_FAILED` if the file or Redis can't be used; Redis may be unavailable, though */
   static async open(options: RedisQueueOptions, file: string): Promise<SpooledQueue> {
     const queue = new SpooledQueue(options)
     const { limit, maxAge, retain, logger } = options
@@ -73,20 +73,20 @@ export class SpooledQueue implements QueueDriver {
       file,
       limit,
       maxAge,
-      // What was handed on is kept by Redis.
+      // Redis keeps the messages that were forwarded.
       retain: { ...retain, count: 0 },
       logger,
       changed: ({ state }) => {
-        if (state.status === 'queued') queue.#waiting++
-        if (isSettled(state.status)) queue.#waiting--
+        if (state.status === 'queued') queue.#spooled++
+        if (isSettled(state.status)) queue.#spooled--
       },
     })
     try {
       const { queued, deferred, sending } = await queue.#spool.stats()
-      queue.#waiting = queued + deferred + sending
+      queue.#spooled = queued + deferred + sending
       queue.#redis = await RedisQueue.open({
         ...options,
-        mayWait: true,
+        mayBeDown: true,
         changed: (message) => queue.#announce(message),
       })
       await queue.#spool.start(queue.#forwarder())
@@ -98,12 +98,14 @@ export class SpooledQueue implements QueueDriver {
   }
 
   async enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    if (this.#waiting > 0) return this.#keep(jobs)
-    const answers = await this.#redis.enqueue(jobs)
-    const refused = jobs.filter((_, index) => answers[index]?.result === 'unavailable')
-    if (refused.length === 0) return answers
-    const kept = (await this.#keep(refused)).values()
-    return answers.map((answer) => (answer.result === 'unavailable' ? (kept.next().value ?? answer) : answer))
+    if (this.#spooled > 0) return this.#spoolAll(jobs)
+    const results = await this.#redis.enqueue(jobs)
+    const refused = jobs.filter((_, index) => results[index]?.result === 'unavailable')
+    if (refused.length === 0) return results
+    const spooled = (await this.#spoolAll(refused)).values()
+    return results.map((result) =>
+      result.result === 'unavailable' ? (spooled.next().value ?? result) : result,
+    )
   }
 
   start(consumer: Consumer): Promise<void> {
@@ -150,7 +152,7 @@ export class SpooledQueue implements QueueDriver {
     return this.#redis.resume()
   }
 
-  /** While Redis is away, of what waits here. */
+  /** Counts only the spooled messages while Redis is unavailable. */
   async stats(): Promise<QueueStats> {
     const spooled = await this.#spool.stats()
     const waiting = spooled.queued + spooled.sending + spooled.deferred
@@ -186,23 +188,23 @@ export class SpooledQueue implements QueueDriver {
     await this.#redis.close()
   }
 
-  async #keep(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    const answers = await this.#spool.enqueue(jobs.map(toEnvelopeJson))
+  async #spoolAll(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+    const results = await this.#spool.enqueue(jobs.map(toEnvelope))
     jobs.forEach((job, index) => {
-      if (answers[index]?.result === 'queued') this.#options.changed({ job, state: newState(job) })
+      if (results[index]?.result === 'queued') this.#options.changed({ job, state: newState(job) })
     })
-    return answers
+    return results
   }
 
   #forwarder(): Consumer {
     return {
-      slots: AT_A_TIME,
+      slots: CONCURRENCY,
       cancel: () => false,
-      // Handing on again does no harm.
+      // Forwarding a message again does no harm.
       lost: () => undefined,
       deliver: async ({ job, state }): Promise<Settlement> => {
-        const handedOn = await this.#handOn(fromEnvelopeJson(job))
-        const decision: Settlement['decision'] = handedOn
+        const forwarded = await this.#forward(fromEnvelope(job))
+        const decision: Settlement['decision'] = forwarded
           ? { status: 'sent' }
           : { status: 'deferred', nextAttemptAt: Date.now() }
         return { decision, recipients: state.recipients }
@@ -210,39 +212,39 @@ export class SpooledQueue implements QueueDriver {
     }
   }
 
-  /** Those that fail together are tried again together, so that their order stays. @returns false when it is closed */
-  async #handOn(job: MailJob): Promise<boolean> {
+  /** Messages that fail together are tried again together, so that they keep their order. @returns false if the queue closes first */
+  async #forward(job: MailJob): Promise<boolean> {
     while (!this.#closing) {
-      this.#handedOn.add(job.id)
+      this.#forwarding.add(job.id)
       const [answer] = await this.#redis.enqueue([job])
-      this.#handedOn.delete(job.id)
+      this.#forwarding.delete(job.id)
       if (answer?.result === 'conflict')
         this.#options.logger.error(
           { id: job.id },
-          'A message kept while Redis was away is dropped: its idempotency key belongs to another mail',
+          'A message that was spooled while Redis was unavailable is dropped: another message has its idempotency key',
         )
       if (answer?.result !== 'unavailable' && answer?.result !== 'full') return true
-      await new Promise((resolve) => setTimeout(resolve, AGAIN))
+      await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY))
     }
     return false
   }
 
-  /** That a message is queued was told when it was kept. */
+  /** A spooled message was announced as queued when it was spooled. */
   #announce(message: QueuedMessage): void {
-    if (message.state.status === 'queued' && this.#handedOn.has(message.job.id)) return
+    if (message.state.status === 'queued' && this.#forwarding.has(message.job.id)) return
     this.#options.changed(message)
   }
 
   async #orSpooled<T>(
     id: string,
-    ask: () => Promise<T | undefined>,
+    query: () => Promise<T | undefined>,
     read: (job: MailJob) => T,
   ): Promise<T | undefined> {
-    const asked = ask()
-    const found = await asked.catch(() => undefined)
+    const result = query()
+    const found = await result.catch(() => undefined)
     if (found !== undefined) return found
-    const kept = await this.#spool.load(id)
-    return kept === undefined || kept === 'dropped' ? asked : read(fromEnvelopeJson(kept))
+    const spooled = await this.#spool.load(id)
+    return spooled === undefined || spooled === 'dropped' ? result : read(fromEnvelope(spooled))
   }
 }
 

@@ -1,165 +1,182 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
-import { Batcher } from '../../structures/batcher.js'
+import { RequestBatcher } from '../../structures/batcher.js'
 import type { Enqueued } from '../driver.js'
-import { packJob, packState } from '../rowCodec.js'
+import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
-import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'
-import type { ScriptName } from './scripts.js'
+import {
+  type Claim,
+  isPresent,
+  packMessage,
+  type Reply,
+  type RowValues,
+  unpackClaim,
+  unpackFiles,
+  unpackRow,
+} from './redisRows.js'
+import { scriptArguments, type ScriptName, type ScriptRecord } from './scripts.js'
 
-/** A state to be stored. */
-export interface Change {
+/** A new state of a message. */
+export interface StateChange {
   id: string
-  /** The change it was made from. */
+  /** The revision that it was made from. */
   rev: number
   state: MessageState
-  /** Whether the content goes. */
-  drop: boolean
-  /** Process deaths in a row, kept until a delivery ends otherwise. */
+  /** Whether the content is removed. */
+  dropContent: boolean
+  /** Process deaths in a row; kept until a delivery ends in another way. */
   losses: number
-  /** Whether it needs a job anew. */
-  schedule: boolean
-  /** Where it stands among those held for a budget, if it is. */
-  held?: string
+  /** Whether the message needs a new job. */
+  needsJob: boolean
+  /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
+  heldIndex?: string
 }
 
-export interface Found {
+/** `stale`: another change came first. */
+export type ChangeResult = 'written' | 'stale'
+
+export interface FoundMessage {
   id: string
   row: StoredRow
 }
 
-interface Sweep {
-  expired: Found[]
-  orphans: Found[]
-}
-
-interface SweepOptions {
+interface MaintainOptions {
   /** Milliseconds for which this process counts as alive. */
   alive: number
+  /** Settled messages that are kept at most. */
   count: number
+  /** Milliseconds for which a settled message is kept at most. */
   age: number
-  /** Milliseconds after which a message without a job is one that was forgotten. */
-  adding: number
+  /** Milliseconds after which a message without a job is an orphan. */
+  orphanedAfter: number
 }
 
-/** Messages in one command, so that none holds up the others. */
-const LOT = 50
+interface Maintained {
+  expired: FoundMessage[]
+  orphans: FoundMessage[]
+}
 
-/** The messages in Redis: every command of `scripts.ts`, typed. What is asked in one turn is one command. */
+interface RedisStoreOptions {
+  /** All keys begin with it. */
+  prefix: string
+  /** Name of this process. */
+  owner: string
+  /** Open messages at most. */
+  limit: number
+  /** Milliseconds for which an idempotency key is remembered at least. */
+  keepKey: number
+  /** Settled messages that are kept at most. */
+  count: number
+}
+
+/** Messages in one command at most, so that a large batch doesn't hold up the others. */
+const MAX_BATCH = 50
+
+/** The messages in Redis: a typed method for each script. Claims and settlements of one turn share a command. */
 export class RedisStore {
   readonly #quick: Redis
   readonly #patient: Redis
-  readonly #prefix: string
-  readonly #owner: string
-  readonly #keepKey: number
-  readonly #limit: number
-  readonly #count: number
-  readonly #begin: Batcher<string, Beginning>
-  readonly #write: Batcher<Change, 'written' | 'stale'>
-  #ops = 0
+  readonly #options: RedisStoreOptions
+  readonly #claims: RequestBatcher<string, Claim>
+  readonly #settlements: RequestBatcher<StateChange, ChangeResult>
+  #operations = 0
 
-  constructor(
-    { quick, patient }: { quick: Redis; patient: Redis },
-    options: { prefix: string; owner: string; limit: number; keepKey: number; count: number },
-  ) {
+  constructor({ quick, patient }: { quick: Redis; patient: Redis }, options: RedisStoreOptions) {
     this.#quick = quick
     this.#patient = patient
-    this.#prefix = options.prefix
-    this.#owner = options.owner
-    this.#limit = options.limit
-    this.#keepKey = options.keepKey
-    this.#count = options.count
-    this.#begin = new Batcher(LOT, (ids) => this.#beginAll(ids))
-    this.#write = new Batcher(LOT, (changes) => this.#writeAll(changes, this.#patient))
+    this.#options = options
+    this.#claims = new RequestBatcher(MAX_BATCH, (ids) => this.#claimAll(ids))
+    this.#settlements = new RequestBatcher(MAX_BATCH, (changes) => this.#updateAll(changes, this.#patient))
   }
 
-  /** Takes messages in. @param op names the command: by it `revoke()` takes them back */
-  accept(jobs: readonly MailJob[], op: string): Promise<Enqueued[]> {
-    const args: (string | number)[] = [this.#limit, op, Date.now()]
-    for (const job of jobs) args.push(...this.#accepted(job))
-    return this.#run(this.#quick, 'accept', args).then((answers) =>
-      (answers as string[][]).map(([result, id = '', messageId = '']): Enqueued =>
-        result === 'duplicate' ? { result, id, messageId } : { result: result as 'queued' },
-      ),
-    )
+  /** @param operation name of the command, by which {@link revoke} removes the messages again */
+  async enqueue(jobs: readonly MailJob[], operation: string): Promise<Enqueued[]> {
+    const own = [this.#options.limit, operation, Date.now()]
+    const records = jobs.map((job) => packMessage(job, this.#options.keepKey))
+    const replies = (await this.#run(this.#quick, 'enqueue', own, records)) as [string, string?, string?][]
+    return replies.map(([reply, id = '', messageId = '']): Enqueued => {
+      if (reply === 'accepted') return { result: 'queued' }
+      if (reply === 'duplicate') return { result: reply, id, messageId }
+      return { result: reply as 'conflict' | 'full' }
+    })
   }
 
-  async revoke(ids: readonly string[], op: string): Promise<void> {
-    await this.#run(this.#patient, 'revoke', [op, ...ids])
+  /** Removes the messages that a command accepted although its caller was told of a failure. */
+  async revoke(ids: readonly string[], operation: string): Promise<void> {
+    await this.#run(this.#patient, 'revoke', [operation, ...ids])
   }
 
-  /** The messages have their jobs. */
-  async added(ids: readonly string[]): Promise<void> {
-    await this.#patient.zrem(`${this.#prefix}adding`, ...ids)
+  /** Notes that messages have their jobs. */
+  async jobsAdded(ids: readonly string[]): Promise<void> {
+    await this.#patient.zrem(`${this.#options.prefix}adding`, ...ids)
   }
 
-  begin(id: string): Promise<Beginning> {
-    return this.#begin.ask(id)
+  /** Claims a message for delivery by this process. */
+  claim(id: string): Promise<Claim> {
+    return this.#claims.request(id)
   }
 
-  /** Stores what a delivery came to, however long it takes. */
-  settle(change: Change): Promise<'written' | 'stale'> {
-    return this.#write.ask(change)
+  /** Stores the result of a delivery, however long Redis is away. */
+  settle(change: StateChange): Promise<ChangeResult> {
+    return this.#settlements.request(change)
   }
 
-  /** Makes messages due that are held for a budget. @param held where they stand, the first looked at first */
-  async wake(held: readonly string[], most: number): Promise<Found[]> {
-    const woken = (await this.#run(this.#quick, 'wake', [Date.now(), most, ...held])) as [string, Fields][]
-    return woken.map(read)
+  /**
+   * Makes messages due that are held for a budget.
+   * @param indexes see {@link heldIndex}; the first one is read first
+   */
+  async wakeHeld(indexes: readonly string[], most: number): Promise<FoundMessage[]> {
+    const woken = await this.#run(this.#quick, 'wakeHeld', [Date.now(), most, ...indexes])
+    return (woken as [string, RowValues][]).map(toFound)
   }
 
-  /** Stores a state that a caller wants. */
-  async change(change: Change): Promise<'written' | 'stale'> {
-    const [answer = 'stale'] = await this.#writeAll([change], this.#quick)
-    return answer
+  /** Stores a state that a caller waits for. */
+  async update(change: StateChange): Promise<ChangeResult> {
+    const [result = 'stale'] = await this.#updateAll([change], this.#quick)
+    return result
   }
 
-  async sweep({ alive, count, age, adding }: SweepOptions): Promise<Sweep> {
+  /** Shows that this process is alive, removes old messages, and finds messages that expired or have no job. */
+  async maintain({ alive, count, age, orphanedAfter }: MaintainOptions): Promise<Maintained> {
     const now = Date.now()
-    const [expired, orphans] = (await this.#run(this.#quick, 'sweep', [
-      this.#owner,
-      alive,
-      now,
-      count,
-      age,
-      now - adding,
-    ])) as [[string, Fields][], [string, Fields][]]
-    return { expired: expired.map(read), orphans: orphans.filter(([, row]) => row[3] !== null).map(read) }
+    const own = [this.#options.owner, alive, now, count, age, now - orphanedAfter]
+    const [expired, orphans] = (await this.#run(this.#quick, 'maintain', own)) as [
+      [string, RowValues][],
+      [string, RowValues][],
+    ]
+    return { expired: expired.map(toFound), orphans: orphans.map(toFound) }
   }
 
-  async look(ids: readonly string[]): Promise<{ paused: boolean; rows: (StoredRow | undefined)[] }> {
-    const [paused, rows] = (await this.#run(this.#quick, 'look', [...ids])) as [number, (Fields | null)[]]
-    return { paused: paused === 1, rows: rows.map((fields) => (fields === null ? undefined : rowOf(fields))) }
+  async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (StoredRow | undefined)[] }> {
+    const [paused, rows] = (await this.#run(this.#quick, 'find', ids)) as [number, (RowValues | null)[]]
+    return {
+      paused: paused === 1,
+      rows: rows.map((values) => (values === null ? undefined : unpackRow(values))),
+    }
   }
 
-  /** A message with what is left of its content. */
+  /** A message with the content that it still has. */
   async load(id: string): Promise<LoadedRow | undefined> {
-    const [head, content, files] = await this.#quick.hmget(
-      `${this.#prefix}m:${id}`,
-      'head',
-      'content',
-      'files',
-    )
+    const key = `${this.#options.prefix}m:${id}`
+    const [head, content, files] = await this.#quick.hmget(key, 'head', 'content', 'files')
     if (typeof head !== 'string') return undefined
-    return { head, content: content === '' ? null : (content ?? null), attachments: filesOf(files) }
+    return { head, content: content === '' ? null : (content ?? null), attachments: unpackFiles(files) }
   }
 
-  /** Newest first below a place; those in line are among the held as long as the queue is paused. */
-  async page(
+  /** Newest first, below a position. While the queue is paused, queued messages are listed as held. */
+  async list(
     before: number,
     limit: number,
     status: Status | undefined,
   ): Promise<{ paused: boolean; rows: StoredRow[] }> {
     const below = before === Infinity ? '+inf' : `(${before}`
-    const [paused, rows] = (await this.#run(this.#quick, 'page', [below, limit, status ?? ''])) as [
-      number,
-      Fields[],
-    ]
+    const own = [below, limit, statusesOf(status, false).join(' '), statusesOf(status, true).join(' ')]
+    const [paused, rows] = (await this.#run(this.#quick, 'list', own)) as [number, RowValues[]]
     return {
       paused: paused === 1,
       rows: rows
-        .filter((fields) => fields[3] !== null)
-        .map(rowOf)
+        .filter(isPresent)
+        .map(unpackRow)
         .sort((a, b) => b.seq - a.seq)
         .slice(0, limit),
     }
@@ -168,6 +185,7 @@ export class RedisStore {
   async stats(): Promise<{
     paused: boolean
     accepted: number
+    /** Milliseconds for which the oldest due message has waited. */
     oldest: number
     counts: Record<Status, number>
   }> {
@@ -175,18 +193,15 @@ export class RedisStore {
       Date.now(),
       ...STATUSES,
     ])) as [number, number, number, number[]]
-    return {
-      paused: paused === 1,
-      accepted,
-      oldest,
-      counts: Object.fromEntries(STATUSES.map((status, index) => [status, counts[index] ?? 0])) as Record<
-        Status,
-        number
-      >,
-    }
+    const byStatus = Object.fromEntries(STATUSES.map((status, index) => [status, counts[index] ?? 0]))
+    return { paused: paused === 1, accepted, oldest, counts: byStatus as Record<Status, number> }
   }
 
-  /** Times at which messages of a transport may go, for all processes together. */
+  /**
+   * Reserves times at which messages of a transport may go, for all processes together.
+   * @param interval ms between two messages
+   * @returns ms until the first message, or until a reservation is possible
+   */
   async reserve(
     transport: string,
     interval: number,
@@ -199,54 +214,70 @@ export class RedisStore {
     return { taken: taken === 1, after: Number(after) }
   }
 
-  async goodbye(): Promise<void> {
-    await this.#quick.del(`${this.#prefix}w:${this.#owner}`)
+  /** Notes that this process delivers nothing more. */
+  async deregister(): Promise<void> {
+    const { prefix, owner } = this.#options
+    await this.#quick.del(`${prefix}w:${owner}`)
   }
 
-  /** Names a command, so that Redis knows it again when it comes twice. */
-  op(): string {
-    return `${this.#owner}.${++this.#ops}`
+  /** A name for a command, by which Redis recognizes it if the client sends it twice. */
+  nextOperation(): string {
+    return `${this.#options.owner}.${++this.#operations}`
   }
 
-  async #beginAll(ids: readonly string[]): Promise<Beginning[]> {
-    const args: (string | number)[] = [this.#owner, Date.now()]
-    for (const id of ids) args.push(id, this.op())
-    const answers = await this.#run(this.#patient, 'begin', args)
-    return (answers as [Beginning['do'], Fields | string][]).map(beginningOf)
+  async #claimAll(ids: readonly string[]): Promise<Claim[]> {
+    const records = ids.map((id) => ({ id, op: this.nextOperation() }))
+    const replies = await this.#run(this.#patient, 'claim', [this.#options.owner, Date.now()], records)
+    return (replies as [Claim['action'], RowValues | string][]).map(unpackClaim)
   }
 
-  async #writeAll(changes: readonly Change[], redis: Redis): Promise<('written' | 'stale')[]> {
-    const args: (string | number)[] = [this.#owner, Date.now(), this.#count]
-    for (const { id, rev, state, drop, losses, schedule, held } of changes) {
-      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(state)
-      args.push(id, rev, this.op(), state.status, rest ?? '', dueAt, expiresAt)
-      args.push(nextAttemptAt ?? '', settledAt ?? '', drop ? 1 : 0, losses, schedule ? 1 : 0, held ?? '')
-    }
-    return (await this.#run(redis, 'write', args)) as ('written' | 'stale')[]
+  async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeResult[]> {
+    const { owner, count } = this.#options
+    const records = changes.map((change): ScriptRecord<'update'> => {
+      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(change.state)
+      return {
+        id: change.id,
+        rev: change.rev,
+        op: this.nextOperation(),
+        status: change.state.status,
+        rest: rest ?? '',
+        due: dueAt,
+        exp: expiresAt,
+        next: nextAttemptAt ?? '',
+        settled: settledAt ?? '',
+        drop: change.dropContent ? 1 : 0,
+        losses: change.losses,
+        job: change.needsJob ? 1 : 0,
+        budget: change.heldIndex ?? '',
+      }
+    })
+    return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeResult[]
   }
 
-  #accepted(job: MailJob): (string | number)[] {
-    const [id, messageId, head, content, files, , , notBefore, expiresAt, key, print, keyUntil] = packJob(
-      job,
-      this.#keepKey,
-    )
-    const ttl = Math.max(1, Math.ceil(keyUntil - Date.now()))
-    const due = Math.max(notBefore ?? 0, job.acceptedAt)
-    const bytes = files === null ? '' : JSON.stringify(files.map(packFile))
-    return [id, messageId, print ?? '', key ?? '', ttl, head, content, bytes, due, expiresAt, notBefore ?? '']
-  }
-
-  #run(redis: Redis, name: ScriptName, args: (string | number)[]): Promise<Reply> {
+  #run<N extends ScriptName>(
+    redis: Redis,
+    name: N,
+    own: readonly (string | number)[],
+    records?: readonly ScriptRecord<N>[],
+  ): Promise<Reply> {
     const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<Reply>>
-    return commands[name](this.#prefix, ...args)
+    return commands[name](this.#options.prefix, ...scriptArguments(name, own, records))
   }
 }
 
-/** Where a message stands that is held for its transport's budget. */
-export function heldPlace(transport: string, priority: number): string {
+/** Name of the index of messages that are held for a transport's budget, by priority. */
+export function heldIndex(transport: string, priority: number): string {
   return `${priority}:${transport}`
 }
 
-function read([id, fields]: [string, Fields]): Found {
-  return { id, row: rowOf(fields) }
+/** Statuses in which messages are stored that are shown in this one. */
+function statusesOf(shown: Status | undefined, paused: boolean): readonly Status[] {
+  if (shown === undefined) return STATUSES
+  if (paused && shown === 'queued') return []
+  if (paused && shown === 'held') return ['held', 'queued']
+  return [shown]
+}
+
+function toFound([id, values]: [string, RowValues]): FoundMessage {
+  return { id, row: unpackRow(values) }
 }

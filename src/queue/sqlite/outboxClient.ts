@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { ThreadpostError } from '../../errors.js'
 import { threadFile } from '../../protocol/threadFile.js'
+import { Batcher } from '../../structures/batcher.js'
 import { SlotMap } from '../../structures/slotMap.js'
 import type {
   Answer,
@@ -40,7 +41,7 @@ export class OutboxClient {
   readonly #setup: OutboxSetup
   readonly #listener: OutboxListener
   readonly #open = new SlotMap<Done<never>>()
-  #outgoing: Request[] = []
+  readonly #outgoing = new Batcher<Request>(() => this.#flush())
   #worker: Worker | undefined
   #starting: Worker | undefined
   #restart: NodeJS.Timeout | undefined
@@ -79,8 +80,7 @@ export class OutboxClient {
     }
     if (this.#open.size === 0) this.#worker.ref()
     const n = this.#open.add(done)
-    this.#outgoing.push({ n, kind, ...ask } as Request)
-    if (this.#outgoing.length === 1) setImmediate(() => this.#flush())
+    this.#outgoing.add({ n, kind, ...ask } as Request)
   }
 
   /** Requests of one turn are sent together; until then one of them may still be added to. */
@@ -108,9 +108,7 @@ export class OutboxClient {
 
   #flush(): void {
     this.#turn++
-    const requests = this.#outgoing
-    this.#outgoing = []
-    this.#worker?.postMessage(requests)
+    this.#worker?.postMessage(this.#outgoing.take())
   }
 
   #start(): Promise<void> {
@@ -165,7 +163,7 @@ export class OutboxClient {
 
   #ended(problem: string): void {
     this.#worker = undefined
-    this.#outgoing = []
+    this.#outgoing.take()
     this.#problem = problem
     for (const done of this.#open.takeAll())
       done({ failure: unavailable(`the outbox thread ended (${problem})`) })

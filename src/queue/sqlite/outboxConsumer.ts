@@ -115,7 +115,7 @@ export class OutboxConsumer {
     const job = this.#atHand.take(id)
     if (job === undefined) return undefined
     const bytes = 'data' in job.content ? job.content.data.length : 0
-    return { seq, rev, job, state: { ...newState(job), status: 'sending' }, bytes, place: -1 }
+    return { seq, rev, job, state: { ...newState(job), status: 'sending' }, bytes, bagIndex: -1 }
   }
 
   /** Decides on messages that a process died with. */
@@ -130,7 +130,7 @@ export class OutboxConsumer {
         )
       } else {
         settle(state, settlement, Date.now())
-        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0, place: -1 })
+        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0, bagIndex: -1 })
       }
     }
   }
@@ -220,7 +220,7 @@ export class OutboxConsumer {
     this.#open--
     this.#pace.count()
     // A message that was cancelled meanwhile is settled, and may be on its way again.
-    if (taken.place >= 0) {
+    if (taken.bagIndex >= 0) {
       this.#underWay.remove(taken)
       settle(taken.state, settlement, Date.now())
       void this.#store(taken)
@@ -282,5 +282,5 @@ export class OutboxConsumer {
 function unpacked(row: TakenRow): Taken {
   const job = unpackTaken(row)
   const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
-  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes, place: -1 }
+  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes, bagIndex: -1 }
 }

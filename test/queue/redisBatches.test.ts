@@ -1,33 +1,40 @@
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { jobIdOf, wakeBatchesOf } from '../../src/queue/redis/bullQueue.js'
+import { jobIdOf, toWakeBatches } from '../../src/queue/redis/bullQueue.js'
 import { testInbox, testMailer } from '../support/mailer.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
-const wake = (id: string, priority = 5, due = 0) => ({ id, name: 'welcome', priority, due })
+const wakeUp = (id: string, priority = 5, due = 0) => ({ id, name: 'welcome', priority, due })
 
-describe('lots', () => {
-  it('what is due goes together by priority, in order, and what has its own time alone', () => {
-    const wakes = [wake('a'), wake('b', 9), wake('c'), wake('later', 5, 2_000), wake('d', 9), wake('e', 0)]
-    const lots = wakeBatchesOf(wakes, 1_000)
-    expect(lots.map(({ ids }) => ids)).toEqual([['a', 'c'], ['b', 'd'], ['later'], ['e']])
-    expect(lots.map(jobIdOf)).toEqual(['lot-a', 'lot-b', 'later', 'e'])
+describe('toWakeBatches', () => {
+  it('puts messages that are due into one job per priority, in order, and gives each later message a job of its own', () => {
+    const wakeUps = [
+      wakeUp('a'),
+      wakeUp('b', 9),
+      wakeUp('c'),
+      wakeUp('later', 5, 2_000),
+      wakeUp('d', 9),
+      wakeUp('e', 0),
+    ]
+    const batches = toWakeBatches(wakeUps, 1_000)
+    expect(batches.map(({ ids }) => ids)).toEqual([['a', 'c'], ['b', 'd'], ['later'], ['e']])
+    expect(batches.map(jobIdOf)).toEqual(['lot-a', 'lot-b', 'later', 'e'])
   })
 
-  it('has at most 20 in one', () => {
-    const lots = wakeBatchesOf(
-      Array.from({ length: 45 }, (_, n) => wake(`m${n}`)),
+  it('puts at most 20 messages into one job', () => {
+    const batches = toWakeBatches(
+      Array.from({ length: 45 }, (_, n) => wakeUp(`m${n}`)),
       1_000,
     )
-    expect(lots.map(({ ids }) => ids.length)).toEqual([20, 20, 5])
+    expect(batches.map(({ ids }) => ids.length)).toEqual([20, 20, 5])
   })
 })
 
-describeWith(['redis-server'], 'lots on Redis', ({ 'redis-server': tool }) => {
+describeWith(['redis-server'], 'messages that share a job on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)
 
-  it('one of them put off, one cancelled, one refused: each goes its own way', async () => {
+  it('are deferred, cancelled, refused and sent independently of each other', async () => {
     const inbox = await startInbox({
       faults: [
         { at: 'rcpt', do: 'defer', to: 'later@*', times: 2 },
@@ -59,7 +66,7 @@ describeWith(['redis-server'], 'lots on Redis', ({ 'redis-server': tool }) => {
     expect(inbox.count).toBe(4)
   })
 
-  it('a message of high priority passes those that came before it', async () => {
+  it('let a message of high priority pass those that were queued before it', async () => {
     const inbox = await testInbox({ faults: [{ at: 'dot', do: 'delay', ms: 10 }] })
     const queue = { url: redis.url, prefix: 'urgent' }
     const mailer = await testMailer({ transport: inbox.url, queue, threads: 1, concurrency: 1 })
@@ -69,7 +76,7 @@ describeWith(['redis-server'], 'lots on Redis', ({ 'redis-server': tool }) => {
     const { id } = await mailer.send({ ...mail, subject: 'Reset', priority: 9 })
     const before = inbox.count
     await mailer.wait(id)
-    // At most until the lot at hand has ended, and what is in the thread.
+    // It waits at most for the batch that is being delivered, and for the messages in the thread.
     expect(inbox.count - before).toBeLessThan(60)
   })
 })

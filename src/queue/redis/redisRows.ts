@@ -1,0 +1,128 @@
+import type { MailJob, Status } from '../../message/messageState.js'
+import { packJob, unpackTaken } from '../rowCodec.js'
+import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import { CLAIM_ROW_FIELDS, ROW_FIELDS, type ScriptRecord } from './scripts.js'
+
+/** A reply of Redis in RESP2. */
+export type Reply = string | number | null | Reply[]
+
+/** Values of the fields that a script was asked for; null where the hash has no such field. */
+export type RowValues = (string | null)[]
+
+/** What a BullMQ job is to do with its message. */
+export type Claim =
+  /** The message is `sending` now, by this process. */
+  | { action: 'deliver'; row: StoredRow; job: MailJob }
+  /** It isn't due before this time, in ms since the epoch. */
+  | { action: 'wait'; until: number }
+  /** A live process is delivering it. */
+  | { action: 'recheck' }
+  /** The queue is paused. */
+  | { action: 'requeue' }
+  /** It needs no job. */
+  | { action: 'drop' }
+  /** It expired. */
+  | { action: 'expire'; row: StoredRow }
+  /** The process that was delivering it no longer exists. */
+  | { action: 'recover'; row: StoredRow }
+
+/**
+ * A message as the script `enqueue` takes it.
+ * @param keepKey milliseconds for which an idempotency key is remembered at least
+ */
+export function packMessage(job: MailJob, keepKey: number): ScriptRecord<'enqueue'> {
+  const packed = packJob(job, keepKey)
+  const [id, messageId, head, content, files, , , notBefore, expiresAt, key, print, keyUntil] = packed
+  return {
+    id,
+    mid: messageId,
+    print: print ?? '',
+    key: key ?? '',
+    ttl: Math.max(1, Math.ceil(keyUntil - Date.now())),
+    head,
+    content,
+    files: packFiles(files),
+    due: Math.max(notBefore ?? 0, job.acceptedAt),
+    exp: expiresAt,
+    next: notBefore ?? '',
+  }
+}
+
+/** A reply of the script `claim`. */
+export function unpackClaim([action, value]: [Claim['action'], RowValues | string]): Claim {
+  switch (action) {
+    case 'deliver': {
+      const values = valuesByField(CLAIM_ROW_FIELDS, value as RowValues)
+      const row = rowFrom(values)
+      const attachments = unpackFiles(values.files)
+      return { action, row, job: unpackTaken({ ...row, content: values.content ?? '{}', attachments }) }
+    }
+    case 'wait':
+      return { action, until: Number(value) }
+    case 'expire':
+    case 'recover':
+      return { action, row: unpackRow(value as RowValues) }
+    default:
+      return { action }
+  }
+}
+
+/** Whether the message of a row exists. */
+export function isPresent(values: RowValues): boolean {
+  return values[ROW_FIELDS.indexOf('status')] !== null
+}
+
+/** A row with the fields {@link ROW_FIELDS}. */
+export function unpackRow(values: RowValues): StoredRow {
+  return rowFrom(valuesByField(ROW_FIELDS, values))
+}
+
+function valuesByField<F extends string>(
+  fields: readonly F[],
+  values: RowValues,
+): Record<F, string | null | undefined> {
+  const named = {} as Record<F, string | null | undefined>
+  for (const [index, field] of fields.entries()) named[field] = values[index]
+  return named
+}
+
+function rowFrom(
+  values: Readonly<Record<(typeof ROW_FIELDS)[number], string | null | undefined>>,
+): StoredRow {
+  return {
+    seq: Number(values.seq),
+    rev: Number(values.rev),
+    losses: Number(values.losses ?? 0),
+    status: STATUS_NUMBERS[(values.status ?? STATUS_NAMES[0]) as Status],
+    dueAt: Number(values.due),
+    expiresAt: Number(values.exp),
+    nextAttemptAt: numberOrNull(values.next),
+    settledAt: numberOrNull(values.settled),
+    rest: values.rest ?? null,
+    head: values.head ?? '{}',
+  }
+}
+
+function numberOrNull(text: string | null | undefined): number | null {
+  return text === null || text === undefined || text === '' ? null : Number(text)
+}
+
+/** The kind of an attachment's content in Redis: a string, or bytes in base64. */
+type PackedFile = [kind: 's' | 'b', text: string]
+
+/** Bytes are stored as base64, since the client reads replies as text. Returns '' if there are no attachments. */
+function packFiles(files: readonly AttachmentBytes[] | null): string {
+  if (files === null) return ''
+  return JSON.stringify(
+    files.map(({ content }): PackedFile =>
+      typeof content === 'string' ? ['s', content] : ['b', Buffer.from(content).toString('base64')],
+    ),
+  )
+}
+
+export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
+  if (files === null || files === undefined || files === '') return []
+  return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
+    content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
+  }))
+}

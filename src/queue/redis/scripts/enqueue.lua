@@ -1,0 +1,66 @@
+--[[
+  Accepts messages.
+
+  KEYS[1], ARGV[1..3]  see common.lua
+  ARGV[4]   messages that may be open (not settled) at a time
+  ARGV[5]   name of this command: the same name again means that the client sent the command twice
+  ARGV[6]   now, in ms since the epoch
+  ARGV[7..] a record for each message: id, mid (Message-ID), print (fingerprint of the content, or ''), key (idempotency key, or ''),
+            ttl (of the key, in ms), head (JSON), content (JSON), files (JSON, or ''), due, exp, next (ms since the epoch, or '')
+
+  Returns a reply for each message:
+    { 'accepted' }
+    { 'duplicate', id, mid }   the same message was accepted before
+    { 'conflict' }             its id or key belongs to a message with other content
+    { 'full' }                 too many messages are open
+]]
+local limit, op, now = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local open = 0
+for _, status in ipairs(OPEN_STATUSES) do open = open + call('ZCARD', PREFIX .. 's:' .. status) end
+local seq = tonumber(call('GET', PREFIX .. 'seq') or 0)
+local replies, seen = {}, {}
+for first = 7, #ARGV, #RECORD_FIELDS do
+  local new = record(first)
+  local id, key = new.id, new.key
+  local known_mid, known_print, known_op = unpack(call('HMGET', PREFIX .. 'm:' .. id, 'mid', 'print', 'op'))
+  local owner = nil
+  if known_mid then
+    owner = { id = id, mid = known_mid, print = known_print }
+  elseif key ~= '' then
+    local value = call('GET', PREFIX .. 'k:' .. key)
+    if value then
+      owner = {}
+      owner.id, owner.mid, owner.print = string.match(value, '^([^\n]*)\n([^\n]*)\n(.*)$')
+    end
+  end
+  if owner and known_op == op and not seen[id] then
+    -- The client sent the command twice.
+    replies[#replies + 1] = { 'accepted' }
+  elseif owner and (owner.print == new.print or owner.print == '' or new.print == '') then
+    -- This caller gets its receipt now. If the first caller was told of a failure, it may no longer revoke the message.
+    if call('ZSCORE', PREFIX .. 'adding', owner.id) then call('HSET', PREFIX .. 'm:' .. owner.id, 'op', op) end
+    replies[#replies + 1] = { 'duplicate', owner.id, owner.mid }
+  elseif owner then
+    replies[#replies + 1] = { 'conflict' }
+  elseif open >= limit then
+    replies[#replies + 1] = { 'full' }
+  else
+    seq = seq + 1
+    call('HSET', PREFIX .. 'm:' .. id, 'seq', seq, 'rev', 0, 'op', op, 'status', QUEUED, 'mid', new.mid, 'print', new.print,
+      'key', key, 'head', new.head, 'content', new.content, 'files', new.files, 'due', new.due, 'exp', new.exp,
+      'next', new.next)
+    if key ~= '' then
+      call('SET', PREFIX .. 'k:' .. key, id .. '\n' .. new.mid .. '\n' .. new.print, 'PX', new.ttl)
+    end
+    later('ZADD', 's:' .. QUEUED, seq, id)
+    later('ZADD', 'due', new.due, id)
+    later('ZADD', 'expires', new.exp, id)
+    later('ZADD', 'adding', now, id)
+    open = open + 1
+    replies[#replies + 1] = { 'accepted' }
+  end
+  seen[id] = true
+end
+call('SET', PREFIX .. 'seq', seq)
+apply_changes()
+return replies
