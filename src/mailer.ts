@@ -1,11 +1,11 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
+import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
 import { checkListQuery, forEach, type MessageFilter, pagesOf } from './message/pagination.js'
-import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -83,7 +83,7 @@ export class Mailer {
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    const unfollow = this.#parts.queue.follow(id)
+    const unfollow = this.#parts.queue.subscribe(id)
     const { settlement, giveUp } = this.#parts.waiters.wait(id, timeout, signal)
     // Looked up after the waiter is in place, so that a settlement in between is not missed.
     settlement.catch(() => undefined)

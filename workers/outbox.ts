@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxProtocol.js'
 import { type OpenFile, openOutbox, Refusal } from './outbox/databaseFile.js'
 import { OutboxEngine } from './outbox/outboxEngine.js'
-import { partsOf } from './outbox/parts.js'
+import { createParts } from './outbox/parts.js'
 import { Reserve } from './outbox/reserve.js'
 
 const setup = workerData as OutboxSetup
@@ -18,7 +18,7 @@ try {
   const open = await loadSqlite()
   const reserve = new Reserve(setup.file)
   const db = openOutbox(setup.file, open, reserve)
-  const outbox = new OutboxEngine(partsOf(db, setup, reserve), post, () => {
+  const outbox = new OutboxEngine(createParts(db, setup, reserve), post, () => {
     port.close()
   })
   port.on('message', (requests: Request[]) => {

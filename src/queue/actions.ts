@@ -28,7 +28,7 @@ export function markSentManually(id: string, state: MessageState, now: number): 
 }
 
 /** Whether a message loses its content now: only what can't be retried does. */
-export function losesContent(status: MessageState['status'], data: 'until-settled' | 'kept'): boolean {
+export function dropsContent(status: MessageState['status'], data: 'until-settled' | 'kept'): boolean {
   return data === 'until-settled' && status === 'sent'
 }
 

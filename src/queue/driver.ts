@@ -1,23 +1,54 @@
-/**
- * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
- * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
- */
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/phaseBoard.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
-import type { Retention } from './retention.js'
+import type { Validator } from '../validation.js'
+
+export interface RetentionOptions {
+  /** Settled messages kept at most. @default 10_000 */
+  count?: number
+  /** Milliseconds a settled message is kept. @default 604_800_000 (7 days) */
+  age?: number
+  /**
+   * Whether the data, the bodies and the attachments outlive the sending. `'until-settled'` drops them once a
+   * message is sent; one that failed, expired or was cancelled keeps them, since it can be retried.
+   * @default 'until-settled'
+   */
+  data?: 'until-settled' | 'kept'
+  /**
+   * Milliseconds an idempotency key is remembered after its message was accepted, whether or not the message is
+   * still kept; never shorter than the message may wait. @default 86_400_000 (1 day)
+   */
+  keys?: number
+}
+
+export type Retention = Required<RetentionOptions>
+
+export function resolveRetention(check: Validator, value: unknown): Retention {
+  const retain = check.object(value, 'retain', ['count', 'age', 'data', 'keys'])
+  return {
+    count: check.integer(retain['count'] ?? 10_000, 'retain.count', 0),
+    age: check.duration(retain['age'] ?? 7 * 24 * 60 * 60 * 1000, 'retain.age'),
+    data: check.oneOf(retain['data'] ?? 'until-settled', 'retain.data', ['until-settled', 'kept']),
+    keys: check.duration(retain['keys'] ?? 24 * 60 * 60 * 1000, 'retain.keys'),
+  }
+}
+
+/**
+ * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
+ * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
+ */
 
 /** A message as the queue holds it. The state is the driver's; others only read it. */
 export interface QueuedMessage {
   readonly job: MailJob
   readonly state: Readonly<MessageState>
   /** Where the notes of this delivery are kept, if the queue reads them after a crash; nobody else's until it is stored. */
-  readonly note?: number
+  readonly journalSlot?: number
 }
 
-export type Enqueued =
+export type EnqueueResult =
   | { result: 'queued' }
   /** The same key or id was queued before, and nothing tells of other content. */
   | { result: 'duplicate'; id: string; messageId: string }
@@ -47,7 +78,7 @@ export interface Consumer {
    * @param losses process deaths in a row that the message was in the hands of, this one included
    * @returns undefined when it certainly was not sent: it goes back in line
    */
-  lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined
+  recover(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined
 }
 
 /** Told after a change is as safe as the queue promises. Must not throw. */
@@ -60,7 +91,7 @@ export interface DriverOptions {
   /** Milliseconds that a message which is retried after its expiry may wait. */
   maxAge: number
   retain: Retention
-  changed: ChangeListener
+  onChange: ChangeListener
 }
 
 export interface ListQuery {
@@ -115,7 +146,7 @@ export interface QueueDriver {
   readonly allowances?: Allowances
   readonly durable: boolean
   /** One answer for each job, in order, once they are as safe as this queue promises. Never rejects. */
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]>
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]>
   /** Begins to hand out due messages: higher priority first, then the older. */
   start(consumer: Consumer): Promise<void>
   find(id: string): Promise<Message | undefined>
@@ -146,7 +177,7 @@ export interface QueueDriver {
    */
   advance?(ms: number): Promise<void>
   /** Has the change listener told of the message's settlement even if another process brings it about. @returns the end of it */
-  follow(id: string): () => void
+  subscribe(id: string): () => void
   /**
    * Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. A queue that isn't durable
    * goes on handing out what is due until then.

@@ -34,7 +34,7 @@ export class IdempotencyKeys {
       id,
       messageId,
       ...(fingerprint === undefined ? {} : { fingerprint }),
-      dueAt: keptUntil(this.#keep, { acceptedAt, expiresAt }),
+      dueAt: keyExpiry(this.#keep, { acceptedAt, expiresAt }),
       heapIndex: -1,
     }
     this.#known.set(idempotencyKey, known)
@@ -42,7 +42,7 @@ export class IdempotencyKeys {
   }
 
   /** Forgets those that are over. */
-  forget(now: number): void {
+  prune(now: number): void {
     for (
       let first = this.#byEnd.peek();
       first !== undefined && first.dueAt <= now;
@@ -55,14 +55,17 @@ export class IdempotencyKeys {
 }
 
 /** Whether what is known of two mails says that they are not the same. */
-export function differ(one: Pick<MailJob, 'fingerprint'>, other: Pick<MailJob, 'fingerprint'>): boolean {
+export function fingerprintsDiffer(
+  one: Pick<MailJob, 'fingerprint'>,
+  other: Pick<MailJob, 'fingerprint'>,
+): boolean {
   return (
     one.fingerprint !== undefined && other.fingerprint !== undefined && one.fingerprint !== other.fingerprint
   )
 }
 
 /** Never shorter than the message itself may wait: a key that is over belongs to a message that has ended. */
-export function keptUntil(
+export function keyExpiry(
   keep: number,
   { acceptedAt, expiresAt }: Pick<MailJob, 'acceptedAt' | 'expiresAt'>,
 ): number {

@@ -9,19 +9,19 @@ const MAX_LIMIT = 500
 interface Listing<T> {
   /** Grows with each acceptance. */
   position(entry: T): number
-  matches(entry: T): boolean
+  matchesQuery(entry: T): boolean
   show(entry: T): Message
 }
 
 /** A page out of entries, newest first. A cursor is the position of the last message of the page before. */
-export function pageOf<T>(newestFirst: readonly T[], query: ListQuery, listing: Listing<T>): MessagePage {
-  const limit = limitOf(query)
-  const before = cursorOf(query)
+export function paginate<T>(newestFirst: readonly T[], query: ListQuery, listing: Listing<T>): MessagePage {
+  const limit = pageLimit(query)
+  const before = cursorPosition(query)
   const messages: Message[] = []
   let last = 0
   for (const entry of newestFirst) {
     const position = listing.position(entry)
-    if (position >= before || !listing.matches(entry)) continue
+    if (position >= before || !listing.matchesQuery(entry)) continue
     if (messages.length === limit) return { messages, cursor: String(last) }
     messages.push(listing.show(entry))
     last = position
@@ -53,14 +53,14 @@ export function matches(job: MailJob, shown: Status, query: ListQuery): boolean 
 }
 
 /** The place to go on below; infinite for the first page. */
-export function cursorOf({ cursor }: ListQuery): number {
+export function cursorPosition({ cursor }: ListQuery): number {
   if (cursor === undefined) return Infinity
   if (!/^\d{1,15}$/.test(cursor))
     throw new ThreadpostError('INVALID_MESSAGE', 'cursor: is not one that a listing gave', { path: 'cursor' })
   return Number(cursor)
 }
 
-export function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
+export function pageLimit({ limit = DEFAULT_LIMIT }: ListQuery): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
     throw new ThreadpostError('INVALID_MESSAGE', `limit: must be a whole number from 1 to ${MAX_LIMIT}`, {
       path: 'limit',
@@ -85,7 +85,7 @@ export function shownCounts(counts: StatusCounts, paused: boolean): StatusCounts
 }
 
 /** A message in the status that {@link shownStatus} gives, and why it is held. */
-export function showAs(message: Message, shown: Status): Message {
+export function withShownStatus(message: Message, shown: Status): Message {
   if (shown === message.status) return message
   return shown === 'held'
     ? { ...message, status: shown, heldReason: 'paused' }

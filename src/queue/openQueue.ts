@@ -5,7 +5,7 @@ import type { Logger } from '../logging/logger.js'
 import { type Validator, isPlainObject } from '../validation.js'
 import type { DriverOptions, QueueDriver } from './driver.js'
 import { MemoryQueue } from './memory/driver.js'
-import { evidenceFile } from './sqlite/outboxProtocol.js'
+import { journalFile } from './sqlite/outboxProtocol.js'
 
 /** The queue as an object, where more than its URL is to be said. */
 export interface QueueOptions {
@@ -93,8 +93,8 @@ function fileOf(check: Validator, url: string, path: string): string {
 }
 
 /** Where the threads are to note how far each delivery got, if the queue reads that after a crash. */
-export function notesOf(queue: QueueSpec, token: string): string | undefined {
-  return queue.kind === 'sqlite' ? evidenceFile(path.resolve(queue.file), token) : undefined
+export function journalFileOf(queue: QueueSpec, token: string): string | undefined {
+  return queue.kind === 'sqlite' ? journalFile(path.resolve(queue.file), token) : undefined
 }
 
 /**

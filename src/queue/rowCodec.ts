@@ -8,8 +8,8 @@ import {
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
 import type { Content, JobAttachment, JsonText } from '../protocol/tasks.js'
-import { keptUntil } from './idempotencyKeys.js'
-import { showAs } from './listing.js'
+import { keyExpiry } from './idempotencyKeys.js'
+import { withShownStatus } from './listing.js'
 import {
   type AttachmentBytes,
   type LoadedRow,
@@ -18,7 +18,7 @@ import {
   STATUS_NUMBERS,
   type StateRow,
   type StoredRow,
-  type TakenRow,
+  type ClaimedRow,
 } from './storedRow.js'
 
 /** The part of a job's content that stays when data and bodies are dropped. */
@@ -37,20 +37,20 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     content: shellOf(content),
     attachments: attachments.map(({ content: _, ...about }) => about),
   }
-  return [
-    job.id,
-    job.messageId,
-    JSON.stringify(head),
-    innerOf(content),
-    attachments.length === 0 ? null : attachments.map((attachment) => ({ content: attachment.content })),
-    TOP_PRIORITY - job.priority,
-    job.acceptedAt,
-    job.notBefore ?? null,
-    job.expiresAt,
-    job.idempotencyKey ?? null,
-    job.fingerprint ?? null,
-    keptUntil(keepKey, job),
-  ]
+  return {
+    id: job.id,
+    messageId: job.messageId,
+    head: JSON.stringify(head),
+    content: innerOf(content),
+    attachments: attachments.length === 0 ? null : attachments.map(({ content }) => ({ content })),
+    rank: TOP_PRIORITY - job.priority,
+    acceptedAt: job.acceptedAt,
+    notBefore: job.notBefore ?? null,
+    expiresAt: job.expiresAt,
+    key: job.idempotencyKey ?? null,
+    fingerprint: job.fingerprint ?? null,
+    keyUntil: keyExpiry(keepKey, job),
+  }
 }
 
 function shellOf(content: Content): Shell {
@@ -66,7 +66,7 @@ function innerOf(content: Content): string {
   return JSON.stringify(inner)
 }
 
-export function unpackTaken(row: TakenRow): MailJob {
+export function unpackClaimed(row: ClaimedRow): MailJob {
   return unpackJob(row.head, row.content, row.attachments)
 }
 
@@ -123,9 +123,9 @@ export function unpackState(row: StoredRow, job: MailJob): MessageState {
 }
 
 /** As `find()` shows it, in the status that it is shown in. */
-export function showRow(row: StoredRow, shown: Status): Message {
+export function rowToMessage(row: StoredRow, shown: Status): Message {
   const job = unpackHead(row)
-  return showAs(toMessage(job, unpackState(row, job)), shown)
+  return withShownStatus(toMessage(job, unpackState(row, job)), shown)
 }
 
 export function statusOf(row: Pick<StateRow, 'status'>): Status {

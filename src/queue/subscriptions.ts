@@ -1,7 +1,7 @@
 /** Told when somebody begins to follow an id that nobody followed, and when nobody follows it any more. */
 export interface SubscriptionHooks {
-  begun(id: string): void
-  ended(id: string): void
+  onFirst(id: string): void
+  onLast(id: string): void
 }
 
 /** The messages that somebody waits for, each for as long as anybody does. */
@@ -14,10 +14,10 @@ export class Subscriptions {
   }
 
   /** @returns the end of it, which may be told twice */
-  follow(id: string): () => void {
+  subscribe(id: string): () => void {
     const followers = this.#followers.get(id) ?? 0
     this.#followers.set(id, followers + 1)
-    if (followers === 0) this.#hooks.begun(id)
+    if (followers === 0) this.#hooks.onFirst(id)
     let following = true
     return () => {
       if (following) this.#end(id)
@@ -42,7 +42,7 @@ export class Subscriptions {
     if (left > 0) this.#followers.set(id, left)
     else {
       this.#followers.delete(id)
-      this.#hooks.ended(id)
+      this.#hooks.onLast(id)
     }
   }
 }

@@ -16,7 +16,7 @@ const COMMON = {
   limit: 100,
   maxAge: DAY,
   retain: { count: 100, age: DAY, data: 'kept', keys: DAY },
-  changed: () => undefined,
+  onChange: () => undefined,
   logger: SILENT,
 } as const
 
@@ -41,7 +41,7 @@ class Gate implements Consumer {
     return true
   }
 
-  lost(): undefined {
+  recover(): undefined {
     return undefined
   }
 

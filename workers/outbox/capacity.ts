@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
+import { isStorageError } from './databaseFile.js'
 import type { Reserve } from './reserve.js'
-import { isStorageError } from './storageError.js'
 
 /** Bytes kept free for each message that is not settled: what its attempts add to its row. */
 const OUTCOME = 1024
@@ -104,7 +104,7 @@ export class Capacity {
    * A write failed. Carries the log over into the file, so that the log begins anew in the blocks it has; the
    * deliverer gives the reserve to the disk first, for the file may have to grow.
    */
-  makeRoom(delivers: boolean): void {
+  freeSpace(delivers: boolean): void {
     if (delivers && !this.#inUse) {
       this.#reserve.release()
       this.#inUse = true

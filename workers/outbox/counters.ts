@@ -2,7 +2,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import type { StatsRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { FIRST_SETTLED, STATUS_NAMES, type StatusNumber } from '../../src/queue/storedRow.js'
 
-type TallyRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
+type CounterRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
 
 const STATUSES = STATUS_NAMES.map((_, number) => `s${number as StatusNumber}` as const)
 const COLUMNS = ['accepted', 'indexed', 'paused', ...STATUSES] as const
@@ -12,19 +12,19 @@ const COLUMNS = ['accepted', 'indexed', 'paused', ...STATUSES] as const
  * its end: valid between `load` and `store` only, since other processes change them too.
  */
 export class Counters {
-  readonly #read: Statement<[], TallyRow>
+  readonly #read: Statement<[], CounterRow>
   readonly #write: Statement
-  #row: TallyRow
+  #row: CounterRow
   #changed = false
 
   constructor(db: Database) {
     this.#read = db.prepare(`SELECT ${COLUMNS.join()} FROM tally`)
     this.#write = db.prepare(`UPDATE tally SET ${COLUMNS.map((column) => `${column} = ?`).join()}`)
-    this.#row = this.#read.get() as TallyRow
+    this.#row = this.#read.get() as CounterRow
   }
 
   load(): void {
-    this.#row = this.#read.get() as TallyRow
+    this.#row = this.#read.get() as CounterRow
     this.#changed = false
   }
 
@@ -45,7 +45,7 @@ export class Counters {
   }
 
   /** The place of the next message. */
-  accept(): number {
+  addAccepted(): number {
     this.#changed = true
     this.#row.s0++
     return ++this.#row.accepted
@@ -57,7 +57,7 @@ export class Counters {
     this.#row[`s${to}`]++
   }
 
-  forget(status: StatusNumber): void {
+  remove(status: StatusNumber): void {
     this.#changed = true
     this.#row[`s${status}`]--
   }

@@ -1,7 +1,7 @@
 import { accessSync, chmodSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { makePrivate } from '../../src/queue/sqlite/outboxProtocol.js'
+import { createPrivateFile } from '../../src/queue/sqlite/outboxProtocol.js'
 import type { Reserve } from './reserve.js'
 import { APPLICATION_ID, MIGRATIONS } from './schema.js'
 
@@ -34,7 +34,7 @@ export function openOutbox(file: string, open: OpenFile, reserve: Reserve): Data
   let db: Database | undefined
   try {
     // Made here, so that it never has wider permissions; SQLite gives its -wal and -shm the same.
-    makePrivate(file)
+    createPrivateFile(file)
     restrict(file)
     db = open(file, { timeout: PATIENCE })
     configure(db, reserve)
@@ -145,4 +145,24 @@ function refusalOf(error: unknown, file: string): Refusal {
   if (code === 'SQLITE_FULL' || code === 'ENOSPC')
     return new Refusal(`There is no space left for ${file}: ${message}`)
   return new Refusal(`${file} can't be opened: ${message}`)
+}
+
+/** Codes of SQLite and of Node for a disk, a quota or a device that does not take what is written. */
+const STORAGE = /^(?:SQLITE_(?:FULL|IOERR|CANTOPEN)|ENOSPC|EDQUOT|EFBIG|EIO)/
+/** The same, and what is wrong with the file as a whole. */
+const ENVIRONMENT = /^SQLITE_(?:BUSY|LOCKED|READONLY|NOMEM|CORRUPT|NOTADB|PROTOCOL)|^EROFS/
+
+/** Whether space may help: a full disk, or what a quota or a failing device makes of a write. */
+export function isStorageError(error: unknown): boolean {
+  return STORAGE.test(codeOf(error))
+}
+
+/** Whether the disk or the file is at fault, and not the request. */
+export function isEnvironmentError(error: unknown): boolean {
+  return isStorageError(error) || ENVIRONMENT.test(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : ''
 }

@@ -1,16 +1,16 @@
 import type { Transaction } from 'better-sqlite3'
 import type {
-  Acceptance,
+  InsertResult,
   Answer,
-  KnownRow,
+  CachedRow,
   Report,
   Request,
   StatsRow,
 } from '../../src/queue/sqlite/outboxProtocol.js'
-import type { TakenRow } from '../../src/queue/storedRow.js'
+import { type ClaimedRow, unpackRow } from '../../src/queue/storedRow.js'
 import { Histogram } from '../../src/structures/histogram.js'
+import { isEnvironmentError, isStorageError } from './databaseFile.js'
 import type { Parts } from './parts.js'
-import { isEnvironmentError, isStorageError } from './storageError.js'
 
 const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]
 const SIZE_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
@@ -39,7 +39,7 @@ export class GroupCommit {
   /** Messages that may be handed out. */
   credit = 0
   /** Why the last commit failed: a full disk, a lock, a damaged file. */
-  trouble: string | undefined
+  problem: string | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -51,7 +51,7 @@ export class GroupCommit {
   run(writes: readonly Write[], report: Report): void {
     let error = this.#attempt(writes, report)
     if (isStorageError(error)) {
-      this.#parts.room.makeRoom(this.#parts.lock.mayDeliver)
+      this.#parts.capacity.freeSpace(this.#parts.lock.mayDeliver)
       error = this.#attempt(writes, report)
     }
     if (error !== undefined) this.#failed(error, writes, report)
@@ -59,42 +59,43 @@ export class GroupCommit {
 
   /** One transaction. @returns why nothing of it was stored; undefined when all of it is */
   #attempt(writes: readonly Write[], report: Report): unknown {
-    const { tally, line, lock, forgetting, room } = this.#parts
+    const { counters, readyQueue, lock, pruner, capacity } = this.#parts
     const now = Date.now()
     const start = performance.now()
     const answers: Report['answers'] = []
     let expired: Report['expired'] = []
-    let taken: (TakenRow | KnownRow)[] = []
+    let taken: (ClaimedRow | CachedRow)[] = []
     // In trouble, what was asked for comes first, and a commit of its own tries whether messages can be claimed.
-    const claims = this.trouble === undefined || writes.length === 0
-    const most = room.inUse || this.trouble !== undefined ? FEW : Infinity
+    const claims = this.problem === undefined || writes.length === 0
+    const most = capacity.inUse || this.problem !== undefined ? FEW : Infinity
     try {
       this.#transaction.immediate(() => {
-        tally.load()
-        if (this.trouble !== undefined) tally.touch()
-        if (writes.some(({ kind }) => kind === 'enqueue')) room.measure(tally.unsettled)
+        counters.load()
+        if (this.problem !== undefined) counters.touch()
+        if (writes.some(({ kind }) => kind === 'enqueue')) capacity.measure(counters.unsettled)
         for (const write of writes) answers.push([write.n, this.#apply(write, now)])
         if (lock.held) {
           if (claims) {
-            line.promote(now, most)
-            expired = line.expire(now, most)
-            if (this.credit > 0 && !tally.paused) taken = line.take(Math.min(this.credit, most), now)
+            readyQueue.promote(now, most)
+            expired = readyQueue.expire(now, most)
+            if (this.credit > 0 && !counters.paused)
+              taken = readyQueue.claim(Math.min(this.credit, most), now)
           }
-          forgetting.forget(Math.min(most, FORGET + 2 * writes.length), now)
+          pruner.prune(Math.min(most, FORGET + 2 * writes.length), now)
         }
-        tally.store()
+        counters.store()
       })
     } catch (error) {
-      line.undo(taken)
-      tally.reload()
+      readyQueue.undoClaims(taken)
+      counters.reload()
       return error
     }
     this.#time.observe(performance.now() - start)
     this.#size.observe(writes.reduce((sum, write) => sum + sizeOf(write), taken.length + expired.length))
     for (const write of writes) this.#takeBack(write)
     this.credit -= taken.length
-    if (claims) this.trouble = undefined
-    report.taken.push(...taken)
+    if (claims) this.problem = undefined
+    report.claimed.push(...taken)
     report.expired.push(...expired)
     report.answers.push(...answers)
     return undefined
@@ -106,45 +107,45 @@ export class GroupCommit {
 
   /** Whether a commit would change something, even without a request. Reads only. */
   hasWork(now: number): boolean {
-    const { tally, line, lock, forgetting } = this.#parts
-    if (!lock.held || this.trouble !== undefined) return false
-    if (this.credit > 0 && !tally.paused && line.waiting(now)) return true
-    return line.nextChange() <= now || forgetting.due(now)
+    const { counters, readyQueue, lock, pruner } = this.#parts
+    if (!lock.held || this.problem !== undefined) return false
+    if (this.credit > 0 && !counters.paused && readyQueue.waiting(now)) return true
+    return readyQueue.nextChange() <= now || pruner.isDue(now)
   }
 
   #apply(write: Write, now: number): Answer<Write['kind']> {
-    const { tally, intake, records, line } = this.#parts
+    const { counters, inserter, messages, readyQueue } = this.#parts
     switch (write.kind) {
       case 'enqueue':
-        return write.rows.map((row) => intake.accept(row, now))
+        return write.rows.map((row) => inserter.insert(unpackRow(row), now))
       case 'write':
-        return records.write(write, now)
+        return messages.write(write, now)
       case 'release':
-        for (const { seq, rev, lost } of write.rows) line.release(seq, rev, lost)
+        for (const { seq, rev, lost } of write.rows) readyQueue.requeue(seq, rev, lost)
         return null
       case 'pause':
-        tally.paused = write.paused
+        counters.paused = write.paused
         return null
       case 'wakeHeld':
-        return line.wakeHeld(write.transports, write.most, now)
+        return readyQueue.wakeHeld(write.transports, write.most, now)
     }
   }
 
   #acceptEach({ n, rows }: Extract<Write, { kind: 'enqueue' }>, report: Report): void {
-    const answer = rows.map((row): Acceptance => {
+    const answer = rows.map((row): InsertResult => {
       const alone: Report = { ...report, answers: [], failures: [] }
       this.run([{ n, kind: 'enqueue', rows: [row] }], alone)
       const [failure] = alone.failures
       if (failure !== undefined) return { result: 'unavailable', problem: failure[1] }
-      return (alone.answers[0]?.[1] as Acceptance[])[0] ?? null
+      return (alone.answers[0]?.[1] as InsertResult[])[0] ?? null
     })
     report.answers.push([n, answer])
   }
 
   #takeBack(write: Write): void {
-    const { line } = this.#parts
-    if (write.kind === 'write') line.back(write.seq)
-    if (write.kind === 'release') for (const { seq } of write.rows) line.back(seq)
+    const { readyQueue } = this.#parts
+    if (write.kind === 'write') readyQueue.endClaim(write.seq)
+    if (write.kind === 'release') for (const { seq } of write.rows) readyQueue.endClaim(seq)
   }
 
   #failed(error: unknown, writes: readonly Write[], report: Report): void {
@@ -157,7 +158,7 @@ export class GroupCommit {
       else report.failures.push([first.n, problem])
       return
     }
-    this.trouble = problem
+    this.problem = problem
     const stored = isStorageError(error) && writes.length > 1 ? this.#storeSome(writes, report) : 0
     for (const { n } of writes.slice(stored)) report.failures.push([n, problem])
   }

@@ -24,10 +24,10 @@ export class IdleTasks {
 
   /** @param traffic requests since the last tick */
   tick(traffic: number): void {
-    const { lock, room } = this.#parts
+    const { lock, capacity } = this.#parts
     const idle = this.#steps === 0
     // While mail is refused for want of room, giving space back is no idle work.
-    const quiet = room.refusal === undefined ? traffic <= BUSY : true
+    const quiet = capacity.refusal === undefined ? traffic <= BUSY : true
     this.#steps = lock.held && quiet ? STEPS : 0
     if (idle && this.#steps > 0) this.#next()
   }
@@ -47,20 +47,20 @@ export class IdleTasks {
 
   /** @returns whether there is more to do. */
   #step(): boolean {
-    const { tally, index, forgetting, recovery, room } = this.#parts
+    const { counters, searchIndex, pruner, recovery, capacity } = this.#parts
     try {
       let more = false
-      if ((index.behind && !room.inUse) || forgetting.keysDue(Date.now())) {
+      if ((searchIndex.behind && !capacity.inUse) || pruner.areKeysDue(Date.now())) {
         this.#transaction.immediate(() => {
-          tally.load()
-          if (!room.inUse) index.advance(INDEX_STEP)
-          forgetting.forgetKeys(Date.now())
-          tally.store()
+          counters.load()
+          if (!capacity.inUse) searchIndex.advance(INDEX_STEP)
+          pruner.pruneKeys(Date.now())
+          counters.store()
         })
-        more = index.behind && !room.inUse
+        more = searchIndex.behind && !capacity.inUse
       }
       recovery.discardOld()
-      return forgetting.shrink() || more
+      return pruner.shrink() || more
     } catch {
       // A full or locked disk is told by the commits; what was left undone here is done another time.
       return false

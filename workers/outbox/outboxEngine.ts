@@ -6,10 +6,10 @@ import type {
   Request,
   RequestKind,
 } from '../../src/queue/sqlite/outboxProtocol.js'
+import { isStorageError } from './databaseFile.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import { IdleTasks } from './idleTasks.js'
 import type { Parts } from './parts.js'
-import { isStorageError } from './storageError.js'
 
 /** Requests in one commit at most: bounds the time each of them waits for the others. */
 const GROUP = 1_000
@@ -24,7 +24,7 @@ type Other = Exclude<Request, Write>
 export class OutboxEngine {
   readonly #parts: Parts
   readonly #commit: GroupCommit
-  readonly #chores: IdleTasks
+  readonly #idleTasks: IdleTasks
   readonly #post: (message: FromOutbox) => void
   readonly #closed: () => void
   readonly #followed = new Set<string>()
@@ -47,11 +47,11 @@ export class OutboxEngine {
   constructor(parts: Parts, post: (message: FromOutbox) => void, closed: () => void) {
     this.#parts = parts
     this.#commit = new GroupCommit(parts)
-    this.#chores = new IdleTasks(parts)
+    this.#idleTasks = new IdleTasks(parts)
     this.#post = post
     this.#closed = closed
     this.#version = this.#dataVersion()
-    this.#reportedPaused = parts.tally.paused
+    this.#reportedPaused = parts.counters.paused
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
 
@@ -106,22 +106,22 @@ export class OutboxEngine {
   }
 
   #read(request: Other, report: Report): Answer<RequestKind> {
-    const { tally, records, listing, line } = this.#parts
+    const { counters, messages, pageReader, readyQueue } = this.#parts
     switch (request.kind) {
       case 'find':
-        return records.find(request.id)
+        return messages.find(request.id)
       case 'load':
-        return records.load(request.id)
+        return messages.load(request.id)
       case 'list':
-        tally.load()
-        return listing.page(request.query)
+        counters.load()
+        return pageReader.page(request.query)
       case 'stats':
-        tally.load()
+        counters.load()
         return {
-          counts: tally.counts(),
-          accepted: tally.accepted,
-          oldest: line.oldest(Date.now()),
-          paused: tally.paused,
+          counts: counters.counts(),
+          accepted: counters.accepted,
+          oldest: readyQueue.longestWait(Date.now()),
+          paused: counters.paused,
           commits: this.#commit.stats(),
         }
       case 'follow':
@@ -134,7 +134,7 @@ export class OutboxEngine {
         this.#commit.credit = -Infinity
         return null
       case 'deliver':
-        line.hold(request.inHand)
+        readyQueue.restoreClaims(request.inHand)
         this.#notes = request.notes
         this.#parts.lock.mayDeliver = true
         this.#beginDelivery(report)
@@ -152,19 +152,19 @@ export class OutboxEngine {
       const version = this.#dataVersion()
       if (version !== this.#version) {
         this.#version = version
-        this.#parts.tally.load()
+        this.#parts.counters.load()
         this.#lookForFollowed(report)
       }
-      const { lock, room, tally } = this.#parts
+      const { lock, capacity, counters } = this.#parts
       if (lock.mayDeliver) this.#beginDelivery(report)
-      room.tick(tally.unsettled)
+      capacity.tick(counters.unsettled)
       // Once a tick it is tried again whether the disk is well.
-      if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
-      this.#chores.tick(this.#traffic)
+      if (this.#commit.problem !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
+      this.#idleTasks.tick(this.#traffic)
       this.#traffic = 0
     } catch (error) {
-      if (isStorageError(error)) this.#parts.room.makeRoom(this.#parts.lock.mayDeliver)
-      this.#commit.trouble ??= (error as Error).message
+      if (isStorageError(error)) this.#parts.capacity.freeSpace(this.#parts.lock.mayDeliver)
+      this.#commit.problem ??= (error as Error).message
     }
     this.#send(report)
     if (this.#commit.hasWork(Date.now())) this.#schedule()
@@ -173,21 +173,21 @@ export class OutboxEngine {
   /** Of several processes the deliverer does it, so that it is done once. */
   #followClock(): void {
     const back = this.#clock.setBack()
-    if (back > 0 && this.#parts.lock.held) this.#parts.line.clockSetBack(back)
+    if (back > 0 && this.#parts.lock.held) this.#parts.readyQueue.clockSetBack(back)
   }
 
   /** Where the disk doesn't allow it, it is tried again with the next tick: nothing is handed out before. */
   #beginDelivery(report: Report): void {
-    const { lock, recovery, line } = this.#parts
+    const { lock, recovery, readyQueue } = this.#parts
     if (lock.held) return
     recovery.begin(this.#notes)
-    report.lost.push(...recovery.lost((seq) => line.isInHand(seq)))
+    report.orphaned.push(...recovery.orphans((seq) => readyQueue.isClaimed(seq)))
     lock.held = true
   }
 
   #lookForFollowed(report: Report): void {
     for (const id of this.#followed) {
-      const row = this.#parts.records.settled(id)
+      const row = this.#parts.messages.findSettled(id)
       if (row === null) continue
       this.#followed.delete(id)
       report.settledElsewhere.push(row)
@@ -195,34 +195,39 @@ export class OutboxEngine {
   }
 
   #newReport(): Report {
-    const paused = this.#parts.tally.paused
+    const paused = this.#parts.counters.paused
     return {
       kind: 'report',
       answers: [],
       failures: [],
-      taken: [],
+      claimed: [],
       expired: [],
       settledElsewhere: [],
-      lost: [],
+      orphaned: [],
       paused,
     }
   }
 
   #send(report: Report): void {
-    const { trouble } = this.#commit
-    if (trouble !== this.#announced) {
-      this.#announced = trouble
-      this.#post({ kind: 'trouble', problem: trouble ?? null })
+    const { problem } = this.#commit
+    if (problem !== this.#announced) {
+      this.#announced = problem
+      this.#post({ kind: 'unavailable', problem: problem ?? null })
     }
-    const { refusal } = this.#parts.room
+    const { refusal } = this.#parts.capacity
     if (refusal !== this.#announcedRefusal) {
       this.#announcedRefusal = refusal
       this.#post({ kind: 'refusing', problem: refusal ?? null })
     }
-    report.paused = this.#parts.tally.paused
-    const { answers, failures, taken, expired, settledElsewhere, lost, paused } = report
+    report.paused = this.#parts.counters.paused
+    const { answers, failures, claimed, expired, settledElsewhere, orphaned, paused } = report
     const says =
-      answers.length + failures.length + taken.length + expired.length + settledElsewhere.length + lost.length
+      answers.length +
+      failures.length +
+      claimed.length +
+      expired.length +
+      settledElsewhere.length +
+      orphaned.length
     if (says === 0 && paused === this.#reportedPaused) return
     this.#reportedPaused = paused
     this.#post(report)
@@ -236,7 +241,7 @@ export class OutboxEngine {
     clearInterval(this.#timer)
     clearTimeout(this.#delayed)
     const { db, lock, recovery } = this.#parts
-    this.#chores.stop()
+    this.#idleTasks.stop()
     if (lock.held) recovery.discardOwn()
     setImmediate(() => {
       db.close()

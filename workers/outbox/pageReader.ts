@@ -27,18 +27,22 @@ interface Page {
  */
 export class PageReader {
   readonly #db: Database
-  readonly #tally: Counters
+  readonly #counters: Counters
 
-  constructor(db: Database, tally: Counters) {
+  constructor(db: Database, counters: Counters) {
     this.#db = db
-    this.#tally = tally
+    this.#counters = counters
   }
 
   page(query: RowQuery): Page {
     const page = new PageBuilder(query)
-    const upper = Math.min(query.before ?? Infinity, this.#placeAfter(query.until), this.#tally.accepted + 1)
+    const upper = Math.min(
+      query.before ?? Infinity,
+      this.#placeAfter(query.until),
+      this.#counters.accepted + 1,
+    )
     const lower = query.since === null ? 0 : this.#placeAfter(query.since - 1)
-    const indexed = usesIndex(query) ? Math.min(this.#tally.indexed, upper - 1) : 0
+    const indexed = usesIndex(query) ? Math.min(this.#counters.indexed, upper - 1) : 0
     this.#read(page, '', ['m.seq < ?', 'm.seq > ?', 'm.seq >= ?'], [upper, indexed, lower], query)
     if (indexed > 0) this.#readIndexed(page, query, indexed, lower)
     return page.result()
@@ -101,7 +105,7 @@ export class PageReader {
       'SELECT seq, accepted_at AS at FROM message WHERE seq >= ? ORDER BY seq LIMIT 1',
     )
     let low = 1
-    let high = this.#tally.accepted + 1
+    let high = this.#counters.accepted + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       const row = at.get(middle)

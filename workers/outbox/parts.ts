@@ -1,10 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
-import { AttachmentStore } from './attachmentStore.js'
 import { Capacity } from './capacity.js'
 import { Counters } from './counters.js'
-import { Inserter } from './inserter.js'
-import { MessageRepository } from './messageRepository.js'
+import { AttachmentStore, Inserter, MessageRepository } from './messageRepository.js'
 import { PageReader } from './pageReader.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
@@ -20,35 +18,35 @@ export interface Parts {
    * has taken over what a dead process left.
    */
   lock: { mayDeliver: boolean; held: boolean }
-  room: Capacity
-  tally: Counters
-  intake: Inserter
-  records: MessageRepository
-  line: ReadyQueue
-  index: SearchIndex
-  listing: PageReader
-  forgetting: Pruner
+  capacity: Capacity
+  counters: Counters
+  inserter: Inserter
+  messages: MessageRepository
+  readyQueue: ReadyQueue
+  searchIndex: SearchIndex
+  pageReader: PageReader
+  pruner: Pruner
   recovery: Recovery
 }
 
-export function partsOf(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
+export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
   const attachments = new AttachmentStore(db)
-  const tally = new Counters(db)
-  const records = new MessageRepository(db, tally, attachments)
-  const index = new SearchIndex(db, tally)
-  const room = new Capacity(db, setup.file, reserve, setup.maxSize)
-  const intake = new Inserter(db, tally, attachments, room, setup.limit)
+  const counters = new Counters(db)
+  const messages = new MessageRepository(db, counters, attachments)
+  const searchIndex = new SearchIndex(db, counters)
+  const capacity = new Capacity(db, setup.file, reserve, setup.maxSize)
+  const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,
     lock: { mayDeliver: false, held: false },
-    room,
-    tally,
-    records,
-    index,
-    intake,
-    line: new ReadyQueue(db, tally, attachments, intake.known, setup.token),
-    listing: new PageReader(db, tally),
-    forgetting: new Pruner(db, tally, records, index, setup.retain),
+    capacity,
+    counters,
+    messages,
+    searchIndex,
+    inserter,
+    readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, setup.token),
+    pageReader: new PageReader(db, counters),
+    pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
     recovery: new Recovery(db, setup.file, setup.token),
   }
 }

@@ -14,9 +14,9 @@ const VACUUM_PAGES = 64
 /** Forgets settled messages and old keys in small steps, and gives the space back. */
 export class Pruner {
   readonly #db: Database
-  readonly #tally: Counters
-  readonly #records: MessageRepository
-  readonly #index: SearchIndex
+  readonly #counters: Counters
+  readonly #messages: MessageRepository
+  readonly #searchIndex: SearchIndex
   readonly #retain: OutboxSetup['retain']
   readonly #oldest: Statement<
     [number],
@@ -29,15 +29,15 @@ export class Pruner {
 
   constructor(
     db: Database,
-    tally: Counters,
-    records: MessageRepository,
-    index: SearchIndex,
+    counters: Counters,
+    messages: MessageRepository,
+    searchIndex: SearchIndex,
     retain: OutboxSetup['retain'],
   ) {
     this.#db = db
-    this.#tally = tally
-    this.#records = records
-    this.#index = index
+    this.#counters = counters
+    this.#messages = messages
+    this.#searchIndex = searchIndex
     this.#retain = retain
     this.#oldest = db.prepare(
       `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
@@ -52,17 +52,17 @@ export class Pruner {
   }
 
   /** Forgets up to so many settled messages beyond the count or the age, the oldest first. @returns how many. */
-  forget(most: number, now: number): number {
+  prune(most: number, now: number): number {
     const { count, age } = this.#retain
-    let surplus = this.#tally.settled - count
+    let surplus = this.#counters.settled - count
     let forgotten = 0
-    if (surplus <= 0 && !this.due(now)) return 0
+    if (surplus <= 0 && !this.isDue(now)) return 0
     for (const row of this.#oldest.all(surplus > 0 ? Math.min(surplus, most) : most)) {
       if (surplus <= 0 && now - row.settled_at <= age) break
-      this.#records.drop(row.seq)
-      if (row.seq <= this.#tally.indexed) this.#index.remove(row.seq, row.head)
+      this.#messages.dropContent(row.seq)
+      if (row.seq <= this.#counters.indexed) this.#searchIndex.remove(row.seq, row.head)
       this.#delete.run(row.seq)
-      this.#tally.forget(row.status)
+      this.#counters.remove(row.status)
       surplus--
       forgotten++
     }
@@ -70,16 +70,16 @@ export class Pruner {
   }
 
   /** Whether there is a settled message beyond the count or the age. Reads only. */
-  due(now: number): boolean {
+  isDue(now: number): boolean {
     const oldest = this.#first.get()?.settled_at ?? Infinity
-    return this.#tally.settled > this.#retain.count || now - oldest > this.#retain.age
+    return this.#counters.settled > this.#retain.count || now - oldest > this.#retain.age
   }
 
-  keysDue(now: number): boolean {
+  areKeysDue(now: number): boolean {
     return (this.#nextKey.get()?.at ?? Infinity) <= now
   }
 
-  forgetKeys(now: number): number {
+  pruneKeys(now: number): number {
     return this.#oldKeys.run(now).changes
   }
 

@@ -1,14 +1,14 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { COMPANY_LIMIT, type KnownRow } from '../../src/queue/sqlite/outboxProtocol.js'
+import { ISOLATION_THRESHOLD, type CachedRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import {
   STATUS_NUMBERS,
   type StatusNumber,
   type StoredRow,
-  type TakenRow,
+  type ClaimedRow,
 } from '../../src/queue/storedRow.js'
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
-import type { AttachmentStore } from './attachmentStore.js'
 import type { Counters } from './counters.js'
+import type { AttachmentStore } from './messageRepository.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 
 /** Rows moved in one transaction at most, so that none of them takes long. */
@@ -48,7 +48,7 @@ function laneOf(db: Database, place: LanePlace): Lane {
  * is handed out alone: only when nothing else is in hand, and nothing else is until it is back, or has been out for long enough.
  */
 export class ReadyQueue {
-  readonly #tally: Counters
+  readonly #counters: Counters
   readonly #attachments: AttachmentStore
   readonly #known: GenerationalCache<number, string>
   readonly #token: string
@@ -72,12 +72,12 @@ export class ReadyQueue {
   /** @param known ids by `seq` of what its process has at hand */
   constructor(
     db: Database,
-    tally: Counters,
+    counters: Counters,
     attachments: AttachmentStore,
     known: GenerationalCache<number, string>,
     token: string,
   ) {
-    this.#tally = tally
+    this.#counters = counters
     this.#attachments = attachments
     this.#known = known
     this.#token = token
@@ -88,12 +88,12 @@ export class ReadyQueue {
     )
     this.#release = db.prepare(
       `UPDATE message SET status = ${STATUS_NUMBERS.queued}, losses = losses + ?, rev = rev + 1, token = NULL,
-       place = CASE WHEN losses + ? >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
+       place = CASE WHEN losses + ? >= ${ISOLATION_THRESHOLD} THEN ${PLACE.alone} ELSE ${PLACE.line} END
        WHERE seq = ? AND rev = ? AND status = ${STATUS_NUMBERS.sending}`,
     )
     this.#promote = db.prepare(
       `UPDATE message SET next_attempt_at = NULL, rev = rev + 1,
-       place = CASE WHEN losses >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
+       place = CASE WHEN losses >= ${ISOLATION_THRESHOLD} THEN ${PLACE.alone} ELSE ${PLACE.line} END
        WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ?)`,
     )
     // The transport, the place and the status stand as in the index for it.
@@ -132,7 +132,7 @@ export class ReadyQueue {
   }
 
   /** Hands out up to so many that are due, higher priority first, then the older. */
-  take(slots: number, now: number): (TakenRow | KnownRow)[] {
+  claim(slots: number, now: number): (ClaimedRow | CachedRow)[] {
     if (this.#isAlone(now)) return []
     if (this.#has(PLACE.alone)) {
       if (this.#inHand.size > 0) return []
@@ -144,15 +144,15 @@ export class ReadyQueue {
     return this.#takeFrom(PLACE.line, slots, now)
   }
 
-  #takeFrom(place: LanePlace, slots: number, now: number): (TakenRow | KnownRow)[] {
-    const taken: (TakenRow | KnownRow)[] = []
+  #takeFrom(place: LanePlace, slots: number, now: number): (ClaimedRow | CachedRow)[] {
+    const taken: (ClaimedRow | CachedRow)[] = []
     let bytes = 0
     try {
-      for (const waiting of this.#lanes[place].next.all(now, slots)) {
-        const { seq, status } = waiting
-        const row = this.#asKnown(waiting) ?? this.#read(seq)
+      for (const hasReady of this.#lanes[place].next.all(now, slots)) {
+        const { seq, status } = hasReady
+        const row = this.#asKnown(hasReady) ?? this.#read(seq)
         this.#take.run(this.#token, seq)
-        this.#tally.move(status, STATUS_NUMBERS.sending)
+        this.#counters.move(status, STATUS_NUMBERS.sending)
         this.#inHand.add(seq)
         taken.push(row)
         if ('id' in row) continue
@@ -161,19 +161,19 @@ export class ReadyQueue {
         if (bytes > HANDOVER_BYTES) break
       }
     } catch (error) {
-      this.undo(taken)
+      this.undoClaims(taken)
       throw error
     }
     return taken
   }
 
   /** What nobody changed since it was accepted its process has at hand. */
-  #asKnown({ seq, id, rev }: Waiting): KnownRow | undefined {
+  #asKnown({ seq, id, rev }: Waiting): CachedRow | undefined {
     const known = this.#known.take(seq)
     return rev === 0 && known === id ? { seq, id, rev: 1 } : undefined
   }
 
-  #read(seq: number): TakenRow {
+  #read(seq: number): ClaimedRow {
     const row = this.#whole.get(seq)
     if (row === undefined) throw new Error('a message left the line while it was taken from it')
     return {
@@ -187,29 +187,29 @@ export class ReadyQueue {
   }
 
   /** Puts a message back in line. `lost`: a process died with it. */
-  release(seq: number, rev: number, lost: boolean): void {
+  requeue(seq: number, rev: number, lost: boolean): void {
     const losses = lost ? 1 : 0
     if (this.#release.run(losses, losses, seq, rev).changes > 0)
-      this.#tally.move(STATUS_NUMBERS.sending, STATUS_NUMBERS.queued)
+      this.#counters.move(STATUS_NUMBERS.sending, STATUS_NUMBERS.queued)
   }
 
   /** What is in the hands of this process already, when its thread starts anew. */
-  hold(seqs: readonly number[]): void {
+  restoreClaims(seqs: readonly number[]): void {
     for (const seq of seqs) this.#inHand.add(seq)
   }
 
   /** The message is no longer in the hands of this process. */
-  back(seq: number): void {
+  endClaim(seq: number): void {
     this.#inHand.delete(seq)
     if (this.#alone === seq) this.#alone = undefined
   }
 
   /** Undoes hand-outs of a transaction that failed. */
-  undo(taken: readonly { seq: number }[]): void {
-    for (const { seq } of taken) this.back(seq)
+  undoClaims(taken: readonly { seq: number }[]): void {
+    for (const { seq } of taken) this.endClaim(seq)
   }
 
-  isInHand(seq: number): boolean {
+  isClaimed(seq: number): boolean {
     return this.#inHand.has(seq)
   }
 
@@ -237,7 +237,7 @@ export class ReadyQueue {
   /** Ends messages that are too late. */
   expire(now: number, most = STEP): StoredRow[] {
     return this.#expiring.all(now, Math.min(most, STEP)).flatMap(({ seq, status }) => {
-      this.#tally.move(status, STATUS_NUMBERS.expired)
+      this.#counters.move(status, STATUS_NUMBERS.expired)
       this.#expire.run(now, seq)
       const row = this.#bySeq.get(seq)
       return row === undefined ? [] : [toStored(row)]
@@ -251,7 +251,7 @@ export class ReadyQueue {
   }
 
   /** Milliseconds that the longest-waiting message in line has waited. */
-  oldest(now: number): number {
+  longestWait(now: number): number {
     return Math.max(0, now - (this.#longestDue.get()?.at ?? now))
   }
 
@@ -261,7 +261,7 @@ export class ReadyQueue {
   }
 
   #isAlone(now: number): boolean {
-    if (this.#alone !== undefined && now >= this.#aloneUntil) this.back(this.#alone)
+    if (this.#alone !== undefined && now >= this.#aloneUntil) this.endClaim(this.#alone)
     return this.#alone !== undefined
   }
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence } from '../../src/protocol/phaseBoard.js'
-import { evidenceFile, type LostRow } from '../../src/queue/sqlite/outboxProtocol.js'
+import { journalFile, type OrphanedRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { openJournal, readJournal } from '../deliveryJournal.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './schema.js'
@@ -40,10 +40,10 @@ export class Recovery {
    * @param notes how many this process may need at a time
    */
   begin(notes: number): void {
-    const own = evidenceFile(this.#file, this.#token)
+    const own = journalFile(this.#file, this.#token)
     // It is there already if only this thread died: then the deliveries go on, and so do their notes.
     if (!existsSync(own)) openJournal(own, notes)
-    const prefix = path.basename(evidenceFile(this.#file, ''))
+    const prefix = path.basename(journalFile(this.#file, ''))
     this.#old = readdirSync(path.dirname(this.#file))
       .filter((name) => name.startsWith(prefix))
       .map((name) => name.slice(prefix.length))
@@ -54,7 +54,7 @@ export class Recovery {
    * All that is being sent by nobody. Messages of this process may be among them, where only its outbox thread died:
    * those not in hand never left that thread, so they certainly were not sent.
    */
-  lost(isInHand: (seq: number) => boolean): LostRow[] {
+  orphans(isInHand: (seq: number) => boolean): OrphanedRow[] {
     const notes = new Map<string, Notes>()
     return this.#sending
       .all()
@@ -65,7 +65,7 @@ export class Recovery {
   #evidenceOf({ token, id, rest }: SendingRow, notes: Map<string, Notes>): Evidence | null {
     if (token === this.#token) return NOT_BEGUN
     if (token === null) return null
-    if (!notes.has(token)) notes.set(token, readJournal(evidenceFile(this.#file, token)))
+    if (!notes.has(token)) notes.set(token, readJournal(journalFile(this.#file, token)))
     const attempts = rest === null ? 0 : (JSON.parse(rest) as { attempts: unknown[] }).attempts.length
     return notes.get(token)?.(id, attempts + 1) ?? null
   }
@@ -80,7 +80,7 @@ export class Recovery {
 
   #discard(token: string): boolean {
     if (this.#inHandsOf.get(token) !== undefined) return false
-    rmSync(evidenceFile(this.#file, token), { force: true })
+    rmSync(journalFile(this.#file, token), { force: true })
     return true
   }
 }

@@ -47,15 +47,15 @@ interface HeadRow {
  * time, oldest first, up to `tally.indexed`: a message that is forgotten soon never gets there and costs nothing.
  */
 export class SearchIndex {
-  readonly #tally: Counters
+  readonly #counters: Counters
   readonly #pending: Statement<[number, number], HeadRow>
   readonly #addTerm: Statement<[string, number]>
   readonly #dropTerm: Statement<[string, number]>
   readonly #addText: Statement<[number, string]>
   readonly #dropText: Statement<[number]>
 
-  constructor(db: Database, tally: Counters) {
-    this.#tally = tally
+  constructor(db: Database, counters: Counters) {
+    this.#counters = counters
     this.#pending = db.prepare('SELECT seq, head FROM message WHERE seq > ? ORDER BY seq LIMIT ?')
     this.#addTerm = db.prepare('INSERT OR IGNORE INTO term (term, seq) VALUES (?, ?)')
     this.#dropTerm = db.prepare('DELETE FROM term WHERE term = ? AND seq = ?')
@@ -65,19 +65,19 @@ export class SearchIndex {
 
   /** Whether messages wait for being indexed. */
   get behind(): boolean {
-    return this.#tally.indexed < this.#tally.accepted
+    return this.#counters.indexed < this.#counters.accepted
   }
 
   /** Indexes up to so many messages. */
   advance(most: number): void {
-    const rows = this.#pending.all(this.#tally.indexed, most)
+    const rows = this.#pending.all(this.#counters.indexed, most)
     for (const { seq, head } of rows) {
       const facts = searchFieldsOf(head)
       for (const term of termsOf(facts)) this.#addTerm.run(term, seq)
       this.#addText.run(seq, textOf(facts))
     }
-    this.#tally.indexed =
-      rows.length < most ? this.#tally.accepted : (rows.at(-1)?.seq ?? this.#tally.accepted)
+    this.#counters.indexed =
+      rows.length < most ? this.#counters.accepted : (rows.at(-1)?.seq ?? this.#counters.accepted)
   }
 
   remove(seq: number, head: string): void {

@@ -6,9 +6,9 @@ const LONGEST_NAP = 1_000
 
 export interface DelayedQueueHooks<T> {
   /** The time of the first has come: what is due is there to be taken. */
-  wake(): void
+  onDue(): void
   /** The wall clock was set back by so many milliseconds. @returns the time the entry is due by the new clock */
-  setBack(entry: T, by: number): number
+  onClockSetBack(entry: T, by: number): number
 }
 
 /** When something is to happen to what waits: one timer, for the first of all. */
@@ -32,7 +32,7 @@ export class DelayedQueue<T extends Due> {
   }
 
   /** Gives an entry a time, in place of the one it had. */
-  put(entry: T, at: number, now: number): void {
+  schedule(entry: T, at: number, now: number): void {
     this.#heap.remove(entry)
     this.#followClock()
     entry.dueAt = at
@@ -45,7 +45,7 @@ export class DelayedQueue<T extends Due> {
   }
 
   /** Takes out one whose time has come, the first first. */
-  take(now: number): T | undefined {
+  takeDue(now: number): T | undefined {
     const entry = this.#heap.peek()
     if (entry === undefined || entry.dueAt > now) return undefined
     this.#heap.remove(entry)
@@ -56,7 +56,7 @@ export class DelayedQueue<T extends Due> {
   wake(): void {
     this.#timerAt = Infinity
     this.#followClock()
-    this.#hooks.wake()
+    this.#hooks.onDue()
     this.#nap(this.#clock.now())
   }
 
@@ -78,7 +78,7 @@ export class DelayedQueue<T extends Due> {
     if (back === 0) return
     for (const entry of this.#heap.entries()) {
       this.#heap.remove(entry)
-      entry.dueAt = this.#hooks.setBack(entry, back)
+      entry.dueAt = this.#hooks.onClockSetBack(entry, back)
       this.#heap.add(entry)
     }
   }

@@ -11,15 +11,15 @@ import { type Message, toMessage } from '../../message/messageView.js'
 import { cancelManually, markSentManually, notFound, retryManually } from '../actions.js'
 import type {
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   DriverOptions,
   QueueDriver,
   QueueStats,
 } from '../driver.js'
-import { differ, IdempotencyKeys } from '../idempotencyKeys.js'
-import { matches, pageOf, showAs, shownCounts, shownStatus } from '../listing.js'
+import { fingerprintsDiffer, IdempotencyKeys } from '../idempotencyKeys.js'
+import { matches, paginate, withShownStatus, shownCounts, shownStatus } from '../listing.js'
 import { DelayedQueue } from './delayedQueue.js'
 import { type Entry, NONE, MessageStore } from './messageStore.js'
 import { PriorityQueue } from './priorityQueue.js'
@@ -53,10 +53,13 @@ export class MemoryQueue implements QueueDriver {
     this.#clock = options.clock ?? new Clock()
     this.#shelf = new MessageStore(options.retain)
     this.#keys = new IdempotencyKeys(options.retain.keys)
-    this.#timetable = new DelayedQueue(this.#clock, { wake: () => this.#wake(), setBack: retryEarlier })
+    this.#timetable = new DelayedQueue(this.#clock, {
+      onDue: () => this.#wake(),
+      onClockSetBack: retryEarlier,
+    })
   }
 
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const answers = jobs.map((job) => this.#accept(job))
     this.#pump()
     return Promise.resolve(answers)
@@ -80,9 +83,9 @@ export class MemoryQueue implements QueueDriver {
 
   list(query: ListQuery): Promise<MessagePage> {
     return Promise.resolve(
-      pageOf(this.#shelf.newestFirst(), query, {
+      paginate(this.#shelf.newestFirst(), query, {
         position: (entry) => entry.position,
-        matches: (entry) => matches(entry.job, this.#shownStatus(entry), query),
+        matchesQuery: (entry) => matches(entry.job, this.#shownStatus(entry), query),
         show: (entry) => this.#show(entry),
       }),
     )
@@ -137,7 +140,7 @@ export class MemoryQueue implements QueueDriver {
   }
 
   /** Nobody else changes anything here: the change listener hears of it all. */
-  follow(): () => void {
+  subscribe(): () => void {
     return () => undefined
   }
 
@@ -172,18 +175,18 @@ export class MemoryQueue implements QueueDriver {
     return this.#delivering === 0 ? Promise.resolve() : new Promise((resolve) => void this.#idle.add(resolve))
   }
 
-  #accept(job: MailJob): Enqueued {
+  #accept(job: MailJob): EnqueueResult {
     const known = this.#shelf.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
     if (known !== undefined) {
       const { id, messageId } = known
-      return differ(known, job) ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
+      return fingerprintsDiffer(known, job) ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
     }
     if (this.#shelf.open >= this.#options.limit) return { result: 'full' }
 
     const entry = this.#shelf.add(job)
     this.#keys.remember(job)
     this.#schedule(entry, this.#clock.now())
-    this.#options.changed(entry)
+    this.#options.onChange(entry)
     return { result: 'queued' }
   }
 
@@ -191,10 +194,10 @@ export class MemoryQueue implements QueueDriver {
   #schedule(entry: Entry, now: number): void {
     const { state, job } = entry
     if (state.nextAttemptAt !== undefined && state.nextAttemptAt > now) {
-      this.#timetable.put(entry, Math.min(state.nextAttemptAt, state.expiresAt), now)
+      this.#timetable.schedule(entry, Math.min(state.nextAttemptAt, state.expiresAt), now)
       return
     }
-    this.#timetable.put(entry, state.expiresAt, now)
+    this.#timetable.schedule(entry, state.expiresAt, now)
     if (entry.ticket !== NONE || (state.status === 'held' && state.heldReason === 'uncertain')) return
     entry.ticket = this.#line.push(entry, job.priority)
   }
@@ -220,7 +223,7 @@ export class MemoryQueue implements QueueDriver {
     this.#delivering++
     this.#timetable.remove(entry)
     this.#shelf.change(entry, (state) => enter(state, 'sending', now), now)
-    this.#options.changed(entry)
+    this.#options.onChange(entry)
     const delivery = (entry.delivery = ++this.#deliveries)
     const settlement = await consumer.deliver(entry)
     this.#delivering--
@@ -229,7 +232,7 @@ export class MemoryQueue implements QueueDriver {
       entry.delivery = NONE
       const end = this.#clock.now()
       this.#change(entry, (state) => settle(state, settlement, end), end)
-      this.#options.changed(entry)
+      this.#options.onChange(entry)
     }
     this.#pump()
     if (this.#delivering > 0) return
@@ -243,7 +246,7 @@ export class MemoryQueue implements QueueDriver {
       const entry = this.#shelf.get(id)
       if (entry === undefined) throw notFound(id)
       action(entry, this.#clock.now())
-      this.#options.changed(entry)
+      this.#options.onChange(entry)
       this.#pump()
       resolve(this.#show(entry))
     })
@@ -251,7 +254,7 @@ export class MemoryQueue implements QueueDriver {
 
   #expire(entry: Entry, now: number): void {
     this.#change(entry, (state) => enter(state, 'expired', now), now)
-    this.#options.changed(entry)
+    this.#options.onChange(entry)
   }
 
   /** A change after which the message waits or is settled. What it throws leaves everything as it was. */
@@ -263,15 +266,19 @@ export class MemoryQueue implements QueueDriver {
 
   #wake(): void {
     const now = this.#clock.now()
-    for (let entry = this.#timetable.take(now); entry !== undefined; entry = this.#timetable.take(now)) {
+    for (
+      let entry = this.#timetable.takeDue(now);
+      entry !== undefined;
+      entry = this.#timetable.takeDue(now)
+    ) {
       if (entry.state.expiresAt <= now) this.#expire(entry, now)
       else {
-        this.#shelf.due(entry)
+        this.#shelf.markDue(entry)
         this.#schedule(entry, now)
       }
     }
-    this.#shelf.forget(now)
-    this.#keys.forget(now)
+    this.#shelf.prune(now)
+    this.#keys.prune(now)
     this.#pump()
   }
 
@@ -286,7 +293,7 @@ export class MemoryQueue implements QueueDriver {
   }
 
   #show(entry: Entry): Message {
-    return showAs(toMessage(entry.job, entry.state), this.#shownStatus(entry))
+    return withShownStatus(toMessage(entry.job, entry.state), this.#shownStatus(entry))
   }
 }
 

@@ -5,13 +5,44 @@ import {
   newState,
   type Status,
   STATUSES,
+  TOP_PRIORITY,
   withoutContent,
 } from '../../message/messageState.js'
 import type { Due } from '../../structures/dueHeap.js'
-import { losesContent } from '../actions.js'
-import type { StatusCounts } from '../driver.js'
-import type { Retention } from '../retention.js'
-import { HeldForBudget } from './heldForBudget.js'
+import { dropsContent } from '../actions.js'
+import type { Retention, StatusCounts } from '../driver.js'
+
+/** The messages that are held for a transport's budget: by transport, and by priority, the one held first in front. */
+class HeldForBudget {
+  readonly #transports = new Map<string, Set<Entry>[]>()
+
+  /** Takes note of the entry, as it is now. */
+  update(entry: Entry): void {
+    const { job, state } = entry
+    if (state.heldReason !== 'budget' || state.nextAttemptAt === undefined) {
+      this.#transports.get(job.transport)?.[job.priority]?.delete(entry)
+      return
+    }
+    let sets = this.#transports.get(job.transport)
+    if (sets === undefined) {
+      sets = Array.from({ length: TOP_PRIORITY + 1 }, () => new Set<Entry>())
+      this.#transports.set(job.transport, sets)
+    }
+    sets[job.priority]?.add(entry)
+  }
+
+  /** The first ones, of higher priority first. */
+  first(transports: readonly string[], most: number): Entry[] {
+    const found: Entry[] = []
+    for (let priority = TOP_PRIORITY; priority >= 0; priority--)
+      for (const transport of transports)
+        for (const entry of this.#transports.get(transport)?.[priority] ?? []) {
+          if (found.length >= most) return found
+          found.push(entry)
+        }
+    return found
+  }
+}
 
 /** What a {@link SettledLog} holds: something that knows its own place there. */
 interface Settled {
@@ -142,7 +173,7 @@ export class MessageStore {
   }
 
   /** The time has come that the entry waited for. */
-  due(entry: Entry): void {
+  markDue(entry: Entry): void {
     delete entry.state.nextAttemptAt
     this.#heldForBudget.update(entry)
   }
@@ -151,7 +182,7 @@ export class MessageStore {
   wakeHeld(transports: readonly string[], most: number, now: number): Entry[] {
     const woken = this.#heldForBudget.first(transports, most)
     for (const entry of woken) {
-      this.due(entry)
+      this.markDue(entry)
       entry.state.dueAt = now
     }
     return woken
@@ -160,16 +191,16 @@ export class MessageStore {
   #settle(entry: Entry, status: Status, now: number): void {
     entry.delivery = NONE
     entry.ticket = NONE
-    if (losesContent(status, this.#retain.data)) {
+    if (dropsContent(status, this.#retain.data)) {
       entry.job = withoutContent(entry.job)
       entry.dropped = true
     }
     this.#settled.add(entry)
-    this.forget(now)
+    this.prune(now)
   }
 
   /** Lets go of the settled messages that are too many or too old. */
-  forget(now: number): void {
+  prune(now: number): void {
     const { count, age } = this.#retain
     for (let entry = this.#settled.oldest; entry !== undefined; entry = this.#settled.oldest) {
       if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return

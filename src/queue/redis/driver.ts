@@ -10,7 +10,7 @@ import { cancelManually, markSentManually, retryManually } from '../actions.js'
 import type {
   ChangeListener,
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   DriverOptions,
@@ -40,7 +40,7 @@ class Acceptor {
   readonly #store: RedisStore
   readonly #changed: ChangeListener
   readonly #add: (jobs: readonly MailJob[]) => void
-  readonly #gathered: Batcher<MailJob, Enqueued>
+  readonly #gathered: Batcher<MailJob, EnqueueResult>
 
   constructor(
     store: RedisStore,
@@ -52,13 +52,13 @@ class Acceptor {
     this.#gathered = new Batcher(LOT, (jobs) => this.#accept(jobs))
   }
 
-  accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     return Promise.all(jobs.map((job) => this.#gathered.ask(job)))
   }
 
-  async #accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  async #accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const op = this.#store.op()
-    let answers: Enqueued[]
+    let answers: EnqueueResult[]
     try {
       answers = await this.#store.accept(jobs, op)
     } catch (error) {
@@ -116,7 +116,7 @@ export class RedisQueue implements QueueDriver {
   private constructor(options: RedisQueueOptions, connections: Connections) {
     this.#options = options
     this.#connections = connections
-    const { limit, retain, changed, logger } = options
+    const { limit, retain, onChange, logger } = options
     const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const place = `{${options.prefix}}`
@@ -132,10 +132,13 @@ export class RedisQueue implements QueueDriver {
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
     this.#waking = new JobScheduler(this.#schedule, this.#store, logger)
-    this.#acceptor = new Acceptor(this.#store, { changed, add: (jobs) => this.#waking.accepted(jobs) })
+    this.#acceptor = new Acceptor(this.#store, {
+      changed: onChange,
+      add: (jobs) => this.#waking.accepted(jobs),
+    })
     this.#reading = new Queries(this.#store)
     this.#changing = new Mutations(this.#store, this.#waking, {
-      changed,
+      changed: onChange,
       data: retain.data,
       takeBack: (id) => this.#deliveries?.takeBack(id),
     })
@@ -160,18 +163,18 @@ export class RedisQueue implements QueueDriver {
     return new RedisQueue(options, connections)
   }
 
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     return this.#acceptor.accept(jobs)
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { changed, retain, logger, prefix } = this.#options
+    const { onChange, retain, logger, prefix } = this.#options
     this.#deliveries = new RedisConsumer(consumer, {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
       schedule: this.#schedule,
-      changed,
+      changed: onChange,
       data: retain.data,
       logger,
     })
@@ -235,7 +238,7 @@ export class RedisQueue implements QueueDriver {
     return woken.length
   }
 
-  follow(id: string): () => void {
+  subscribe(id: string): () => void {
     return this.#followers.follow(id)
   }
 
@@ -262,7 +265,7 @@ export class RedisQueue implements QueueDriver {
       const [row] = rows
       if (row === undefined || !isSettled(statusOf(row)) || !this.#followers.has(id)) return
       const job = unpackHead(row)
-      this.#options.changed({ job, state: unpackState(row, job) })
+      this.#options.onChange({ job, state: unpackState(row, job) })
     } catch {
       // Redis is away; when it is back all that is followed is looked at again.
     }

@@ -1,6 +1,6 @@
 import { enter, type MessageState } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { type ManualAction, losesContent, notFound } from '../actions.js'
+import { type ManualAction, dropsContent, notFound } from '../actions.js'
 import type { ChangeListener } from '../driver.js'
 import { packState, unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
@@ -74,7 +74,7 @@ export class Mutations {
       id,
       rev: row.rev,
       state,
-      drop: losesContent(state.status, this.#data),
+      drop: dropsContent(state.status, this.#data),
       losses: 0,
       schedule: state.status === 'queued',
     })

@@ -11,9 +11,8 @@ import {
 } from '../../message/messageState.js'
 import { PrioritySemaphore } from '../../structures/prioritySemaphore.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
-import { losesContent } from '../actions.js'
-import type { ChangeListener, Consumer } from '../driver.js'
-import type { Retention } from '../retention.js'
+import { dropsContent } from '../actions.js'
+import type { ChangeListener, Consumer, Retention } from '../driver.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
@@ -169,7 +168,7 @@ export class RedisConsumer {
     const state = unpackState(row, job)
     const losses = row.losses + 1
     this.#options.logger.warn({ id, losses }, 'Taking over a message of a process that died')
-    const settlement = this.#consumer.lost({ job, state }, undefined, losses)
+    const settlement = this.#consumer.recover({ job, state }, undefined, losses)
     if (settlement === undefined) enter(state, 'queued', Date.now())
     else settle(state, settlement, Date.now())
     return this.#store(id, row, job, state, losses)
@@ -220,7 +219,7 @@ export class RedisConsumer {
   async #store(id: string, row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<Wish> {
     this.#unstored++
     try {
-      const drop = losesContent(state.status, this.#options.data)
+      const drop = dropsContent(state.status, this.#options.data)
       const change: Change = { id, rev: row.rev, state, drop, losses, schedule: false }
       if (state.heldReason === 'budget') change.held = heldPlace(job.transport, job.priority)
       if ((await this.#keep(change)) === 'stale') {

@@ -9,8 +9,8 @@ export class RedisSubscriptions {
   readonly #open: () => Redis
   readonly #followed = new Subscriptions({
     // It may have been settled before the subscription stood.
-    begun: (id) => void this.#listening().then(() => this.#settled(id)),
-    ended: () => {
+    onFirst: (id) => void this.#listening().then(() => this.#settled(id)),
+    onLast: () => {
       if (this.#followed.size === 0) this.#rest()
     },
   })
@@ -29,7 +29,7 @@ export class RedisSubscriptions {
   }
 
   follow(id: string): () => void {
-    return this.#followed.follow(id)
+    return this.#followed.subscribe(id)
   }
 
   has(id: string): boolean {

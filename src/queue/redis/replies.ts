@@ -1,5 +1,5 @@
 import type { MailJob, Status } from '../../message/messageState.js'
-import { unpackTaken } from '../rowCodec.js'
+import { unpackClaimed } from '../rowCodec.js'
 import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 
 /** What Redis answers: as RESP2 has it. */
@@ -25,7 +25,7 @@ export function beginningOf([what, told]: [Beginning['do'], Fields | string]): B
       return {
         do: what,
         row,
-        job: unpackTaken({ ...row, content: content ?? '{}', attachments: filesOf(files) }),
+        job: unpackClaimed({ ...row, content: content ?? '{}', attachments: filesOf(files) }),
       }
     }
     case 'wait':

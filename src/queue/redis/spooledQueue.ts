@@ -4,7 +4,7 @@ import { type Message, toMessage } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
 import type {
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   QueuedMessage,
@@ -76,7 +76,7 @@ export class SpooledQueue implements QueueDriver {
       // What was handed on is kept by Redis.
       retain: { ...retain, count: 0 },
       logger,
-      changed: ({ state }) => {
+      onChange: ({ state }) => {
         if (state.status === 'queued') queue.#waiting++
         if (isSettled(state.status)) queue.#waiting--
       },
@@ -87,7 +87,7 @@ export class SpooledQueue implements QueueDriver {
       queue.#redis = await RedisQueue.open({
         ...options,
         mayWait: true,
-        changed: (message) => queue.#announce(message),
+        onChange: (message) => queue.#announce(message),
       })
       await queue.#spool.start(queue.#forwarder())
     } catch (error) {
@@ -97,7 +97,7 @@ export class SpooledQueue implements QueueDriver {
     return queue
   }
 
-  async enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  async enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     if (this.#waiting > 0) return this.#keep(jobs)
     const answers = await this.#redis.enqueue(jobs)
     const refused = jobs.filter((_, index) => answers[index]?.result === 'unavailable')
@@ -171,8 +171,8 @@ export class SpooledQueue implements QueueDriver {
     return this.#redis.allowances
   }
 
-  follow(id: string): () => void {
-    return this.#redis.follow(id)
+  subscribe(id: string): () => void {
+    return this.#redis.subscribe(id)
   }
 
   async drain(deadline: number): Promise<void> {
@@ -186,10 +186,10 @@ export class SpooledQueue implements QueueDriver {
     await this.#redis.close()
   }
 
-  async #keep(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  async #keep(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const answers = await this.#spool.enqueue(jobs.map(toEnvelopeJson))
     jobs.forEach((job, index) => {
-      if (answers[index]?.result === 'queued') this.#options.changed({ job, state: newState(job) })
+      if (answers[index]?.result === 'queued') this.#options.onChange({ job, state: newState(job) })
     })
     return answers
   }
@@ -199,7 +199,7 @@ export class SpooledQueue implements QueueDriver {
       slots: AT_A_TIME,
       cancel: () => false,
       // Handing on again does no harm.
-      lost: () => undefined,
+      recover: () => undefined,
       deliver: async ({ job, state }): Promise<Settlement> => {
         const handedOn = await this.#handOn(fromEnvelopeJson(job))
         const verdict: Settlement['verdict'] = handedOn
@@ -230,7 +230,7 @@ export class SpooledQueue implements QueueDriver {
   /** That a message is queued was told when it was kept. */
   #announce(message: QueuedMessage): void {
     if (message.state.status === 'queued' && this.#handedOn.has(message.job.id)) return
-    this.#options.changed(message)
+    this.#options.onChange(message)
   }
 
   async #orSpooled<T>(

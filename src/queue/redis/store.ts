@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { Batcher } from '../../structures/batcher.js'
-import type { Enqueued } from '../driver.js'
+import type { EnqueueResult } from '../driver.js'
 import { packJob, packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { type Beginning, beginningOf, type Fields, filesOf, packFile, type Reply, rowOf } from './replies.js'
@@ -74,11 +74,11 @@ export class RedisStore {
   }
 
   /** Takes messages in. @param op names the command: by it `revoke()` takes them back */
-  accept(jobs: readonly MailJob[], op: string): Promise<Enqueued[]> {
+  accept(jobs: readonly MailJob[], op: string): Promise<EnqueueResult[]> {
     const args: (string | number)[] = [this.#limit, op, Date.now()]
     for (const job of jobs) args.push(...this.#accepted(job))
     return this.#run(this.#quick, 'accept', args).then((answers) =>
-      (answers as string[][]).map(([result, id = '', messageId = '']): Enqueued =>
+      (answers as string[][]).map(([result, id = '', messageId = '']): EnqueueResult =>
         result === 'duplicate' ? { result, id, messageId } : { result: result as 'queued' },
       ),
     )
@@ -226,10 +226,9 @@ export class RedisStore {
   }
 
   #accepted(job: MailJob): (string | number)[] {
-    const [id, messageId, head, content, files, , , notBefore, expiresAt, key, print, keyUntil] = packJob(
-      job,
-      this.#keepKey,
-    )
+    const row = packJob(job, this.#keepKey)
+    const { id, messageId, head, content, attachments: files } = row
+    const { notBefore, expiresAt, key, fingerprint: print, keyUntil } = row
     const ttl = Math.max(1, Math.ceil(keyUntil - Date.now()))
     const due = Math.max(notBefore ?? 0, job.acceptedAt)
     const bytes = files === null ? '' : JSON.stringify(files.map(packFile))

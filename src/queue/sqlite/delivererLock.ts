@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { ThreadpostError } from '../../errors.js'
-import { makePrivate } from './outboxProtocol.js'
+import { createPrivateFile } from './outboxProtocol.js'
 
 /** How often a lock that another process holds is asked for, in ms. */
 const AGAIN = 500
@@ -20,10 +20,10 @@ export class DelivererLock {
   }
 
   /** @throws ThreadpostError `START_FAILED` when the lock's file can't be used. */
-  static async beside(file: string): Promise<DelivererLock> {
+  static async open(file: string): Promise<DelivererLock> {
     const { default: Sqlite } = await import('better-sqlite3')
     try {
-      makePrivate(`${file}-lock`)
+      createPrivateFile(`${file}-lock`)
       const lock = new DelivererLock(new Sqlite(`${file}-lock`, { timeout: 0 }))
       lock.#tryTake()
       return lock
@@ -40,7 +40,7 @@ export class DelivererLock {
   }
 
   /** Calls back once this process delivers from now on, at once where it does already. */
-  whenHeld(taken: () => void): void {
+  onceHeld(taken: () => void): void {
     if (this.#held) {
       taken()
       return

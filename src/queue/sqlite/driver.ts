@@ -7,22 +7,30 @@ import type { Message } from '../../message/messageView.js'
 import {
   type ManualAction,
   cancelManually,
-  losesContent,
+  dropsContent,
   markSentManually,
   notFound,
   retryManually,
 } from '../actions.js'
 import type {
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   DriverOptions,
   QueueDriver,
   QueueStats,
 } from '../driver.js'
-import { cursorOf, limitOf, matches, pageOf, shownCounts, shownStatus, statusesShownAs } from '../listing.js'
-import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
+import {
+  cursorPosition,
+  pageLimit,
+  matches,
+  paginate,
+  shownCounts,
+  shownStatus,
+  statusesShownAs,
+} from '../listing.js'
+import { packState, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
 import { STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
@@ -49,8 +57,8 @@ export class SqliteQueue implements QueueDriver {
   readonly durable = true
   readonly #options: SqliteQueueOptions
   readonly #followed = new Subscriptions({
-    begun: (id) => this.#link.send('follow', { id, on: true }),
-    ended: (id) => this.#link.send('follow', { id, on: false }),
+    onFirst: (id) => this.#link.send('follow', { id, on: true }),
+    onLast: (id) => this.#link.send('follow', { id, on: false }),
   })
   #link!: OutboxClient
   #acceptance!: Acceptor
@@ -85,27 +93,33 @@ export class SqliteQueue implements QueueDriver {
     const setup = { file, limit, retain, token, ...(maxSize === undefined ? {} : { maxSize }) }
     queue.#link = await OutboxClient.start(setup, {
       report: (report) => queue.#receive(report),
-      trouble: (problem) => queue.#stalled.report(problem),
+      unavailable: (problem) => queue.#stalled.report(problem),
       refusing: (problem) => queue.#refusing.report(problem),
       restarted: () => queue.#restart(),
     })
-    queue.#acceptance = new Acceptor(queue.#link, options.changed, retain.keys)
+    queue.#acceptance = new Acceptor(queue.#link, options.onChange, retain.keys)
     // The first answer brings the state of the file along.
     await queue.stats()
     return queue
   }
 
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     return this.#acceptance.accept(jobs)
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { changed, retain, file } = this.#options
-    this.#lock = await DelivererLock.beside(path.resolve(file))
-    this.#deliveries = new OutboxConsumer(this.#link, consumer, changed, retain.data, this.#acceptance.atHand)
+    const { onChange, retain, file } = this.#options
+    this.#lock = await DelivererLock.open(path.resolve(file))
+    this.#deliveries = new OutboxConsumer(
+      this.#link,
+      consumer,
+      onChange,
+      retain.data,
+      this.#acceptance.cachedJobs,
+    )
     this.#deliveries.pause(this.#paused)
     const deliveries = this.#deliveries
-    this.#lock.whenHeld(() => {
+    this.#lock.onceHeld(() => {
       deliveries.start()
       this.#begun()
     })
@@ -122,8 +136,8 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async list(query: ListQuery): Promise<MessagePage> {
-    const limit = limitOf(query)
-    const before = cursorOf(query)
+    const limit = pageLimit(query)
+    const before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
     const { rows, cursor } = await this.#link.request('list', {
@@ -174,14 +188,14 @@ export class SqliteQueue implements QueueDriver {
 
   async stats(): Promise<QueueStats> {
     const { counts, accepted, oldest, paused, commits } = await this.#link.request('stats', {})
-    const stocked = this.#deliveries?.stocked ?? 0
+    const stocked = this.#deliveries?.prefetched ?? 0
     counts.sending -= stocked
     counts.queued += stocked
     return { ...shownCounts(counts, paused), accepted, oldest, paused, commits }
   }
 
-  follow(id: string): () => void {
-    return this.#followed.follow(id)
+  subscribe(id: string): () => void {
+    return this.#followed.subscribe(id)
   }
 
   async drain(deadline: number): Promise<void> {
@@ -203,19 +217,19 @@ export class SqliteQueue implements QueueDriver {
     this.#setPaused(report.paused)
     for (const row of report.expired) this.#announce(row)
     for (const row of report.settledElsewhere) if (this.#followed.has(idOf(row))) this.#announce(row)
-    if (report.lost.length > 0) {
+    if (report.orphaned.length > 0) {
       this.#options.logger.warn(
-        { messages: report.lost.length },
+        { messages: report.orphaned.length },
         'Taking over messages of a process that died',
       )
-      this.#deliveries?.lost(report.lost)
+      this.#deliveries?.recover(report.orphaned)
     }
-    if (report.taken.length > 0) this.#deliveries?.arrived(report.taken)
+    if (report.claimed.length > 0) this.#deliveries?.receive(report.claimed)
   }
 
   #announce(row: StoredRow): void {
     const job = unpackHead(row)
-    this.#options.changed({ job, state: unpackState(row, job) })
+    this.#options.onChange({ job, state: unpackState(row, job) })
   }
 
   #setPaused(paused: boolean): void {
@@ -239,40 +253,40 @@ export class SqliteQueue implements QueueDriver {
       const job = unpackHead(row)
       const state = unpackState(row, job)
       const deliveries = this.#deliveries
-      let taken = deliveries?.withdraw(row.seq)
+      let taken = deliveries?.removePrefetched(row.seq)
       if (taken !== undefined) state.status = 'queued'
       let written = false
       try {
-        action(state, Date.now(), () => (taken ??= deliveries?.takeBack(id)) !== undefined)
-        const drop = losesContent(state.status, this.#options.retain.data)
+        action(state, Date.now(), () => (taken ??= deliveries?.cancelDelivery(id)) !== undefined)
+        const drop = dropsContent(state.status, this.#options.retain.data)
         const ask = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
         written = (await this.#link.request('write', ask)) === 'written'
       } finally {
-        if (taken !== undefined) deliveries?.handOver(taken, written)
+        if (taken !== undefined) deliveries?.finishChange(taken, written)
       }
       if (!written) continue
-      this.#options.changed({ job, state })
+      this.#options.onChange({ job, state })
       return this.#show({ ...row, ...packState(state) })
     }
   }
 
   async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
     const row = await this.#link.request('find', { id })
-    return pageOf(row === null ? [] : [row], query, {
+    return paginate(row === null ? [] : [row], query, {
       position: ({ seq }) => seq,
-      matches: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
+      matchesQuery: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
       show: (row) => this.#show(row),
     })
   }
 
   #show(row: StoredRow): Message {
-    return showRow(row, this.#shownStatus(row))
+    return rowToMessage(row, this.#shownStatus(row))
   }
 
   /** What is in stock isn't being sent yet. */
   #shownStatus(row: StoredRow): Status {
     const stored = statusOf(row)
-    const stocked = stored === 'sending' && this.#deliveries?.isStocked(row.seq) === true
+    const stocked = stored === 'sending' && this.#deliveries?.isPrefetched(row.seq) === true
     return shownStatus(stocked ? 'queued' : stored, this.#paused)
   }
 }

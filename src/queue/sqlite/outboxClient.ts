@@ -21,7 +21,7 @@ export interface OutboxListener {
   /** Called after the answers of the same report. */
   report(report: Report): void
   /** What is wrong with the outbox; undefined once it is well again. */
-  trouble(problem: string | undefined): void
+  unavailable(problem: string | undefined): void
   /** Why no new message is taken in, while those accepted are still delivered; undefined once they are again. */
   refusing(problem: string | undefined): void
   /** A new thread took the place of one that ended: it knows nothing of what was handed out. */
@@ -171,7 +171,7 @@ export class OutboxClient {
       done({ failure: unavailable(`the outbox thread ended (${problem})`) })
     if (this.#closing) return
     this.#listener.refusing(undefined)
-    this.#listener.trouble(`the outbox thread ended (${problem})`)
+    this.#listener.unavailable(`the outbox thread ended (${problem})`)
     this.#restartLater()
   }
 
@@ -180,13 +180,13 @@ export class OutboxClient {
     this.#restart = setTimeout(() => {
       this.#start().then(
         () => {
-          this.#listener.trouble(undefined)
+          this.#listener.unavailable(undefined)
           this.#listener.restarted()
         },
         (error: unknown) => {
           if (this.#closing) return
           this.#problem = (error as Error).message
-          this.#listener.trouble(this.#problem)
+          this.#listener.unavailable(this.#problem)
           this.#restartLater()
         },
       )
@@ -199,10 +199,10 @@ function closed(): ThreadpostError {
 }
 
 function unavailable(problem: string): ThreadpostError {
-  return new ThreadpostError('QUEUE_UNAVAILABLE', refusal(problem))
+  return new ThreadpostError('QUEUE_UNAVAILABLE', unavailableMessage(problem))
 }
 
 /** How a problem is told to who wants something stored. */
-export function refusal(problem: string): string {
+export function unavailableMessage(problem: string): string {
   return `The queue can't store anything just now: ${problem}. Nothing was accepted; try again later`
 }

@@ -2,23 +2,22 @@ import { waitAtMost } from '../../clock.js'
 import { enter, type MailJob, type MessageState, newState, settle } from '../../message/messageState.js'
 import type { GenerationalCache } from '../../structures/generationalCache.js'
 import { IndexedBag, type Member } from '../../structures/indexedBag.js'
-import { losesContent } from '../actions.js'
-import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
-import type { Retention } from '../retention.js'
-import { packState, unpackHead, unpackState, unpackTaken } from '../rowCodec.js'
-import { type StateRow, STATUS_NUMBERS, type TakenRow } from '../storedRow.js'
+import { dropsContent } from '../actions.js'
+import type { ChangeListener, Consumer, QueuedMessage, Retention } from '../driver.js'
+import { packState, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
+import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
-import type { KnownRow, LostRow } from './outboxProtocol.js'
+import type { CachedRow, OrphanedRow } from './outboxProtocol.js'
 import { PrefetchEstimator, SlotAllocator } from './prefetch.js'
 
 /** A message that this process has taken: it stands as `sending` in the file. */
-export interface Taken extends QueuedMessage, Member {
+export interface ClaimedMessage extends QueuedMessage, Member {
   readonly seq: number
   readonly rev: number
   readonly job: MailJob
   readonly state: MessageState
   readonly bytes: number
-  note?: number
+  journalSlot?: number
 }
 
 /** Outcomes that wait for being stored, for each slot; beyond that nothing new is begun. */
@@ -46,9 +45,9 @@ export class OutboxConsumer {
   readonly #changed: ChangeListener
   readonly #data: Retention['data']
   readonly #atHand: GenerationalCache<string, MailJob>
-  readonly #stock: Taken[] = []
+  readonly #stock: ClaimedMessage[] = []
   readonly #inHand = new Set<number>()
-  readonly #underWay = new IndexedBag<Taken>()
+  readonly #underWay = new IndexedBag<ClaimedMessage>()
   readonly #pace = new PrefetchEstimator()
   readonly #notes = new SlotAllocator()
   #open = 0
@@ -86,15 +85,15 @@ export class OutboxConsumer {
     this.#ask()
   }
 
-  get stocked(): number {
+  get prefetched(): number {
     return this.#stock.length
   }
 
-  isStocked(seq: number): boolean {
+  isPrefetched(seq: number): boolean {
     return this.#stock.some((taken) => taken.seq === seq)
   }
 
-  arrived(rows: readonly (TakenRow | KnownRow)[]): void {
+  receive(rows: readonly (ClaimedRow | CachedRow)[]): void {
     this.#asked = Math.max(0, this.#asked - rows.length)
     for (const row of rows) {
       const taken = 'id' in row ? this.#known(row) : unpacked(row)
@@ -111,7 +110,7 @@ export class OutboxConsumer {
   }
 
   /** It stands as it was accepted; if it isn't at hand after all it goes back, and comes again as it is stored. */
-  #known({ seq, rev, id }: KnownRow): Taken | undefined {
+  #known({ seq, rev, id }: CachedRow): ClaimedMessage | undefined {
     const job = this.#atHand.take(id)
     if (job === undefined) return undefined
     const bytes = 'data' in job.content ? job.content.data.length : 0
@@ -119,11 +118,11 @@ export class OutboxConsumer {
   }
 
   /** Decides on messages that a process died with. */
-  lost(rows: readonly LostRow[]): void {
+  recover(rows: readonly OrphanedRow[]): void {
     for (const row of rows) {
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const settlement = this.#consumer.lost({ job, state }, row.evidence ?? undefined, row.losses + 1)
+      const settlement = this.#consumer.recover({ job, state }, row.evidence ?? undefined, row.losses + 1)
       if (settlement === undefined) {
         void this.#insist(() =>
           this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }),
@@ -143,7 +142,7 @@ export class OutboxConsumer {
   }
 
   /** Takes back a message that is under way. @returns undefined where it may be sent; else its outcome is ignored */
-  takeBack(id: string): Taken | undefined {
+  cancelDelivery(id: string): ClaimedMessage | undefined {
     const [taken] = this.#underWay.filter(({ job }) => job.id === id)
     if (taken === undefined || !this.#consumer.cancel(id)) return undefined
     this.#underWay.remove(taken)
@@ -151,7 +150,7 @@ export class OutboxConsumer {
   }
 
   /** Takes a message out of the stock, for somebody who wants to change it before it is begun. */
-  withdraw(seq: number): Taken | undefined {
+  removePrefetched(seq: number): ClaimedMessage | undefined {
     const at = this.#stock.findIndex((taken) => taken.seq === seq)
     if (at < 0) return undefined
     const [taken] = this.#stock.splice(at, 1)
@@ -160,7 +159,7 @@ export class OutboxConsumer {
   }
 
   /** What was taken out for a change: it is the outbox's again once the change is stored, and else goes back in line. */
-  handOver(taken: Taken, changed: boolean): void {
+  finishChange(taken: ClaimedMessage, changed: boolean): void {
     if (changed) this.#inHand.delete(taken.seq)
     else this.#return([taken])
   }
@@ -203,46 +202,46 @@ export class OutboxConsumer {
   #ask(): void {
     if (!this.#begun || this.#paused || this.#closing || this.#stockBytes > STOCK_BYTES) return
     const { slots } = this.#consumer
-    const stock = this.#pace.stock(slots)
+    const stock = this.#pace.target(slots)
     const wanted = slots - this.#open + stock - this.#stock.length - this.#asked
     if (wanted < Math.ceil(stock / 2)) return
     this.#asked += wanted
     this.#link.send('credit', { slots: wanted })
   }
 
-  async #deliver(taken: Taken): Promise<void> {
+  async #deliver(taken: ClaimedMessage): Promise<void> {
     this.#open++
-    taken.note = this.#notes.take()
+    taken.journalSlot = this.#notes.acquire()
     enter(taken.state, 'sending', Date.now())
     this.#underWay.add(taken)
     this.#changed(taken)
     const settlement = await this.#consumer.deliver(taken)
     this.#open--
-    this.#pace.count()
+    this.#pace.recordCompletion()
     // A message that was cancelled meanwhile is settled, and may be on its way again.
     if (taken.place >= 0) {
       this.#underWay.remove(taken)
       settle(taken.state, settlement, Date.now())
       void this.#store(taken)
     } else {
-      this.#notes.give(taken.note)
+      this.#notes.release(taken.journalSlot)
     }
     this.#rested?.()
     this.#pump()
   }
 
   /** Stores what became of a message, however long it takes, and tells of it. */
-  async #store(taken: Taken): Promise<void> {
+  async #store(taken: ClaimedMessage): Promise<void> {
     const { seq, rev, state } = taken
     const packed: StateRow = packState(state)
-    const drop = losesContent(state.status, this.#data)
+    const drop = dropsContent(state.status, this.#data)
     const from = STATUS_NUMBERS.sending
     const answer = await this.#insist(() =>
       this.#link.request('write', { seq, rev, from, state: packed, drop }),
     )
     if (answer === undefined) return
     this.#inHand.delete(seq)
-    if (taken.note !== undefined) this.#notes.give(taken.note)
+    if (taken.journalSlot !== undefined) this.#notes.release(taken.journalSlot)
     if (answer === 'written') this.#changed(taken)
     this.#pump()
   }
@@ -253,7 +252,7 @@ export class OutboxConsumer {
     if (stock.length > 0) this.#return(stock)
   }
 
-  #return(taken: readonly Pick<Taken, 'seq' | 'rev'>[]): void {
+  #return(taken: readonly Pick<ClaimedMessage, 'seq' | 'rev'>[]): void {
     const rows = taken.map(({ seq, rev }) => ({ seq, rev, lost: false }))
     void this.#insist(() => this.#link.request('release', { rows })).then(() => {
       for (const { seq } of rows) this.#inHand.delete(seq)
@@ -279,8 +278,8 @@ export class OutboxConsumer {
   }
 }
 
-function unpacked(row: TakenRow): Taken {
-  const job = unpackTaken(row)
+function unpacked(row: ClaimedRow): ClaimedMessage {
+  const job = unpackClaimed(row)
   const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
   return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes, place: -1 }
 }

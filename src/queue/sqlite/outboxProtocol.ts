@@ -1,15 +1,22 @@
 import { closeSync, openSync } from 'node:fs'
-import { MAX_DEATHS_IN_COMPANY } from '../../delivery/crashRecovery.js'
+import { MAX_LOSSES_BEFORE_ISOLATION } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/phaseBoard.js'
-import type { CommitStats, Enqueued } from '../driver.js'
-import type { Retention } from '../retention.js'
-import type { LoadedRow, NewRow, StateRow, StatusNumber, StoredRow, TakenRow } from '../storedRow.js'
+import type { CommitStats, EnqueueResult, Retention } from '../driver.js'
+import type {
+  LoadedRow,
+  NewRow,
+  PackedRow,
+  StateRow,
+  StatusNumber,
+  StoredRow,
+  ClaimedRow,
+} from '../storedRow.js'
 
 /** What crosses between the SQLite driver and its outbox thread. */
 
 /** Process deaths a message may be in before it is handed out with nothing beside it. */
-export const COMPANY_LIMIT = MAX_DEATHS_IN_COMPANY
+export const ISOLATION_THRESHOLD = MAX_LOSSES_BEFORE_ISOLATION
 
 /** Given to the thread once. */
 export interface OutboxSetup {
@@ -25,15 +32,15 @@ export interface OutboxSetup {
 }
 
 /** Where the threads of one process note how far each delivery got; it outlives the process. */
-export function evidenceFile(file: string, token: string): string {
+export function journalFile(file: string, token: string): string {
   return `${file}-evidence-${token}`
 }
 
 /** What became of a {@link NewRow}; null is the usual: it is queued. */
-export type Acceptance = Exclude<Enqueued, { result: 'queued' }> | null
+export type InsertResult = Exclude<EnqueueResult, { result: 'queued' }> | null
 
 /** A message handed out that its process took in a moment ago, and has at hand as it was accepted. */
-export interface KnownRow {
+export interface CachedRow {
   seq: number
   rev: number
   id: string
@@ -41,19 +48,19 @@ export interface KnownRow {
 
 /**
  * Messages that are named by their id alone when they are handed out to the process that took them in: the last ones
- * that {@link isKept} holds for. The thread counts those it stored, the main thread those it was told of, so that what
+ * that {@link isCacheable} holds for. The thread counts those it stored, the main thread those it was told of, so that what
  * the thread takes for known (at most twice this number) is among what the main thread keeps.
  */
-export const KNOWN = 1_000
+export const CACHED_JOBS = 1_000
 const KEPT_LENGTH = 16 * 1024
 
 /** Whether a message's process keeps it at hand: a small one, for what is kept is bounded by its number only. */
-export function isKept([, , , content, attachments]: NewRow): boolean {
+export function isCacheable({ content, attachments }: NewRow): boolean {
   return attachments === null && content.length <= KEPT_LENGTH
 }
 
 /** A message that was in the hands of a process when it died. */
-export interface LostRow extends StoredRow {
+export interface OrphanedRow extends StoredRow {
   /** How far its delivery got; null when there is no telling. */
   evidence: Evidence | null
 }
@@ -81,7 +88,7 @@ export interface StatsRow {
 
 /** Each request, and what it is answered with. */
 export interface Requests {
-  enqueue: { ask: { rows: NewRow[] }; answer: Acceptance[] }
+  enqueue: { ask: { rows: PackedRow[] }; answer: InsertResult[] }
   /** Stores a new state; `stale` when the message was changed since `rev`. */
   write: {
     ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean }
@@ -122,12 +129,12 @@ export interface Report {
   answers: [n: number, answer: Answer<RequestKind>][]
   /** Requests of which nothing was stored, and why. */
   failures: [n: number, problem: string][]
-  taken: (TakenRow | KnownRow)[]
+  claimed: (ClaimedRow | CachedRow)[]
   /** Messages that the outbox itself ended, being too late. */
   expired: StoredRow[]
   /** Followed messages that another process settled. */
   settledElsewhere: StoredRow[]
-  lost: LostRow[]
+  orphaned: OrphanedRow[]
   paused: boolean
 }
 
@@ -138,7 +145,7 @@ export interface Report {
 export type Announcement =
   | { kind: 'ready' }
   | { kind: 'refused'; problem: string }
-  | { kind: 'trouble' | 'refusing'; problem: string | null }
+  | { kind: 'unavailable' | 'refusing'; problem: string | null }
 
 export type FromOutbox = Report | Announcement
 
@@ -147,7 +154,7 @@ export type FromOutbox = Report | Announcement
  * else but by SQLite: the operating system drops all locks that a process has on a file as soon as the process closes
  * any descriptor of it, and another mailer of this process may rely on them.
  */
-export function makePrivate(file: string): void {
+export function createPrivateFile(file: string): void {
   try {
     closeSync(openSync(file, 'wx', 0o600))
   } catch (error) {

@@ -8,12 +8,12 @@ export class PrefetchEstimator {
   #ended = 0
   #stock = 0
 
-  count(): void {
+  recordCompletion(): void {
     this.#ended++
   }
 
   /** At least as many as there are slots. */
-  stock(slots: number): number {
+  target(slots: number): number {
     const now = performance.now()
     if (now - this.#since > MOMENT) {
       this.#stock = Math.min(LARGEST_STOCK, this.#ended)
@@ -29,11 +29,11 @@ export class SlotAllocator {
   readonly #free: number[] = []
   #made = 0
 
-  take(): number {
+  acquire(): number {
     return this.#free.pop() ?? this.#made++
   }
 
-  give(place: number): void {
+  release(place: number): void {
     this.#free.push(place)
   }
 }

@@ -111,7 +111,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       const answers: Promise<unknown>[] = []
       const changes = new Changes()
       const { queue } = await open({
-        changed: (message) => {
+        onChange: (message) => {
           changes.listener(message)
           if (message.state.status === 'queued' && answers.length === 0)
             answers.push(

@@ -35,7 +35,7 @@ export class Deliveries implements Consumer {
     return this.withdrawable
   }
 
-  lost(message: QueuedMessage): Settlement {
+  recover(message: QueuedMessage): Settlement {
     return settlementOf(message, outcomeOf('uncertain'))
   }
 

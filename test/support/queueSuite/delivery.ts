@@ -56,7 +56,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       await queue.start({
         slots: 1,
         cancel: () => false,
-        lost: () => undefined,
+        recover: () => undefined,
         deliver: async (message) =>
           ++nth > 1
             ? deliveries.deliver(message)

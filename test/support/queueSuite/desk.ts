@@ -1,7 +1,6 @@
 import { afterEach, expect } from 'vitest'
 import type { MailJob } from '../../../src/message/messageState.js'
-import type { ChangeListener, QueueDriver } from '../../../src/queue/driver.js'
-import type { Retention } from '../../../src/queue/retention.js'
+import type { ChangeListener, QueueDriver, Retention } from '../../../src/queue/driver.js'
 import { Changes } from './changes.js'
 import { DAY, jobOf } from './jobs.js'
 
@@ -9,7 +8,7 @@ export interface SuiteOptions {
   limit: number
   maxAge: number
   retain: Retention
-  changed: ChangeListener
+  onChange: ChangeListener
 }
 
 export interface QueueCapabilities {
@@ -46,7 +45,7 @@ export function useDesk(openQueue: OpenQueue): Desk {
         limit: 1000,
         maxAge: DAY,
         retain: { count: 1000, age: DAY, data: 'until-settled', keys: DAY },
-        changed: changes.listener,
+        onChange: changes.listener,
         ...options,
       })
       opened.push(queue)

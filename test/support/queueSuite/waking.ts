@@ -11,7 +11,7 @@ function holding(reasonOf: (id: string) => 'budget' | 'breaker'): { consumer: Co
   const consumer: Consumer = {
     slots: 10,
     cancel: () => false,
-    lost: () => undefined,
+    recover: () => undefined,
     deliver: (message) => {
       const { id } = message.job
       if (seen.has(id)) return sent.deliver(message)
