@@ -27,7 +27,7 @@ export class OutboxEngine {
   readonly #idleTasks: IdleTasks
   readonly #post: (message: FromOutbox) => void
   readonly #closed: () => void
-  readonly #followed = new Set<string>()
+  readonly #subscribed = new Set<string>()
   readonly #clock = new ClockWatch()
   readonly #timer: NodeJS.Timeout
   #pending: Request[] = []
@@ -35,7 +35,7 @@ export class OutboxEngine {
   #delayed: NodeJS.Timeout | undefined
   #lastCycle = 0
   /** Notes of deliveries that this process may need at a time. */
-  #notes = 0
+  #journalSlots = 0
   /** Requests since the last tick. */
   #traffic = 0
   /** As SQLite counts other connections' commits. */
@@ -124,9 +124,9 @@ export class OutboxEngine {
           paused: counters.paused,
           commits: this.#commit.stats(),
         }
-      case 'follow':
-        if (request.on) this.#followed.add(request.id)
-        else this.#followed.delete(request.id)
+      case 'subscribe':
+        if (request.on) this.#subscribed.add(request.id)
+        else this.#subscribed.delete(request.id)
         return null
       case 'credit':
         return null
@@ -134,8 +134,8 @@ export class OutboxEngine {
         this.#commit.credit = -Infinity
         return null
       case 'deliver':
-        readyQueue.restoreClaims(request.inHand)
-        this.#notes = request.notes
+        readyQueue.restoreClaims(request.claimed)
+        this.#journalSlots = request.journalSlots
         this.#parts.lock.mayDeliver = true
         this.#beginDelivery(report)
         return null
@@ -153,7 +153,7 @@ export class OutboxEngine {
       if (version !== this.#version) {
         this.#version = version
         this.#parts.counters.load()
-        this.#lookForFollowed(report)
+        this.#findSettled(report)
       }
       const { lock, capacity, counters } = this.#parts
       if (lock.mayDeliver) this.#beginDelivery(report)
@@ -180,16 +180,16 @@ export class OutboxEngine {
   #beginDelivery(report: Report): void {
     const { lock, recovery, readyQueue } = this.#parts
     if (lock.held) return
-    recovery.begin(this.#notes)
+    recovery.begin(this.#journalSlots)
     report.orphaned.push(...recovery.orphans((seq) => readyQueue.isClaimed(seq)))
     lock.held = true
   }
 
-  #lookForFollowed(report: Report): void {
-    for (const id of this.#followed) {
+  #findSettled(report: Report): void {
+    for (const id of this.#subscribed) {
       const row = this.#parts.messages.findSettled(id)
       if (row === null) continue
-      this.#followed.delete(id)
+      this.#subscribed.delete(id)
       report.settledElsewhere.push(row)
     }
   }

@@ -66,7 +66,7 @@ export class Queries {
     const [row] = rows
     return paginate(row === undefined ? [] : [row], query, {
       position: ({ seq }) => seq,
-      matchesQuery: (row) => fits(row, paused, query),
+      matches: (row) => fits(row, paused, query),
       show: (row) => show(row, paused),
     })
   }
