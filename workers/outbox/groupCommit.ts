@@ -14,12 +14,12 @@ import type { Parts } from './parts.js'
 
 const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]
 const SIZE_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
-/** Settled messages forgotten by one commit, beyond two for each it writes. */
-const FORGET = 50
-/** Messages of each kind that one commit changes on its own account while there is hardly any room. */
-const FEW = 20
+/** Settled messages deleted per commit, in addition to two for each request. */
+const PRUNE_STEP = 50
+/** Maximum number of messages of each kind that one commit changes without a request while space is short. */
+const SMALL_STEP = 20
 
-/** Requests that change the file. */
+/** The requests that change the file. */
 export type Write = Extract<Request, { kind: 'enqueue' | 'write' | 'release' | 'pause' | 'wakeHeld' }>
 
 export function isWrite(request: Request): request is Write {
@@ -27,18 +27,17 @@ export function isWrite(request: Request): request is Write {
 }
 
 /**
- * One transaction for all that waits: what it reports is on disk. The deliverer lets due messages into the line, ends
- * late ones and hands out what it may in the same transaction, so that a message can be accepted and handed out by
- * one commit.
+ * Runs all waiting requests in one transaction. Everything that it reports is on disk. In the same transaction the deliverer
+ * promotes due messages, expires late ones and claims as many as it may, so that one commit can both accept and claim a message.
  */
 export class GroupCommit {
   readonly #parts: Parts
   readonly #transaction: Transaction<(work: () => void) => void>
   readonly #time = new Histogram(TIME_BOUNDS)
   readonly #size = new Histogram(SIZE_BOUNDS)
-  /** Messages that may be handed out. */
+  /** Number of messages that may be claimed. */
   credit = 0
-  /** Why the last commit failed: a full disk, a lock, a damaged file. */
+  /** The reason why the last commit failed: a full disk, a lock, a damaged file. */
   problem: string | undefined
 
   constructor(parts: Parts) {
@@ -51,37 +50,37 @@ export class GroupCommit {
   run(writes: readonly Write[], report: Report): void {
     let error = this.#attempt(writes, report)
     if (isStorageError(error)) {
-      this.#parts.capacity.freeSpace(this.#parts.lock.mayDeliver)
+      this.#parts.capacity.freeSpace(this.#parts.deliverer.allowed)
       error = this.#attempt(writes, report)
     }
     if (error !== undefined) this.#failed(error, writes, report)
   }
 
-  /** One transaction. @returns why nothing of it was stored; undefined when all of it is */
+  /** Runs one transaction. @returns the error if nothing was stored; undefined if everything was */
   #attempt(writes: readonly Write[], report: Report): unknown {
-    const { counters, readyQueue, lock, pruner, capacity } = this.#parts
+    const { counters, readyQueue, deliverer, pruner, capacity } = this.#parts
     const now = Date.now()
     const start = performance.now()
     const answers: Report['answers'] = []
     let expired: Report['expired'] = []
     let taken: (ClaimedRow | CachedRow)[] = []
-    // In trouble, what was asked for comes first, and a commit of its own tries whether messages can be claimed.
+    // After a failed commit, requests come first; a separate commit tries whether messages can be claimed.
     const claims = this.problem === undefined || writes.length === 0
-    const most = capacity.inUse || this.problem !== undefined ? FEW : Infinity
+    const most = capacity.inUse || this.problem !== undefined ? SMALL_STEP : Infinity
     try {
       this.#transaction.immediate(() => {
         counters.load()
         if (this.problem !== undefined) counters.touch()
         if (writes.some(({ kind }) => kind === 'enqueue')) capacity.measure(counters.unsettled)
         for (const write of writes) answers.push([write.n, this.#apply(write, now)])
-        if (lock.held) {
+        if (deliverer.active) {
           if (claims) {
             readyQueue.promote(now, most)
             expired = readyQueue.expire(now, most)
             if (this.credit > 0 && !counters.paused)
               taken = readyQueue.claim(Math.min(this.credit, most), now)
           }
-          pruner.prune(Math.min(most, FORGET + 2 * writes.length), now)
+          pruner.prune(Math.min(most, PRUNE_STEP + 2 * writes.length), now)
         }
         counters.store()
       })
@@ -92,7 +91,7 @@ export class GroupCommit {
     }
     this.#time.observe(performance.now() - start)
     this.#size.observe(writes.reduce((sum, write) => sum + sizeOf(write), taken.length + expired.length))
-    for (const write of writes) this.#takeBack(write)
+    for (const write of writes) this.#endClaims(write)
     this.credit -= taken.length
     if (claims) this.problem = undefined
     report.claimed.push(...taken)
@@ -105,10 +104,10 @@ export class GroupCommit {
     return { time: this.#time.snapshot(), size: this.#size.snapshot() }
   }
 
-  /** Whether a commit would change something, even without a request. Reads only. */
+  /** Whether a commit would change anything even without a request. Only reads. */
   hasWork(now: number): boolean {
-    const { counters, readyQueue, lock, pruner } = this.#parts
-    if (!lock.held || this.problem !== undefined) return false
+    const { counters, readyQueue, deliverer, pruner } = this.#parts
+    if (!deliverer.active || this.problem !== undefined) return false
     if (this.credit > 0 && !counters.paused && readyQueue.waiting(now)) return true
     return readyQueue.nextChange() <= now || pruner.isDue(now)
   }
@@ -133,16 +132,16 @@ export class GroupCommit {
 
   #acceptEach({ n, rows }: Extract<Write, { kind: 'enqueue' }>, report: Report): void {
     const answer = rows.map((row): InsertResult => {
-      const alone: Report = { ...report, answers: [], failures: [] }
-      this.run([{ n, kind: 'enqueue', rows: [row] }], alone)
-      const [failure] = alone.failures
+      const single: Report = { ...report, answers: [], failures: [] }
+      this.run([{ n, kind: 'enqueue', rows: [row] }], single)
+      const [failure] = single.failures
       if (failure !== undefined) return { result: 'unavailable', problem: failure[1] }
-      return (alone.answers[0]?.[1] as InsertResult[])[0] ?? null
+      return (single.answers[0]?.[1] as InsertResult[])[0] ?? null
     })
     report.answers.push([n, answer])
   }
 
-  #takeBack(write: Write): void {
+  #endClaims(write: Write): void {
     const { readyQueue } = this.#parts
     if (write.kind === 'write') readyQueue.endClaim(write.seq)
     if (write.kind === 'release') for (const { seq } of write.rows) readyQueue.endClaim(seq)
@@ -152,7 +151,7 @@ export class GroupCommit {
     const problem = error instanceof Error ? error.message : String(error)
     const [first] = writes
     if (!isEnvironmentError(error) && first !== undefined) {
-      // One of them can't be stored; the others can.
+      // One of the requests can't be stored; the others can.
       if (writes.length > 1) for (const write of writes) this.run([write], report)
       else if (first.kind === 'enqueue' && first.rows.length > 1) this.#acceptEach(first, report)
       else report.failures.push([first.n, problem])
@@ -163,14 +162,14 @@ export class GroupCommit {
     for (const { n } of writes.slice(stored)) report.failures.push([n, problem])
   }
 
-  /** Where all together don't fit, some may, and what they delete makes room for others. @returns how many, from the first */
+  /** Stores requests one by one: some may fit, and their deletions make space for others. @returns how many succeeded, from the first */
   #storeSome(writes: readonly Write[], report: Report): number {
     const refused = writes.findIndex((write) => this.#attempt([write], report) !== undefined)
     return refused < 0 ? writes.length : refused
   }
 }
 
-/** Messages that a request is about. */
+/** Number of messages in a request. */
 function sizeOf(write: Write): number {
   return 'rows' in write ? write.rows.length : 1
 }

@@ -18,10 +18,10 @@ import type { Capacity } from './capacity.js'
 import type { Counters } from './counters.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 
-/** How a message names an attachment: whether it was given as text, and the hash in hex. */
+/** A message's reference to an attachment: `t` for text or `b` for bytes, followed by the hash in hex. */
 type Reference = `${'t' | 'b'}${string}`
 
-/** The bytes of attachments, each stored once however many messages carry it. */
+/** The bytes of attachments. Each attachment is stored once, however many messages use it. */
 export class AttachmentStore {
   readonly #add: Statement<[Buffer, Uint8Array]>
   readonly #drop: Statement<[Buffer]>
@@ -73,7 +73,7 @@ function hashOf(reference: Reference): Buffer {
   return Buffer.from(reference.slice(1), 'hex')
 }
 
-/** Single messages: read, and given the state that the main thread decided on. */
+/** Reads single messages, and stores the states that the main thread decides on. */
 export class MessageRepository {
   readonly #counters: Counters
   readonly #attachments: AttachmentStore
@@ -115,20 +115,19 @@ export class MessageRepository {
     return { head, content: body, attachments: this.#attachments.load(attachments) }
   }
 
-  /** The message if it is settled. */
+  /** Returns the message if it is settled. */
   findSettled(id: string): StoredRow | null {
     const row = this.#settledOf.get(id)
     return row === undefined ? null : toStored(row)
   }
 
-  /** Whatever the delivery came to, it got far enough to clear the message of the process deaths it was in. */
+  /** Stores a new state. Resets `losses`: the delivery ended without the death of its process. */
   write(request: RequestOf<'write'>, now: number): 'written' | 'stale' {
     const { state, seq, rev } = request
     const { changes } = this.#write.run({
       ...state,
       seq,
       rev,
-
       place: placeOf(state, now),
     })
     if (changes === 0) return 'stale'
@@ -137,7 +136,7 @@ export class MessageRepository {
     return 'written'
   }
 
-  /** Drops data, bodies and attachments. */
+  /** Deletes data, bodies and attachments. */
   dropContent(seq: number): void {
     const content = this.#contentOf.get(seq)
     if (content === undefined) return
@@ -146,30 +145,30 @@ export class MessageRepository {
   }
 }
 
-/** What is held waits for a person, unless it has a time. */
+/** A held message waits for an operator, unless it has a time for its next attempt. */
 function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
   const { queued, deferred, held } = STATUS_NUMBERS
   if (status !== queued && status !== deferred && (status !== held || nextAttemptAt === null))
-    return PLACE.nowhere
-  return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.line
+    return PLACE.none
+  return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.ready
 }
 
-interface Known {
+interface EarlierMessage {
   id: string
   messageId: string
   fingerprint: string | null
 }
 
-/** Takes messages in, each once. */
+/** Inserts messages, each once. */
 export class Inserter {
-  /** Ids by `seq` of what was stored for this process: see {@link CACHED_JOBS}. A transaction that failed may leave some behind. */
+  /** Ids, by position, of the messages stored for this process: see {@link CACHED_JOBS}. A failed transaction may leave some behind. */
   readonly cachedIds = new GenerationalCache<number, string>(CACHED_JOBS)
   readonly #counters: Counters
   readonly #attachments: AttachmentStore
   readonly #capacity: Capacity
   readonly #limit: number
-  readonly #byId: Statement<[string], Known>
-  readonly #byKey: Statement<[string, number], Known>
+  readonly #byId: Statement<[string], EarlierMessage>
+  readonly #byKey: Statement<[string, number], EarlierMessage>
   readonly #insert: Statement
   readonly #insertContent: Statement
   readonly #insertKey: Statement
@@ -203,11 +202,12 @@ export class Inserter {
 
   insert(row: NewRow, now: number): InsertResult {
     const { id, key, fingerprint } = row
-    const known = this.#byId.get(id) ?? (key === null ? undefined : this.#byKey.get(key, now))
-    if (known !== undefined) {
-      const differ = known.fingerprint !== null && fingerprint !== null && known.fingerprint !== fingerprint
+    const earlier = this.#byId.get(id) ?? (key === null ? undefined : this.#byKey.get(key, now))
+    if (earlier !== undefined) {
+      const differ =
+        earlier.fingerprint !== null && fingerprint !== null && earlier.fingerprint !== fingerprint
       if (differ) return { result: 'conflict' }
-      return { result: 'duplicate', id: known.id, messageId: known.messageId }
+      return { result: 'duplicate', id: earlier.id, messageId: earlier.messageId }
     }
     if (this.#counters.unsettled >= this.#limit) return { result: 'full' }
     const problem = this.#capacity.admit(bytesOf(row))
@@ -224,7 +224,7 @@ export class Inserter {
     this.#insert.run(
       seq,
       id,
-      waits ? PLACE.scheduled : PLACE.line,
+      waits ? PLACE.scheduled : PLACE.ready,
       rank,
       acceptedAt,
       Math.max(notBefore ?? 0, acceptedAt),
@@ -238,7 +238,7 @@ export class Inserter {
   }
 }
 
-/** Roughly the bytes of a message in the file. */
+/** Returns the approximate size of a message in the file, in bytes. */
 function bytesOf({ head, content, attachments }: NewRow): number {
   const bytes = head.length + content.length
   return attachments === null ? bytes : attachments.reduce((sum, part) => sum + part.content.length, bytes)

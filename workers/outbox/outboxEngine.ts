@@ -11,16 +11,16 @@ import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import { IdleTasks } from './idleTasks.js'
 import type { Parts } from './parts.js'
 
-/** Requests in one commit at most: bounds the time each of them waits for the others. */
-const GROUP = 1_000
-/** Milliseconds after a commit for which outcomes wait for company: nobody waits for them, and a commit is dear. */
-const LAZY = 3
-/** How often other processes' commits and the clock are looked at, in ms. */
+/** Maximum number of requests per commit, which bounds how long each waits for the reads. */
+const MAX_GROUP = 1_000
+/** Milliseconds after a commit in which outcomes are collected for the next: no caller waits for them, and commits are expensive. */
+const LAZY_DELAY = 3
+/** Milliseconds between checks for other processes' commits and clock changes. */
 const TICK = 100
 
-type Other = Exclude<Request, Write>
+type ReadRequest = Exclude<Request, Write>
 
-/** Takes requests and answers them. All that arrived while the last commit ran goes into the next one. */
+/** Answers the requests of the main thread. All that arrive during one commit go into the next. */
 export class OutboxEngine {
   readonly #parts: Parts
   readonly #commit: GroupCommit
@@ -34,14 +34,14 @@ export class OutboxEngine {
   #scheduled = false
   #delayed: NodeJS.Timeout | undefined
   #lastCycle = 0
-  /** Notes of deliveries that this process may need at a time. */
+  /** Maximum number of deliveries that this process records in its journal at a time. */
   #journalSlots = 0
   /** Requests since the last tick. */
   #traffic = 0
-  /** As SQLite counts other connections' commits. */
-  #version: unknown
-  #announced: string | undefined
-  #announcedRefusal: string | undefined
+  /** SQLite's `data_version`, which changes with the commits of other connections. */
+  #lastDataVersion: unknown
+  #reportedProblem: string | undefined
+  #reportedRefusal: string | undefined
   #reportedPaused: boolean
 
   constructor(parts: Parts, post: (message: FromOutbox) => void, closed: () => void) {
@@ -50,7 +50,7 @@ export class OutboxEngine {
     this.#idleTasks = new IdleTasks(parts)
     this.#post = post
     this.#closed = closed
-    this.#version = this.#dataVersion()
+    this.#lastDataVersion = this.#dataVersion()
     this.#reportedPaused = parts.counters.paused
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
@@ -61,7 +61,7 @@ export class OutboxEngine {
       this.#pending.push(request)
       patient &&= request.kind === 'write' || request.kind === 'credit'
     }
-    const wait = this.#lastCycle + LAZY - performance.now()
+    const wait = this.#lastCycle + LAZY_DELAY - performance.now()
     if (!patient || wait <= 0) this.#schedule()
     else this.#delayed ??= setTimeout(() => this.#schedule(), wait)
   }
@@ -79,24 +79,24 @@ export class OutboxEngine {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
     const report = this.#newReport()
-    const group = this.#pending.length > GROUP ? this.#pending.splice(0, GROUP) : this.#pending
+    const group = this.#pending.length > MAX_GROUP ? this.#pending.splice(0, MAX_GROUP) : this.#pending
     if (group === this.#pending) this.#pending = []
     this.#traffic += group.length
     const writes: Write[] = []
-    const others: Other[] = []
+    const reads: ReadRequest[] = []
     for (const request of group) {
       if (isWrite(request)) writes.push(request)
       else if (request.kind === 'credit') this.#commit.credit += request.slots
-      else others.push(request)
+      else reads.push(request)
     }
     if (writes.length > 0 || this.#commit.hasWork(Date.now())) this.#commit.run(writes, report)
-    for (const request of others) this.#serve(request, report)
+    for (const request of reads) this.#serve(request, report)
     this.#lastCycle = performance.now()
     this.#send(report)
     if (this.#pending.length > 0 || this.#commit.hasWork(Date.now())) this.#schedule()
   }
 
-  #serve(request: Other, report: Report): void {
+  #serve(request: ReadRequest, report: Report): void {
     const { n } = request
     try {
       report.answers.push([n, this.#read(request, report)])
@@ -105,7 +105,7 @@ export class OutboxEngine {
     }
   }
 
-  #read(request: Other, report: Report): Answer<RequestKind> {
+  #read(request: ReadRequest, report: Report): Answer<RequestKind> {
     const { counters, messages, pageReader, readyQueue } = this.#parts
     switch (request.kind) {
       case 'find':
@@ -136,7 +136,7 @@ export class OutboxEngine {
       case 'deliver':
         readyQueue.restoreClaims(request.claimed)
         this.#journalSlots = request.journalSlots
-        this.#parts.lock.mayDeliver = true
+        this.#parts.deliverer.allowed = true
         this.#beginDelivery(report)
         return null
       case 'close':
@@ -150,39 +150,39 @@ export class OutboxEngine {
     try {
       this.#followClock()
       const version = this.#dataVersion()
-      if (version !== this.#version) {
-        this.#version = version
+      if (version !== this.#lastDataVersion) {
+        this.#lastDataVersion = version
         this.#parts.counters.load()
         this.#findSettled(report)
       }
-      const { lock, capacity, counters } = this.#parts
-      if (lock.mayDeliver) this.#beginDelivery(report)
+      const { deliverer, capacity, counters } = this.#parts
+      if (deliverer.allowed) this.#beginDelivery(report)
       capacity.tick(counters.unsettled)
-      // Once a tick it is tried again whether the disk is well.
+      // Each tick tries again whether the disk works.
       if (this.#commit.problem !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
       this.#idleTasks.tick(this.#traffic)
       this.#traffic = 0
     } catch (error) {
-      if (isStorageError(error)) this.#parts.capacity.freeSpace(this.#parts.lock.mayDeliver)
+      if (isStorageError(error)) this.#parts.capacity.freeSpace(this.#parts.deliverer.allowed)
       this.#commit.problem ??= (error as Error).message
     }
     this.#send(report)
     if (this.#commit.hasWork(Date.now())) this.#schedule()
   }
 
-  /** Of several processes the deliverer does it, so that it is done once. */
+  /** Only the deliverer does it, so that it happens once. */
   #followClock(): void {
     const back = this.#clock.setBack()
-    if (back > 0 && this.#parts.lock.held) this.#parts.readyQueue.clockSetBack(back)
+    if (back > 0 && this.#parts.deliverer.active) this.#parts.readyQueue.clockSetBack(back)
   }
 
-  /** Where the disk doesn't allow it, it is tried again with the next tick: nothing is handed out before. */
+  /** Takes over the deliveries of dead processes. If the disk doesn't allow it, the next tick tries again; nothing is claimed before. */
   #beginDelivery(report: Report): void {
-    const { lock, recovery, readyQueue } = this.#parts
-    if (lock.held) return
+    const { deliverer, recovery, readyQueue } = this.#parts
+    if (deliverer.active) return
     recovery.begin(this.#journalSlots)
     report.orphaned.push(...recovery.orphans((seq) => readyQueue.isClaimed(seq)))
-    lock.held = true
+    deliverer.active = true
   }
 
   #findSettled(report: Report): void {
@@ -210,25 +210,25 @@ export class OutboxEngine {
 
   #send(report: Report): void {
     const { problem } = this.#commit
-    if (problem !== this.#announced) {
-      this.#announced = problem
+    if (problem !== this.#reportedProblem) {
+      this.#reportedProblem = problem
       this.#post({ kind: 'unavailable', problem: problem ?? null })
     }
     const { refusal } = this.#parts.capacity
-    if (refusal !== this.#announcedRefusal) {
-      this.#announcedRefusal = refusal
+    if (refusal !== this.#reportedRefusal) {
+      this.#reportedRefusal = refusal
       this.#post({ kind: 'refusing', problem: refusal ?? null })
     }
     report.paused = this.#parts.counters.paused
     const { answers, failures, claimed, expired, settledElsewhere, orphaned, paused } = report
-    const says =
+    const size =
       answers.length +
       failures.length +
       claimed.length +
       expired.length +
       settledElsewhere.length +
       orphaned.length
-    if (says === 0 && paused === this.#reportedPaused) return
+    if (size === 0 && paused === this.#reportedPaused) return
     this.#reportedPaused = paused
     this.#post(report)
   }
@@ -240,9 +240,9 @@ export class OutboxEngine {
   #close(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#delayed)
-    const { db, lock, recovery } = this.#parts
+    const { db, deliverer, recovery } = this.#parts
     this.#idleTasks.stop()
-    if (lock.held) recovery.discardOwn()
+    if (deliverer.active) recovery.discardOwn()
     setImmediate(() => {
       db.close()
       this.#closed()

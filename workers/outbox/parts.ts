@@ -10,14 +10,14 @@ import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
 import { SearchIndex } from './searchIndex.js'
 
-/** What works on the file; all of it shares one connection. */
+/** The objects that work on the file. They share one connection. */
 export interface Parts {
   db: Database
   /**
-   * Whether this process may deliver from the file, see src/queue/sqlite/delivererLock, and whether it does: whether it
-   * has taken over what a dead process left.
+   * `allowed`: whether this process holds the lock for delivering, see src/queue/sqlite/delivererLock.ts. `active`: whether it has
+   * also taken over the messages of dead processes, and so claims messages.
    */
-  lock: { mayDeliver: boolean; held: boolean }
+  deliverer: { allowed: boolean; active: boolean }
   capacity: Capacity
   counters: Counters
   inserter: Inserter
@@ -38,7 +38,7 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve):
   const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,
-    lock: { mayDeliver: false, held: false },
+    deliverer: { allowed: false, active: false },
     capacity,
     counters,
     messages,

@@ -5,13 +5,13 @@ import type { Counters } from './counters.js'
 import type { MessageRepository } from './messageRepository.js'
 import type { SearchIndex } from './searchIndex.js'
 
-/** Keys forgotten in one step. */
-const KEYS = 100
-/** Free pages left in the file for the next messages; giving them back and taking them again costs more. */
+/** Keys deleted per step. */
+const KEYS_PER_STEP = 100
+/** Free pages kept in the file for the next messages: returning and reallocating them would cost more. */
 const SPARE_PAGES = 256
 const VACUUM_PAGES = 64
 
-/** Forgets settled messages and old keys in small steps, and gives the space back. */
+/** Deletes settled messages and expired keys in small steps, and returns the space to the disk. */
 export class Pruner {
   readonly #db: Database
   readonly #counters: Counters
@@ -47,15 +47,15 @@ export class Pruner {
     this.#nextKey = db.prepare('SELECT min(kept_until) AS at FROM idempotency')
     this.#oldKeys = db.prepare(
       `DELETE FROM idempotency WHERE key IN
-       (SELECT key FROM idempotency WHERE kept_until <= ? ORDER BY kept_until LIMIT ${KEYS})`,
+       (SELECT key FROM idempotency WHERE kept_until <= ? ORDER BY kept_until LIMIT ${KEYS_PER_STEP})`,
     )
   }
 
-  /** Forgets up to so many settled messages beyond the count or the age, the oldest first. @returns how many. */
+  /** Deletes up to `most` settled messages beyond the maximum count or age, oldest first. @returns how many */
   prune(most: number, now: number): number {
     const { count, age } = this.#retain
     let surplus = this.#counters.settled - count
-    let forgotten = 0
+    let deleted = 0
     if (surplus <= 0 && !this.isDue(now)) return 0
     for (const row of this.#oldest.all(surplus > 0 ? Math.min(surplus, most) : most)) {
       if (surplus <= 0 && now - row.settled_at <= age) break
@@ -64,12 +64,12 @@ export class Pruner {
       this.#delete.run(row.seq)
       this.#counters.remove(row.status)
       surplus--
-      forgotten++
+      deleted++
     }
-    return forgotten
+    return deleted
   }
 
-  /** Whether there is a settled message beyond the count or the age. Reads only. */
+  /** Whether a settled message is beyond the maximum count or age. Only reads. */
   isDue(now: number): boolean {
     const oldest = this.#first.get()?.settled_at ?? Infinity
     return this.#counters.settled > this.#retain.count || now - oldest > this.#retain.age
@@ -83,7 +83,7 @@ export class Pruner {
     return this.#oldKeys.run(now).changes
   }
 
-  /** Gives some free pages back to the file system. @returns whether there are more. */
+  /** Returns some free pages to the file system. @returns whether there are more */
   shrink(): boolean {
     const free = this.#db.pragma('freelist_count', { simple: true }) as number
     if (free <= SPARE_PAGES) return false
