@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest'
 import { IdempotencyKeys } from '../../src/queue/idempotencyKeys.js'
+import { FIRST_SETTLED, STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { jobOf } from '../support/queueSuite/jobs.js'
 
 const DAY = 86_400_000
 
-it('a key that is kept for long keeps no other', () => {
+it('an idempotency key with a long lifetime doesn’t keep other keys from expiring', () => {
   const now = Date.now()
   const keys = new IdempotencyKeys(1_000)
   const far = jobOf({ idempotencyKey: 'far', expiresAt: now + 300 * DAY })
@@ -16,7 +17,7 @@ it('a key that is kept for long keeps no other', () => {
   expect(keys.find('far', now + DAY)).toMatchObject({ id: far.id })
 })
 
-it('a key that comes again once it was over is remembered as of then', () => {
+it('an idempotency key that is used again after its expiry gets a new lifetime', () => {
   const now = Date.now()
   const keys = new IdempotencyKeys(1_000)
   const at = (acceptedAt: number) => jobOf({ idempotencyKey: 'k', acceptedAt, expiresAt: acceptedAt })
@@ -28,4 +29,20 @@ it('a key that comes again once it was over is remembered as of then', () => {
   expect(keys.find('k', now + 2_500)).toMatchObject({ id: again.id })
   keys.prune(now + 3_000)
   expect(keys.find('k', now)).toBeUndefined()
+})
+
+it('the numbers of the statuses are those in existing files', () => {
+  const numbers = {
+    queued: 0,
+    sending: 1,
+    deferred: 2,
+    held: 3,
+    sent: 4,
+    partial: 5,
+    failed: 6,
+    expired: 7,
+    cancelled: 8,
+  }
+  expect(STATUS_NUMBERS).toEqual(numbers)
+  expect(FIRST_SETTLED).toBe(numbers.sent)
 })

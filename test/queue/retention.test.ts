@@ -8,27 +8,27 @@ import { randomFrom } from '../support/random.js'
 const random = randomFrom(41)
 const anyOf = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 
-it('a crowd holds who came and did not go', () => {
-  const crowd = new IndexedBag<{ place: number; name: number }>()
+it('IndexedBag holds the members that were added and not removed', () => {
+  const bag = new IndexedBag<{ place: number; name: number }>()
   const there: { place: number; name: number }[] = []
   for (let name = 0; name < 5_000; name++) {
     if (there.length > 0 && random() < 0.5) {
       const gone = anyOf(there)
       there.splice(there.indexOf(gone), 1)
-      crowd.remove(gone)
-      crowd.remove(gone)
+      bag.remove(gone)
+      bag.remove(gone)
       expect(gone.place).toBe(-1)
     } else {
       const member = { place: -1, name }
       there.push(member)
-      crowd.add(member)
+      bag.add(member)
     }
   }
-  const names = crowd.filter(() => true).map(({ name }) => name)
+  const names = bag.filter(() => true).map(({ name }) => name)
   expect(names.toSorted((a, b) => a - b)).toEqual(there.map(({ name }) => name).toSorted((a, b) => a - b))
 })
 
-it('each thing is taken once under its number, and numbers are used again', () => {
+it('SlotMap returns each value once for its number, and reuses numbers', () => {
   const numbered = new SlotMap<{ name: number }>()
   const there = new Map<number, number>()
   for (let name = 0; name < 5_000; name++) {
@@ -49,7 +49,7 @@ it('each thing is taken once under its number, and numbers are used again', () =
   expect(numbered.size).toBe(0)
 })
 
-it('what was added last is there, and what is long ago is not', () => {
+it('GenerationalCache keeps the latest entries and drops old ones', () => {
   const recent = new GenerationalCache<number, string>(100)
   for (let key = 0; key < 1_000; key++) recent.add(key, `${key}`)
   for (let key = 900; key < 1_000; key++) expect(recent.take(key)).toBe(`${key}`)
@@ -57,7 +57,7 @@ it('what was added last is there, and what is long ago is not', () => {
   expect(recent.take(799)).toBeUndefined()
 })
 
-it('the settled leave in the order of their settlement, whoever was taken out', () => {
+it('SettledLog returns messages in the order in which they settled, whichever were removed', () => {
   const retained = new SettledLog<{ place: number; name: number }>()
   const there: { place: number; name: number }[] = []
   for (let name = 0; name < 20_000; name++) {

@@ -20,7 +20,7 @@ queueSuite('sqlite', (options) =>
   SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
 )
 
-it('closes a thread that was being started in the place of another', async () => {
+it('closes an outbox thread that is just replacing another', async () => {
   const threads: Worker[] = []
   const meet = (worker: Worker): void => void threads.push(worker)
   process.on('worker', meet)

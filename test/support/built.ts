@@ -11,5 +11,5 @@ export function builtFile(file: string): string {
 
 /** The compiled SQLite driver, its thread beside it. */
 export async function builtSqlite(): Promise<typeof Sqlite> {
-  return (await import(pathToFileURL(builtFile('src/queue/sqlite.js')).href)) as typeof Sqlite
+  return (await import(pathToFileURL(builtFile('src/queue/sqlite/driver.js')).href)) as typeof Sqlite
 }

@@ -258,8 +258,8 @@ export class OutboxConsumer {
     if (messages.length > 0) this.#requeue(messages)
   }
 
-  #requeue(message: readonly Pick<ClaimedMessage, 'seq' | 'rev'>[]): void {
-    const rows = message.map(({ seq, rev }) => ({ seq, rev, lost: false }))
+  #requeue(messages: readonly Pick<ClaimedMessage, 'seq' | 'rev'>[]): void {
+    const rows = messages.map(({ seq, rev }) => ({ seq, rev, lost: false }))
     void this.#retry(() => this.#client.request('release', { rows })).then(() => {
       for (const { seq } of rows) this.#claimed.delete(seq)
     })

@@ -12,23 +12,23 @@ export interface SuiteOptions {
 }
 
 export interface QueueCapabilities {
-  /** Whether `list({ q })` finds text, and not only a whole id. */
+  /** Whether `list({ q })` finds text, not only a complete id. */
   search: boolean
 }
 
-/** Opens an empty queue; what it needs for that is removed after the test. */
+/** Opens an empty queue, whose resources are removed after the test. */
 export type OpenQueue = (options: SuiteOptions) => Promise<QueueDriver>
 
-/** What the rooms of the suite work at. */
-export interface Desk {
-  /** A queue of the test's own, closed when it ends. */
+/** What every test of the suite uses. */
+export interface Fixture {
+  /** Opens a queue for one test, which is closed when the test ends. */
   open(options?: Partial<SuiteOptions>): Promise<{ queue: QueueDriver; changes: Changes }>
-  /** Enqueues one job that must be taken in. */
+  /** Enqueues one job and expects it to be accepted. @returns its id */
   put(queue: QueueDriver, fields?: Partial<MailJob>): Promise<string>
 }
 
-/** To be called in a describe block. */
-export function useDesk(openQueue: OpenQueue): Desk {
+/** Call it in a describe block. */
+export function useFixture(openQueue: OpenQueue): Fixture {
   const opened: QueueDriver[] = []
   afterEach(async () => {
     await Promise.all(
