@@ -14,7 +14,7 @@ import { PulseBoard } from './protocol/pulse.js'
 import type { ThreadLogLine, ThreadSetup } from './protocol/tasks.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
-import { notesOf, openQueue } from './queue/openQueue.js'
+import { journalFileOf, openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
@@ -67,7 +67,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.catalogue())
     const { limits, maxAge, retain, logger } = options
-    const common = { limit: limits.queue, maxAge, retain, changed: observer.changed, logger, clock, token }
+    const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
       clock,
@@ -217,7 +217,7 @@ function runnerFor(
   if (options.role === 'send') return new DisabledRunner(options.templates?.dir)
   const deliveries = InFlightWindow.most(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
-  const notes = notesOf(options.queue, token)
+  const notes = journalFileOf(options.queue, token)
   const setup: ThreadSetup = {
     board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
     pulses: PulseBoard.allocate(PoolManager.places(threads)),

@@ -61,7 +61,7 @@ export {
 export type { Message, MessageAttempt } from './message/messageView.js'
 export type { TemplateSummary } from './templates/templateCatalog.js'
 export type { RedactOptions } from './logging/redaction.js'
-export type { RetentionOptions } from './queue/retention.js'
+export type { RetentionOptions } from './queue/driver.js'
 export type { RetryOptions } from './delivery/retry.js'
 export type { PhaseCounts, ThreadStatus } from './threads/runner.js'
 export type { DkimOptions } from './transports/auth.js'

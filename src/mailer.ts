@@ -84,7 +84,7 @@ export class Mailer {
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    const unfollow = this.#parts.queue.follow(id)
+    const unfollow = this.#parts.queue.subscribe(id)
     const { settlement, giveUp } = this.#parts.waiters.wait(id, timeout, signal)
     // The message is looked up after the waiter is registered, so that a settlement in between is not missed.
     settlement.catch(() => undefined)

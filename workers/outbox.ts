@@ -1,14 +1,14 @@
-/** The thread that owns the queue's file. Nothing else in the process opens it. */
+/** Entry point of the outbox thread, which owns the queue's file. Nothing else in the process opens it. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxProtocol.js'
 import { type OpenFile, openOutbox, Refusal } from './outbox/databaseFile.js'
 import { OutboxEngine } from './outbox/outboxEngine.js'
-import { partsOf } from './outbox/parts.js'
+import { createParts } from './outbox/parts.js'
 import { Reserve } from './outbox/reserve.js'
 
 const setup = workerData as OutboxSetup
 const port = parentPort
-if (port === null) throw new Error('This file is the start of a thread')
+if (port === null) throw new Error('This file must run in a worker thread')
 
 const post = (message: FromOutbox): void => {
   port.postMessage(message)
@@ -18,7 +18,7 @@ try {
   const open = await loadSqlite()
   const reserve = new Reserve(setup.file)
   const db = openOutbox(setup.file, open, reserve)
-  const outbox = new OutboxEngine(partsOf(db, setup, reserve), post, () => {
+  const outbox = new OutboxEngine(createParts(db, setup, reserve), post, () => {
     port.close()
   })
   port.on('message', (requests: Request[]) => {
@@ -30,11 +30,11 @@ try {
   post({ kind: 'refused', problem: error.message })
 }
 
-/** The dependency is optional: only who asks for this queue needs it. */
+/** Loads better-sqlite3, an optional dependency that only this queue needs. */
 async function loadSqlite(): Promise<OpenFile> {
   try {
     const { default: Sqlite } = await import('better-sqlite3')
-    // The binary is loaded by the first database.
+    // Opening the first database loads the binary.
     new Sqlite(':memory:').close()
     return (file, options) => new Sqlite(file, options)
   } catch (error) {
@@ -45,7 +45,7 @@ async function loadSqlite(): Promise<OpenFile> {
       )
     throw new Refusal(
       `better-sqlite3 is installed but its binary can't be loaded (${message.split('\n')[0] ?? ''}): run "npm rebuild better-sqlite3"; ` +
-        `where npm asks for it, allow its install script first with "npm approve-scripts better-sqlite3"`,
+        `if npm asks for approval, allow its install script first with "npm approve-scripts better-sqlite3"`,
     )
   }
 }

@@ -2,7 +2,7 @@ import type { Outcome, RecipientOutcome, SmtpReply } from '../protocol/outcome.j
 import type { Evidence } from '../protocol/phaseBoard.js'
 
 /** Process deaths a message may be in before it is delivered with nothing beside it. */
-export const MAX_DEATHS_IN_COMPANY = 2
+export const MAX_LOSSES_BEFORE_ISOLATION = 2
 
 /** After so many threads, or processes, lost to one message alone it is given up as `POISON`. */
 export const MAX_CRASHES = 3
@@ -29,7 +29,7 @@ export function outcomeAfterProcessDeath(
     'PROCESS_DIED',
     'process',
   )
-  if (known !== undefined || losses < MAX_DEATHS_IN_COMPANY + MAX_CRASHES) return known
+  if (known !== undefined || losses < MAX_LOSSES_BEFORE_ISOLATION + MAX_CRASHES) return known
   return poison(`The process ended ${MAX_CRASHES} times while it worked on this message alone.`, 'waiting')
 }
 

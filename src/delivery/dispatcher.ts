@@ -137,7 +137,7 @@ export class Dispatcher implements Consumer {
     slot: number,
     leave: BudgetLease | undefined,
   ): Promise<Settlement> {
-    const { job, state, note } = message
+    const { job, state, journalSlot } = message
     const start = this.#clock.now()
     const admission = route?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
@@ -159,7 +159,7 @@ export class Dispatcher implements Consumer {
       bagIndex: -1,
       claim: undefined,
     }
-    if (note !== undefined) order.note = note
+    if (journalSlot !== undefined) order.note = journalSlot
     if (leave?.notBefore !== undefined) order.notBefore = leave.notBefore
     const outcome = await this.#deliver(order)
     route?.record(outcome, admission.probe)
@@ -181,7 +181,7 @@ export class Dispatcher implements Consumer {
     return this.#runner.releaseIn * (1 + Math.random() / 4)
   }
 
-  lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
+  recover(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
     const open = openRecipients(message.state)
     const safe = this.#safeMode
     const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, losses)

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import type { JsonObject } from '../protocol/tasks.js'
-import type { Enqueued, QueueDriver } from '../queue/driver.js'
+import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
 import { isPlainObject } from '../validation.js'
@@ -106,7 +106,7 @@ export class Intake {
     return ready
   }
 
-  #enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  #enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const ended = this.#parts.tracing.sending(jobs)
     const enqueued = this.#parts.queue.enqueue(jobs)
     if (ended === undefined) return enqueued
@@ -132,7 +132,7 @@ export class Intake {
     return this.#parts.validation.options.safeMode?.redirect(job) ?? job
   }
 
-  #receipt(job: MailJob, answer: Enqueued | undefined): Receipt | ThreadpostError {
+  #receipt(job: MailJob, answer: EnqueueResult | undefined): Receipt | ThreadpostError {
     const { queue, validation } = this.#parts
     const { durable } = queue
     switch (answer?.result) {

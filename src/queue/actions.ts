@@ -1,15 +1,21 @@
 import { ThreadpostError } from '../errors.js'
 import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
 
-/** What a person may do to a message, and when it is too late. Each changes the state or throws `CONFLICT`. */
+/** The actions that an operator may take on a message. Each changes the state, or throws `CONFLICT` if it is too late. */
 
-/** @param takeBack takes the message back from its delivery. Says whether it certainly won't be sent */
-export type ManualAction = (state: MessageState, now: number, takeBack: () => boolean) => void
+/** @param cancelDelivery cancels the delivery in progress; returns whether the message certainly won't be sent */
+export type ManualAction = (state: MessageState, now: number, cancelDelivery: () => boolean) => void
 
-export function cancelManually(id: string, state: MessageState, takeBack: () => boolean, now: number): void {
+export function cancelManually(
+  id: string,
+  state: MessageState,
+  cancelDelivery: () => boolean,
+  now: number,
+): void {
   const { status } = state
-  if (status === 'sending' && !takeBack()) throw conflict(id, 'is being sent; it is too late to cancel')
-  if (isSettled(status)) throw conflict(id, `is ${status} already`)
+  if (status === 'sending' && !cancelDelivery())
+    throw conflict(id, 'is being sent; it is too late to cancel it')
+  if (isSettled(status)) throw conflict(id, `is already ${status}`)
   enter(state, 'cancelled', now)
 }
 
@@ -27,8 +33,8 @@ export function markSentManually(id: string, state: MessageState, now: number): 
   markSent(state, now)
 }
 
-/** Whether a message loses its content now: only what can't be retried does. */
-export function losesContent(status: MessageState['status'], data: 'until-settled' | 'kept'): boolean {
+/** Whether a message with this status loses its content. Only a sent message does: any other can be retried. */
+export function dropsContent(status: MessageState['status'], data: 'until-settled' | 'kept'): boolean {
   return data === 'until-settled' && status === 'sent'
 }
 

@@ -1,76 +1,110 @@
 /**
- * The contract of a queue. A driver keeps messages and decides when each is due; it knows nothing of pools,
- * SMTP or templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is done when it passes.
+ * The contract of a queue. A driver stores messages and decides when each is due; it knows nothing of threads, SMTP or
+ * templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is complete when it passes them.
  */
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/phaseBoard.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
-import type { Retention } from './retention.js'
+import type { Validator } from '../validation.js'
 
-/** A message as the queue holds it. The state is the driver's; others only read it. */
+/** A message as the queue holds it. The driver owns the state; everything else only reads it. */
 export interface QueuedMessage {
   readonly job: MailJob
   readonly state: Readonly<MessageState>
-  /** Where the notes of this delivery are kept, if the queue reads them after a crash; nobody else's until it is stored. */
-  readonly note?: number
+  /** Slot of this delivery in the delivery journal, if the queue reads that after a crash. Reserved until the outcome is stored. */
+  readonly journalSlot?: number
 }
 
-export type Enqueued =
+/** The result of enqueueing one job. */
+export type EnqueueResult =
   | { result: 'queued' }
-  /** The same key or id was queued before, and nothing tells of other content. */
+  /** The same id or idempotency key was enqueued before, and the fingerprints don't differ. */
   | { result: 'duplicate'; id: string; messageId: string }
-  /** The same key or id came with other content: both are fingerprinted, and differ. */
+  /** The same id or idempotency key was enqueued with other content: both have fingerprints, and these differ. */
   | { result: 'conflict' }
+  /** The queue holds as many unsettled messages as its limit allows. */
   | { result: 'full' }
-  /** The queue can't store anything just now. */
+  /** The queue can't store anything at the moment. */
   | { result: 'unavailable'; problem: string }
 
+/** The code that delivers; the queue calls it. */
 export interface Consumer {
-  /** Deliveries the driver may have open at a time; looked at anew before each, for it changes. */
+  /** Maximum number of concurrent deliveries. It changes over time, so the driver reads it before each delivery. */
   readonly slots: number
   /**
-   * Delivers once. Never rejects: whatever happens is in the settlement. A message that is held with a
-   * `nextAttemptAt` is due again then, like a deferred one.
+   * Makes one delivery attempt. Never rejects: every outcome is a settlement. A message held with a `nextAttemptAt` is
+   * due again at that time, like a deferred one.
    */
   deliver(message: QueuedMessage): Promise<Settlement>
   /**
-   * Takes back a message whose delivery is under way.
-   * @returns whether it certainly won't be sent: the message is cancelled at once, and what `deliver()` still comes
-   *   to is of no interest. False means that it is too late.
+   * Cancels a delivery in progress.
+   * @returns whether the message certainly won't be sent. If so, the driver cancels the message at once and ignores the
+   *   settlement of `deliver()`; if not, it is too late to cancel.
    */
   cancel(id: string): boolean
   /**
-   * Decides on a message that a process died with, where the queue outlives processes.
-   * @param evidence how far the delivery got, if there is any
-   * @param losses process deaths in a row that the message was in the hands of, this one included
-   * @returns undefined when it certainly was not sent: it goes back in line
+   * Decides what happens to a message whose process died while delivering it. Only durable queues call it.
+   * @param evidence how far the delivery got, if known
+   * @param losses how many processes in a row died while delivering the message, this one included
+   * @returns the settlement, or undefined if the message certainly was not sent: then the driver requeues it
    */
-  lost(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined
+  recover(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined
 }
 
-/** Told after a change is as safe as the queue promises. Must not throw. */
+/** Called after each change of a message, once the change is as safe as the queue promises. Must not throw. */
 export type ChangeListener = (message: QueuedMessage) => void
 
-/** What every queue is given. */
+/** The options that every driver takes. */
 export interface DriverOptions {
-  /** Messages not yet settled, at most. */
+  /** Maximum number of unsettled messages. */
   limit: number
-  /** Milliseconds that a message which is retried after its expiry may wait. */
+  /** Milliseconds until a message expires that is retried after its expiry. */
   maxAge: number
   retain: Retention
-  changed: ChangeListener
+  onChange: ChangeListener
+}
+
+export interface RetentionOptions {
+  /** Maximum number of settled messages kept. @default 10_000 */
+  count?: number
+  /** Milliseconds for which a settled message is kept. @default 604_800_000 (7 days) */
+  age?: number
+  /**
+   * Whether the data, bodies and attachments outlive the sending. `'until-settled'` drops them once a message is sent; a
+   * message that failed, expired or was cancelled keeps them, since it can be retried.
+   * @default 'until-settled'
+   */
+  data?: 'until-settled' | 'kept'
+  /**
+   * Milliseconds for which an idempotency key is remembered after its message was accepted, whether or not the message
+   * is still kept; never less than the message may wait. @default 86_400_000 (1 day)
+   */
+  keys?: number
+}
+
+export type Retention = Required<RetentionOptions>
+
+/** Checks the option `retain` and fills in the defaults. */
+export function resolveRetention(check: Validator, value: unknown): Retention {
+  const retain = check.object(value, 'retain', ['count', 'age', 'data', 'keys'])
+  return {
+    count: check.integer(retain['count'] ?? 10_000, 'retain.count', 0),
+    age: check.duration(retain['age'] ?? 7 * 24 * 60 * 60 * 1000, 'retain.age'),
+    data: check.oneOf(retain['data'] ?? 'until-settled', 'retain.data', ['until-settled', 'kept']),
+    keys: check.duration(retain['keys'] ?? 24 * 60 * 60 * 1000, 'retain.keys'),
+  }
 }
 
 export interface ListQuery {
-  /** Only those that stand so. @default any */
+  /** Only messages with this status. @default any */
   status?: Status
-  /** Text looked for in recipients, subject, template and tags, or a whole id. @default any */
+  /** Text to find in recipients, subject, template name and tags, or a complete message id. @default any */
   q?: string
-  /** Address of a recipient, in whatever case. @default any */
+  /** Address of a recipient, ignoring case. @default any */
   recipient?: string
-  /** One of its tags. @default any */
+  /** One of the message's tags. @default any */
   tag?: string
   /** Name of the template. @default any */
   template?: string
@@ -78,80 +112,100 @@ export interface ListQuery {
   since?: number
   /** Accepted at this time or earlier, in ms since the epoch. @default any */
   until?: number
-  /** Messages of one page, at most 500. @default 50 */
+  /** Maximum number of messages on a page, up to 500. @default 50 */
   limit?: number
-  /** That of the page before. @default the newest page */
+  /** The `cursor` of the previous page. @default the newest page */
   cursor?: string
 }
 
 export interface MessagePage {
   /** Newest first. */
   messages: Message[]
-  /** Present when there may be more; a page can be shorter than its limit, or empty, and still have one. */
+  /** Present if there may be more messages. A page may be shorter than its limit, or empty, and still have a cursor. */
   cursor?: string
 }
 
 export type StatusCounts = Record<Status, number>
 
 export interface QueueStats extends StatusCounts {
-  /** Messages ever accepted by this queue: the sum of all statuses, and of those no longer kept. */
+  /** Messages ever accepted by this queue: all that are counted by status, and those no longer kept. */
   accepted: number
-  /** Milliseconds the longest-waiting due message has waited. */
+  /** Milliseconds for which the longest-waiting due message has waited. */
   oldest: number
   paused: boolean
-  /** How the queue stores what it is given, where it commits in groups: since this process opened it. */
+  /** Figures on commits since this process opened the queue, if the queue commits in groups. */
   commits?: CommitStats
 }
 
 export interface CommitStats {
-  /** Milliseconds of each commit. */
+  /** Milliseconds per commit. */
   time: HistogramSnapshot
-  /** Messages taken in, handed out or changed by each commit. */
+  /** Messages inserted, claimed or changed per commit. */
   size: HistogramSnapshot
 }
 
 export interface QueueDriver {
-  /** How the rates of transports are kept where several processes deliver. @default each process keeps them by itself */
+  /** The rate limits of transports, if several processes share them through the queue. @default each process keeps its own */
   readonly allowances?: Allowances
+  /** Whether messages outlive the process. */
   readonly durable: boolean
-  /** One answer for each job, in order, once they are as safe as this queue promises. Never rejects. */
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]>
-  /** Begins to hand out due messages: higher priority first, then the older. */
+  /**
+   * Stores jobs. Resolves once they are as safe as this queue promises, with one result for each job, in order. Never
+   * rejects. Calls the change listener for each job that was queued, but not for duplicates.
+   */
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]>
+  /**
+   * Starts handing out due messages: higher priorities first, then the older ones, never more at a time than the consumer has
+   * slots. Called at most once; a process that only enqueues never calls it.
+   */
   start(consumer: Consumer): Promise<void>
+  /** Returns the message without its content, or undefined if there is none with this id. */
   find(id: string): Promise<Message | undefined>
-  /** The job with all its content; `dropped` where the retention has dropped that. */
+  /** Returns the job with all its content; `'dropped'` if the retention has dropped that; undefined if there is no such message. */
   load(id: string): Promise<MailJob | 'dropped' | undefined>
+  /** Returns one page, newest first. @throws ThreadpostError `INVALID_MESSAGE` for an invalid `limit` or `cursor` */
   list(query: ListQuery): Promise<MessagePage>
-  /** @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when its envelope was sent already, or it is settled. */
+  /**
+   * Cancels a message, even during its delivery if that certainly won't send it.
+   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if the envelope was sent already or the message is settled
+   */
   cancel(id: string): Promise<Message>
-  /** Puts a message back in line. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` when it is sending, sent or in line. */
+  /**
+   * Requeues a message that is deferred, held, or settled without being sent completely.
+   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is queued, sending or sent
+   */
   retry(id: string): Promise<Message>
-  /** Settles a message that is held or deferred as sent. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`. */
+  /** Settles a held or deferred message as sent. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` in any other status */
   markSent(id: string): Promise<Message>
-  /** Hands out nothing more until `resume()`. */
+  /** Stops handing out messages until `resume()`, in every process on the queue. Deliveries in progress continue. */
   pause(): Promise<void>
+  /** Ends the pause. */
   resume(): Promise<void>
+  /** Returns counts by status and the age of the oldest due message. */
   stats(): Promise<QueueStats>
   /**
-   * Makes messages due at once that are held for a transport's budget: of higher priority first, then about in the order in
-   * which they would be due. For a process that delivers.
-   * @param transports as the messages name them
-   * @param most how many at most
-   * @returns how many it woke; fewer than `most` where there are no more. Rejects while the queue can't be asked
+   * Makes messages due at once that are held for a transport's budget: higher priorities first, then roughly in the order in
+   * which they would be due. Only for a process that delivers.
+   * @param transports names as in the jobs
+   * @param most maximum number of messages to wake
+   * @returns how many were woken; fewer than `most` if there are no more. Rejects while the queue is unreachable
    */
   wakeHeld(transports: readonly string[], most: number): Promise<number>
   /**
-   * For tests: lets time pass that nobody waits for. Each message is delivered, or expires, when its time comes, and whatever
-   * follows from that within the time as well. Resolves when nothing is under way.
+   * For tests: advances the clock. Each message is delivered, or expires, when its time comes, and so is everything that
+   * follows from that within the time. Resolves once no delivery is in progress.
    */
   advance?(ms: number): Promise<void>
-  /** Has the change listener told of the message's settlement even if another process brings it about. @returns the end of it */
-  follow(id: string): () => void
   /**
-   * Hands out nothing more and waits for the deliveries under way, at most `deadline` ms. A queue that isn't durable
-   * goes on handing out what is due until then.
+   * Makes the driver call the change listener when the message settles, even if another process settles it.
+   * @returns a function that ends the subscription; calling it again has no effect
+   */
+  subscribe(id: string): () => void
+  /**
+   * Stops handing out messages and waits up to `deadline` ms for the deliveries in progress. A queue that isn't durable
+   * continues to hand out due messages until then.
    */
   drain(deadline: number): Promise<void>
-  /** After the drain, when every delivery has ended one way or the other: keeps what they came to, and lets go. */
+  /** Stores the remaining outcomes and releases all resources. Called after `drain()`, once every delivery has ended. */
   close(): Promise<void>
 }

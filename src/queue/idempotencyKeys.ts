@@ -1,68 +1,71 @@
 import type { MailJob } from '../message/messageState.js'
 import { type Due, DueHeap } from '../structures/dueHeap.js'
 
-interface Known extends Due {
+interface RememberedKey extends Due {
   key: string
   id: string
   messageId: string
   fingerprint?: string
 }
 
-/** Idempotency keys and whose they are, remembered longer than the messages themselves may be. */
+/** Maps idempotency keys to messages, and remembers them even when the messages themselves are no longer kept. */
 export class IdempotencyKeys {
   readonly #keep: number
-  readonly #known = new Map<string, Known>()
-  /** By the time each is over: one that is kept for long keeps no other. */
-  readonly #byEnd = new DueHeap<Known>()
+  readonly #known = new Map<string, RememberedKey>()
+  /** Ordered by expiry, so that a key with a long lifetime doesn't delay the removal of others. */
+  readonly #byExpiry = new DueHeap<RememberedKey>()
 
-  /** @param keep milliseconds a key is remembered at least */
+  /** @param keep minimum time in ms for which a key is remembered */
   constructor(keep: number) {
     this.#keep = keep
   }
 
-  find(key: string | undefined, now: number): Known | undefined {
+  find(key: string | undefined, now: number): RememberedKey | undefined {
     const known = key === undefined ? undefined : this.#known.get(key)
     return known !== undefined && known.dueAt > now ? known : undefined
   }
 
   remember({ idempotencyKey, id, messageId, fingerprint, acceptedAt, expiresAt }: MailJob): void {
     if (idempotencyKey === undefined) return
-    const before = this.#known.get(idempotencyKey)
-    if (before !== undefined) this.#byEnd.remove(before)
-    const known: Known = {
+    const previous = this.#known.get(idempotencyKey)
+    if (previous !== undefined) this.#byExpiry.remove(previous)
+    const known: RememberedKey = {
       key: idempotencyKey,
       id,
       messageId,
       ...(fingerprint === undefined ? {} : { fingerprint }),
-      dueAt: keptUntil(this.#keep, { acceptedAt, expiresAt }),
+      dueAt: keyExpiry(this.#keep, { acceptedAt, expiresAt }),
       heapIndex: -1,
     }
     this.#known.set(idempotencyKey, known)
-    this.#byEnd.add(known)
+    this.#byExpiry.add(known)
   }
 
-  /** Forgets those that are over. */
-  forget(now: number): void {
+  /** Removes expired keys. */
+  prune(now: number): void {
     for (
-      let first = this.#byEnd.peek();
+      let first = this.#byExpiry.peek();
       first !== undefined && first.dueAt <= now;
-      first = this.#byEnd.peek()
+      first = this.#byExpiry.peek()
     ) {
-      this.#byEnd.remove(first)
+      this.#byExpiry.remove(first)
       this.#known.delete(first.key)
     }
   }
 }
 
-/** Whether what is known of two mails says that they are not the same. */
-export function differ(one: Pick<MailJob, 'fingerprint'>, other: Pick<MailJob, 'fingerprint'>): boolean {
+/** Whether two mails certainly have different content: both have a fingerprint, and these differ. */
+export function fingerprintsDiffer(
+  one: Pick<MailJob, 'fingerprint'>,
+  other: Pick<MailJob, 'fingerprint'>,
+): boolean {
   return (
     one.fingerprint !== undefined && other.fingerprint !== undefined && one.fingerprint !== other.fingerprint
   )
 }
 
-/** Never shorter than the message itself may wait: a key that is over belongs to a message that has ended. */
-export function keptUntil(
+/** Returns when a key expires: never before its message, so that an expired key always belongs to a settled message. */
+export function keyExpiry(
   keep: number,
   { acceptedAt, expiresAt }: Pick<MailJob, 'acceptedAt' | 'expiresAt'>,
 ): number {

@@ -6,29 +6,35 @@ import type { ListQuery, MessagePage, StatusCounts } from './driver.js'
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 500
 
-interface Listing<T> {
-  /** Grows with each acceptance. */
+/** How {@link paginate} reads one kind of entry. */
+interface EntryReader<T> {
+  /** Position in the order of acceptance. */
   position(entry: T): number
   matches(entry: T): boolean
   show(entry: T): Message
 }
 
-/** A page out of entries, newest first. A cursor is the position of the last message of the page before. */
-export function pageOf<T>(newestFirst: readonly T[], query: ListQuery, listing: Listing<T>): MessagePage {
-  const limit = limitOf(query)
-  const before = cursorOf(query)
+/** Returns one page of entries, newest first. A cursor is the position of the last message on the previous page. */
+export function paginate<T>(
+  newestFirst: readonly T[],
+  query: ListQuery,
+  reader: EntryReader<T>,
+): MessagePage {
+  const limit = pageLimit(query)
+  const before = cursorPosition(query)
   const messages: Message[] = []
   let last = 0
   for (const entry of newestFirst) {
-    const position = listing.position(entry)
-    if (position >= before || !listing.matches(entry)) continue
+    const position = reader.position(entry)
+    if (position >= before || !reader.matches(entry)) continue
     if (messages.length === limit) return { messages, cursor: String(last) }
-    messages.push(listing.show(entry))
+    messages.push(reader.show(entry))
     last = position
   }
   return { messages }
 }
 
+/** Whether a job, shown in this status, satisfies every condition of the query. */
 export function matches(job: MailJob, shown: Status, query: ListQuery): boolean {
   const { status, q, recipient, tag, since = -Infinity, until = Infinity } = query
   if (status !== undefined && shown !== status) return false
@@ -48,19 +54,22 @@ export function matches(job: MailJob, shown: Status, query: ListQuery): boolean 
   const needle = q.toLowerCase()
   const template = job.content.kind === 'template' ? job.content.name : ''
   if (q === job.id) return true
-  const places = [job.subject ?? '', template, ...job.tags, ...recipientsOf(job)]
-  return places.some((place) => place.toLowerCase().includes(needle))
+  const texts = [job.subject ?? '', template, ...job.tags, ...recipientsOf(job)]
+  return texts.some((text) => text.toLowerCase().includes(needle))
 }
 
-/** The place to go on below; infinite for the first page. */
-export function cursorOf({ cursor }: ListQuery): number {
+/** Returns the position below which the page starts; `Infinity` for the first page. */
+export function cursorPosition({ cursor }: ListQuery): number {
   if (cursor === undefined) return Infinity
   if (!/^\d{1,15}$/.test(cursor))
-    throw new ThreadpostError('INVALID_MESSAGE', 'cursor: is not one that a listing gave', { path: 'cursor' })
+    throw new ThreadpostError('INVALID_MESSAGE', 'cursor: must be a cursor that list() returned', {
+      path: 'cursor',
+    })
   return Number(cursor)
 }
 
-export function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
+/** @throws ThreadpostError `INVALID_MESSAGE` */
+export function pageLimit({ limit = DEFAULT_LIMIT }: ListQuery): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
     throw new ThreadpostError('INVALID_MESSAGE', `limit: must be a whole number from 1 to ${MAX_LIMIT}`, {
       path: 'limit',
@@ -68,24 +77,25 @@ export function limitOf({ limit = DEFAULT_LIMIT }: ListQuery): number {
   return limit
 }
 
-/** What is stored as `queued` is shown as `held` for as long as the queue is paused: nothing of it changes. */
+/** Returns the status in which a message is shown: while the queue is paused, `queued` is shown as `held` without being changed. */
 export function shownStatus(stored: Status, paused: boolean): Status {
   return paused && stored === 'queued' ? 'held' : stored
 }
 
-/** The other way round: the stored statuses that are shown as one. */
+/** The reverse of {@link shownStatus}: returns the stored statuses that are shown as this one. */
 export function statusesShownAs(shown: Status, paused: boolean): Status[] {
   if (!paused) return [shown]
   if (shown === 'queued') return []
   return shown === 'held' ? ['held', 'queued'] : [shown]
 }
 
+/** Returns the counts by shown status. */
 export function shownCounts(counts: StatusCounts, paused: boolean): StatusCounts {
   return paused ? { ...counts, held: counts.held + counts.queued, queued: 0 } : counts
 }
 
-/** A message in the status that {@link shownStatus} gives, and why it is held. */
-export function showAs(message: Message, shown: Status): Message {
+/** Returns the message in the status from {@link shownStatus}, with the reason if it is held for the pause. */
+export function withShownStatus(message: Message, shown: Status): Message {
   if (shown === message.status) return message
   return shown === 'held'
     ? { ...message, status: shown, heldReason: 'paused' }

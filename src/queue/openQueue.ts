@@ -5,19 +5,19 @@ import type { Logger } from '../logging/logger.js'
 import { type Validator, isPlainObject } from '../validation.js'
 import type { DriverOptions, QueueDriver } from './driver.js'
 import { MemoryQueue } from './memory/driver.js'
-import { evidenceFile } from './sqlite/outboxProtocol.js'
+import { journalFile } from './sqlite/outboxProtocol.js'
 
-/** The queue as an object, where more than its URL is to be said. */
+/** The option `queue` as an object, for settings beyond the URL. */
 export interface QueueOptions {
   /** `memory`, `sqlite:PATH`, or `redis://user:password@host:6379/0` (`rediss:` with TLS) */
   url: string
-  /** Bytes an SQLite file may have; then mail is refused with `QUEUE_UNAVAILABLE` until some has been sent. @default no limit but the disk's */
+  /** Maximum size of the SQLite file in bytes. A full queue refuses mail with `QUEUE_UNAVAILABLE` until some has been sent. @default limited by the disk only */
   maxSize?: number
-  /** What all keys in Redis begin with; queues of other prefixes know nothing of each other. @default 'threadpost' */
+  /** Prefix of all keys in Redis. Queues with different prefixes are independent. @default 'threadpost' */
   prefix?: string
-  /** Options of ioredis, over what the URL says: `{ tls, username, keepAlive, … }`. @default none */
+  /** Options for ioredis, which override the URL: `{ tls, username, keepAlive, … }`. @default none */
   redis?: Record<string, unknown>
-  /** `sqlite:PATH`: where mail is kept while Redis is away, to be handed on when it is back. @default none: it is refused then */
+  /** `sqlite:PATH` of a file that stores mail while Redis is unreachable and forwards it afterwards. @default none: mail is refused meanwhile */
   spool?: string
 }
 
@@ -28,55 +28,60 @@ interface RedisSpec {
   url: string
   prefix: string
   redis: Record<string, unknown>
-  /** Path of the file. */
+  /** Path of the spool file. */
   spool?: string
 }
 
 const SQLITE = 'sqlite:'
 const REDIS = /^rediss?:\/\//
-/** An empty file and the log of one commit fit into this many bytes. */
-const SMALLEST = 1024 * 1024
+/** Room for an empty file and the log of one commit. */
+const MIN_SIZE = 1024 * 1024
 
+/** Checks the option `queue` and fills in the defaults. */
 export function resolveQueue(check: Validator, value: unknown): QueueSpec {
-  const given = isPlainObject(value)
+  const input = isPlainObject(value)
     ? check.object(value, 'queue', ['url', 'maxSize', 'prefix', 'redis', 'spool'])
     : { url: value }
   const path = isPlainObject(value) ? 'queue.url' : 'queue'
-  const url = check.string(given['url'], path)
+  const url = check.string(input['url'], path)
   const kind = url.startsWith(SQLITE) ? 'sqlite' : REDIS.test(url) ? 'redis' : 'memory'
   if (kind === 'memory' && url !== 'memory')
     check.fail(path, "must be 'memory', 'sqlite:PATH' or 'redis://HOST:PORT'")
   for (const [field, owner] of Object.entries(FIELDS)) {
-    if (given[field] !== undefined && kind !== owner)
-      check.fail(`queue.${field}`, `is for ${owner}: only${field === 'maxSize' ? '; see limits.queue' : ''}`)
+    if (input[field] !== undefined && kind !== owner)
+      check.fail(
+        `queue.${field}`,
+        `applies to ${owner}: queues only${field === 'maxSize' ? '; see limits.queue' : ''}`,
+      )
   }
   switch (kind) {
     case 'memory':
       return { kind }
     case 'sqlite': {
       const file = fileOf(check, url, path)
-      if (given['maxSize'] === undefined) return { kind, file }
-      return { kind, file, maxSize: check.integer(given['maxSize'], 'queue.maxSize', SMALLEST) }
+      if (input['maxSize'] === undefined) return { kind, file }
+      return { kind, file, maxSize: check.integer(input['maxSize'], 'queue.maxSize', MIN_SIZE) }
     }
     case 'redis':
-      return redisOf(check, given, url, path)
+      return redisOf(check, input, url, path)
   }
 }
 
-/** Fields that only one kind of queue knows. */
+/** Fields that apply to one kind of queue only. */
 const FIELDS = { maxSize: 'sqlite', prefix: 'redis', redis: 'redis', spool: 'redis' } as const
 
-function redisOf(check: Validator, given: Record<string, unknown>, url: string, path: string): RedisSpec {
-  if (!URL.canParse(url)) check.fail(path, "is no URL of Redis: write 'redis://user:password@host:6379/0'")
-  const prefix = check.string(given['prefix'] ?? 'threadpost', 'queue.prefix', 64)
-  if (!/^[\w.-]+$/.test(prefix)) check.fail('queue.prefix', 'is letters, digits, dot, dash and underscore')
-  const redis = given['redis'] ?? {}
+function redisOf(check: Validator, input: Record<string, unknown>, url: string, path: string): RedisSpec {
+  if (!URL.canParse(url)) check.fail(path, "must be a Redis URL: write 'redis://user:password@host:6379/0'")
+  const prefix = check.string(input['prefix'] ?? 'threadpost', 'queue.prefix', 64)
+  if (!/^[\w.-]+$/.test(prefix))
+    check.fail('queue.prefix', 'must consist of letters, digits, dots, dashes and underscores')
+  const redis = input['redis'] ?? {}
   if (!isPlainObject(redis)) check.fail('queue.redis', 'must be an object of ioredis options')
   if (redis['keyPrefix'] !== undefined)
-    check.fail('queue.redis.keyPrefix', 'is not for BullMQ: use queue.prefix')
+    check.fail('queue.redis.keyPrefix', 'is not supported by BullMQ: use queue.prefix')
   const spec: RedisSpec = { kind: 'redis', url, prefix, redis }
-  if (given['spool'] !== undefined) {
-    const spool = check.string(given['spool'], 'queue.spool')
+  if (input['spool'] !== undefined) {
+    const spool = check.string(input['spool'], 'queue.spool')
     if (!spool.startsWith(SQLITE)) check.fail('queue.spool', "must be 'sqlite:PATH'")
     spec.spool = fileOf(check, spool, 'queue.spool')
   }
@@ -85,37 +90,37 @@ function redisOf(check: Validator, given: Record<string, unknown>, url: string, 
 
 function fileOf(check: Validator, url: string, path: string): string {
   const file = url.slice(SQLITE.length).replace(/^\/\/(?=\/)/, '')
-  if (file === '') check.fail(path, "names no file: write 'sqlite:./outbox.db'")
-  if (file.startsWith(':memory:')) check.fail(path, "must name a file; for a queue in memory write 'memory'")
+  if (file === '') check.fail(path, "must name a file: write 'sqlite:./outbox.db'")
+  if (file.startsWith(':memory:')) check.fail(path, "must name a file; write 'memory' for a queue in memory")
   if (file.includes('\0')) check.fail(path, 'must not contain NUL')
-  // Its lock stands beside it: processes that come by a link must find the same one.
+  // The lock file lies next to it: processes that open the file through a link must find the same lock.
   return existsSync(file) ? realpathSync(file) : file
 }
 
-/** Where the threads are to note how far each delivery got, if the queue reads that after a crash. */
-export function notesOf(queue: QueueSpec, token: string): string | undefined {
-  return queue.kind === 'sqlite' ? evidenceFile(path.resolve(queue.file), token) : undefined
+/** Returns the path of the delivery journal, if the queue reads that after a crash. */
+export function journalFileOf(queue: QueueSpec, token: string): string | undefined {
+  return queue.kind === 'sqlite' ? journalFile(path.resolve(queue.file), token) : undefined
 }
 
 /**
- * Opens the queue that the options name: only its driver is loaded, but for the one in memory.
+ * Opens the queue that the options name. Loads only that driver; the one for memory is always loaded.
  * @throws ThreadpostError `START_FAILED`
  */
 export async function openQueue(
   queue: QueueSpec,
-  common: DriverOptions & { logger: Logger; clock: Clock; token: string },
+  options: DriverOptions & { logger: Logger; clock: Clock; token: string },
 ): Promise<QueueDriver> {
-  const { clock, token, ...rest } = common
+  const { clock, token, ...rest } = options
   switch (queue.kind) {
     case 'memory':
       return new MemoryQueue({ ...rest, clock })
     case 'sqlite': {
-      const { kind: _, ...place } = queue
-      return (await import('./sqlite/driver.js')).SqliteQueue.open({ ...rest, ...place, token })
+      const { kind: _, ...location } = queue
+      return (await import('./sqlite/driver.js')).SqliteQueue.open({ ...rest, ...location, token })
     }
     case 'redis': {
-      const { kind: _, spool, ...place } = queue
-      const redis = { ...rest, ...place }
+      const { kind: _, spool, ...location } = queue
+      const redis = { ...rest, ...location }
       if (spool === undefined) return (await import('./redis/driver.js')).RedisQueue.open(redis)
       return (await import('./redis/spooledQueue.js')).SpooledQueue.open(redis, spool)
     }

@@ -8,8 +8,8 @@ import {
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
 import type { Content, JobAttachment, JsonText } from '../protocol/tasks.js'
-import { keptUntil } from './idempotencyKeys.js'
-import { showAs } from './listing.js'
+import { keyExpiry } from './idempotencyKeys.js'
+import { withShownStatus } from './listing.js'
 import {
   type AttachmentBytes,
   type LoadedRow,
@@ -18,55 +18,57 @@ import {
   STATUS_NUMBERS,
   type StateRow,
   type StoredRow,
-  type TakenRow,
+  type ClaimedRow,
 } from './storedRow.js'
 
-/** The part of a job's content that stays when data and bodies are dropped. */
-type Shell = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }
-type Head = Omit<MailJob, 'content' | 'attachments'> & {
-  content: Shell
+/** The part of a job's content that remains when data and bodies are dropped. */
+type ContentSummary = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }
+/** The job without its content, as `head` stores it. */
+type JobHead = Omit<MailJob, 'content' | 'attachments'> & {
+  content: ContentSummary
   attachments: Omit<JobAttachment, 'content'>[]
 }
-type Rest = Pick<MessageState, 'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients'>
+/** The state without the fields that have their own columns, as `rest` stores it. */
+type StateRest = Pick<MessageState, 'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients'>
 
-/** @param keepKey milliseconds an idempotency key is remembered at least */
+/** @param keepKey minimum time in ms for which an idempotency key is remembered */
 export function packJob(job: MailJob, keepKey: number): NewRow {
   const { content, attachments } = job
-  const head: Head = {
+  const head: JobHead = {
     ...job,
-    content: shellOf(content),
-    attachments: attachments.map(({ content: _, ...about }) => about),
+    content: summaryOf(content),
+    attachments: attachments.map(({ content: _, ...metadata }) => metadata),
   }
-  return [
-    job.id,
-    job.messageId,
-    JSON.stringify(head),
-    innerOf(content),
-    attachments.length === 0 ? null : attachments.map((attachment) => ({ content: attachment.content })),
-    MAX_PRIORITY - job.priority,
-    job.acceptedAt,
-    job.notBefore ?? null,
-    job.expiresAt,
-    job.idempotencyKey ?? null,
-    job.fingerprint ?? null,
-    keptUntil(keepKey, job),
-  ]
+  return {
+    id: job.id,
+    messageId: job.messageId,
+    head: JSON.stringify(head),
+    content: bodyOf(content),
+    attachments: attachments.length === 0 ? null : attachments.map(({ content }) => ({ content })),
+    rank: MAX_PRIORITY - job.priority,
+    acceptedAt: job.acceptedAt,
+    notBefore: job.notBefore ?? null,
+    expiresAt: job.expiresAt,
+    key: job.idempotencyKey ?? null,
+    fingerprint: job.fingerprint ?? null,
+    keyUntil: keyExpiry(keepKey, job),
+  }
 }
 
-function shellOf(content: Content): Shell {
+function summaryOf(content: Content): ContentSummary {
   if (content.kind !== 'template') return { kind: content.kind }
   const { kind, name, locale } = content
   return locale === undefined ? { kind, name } : { kind, name, locale }
 }
 
-/** The data of a template as they are; of anything else an object. */
-function innerOf(content: Content): string {
+/** Returns the data of a template unchanged; for other content, JSON of its fields. */
+function bodyOf(content: Content): string {
   if (content.kind === 'template') return content.data
-  const { kind: _, ...inner } = content
-  return JSON.stringify(inner)
+  const { kind: _, ...body } = content
+  return JSON.stringify(body)
 }
 
-export function unpackTaken(row: TakenRow): MailJob {
+export function unpackClaimed(row: ClaimedRow): MailJob {
   return unpackJob(row.head, row.content, row.attachments)
 }
 
@@ -74,30 +76,33 @@ export function unpackLoaded({ head, content, attachments }: LoadedRow): MailJob
   return content === null ? 'dropped' : unpackJob(head, content, attachments)
 }
 
-/** The job as it is shown: without data, bodies and attachments' bytes. */
+/** Returns the job as it is shown: without data, bodies and the attachments' bytes. */
 export function unpackHead(row: StoredRow): MailJob {
   return unpackJob(row.head, undefined, [])
 }
 
-function unpackJob(headText: string, inner: string | undefined, bytes: readonly AttachmentBytes[]): MailJob {
-  const { content: shell, attachments, ...rest } = JSON.parse(headText) as Head
+function unpackJob(head: string, body: string | undefined, bytes: readonly AttachmentBytes[]): MailJob {
+  const { content: summary, attachments, ...rest } = JSON.parse(head) as JobHead
   return {
     ...rest,
-    content: contentOf(shell, inner),
-    attachments: attachments.map((about, index) => ({ ...about, content: bytes[index]?.content ?? '' })),
+    content: contentOf(summary, body),
+    attachments: attachments.map((metadata, index) => ({
+      ...metadata,
+      content: bytes[index]?.content ?? '',
+    })),
   }
 }
 
-function contentOf(shell: Shell, inner: string | undefined): Content {
-  if (shell.kind === 'template') return { ...shell, data: (inner ?? NO_DATA) as JsonText }
-  return inner === undefined
+function contentOf(summary: ContentSummary, body: string | undefined): Content {
+  if (summary.kind === 'template') return { ...summary, data: (body ?? NO_DATA) as JsonText }
+  return body === undefined
     ? { kind: 'literal' }
-    : ({ ...shell, ...(JSON.parse(inner) as object) } as Content)
+    : ({ ...summary, ...(JSON.parse(body) as object) } as Content)
 }
 
 export function packState(state: MessageState): StateRow {
   const { uncertain, heldReason, counted, attempts, recipients } = state
-  const rest: Rest = { uncertain, counted, attempts, recipients }
+  const rest: StateRest = { uncertain, counted, attempts, recipients }
   if (heldReason !== undefined) rest.heldReason = heldReason
   return {
     status: STATUS_NUMBERS[state.status],
@@ -112,7 +117,7 @@ export function packState(state: MessageState): StateRow {
 export function unpackState(row: StoredRow, job: MailJob): MessageState {
   const state = newState(job)
   delete state.nextAttemptAt
-  if (row.rest !== null) Object.assign(state, JSON.parse(row.rest) as Rest)
+  if (row.rest !== null) Object.assign(state, JSON.parse(row.rest) as StateRest)
   state.status = statusOf(row)
   if (state.status !== 'held') delete state.heldReason
   state.dueAt = row.dueAt
@@ -122,10 +127,10 @@ export function unpackState(row: StoredRow, job: MailJob): MessageState {
   return state
 }
 
-/** As `find()` shows it, in the status that it is shown in. */
-export function showRow(row: StoredRow, shown: Status): Message {
+/** Returns the message as `find()` shows it. @param shown see `shownStatus()` */
+export function rowToMessage(row: StoredRow, shown: Status): Message {
   const job = unpackHead(row)
-  return showAs(toMessage(job, unpackState(row, job)), shown)
+  return withShownStatus(toMessage(job, unpackState(row, job)), shown)
 }
 
 export function statusOf(row: Pick<StateRow, 'status'>): Status {

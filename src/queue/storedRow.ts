@@ -1,79 +1,135 @@
-/** A message as the SQLite file and Redis have it: a row, and the numbers that stand in the file. */
-import type { Status } from '../message/messageState.js'
+/** A message as rows: what the SQLite file and Redis store, and what crosses to the outbox thread. */
+import { isSettled, type Status, STATUSES } from '../message/messageState.js'
 
-/** As they stand in the file: never change one. */
-export const STATUS_NUMBERS = {
-  queued: 0,
-  sending: 1,
-  deferred: 2,
-  held: 3,
-  sent: 4,
-  partial: 5,
-  failed: 6,
-  expired: 7,
-  cancelled: 8,
-} as const satisfies Record<Status, number>
+type Digits = Exclude<keyof typeof STATUSES, keyof (readonly unknown[])>
+type NumberOf<Digit> = Digit extends `${infer Number extends number}` ? Number : never
 
-export type StatusNumber = (typeof STATUS_NUMBERS)[Status]
+/** A status as stored: its position in {@link STATUSES}, so that list may only grow at its end. */
+export type StatusNumber = NumberOf<Digits>
 
-export const STATUS_NAMES = Object.keys(STATUS_NUMBERS) as Status[]
+/** The number of each status. */
+export const STATUS_NUMBERS = Object.fromEntries(
+  STATUSES.map((status, number) => [status, number]),
+) as Record<Status, StatusNumber>
 
-/** From this number on a message is settled. */
-export const FIRST_SETTLED = STATUS_NUMBERS.sent
+/** The statuses by their number. */
+export const STATUS_NAMES: readonly Status[] = STATUSES
 
+/** A message with this number or a higher one is settled. */
+export const FIRST_SETTLED = STATUSES.findIndex(isSettled)
+
+/** The bytes of one attachment: text as a string, anything else as bytes. */
 export interface AttachmentBytes {
   content: string | Uint8Array
 }
 
-/** A message to be taken in. A tuple, since names of fields would be copied with each. `head` and `content` are JSON. */
-export type NewRow = [
+/** A message to be inserted. */
+export interface NewRow {
+  id: string
+  messageId: string
+  /** JSON of the job without its content. */
+  head: string
+  /** JSON of the content: data, sources, bodies. */
+  content: string
+  /** Null where there are none. */
+  attachments: AttachmentBytes[] | null
+  /** The priority reversed: 0 goes first. */
+  rank: number
+  /** Milliseconds since the epoch, as all times here. */
+  acceptedAt: number
+  notBefore: number | null
+  expiresAt: number
+  /** The idempotency key. */
+  key: string | null
+  fingerprint: string | null
+  /** The time until which the key is remembered. */
+  keyUntil: number
+}
+
+/** The values of a {@link NewRow} in a fixed order. Only {@link packRow} and {@link unpackRow} know the positions. */
+export type PackedRow = [
   id: string,
   messageId: string,
-  /** The job without its content. */
   head: string,
-  /** The content: data, sources, bodies. */
   content: string,
   attachments: AttachmentBytes[] | null,
-  /** 0 goes first. */
   rank: number,
   acceptedAt: number,
   notBefore: number | null,
   expiresAt: number,
   key: string | null,
   fingerprint: string | null,
-  /** Until when the key is remembered, in ms since the epoch. */
   keyUntil: number,
 ]
 
-/** What changes about a message. */
+/** Packs a row for its way to the outbox thread: posting an object would copy the names of its fields with each message. */
+export function packRow(row: NewRow): PackedRow {
+  return [
+    row.id,
+    row.messageId,
+    row.head,
+    row.content,
+    row.attachments,
+    row.rank,
+    row.acceptedAt,
+    row.notBefore,
+    row.expiresAt,
+    row.key,
+    row.fingerprint,
+    row.keyUntil,
+  ]
+}
+
+/** The reverse of {@link packRow}. */
+export function unpackRow(packed: PackedRow): NewRow {
+  const [id, messageId, head, content, attachments, rank, acceptedAt, ...rest] = packed
+  const [notBefore, expiresAt, key, fingerprint, keyUntil] = rest
+  return {
+    id,
+    messageId,
+    head,
+    content,
+    attachments,
+    rank,
+    acceptedAt,
+    notBefore,
+    expiresAt,
+    key,
+    fingerprint,
+    keyUntil,
+  }
+}
+
+/** The changing part of a message. */
 export interface StateRow {
   status: StatusNumber
   dueAt: number
   expiresAt: number
   nextAttemptAt: number | null
   settledAt: number | null
-  /** JSON of the attempts, the recipients and the marks; null as long as it is as it was accepted. */
+  /** JSON of the attempts, the recipients and the flags; null until the first change. */
   rest: string | null
 }
 
 /** A message as it is stored. */
 export interface StoredRow extends StateRow {
-  /** Place in the order of acceptance. */
+  /** Position in the order of acceptance. */
   seq: number
-  /** Grows with each change: a write that names an older one comes too late. */
+  /** Revision: grows with each change. A write that names an older one is stale. */
   rev: number
-  /** Times a process died with the message in its hands. */
+  /** How many processes died in a row while they were delivering the message. */
   losses: number
+  /** JSON of the job without its content. */
   head: string
 }
 
-/** A message handed out for delivery. */
-export interface TakenRow extends StoredRow {
+/** A message claimed for delivery, with its content. */
+export interface ClaimedRow extends StoredRow {
   content: string
   attachments: AttachmentBytes[]
 }
 
-/** A message read with what is left of its content. */
+/** A message read with its content; `content` is null once the retention has dropped it. */
 export interface LoadedRow {
   head: string
   content: string | null

@@ -1,48 +1,48 @@
-/** Told when somebody begins to follow an id that nobody followed, and when nobody follows it any more. */
+/** Called when an id gets its first subscriber, and when it loses its last. */
 export interface SubscriptionHooks {
-  begun(id: string): void
-  ended(id: string): void
+  onFirst(id: string): void
+  onLast(id: string): void
 }
 
-/** The messages that somebody waits for, each for as long as anybody does. */
+/** Counts the subscribers of each message. */
 export class Subscriptions {
   readonly #hooks: SubscriptionHooks
-  readonly #followers = new Map<string, number>()
+  readonly #counts = new Map<string, number>()
 
   constructor(hooks: SubscriptionHooks) {
     this.#hooks = hooks
   }
 
-  /** @returns the end of it, which may be told twice */
-  follow(id: string): () => void {
-    const followers = this.#followers.get(id) ?? 0
-    this.#followers.set(id, followers + 1)
-    if (followers === 0) this.#hooks.begun(id)
-    let following = true
+  /** @returns a function that ends the subscription; calling it again has no effect */
+  subscribe(id: string): () => void {
+    const count = this.#counts.get(id) ?? 0
+    this.#counts.set(id, count + 1)
+    if (count === 0) this.#hooks.onFirst(id)
+    let active = true
     return () => {
-      if (following) this.#end(id)
-      following = false
+      if (active) this.#end(id)
+      active = false
     }
   }
 
   has(id: string): boolean {
-    return this.#followers.has(id)
+    return this.#counts.has(id)
   }
 
   get size(): number {
-    return this.#followers.size
+    return this.#counts.size
   }
 
   ids(): Iterable<string> {
-    return this.#followers.keys()
+    return this.#counts.keys()
   }
 
   #end(id: string): void {
-    const left = (this.#followers.get(id) ?? 1) - 1
-    if (left > 0) this.#followers.set(id, left)
+    const left = (this.#counts.get(id) ?? 1) - 1
+    if (left > 0) this.#counts.set(id, left)
     else {
-      this.#followers.delete(id)
-      this.#hooks.ended(id)
+      this.#counts.delete(id)
+      this.#hooks.onLast(id)
     }
   }
 }

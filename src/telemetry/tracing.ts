@@ -5,7 +5,7 @@ import type { RetryDecision } from '../delivery/retry.js'
 import type { Redaction } from '../logging/redaction.js'
 import type { Attempt, MailJob } from '../message/messageState.js'
 import type { Timings } from '../protocol/outcome.js'
-import type { Enqueued, QueuedMessage } from '../queue/driver.js'
+import type { EnqueueResult, QueuedMessage } from '../queue/driver.js'
 
 /** The API's own tracer provider. It has no delegate until an SDK is registered. */
 interface Delegating {
@@ -56,7 +56,7 @@ export class Tracing {
    * Starts a span for each job, and makes the job part of its trace.
    * @returns a function that ends the spans, to be called with the queue's answers; undefined without a provider
    */
-  sending(jobs: readonly MailJob[]): ((answers: readonly Enqueued[]) => void) | undefined {
+  sending(jobs: readonly MailJob[]): ((answers: readonly EnqueueResult[]) => void) | undefined {
     const api = this.#api
     const tracer = this.#tracer()
     if (api === undefined || tracer === undefined) return undefined

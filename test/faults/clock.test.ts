@@ -8,22 +8,22 @@ import { SenderProcess } from '../support/senderProcess.js'
 const HOUR = 3_600_000
 const COUNT = 40
 
-describe.each(['memory', 'sqlite'])('the clock jumps an hour, queue in %s:', (kind) => {
-  it('back: no retry waits longer, none is tried twice', async () => {
+describe.each(['memory', 'sqlite'])('when the clock jumps by an hour, the %s queue', (kind) => {
+  it('delays no retry and repeats none if the jump is backward', async () => {
     const { inbox, sender, jump } = await deferred(kind, 2_000)
     jump(-HOUR)
     await expect.poll(() => inbox.count).toBe(COUNT)
     await noStorm(inbox, sender)
   })
 
-  it('forward: what waited is due, once, over the connections there may be', async () => {
+  it('delivers waiting messages once, within the connection limit, if the jump is forward', async () => {
     const { inbox, sender, jump } = await deferred(kind, 60_000)
     jump(HOUR)
     await expect.poll(() => inbox.count).toBe(COUNT)
     await noStorm(inbox, sender)
   })
 
-  it('forward and back again: new mail goes out at once', async () => {
+  it('delivers new mail at once if the jump is forward and back again', async () => {
     const { inbox, sender, jump } = await deferred(kind, 2_000)
     jump(HOUR)
     await expect.poll(() => inbox.count).toBe(COUNT)
@@ -35,7 +35,7 @@ describe.each(['memory', 'sqlite'])('the clock jumps an hour, queue in %s:', (ki
   })
 })
 
-/** A process whose messages have all been deferred once, for so many milliseconds. */
+/** A process whose messages have all been deferred once, for `baseDelay` ms. */
 async function deferred(kind: string, baseDelay: number) {
   const folder = await folderOf({ clock: '0' })
   const clock = path.join(folder, 'clock')
@@ -54,7 +54,7 @@ async function deferred(kind: string, baseDelay: number) {
     inbox,
     sender,
     jump(offset: number): void {
-      // A reader sees one number or the other.
+      // A reader sees either number.
       writeFileSync(`${clock}.new`, `${offset}`)
       renameSync(`${clock}.new`, clock)
     },

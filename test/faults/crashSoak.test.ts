@@ -1,5 +1,5 @@
-// Kills the process again and again while it sends to a slow server. The whole: SOAK_ROUNDS=20 SOAK_MAILS=2000, as
-// `npm run test:faults` does; SOAK_SEED repeats a run.
+// Kills the process repeatedly while it sends to a slow server. `npm run test:faults` runs it in full, with SOAK_ROUNDS=20 and
+// SOAK_MAILS=2000; SOAK_SEED repeats a run.
 import path from 'node:path'
 import { createMailer, type Message } from 'threadpost'
 import { expect, it, onTestFinished } from 'vitest'
@@ -12,10 +12,10 @@ import { SenderProcess } from '../support/senderProcess.js'
 const ROUNDS = Number(process.env['SOAK_ROUNDS'] ?? 4)
 const MAILS = Number(process.env['SOAK_MAILS'] ?? 400)
 const SEED = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
-/** Milliseconds the server thinks about each message. */
+/** Milliseconds that the server takes for each message. */
 const SLOW = 20
 
-it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
+it(`the SQLite queue loses no message over ${ROUNDS} kills (seed ${SEED})`, async () => {
   const random = randomFrom(SEED)
   const folder = await folderOf({})
   const file = path.join(folder, 'outbox.db')
@@ -36,7 +36,7 @@ it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
     for (const [id, messageId] of sender.receipts) receipts.set(id, messageId)
   }
 
-  // What was refused or cut off is sent again with its key; then everything is let settle.
+  // Sends refused or interrupted messages again with their keys, then waits until everything is settled.
   const last = new SenderProcess({ file, url: inbox.url, count: share * ROUNDS })
   await last.heard('all')
   for (const [id, messageId] of last.receipts) receipts.set(id, messageId)
@@ -61,7 +61,7 @@ it(`loses nothing over ${ROUNDS} kills (seed ${SEED})`, async () => {
   expect(messages.every(({ id, messageId }) => receipts.get(id) === messageId)).toBe(true)
 }, 1_200_000)
 
-/** Opens the file until nothing waits any more, and gives all its messages. */
+/** Opens the file until no message waits, and returns all messages. */
 async function settled(file: string, transport: string, count: number): Promise<Message[]> {
   const mailer = await createMailer({
     transport,

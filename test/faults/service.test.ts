@@ -16,8 +16,8 @@ const DIE_AT_202 = pathToFileURL(path.join(import.meta.dirname, '../support/dieA
 
 const inboxOf = (...faults: Fault[]): Promise<Inbox> => testInbox({ keep: 10_000, faults })
 
-describe('SIGKILL between the commit and the 202', () => {
-  it('and the client tries again with its key: one message', async () => {
+describe('a server killed between the commit and the 202', () => {
+  it('sends one message when the client retries with its idempotency key', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const inbox = await inboxOf({ at: 'greeting', do: 'delay', ms: 60_000, times: 1 })
     const env = { THREADPOST_TRANSPORT: inbox.url, THREADPOST_QUEUE: `sqlite:${file}` }
@@ -42,8 +42,8 @@ describe('SIGKILL between the commit and the 202', () => {
   })
 })
 
-describe('SIGTERM', () => {
-  it('ends what is under way; the rest stays and goes out after the next start, once', async () => {
+describe('a server that receives SIGTERM', () => {
+  it('finishes its deliveries in progress; the rest goes out once after the next start', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const inbox = await inboxOf({ at: 'dot', do: 'delay', ms: 2_000 })
     const { process: service, url } = await serve({
@@ -69,7 +69,7 @@ describe('SIGTERM', () => {
     expect(inbox.count).toBe(100)
   })
 
-  it('releases at the deadline what a silent server holds up, for the next start', async () => {
+  it('releases deliveries to a silent SMTP server at the deadline, for the next start', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const inbox = await inboxOf({ at: 'rcpt', do: 'silence' })
     const sender = new SenderProcess({ file, url: inbox.url, count: 30, deadline: 300 })
@@ -89,8 +89,8 @@ describe('SIGTERM', () => {
   })
 })
 
-describe('disk full', () => {
-  it('is a 503, never a 202; what had one goes out, and mail is taken again once there is space', async (test) => {
+describe('a server with a full disk', () => {
+  it('answers 503, still delivers accepted mail, and accepts mail again once there is space', async (test) => {
     const folder = await smallDisk(40)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const inbox = await inboxOf()

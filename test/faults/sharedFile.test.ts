@@ -7,7 +7,7 @@ import { SenderProcess } from '../support/senderProcess.js'
 
 const COUNT = 500
 
-it('two processes on one file, each with 300 messages, 100 of them the same: each goes out once', async () => {
+it('two processes on one file send each message once, even the 100 that both enqueue', async () => {
   const file = path.join(await folderOf({}), 'outbox.db')
   const inbox = await testInbox({ keep: 2 * COUNT })
   const senders = [0, 200].map((first) => new SenderProcess({ file, url: inbox.url, first, count: 300 }))

@@ -16,11 +16,11 @@ const COMMON = {
   limit: 100,
   maxAge: DAY,
   retain: { count: 100, age: DAY, data: 'kept', keys: DAY },
-  changed: () => undefined,
+  onChange: () => undefined,
   logger: SILENT,
 } as const
 
-/** One slot. What is in it stays there until `go()`; before that it can be taken back. */
+/** A consumer with one slot. A delivery stays in it until `go()`, and can be cancelled before that. */
 class Gate implements Consumer {
   readonly slots = 1
   readonly delivered: string[] = []
@@ -41,7 +41,7 @@ class Gate implements Consumer {
     return true
   }
 
-  lost(): undefined {
+  recover(): undefined {
     return undefined
   }
 
@@ -55,7 +55,7 @@ class Gate implements Consumer {
   }
 }
 
-/** Cancels what is under way and what is about to be, while nothing can be stored; then all must be sent once. */
+/** Cancels the delivery in progress and the next message while nothing can be stored; then each must be sent once. */
 async function refusedAndSent(queue: QueueDriver, refuse: () => Promise<() => Promise<void>>): Promise<void> {
   onTestFinished(async () => {
     await queue.drain(1_000)
@@ -77,7 +77,7 @@ async function refusedAndSent(queue: QueueDriver, refuse: () => Promise<() => Pr
   expect(gate.delivered.toSorted()).toEqual(ids.toSorted())
 }
 
-it('what can’t be cancelled since its file is locked is delivered', async () => {
+it('delivers a message that can’t be cancelled because the file is locked', async () => {
   const { SqliteQueue } = await builtSqlite()
   const file = path.join(await folderOf({}), 'outbox.db')
   const queue = await SqliteQueue.open({ ...COMMON, file })
@@ -92,7 +92,7 @@ it('what can’t be cancelled since its file is locked is delivered', async () =
 })
 
 describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
-  it('what can’t be cancelled since its memory is full is delivered', async () => {
+  it('delivers a message that can’t be cancelled because Redis is out of memory', async () => {
     const redis = await startRedis(tool)
     onTestFinished(() => redis.close())
     const queue = await RedisQueue.open({ ...COMMON, url: redis.url, redis: {}, prefix: 'refused' })

@@ -15,7 +15,7 @@ console.log(status)
 await mailer.close()
 `
 
-it('works in a script of the command line, whose flags its threads would not start with', async () => {
+it('the SQLite queue works in a script passed to node -e, although threads can’t start with its flags', async () => {
   const file = path.join(await folderOf({}), 'outbox.db')
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', SCRIPT, file], { cwd: root })
   expect(stdout.trim()).toBe('sent')

@@ -23,7 +23,7 @@ async function refusal(file: string): Promise<{ code: string; message: string }>
 }
 
 describe('the file', () => {
-  it('keeps what was accepted, and is nobody else’s to read', async () => {
+  it('keeps accepted mail, and only its owner can read it', async () => {
     const file = await outboxFile()
     const first = await mailerOn(file)
     await first.pause()
@@ -38,7 +38,7 @@ describe('the file', () => {
     expect(await second.stats()).toMatchObject({ accepted: 1, held: 1, paused: true })
   })
 
-  it('is refused where it is damaged, and left as it was', async () => {
+  it('is refused and left unchanged if it is damaged', async () => {
     const file = await outboxFile()
     const mailer = await mailerOn(file)
     await Promise.all(Array.from({ length: 50 }, () => mailer.send(MAIL)))
@@ -55,23 +55,23 @@ describe('the file', () => {
 
   it.each([
     [
-      'no SQLite file',
-      /is damaged or no SQLite file/,
+      'not a SQLite file',
+      /is damaged or not a SQLite file/,
       (file: string) => writeFile(file, 'a letter to my aunt'),
     ],
     [
-      'another program’s database',
+      'the database of another program',
       /database of another program/,
       (file: string): void => void new Sqlite(file).exec('CREATE TABLE t (x)').close(),
     ],
     [
-      'gone, but for its log',
+      'missing, but its log is not',
       /its log .*-wal is not/,
       (file: string) => writeFile(`${file}-wal`, 'something'),
     ],
-    ['in no folder', /does not exist; create it/, () => undefined, 'nowhere/outbox.db'],
+    ['in a folder that does not exist', /does not exist: create it/, () => undefined, 'nowhere/outbox.db'],
     ['a folder', /not a regular file/, () => undefined, '.'],
-  ] as const)('is refused where it is %s', async (_, expected, make, name: string = 'outbox.db') => {
+  ] as const)('is refused if it is %s', async (_, expected, make, name: string = 'outbox.db') => {
     const file = path.join(await folderOf({}), name)
     await make(file)
     expect(await refusal(file)).toMatchObject({
@@ -80,16 +80,16 @@ describe('the file', () => {
     })
   })
 
-  it('is refused where a newer version wrote it', async () => {
+  it('is refused if a newer version wrote it', async () => {
     const file = await outboxFile()
     await (await mailerOn(file)).close()
     const db = new Sqlite(file)
     db.pragma('user_version = 99')
     db.close()
-    expect((await refusal(file)).message).toMatch(/newer threadpost \(version 99/)
+    expect((await refusal(file)).message).toMatch(/newer threadpost \(file version 99/)
   })
 
-  it('is refused where another program holds it', async () => {
+  it('is refused if another program has locked it', async () => {
     const file = await outboxFile()
     await (await mailerOn(file)).close()
     const db = new Sqlite(file)
@@ -99,7 +99,7 @@ describe('the file', () => {
     expect((await refusal(file)).message).toMatch(/locked by another program/)
   })
 
-  it('stores an attachment once, and lets it go with the last message', async () => {
+  it('stores an attachment once and deletes it with the last message that uses it', async () => {
     const file = await outboxFile()
     const mailer = await mailerOn(file)
     await mailer.pause()
@@ -118,7 +118,7 @@ describe('the file', () => {
     ])
   })
 
-  it('shrinks again', async () => {
+  it('shrinks when messages are deleted', async () => {
     const file = await outboxFile()
     const inbox = await testInbox()
     const mailer = await mailerOn(file, { transport: inbox.url, retain: { count: 5 } })
@@ -140,7 +140,7 @@ describe('the file', () => {
 })
 
 describe('two processes on one file', () => {
-  it('one delivers; the other sends, looks and waits, and takes over when it is killed', async () => {
+  it('deliver in one only; the other sends, reads and waits, and takes over when the first is killed', async () => {
     const file = await outboxFile()
     const inbox = await testInbox({ keep: 10_000 })
     const other = new SenderProcess({ file, url: inbox.url, count: 30 })
@@ -158,7 +158,7 @@ describe('two processes on one file', () => {
     expect(inbox.count).toBe(32)
   })
 
-  it('the lock of one is its own, whatever other mailers it has on the file', async () => {
+  it('keep the deliverer’s lock when another mailer of its process closes the file', async () => {
     const file = await outboxFile()
     const inbox = await slowInbox()
     const deliverer = await mailerOn(file, { transport: inbox.url })
@@ -170,7 +170,7 @@ describe('two processes on one file', () => {
     await allSentOnce(deliverer, receipts, inbox)
   })
 
-  it('an outbox thread that dies keeps its process’s lock, since the deliveries go on', async () => {
+  it('keep the lock with the process whose outbox thread dies, because its deliveries continue', async () => {
     const file = await outboxFile()
     const inbox = await slowInbox()
     const outbox = meetOutbox()
@@ -186,7 +186,7 @@ describe('two processes on one file', () => {
     await allSentOnce(mailer, receipts, inbox)
   })
 
-  it('one delivers even if the other comes by a symbolic link', async () => {
+  it('deliver in one only, even if the other opens the file through a symbolic link', async () => {
     const file = await outboxFile()
     const inbox = await slowInbox()
     const mailer = await mailerOn(file, { transport: inbox.url })
@@ -199,7 +199,7 @@ describe('two processes on one file', () => {
     await allSentOnce(mailer, receipts, inbox)
   })
 
-  it('pausing is for all of them', async () => {
+  it('are both paused when one of them pauses the queue', async () => {
     const file = await outboxFile()
     const inbox = await testInbox()
     const [deliverer, other] = [
@@ -216,7 +216,7 @@ describe('two processes on one file', () => {
 })
 
 describe('the outbox thread', () => {
-  it('is replaced when it dies, and nothing is lost or doubled', async () => {
+  it('is replaced when it dies, without losing or duplicating a message', async () => {
     const file = await outboxFile()
     const inbox = await testInbox({ keep: 10_000, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     const outbox = meetOutbox()
@@ -239,7 +239,7 @@ describe('the outbox thread', () => {
   })
 })
 
-/** @returns what tells the outbox thread of the one mailer that is started from now on: the newest thread. */
+/** @returns a function that finds the outbox thread of the next mailer: the newest thread */
 function meetOutbox(): () => Worker {
   const threads: Worker[] = []
   const meet = (worker: Worker): void => void threads.push(worker)

@@ -13,13 +13,13 @@ import { SenderProcess } from '../support/senderProcess.js'
 import { fillUp, smallDisk } from '../support/smallDisk.js'
 
 describe('power loss', () => {
-  it('loses nothing that was receipted, wherever the log is cut behind it', async () => {
+  it('loses no message with a receipt, wherever the log is truncated after it', async () => {
     const random = randomFrom(7)
     const folder = await folderOf({})
     const file = path.join(folder, 'outbox.db')
     const sender = new SenderProcess({ file, url: NOWHERE, count: 2_000, callers: 8, queue: {} })
     await sender.given(100)
-    // The log may be longer than it was at the last receipt, never shorter: receipts are given after the commit.
+    // The log may be longer than at the last receipt, never shorter: receipts follow the commit.
     const receipted = [...sender.receipts.keys()]
     const { size: safe } = await stat(`${file}-wal`)
     await sender.given(receipted.length + 100)
@@ -41,7 +41,7 @@ describe('power loss', () => {
 })
 
 describe('a file of limited size', () => {
-  it('refuses when it is full, goes on delivering, and takes more once there is room', async () => {
+  it('refuses mail when it is full, continues to deliver, and accepts mail again once there is space', async () => {
     const file = await outboxFile()
     const inbox = await testInbox({ keep: 10_000 })
     const queue = { url: `sqlite:${file}`, maxSize: 2 * 1024 * 1024 }
@@ -57,7 +57,7 @@ describe('a file of limited size', () => {
 })
 
 describe('a full disk', () => {
-  it('refuses, loses no receipt, and recovers by itself once there is space', async (test) => {
+  it('makes the queue refuse mail without losing a receipt until there is space again', async (test) => {
     const folder = await smallDisk(40)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'outbox.db')
@@ -81,12 +81,12 @@ describe('a full disk', () => {
   })
 })
 
-const FULL = 'The queue takes in no new messages; those it has accepted are still delivered'
-const ROOM_AGAIN = 'The queue takes in new messages again'
-const STALLED = 'The queue can store nothing just now'
+const FULL = 'The queue accepts no new messages; accepted ones are still delivered'
+const SPACE_AGAIN = 'The queue accepts new messages again'
+const STALLED = "The queue can't store anything at the moment"
 
 describe('the reserve', () => {
-  it('lets a disk that the outbox itself has filled be drained, and then new messages are accepted', async (test) => {
+  it('drains a disk that the outbox itself has filled, so that new messages are accepted again', async (test) => {
     const folder = await smallDisk(64)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const { url, server } = await serverThatIsAway()
@@ -102,17 +102,17 @@ describe('the reserve', () => {
     await expect.poll(() => mailer.stats(), { timeout: 90_000 }).toMatchObject({ sent: receipts.length })
     expect(inbox.count).toBe(receipts.length)
     await expect.poll(() => accepts(mailer), { timeout: 20_000 }).toBe(true)
-    // The space is given back: the file is smaller, and the log is no longer than before.
+    // The space was returned: the file is smaller, and the log is no longer than before.
     await expect.poll(async () => (await stat(file)).size, { timeout: 20_000 }).toBeLessThan(20 * MEGABYTE)
     expect((await stat(`${file}-wal`)).size).toBeLessThan(8 * MEGABYTE)
     const { receipts: more } = await sendUntilRefused(mailer, 20_000)
     expect(more.length).toBeGreaterThan(receipts.length / 2)
-    await expect.poll(() => lines.get(ROOM_AGAIN), { timeout: 90_000 }).toBeGreaterThan(0)
+    await expect.poll(() => lines.get(SPACE_AGAIN), { timeout: 90_000 }).toBeGreaterThan(0)
     expect(lines.get(FULL)).toBeLessThanOrEqual(2)
     expect(lines.get(STALLED)).toBeUndefined()
   }, 240_000)
 
-  it('lets the outbox deliver on a disk that others have filled, and is made whole again once there is space', async (test) => {
+  it('lets the outbox deliver on a disk that other programs have filled, and is restored once there is space', async (test) => {
     const folder = await smallDisk(64)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const inbox = await testInbox({ keep: 10_000 })
@@ -135,19 +135,19 @@ describe('the reserve', () => {
     await expect.poll(() => accepts(mailer), { timeout: 20_000 }).toBe(true)
     await expect.poll(() => accepts(sender), { timeout: 20_000 }).toBe(true)
     expect(await isWhole(file)).toBe(true)
-    await expect.poll(() => lines.get(ROOM_AGAIN), { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => lines.get(SPACE_AGAIN), { timeout: 20_000 }).toBe(1)
     expect(lines.get(FULL)).toBe(1)
     expect(lines.get(STALLED)).toBeUndefined()
   }, 120_000)
 
-  it('lets a process start on the full disk, after a kill, and deliver what the dead one had accepted', async (test) => {
+  it('lets a process start on a full disk after a kill and deliver the mail that the killed one had accepted', async (test) => {
     const folder = await smallDisk(64)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'outbox.db')
     const doomed = new SenderProcess({ file, url: NOWHERE, count: 500, queue: {} })
     await doomed.heard('all')
     await doomed.kill()
-    // What a restart of the machine takes away as well.
+    // A restart of the machine removes these files as well.
     await rm(`${file}-shm`)
     await fillUp(path.join(folder, 'ballast'))
     const inbox = await testInbox({ keep: 10_000 })
@@ -157,7 +157,7 @@ describe('the reserve', () => {
     await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
   }, 120_000)
 
-  it('is not given to the disk by a process that only sends', async (test) => {
+  it('is not released by a process that only sends', async (test) => {
     const folder = await smallDisk(64)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'outbox.db')
@@ -171,7 +171,7 @@ describe('the reserve', () => {
     await expect.poll(() => accepts(sender), { timeout: 20_000 }).toBe(true)
   }, 180_000)
 
-  it('does not depend on a reader that keeps the log from beginning anew', async (test) => {
+  it('lets the outbox deliver while a reader keeps the log from starting over', async (test) => {
     const folder = await smallDisk(64)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'outbox.db')
@@ -185,7 +185,7 @@ describe('the reserve', () => {
     reader.prepare('SELECT count(*) FROM message').get()
     await fillUp(path.join(folder, 'ballast'))
     await mailer.resume()
-    // As much is delivered as the log has room for in the reserve, and the rest once the reader has gone.
+    // The outbox delivers as many messages as the log has space for in the reserve, and the rest once the reader has closed.
     await expect.poll(() => inbox.count, { timeout: 20_000 }).toBeGreaterThan(0)
     reader.exec('COMMIT')
     await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: receipts.length })
@@ -193,7 +193,7 @@ describe('the reserve', () => {
 })
 
 describe('a file that may not grow', () => {
-  it('takes in no more once its log can’t be carried over, and is drained through the log', async (test) => {
+  it('accepts no more mail once a checkpoint fails, and is drained through the log', async (test) => {
     if (process.platform === 'win32') return test.skip('there is no limit for files')
     const { url, server } = await serverThatIsAway()
     const sender = new SenderProcess({
@@ -221,7 +221,7 @@ describe('a file that may not grow', () => {
 const MEGABYTE = 1024 * 1024
 const QUICK_PROBES = { probeDelay: 100, maxProbeDelay: 100 }
 
-/** An address where nobody listens until `server()` is called. */
+/** An address without a server until `server()` is called. */
 async function serverThatIsAway(): Promise<{ url: string; server: () => Promise<Inbox> }> {
   const port = await freePort()
   return { url: `smtp://127.0.0.1:${port}`, server: () => testInbox({ port, keep: 10 }) }
@@ -234,7 +234,7 @@ function countedLines(): { logger: Logger; lines: Map<string, number> } {
   return { lines, logger: { debug() {}, info: count, warn: count, error: count } }
 }
 
-/** Whether the reserve beside the file has all its bytes: a sixteenth of the disk. */
+/** Whether the reserve next to the file has its full size: a sixteenth of the disk. */
 async function isWhole(file: string): Promise<boolean> {
   return (await stat(`${file}-reserve`)).size === 4 * MEGABYTE
 }

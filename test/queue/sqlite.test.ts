@@ -20,7 +20,7 @@ queueSuite('sqlite', (options) =>
   SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
 )
 
-it('closes a thread that was being started in the place of another', async () => {
+it('closes an outbox thread that is just replacing another', async () => {
   const threads: Worker[] = []
   const meet = (worker: Worker): void => void threads.push(worker)
   process.on('worker', meet)
@@ -29,7 +29,7 @@ it('closes a thread that was being started in the place of another', async () =>
     limit: 10,
     maxAge: 1_000,
     retain: { count: 10, age: 1_000, data: 'kept', keys: 1_000 },
-    changed: () => undefined,
+    onChange: () => undefined,
     logger,
     file: path.join(folder, 'restarted.db'),
   })

@@ -1,16 +1,16 @@
 /**
- * The contract of a queue, as tests; its rooms lie in `queueSuite/`. A driver is done when it passes; what it can't do
- * is declared in its capabilities, and in the table of src/queue/README.md.
+ * The contract of a queue as tests, one file per topic in `queueSuite/`. A driver is complete when it passes; its capabilities
+ * declare what it can't do, as does the table in src/queue/README.md.
  */
 import { describe } from 'vitest'
-import { whatIsAccepted } from './queueSuite/acceptance.js'
-import { whatIsDoneByHand } from './queueSuite/byHand.js'
-import { howItCloses } from './queueSuite/close.js'
-import { whatIsDelivered } from './queueSuite/delivery.js'
-import { type OpenQueue, type QueueCapabilities, useDesk } from './queueSuite/desk.js'
-import { whatIsKept } from './queueSuite/keeping.js'
-import { whatIsSeen } from './queueSuite/looking.js'
-import { whatIsWoken } from './queueSuite/waking.js'
+import { testAcceptance } from './queueSuite/acceptance.js'
+import { testManualActions } from './queueSuite/manualActions.js'
+import { testClose } from './queueSuite/close.js'
+import { testDelivery } from './queueSuite/delivery.js'
+import { type OpenQueue, type QueueCapabilities, useFixture } from './queueSuite/fixture.js'
+import { testRetention } from './queueSuite/retention.js'
+import { testQueries } from './queueSuite/queries.js'
+import { testHeldMessages } from './queueSuite/heldMessages.js'
 
 export function queueSuite(
   name: string,
@@ -18,13 +18,13 @@ export function queueSuite(
   capabilities: QueueCapabilities = { search: true },
 ): void {
   describe(`queue: ${name}`, () => {
-    const desk = useDesk(openQueue)
-    whatIsDelivered(desk)
-    whatIsWoken(desk)
-    whatIsAccepted(desk)
-    whatIsDoneByHand(desk)
-    whatIsSeen(desk, capabilities)
-    whatIsKept(desk)
-    howItCloses(desk)
+    const fixture = useFixture(openQueue)
+    testDelivery(fixture)
+    testHeldMessages(fixture)
+    testAcceptance(fixture)
+    testManualActions(fixture)
+    testQueries(fixture, capabilities)
+    testRetention(fixture)
+    testClose(fixture)
   })
 }

@@ -52,7 +52,7 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
     limit: 100_000,
     maxAge: DAY,
     retain: { count: 100_000, age: DAY, data: 'kept', keys: DAY },
-    changed: ({ job, state }) => {
+    onChange: ({ job, state }) => {
       if (state.heldReason === 'budget') held.push(job.id)
     },
     clock,

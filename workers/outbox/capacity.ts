@@ -1,22 +1,21 @@
 import { statSync } from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
+import { isStorageError } from './databaseFile.js'
 import type { Reserve } from './reserve.js'
-import { isStorageError } from './storageError.js'
 
-/** Bytes kept free for each message that is not settled: what its attempts add to its row. */
-const OUTCOME = 1024
-/** Milliseconds until the reserve is made whole again at the earliest; doubled while the disk refuses, or it is soon needed again. */
+/** Bytes kept free for each unsettled message, for what its attempts add to its row. */
+const OUTCOME_SIZE = 1024
+/** Minimum milliseconds before the reserve is restored; doubled while the disk refuses, or if the reserve is soon needed again. */
 const RESTORE_PAUSE = 500
-const LONGEST_PAUSE = 30_000
-/** Once there was no room, this part of the reserve, and of a file's limit, must be free before messages are taken in again. */
+const MAX_RESTORE_PAUSE = 30_000
+/** After a refusal, this share of the reserve (1/4), and of the file's limit (1/16), must be free before messages are accepted again. */
 const REOPENING_SHARE = { reserve: 4, limit: 16 } as const
 
 const ALMOST_FULL =
-  'the disk is almost full, and what is left is kept for delivering the messages that were accepted'
+  'the disk is almost full, and the remaining space is reserved for delivering the accepted messages'
 const RESERVE_IN_USE =
-  'the disk is full, and the space set aside is in use for delivering the messages that were accepted'
-const LOG_STUCK =
-  'the file can’t grow, and its log is kept for delivering the messages that were accepted; it is full'
+  'the disk is full, and the reserved space is in use for delivering the accepted messages'
+const LOG_STUCK = 'the file can’t grow, and its log is full and reserved for delivering the accepted messages'
 const FILE_FULL = 'the queue’s file is full (queue.maxSize)'
 
 interface Pages {
@@ -25,13 +24,13 @@ interface Pages {
 }
 
 /**
- * Decides whether there is room for another message. Room is a condition of acceptance alone: what was accepted is
- * handed out and settled from the reserve.
+ * Decides whether there is space for another message. Only acceptance depends on space: accepted messages are claimed and
+ * settled from the reserve.
  *
- *     open ──── no room is left, or the reserve is in use ────► refusing
- *       ▲                                                          │
- *       └──────── the reserve is whole, and more than the ─────────┘
- *                 least room is free (a hysteresis)
+ *     open ─── no space is left, or the reserve is in use ───► refusing
+ *       ▲                                                         │
+ *       └─────── the reserve is whole, and more than the ─────────┘
+ *                minimum is free (hysteresis)
  */
 export class Capacity {
   readonly #db: Database
@@ -41,12 +40,12 @@ export class Capacity {
   readonly #maxSize: number | undefined
   readonly #pages: Statement<[], Pages>
   #refusal: string | undefined
-  /** Bytes that the disk has for new messages, their way through the log included. */
+  /** Bytes that the disk has for new messages, including their copy in the log. */
   #left = Infinity
-  /** Bytes that the limit of the file leaves. */
+  /** Bytes left within the file's size limit. */
   #leftInFile = Infinity
   #inUse: boolean
-  /** The log could not be carried over into the file when that was last tried. */
+  /** Whether the last checkpoint failed. */
   #logStuck = false
   #releasedAt = -Infinity
   #restoreAt = 0
@@ -65,32 +64,32 @@ export class Capacity {
     this.#inUse = !reserve.restore()
   }
 
-  /** Why new messages are refused; undefined while they are taken in. */
+  /** The reason why new messages are refused; undefined while they are accepted. */
   get refusal(): string | undefined {
     return this.#refusal
   }
 
-  /** Whether the reserve is in use: then everything is done in small steps. */
+  /** Whether the reserve is in use: then all work is done in small steps. */
   get inUse(): boolean {
     return this.#inUse
   }
 
-  /** Measures the room. To be called inside each transaction that takes in messages. */
+  /** Measures the free space. Called inside each transaction that accepts messages. */
   measure(unsettled: number): void {
     const { count, spare } = this.#pages.get() ?? { count: 0, spare: 0 }
     this.#inUse = !this.#reserve.whole
-    this.#left = this.#reserve.free() - this.#leastFree(count, unsettled)
+    this.#left = this.#reserve.free() - this.#minimumFree(count, unsettled)
     this.#leftInFile =
       this.#maxSize === undefined ? Infinity : this.#maxSize - (count - spare) * this.#pageSize
     this.#refusal = this.#problem()
   }
 
-  /** Counts a message in, or says why it can't be taken in. A large one may be refused where a small one is not. */
+  /** Reserves space for a message. @returns why it can't be accepted. A large message may be refused when a small one is not */
   admit(bytes: number): string | undefined {
     if (this.#refusal !== undefined) return this.#refusal
     if (this.#leftInFile <= 0) return (this.#refusal = FILE_FULL)
-    // It is written twice: into the log, and from there into the file.
-    const cost = 2 * (bytes + OUTCOME)
+    // A message is written twice: into the log, and from there into the file.
+    const cost = 2 * (bytes + OUTCOME_SIZE)
     if (cost > this.#left) {
       if (cost <= this.#slack) this.#refusal = ALMOST_FULL
       return ALMOST_FULL
@@ -101,48 +100,50 @@ export class Capacity {
   }
 
   /**
-   * A write failed. Carries the log over into the file, so that the log begins anew in the blocks it has; the
-   * deliverer gives the reserve to the disk first, for the file may have to grow.
+   * Frees space after a failed write. A checkpoint moves the log into the file, so that the log starts over in its existing
+   * blocks. The deliverer releases the reserve first, because the file may have to grow.
    */
-  makeRoom(delivers: boolean): void {
+  freeSpace(delivers: boolean): void {
     if (delivers && !this.#inUse) {
       this.#reserve.release()
       this.#inUse = true
       this.#refusal ??= RESERVE_IN_USE
       const now = performance.now()
       this.#pause =
-        now - this.#releasedAt < 2 * LONGEST_PAUSE ? Math.min(LONGEST_PAUSE, 2 * this.#pause) : RESTORE_PAUSE
+        now - this.#releasedAt < 2 * MAX_RESTORE_PAUSE
+          ? Math.min(MAX_RESTORE_PAUSE, 2 * this.#pause)
+          : RESTORE_PAUSE
       this.#releasedAt = now
       this.#restoreAt = now + this.#pause
     }
-    this.#carryOver()
+    this.#checkpoint()
   }
 
-  /** Looks whether there is room again. To be called every now and then. */
+  /** Checks whether there is space again. Called regularly. */
   tick(unsettled: number): void {
     if (!this.#reserve.whole) this.#restore(unsettled)
     const { count } = this.#pages.get() ?? { count: 0 }
     const overdue = this.#growth(count) > this.#reserve.size / 2
     if (this.#refusal === undefined && this.#reserve.whole && !overdue) return
-    // What was deleted is given back to the disk by a checkpoint.
-    this.#carryOver()
+    // A checkpoint returns the space of deleted messages to the disk.
+    this.#checkpoint()
     this.measure(unsettled)
   }
 
-  /** What a quota hides from free() is found out by writing, which is therefore tried less and less often. */
+  /** A quota may hide from free() that space is short. Only writing reveals it, so restoring is tried less and less often. */
   #restore(unsettled: number): void {
     const now = performance.now()
     if (now < this.#restoreAt) return
     const { count } = this.#pages.get() ?? { count: 0 }
-    const needed = this.#reserve.size + this.#leastFree(count, unsettled)
+    const needed = this.#reserve.size + this.#minimumFree(count, unsettled)
     if (this.#reserve.free() < needed) return
     if (this.#reserve.restore()) return
-    this.#pause = Math.min(LONGEST_PAUSE, 2 * this.#pause)
+    this.#pause = Math.min(MAX_RESTORE_PAUSE, 2 * this.#pause)
     this.#restoreAt = now + this.#pause
   }
 
-  /** Waits for no reader: as long as one looks at an old state, the log grows, first by what is free, then by the reserve. */
-  #carryOver(): void {
+  /** Doesn't wait for readers: while one reads an old state, the log grows, first into free space, then into the reserve. */
+  #checkpoint(): void {
     try {
       this.#db.pragma('wal_checkpoint(PASSIVE)')
       this.#logStuck = false
@@ -151,12 +152,12 @@ export class Capacity {
     }
   }
 
-  /** Bytes that must stay free: what the log still has to carry into the file, the outcomes, and some for others. */
-  #leastFree(pages: number, unsettled: number): number {
-    return this.#growth(pages) + unsettled * OUTCOME + this.#reserve.size / 2
+  /** Bytes that must stay free: for the file's growth at the next checkpoint, the outcomes, and other processes. */
+  #minimumFree(pages: number, unsettled: number): number {
+    return this.#growth(pages) + unsettled * OUTCOME_SIZE + this.#reserve.size / 2
   }
 
-  /** Bytes by which the file has to grow for what is still in the log alone. */
+  /** Bytes by which the file will grow for pages that are only in the log. */
   #growth(pages: number): number {
     const size = statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0
     return Math.max(0, pages * this.#pageSize - size)

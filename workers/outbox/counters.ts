@@ -2,50 +2,50 @@ import type { Database, Statement } from 'better-sqlite3'
 import type { StatsRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { FIRST_SETTLED, STATUS_NAMES, type StatusNumber } from '../../src/queue/storedRow.js'
 
-type TallyRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
+type CounterRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
 
-const STATUSES = STATUS_NAMES.map((_, number) => `s${number as StatusNumber}` as const)
-const COLUMNS = ['accepted', 'indexed', 'paused', ...STATUSES] as const
+const STATUS_COLUMNS = STATUS_NAMES.map((_, number) => `s${number as StatusNumber}` as const)
+const COLUMNS = ['accepted', 'indexed', 'paused', ...STATUS_COLUMNS] as const
 
 /**
- * The counts of the file. Read at the beginning of a transaction that writes, changed in memory, and written once at
- * its end: valid between `load` and `store` only, since other processes change them too.
+ * The message counts of the file. They are read at the start of a write transaction, changed in memory, and written once at
+ * its end; they are valid only between `load` and `store`, since other processes change them too.
  */
 export class Counters {
-  readonly #read: Statement<[], TallyRow>
+  readonly #read: Statement<[], CounterRow>
   readonly #write: Statement
-  #row: TallyRow
+  #row: CounterRow
   #changed = false
 
   constructor(db: Database) {
     this.#read = db.prepare(`SELECT ${COLUMNS.join()} FROM tally`)
     this.#write = db.prepare(`UPDATE tally SET ${COLUMNS.map((column) => `${column} = ?`).join()}`)
-    this.#row = this.#read.get() as TallyRow
+    this.#row = this.#read.get() as CounterRow
   }
 
   load(): void {
-    this.#row = this.#read.get() as TallyRow
+    this.#row = this.#read.get() as CounterRow
     this.#changed = false
   }
 
-  /** Forgets the changes of a transaction that failed. */
+  /** Discards the changes of a failed transaction. */
   reload(): void {
     try {
       this.load()
     } catch {
-      // The next transaction loads them, or fails as well.
+      // The next transaction loads them, or fails too.
     }
   }
 
-  /** Writes the counts if one has changed: what changes nothing needs no room in the log. */
+  /** Writes the counts if any has changed, so that a transaction without changes needs no space in the log. */
   store(): void {
     if (!this.#changed) return
     this.#changed = false
     this.#write.run(...COLUMNS.map((column) => this.#row[column]))
   }
 
-  /** The place of the next message. */
-  accept(): number {
+  /** Counts an accepted message. @returns its position */
+  addAccepted(): number {
     this.#changed = true
     this.#row.s0++
     return ++this.#row.accepted
@@ -57,12 +57,12 @@ export class Counters {
     this.#row[`s${to}`]++
   }
 
-  forget(status: StatusNumber): void {
+  remove(status: StatusNumber): void {
     this.#changed = true
     this.#row[`s${status}`]--
   }
 
-  /** Has the counts written even if none has changed: to find out whether the disk takes anything. */
+  /** Forces the next `store` to write, to find out whether the disk accepts writes. */
   touch(): void {
     this.#changed = true
   }
@@ -71,7 +71,7 @@ export class Counters {
     return this.#row.accepted
   }
 
-  /** Messages up to this place are in the search index. */
+  /** Messages up to this position are in the search index. */
   get indexed(): number {
     return this.#row.indexed
   }
@@ -91,11 +91,11 @@ export class Counters {
   }
 
   get settled(): number {
-    return STATUSES.slice(FIRST_SETTLED).reduce((sum, column) => sum + this.#row[column], 0)
+    return STATUS_COLUMNS.slice(FIRST_SETTLED).reduce((sum, column) => sum + this.#row[column], 0)
   }
 
   get unsettled(): number {
-    return STATUSES.slice(0, FIRST_SETTLED).reduce((sum, column) => sum + this.#row[column], 0)
+    return STATUS_COLUMNS.slice(0, FIRST_SETTLED).reduce((sum, column) => sum + this.#row[column], 0)
   }
 
   counts(): StatsRow['counts'] {

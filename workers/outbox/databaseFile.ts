@@ -1,42 +1,42 @@
 import { accessSync, chmodSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { makePrivate } from '../../src/queue/sqlite/outboxProtocol.js'
+import { createPrivateFile } from '../../src/queue/sqlite/outboxProtocol.js'
 import type { Reserve } from './reserve.js'
 import { APPLICATION_ID, MIGRATIONS } from './schema.js'
 
 /** Milliseconds to wait for another process's transaction. */
-const PATIENCE = 5_000
-/** Files up to this size are checked page by page at every start; beyond it that would take seconds. */
-const CHECKED_SIZE = 16 * 1024 * 1024
+const BUSY_TIMEOUT = 5_000
+/** Files up to this size in bytes are checked page by page at each start; for larger ones that would take seconds. */
+const MAX_CHECKED_SIZE = 16 * 1024 * 1024
 /**
- * Pages of the log after which it is carried over into the file: bounds the log, and a start after a crash. On a small
- * disk it is carried over sooner: the file may grow by as much as the log holds, and the reserve must cover that.
+ * Pages of the write-ahead log after which SQLite makes a checkpoint. The limit bounds the log and the time of a start after a crash.
+ * On a small disk the checkpoint comes sooner: the file may grow by as much as the log holds, and the reserve must cover that.
  */
 const CHECKPOINT_PAGES = 2_000
 const LOG_SHARE_OF_RESERVE = 2
-/** Bytes of the reserve that are given up to open the file on a full disk: its shared index has to be made anew. */
-const OPENING = 1024 * 1024
+/** Bytes of the reserve released to open the file on a full disk, where SQLite has to recreate the shared index of the log. */
+const OPENING_SPACE = 1024 * 1024
 
-/** How better-sqlite3 opens a file; the thread loads it only when asked for. */
+/** Opens a file with better-sqlite3, which is loaded at run time because it is optional. */
 export type OpenFile = (file: string, options: { timeout: number }) => Database
 
-/** Why a file can't be the queue. The message is for people. */
+/** The reason why a file can't be the queue; the message is shown to the operator. */
 export class Refusal extends Error {}
 
 /**
- * Opens the file, and makes it where there is none: durable, private, of our version.
- * @throws Refusal rather than starting an empty queue in place of a file that is damaged or isn't ours.
+ * Opens the file, or creates it: durable, private, and migrated to the current version.
+ * @throws Refusal if the file is damaged or belongs to another program; never starts an empty queue in its place
  */
 export function openOutbox(file: string, open: OpenFile, reserve: Reserve): Database {
   inspect(file)
-  if (reserve.free() < OPENING) reserve.release(OPENING)
+  if (reserve.free() < OPENING_SPACE) reserve.release(OPENING_SPACE)
   let db: Database | undefined
   try {
-    // Made here, so that it never has wider permissions; SQLite gives its -wal and -shm the same.
-    makePrivate(file)
+    // Created here, so that it never has wider permissions; SQLite gives its -wal and -shm files the same.
+    createPrivateFile(file)
     restrict(file)
-    db = open(file, { timeout: PATIENCE })
+    db = open(file, { timeout: BUSY_TIMEOUT })
     configure(db, reserve)
     migrate(db, file)
     check(db, file)
@@ -51,12 +51,12 @@ function inspect(file: string): void {
   const folder = path.dirname(file)
   const folderStats = statSync(folder, { throwIfNoEntry: false })
   if (folderStats?.isDirectory() !== true)
-    throw new Refusal(`The folder ${folder} does not exist; create it, or name another file for the queue`)
+    throw new Refusal(`The folder ${folder} does not exist: create it, or name another file for the queue`)
   try {
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch {
     throw new Refusal(
-      `The folder ${folder} isn't writable for this user; SQLite keeps its log beside the file`,
+      `The folder ${folder} isn't writable for this user; SQLite keeps its log next to the file`,
     )
   }
   const stats = statSync(file, { throwIfNoEntry: false })
@@ -64,7 +64,7 @@ function inspect(file: string): void {
   if ((stats?.size ?? 0) === 0) {
     if ((log?.size ?? 0) > 0)
       throw new Refusal(
-        `The file ${file} is ${stats === undefined ? 'gone' : 'empty'}, but its log ${file}-wal is not: put the file back, or move the log away to start an empty queue`,
+        `The file ${file} is ${stats === undefined ? 'missing' : 'empty'}, but its log ${file}-wal is not: restore the file, or move the log away to start an empty queue`,
       )
     if (stats !== undefined && !stats.isFile()) throw new Refusal(`${file} is not a regular file`)
     return
@@ -77,7 +77,7 @@ function inspect(file: string): void {
   }
 }
 
-/** Takes access from group and others; a file of another user stays as its owner has it. */
+/** Removes access for group and others. A file of another user keeps its permissions. */
 function restrict(file: string): void {
   for (const name of [file, `${file}-wal`, `${file}-shm`]) {
     const stats = statSync(name, { throwIfNoEntry: false })
@@ -87,13 +87,15 @@ function restrict(file: string): void {
 }
 
 function configure(db: Database, reserve: Reserve): void {
-  // Only of an empty file: it can't be changed afterwards, and a damaged one is to be left as it is.
+  // Only in an empty file: it can't be changed afterwards, and a damaged file must stay as it is.
   if (db.pragma('page_count', { simple: true }) === 0) db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
   if (mode !== 'wal')
-    throw new Refusal(`The file system doesn't allow SQLite's write-ahead log; put the queue on a local disk`)
+    throw new Refusal(
+      `The file system doesn't support SQLite's write-ahead log: put the queue on a local disk`,
+    )
   db.pragma('synchronous = FULL')
-  // Apple's fsync() does not reach the disk without it; elsewhere it changes nothing.
+  // On macOS, fsync() doesn't reach the disk without it; elsewhere it has no effect.
   db.pragma('fullfsync = ON')
   db.pragma('foreign_keys = OFF')
   const pageSize = db.pragma('page_size', { simple: true }) as number
@@ -104,17 +106,17 @@ function configure(db: Database, reserve: Reserve): void {
   db.pragma('cache_size = -32768')
 }
 
-/** Several processes may start at once: the version is looked at inside the transaction that changes it. */
+/** Several processes may start at once, so the transaction that changes the version also checks it. */
 function migrate(db: Database, file: string): void {
   db.transaction(() => {
     const version = db.pragma('user_version', { simple: true }) as number
     const application = db.pragma('application_id', { simple: true }) as number
     const tables = db.prepare('SELECT count(*) AS count FROM sqlite_master').get() as { count: number }
     if (application !== APPLICATION_ID && (tables.count > 0 || application !== 0))
-      throw new Refusal(`${file} is a database of another program; name another file for the queue`)
+      throw new Refusal(`${file} is a database of another program: name another file for the queue`)
     if (version > MIGRATIONS.length)
       throw new Refusal(
-        `${file} was written by a newer threadpost (version ${version} of the file; this one knows ${MIGRATIONS.length}): update threadpost`,
+        `${file} was written by a newer threadpost (file version ${version}; this one supports up to ${MIGRATIONS.length}): update threadpost`,
       )
     if (version === MIGRATIONS.length) return
     for (const step of MIGRATIONS.slice(version)) db.exec(step)
@@ -126,7 +128,7 @@ function migrate(db: Database, file: string): void {
 function check(db: Database, file: string): void {
   const pages = db.pragma('page_count', { simple: true }) as number
   const pageSize = db.pragma('page_size', { simple: true }) as number
-  if (pages * pageSize > CHECKED_SIZE) return
+  if (pages * pageSize > MAX_CHECKED_SIZE) return
   const problems = db.pragma('quick_check(1)', { simple: true })
   if (problems !== 'ok') throw new Refusal(`${file} is damaged: ${String(problems)}`)
 }
@@ -135,14 +137,34 @@ function refusalOf(error: unknown, file: string): Refusal {
   const { code = '', message } = error as { code?: string; message: string }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return new Refusal(
-      `${file} is locked by another program, which didn't let go within ${PATIENCE / 1000} s`,
+      `${file} is locked by another program, which didn't release it within ${BUSY_TIMEOUT / 1000} s`,
     )
   if (code === 'SQLITE_NOTADB')
-    return new Refusal(`${file} is damaged or no SQLite file: its first bytes are not SQLite's`)
+    return new Refusal(`${file} is damaged or not a SQLite file: it doesn't start with SQLite's header`)
   if (code.startsWith('SQLITE_CORRUPT')) return new Refusal(`${file} is damaged: ${message}`)
   if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS' || code === 'EPERM')
     return new Refusal(`${file} isn't writable for this user: ${message}`)
   if (code === 'SQLITE_FULL' || code === 'ENOSPC')
     return new Refusal(`There is no space left for ${file}: ${message}`)
   return new Refusal(`${file} can't be opened: ${message}`)
+}
+
+/** Codes of SQLite and Node for a disk, quota or device that rejects a write. */
+const STORAGE = /^(?:SQLITE_(?:FULL|IOERR|CANTOPEN)|ENOSPC|EDQUOT|EFBIG|EIO)/
+/** Codes for problems with the file as a whole. */
+const ENVIRONMENT = /^SQLITE_(?:BUSY|LOCKED|READONLY|NOMEM|CORRUPT|NOTADB|PROTOCOL)|^EROFS/
+
+/** Whether more space may help: the disk is full, or a quota or a failing device rejected a write. */
+export function isStorageError(error: unknown): boolean {
+  return STORAGE.test(codeOf(error))
+}
+
+/** Whether the disk or the file caused the error, not the request. */
+export function isEnvironmentError(error: unknown): boolean {
+  return isStorageError(error) || ENVIRONMENT.test(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : ''
 }

@@ -1,14 +1,14 @@
 import type { Transaction } from 'better-sqlite3'
 import type { Parts } from './parts.js'
 
-/** More requests than this within one tick, and idle work waits for another. */
-const BUSY = 50
-/** Messages indexed in one step: a few milliseconds that a request may have to wait. */
+/** Maximum number of requests within a tick for the thread to count as idle. */
+const MAX_IDLE_REQUESTS = 50
+/** Messages indexed per step: a few milliseconds that a request may have to wait. */
 const INDEX_STEP = 50
-/** Steps after each tick at most. */
-const STEPS = 20
+/** Maximum number of steps after a tick. */
+const STEPS_PER_TICK = 20
 
-/** The deliverer's work for quiet moments, in small steps: the search index, old keys, free pages, old notes. */
+/** The deliverer's work for idle time, in small steps: the search index, expired keys, free pages, old journals. */
 export class IdleTasks {
   readonly #parts: Parts
   readonly #transaction: Transaction<(work: () => void) => void>
@@ -24,11 +24,11 @@ export class IdleTasks {
 
   /** @param traffic requests since the last tick */
   tick(traffic: number): void {
-    const { lock, room } = this.#parts
+    const { deliverer, capacity } = this.#parts
     const idle = this.#steps === 0
-    // While mail is refused for want of room, giving space back is no idle work.
-    const quiet = room.refusal === undefined ? traffic <= BUSY : true
-    this.#steps = lock.held && quiet ? STEPS : 0
+    // While mail is refused for lack of space, freeing space can't wait for idle time.
+    const quiet = capacity.refusal === undefined ? traffic <= MAX_IDLE_REQUESTS : true
+    this.#steps = deliverer.active && quiet ? STEPS_PER_TICK : 0
     if (idle && this.#steps > 0) this.#next()
   }
 
@@ -45,24 +45,24 @@ export class IdleTasks {
     })
   }
 
-  /** @returns whether there is more to do. */
+  /** @returns whether there is more to do */
   #step(): boolean {
-    const { tally, index, forgetting, recovery, room } = this.#parts
+    const { counters, searchIndex, pruner, recovery, capacity } = this.#parts
     try {
       let more = false
-      if ((index.behind && !room.inUse) || forgetting.keysDue(Date.now())) {
+      if ((searchIndex.behind && !capacity.inUse) || pruner.areKeysDue(Date.now())) {
         this.#transaction.immediate(() => {
-          tally.load()
-          if (!room.inUse) index.advance(INDEX_STEP)
-          forgetting.forgetKeys(Date.now())
-          tally.store()
+          counters.load()
+          if (!capacity.inUse) searchIndex.advance(INDEX_STEP)
+          pruner.pruneKeys(Date.now())
+          counters.store()
         })
-        more = index.behind && !room.inUse
+        more = searchIndex.behind && !capacity.inUse
       }
       recovery.discardOld()
-      return forgetting.shrink() || more
+      return pruner.shrink() || more
     } catch {
-      // A full or locked disk is told by the commits; what was left undone here is done another time.
+      // The commits report a full or locked disk; this work is done later.
       return false
     }
   }

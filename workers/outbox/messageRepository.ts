@@ -1,13 +1,81 @@
+import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
-import type { RequestOf } from '../../src/queue/sqlite/outboxProtocol.js'
-import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../../src/queue/storedRow.js'
-import type { AttachmentStore } from './attachmentStore.js'
+import {
+  type InsertResult,
+  isCacheable,
+  CACHED_JOBS,
+  type RequestOf,
+} from '../../src/queue/sqlite/outboxProtocol.js'
+import {
+  type AttachmentBytes,
+  type LoadedRow,
+  type NewRow,
+  STATUS_NUMBERS,
+  type StoredRow,
+} from '../../src/queue/storedRow.js'
+import { GenerationalCache } from '../../src/structures/generationalCache.js'
+import type { Capacity } from './capacity.js'
 import type { Counters } from './counters.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 
-/** Single messages: read, and given the state that the main thread decided on. */
+/** A message's reference to an attachment: `t` for text or `b` for bytes, followed by the hash in hex. */
+type Reference = `${'t' | 'b'}${string}`
+
+/** The bytes of attachments. Each attachment is stored once, however many messages use it. */
+export class AttachmentStore {
+  readonly #add: Statement<[Buffer, Uint8Array]>
+  readonly #drop: Statement<[Buffer]>
+  readonly #sweep: Statement<[Buffer]>
+  readonly #get: Statement<[Buffer], { bytes: Buffer }>
+
+  constructor(db: Database) {
+    this.#add = db.prepare(
+      'INSERT INTO attachment (hash, uses, bytes) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET uses = uses + 1',
+    )
+    this.#drop = db.prepare('UPDATE attachment SET uses = uses - 1 WHERE hash = ?')
+    this.#sweep = db.prepare('DELETE FROM attachment WHERE hash = ? AND uses <= 0')
+    this.#get = db.prepare('SELECT bytes FROM attachment WHERE hash = ?')
+  }
+
+  /** @returns the references as JSON */
+  store(attachments: readonly AttachmentBytes[]): string {
+    return JSON.stringify(
+      attachments.map(({ content }): Reference => {
+        const bytes = typeof content === 'string' ? Buffer.from(content) : content
+        const hash = createHash('sha256').update(bytes).digest()
+        this.#add.run(hash, bytes)
+        return `${typeof content === 'string' ? 't' : 'b'}${hash.toString('hex')}`
+      }),
+    )
+  }
+
+  load(references: string | null): AttachmentBytes[] {
+    return parse(references).map((reference) => {
+      const bytes = this.#get.get(hashOf(reference))?.bytes ?? Buffer.alloc(0)
+      return { content: reference.startsWith('t') ? bytes.toString() : new Uint8Array(bytes) }
+    })
+  }
+
+  release(references: string | null): void {
+    for (const reference of parse(references)) {
+      const hash = hashOf(reference)
+      this.#drop.run(hash)
+      this.#sweep.run(hash)
+    }
+  }
+}
+
+function parse(references: string | null): Reference[] {
+  return references === null ? [] : (JSON.parse(references) as Reference[])
+}
+
+function hashOf(reference: Reference): Buffer {
+  return Buffer.from(reference.slice(1), 'hex')
+}
+
+/** Reads single messages, and stores the states that the main thread decides on. */
 export class MessageRepository {
-  readonly #tally: Counters
+  readonly #counters: Counters
   readonly #attachments: AttachmentStore
   readonly #find: Statement<[string], MessageRow>
   readonly #settledOf: Statement<[string], MessageRow>
@@ -16,8 +84,8 @@ export class MessageRepository {
   readonly #contentOf: Statement<[number], { attachments: string | null }>
   readonly #dropContent: Statement<[number]>
 
-  constructor(db: Database, tally: Counters, attachments: AttachmentStore) {
-    this.#tally = tally
+  constructor(db: Database, counters: Counters, attachments: AttachmentStore) {
+    this.#counters = counters
     this.#attachments = attachments
     this.#find = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ?`)
     this.#settledOf = db.prepare(
@@ -47,30 +115,29 @@ export class MessageRepository {
     return { head, content: body, attachments: this.#attachments.load(attachments) }
   }
 
-  /** The message if it is settled. */
-  settled(id: string): StoredRow | null {
+  /** Returns the message if it is settled. */
+  findSettled(id: string): StoredRow | null {
     const row = this.#settledOf.get(id)
     return row === undefined ? null : toStored(row)
   }
 
-  /** Whatever the delivery came to, it got far enough to clear the message of the process deaths it was in. */
+  /** Stores a new state. Resets `losses`: the delivery ended without the death of its process. */
   write(request: RequestOf<'write'>, now: number): 'written' | 'stale' {
     const { state, seq, rev } = request
     const { changes } = this.#write.run({
       ...state,
       seq,
       rev,
-
       place: placeOf(state, now),
     })
     if (changes === 0) return 'stale'
-    this.#tally.move(request.from, state.status)
-    if (request.drop) this.drop(seq)
+    this.#counters.move(request.from, state.status)
+    if (request.drop) this.dropContent(seq)
     return 'written'
   }
 
-  /** Drops data, bodies and attachments. */
-  drop(seq: number): void {
+  /** Deletes data, bodies and attachments. */
+  dropContent(seq: number): void {
     const content = this.#contentOf.get(seq)
     if (content === undefined) return
     this.#attachments.release(content.attachments)
@@ -78,10 +145,101 @@ export class MessageRepository {
   }
 }
 
-/** What is held waits for a person, unless it has a time. */
+/** A held message waits for an operator, unless it has a time for its next attempt. */
 function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
   const { queued, deferred, held } = STATUS_NUMBERS
   if (status !== queued && status !== deferred && (status !== held || nextAttemptAt === null))
-    return PLACE.nowhere
-  return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.line
+    return PLACE.none
+  return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.ready
+}
+
+interface EarlierMessage {
+  id: string
+  messageId: string
+  fingerprint: string | null
+}
+
+/** Inserts messages, each once. */
+export class Inserter {
+  /** Ids, by position, of the messages stored for this process: see {@link CACHED_JOBS}. A failed transaction may leave some behind. */
+  readonly cachedIds = new GenerationalCache<number, string>(CACHED_JOBS)
+  readonly #counters: Counters
+  readonly #attachments: AttachmentStore
+  readonly #capacity: Capacity
+  readonly #limit: number
+  readonly #byId: Statement<[string], EarlierMessage>
+  readonly #byKey: Statement<[string, number], EarlierMessage>
+  readonly #insert: Statement
+  readonly #insertContent: Statement
+  readonly #insertKey: Statement
+
+  constructor(
+    db: Database,
+    counters: Counters,
+    attachments: AttachmentStore,
+    capacity: Capacity,
+    limit: number,
+  ) {
+    this.#counters = counters
+    this.#attachments = attachments
+    this.#capacity = capacity
+    this.#limit = limit
+    this.#byId = db.prepare(
+      "SELECT id, head ->> '$.messageId' AS messageId, head ->> '$.fingerprint' AS fingerprint FROM message WHERE id = ?",
+    )
+    this.#byKey = db.prepare(
+      'SELECT id, message_id AS messageId, fingerprint FROM idempotency WHERE key = ? AND kept_until > ?',
+    )
+    this.#insert = db.prepare(
+      `INSERT INTO message (seq, id, status, place, rank, accepted_at, due_at, expires_at, next_attempt_at, head)
+       VALUES (?, ?, ${STATUS_NUMBERS.queued}, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#insertContent = db.prepare('INSERT INTO content (seq, body, attachments) VALUES (?, ?, ?)')
+    this.#insertKey = db.prepare(
+      'INSERT OR REPLACE INTO idempotency (key, fingerprint, id, message_id, kept_until) VALUES (?, ?, ?, ?, ?)',
+    )
+  }
+
+  insert(row: NewRow, now: number): InsertResult {
+    const { id, key, fingerprint } = row
+    const earlier = this.#byId.get(id) ?? (key === null ? undefined : this.#byKey.get(key, now))
+    if (earlier !== undefined) {
+      const differ =
+        earlier.fingerprint !== null && fingerprint !== null && earlier.fingerprint !== fingerprint
+      if (differ) return { result: 'conflict' }
+      return { result: 'duplicate', id: earlier.id, messageId: earlier.messageId }
+    }
+    if (this.#counters.unsettled >= this.#limit) return { result: 'full' }
+    const problem = this.#capacity.admit(bytesOf(row))
+    if (problem !== undefined) return { result: 'unavailable', problem }
+    this.#store(row, now)
+    return null
+  }
+
+  #store(row: NewRow, now: number): void {
+    const { id, messageId, head, content, attachments, rank, acceptedAt, notBefore, expiresAt } = row
+    const { key, fingerprint, keyUntil } = row
+    const seq = this.#counters.addAccepted()
+    const waits = notBefore !== null && notBefore > now
+    this.#insert.run(
+      seq,
+      id,
+      waits ? PLACE.scheduled : PLACE.ready,
+      rank,
+      acceptedAt,
+      Math.max(notBefore ?? 0, acceptedAt),
+      expiresAt,
+      waits ? notBefore : null,
+      head,
+    )
+    this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
+    if (!waits && isCacheable(row)) this.cachedIds.add(seq, id)
+    if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
+  }
+}
+
+/** Returns the approximate size of a message in the file, in bytes. */
+function bytesOf({ head, content, attachments }: NewRow): number {
+  const bytes = head.length + content.length
+  return attachments === null ? bytes : attachments.reduce((sum, part) => sum + part.content.length, bytes)
 }

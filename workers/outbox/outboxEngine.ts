@@ -6,52 +6,52 @@ import type {
   Request,
   RequestKind,
 } from '../../src/queue/sqlite/outboxProtocol.js'
+import { isStorageError } from './databaseFile.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import { IdleTasks } from './idleTasks.js'
 import type { Parts } from './parts.js'
-import { isStorageError } from './storageError.js'
 
-/** Requests in one commit at most: bounds the time each of them waits for the others. */
-const GROUP = 1_000
-/** Milliseconds after a commit for which outcomes wait for company: nobody waits for them, and a commit is dear. */
-const LAZY = 3
-/** How often other processes' commits and the clock are looked at, in ms. */
+/** Maximum number of requests per commit, which bounds how long each waits for the reads. */
+const MAX_GROUP = 1_000
+/** Milliseconds after a commit in which outcomes are collected for the next: no caller waits for them, and commits are expensive. */
+const LAZY_DELAY = 3
+/** Milliseconds between checks for other processes' commits and clock changes. */
 const TICK = 100
 
-type Other = Exclude<Request, Write>
+type ReadRequest = Exclude<Request, Write>
 
-/** Takes requests and answers them. All that arrived while the last commit ran goes into the next one. */
+/** Answers the requests of the main thread. All that arrive during one commit go into the next. */
 export class OutboxEngine {
   readonly #parts: Parts
   readonly #commit: GroupCommit
-  readonly #chores: IdleTasks
+  readonly #idleTasks: IdleTasks
   readonly #post: (message: FromOutbox) => void
   readonly #closed: () => void
-  readonly #followed = new Set<string>()
+  readonly #subscribed = new Set<string>()
   readonly #clock = new ClockWatch()
   readonly #timer: NodeJS.Timeout
   #pending: Request[] = []
   #scheduled = false
   #delayed: NodeJS.Timeout | undefined
   #lastCycle = 0
-  /** Notes of deliveries that this process may need at a time. */
-  #notes = 0
+  /** Maximum number of deliveries that this process records in its journal at a time. */
+  #journalSlots = 0
   /** Requests since the last tick. */
   #traffic = 0
-  /** As SQLite counts other connections' commits. */
-  #version: unknown
-  #announced: string | undefined
-  #announcedRefusal: string | undefined
+  /** SQLite's `data_version`, which changes with the commits of other connections. */
+  #lastDataVersion: unknown
+  #reportedProblem: string | undefined
+  #reportedRefusal: string | undefined
   #reportedPaused: boolean
 
   constructor(parts: Parts, post: (message: FromOutbox) => void, closed: () => void) {
     this.#parts = parts
     this.#commit = new GroupCommit(parts)
-    this.#chores = new IdleTasks(parts)
+    this.#idleTasks = new IdleTasks(parts)
     this.#post = post
     this.#closed = closed
-    this.#version = this.#dataVersion()
-    this.#reportedPaused = parts.tally.paused
+    this.#lastDataVersion = this.#dataVersion()
+    this.#reportedPaused = parts.counters.paused
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
 
@@ -61,7 +61,7 @@ export class OutboxEngine {
       this.#pending.push(request)
       patient &&= request.kind === 'write' || request.kind === 'credit'
     }
-    const wait = this.#lastCycle + LAZY - performance.now()
+    const wait = this.#lastCycle + LAZY_DELAY - performance.now()
     if (!patient || wait <= 0) this.#schedule()
     else this.#delayed ??= setTimeout(() => this.#schedule(), wait)
   }
@@ -79,24 +79,24 @@ export class OutboxEngine {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
     const report = this.#newReport()
-    const group = this.#pending.length > GROUP ? this.#pending.splice(0, GROUP) : this.#pending
+    const group = this.#pending.length > MAX_GROUP ? this.#pending.splice(0, MAX_GROUP) : this.#pending
     if (group === this.#pending) this.#pending = []
     this.#traffic += group.length
     const writes: Write[] = []
-    const others: Other[] = []
+    const reads: ReadRequest[] = []
     for (const request of group) {
       if (isWrite(request)) writes.push(request)
       else if (request.kind === 'credit') this.#commit.credit += request.slots
-      else others.push(request)
+      else reads.push(request)
     }
     if (writes.length > 0 || this.#commit.hasWork(Date.now())) this.#commit.run(writes, report)
-    for (const request of others) this.#serve(request, report)
+    for (const request of reads) this.#serve(request, report)
     this.#lastCycle = performance.now()
     this.#send(report)
     if (this.#pending.length > 0 || this.#commit.hasWork(Date.now())) this.#schedule()
   }
 
-  #serve(request: Other, report: Report): void {
+  #serve(request: ReadRequest, report: Report): void {
     const { n } = request
     try {
       report.answers.push([n, this.#read(request, report)])
@@ -105,28 +105,28 @@ export class OutboxEngine {
     }
   }
 
-  #read(request: Other, report: Report): Answer<RequestKind> {
-    const { tally, records, listing, line } = this.#parts
+  #read(request: ReadRequest, report: Report): Answer<RequestKind> {
+    const { counters, messages, pageReader, readyQueue } = this.#parts
     switch (request.kind) {
       case 'find':
-        return records.find(request.id)
+        return messages.find(request.id)
       case 'load':
-        return records.load(request.id)
+        return messages.load(request.id)
       case 'list':
-        tally.load()
-        return listing.page(request.query)
+        counters.load()
+        return pageReader.page(request.query)
       case 'stats':
-        tally.load()
+        counters.load()
         return {
-          counts: tally.counts(),
-          accepted: tally.accepted,
-          oldest: line.oldest(Date.now()),
-          paused: tally.paused,
+          counts: counters.counts(),
+          accepted: counters.accepted,
+          oldest: readyQueue.longestWait(Date.now()),
+          paused: counters.paused,
           commits: this.#commit.stats(),
         }
-      case 'follow':
-        if (request.on) this.#followed.add(request.id)
-        else this.#followed.delete(request.id)
+      case 'subscribe':
+        if (request.on) this.#subscribed.add(request.id)
+        else this.#subscribed.delete(request.id)
         return null
       case 'credit':
         return null
@@ -134,9 +134,9 @@ export class OutboxEngine {
         this.#commit.credit = -Infinity
         return null
       case 'deliver':
-        line.hold(request.inHand)
-        this.#notes = request.notes
-        this.#parts.lock.mayDeliver = true
+        readyQueue.restoreClaims(request.claimed)
+        this.#journalSlots = request.journalSlots
+        this.#parts.deliverer.allowed = true
         this.#beginDelivery(report)
         return null
       case 'close':
@@ -150,80 +150,85 @@ export class OutboxEngine {
     try {
       this.#followClock()
       const version = this.#dataVersion()
-      if (version !== this.#version) {
-        this.#version = version
-        this.#parts.tally.load()
-        this.#lookForFollowed(report)
+      if (version !== this.#lastDataVersion) {
+        this.#lastDataVersion = version
+        this.#parts.counters.load()
+        this.#findSettled(report)
       }
-      const { lock, room, tally } = this.#parts
-      if (lock.mayDeliver) this.#beginDelivery(report)
-      room.tick(tally.unsettled)
-      // Once a tick it is tried again whether the disk is well.
-      if (this.#commit.trouble !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
-      this.#chores.tick(this.#traffic)
+      const { deliverer, capacity, counters } = this.#parts
+      if (deliverer.allowed) this.#beginDelivery(report)
+      capacity.tick(counters.unsettled)
+      // Each tick tries again whether the disk works.
+      if (this.#commit.problem !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
+      this.#idleTasks.tick(this.#traffic)
       this.#traffic = 0
     } catch (error) {
-      if (isStorageError(error)) this.#parts.room.makeRoom(this.#parts.lock.mayDeliver)
-      this.#commit.trouble ??= (error as Error).message
+      if (isStorageError(error)) this.#parts.capacity.freeSpace(this.#parts.deliverer.allowed)
+      this.#commit.problem ??= (error as Error).message
     }
     this.#send(report)
     if (this.#commit.hasWork(Date.now())) this.#schedule()
   }
 
-  /** Of several processes the deliverer does it, so that it is done once. */
+  /** Only the deliverer does it, so that it happens once. */
   #followClock(): void {
     const back = this.#clock.setBack()
-    if (back > 0 && this.#parts.lock.held) this.#parts.line.clockSetBack(back)
+    if (back > 0 && this.#parts.deliverer.active) this.#parts.readyQueue.clockSetBack(back)
   }
 
-  /** Where the disk doesn't allow it, it is tried again with the next tick: nothing is handed out before. */
+  /** Takes over the deliveries of dead processes. If the disk doesn't allow it, the next tick tries again; nothing is claimed before. */
   #beginDelivery(report: Report): void {
-    const { lock, recovery, line } = this.#parts
-    if (lock.held) return
-    recovery.begin(this.#notes)
-    report.lost.push(...recovery.lost((seq) => line.isInHand(seq)))
-    lock.held = true
+    const { deliverer, recovery, readyQueue } = this.#parts
+    if (deliverer.active) return
+    recovery.begin(this.#journalSlots)
+    report.orphaned.push(...recovery.orphans((seq) => readyQueue.isClaimed(seq)))
+    deliverer.active = true
   }
 
-  #lookForFollowed(report: Report): void {
-    for (const id of this.#followed) {
-      const row = this.#parts.records.settled(id)
+  #findSettled(report: Report): void {
+    for (const id of this.#subscribed) {
+      const row = this.#parts.messages.findSettled(id)
       if (row === null) continue
-      this.#followed.delete(id)
+      this.#subscribed.delete(id)
       report.settledElsewhere.push(row)
     }
   }
 
   #newReport(): Report {
-    const paused = this.#parts.tally.paused
+    const paused = this.#parts.counters.paused
     return {
       kind: 'report',
       answers: [],
       failures: [],
-      taken: [],
+      claimed: [],
       expired: [],
       settledElsewhere: [],
-      lost: [],
+      orphaned: [],
       paused,
     }
   }
 
   #send(report: Report): void {
-    const { trouble } = this.#commit
-    if (trouble !== this.#announced) {
-      this.#announced = trouble
-      this.#post({ kind: 'trouble', problem: trouble ?? null })
+    const { problem } = this.#commit
+    if (problem !== this.#reportedProblem) {
+      this.#reportedProblem = problem
+      this.#post({ kind: 'unavailable', problem: problem ?? null })
     }
-    const { refusal } = this.#parts.room
-    if (refusal !== this.#announcedRefusal) {
-      this.#announcedRefusal = refusal
+    const { refusal } = this.#parts.capacity
+    if (refusal !== this.#reportedRefusal) {
+      this.#reportedRefusal = refusal
       this.#post({ kind: 'refusing', problem: refusal ?? null })
     }
-    report.paused = this.#parts.tally.paused
-    const { answers, failures, taken, expired, settledElsewhere, lost, paused } = report
-    const says =
-      answers.length + failures.length + taken.length + expired.length + settledElsewhere.length + lost.length
-    if (says === 0 && paused === this.#reportedPaused) return
+    report.paused = this.#parts.counters.paused
+    const { answers, failures, claimed, expired, settledElsewhere, orphaned, paused } = report
+    const size =
+      answers.length +
+      failures.length +
+      claimed.length +
+      expired.length +
+      settledElsewhere.length +
+      orphaned.length
+    if (size === 0 && paused === this.#reportedPaused) return
     this.#reportedPaused = paused
     this.#post(report)
   }
@@ -235,9 +240,9 @@ export class OutboxEngine {
   #close(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#delayed)
-    const { db, lock, recovery } = this.#parts
-    this.#chores.stop()
-    if (lock.held) recovery.discardOwn()
+    const { db, deliverer, recovery } = this.#parts
+    this.#idleTasks.stop()
+    if (deliverer.active) recovery.discardOwn()
     setImmediate(() => {
       db.close()
       this.#closed()

@@ -12,8 +12,8 @@ import {
   textOf,
 } from './searchIndex.js'
 
-/** Milliseconds a page may take before it ends early, with a cursor to go on from. */
-const PATIENCE = 50
+/** Milliseconds after which a page ends early, with a cursor to continue from. */
+const TIME_LIMIT = 50
 const TRIGRAM = 3
 
 interface Page {
@@ -22,23 +22,27 @@ interface Page {
 }
 
 /**
- * Pages of messages, newest first. What the search index doesn't hold yet is looked through first, newest of all;
- * the rest is read in order from the narrowest index there is for the query.
+ * Reads pages of messages, newest first. Messages that aren't in the search index yet are the newest and are scanned first;
+ * the rest is read in order from the most selective index for the query.
  */
 export class PageReader {
   readonly #db: Database
-  readonly #tally: Counters
+  readonly #counters: Counters
 
-  constructor(db: Database, tally: Counters) {
+  constructor(db: Database, counters: Counters) {
     this.#db = db
-    this.#tally = tally
+    this.#counters = counters
   }
 
   page(query: RowQuery): Page {
     const page = new PageBuilder(query)
-    const upper = Math.min(query.before ?? Infinity, this.#placeAfter(query.until), this.#tally.accepted + 1)
-    const lower = query.since === null ? 0 : this.#placeAfter(query.since - 1)
-    const indexed = usesIndex(query) ? Math.min(this.#tally.indexed, upper - 1) : 0
+    const upper = Math.min(
+      query.before ?? Infinity,
+      this.#positionAfter(query.until),
+      this.#counters.accepted + 1,
+    )
+    const lower = query.since === null ? 0 : this.#positionAfter(query.since - 1)
+    const indexed = usesIndex(query) ? Math.min(this.#counters.indexed, upper - 1) : 0
     this.#read(page, '', ['m.seq < ?', 'm.seq > ?', 'm.seq >= ?'], [upper, indexed, lower], query)
     if (indexed > 0) this.#readIndexed(page, query, indexed, lower)
     return page.result()
@@ -49,17 +53,17 @@ export class PageReader {
     const conditions: string[] = []
     const values: unknown[] = []
     let from = ''
-    let place = 'm.seq'
+    let position = 'm.seq'
     if (hasTrigrams(query.q)) {
       from = 'search s CROSS JOIN'
-      place = 's.rowid'
+      position = 's.rowid'
       conditions.push('search MATCH ?', 'm.seq = s.rowid')
       values.push(trigramsOf(query.q))
     } else {
       const driving = terms.shift()
       if (driving !== undefined) {
         from = 'term t CROSS JOIN'
-        place = 't.seq'
+        position = 't.seq'
         conditions.push('t.term = ?', 'm.seq = t.seq')
         values.push(driving)
       }
@@ -68,8 +72,8 @@ export class PageReader {
       conditions.push('EXISTS (SELECT 1 FROM term x WHERE x.term = ? AND x.seq = m.seq)')
       values.push(term)
     }
-    conditions.push(`${place} <= ?`, `${place} >= ?`)
-    this.#read(page, from, conditions, [...values, upto, lower], query, place)
+    conditions.push(`${position} <= ?`, `${position} >= ?`)
+    this.#read(page, from, conditions, [...values, upto, lower], query, position)
   }
 
   #read(
@@ -78,13 +82,13 @@ export class PageReader {
     conditions: string[],
     values: unknown[],
     { statuses }: RowQuery,
-    place = 'm.seq',
+    position = 'm.seq',
   ): void {
     if (page.complete) return
     const where = [...conditions]
     if (statuses !== null) where.push(`m.status IN (${statuses.join()})`)
     const statement = this.#db.prepare<unknown[], MessageRow>(
-      `SELECT ${MESSAGE_COLUMNS} FROM ${from} message m WHERE ${where.join(' AND ')} ORDER BY ${place} DESC`,
+      `SELECT ${MESSAGE_COLUMNS} FROM ${from} message m WHERE ${where.join(' AND ')} ORDER BY ${position} DESC`,
     )
     for (const row of statement.iterate(...values)) {
       if (!page.offer(row)) return
@@ -92,16 +96,16 @@ export class PageReader {
   }
 
   /**
-   * The first place whose message was accepted after a time. Places grow with time as long as the clock does, so
-   * that halving finds it without an index.
+   * Returns the first position whose message was accepted after a time. Positions grow with time as long as the clock does,
+   * so a binary search finds it without an index.
    */
-  #placeAfter(time: number | null): number {
+  #positionAfter(time: number | null): number {
     if (time === null) return Infinity
     const at = this.#db.prepare<[number], { seq: number; at: number }>(
       'SELECT seq, accepted_at AS at FROM message WHERE seq >= ? ORDER BY seq LIMIT 1',
     )
     let low = 1
-    let high = this.#tally.accepted + 1
+    let high = this.#counters.accepted + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       const row = at.get(middle)
@@ -112,11 +116,11 @@ export class PageReader {
   }
 }
 
-/** Collects the messages that fit until the page is full or its time is up. */
+/** Collects matching messages until the page is full or its time is up. */
 class PageBuilder {
   readonly #query: RowQuery
   readonly #rows: StoredRow[] = []
-  readonly #end = performance.now() + PATIENCE
+  readonly #end = performance.now() + TIME_LIMIT
   #cursor: number | null = null
 
   constructor(query: RowQuery) {
@@ -127,7 +131,7 @@ class PageBuilder {
     return this.#cursor !== null
   }
 
-  /** @returns whether to go on. */
+  /** @returns whether to continue */
   offer(row: MessageRow): boolean {
     if (matches(searchFieldsOf(row.head), row.accepted_at, this.#query)) {
       if (this.#rows.length === this.#query.limit) {
@@ -146,18 +150,18 @@ class PageBuilder {
   }
 }
 
-function matches(facts: SearchFields, acceptedAt: number, query: RowQuery): boolean {
+function matches(fields: SearchFields, acceptedAt: number, query: RowQuery): boolean {
   const { q, recipient, tag, template, since, until } = query
   if (since !== null && acceptedAt < since) return false
   if (until !== null && acceptedAt > until) return false
-  if (tag !== null && !facts.tags.includes(tag)) return false
-  if (template !== null && facts.template !== template) return false
+  if (tag !== null && !fields.tags.includes(tag)) return false
+  if (template !== null && fields.template !== template) return false
   if (
     recipient !== null &&
-    !facts.recipients.some((address) => address.toLowerCase() === recipient.toLowerCase())
+    !fields.recipients.some((address) => address.toLowerCase() === recipient.toLowerCase())
   )
     return false
-  return q === null || facts.id === q || textOf(facts).includes(q.toLowerCase())
+  return q === null || fields.id === q || textOf(fields).includes(q.toLowerCase())
 }
 
 function usesIndex(query: RowQuery): boolean {
@@ -176,7 +180,7 @@ function hasTrigrams(q: string | null): q is string {
   return q !== null && Array.from(q).length >= TRIGRAM
 }
 
-/** Every three characters in a row, all of which the text must have. */
+/** Returns a query for all sequences of three characters; the text must contain each. */
 function trigramsOf(q: string): string {
   const characters = Array.from(q.toLowerCase())
   const trigrams = new Set<string>()

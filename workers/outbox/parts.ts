@@ -1,10 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
-import { AttachmentStore } from './attachmentStore.js'
 import { Capacity } from './capacity.js'
 import { Counters } from './counters.js'
-import { Inserter } from './inserter.js'
-import { MessageRepository } from './messageRepository.js'
+import { AttachmentStore, Inserter, MessageRepository } from './messageRepository.js'
 import { PageReader } from './pageReader.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
@@ -12,43 +10,43 @@ import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
 import { SearchIndex } from './searchIndex.js'
 
-/** What works on the file; all of it shares one connection. */
+/** The objects that work on the file. They share one connection. */
 export interface Parts {
   db: Database
   /**
-   * Whether this process may deliver from the file, see src/queue/sqlite/delivererLock, and whether it does: whether it
-   * has taken over what a dead process left.
+   * `allowed`: whether this process holds the lock for delivering, see src/queue/sqlite/delivererLock.ts. `active`: whether it has
+   * also taken over the messages of dead processes, and so claims messages.
    */
-  lock: { mayDeliver: boolean; held: boolean }
-  room: Capacity
-  tally: Counters
-  intake: Inserter
-  records: MessageRepository
-  line: ReadyQueue
-  index: SearchIndex
-  listing: PageReader
-  forgetting: Pruner
+  deliverer: { allowed: boolean; active: boolean }
+  capacity: Capacity
+  counters: Counters
+  inserter: Inserter
+  messages: MessageRepository
+  readyQueue: ReadyQueue
+  searchIndex: SearchIndex
+  pageReader: PageReader
+  pruner: Pruner
   recovery: Recovery
 }
 
-export function partsOf(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
+export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
   const attachments = new AttachmentStore(db)
-  const tally = new Counters(db)
-  const records = new MessageRepository(db, tally, attachments)
-  const index = new SearchIndex(db, tally)
-  const room = new Capacity(db, setup.file, reserve, setup.maxSize)
-  const intake = new Inserter(db, tally, attachments, room, setup.limit)
+  const counters = new Counters(db)
+  const messages = new MessageRepository(db, counters, attachments)
+  const searchIndex = new SearchIndex(db, counters)
+  const capacity = new Capacity(db, setup.file, reserve, setup.maxSize)
+  const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,
-    lock: { mayDeliver: false, held: false },
-    room,
-    tally,
-    records,
-    index,
-    intake,
-    line: new ReadyQueue(db, tally, attachments, intake.known, setup.token),
-    listing: new PageReader(db, tally),
-    forgetting: new Pruner(db, tally, records, index, setup.retain),
+    deliverer: { allowed: false, active: false },
+    capacity,
+    counters,
+    messages,
+    searchIndex,
+    inserter,
+    readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, setup.token),
+    pageReader: new PageReader(db, counters),
+    pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
     recovery: new Recovery(db, setup.file, setup.token),
   }
 }

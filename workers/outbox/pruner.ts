@@ -5,18 +5,18 @@ import type { Counters } from './counters.js'
 import type { MessageRepository } from './messageRepository.js'
 import type { SearchIndex } from './searchIndex.js'
 
-/** Keys forgotten in one step. */
-const KEYS = 100
-/** Free pages left in the file for the next messages; giving them back and taking them again costs more. */
+/** Keys deleted per step. */
+const KEYS_PER_STEP = 100
+/** Free pages kept in the file for the next messages: returning and reallocating them would cost more. */
 const SPARE_PAGES = 256
 const VACUUM_PAGES = 64
 
-/** Forgets settled messages and old keys in small steps, and gives the space back. */
+/** Deletes settled messages and expired keys in small steps, and returns the space to the disk. */
 export class Pruner {
   readonly #db: Database
-  readonly #tally: Counters
-  readonly #records: MessageRepository
-  readonly #index: SearchIndex
+  readonly #counters: Counters
+  readonly #messages: MessageRepository
+  readonly #searchIndex: SearchIndex
   readonly #retain: OutboxSetup['retain']
   readonly #oldest: Statement<
     [number],
@@ -29,15 +29,15 @@ export class Pruner {
 
   constructor(
     db: Database,
-    tally: Counters,
-    records: MessageRepository,
-    index: SearchIndex,
+    counters: Counters,
+    messages: MessageRepository,
+    searchIndex: SearchIndex,
     retain: OutboxSetup['retain'],
   ) {
     this.#db = db
-    this.#tally = tally
-    this.#records = records
-    this.#index = index
+    this.#counters = counters
+    this.#messages = messages
+    this.#searchIndex = searchIndex
     this.#retain = retain
     this.#oldest = db.prepare(
       `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
@@ -47,43 +47,43 @@ export class Pruner {
     this.#nextKey = db.prepare('SELECT min(kept_until) AS at FROM idempotency')
     this.#oldKeys = db.prepare(
       `DELETE FROM idempotency WHERE key IN
-       (SELECT key FROM idempotency WHERE kept_until <= ? ORDER BY kept_until LIMIT ${KEYS})`,
+       (SELECT key FROM idempotency WHERE kept_until <= ? ORDER BY kept_until LIMIT ${KEYS_PER_STEP})`,
     )
   }
 
-  /** Forgets up to so many settled messages beyond the count or the age, the oldest first. @returns how many. */
-  forget(most: number, now: number): number {
+  /** Deletes up to `most` settled messages beyond the maximum count or age, oldest first. @returns how many */
+  prune(most: number, now: number): number {
     const { count, age } = this.#retain
-    let surplus = this.#tally.settled - count
-    let forgotten = 0
-    if (surplus <= 0 && !this.due(now)) return 0
+    let surplus = this.#counters.settled - count
+    let deleted = 0
+    if (surplus <= 0 && !this.isDue(now)) return 0
     for (const row of this.#oldest.all(surplus > 0 ? Math.min(surplus, most) : most)) {
       if (surplus <= 0 && now - row.settled_at <= age) break
-      this.#records.drop(row.seq)
-      if (row.seq <= this.#tally.indexed) this.#index.remove(row.seq, row.head)
+      this.#messages.dropContent(row.seq)
+      if (row.seq <= this.#counters.indexed) this.#searchIndex.remove(row.seq, row.head)
       this.#delete.run(row.seq)
-      this.#tally.forget(row.status)
+      this.#counters.remove(row.status)
       surplus--
-      forgotten++
+      deleted++
     }
-    return forgotten
+    return deleted
   }
 
-  /** Whether there is a settled message beyond the count or the age. Reads only. */
-  due(now: number): boolean {
+  /** Whether a settled message is beyond the maximum count or age. Only reads. */
+  isDue(now: number): boolean {
     const oldest = this.#first.get()?.settled_at ?? Infinity
-    return this.#tally.settled > this.#retain.count || now - oldest > this.#retain.age
+    return this.#counters.settled > this.#retain.count || now - oldest > this.#retain.age
   }
 
-  keysDue(now: number): boolean {
+  areKeysDue(now: number): boolean {
     return (this.#nextKey.get()?.at ?? Infinity) <= now
   }
 
-  forgetKeys(now: number): number {
+  pruneKeys(now: number): number {
     return this.#oldKeys.run(now).changes
   }
 
-  /** Gives some free pages back to the file system. @returns whether there are more. */
+  /** Returns some free pages to the file system. @returns whether there are more */
   shrink(): boolean {
     const free = this.#db.pragma('freelist_count', { simple: true }) as number
     if (free <= SPARE_PAGES) return false

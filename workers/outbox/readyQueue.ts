@@ -1,24 +1,24 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { COMPANY_LIMIT, type KnownRow } from '../../src/queue/sqlite/outboxProtocol.js'
+import { ISOLATION_THRESHOLD, type CachedRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import {
   STATUS_NUMBERS,
   type StatusNumber,
   type StoredRow,
-  type TakenRow,
+  type ClaimedRow,
 } from '../../src/queue/storedRow.js'
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
-import type { AttachmentStore } from './attachmentStore.js'
 import type { Counters } from './counters.js'
+import type { AttachmentStore } from './messageRepository.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 
-/** Rows moved in one transaction at most, so that none of them takes long. */
+/** Maximum number of rows changed per transaction, so that none takes long. */
 const STEP = 500
-/** Milliseconds for which a message is left alone: longer than the rendering that may have brought a process down. */
-const ALONE = 15_000
-/** Bytes of content handed out in one transaction, after which the next waits for another. */
-const HANDOVER_BYTES = 8 * 1024 * 1024
+/** Milliseconds for which an isolated message is delivered alone: longer than a rendering that may have crashed its process. */
+const ISOLATION_TIME = 15_000
+/** Bytes of content claimed in one transaction; beyond it, claiming continues in the next one. */
+const MAX_CLAIM_BYTES = 8 * 1024 * 1024
 
-type LanePlace = typeof PLACE.line | typeof PLACE.alone
+type LanePlace = typeof PLACE.ready | typeof PLACE.isolated
 
 interface Waiting {
   seq: number
@@ -32,7 +32,7 @@ interface Lane {
   any: Statement<[], { one: number }>
 }
 
-/** The place stands in the statement, so that the partial index for it can be used. */
+/** The statement contains the place as a literal, so that SQLite can use the partial index for it. */
 function laneOf(db: Database, place: LanePlace): Lane {
   return {
     next: db.prepare(
@@ -44,23 +44,23 @@ function laneOf(db: Database, place: LanePlace): Lane {
 }
 
 /**
- * The way of a message from its acceptance into the hands of this process. A message that several processes died with
- * is handed out alone: only when nothing else is in hand, and nothing else is until it is back, or has been out for long enough.
+ * Claims due messages for this process. A message is delivered in isolation after several processes died while delivering it: it
+ * is claimed only when no other message is, and no other is claimed until its claim ends or it has been out for long enough.
  */
 export class ReadyQueue {
-  readonly #tally: Counters
+  readonly #counters: Counters
   readonly #attachments: AttachmentStore
-  readonly #known: GenerationalCache<number, string>
+  readonly #cachedIds: GenerationalCache<number, string>
   readonly #token: string
-  readonly #inHand = new Set<number>()
-  #alone: number | undefined
-  #aloneUntil = 0
+  readonly #claimed = new Set<number>()
+  #isolated: number | undefined
+  #isolatedUntil = 0
   readonly #lanes: Record<LanePlace, Lane>
-  readonly #take: Statement<[string, number]>
+  readonly #markClaimed: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
   readonly #promote: Statement<[number, number]>
   readonly #wakeHeld: Statement<[number, string, number]>
-  readonly #hasten: Statement<[number, number]>
+  readonly #makeEarlier: Statement<[number, number]>
   readonly #expire: Statement<[number, number]>
   readonly #bySeq: Statement<[number], MessageRow>
   readonly #whole: Statement<[number], MessageRow & { body: string | null; attachments: string | null }>
@@ -69,41 +69,41 @@ export class ReadyQueue {
   readonly #nextDue: Statement<[], { at: number | null }>
   readonly #nextExpiry: Statement<[], { at: number | null }>
 
-  /** @param known ids by `seq` of what its process has at hand */
+  /** @param cachedIds ids, by position, of messages whose jobs the main thread has cached */
   constructor(
     db: Database,
-    tally: Counters,
+    counters: Counters,
     attachments: AttachmentStore,
-    known: GenerationalCache<number, string>,
+    cachedIds: GenerationalCache<number, string>,
     token: string,
   ) {
-    this.#tally = tally
+    this.#counters = counters
     this.#attachments = attachments
-    this.#known = known
+    this.#cachedIds = cachedIds
     this.#token = token
-    this.#lanes = { [PLACE.line]: laneOf(db, PLACE.line), [PLACE.alone]: laneOf(db, PLACE.alone) }
-    this.#take = db.prepare(
-      `UPDATE message SET status = ${STATUS_NUMBERS.sending}, place = ${PLACE.nowhere}, next_attempt_at = NULL,
+    this.#lanes = { [PLACE.ready]: laneOf(db, PLACE.ready), [PLACE.isolated]: laneOf(db, PLACE.isolated) }
+    this.#markClaimed = db.prepare(
+      `UPDATE message SET status = ${STATUS_NUMBERS.sending}, place = ${PLACE.none}, next_attempt_at = NULL,
        token = ?, rev = rev + 1 WHERE seq = ?`,
     )
     this.#release = db.prepare(
       `UPDATE message SET status = ${STATUS_NUMBERS.queued}, losses = losses + ?, rev = rev + 1, token = NULL,
-       place = CASE WHEN losses + ? >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
+       place = CASE WHEN losses + ? >= ${ISOLATION_THRESHOLD} THEN ${PLACE.isolated} ELSE ${PLACE.ready} END
        WHERE seq = ? AND rev = ? AND status = ${STATUS_NUMBERS.sending}`,
     )
     this.#promote = db.prepare(
       `UPDATE message SET next_attempt_at = NULL, rev = rev + 1,
-       place = CASE WHEN losses >= ${COMPANY_LIMIT} THEN ${PLACE.alone} ELSE ${PLACE.line} END
+       place = CASE WHEN losses >= ${ISOLATION_THRESHOLD} THEN ${PLACE.isolated} ELSE ${PLACE.ready} END
        WHERE seq IN (SELECT seq FROM message WHERE place = ${PLACE.scheduled} AND due_at <= ? ORDER BY due_at LIMIT ?)`,
     )
-    // The transport, the place and the status stand as in the index for it.
+    // The conditions on transport, place and status match the partial index.
     this.#wakeHeld = db.prepare(
-      `UPDATE message SET due_at = ?, next_attempt_at = NULL, rev = rev + 1, place = ${PLACE.line}
+      `UPDATE message SET due_at = ?, next_attempt_at = NULL, rev = rev + 1, place = ${PLACE.ready}
        WHERE seq IN (SELECT seq FROM message WHERE json_extract(head, '$.transport') = ?
          AND place = ${PLACE.scheduled} AND status = ${STATUS_NUMBERS.held} AND json_extract(rest, '$.heldReason') = 'budget'
          ORDER BY rank, due_at LIMIT ?)`,
     )
-    this.#hasten = db.prepare(
+    this.#makeEarlier = db.prepare(
       `UPDATE message SET due_at = due_at - ?, next_attempt_at = next_attempt_at - ?, rev = rev + 1
        WHERE place = ${PLACE.scheduled} AND status <> ${STATUS_NUMBERS.queued}`,
     )
@@ -112,7 +112,7 @@ export class ReadyQueue {
        AND status <> ${STATUS_NUMBERS.sending} ORDER BY expires_at LIMIT ?`,
     )
     this.#expire = db.prepare(
-      `UPDATE message SET status = ${STATUS_NUMBERS.expired}, place = ${PLACE.nowhere}, next_attempt_at = NULL,
+      `UPDATE message SET status = ${STATUS_NUMBERS.expired}, place = ${PLACE.none}, next_attempt_at = NULL,
        settled_at = ?, rev = rev + 1 WHERE seq = ?`,
     )
     this.#whole = db.prepare(
@@ -121,8 +121,8 @@ export class ReadyQueue {
     )
     this.#bySeq = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.seq = ?`)
     this.#longestDue = db.prepare(
-      `SELECT min(at) AS at FROM (SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.line}
-       UNION ALL SELECT min(due_at) FROM message WHERE place = ${PLACE.alone})`,
+      `SELECT min(at) AS at FROM (SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.ready}
+       UNION ALL SELECT min(due_at) FROM message WHERE place = ${PLACE.isolated})`,
     )
     this.#nextDue = db.prepare(`SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.scheduled}`)
     this.#nextExpiry = db.prepare(
@@ -131,51 +131,51 @@ export class ReadyQueue {
     )
   }
 
-  /** Hands out up to so many that are due, higher priority first, then the older. */
-  take(slots: number, now: number): (TakenRow | KnownRow)[] {
-    if (this.#isAlone(now)) return []
-    if (this.#has(PLACE.alone)) {
-      if (this.#inHand.size > 0) return []
-      const [row] = this.#takeFrom(PLACE.alone, 1, now)
-      this.#alone = row?.seq
-      this.#aloneUntil = now + ALONE
+  /** Claims up to `slots` due messages: higher priorities first, then the older ones. */
+  claim(slots: number, now: number): (ClaimedRow | CachedRow)[] {
+    if (this.#isIsolating(now)) return []
+    if (this.#has(PLACE.isolated)) {
+      if (this.#claimed.size > 0) return []
+      const [row] = this.#claimFrom(PLACE.isolated, 1, now)
+      this.#isolated = row?.seq
+      this.#isolatedUntil = now + ISOLATION_TIME
       return row === undefined ? [] : [row]
     }
-    return this.#takeFrom(PLACE.line, slots, now)
+    return this.#claimFrom(PLACE.ready, slots, now)
   }
 
-  #takeFrom(place: LanePlace, slots: number, now: number): (TakenRow | KnownRow)[] {
-    const taken: (TakenRow | KnownRow)[] = []
+  #claimFrom(place: LanePlace, slots: number, now: number): (ClaimedRow | CachedRow)[] {
+    const claimed: (ClaimedRow | CachedRow)[] = []
     let bytes = 0
     try {
-      for (const waiting of this.#lanes[place].next.all(now, slots)) {
-        const { seq, status } = waiting
-        const row = this.#asKnown(waiting) ?? this.#read(seq)
-        this.#take.run(this.#token, seq)
-        this.#tally.move(status, STATUS_NUMBERS.sending)
-        this.#inHand.add(seq)
-        taken.push(row)
+      for (const hasReady of this.#lanes[place].next.all(now, slots)) {
+        const { seq, status } = hasReady
+        const row = this.#cachedRow(hasReady) ?? this.#read(seq)
+        this.#markClaimed.run(this.#token, seq)
+        this.#counters.move(status, STATUS_NUMBERS.sending)
+        this.#claimed.add(seq)
+        claimed.push(row)
         if ('id' in row) continue
         const { head, content, attachments } = row
         bytes += attachments.reduce((sum, part) => sum + part.content.length, head.length + content.length)
-        if (bytes > HANDOVER_BYTES) break
+        if (bytes > MAX_CLAIM_BYTES) break
       }
     } catch (error) {
-      this.undo(taken)
+      this.undoClaims(claimed)
       throw error
     }
-    return taken
+    return claimed
   }
 
-  /** What nobody changed since it was accepted its process has at hand. */
-  #asKnown({ seq, id, rev }: Waiting): KnownRow | undefined {
-    const known = this.#known.take(seq)
-    return rev === 0 && known === id ? { seq, id, rev: 1 } : undefined
+  /** A message unchanged since this process accepted it needs no content: its job is cached. */
+  #cachedRow({ seq, id, rev }: Waiting): CachedRow | undefined {
+    const cachedId = this.#cachedIds.take(seq)
+    return rev === 0 && cachedId === id ? { seq, id, rev: 1 } : undefined
   }
 
-  #read(seq: number): TakenRow {
+  #read(seq: number): ClaimedRow {
     const row = this.#whole.get(seq)
-    if (row === undefined) throw new Error('a message left the line while it was taken from it')
+    if (row === undefined) throw new Error('a ready message disappeared while it was being claimed')
     return {
       ...toStored(row),
       status: STATUS_NUMBERS.sending,
@@ -186,39 +186,39 @@ export class ReadyQueue {
     }
   }
 
-  /** Puts a message back in line. `lost`: a process died with it. */
-  release(seq: number, rev: number, lost: boolean): void {
+  /** Returns a claimed message to the queue. `lost`: its process died while delivering it. */
+  requeue(seq: number, rev: number, lost: boolean): void {
     const losses = lost ? 1 : 0
     if (this.#release.run(losses, losses, seq, rev).changes > 0)
-      this.#tally.move(STATUS_NUMBERS.sending, STATUS_NUMBERS.queued)
+      this.#counters.move(STATUS_NUMBERS.sending, STATUS_NUMBERS.queued)
   }
 
-  /** What is in the hands of this process already, when its thread starts anew. */
-  hold(seqs: readonly number[]): void {
-    for (const seq of seqs) this.#inHand.add(seq)
+  /** Registers the messages that this process has claimed already, when its outbox thread was restarted. */
+  restoreClaims(seqs: readonly number[]): void {
+    for (const seq of seqs) this.#claimed.add(seq)
   }
 
-  /** The message is no longer in the hands of this process. */
-  back(seq: number): void {
-    this.#inHand.delete(seq)
-    if (this.#alone === seq) this.#alone = undefined
+  /** Ends the claim of this process on a message. */
+  endClaim(seq: number): void {
+    this.#claimed.delete(seq)
+    if (this.#isolated === seq) this.#isolated = undefined
   }
 
-  /** Undoes hand-outs of a transaction that failed. */
-  undo(taken: readonly { seq: number }[]): void {
-    for (const { seq } of taken) this.back(seq)
+  /** Undoes the claims of a failed transaction. */
+  undoClaims(claimed: readonly { seq: number }[]): void {
+    for (const { seq } of claimed) this.endClaim(seq)
   }
 
-  isInHand(seq: number): boolean {
-    return this.#inHand.has(seq)
+  isClaimed(seq: number): boolean {
+    return this.#claimed.has(seq)
   }
 
-  /** Lets messages into the line whose time has come. @returns how many. */
+  /** Makes scheduled messages ready once they are due. @returns how many */
   promote(now: number, most = STEP): number {
     return this.#promote.run(now, Math.min(most, STEP)).changes
   }
 
-  /** Lets messages into the line that are held for the budget of one of these transports. @returns how many. */
+  /** Makes messages ready that are held for the budget of one of these transports. @returns how many */
   wakeHeld(transports: readonly string[], most: number, now: number): number {
     let left = most
     for (const transport of transports) {
@@ -228,41 +228,41 @@ export class ReadyQueue {
     return most - left
   }
 
-  /** The wall clock was set back: retries are due earlier by as much; the time a message is meant for stays. */
+  /** Makes retries due earlier by as much as the wall clock was set back. A scheduled time (`notBefore`) stays. */
   clockSetBack(by: number): void {
-    this.#aloneUntil -= by
-    this.#hasten.run(by, by)
+    this.#isolatedUntil -= by
+    this.#makeEarlier.run(by, by)
   }
 
-  /** Ends messages that are too late. */
+  /** Expires messages. */
   expire(now: number, most = STEP): StoredRow[] {
     return this.#expiring.all(now, Math.min(most, STEP)).flatMap(({ seq, status }) => {
-      this.#tally.move(status, STATUS_NUMBERS.expired)
+      this.#counters.move(status, STATUS_NUMBERS.expired)
       this.#expire.run(now, seq)
       const row = this.#bySeq.get(seq)
       return row === undefined ? [] : [toStored(row)]
     })
   }
 
-  /** Whether anything could be handed out now. */
+  /** Whether a message could be claimed now. */
   waiting(now: number): boolean {
-    if (this.#isAlone(now)) return false
-    return this.#has(PLACE.alone) ? this.#inHand.size === 0 : this.#has(PLACE.line)
+    if (this.#isIsolating(now)) return false
+    return this.#has(PLACE.isolated) ? this.#claimed.size === 0 : this.#has(PLACE.ready)
   }
 
-  /** Milliseconds that the longest-waiting message in line has waited. */
-  oldest(now: number): number {
+  /** Returns for how many ms the longest-waiting ready message has waited. */
+  longestWait(now: number): number {
     return Math.max(0, now - (this.#longestDue.get()?.at ?? now))
   }
 
-  /** When the next message becomes due or too late, in ms since the epoch. */
+  /** Returns when the next message becomes due or expires, in ms since the epoch. */
   nextChange(): number {
     return Math.min(this.#nextDue.get()?.at ?? Infinity, this.#nextExpiry.get()?.at ?? Infinity)
   }
 
-  #isAlone(now: number): boolean {
-    if (this.#alone !== undefined && now >= this.#aloneUntil) this.back(this.#alone)
-    return this.#alone !== undefined
+  #isIsolating(now: number): boolean {
+    if (this.#isolated !== undefined && now >= this.#isolatedUntil) this.endClaim(this.#isolated)
+    return this.#isolated !== undefined
   }
 
   #has(place: LanePlace): boolean {

@@ -2,26 +2,26 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence } from '../../src/protocol/phaseBoard.js'
-import { evidenceFile, type LostRow } from '../../src/queue/sqlite/outboxProtocol.js'
+import { journalFile, type OrphanedRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { openJournal, readJournal } from '../deliveryJournal.js'
 import { MESSAGE_COLUMNS, type MessageRow, toStored } from './schema.js'
 
-type Notes = ReturnType<typeof readJournal>
+type Journal = ReturnType<typeof readJournal>
 type SendingRow = MessageRow & { id: string }
 
-const NOT_BEGUN: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
+const NOT_STARTED: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 
 /**
- * Messages that were in another process's hands when it died, and what its notes say of them. Notes are kept until
- * nothing is left in those hands: a recovery that is itself interrupted begins anew with the same evidence.
+ * Finds the messages of processes that died, with the evidence from their journals. A journal is kept until no message of its
+ * process is left: a recovery that is itself interrupted starts over with the same evidence.
  */
 export class Recovery {
   readonly #file: string
   readonly #token: string
   readonly #sending: Statement<[], SendingRow>
-  readonly #inHandsOf: Statement<[string], { one: number }>
-  /** Tokens of dead processes whose notes are still there. */
+  readonly #claimedBy: Statement<[string], { one: number }>
+  /** Tokens of dead processes whose journals still exist. */
   #old: string[] = []
 
   constructor(db: Database, file: string, token: string) {
@@ -30,20 +30,20 @@ export class Recovery {
     this.#sending = db.prepare(
       `SELECT ${MESSAGE_COLUMNS}, m.id FROM message m WHERE m.status = ${STATUS_NUMBERS.sending} ORDER BY m.seq`,
     )
-    this.#inHandsOf = db.prepare(
+    this.#claimedBy = db.prepare(
       `SELECT 1 AS one FROM message WHERE status = ${STATUS_NUMBERS.sending} AND token = ? LIMIT 1`,
     )
   }
 
   /**
-   * To be called by the process that has just become the deliverer: all other notes are of dead processes.
-   * @param notes how many this process may need at a time
+   * Called when this process becomes the deliverer: all other journals belong to dead processes.
+   * @param slots maximum number of deliveries that this process records at a time
    */
-  begin(notes: number): void {
-    const own = evidenceFile(this.#file, this.#token)
-    // It is there already if only this thread died: then the deliveries go on, and so do their notes.
-    if (!existsSync(own)) openJournal(own, notes)
-    const prefix = path.basename(evidenceFile(this.#file, ''))
+  begin(slots: number): void {
+    const own = journalFile(this.#file, this.#token)
+    // The journal exists already if only this thread died: the deliveries continue, and so does their journal.
+    if (!existsSync(own)) openJournal(own, slots)
+    const prefix = path.basename(journalFile(this.#file, ''))
     this.#old = readdirSync(path.dirname(this.#file))
       .filter((name) => name.startsWith(prefix))
       .map((name) => name.slice(prefix.length))
@@ -51,23 +51,23 @@ export class Recovery {
   }
 
   /**
-   * All that is being sent by nobody. Messages of this process may be among them, where only its outbox thread died:
-   * those not in hand never left that thread, so they certainly were not sent.
+   * Returns all messages in `sending` that no process is delivering. If only the outbox thread died, messages of this process
+   * may be among them: those that it hasn't claimed never left that thread, so they certainly were not sent.
    */
-  lost(isInHand: (seq: number) => boolean): LostRow[] {
-    const notes = new Map<string, Notes>()
+  orphans(isClaimed: (seq: number) => boolean): OrphanedRow[] {
+    const journals = new Map<string, Journal>()
     return this.#sending
       .all()
-      .filter(({ seq }) => !isInHand(seq))
-      .map((row) => ({ ...toStored(row), evidence: this.#evidenceOf(row, notes) }))
+      .filter(({ seq }) => !isClaimed(seq))
+      .map((row) => ({ ...toStored(row), evidence: this.#evidenceOf(row, journals) }))
   }
 
-  #evidenceOf({ token, id, rest }: SendingRow, notes: Map<string, Notes>): Evidence | null {
-    if (token === this.#token) return NOT_BEGUN
+  #evidenceOf({ token, id, rest }: SendingRow, journals: Map<string, Journal>): Evidence | null {
+    if (token === this.#token) return NOT_STARTED
     if (token === null) return null
-    if (!notes.has(token)) notes.set(token, readJournal(evidenceFile(this.#file, token)))
+    if (!journals.has(token)) journals.set(token, readJournal(journalFile(this.#file, token)))
     const attempts = rest === null ? 0 : (JSON.parse(rest) as { attempts: unknown[] }).attempts.length
-    return notes.get(token)?.(id, attempts + 1) ?? null
+    return journals.get(token)?.(id, attempts + 1) ?? null
   }
 
   discardOld(): void {
@@ -79,8 +79,8 @@ export class Recovery {
   }
 
   #discard(token: string): boolean {
-    if (this.#inHandsOf.get(token) !== undefined) return false
-    rmSync(evidenceFile(this.#file, token), { force: true })
+    if (this.#claimedBy.get(token) !== undefined) return false
+    rmSync(journalFile(this.#file, token), { force: true })
     return true
   }
 }

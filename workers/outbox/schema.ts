@@ -3,16 +3,16 @@ import type { StatusNumber, StoredRow } from '../../src/queue/storedRow.js'
 /** 'TPST': marks a file as ours. */
 export const APPLICATION_ID = 0x54505354
 
-/** Where a message is: nowhere, in line, waiting for its time, or waiting to be delivered with nothing beside it. */
-export const PLACE = { nowhere: 0, line: 1, scheduled: 2, alone: 3 } as const
+/** Where a message waits: nowhere, ready for delivery, scheduled for a later time, or ready for delivery in isolation. */
+export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
 
 /**
- * One step for each version of the file, applied in order; `user_version` counts those applied. A step never changes
- * once it is released.
+ * One migration for each version of the file, applied in order; `user_version` is the number of those applied. A released
+ * migration never changes.
  *
- * - `tally` is one row: the counts, so that none of them is ever counted.
- * - `message.head` and `content.body` are JSON: what never changes, and what is dropped after settling.
- * - `term` and `search` are filled in idle time, up to `tally.indexed`.
+ * - `tally` is one row with the message counts, so that no query ever counts messages.
+ * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
+ * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -87,7 +87,7 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ]
 
-/** A row of `message` as the statements of this folder select it. */
+/** A row of `message` as the statements in this folder select it. */
 export interface MessageRow {
   seq: number
   rev: number

@@ -1,7 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { Counters } from './counters.js'
 
-/** What a listing asks of a message, read off its stored head. */
+/** The fields of a message that lists search, read from its stored head. */
 export interface SearchFields {
   id: string
   recipients: string[]
@@ -22,17 +22,17 @@ interface Head {
 
 export function searchFieldsOf(head: string): SearchFields {
   const { id, to, cc, bcc, tags, subject = '', content } = JSON.parse(head) as Head
-  const facts: SearchFields = {
+  const fields: SearchFields = {
     id,
     recipients: [...to, ...cc, ...bcc].map(({ address }) => address),
     tags,
     subject,
   }
-  if (content.kind === 'template' && content.name !== undefined) facts.template = content.name
-  return facts
+  if (content.kind === 'template' && content.name !== undefined) fields.template = content.name
+  return fields
 }
 
-/** The text that `q` is looked for in, in lower case. */
+/** Returns the text that `q` searches, in lower case. */
 export function textOf({ recipients, tags, subject, template = '' }: SearchFields): string {
   return [subject, template, ...tags, ...recipients].join('\n').toLowerCase()
 }
@@ -43,19 +43,19 @@ interface HeadRow {
 }
 
 /**
- * What messages can be found by: exact terms (recipient, tag, template) and trigrams of their text. Filled in idle
- * time, oldest first, up to `tally.indexed`: a message that is forgotten soon never gets there and costs nothing.
+ * The search index: exact terms (recipient, tag, template) and trigrams of the text. Filled in idle time, oldest first, up to
+ * `tally.indexed`: a message that is deleted soon is never indexed and costs nothing.
  */
 export class SearchIndex {
-  readonly #tally: Counters
+  readonly #counters: Counters
   readonly #pending: Statement<[number, number], HeadRow>
   readonly #addTerm: Statement<[string, number]>
   readonly #dropTerm: Statement<[string, number]>
   readonly #addText: Statement<[number, string]>
   readonly #dropText: Statement<[number]>
 
-  constructor(db: Database, tally: Counters) {
-    this.#tally = tally
+  constructor(db: Database, counters: Counters) {
+    this.#counters = counters
     this.#pending = db.prepare('SELECT seq, head FROM message WHERE seq > ? ORDER BY seq LIMIT ?')
     this.#addTerm = db.prepare('INSERT OR IGNORE INTO term (term, seq) VALUES (?, ?)')
     this.#dropTerm = db.prepare('DELETE FROM term WHERE term = ? AND seq = ?')
@@ -63,21 +63,21 @@ export class SearchIndex {
     this.#dropText = db.prepare('DELETE FROM search WHERE rowid = ?')
   }
 
-  /** Whether messages wait for being indexed. */
+  /** Whether messages wait to be indexed. */
   get behind(): boolean {
-    return this.#tally.indexed < this.#tally.accepted
+    return this.#counters.indexed < this.#counters.accepted
   }
 
-  /** Indexes up to so many messages. */
+  /** Indexes up to `most` messages. */
   advance(most: number): void {
-    const rows = this.#pending.all(this.#tally.indexed, most)
+    const rows = this.#pending.all(this.#counters.indexed, most)
     for (const { seq, head } of rows) {
-      const facts = searchFieldsOf(head)
-      for (const term of termsOf(facts)) this.#addTerm.run(term, seq)
-      this.#addText.run(seq, textOf(facts))
+      const fields = searchFieldsOf(head)
+      for (const term of termsOf(fields)) this.#addTerm.run(term, seq)
+      this.#addText.run(seq, textOf(fields))
     }
-    this.#tally.indexed =
-      rows.length < most ? this.#tally.accepted : (rows.at(-1)?.seq ?? this.#tally.accepted)
+    this.#counters.indexed =
+      rows.length < most ? this.#counters.accepted : (rows.at(-1)?.seq ?? this.#counters.accepted)
   }
 
   remove(seq: number, head: string): void {

@@ -1,17 +1,17 @@
 import { type Clock, ClockWatch } from '../../clock.js'
 import { type Due, DueHeap } from '../../structures/dueHeap.js'
 
-/** The wall clock may jump: it is looked at again after this many milliseconds at most. */
-const LONGEST_NAP = 1_000
+/** Longest timer in ms. The wall clock may jump, so it is read again after this time. */
+const MAX_TIMER = 1_000
 
 export interface DelayedQueueHooks<T> {
-  /** The time of the first has come: what is due is there to be taken. */
-  wake(): void
-  /** The wall clock was set back by so many milliseconds. @returns the time the entry is due by the new clock */
-  setBack(entry: T, by: number): number
+  /** Called when the first entry is due; `takeDue()` returns the due ones. */
+  onDue(): void
+  /** Called for each entry when the wall clock was set back `by` ms. @returns when the entry is due by the new clock */
+  onClockSetBack(entry: T, by: number): number
 }
 
-/** When something is to happen to what waits: one timer, for the first of all. */
+/** Entries ordered by the time they are due, with one timer for the first. */
 export class DelayedQueue<T extends Due> {
   readonly #clock: Clock
   readonly #clockWatch = new ClockWatch()
@@ -26,38 +26,38 @@ export class DelayedQueue<T extends Due> {
     this.#hooks = hooks
   }
 
-  /** When the first is due, in ms since the epoch. */
+  /** The time at which the first entry is due, in ms since the epoch. */
   get next(): number | undefined {
     return this.#heap.peek()?.dueAt
   }
 
-  /** Gives an entry a time, in place of the one it had. */
-  put(entry: T, at: number, now: number): void {
+  /** Adds an entry, or moves it to another time. */
+  schedule(entry: T, at: number, now: number): void {
     this.#heap.remove(entry)
     this.#followClock()
     entry.dueAt = at
     this.#heap.add(entry)
-    this.#nap(now)
+    this.#setTimer(now)
   }
 
   remove(entry: T): void {
     this.#heap.remove(entry)
   }
 
-  /** Takes out one whose time has come, the first first. */
-  take(now: number): T | undefined {
+  /** Removes and returns the first entry if it is due. */
+  takeDue(now: number): T | undefined {
     const entry = this.#heap.peek()
     if (entry === undefined || entry.dueAt > now) return undefined
     this.#heap.remove(entry)
     return entry
   }
 
-  /** What the timer does when its time has come. */
+  /** Handles due entries now, as the timer does. */
   wake(): void {
     this.#timerAt = Infinity
     this.#followClock()
-    this.#hooks.wake()
-    this.#nap(this.#clock.now())
+    this.#hooks.onDue()
+    this.#setTimer(this.#clock.now())
   }
 
   stop(): void {
@@ -65,12 +65,12 @@ export class DelayedQueue<T extends Due> {
     clearTimeout(this.#timer)
   }
 
-  #nap(now: number): void {
+  #setTimer(now: number): void {
     const next = this.next ?? Infinity
     if (next >= this.#timerAt || this.#stopped) return
     clearTimeout(this.#timer)
     this.#timerAt = next
-    this.#timer = setTimeout(() => this.wake(), Math.min(Math.max(0, next - now), LONGEST_NAP))
+    this.#timer = setTimeout(() => this.wake(), Math.min(Math.max(0, next - now), MAX_TIMER))
   }
 
   #followClock(): void {
@@ -78,7 +78,7 @@ export class DelayedQueue<T extends Due> {
     if (back === 0) return
     for (const entry of this.#heap.entries()) {
       this.#heap.remove(entry)
-      entry.dueAt = this.#hooks.setBack(entry, back)
+      entry.dueAt = this.#hooks.onClockSetBack(entry, back)
       this.#heap.add(entry)
     }
   }

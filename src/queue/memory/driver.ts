@@ -8,20 +8,20 @@ import {
   type Status,
 } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
-import { cancelManually, markSentManually, notFound, retryManually } from '../actions.js'
+import { cancelManually, type ManualAction, markSentManually, notFound, retryManually } from '../actions.js'
 import type {
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   DriverOptions,
   QueueDriver,
   QueueStats,
 } from '../driver.js'
-import { differ, IdempotencyKeys } from '../idempotencyKeys.js'
-import { matches, pageOf, showAs, shownCounts, shownStatus } from '../listing.js'
+import { fingerprintsDiffer, IdempotencyKeys } from '../idempotencyKeys.js'
+import { matches, paginate, withShownStatus, shownCounts, shownStatus } from '../listing.js'
 import { DelayedQueue } from './delayedQueue.js'
-import { type Entry, NONE, MessageStore } from './messageStore.js'
+import { type Entry, isReady, MessageStore, NONE, retryEarlier } from './messageStore.js'
 import { PriorityQueue } from './priorityQueue.js'
 
 interface MemoryQueueOptions extends DriverOptions {
@@ -29,37 +29,40 @@ interface MemoryQueueOptions extends DriverOptions {
 }
 
 /**
- * Everything in this process's memory: fast, and gone with the process. A message that waits is in the timetable, due
- * at its next attempt or its expiry, whichever is first; one that may be handed out is in the line as well.
+ * Keeps everything in the memory of this process: fast, and gone with the process. A waiting message is in `#delayed`, due
+ * at its next attempt or its expiry, whichever is first; a message ready for delivery is in `#ready` as well.
  */
 export class MemoryQueue implements QueueDriver {
   readonly durable = false
   readonly #options: MemoryQueueOptions
   readonly #clock: Clock
-  readonly #shelf: MessageStore
+  readonly #store: MessageStore
   readonly #keys: IdempotencyKeys
-  readonly #line = new PriorityQueue<Entry>()
-  readonly #timetable: DelayedQueue<Entry>
+  readonly #ready = new PriorityQueue<Entry>()
+  readonly #delayed: DelayedQueue<Entry>
   #consumer: Consumer | undefined
-  #delivering = 0
-  #deliveries = 0
+  #inProgress = 0
+  #deliveryCount = 0
   #paused = false
   #closed = false
-  /** Who waits until nothing is under way. */
-  readonly #idle = new Set<() => void>()
+  /** Callbacks for the moment when no delivery is in progress. */
+  readonly #idleCallbacks = new Set<() => void>()
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options
     this.#clock = options.clock ?? new Clock()
-    this.#shelf = new MessageStore(options.retain)
+    this.#store = new MessageStore(options.retain)
     this.#keys = new IdempotencyKeys(options.retain.keys)
-    this.#timetable = new DelayedQueue(this.#clock, { wake: () => this.#wake(), setBack: retryEarlier })
+    this.#delayed = new DelayedQueue(this.#clock, {
+      onDue: () => this.#wake(),
+      onClockSetBack: retryEarlier,
+    })
   }
 
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    const answers = jobs.map((job) => this.#accept(job))
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    const results = jobs.map((job) => this.#accept(job))
     this.#pump()
-    return Promise.resolve(answers)
+    return Promise.resolve(results)
   }
 
   start(consumer: Consumer): Promise<void> {
@@ -69,18 +72,18 @@ export class MemoryQueue implements QueueDriver {
   }
 
   find(id: string): Promise<Message | undefined> {
-    const entry = this.#shelf.get(id)
+    const entry = this.#store.get(id)
     return Promise.resolve(entry && this.#show(entry))
   }
 
   load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    const entry = this.#shelf.get(id)
+    const entry = this.#store.get(id)
     return Promise.resolve(entry?.dropped === true ? 'dropped' : entry?.job)
   }
 
   list(query: ListQuery): Promise<MessagePage> {
     return Promise.resolve(
-      pageOf(this.#shelf.newestFirst(), query, {
+      paginate(this.#store.newestFirst(), query, {
         position: (entry) => entry.position,
         matches: (entry) => matches(entry.job, this.#shownStatus(entry), query),
         show: (entry) => this.#show(entry),
@@ -89,22 +92,15 @@ export class MemoryQueue implements QueueDriver {
   }
 
   cancel(id: string): Promise<Message> {
-    return this.#act(id, (entry, now) => {
-      const takeBack = (): boolean => this.#consumer?.cancel(id) === true
-      this.#change(entry, (state) => cancelManually(id, state, takeBack, now), now)
-    })
+    return this.#act(id, (state, now, cancelDelivery) => cancelManually(id, state, cancelDelivery, now))
   }
 
   retry(id: string): Promise<Message> {
-    return this.#act(id, (entry, now) => {
-      this.#change(entry, (state) => retryManually(id, state, now, this.#options.maxAge), now)
-    })
+    return this.#act(id, (state, now) => retryManually(id, state, now, this.#options.maxAge))
   }
 
   markSent(id: string): Promise<Message> {
-    return this.#act(id, (entry, now) => {
-      this.#change(entry, (state) => markSentManually(id, state, now), now)
-    })
+    return this.#act(id, (state, now) => markSentManually(id, state, now))
   }
 
   pause(): Promise<void> {
@@ -119,7 +115,7 @@ export class MemoryQueue implements QueueDriver {
   }
 
   stats(): Promise<QueueStats> {
-    const { counts, accepted } = this.#shelf
+    const { counts, accepted } = this.#store
     return Promise.resolve({
       ...shownCounts(counts, this.#paused),
       accepted,
@@ -130,81 +126,85 @@ export class MemoryQueue implements QueueDriver {
 
   wakeHeld(transports: readonly string[], most: number): Promise<number> {
     const now = this.#clock.now()
-    const woken = this.#shelf.wakeHeld(transports, most, now)
+    const woken = this.#store.wakeHeld(transports, most, now)
     for (const entry of woken) this.#schedule(entry, now)
     this.#pump()
     return Promise.resolve(woken.length)
   }
 
-  /** Nobody else changes anything here: the change listener hears of it all. */
-  follow(): () => void {
+  /** No other process changes these messages, so the change listener is called for every settlement anyway. */
+  subscribe(): () => void {
     return () => undefined
   }
 
-  /** What is due goes on being handed out, since nothing of it outlives the process. */
+  /** Continues to hand out due messages, since none of them outlives the process. */
   async drain(deadline: number): Promise<void> {
-    // While something is due there is a delivery, unless the queue is paused.
-    if (deadline > 0) await waitAtMost(this.#nothingUnderWay(), deadline)
+    // As long as a message is due, a delivery is in progress, unless the queue is paused.
+    if (deadline > 0) await waitAtMost(this.#untilIdle(), deadline)
     this.#closed = true
-    this.#timetable.stop()
+    this.#delayed.stop()
   }
 
   close(): Promise<void> {
     return this.drain(0)
   }
 
-  /** What deliveries take by the real clock is not counted, so that waits that follow each other add up to `ms`. */
+  /** Doesn't count the real time that deliveries take, so that consecutive waits add up to `ms`. */
   async advance(ms: number): Promise<void> {
     let left = ms
     for (;;) {
-      await this.#nothingUnderWay()
-      const wait = (this.#timetable.next ?? Infinity) - this.#clock.now()
+      await this.#untilIdle()
+      const wait = (this.#delayed.next ?? Infinity) - this.#clock.now()
       const step = Math.min(left, Math.max(0, wait))
       this.#clock.advance(step)
-      // What is due again at once, for ever, comes to an end as well.
+      // Each step counts at least 1 ms, so that a message that is due again immediately, forever, can't keep this running.
       left = Math.max(0, left - Math.max(1, step))
-      this.#timetable.wake()
-      if (this.#closed || (left === 0 && this.#delivering === 0)) return
+      this.#delayed.wake()
+      if (this.#closed || (left === 0 && this.#inProgress === 0)) return
     }
   }
 
-  #nothingUnderWay(): Promise<void> {
-    return this.#delivering === 0 ? Promise.resolve() : new Promise((resolve) => void this.#idle.add(resolve))
+  #untilIdle(): Promise<void> {
+    return this.#inProgress === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => void this.#idleCallbacks.add(resolve))
   }
 
-  #accept(job: MailJob): Enqueued {
-    const known = this.#shelf.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
-    if (known !== undefined) {
-      const { id, messageId } = known
-      return differ(known, job) ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
+  #accept(job: MailJob): EnqueueResult {
+    const earlier = this.#store.get(job.id)?.job ?? this.#keys.find(job.idempotencyKey, this.#clock.now())
+    if (earlier !== undefined) {
+      const { id, messageId } = earlier
+      return fingerprintsDiffer(earlier, job)
+        ? { result: 'conflict' }
+        : { result: 'duplicate', id, messageId }
     }
-    if (this.#shelf.open >= this.#options.limit) return { result: 'full' }
+    if (this.#store.open >= this.#options.limit) return { result: 'full' }
 
-    const entry = this.#shelf.add(job)
+    const entry = this.#store.add(job)
     this.#keys.remember(job)
     this.#schedule(entry, this.#clock.now())
-    this.#options.changed(entry)
+    this.#options.onChange(entry)
     return { result: 'queued' }
   }
 
-  /** Finds a message that waits its place: in line if it is due, and in the timetable for what comes next. */
+  /** Puts a waiting message into the delayed queue, and into the ready queue if it is due. */
   #schedule(entry: Entry, now: number): void {
     const { state, job } = entry
     if (state.nextAttemptAt !== undefined && state.nextAttemptAt > now) {
-      this.#timetable.put(entry, Math.min(state.nextAttemptAt, state.expiresAt), now)
+      this.#delayed.schedule(entry, Math.min(state.nextAttemptAt, state.expiresAt), now)
       return
     }
-    this.#timetable.put(entry, state.expiresAt, now)
+    this.#delayed.schedule(entry, state.expiresAt, now)
     if (entry.ticket !== NONE || (state.status === 'held' && state.heldReason === 'uncertain')) return
-    entry.ticket = this.#line.push(entry, job.priority)
+    entry.ticket = this.#ready.push(entry, job.priority)
   }
 
-  /** Takes from the line as many as there are free slots. */
+  /** Starts as many deliveries as there are free slots. */
   #pump(): void {
     const consumer = this.#consumer
     if (consumer === undefined) return
-    while (!this.#paused && !this.#closed && this.#delivering < consumer.slots) {
-      const entry = this.#line.shift(isInLine)
+    while (!this.#paused && !this.#closed && this.#inProgress < consumer.slots) {
+      const entry = this.#ready.shift(isReady)
       if (entry === undefined) return
       entry.ticket = NONE
       void this.#deliver(entry, consumer)
@@ -217,33 +217,35 @@ export class MemoryQueue implements QueueDriver {
       this.#expire(entry, now)
       return
     }
-    this.#delivering++
-    this.#timetable.remove(entry)
-    this.#shelf.change(entry, (state) => enter(state, 'sending', now), now)
-    this.#options.changed(entry)
-    const delivery = (entry.delivery = ++this.#deliveries)
+    this.#inProgress++
+    this.#delayed.remove(entry)
+    this.#store.change(entry, (state) => enter(state, 'sending', now), now)
+    this.#options.onChange(entry)
+    const delivery = (entry.delivery = ++this.#deliveryCount)
     const settlement = await consumer.deliver(entry)
-    this.#delivering--
-    // A message that was cancelled meanwhile is settled, and may be on its way again.
+    this.#inProgress--
+    // A message cancelled meanwhile is settled already, and a retry may have started another delivery.
     if (entry.delivery === delivery) {
       entry.delivery = NONE
       const end = this.#clock.now()
       this.#change(entry, (state) => settle(state, settlement, end), end)
-      this.#options.changed(entry)
+      this.#options.onChange(entry)
     }
     this.#pump()
-    if (this.#delivering > 0) return
-    for (const resolve of this.#idle) resolve()
-    this.#idle.clear()
+    if (this.#inProgress > 0) return
+    for (const resolve of this.#idleCallbacks) resolve()
+    this.#idleCallbacks.clear()
   }
 
-  /** What the action throws rejects. */
-  #act(id: string, action: (entry: Entry, now: number) => void): Promise<Message> {
+  /** Rejects with whatever the action throws. */
+  #act(id: string, action: ManualAction): Promise<Message> {
     return new Promise((resolve) => {
-      const entry = this.#shelf.get(id)
+      const entry = this.#store.get(id)
       if (entry === undefined) throw notFound(id)
-      action(entry, this.#clock.now())
-      this.#options.changed(entry)
+      const now = this.#clock.now()
+      const cancelDelivery = (): boolean => this.#consumer?.cancel(id) === true
+      this.#change(entry, (state) => action(state, now, cancelDelivery), now)
+      this.#options.onChange(entry)
       this.#pump()
       resolve(this.#show(entry))
     })
@@ -251,34 +253,34 @@ export class MemoryQueue implements QueueDriver {
 
   #expire(entry: Entry, now: number): void {
     this.#change(entry, (state) => enter(state, 'expired', now), now)
-    this.#options.changed(entry)
+    this.#options.onChange(entry)
   }
 
-  /** A change after which the message waits or is settled. What it throws leaves everything as it was. */
+  /** Makes a change after which the message waits or is settled. If `change` throws, nothing has changed. */
   #change(entry: Entry, change: (state: MessageState) => void, now: number): void {
-    this.#shelf.change(entry, change, now)
-    if (isSettled(entry.state.status)) this.#timetable.remove(entry)
+    this.#store.change(entry, change, now)
+    if (isSettled(entry.state.status)) this.#delayed.remove(entry)
     else this.#schedule(entry, now)
   }
 
   #wake(): void {
     const now = this.#clock.now()
-    for (let entry = this.#timetable.take(now); entry !== undefined; entry = this.#timetable.take(now)) {
+    for (let entry = this.#delayed.takeDue(now); entry !== undefined; entry = this.#delayed.takeDue(now)) {
       if (entry.state.expiresAt <= now) this.#expire(entry, now)
       else {
-        this.#shelf.due(entry)
+        this.#store.markDue(entry)
         this.#schedule(entry, now)
       }
     }
-    this.#shelf.forget(now)
-    this.#keys.forget(now)
+    this.#store.prune(now)
+    this.#keys.prune(now)
     this.#pump()
   }
 
-  /** Milliseconds that the longest-waiting of what is in line has waited; each lane is in the order in which that became due. */
+  /** Returns for how many ms the longest-waiting ready message has waited. Each priority is ordered by the time of becoming due. */
   #longestWait(): number {
     const now = this.#clock.now()
-    return Math.max(0, ...this.#line.first(isInLine).map(({ state }) => now - state.dueAt))
+    return Math.max(0, ...this.#ready.first(isReady).map(({ state }) => now - state.dueAt))
   }
 
   #shownStatus({ state }: Entry): Status {
@@ -286,18 +288,6 @@ export class MemoryQueue implements QueueDriver {
   }
 
   #show(entry: Entry): Message {
-    return showAs(toMessage(entry.job, entry.state), this.#shownStatus(entry))
+    return withShownStatus(toMessage(entry.job, entry.state), this.#shownStatus(entry))
   }
-}
-
-/** Whoever left the line by hand, and came back, has another ticket. */
-function isInLine(entry: Entry, ticket: number): boolean {
-  return entry.ticket === ticket
-}
-
-/** Retries are due earlier by as much as the clock was set back; the time a message is meant for stays. */
-function retryEarlier({ state, dueAt }: Entry, by: number): number {
-  if (state.nextAttemptAt === undefined || state.status === 'queued') return dueAt
-  state.nextAttemptAt -= by
-  return Math.min(state.nextAttemptAt, state.expiresAt)
 }

@@ -5,24 +5,55 @@ import {
   newState,
   type Status,
   STATUSES,
+  MAX_PRIORITY,
   withoutContent,
 } from '../../message/messageState.js'
 import type { Due } from '../../structures/dueHeap.js'
 import { Fifo } from '../../structures/fifo.js'
-import { losesContent } from '../actions.js'
-import type { StatusCounts } from '../driver.js'
-import type { Retention } from '../retention.js'
-import { HeldForBudget } from './heldForBudget.js'
+import { dropsContent } from '../actions.js'
+import type { Retention, StatusCounts } from '../driver.js'
 
-/** What a {@link SettledLog} holds: something that knows its own place there. */
+/** The messages held for a transport's budget, by transport and priority, in the order in which they were held. */
+class HeldForBudget {
+  readonly #transports = new Map<string, Set<Entry>[]>()
+
+  /** Adds or removes the entry according to its current state. */
+  update(entry: Entry): void {
+    const { job, state } = entry
+    if (state.heldReason !== 'budget' || state.nextAttemptAt === undefined) {
+      this.#transports.get(job.transport)?.[job.priority]?.delete(entry)
+      return
+    }
+    let sets = this.#transports.get(job.transport)
+    if (sets === undefined) {
+      sets = Array.from({ length: MAX_PRIORITY + 1 }, () => new Set<Entry>())
+      this.#transports.set(job.transport, sets)
+    }
+    sets[job.priority]?.add(entry)
+  }
+
+  /** Returns up to `most` entries, higher priorities first. */
+  first(transports: readonly string[], most: number): Entry[] {
+    const found: Entry[] = []
+    for (let priority = MAX_PRIORITY; priority >= 0; priority--)
+      for (const transport of transports)
+        for (const entry of this.#transports.get(transport)?.[priority] ?? []) {
+          if (found.length >= most) return found
+          found.push(entry)
+        }
+    return found
+  }
+}
+
+/** An entry of a {@link SettledLog}, which knows its own position there. */
 interface Settled {
-  /** Kept by the row; -1 outside it. */
+  /** Maintained by the log; -1 outside it. */
   place: number
 }
 
 /**
- * Settled messages, the one settled first in front. A Set would pass over the places of all that it ever forgot whenever it
- * is asked for its first.
+ * Settled messages in the order in which they settled. A Set walks, to find its first element,
+ * over the positions of all elements that were ever deleted.
  */
 export class SettledLog<T extends Settled> {
   readonly #entries = new Fifo<T>()
@@ -46,24 +77,39 @@ export class SettledLog<T extends Settled> {
   }
 }
 
-/** No delivery, no place in the line. */
+/** No delivery in progress; no ticket in the ready queue. */
 export const NONE = 0
 
-/** A message and its place: while it waits in the timetable, in line while it may be handed out at once, settled in neither. */
+/**
+ * A message and where it is: in the delayed queue while it waits, in the ready queue as well while it is due, in neither once it
+ * is settled or being delivered.
+ */
 export interface Entry extends Due, Settled {
-  /** Grows with each acceptance; the place in a listing. */
+  /** Position in the order of acceptance; the order of lists. */
   readonly position: number
   job: MailJob
   /** Whether the job has lost its content. */
   dropped?: true
   readonly state: MessageState
-  /** Its place in the line. */
+  /** Its ticket in the ready queue, or {@link NONE}. */
   ticket: number
-  /** The delivery whose settlement counts, by its number. */
+  /** The number of the delivery whose settlement counts, or {@link NONE}. */
   delivery: number
 }
 
-/** The messages there are, how many stand in each status, and how long those that are settled stay. */
+/** An entry that left the ready queue and came back has another ticket; its old position no longer counts. */
+export function isReady(entry: Entry, ticket: number): boolean {
+  return entry.ticket === ticket
+}
+
+/** Makes retries due earlier by as much as the clock was set back. A scheduled time (`notBefore`) stays. */
+export function retryEarlier({ state, dueAt }: Entry, by: number): number {
+  if (state.nextAttemptAt === undefined || state.status === 'queued') return dueAt
+  state.nextAttemptAt -= by
+  return Math.min(state.nextAttemptAt, state.expiresAt)
+}
+
+/** All messages, their counts by status, and the retention of settled ones. */
 export class MessageStore {
   readonly #retain: Retention
   readonly #entries = new Map<string, Entry>()
@@ -76,12 +122,12 @@ export class MessageStore {
     this.#retain = retain
   }
 
-  /** Messages ever accepted. */
+  /** Number of messages ever accepted. */
   get accepted(): number {
     return this.#accepted
   }
 
-  /** Messages that are not settled. */
+  /** Number of unsettled messages. */
   get open(): number {
     return this.#entries.size - this.#settled.size
   }
@@ -114,10 +160,7 @@ export class MessageStore {
     return entry
   }
 
-  /**
-   * Every change of a status goes through here. What it throws leaves everything as it was; what it settles is kept as
-   * long as the retention says.
-   */
+  /** Makes a change; every change of a status goes through here. If `change` throws, nothing has changed. */
   change(entry: Entry, change: (state: MessageState) => void, now: number): void {
     const { state } = entry
     const before = state.status
@@ -129,17 +172,17 @@ export class MessageStore {
     if (isSettled(state.status)) this.#settle(entry, state.status, now)
   }
 
-  /** The time has come that the entry waited for. */
-  due(entry: Entry): void {
+  /** Marks a waiting entry as due. */
+  markDue(entry: Entry): void {
     delete entry.state.nextAttemptAt
     this.#heldForBudget.update(entry)
   }
 
-  /** Makes entries due that are held for the budget of one of these transports. @returns them, in the order in which they go */
+  /** Marks entries as due that are held for the budget of one of these transports. @returns them, in the order of delivery */
   wakeHeld(transports: readonly string[], most: number, now: number): Entry[] {
     const woken = this.#heldForBudget.first(transports, most)
     for (const entry of woken) {
-      this.due(entry)
+      this.markDue(entry)
       entry.state.dueAt = now
     }
     return woken
@@ -148,16 +191,16 @@ export class MessageStore {
   #settle(entry: Entry, status: Status, now: number): void {
     entry.delivery = NONE
     entry.ticket = NONE
-    if (losesContent(status, this.#retain.data)) {
+    if (dropsContent(status, this.#retain.data)) {
       entry.job = withoutContent(entry.job)
       entry.dropped = true
     }
     this.#settled.add(entry)
-    this.forget(now)
+    this.prune(now)
   }
 
-  /** Lets go of the settled messages that are too many or too old. */
-  forget(now: number): void {
+  /** Deletes settled messages beyond the maximum count or age. */
+  prune(now: number): void {
     const { count, age } = this.#retain
     for (let entry = this.#settled.oldest; entry !== undefined; entry = this.#settled.oldest) {
       if (this.#settled.size <= count && now - (entry.state.settledAt ?? now) <= age) return

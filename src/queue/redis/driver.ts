@@ -10,7 +10,7 @@ import { cancelManually, markSentManually, retryManually } from '../actions.js'
 import type {
   ChangeListener,
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   DriverOptions,
@@ -46,7 +46,7 @@ class Acceptor {
   readonly #store: RedisStore
   readonly #changed: ChangeListener
   readonly #addJobs: (jobs: readonly MailJob[]) => void
-  readonly #batcher: RequestBatcher<MailJob, Enqueued>
+  readonly #batcher: RequestBatcher<MailJob, EnqueueResult>
 
   constructor(
     store: RedisStore,
@@ -58,13 +58,13 @@ class Acceptor {
     this.#batcher = new RequestBatcher(MAX_BATCH, (jobs) => this.#accept(jobs))
   }
 
-  accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     return Promise.all(jobs.map((job) => this.#batcher.request(job)))
   }
 
-  async #accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  async #accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const operation = this.#store.nextOperation()
-    let results: Enqueued[]
+    let results: EnqueueResult[]
     try {
       results = await this.#store.enqueue(jobs, operation)
     } catch (error) {
@@ -122,7 +122,7 @@ export class RedisQueue implements QueueDriver {
   private constructor(options: RedisQueueOptions, connections: Connections) {
     this.#options = options
     this.#connections = connections
-    const { limit, retain, changed, logger } = options
+    const { limit, retain, onChange, logger } = options
     const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const bullPrefix = `{${options.prefix}}`
@@ -138,10 +138,13 @@ export class RedisQueue implements QueueDriver {
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
     this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
-    this.#acceptor = new Acceptor(this.#store, { changed, addJobs: (jobs) => this.#scheduler.add(jobs) })
+    this.#acceptor = new Acceptor(this.#store, {
+      changed: onChange,
+      addJobs: (jobs) => this.#scheduler.add(jobs),
+    })
     this.#queries = new Queries(this.#store)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
-      changed,
+      changed: onChange,
       data: retain.data,
       takeBack: (id) => this.#consumer?.takeBack(id),
     })
@@ -166,18 +169,18 @@ export class RedisQueue implements QueueDriver {
     return new RedisQueue(options, connections)
   }
 
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     return this.#acceptor.accept(jobs)
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { changed, retain, logger, prefix } = this.#options
+    const { onChange, retain, logger, prefix } = this.#options
     this.#consumer = new RedisConsumer(consumer, {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
       queue: this.#bullQueue,
-      changed,
+      changed: onChange,
       data: retain.data,
       logger,
     })
@@ -242,7 +245,7 @@ export class RedisQueue implements QueueDriver {
     return woken.length
   }
 
-  follow(id: string): () => void {
+  subscribe(id: string): () => void {
     return this.#subscriptions.follow(id)
   }
 
@@ -269,7 +272,7 @@ export class RedisQueue implements QueueDriver {
       const [row] = rows
       if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
       const job = unpackHead(row)
-      this.#options.changed({ job, state: unpackState(row, job) })
+      this.#options.onChange({ job, state: unpackState(row, job) })
     } catch {
       // Redis is unavailable. When it is back, all followed messages are read again.
     }

@@ -1,5 +1,5 @@
 import type { Logger } from '../../logging/logger.js'
-import type { Retention } from '../retention.js'
+import type { Retention } from '../driver.js'
 import type { FoundMessage, RedisStore } from './store.js'
 
 /** Milliseconds between two runs. */

@@ -1,8 +1,7 @@
 import { enter, type MessageState } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { type ManualAction, losesContent, notFound } from '../actions.js'
-import type { ChangeListener } from '../driver.js'
-import type { Retention } from '../retention.js'
+import { type ManualAction, dropsContent, notFound } from '../actions.js'
+import type { ChangeListener, Retention } from '../driver.js'
 import { packState, unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
@@ -71,7 +70,7 @@ export class Mutations {
       id,
       rev: row.rev,
       state,
-      dropContent: losesContent(state.status, this.#options.data),
+      dropContent: dropsContent(state.status, this.#options.data),
       losses: 0,
       needsJob: state.status === 'queued',
     })

@@ -3,8 +3,8 @@ import { isId } from '../../message/ids.js'
 import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { ListQuery, MessagePage, QueueStats } from '../driver.js'
-import { cursorOf, limitOf, matches, pageOf, shownCounts, shownStatus } from '../listing.js'
-import { showRow, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
+import { cursorPosition, pageLimit, matches, paginate, shownCounts, shownStatus } from '../listing.js'
+import { rowToMessage, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
 import type { RedisStore } from './store.js'
@@ -31,8 +31,8 @@ export class Queries {
   }
 
   async list(query: ListQuery): Promise<MessagePage> {
-    const limit = limitOf(query)
-    let before = cursorOf(query)
+    const limit = pageLimit(query)
+    let before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
     if (q !== '')
@@ -64,7 +64,7 @@ export class Queries {
   async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
     const { paused, rows } = await orUnavailable(() => this.#store.find([id]))
     const [row] = rows
-    return pageOf(row === undefined ? [] : [row], query, {
+    return paginate(row === undefined ? [] : [row], query, {
       position: ({ seq }) => seq,
       matches: (row) => fits(row, paused, query),
       show: (row) => show(row, paused),
@@ -78,5 +78,5 @@ function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
 
 /** A message as `find()` returns it. */
 export function show(row: StoredRow, paused: boolean): Message {
-  return showRow(row, shownStatus(statusOf(row), paused))
+  return rowToMessage(row, shownStatus(statusOf(row), paused))
 }

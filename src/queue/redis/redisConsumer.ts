@@ -11,9 +11,8 @@ import {
 } from '../../message/messageState.js'
 import { PrioritySemaphore } from '../../structures/prioritySemaphore.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
-import { losesContent } from '../actions.js'
-import type { ChangeListener, Consumer } from '../driver.js'
-import type { Retention } from '../retention.js'
+import { dropsContent } from '../actions.js'
+import type { ChangeListener, Consumer, Retention } from '../driver.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
@@ -173,7 +172,7 @@ export class RedisConsumer {
     const state = unpackState(row, job)
     const losses = row.losses + 1
     this.#options.logger.warn({ id, losses }, 'Recovering a message whose process died')
-    const settlement = this.#consumer.lost({ job, state }, undefined, losses)
+    const settlement = this.#consumer.recover({ job, state }, undefined, losses)
     if (settlement === undefined) enter(state, 'queued', Date.now())
     else settle(state, settlement, Date.now())
     return this.#store(id, row, job, state, losses)
@@ -231,7 +230,7 @@ export class RedisConsumer {
   ): Promise<JobResult> {
     this.#storing++
     try {
-      const dropContent = losesContent(state.status, this.#options.data)
+      const dropContent = dropsContent(state.status, this.#options.data)
       const change: StateChange = { id, rev: row.rev, state, dropContent, losses, needsJob: false }
       if (state.heldReason === 'budget') change.heldIndex = heldIndex(job.transport, job.priority)
       if ((await this.#storeUntilDone(change)) === 'stale') {

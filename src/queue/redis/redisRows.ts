@@ -1,5 +1,5 @@
 import type { MailJob, Status } from '../../message/messageState.js'
-import { packJob, unpackTaken } from '../rowCodec.js'
+import { packJob, unpackClaimed } from '../rowCodec.js'
 import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { CLAIM_ROW_FIELDS, ROW_FIELDS, type ScriptRecord } from './scripts.js'
 
@@ -31,17 +31,17 @@ export type Claim =
  * @param keepKey milliseconds for which an idempotency key is remembered at least
  */
 export function packMessage(job: MailJob, keepKey: number): ScriptRecord<'enqueue'> {
-  const packed = packJob(job, keepKey)
-  const [id, messageId, head, content, files, , , notBefore, expiresAt, key, print, keyUntil] = packed
+  const row = packJob(job, keepKey)
+  const { id, messageId, head, content, attachments, notBefore, expiresAt, key, fingerprint, keyUntil } = row
   return {
     id,
     mid: messageId,
-    print: print ?? '',
+    print: fingerprint ?? '',
     key: key ?? '',
     ttl: Math.max(1, Math.ceil(keyUntil - Date.now())),
     head,
     content,
-    files: packFiles(files),
+    files: packFiles(attachments),
     due: Math.max(notBefore ?? 0, job.acceptedAt),
     exp: expiresAt,
     next: notBefore ?? '',
@@ -55,7 +55,7 @@ export function unpackClaim([action, value]: [Claim['action'], RowValues | strin
       const values = valuesByField(CLAIM_ROW_FIELDS, value as RowValues)
       const row = rowFrom(values)
       const attachments = unpackFiles(values.files)
-      return { action, row, job: unpackTaken({ ...row, content: values.content ?? '{}', attachments }) }
+      return { action, row, job: unpackClaimed({ ...row, content: values.content ?? '{}', attachments }) }
     }
     case 'wait':
       return { action, until: Number(value) }

@@ -9,8 +9,8 @@ export class RedisSubscriptions {
   readonly #openConnection: () => Redis
   readonly #followed = new Subscriptions({
     // Another process may have settled the message before the subscription began.
-    begun: (id) => void this.#subscribe().then(() => this.#settled(id)),
-    ended: () => {
+    onFirst: (id) => void this.#subscribe().then(() => this.#settled(id)),
+    onLast: () => {
       if (this.#followed.size === 0) this.#unsubscribe()
     },
   })
@@ -29,7 +29,7 @@ export class RedisSubscriptions {
   }
 
   follow(id: string): () => void {
-    return this.#followed.follow(id)
+    return this.#followed.subscribe(id)
   }
 
   has(id: string): boolean {

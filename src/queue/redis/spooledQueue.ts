@@ -4,7 +4,7 @@ import { type Message, toMessage } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
 import type {
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   QueuedMessage,
@@ -76,7 +76,7 @@ export class SpooledQueue implements QueueDriver {
       // Redis keeps the messages that were forwarded.
       retain: { ...retain, count: 0 },
       logger,
-      changed: ({ state }) => {
+      onChange: ({ state }) => {
         if (state.status === 'queued') queue.#spooled++
         if (isSettled(state.status)) queue.#spooled--
       },
@@ -87,7 +87,7 @@ export class SpooledQueue implements QueueDriver {
       queue.#redis = await RedisQueue.open({
         ...options,
         mayBeDown: true,
-        changed: (message) => queue.#announce(message),
+        onChange: (message) => queue.#announce(message),
       })
       await queue.#spool.start(queue.#forwarder())
     } catch (error) {
@@ -97,7 +97,7 @@ export class SpooledQueue implements QueueDriver {
     return queue
   }
 
-  async enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  async enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     if (this.#spooled > 0) return this.#spoolAll(jobs)
     const results = await this.#redis.enqueue(jobs)
     const refused = jobs.filter((_, index) => results[index]?.result === 'unavailable')
@@ -173,8 +173,8 @@ export class SpooledQueue implements QueueDriver {
     return this.#redis.allowances
   }
 
-  follow(id: string): () => void {
-    return this.#redis.follow(id)
+  subscribe(id: string): () => void {
+    return this.#redis.subscribe(id)
   }
 
   async drain(deadline: number): Promise<void> {
@@ -188,10 +188,10 @@ export class SpooledQueue implements QueueDriver {
     await this.#redis.close()
   }
 
-  async #spoolAll(jobs: readonly MailJob[]): Promise<Enqueued[]> {
+  async #spoolAll(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const results = await this.#spool.enqueue(jobs.map(toEnvelope))
     jobs.forEach((job, index) => {
-      if (results[index]?.result === 'queued') this.#options.changed({ job, state: newState(job) })
+      if (results[index]?.result === 'queued') this.#options.onChange({ job, state: newState(job) })
     })
     return results
   }
@@ -201,7 +201,7 @@ export class SpooledQueue implements QueueDriver {
       slots: CONCURRENCY,
       cancel: () => false,
       // Forwarding a message again does no harm.
-      lost: () => undefined,
+      recover: () => undefined,
       deliver: async ({ job, state }): Promise<Settlement> => {
         const forwarded = await this.#forward(fromEnvelope(job))
         const decision: Settlement['decision'] = forwarded
@@ -232,7 +232,7 @@ export class SpooledQueue implements QueueDriver {
   /** A spooled message was announced as queued when it was spooled. */
   #announce(message: QueuedMessage): void {
     if (message.state.status === 'queued' && this.#forwarding.has(message.job.id)) return
-    this.#options.changed(message)
+    this.#options.onChange(message)
   }
 
   async #orSpooled<T>(

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
-import type { Enqueued } from '../driver.js'
+import type { EnqueueResult } from '../driver.js'
 import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import {
@@ -90,11 +90,11 @@ export class RedisStore {
   }
 
   /** @param operation name of the command, by which {@link revoke} removes the messages again */
-  async enqueue(jobs: readonly MailJob[], operation: string): Promise<Enqueued[]> {
+  async enqueue(jobs: readonly MailJob[], operation: string): Promise<EnqueueResult[]> {
     const own = [this.#options.limit, operation, Date.now()]
     const records = jobs.map((job) => packMessage(job, this.#options.keepKey))
     const replies = (await this.#run(this.#quick, 'enqueue', own, records)) as [string, string?, string?][]
-    return replies.map(([reply, id = '', messageId = '']): Enqueued => {
+    return replies.map(([reply, id = '', messageId = '']): EnqueueResult => {
       if (reply === 'accepted') return { result: 'queued' }
       if (reply === 'duplicate') return { result: reply, id, messageId }
       return { result: reply as 'conflict' | 'full' }

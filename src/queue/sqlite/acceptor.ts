@@ -1,87 +1,97 @@
 import { ThreadpostError } from '../../errors.js'
 import { type MailJob, newState } from '../../message/messageState.js'
 import { GenerationalCache } from '../../structures/generationalCache.js'
-import type { ChangeListener, Enqueued } from '../driver.js'
+import type { ChangeListener, EnqueueResult } from '../driver.js'
 import { packJob } from '../rowCodec.js'
-import type { NewRow } from '../storedRow.js'
-import { type OutboxClient, refusal } from './outboxClient.js'
-import { type Acceptance, isKept, KNOWN } from './outboxProtocol.js'
+import { type PackedRow, packRow } from '../storedRow.js'
+import { type OutboxClient, unavailableMessage } from './outboxClient.js'
+import { CACHED_JOBS, type InsertResult, isCacheable } from './outboxProtocol.js'
 
-/** Messages that may wait for their commit; beyond it the disk is too slow, and they are refused. */
-const MOST_WAITING = 20_000
+/** Messages that may wait for their commit. Beyond it the disk is too slow, and further messages are refused. */
+const MAX_PENDING = 20_000
 /** Messages in one request, so that a large batch doesn't hold up the others. */
-const BATCH = 500
+const BATCH_SIZE = 500
 
-interface Batch {
-  turn: number
-  rows: NewRow[]
-  waiting: { jobs: readonly MailJob[]; from: number; resolve: (answers: Enqueued[]) => void }[]
+interface PendingJob {
+  job: MailJob
+  cacheable: boolean
 }
 
-/** Hands messages to the outbox: what comes in one turn of the event loop goes in one request. */
+interface Batch {
+  /** The turn of the event loop in which it was opened. */
+  turn: number
+  rows: PackedRow[]
+  callers: { jobs: readonly PendingJob[]; from: number; resolve: (results: EnqueueResult[]) => void }[]
+}
+
+/** Sends messages to the outbox thread: all that arrive in one turn of the event loop share a request. */
 export class Acceptor {
-  readonly #link: OutboxClient
-  readonly #changed: ChangeListener
+  readonly #client: OutboxClient
+  readonly #onChange: ChangeListener
   readonly #keepKey: number
   #batch: Batch | undefined
-  #waiting = 0
-  /** Accepted messages by id, until they are handed out: see {@link KNOWN}. */
-  readonly atHand = new GenerationalCache<string, MailJob>(2 * KNOWN)
+  #pending = 0
+  /** Accepted jobs by id, until they are claimed: see {@link CACHED_JOBS}. */
+  readonly cachedJobs = new GenerationalCache<string, MailJob>(2 * CACHED_JOBS)
 
-  /** @param keepKey milliseconds an idempotency key is remembered at least */
-  constructor(link: OutboxClient, changed: ChangeListener, keepKey: number) {
-    this.#link = link
-    this.#changed = changed
+  /** @param keepKey minimum time in ms for which an idempotency key is remembered */
+  constructor(client: OutboxClient, onChange: ChangeListener, keepKey: number) {
+    this.#client = client
+    this.#onChange = onChange
     this.#keepKey = keepKey
   }
 
-  async accept(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    const answers: Enqueued[] = []
-    for (let at = 0; at < jobs.length; at += BATCH)
-      answers.push(...(await this.#put(jobs.slice(at, at + BATCH))))
-    return answers
+  /** Resolves once the jobs are on disk, with one result for each, in order. Never rejects. */
+  async accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    const results: EnqueueResult[] = []
+    for (let at = 0; at < jobs.length; at += BATCH_SIZE)
+      results.push(...(await this.#addToBatch(jobs.slice(at, at + BATCH_SIZE))))
+    return results
   }
 
-  #put(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    if (this.#waiting > MOST_WAITING) {
-      const problem = `The queue can't keep up: ${this.#waiting} messages wait for the disk. Try again later`
+  #addToBatch(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    if (this.#pending > MAX_PENDING) {
+      const problem = `The queue can't keep up: ${this.#pending} messages are waiting for the disk. Try again later`
       return Promise.resolve(jobs.map(() => ({ result: 'unavailable', problem })))
     }
-    this.#waiting += jobs.length
+    this.#pending += jobs.length
     const batch = this.#openBatch()
     const from = batch.rows.length
-    for (const job of jobs) batch.rows.push(packJob(job, this.#keepKey))
-    return new Promise((resolve) => batch.waiting.push({ jobs, from, resolve }))
+    const pending = jobs.map((job): PendingJob => {
+      const row = packJob(job, this.#keepKey)
+      batch.rows.push(packRow(row))
+      return { job, cacheable: isCacheable(row) }
+    })
+    return new Promise((resolve) => batch.callers.push({ jobs: pending, from, resolve }))
   }
 
-  /** What is accepted in one turn of the event loop is one request. */
   #openBatch(): Batch {
     const open = this.#batch
-    if (open !== undefined && open.turn === this.#link.turn && open.rows.length < BATCH) return open
-    const batch: Batch = { turn: this.#link.turn, rows: [], waiting: [] }
+    if (open !== undefined && open.turn === this.#client.turn && open.rows.length < BATCH_SIZE) return open
+    const batch: Batch = { turn: this.#client.turn, rows: [], callers: [] }
     this.#batch = batch
-    this.#link.send('enqueue', { rows: batch.rows }, (result) => {
+    this.#client.send('enqueue', { rows: batch.rows }, (result) => {
       if (this.#batch === batch) this.#batch = undefined
-      this.#waiting -= batch.rows.length
-      for (const { jobs, from, resolve } of batch.waiting) {
+      this.#pending -= batch.rows.length
+      for (const { jobs, from, resolve } of batch.callers)
         resolve(
-          jobs.map((job, index) => {
-            const at = from + index
-            const kept = isKept(batch.rows[at]!)
-            return this.#accepted(job, result.failure ?? result.answer[at], kept)
-          }),
+          jobs.map((pending, index) =>
+            this.#resultOf(pending, result.failure ?? result.answer[from + index]),
+          ),
         )
-      }
     })
     return batch
   }
 
-  #accepted(job: MailJob, answer: ThreadpostError | Acceptance | undefined, kept: boolean): Enqueued {
+  #resultOf(
+    { job, cacheable }: PendingJob,
+    answer: ThreadpostError | InsertResult | undefined,
+  ): EnqueueResult {
     if (answer instanceof ThreadpostError) return { result: 'unavailable', problem: answer.message }
-    if (answer?.result === 'unavailable') return { ...answer, problem: refusal(answer.problem) }
+    if (answer?.result === 'unavailable') return { ...answer, problem: unavailableMessage(answer.problem) }
     if (answer !== null && answer !== undefined) return answer
-    if (kept) this.atHand.add(job.id, job)
-    this.#changed({ job, state: newState(job) })
+    if (cacheable) this.cachedJobs.add(job.id, job)
+    this.#onChange({ job, state: newState(job) })
     return { result: 'queued' }
   }
 }

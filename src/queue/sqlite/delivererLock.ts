@@ -1,14 +1,24 @@
 import type { Database } from 'better-sqlite3'
 import { ThreadpostError } from '../../errors.js'
-import { makePrivate } from './outboxProtocol.js'
+import { createPrivateFile } from './outboxProtocol.js'
 
-/** How often a lock that another process holds is asked for, in ms. */
-const AGAIN = 500
+/** Milliseconds between attempts to acquire a lock that another process holds. */
+const RETRY = 500
 
 /**
- * Who may deliver from a file: the process that holds an exclusive transaction open on an empty database beside it.
- * SQLite keeps it with a lock of the operating system, which ends with the process, however that ends. The main thread
- * holds it: the outbox thread may die while deliveries go on, and nobody may take them for those of a dead process.
+ * Makes sure that one process at a time delivers from a file. The deliverer holds an exclusive transaction open on an empty
+ * database next to the file. SQLite upholds it with a lock of the operating system, which ends with the process, however
+ * that ends. The main thread holds the lock, not the outbox thread: deliveries continue if that thread dies, and no other
+ * process may mistake them for those of a dead process.
+ *
+ *     waiting ── #tryAcquire() at start, then every 500 ms ──► lock held ── 'deliver' request ──► taking over ──► delivering
+ *        │       succeeds once the holder releases or dies         │      Recovery reports the       │  ReadyQueue     │
+ *        │                                                         │      orphaned messages          │  claims messages│
+ *        └───────────────────────────── release() ─────────────────┴─────────────────────────────────┴─────────────────┘
+ *
+ * Taking over (`#beginDelivery()` in workers/outbox/outboxEngine.ts) is tried again with each tick until the disk allows it; nothing
+ * is claimed before. A new outbox thread in the same process starts at "lock held": the driver sends it the claims that
+ * continue, so that it doesn't take them for orphans.
  */
 export class DelivererLock {
   readonly #db: Database
@@ -19,13 +29,13 @@ export class DelivererLock {
     this.#db = db
   }
 
-  /** @throws ThreadpostError `START_FAILED` when the lock's file can't be used. */
-  static async beside(file: string): Promise<DelivererLock> {
+  /** Opens the lock file next to the queue's file. @throws ThreadpostError `START_FAILED` if the lock file can't be used */
+  static async open(file: string): Promise<DelivererLock> {
     const { default: Sqlite } = await import('better-sqlite3')
     try {
-      makePrivate(`${file}-lock`)
+      createPrivateFile(`${file}-lock`)
       const lock = new DelivererLock(new Sqlite(`${file}-lock`, { timeout: 0 }))
-      lock.#tryTake()
+      lock.#tryAcquire()
       return lock
     } catch (error) {
       throw new ThreadpostError(
@@ -39,22 +49,22 @@ export class DelivererLock {
     return this.#held
   }
 
-  /** Calls back once this process delivers from now on, at once where it does already. */
-  whenHeld(taken: () => void): void {
+  /** Calls `acquired` once this process holds the lock; at once if it does already. */
+  onceHeld(acquired: () => void): void {
     if (this.#held) {
-      taken()
+      acquired()
       return
     }
     this.#timer = setInterval(() => {
       try {
-        if (!this.#tryTake()) return
+        if (!this.#tryAcquire()) return
       } catch {
-        // The disk is unwell; the outbox tells of that.
+        // The disk has a problem, which the outbox thread reports.
         return
       }
       clearInterval(this.#timer)
-      taken()
-    }, AGAIN).unref()
+      acquired()
+    }, RETRY).unref()
   }
 
   release(): void {
@@ -63,7 +73,7 @@ export class DelivererLock {
     this.#db.close()
   }
 
-  #tryTake(): boolean {
+  #tryAcquire(): boolean {
     try {
       this.#db.exec('BEGIN EXCLUSIVE')
       this.#held = true

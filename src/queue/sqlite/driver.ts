@@ -7,22 +7,30 @@ import type { Message } from '../../message/messageView.js'
 import {
   type ManualAction,
   cancelManually,
-  losesContent,
+  dropsContent,
   markSentManually,
   notFound,
   retryManually,
 } from '../actions.js'
 import type {
   Consumer,
-  Enqueued,
+  EnqueueResult,
   ListQuery,
   MessagePage,
   DriverOptions,
   QueueDriver,
   QueueStats,
 } from '../driver.js'
-import { cursorOf, limitOf, matches, pageOf, shownCounts, shownStatus, statusesShownAs } from '../listing.js'
-import { packState, showRow, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
+import {
+  cursorPosition,
+  pageLimit,
+  matches,
+  paginate,
+  shownCounts,
+  shownStatus,
+  statusesShownAs,
+} from '../listing.js'
+import { packState, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
 import { STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
@@ -32,101 +40,107 @@ import { OutboxConsumer } from './outboxConsumer.js'
 import type { Report } from './outboxProtocol.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
-  /** Path of the file. */
+  /** Path of the SQLite file. */
   file: string
-  /** Bytes the file may have when a message is taken in. @default no limit but the disk's */
+  /** Maximum size of the file in bytes; a larger file accepts no messages. @default limited by the disk only */
   maxSize?: number
   logger: Logger
-  /** Names this process's deliveries in the file, and its notes beside it; see workers/witness. @default one of its own */
+  /** Identifies this process's deliveries in the file, and its delivery journal next to it; see workers/deliveryJournal. @default a new one */
   token?: string
 }
 
 /**
- * One file that outlives the process. All its work is done in the outbox thread; a receipt means that the message is
- * on disk. Of several processes on one file one delivers, and another takes over when it ends.
+ * A queue in one file that outlives the process. The outbox thread does all work on the file; a receipt means that the message
+ * is on disk. Of several processes on one file one delivers, see {@link DelivererLock}; when it ends, another takes over.
  */
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
   readonly #options: SqliteQueueOptions
-  readonly #followed = new Subscriptions({
-    begun: (id) => this.#link.send('follow', { id, on: true }),
-    ended: (id) => this.#link.send('follow', { id, on: false }),
+  readonly #subscriptions = new Subscriptions({
+    onFirst: (id) => this.#client.send('subscribe', { id, on: true }),
+    onLast: (id) => this.#client.send('subscribe', { id, on: false }),
   })
-  #link!: OutboxClient
-  #acceptance!: Acceptor
-  #deliveries: OutboxConsumer | undefined
+  #client!: OutboxClient
+  #acceptor!: Acceptor
+  #outboxConsumer: OutboxConsumer | undefined
   #lock: DelivererLock | undefined
-  #begun!: () => void
-  /** Resolves once this process delivers from the file. */
-  readonly #delivers = new Promise<void>((resolve) => (this.#begun = resolve))
-  readonly #stalled: ConditionLog
+  #markDelivering!: () => void
+  /** Resolves once this process is the deliverer. */
+  readonly #delivering = new Promise<void>((resolve) => (this.#markDelivering = resolve))
+  readonly #unavailable: ConditionLog
   readonly #refusing: ConditionLog
   #paused = false
 
   private constructor(options: SqliteQueueOptions) {
     this.#options = options
-    this.#stalled = new ConditionLog(options.logger, {
-      begins: 'The queue can store nothing just now',
+    this.#unavailable = new ConditionLog(options.logger, {
+      begins: "The queue can't store anything at the moment",
       level: 'error',
       ends: 'The queue stores messages again',
     })
     this.#refusing = new ConditionLog(options.logger, {
-      begins: 'The queue takes in no new messages; those it has accepted are still delivered',
+      begins: 'The queue accepts no new messages; accepted ones are still delivered',
       level: 'warn',
-      ends: 'The queue takes in new messages again',
+      ends: 'The queue accepts new messages again',
     })
   }
 
-  /** @throws ThreadpostError `START_FAILED` when the file is damaged, newer, locked, of another program or not writable. */
+  /** @throws ThreadpostError `START_FAILED` if the file is damaged, locked, not writable, or belongs to a newer version or another program */
   static async open(options: SqliteQueueOptions): Promise<SqliteQueue> {
     const queue = new SqliteQueue(options)
     const { limit, maxSize, retain, token = newToken() } = options
     const file = path.resolve(options.file)
     const setup = { file, limit, retain, token, ...(maxSize === undefined ? {} : { maxSize }) }
-    queue.#link = await OutboxClient.start(setup, {
+    queue.#client = await OutboxClient.start(setup, {
       report: (report) => queue.#receive(report),
-      trouble: (problem) => queue.#stalled.report(problem),
+      unavailable: (problem) => queue.#unavailable.report(problem),
       refusing: (problem) => queue.#refusing.report(problem),
       restarted: () => queue.#restart(),
     })
-    queue.#acceptance = new Acceptor(queue.#link, options.changed, retain.keys)
-    // The first answer brings the state of the file along.
+    queue.#acceptor = new Acceptor(queue.#client, options.onChange, retain.keys)
+    // The first report says whether the queue is paused.
     await queue.stats()
     return queue
   }
 
-  enqueue(jobs: readonly MailJob[]): Promise<Enqueued[]> {
-    return this.#acceptance.accept(jobs)
+  enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    return this.#acceptor.accept(jobs)
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { changed, retain, file } = this.#options
-    this.#lock = await DelivererLock.beside(path.resolve(file))
-    this.#deliveries = new OutboxConsumer(this.#link, consumer, changed, retain.data, this.#acceptance.atHand)
-    this.#deliveries.pause(this.#paused)
-    const deliveries = this.#deliveries
-    this.#lock.whenHeld(() => {
-      deliveries.start()
-      this.#begun()
+    const { onChange, retain, file } = this.#options
+    this.#lock = await DelivererLock.open(path.resolve(file))
+    this.#outboxConsumer = new OutboxConsumer(
+      this.#client,
+      consumer,
+      onChange,
+      retain.data,
+      this.#acceptor.cachedJobs,
+    )
+    this.#outboxConsumer.pause(this.#paused)
+    const outboxConsumer = this.#outboxConsumer
+    this.#lock.onceHeld(() => {
+      outboxConsumer.start()
+      this.#markDelivering()
     })
   }
 
   async find(id: string): Promise<Message | undefined> {
-    const row = await this.#link.request('find', { id })
+    const row = await this.#client.request('find', { id })
     return row === null ? undefined : this.#show(row)
   }
 
   async load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    const row = await this.#link.request('load', { id })
+    const row = await this.#client.request('load', { id })
     return row === null ? undefined : unpackLoaded(row)
   }
 
   async list(query: ListQuery): Promise<MessagePage> {
-    const limit = limitOf(query)
-    const before = cursorOf(query)
+    const limit = pageLimit(query)
+    const before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
-    const { rows, cursor } = await this.#link.request('list', {
+    const { rows, cursor } = await this.#client.request('list', {
       query: {
         statuses:
           query.status === undefined
@@ -159,106 +173,106 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async pause(): Promise<void> {
-    await this.#link.request('pause', { paused: true })
+    await this.#client.request('pause', { paused: true })
   }
 
   async resume(): Promise<void> {
-    await this.#link.request('pause', { paused: false })
+    await this.#client.request('pause', { paused: false })
   }
 
-  /** Another process may deliver from the file as yet: then it is asked for once this one does. */
+  /** While another process is the deliverer, waits until this one is. */
   async wakeHeld(transports: readonly string[], most: number): Promise<number> {
-    await this.#delivers
-    return this.#link.request('wakeHeld', { transports, most })
+    await this.#delivering
+    return this.#client.request('wakeHeld', { transports, most })
   }
 
   async stats(): Promise<QueueStats> {
-    const { counts, accepted, oldest, paused, commits } = await this.#link.request('stats', {})
-    const stocked = this.#deliveries?.stocked ?? 0
-    counts.sending -= stocked
-    counts.queued += stocked
+    const { counts, accepted, oldest, paused, commits } = await this.#client.request('stats', {})
+    const prefetched = this.#outboxConsumer?.prefetched ?? 0
+    counts.sending -= prefetched
+    counts.queued += prefetched
     return { ...shownCounts(counts, paused), accepted, oldest, paused, commits }
   }
 
-  follow(id: string): () => void {
-    return this.#followed.follow(id)
+  subscribe(id: string): () => void {
+    return this.#subscriptions.subscribe(id)
   }
 
   async drain(deadline: number): Promise<void> {
-    await this.#deliveries?.drain(deadline)
+    await this.#outboxConsumer?.drain(deadline)
   }
 
   async close(): Promise<void> {
     try {
-      await this.#deliveries?.close()
-      await this.#link.close()
+      await this.#outboxConsumer?.close()
+      await this.#client.close()
     } finally {
       this.#lock?.release()
-      this.#stalled.close()
+      this.#unavailable.close()
       this.#refusing.close()
     }
   }
 
   #receive(report: Report): void {
     this.#setPaused(report.paused)
-    for (const row of report.expired) this.#announce(row)
-    for (const row of report.settledElsewhere) if (this.#followed.has(idOf(row))) this.#announce(row)
-    if (report.lost.length > 0) {
+    for (const row of report.expired) this.#notify(row)
+    for (const row of report.settledElsewhere) if (this.#subscriptions.has(idOf(row))) this.#notify(row)
+    if (report.orphaned.length > 0) {
       this.#options.logger.warn(
-        { messages: report.lost.length },
-        'Taking over messages of a process that died',
+        { messages: report.orphaned.length },
+        'Taking over the messages of a process that died',
       )
-      this.#deliveries?.lost(report.lost)
+      this.#outboxConsumer?.recover(report.orphaned)
     }
-    if (report.taken.length > 0) this.#deliveries?.arrived(report.taken)
+    if (report.claimed.length > 0) this.#outboxConsumer?.receive(report.claimed)
   }
 
-  #announce(row: StoredRow): void {
+  #notify(row: StoredRow): void {
     const job = unpackHead(row)
-    this.#options.changed({ job, state: unpackState(row, job) })
+    this.#options.onChange({ job, state: unpackState(row, job) })
   }
 
   #setPaused(paused: boolean): void {
     this.#paused = paused
-    this.#deliveries?.pause(paused)
+    this.#outboxConsumer?.pause(paused)
   }
 
   #restart(): void {
-    for (const id of this.#followed.ids()) this.#link.send('follow', { id, on: true })
-    if (this.#lock?.held === true) this.#deliveries?.start()
+    for (const id of this.#subscriptions.ids()) this.#client.send('subscribe', { id, on: true })
+    if (this.#lock?.held === true) this.#outboxConsumer?.start()
   }
 
   /**
-   * Changes a message by a person's wish; tried again when somebody else changed it meanwhile. What was taken out of
-   * the deliveries for it goes back in line unless the change is stored.
+   * Changes a message for an operator, again if it was changed meanwhile. A message removed from the prefetched ones or from
+   * its delivery for the change is requeued unless the change is stored.
    */
   async #act(id: string, action: ManualAction): Promise<Message> {
     for (;;) {
-      const row = await this.#link.request('find', { id })
+      const row = await this.#client.request('find', { id })
       if (row === null) throw notFound(id)
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const deliveries = this.#deliveries
-      let taken = deliveries?.withdraw(row.seq)
-      if (taken !== undefined) state.status = 'queued'
+      const outboxConsumer = this.#outboxConsumer
+      let claimed = outboxConsumer?.removePrefetched(row.seq)
+      if (claimed !== undefined) state.status = 'queued'
       let written = false
       try {
-        action(state, Date.now(), () => (taken ??= deliveries?.takeBack(id)) !== undefined)
-        const drop = losesContent(state.status, this.#options.retain.data)
-        const ask = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
-        written = (await this.#link.request('write', ask)) === 'written'
+        action(state, Date.now(), () => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined)
+        const drop = dropsContent(state.status, this.#options.retain.data)
+        const request = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
+        written = (await this.#client.request('write', request)) === 'written'
       } finally {
-        if (taken !== undefined) deliveries?.handOver(taken, written)
+        if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)
       }
       if (!written) continue
-      this.#options.changed({ job, state })
+      this.#options.onChange({ job, state })
       return this.#show({ ...row, ...packState(state) })
     }
   }
 
   async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
-    const row = await this.#link.request('find', { id })
-    return pageOf(row === null ? [] : [row], query, {
+    const row = await this.#client.request('find', { id })
+    return paginate(row === null ? [] : [row], query, {
       position: ({ seq }) => seq,
       matches: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
       show: (row) => this.#show(row),
@@ -266,14 +280,14 @@ export class SqliteQueue implements QueueDriver {
   }
 
   #show(row: StoredRow): Message {
-    return showRow(row, this.#shownStatus(row))
+    return rowToMessage(row, this.#shownStatus(row))
   }
 
-  /** What is in stock isn't being sent yet. */
+  /** A prefetched message is stored as `sending` but isn't being sent yet. */
   #shownStatus(row: StoredRow): Status {
     const stored = statusOf(row)
-    const stocked = stored === 'sending' && this.#deliveries?.isStocked(row.seq) === true
-    return shownStatus(stocked ? 'queued' : stored, this.#paused)
+    const prefetched = stored === 'sending' && this.#outboxConsumer?.isPrefetched(row.seq) === true
+    return shownStatus(prefetched ? 'queued' : stored, this.#paused)
   }
 }
 

@@ -13,19 +13,19 @@ import type {
   Requests,
 } from './outboxProtocol.js'
 
-/** Milliseconds before a thread that ended is started again, and before a refused file is looked at again. */
-const RESTART = 250
-/** Milliseconds the thread is given to close the file. */
-const CLOSING = 5_000
+/** Milliseconds before a thread that exited is restarted, and before a refused file is tried again. */
+const RESTART_DELAY = 250
+/** Milliseconds that the thread has to close the file. */
+const CLOSE_TIMEOUT = 5_000
 
 export interface OutboxListener {
   /** Called after the answers of the same report. */
   report(report: Report): void
-  /** What is wrong with the outbox; undefined once it is well again. */
-  trouble(problem: string | undefined): void
-  /** Why no new message is taken in, while those accepted are still delivered; undefined once they are again. */
+  /** Called when nothing can be stored, with the reason; with undefined once the outbox works again. */
+  unavailable(problem: string | undefined): void
+  /** Called when no new messages are accepted, with the reason, while accepted ones are still delivered; with undefined once they are again. */
   refusing(problem: string | undefined): void
-  /** A new thread took the place of one that ended: it knows nothing of what was handed out. */
+  /** Called when a new thread has replaced one that exited. It doesn't know which messages are claimed. */
   restarted(): void
 }
 
@@ -33,14 +33,14 @@ type Result<K extends RequestKind> = { failure: ThreadpostError } | { failure?: 
 type Done<K extends RequestKind> = (result: Result<K>) => void
 
 /**
- * The outbox thread as the main thread sees it: numbered requests, sent together once a turn of the event loop, and
- * their answers. A thread that ends is replaced; what it hadn't answered fails with `QUEUE_UNAVAILABLE`.
+ * The main thread's connection to the outbox thread: numbered requests, sent together once per turn of the event loop, and
+ * their answers. A thread that exits is replaced; its unanswered requests fail with `QUEUE_UNAVAILABLE`.
  */
 export class OutboxClient {
   readonly #file = threadFile('outbox.js')
   readonly #setup: OutboxSetup
   readonly #listener: OutboxListener
-  readonly #open = new SlotMap<Done<never>>()
+  readonly #pending = new SlotMap<Done<never>>()
   readonly #outgoing = new Batcher<Request>(() => this.#flush())
   #worker: Worker | undefined
   #starting: Worker | undefined
@@ -54,13 +54,14 @@ export class OutboxClient {
     this.#listener = listener
   }
 
-  /** @throws ThreadpostError `START_FAILED` when the file can't be the queue. */
+  /** @throws ThreadpostError `START_FAILED` if the file can't be the queue */
   static async start(setup: OutboxSetup, listener: OutboxListener): Promise<OutboxClient> {
-    const link = new OutboxClient(setup, listener)
-    await link.#start()
-    return link
+    const client = new OutboxClient(setup, listener)
+    await client.#start()
+    return client
   }
 
+  /** Resolves with the answer. @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED` */
   request<K extends RequestKind>(kind: K, ask: Requests[K]['ask']): Promise<Answer<K>> {
     return new Promise((resolve, reject) => {
       this.send(kind, ask, (result) => {
@@ -70,7 +71,7 @@ export class OutboxClient {
     })
   }
 
-  /** As `request()`, but `done` is called at once when the answer is there, before the rest of its report. */
+  /** Like `request()`, but calls `done` as soon as the answer arrives, before the rest of its report is handled. */
   send<K extends RequestKind>(kind: K, ask: Requests[K]['ask'], done: Done<K> = () => undefined): void {
     if (this.#worker === undefined) {
       queueMicrotask(() => {
@@ -78,12 +79,12 @@ export class OutboxClient {
       })
       return
     }
-    if (this.#open.size === 0) this.#worker.ref()
-    const n = this.#open.add(done)
+    if (this.#pending.size === 0) this.#worker.ref()
+    const n = this.#pending.add(done)
     this.#outgoing.add({ n, kind, ...ask } as Request)
   }
 
-  /** Requests of one turn are sent together; until then one of them may still be added to. */
+  /** The current turn of the event loop. Requests of one turn are sent together; until then, a caller may still extend one of its requests. */
   get turn(): number {
     return this.#turn
   }
@@ -95,14 +96,14 @@ export class OutboxClient {
   async close(): Promise<void> {
     this.#closing = true
     clearTimeout(this.#restart)
-    // It holds nothing yet that would have to be closed.
+    // A thread that is still starting holds nothing that must be closed.
     await this.#starting?.terminate()
     const worker = this.#worker
     if (worker === undefined) return
-    const gone = new Promise((resolve) => worker.once('exit', resolve))
+    const exited = new Promise((resolve) => worker.once('exit', resolve))
     this.send('close', {})
-    const timer = setTimeout(() => void worker.terminate(), CLOSING)
-    await gone
+    const timer = setTimeout(() => void worker.terminate(), CLOSE_TIMEOUT)
+    await exited
     clearTimeout(timer)
   }
 
@@ -112,13 +113,13 @@ export class OutboxClient {
   }
 
   #start(): Promise<void> {
-    // A thread inherits the flags of its process, and with this one it would refuse to start from a file.
+    // A thread inherits the flags of its process; with this one it couldn't start from a file.
     const flags = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {}
     const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup, ...flags })
     this.#starting = worker
     return new Promise((resolve, reject) => {
       let ready = false
-      let problem = 'it ended without a word'
+      let problem = 'it exited without an error message'
       worker.on('message', (message: FromOutbox) => {
         if (message.kind === 'ready') {
           if (this.#closing) return
@@ -138,7 +139,7 @@ export class OutboxClient {
       })
       worker.once('exit', () => {
         this.#starting = undefined
-        if (ready) this.#ended(problem)
+        if (ready) this.#handleExit(problem)
         else reject(new ThreadpostError('START_FAILED', `The queue can't start: ${problem}`))
       })
     })
@@ -150,26 +151,26 @@ export class OutboxClient {
       return
     }
     for (const [n, answer] of message.answers) {
-      const done = this.#open.take(n)
+      const done = this.#pending.take(n)
       done?.({ answer: answer as never })
     }
     for (const [n, problem] of message.failures) {
-      const done = this.#open.take(n)
+      const done = this.#pending.take(n)
       done?.({ failure: unavailable(problem) })
     }
     this.#listener.report(message)
-    if (this.#open.size === 0) this.#worker?.unref()
+    if (this.#pending.size === 0) this.#worker?.unref()
   }
 
-  #ended(problem: string): void {
+  #handleExit(problem: string): void {
     this.#worker = undefined
     this.#outgoing.take()
     this.#problem = problem
-    for (const done of this.#open.takeAll())
-      done({ failure: unavailable(`the outbox thread ended (${problem})`) })
+    for (const done of this.#pending.takeAll())
+      done({ failure: unavailable(`the outbox thread exited (${problem})`) })
     if (this.#closing) return
     this.#listener.refusing(undefined)
-    this.#listener.trouble(`the outbox thread ended (${problem})`)
+    this.#listener.unavailable(`the outbox thread exited (${problem})`)
     this.#restartLater()
   }
 
@@ -178,29 +179,29 @@ export class OutboxClient {
     this.#restart = setTimeout(() => {
       this.#start().then(
         () => {
-          this.#listener.trouble(undefined)
+          this.#listener.unavailable(undefined)
           this.#listener.restarted()
         },
         (error: unknown) => {
           if (this.#closing) return
           this.#problem = (error as Error).message
-          this.#listener.trouble(this.#problem)
+          this.#listener.unavailable(this.#problem)
           this.#restartLater()
         },
       )
-    }, RESTART)
+    }, RESTART_DELAY)
   }
 }
 
 function closed(): ThreadpostError {
-  return new ThreadpostError('CLOSED', 'The mailer is closed, and so is its file')
+  return new ThreadpostError('CLOSED', 'The mailer is closed, and its file with it')
 }
 
 function unavailable(problem: string): ThreadpostError {
-  return new ThreadpostError('QUEUE_UNAVAILABLE', refusal(problem))
+  return new ThreadpostError('QUEUE_UNAVAILABLE', unavailableMessage(problem))
 }
 
-/** How a problem is told to who wants something stored. */
-export function refusal(problem: string): string {
-  return `The queue can't store anything just now: ${problem}. Nothing was accepted; try again later`
+/** Returns the message for a caller whose request wasn't stored. */
+export function unavailableMessage(problem: string): string {
+  return `The queue can't store anything at the moment: ${problem}. Nothing was accepted; try again later`
 }

@@ -2,131 +2,135 @@ import { waitAtMost } from '../../clock.js'
 import { enter, type MailJob, type MessageState, newState, settle } from '../../message/messageState.js'
 import type { GenerationalCache } from '../../structures/generationalCache.js'
 import { IndexedBag, type Member } from '../../structures/indexedBag.js'
-import { losesContent } from '../actions.js'
-import type { ChangeListener, Consumer, QueuedMessage } from '../driver.js'
-import type { Retention } from '../retention.js'
-import { packState, unpackHead, unpackState, unpackTaken } from '../rowCodec.js'
-import { type StateRow, STATUS_NUMBERS, type TakenRow } from '../storedRow.js'
+import { dropsContent } from '../actions.js'
+import type { ChangeListener, Consumer, QueuedMessage, Retention } from '../driver.js'
+import { packState, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
+import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
-import type { KnownRow, LostRow } from './outboxProtocol.js'
+import type { CachedRow, OrphanedRow } from './outboxProtocol.js'
 import { PrefetchEstimator, SlotAllocator } from './prefetch.js'
 
-/** A message that this process has taken: it stands as `sending` in the file. */
-export interface Taken extends QueuedMessage, Member {
+/** A message that this process has claimed: its status in the file is `sending`. */
+export interface ClaimedMessage extends QueuedMessage, Member {
   readonly seq: number
   readonly rev: number
   readonly job: MailJob
   readonly state: MessageState
   readonly bytes: number
-  note?: number
+  journalSlot?: number
 }
 
-/** Outcomes that wait for being stored, for each slot; beyond that nothing new is begun. */
+/** Maximum number of outcomes per slot that wait to be stored; beyond it no delivery starts. */
 const UNSTORED_PER_SLOT = 20
-/** Notes of deliveries that have their room on the disk from the start. */
-const FEWEST_NOTES = 128
-const MOST_NOTES = 2_000
-/** Bytes of messages in stock, beyond which no more are asked for. */
-const STOCK_BYTES = 16 * 1024 * 1024
-/** Milliseconds until an outcome that couldn't be stored is tried again. */
-const AGAIN = 250
-/** Milliseconds that outcomes are waited for when everything else has ended; what is left is told by the notes. */
-const LAST_WORDS = 5_000
+/** Slots of the delivery journal, whose space on the disk is allocated at the start. */
+const MIN_JOURNAL_SLOTS = 128
+const MAX_JOURNAL_SLOTS = 2_000
+/** Bytes of prefetched messages, beyond which no more are claimed. */
+const MAX_PREFETCHED_BYTES = 16 * 1024 * 1024
+/** Milliseconds before storing an outcome is tried again. */
+const RETRY = 250
+/** Milliseconds that `close()` waits for outcomes to be stored. The journal has the evidence on any that are left. */
+const CLOSE_TIMEOUT = 5_000
 
 /**
- * The messages in this process's hands. A stock bridges the time of a commit, so that a free slot never waits for the
- * disk; it is told apart from what was begun by the notes of the threads.
+ * The messages that this process has claimed. Prefetched messages bridge the time of a commit, so that a free slot never
+ * waits for the disk. After a crash the delivery journal distinguishes them from messages whose delivery had started.
  *
- * A message is in exactly one of: `#stock`, under way (`#open`), on its way back (`#unstored`), or with somebody who
- * wants to change it by hand (`withdraw()` or `takeBack()`, until `handOver()`).
+ * A claimed message is in exactly one of these places:
+ *
+ *     receive() ──► prefetched ── #deliver() ──► being delivered ── #store() ──► outcome being stored ──► released
+ *                    │      │                        │
+ *                    │      └─ removePrefetched()    └─ cancelDelivery()
+ *                    │              └───► being changed by an operator ◄┘ ── finishChange() ──► released, or being requeued
+ *                    └─ pause, drain ──► being requeued ──► released
  */
 export class OutboxConsumer {
-  readonly #link: OutboxClient
+  readonly #client: OutboxClient
   readonly #consumer: Consumer
-  readonly #changed: ChangeListener
+  readonly #onChange: ChangeListener
   readonly #data: Retention['data']
-  readonly #atHand: GenerationalCache<string, MailJob>
-  readonly #stock: Taken[] = []
-  readonly #inHand = new Set<number>()
-  readonly #underWay = new IndexedBag<Taken>()
-  readonly #pace = new PrefetchEstimator()
-  readonly #notes = new SlotAllocator()
-  #open = 0
+  readonly #cachedJobs: GenerationalCache<string, MailJob>
+  readonly #prefetched: ClaimedMessage[] = []
+  readonly #claimed = new Set<number>()
+  readonly #delivering = new IndexedBag<ClaimedMessage>()
+  readonly #estimator = new PrefetchEstimator()
+  readonly #journalSlots = new SlotAllocator()
+  #openDeliveries = 0
   #unstored = 0
-  #asked = 0
-  #stockBytes = 0
-  #begun = false
+  #requested = 0
+  #prefetchedBytes = 0
+  #started = false
   #paused = false
   #closing = false
-  #rested: (() => void) | undefined
+  #onProgress: (() => void) | undefined
 
-  /** @param atHand messages that this process took in a moment ago */
+  /** @param cachedJobs jobs that this process accepted a moment ago */
   constructor(
-    link: OutboxClient,
+    client: OutboxClient,
     consumer: Consumer,
-    changed: ChangeListener,
+    onChange: ChangeListener,
     data: Retention['data'],
-    atHand: GenerationalCache<string, MailJob>,
+    cachedJobs: GenerationalCache<string, MailJob>,
   ) {
-    this.#atHand = atHand
-    this.#link = link
+    this.#cachedJobs = cachedJobs
+    this.#client = client
     this.#consumer = consumer
-    this.#changed = changed
+    this.#onChange = onChange
     this.#data = data
   }
 
-  /** Begins, or goes on with an outbox thread that knows nothing yet. */
+  /** Starts claiming, or resumes it with a new outbox thread. */
   start(): void {
-    this.#begun = true
-    this.#asked = 0
-    // A note is kept from the beginning of a delivery until its outcome is stored.
+    this.#started = true
+    this.#requested = 0
+    // A delivery keeps its slot from its start until its outcome is stored.
     const most = this.#consumer.slots * (UNSTORED_PER_SLOT + 1)
-    const notes = Math.min(Math.max(most, FEWEST_NOTES), MOST_NOTES)
-    this.#link.send('deliver', { inHand: [...this.#inHand], notes })
-    this.#ask()
+    const journalSlots = Math.min(Math.max(most, MIN_JOURNAL_SLOTS), MAX_JOURNAL_SLOTS)
+    this.#client.send('deliver', { claimed: [...this.#claimed], journalSlots })
+    this.#requestMore()
   }
 
-  get stocked(): number {
-    return this.#stock.length
+  get prefetched(): number {
+    return this.#prefetched.length
   }
 
-  isStocked(seq: number): boolean {
-    return this.#stock.some((taken) => taken.seq === seq)
+  isPrefetched(seq: number): boolean {
+    return this.#prefetched.some((message) => message.seq === seq)
   }
 
-  arrived(rows: readonly (TakenRow | KnownRow)[]): void {
-    this.#asked = Math.max(0, this.#asked - rows.length)
+  receive(rows: readonly (ClaimedRow | CachedRow)[]): void {
+    this.#requested = Math.max(0, this.#requested - rows.length)
     for (const row of rows) {
-      const taken = 'id' in row ? this.#known(row) : unpacked(row)
-      this.#inHand.add(row.seq)
-      if (taken === undefined) {
-        this.#return([row])
+      const message = 'id' in row ? this.#fromCache(row) : toClaimed(row)
+      this.#claimed.add(row.seq)
+      if (message === undefined) {
+        this.#requeue([row])
         continue
       }
-      this.#stock.push(taken)
-      this.#stockBytes += taken.bytes
+      this.#prefetched.push(message)
+      this.#prefetchedBytes += message.bytes
     }
-    if (this.#paused || this.#closing) this.#putBack()
+    if (this.#paused || this.#closing) this.#returnPrefetched()
     else this.#pump()
   }
 
-  /** It stands as it was accepted; if it isn't at hand after all it goes back, and comes again as it is stored. */
-  #known({ seq, rev, id }: KnownRow): Taken | undefined {
-    const job = this.#atHand.take(id)
+  /** The message is unchanged since its acceptance. If it isn't cached after all, it is requeued and claimed again from the file. */
+  #fromCache({ seq, rev, id }: CachedRow): ClaimedMessage | undefined {
+    const job = this.#cachedJobs.take(id)
     if (job === undefined) return undefined
     const bytes = 'data' in job.content ? job.content.data.length : 0
     return { seq, rev, job, state: { ...newState(job), status: 'sending' }, bytes, bagIndex: -1 }
   }
 
-  /** Decides on messages that a process died with. */
-  lost(rows: readonly LostRow[]): void {
+  /** Settles or requeues messages whose process died while delivering them. */
+  recover(rows: readonly OrphanedRow[]): void {
     for (const row of rows) {
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const settlement = this.#consumer.lost({ job, state }, row.evidence ?? undefined, row.losses + 1)
+      const settlement = this.#consumer.recover({ job, state }, row.evidence ?? undefined, row.losses + 1)
       if (settlement === undefined) {
-        void this.#insist(() =>
-          this.#link.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }),
+        void this.#retry(() =>
+          this.#client.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }),
         )
       } else {
         settle(state, settlement, Date.now())
@@ -138,149 +142,150 @@ export class OutboxConsumer {
   pause(paused: boolean): void {
     if (paused === this.#paused) return
     this.#paused = paused
-    if (paused) this.#putBack()
+    if (paused) this.#returnPrefetched()
     else this.#pump()
   }
 
-  /** Takes back a message that is under way. @returns undefined where it may be sent; else its outcome is ignored */
-  takeBack(id: string): Taken | undefined {
-    const [taken] = this.#underWay.filter(({ job }) => job.id === id)
-    if (taken === undefined || !this.#consumer.cancel(id)) return undefined
-    this.#underWay.remove(taken)
-    return taken
+  /** Cancels a delivery in progress. @returns undefined if the message may be sent; otherwise its outcome is ignored */
+  cancelDelivery(id: string): ClaimedMessage | undefined {
+    const [message] = this.#delivering.filter(({ job }) => job.id === id)
+    if (message === undefined || !this.#consumer.cancel(id)) return undefined
+    this.#delivering.remove(message)
+    return message
   }
 
-  /** Takes a message out of the stock, for somebody who wants to change it before it is begun. */
-  withdraw(seq: number): Taken | undefined {
-    const at = this.#stock.findIndex((taken) => taken.seq === seq)
+  /** Removes a prefetched message, so that an operator can change it before its delivery. */
+  removePrefetched(seq: number): ClaimedMessage | undefined {
+    const at = this.#prefetched.findIndex((message) => message.seq === seq)
     if (at < 0) return undefined
-    const [taken] = this.#stock.splice(at, 1)
-    this.#stockBytes -= taken?.bytes ?? 0
-    return taken
+    const [message] = this.#prefetched.splice(at, 1)
+    this.#prefetchedBytes -= message?.bytes ?? 0
+    return message
   }
 
-  /** What was taken out for a change: it is the outbox's again once the change is stored, and else goes back in line. */
-  handOver(taken: Taken, changed: boolean): void {
-    if (changed) this.#inHand.delete(taken.seq)
-    else this.#return([taken])
+  /** Ends the change of a message that was removed for it: releases the claim if the change is stored, requeues the message otherwise. */
+  finishChange(message: ClaimedMessage, stored: boolean): void {
+    if (stored) this.#claimed.delete(message.seq)
+    else this.#requeue([message])
   }
 
-  /** Begins nothing more, puts the stock back, and waits for what is under way, at most `deadline` ms. */
+  /** Starts no more deliveries, requeues prefetched messages, and waits up to `deadline` ms for the deliveries in progress. */
   async drain(deadline: number): Promise<void> {
     this.#closing = true
-    this.#putBack()
-    await this.#link.request('stop', {}).catch(() => undefined)
-    await this.#until(() => this.#open + this.#unstored === 0, deadline)
+    this.#returnPrefetched()
+    await this.#client.request('stop', {}).catch(() => undefined)
+    await this.#until(() => this.#openDeliveries + this.#unstored === 0, deadline)
   }
 
-  /** Waits until all outcomes are stored, as long as there is hope. */
+  /** Waits until all outcomes are stored, for a limited time. */
   async close(): Promise<void> {
-    await this.#until(() => this.#unstored === 0, LAST_WORDS)
+    await this.#until(() => this.#unstored === 0, CLOSE_TIMEOUT)
   }
 
   async #until(done: () => boolean, deadline: number): Promise<void> {
     if (done()) return
-    const rested = new Promise<void>((resolve) => {
-      this.#rested = () => {
+    const finished = new Promise<void>((resolve) => {
+      this.#onProgress = () => {
         if (done()) resolve()
       }
     })
-    await waitAtMost(rested, deadline)
+    await waitAtMost(finished, deadline)
   }
 
   #pump(): void {
     const mostUnstored = this.#consumer.slots * UNSTORED_PER_SLOT
-    while (!this.#closing && this.#open < this.#consumer.slots && this.#unstored < mostUnstored) {
-      const taken = this.#stock.shift()
-      if (taken === undefined) break
-      this.#stockBytes -= taken.bytes
-      void this.#deliver(taken)
+    while (!this.#closing && this.#openDeliveries < this.#consumer.slots && this.#unstored < mostUnstored) {
+      const message = this.#prefetched.shift()
+      if (message === undefined) break
+      this.#prefetchedBytes -= message.bytes
+      void this.#deliver(message)
     }
-    this.#ask()
+    this.#requestMore()
   }
 
-  /** Asks for as many as fill the free slots and the stock, in lots of half a stock. */
-  #ask(): void {
-    if (!this.#begun || this.#paused || this.#closing || this.#stockBytes > STOCK_BYTES) return
+  /** Lets the outbox thread claim enough messages to fill the free slots and the prefetched ones, half of the latter at a time. */
+  #requestMore(): void {
+    if (!this.#started || this.#paused || this.#closing || this.#prefetchedBytes > MAX_PREFETCHED_BYTES)
+      return
     const { slots } = this.#consumer
-    const stock = this.#pace.stock(slots)
-    const wanted = slots - this.#open + stock - this.#stock.length - this.#asked
-    if (wanted < Math.ceil(stock / 2)) return
-    this.#asked += wanted
-    this.#link.send('credit', { slots: wanted })
+    const target = this.#estimator.target(slots)
+    const wanted = slots - this.#openDeliveries + target - this.#prefetched.length - this.#requested
+    if (wanted < Math.ceil(target / 2)) return
+    this.#requested += wanted
+    this.#client.send('credit', { slots: wanted })
   }
 
-  async #deliver(taken: Taken): Promise<void> {
-    this.#open++
-    taken.note = this.#notes.take()
-    enter(taken.state, 'sending', Date.now())
-    this.#underWay.add(taken)
-    this.#changed(taken)
-    const settlement = await this.#consumer.deliver(taken)
-    this.#open--
-    this.#pace.count()
-    // A message that was cancelled meanwhile is settled, and may be on its way again.
-    if (taken.bagIndex >= 0) {
-      this.#underWay.remove(taken)
-      settle(taken.state, settlement, Date.now())
-      void this.#store(taken)
+  async #deliver(message: ClaimedMessage): Promise<void> {
+    this.#openDeliveries++
+    message.journalSlot = this.#journalSlots.acquire()
+    enter(message.state, 'sending', Date.now())
+    this.#delivering.add(message)
+    this.#onChange(message)
+    const settlement = await this.#consumer.deliver(message)
+    this.#openDeliveries--
+    this.#estimator.recordCompletion()
+    // A message cancelled meanwhile is settled already, and a retry may have started another delivery.
+    if (message.bagIndex >= 0) {
+      this.#delivering.remove(message)
+      settle(message.state, settlement, Date.now())
+      void this.#store(message)
     } else {
-      this.#notes.give(taken.note)
+      this.#journalSlots.release(message.journalSlot)
     }
-    this.#rested?.()
+    this.#onProgress?.()
     this.#pump()
   }
 
-  /** Stores what became of a message, however long it takes, and tells of it. */
-  async #store(taken: Taken): Promise<void> {
-    const { seq, rev, state } = taken
+  /** Stores the outcome of a delivery, however long that takes, and then notifies the change listener. */
+  async #store(message: ClaimedMessage): Promise<void> {
+    const { seq, rev, state } = message
     const packed: StateRow = packState(state)
-    const drop = losesContent(state.status, this.#data)
+    const drop = dropsContent(state.status, this.#data)
     const from = STATUS_NUMBERS.sending
-    const answer = await this.#insist(() =>
-      this.#link.request('write', { seq, rev, from, state: packed, drop }),
+    const answer = await this.#retry(() =>
+      this.#client.request('write', { seq, rev, from, state: packed, drop }),
     )
     if (answer === undefined) return
-    this.#inHand.delete(seq)
-    if (taken.note !== undefined) this.#notes.give(taken.note)
-    if (answer === 'written') this.#changed(taken)
+    this.#claimed.delete(seq)
+    if (message.journalSlot !== undefined) this.#journalSlots.release(message.journalSlot)
+    if (answer === 'written') this.#onChange(message)
     this.#pump()
   }
 
-  #putBack(): void {
-    const stock = this.#stock.splice(0)
-    this.#stockBytes = 0
-    if (stock.length > 0) this.#return(stock)
+  #returnPrefetched(): void {
+    const messages = this.#prefetched.splice(0)
+    this.#prefetchedBytes = 0
+    if (messages.length > 0) this.#requeue(messages)
   }
 
-  #return(taken: readonly Pick<Taken, 'seq' | 'rev'>[]): void {
-    const rows = taken.map(({ seq, rev }) => ({ seq, rev, lost: false }))
-    void this.#insist(() => this.#link.request('release', { rows })).then(() => {
-      for (const { seq } of rows) this.#inHand.delete(seq)
+  #requeue(messages: readonly Pick<ClaimedMessage, 'seq' | 'rev'>[]): void {
+    const rows = messages.map(({ seq, rev }) => ({ seq, rev, lost: false }))
+    void this.#retry(() => this.#client.request('release', { rows })).then(() => {
+      for (const { seq } of rows) this.#claimed.delete(seq)
     })
   }
 
-  /** Tries again until the outbox takes it: only memory knows what is to be stored. @returns undefined once it is closed */
-  async #insist<T>(request: () => Promise<T>): Promise<T | undefined> {
+  /** Repeats a request until it succeeds, since what it stores is only in memory. @returns undefined once the client is closed */
+  async #retry<T>(request: () => Promise<T>): Promise<T | undefined> {
     this.#unstored++
     try {
       for (;;) {
         try {
           return await request()
         } catch {
-          if (this.#link.closed) return undefined
-          await new Promise((resolve) => setTimeout(resolve, AGAIN))
+          if (this.#client.closed) return undefined
+          await new Promise((resolve) => setTimeout(resolve, RETRY))
         }
       }
     } finally {
       this.#unstored--
-      this.#rested?.()
+      this.#onProgress?.()
     }
   }
 }
 
-function unpacked(row: TakenRow): Taken {
-  const job = unpackTaken(row)
+function toClaimed(row: ClaimedRow): ClaimedMessage {
+  const job = unpackClaimed(row)
   const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
   return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes, bagIndex: -1 }
 }

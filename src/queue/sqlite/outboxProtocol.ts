@@ -1,63 +1,71 @@
 import { closeSync, openSync } from 'node:fs'
-import { MAX_DEATHS_IN_COMPANY } from '../../delivery/crashRecovery.js'
+import { MAX_LOSSES_BEFORE_ISOLATION } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/phaseBoard.js'
-import type { CommitStats, Enqueued } from '../driver.js'
-import type { Retention } from '../retention.js'
-import type { LoadedRow, NewRow, StateRow, StatusNumber, StoredRow, TakenRow } from '../storedRow.js'
+import type { CommitStats, EnqueueResult, Retention } from '../driver.js'
+import type {
+  LoadedRow,
+  NewRow,
+  PackedRow,
+  StateRow,
+  StatusNumber,
+  StoredRow,
+  ClaimedRow,
+} from '../storedRow.js'
 
-/** What crosses between the SQLite driver and its outbox thread. */
+/** The messages between the SQLite driver and its outbox thread. */
 
-/** Process deaths a message may be in before it is handed out with nothing beside it. */
-export const COMPANY_LIMIT = MAX_DEATHS_IN_COMPANY
+/** Number of losses (process deaths during its delivery) after which a message is delivered in isolation. */
+export const ISOLATION_THRESHOLD = MAX_LOSSES_BEFORE_ISOLATION
 
-/** Given to the thread once. */
+/** The thread's `workerData`. */
 export interface OutboxSetup {
   /** Absolute path of the file. */
   file: string
-  /** Messages not settled, at most. */
+  /** Maximum number of unsettled messages. */
   limit: number
-  /** Bytes the file may have when a message is taken in. */
+  /** Maximum size of the file in bytes; a larger file accepts no messages. */
   maxSize?: number
   retain: Retention
-  /** Names this process's deliveries in the file; see `evidenceFile`. */
+  /** Identifies this process's deliveries in the file; see {@link journalFile}. */
   token: string
 }
 
-/** Where the threads of one process note how far each delivery got; it outlives the process. */
-export function evidenceFile(file: string, token: string): string {
+/** Returns the path of the journal in which the threads of one process record how far each delivery got. It outlives the process. */
+export function journalFile(file: string, token: string): string {
   return `${file}-evidence-${token}`
 }
 
-/** What became of a {@link NewRow}; null is the usual: it is queued. */
-export type Acceptance = Exclude<Enqueued, { result: 'queued' }> | null
+/** The result of inserting a {@link NewRow}; null is the usual one: it is queued. */
+export type InsertResult = Exclude<EnqueueResult, { result: 'queued' }> | null
 
-/** A message handed out that its process took in a moment ago, and has at hand as it was accepted. */
-export interface KnownRow {
+/** A claimed message that this process accepted a moment ago: the main thread still has its job in the cache. */
+export interface CachedRow {
   seq: number
   rev: number
   id: string
 }
 
 /**
- * Messages that are named by their id alone when they are handed out to the process that took them in: the last ones
- * that {@link isKept} holds for. The thread counts those it stored, the main thread those it was told of, so that what
- * the thread takes for known (at most twice this number) is among what the main thread keeps.
+ * Number of recently accepted messages that the outbox thread identifies by id alone when this process claims them: the last
+ * {@link isCacheable} ones. The thread counts the messages that it stored, the main thread those reported to it. The
+ * thread assumes at most twice this number to be cached, and the main thread caches at least as many.
  */
-export const KNOWN = 1_000
-const KEPT_LENGTH = 16 * 1024
+export const CACHED_JOBS = 1_000
+const MAX_CACHED_LENGTH = 16 * 1024
 
-/** Whether a message's process keeps it at hand: a small one, for what is kept is bounded by its number only. */
-export function isKept([, , , content, attachments]: NewRow): boolean {
-  return attachments === null && content.length <= KEPT_LENGTH
+/** Whether a process caches a message that it accepts. Only small ones: the cache is bounded by number only. */
+export function isCacheable({ content, attachments }: NewRow): boolean {
+  return attachments === null && content.length <= MAX_CACHED_LENGTH
 }
 
-/** A message that was in the hands of a process when it died. */
-export interface LostRow extends StoredRow {
-  /** How far its delivery got; null when there is no telling. */
+/** A message whose process died while delivering it. */
+export interface OrphanedRow extends StoredRow {
+  /** How far its delivery got; null if unknown. */
   evidence: Evidence | null
 }
 
+/** A {@link ListQuery} as the thread takes it; null means any. */
 export interface RowQuery {
   statuses: StatusNumber[] | null
   q: string | null
@@ -67,7 +75,7 @@ export interface RowQuery {
   since: number | null
   until: number | null
   limit: number
-  /** Older than this place. */
+  /** Only messages below this position. */
   before: number | null
 }
 
@@ -79,35 +87,35 @@ export interface StatsRow {
   commits: CommitStats
 }
 
-/** Each request, and what it is answered with. */
+/** Each request and its answer. */
 export interface Requests {
-  enqueue: { ask: { rows: NewRow[] }; answer: Acceptance[] }
-  /** Stores a new state; `stale` when the message was changed since `rev`. */
+  enqueue: { ask: { rows: PackedRow[] }; answer: InsertResult[] }
+  /** Stores a new state. Answers `stale` if the message was changed since `rev`. */
   write: {
     ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean }
     answer: 'written' | 'stale'
   }
-  /** Puts taken messages back in line, as if they had never been taken. */
+  /** Returns claimed messages to the queue, as if they had never been claimed. `lost` counts a process death. */
   release: { ask: { rows: { seq: number; rev: number; lost: boolean }[] }; answer: null }
-  /** Hands out nothing more; what was handed out before is reported before the answer, or with it. */
+  /** Ends claiming. Messages claimed before are reported before the answer, or with it. */
   stop: { ask: object; answer: null }
-  /** So many more may be handed out. */
+  /** Allows the thread to claim this many more messages. */
   credit: { ask: { slots: number }; answer: null }
   /**
-   * This process delivers from the file from now on. `inHand`: taken before and still under way. `notes`: deliveries that
-   * may be noted beside the file at a time.
+   * Makes this process the deliverer of the file. `claimed`: positions of the messages that it claimed before and still has.
+   * `journalSlots`: maximum number of deliveries recorded in the journal at a time.
    */
-  deliver: { ask: { inHand: number[]; notes: number }; answer: null }
+  deliver: { ask: { claimed: number[]; journalSlots: number }; answer: null }
   pause: { ask: { paused: boolean }; answer: null }
-  /** Makes messages due that are held for the budget of one of these transports; answered with how many. */
+  /** Makes messages due that are held for the budget of one of these transports. Answers how many. */
   wakeHeld: { ask: { transports: readonly string[]; most: number }; answer: number }
   find: { ask: { id: string }; answer: StoredRow | null }
-  /** With its content, which is null once that was dropped. */
+  /** Answers the message with its content, which is null once it was dropped. */
   load: { ask: { id: string }; answer: LoadedRow | null }
   list: { ask: { query: RowQuery }; answer: { rows: StoredRow[]; cursor: number | null } }
   stats: { ask: object; answer: StatsRow }
-  /** Reports the message's settlement even if another process brings it about. */
-  follow: { ask: { id: string; on: boolean }; answer: null }
+  /** Reports the message's settlement even if another process settles it. */
+  subscribe: { ask: { id: string; on: boolean }; answer: null }
   close: { ask: object; answer: null }
 }
 
@@ -116,38 +124,38 @@ export type Answer<K extends RequestKind> = Requests[K]['answer']
 export type Request = { [K in RequestKind]: { n: number; kind: K } & Requests[K]['ask'] }[RequestKind]
 export type RequestOf<K extends RequestKind> = Extract<Request, { kind: K }>
 
-/** What the thread says after a commit. Everything in it is on disk. */
+/** Sent by the thread after a commit. Everything in it is on disk. */
 export interface Report {
   kind: 'report'
   answers: [n: number, answer: Answer<RequestKind>][]
-  /** Requests of which nothing was stored, and why. */
+  /** Requests of which nothing was stored, with the reason. */
   failures: [n: number, problem: string][]
-  taken: (TakenRow | KnownRow)[]
-  /** Messages that the outbox itself ended, being too late. */
+  claimed: (ClaimedRow | CachedRow)[]
+  /** Messages that the outbox thread itself expired. */
   expired: StoredRow[]
-  /** Followed messages that another process settled. */
+  /** Messages with subscribers that another process settled. */
   settledElsewhere: StoredRow[]
-  lost: LostRow[]
+  orphaned: OrphanedRow[]
   paused: boolean
 }
 
 /**
- * What the thread says, apart from reports: it is ready, it refuses the file, why nothing can be stored, or why no new
- * message is taken in while those accepted are still delivered (null: no more).
+ * Any other message of the thread. `ready`: the file is open. `refused`: the file can't be the queue. `unavailable`: nothing can be stored.
+ * `refusing`: no new messages are accepted, while accepted ones are still delivered. A null problem ends either condition.
  */
 export type Announcement =
   | { kind: 'ready' }
   | { kind: 'refused'; problem: string }
-  | { kind: 'trouble' | 'refusing'; problem: string | null }
+  | { kind: 'unavailable' | 'refusing'; problem: string | null }
 
 export type FromOutbox = Report | Announcement
 
 /**
- * Makes an empty file that only this user may read, where there is none. One that is there is not opened, here or anywhere
+ * Creates an empty file that only this user may read, unless the file exists. An existing file is not opened, here or anywhere
  * else but by SQLite: the operating system drops all locks that a process has on a file as soon as the process closes
- * any descriptor of it, and another mailer of this process may rely on them.
+ * any descriptor of it, and another mailer in this process may rely on these locks.
  */
-export function makePrivate(file: string): void {
+export function createPrivateFile(file: string): void {
   try {
     closeSync(openSync(file, 'wx', 0o600))
   } catch (error) {

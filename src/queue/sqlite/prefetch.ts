@@ -1,39 +1,40 @@
-/** Milliseconds: some commits. */
-const MOMENT = 25
-const LARGEST_STOCK = 256
+/** Milliseconds over which finished deliveries are counted: a few commits. */
+const WINDOW = 25
+const MAX_PREFETCH = 256
 
-/** How many deliveries end in a moment: as many must be in stock, so that slots don't wait for the disk. */
+/** Estimates how many messages to prefetch: as many as deliveries finish during a few commits, so that no slot waits for the disk. */
 export class PrefetchEstimator {
-  #since = 0
-  #ended = 0
-  #stock = 0
+  #windowStart = 0
+  #completed = 0
+  #target = 0
 
-  count(): void {
-    this.#ended++
+  /** Counts a finished delivery. */
+  recordCompletion(): void {
+    this.#completed++
   }
 
-  /** At least as many as there are slots. */
-  stock(slots: number): number {
+  /** Returns the number of messages to keep prefetched, at least the number of slots. */
+  target(slots: number): number {
     const now = performance.now()
-    if (now - this.#since > MOMENT) {
-      this.#stock = Math.min(LARGEST_STOCK, this.#ended)
-      this.#ended = 0
-      this.#since = now
+    if (now - this.#windowStart > WINDOW) {
+      this.#target = Math.min(MAX_PREFETCH, this.#completed)
+      this.#completed = 0
+      this.#windowStart = now
     }
-    return Math.max(slots, this.#stock)
+    return Math.max(slots, this.#target)
   }
 }
 
-/** Places in the file of notes: each is one delivery's from its beginning until what it came to is stored. */
+/** Allocates slots of the delivery journal. A delivery keeps its slot from its start until its outcome is stored. */
 export class SlotAllocator {
   readonly #free: number[] = []
-  #made = 0
+  #allocated = 0
 
-  take(): number {
-    return this.#free.pop() ?? this.#made++
+  acquire(): number {
+    return this.#free.pop() ?? this.#allocated++
   }
 
-  give(place: number): void {
-    this.#free.push(place)
+  release(slot: number): void {
+    this.#free.push(slot)
   }
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { Deliveries } from './deliveries.js'
-import type { Desk } from './desk.js'
+import type { Fixture } from './fixture.js'
 import { DAY, jobOf } from './jobs.js'
 
-export function whatIsAccepted({ open }: Desk): void {
+export function testAcceptance({ open }: Fixture): void {
   describe('acceptance', () => {
-    it('takes the same key with the same content once', async () => {
+    it('accepts the same idempotency key with the same content once', async () => {
       const { queue } = await open()
       const first = jobOf({ idempotencyKey: 'k', fingerprint: 'a' })
       const again = jobOf({ idempotencyKey: 'k', fingerprint: 'a' })
@@ -18,7 +18,7 @@ export function whatIsAccepted({ open }: Desk): void {
       expect((await queue.stats()).accepted).toBe(1)
     })
 
-    it('takes the same id once', async () => {
+    it('accepts the same id once', async () => {
       const { queue } = await open()
       const job = jobOf()
       await queue.enqueue([job])
@@ -27,7 +27,7 @@ export function whatIsAccepted({ open }: Desk): void {
       ])
     })
 
-    it('refuses what goes beyond its limit, and takes more once there is room', async () => {
+    it('refuses messages beyond its limit, and accepts more once there is space', async () => {
       const { queue, changes } = await open({ limit: 2 })
       const answers = await queue.enqueue([jobOf(), jobOf(), jobOf()])
       expect(answers.map(({ result }) => result)).toEqual(['queued', 'queued', 'full'])
@@ -38,8 +38,8 @@ export function whatIsAccepted({ open }: Desk): void {
     })
   })
 
-  describe('keys', () => {
-    it('are remembered when their message is not', async () => {
+  describe('idempotency keys', () => {
+    it('are remembered after their message is deleted', async () => {
       const { queue, changes } = await open({
         retain: { count: 0, age: DAY, data: 'until-settled', keys: DAY },
       })
@@ -51,7 +51,7 @@ export function whatIsAccepted({ open }: Desk): void {
       expect(again).toEqual([{ result: 'duplicate', id: job.id, messageId: job.messageId }])
     })
 
-    it('are forgotten in time, but not before their message has ended', async () => {
+    it('expire in time, but not before their message is settled', async () => {
       const { queue, changes } = await open({
         retain: { count: 0, age: DAY, data: 'until-settled', keys: 0 },
       })
@@ -64,7 +64,7 @@ export function whatIsAccepted({ open }: Desk): void {
       expect(await queue.enqueue([jobOf(key)])).toEqual([{ result: 'queued' }])
     })
 
-    it('takes the same id with other content for a conflict, with a key or without', async () => {
+    it('report a conflict for the same id with other content, with a key or without', async () => {
       const { queue } = await open()
       const job = jobOf({ fingerprint: 'a' })
       const keyed = jobOf({ fingerprint: 'a', idempotencyKey: 'k' })

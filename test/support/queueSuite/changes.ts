@@ -1,7 +1,7 @@
 import type { Status } from '../../../src/message/messageState.js'
 import type { ChangeListener } from '../../../src/queue/driver.js'
 
-/** Follows the changes a queue announces, and lets a test wait for one. */
+/** Records the changes that a queue reports, and lets a test wait for one. */
 export class Changes {
   readonly log: { id: string; status: Status; at: number }[] = []
   readonly #waiting: { id: string; status: Status; resolve: () => void }[] = []

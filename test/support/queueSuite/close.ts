@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Deliveries } from './deliveries.js'
-import type { Desk } from './desk.js'
+import type { Fixture } from './fixture.js'
 import { outcomeOf } from './jobs.js'
 
-export function howItCloses({ open, put }: Desk): void {
+export function testClose({ open, put }: Fixture): void {
   describe('close', () => {
-    it('waits for what is under way; only what would be lost is handed out still', async () => {
+    it('waits for deliveries in progress, and hands out due messages only if they would be lost', async () => {
       const { queue, changes } = await open()
       const [first, second] = [await put(queue), await put(queue)]
       let finish: (outcome: Outcome) => void = () => undefined
@@ -24,7 +24,7 @@ export function howItCloses({ open, put }: Desk): void {
       expect(deliveries.ids).toEqual(queue.durable ? [first] : [first, second])
     })
 
-    it('does not wait beyond the deadline', async () => {
+    it('doesn’t wait beyond the deadline', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       await queue.start(new Deliveries(1, () => new Promise(() => undefined)))

@@ -3,12 +3,12 @@ import type { Outcome } from '../../../src/protocol/outcome.js'
 import type { Consumer, QueuedMessage } from '../../../src/queue/driver.js'
 import { outcomeOf, settlementOf } from './jobs.js'
 
-/** A consumer whose deliveries end when, and as, the test says. */
+/** A consumer whose deliveries the test settles. */
 export class Deliveries implements Consumer {
   readonly taken: QueuedMessage[] = []
   readonly recipients: string[][] = []
   readonly contents: MailJob['content'][] = []
-  /** Whether a delivery under way can be taken back. */
+  /** Whether a delivery in progress can be cancelled. */
   withdrawable = false
   open = 0
   mostOpen = 0
@@ -35,7 +35,7 @@ export class Deliveries implements Consumer {
     return this.withdrawable
   }
 
-  lost(message: QueuedMessage): Settlement {
+  recover(message: QueuedMessage): Settlement {
     return settlementOf(message, outcomeOf('uncertain'))
   }
 

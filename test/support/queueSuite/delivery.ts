@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Deliveries } from './deliveries.js'
-import type { Desk } from './desk.js'
+import type { Fixture } from './fixture.js'
 import { outcomeOf, POLICY } from './jobs.js'
 
-export function whatIsDelivered({ open, put }: Desk): void {
+export function testDelivery({ open, put }: Fixture): void {
   describe('delivery', () => {
-    it('delivers a message once and keeps what became of it', async () => {
+    it('delivers a message once and stores its outcome', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       const deliveries = new Deliveries(2)
@@ -21,7 +21,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect(message?.settledAt).toBeDefined()
     })
 
-    it('takes the higher priority first, and the older within one', async () => {
+    it('delivers higher priorities first, and older messages first within a priority', async () => {
       const { queue, changes } = await open()
       const ids = []
       for (const priority of [5, 0, 9, 5, 9]) ids.push(await put(queue, { priority }))
@@ -31,7 +31,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect(deliveries.ids).toEqual([ids[2], ids[4], ids[0], ids[3], ids[1]])
     })
 
-    it('never has more deliveries open than there are slots', async () => {
+    it('never has more deliveries in progress than slots', async () => {
       const { queue, changes } = await open()
       const ids = await Promise.all(Array.from({ length: 30 }, () => put(queue)))
       let fill: () => void = () => undefined
@@ -48,7 +48,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect(deliveries.taken).toHaveLength(30)
     })
 
-    it('hands out again what is held for a while, with no attempt to show', async () => {
+    it('hands out a message again that was held until a time, without recording an attempt', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       let nth = 0
@@ -56,7 +56,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       await queue.start({
         slots: 1,
         cancel: () => false,
-        lost: () => undefined,
+        recover: () => undefined,
         deliver: async (message) =>
           ++nth > 1
             ? deliveries.deliver(message)
@@ -71,7 +71,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect((await queue.find(id))?.attempts).toHaveLength(1)
     })
 
-    it('tries a deferred message again when it is due, and not before', async () => {
+    it('retries a deferred message when it is due, and not before', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       await queue.start(new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'deferred' : 'sent')))
@@ -82,7 +82,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect((await queue.find(id))?.attempts).toHaveLength(2)
     })
 
-    it('gives up after the last attempt', async () => {
+    it('fails a message after its last attempt', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       await queue.start(new Deliveries(1, () => outcomeOf('deferred')))
@@ -91,7 +91,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect((await queue.find(id))?.recipients[0]?.status).toBe('failed')
     })
 
-    it('tries only the recipients again that are still open', async () => {
+    it('retries only the recipients that are still open', async () => {
       const { queue, changes } = await open()
       const to = ['ok', 'no', 'later'].map((local) => ({ address: `${local}@example.com` }))
       const id = await put(queue, { to })
@@ -113,7 +113,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       ])
     })
 
-    it('waits for the time a message is meant for', async () => {
+    it('delivers a scheduled message at its time', async () => {
       const { queue, changes } = await open()
       const notBefore = Date.now() + 60
       const id = await put(queue, { notBefore })
@@ -122,7 +122,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect(changes.log.find(({ status }) => status === 'sending')?.at).toBeGreaterThanOrEqual(notBefore)
     })
 
-    it('holds an uncertain message where that is wished, and marks it', async () => {
+    it('holds an uncertain message if requested, and marks it', async () => {
       const { queue, changes } = await open()
       const id = await put(queue, { onUncertain: 'hold' })
       await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
@@ -136,9 +136,9 @@ export function whatIsDelivered({ open, put }: Desk): void {
   })
 
   describe('expiry', () => {
-    it('ends a message whose time has passed, whatever it waits for', async () => {
+    it('settles a message whose time has passed, whatever it waits for', async () => {
       const { queue, changes } = await open()
-      // Far enough away for all that must happen before.
+      // Late enough for everything that must happen before.
       const expiresAt = Date.now() + 2_000
       const held = await put(queue, { expiresAt, onUncertain: 'hold' })
       await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
@@ -150,7 +150,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
       expect((await queue.find(held))?.attempts).toHaveLength(1)
     })
 
-    it('delivers nothing that expired before it was taken', async () => {
+    it('keeps a message from delivery that expired before it was handed out', async () => {
       const { queue, changes } = await open()
       const id = await put(queue, { expiresAt: Date.now() - 1 })
       const deliveries = new Deliveries(1)

@@ -7,7 +7,7 @@ import type { QueuedMessage } from '../../../src/queue/driver.js'
 
 export const DAY = 86_400_000
 
-/** By which the settlements of the suite are decided. */
+/** The retry policy for the settlements of the suite. */
 export const POLICY: RetryPolicy = { attempts: 3, baseDelay: 20, factor: 1, maxDelay: 20, jitter: 'none' }
 
 export function jobOf(fields: Partial<MailJob> = {}): MailJob {
@@ -38,7 +38,7 @@ export function jobOf(fields: Partial<MailJob> = {}): MailJob {
   }
 }
 
-/** An outcome as a thread would give it. */
+/** An outcome as a thread would report it. */
 export function outcomeOf(result: Outcome['result'], extra: Partial<Outcome> = {}): Outcome {
   const facts = { message: result, phase: 'replied' as const, recipients: [], timings: {}, thread: 1 }
   switch (result) {

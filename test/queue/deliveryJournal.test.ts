@@ -17,8 +17,8 @@ async function notes(): Promise<{ file: string; witness: DeliveryJournal }> {
   return { file, witness }
 }
 
-describe('notes that outlive the process', () => {
-  it('tell how far each attempt got', async () => {
+describe('the delivery journal', () => {
+  it('records how far each attempt got', async () => {
     const { file, witness } = await notes()
     witness.about({ id: ID, attempt: 1, note: 3 }).body()
     const replied = witness.about({ id: OTHER, attempt: 2, note: 0 })
@@ -35,7 +35,7 @@ describe('notes that outlive the process', () => {
     })
   })
 
-  it('are taken back where nothing was handed over after all', async () => {
+  it('retracts an entry if nothing was handed over after all', async () => {
     const { file, witness } = await notes()
     const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
     testimony.body()
@@ -43,7 +43,7 @@ describe('notes that outlive the process', () => {
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
   })
 
-  it('forget the delivery whose place is taken again', async () => {
+  it('forgets a delivery whose slot is reused', async () => {
     const { file, witness } = await notes()
     witness.about({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
     witness.about({ id: OTHER, attempt: 1, note: 0 }).body()
@@ -52,14 +52,14 @@ describe('notes that outlive the process', () => {
     expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
   })
 
-  it('prove nothing after a restart of the machine, or where there are none', async () => {
+  it('proves nothing after a restart of the machine, or if it is missing', async () => {
     const { file } = await notes()
     await writeFile(file, 'another-boot'.padEnd(512, '\0'))
     expect(readJournal(file)).toBeUndefined()
     expect(readJournal(`${file}-gone`)).toBeUndefined()
   })
 
-  it('have their room from the start: a full disk stops none of them', async (test) => {
+  it('allocates its space at the start, so that a full disk stops no entry', async (test) => {
     const folder = await smallDisk(1)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'notes')
@@ -71,7 +71,7 @@ describe('notes that outlive the process', () => {
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
   })
 
-  it('prove nothing once one of them could not be written, and the delivery goes on', async (test) => {
+  it('proves nothing once an entry could not be written, and the delivery continues', async (test) => {
     const folder = await smallDisk(1)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     const file = path.join(folder, 'notes')
@@ -83,7 +83,7 @@ describe('notes that outlive the process', () => {
     expect(readJournal(file)).toBeUndefined()
   })
 
-  it('are not begun in part: on a full disk there is no file', async (test) => {
+  it('is not created at all on a full disk', async (test) => {
     const folder = await smallDisk(1)
     if (folder === undefined) return test.skip('a small disk can only be mounted by root')
     await fillUp(path.join(folder, 'ballast'))
@@ -92,7 +92,7 @@ describe('notes that outlive the process', () => {
     expect(existsSync(file)).toBe(false)
   })
 
-  it('do not throw where every write fails', () => {
+  it('doesn’t throw if every write fails', () => {
     const witness = new DeliveryJournal('/dev/full')
     onTestFinished(() => witness.close())
     const testimony = witness.about({ id: ID, attempt: 1, note: 0 })

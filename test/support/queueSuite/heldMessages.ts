@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import type { Consumer } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
-import type { Desk } from './desk.js'
+import type { Fixture } from './fixture.js'
 import { DAY } from './jobs.js'
 
-/** Holds each message for an hour when it first comes, and sends it when it comes again. */
+/** Holds each message for an hour on its first delivery, and sends it on the second. */
 function holding(reasonOf: (id: string) => 'budget' | 'breaker'): { consumer: Consumer; sent: Deliveries } {
   const sent = new Deliveries(10)
   const seen = new Set<string>()
   const consumer: Consumer = {
     slots: 10,
     cancel: () => false,
-    lost: () => undefined,
+    recover: () => undefined,
     deliver: (message) => {
       const { id } = message.job
       if (seen.has(id)) return sent.deliver(message)
@@ -25,9 +25,9 @@ function holding(reasonOf: (id: string) => 'budget' | 'breaker'): { consumer: Co
   return { consumer, sent }
 }
 
-export function whatIsWoken({ open, put }: Desk): void {
-  describe('waking', () => {
-    it('delivers messages held for a budget at once, as many as it is asked for and of these transports only, higher priority first', async () => {
+export function testHeldMessages({ open, put }: Fixture): void {
+  describe('waking held messages', () => {
+    it('delivers at most the given number of messages held for a budget, of the given transports only, higher priorities first', async () => {
       const { queue, changes } = await open()
       const first = await put(queue, { transport: 'a' })
       const second = await put(queue, { transport: 'a' })
@@ -55,7 +55,7 @@ export function whatIsWoken({ open, put }: Desk): void {
       expect((await queue.find(first))?.attempts).toHaveLength(1)
     })
 
-    it('wakes no message that has been cancelled, or put back in line by hand', async () => {
+    it('skips messages that were cancelled or retried manually', async () => {
       const { queue, changes } = await open()
       const ids = [await put(queue), await put(queue), await put(queue)]
       const { consumer, sent } = holding(() => 'budget')

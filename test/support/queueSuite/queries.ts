@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { NO_DATA } from '../../../src/message/json.js'
 import type { ListQuery } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
-import type { Desk, QueueCapabilities } from './desk.js'
+import type { Fixture, QueueCapabilities } from './fixture.js'
 import { DAY, outcomeOf, POLICY } from './jobs.js'
 
-export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities): void {
-  describe('looking', () => {
-    it('lists the newest first, in pages that neither skip nor repeat', async () => {
+export function testQueries({ open, put }: Fixture, capabilities: QueueCapabilities): void {
+  describe('queries', () => {
+    it('list the newest messages first, in pages that neither skip nor repeat any', async () => {
       const { queue } = await open()
       const ids = []
       for (let index = 0; index < 7; index++) ids.push(await put(queue))
@@ -37,7 +37,7 @@ export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities)
       }
     })
 
-    it('finds by exactly one recipient, tag, template and time', async () => {
+    it('find messages by recipient, tag, template and time', async () => {
       const { queue } = await open()
       await queue.start(new Deliveries(1))
       const first = await put(queue, { to: [{ address: 'Grace@navy.example' }], tags: ['a', 'b'] })
@@ -63,7 +63,7 @@ export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities)
       } else await expect(queue.list({ q: 'gr' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     })
 
-    it('counts so that what was accepted is what there is', async () => {
+    it('count every accepted message in exactly one status', async () => {
       const { queue, changes } = await open()
       await queue.start(new Deliveries(4, (_, nth) => outcomeOf(nth % 3 === 0 ? 'rejected' : 'sent')))
       const ids = await Promise.all(Array.from({ length: 12 }, () => put(queue)))
@@ -76,7 +76,7 @@ export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities)
       expect(stats).toMatchObject({ accepted: 13, sent: 8, failed: 4, cancelled: 1, queued: 0, sending: 0 })
     })
 
-    it('finds by a whole id only what fits the rest of the query', async () => {
+    it('find a message by its id only if it matches the rest of the query', async () => {
       const { queue } = await open()
       const acceptedAt = Date.now()
       const id = await put(queue, { tags: ['a'], acceptedAt })
@@ -95,7 +95,7 @@ export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities)
       for (const other of others) expect(await found(other), JSON.stringify(other)).toBe(0)
     })
 
-    it('tells how long the longest-waiting of all that is due has waited, whatever was accepted first', async () => {
+    it('report how long the longest-waiting due message has waited, in whatever order messages were accepted', async () => {
       const { queue } = await open()
       await queue.pause()
       await put(queue, { notBefore: Date.now() + DAY })
@@ -113,11 +113,11 @@ export function whatIsSeen({ open, put }: Desk, capabilities: QueueCapabilities)
         .toBe(true)
     })
 
-    it('counts the wait of what is tried again from when it was due', async () => {
+    it('measure the wait of a retried message from the time it was due', async () => {
       const { queue, changes } = await open()
       let tried = Infinity
       const deliveries = new Deliveries(1, async () => {
-        // The message is tried once only, however late the test hears of it.
+        // The message is attempted only once, however late the test is notified.
         await queue.pause()
         tried = Date.now()
         return outcomeOf('deferred')

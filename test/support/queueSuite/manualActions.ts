@@ -3,12 +3,12 @@ import { mintId } from '../../../src/message/ids.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Changes } from './changes.js'
 import { Deliveries } from './deliveries.js'
-import type { Desk } from './desk.js'
+import type { Fixture } from './fixture.js'
 import { outcomeOf } from './jobs.js'
 
-export function whatIsDoneByHand({ open, put }: Desk): void {
-  describe('by hand', () => {
-    it('cancels what waits', async () => {
+export function testManualActions({ open, put }: Fixture): void {
+  describe('manual actions', () => {
+    it('cancel a waiting message', async () => {
       const { queue, changes } = await open()
       const deliveries = new Deliveries(1)
       const id = await put(queue)
@@ -21,7 +21,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       await expect(queue.cancel(mintId(0))).rejects.toMatchObject({ code: 'NOT_FOUND' })
     })
 
-    it('does not cancel what is being sent', async () => {
+    it('don’t cancel a message that is being sent', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       let finish: (outcome: Outcome) => void = () => undefined
@@ -32,7 +32,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       await changes.until(id, 'sent')
     })
 
-    it('cancels what is on its way as long as the consumer can take it back', async () => {
+    it('cancel a delivery in progress as long as the consumer can', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       const finish: ((outcome: Outcome) => void)[] = []
@@ -43,7 +43,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       expect((await queue.cancel(id)).status).toBe('cancelled')
       await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
 
-      // What the delivery that was taken back comes to no longer counts, whatever happens meanwhile.
+      // The settlement of the cancelled delivery no longer counts, whatever happens meanwhile.
       await queue.retry(id)
       while (finish.length < 2) await new Promise((resolve) => setImmediate(resolve))
       finish[0]?.(outcomeOf('withdrawn'))
@@ -53,7 +53,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       expect((await queue.stats()).sent).toBe(1)
     })
 
-    it('ends a message that expired on its way', async () => {
+    it('expire a message whose time ran out during its delivery', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       await queue.start(new Deliveries(1, () => outcomeOf('withdrawn', { code: 'EXPIRED' })))
@@ -61,7 +61,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       expect(await queue.find(id)).toMatchObject({ status: 'expired', attempts: [{ code: 'EXPIRED' }] })
     })
 
-    it('redrives a failed message with its history', async () => {
+    it('retry a failed message and keep its history', async () => {
       const { queue, changes } = await open()
       const id = await put(queue)
       const deliveries = new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'rejected' : 'sent'))
@@ -74,7 +74,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       await expect(queue.retry(id)).rejects.toMatchObject({ code: 'CONFLICT' })
     })
 
-    it('sends a held message again when asked', async () => {
+    it('retry a held message', async () => {
       const { queue, changes } = await open()
       const id = await put(queue, { onUncertain: 'hold' })
       await queue.start(new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'uncertain' : 'sent')))
@@ -84,7 +84,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       expect(await queue.find(id)).toMatchObject({ uncertain: true, attempts: [{}, {}] })
     })
 
-    it('settles a held message as sent when somebody knows', async () => {
+    it('mark a held message as sent', async () => {
       const { queue, changes } = await open()
       const id = await put(queue, { onUncertain: 'hold' })
       await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
@@ -93,7 +93,7 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       await expect(queue.markSent(id)).rejects.toMatchObject({ code: 'CONFLICT' })
     })
 
-    it('hands out nothing while paused, and shows what waits as held', async () => {
+    it('pause the queue, which then hands out nothing and shows waiting messages as held', async () => {
       const { queue, changes } = await open()
       const deliveries = new Deliveries(1)
       await queue.start(deliveries)
@@ -107,11 +107,11 @@ export function whatIsDoneByHand({ open, put }: Desk): void {
       await changes.until(id, 'sent')
     })
 
-    it('obeys who cancels as soon as it is told of a message, or says that it is too late', async () => {
+    it('cancel a message from within the change listener, or report that it is too late', async () => {
       const answers: Promise<unknown>[] = []
       const changes = new Changes()
       const { queue } = await open({
-        changed: (message) => {
+        onChange: (message) => {
           changes.listener(message)
           if (message.state.status === 'queued' && answers.length === 0)
             answers.push(

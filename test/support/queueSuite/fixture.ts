@@ -1,7 +1,6 @@
 import { afterEach, expect } from 'vitest'
 import type { MailJob } from '../../../src/message/messageState.js'
-import type { ChangeListener, QueueDriver } from '../../../src/queue/driver.js'
-import type { Retention } from '../../../src/queue/retention.js'
+import type { ChangeListener, QueueDriver, Retention } from '../../../src/queue/driver.js'
 import { Changes } from './changes.js'
 import { DAY, jobOf } from './jobs.js'
 
@@ -9,27 +8,27 @@ export interface SuiteOptions {
   limit: number
   maxAge: number
   retain: Retention
-  changed: ChangeListener
+  onChange: ChangeListener
 }
 
 export interface QueueCapabilities {
-  /** Whether `list({ q })` finds text, and not only a whole id. */
+  /** Whether `list({ q })` finds text, not only a complete id. */
   search: boolean
 }
 
-/** Opens an empty queue; what it needs for that is removed after the test. */
+/** Opens an empty queue, whose resources are removed after the test. */
 export type OpenQueue = (options: SuiteOptions) => Promise<QueueDriver>
 
-/** What the rooms of the suite work at. */
-export interface Desk {
-  /** A queue of the test's own, closed when it ends. */
+/** What every test of the suite uses. */
+export interface Fixture {
+  /** Opens a queue for one test, which is closed when the test ends. */
   open(options?: Partial<SuiteOptions>): Promise<{ queue: QueueDriver; changes: Changes }>
-  /** Enqueues one job that must be taken in. */
+  /** Enqueues one job and expects it to be accepted. @returns its id */
   put(queue: QueueDriver, fields?: Partial<MailJob>): Promise<string>
 }
 
-/** To be called in a describe block. */
-export function useDesk(openQueue: OpenQueue): Desk {
+/** Call it in a describe block. */
+export function useFixture(openQueue: OpenQueue): Fixture {
   const opened: QueueDriver[] = []
   afterEach(async () => {
     await Promise.all(
@@ -46,7 +45,7 @@ export function useDesk(openQueue: OpenQueue): Desk {
         limit: 1000,
         maxAge: DAY,
         retain: { count: 1000, age: DAY, data: 'until-settled', keys: DAY },
-        changed: changes.listener,
+        onChange: changes.listener,
         ...options,
       })
       opened.push(queue)

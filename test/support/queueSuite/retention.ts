@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { mintId } from '../../../src/message/ids.js'
 import { Deliveries } from './deliveries.js'
-import type { Desk } from './desk.js'
+import type { Fixture } from './fixture.js'
 import { DAY, outcomeOf } from './jobs.js'
 
-export function whatIsKept({ open, put }: Desk): void {
-  describe('keeping', () => {
-    it('forgets settled messages beyond the count, the oldest first', async () => {
+export function testRetention({ open, put }: Fixture): void {
+  describe('retention', () => {
+    it('deletes settled messages beyond the count, oldest first', async () => {
       const { queue, changes } = await open({
         retain: { count: 2, age: DAY, data: 'until-settled', keys: DAY },
       })
@@ -23,7 +23,7 @@ export function whatIsKept({ open, put }: Desk): void {
       expect(await queue.find(ids[0] ?? '')).toBeUndefined()
     })
 
-    it('keeps the data of what failed, for a retry', async () => {
+    it('keeps the data of a failed message for a retry', async () => {
       const { queue, changes } = await open()
       const deliveries = new Deliveries(1, () => outcomeOf('rejected'))
       await queue.start(deliveries)
@@ -33,7 +33,7 @@ export function whatIsKept({ open, put }: Desk): void {
       expect(deliveries.contents.at(-1)).toMatchObject({ data: '{"name":"Ada"}' })
     })
 
-    it('gives a job back with its content, and says when that was dropped', async () => {
+    it('loads a job with its content, or reports that the content was dropped', async () => {
       const { queue, changes } = await open()
       const attachments = [
         { filename: 'a.txt', content: 'text', size: 4 },
