@@ -11,7 +11,7 @@ import {
   type ThreadLogLine,
   type ThreadSetup,
 } from '../src/protocol/tasks.js'
-import { type Catalogue, type TemplateNotes } from '../src/protocol/templateManifest.js'
+import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
 import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
 import { compose } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
@@ -52,7 +52,7 @@ export class Deliverer {
     this.#log = new ThreadLog(say)
     this.#renderer = this.#rendererOf(setup.templates)
     this.#transports = new TransportPool(setup.transports, setup.connections, setup.threads, count)
-    if (setup.notes !== undefined) this.#witness = new DeliveryJournal(setup.notes)
+    if (setup.journal !== undefined) this.#witness = new DeliveryJournal(setup.journal)
   }
 
   /** Resolves once what the application brings is set up, and rejects where that fails. */
@@ -61,7 +61,7 @@ export class Deliverer {
   }
 
   /** What templates there are; fails where the folder is unusable. */
-  async probe(): Promise<Catalogue> {
+  async listTemplates(): Promise<TemplateListing> {
     await this.#transports.ready()
     return this.#renderer.catalogue()
   }
@@ -74,25 +74,25 @@ export class Deliverer {
       task,
       this.#thread,
       this.#log,
-      this.#witness?.about({ id: task.letter.id, attempt, note }),
+      this.#witness?.entryFor({ id: task.payload.id, attempt, note }),
     )
     run.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     if (!this.#transports.has(task.transport))
       return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
     try {
-      const bound = this.#renderer.bind(task.letter, run.critical)
+      const bound = this.#renderer.bind(task.payload, run.critical)
       const parts = bound instanceof Promise ? await bound : bound
       run.enterPhase('composing')
       const start = performance.now()
-      const signed = this.#transports.sign(task.transport, compose(task.letter, parts))
+      const signed = this.#transports.sign(task.transport, compose(task.payload, parts))
       const message = signed instanceof Promise ? await signed : signed
       run.addTiming('compose', performance.now() - start)
-      const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
+      const envelope = { from: task.payload.envelopeFrom, to: task.recipients }
       if (task.notBefore !== undefined) await until(task.notBefore)
       const delivered = await this.#transports
         .get(task.transport)
-        .send({ envelope, letter: task.letter, parts, ...message }, run, deadline)
+        .send({ envelope, letter: task.payload, parts, ...message }, run, deadline)
       const outcome = run.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
       return this.#released(outcome)
@@ -108,11 +108,11 @@ export class Deliverer {
   /** What `deliver()` would hand to the transport. */
   compose(task: ComposeTask): Promise<RenderResult<ComposedParts>> {
     return this.#rendering(task, async ({ critical }) => {
-      const { letter } = task
-      const parts = await this.#renderer.bind(letter, critical)
-      const { bytes } = compose(letter, parts)
+      const { payload } = task
+      const parts = await this.#renderer.bind(payload, critical)
+      const { bytes } = compose(payload, parts)
       const { preheader, html, text } = parts
-      return { subject: letter.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
+      return { subject: payload.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
     })
   }
 

@@ -5,15 +5,15 @@
  * of the machine the notes prove nothing, and are not believed.
  */
 import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import { type Evidence, NOTHING_STARTED, resultBits, resultFromBits } from '../src/protocol/evidence.js'
 import { PHASES, type Phase, type RecipientOutcome } from '../src/protocol/outcome.js'
-import type { Evidence } from '../src/protocol/phaseBoard.js'
 
 /** Bytes of a note: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
 const NOTE = 512
 const ID = 36
 const AT = { attempt: 36, phase: 38, reply: 40, recipients: 42, results: 44 } as const
-const MOST_RECIPIENTS = (NOTE - AT.results) * 4
-const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
+const RESULTS_PER_BYTE = 4
+const MOST_RECIPIENTS = (NOTE - AT.results) * RESULTS_PER_BYTE
 
 /** The part of a delivery that a note is about. */
 interface Subject {
@@ -42,7 +42,7 @@ export class DeliveryJournal {
     this.#file = file
   }
 
-  about(subject: Subject): JournalEntry {
+  entryFor(subject: Subject): JournalEntry {
     return {
       body: () => this.#write(subject, 'body', 0, []),
       unsent: () => this.#write(subject, 'connecting', 0, []),
@@ -62,7 +62,7 @@ export class DeliveryJournal {
     results: readonly RecipientOutcome['result'][],
   ): void {
     const note = this.#note
-    const end = AT.results + Math.ceil(results.length / 4)
+    const end = AT.results + Math.ceil(results.length / RESULTS_PER_BYTE)
     note.fill(0, AT.results, end)
     note.write(id, 0, ID, 'latin1')
     note.writeUInt16LE(Math.min(attempt, 0xffff), AT.attempt)
@@ -70,9 +70,8 @@ export class DeliveryJournal {
     note.writeUInt16LE(reply, AT.reply)
     note.writeUInt16LE(results.length, AT.recipients)
     results.forEach((result, index) => {
-      const bits = Math.max(0, RESULTS.indexOf(result as (typeof RESULTS)[number]))
-      const at = AT.results + (index >> 2)
-      note[at] = (note[at] ?? 0) | (bits << ((index & 3) * 2))
+      const at = AT.results + Math.floor(index / RESULTS_PER_BYTE)
+      note[at] = (note[at] ?? 0) | resultBits(result, index, RESULTS_PER_BYTE)
     })
     try {
       this.#descriptor ??= openSync(this.#file, 'r+')
@@ -135,13 +134,13 @@ export function readJournal(file: string): ((id: string, attempt: number) => Evi
     const key = keyOf(note.toString('latin1', 0, ID), note.readUInt16LE(AT.attempt))
     found.set(key, evidenceOf(note))
   }
-  return (id, attempt) =>
-    found.get(keyOf(id, attempt)) ?? { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
+  return (id, attempt) => found.get(keyOf(id, attempt)) ?? NOTHING_STARTED
 }
 
 function evidenceOf(note: Buffer): Evidence {
   const recipients = Array.from({ length: note.readUInt16LE(AT.recipients) }, (_, index) => {
-    return RESULTS[((note[AT.results + (index >> 2)] ?? 0) >>> ((index & 3) * 2)) & 3]
+    const byte = note[AT.results + Math.floor(index / RESULTS_PER_BYTE)] ?? 0
+    return resultFromBits(byte, index, RESULTS_PER_BYTE)
   })
   const phase = PHASES[note.readUInt8(AT.phase)] ?? 'body'
   return { phase, thread: 0, reply: note.readUInt16LE(AT.reply), recipients }

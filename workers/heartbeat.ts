@@ -1,7 +1,28 @@
 import type { Pulse } from '../src/protocol/phaseBoard.js'
-import { PulseBoard, type SlotUse } from '../src/protocol/pulse.js'
+import { PulseBoard, type BoardSlot } from '../src/protocol/pulse.js'
 import type { ThreadSetup } from '../src/protocol/tasks.js'
-import { onLoading } from './loading.js'
+
+type Listener = (change: 1 | -1) => void
+
+let listener: Listener = () => undefined
+
+/** Has each beginning and end of loading told; there is one listener for each thread. */
+function onLoading(tell: Listener): void {
+  listener = tell
+}
+
+/**
+ * Loads modules. Evaluating them blocks the event loop, and on a busy machine for long: meanwhile the watchdog allows as
+ * much time as a thread has to start.
+ */
+export async function whileLoading<T>(load: () => Promise<T>): Promise<T> {
+  listener(1)
+  try {
+    return await load()
+  } finally {
+    listener(-1)
+  }
+}
 
 /** The signs of life that a thread writes on the pulse board. */
 export class Heartbeat implements Pulse {
@@ -30,7 +51,7 @@ export class Heartbeat implements Pulse {
     this.#board.load(this.#place, -1)
   }
 
-  act(actor: SlotUse | undefined): void {
+  act(actor: BoardSlot | undefined): void {
     this.#board.act(this.#place, actor)
   }
 

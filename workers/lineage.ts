@@ -1,10 +1,10 @@
 import { type AsyncHook, AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks'
-import type { SlotUse } from '../src/protocol/pulse.js'
+import type { BoardSlot } from '../src/protocol/pulse.js'
 
 const OWNER = Symbol('owner')
 
 interface Owned {
-  [OWNER]?: SlotUse
+  [OWNER]?: BoardSlot
 }
 
 /**
@@ -22,7 +22,7 @@ export class Lineage {
   readonly #tellRunning: () => void
 
   /** @param tell is given the owner of what runs from now on */
-  constructor(tell: (owner: SlotUse | undefined) => void) {
+  constructor(tell: (owner: BoardSlot | undefined) => void) {
     this.#tellRunning = () => tell(ownerOfRunning())
     this.#hook = createHook({
       init(_id, _type, _trigger, resource: Owned) {
@@ -41,13 +41,13 @@ export class Lineage {
   }
 
   /** Runs a delivery: whatever it leaves behind is its own. */
-  run<T>({ slot, generation }: SlotUse, work: () => T): T {
+  run<T>({ slot, generation }: BoardSlot, work: () => T): T {
     const resource: AsyncResource & Owned = new AsyncResource('Delivery')
     resource[OWNER] = { slot, generation }
     return resource.runInAsyncScope(work)
   }
 }
 
-function ownerOfRunning(): SlotUse | undefined {
+function ownerOfRunning(): BoardSlot | undefined {
   return (executionAsyncResource() as Owned)[OWNER]
 }

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { ChannelAnswer, ThreadLogLine } from '../src/protocol/tasks.js'
+import type { ChannelReply, ThreadLogLine } from '../src/protocol/tasks.js'
 
 /** So many cross at once, at most. */
 const FULL = 16
@@ -14,7 +14,7 @@ export class ReplyBatcher {
   readonly #port: MessagePort
   /** Answers that are still owed. */
   #owed = 0
-  #ready: ChannelAnswer[] = []
+  #ready: ChannelReply[] = []
   #due = false
   #timer: NodeJS.Timeout | undefined
 
@@ -26,7 +26,7 @@ export class ReplyBatcher {
     this.#owed += count
   }
 
-  give(answer: ChannelAnswer): void {
+  give(answer: ChannelReply): void {
     this.#owed--
     this.#put(answer)
   }
@@ -41,7 +41,7 @@ export class ReplyBatcher {
     this.#put({ connections })
   }
 
-  #put(answer: ChannelAnswer): void {
+  #put(answer: ChannelReply): void {
     this.#ready.push(answer)
     if (this.#due) return
     this.#due = true

@@ -2,9 +2,9 @@ import { readlinkSync } from 'node:fs'
 import os from 'node:os'
 import { threadId, workerData } from 'node:worker_threads'
 import type {
-  AnswerOf,
-  ChannelAnswer,
-  LaneOpening,
+  ReplyOf,
+  ChannelReply,
+  ChannelOpening,
   ChannelRequest,
   Request,
   ThreadSetup,
@@ -40,10 +40,10 @@ lowerPriority(setup.niceness)
  * the place of another waits here until the main thread wants it.
  * Rejects when what the application brings can't be set up; then the lane may be opened again.
  */
-export async function serve({ port, place, isolated }: LaneOpening): Promise<void> {
+export async function serve({ port, place, isolated }: ChannelOpening): Promise<void> {
   const heartbeat = new Heartbeat(setup, place)
   const lineage = isolated ? new Lineage((owner) => heartbeat.act(owner)) : undefined
-  port.postMessage([{ hello: threadId }] satisfies ChannelAnswer[])
+  port.postMessage([{ hello: threadId }] satisfies ChannelReply[])
   const answers = new ReplyBatcher(port)
   const deliverer = new Deliverer(
     setup,
@@ -65,7 +65,7 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
     answers.owe(requests.length)
     for (const request of requests) {
       const { id, task } = request
-      const work = (): Promise<AnswerOf<Request>> => perform(deliverer, request)
+      const work = (): Promise<ReplyOf<Request>> => perform(deliverer, request)
       const answer =
         lineage !== undefined && task !== undefined && 'slot' in task ? lineage.run(task, work) : work()
       answer.then(
@@ -78,16 +78,16 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
       )
     }
   })
-  port.postMessage([{ ready: true }] satisfies ChannelAnswer[])
+  port.postMessage([{ ready: true }] satisfies ChannelReply[])
   return new Promise((resolve) => port.on('close', resolve))
 }
 
 const nothing = (): undefined => undefined
 
-function perform(deliverer: Deliverer, request: ChannelRequest): Promise<AnswerOf<Request>> {
+function perform(deliverer: Deliverer, request: ChannelRequest): Promise<ReplyOf<Request>> {
   switch (request.ask) {
     case 'probe':
-      return deliverer.probe()
+      return deliverer.listTemplates()
     case 'deliver':
       return deliverer.deliver(request.task)
     case 'render':

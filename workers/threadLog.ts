@@ -52,9 +52,9 @@ export class ThreadLog {
   #ids(): JsonObject {
     const { subject } = this
     if (subject === undefined) return {}
-    const { content, context } = 'letter' in subject ? subject.letter : subject
+    const { content, context } = 'payload' in subject ? subject.payload : subject
     return {
-      ...('letter' in subject ? { id: subject.letter.id } : {}),
+      ...('payload' in subject ? { id: subject.payload.id } : {}),
       ...('attempt' in subject ? { attempt: subject.attempt } : {}),
       ...(content.kind === 'template' ? { template: content.name } : {}),
       ...(context === undefined ? {} : { context }),

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.js'
 import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
+import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
 import type { MessagePayload } from '../protocol/tasks.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
@@ -13,17 +13,16 @@ import { type Allowances, RateAllowance } from '../transports/budgets.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
-  TransportState,
   TransportListener,
+  TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import { attempt } from './attempt.js'
-import { outcomeAfterProcessDeath } from './crashRecovery.js'
-import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
+import { deliverUntilSettled, outcomeAfterProcessDeath } from './crashRecovery.js'
+import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 
 /** What a thread needs of a job, and nothing else: each field is copied to it. */
 function toPayload(job: MailJob): MessagePayload {
-  const letter: MessagePayload = {
+  const payload: MessagePayload = {
     id: job.id,
     messageId: job.messageId,
     date: job.date,
@@ -38,15 +37,15 @@ function toPayload(job: MailJob): MessagePayload {
     references: job.references,
     attachments: job.attachments,
   }
-  if (job.context !== undefined) letter.context = job.context
-  if (job.subject !== undefined) letter.subject = job.subject
-  if (job.inReplyTo !== undefined) letter.inReplyTo = job.inReplyTo
-  if (job.listUnsubscribe !== undefined) letter.listUnsubscribe = job.listUnsubscribe
-  return letter
+  if (job.context !== undefined) payload.context = job.context
+  if (job.subject !== undefined) payload.subject = job.subject
+  if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
+  if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
+  return payload
 }
 
-export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'routes' | 'setupDelay'> {
-  routes: readonly TransportStateOptions[]
+export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' | 'setupDelay'> {
+  transports: readonly TransportStateOptions[]
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
@@ -69,15 +68,23 @@ export class Dispatcher implements Consumer {
 
   constructor(
     runner: Runner,
-    { routes, breaker, listener, safeMode, allowances = byItself, wakeHeld, ...settling }: DispatcherOptions,
+    {
+      transports,
+      breaker,
+      listener,
+      safeMode,
+      allowances = byItself,
+      wakeHeld,
+      ...settling
+    }: DispatcherOptions,
   ) {
     this.#runner = runner
     this.#clock = settling.clock
     this.#safeMode = safeMode
-    this.#routes = new TransportRouter(routes, breaker, listener, allowances, this.#clock)
+    this.#routes = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#settling = new OutcomeHandler({
       ...settling,
-      routes: this.#routes,
+      router: this.#routes,
       setupDelay: () => this.#setupDelay(),
     })
     this.#turnstile = new AdmissionQueue(runner.slots, (route, most) =>
@@ -87,7 +94,7 @@ export class Dispatcher implements Consumer {
 
   /** The queue hands out from now on: what it holds for a budget may have a place, whatever the last process had. */
   started(): void {
-    for (const route of this.#routes.all()) this.#turnstile.look(route)
+    for (const route of this.#routes.all()) this.#turnstile.recheck(route)
   }
 
   /** Who waits for a transport's budget needs no slot. */
@@ -99,7 +106,7 @@ export class Dispatcher implements Consumer {
   deliver(message: QueuedMessage): Promise<Settlement> {
     if (this.#runner.outage !== undefined) {
       const until = this.#clock.now() + this.#setupDelay()
-      return Promise.resolve({ verdict: held('setup', until), recipients: message.state.recipients })
+      return Promise.resolve({ decision: holdUntil('setup', until), recipients: message.state.recipients })
     }
     const route = this.#routes.for(message.job.transport)
     const forBudget = route?.limited === true
@@ -116,15 +123,15 @@ export class Dispatcher implements Consumer {
   ): Promise<Settlement> {
     const { job, state } = message
     return new Promise((resolve) => {
-      this.#turnstile.enter(route, {
+      this.#turnstile.add(route, {
         id: job.id,
         priority: job.priority,
         domains: domainsOf(state),
         forBudget,
-        go: (slot, leave) => resolve(this.#deliverNow(route, message, slot, leave)),
-        sendAway: (again) => {
-          const verdict = held('budget', this.#clock.now() + again)
-          resolve({ verdict, recipients: state.recipients })
+        start: (slot, leave) => resolve(this.#deliverNow(route, message, slot, leave)),
+        postpone: (again) => {
+          const decision = holdUntil('budget', this.#clock.now() + again)
+          resolve({ decision, recipients: state.recipients })
         },
       })
     })
@@ -145,12 +152,12 @@ export class Dispatcher implements Consumer {
       await Promise.resolve()
       this.#giveBack(slot, leave, undefined)
       return {
-        verdict: held('breaker', start + this.#routes.delay(job.transport)),
+        decision: holdUntil('breaker', start + this.#routes.delay(job.transport)),
         recipients: state.recipients,
       }
     }
     const order: DeliveryOrder = {
-      letter: toPayload(job),
+      payload: toPayload(job),
       recipients: openRecipients(state),
       transport: route?.name ?? job.transport,
       expiresAt: state.expiresAt,
@@ -171,7 +178,7 @@ export class Dispatcher implements Consumer {
 
   /** @param outcome undefined when nothing was tried */
   #giveBack(slot: number, leave: BudgetLease | undefined, outcome: Outcome | undefined): void {
-    leave?.giveBack(outcome)
+    leave?.release(outcome)
     this.#runner.slots.release(slot)
     this.#turnstile.advance()
   }
@@ -190,7 +197,7 @@ export class Dispatcher implements Consumer {
   }
 
   cancel(id: string): boolean {
-    const orders = this.#underWay.filter(({ letter }) => letter.id === id)
+    const orders = this.#underWay.filter(({ payload }) => payload.id === id)
     return orders.length === 0
       ? this.#turnstile.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
@@ -202,7 +209,7 @@ export class Dispatcher implements Consumer {
     if (route === undefined) return
     route.breaker.reset()
     route.reload(options)
-    this.#turnstile.look(route)
+    this.#turnstile.recheck(route)
   }
 
   transports(): TransportStatus[] {
@@ -223,7 +230,7 @@ export class Dispatcher implements Consumer {
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {
     this.#underWay.add(order)
-    const outcome = await attempt(this.#runner, order)
+    const outcome = await deliverUntilSettled(this.#runner, order)
     this.#underWay.remove(order)
     return outcome
   }

@@ -7,22 +7,28 @@ import {
   type RecipientState,
   type Settlement,
 } from '../message/messageState.js'
-import { countsAsAttempt, isSetupFailure, isUnreachable, type Outcome } from '../protocol/outcome.js'
+import {
+  countsAsAttempt,
+  isSetupFailure,
+  isUnreachable,
+  type Outcome,
+  type RetryDecision,
+} from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
 import type { TransportRouter } from '../transports/transportRouter.js'
-import { decide, type RetryPolicy, type RetryDecision } from './retry.js'
+import { decideRetry, type RetryPolicy } from './retry.js'
 
 export interface OutcomeHandlerOptions {
   clock: Clock
   policy: RetryPolicy
-  routes: TransportRouter
+  router: TransportRouter
   logger: Logger
-  steps: MessageObserver
+  observer: MessageObserver
   /** Milliseconds to hold a message for that no thread could take. */
   setupDelay: () => number
   /** The version there is here of a template. */
-  versionOf?: ((template: string) => string | undefined) | undefined
+  templateVersion?: ((template: string) => string | undefined) | undefined
 }
 
 /** The way back: what an attempt's outcome means for its message. */
@@ -43,19 +49,19 @@ export class OutcomeHandler {
     transport = message.job.transport,
   ): Settlement {
     const { job, state } = message
-    const { clock, routes, steps, setupDelay } = this.#options
+    const { clock, router, observer, setupDelay } = this.#options
     const counted = countsAsAttempt(outcome)
     const end = clock.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const verdict = isUnreachable(outcome)
-      ? held('breaker', end + routes.delay(job.transport))
+    const decision = isUnreachable(outcome)
+      ? holdUntil('breaker', end + router.delay(job.transport))
       : isSetupFailure(outcome)
-        ? held('setup', end + setupDelay())
+        ? holdUntil('setup', end + setupDelay())
         : this.#decide(message, outcome, recipients, end)
     this.#noteVersion(job, outcome)
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
-    steps.attempted(message, attempt, verdict)
-    return { attempt, verdict, recipients }
+    observer.attempted(message, attempt, decision)
+    return { attempt, decision, recipients }
   }
 
   #decide(
@@ -78,13 +84,13 @@ export class OutcomeHandler {
       else if (status === 'failed') standing.failed++
       else standing.open++
     }
-    return decide(outcome, standing, now, Math.random())
+    return decideRetry(outcome, standing, now, Math.random())
   }
 
   /** Mail goes out by the template there is here; that it was meant for another version is said once for each. */
   #noteVersion({ id, content, templateVersion: meant }: MailJob, { result }: Outcome): void {
     if (meant === undefined || content.kind !== 'template' || result === 'withdrawn') return
-    const here = this.#options.versionOf?.(content.name)
+    const here = this.#options.templateVersion?.(content.name)
     if (here === undefined || here === meant || this.#otherVersions.has(meant)) return
     this.#otherVersions.add(meant)
     this.#options.logger.warn(
@@ -95,6 +101,6 @@ export class OutcomeHandler {
 }
 
 /** Nothing was tried, or nobody was reached: the message is due again by itself at this time, in ms since the epoch. */
-export function held(reason: 'breaker' | 'setup' | 'budget', until: number): RetryDecision {
+export function holdUntil(reason: 'breaker' | 'setup' | 'budget', until: number): RetryDecision {
   return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
 }

@@ -1,4 +1,4 @@
-import type { Outcome } from '../protocol/outcome.js'
+import type { Outcome, RetryDecision } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
 
 export interface RetryOptions {
@@ -15,15 +15,6 @@ export interface RetryOptions {
 }
 
 export type RetryPolicy = Required<RetryOptions>
-
-/** What a message needs done next. */
-export type RetryDecision =
-  | { status: 'sent' | 'partial' | 'failed' }
-  | { status: 'deferred'; nextAttemptAt: number }
-  | { status: 'held'; reason: 'uncertain' }
-  /** Until the transport or the threads are tried again, or there is room for it; then it is due by itself. */
-  | { status: 'held'; reason: 'breaker' | 'setup' | 'budget'; nextAttemptAt: number }
-  | { status: 'cancelled' | 'expired' }
 
 /** Where a message stands after an attempt. */
 export interface RetryContext {
@@ -62,7 +53,12 @@ export function resolveRetry(check: Validator, value: unknown): RetryPolicy {
  * @param now milliseconds since the epoch
  * @param random a number from 0 up to, but not including, 1
  */
-export function decide(outcome: Outcome, standing: RetryContext, now: number, random: number): RetryDecision {
+export function decideRetry(
+  outcome: Outcome,
+  standing: RetryContext,
+  now: number,
+  random: number,
+): RetryDecision {
   const { policy, sent, open } = standing
   if (outcome.result === 'withdrawn') return { status: outcome.code === 'EXPIRED' ? 'expired' : 'cancelled' }
   if (open > 0 && outcome.result === 'uncertain' && standing.onUncertain === 'hold')

@@ -1,4 +1,3 @@
-import type { RetryDecision } from '../delivery/retry.js'
 import {
   countsAsAttempt,
   isSetupFailure,
@@ -6,6 +5,7 @@ import {
   type Outcome,
   type RecipientOutcome,
   type SmtpReply,
+  type RetryDecision,
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
@@ -95,7 +95,7 @@ export interface MessageState {
 export interface Settlement {
   /** Absent when nothing was tried. */
   attempt?: Attempt
-  verdict: RetryDecision
+  decision: RetryDecision
   recipients: RecipientState[]
 }
 
@@ -157,12 +157,16 @@ const STATUS_OF = {
   uncertain: 'uncertain',
 } as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
 
-export function settle(state: MessageState, { attempt, verdict, recipients }: Settlement, now: number): void {
+export function settle(
+  state: MessageState,
+  { attempt, decision, recipients }: Settlement,
+  now: number,
+): void {
   if (attempt !== undefined) note(state, attempt)
   state.recipients = recipients
-  enter(state, verdict.status, now)
-  if ('nextAttemptAt' in verdict) state.dueAt = state.nextAttemptAt = verdict.nextAttemptAt
-  if (verdict.status === 'held') state.heldReason = verdict.reason
+  enter(state, decision.status, now)
+  if ('nextAttemptAt' in decision) state.dueAt = state.nextAttemptAt = decision.nextAttemptAt
+  if (decision.status === 'held') state.heldReason = decision.reason
 }
 
 /** While a transport, or the threads, are out of order one attempt stands for them all, or days of it would fill the record. */

@@ -38,12 +38,12 @@ export class SafeMode {
     private readonly allowed: ReadonlySet<string>,
   ) {}
 
-  /** The letter, for those whom it may reach; in a header stands whom it was for. */
-  redirect<T extends MessagePayload>(letter: T): T {
-    const refused = [...letter.to, ...letter.cc, ...letter.bcc].filter(
+  /** The payload, for those whom it may reach; in a header stands whom it was for. */
+  redirect<T extends MessagePayload>(payload: T): T {
+    const refused = [...payload.to, ...payload.cc, ...payload.bcc].filter(
       ({ address }) => !this.#allows(address),
     )
-    if (refused.length === 0) return letter
+    if (refused.length === 0) return payload
     const seen = new Set<string>()
     const reach = (mailboxes: Mailbox[]): Mailbox[] =>
       mailboxes.flatMap((mailbox) => {
@@ -54,18 +54,18 @@ export class SafeMode {
       })
     const originals = [...new Set(refused.map(({ address }) => address))]
     return {
-      ...letter,
-      to: reach(letter.to),
-      cc: reach(letter.cc),
-      bcc: reach(letter.bcc),
-      headers: [...letter.headers, [HEADER, listed(originals)]],
+      ...payload,
+      to: reach(payload.to),
+      cc: reach(payload.cc),
+      bcc: reach(payload.bcc),
+      headers: [...payload.headers, [HEADER, listed(originals)]],
     }
   }
 
   /** A delivery whose envelope holds nobody else, whatever its message says. */
   guard(order: DeliveryOrder): DeliveryOrder {
     if (order.recipients.every((address) => this.#allows(address))) return order
-    return { ...order, letter: this.redirect(order.letter), recipients: this.envelope(order.recipients) }
+    return { ...order, payload: this.redirect(order.payload), recipients: this.envelope(order.recipients) }
   }
 
   /** Who really gets what is for these. */

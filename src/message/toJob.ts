@@ -2,6 +2,7 @@ import { ThreadpostError } from '../errors.js'
 import type { ResolvedOptions } from '../options.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
+import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import { missingPaths } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
@@ -86,8 +87,6 @@ function fieldsOf(given: Record<string, unknown>): Fields {
   return fields
 }
 
-/** Of a mailer with one transport; what a mail takes that names none. */
-export const DEFAULT_TRANSPORT = 'default'
 const MAX_SUBJECT = 998
 const MAX_TAGS = 20
 const MAX_METADATA = 16 * 1024

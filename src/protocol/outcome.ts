@@ -265,3 +265,13 @@ export function countsAsAttempt(outcome: Outcome): boolean {
     outcome.code !== 'RELEASED'
   )
 }
+
+/** What happens to a message after an attempt; see `decideRetry()` in src/delivery/retry.ts. */
+export type RetryDecision =
+  | { status: 'sent' | 'partial' | 'failed' | 'cancelled' | 'expired' }
+  /** @property nextAttemptAt milliseconds since the epoch, here and below */
+  | { status: 'deferred'; nextAttemptAt: number }
+  /** Until an operator calls `retry()` or `markSent()`. */
+  | { status: 'held'; reason: 'uncertain' }
+  /** Until the transport or the threads are tried again, or the budget has room. The message is then due by itself. */
+  | { status: 'held'; reason: 'breaker' | 'setup' | 'budget'; nextAttemptAt: number }

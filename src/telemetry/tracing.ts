@@ -1,10 +1,9 @@
 import type * as Otel from '@opentelemetry/api'
 import type { Context, HrTime, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { isTraceparent } from '../context.js'
-import type { RetryDecision } from '../delivery/retry.js'
 import type { Redaction } from '../logging/redaction.js'
 import type { Attempt, MailJob } from '../message/messageState.js'
-import type { Timings } from '../protocol/outcome.js'
+import type { Timings, RetryDecision } from '../protocol/outcome.js'
 import type { Enqueued, QueuedMessage } from '../queue/driver.js'
 
 /** A provider of tracers as the API keeps it: it makes none until an SDK is registered. */

@@ -11,11 +11,11 @@ export class CancellationRegistry {
     this.#board = board
   }
 
-  enter(order: DeliveryOrder, slot: number, generation: number): void {
+  register(order: DeliveryOrder, slot: number, generation: number): void {
     order.claim = { slot, generation }
   }
 
-  leave(order: DeliveryOrder): void {
+  release(order: DeliveryOrder): void {
     order.claim = undefined
   }
 

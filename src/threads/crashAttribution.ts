@@ -1,17 +1,17 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type { PulseBoard } from '../protocol/pulse.js'
-import type { Ending } from './watchdog.js'
+import type { Termination } from './watchdog.js'
 import type { ThreadDied } from './workerChannel.js'
 
 /** What the death of its thread says of a delivery: see {@link CrashAttribution}. */
-export type Verdict = 'culprit' | 'suspect' | 'bystander'
+export type CrashRole = 'culprit' | 'suspect' | 'bystander'
 
 /** What is known of a thread's death besides the boards. */
-export interface Circumstances {
+export interface CrashContext {
   place: number
   isolated: boolean
   /** Why the thread was ended, if this process ended it. */
-  ending: Ending | undefined
+  ending: Termination | undefined
 }
 
 interface Running {
@@ -54,7 +54,7 @@ export class CrashAttribution {
   readonly #pulses: PulseBoard
   /** By slot. */
   readonly #running: (Running | undefined)[] = []
-  readonly #judged = new WeakMap<ThreadDied, ReadonlyMap<number, Verdict>>()
+  readonly #judged = new WeakMap<ThreadDied, ReadonlyMap<number, CrashRole>>()
   readonly #errors = new Map<string, string>()
 
   constructor(board: PhaseBoard, pulses: PulseBoard) {
@@ -62,11 +62,11 @@ export class CrashAttribution {
     this.#pulses = pulses
   }
 
-  enter(slot: number, id: string): void {
+  begin(slot: number, id: string): void {
     this.#running[slot] = { id }
   }
 
-  leave(slot: number): void {
+  end(slot: number): void {
     this.#running[slot] = undefined
   }
 
@@ -74,17 +74,17 @@ export class CrashAttribution {
    * Judges a death, while all deliveries of the thread still have their slots.
    * @returns whether there is a culprit
    */
-  judge(death: ThreadDied, circumstances: Circumstances): boolean {
+  attribute(death: ThreadDied, circumstances: CrashContext): boolean {
     const slots = this.#slotsOf(death.thread)
     const culprit = this.#culprit(death, circumstances, slots)
     const suspects = culprit === undefined ? this.#suspects(circumstances, slots) : []
-    const verdicts = new Map<number, Verdict>(suspects.map((slot) => [slot, 'suspect']))
+    const verdicts = new Map<number, CrashRole>(suspects.map((slot) => [slot, 'suspect']))
     if (culprit !== undefined) verdicts.set(culprit, 'culprit')
     this.#judged.set(death, verdicts)
     return culprit !== undefined
   }
 
-  of(slot: number, death: ThreadDied): Verdict {
+  roleOf(slot: number, death: ThreadDied): CrashRole {
     return this.#judged.get(death)?.get(slot) ?? 'bystander'
   }
 
@@ -98,7 +98,7 @@ export class CrashAttribution {
 
   #culprit(
     death: ThreadDied,
-    { place, isolated, ending }: Circumstances,
+    { place, isolated, ending }: CrashContext,
     slots: readonly number[],
   ): number | undefined {
     if (ending?.cause === 'asked') return undefined
@@ -114,7 +114,7 @@ export class CrashAttribution {
     return this.#isShared(death.reason, this.#running[own]?.id ?? '') ? undefined : own
   }
 
-  #suspects({ isolated, ending, place }: Circumstances, slots: readonly number[]): number[] {
+  #suspects({ isolated, ending, place }: CrashContext, slots: readonly number[]): number[] {
     if (isolated || ending?.cause === 'asked') return []
     const rendered = slots.filter((slot) => this.#board.renderedAt(slot) !== undefined)
     if (ending?.cause !== 'stalled') return rendered

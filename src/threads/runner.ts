@@ -1,5 +1,6 @@
+import { type EventLoopUtilityFunction, type EventLoopUtilization, performance } from 'node:perf_hooks'
+import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome, Phase } from '../protocol/outcome.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
 import type {
   ComposedParts,
   Content,
@@ -8,10 +9,10 @@ import type {
   MessagePayload,
   RenderResult,
 } from '../protocol/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { Member } from '../structures/indexedBag.js'
-import type { Verdict } from './crashAttribution.js'
+import type { CrashRole } from './crashAttribution.js'
 import type { Outage } from './crashLoop.js'
 
 /** A delivery as the dispatcher hands it over. */
@@ -24,7 +25,7 @@ export interface DeliveryOrder extends Member, OrderedTask {
 
 type OrderedTask = Pick<
   DeliverTask,
-  'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
+  'payload' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
 >
 
 /**
@@ -34,7 +35,7 @@ type OrderedTask = Pick<
  * - `closed`: nobody; the runner was closed. It won't deliver again.
  */
 export type RunResult =
-  { died: false; outcome: Outcome } | { died: true; blame: Verdict | 'closed'; evidence: Evidence }
+  { died: false; outcome: Outcome } | { died: true; blame: CrashRole | 'closed'; evidence: Evidence }
 
 /** How many deliveries are in each phase. */
 export type PhaseCounts = Record<Phase, number>
@@ -68,9 +69,9 @@ export interface DeliverySlots {
 export interface Runner {
   readonly slots: DeliverySlots
   /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
-  start(): Promise<Catalogue>
+  start(): Promise<TemplateListing>
   /** What templates there are now. */
-  catalogue(): Promise<Catalogue>
+  listTemplates(): Promise<TemplateListing>
   /** Why no thread takes mail at present, if none does: threads die again and again, and no message is to blame. */
   readonly outage: Outage | undefined
   /** Milliseconds for which to hold a message that met an outage, at least. */
@@ -85,7 +86,7 @@ export interface Runner {
   /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
   render(content: Content, context?: JsonObject): Promise<RenderResult>
   /** Builds a message as it would be sent. @throws as `render()` */
-  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>>
+  compose(payload: MessagePayload): Promise<RenderResult<ComposedParts>>
   /** How a template compiles. @throws as `render()` */
   inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tries a transport in a thread. */
@@ -104,4 +105,34 @@ export interface Runner {
   phases(): PhaseCounts
   /** Says goodbye on open connections and ends the threads. */
   close(): Promise<void>
+}
+
+/** A share is taken over this time at least, in ms: shorter ones jump about. */
+const SPAN = 1_000
+
+/** How busy an event loop was lately: read by whoever asks, however often. */
+export class LoadMeter {
+  readonly #utilization: EventLoopUtilityFunction
+  #from: EventLoopUtilization
+  #to: EventLoopUtilization
+  #at = performance.now()
+
+  /** @param utilization of a thread's `performance`, or one's own */
+  constructor(utilization: EventLoopUtilityFunction) {
+    this.#utilization = utilization
+    this.#from = this.#to = utilization()
+  }
+
+  /** 0 to 1, over the last second or since it was last asked, whichever is longer. */
+  share(): number {
+    const now = performance.now()
+    if (now - this.#at >= SPAN) {
+      this.#from = this.#to
+      this.#to = this.#utilization()
+      this.#at = now
+    }
+    // Until a span is over: since the beginning.
+    const to = this.#from === this.#to ? this.#utilization() : this.#to
+    return this.#utilization(to, this.#from).utilization
+  }
 }

@@ -52,14 +52,14 @@ export class SlotPool implements DeliverySlots {
     this.#free.push(slot)
   }
 
-  takeForRender(): Promise<number> {
+  acquireForRender(): Promise<number> {
     const slot = this.#renderFree.pop()
     if (slot === undefined) return new Promise((resolve) => this.#waiting.push(resolve))
     this.#inUse[slot] = true
     return Promise.resolve(slot)
   }
 
-  giveForRender(slot: number): void {
+  releaseForRender(slot: number): void {
     const next = this.#waiting.shift()
     if (next !== undefined) {
       next(slot)
@@ -99,18 +99,18 @@ export class InFlightWindow {
     this.#underWay = underWay
   }
 
-  static most(underWay: number): number {
+  static maxSize(underWay: number): number {
     return underWay * (1 + MOST_AHEAD)
   }
 
-  get slots(): number {
+  get size(): number {
     const many = Math.min(this.#lately.ended, this.#underWay * MOST_AHEAD)
     const one = Math.min(this.#awhile.ended, this.#underWay)
     return this.#underWay + Math.max(many, one)
   }
 
   /** A delivery ended. @param now on `performance.now()`'s clock */
-  count(now: number): void {
+  recordEnd(now: number): void {
     this.#lately.count(now)
     this.#awhile.count(now)
   }

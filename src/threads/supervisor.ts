@@ -1,8 +1,8 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import { PulseBoard } from '../protocol/pulse.js'
-import { CrashAttribution, type Verdict } from './crashAttribution.js'
+import { CrashAttribution, type CrashRole } from './crashAttribution.js'
 import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
-import type { PoolWarden } from './pool.js'
+import type { PoolSupervisor } from './pool.js'
 import { PoolManager } from './poolManager.js'
 import { Watchdog, type WatchdogOptions } from './watchdog.js'
 import type { ThreadDied } from './workerChannel.js'
@@ -17,7 +17,7 @@ interface SupervisorOptions extends WatchdogOptions, CrashLoopListener {
  * Watches over the threads: ends those that stand still, says which delivery a dead one died of, and holds the mail
  * when threads die of something else.
  */
-export class Supervisor implements PoolWarden {
+export class Supervisor implements PoolSupervisor {
   readonly #pulses: PulseBoard
   readonly #blame: CrashAttribution
   readonly #watchdog: Watchdog
@@ -40,14 +40,14 @@ export class Supervisor implements PoolWarden {
    * @param id of its message, or of what it is in use for
    * @returns the generation of the slot
    */
-  enter(slot: number, id: string): number {
+  begin(slot: number, id: string): number {
     this.#watchdog.watch(slot)
-    this.#blame.enter(slot, id)
+    this.#blame.begin(slot, id)
     return this.#board.assign(slot)
   }
 
-  leave(slot: number): void {
-    this.#blame.leave(slot)
+  release(slot: number): void {
+    this.#blame.end(slot)
     this.#watchdog.release(slot)
   }
 
@@ -57,18 +57,18 @@ export class Supervisor implements PoolWarden {
   }
 
   /** Ends a thread because somebody wants that; no delivery is to blame. */
-  end(thread: number): void {
-    this.#watchdog.end(thread)
+  terminate(thread: number): void {
+    this.#watchdog.terminate(thread)
   }
 
   /** To be asked when the slot's task was rejected, before `leave`. */
-  verdict(slot: number, death: ThreadDied): Verdict | 'closed' {
-    return this.#stopped ? 'closed' : this.#blame.of(slot, death)
+  roleOf(slot: number, death: ThreadDied): CrashRole | 'closed' {
+    return this.#stopped ? 'closed' : this.#blame.roleOf(slot, death)
   }
 
   /** Why a thread was ended, if it was ended here. */
-  reasonFor(thread: number): string | undefined {
-    return this.#watchdog.endingOf(thread)?.reason
+  terminationReason(thread: number): string | undefined {
+    return this.#watchdog.terminationOf(thread)?.reason
   }
 
   get outage(): Outage | undefined {
@@ -100,8 +100,8 @@ export class Supervisor implements PoolWarden {
   }
 
   broken(place: number, death: ThreadDied, isolated: boolean): void {
-    const ending = this.#watchdog.endingOf(death.thread)
-    const hasCulprit = this.#blame.judge(death, { place, isolated, ending })
+    const ending = this.#watchdog.terminationOf(death.thread)
+    const hasCulprit = this.#blame.attribute(death, { place, isolated, ending })
     const counts = !hasCulprit && ending?.cause !== 'asked'
     this.#crashLoop.died(place, counts, ending?.reason ?? death.reason)
   }

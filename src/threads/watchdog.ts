@@ -2,7 +2,7 @@ import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type { PulseBoard } from '../protocol/pulse.js'
 
 /** A thread as the watchdog needs to know it. */
-export interface Watched {
+export interface WatchedThread {
   thread: number
   place: number
   /** Whether it has started. */
@@ -10,7 +10,7 @@ export interface Watched {
 }
 
 /** Why a thread was ended. */
-export interface Ending {
+export interface Termination {
   /** `asked`: somebody wanted it to end, and nothing was wrong. */
   cause: 'rendering' | 'overdue' | 'stalled' | 'asked'
   /** The delivery that did it, where that is certain. */
@@ -25,8 +25,8 @@ export interface WatchdogOptions {
   task: number
   /** Milliseconds in which a thread starts, or loads modules. */
   start: number
-  watched(): Watched[]
-  end(thread: number): void
+  threadsToWatch(): WatchedThread[]
+  terminate(thread: number): void
 }
 
 /** Milliseconds for which the work of threadpost itself may block a thread, beyond what rendering may. */
@@ -59,7 +59,7 @@ export class Watchdog {
   readonly #renderingSince: number[] = []
   /** By thread. */
   #seen = new Map<number, Seen>()
-  readonly #endings = new Map<number, Ending>()
+  readonly #endings = new Map<number, Termination>()
   #watched = 0
   #timer: NodeJS.Timeout | undefined
   /** Milliseconds the watchdog has watched for; never 0. */
@@ -100,12 +100,12 @@ export class Watchdog {
   }
 
   /** Ends a thread because somebody wants that; no delivery is to blame. */
-  end(thread: number): void {
+  terminate(thread: number): void {
     this.#end(thread, { cause: 'asked', reason: 'it was ended on request' })
   }
 
   /** Why a thread was ended, if it was ended here. */
-  endingOf(thread: number): Ending | undefined {
+  terminationOf(thread: number): Termination | undefined {
     return this.#endings.get(thread)
   }
 
@@ -130,7 +130,7 @@ export class Watchdog {
     const now = performance.now()
     this.#clock += Math.min(now - this.#lookedAt, 2 * this.#interval)
     this.#lookedAt = now
-    const threads = this.#limits.watched()
+    const threads = this.#limits.threadsToWatch()
     const seen = this.#seen
     this.#seen = new Map()
     for (const watched of threads) this.#seen.set(watched.thread, this.#progress(watched, seen))
@@ -138,7 +138,7 @@ export class Watchdog {
     for (const watched of threads) this.#lookAt(watched)
   }
 
-  #progress({ thread, place }: Watched, seen: ReadonlyMap<number, Seen>): Seen {
+  #progress({ thread, place }: WatchedThread, seen: ReadonlyMap<number, Seen>): Seen {
     const progress = this.#pulses.beats(place) + this.#pulses.steps(place)
     const before = seen.get(thread)
     if (before?.progress === progress) return before
@@ -165,7 +165,7 @@ export class Watchdog {
     }
   }
 
-  #lookAt({ thread, place, ready }: Watched): void {
+  #lookAt({ thread, place, ready }: WatchedThread): void {
     const seen = this.#seen.get(thread)
     if (seen === undefined) return
     const { render, start } = this.#limits
@@ -179,13 +179,13 @@ export class Watchdog {
       this.#end(thread, { cause: 'stalled', reason: `it did not start within ${start} ms` })
   }
 
-  #end(thread: number, ending: Ending): void {
+  #end(thread: number, ending: Termination): void {
     if (thread === 0 || this.#endings.has(thread)) return
     for (const oldest of this.#endings.keys()) {
       if (this.#endings.size < MOST_ENDINGS) break
       this.#endings.delete(oldest)
     }
     this.#endings.set(thread, ending)
-    this.#limits.end(thread)
+    this.#limits.terminate(thread)
   }
 }

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type {
-  AnswerOf,
-  ChannelAnswer,
+  ReplyOf,
+  ChannelReply,
   ChannelRequest,
   Request,
   TaskOf,
@@ -36,11 +36,11 @@ export class ThreadDied extends Error {
 
 /** Who asked; a thread answers each request with what belongs to it: see perform() in workers/thread.ts. */
 interface Pending {
-  resolve(value: AnswerOf<Request>): void
+  resolve(value: ReplyOf<Request>): void
   reject(error: Error): void
 }
 
-export interface LaneListener {
+export interface ChannelListener {
   logged(thread: number, line: ThreadLogLine): void
   ready(): void
   /** The thread died, or could not start; what it was asked is not rejected yet. */
@@ -65,9 +65,9 @@ export class WorkerChannel {
   readonly #pending = new SlotMap<Pending>()
   #requests: ChannelRequest[] = []
   #port: MessagePort | undefined
-  readonly #listener: LaneListener
+  readonly #listener: ChannelListener
 
-  constructor(listener: LaneListener) {
+  constructor(listener: ChannelListener) {
     this.#listener = listener
   }
 
@@ -78,7 +78,7 @@ export class WorkerChannel {
   /** @returns the thread's end of the line, to be transferred to it */
   open(): MessagePort {
     const { port1, port2 } = new MessageChannel()
-    port1.on('message', (answers: ChannelAnswer[]) => {
+    port1.on('message', (answers: ChannelReply[]) => {
       for (const answer of answers) this.#settle(answer)
     })
     // The thread itself keeps the process alive.
@@ -89,7 +89,7 @@ export class WorkerChannel {
   }
 
   /** Rejects with {@link ThreadDied}, or with what the thread threw. */
-  ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<AnswerOf<R>> {
+  ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<ReplyOf<R>> {
     if (this.#closed)
       return Promise.reject(new ThreadDied('The threads were ended.', { thread: 0, ready: false }))
     return new Promise((resolve, reject) => {
@@ -131,7 +131,7 @@ export class WorkerChannel {
     }
   }
 
-  #settle(answer: ChannelAnswer): void {
+  #settle(answer: ChannelReply): void {
     if ('hello' in answer) {
       this.thread = answer.hello
       return

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decide, type RetryPolicy, type RetryContext } from '../../src/delivery/retry.js'
+import { decideRetry, type RetryPolicy, type RetryContext } from '../../src/delivery/retry.js'
 import { outcomeOf } from '../support/queueSuite/jobs.js'
 
 const policy: RetryPolicy = {
@@ -23,14 +23,14 @@ const standing: RetryContext = {
 describe('decide', () => {
   it('settles when no recipient is open', () => {
     const none = { ...standing, open: 0 }
-    expect(decide(outcomeOf('sent'), { ...none, sent: 2 }, 0, 0).status).toBe('sent')
-    expect(decide(outcomeOf('sent'), { ...none, sent: 1, failed: 1 }, 0, 0).status).toBe('partial')
-    expect(decide(outcomeOf('rejected'), { ...none, failed: 1 }, 0, 0).status).toBe('failed')
+    expect(decideRetry(outcomeOf('sent'), { ...none, sent: 2 }, 0, 0).status).toBe('sent')
+    expect(decideRetry(outcomeOf('sent'), { ...none, sent: 1, failed: 1 }, 0, 0).status).toBe('partial')
+    expect(decideRetry(outcomeOf('rejected'), { ...none, failed: 1 }, 0, 0).status).toBe('failed')
   })
 
   it('waits longer each time, up to the longest delay', () => {
     const delays = [1, 2, 3, 4, 5, 6, 7, 8].map((tries) => {
-      const verdict = decide(
+      const verdict = decideRetry(
         outcomeOf('deferred'),
         { ...standing, tries, policy: { ...policy, jitter: 'none' } },
         0,
@@ -43,26 +43,28 @@ describe('decide', () => {
 
   it('spreads the delay over its whole length', () => {
     for (const random of [0, 0.25, 0.999])
-      expect(decide(outcomeOf('deferred'), standing, 1_000, random)).toEqual({
+      expect(decideRetry(outcomeOf('deferred'), standing, 1_000, random)).toEqual({
         status: 'deferred',
         nextAttemptAt: 1_000 + Math.round(5_000 * random),
       })
   })
 
   it('gives up after the last attempt that counts', () => {
-    expect(decide(outcomeOf('deferred'), { ...standing, counted: 10 }, 0, 0).status).toBe('failed')
-    expect(decide(outcomeOf('deferred'), { ...standing, counted: 10, sent: 1 }, 0, 0).status).toBe('partial')
-    expect(decide(outcomeOf('deferred'), { ...standing, counted: 9, tries: 500 }, 0, 0).status).toBe(
+    expect(decideRetry(outcomeOf('deferred'), { ...standing, counted: 10 }, 0, 0).status).toBe('failed')
+    expect(decideRetry(outcomeOf('deferred'), { ...standing, counted: 10, sent: 1 }, 0, 0).status).toBe(
+      'partial',
+    )
+    expect(decideRetry(outcomeOf('deferred'), { ...standing, counted: 9, tries: 500 }, 0, 0).status).toBe(
       'deferred',
     )
   })
 
   it('holds what is uncertain where that is wished', () => {
-    expect(decide(outcomeOf('uncertain'), { ...standing, onUncertain: 'hold' }, 0, 0)).toEqual({
+    expect(decideRetry(outcomeOf('uncertain'), { ...standing, onUncertain: 'hold' }, 0, 0)).toEqual({
       status: 'held',
       reason: 'uncertain',
     })
-    expect(decide(outcomeOf('uncertain'), standing, 0, 0).status).toBe('deferred')
+    expect(decideRetry(outcomeOf('uncertain'), standing, 0, 0).status).toBe('deferred')
   })
 
   it('never plans an attempt in the past or beyond the longest delay, and is settled when nothing is open', () => {
@@ -78,7 +80,7 @@ describe('decide', () => {
         }),
         fc.double({ min: 0, max: 0.999999, noNaN: true }),
         (result, counts, random) => {
-          const verdict = decide(outcomeOf(result), { ...standing, ...counts }, 1_000, random)
+          const verdict = decideRetry(outcomeOf(result), { ...standing, ...counts }, 1_000, random)
           if (verdict.status === 'deferred') {
             expect(counts.open).toBeGreaterThan(0)
             expect(verdict.nextAttemptAt).toBeGreaterThanOrEqual(1_000)

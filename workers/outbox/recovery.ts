@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
-import type { Evidence } from '../../src/protocol/phaseBoard.js'
+import { type Evidence, NOTHING_STARTED } from '../../src/protocol/evidence.js'
 import { evidenceFile, type LostRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { openJournal, readJournal } from '../deliveryJournal.js'
@@ -9,8 +9,6 @@ import { MESSAGE_COLUMNS, type MessageRow, toStored } from './schema.js'
 
 type Notes = ReturnType<typeof readJournal>
 type SendingRow = MessageRow & { id: string }
-
-const NOT_BEGUN: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 
 /**
  * Messages that were in another process's hands when it died, and what its notes say of them. Notes are kept until
@@ -63,7 +61,7 @@ export class Recovery {
   }
 
   #evidenceOf({ token, id, rest }: SendingRow, notes: Map<string, Notes>): Evidence | null {
-    if (token === this.#token) return NOT_BEGUN
+    if (token === this.#token) return NOTHING_STARTED
     if (token === null) return null
     if (!notes.has(token)) notes.set(token, readJournal(evidenceFile(this.#file, token)))
     const attempts = rest === null ? 0 : (JSON.parse(rest) as { attempts: unknown[] }).attempts.length

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
-import { loading as whileLoading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 import type { Helper } from './bind/helperCall.js'
 import { checkHelperName, loadHelpers, loadModule } from './folder/helpersFile.js'
 

@@ -1,5 +1,5 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { Application, type Log, NO_APPLICATION } from './application.js'
 import type { Critical, Renderer, RenderOrder } from './renderer.js'
 import { AdHocTemplates, BUILT_IN, partsWithout } from './sources/adHoc.js'
@@ -44,7 +44,7 @@ class ThreadRenderer implements Renderer {
     await this.application.helpers()
   }
 
-  catalogue(): Promise<Catalogue> {
+  catalogue(): Promise<TemplateListing> {
     return this.templates.catalogue()
   }
 
@@ -104,7 +104,7 @@ class ThreadRenderer implements Renderer {
 class NoTemplates implements Templates {
   readonly #adHoc = new AdHocTemplates()
 
-  async catalogue(): Promise<Catalogue> {
+  async catalogue(): Promise<TemplateListing> {
     return { templates: [] }
   }
 

@@ -1,4 +1,4 @@
-import { loading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 
 /** What MJML made of a source. */
 export interface MjmlResult {
@@ -14,7 +14,7 @@ let loaded: Promise<Mjml> | undefined
 
 /** The one door to MJML. Loading takes half a second and 60 MB, so nothing but the compiling of a template asks for it. */
 export function loadMjml(): Promise<Mjml> {
-  loaded ??= loading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
+  loaded ??= whileLoading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
     // Includes were put in place before, so a source that still has one must not reach the disk.
     const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
     return {

@@ -1,5 +1,5 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
-import type { Catalogue, TemplateNotes } from '../../src/protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes } from '../../src/protocol/templateManifest.js'
 import type { BoundParts } from './template.js'
 
 /**
@@ -20,7 +20,7 @@ export interface Renderer {
   /** Sets up what the application brings, unless it is. @throws Error where that fails */
   ready(): Promise<void>
   /** Every template of the folder. @throws TemplateFailure when the folder can't be read. */
-  catalogue(): Promise<Catalogue>
+  catalogue(): Promise<TemplateListing>
   /**
    * The parts of one message. All user code (helpers, binding, MJML) runs inside `critical`.
    * The subject is empty where the content has none of its own.

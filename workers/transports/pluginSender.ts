@@ -5,7 +5,7 @@ import nodemailer from 'nodemailer'
 import type { Json } from '../../src/protocol/tasks.js'
 import type { PluginTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { mailOptions } from '../compose/mailOptions.js'
-import { loading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 import { ServiceAnswers } from './serviceAnswers.js'
 import { withTimeout, loaded, reportOf } from './serviceReport.js'
 import { SingleCallSender } from './singleCallSender.js'
@@ -166,7 +166,7 @@ async function load({ module, options }: PluginTransport): Promise<Plugin> {
 
 async function locate(module: string): Promise<unknown> {
   const from = createRequire(path.join(process.cwd(), 'index.js'))
-  return loading(() => import(pathToFileURL(from.resolve(module)).href) as Promise<unknown>)
+  return whileLoading(() => import(pathToFileURL(from.resolve(module)).href) as Promise<unknown>)
 }
 
 function isClass(value: unknown): value is new (options: object) => unknown {

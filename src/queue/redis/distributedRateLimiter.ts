@@ -45,21 +45,21 @@ export class DistributedRateLimiter implements Allowance {
     return this.#own.slowed
   }
 
-  take(ahead = 0): number {
+  acquire(ahead = 0): number {
     const now = performance.now()
     while ((this.#times[0] ?? Infinity) < now - STALE) this.#times.shift()
     const [first] = this.#times
     if (first === undefined || this.#times.length === 1) this.#ask(now)
     if (first === undefined) return Math.max(SOON, this.#notBefore - now) + ahead
     if (first > now + ahead) return first - now
-    const wait = this.#own.take(ahead)
+    const wait = this.#own.acquire(ahead)
     if (wait > ahead) return wait
     this.#times.shift()
     return Math.max(wait, first - now)
   }
 
-  give(transaction: number | undefined, ago?: number): void {
-    this.#own.give(transaction, ago)
+  release(transaction: number | undefined, ago?: number): void {
+    this.#own.release(transaction, ago)
   }
 
   slow(): boolean {

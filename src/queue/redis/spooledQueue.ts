@@ -202,10 +202,10 @@ export class SpooledQueue implements QueueDriver {
       lost: () => undefined,
       deliver: async ({ job, state }): Promise<Settlement> => {
         const handedOn = await this.#handOn(fromEnvelopeJson(job))
-        const verdict: Settlement['verdict'] = handedOn
+        const decision: Settlement['decision'] = handedOn
           ? { status: 'sent' }
           : { status: 'deferred', nextAttemptAt: Date.now() }
-        return { verdict, recipients: state.recipients }
+        return { decision, recipients: state.recipients }
       },
     }
   }

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
-import { MAX_DEATHS_IN_COMPANY } from '../../delivery/crashRecovery.js'
+import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
-import type { Evidence } from '../../protocol/phaseBoard.js'
+import type { Evidence } from '../../protocol/evidence.js'
 import type { CommitStats, Enqueued } from '../driver.js'
 import type { Retention } from '../retention.js'
 import type { LoadedRow, NewRow, StateRow, StatusNumber, StoredRow, TakenRow } from '../storedRow.js'
@@ -9,7 +9,7 @@ import type { LoadedRow, NewRow, StateRow, StatusNumber, StoredRow, TakenRow } f
 /** What crosses between the SQLite driver and its outbox thread. */
 
 /** Process deaths a message may be in before it is handed out with nothing beside it. */
-export const COMPANY_LIMIT = MAX_DEATHS_IN_COMPANY
+export const COMPANY_LIMIT = MAX_SHARED_CRASHES
 
 /** Given to the thread once. */
 export interface OutboxSetup {

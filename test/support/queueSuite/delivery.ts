@@ -61,7 +61,7 @@ export function whatIsDelivered({ open, put }: Desk): void {
           ++nth > 1
             ? deliveries.deliver(message)
             : {
-                verdict: { status: 'held', reason: 'breaker', nextAttemptAt: Date.now() + 1_000 },
+                decision: { status: 'held', reason: 'breaker', nextAttemptAt: Date.now() + 1_000 },
                 recipients: message.state.recipients,
               },
       })

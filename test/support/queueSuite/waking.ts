@@ -17,7 +17,7 @@ function holding(reasonOf: (id: string) => 'budget' | 'breaker'): { consumer: Co
       if (seen.has(id)) return sent.deliver(message)
       seen.add(id)
       return Promise.resolve({
-        verdict: { status: 'held', reason: reasonOf(id), nextAttemptAt: Date.now() + DAY / 24 },
+        decision: { status: 'held', reason: reasonOf(id), nextAttemptAt: Date.now() + DAY / 24 },
         recipients: message.state.recipients,
       })
     },

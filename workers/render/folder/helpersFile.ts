@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import { loading } from '../../loading.js'
+import { whileLoading } from '../../heartbeat.js'
 import type { Helper } from '../bind/helperCall.js'
 import { TemplateFailure } from '../template/source.js'
 
@@ -31,7 +31,7 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
 export async function loadModule(url: URL): Promise<Record<string, unknown>> {
   const address = new URL(url)
   address.searchParams.set('changed', String(statSync(url).mtimeMs))
-  return (await loading(() => import(address.href))) as Record<string, unknown>
+  return (await whileLoading(() => import(address.href))) as Record<string, unknown>
 }
 
 export function checkHelperName(name: string): void {

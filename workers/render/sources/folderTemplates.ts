@@ -1,4 +1,4 @@
-import type { Catalogue } from '../../../src/protocol/templateManifest.js'
+import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { Application } from '../application.js'
 import { RecentlyUsed } from '../cache.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
@@ -18,13 +18,13 @@ export class FolderTemplates implements Templates {
   readonly #compiled = new RecentlyUsed<Template | Promise<Template>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
   /** Of the version last looked at. */
-  #catalogue: { number: number; catalogue: Catalogue } | undefined
+  #catalogue: { number: number; catalogue: TemplateListing } | undefined
 
   constructor(dir: string, reload: boolean, application: Application) {
     this.#folder = new TemplateFolder(dir, reload, application)
   }
 
-  async catalogue(): Promise<Catalogue> {
+  async catalogue(): Promise<TemplateListing> {
     const version = await this.#folder.current()
     if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
     const templates = [...version.files.templates].filter(([, { mjml }]) => mjml.size > 0)

@@ -1,4 +1,4 @@
-import type { Catalogue } from '../../../src/protocol/templateManifest.js'
+import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import { fallbacks } from '../helpers/translate.js'
 import type { Critical } from '../renderer.js'
 import type { Template } from '../template.js'
@@ -6,7 +6,7 @@ import { TemplateFailure } from '../template/source.js'
 
 /** Where templates come from: a folder of sources, or what `threadpost build` made of one. */
 export interface Templates {
-  catalogue(): Promise<Catalogue>
+  catalogue(): Promise<TemplateListing>
   /**
    * At once where it was asked for before, since most messages ask for what is known.
    * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or with what is wrong in the source.

@@ -1,5 +1,5 @@
 import type { FormatCallback } from 'html-to-text'
-import { loading } from '../../loading.js'
+import { whileLoading } from '../../heartbeat.js'
 import { OP, withoutMarks } from './layout.js'
 
 /** HTML to text that still holds its layout marks: see {@link layOut}. */
@@ -12,7 +12,7 @@ let loaded: Promise<HtmlText> | undefined
 
 /** The one door to html-to-text. */
 export function loadHtmlText(): Promise<HtmlText> {
-  loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
+  loaded ??= whileLoading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
       wordwrap: false,
       limits: { maxInputLength: 1 << 26, maxDepth: MAX_DEPTH },
