@@ -6,14 +6,14 @@ type Listener = (change: 1 | -1) => void
 
 let listener: Listener = () => undefined
 
-/** Has each beginning and end of loading told; there is one listener for each thread. */
-function onLoading(tell: Listener): void {
-  listener = tell
+/** Sets the thread's only listener for the beginning (1) and end (-1) of loading. */
+function onLoading(next: Listener): void {
+  listener = next
 }
 
 /**
- * Loads modules. Evaluating them blocks the event loop, and on a busy machine for long: meanwhile the watchdog allows as
- * much time as a thread has to start.
+ * Loads modules. Their evaluation blocks the event loop, on a busy machine for a long time: meanwhile the watchdog
+ * allows as much time as a thread has to start.
  */
 export async function whileLoading<T>(load: () => Promise<T>): Promise<T> {
   listener(1)
@@ -24,7 +24,7 @@ export async function whileLoading<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The signs of life that a thread writes on the pulse board. */
+/** Writes a thread's signs of life to the pulse board. */
 export class Heartbeat implements Pulse {
   readonly #board: PulseBoard
   readonly #place: number
@@ -46,7 +46,7 @@ export class Heartbeat implements Pulse {
     this.#board.step(this.#place)
   }
 
-  /** The thread has started, which counted as loading. */
+  /** The thread has started; until now it counted as loading. */
   ready(): void {
     this.#board.load(this.#place, -1)
   }

@@ -1,58 +1,58 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ChannelReply, ThreadLogLine } from '../src/protocol/tasks.js'
 
-/** So many cross at once, at most. */
+/** Replies in one message, after which it is sent without waiting. */
 const FULL = 16
-/** Milliseconds an answer may wait for company. */
-const PATIENCE = 1
+/** Milliseconds that a reply may wait for others. */
+const MAX_WAIT = 1
 
 /**
- * The answers of a thread on their way back. Each crossing wakes the main thread, which costs more than what crosses:
- * while others are under way an answer waits for them a moment, and one alone goes at once.
+ * Batches the replies of a thread to the main thread. Each message wakes the main thread, which costs more than the
+ * content: while other requests are under way a reply waits for them briefly; the last outstanding one is sent at once.
  */
 export class ReplyBatcher {
   readonly #port: MessagePort
-  /** Answers that are still owed. */
-  #owed = 0
+  /** Requests without a reply. */
+  #outstanding = 0
   #ready: ChannelReply[] = []
-  #due = false
+  #scheduled = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(port: MessagePort) {
     this.#port = port
   }
 
-  owe(count: number): void {
-    this.#owed += count
+  expect(count: number): void {
+    this.#outstanding += count
   }
 
-  give(answer: ChannelReply): void {
-    this.#owed--
-    this.#put(answer)
+  reply(reply: ChannelReply): void {
+    this.#outstanding--
+    this.#add(reply)
   }
 
-  /** A line for the log keeps its place among the answers. */
-  say(log: ThreadLogLine): void {
-    this.#put({ log })
+  /** Adds a log line, in order with the replies. */
+  log(log: ThreadLogLine): void {
+    this.#add({ log })
   }
 
-  /** How many connections there are, whenever that has changed. */
-  count(connections: number): void {
-    this.#put({ connections })
+  /** Reports the number of open connections after a change. */
+  reportConnections(connections: number): void {
+    this.#add({ connections })
   }
 
-  #put(answer: ChannelReply): void {
-    this.#ready.push(answer)
-    if (this.#due) return
-    this.#due = true
-    setImmediate(() => this.#look())
+  #add(reply: ChannelReply): void {
+    this.#ready.push(reply)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => this.#sendIfFull())
   }
 
-  /** At the end of a turn of the event loop. */
-  #look(): void {
-    this.#due = false
-    if (this.#owed <= 0 || this.#ready.length >= FULL) this.#send()
-    else this.#timer ??= setTimeout(() => this.#send(), PATIENCE)
+  /** Runs at the end of each turn of the event loop that added a reply. */
+  #sendIfFull(): void {
+    this.#scheduled = false
+    if (this.#outstanding <= 0 || this.#ready.length >= FULL) this.#send()
+    else this.#timer ??= setTimeout(() => this.#send(), MAX_WAIT)
   }
 
   #send(): void {

@@ -15,9 +15,9 @@ import { Lineage } from './lineage.js'
 import { ReplyBatcher } from './replyBatcher.js'
 
 /**
- * Lowers the priority of the calling thread, so that with too few cores the web process is served first. Only Linux
- * has priorities of threads; where it can't be done nothing happens.
- * @param niceness 0 (as the process) to 19 (only what nobody else wants)
+ * Lowers the priority of the calling thread, so that with too few cores the web process runs first. Only Linux has
+ * thread priorities; elsewhere this does nothing.
+ * @param niceness 0 (same as the process) to 19 (only time that no other thread wants)
  */
 function lowerPriority(niceness: number): void {
   if (niceness === 0 || process.platform !== 'linux') return
@@ -30,26 +30,24 @@ function lowerPriority(niceness: number): void {
   }
 }
 
-/** What happens in each thread. */
-
 const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
 
 /**
- * Serves a lane as long as the thread lives. No code of the application runs before: a thread that Piscina starts in
- * the place of another waits here until the main thread wants it.
- * Rejects when what the application brings can't be set up; then the lane may be opened again.
+ * Serves a channel as long as the thread lives. No application code runs before: a thread that Piscina starts as a
+ * replacement waits until the main thread opens its channel.
+ * Rejects if the application's setup module fails; the channel may then be opened again.
  */
 export async function serve({ port, place, isolated }: ChannelOpening): Promise<void> {
   const heartbeat = new Heartbeat(setup, place)
   const lineage = isolated ? new Lineage((owner) => heartbeat.act(owner)) : undefined
   port.postMessage([{ hello: threadId }] satisfies ChannelReply[])
-  const answers = new ReplyBatcher(port)
+  const replies = new ReplyBatcher(port)
   const deliverer = new Deliverer(
     setup,
     threadId,
-    (log) => answers.say(log),
-    (open) => answers.count(open),
+    (log) => replies.log(log),
+    (open) => replies.reportConnections(open),
     heartbeat,
   )
   try {
@@ -62,18 +60,18 @@ export async function serve({ port, place, isolated }: ChannelOpening): Promise<
   }
   heartbeat.ready()
   port.on('message', (requests: ChannelRequest[]) => {
-    answers.owe(requests.length)
+    replies.expect(requests.length)
     for (const request of requests) {
       const { id, task } = request
       const work = (): Promise<ReplyOf<Request>> => perform(deliverer, request)
-      const answer =
+      const reply =
         lineage !== undefined && task !== undefined && 'slot' in task ? lineage.run(task, work) : work()
-      answer.then(
+      reply.then(
         (value) => {
-          answers.give({ id, value })
+          replies.reply({ id, value })
         },
         (error: unknown) => {
-          answers.give({ id, error: error instanceof Error ? error.message : String(error) })
+          replies.reply({ id, error: error instanceof Error ? error.message : String(error) })
         },
       )
     }

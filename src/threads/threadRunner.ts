@@ -18,8 +18,15 @@ import type { CrashLoopListener, Outage } from './crashLoop.js'
 import type { Pool, PoolOptions } from './pool.js'
 import { PoolManager } from './poolManager.js'
 import { RenderRequests } from './renderRequests.js'
-import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { countPhases, InFlightWindow, SlotPool } from './slotPool.js'
+import {
+  type DeliveryOrder,
+  type PhaseCounts,
+  type Runner,
+  type RunResult,
+  type ThreadStatus,
+  countPhases,
+} from './runner.js'
+import { InFlightWindow, SlotPool } from './slotPool.js'
 import { Supervisor } from './supervisor.js'
 import { ThreadDied } from './workerChannel.js'
 
@@ -202,7 +209,7 @@ export class ThreadRunner implements Runner {
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
-    if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_STARTED }
+    if (this.#closed !== undefined) return { died: true, role: 'closed', evidence: NOTHING_STARTED }
     const outage = this.#outageIn(pool)
     if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
     const { slot } = order
@@ -216,7 +223,7 @@ export class ThreadRunner implements Runner {
       if (!(error instanceof ThreadDied)) throw error
       return {
         died: true,
-        blame: this.#supervisor.roleOf(slot, error),
+        role: this.#supervisor.roleOf(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
       }
     } finally {

@@ -30,8 +30,9 @@ import {
   type Runner,
   type RunResult,
   type ThreadStatus,
+  countPhases,
 } from './runner.js'
-import { countPhases, SlotPool } from './slotPool.js'
+import { SlotPool } from './slotPool.js'
 
 /**
  * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.
