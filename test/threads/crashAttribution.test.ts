@@ -73,12 +73,12 @@ describe('CrashAttribution', () => {
     ],
     [
       'blames the overdue delivery that the watchdog named',
-      { rendered: [0, 1], termination: { cause: 'overdue', slot: 1, reason: 'late' } as Termination },
+      { rendered: [0, 1], termination: { cause: 'overdue', slot: 1, reason: 'late' } },
       [B, C, B],
     ],
     [
       'blames no delivery for a requested termination',
-      { rendering: 1, termination: { cause: 'requested', reason: 'asked' } as Termination },
+      { rendering: 1, termination: { cause: 'requested', reason: 'asked' } },
       [B, B, B],
     ],
     ['blames the owner of the code that ran in an isolated thread', { isolated: true, actor: 0 }, [C, B, B]],

@@ -3,8 +3,7 @@ import { Clock } from '../../src/clock.js'
 import { SlotPool } from '../../src/threads/slotPool.js'
 import { AdmissionQueue } from '../../src/transports/admissionQueue.js'
 import { type BudgetOptions, RateAllowance } from '../../src/transports/budgets.js'
-import type { BudgetLease } from '../../src/transports/transportState.js'
-import { TransportState } from '../../src/transports/transportState.js'
+import { type BudgetLease, TransportState } from '../../src/transports/transportState.js'
 
 function setUp(capacity: number, budget: BudgetOptions = {}) {
   const slots = new SlotPool(capacity, 1)
