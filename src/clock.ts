@@ -1,4 +1,4 @@
-/** What time it is for the messages of a mailer. Tests move it ahead, and nothing else does. */
+/** The time for the messages of a mailer. Only tests advance it. */
 export class Clock {
   #ahead = 0
 
@@ -7,7 +7,7 @@ export class Clock {
     return Date.now() + this.#ahead
   }
 
-  /** As `performance.now()`: it isn't set back with the wall clock. */
+  /** Like `performance.now()`: never set back with the wall clock. */
   steady(): number {
     return performance.now() + this.#ahead
   }
@@ -17,27 +17,27 @@ export class Clock {
   }
 }
 
-/** Resolves with the work, or when `ms` are over. What the work fails with is nobody's concern any more. */
+/** Resolves when the work settles, or after `ms`. An error of the work is ignored. */
 export async function waitAtMost(work: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const over = new Promise<void>((resolve) => {
+  const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, Math.max(0, ms))
   })
-  await Promise.race([work.catch(() => undefined), over])
+  await Promise.race([work.catch(() => undefined), timeout])
   clearTimeout(timer)
 }
 
-/** Milliseconds: less is drift, or the time between two readings. */
+/** Milliseconds. A smaller difference is drift, or the time between two readings. */
 const TOLERANCE = 1_000
 
 /**
- * Notices when the wall clock is set back. Messages wait until a time of the wall clock, which another process
- * can read as well: where it is set back, their waits would be longer by as much.
+ * Notices when the wall clock is set back. Messages wait until a time of the wall clock, which other processes can read
+ * as well: when it is set back, each wait becomes longer by that amount.
  */
 export class ClockWatch {
   #offset = Date.now() - performance.now()
 
-  /** By how many milliseconds the wall clock was set back since the last look; 0 where it was not. */
+  /** Returns by how many milliseconds the wall clock was set back since the last call; 0 if it was not. */
   setBack(): number {
     const offset = Date.now() - performance.now()
     const back = Math.round(this.#offset - offset)
@@ -46,7 +46,7 @@ export class ClockWatch {
   }
 }
 
-/** A time in which things are waited for, one after another; what has not come by its end is left alone. */
+/** A time limit shared by several waits, one after another. Work that is unfinished at its end is left alone. */
 export class Deadline {
   readonly #end: number
 
@@ -55,7 +55,7 @@ export class Deadline {
     this.#end = performance.now() + length
   }
 
-  /** Resolves with the work, or when the time is over. What the work fails with is nobody's concern any more. */
+  /** Resolves when the work settles, or at the deadline. An error of the work is ignored. */
   async until(work: Promise<unknown>): Promise<void> {
     await waitAtMost(work, this.#end - performance.now())
   }

@@ -25,12 +25,11 @@ import { Tracing } from './telemetry/tracing.js'
 import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager } from './templates/templateCatalog.js'
 import { setTestHooks } from './testHooks.js'
-import { DisabledRunner } from './threads/disabledRunner.js'
-import { InlineRunner } from './threads/inlineRunner.js'
 import { PoolManager } from './threads/poolManager.js'
 import type { Runner } from './threads/runner.js'
 import { InFlightWindow } from './threads/slotPool.js'
 import { ThreadRunner } from './threads/threadRunner.js'
+import { DisabledRunner, InlineRunner } from './threads/threadlessRunners.js'
 import { Watchdog } from './threads/watchdog.js'
 import { TransportManager } from './transports/transportManager.js'
 import { loopbackTransport } from './transports/transportOptions.js'
@@ -65,20 +64,20 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const transports = transportsOf(options, inbox)
     runner = runnerFor(options, transports, events, metrics, token)
     const started = runner
-    const templates = new TemplateCatalog(await started.start(), () => started.catalogue())
+    const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
     const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
       clock,
-      routes: options.transports,
+      transports: options.transports,
       policy: options.retry,
       breaker: options.breaker,
       listener: transportListener(events, options.logger),
       logger: options.logger,
-      steps: observer,
+      observer,
       safeMode: options.safeMode,
-      versionOf: (template) => templates.manifests.get(template)?.version,
+      templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
     })
@@ -118,7 +117,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       transports: new TransportManager(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })
-    const harmless = options.role === 'both' && options.transports.every(({ spec }) => spec.kind === 'inbox')
+    const harmless =
+      options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
     setTestHooks(mailer, {
       ...(harmless ? { endThread: () => started.endThread() } : {}),
       ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
@@ -194,14 +194,14 @@ function alertMonitorFor(
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
-  if (!options.transports.some(({ spec }) => spec.kind === 'inbox')) return undefined
+  if (!options.transports.some(({ config }) => config.kind === 'inbox')) return undefined
   const { startInbox } = await import('./inbox/inbox.js')
   return startInbox()
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): TransportConfig[] {
-  return options.transports.map(({ spec, budget: { connections } }) => ({
-    ...(spec.kind === 'inbox' ? loopbackTransport(spec, inbox?.url ?? '') : spec),
+  return options.transports.map(({ config, budget: { connections } }) => ({
+    ...(config.kind === 'inbox' ? loopbackTransport(config, inbox?.url ?? '') : config),
     ...(connections === undefined ? {} : { connections }),
   }))
 }
@@ -215,7 +215,7 @@ function runnerFor(
 ): Runner {
   const { threads, concurrency, limits } = options
   if (options.role === 'send') return new DisabledRunner(options.templates?.dir)
-  const deliveries = InFlightWindow.most(Math.max(1, threads) * concurrency)
+  const deliveries = InFlightWindow.maxSize(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const notes = journalFileOf(options.queue, token)
   const setup: ThreadSetup = {
@@ -228,7 +228,7 @@ function runnerFor(
     niceness: options.niceness,
     connections: concurrency,
     threads: Math.max(1, threads),
-    ...(notes === undefined ? {} : { notes }),
+    ...(notes === undefined ? {} : { journal: notes }),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {

@@ -66,8 +66,7 @@ export class Mailer {
 
   /** Returns a message in its current state, or undefined if it doesn't exist or is no longer kept. */
   find(id: string): Promise<Message | undefined> {
-    const { queue, redaction } = this.#parts
-    return queue.find(id).then((message) => message && redaction.message(message))
+    return this.#parts.queue.find(id).then((message) => message && this.#parts.redaction.message(message))
   }
 
   /** Lists messages, newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field of the query */

@@ -13,7 +13,7 @@ import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/al
 import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
 import { resolveTransports } from './transports/transportManager.js'
-import type { TransportInput, TransportPlan } from './transports/transportOptions.js'
+import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
 import { Validator } from './validation.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
@@ -149,7 +149,7 @@ export interface MailerOptions {
 
 /** The complete, validated options that {@link resolveOptions} returns. */
 export interface ResolvedOptions {
-  transports: TransportPlan[]
+  transports: ResolvedTransport[]
   queue: QueueSpec
   role: 'both' | 'send' | 'deliver'
   from?: Mailbox

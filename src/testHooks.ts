@@ -1,23 +1,23 @@
 import type { Mailer } from './mailer.js'
 
-/** What the start page and tests may do to a mailer to show what happens then. Not part of the public surface. */
+/** What the start page and tests may do to a mailer to demonstrate failures. Not part of the public API. */
 export interface TestHooks {
   /**
-   * Ends the busiest thread in the midst of its work; a new one takes its place. For a mailer that can reach nobody: all its
-   * transports are the embedded inbox.
-   * @returns its id, or undefined where there is none
+   * Terminates the busiest thread while it works; a new one replaces it. Present only if all transports of the mailer
+   * are the embedded inbox, so that no real recipient is affected.
+   * @returns the id of the thread, or undefined if there is none
    */
   endThread?: () => number | undefined
-  /** Lets time pass, where the queue can. */
+  /** Advances the clock by `ms`, if the queue supports it. */
   advance?: (ms: number) => Promise<void>
 }
 
-const known = new WeakMap<Mailer, TestHooks>()
+const hooksByMailer = new WeakMap<Mailer, TestHooks>()
 
-export function setTestHooks(mailer: Mailer, backstage: TestHooks): void {
-  known.set(mailer, backstage)
+export function setTestHooks(mailer: Mailer, hooks: TestHooks): void {
+  hooksByMailer.set(mailer, hooks)
 }
 
 export function testHooksOf(mailer: Mailer): TestHooks | undefined {
-  return known.get(mailer)
+  return hooksByMailer.get(mailer)
 }

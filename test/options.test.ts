@@ -34,7 +34,7 @@ describe('the options of a mailer', () => {
 
   it('include decoded credentials from the URL', () => {
     const [transport] = resolveOptions({ transport: 'smtps://us%40er:p%3A%2F@mail.example.com' }).transports
-    expect(transport?.spec).toMatchObject({ port: 465, secure: true, auth: { user: 'us@er', pass: 'p:/' } })
+    expect(transport?.config).toMatchObject({ port: 465, secure: true, auth: { user: 'us@er', pass: 'p:/' } })
   })
 
   it.each(['smtp://127.0.0.1:25', 'smtp://localhost:25', 'smtp://[::1]:25', 'smtp://127.9.9.9'])(
@@ -86,7 +86,9 @@ describe('the options of a mailer', () => {
 
   it('allow a connection to be kept open forever', () => {
     const transport = { url: smtp, timeouts: { idle: Infinity } }
-    expect(resolveOptions({ transport }).transports[0]?.spec).toMatchObject({ timeouts: { idle: Infinity } })
+    expect(resolveOptions({ transport }).transports[0]?.config).toMatchObject({
+      timeouts: { idle: Infinity },
+    })
   })
 
   it('suggest the right key for a misspelled one', () => {

@@ -11,7 +11,7 @@ import {
   type ThreadLogLine,
   type ThreadSetup,
 } from '../src/protocol/tasks.js'
-import { type Catalogue, type TemplateNotes } from '../src/protocol/templateManifest.js'
+import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
 import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
 import { compose } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
@@ -22,7 +22,7 @@ import { TemplateFailure } from './render/template/sourceFile.js'
 import { ThreadLog } from './threadLog.js'
 import { TransportPool } from './transports/transportPool.js'
 
-/** The delivery of messages in one thread, or in the calling one: render, compose, send. */
+/** Delivers messages in one thread, or in the calling thread: render, compose, send. */
 export class Deliverer {
   readonly #setup: ThreadSetup
   readonly #thread: number
@@ -30,74 +30,79 @@ export class Deliverer {
   readonly #log: ThreadLog
   #renderer: Renderer
   readonly #transports: TransportPool
-  readonly #witness: DeliveryJournal | undefined
+  readonly #journal: DeliveryJournal | undefined
 
   #quitting = false
 
   /**
-   * @param say takes a line to the mailer's logger
-   * @param count is told how many connections there are, whenever that has changed
+   * @param log passes a line to the mailer's logger
+   * @param reportConnections called with the number of open connections whenever it changes
    * @param pulse of the thread; the calling thread has none
    */
   constructor(
     setup: ThreadSetup,
     thread: number,
-    say: (line: ThreadLogLine) => void,
-    count: (connections: number) => void,
+    log: (line: ThreadLogLine) => void,
+    reportConnections: (connections: number) => void,
     pulse?: Pulse,
   ) {
     this.#setup = setup
     this.#thread = thread
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot, pulse)
-    this.#log = new ThreadLog(say)
-    this.#renderer = this.#rendererOf(setup.templates)
-    this.#transports = new TransportPool(setup.transports, setup.connections, setup.threads, count)
-    if (setup.notes !== undefined) this.#witness = new DeliveryJournal(setup.notes)
+    this.#log = new ThreadLog(log)
+    this.#renderer = this.#createRenderer(setup.templates)
+    this.#transports = new TransportPool(
+      setup.transports,
+      setup.connections,
+      setup.threads,
+      reportConnections,
+    )
+    if (setup.journal !== undefined) this.#journal = new DeliveryJournal(setup.journal)
   }
 
-  /** Resolves once what the application brings is set up, and rejects where that fails. */
+  /** Resolves when the application's setup module has run; rejects if it fails. */
   async ready(): Promise<void> {
     await this.#renderer.ready()
   }
 
-  /** What templates there are; fails where the folder is unusable. */
-  async probe(): Promise<Catalogue> {
+  /** Lists the templates; rejects if the folder is unusable. */
+  async listTemplates(): Promise<TemplateListing> {
     await this.#transports.ready()
     return this.#renderer.catalogue()
   }
 
-  /** One attempt. Whatever goes wrong is in the outcome. */
+  /** Makes one attempt. Never rejects: every failure is in the outcome. */
   async deliver(task: DeliverTask): Promise<Outcome> {
     const { attempt, note = 0 } = task
-    const run = new DeliveryContext(
+    const context = new DeliveryContext(
       this.#board,
       task,
       this.#thread,
       this.#log,
-      this.#witness?.about({ id: task.letter.id, attempt, note }),
+      this.#journal?.entryFor({ id: task.payload.id, attempt, note }),
     )
-    run.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
+    context.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
     if (!this.#transports.has(task.transport))
-      return run.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
+      return context.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
     try {
-      const bound = this.#renderer.bind(task.letter, run.critical)
+      const bound = this.#renderer.bind(task.payload, context.critical)
       const parts = bound instanceof Promise ? await bound : bound
-      run.enterPhase('composing')
+      context.enterPhase('composing')
       const start = performance.now()
-      const signed = this.#transports.sign(task.transport, compose(task.letter, parts))
+      const signed = this.#transports.sign(task.transport, compose(task.payload, parts))
       const message = signed instanceof Promise ? await signed : signed
-      run.addTiming('compose', performance.now() - start)
-      const envelope = { from: task.letter.envelopeFrom, to: task.recipients }
-      if (task.notBefore !== undefined) await until(task.notBefore)
+      context.addTiming('compose', performance.now() - start)
+      const envelope = { from: task.payload.envelopeFrom, to: task.recipients }
+      if (task.notBefore !== undefined) await waitUntil(task.notBefore)
       const delivered = await this.#transports
         .get(task.transport)
-        .send({ envelope, payload: task.letter, parts, ...message }, run, deadline)
-      const outcome = run.outcomeOf(delivered)
+        .send({ envelope, payload: task.payload, parts, ...message }, context, deadline)
+      const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
-      return this.#released(outcome)
+      return this.#asReleased(outcome)
     } catch (error) {
-      return error instanceof TemplateFailure ? run.templateFailed(error) : run.broke(error)
+      return error instanceof TemplateFailure ? context.templateFailed(error) : context.internalError(error)
     }
   }
 
@@ -105,14 +110,14 @@ export class Deliverer {
     return this.#rendering<RenderedParts>(task, ({ critical }) => this.#renderer.render(task, critical))
   }
 
-  /** What `deliver()` would hand to the transport. */
+  /** Builds the message as `deliver()` would hand it to the transport. */
   compose(task: ComposeTask): Promise<RenderResult<ComposedParts>> {
     return this.#rendering(task, async ({ critical }) => {
-      const { letter } = task
-      const parts = await this.#renderer.bind(letter, critical)
-      const { bytes } = compose(letter, parts)
+      const { payload } = task
+      const parts = await this.#renderer.bind(payload, critical)
+      const { bytes } = compose(payload, parts)
       const { preheader, html, text } = parts
-      return { subject: letter.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
+      return { subject: payload.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
     })
   }
 
@@ -122,24 +127,24 @@ export class Deliverer {
 
   async #rendering<T>(
     task: RenderTask | ComposeTask,
-    work: (run: DeliveryContext) => Promise<T>,
+    work: (context: DeliveryContext) => Promise<T>,
   ): Promise<RenderResult<T>> {
-    const run = new DeliveryContext(this.#board, task, this.#thread, this.#log)
+    const context = new DeliveryContext(this.#board, task, this.#thread, this.#log)
     try {
-      return { ok: true, parts: await work(run) }
+      return { ok: true, parts: await work(context) }
     } catch (error) {
       if (!(error instanceof TemplateFailure)) throw error
-      return { ok: false, outcome: run.templateFailed(error) }
+      return { ok: false, outcome: context.templateFailed(error) }
     }
   }
 
-  #rendererOf(templates: ThreadSetup['templates']): Renderer {
+  #createRenderer(templates: ThreadSetup['templates']): Renderer {
     const log = this.#log.write
     return createRenderer(templates === undefined ? { log } : { templates, log })
   }
 
-  /** A transaction that closing cut short says nothing of the message, nor of the server. */
-  #released(outcome: Outcome): Outcome {
+  /** A transaction cut short by `quit()` says nothing about the message or the server. */
+  #asReleased(outcome: Outcome): Outcome {
     if (!this.#quitting || outcome.result !== 'deferred' || outcome.code !== 'CONNECTION_CLOSED')
       return outcome
     return { ...outcome, code: 'RELEASED', message: 'The mailer was closed before the message was sent.' }
@@ -153,9 +158,9 @@ export class Deliverer {
     this.#transports.reload(transports)
   }
 
-  /** Other templates from the next message on. Rejects where they can't be used; then the old ones stay. */
+  /** Uses other templates from the next message on. Rejects if they are unusable; the old ones then stay in use. */
   async reloadTemplates(templates: ThreadSetup['templates']): Promise<void> {
-    const fresh = this.#rendererOf(templates)
+    const fresh = this.#createRenderer(templates)
     try {
       await fresh.catalogue()
     } catch (error) {
@@ -171,12 +176,12 @@ export class Deliverer {
     this.#quitting = true
     await this.#transports.quit()
     await this.#renderer.close()
-    this.#witness?.close()
+    this.#journal?.close()
   }
 }
 
-/** Timers may fire a little early. */
-async function until(time: number): Promise<void> {
+/** Waits until a time on `sharedClock()`. Loops because timers may fire slightly early. */
+async function waitUntil(time: number): Promise<void> {
   for (let left = time - sharedClock(); left > 0; left = time - sharedClock())
     await new Promise((resolve) => setTimeout(resolve, Math.ceil(left)))
 }

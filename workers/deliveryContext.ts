@@ -1,4 +1,11 @@
-import type { Outcome, Phase, Timings, WithdrawnCode } from '../src/protocol/outcome.js'
+import {
+  INTERNAL_ERROR_LOGGED,
+  INTERNAL_ERROR_MESSAGE,
+  type Outcome,
+  type Phase,
+  type Timings,
+  type WithdrawnCode,
+} from '../src/protocol/outcome.js'
 import type { PhaseBoard } from '../src/protocol/phaseBoard.js'
 import type { ComposeTask, DeliverTask, RenderTask } from '../src/protocol/tasks.js'
 import type { JournalEntry } from './deliveryJournal.js'
@@ -7,7 +14,7 @@ import type { TemplateFailure } from './render/template/sourceFile.js'
 import type { ThreadLog } from './threadLog.js'
 import type { SendResult } from './transports/transport.js'
 
-/** The trace of one task: its place on the board, its timings, and what is to be said of its end. */
+/** The state of one task in its thread: its slot on the phase board, its journal entry, its timings, and its outcome. */
 export class DeliveryContext {
   readonly timings: Timings = {}
   #phase: Phase = 'waiting'
@@ -17,14 +24,14 @@ export class DeliveryContext {
     private readonly task: DeliverTask | RenderTask | ComposeTask,
     private readonly thread: number,
     private readonly log: ThreadLog,
-    private readonly testimony?: JournalEntry,
+    private readonly journal?: JournalEntry,
   ) {
     board.occupy(task.slot, task.generation, thread)
   }
 
   enterPhase(phase: Phase): void {
     this.#phase = phase
-    if (phase === 'body') this.testimony?.body()
+    if (phase === 'body') this.journal?.body()
     this.board.enter(this.task.slot, this.task.generation, phase)
   }
 
@@ -36,13 +43,13 @@ export class DeliveryContext {
   }
 
   release(): void {
-    if (this.#phase === 'body') this.testimony?.unsent()
+    if (this.#phase === 'body') this.journal?.unsent()
     this.board.release(this.task.slot, this.task.generation)
   }
 
   replied(code: number, results: Parameters<PhaseBoard['reply']>[3]): void {
     this.#phase = 'replied'
-    this.testimony?.replied(code, results)
+    this.journal?.replied(code, results)
     this.board.reply(this.task.slot, this.task.generation, code, results)
   }
 
@@ -64,10 +71,11 @@ export class DeliveryContext {
     }
   }
 
+  /** Builds the outcome of an attempt that reached a transport. */
   outcomeOf({ outcome: classified, message, recipients, reply }: SendResult): Outcome {
     const { timings, thread } = this
     const phase = this.#phase
-    // Most outcomes by far; a spread would cost as much as encoding the header.
+    // The vast majority of outcomes; a spread would cost as much as encoding the header.
     const outcome: Outcome =
       classified.result === 'sent'
         ? { result: 'sent', code: 'OK', message, phase, recipients, timings, thread }
@@ -84,19 +92,26 @@ export class DeliveryContext {
     return { result: 'rejected', code, message, ...details, ...this.#facts() }
   }
 
-  /** A defect of ours. Before the body it is certain that nothing was sent; after it, nothing is. */
-  broke(error: unknown): Outcome {
-    const message = `An internal error: ${tell(error)}`
+  /**
+   * The outcome of a defect. Before the body, nothing was sent for certain; after it, the message may have been sent.
+   * The stack goes to the log only.
+   */
+  internalError(error: unknown): Outcome {
+    this.#logError(error)
+    const message = INTERNAL_ERROR_MESSAGE
     return this.#phase === 'body' || this.#phase === 'replied'
       ? { result: 'uncertain', code: 'INTERNAL_ERROR', message, ...this.#facts() }
       : { result: 'deferred', code: 'INTERNAL_ERROR', message, ...this.#facts() }
   }
 
+  #logError(error: unknown): void {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.log.subject = this.task
+    this.log.write('error', { stack }, INTERNAL_ERROR_LOGGED)
+    this.log.subject = undefined
+  }
+
   #facts() {
     return { phase: this.#phase, recipients: [], timings: this.timings, thread: this.thread }
   }
-}
-
-function tell(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -1,52 +1,52 @@
 /**
- * What the phase board can't: a note of each delivery's last steps that outlives the process. Each thread writes the
- * notes of its own deliveries, just before the body is handed over and when the reply is in; the write goes to the
- * operating system's cache and no further, which is enough as long as the machine itself stays up. After a restart
- * of the machine the notes prove nothing, and are not believed.
+ * The delivery journal: a file with an entry for each delivery under way, which outlives the process as the phase board
+ * can't. Each thread writes the entries of its own deliveries, just before the body is handed over and when the reply
+ * has arrived. The write goes no further than the operating system's cache, which is enough as long as the machine stays up.
+ * After a reboot the entries prove nothing, and are ignored.
  */
 import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import { type Evidence, NOTHING_STARTED, resultBits, resultFromBits } from '../src/protocol/evidence.js'
 import { PHASES, type Phase, type RecipientOutcome } from '../src/protocol/outcome.js'
-import type { Evidence } from '../src/protocol/phaseBoard.js'
 
-/** Bytes of a note: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
-const NOTE = 512
+/** Bytes of an entry: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
+const ENTRY_SIZE = 512
 const ID = 36
 const AT = { attempt: 36, phase: 38, reply: 40, recipients: 42, results: 44 } as const
-const MOST_RECIPIENTS = (NOTE - AT.results) * 4
-const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
+const RESULTS_PER_BYTE = 4
+const MOST_RECIPIENTS = (ENTRY_SIZE - AT.results) * RESULTS_PER_BYTE
 
-/** The part of a delivery that a note is about. */
-interface Subject {
+/** The delivery that an entry describes. */
+interface JournaledDelivery {
   id: string
   attempt: number
-  /** Its place in the file: nobody else's until what the delivery came to is stored. */
+  /** Index of the entry in the file. No other delivery uses it until the outcome of this one is stored. */
   note: number
 }
 
-/** The notes of one delivery. */
+/** Writes the entry of one delivery. */
 export interface JournalEntry {
-  /** To be called before the write that carries the final dot. */
+  /** Call this before the write that carries the final dot. */
   body(): void
-  /** Takes `body` back: it is certain after all that nothing was handed over. The next attempt may bear the same number. */
+  /** Revokes `body`: nothing was handed over after all. The next attempt may have the same number. */
   unsent(): void
-  /** `results`: one for each recipient of the attempt, in order. */
+  /** @param results one for each recipient of the attempt, in order */
   replied(reply: number, results: readonly RecipientOutcome['result'][]): void
 }
 
 export class DeliveryJournal {
   readonly #file: string
-  readonly #note = Buffer.alloc(NOTE)
+  readonly #entry = Buffer.alloc(ENTRY_SIZE)
   #descriptor: number | undefined
 
   constructor(file: string) {
     this.#file = file
   }
 
-  about(subject: Subject): JournalEntry {
+  entryFor(delivery: JournaledDelivery): JournalEntry {
     return {
-      body: () => this.#write(subject, 'body', 0, []),
-      unsent: () => this.#write(subject, 'connecting', 0, []),
-      replied: (reply, results) => this.#write(subject, 'replied', reply, results.slice(0, MOST_RECIPIENTS)),
+      body: () => this.#write(delivery, 'body', 0, []),
+      unsent: () => this.#write(delivery, 'connecting', 0, []),
+      replied: (reply, results) => this.#write(delivery, 'replied', reply, results.slice(0, MOST_RECIPIENTS)),
     }
   }
 
@@ -56,57 +56,56 @@ export class DeliveryJournal {
   }
 
   #write(
-    { id, attempt, note: place }: Subject,
+    { id, attempt, note: index }: JournaledDelivery,
     phase: Phase,
     reply: number,
     results: readonly RecipientOutcome['result'][],
   ): void {
-    const note = this.#note
-    const end = AT.results + Math.ceil(results.length / 4)
-    note.fill(0, AT.results, end)
-    note.write(id, 0, ID, 'latin1')
-    note.writeUInt16LE(Math.min(attempt, 0xffff), AT.attempt)
-    note.writeUInt8(PHASES.indexOf(phase), AT.phase)
-    note.writeUInt16LE(reply, AT.reply)
-    note.writeUInt16LE(results.length, AT.recipients)
+    const entry = this.#entry
+    const end = AT.results + Math.ceil(results.length / RESULTS_PER_BYTE)
+    entry.fill(0, AT.results, end)
+    entry.write(id, 0, ID, 'latin1')
+    entry.writeUInt16LE(Math.min(attempt, 0xffff), AT.attempt)
+    entry.writeUInt8(PHASES.indexOf(phase), AT.phase)
+    entry.writeUInt16LE(reply, AT.reply)
+    entry.writeUInt16LE(results.length, AT.recipients)
     results.forEach((result, index) => {
-      const bits = Math.max(0, RESULTS.indexOf(result as (typeof RESULTS)[number]))
-      const at = AT.results + (index >> 2)
-      note[at] = (note[at] ?? 0) | (bits << ((index & 3) * 2))
+      const at = AT.results + Math.floor(index / RESULTS_PER_BYTE)
+      entry[at] = (entry[at] ?? 0) | resultBits(result, index, RESULTS_PER_BYTE)
     })
     try {
       this.#descriptor ??= openSync(this.#file, 'r+')
-      const written = writeSync(this.#descriptor, note, 0, end, (place + 1) * NOTE)
-      if (written < end) throw new Error('only a part of the note was written')
+      const written = writeSync(this.#descriptor, entry, 0, end, (index + 1) * ENTRY_SIZE)
+      if (written < end) throw new Error('the entry was written only in part')
     } catch {
       this.#discredit()
     }
   }
 
   /**
-   * A note could not be written. The delivery goes on, so from now on no note of this process may be believed:
-   * without its first bytes the file proves nothing, and if the process dies, what it was sending is uncertain.
+   * An entry could not be written. The delivery goes on, so from now on no entry of this process may be trusted:
+   * without its first bytes the file proves nothing, and if the process dies, every message it was sending is uncertain.
    */
   #discredit(): void {
     try {
       truncateSync(this.#file, 0)
     } catch {
-      // A file that can be neither written nor cut is on a device that has failed, or read-only.
+      // A file that can be neither written nor truncated is on a device that failed or became read-only.
     }
   }
 }
 
 /**
- * Begins an empty file of notes. It has its room from the start, so that a full disk stops no delivery under way; where
- * there is no room for it, there is no file either.
- * @param places deliveries that may have a note at a time
+ * Creates an empty journal. Its space is allocated up front, so that a full disk stops no delivery under way; if there is not
+ * enough space, no file is left behind and the error is thrown.
+ * @param places deliveries that may have an entry at a time
  */
 export function openJournal(file: string, places: number): void {
-  const notes = Buffer.alloc(NOTE * (places + 1))
-  notes.write(bootId() ?? 'unknown', 'latin1')
+  const journal = Buffer.alloc(ENTRY_SIZE * (places + 1))
+  journal.write(bootId() ?? 'unknown', 'latin1')
   const descriptor = openSync(file, 'w', 0o600)
   try {
-    for (let at = 0; at < notes.length;) at += writeSync(descriptor, notes, at)
+    for (let at = 0; at < journal.length;) at += writeSync(descriptor, journal, at)
   } catch (error) {
     rmSync(file, { force: true })
     throw error
@@ -116,42 +115,47 @@ export function openJournal(file: string, places: number): void {
 }
 
 /**
- * What the notes of a dead process say.
- * @returns how far an attempt got (`waiting`: not as far as the body), or undefined where they prove nothing.
+ * Reads the journal of a dead process.
+ * @returns a function that returns how far an attempt got (`waiting`: not as far as the body), or undefined if the
+ *   journal proves nothing
  */
 export function readJournal(file: string): ((id: string, attempt: number) => Evidence) | undefined {
   const boot = bootId()
-  let notes: Buffer
+  let journal: Buffer
   try {
-    notes = readFileSync(file)
+    journal = readFileSync(file)
   } catch {
     return undefined
   }
-  if (boot === undefined || notes.length < NOTE || notes.toString('latin1', 0, boot.length) !== boot)
+  if (
+    boot === undefined ||
+    journal.length < ENTRY_SIZE ||
+    journal.toString('latin1', 0, boot.length) !== boot
+  )
     return undefined
   const found = new Map<string, Evidence>()
-  for (let at = NOTE; at + AT.results <= notes.length; at += NOTE) {
-    const note = notes.subarray(at, at + NOTE)
-    const key = keyOf(note.toString('latin1', 0, ID), note.readUInt16LE(AT.attempt))
-    found.set(key, evidenceOf(note))
+  for (let at = ENTRY_SIZE; at + AT.results <= journal.length; at += ENTRY_SIZE) {
+    const entry = journal.subarray(at, at + ENTRY_SIZE)
+    const key = keyOf(entry.toString('latin1', 0, ID), entry.readUInt16LE(AT.attempt))
+    found.set(key, evidenceOf(entry))
   }
-  return (id, attempt) =>
-    found.get(keyOf(id, attempt)) ?? { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
+  return (id, attempt) => found.get(keyOf(id, attempt)) ?? NOTHING_STARTED
 }
 
-function evidenceOf(note: Buffer): Evidence {
-  const recipients = Array.from({ length: note.readUInt16LE(AT.recipients) }, (_, index) => {
-    return RESULTS[((note[AT.results + (index >> 2)] ?? 0) >>> ((index & 3) * 2)) & 3]
+function evidenceOf(entry: Buffer): Evidence {
+  const recipients = Array.from({ length: entry.readUInt16LE(AT.recipients) }, (_, index) => {
+    const byte = entry[AT.results + Math.floor(index / RESULTS_PER_BYTE)] ?? 0
+    return resultFromBits(byte, index, RESULTS_PER_BYTE)
   })
-  const phase = PHASES[note.readUInt8(AT.phase)] ?? 'body'
-  return { phase, thread: 0, reply: note.readUInt16LE(AT.reply), recipients }
+  const phase = PHASES[entry.readUInt8(AT.phase)] ?? 'body'
+  return { phase, thread: 0, reply: entry.readUInt16LE(AT.reply), recipients }
 }
 
 function keyOf(id: string, attempt: number): string {
   return `${id} ${attempt}`
 }
 
-/** Names this run of the operating system; only Linux tells. */
+/** Identifies this boot of the operating system; only Linux has such an id. */
 function bootId(): string | undefined {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()

@@ -1,9 +1,30 @@
 import type { Pulse } from '../src/protocol/phaseBoard.js'
-import { PulseBoard, type SlotUse } from '../src/protocol/pulse.js'
+import { PulseBoard, type BoardSlot } from '../src/protocol/pulse.js'
 import type { ThreadSetup } from '../src/protocol/tasks.js'
-import { onLoading } from './loading.js'
 
-/** The signs of life that a thread writes on the pulse board. */
+type Listener = (change: 1 | -1) => void
+
+let listener: Listener = () => undefined
+
+/** Sets the thread's only listener for the beginning (1) and end (-1) of loading. */
+function onLoading(next: Listener): void {
+  listener = next
+}
+
+/**
+ * Loads modules. Their evaluation blocks the event loop, on a busy machine for a long time: meanwhile the watchdog
+ * allows as much time as a thread has to start.
+ */
+export async function whileLoading<T>(load: () => Promise<T>): Promise<T> {
+  listener(1)
+  try {
+    return await load()
+  } finally {
+    listener(-1)
+  }
+}
+
+/** Writes a thread's signs of life to the pulse board. */
 export class Heartbeat implements Pulse {
   readonly #board: PulseBoard
   readonly #place: number
@@ -25,12 +46,12 @@ export class Heartbeat implements Pulse {
     this.#board.step(this.#place)
   }
 
-  /** The thread has started, which counted as loading. */
+  /** The thread has started; until now it counted as loading. */
   ready(): void {
     this.#board.load(this.#place, -1)
   }
 
-  act(actor: SlotUse | undefined): void {
+  act(actor: BoardSlot | undefined): void {
     this.#board.act(this.#place, actor)
   }
 

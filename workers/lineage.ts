@@ -1,53 +1,53 @@
 import { type AsyncHook, AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks'
-import type { SlotUse } from '../src/protocol/pulse.js'
+import type { BoardSlot } from '../src/protocol/pulse.js'
 
 const OWNER = Symbol('owner')
 
 interface Owned {
-  [OWNER]?: SlotUse
+  [OWNER]?: BoardSlot
 }
 
 /**
- * Tells which delivery the running code descends from: every timer, tick, promise and socket belongs to the delivery
- * that made it, and code of the application's setup belongs to none. A thread that dies or stands still thus leaves
- * behind whose code it was.
+ * Tracks which delivery the running code descends from: every timer, tick, promise and socket belongs to the delivery
+ * that created it, and code of the application's setup module belongs to none. When a thread dies or blocks, the pulse
+ * board thus shows whose code was running.
  *
- * Only isolated threads are watched this closely, since async hooks make each promise cost several times as much.
+ * Only isolated threads are tracked, since async hooks make each promise several times as expensive.
  *
- * Invariant: the owner is told before code runs and never after it. Code that starves the thread in many short callbacks
- * is thus found at any moment, also between two of them.
+ * Invariant: the owner is reported before its code runs and not cleared afterwards. Code that starves the thread in many
+ * short callbacks is therefore found at any moment, even between two of them.
  */
 export class Lineage {
   readonly #hook: AsyncHook
-  readonly #tellRunning: () => void
+  readonly #report: () => void
 
-  /** @param tell is given the owner of what runs from now on */
-  constructor(tell: (owner: SlotUse | undefined) => void) {
-    this.#tellRunning = () => tell(ownerOfRunning())
+  /** @param report called with the owner of the code that runs next */
+  constructor(report: (owner: BoardSlot | undefined) => void) {
+    this.#report = () => report(ownerOfRunningCode())
     this.#hook = createHook({
       init(_id, _type, _trigger, resource: Owned) {
-        const owner = ownerOfRunning()
+        const owner = ownerOfRunningCode()
         if (owner !== undefined) resource[OWNER] = owner
       },
-      before: this.#tellRunning,
+      before: this.#report,
     }).enable()
-    // A rejection that nobody handles is found after its callback has ended.
-    process.on('uncaughtExceptionMonitor', this.#tellRunning)
+    // An unhandled rejection is reported after its callback has ended.
+    process.on('uncaughtExceptionMonitor', this.#report)
   }
 
   stop(): void {
     this.#hook.disable()
-    process.off('uncaughtExceptionMonitor', this.#tellRunning)
+    process.off('uncaughtExceptionMonitor', this.#report)
   }
 
-  /** Runs a delivery: whatever it leaves behind is its own. */
-  run<T>({ slot, generation }: SlotUse, work: () => T): T {
+  /** Runs a delivery. Every asynchronous resource that it creates belongs to it. */
+  run<T>({ slot, generation }: BoardSlot, work: () => T): T {
     const resource: AsyncResource & Owned = new AsyncResource('Delivery')
     resource[OWNER] = { slot, generation }
     return resource.runInAsyncScope(work)
   }
 }
 
-function ownerOfRunning(): SlotUse | undefined {
+function ownerOfRunningCode(): BoardSlot | undefined {
   return (executionAsyncResource() as Owned)[OWNER]
 }

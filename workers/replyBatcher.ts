@@ -1,50 +1,50 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { ChannelAnswer, ThreadLogLine } from '../src/protocol/tasks.js'
+import type { ChannelReply, ThreadLogLine } from '../src/protocol/tasks.js'
 import { Batcher } from '../src/structures/batcher.js'
 
-/** So many cross at once, at most. */
+/** Replies in one message, after which it is sent without waiting. */
 const FULL = 16
-/** Milliseconds an answer may wait for company. */
-const PATIENCE = 1
+/** Milliseconds that a reply may wait for others. */
+const MAX_WAIT = 1
 
 /**
- * The answers of a thread on their way back. Each crossing wakes the main thread, which costs more than what crosses:
- * while others are under way an answer waits for them a moment, and one alone goes at once.
+ * Batches the replies of a thread to the main thread. Each message wakes the main thread, which costs more than the
+ * content: while other requests are under way a reply waits for them briefly; the last outstanding one is sent at once.
  */
 export class ReplyBatcher {
   readonly #port: MessagePort
-  /** Answers that are still owed. */
-  #owed = 0
-  readonly #ready = new Batcher<ChannelAnswer>(() => this.#look())
+  /** Requests without a reply. */
+  #outstanding = 0
+  readonly #ready = new Batcher<ChannelReply>(() => this.#sendIfFull())
   #timer: NodeJS.Timeout | undefined
 
   constructor(port: MessagePort) {
     this.#port = port
   }
 
-  owe(count: number): void {
-    this.#owed += count
+  expect(count: number): void {
+    this.#outstanding += count
   }
 
-  give(answer: ChannelAnswer): void {
-    this.#owed--
-    this.#ready.add(answer)
+  reply(reply: ChannelReply): void {
+    this.#outstanding--
+    this.#ready.add(reply)
   }
 
-  /** A line for the log keeps its place among the answers. */
-  say(log: ThreadLogLine): void {
+  /** Adds a log line, in order with the replies. */
+  log(log: ThreadLogLine): void {
     this.#ready.add({ log })
   }
 
-  /** How many connections there are, whenever that has changed. */
-  count(connections: number): void {
+  /** Reports the number of open connections after a change. */
+  reportConnections(connections: number): void {
     this.#ready.add({ connections })
   }
 
-  /** At the end of a turn of the event loop. */
-  #look(): void {
-    if (this.#owed <= 0 || this.#ready.size >= FULL) this.#send()
-    else this.#timer ??= setTimeout(() => this.#send(), PATIENCE)
+  /** Runs at the end of each turn of the event loop that added a reply. */
+  #sendIfFull(): void {
+    if (this.#outstanding <= 0 || this.#ready.size >= FULL) this.#send()
+    else this.#timer ??= setTimeout(() => this.#send(), MAX_WAIT)
   }
 
   #send(): void {

@@ -2,9 +2,9 @@ import { readlinkSync } from 'node:fs'
 import os from 'node:os'
 import { threadId, workerData } from 'node:worker_threads'
 import type {
-  AnswerOf,
-  ChannelAnswer,
-  LaneOpening,
+  ReplyOf,
+  ChannelReply,
+  ChannelOpening,
   ChannelRequest,
   Request,
   ThreadSetup,
@@ -15,9 +15,9 @@ import { Lineage } from './lineage.js'
 import { ReplyBatcher } from './replyBatcher.js'
 
 /**
- * Lowers the priority of the calling thread, so that with too few cores the web process is served first. Only Linux
- * has priorities of threads; where it can't be done nothing happens.
- * @param niceness 0 (as the process) to 19 (only what nobody else wants)
+ * Lowers the priority of the calling thread, so that with too few cores the web process runs first. Only Linux has
+ * thread priorities; elsewhere this does nothing.
+ * @param niceness 0 (same as the process) to 19 (only time that no other thread wants)
  */
 function lowerPriority(niceness: number): void {
   if (niceness === 0 || process.platform !== 'linux') return
@@ -30,26 +30,24 @@ function lowerPriority(niceness: number): void {
   }
 }
 
-/** What happens in each thread. */
-
 const setup = workerData as ThreadSetup
 lowerPriority(setup.niceness)
 
 /**
- * Serves a lane as long as the thread lives. No code of the application runs before: a thread that Piscina starts in
- * the place of another waits here until the main thread wants it.
- * Rejects when what the application brings can't be set up; then the lane may be opened again.
+ * Serves a channel as long as the thread lives. No application code runs before: a thread that Piscina starts as a
+ * replacement waits until the main thread opens its channel.
+ * Rejects if the application's setup module fails; the channel may then be opened again.
  */
-export async function serve({ port, place, isolated }: LaneOpening): Promise<void> {
+export async function serve({ port, place, isolated }: ChannelOpening): Promise<void> {
   const heartbeat = new Heartbeat(setup, place)
   const lineage = isolated ? new Lineage((owner) => heartbeat.act(owner)) : undefined
-  port.postMessage([{ hello: threadId }] satisfies ChannelAnswer[])
-  const answers = new ReplyBatcher(port)
+  port.postMessage([{ hello: threadId }] satisfies ChannelReply[])
+  const replies = new ReplyBatcher(port)
   const deliverer = new Deliverer(
     setup,
     threadId,
-    (log) => answers.say(log),
-    (open) => answers.count(open),
+    (log) => replies.log(log),
+    (open) => replies.reportConnections(open),
     heartbeat,
   )
   try {
@@ -62,32 +60,32 @@ export async function serve({ port, place, isolated }: LaneOpening): Promise<voi
   }
   heartbeat.ready()
   port.on('message', (requests: ChannelRequest[]) => {
-    answers.owe(requests.length)
+    replies.expect(requests.length)
     for (const request of requests) {
       const { id, task } = request
-      const work = (): Promise<AnswerOf<Request>> => perform(deliverer, request)
-      const answer =
+      const work = (): Promise<ReplyOf<Request>> => perform(deliverer, request)
+      const reply =
         lineage !== undefined && task !== undefined && 'slot' in task ? lineage.run(task, work) : work()
-      answer.then(
+      reply.then(
         (value) => {
-          answers.give({ id, value })
+          replies.reply({ id, value })
         },
         (error: unknown) => {
-          answers.give({ id, error: error instanceof Error ? error.message : String(error) })
+          replies.reply({ id, error: error instanceof Error ? error.message : String(error) })
         },
       )
     }
   })
-  port.postMessage([{ ready: true }] satisfies ChannelAnswer[])
+  port.postMessage([{ ready: true }] satisfies ChannelReply[])
   return new Promise((resolve) => port.on('close', resolve))
 }
 
 const nothing = (): undefined => undefined
 
-function perform(deliverer: Deliverer, request: ChannelRequest): Promise<AnswerOf<Request>> {
+function perform(deliverer: Deliverer, request: ChannelRequest): Promise<ReplyOf<Request>> {
   switch (request.ask) {
     case 'probe':
-      return deliverer.probe()
+      return deliverer.listTemplates()
     case 'deliver':
       return deliverer.deliver(request.task)
     case 'render':

@@ -6,25 +6,25 @@ import type {
   ThreadLogLine,
 } from '../src/protocol/tasks.js'
 
-/** Lines a thread may write in one second; of more only the number is told. */
+/** Lines a thread may write in one second; further lines are only counted. */
 const MOST_LINES = 1_000
 const MAX_MESSAGE = 2_000
 const MAX_FIELDS = 8_192
 
-/** What the application's modules write to the log from within a thread: in order, and bounded in number and size. */
+/** Log lines from a thread, mostly from the application's modules: in order, and limited in number and size. */
 export class ThreadLog {
-  /** What is being rendered: lines written meanwhile are about it. */
+  /** The task that is running: lines written meanwhile carry its ids. */
   subject: DeliverTask | RenderTask | ComposeTask | undefined
-  readonly #say: (line: ThreadLogLine) => void
+  readonly #emit: (line: ThreadLogLine) => void
   #second = 0
   #lines = 0
   #dropped = 0
 
-  constructor(say: (line: ThreadLogLine) => void) {
-    this.#say = say
+  constructor(emit: (line: ThreadLogLine) => void) {
+    this.#emit = emit
   }
 
-  /** As pino has it: fields and a message, or a message alone. */
+  /** Like pino: fields and a message, or only a message. */
   readonly write = (level: ThreadLogLine['level'], fields: unknown, message?: unknown): void => {
     const second = Math.floor(performance.now() / 1_000)
     if (second !== this.#second) this.#begin(second)
@@ -34,14 +34,14 @@ export class ThreadLog {
     }
     const [about, text] =
       typeof fields === 'object' && message !== undefined ? [fields, message] : [{}, fields]
-    this.#say({ level, fields: { ...plain(about), ...this.#ids() }, message: textOf(text) })
+    this.#emit({ level, fields: { ...plain(about), ...this.#ids() }, message: textOf(text) })
   }
 
   #begin(second: number): void {
     this.#second = second
     this.#lines = 0
     if (this.#dropped === 0) return
-    this.#say({
+    this.#emit({
       level: 'warn',
       fields: { dropped: this.#dropped },
       message: 'A thread wrote too many log lines',
@@ -52,9 +52,9 @@ export class ThreadLog {
   #ids(): JsonObject {
     const { subject } = this
     if (subject === undefined) return {}
-    const { content, context } = 'letter' in subject ? subject.letter : subject
+    const { content, context } = 'payload' in subject ? subject.payload : subject
     return {
-      ...('letter' in subject ? { id: subject.letter.id } : {}),
+      ...('payload' in subject ? { id: subject.payload.id } : {}),
       ...('attempt' in subject ? { attempt: subject.attempt } : {}),
       ...(content.kind === 'template' ? { template: content.name } : {}),
       ...(context === undefined ? {} : { context }),
@@ -62,7 +62,7 @@ export class ThreadLog {
   }
 }
 
-/** What JSON makes of it, since a function or a socket can't cross. */
+/** Converts fields through JSON, since a function or a socket can't be cloned to the main thread. */
 function plain(fields: unknown): JsonObject {
   try {
     const text = JSON.stringify(fields, (_, value: unknown) =>

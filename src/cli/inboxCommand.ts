@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/inboxRouter.js'
-import { isLoopback } from '../transports/loopback.js'
+import { isLoopback } from '../transports/providers.js'
 import { parsePort, parseInteger } from './settings.js'
 import { closeOnSignal, listenError, withExamples } from './terminal.js'
 

@@ -1,27 +1,83 @@
-import type { Outcome, RecipientOutcome, SmtpReply } from '../protocol/outcome.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
+import type { Logger } from '../logging/logger.js'
+import type { Evidence } from '../protocol/evidence.js'
+import {
+  emptyFacts,
+  INTERNAL_ERROR_LOGGED,
+  INTERNAL_ERROR_MESSAGE,
+  type Outcome,
+  type RecipientOutcome,
+  type SmtpReply,
+} from '../protocol/outcome.js'
+import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
-/** Process deaths a message may be in before it is delivered with nothing beside it. */
-export const MAX_LOSSES_BEFORE_ISOLATION = 2
+/** Process crashes after which a message is delivered with no other message beside it. */
+export const MAX_SHARED_CRASHES = 2
 
-/** After so many threads, or processes, lost to one message alone it is given up as `POISON`. */
-export const MAX_CRASHES = 3
+/** Crashes of threads, or of processes, caused by one message alone after which it fails as `POISON`. */
+const MAX_CRASHES = 3
 
-/** What the board proves about a message whose thread died; undefined when it certainly was not sent. */
+/** Isolated threads that may die around a message, for reasons outside it, before the message is held. */
+const MAX_DEATHS_OF_OTHERS = 3
+
+/**
+ * Delivers a message once, in as many threads as it takes; never rejects. The death of a thread is not an outcome: as
+ * long as the message was certainly not sent, it is delivered again at once, in an isolated thread if it may have caused the crash.
+ * @param logger receives the stack of an internal error; the outcome has one sentence for users
+ */
+export async function deliverUntilSettled(
+  runner: Runner,
+  order: DeliveryOrder,
+  logger: Logger,
+): Promise<Outcome> {
+  try {
+    let isolated = false
+    let crashes = 0
+    let deathsOfOthers = 0
+    while (crashes < MAX_CRASHES) {
+      if (deathsOfOthers >= MAX_DEATHS_OF_OTHERS)
+        return notSent(
+          'SETUP_FAILED',
+          'Every thread that took the message died for a reason outside the message.',
+        )
+      const run = await runner.deliver(order, isolated)
+      if (!run.died) return run.outcome
+      const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
+      if (known !== undefined) return known
+      if (run.role === 'closed')
+        return notSent('RELEASED', 'The mailer was closed before the message was sent.')
+      if (run.role === 'culprit') crashes++
+      if (run.role === 'bystander' && isolated) deathsOfOthers++
+      isolated ||= run.role !== 'bystander'
+    }
+    return poison(`${MAX_CRASHES} threads died while they worked on this message alone.`, 'rendering')
+  } catch (error) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    logger.error({ id: order.payload.id, attempt: order.attempt, stack }, INTERNAL_ERROR_LOGGED)
+    return notSent('INTERNAL_ERROR', INTERNAL_ERROR_MESSAGE)
+  }
+}
+
+/** The message reached no thread, or was never sent by one. */
+function notSent(code: 'RELEASED' | 'SETUP_FAILED' | 'INTERNAL_ERROR', message: string): Outcome {
+  return { result: 'deferred', code, message, ...emptyFacts() }
+}
+
+/** Returns what the phase board proves about a message whose thread died; undefined if it was certainly not sent. */
 export function outcomeAfterThreadDeath(evidence: Evidence, addresses: string[]): Outcome | undefined {
   return outcomeAfterDeath(evidence, addresses, 'THREAD_DIED', 'thread')
 }
 
 /**
- * What is known of a message whose process died; undefined when it certainly was not sent. After a few deaths in
- * company a message is delivered with nothing beside it; if the process dies then as well, time and again, it is
- * given up.
- * @param losses process deaths in a row, this one included
+ * Returns what is known about a message whose process died; undefined if it was certainly not sent. After
+ * {@link MAX_SHARED_CRASHES} the message is delivered with no other beside it. If the process still dies, three times in a
+ * row, the message fails as `POISON`.
+ * @param evidence the delivery journal's; without any the message may have been sent
+ * @param crashes process deaths in a row, including this one
  */
 export function outcomeAfterProcessDeath(
   evidence: Evidence | undefined,
   addresses: string[],
-  losses: number,
+  crashes: number,
 ): Outcome | undefined {
   const known = outcomeAfterDeath(
     evidence ?? { phase: 'body', thread: 0, reply: 0, recipients: [] },
@@ -29,19 +85,19 @@ export function outcomeAfterProcessDeath(
     'PROCESS_DIED',
     'process',
   )
-  if (known !== undefined || losses < MAX_LOSSES_BEFORE_ISOLATION + MAX_CRASHES) return known
-  return poison(`The process ended ${MAX_CRASHES} times while it worked on this message alone.`, 'waiting')
+  if (known !== undefined || crashes < MAX_SHARED_CRASHES + MAX_CRASHES) return known
+  return poison(`The process died ${MAX_CRASHES} times while it worked on this message alone.`, 'waiting')
 }
 
-export function poison(message: string, phase: Outcome['phase']): Outcome {
-  return { result: 'rejected', code: 'POISON', message, phase, recipients: [], timings: {}, thread: 0 }
+function poison(message: string, phase: Outcome['phase']): Outcome {
+  return { result: 'rejected', code: 'POISON', message, ...emptyFacts(), phase }
 }
 
 function outcomeAfterDeath(
   { phase, thread, reply, recipients }: Evidence,
   addresses: string[],
   code: 'THREAD_DIED' | 'PROCESS_DIED',
-  who: string,
+  victim: 'thread' | 'process',
 ): Outcome | undefined {
   const facts = { phase, thread, timings: {} }
   if (phase === 'body')
@@ -49,17 +105,17 @@ function outcomeAfterDeath(
       ...facts,
       result: 'uncertain',
       code,
-      message: `The message was handed over, but its ${who} ended before the reply; it may have been sent.`,
+      message: `The message was handed over, but its ${victim} died before the reply; it may have been sent.`,
       recipients: [],
     }
   if (phase !== 'replied') return undefined
-  const smtpReply: SmtpReply = { code: reply, text: `(the ${who} ended before it could pass on the text)` }
+  const smtpReply: SmtpReply = { code: reply, text: `(the ${victim} died before it could pass on the text)` }
   const results = addresses.map((address, index): RecipientOutcome => ({
     address,
     result: recipients[index] ?? 'uncertain',
     reply: smtpReply,
   }))
-  const message = `The server answered ${reply}; then the ${who} ended.`
+  const message = `The server answered ${reply}; then the ${victim} died.`
   const common = { ...facts, message, reply: smtpReply, recipients: results }
   if (reply < 400) return { ...common, result: 'sent', code: 'OK' }
   if (reply < 500) return { ...common, result: 'deferred', code: 'SMTP_DEFERRED' }

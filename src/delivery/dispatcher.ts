@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.js'
+import type { Logger } from '../logging/logger.js'
 import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
+import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
 import type { MessagePayload } from '../protocol/tasks.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
@@ -13,17 +14,16 @@ import { type Allowances, RateAllowance } from '../transports/budgets.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
-  TransportState,
   TransportListener,
+  TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import { attempt } from './attempt.js'
-import { outcomeAfterProcessDeath } from './crashRecovery.js'
-import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
+import { deliverUntilSettled, outcomeAfterProcessDeath } from './crashRecovery.js'
+import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 
-/** What a thread needs of a job, and nothing else: each field is copied to it. */
+/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
 function toPayload(job: MailJob): MessagePayload {
-  const letter: MessagePayload = {
+  const payload: MessagePayload = {
     id: job.id,
     messageId: job.messageId,
     date: job.date,
@@ -38,121 +38,134 @@ function toPayload(job: MailJob): MessagePayload {
     references: job.references,
     attachments: job.attachments,
   }
-  if (job.context !== undefined) letter.context = job.context
-  if (job.subject !== undefined) letter.subject = job.subject
-  if (job.inReplyTo !== undefined) letter.inReplyTo = job.inReplyTo
-  if (job.listUnsubscribe !== undefined) letter.listUnsubscribe = job.listUnsubscribe
-  return letter
+  if (job.context !== undefined) payload.context = job.context
+  if (job.subject !== undefined) payload.subject = job.subject
+  if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
+  if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
+  return payload
 }
 
-export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'routes' | 'setupDelay'> {
-  routes: readonly TransportStateOptions[]
+export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' | 'setupDelay'> {
+  transports: readonly TransportStateOptions[]
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
-  /** How rates are kept. @default each by itself, in this process */
+  /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
-  /** Makes messages due that the queue holds for a budget, as the queue's driver has it. */
+  /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
   wakeHeld: QueueDriver['wakeHeld']
 }
 
-/** Takes messages from the queue to the threads, each when its transport has room for it, and brings back what became of them. */
+/**
+ * Moves messages from the queue to the threads, each as soon as its transport's budget and a slot allow, and returns
+ * their outcomes to the queue.
+ */
 export class Dispatcher implements Consumer {
   readonly #runner: Runner
   readonly #clock: Clock
+  readonly #logger: Logger
   readonly #safeMode: SafeMode | undefined
-  readonly #routes: TransportRouter
-  readonly #settling: OutcomeHandler
+  readonly #router: TransportRouter
+  readonly #outcomes: OutcomeHandler
   /** Deliveries under way. */
-  readonly #underWay = new IndexedBag<DeliveryOrder>()
-  readonly #turnstile: AdmissionQueue
+  readonly #inFlight = new IndexedBag<DeliveryOrder>()
+  readonly #admission: AdmissionQueue
 
   constructor(
     runner: Runner,
-    { routes, breaker, listener, safeMode, allowances = byItself, wakeHeld, ...settling }: DispatcherOptions,
+    {
+      transports,
+      breaker,
+      listener,
+      safeMode,
+      allowances = inThisProcess,
+      wakeHeld,
+      ...handling
+    }: DispatcherOptions,
   ) {
     this.#runner = runner
-    this.#clock = settling.clock
+    this.#clock = handling.clock
+    this.#logger = handling.logger
     this.#safeMode = safeMode
-    this.#routes = new TransportRouter(routes, breaker, listener, allowances, this.#clock)
-    this.#settling = new OutcomeHandler({
-      ...settling,
-      routes: this.#routes,
+    this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
+    this.#outcomes = new OutcomeHandler({
+      ...handling,
+      router: this.#router,
       setupDelay: () => this.#setupDelay(),
     })
-    this.#turnstile = new AdmissionQueue(runner.slots, (route, most) =>
-      wakeHeld(this.#routes.namesFor(route), most),
+    this.#admission = new AdmissionQueue(runner.slots, (transport, most) =>
+      wakeHeld(this.#router.namesFor(transport), most),
     )
   }
 
-  /** The queue hands out from now on: what it holds for a budget may have a place, whatever the last process had. */
+  /** Call this once the queue hands out messages: those that an earlier process held for a budget may have room now. */
   started(): void {
-    for (const route of this.#routes.all()) this.#turnstile.look(route)
+    for (const transport of this.#router.all()) this.#admission.recheck(transport)
   }
 
-  /** Who waits for a transport's budget needs no slot. */
+  /** A message that waits for a transport's budget needs no slot, so the queue may hand out as many more. */
   get slots(): number {
-    return this.#runner.slots.capacity + this.#turnstile.waitingForBudget
+    return this.#runner.slots.capacity + this.#admission.waitingForBudget
   }
 
-  /** A queue that hands out more than there are slots has the message wait for one. */
+  /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
     if (this.#runner.outage !== undefined) {
       const until = this.#clock.now() + this.#setupDelay()
-      return Promise.resolve({ decision: held('setup', until), recipients: message.state.recipients })
+      return Promise.resolve({ decision: holdUntil('setup', until), recipients: message.state.recipients })
     }
-    const route = this.#routes.for(message.job.transport)
-    const forBudget = route?.limited === true
+    const transport = this.#router.for(message.job.transport)
+    const forBudget = transport?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
     return slot === undefined
-      ? this.#deliverInTurn(route, message, forBudget)
-      : this.#deliverNow(route, message, slot, undefined)
+      ? this.#deliverWhenAdmitted(transport, message, forBudget)
+      : this.#deliverNow(transport, message, slot, undefined)
   }
 
-  #deliverInTurn(
-    route: TransportState | undefined,
+  #deliverWhenAdmitted(
+    transport: TransportState | undefined,
     message: QueuedMessage,
     forBudget: boolean,
   ): Promise<Settlement> {
     const { job, state } = message
     return new Promise((resolve) => {
-      this.#turnstile.enter(route, {
+      this.#admission.add(transport, {
         id: job.id,
         priority: job.priority,
         domains: domainsOf(state),
         forBudget,
-        go: (slot, leave) => resolve(this.#deliverNow(route, message, slot, leave)),
-        sendAway: (again) => {
-          const verdict = held('budget', this.#clock.now() + again)
-          resolve({ decision: verdict, recipients: state.recipients })
+        start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
+        postpone: (again) => {
+          const decision = holdUntil('budget', this.#clock.now() + again)
+          resolve({ decision, recipients: state.recipients })
         },
       })
     })
   }
 
-  /** The slot is given back when the delivery has ended, and nowhere else. */
+  /** Releases the slot when the delivery has ended. No other code does. */
   async #deliverNow(
-    route: TransportState | undefined,
+    transport: TransportState | undefined,
     message: QueuedMessage,
     slot: number,
-    leave: BudgetLease | undefined,
+    lease: BudgetLease | undefined,
   ): Promise<Settlement> {
     const { job, state, journalSlot } = message
     const start = this.#clock.now()
-    const admission = route?.begin(start) ?? { result: 'pass', probe: false }
+    const admission = transport?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
-      // Whoever is let in by what is given back here is not let in amid those who are let in now.
+      // The release admits other messages: not in the middle of the round that admitted this one.
       await Promise.resolve()
-      this.#giveBack(slot, leave, undefined)
+      this.#release(slot, lease, undefined)
       return {
-        decision: held('breaker', start + this.#routes.delay(job.transport)),
+        decision: holdUntil('breaker', start + this.#router.delay(job.transport)),
         recipients: state.recipients,
       }
     }
     const order: DeliveryOrder = {
-      letter: toPayload(job),
+      payload: toPayload(job),
       recipients: openRecipients(state),
-      transport: route?.name ?? job.transport,
+      transport: transport?.name ?? job.transport,
       expiresAt: state.expiresAt,
       attempt: state.attempts.length + 1,
       slot,
@@ -160,61 +173,61 @@ export class Dispatcher implements Consumer {
       claim: undefined,
     }
     if (journalSlot !== undefined) order.note = journalSlot
-    if (leave?.notBefore !== undefined) order.notBefore = leave.notBefore
+    if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
     const outcome = await this.#deliver(order)
-    route?.record(outcome, admission.probe)
-    this.#giveBack(slot, leave, outcome)
+    transport?.record(outcome, admission.probe)
+    this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    return this.#settling.settle(message, outcome, start, order.transport)
+    return this.#outcomes.settle(message, outcome, start, order.transport)
   }
 
-  /** @param outcome undefined when nothing was tried */
-  #giveBack(slot: number, leave: BudgetLease | undefined, outcome: Outcome | undefined): void {
-    leave?.giveBack(outcome)
+  /** @param outcome undefined if nothing was tried */
+  #release(slot: number, lease: BudgetLease | undefined, outcome: Outcome | undefined): void {
+    lease?.release(outcome)
     this.#runner.slots.release(slot)
-    this.#turnstile.advance()
+    this.#admission.advance()
   }
 
-  /** Until mail may go again, and a little longer, so that not all comes at once. */
+  /** Milliseconds until mail may go out again, plus a random share, so that not all of it comes at once. */
   #setupDelay(): number {
     return this.#runner.releaseIn * (1 + Math.random() / 4)
   }
 
-  recover(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined {
+  recover(message: QueuedMessage, evidence: Evidence | undefined, crashes: number): Settlement | undefined {
     const open = openRecipients(message.state)
     const safe = this.#safeMode
-    const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, losses)
+    const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
     if (outcome === undefined) return undefined
-    return this.#settling.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
+    return this.#outcomes.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
   }
 
   cancel(id: string): boolean {
-    const orders = this.#underWay.filter(({ letter }) => letter.id === id)
+    const orders = this.#inFlight.filter(({ payload }) => payload.id === id)
     return orders.length === 0
-      ? this.#turnstile.cancel(id)
+      ? this.#admission.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
-  /** The transport is another now: its messages need not wait for it to be tried. */
+  /** The transport has new settings: its messages need not wait for the breaker's next probe. */
   reloaded(options: TransportStateOptions): void {
-    const route = this.#routes.get(options.name)
-    if (route === undefined) return
-    route.breaker.reset()
-    route.reload(options)
-    this.#turnstile.look(route)
+    const transport = this.#router.get(options.name)
+    if (transport === undefined) return
+    transport.breaker.reset()
+    transport.reload(options)
+    this.#admission.recheck(transport)
   }
 
   transports(): TransportStatus[] {
-    return this.#routes.all().map(({ status }) => status)
+    return this.#router.all().map(({ status }) => status)
   }
 
-  /** Who waits for a budget goes back to the queue. */
+  /** Returns the messages that wait for a budget to the queue. */
   close(): void {
-    this.#turnstile.close()
+    this.#admission.close()
   }
 
-  /** Whatever the message says: in safe mode nothing leaves for anybody who is not allowed. */
+  /** In safe mode, only allowed recipients get the message, whatever it says. */
   #deliver(order: DeliveryOrder): Promise<Outcome> {
     const safe = this.#safeMode
     if (safe === undefined) return this.#attempt(order)
@@ -222,14 +235,14 @@ export class Dispatcher implements Consumer {
   }
 
   async #attempt(order: DeliveryOrder): Promise<Outcome> {
-    this.#underWay.add(order)
-    const outcome = await attempt(this.#runner, order)
-    this.#underWay.remove(order)
+    this.#inFlight.add(order)
+    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger)
+    this.#inFlight.remove(order)
     return outcome
   }
 }
 
-const byItself: Allowances = (_, rate) => new RateAllowance(rate)
+const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
 
 function domainsOf(state: QueuedMessage['state']): string[] {
   const domains = openRecipients(state).map((address) =>

@@ -7,28 +7,34 @@ import {
   type RecipientState,
   type Settlement,
 } from '../message/messageState.js'
-import { countsAsAttempt, isSetupFailure, isUnreachable, type Outcome } from '../protocol/outcome.js'
+import {
+  countsAsAttempt,
+  isSetupFailure,
+  isUnreachable,
+  type Outcome,
+  type RetryDecision,
+} from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
 import type { TransportRouter } from '../transports/transportRouter.js'
-import { decide, type RetryPolicy, type RetryDecision } from './retry.js'
+import { decideRetry, type RetryPolicy } from './retry.js'
 
 export interface OutcomeHandlerOptions {
   clock: Clock
   policy: RetryPolicy
-  routes: TransportRouter
+  router: TransportRouter
   logger: Logger
-  steps: MessageObserver
-  /** Milliseconds to hold a message for that no thread could take. */
+  observer: MessageObserver
+  /** Milliseconds to hold a message that no thread could take. */
   setupDelay: () => number
-  /** The version there is here of a template. */
-  versionOf?: ((template: string) => string | undefined) | undefined
+  /** The version of a template in this process. */
+  templateVersion?: ((template: string) => string | undefined) | undefined
 }
 
-/** The way back: what an attempt's outcome means for its message. */
+/** Turns the outcome of an attempt into the settlement of its message. */
 export class OutcomeHandler {
   readonly #options: OutcomeHandlerOptions
-  /** Versions that mails were meant for and there are not here, as far as they were told of. */
+  /** Template versions that mails named and this process doesn't have; each is logged once. */
   readonly #otherVersions = new Set<string>()
 
   constructor(options: OutcomeHandlerOptions) {
@@ -43,19 +49,19 @@ export class OutcomeHandler {
     transport = message.job.transport,
   ): Settlement {
     const { job, state } = message
-    const { clock, routes, steps, setupDelay } = this.#options
+    const { clock, router, observer, setupDelay } = this.#options
     const counted = countsAsAttempt(outcome)
     const end = clock.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const verdict = isUnreachable(outcome)
-      ? held('breaker', end + routes.delay(job.transport))
+    const decision: RetryDecision = isUnreachable(outcome)
+      ? holdUntil('breaker', end + router.delay(job.transport))
       : isSetupFailure(outcome)
-        ? held('setup', end + setupDelay())
+        ? holdUntil('setup', end + setupDelay())
         : this.#decide(message, outcome, recipients, end)
-    this.#noteVersion(job, outcome)
+    this.#logOtherVersion(job, outcome)
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
-    steps.attempted(message, attempt, verdict)
-    return { attempt, decision: verdict, recipients }
+    observer.attempted(message, attempt, decision)
+    return { attempt, decision, recipients }
   }
 
   #decide(
@@ -64,7 +70,7 @@ export class OutcomeHandler {
     recipients: RecipientState[],
     now: number,
   ): RetryDecision {
-    const standing = {
+    const context = {
       policy: this.#options.policy,
       onUncertain: job.onUncertain,
       counted: state.counted + (countsAsAttempt(outcome) ? 1 : 0),
@@ -74,17 +80,17 @@ export class OutcomeHandler {
       open: 0,
     }
     for (const { status } of recipients) {
-      if (status === 'sent') standing.sent++
-      else if (status === 'failed') standing.failed++
-      else standing.open++
+      if (status === 'sent') context.sent++
+      else if (status === 'failed') context.failed++
+      else context.open++
     }
-    return decide(outcome, standing, now, Math.random())
+    return decideRetry(outcome, context, now, Math.random())
   }
 
-  /** Mail goes out by the template there is here; that it was meant for another version is said once for each. */
-  #noteVersion({ id, content, templateVersion: meant }: MailJob, { result }: Outcome): void {
+  /** Mail is rendered with this process's template. A different version named by the sender is logged once. */
+  #logOtherVersion({ id, content, templateVersion: meant }: MailJob, { result }: Outcome): void {
     if (meant === undefined || content.kind !== 'template' || result === 'withdrawn') return
-    const here = this.#options.versionOf?.(content.name)
+    const here = this.#options.templateVersion?.(content.name)
     if (here === undefined || here === meant || this.#otherVersions.has(meant)) return
     this.#otherVersions.add(meant)
     this.#options.logger.warn(
@@ -94,7 +100,7 @@ export class OutcomeHandler {
   }
 }
 
-/** Nothing was tried, or nobody was reached: the message is due again by itself at this time, in ms since the epoch. */
-export function held(reason: 'breaker' | 'setup' | 'budget', until: number): RetryDecision {
+/** Nothing was tried, or no server was reached: the message is due again by itself at `until`, in ms since the epoch. */
+export function holdUntil(reason: 'breaker' | 'setup' | 'budget', until: number): RetryDecision {
   return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
 }

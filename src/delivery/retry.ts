@@ -1,41 +1,34 @@
-import type { Outcome } from '../protocol/outcome.js'
+import type { Outcome, RetryDecision } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
 
 export interface RetryOptions {
-  /** Attempts before a message is given up. Attempts that never reached a server don't count. @default 10 */
+  /** Attempts before a message fails. Attempts that never reached a server don't count. @default 10 */
   attempts?: number
   /** Milliseconds before the second attempt. @default 5_000 */
   baseDelay?: number
-  /** By how much each further delay is longer. @default 4 */
+  /** Factor by which each further delay grows. @default 4 */
   factor?: number
-  /** Milliseconds between two attempts at most. @default 21_600_000 (6 hours) */
+  /** Longest delay between two attempts, in milliseconds. @default 21_600_000 (6 hours) */
   maxDelay?: number
-  /** `'full'`: anywhere between nothing and the delay, so that a thousand messages don't come back at once; `'none'`: exactly the delay. @default 'full' */
+  /** `'full'`: a random time between zero and the delay, so that a thousand messages don't retry at once; `'none'`: exactly the delay. @default 'full' */
   jitter?: 'full' | 'none'
 }
 
 export type RetryPolicy = Required<RetryOptions>
 
-/** What a message needs done next. */
-export type RetryDecision =
-  | { status: 'sent' | 'partial' | 'failed' }
-  | { status: 'deferred'; nextAttemptAt: number }
-  | { status: 'held'; reason: 'uncertain' }
-  /** Until the transport or the threads are tried again, or there is room for it; then it is due by itself. */
-  | { status: 'held'; reason: 'breaker' | 'setup' | 'budget'; nextAttemptAt: number }
-  | { status: 'cancelled' | 'expired' }
-
-/** Where a message stands after an attempt. */
+/** The facts about a message that {@link decideRetry} needs after an attempt. */
 export interface RetryContext {
   policy: RetryPolicy
   onUncertain: 'retry' | 'hold'
-  /** Attempts that count, this one included if it does. */
+  /** Attempts that count, including this one if it does. */
   counted: number
-  /** Attempts since it was queued or last redriven, this one included. */
+  /** Attempts since the message was queued or last redriven, including this one. */
   tries: number
-  /** Recipients over all attempts: accepted for good, refused for good, and still open. */
+  /** Recipients accepted over all attempts. */
   sent: number
+  /** Recipients refused permanently over all attempts. */
   failed: number
+  /** Recipients without a final result. */
   open: number
 }
 
@@ -51,32 +44,53 @@ export function resolveRetry(check: Validator, value: unknown): RetryPolicy {
 }
 
 /**
- * The one place that decides whether a message is tried again, and when. Pure: the same arguments give the same
- * verdict.
+ * Decides whether a message is tried again, and when. No other code decides that. Pure: equal arguments give equal
+ * decisions.
  *
- * A message whose recipients are all settled is `sent`, `partial` or `failed`. Open recipients wait for another
- * attempt, unless the attempts are used up (then they count as failed) or the outcome is uncertain and the message
- * is to be held. Expiry isn't decided here: the queue ends a message at its time, whatever it waits for, and the thread
- * does at the moment it would send it.
+ * A message whose recipients all have a final result is `sent`, `partial`, or `failed`. Open recipients wait for another
+ * attempt, unless the attempts are used up (they then count as failed), or the outcome is uncertain and the message
+ * is to be held. Expiry isn't decided here: the queue expires a message on time, whatever it waits for, and the thread
+ * checks it once more immediately before it sends the envelope.
+ *
+ * The delay after each attempt with the default policy; with full jitter, a random time from zero up to it:
+ *
+ *     after attempt   delay                     time since the first attempt
+ *     1               5 s                        5 s
+ *     2               20 s                       25 s
+ *     3               1 min 20 s                 1 min 45 s
+ *     4               5 min 20 s                 7 min 5 s
+ *     5               21 min 20 s                28 min 25 s
+ *     6               1 h 25 min 20 s            1 h 53 min 45 s
+ *     7               5 h 41 min 20 s            7 h 35 min 5 s
+ *     8               6 h (`maxDelay`)           13 h 35 min 5 s
+ *     9               6 h                        19 h 35 min 5 s
+ *     10              none: the message fails
+ *
+ * A server that names a delay (`Retry-After`) gets at least that, up to `maxDelay`.
  *
  * @param now milliseconds since the epoch
  * @param random a number from 0 up to, but not including, 1
  */
-export function decide(outcome: Outcome, standing: RetryContext, now: number, random: number): RetryDecision {
-  const { policy, sent, open } = standing
+export function decideRetry(
+  outcome: Outcome,
+  context: RetryContext,
+  now: number,
+  random: number,
+): RetryDecision {
+  const { policy, sent, open } = context
   if (outcome.result === 'withdrawn') return { status: outcome.code === 'EXPIRED' ? 'expired' : 'cancelled' }
-  if (open > 0 && outcome.result === 'uncertain' && standing.onUncertain === 'hold')
+  if (open > 0 && outcome.result === 'uncertain' && context.onUncertain === 'hold')
     return { status: 'held', reason: 'uncertain' }
-  if (open > 0 && outcome.result !== 'rejected' && standing.counted < policy.attempts)
-    return { status: 'deferred', nextAttemptAt: now + delayOf(outcome, standing, random) }
-  const failed = standing.failed + open
+  if (open > 0 && outcome.result !== 'rejected' && context.counted < policy.attempts)
+    return { status: 'deferred', nextAttemptAt: now + retryDelay(outcome, context, random) }
+  const failed = context.failed + open
   return { status: failed === 0 ? 'sent' : sent === 0 ? 'failed' : 'partial' }
 }
 
-/** As long as the server asked for (RFC 9110 section 10.2.3), within the policy's limit; else, or if that is longer, the backoff. */
-function delayOf(outcome: Outcome, { policy, tries }: RetryContext, random: number): number {
-  const asked = 'retryAfter' in outcome ? (outcome.retryAfter ?? 0) : 0
-  return Math.max(Math.min(asked, policy.maxDelay), backoff(policy, tries, random))
+/** The longer of the backoff and the delay that the server asked for (RFC 9110 section 10.2.3), the latter cut to `maxDelay`. */
+function retryDelay(outcome: Outcome, { policy, tries }: RetryContext, random: number): number {
+  const requested = 'retryAfter' in outcome ? (outcome.retryAfter ?? 0) : 0
+  return Math.max(Math.min(requested, policy.maxDelay), backoff(policy, tries, random))
 }
 
 /** Exponential backoff with full jitter (Brooker, "Exponential Backoff and Jitter", 2015). */

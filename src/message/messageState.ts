@@ -1,4 +1,3 @@
-import type { RetryDecision } from '../delivery/retry.js'
 import {
   countsAsAttempt,
   isSetupFailure,
@@ -6,6 +5,7 @@ import {
   type Outcome,
   type RecipientOutcome,
   type SmtpReply,
+  type RetryDecision,
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'

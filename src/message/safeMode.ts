@@ -66,7 +66,7 @@ export class SafeMode {
   /** The order with only allowed recipients in its envelope, whatever its headers say. */
   guard(order: DeliveryOrder): DeliveryOrder {
     if (order.recipients.every((address) => this.#allows(address))) return order
-    return { ...order, letter: this.redirect(order.letter), recipients: this.envelope(order.recipients) }
+    return { ...order, payload: this.redirect(order.payload), recipients: this.envelope(order.recipients) }
   }
 
   /** The envelope recipients in place of these. */

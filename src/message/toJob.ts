@@ -2,6 +2,7 @@ import { ThreadpostError } from '../errors.js'
 import type { ResolvedOptions } from '../options.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
+import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import { missingPaths } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
@@ -62,8 +63,6 @@ function fieldsOf(input: Record<string, unknown>): Fields {
   return fields
 }
 
-/** Name of a mailer's only transport, and the transport of a mail that names none. */
-export const DEFAULT_TRANSPORT = 'default'
 const MAX_METADATA = 16 * 1024
 
 const check: Validator = new Validator('INVALID_MESSAGE')

@@ -1,3 +1,4 @@
+import { type Evidence, resultBits, resultFromBits } from './evidence.js'
 import { PHASES, type Phase, type RecipientOutcome } from './outcome.js'
 
 /** Header words of a slot, each an Int32. The recipients' words follow. */
@@ -15,21 +16,11 @@ const COMMITTED = 1
 const WITHDRAWN = 2
 
 const RECIPIENTS_PER_WORD = 16
-const RESULTS = [undefined, 'accepted', 'rejected', 'deferred'] as const
 
 /** The signs of life of the thread that writes: see `PulseBoard`. */
 export interface Pulse {
   readonly beats: number
   step(): void
-}
-
-/** What a slot says of its delivery. */
-export interface Evidence {
-  phase: Phase
-  thread: number
-  /** Code of the final reply, or 0. */
-  reply: number
-  recipients: (Exclude<RecipientOutcome['result'], 'uncertain'> | undefined)[]
 }
 
 /**
@@ -114,8 +105,7 @@ export class PhaseBoard {
     if (Atomics.load(this.#words, at + GENERATION) !== generation) return
     results.forEach((result, index) => {
       const word = at + HEADER_WORDS + Math.floor(index / RECIPIENTS_PER_WORD)
-      const bits = Math.max(0, RESULTS.indexOf(result as (typeof RESULTS)[number]))
-      Atomics.or(this.#words, word, bits << ((index % RECIPIENTS_PER_WORD) * 2))
+      Atomics.or(this.#words, word, resultBits(result, index, RECIPIENTS_PER_WORD))
     })
     Atomics.store(this.#words, at + REPLY, code)
     Atomics.store(this.#words, at + PHASE, PHASES.indexOf('replied'))
@@ -147,7 +137,7 @@ export class PhaseBoard {
       reply: Atomics.load(this.#words, at + REPLY),
       recipients: Array.from({ length: recipients }, (_, index) => {
         const word = at + HEADER_WORDS + Math.floor(index / RECIPIENTS_PER_WORD)
-        return RESULTS[(Atomics.load(this.#words, word) >>> ((index % RECIPIENTS_PER_WORD) * 2)) & 3]
+        return resultFromBits(Atomics.load(this.#words, word), index, RECIPIENTS_PER_WORD)
       }),
     }
   }

@@ -7,7 +7,7 @@ const ACTOR_GENERATION = 4
 const WORDS = 5
 
 /** A delivery on the phase board. */
-export interface SlotUse {
+export interface BoardSlot {
   slot: number
   generation: number
 }
@@ -65,13 +65,13 @@ export class PulseBoard {
   }
 
   /** Code of this delivery runs now, or of none. */
-  act(place: number, actor: SlotUse | undefined): void {
+  act(place: number, actor: BoardSlot | undefined): void {
     const at = place * WORDS
     Atomics.store(this.#words, at + ACTOR_GENERATION, actor?.generation ?? 0)
     Atomics.store(this.#words, at + ACTOR_SLOT, actor === undefined ? 0 : actor.slot + 1)
   }
 
-  actor(place: number): SlotUse | undefined {
+  actor(place: number): BoardSlot | undefined {
     const at = place * WORDS
     const slot = Atomics.load(this.#words, at + ACTOR_SLOT)
     if (slot === 0) return undefined

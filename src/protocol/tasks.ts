@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Outcome } from './outcome.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from './templateManifest.js'
+import type { TemplateListing, TemplateNotes, TemplateSetup } from './templateManifest.js'
 import type { TransportConfig, TransportReport } from './transportConfig.js'
 
 /** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
@@ -68,7 +68,7 @@ export interface MessagePayload {
 }
 
 export interface DeliverTask {
-  letter: MessagePayload
+  payload: MessagePayload
   /** The recipients of this attempt: those of the letter that are not settled yet. */
   recipients: string[]
   transport: string
@@ -110,7 +110,7 @@ export type RenderResult<T = RenderedParts> =
 
 /** A message built but not sent. */
 export interface ComposeTask {
-  letter: MessagePayload
+  payload: MessagePayload
   slot: number
   generation: number
 }
@@ -144,13 +144,13 @@ export interface ThreadSetup {
   /** How many threads there are; each has its share of what is limited for all. */
   threads: number
   /** The file for notes that outlive the process, where the queue does. */
-  notes?: string
+  journal?: string
 }
 
 /** What is asked of a thread, and what it answers, over its lane. */
 
 /** What a thread is given once, when its lane is opened. */
-export interface LaneOpening {
+export interface ChannelOpening {
   port: MessagePort
   /** Its place on the pulse board. */
   place: number
@@ -160,7 +160,7 @@ export interface LaneOpening {
 
 /** Each request, with what it is about and what its answer is. */
 interface Requests {
-  probe: { task: undefined; answer: Catalogue }
+  probe: { task: undefined; answer: TemplateListing }
   deliver: { task: DeliverTask; answer: Outcome }
   render: { task: RenderTask; answer: RenderResult }
   compose: { task: ComposeTask; answer: RenderResult<ComposedParts> }
@@ -173,11 +173,11 @@ interface Requests {
 
 export type Request = keyof Requests
 export type TaskOf<R extends Request> = Requests[R]['task']
-export type AnswerOf<R extends Request> = Requests[R]['answer']
+export type ReplyOf<R extends Request> = Requests[R]['answer']
 
 export type ChannelRequest = { [R in Request]: { id: number; ask: R; task: TaskOf<R> } }[Request]
 
-export type ChannelAnswer =
+export type ChannelReply =
   /** The thread starts: it sets up what the application brings. */
   | { hello: number }
   /** It has, and takes requests. */
@@ -185,5 +185,5 @@ export type ChannelAnswer =
   | { log: ThreadLogLine }
   /** So many are open now. */
   | { connections: number }
-  | { id: number; value: AnswerOf<Request> }
+  | { id: number; value: ReplyOf<Request> }
   | { id: number; error: string }

@@ -72,7 +72,7 @@ export interface TemplateManifest {
   error?: string
 }
 
-export interface Catalogue {
+export interface TemplateListing {
   templates: TemplateManifest[]
 }
 

@@ -2,6 +2,9 @@
 import type { SmtpReply, UnreachableCode } from './outcome.js'
 import type { JsonObject } from './tasks.js'
 
+/** The name of a mailer's only transport, and of the transport that a process without transports stores with a message. */
+export const DEFAULT_TRANSPORT = 'default'
+
 export interface TlsOptions {
   /** Refuse a certificate that isn't valid for the host. @default true */
   rejectUnauthorized?: boolean

@@ -4,7 +4,7 @@
  */
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
+import type { Evidence } from '../protocol/evidence.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'

@@ -1,10 +1,9 @@
 import type * as Otel from '@opentelemetry/api'
 import type { Context, HrTime, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { isTraceparent } from '../context.js'
-import type { RetryDecision } from '../delivery/retry.js'
 import type { Redaction } from '../logging/redaction.js'
 import type { Attempt, MailJob } from '../message/messageState.js'
-import type { Timings } from '../protocol/outcome.js'
+import type { RetryDecision, Timings } from '../protocol/outcome.js'
 import type { EnqueueResult, QueuedMessage } from '../queue/driver.js'
 
 /** The API's own tracer provider. It has no delegate until an SDK is registered. */

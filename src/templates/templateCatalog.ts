@@ -5,7 +5,7 @@ import { partsOf } from '../message/messageView.js'
 import { manifestOf } from '../message/toJob.js'
 import type { JsonObject, RenderedParts } from '../protocol/tasks.js'
 import type {
-  Catalogue,
+  TemplateListing,
   TemplateManifest,
   TemplateNotes,
   TemplateSetup,
@@ -30,11 +30,11 @@ export function mayBeStale(error: unknown): boolean {
  */
 export class TemplateCatalog {
   readonly manifests = new Map<string, TemplateManifest>()
-  readonly #read: () => Promise<Catalogue>
+  readonly #read: () => Promise<TemplateListing>
   #reading: Promise<boolean> | undefined
   #readAt = -REFRESH_INTERVAL
 
-  constructor(catalogue: Catalogue, read: () => Promise<Catalogue>) {
+  constructor(catalogue: TemplateListing, read: () => Promise<TemplateListing>) {
     this.#read = read
     this.#update(catalogue)
   }
@@ -73,7 +73,7 @@ export class TemplateCatalog {
     this.#update(await this.#read())
   }
 
-  #update({ templates }: Catalogue): void {
+  #update({ templates }: TemplateListing): void {
     this.manifests.clear()
     for (const manifest of templates) this.manifests.set(manifest.name, manifest)
   }

@@ -1,8 +1,8 @@
-import type { Outcome } from '../protocol/outcome.js'
+import { emptyFacts, type Outcome } from '../protocol/outcome.js'
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type { DeliveryOrder } from './runner.js'
 
-/** Deliveries that can still be taken back, and those that were. */
+/** Tracks the deliveries that can still be cancelled, and those that were. */
 export class CancellationRegistry {
   readonly #board: PhaseBoard
   readonly #withdrawn = new WeakSet<DeliveryOrder>()
@@ -11,15 +11,16 @@ export class CancellationRegistry {
     this.#board = board
   }
 
-  enter(order: DeliveryOrder, slot: number, generation: number): void {
+  /** The delivery has a slot on the board: from now on, thread and canceller compete for its claim word. */
+  register(order: DeliveryOrder, slot: number, generation: number): void {
     order.claim = { slot, generation }
   }
 
-  leave(order: DeliveryOrder): void {
+  release(order: DeliveryOrder): void {
     order.claim = undefined
   }
 
-  /** See {@link Runner.withdraw}. While it waits for a slot nobody can be quicker. */
+  /** See {@link Runner.withdraw}. A delivery that isn't registered has no competitor: withdrawing it always succeeds. */
   withdraw(order: DeliveryOrder): boolean {
     if (this.#withdrawn.has(order)) return false
     const { claim } = order
@@ -28,17 +29,14 @@ export class CancellationRegistry {
     return true
   }
 
-  /** What to answer in place of handing the order to a thread, again or at all. */
+  /** Returns the outcome of a withdrawn delivery, instead of handing it to a thread (again). */
   outcomeIfWithdrawn(order: DeliveryOrder): Outcome | undefined {
     if (!this.#withdrawn.has(order)) return undefined
     return {
       result: 'withdrawn',
       code: 'CANCELLED',
       message: 'The message was cancelled before it was sent.',
-      phase: 'waiting',
-      recipients: [],
-      timings: {},
-      thread: 0,
+      ...emptyFacts(),
     }
   }
 }

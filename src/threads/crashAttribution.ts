@@ -1,60 +1,60 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type { PulseBoard } from '../protocol/pulse.js'
-import type { Ending } from './watchdog.js'
+import type { Termination } from './watchdog.js'
 import type { ThreadDied } from './workerChannel.js'
 
-/** What the death of its thread says of a delivery: see {@link CrashAttribution}. */
-export type Verdict = 'culprit' | 'suspect' | 'bystander'
+/** The role of a delivery in the death of its thread: see {@link CrashAttribution}. */
+export type CrashRole = 'culprit' | 'suspect' | 'bystander'
 
-/** What is known of a thread's death besides the boards. */
-export interface Circumstances {
+/** What is known about a thread's death besides the boards. */
+export interface CrashContext {
   place: number
   isolated: boolean
-  /** Why the thread was ended, if this process ended it. */
-  ending: Ending | undefined
+  /** Why the thread was terminated, if this process did so. */
+  termination: Termination | undefined
 }
 
 interface Running {
-  /** Of the message, or the render. */
+  /** Id of the message, or the kind of render. */
   id: string
 }
 
-/** Errors that are remembered with the message they were last laid to. */
-const MOST_ERRORS = 100
+/** Errors remembered together with the message that threw each last. */
+const MAX_ERRORS = 100
 
 /**
- * Which delivery brought a thread down. Everything the thread was asked is rejected with one and the same error, so only the
- * boards can tell.
+ * Finds the delivery that killed a thread. All requests of the thread are rejected with the same error, so only the
+ * boards show which one it was.
  *
  *                            the thread died
  *                                   │
  *            ┌──────────────────────┼──────────────────────────────┐
- *      one was rendering,     nobody was, in a                nobody was, in
- *      or is overdue          shared thread                   an isolated thread
+ *      one was rendering,     none was, in a                 none was, in
+ *      or is overdue          shared thread                  an isolated thread
  *            │                      │                              │
- *      it: CULPRIT            stood still: those that        its own code ran last: CULPRIT
- *      others: BYSTANDER      rendered since the last        code of the setup did: BYSTANDER
+ *      it: CULPRIT            blocked: those that            its own code ran last: CULPRIT
+ *      others: BYSTANDER      rendered since the last        setup code ran last: BYSTANDER
  *                             beat, or else at all:
  *                             SUSPECT; otherwise those
  *                             that rendered: SUSPECT
  *                             others: BYSTANDER
  *
- * - A culprit is certain, and its crash is counted: after three it is `POISON`. Rendering is synchronous, so no two
- *   deliveries of a thread are ever in it.
- * - A suspect may have left behind a timer or a tick that did it. Nothing is counted; it goes again in an isolated
- *   thread, where it is known whose code runs (`workers/lineage.ts`).
- * - A bystander goes again as if nothing had happened.
+ * - A culprit is certain, and its crash is counted: after three crashes the message is `POISON`. Rendering is synchronous,
+ *   so no two deliveries of a thread ever render at the same time.
+ * - A suspect may have left behind a timer or a tick that killed the thread. Nothing is counted; it is delivered again in an
+ *   isolated thread, which tracks whose code runs (`workers/lineage.ts`).
+ * - A bystander is delivered again as if nothing had happened.
  * - A death without a culprit is counted by `CrashLoop`, against no message.
  *
- * An error that was thrown later, in an isolated thread, by the code of several messages says nothing of any of them: a
- * service is away that all of them use. None of them is a culprit then.
+ * When the code of several messages throws the same error asynchronously in an isolated thread, a service that all of
+ * them use is down. None of them is a culprit then.
  */
 export class CrashAttribution {
   readonly #board: PhaseBoard
   readonly #pulses: PulseBoard
   /** By slot. */
   readonly #running: (Running | undefined)[] = []
-  readonly #judged = new WeakMap<ThreadDied, ReadonlyMap<number, Verdict>>()
+  readonly #roles = new WeakMap<ThreadDied, ReadonlyMap<number, CrashRole>>()
   readonly #errors = new Map<string, string>()
 
   constructor(board: PhaseBoard, pulses: PulseBoard) {
@@ -62,33 +62,34 @@ export class CrashAttribution {
     this.#pulses = pulses
   }
 
-  enter(slot: number, id: string): void {
+  begin(slot: number, id: string): void {
     this.#running[slot] = { id }
   }
 
-  leave(slot: number): void {
+  end(slot: number): void {
     this.#running[slot] = undefined
   }
 
   /**
-   * Judges a death, while all deliveries of the thread still have their slots.
+   * Assigns the roles of a death. Call it while all deliveries of the thread still have their slots.
    * @returns whether there is a culprit
    */
-  judge(death: ThreadDied, circumstances: Circumstances): boolean {
+  attribute(death: ThreadDied, circumstances: CrashContext): boolean {
     const slots = this.#slotsOf(death.thread)
     const culprit = this.#culprit(death, circumstances, slots)
     const suspects = culprit === undefined ? this.#suspects(circumstances, slots) : []
-    const verdicts = new Map<number, Verdict>(suspects.map((slot) => [slot, 'suspect']))
-    if (culprit !== undefined) verdicts.set(culprit, 'culprit')
-    this.#judged.set(death, verdicts)
+    const roles = new Map<number, CrashRole>(suspects.map((slot) => [slot, 'suspect']))
+    if (culprit !== undefined) roles.set(culprit, 'culprit')
+    this.#roles.set(death, roles)
     return culprit !== undefined
   }
 
-  of(slot: number, death: ThreadDied): Verdict {
-    return this.#judged.get(death)?.get(slot) ?? 'bystander'
+  /** Returns the role of a delivery in a death that was attributed. */
+  roleOf(slot: number, death: ThreadDied): CrashRole {
+    return this.#roles.get(death)?.get(slot) ?? 'bystander'
   }
 
-  /** What the thread had taken up. */
+  /** The slots that the thread works on. */
   #slotsOf(thread: number): number[] {
     if (thread === 0) return []
     return [...this.#running.keys()].filter(
@@ -98,35 +99,35 @@ export class CrashAttribution {
 
   #culprit(
     death: ThreadDied,
-    { place, isolated, ending }: Circumstances,
+    { place, isolated, termination }: CrashContext,
     slots: readonly number[],
   ): number | undefined {
-    if (ending?.cause === 'asked') return undefined
-    if (ending?.slot !== undefined) return slots.find((slot) => slot === ending.slot)
+    if (termination?.cause === 'requested') return undefined
+    if (termination?.slot !== undefined) return slots.find((slot) => slot === termination.slot)
     const rendering = slots.find((slot) => this.#board.phase(slot) === 'rendering')
     if (rendering !== undefined || !isolated) return rendering
     const actor = this.#pulses.actor(place)
     const own = slots.find(
       (slot) => slot === actor?.slot && this.#board.generation(slot) === actor.generation,
     )
-    // Code that stands still, or ends the thread, is the message's own; an error may come from elsewhere.
-    if (own === undefined || ending !== undefined) return own
+    // Code that blocks the thread is the message's own; an error may have its cause elsewhere.
+    if (own === undefined || termination !== undefined) return own
     return this.#isShared(death.reason, this.#running[own]?.id ?? '') ? undefined : own
   }
 
-  #suspects({ isolated, ending, place }: Circumstances, slots: readonly number[]): number[] {
-    if (isolated || ending?.cause === 'asked') return []
+  #suspects({ isolated, termination, place }: CrashContext, slots: readonly number[]): number[] {
+    if (isolated || termination?.cause === 'requested') return []
     const rendered = slots.filter((slot) => this.#board.renderedAt(slot) !== undefined)
-    if (ending?.cause !== 'stalled') return rendered
+    if (termination?.cause !== 'stalled') return rendered
     const beats = this.#pulses.beats(place)
     const since = rendered.filter((slot) => this.#board.renderedAt(slot) === beats)
     return since.length > 0 ? since : rendered
   }
 
-  /** Whether the code of another message threw the same. */
+  /** Whether the code of another message threw the same error. */
   #isShared(reason: string, id: string): boolean {
     const other = this.#errors.get(reason)
-    if (this.#errors.size >= MOST_ERRORS) this.#errors.clear()
+    if (this.#errors.size >= MAX_ERRORS) this.#errors.clear()
     this.#errors.set(reason, id)
     return other !== undefined && other !== id
   }

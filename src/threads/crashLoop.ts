@@ -1,7 +1,7 @@
-/** A thread that has been ready for this long, in ms, is sound. */
-const SOUND_AFTER = 3_000
+/** A thread that has been ready for this long, in ms, is stable. */
+const STABLE_AFTER = 3_000
 /** Deaths in a row after which mail is held. */
-const DEATHS = 3
+const MAX_DEATHS = 3
 /** Milliseconds until threads are started again while mail is held; doubled each time. */
 const FIRST_DELAY = 1_000
 const LONGEST_DELAY = 60_000
@@ -10,47 +10,48 @@ const LONGEST_DELAY = 60_000
 export interface Outage {
   /** Milliseconds since the epoch. */
   since: number
-  /** What the last thread died of. */
+  /** Why the last thread died. */
   reason: string
   /** Threads that died in a row, none of them because of a message. */
   deaths: number
-  /** When threads are started again, in ms since the epoch. */
+  /** When the next thread is started, in ms since the epoch. */
   retryAt: number
 }
 
 export interface CrashLoopListener {
-  /** The reason as people may read it: short, and without secrets. */
+  /** Makes the reason readable for users: short, and without secrets. */
   describe(reason: string): string
   held(outage: Outage): void
   /** @param lasted milliseconds */
   released(lasted: number): void
 }
 
-interface Lane {
+interface Channel {
   /** Deaths in a row. */
   row: number
-  sound: boolean
+  stable: boolean
   timer?: NodeJS.Timeout | undefined
 }
 
 /**
- * Notices when threads die again and again of something that no message caused, such as a setup module whose connection
- * breaks: a crash loop. Mail is held then, since each further death would make more of it uncertain.
+ * Detects a crash loop: threads that die again and again for a reason that no message caused, such as a setup module whose
+ * connection breaks. Mail is held then, since each further death would make more of it uncertain.
  *
  *               a death, the third in a row on
- *               one lane, and no lane is sound
- *     ┌─────────┐ ─────────────────────────► ┌─────────┐   delay over: the lanes open   ┌────────┐
+ *               one channel, and none is stable
+ *     ┌─────────┐ ─────────────────────────► ┌─────────┐  delay over: the channels open ┌────────┐
  *     │ running │                            │ holding │ ─────────────────────────────► │ trying │
  *     └─────────┘ ◄───────────┐              └─────────┘ ◄───────────────────────────── └────────┘
  *                             │                             a death: the delay doubles      │
  *                             └─────────────────────────────────────────────────────────────┘
- *                                      a thread has been ready for SOUND_AFTER
+ *                                      a thread has been ready for STABLE_AFTER
  *
- * A row ends when its lane is sound. A death with a culprit is no part of it: see `Blame`. The lane of isolated threads
- * counts as any other; that it is sound releases nothing, since it does not take the mail that is held.
+ * The count of a channel is reset when its thread is stable. A death with a culprit is not counted: see `CrashAttribution`.
+ * The channel of isolated threads counts like any other; but it releases nothing when it is stable, since it does not take the
+ * mail that is held.
  */
 export class CrashLoop {
-  readonly #lanes: Lane[]
+  readonly #channels: Channel[]
   readonly #isolated: number
   readonly #listener: CrashLoopListener
   #outage: Outage | undefined
@@ -60,10 +61,10 @@ export class CrashLoop {
   #retryAt = 0
   #releasedAt = -Infinity
 
-  /** @param lanes how many there are; the last is that of isolated threads */
-  constructor(lanes: number, listener: CrashLoopListener) {
-    this.#lanes = Array.from({ length: lanes }, () => ({ row: 0, sound: false }))
-    this.#isolated = lanes - 1
+  /** @param channels their number; the last is that of the isolated thread */
+  constructor(channels: number, listener: CrashLoopListener) {
+    this.#channels = Array.from({ length: channels }, () => ({ row: 0, stable: false }))
+    this.#isolated = channels - 1
     this.#listener = listener
   }
 
@@ -71,9 +72,9 @@ export class CrashLoop {
     return this.#outage
   }
 
-  /** Milliseconds until mail that is held may go, at the earliest. */
+  /** Milliseconds until held mail may go out, at the earliest. */
   get releaseIn(): number {
-    return this.#outage === undefined ? LONGEST_DELAY : this.delay() + SOUND_AFTER
+    return this.#outage === undefined ? LONGEST_DELAY : this.delay() + STABLE_AFTER
   }
 
   /** Milliseconds until a thread may be started. */
@@ -81,55 +82,55 @@ export class CrashLoop {
     return this.#outage === undefined ? 0 : Math.max(0, this.#retryAt - performance.now())
   }
 
-  /** Whether a lane takes no mail at present. */
+  /** Whether a channel takes no mail at the moment. */
   holds(place: number): boolean {
     if (this.#outage === undefined) return false
-    // Suspects go on as long as isolated threads live: whose fault it is turns out there.
-    return place !== this.#isolated || this.#lanes[place]!.row > 0
+    // Suspects are delivered as long as isolated threads stay alive: there the cause becomes clear.
+    return place !== this.#isolated || this.#channels[place]!.row > 0
   }
 
   ready(place: number): void {
-    const lane = this.#lanes[place]!
-    lane.timer = setTimeout(() => {
-      lane.row = 0
-      lane.sound = true
+    const channel = this.#channels[place]!
+    channel.timer = setTimeout(() => {
+      channel.row = 0
+      channel.stable = true
       if (place !== this.#isolated) this.#release()
-    }, SOUND_AFTER).unref()
+    }, STABLE_AFTER).unref()
   }
 
-  /** The thread was ended because nobody needs it. */
+  /** The thread was terminated because it is no longer needed. */
   ended(place: number): void {
-    const lane = this.#lanes[place]!
-    clearTimeout(lane.timer)
-    lane.sound = false
+    const channel = this.#channels[place]!
+    clearTimeout(channel.timer)
+    channel.stable = false
   }
 
-  /** A thread died, or could not start. @param counts whether no message caused it, and nobody wanted it */
+  /** A thread died, or could not start. @param counts whether no message caused it, and no operator requested it */
   died(place: number, counts: boolean, reason: string): void {
     this.ended(place)
     if (!counts) return
-    const lane = this.#lanes[place]!
-    lane.row++
+    const channel = this.#channels[place]!
+    channel.row++
     const described = this.#listener.describe(reason)
-    const others = this.#lanes.some(({ sound }, index) => sound && index !== this.#isolated)
-    if (this.#outage !== undefined) this.#holdOn(place, lane.row, described)
-    else if (lane.row >= DEATHS && !others) this.#hold(lane.row, described)
+    const others = this.#channels.some(({ stable }, index) => stable && index !== this.#isolated)
+    if (this.#outage !== undefined) this.#holdOn(place, channel.row, described)
+    else if (channel.row >= MAX_DEATHS && !others) this.#hold(channel.row, described)
   }
 
   close(): void {
-    for (const { timer } of this.#lanes) clearTimeout(timer)
+    for (const { timer } of this.#channels) clearTimeout(timer)
   }
 
   #hold(deaths: number, reason: string): void {
     const now = performance.now()
-    // Mail that flowed for a moment only is no end of the trouble.
+    // Mail that flowed only briefly does not end the crash loop: the delay stays long.
     if (now - this.#releasedAt > LONGEST_DELAY) this.#delay = FIRST_DELAY
     this.#outage = { since: Date.now(), reason, deaths, retryAt: this.#postpone() }
     this.#listener.held(this.#outage)
   }
 
   #holdOn(place: number, deaths: number, reason: string): void {
-    // Several lanes die of one try.
+    // One try may kill several channels; the delay doubles once.
     const tried = performance.now() >= this.#retryAt && place !== this.#isolated
     const { since, retryAt } = this.#outage!
     this.#outage = { since, reason, deaths, retryAt: tried ? this.#postpone() : retryAt }

@@ -2,10 +2,17 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import type { AnswerOf, LaneOpening, Request, TaskOf, ThreadLogLine, ThreadSetup } from '../protocol/tasks.js'
+import type {
+  ReplyOf,
+  ChannelOpening,
+  Request,
+  TaskOf,
+  ThreadLogLine,
+  ThreadSetup,
+} from '../protocol/tasks.js'
 import { threadFile } from '../protocol/threadFile.js'
-import { LoadMeter } from './threadLoad.js'
-import type { Watched } from './watchdog.js'
+import { LoadMeter } from './runner.js'
+import type { WatchedThread } from './watchdog.js'
 import { WorkerChannel, ThreadDied } from './workerChannel.js'
 
 export interface PoolOptions {
@@ -21,7 +28,7 @@ export interface PoolOptions {
 }
 
 /** Whom a pool tells of its lanes, and asks when to open them. Each lane has a place on the pulse board. */
-export interface PoolWarden {
+export interface PoolSupervisor {
   /** A thread is about to start there. */
   opening(place: number): void
   ready(place: number): void
@@ -45,7 +52,7 @@ const LONGEST_PAUSE = 5_000
 export class Pool {
   readonly #file = threadFile('entry.cjs')
   readonly #options: PoolOptions
-  readonly #warden: PoolWarden
+  readonly #warden: PoolSupervisor
   readonly #isolated: boolean
   readonly #firstPlace: number
   readonly #lanes: WorkerChannel[]
@@ -60,7 +67,7 @@ export class Pool {
    * @param firstPlace of its first lane on the pulse board
    * @param isolated whether each delivery is alone in its thread, and watched closely
    */
-  constructor(options: PoolOptions, warden: PoolWarden, firstPlace: number, isolated: boolean) {
+  constructor(options: PoolOptions, warden: PoolSupervisor, firstPlace: number, isolated: boolean) {
     this.#options = options
     this.#warden = warden
     this.#firstPlace = firstPlace
@@ -84,7 +91,7 @@ export class Pool {
   }
 
   /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
-  ask<R extends Request>(request: R, task: TaskOf<R>, among = this.#lanes.length): Promise<AnswerOf<R>> {
+  ask<R extends Request>(request: R, task: TaskOf<R>, among = this.#lanes.length): Promise<ReplyOf<R>> {
     let best = this.#lanes[0]
     for (let index = 1; index < Math.min(among, this.#lanes.length); index++) {
       const lane = this.#lanes[index]!
@@ -122,7 +129,7 @@ export class Pool {
   }
 
   /** The threads that have begun to start, or run. */
-  watched(): Watched[] {
+  watched(): WatchedThread[] {
     return this.#lanes.flatMap(({ thread, ready }, index) =>
       thread === 0 ? [] : [{ thread, ready, place: this.#firstPlace + index }],
     )
@@ -142,7 +149,7 @@ export class Pool {
   }
 
   /** Ends a thread, whatever it does; a new one takes its place. */
-  end(thread: number): void {
+  terminate(thread: number): void {
     void this.#piscina.threads.find(({ threadId }) => threadId === thread)?.terminate()
   }
 
@@ -169,7 +176,7 @@ export class Pool {
       const start = performance.now()
       this.#warden.opening(place)
       const port = lane.open()
-      const opening: LaneOpening = { port, place, isolated: this.#isolated }
+      const opening: ChannelOpening = { port, place, isolated: this.#isolated }
       const death: unknown = await this.#piscina
         .run(opening, { name: 'serve', transferList: [port] })
         .catch((error: unknown) => error)

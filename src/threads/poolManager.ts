@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Request, TaskOf } from '../protocol/tasks.js'
-import { Pool, type PoolOptions, type PoolWarden } from './pool.js'
-import type { Watched } from './watchdog.js'
+import { Pool, type PoolOptions, type PoolSupervisor } from './pool.js'
+import type { WatchedThread } from './watchdog.js'
 
 /** A little more than a thread allows its sessions to say goodbye, in ms. */
 const FAREWELL = 2_000
@@ -16,9 +16,9 @@ export class PoolManager {
   #alone = 0
   #closing = false
 
-  readonly #warden: PoolWarden
+  readonly #warden: PoolSupervisor
 
-  constructor(options: PoolOptions, warden: PoolWarden) {
+  constructor(options: PoolOptions, warden: PoolSupervisor) {
     this.#options = options
     this.#warden = warden
     this.shared = new Pool(options, warden, 0, false)
@@ -30,7 +30,7 @@ export class PoolManager {
   }
 
   /** Runs something with a thread to itself, one at a time. The thread ends when nobody waits for it. */
-  alone<T>(run: (pool: Pool) => Promise<T>): Promise<T> {
+  isolated<T>(run: (pool: Pool) => Promise<T>): Promise<T> {
     this.#alone++
     const result = this.#last.then(async () => {
       if (this.#closing) return run(this.shared)
@@ -63,12 +63,12 @@ export class PoolManager {
     return this.#all().flatMap((pool) => pool.threads())
   }
 
-  watched(): Watched[] {
+  watched(): WatchedThread[] {
     return this.#all().flatMap((pool) => pool.watched())
   }
 
-  end(thread: number): void {
-    for (const pool of this.#all()) pool.end(thread)
+  terminate(thread: number): void {
+    for (const pool of this.#all()) pool.terminate(thread)
   }
 
   /**

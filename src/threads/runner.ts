@@ -1,5 +1,7 @@
-import type { Outcome, Phase } from '../protocol/outcome.js'
-import type { Evidence } from '../protocol/phaseBoard.js'
+import { type EventLoopUtilityFunction, type EventLoopUtilization, performance } from 'node:perf_hooks'
+import type { Evidence } from '../protocol/evidence.js'
+import { type Outcome, type Phase, PHASES } from '../protocol/outcome.js'
+import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type {
   ComposedParts,
   Content,
@@ -8,100 +10,138 @@ import type {
   MessagePayload,
   RenderResult,
 } from '../protocol/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { Member } from '../structures/indexedBag.js'
-import type { Verdict } from './crashAttribution.js'
+import type { CrashRole } from './crashAttribution.js'
 import type { Outage } from './crashLoop.js'
 
-/** A delivery as the dispatcher hands it over. */
+/** A delivery as the dispatcher hands it to a runner. */
 export interface DeliveryOrder extends Member, OrderedTask {
-  /** As {@link DeliverySlots.reserve} gave it: no other delivery has it before it is released. */
+  /** From {@link DeliverySlots.reserve}: no other delivery has it until it is released. */
   readonly slot: number
-  /** Where it stands on the board; kept by {@link Claims}. */
+  /** Its slot on the phase board while it can be cancelled; set by `CancellationRegistry`. */
   claim: { slot: number; generation: number } | undefined
 }
 
 type OrderedTask = Pick<
   DeliverTask,
-  'letter' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
+  'payload' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
 >
 
 /**
- * What became of handing a delivery over: its outcome, or the death of its thread with what the board says.
+ * The result of one delivery: its outcome, or the death of its thread with the evidence from the phase board.
  *
- * - `culprit`, `suspect`, `bystander`: see `Blame`.
- * - `closed`: nobody; the runner was closed. It won't deliver again.
+ * - `culprit`, `suspect`, `bystander`: the role of the delivery in the crash; see `CrashAttribution`.
+ * - `closed`: there was no crash; the runner was closed and won't deliver again.
  */
 export type RunResult =
-  { died: false; outcome: Outcome } | { died: true; blame: Verdict | 'closed'; evidence: Evidence }
+  { died: false; outcome: Outcome } | { died: true; role: CrashRole | 'closed'; evidence: Evidence }
 
-/** How many deliveries are in each phase. */
+/** The number of deliveries and renders in each phase. */
 export type PhaseCounts = Record<Phase, number>
 
 export interface ThreadStatus {
   /** Id of the thread, as in an attempt's `thread`; 0 is the main thread. */
   thread: number
-  /** Deliveries and renders it has to do. */
+  /** Deliveries and renders that it works on. */
   delivering: number
-  /** SMTP connections it has open. */
+  /** Open SMTP connections. */
   connections: number
-  /** Share of the last second or more that its event loop was busy, 0 to 1. */
+  /** Share of at least the last second that its event loop was busy, 0 to 1. */
   busy: number
-  /** How far the deliveries have got that it has taken up. */
+  /** Its deliveries and renders by phase. */
   phases: PhaseCounts
 }
 
-/** Places for deliveries. One is reserved before its delivery begins, and released once that has ended. */
+/** Slots for deliveries. A slot is reserved before its delivery begins, and released when that has ended. */
 export interface DeliverySlots {
-  /** Deliveries that may be under way at a time; may change from one to the next. */
+  /** Deliveries that may be under way at a time; it may change with each delivery. */
   readonly capacity: number
   /** How many more may begin now. */
   readonly free: number
   /** @returns undefined when none is free */
   reserve(): number | undefined
-  /** Gives a slot back; once more does nothing. */
+  /** Releases a slot. Releasing it again does nothing. */
   release(slot: number): void
 }
 
-/** Where deliveries run: in a pool of threads, or in the calling thread. */
+/** Runs deliveries, in a pool of threads or in the calling thread. */
 export interface Runner {
   readonly slots: DeliverySlots
-  /** @throws ThreadpostError `START_FAILED` when a delivery could not run. */
-  start(): Promise<Catalogue>
-  /** What templates there are now. */
-  catalogue(): Promise<Catalogue>
-  /** Why no thread takes mail at present, if none does: threads die again and again, and no message is to blame. */
+  /** Lists the templates once deliveries can run. @throws ThreadpostError `START_FAILED` */
+  start(): Promise<TemplateListing>
+  /** Lists the current templates. */
+  listTemplates(): Promise<TemplateListing>
+  /** Why no thread takes mail, if none does: threads die again and again, and no message is the cause. */
   readonly outage: Outage | undefined
-  /** Milliseconds for which to hold a message that met an outage, at least. */
+  /** Milliseconds to hold a message that met an outage, at least. */
   readonly releaseIn: number
-  /** `alone`: in a thread without another delivery, where it is known whose code runs. */
-  deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult>
+  /** @param isolated in a thread without another delivery, which tracks whose code runs */
+  deliver(order: DeliveryOrder, isolated: boolean): Promise<RunResult>
   /**
-   * Takes back a delivery that is under way, unless its envelope has been sent.
-   * @returns whether it was; it then ends as `withdrawn`
+   * Withdraws a delivery that is under way, unless its envelope has been sent.
+   * @returns whether it was withdrawn; it then ends with that result
    */
   withdraw(order: DeliveryOrder): boolean
-  /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died or took too long. */
+  /** @throws ThreadpostError `TEMPLATE_ERROR` if the thread died or took too long. */
   render(content: Content, context?: JsonObject): Promise<RenderResult>
-  /** Builds a message as it would be sent. @throws as `render()` */
-  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>>
-  /** How a template compiles. @throws as `render()` */
+  /** Builds a message without sending it. @throws as `render()` */
+  compose(payload: MessagePayload): Promise<RenderResult<ComposedParts>>
+  /** Returns the notes about how a template compiles. @throws as `render()` */
   inspect(content: Content): Promise<RenderResult<TemplateNotes>>
-  /** Tries a transport in a thread. */
+  /** Tests a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
-  /** Gives every thread, and those to come, other settings of transports. */
+  /** Gives every thread, including future ones, new transport settings. */
   reloadTransports(transports: readonly TransportConfig[]): Promise<void>
   /**
-   * Gives every thread, and those to come, other templates. What is being rendered ends with the old ones.
-   * Rejects where a thread can't use them; then every thread keeps those it had.
+   * Gives every thread, including future ones, new templates. Renders in progress finish with the old ones.
+   * Rejects if a thread can't use the new ones; every thread then keeps the old ones.
    */
   reloadTemplates(templates: TemplateSetup): Promise<void>
   threads(): ThreadStatus[]
-  /** Ends the busiest thread, whatever it does. @returns its id, if there is one to end */
+  /** Terminates the busiest thread, whatever it does. @returns its id, or undefined if there is none */
   endThread(): number | undefined
-  /** How far all deliveries and renders under way have got. */
+  /** All deliveries and renders under way, by phase. */
   phases(): PhaseCounts
-  /** Says goodbye on open connections and ends the threads. */
+  /** Sends QUIT on open connections and ends the threads. */
   close(): Promise<void>
+}
+
+/** Shortest measured time span, in ms: the share of a shorter one fluctuates too much. */
+const SPAN = 1_000
+
+/** Measures how busy an event loop was recently. It can be read at any time and rate. */
+export class LoadMeter {
+  readonly #utilization: EventLoopUtilityFunction
+  #from: EventLoopUtilization
+  #to: EventLoopUtilization
+  #at = performance.now()
+
+  /** @param utilization of a worker's `performance`, or of the calling thread's */
+  constructor(utilization: EventLoopUtilityFunction) {
+    this.#utilization = utilization
+    this.#from = this.#to = utilization()
+  }
+
+  /** 0 to 1, over the last second or since the previous call, whichever is longer. */
+  share(): number {
+    const now = performance.now()
+    if (now - this.#at >= SPAN) {
+      this.#from = this.#to
+      this.#to = this.#utilization()
+      this.#at = now
+    }
+    // In the first span: since the beginning.
+    const to = this.#from === this.#to ? this.#utilization() : this.#to
+    return this.#utilization(to, this.#from).utilization
+  }
+}
+
+/** Counts the slots in each phase; with `thread`, only those that it works on. */
+export function countPhases(board: PhaseBoard, slots: readonly number[], thread?: number): PhaseCounts {
+  const counts = Object.fromEntries(PHASES.map((phase) => [phase, 0])) as PhaseCounts
+  for (const slot of slots)
+    if (thread === undefined || board.thread(slot) === thread) counts[board.phase(slot)]++
+  return counts
 }

@@ -1,12 +1,10 @@
-import { PHASES } from '../protocol/outcome.js'
-import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import { PrioritySemaphore } from '../structures/prioritySemaphore.js'
 import { WindowCounter } from '../structures/windowCounter.js'
-import type { DeliverySlots, PhaseCounts } from './runner.js'
+import type { DeliverySlots } from './runner.js'
 
 /**
- * The slots of the phase board: some for deliveries, and a few for renders, which queue. A delivery reserves its slot
- * before it begins and keeps it until it ends, so that there are never more deliveries than slots, whatever they wait for.
+ * The slots of the phase board: most are for deliveries, and a few for renders, which queue for them. A delivery reserves
+ * its slot before it begins and keeps it until it ends, so there are never more deliveries than slots, whatever they wait for.
  */
 export class SlotPool implements DeliverySlots {
   readonly #free: number[]
@@ -16,7 +14,7 @@ export class SlotPool implements DeliverySlots {
   readonly #capacity: () => number
   #reserved = 0
 
-  /** @param capacity deliveries that may be under way at present */
+  /** @param capacity returns how many deliveries may be under way at the moment */
   constructor(deliveries: number, renders: number, capacity = () => deliveries) {
     this.#capacity = capacity
     this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
@@ -33,7 +31,7 @@ export class SlotPool implements DeliverySlots {
     return Math.max(0, this.#capacity() - this.#reserved)
   }
 
-  /** The slots in use at present, found out when asked. */
+  /** Returns the slots in use; a linear search. */
   used(): number[] {
     return this.#inUse.flatMap((inUse, slot) => (inUse ? [slot] : []))
   }
@@ -54,62 +52,56 @@ export class SlotPool implements DeliverySlots {
     this.#free.push(slot)
   }
 
-  async takeForRender(): Promise<number> {
+  async acquireForRender(): Promise<number> {
     await this.#renders.acquire()
     const slot = this.#renderFree.pop()!
     this.#inUse[slot] = true
     return slot
   }
 
-  giveForRender(slot: number): void {
+  releaseForRender(slot: number): void {
     this.#inUse[slot] = false
     this.#renderFree.push(slot)
     this.#renders.release()
   }
 }
 
-/** How many of the slots are in each phase; with a thread, of those that it has taken up. */
-export function countPhases(board: PhaseBoard, slots: readonly number[], thread?: number): PhaseCounts {
-  const counts = Object.fromEntries(PHASES.map((phase) => [phase, 0])) as PhaseCounts
-  for (const slot of slots)
-    if (thread === undefined || board.thread(slot) === thread) counts[board.phase(slot)]++
-  return counts
-}
-
-/** Deliveries at hand for each that may be under way, at most. */
-const MOST_AHEAD = 3
-/** Milliseconds that a message of high priority may be made to wait by one that is at hand before it, on each connection. */
-const BEHIND = 500
+/** Deliveries in a thread ahead of time, at most, for each that can be under way. */
+const MAX_AHEAD = 3
+/** Milliseconds that a message of high priority may wait behind one delivery ahead of it, on each connection. */
+const MAX_BLOCKING = 500
 
 /**
- * How many deliveries the threads may have at hand: those that can be under way, and more, so that neither a thread nor a
- * connection waits for its next message. As many more as ended within the last moment; and one for each connection, as
- * long as so many end within half a second: over a long line an envelope rides behind the message before it, which takes
- * one round trip in place of two. Behind a slow server there are none of those, and a message of high priority waits for
- * nobody.
+ * How many deliveries the threads may hold: those that can be under way, and more, so that neither a thread nor a
+ * connection waits for its next message. The surplus is the number of deliveries that ended within the last moment; or one for
+ * each connection, as long as that many end within half a second: with a long round trip, an envelope is pipelined behind
+ * the message before it, which takes one round trip instead of two. With a slow server there is no surplus, and a message of
+ * high priority never waits behind one.
+ *
+ *     size = underWay + max( min(ended in the last moment, 3 × underWay), min(ended in the last 500 ms, underWay) )
  */
 export class InFlightWindow {
   readonly #underWay: number
-  readonly #lately = new WindowCounter()
-  readonly #awhile = new WindowCounter(BEHIND)
+  readonly #lastMoment = new WindowCounter()
+  readonly #lastHalfSecond = new WindowCounter(MAX_BLOCKING)
 
   constructor(underWay: number) {
     this.#underWay = underWay
   }
 
-  static most(underWay: number): number {
-    return underWay * (1 + MOST_AHEAD)
+  static maxSize(underWay: number): number {
+    return underWay * (1 + MAX_AHEAD)
   }
 
-  get slots(): number {
-    const many = Math.min(this.#lately.recent, this.#underWay * MOST_AHEAD)
-    const one = Math.min(this.#awhile.recent, this.#underWay)
-    return this.#underWay + Math.max(many, one)
+  get size(): number {
+    const forThreads = Math.min(this.#lastMoment.recent, this.#underWay * MAX_AHEAD)
+    const forConnections = Math.min(this.#lastHalfSecond.recent, this.#underWay)
+    return this.#underWay + Math.max(forThreads, forConnections)
   }
 
-  /** A delivery ended. @param now on `performance.now()`'s clock */
-  count(now: number): void {
-    this.#lately.count(now)
-    this.#awhile.count(now)
+  /** Records the end of a delivery. @param now on `performance.now()`'s clock */
+  recordEnd(now: number): void {
+    this.#lastMoment.count(now)
+    this.#lastHalfSecond.count(now)
   }
 }

@@ -1,25 +1,25 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import { PulseBoard } from '../protocol/pulse.js'
-import { CrashAttribution, type Verdict } from './crashAttribution.js'
+import { CrashAttribution, type CrashRole } from './crashAttribution.js'
 import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
-import type { PoolWarden } from './pool.js'
+import type { PoolSupervisor } from './pool.js'
 import { PoolManager } from './poolManager.js'
 import { Watchdog, type WatchdogOptions } from './watchdog.js'
 import type { ThreadDied } from './workerChannel.js'
 
 interface SupervisorOptions extends WatchdogOptions, CrashLoopListener {
   pulses: SharedArrayBuffer
-  /** Threads that are shared; one more is isolated. */
+  /** Shared threads; one more is isolated. */
   threads: number
 }
 
 /**
- * Watches over the threads: ends those that stand still, says which delivery a dead one died of, and holds the mail
- * when threads die of something else.
+ * Supervises the threads: terminates blocked ones, attributes a crash to the delivery that caused it, and holds the mail
+ * when threads die for other reasons.
  */
-export class Supervisor implements PoolWarden {
+export class Supervisor implements PoolSupervisor {
   readonly #pulses: PulseBoard
-  readonly #blame: CrashAttribution
+  readonly #attribution: CrashAttribution
   readonly #watchdog: Watchdog
   readonly #crashLoop: CrashLoop
   readonly #isolatedPlace: number
@@ -29,46 +29,46 @@ export class Supervisor implements PoolWarden {
   constructor(board: PhaseBoard, options: SupervisorOptions) {
     this.#board = board
     this.#pulses = new PulseBoard(options.pulses)
-    this.#blame = new CrashAttribution(board, this.#pulses)
+    this.#attribution = new CrashAttribution(board, this.#pulses)
     this.#watchdog = new Watchdog(board, this.#pulses, options)
     this.#crashLoop = new CrashLoop(PoolManager.places(options.threads), options)
     this.#isolatedPlace = options.threads
   }
 
   /**
-   * A slot is in use.
-   * @param id of its message, or of what it is in use for
+   * Begins the use of a slot.
+   * @param id of the message, or the kind of render
    * @returns the generation of the slot
    */
-  enter(slot: number, id: string): number {
+  begin(slot: number, id: string): number {
     this.#watchdog.watch(slot)
-    this.#blame.enter(slot, id)
+    this.#attribution.begin(slot, id)
     return this.#board.assign(slot)
   }
 
-  leave(slot: number): void {
-    this.#blame.leave(slot)
+  release(slot: number): void {
+    this.#attribution.end(slot)
     this.#watchdog.release(slot)
   }
 
-  /** Watches while something is done that has no slot. */
+  /** Watches the threads during work that has no slot. */
   during<T>(work: Promise<T>): Promise<T> {
     return this.#watchdog.during(work)
   }
 
-  /** Ends a thread because somebody wants that; no delivery is to blame. */
-  end(thread: number): void {
-    this.#watchdog.end(thread)
+  /** Terminates a thread on request; no delivery is the cause. */
+  terminate(thread: number): void {
+    this.#watchdog.terminate(thread)
   }
 
-  /** To be asked when the slot's task was rejected, before `leave`. */
-  verdict(slot: number, death: ThreadDied): Verdict | 'closed' {
-    return this.#stopped ? 'closed' : this.#blame.of(slot, death)
+  /** Returns the role of a slot's task that was rejected. Call it before `release`. */
+  roleOf(slot: number, death: ThreadDied): CrashRole | 'closed' {
+    return this.#stopped ? 'closed' : this.#attribution.roleOf(slot, death)
   }
 
-  /** Why a thread was ended, if it was ended here. */
-  reasonFor(thread: number): string | undefined {
-    return this.#watchdog.endingOf(thread)?.reason
+  /** Returns why the watchdog terminated a thread, if it did. */
+  terminationReason(thread: number): string | undefined {
+    return this.#watchdog.terminationOf(thread)?.reason
   }
 
   get outage(): Outage | undefined {
@@ -79,12 +79,12 @@ export class Supervisor implements PoolWarden {
     return this.#crashLoop.releaseIn
   }
 
-  /** Why the shared threads, or the isolated one, take no mail, if they don't. */
+  /** Returns why the shared threads, or the isolated one, take no mail; undefined if they do. */
   outageOf(isolated: boolean): Outage | undefined {
     return this.#crashLoop.holds(isolated ? this.#isolatedPlace : 0) ? this.outage : undefined
   }
 
-  /** The threads are to end. */
+  /** Call this before the threads are terminated: later deaths are not crashes. */
   stop(): void {
     this.#stopped = true
     this.#watchdog.stop()
@@ -100,10 +100,10 @@ export class Supervisor implements PoolWarden {
   }
 
   broken(place: number, death: ThreadDied, isolated: boolean): void {
-    const ending = this.#watchdog.endingOf(death.thread)
-    const hasCulprit = this.#blame.judge(death, { place, isolated, ending })
-    const counts = !hasCulprit && ending?.cause !== 'asked'
-    this.#crashLoop.died(place, counts, ending?.reason ?? death.reason)
+    const termination = this.#watchdog.terminationOf(death.thread)
+    const hasCulprit = this.#attribution.attribute(death, { place, isolated, termination })
+    const counts = !hasCulprit && termination?.cause !== 'requested'
+    this.#crashLoop.died(place, counts, termination?.reason ?? death.reason)
   }
 
   ended(place: number): void {

@@ -1,6 +1,7 @@
 import { ThreadpostError } from '../errors.js'
+import { NOTHING_STARTED } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import { type Evidence, PhaseBoard } from '../protocol/phaseBoard.js'
+import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
   type Content,
@@ -10,15 +11,22 @@ import {
   type RenderResult,
   sharedClock,
 } from '../protocol/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import type { CrashLoopListener, Outage } from './crashLoop.js'
 import type { Pool, PoolOptions } from './pool.js'
 import { PoolManager } from './poolManager.js'
-import { Renders } from './renders.js'
-import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { countPhases, InFlightWindow, SlotPool } from './slotPool.js'
+import { RenderRequests } from './renderRequests.js'
+import {
+  type DeliveryOrder,
+  type PhaseCounts,
+  type Runner,
+  type RunResult,
+  type ThreadStatus,
+  countPhases,
+} from './runner.js'
+import { InFlightWindow, SlotPool } from './slotPool.js'
 import { Supervisor } from './supervisor.js'
 import { ThreadDied } from './workerChannel.js'
 
@@ -31,7 +39,6 @@ export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
 }
 
 const START_LIMIT = 30_000
-const NOTHING_DONE: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 /** A thread whose attempt is overdue by this much no longer keeps its own time. */
 const OVERDUE = 5_000
 
@@ -45,7 +52,7 @@ export class ThreadRunner implements Runner {
   readonly #claims: CancellationRegistry
   readonly #supervisor: Supervisor
   readonly #pools: PoolManager
-  readonly #renders: Renders
+  readonly #renders: RenderRequests
   #closed: Promise<void> | undefined
 
   constructor(options: ThreadRunnerOptions) {
@@ -54,7 +61,7 @@ export class ThreadRunner implements Runner {
     this.#fewThreads = fewThreads(setup.transports, threads)
     this.#credit = new InFlightWindow(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.slots = new SlotPool(InFlightWindow.most(threads * concurrency), threads, () => this.#credit.slots)
+    this.slots = new SlotPool(InFlightWindow.maxSize(threads * concurrency), threads, () => this.#credit.size)
     this.#claims = new CancellationRegistry(this.#board)
     const supervisor = new Supervisor(this.#board, {
       pulses: setup.pulses,
@@ -62,8 +69,8 @@ export class ThreadRunner implements Runner {
       render: options.renderLimit,
       task: options.attemptLimit + options.renderLimit + OVERDUE,
       start: START_LIMIT,
-      watched: () => this.#pools.watched(),
-      end: (thread) => this.#pools.end(thread),
+      threadsToWatch: () => this.#pools.watched(),
+      terminate: (thread) => this.#pools.terminate(thread),
       describe: options.describe.bind(options),
       held: options.held.bind(options),
       released: options.released.bind(options),
@@ -72,11 +79,11 @@ export class ThreadRunner implements Runner {
     this.#pools = new PoolManager(
       {
         ...options,
-        died: (thread, reason) => options.died(thread, supervisor.reasonFor(thread) ?? reason),
+        died: (thread, reason) => options.died(thread, supervisor.terminationReason(thread) ?? reason),
       },
       supervisor,
     )
-    this.#renders = new Renders(this.#pools, this.slots, supervisor)
+    this.#renders = new RenderRequests(this.#pools, this.slots, supervisor)
   }
 
   get outage(): Outage | undefined {
@@ -87,7 +94,7 @@ export class ThreadRunner implements Runner {
     return this.#supervisor.releaseIn
   }
 
-  async start(): Promise<Catalogue> {
+  async start(): Promise<TemplateListing> {
     let timer: NodeJS.Timeout | undefined
     const tooLong = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -107,7 +114,7 @@ export class ThreadRunner implements Runner {
   }
 
   /** A thread that died after it had started says nothing against starting: mail is held for that, if it goes on. */
-  async #probe(): Promise<Catalogue> {
+  async #probe(): Promise<TemplateListing> {
     for (;;) {
       try {
         return await this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
@@ -117,13 +124,13 @@ export class ThreadRunner implements Runner {
     }
   }
 
-  catalogue(): Promise<Catalogue> {
+  listTemplates(): Promise<TemplateListing> {
     return this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
   }
 
   deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
     return alone
-      ? this.#pools.alone((pool) => this.#deliverIn(pool, order))
+      ? this.#pools.isolated((pool) => this.#deliverIn(pool, order))
       : this.#deliverIn(this.#pools.shared, order)
   }
 
@@ -135,8 +142,8 @@ export class ThreadRunner implements Runner {
     return this.#renders.run('render', context === undefined ? { content } : { content, context })
   }
 
-  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>> {
-    return this.#renders.run('compose', { letter })
+  compose(payload: MessagePayload): Promise<RenderResult<ComposedParts>> {
+    return this.#renders.run('compose', { payload })
   }
 
   inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
@@ -181,7 +188,7 @@ export class ThreadRunner implements Runner {
 
   endThread(): number | undefined {
     const [busiest] = this.#pools.threads().sort((a, b) => b.load - a.load)
-    if (busiest !== undefined) this.#supervisor.end(busiest.thread)
+    if (busiest !== undefined) this.#supervisor.terminate(busiest.thread)
     return busiest?.thread
   }
 
@@ -202,12 +209,12 @@ export class ThreadRunner implements Runner {
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
-    if (this.#closed !== undefined) return { died: true, blame: 'closed', evidence: NOTHING_DONE }
+    if (this.#closed !== undefined) return { died: true, role: 'closed', evidence: NOTHING_STARTED }
     const outage = this.#outageIn(pool)
     if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
     const { slot } = order
-    const generation = this.#supervisor.enter(slot, order.letter.id)
-    this.#claims.enter(order, slot, generation)
+    const generation = this.#supervisor.begin(slot, order.payload.id)
+    this.#claims.register(order, slot, generation)
     try {
       const task = taskOf(order, generation)
       const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
@@ -216,13 +223,13 @@ export class ThreadRunner implements Runner {
       if (!(error instanceof ThreadDied)) throw error
       return {
         died: true,
-        blame: this.#supervisor.verdict(slot, error),
+        role: this.#supervisor.roleOf(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
       }
     } finally {
-      this.#claims.leave(order)
-      this.#supervisor.leave(slot)
-      this.#credit.count(performance.now())
+      this.#claims.release(order)
+      this.#supervisor.release(slot)
+      this.#credit.recordEnd(performance.now())
     }
   }
 
@@ -250,10 +257,10 @@ function setupFailed({ reason }: Outage): Outcome {
 }
 
 function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
-  const { slot, letter, recipients, transport, attempt, expiresAt, note, notBefore } = order
+  const { slot, payload, recipients, transport, attempt, expiresAt, note, notBefore } = order
   const handedOverAt = sharedClock()
   const task: DeliverTask = {
-    letter,
+    payload,
     recipients,
     transport,
     attempt,

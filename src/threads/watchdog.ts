@@ -1,70 +1,72 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
 import type { PulseBoard } from '../protocol/pulse.js'
 
-/** A thread as the watchdog needs to know it. */
-export interface Watched {
+/** The facts about a thread that the watchdog needs. */
+export interface WatchedThread {
   thread: number
   place: number
   /** Whether it has started. */
   ready: boolean
 }
 
-/** Why a thread was ended. */
-export interface Ending {
-  /** `asked`: somebody wanted it to end, and nothing was wrong. */
-  cause: 'rendering' | 'overdue' | 'stalled' | 'asked'
-  /** The delivery that did it, where that is certain. */
+/** Why the watchdog, or an operator, terminated a thread. */
+export interface Termination {
+  /** `requested`: nothing was wrong with the thread. */
+  cause: 'rendering' | 'overdue' | 'stalled' | 'requested'
+  /** The delivery that caused it, if that is certain. */
   slot?: number
   reason: string
 }
 
 export interface WatchdogOptions {
-  /** Milliseconds in phase `rendering`. */
+  /** Milliseconds that a delivery may be in phase `rendering`. */
   render: number
-  /** Milliseconds for a task as a whole: a thread that is past it is stuck. */
+  /** Milliseconds that a task may take in all: a thread that exceeds it is stuck. */
   task: number
-  /** Milliseconds in which a thread starts, or loads modules. */
+  /** Milliseconds that a thread may take to start, or to load modules. */
   start: number
-  watched(): Watched[]
-  end(thread: number): void
+  threadsToWatch(): WatchedThread[]
+  terminate(thread: number): void
 }
 
-/** Milliseconds for which the work of threadpost itself may block a thread, beyond what rendering may. */
+/** Milliseconds that threadpost's own work may block a thread, in addition to the limit for rendering. */
 const OWN_WORK = 2_000
 
-/** Endings that are remembered. */
-const MOST_ENDINGS = 100
+/** Terminations that are remembered. */
+const MAX_TERMINATIONS = 100
 
 interface Seen {
+  /** When it was first seen, on the watchdog's clock. */
   first: number
   /** Beats and steps together: they only grow. */
   progress: number
+  /** When that last grew. */
   since: number
 }
 
 /**
- * Looks at the boards while something runs, and ends a thread whose event loop stands still: a template that renders
- * without end, or something that a helper left behind.
+ * Reads the boards while work is under way, and terminates a thread whose event loop is blocked: by a template that renders
+ * forever, or by code that a helper left behind.
  *
- * Time is what the watchdog itself lives through. A machine that was suspended, or a main thread that was blocked, is
- * late by its own fault; such a gap counts as one interval.
+ * The watchdog measures only time in which it runs itself. After the machine was suspended, or the main thread was blocked,
+ * no thread is to blame for the gap; it counts as two intervals at most.
  */
 export class Watchdog {
   readonly #board: PhaseBoard
   readonly #pulses: PulseBoard
   readonly #limits: WatchdogOptions
   readonly #interval: number
-  /** By slot: since when it is watched, and since when it was seen rendering; 0 where it isn't. */
+  /** By slot: since when it is watched, and since when it has been rendering; 0 if it isn't. */
   readonly #since: number[] = []
   readonly #renderingSince: number[] = []
   /** By thread. */
   #seen = new Map<number, Seen>()
-  readonly #endings = new Map<number, Ending>()
+  readonly #terminations = new Map<number, Termination>()
   #watched = 0
   #timer: NodeJS.Timeout | undefined
-  /** Milliseconds the watchdog has watched for; never 0. */
+  /** Milliseconds that the watchdog has watched; never 0. */
   #clock = 1
-  #lookedAt = 0
+  #checkedAt = 0
 
   constructor(board: PhaseBoard, pulses: PulseBoard, limits: WatchdogOptions) {
     this.#board = board
@@ -73,7 +75,7 @@ export class Watchdog {
     this.#interval = Watchdog.interval(limits.render)
   }
 
-  /** Milliseconds between two looks, and between two beats of a thread. */
+  /** Milliseconds between two checks, and between two beats of a thread. */
   static interval(render: number): number {
     return Math.min(250, Math.max(10, render / 4))
   }
@@ -89,7 +91,7 @@ export class Watchdog {
     this.#since[slot] = 0
   }
 
-  /** Watches the threads while something is done that has no slot. */
+  /** Watches the threads during work that has no slot. */
   async during<T>(work: Promise<T>): Promise<T> {
     this.#begin()
     try {
@@ -99,14 +101,14 @@ export class Watchdog {
     }
   }
 
-  /** Ends a thread because somebody wants that; no delivery is to blame. */
-  end(thread: number): void {
-    this.#end(thread, { cause: 'asked', reason: 'it was ended on request' })
+  /** Terminates a thread on request; no delivery is the cause. */
+  terminate(thread: number): void {
+    this.#terminate(thread, { cause: 'requested', reason: 'it was terminated on request' })
   }
 
-  /** Why a thread was ended, if it was ended here. */
-  endingOf(thread: number): Ending | undefined {
-    return this.#endings.get(thread)
+  /** Returns why the watchdog terminated a thread, if it did. */
+  terminationOf(thread: number): Termination | undefined {
+    return this.#terminations.get(thread)
   }
 
   stop(): void {
@@ -117,75 +119,75 @@ export class Watchdog {
   #begin(): void {
     this.#watched++
     if (this.#timer !== undefined) return
-    this.#lookedAt = performance.now()
+    this.#checkedAt = performance.now()
     this.#seen.clear()
-    this.#timer = setInterval(() => this.#look(), this.#interval).unref()
+    this.#timer = setInterval(() => this.#check(), this.#interval).unref()
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#watched === 0) {
       this.stop()
       return
     }
     const now = performance.now()
-    this.#clock += Math.min(now - this.#lookedAt, 2 * this.#interval)
-    this.#lookedAt = now
-    const threads = this.#limits.watched()
+    this.#clock += Math.min(now - this.#checkedAt, 2 * this.#interval)
+    this.#checkedAt = now
+    const threads = this.#limits.threadsToWatch()
     const seen = this.#seen
     this.#seen = new Map()
     for (const watched of threads) this.#seen.set(watched.thread, this.#progress(watched, seen))
-    this.#lookAtSlots()
-    for (const watched of threads) this.#lookAt(watched)
+    this.#checkSlots()
+    for (const watched of threads) this.#checkThread(watched)
   }
 
-  #progress({ thread, place }: Watched, seen: ReadonlyMap<number, Seen>): Seen {
+  #progress({ thread, place }: WatchedThread, seen: ReadonlyMap<number, Seen>): Seen {
     const progress = this.#pulses.beats(place) + this.#pulses.steps(place)
     const before = seen.get(thread)
     if (before?.progress === progress) return before
     return { first: before?.first ?? this.#clock, progress, since: this.#clock }
   }
 
-  #lookAtSlots(): void {
+  #checkSlots(): void {
     for (const [slot, since] of this.#since.entries()) {
       // A slot that was never used is a hole in the array.
       if (!since) continue
       const thread = this.#board.thread(slot)
-      const renders = this.#board.phase(slot) === 'rendering'
-      const still = this.#seen.get(thread)?.since ?? this.#clock
-      const rendering = renders ? Math.max(still, this.#renderingSince[slot] || this.#clock) : 0
+      const isRendering = this.#board.phase(slot) === 'rendering'
+      const progressedAt = this.#seen.get(thread)?.since ?? this.#clock
+      const rendering = isRendering ? Math.max(progressedAt, this.#renderingSince[slot] || this.#clock) : 0
       this.#renderingSince[slot] = rendering
       if (rendering > 0 && this.#clock - rendering > this.#limits.render)
-        this.#end(thread, {
+        this.#terminate(thread, {
           cause: 'rendering',
           slot,
           reason: `a template rendered for more than ${this.#limits.render} ms`,
         })
       else if (this.#clock - since > this.#limits.task)
-        this.#end(thread, { cause: 'overdue', slot, reason: 'an attempt did not end in its time' })
+        this.#terminate(thread, { cause: 'overdue', slot, reason: 'an attempt exceeded its time limit' })
     }
   }
 
-  #lookAt({ thread, place, ready }: Watched): void {
+  #checkThread({ thread, place, ready }: WatchedThread): void {
     const seen = this.#seen.get(thread)
     if (seen === undefined) return
     const { render, start } = this.#limits
     const limit = this.#pulses.loading(place) ? Math.max(start, render) : render + OWN_WORK
     if (this.#clock - seen.since > limit)
-      this.#end(thread, {
+      this.#terminate(thread, {
         cause: 'stalled',
-        reason: `its event loop stood still for more than ${limit} ms`,
+        reason: `its event loop was blocked for more than ${limit} ms`,
       })
     else if (!ready && this.#clock - seen.first > start)
-      this.#end(thread, { cause: 'stalled', reason: `it did not start within ${start} ms` })
+      this.#terminate(thread, { cause: 'stalled', reason: `it did not start within ${start} ms` })
   }
 
-  #end(thread: number, ending: Ending): void {
-    if (thread === 0 || this.#endings.has(thread)) return
-    for (const oldest of this.#endings.keys()) {
-      if (this.#endings.size < MOST_ENDINGS) break
-      this.#endings.delete(oldest)
+  #terminate(thread: number, termination: Termination): void {
+    if (thread === 0 || this.#terminations.has(thread)) return
+    for (const oldest of this.#terminations.keys()) {
+      if (this.#terminations.size < MAX_TERMINATIONS) break
+      this.#terminations.delete(oldest)
     }
-    this.#endings.set(thread, ending)
-    this.#limits.end(thread)
+    this.#terminations.set(thread, termination)
+    this.#limits.terminate(thread)
   }
 }

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type {
-  AnswerOf,
-  ChannelAnswer,
+  ReplyOf,
+  ChannelReply,
   ChannelRequest,
   Request,
   TaskOf,
@@ -10,10 +10,10 @@ import type {
 import { Batcher } from '../structures/batcher.js'
 import { SlotMap } from '../structures/slotMap.js'
 
-/** The thread ended before it answered. What that means is for the boards to say: see `Blame`. */
+/** The thread died before it replied. The boards show what that means for each delivery: see `CrashAttribution`. */
 export class ThreadDied extends Error {
   override readonly name = 'ThreadDied'
-  /** 0 where it died before it had started. */
+  /** 0 if it died before it had started. */
   readonly thread: number
   /** Whether it had started. */
   readonly ready: boolean
@@ -28,47 +28,60 @@ export class ThreadDied extends Error {
     this.ready = ready
   }
 
-  /** What the thread died of. */
+  /** Why the thread died. */
   get reason(): string {
     const { cause } = this
     return cause instanceof Error ? cause.message : this.message
   }
 }
 
-/** Who asked; a thread answers each request with what belongs to it: see perform() in workers/thread.ts. */
+/** The caller's promise. A thread replies to each request with its own reply type: see perform() in workers/thread.ts. */
 interface Pending {
-  resolve(value: AnswerOf<Request>): void
+  resolve(value: ReplyOf<Request>): void
   reject(error: Error): void
 }
 
-export interface LaneListener {
+export interface ChannelListener {
   logged(thread: number, line: ThreadLogLine): void
   ready(): void
-  /** The thread died, or could not start; what it was asked is not rejected yet. */
+  /** The thread died, or could not start; its requests are not rejected yet. */
   died(death: ThreadDied): void
 }
 
 /**
- * The line to one thread. What is asked within one turn of the event loop crosses in one message, and so do the
- * answers: a message costs more than what is in it.
+ * The channel to one thread. The requests of one turn of the event loop cross in one message, and so do the replies: a
+ * message costs more than its content.
  *
- * A lane outlives its thread: when that dies, everything asked of it is rejected, and the lane is opened again to the
- * thread that takes its place. What is asked meanwhile waits for that.
+ * A channel outlives its thread. The life cycle of the thread at its other end:
+ *
+ *                 open()              {hello}                {ready}
+ *     ┌────────┐ ────────► ┌─────────┐ ─────► ┌─────────────┐ ─────► ┌───────┐ ask(), reply
+ *     │  none  │           │ opening │        │  starting   │        │ ready │ ◄──────────┐
+ *     └────────┘           └─────────┘        │ setup module│        └───────┘ ───────────┘
+ *        ▲  │                   │             └─────────────┘            │
+ *        │  │                   └────────────────────┴───────────────────┘
+ *        │  │                                 │ the thread dies: break()
+ *        │  │ close()                         ▼
+ *        │  ▼                       every pending request is rejected
+ *        │ closed                             │
+ *        └────────────────────────────────────┘ Pool opens it again for the next thread
+ *
+ * Requests made while there is no thread wait for the next one. After `close()` they are rejected at once.
  */
 export class WorkerChannel {
-  /** Of the thread at the other end; 0 while there is none. */
+  /** Id of the thread at the other end; 0 while there is none. */
   thread = 0
-  /** That the thread has open. */
+  /** Connections that the thread has open. */
   connections = 0
-  /** Whether it takes requests; before, it starts. */
+  /** Whether the thread has started and takes requests. */
   ready = false
   #closed = false
   readonly #pending = new SlotMap<Pending>()
   readonly #requests = new Batcher<ChannelRequest>(() => this.#flush())
   #port: MessagePort | undefined
-  readonly #listener: LaneListener
+  readonly #listener: ChannelListener
 
-  constructor(listener: LaneListener) {
+  constructor(listener: ChannelListener) {
     this.#listener = listener
   }
 
@@ -76,11 +89,11 @@ export class WorkerChannel {
     return this.#pending.size
   }
 
-  /** @returns the thread's end of the line, to be transferred to it */
+  /** @returns the thread's port, to be transferred to it */
   open(): MessagePort {
     const { port1, port2 } = new MessageChannel()
-    port1.on('message', (answers: ChannelAnswer[]) => {
-      for (const answer of answers) this.#settle(answer)
+    port1.on('message', (replies: ChannelReply[]) => {
+      for (const reply of replies) this.#settle(reply)
     })
     // The thread itself keeps the process alive.
     port1.unref()
@@ -89,8 +102,8 @@ export class WorkerChannel {
     return port2
   }
 
-  /** Rejects with {@link ThreadDied}, or with what the thread threw. */
-  ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<AnswerOf<R>> {
+  /** Sends a request. Rejects with {@link ThreadDied}, or with the thread's error. */
+  ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<ReplyOf<R>> {
     if (this.#closed)
       return Promise.reject(new ThreadDied('The threads were ended.', { thread: 0, ready: false }))
     return new Promise((resolve, reject) => {
@@ -99,7 +112,7 @@ export class WorkerChannel {
     })
   }
 
-  /** Its thread died, for this reason as far as it is known: everything it was asked is rejected. */
+  /** Rejects every pending request: the thread died. @param cause why, if it is known */
   break(cause: unknown): void {
     const death = new ThreadDied('The thread ended.', this, { cause })
     this.#port?.close()
@@ -109,47 +122,47 @@ export class WorkerChannel {
     this.ready = false
     this.#requests.take()
     if (!this.#closed) this.#listener.died(death)
-    for (const one of this.#pending.takeAll()) one.reject(death)
+    for (const pending of this.#pending.takeAll()) pending.reject(death)
   }
 
-  /** No thread will take the last one's place. */
+  /** Rejects every request, now and in future: no further thread will be started. */
   close(): void {
     this.#closed = true
     this.break(undefined)
   }
 
-  /** Between two threads nothing is sent: the requests stay until the lane is opened again. */
+  /** Sends the requests. Between two threads they stay until the channel is opened again. */
   #flush(): void {
     if (this.#port === undefined || this.#requests.size === 0) return
     const requests = this.#requests.take()
     try {
       this.#port.postMessage(requests)
     } catch (error) {
-      // Something that can't cross. Jobs are plain data, so this is a defect; it must not take the process along.
+      // A value that can't be cloned. Jobs are plain data, so this is a defect; it must not crash the process.
       for (const { id } of requests) this.#settle({ id, error: String(error) })
     }
   }
 
-  #settle(answer: ChannelAnswer): void {
-    if ('hello' in answer) {
-      this.thread = answer.hello
+  #settle(reply: ChannelReply): void {
+    if ('hello' in reply) {
+      this.thread = reply.hello
       return
     }
-    if ('log' in answer) {
-      this.#listener.logged(this.thread, answer.log)
+    if ('log' in reply) {
+      this.#listener.logged(this.thread, reply.log)
       return
     }
-    if ('ready' in answer) {
+    if ('ready' in reply) {
       this.ready = true
       this.#listener.ready()
       return
     }
-    if ('connections' in answer) {
-      this.connections = answer.connections
+    if ('connections' in reply) {
+      this.connections = reply.connections
       return
     }
-    const pending = this.#pending.take(answer.id)
-    if ('error' in answer) pending?.reject(new Error(answer.error))
-    else pending?.resolve(answer.value)
+    const pending = this.#pending.take(reply.id)
+    if ('error' in reply) pending?.reject(new Error(reply.error))
+    else pending?.resolve(reply.value)
   }
 }

@@ -1,4 +1,4 @@
-import { TransportQueue, type Visitor } from './transportQueue.js'
+import { TransportQueue, type WaitingMessage } from './transportQueue.js'
 import type { TransportState } from './transportState.js'
 
 /** Where slots are reserved: as the runner has them. */
@@ -55,9 +55,9 @@ export class AdmissionQueue {
   }
 
   /** A message waits here until it goes or is sent away; either may be before this returns. */
-  enter(route: TransportState | undefined, visitor: Visitor): void {
+  add(route: TransportState | undefined, visitor: WaitingMessage): void {
     if (this.#closed) {
-      visitor.sendAway(0)
+      visitor.postpone(0)
       return
     }
     const room = this.#roomOf(route)
@@ -66,10 +66,10 @@ export class AdmissionQueue {
     if (visitor.forBudget) this.#forBudget++
     this.#admit(room)
     if (!room.full) return
-    const last = room.turnAway()
+    const last = room.evictLast()
     if (last === undefined) return
     this.#left(last.visitor)
-    last.visitor.sendAway(last.again)
+    last.visitor.postpone(last.again)
   }
 
   /** Something was given back, or a slot is free. */
@@ -84,7 +84,7 @@ export class AdmissionQueue {
   }
 
   /** The route's limit may have risen: messages go that may, and more are asked back from the queue. */
-  look(route: TransportState): void {
+  recheck(route: TransportState): void {
     if (!this.#closed) this.#admit(this.#roomOf(route))
   }
 
@@ -94,7 +94,7 @@ export class AdmissionQueue {
       const visitor = room.remove(id)
       if (visitor === undefined) continue
       this.#left(visitor)
-      visitor.sendAway(0)
+      visitor.postpone(0)
       return true
     }
     return false
@@ -106,7 +106,7 @@ export class AdmissionQueue {
     this.#size = this.#forBudget = 0
     for (const room of this.#rooms.values()) {
       clearTimeout(room.timer)
-      for (const visitor of room.empty()) visitor.sendAway(0)
+      for (const visitor of room.clear()) visitor.postpone(0)
     }
   }
 
@@ -116,8 +116,8 @@ export class AdmissionQueue {
     const wait = this.#letGo(room)
     const went = room.size < before
     this.#askBack(room)
-    const risesByItself = room.size > 0 && room.route?.slowed === true
-    const next = Math.min(wait, risesByItself || room.mayHaveMore ? LOOK : Infinity)
+    const risesByItself = room.size > 0 && room.transport?.slowed === true
+    const next = Math.min(wait, risesByItself || room.mayHoldMore ? LOOK : Infinity)
     clearTimeout(room.timer)
     if (next < Infinity && !this.#closed)
       room.timer = setTimeout(() => this.#admit(room), Math.ceil(next)).unref()
@@ -132,11 +132,11 @@ export class AdmissionQueue {
       const spare = slots.free > slots.capacity * SPARE
       const slot = slots.reserve()
       if (slot === undefined) return Infinity
-      const leave = room.route?.take(visitor.domains, spare)
+      const leave = room.transport?.acquire(visitor.domains, spare)
       if (leave === undefined || typeof leave === 'object') {
-        room.leave(index)
+        room.removeAt(index)
         this.#left(visitor)
-        visitor.go(slot, leave)
+        visitor.start(slot, leave)
         continue
       }
       slots.release(slot)
@@ -147,13 +147,13 @@ export class AdmissionQueue {
   }
 
   #askBack(room: TransportQueue): void {
-    const { route } = room
+    const { transport } = room
     const vacancies = room.vacancies()
-    if (route === undefined || vacancies === 0) return
-    room.ask()
+    if (transport === undefined || vacancies === 0) return
+    room.requested()
     // What is woken may come at once, and this turn has begun with those who are here.
     queueMicrotask(() => {
-      this.#wake(route, vacancies).then(
+      this.#wake(transport, vacancies).then(
         (woken) => {
           room.woken(woken, vacancies)
           if (!this.#closed) this.#admit(room)
@@ -167,7 +167,7 @@ export class AdmissionQueue {
     })
   }
 
-  #left(visitor: Visitor): void {
+  #left(visitor: WaitingMessage): void {
     this.#size--
     if (visitor.forBudget) this.#forBudget--
   }

@@ -1,3 +1,4 @@
+import type { Outcome } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
 
 /** What a transport may use, over all threads together. */
@@ -49,13 +50,13 @@ export interface Allowance {
    * @param ahead ms by which it may be
    * @returns after how many ms it may go: leave is taken if that is at most `ahead`; `Infinity` for not before a `give()`
    */
-  take(ahead?: number): number
+  acquire(ahead?: number): number
   /**
    * The message that leave was taken for is over.
    * @param transaction ms the server had to do with it; undefined when it never heard of it
    * @param ago ms since it was over
    */
-  give(transaction: number | undefined, ago?: number): void
+  release(transaction: number | undefined, ago?: number): void
   /** The server asked for fewer messages. @returns whether that was news */
   slow(): boolean
   /** Whether it gives less than it may at present. */
@@ -121,7 +122,7 @@ export class RateAllowance implements Allowance {
     return this.#full * this.#share
   }
 
-  take(ahead = 0): number {
+  acquire(ahead = 0): number {
     const now = performance.now()
     this.#recover(now)
     while ((this.#returns[0] ?? Infinity) <= now) this.#returns.shift()
@@ -137,7 +138,7 @@ export class RateAllowance implements Allowance {
     return at - now
   }
 
-  give(transaction: number | undefined, ago = 0): void {
+  release(transaction: number | undefined, ago = 0): void {
     this.#underWay--
     const now = performance.now()
     if (transaction === undefined) {
@@ -180,4 +181,28 @@ export class RateAllowance implements Allowance {
     this.#share = Math.min(1, this.#share + STEP * seconds)
     this.#recoveredAt += seconds * 1_000
   }
+}
+
+/** Replies of a server that takes no more for the moment, for whatever reason (RFC 5321 section 4.2.3). */
+const BUSY = new Set([421, 450, 451, 452, 454])
+/** RFC 3463 section 3.8: security or policy. With 454 it is a temporary failure of TLS or of authentication instead. */
+const POLICY = /^4\.7\./
+/** RFC 3463 sections 3.2, 3.3 and 3.6: it says something of a recipient or of the message. */
+const NOT_OURS = /^4\.[126]\./
+/** Greylisting wants the same message later; it does not want fewer. */
+const GREYLISTING = /gr[ae]y-?list/i
+/** The words in which servers ask for fewer messages. Too many recipients or hops are the message's own. */
+const FEWER =
+  /too many (?!recipients|rcpt|hops)|too (?:much mail|fast|quickly|frequent)|\brates?\b|rate-?limit|throttl|slow(?:ing)? down|(?:connections?|messages?|send|sending|hourly|daily) (?:limit|quota)/i
+
+/**
+ * Whether the server asks for fewer messages: HTTP 429; or a 4xx whose enhanced code (4.7.x) or text says so. A bare 421
+ * says no more than that this connection ends, for whatever reason (RFC 5321 section 3.8), and the next one may be welcome.
+ */
+export function isThrottling({ result, reply }: Outcome): boolean {
+  if (result !== 'deferred' || reply === undefined) return false
+  const { code, enhanced = '', text } = reply
+  if (code === 429) return true
+  if (!BUSY.has(code) || NOT_OURS.test(enhanced) || GREYLISTING.test(text)) return false
+  return (code !== 454 && POLICY.test(enhanced)) || FEWER.test(text)
 }

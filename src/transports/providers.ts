@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { toJsonObject } from '../message/json.js'
@@ -11,7 +12,18 @@ import type {
 } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 import { resolveDkim } from './auth.js'
-import { isLoopback } from './loopback.js'
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
+
+/** Whether a name or address, bare or as a URL's hostname, is this machine's own. */
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const family = isIP(host)
+  if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
+  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
+}
 
 /** What the services take beside what every transport takes. */
 export interface ServiceOptions {

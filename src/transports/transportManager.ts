@@ -1,5 +1,5 @@
 import type { Dispatcher } from '../delivery/dispatcher.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import { DEFAULT_TRANSPORT, type TransportConfig, type TransportReport } from '../protocol/transportConfig.js'
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
 import { Validator, isPlainObject } from '../validation.js'
@@ -7,7 +7,7 @@ import {
   checkFailover,
   resolveTransport,
   type TransportInput,
-  type TransportPlan,
+  type ResolvedTransport,
 } from './transportOptions.js'
 
 /** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
@@ -21,7 +21,7 @@ export interface ReloadOptions {
 }
 
 interface Fresh {
-  plan: TransportPlan
+  plan: ResolvedTransport
   config: TransportConfig
 }
 
@@ -67,31 +67,28 @@ export class TransportManager {
           check.fail(path, `there is no such transport; there are ${names.join(', ')}`)
         const plan = resolveTransport(check, name, value, path)
         checkFailover(check, plan, names, path)
-        const { spec, budget } = plan
-        if (spec.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
-        if (spec.kind !== this.#transports.find((old) => old.name === name)?.kind)
+        const { config, budget } = plan
+        if (config.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
+        if (config.kind !== this.#transports.find((old) => old.name === name)?.kind)
           return check.fail(path, 'a transport stays of its kind; name the other one at the start')
         const { connections } = budget
-        return [name, { plan, config: connections === undefined ? spec : { ...spec, connections } }]
+        return [name, { plan, config: connections === undefined ? config : { ...config, connections } }]
       }),
     )
   }
 }
-
-/** What the transport is called that is given as `transport`. */
-const ONLY = 'default'
 
 /** The transports of a mailer: one, or several by name of which the first is the default. */
 export function resolveTransports(
   check: Validator,
   { transport, transports }: Record<string, unknown>,
   role: 'both' | 'send' | 'deliver',
-): TransportPlan[] {
+): ResolvedTransport[] {
   if (transport !== undefined && transports !== undefined)
     check.fail('transports', 'give either transport or transports, not both')
   if (transport !== undefined) {
-    const only = resolveTransport(check, ONLY, transport, 'transport')
-    checkFailover(check, only, [ONLY], 'transport')
+    const only = resolveTransport(check, DEFAULT_TRANSPORT, transport, 'transport')
+    checkFailover(check, only, [DEFAULT_TRANSPORT], 'transport')
     return [only]
   }
   if (transports === undefined && role === 'send') return []

@@ -5,12 +5,12 @@ import type {
   TlsOptions,
   TransportConfig,
 } from '../protocol/transportConfig.js'
-import { type Validator, isPlainObject } from '../validation.js'
+import { isPlainObject, type Validator } from '../validation.js'
 import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
-import { isLoopback } from './loopback.js'
 import {
   checkFields,
+  isLoopback,
   type PluginOptions,
   resolveFile,
   resolvePlugin,
@@ -86,9 +86,9 @@ interface InboxTransport {
 type TransportSpec = TransportConfig | InboxTransport
 
 /** What a transport is, for the threads, and how the main thread deals with it. */
-export interface TransportPlan {
+export interface ResolvedTransport {
   name: string
-  spec: TransportSpec
+  config: TransportSpec
   budget: BudgetOptions
   failover: string[]
 }
@@ -133,7 +133,7 @@ export function resolveTransport(
   name: string,
   value: unknown,
   path: string,
-): TransportPlan {
+): ResolvedTransport {
   if (isPlainObject(value))
     for (const key of Object.keys(value)) {
       const hint = ELSEWHERE[key.toLowerCase()]
@@ -144,7 +144,7 @@ export function resolveTransport(
     : { url: value }
   const budget = resolveBudget(check, options, path)
   const failover = failoverOf(check, options['failover'] ?? [], `${path}.failover`)
-  return { name, spec: specOf(check, name, value, options, path), budget, failover }
+  return { name, config: specOf(check, name, value, options, path), budget, failover }
 }
 
 function specOf(
@@ -213,7 +213,7 @@ function failoverOf(check: Validator, value: unknown, path: string): string[] {
 /** Whether each stands in for others than itself, and is there. */
 export function checkFailover(
   check: Validator,
-  plan: TransportPlan,
+  plan: ResolvedTransport,
   names: readonly string[],
   path: string,
 ): void {

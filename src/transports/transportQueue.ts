@@ -1,7 +1,7 @@
 import type { BudgetLease, TransportState } from './transportState.js'
 
 /** A message that waits for its turn. Exactly one of `go` and `sendAway` is called, once. */
-export interface Visitor {
+export interface WaitingMessage {
   readonly id: string
   readonly priority: number
   /** Those of its open recipients, each once. */
@@ -9,9 +9,9 @@ export interface Visitor {
   /** Whether it waits for a budget, and not only for a slot. */
   readonly forBudget: boolean
   /** It has a slot, and leave where its transport is limited; it begins before this returns. */
-  go(slot: number, leave: BudgetLease | undefined): void
+  start(slot: number, leave: BudgetLease | undefined): void
   /** @param again after how many ms it should come back */
-  sendAway(again: number): void
+  postpone(again: number): void
 }
 
 /** Seconds' worth of messages that wait here, and how many at least and at most. */
@@ -32,9 +32,9 @@ const ON_THEIR_WAY = 1_000
  * when they are expected to find a place, and asked back earlier if places are free before.
  */
 export class TransportQueue {
-  readonly route: TransportState | undefined
+  readonly transport: TransportState | undefined
   timer: NodeJS.Timeout | undefined
-  readonly #waiting: Visitor[] = []
+  readonly #waiting: WaitingMessage[] = []
   /** Milliseconds from one that went to the next, while there were any. */
   #pace = 1
   #lastLeft: number | undefined
@@ -49,7 +49,7 @@ export class TransportQueue {
 
   /** @param route undefined for a transport that does not exist */
   constructor(route: TransportState | undefined) {
-    this.route = route
+    this.transport = route
   }
 
   get size(): number {
@@ -57,7 +57,7 @@ export class TransportQueue {
   }
 
   get limited(): boolean {
-    return this.route?.limited === true
+    return this.transport?.limited === true
   }
 
   /** Whether more wait than there are places; without a limit they wait for a slot only, and for that they stay. */
@@ -66,15 +66,15 @@ export class TransportQueue {
   }
 
   get #places(): number {
-    const rate = this.route?.rate ?? Infinity
+    const rate = this.transport?.rate ?? Infinity
     return rate === Infinity ? BY_DOMAIN : Math.min(MOST, Math.max(FEWEST, Math.ceil(rate * SECONDS)))
   }
 
-  at(index: number): Visitor | undefined {
+  at(index: number): WaitingMessage | undefined {
     return this.#waiting[index]
   }
 
-  add(visitor: Visitor): void {
+  add(visitor: WaitingMessage): void {
     this.#came++
     let at = this.#waiting.length
     while (at > 0 && this.#waiting[at - 1]!.priority < visitor.priority) at--
@@ -82,7 +82,7 @@ export class TransportQueue {
   }
 
   /** Takes one out whose turn it is. */
-  leave(index: number): void {
+  removeAt(index: number): void {
     this.#waiting.splice(index, 1)
     const now = performance.now()
     if (this.#lastLeft !== undefined)
@@ -90,17 +90,17 @@ export class TransportQueue {
     this.#lastLeft = this.#waiting.length === 0 ? undefined : now
   }
 
-  remove(id: string): Visitor | undefined {
+  remove(id: string): WaitingMessage | undefined {
     const at = this.#waiting.findIndex((visitor) => visitor.id === id)
     return at < 0 ? undefined : this.#waiting.splice(at, 1)[0]
   }
 
-  empty(): Visitor[] {
+  clear(): WaitingMessage[] {
     return this.#waiting.splice(0)
   }
 
   /** Takes out the last one, which has no place. */
-  turnAway(): { visitor: Visitor; again: number } | undefined {
+  evictLast(): { visitor: WaitingMessage; again: number } | undefined {
     const visitor = this.#waiting.pop()
     if (visitor === undefined) return undefined
     this.#away = true
@@ -108,7 +108,7 @@ export class TransportQueue {
   }
 
   /** Whether the queue may hold messages for this transport. */
-  get mayHaveMore(): boolean {
+  get mayHoldMore(): boolean {
     return this.#away
   }
 
@@ -125,7 +125,7 @@ export class TransportQueue {
   }
 
   /** The queue is about to be asked; `woken()` says what it answered. */
-  ask(): void {
+  requested(): void {
     this.#away = false
     this.#toCome = this.#came + this.#onTheirWay
   }
@@ -158,6 +158,6 @@ export class TransportQueue {
 
   /** Milliseconds from one that goes to the next. */
   get #each(): number {
-    return Math.max(this.#pace, 1_000 / (this.route?.rate ?? Infinity))
+    return Math.max(this.#pace, 1_000 / (this.transport?.rate ?? Infinity))
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { DEFAULT_TRANSPORT } from '../message/toJob.js'
+import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import type { BreakerOptions } from './breaker.js'
 import type { Allowances } from './budgets.js'
 import { TransportState, type TransportListener, type TransportStateOptions } from './transportState.js'

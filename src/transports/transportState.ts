@@ -2,14 +2,19 @@ import type { Clock } from '../clock.js'
 import type { Outcome } from '../protocol/outcome.js'
 import { sharedClock } from '../protocol/tasks.js'
 import {
-  type BreakerAdmission,
   Breaker,
+  type BreakerAdmission,
   type BreakerListener,
   type BreakerOptions,
   type TransportStatus,
 } from './breaker.js'
-import { type Allowance, type Allowances, type BudgetOptions, RateAllowance } from './budgets.js'
-import { isThrottling } from './throttling.js'
+import {
+  type Allowance,
+  type Allowances,
+  type BudgetOptions,
+  isThrottling,
+  RateAllowance,
+} from './budgets.js'
 
 /** A transport as the dispatcher needs to know it. */
 export interface TransportStateOptions {
@@ -29,7 +34,7 @@ export interface BudgetLease {
   /** On `sharedClock()`; undefined for at once. */
   notBefore?: number
   /** @param outcome undefined when the message didn't go after all */
-  giveBack(outcome: Outcome | undefined): void
+  release(outcome: Outcome | undefined): void
 }
 
 /** The state of one transport: whether it works, and how much may go over it. */
@@ -98,22 +103,22 @@ export class TransportState {
    * @param spare whether there is room to make a message ready before its time
    * @returns after how many ms to ask again, or `'domain'` where messages to others may go before it
    */
-  take(domains: readonly string[], spare: boolean): BudgetLease | number | 'domain' {
+  acquire(domains: readonly string[], spare: boolean): BudgetLease | number | 'domain' {
     const { domainConcurrency = Infinity } = this.#budget
     if (domains.some((domain) => (this.#domains.get(domain) ?? 0) >= domainConcurrency)) return 'domain'
     const allowance = this.#allowance
     // What is limited to so many at a time is not to be in use by what only waits.
     const ahead = spare && domainConcurrency === Infinity ? AHEAD : 0
-    const wait = allowance?.take(ahead) ?? 0
+    const wait = allowance?.acquire(ahead) ?? 0
     if (wait > ahead) return wait - ahead
     const counted = domainConcurrency === Infinity ? [] : domains
     for (const domain of counted) this.#domains.set(domain, (this.#domains.get(domain) ?? 0) + 1)
     return {
       ...(wait > 0 ? { notBefore: sharedClock() + wait } : {}),
-      giveBack: (outcome) => {
+      release: (outcome) => {
         const { endedAt = Infinity } = outcome ?? {}
         const ago = Math.max(0, sharedClock() - endedAt)
-        allowance?.give(outcome === undefined ? undefined : serverTime(outcome), ago)
+        allowance?.release(outcome === undefined ? undefined : serverTime(outcome), ago)
         for (const domain of counted) this.#leave(domain)
       },
     }

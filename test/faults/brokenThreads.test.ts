@@ -231,11 +231,11 @@ it('A main thread that is blocked, or a machine that is suspended, is no reason 
       render: 100,
       task: 60_000,
       start: 60_000,
-      watched: () => {
+      threadsToWatch: () => {
         looks++
         return [{ thread: 1, place: 0, ready: true }]
       },
-      end: () => {
+      terminate: () => {
         watchdog.stop()
         resolve(looks)
       },

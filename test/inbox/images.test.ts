@@ -91,7 +91,9 @@ describeWith(['chromium'], 'the images of a mail in a browser', (tools) => {
         if (request.url().includes('/images/')) images.add(request.url())
       })
       await page.goto(url + place)
-      await page.getByText('Only the first 1024 KB of the HTML are shown. Download the raw mail to see the rest.').waitFor()
+      await page
+        .getByText('Only the first 1024 KB of the HTML are shown. Download the raw mail to see the rest.')
+        .waitFor()
       await page.frameLocator('iframe').getByText('Here').waitFor()
       await expect.poll(() => images.size, { timeout: 15_000 }).toBe(1)
     }

@@ -4,8 +4,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import Handlebars from 'handlebars'
 import mjml2html from 'mjml'
-import { logicHelpers } from '../../dist/workers/render/helpers/builtInHelpers.js'
-import { helpersOf } from '../../dist/workers/render/helpers/builtInHelpers.js'
+import { createHelpers, logicHelpers } from '../../dist/workers/render/helpers/builtInHelpers.js'
 import { compileTemplate } from '../../dist/workers/render/precompiled/compileTemplate.js'
 import { Template } from '../../dist/workers/render/template.js'
 
@@ -21,7 +20,7 @@ for (const name of ['head', 'header', 'footer'])
   partials[name] = await read(path.join(TEMPLATES, 'partials', `${name}.mjml`))
 
 const critical = (_step, work) => work()
-const helpers = helpersOf(new Map(), new Map())
+const helpers = createHelpers(new Map(), new Map())
 const parts = {
   partials: new Map(
     Object.entries(partials).map(([name, text]) => [name, { name: `partials/${name}.mjml`, text }]),

@@ -20,8 +20,8 @@ async function notes(): Promise<{ file: string; witness: DeliveryJournal }> {
 describe('the delivery journal', () => {
   it('records how far each attempt got', async () => {
     const { file, witness } = await notes()
-    witness.about({ id: ID, attempt: 1, note: 3 }).body()
-    const replied = witness.about({ id: OTHER, attempt: 2, note: 0 })
+    witness.entryFor({ id: ID, attempt: 1, note: 3 }).body()
+    const replied = witness.entryFor({ id: OTHER, attempt: 2, note: 0 })
     replied.body()
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
     const told = readJournal(file)
@@ -37,7 +37,7 @@ describe('the delivery journal', () => {
 
   it('retracts an entry if nothing was handed over after all', async () => {
     const { file, witness } = await notes()
-    const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
+    const testimony = witness.entryFor({ id: ID, attempt: 1, note: 0 })
     testimony.body()
     testimony.unsent()
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
@@ -45,8 +45,8 @@ describe('the delivery journal', () => {
 
   it('forgets a delivery whose slot is reused', async () => {
     const { file, witness } = await notes()
-    witness.about({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
-    witness.about({ id: OTHER, attempt: 1, note: 0 }).body()
+    witness.entryFor({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
+    witness.entryFor({ id: OTHER, attempt: 1, note: 0 }).body()
     const told = readJournal(file)
     expect(told?.(ID, 1)).toMatchObject({ phase: 'waiting' })
     expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
@@ -67,7 +67,7 @@ describe('the delivery journal', () => {
     await fillUp(path.join(folder, 'ballast'))
     const witness = new DeliveryJournal(file)
     onTestFinished(() => witness.close())
-    witness.about({ id: ID, attempt: 1, note: 127 }).body()
+    witness.entryFor({ id: ID, attempt: 1, note: 127 }).body()
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
   })
 
@@ -79,7 +79,7 @@ describe('the delivery journal', () => {
     await fillUp(path.join(folder, 'ballast'))
     const witness = new DeliveryJournal(file)
     onTestFinished(() => witness.close())
-    witness.about({ id: ID, attempt: 1, note: 500 }).body()
+    witness.entryFor({ id: ID, attempt: 1, note: 500 }).body()
     expect(readJournal(file)).toBeUndefined()
   })
 
@@ -95,7 +95,7 @@ describe('the delivery journal', () => {
   it('doesn’t throw if every write fails', () => {
     const witness = new DeliveryJournal('/dev/full')
     onTestFinished(() => witness.close())
-    const testimony = witness.about({ id: ID, attempt: 1, note: 0 })
+    const testimony = witness.entryFor({ id: ID, attempt: 1, note: 0 })
     expect(() => {
       testimony.body()
       testimony.unsent()

@@ -1,7 +1,7 @@
 import type { Outcome } from '../../src/protocol/outcome.js'
-import { DisabledRunner } from '../../src/threads/disabledRunner.js'
 import type { DeliveryOrder, Runner } from '../../src/threads/runner.js'
 import { InFlightWindow, SlotPool } from '../../src/threads/slotPool.js'
+import { DisabledRunner } from '../../src/threads/threadlessRunners.js'
 import type { VirtualTime } from './virtualTime.js'
 
 /** What happened to the deliveries of a {@link modelThreads}. */
@@ -35,8 +35,8 @@ export function modelThreads(
     broken: [],
   }
   const credit = new InFlightWindow(capacity)
-  const board = InFlightWindow.most(capacity)
-  const slots = new SlotPool(board, 1, () => credit.slots)
+  const board = InFlightWindow.maxSize(capacity)
+  const slots = new SlotPool(board, 1, () => credit.size)
   const deliver = async (order: DeliveryOrder) => {
     if ([...observed.underWay].some(({ slot }) => slot === order.slot))
       observed.broken.push(`slot ${order.slot} twice`)
@@ -52,7 +52,7 @@ export function modelThreads(
     note(observed.dots, order.transport, dot)
     await new Promise<void>((resolve) => time.at(dot, resolve))
     observed.underWay.delete(order)
-    credit.count(time.now)
+    credit.recordEnd(time.now)
     const outcome = {
       result: 'sent',
       code: 'OK',

@@ -4,13 +4,13 @@
  */
 import { describe } from 'vitest'
 import { testAcceptance } from './queueSuite/acceptance.js'
-import { testManualActions } from './queueSuite/manualActions.js'
 import { testClose } from './queueSuite/close.js'
 import { testDelivery } from './queueSuite/delivery.js'
 import { type OpenQueue, type QueueCapabilities, useFixture } from './queueSuite/fixture.js'
-import { testRetention } from './queueSuite/retention.js'
-import { testQueries } from './queueSuite/queries.js'
 import { testHeldMessages } from './queueSuite/heldMessages.js'
+import { testManualActions } from './queueSuite/manualActions.js'
+import { testQueries } from './queueSuite/queries.js'
+import { testRetention } from './queueSuite/retention.js'
 
 export function queueSuite(
   name: string,

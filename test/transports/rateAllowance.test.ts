@@ -21,11 +21,11 @@ describe('a rate', () => {
     const envelopes: number[] = []
     const dots: number[] = []
     const take = (): boolean => {
-      const wait = allowance.take(ahead)
+      const wait = allowance.acquire(ahead)
       if (wait > ahead) return false
       if (random() < 0.02) {
         // Cancelled, so that its leave is for another.
-        setTimeout(() => allowance.give(undefined), random() * wait)
+        setTimeout(() => allowance.release(undefined), random() * wait)
         return true
       }
       const transaction = least + random() * spread
@@ -37,7 +37,7 @@ describe('a rate', () => {
           const over = performance.now()
           dots.push(over)
           // The answer crosses to the main thread, which says how long that took.
-          setTimeout(() => allowance.give(transaction, performance.now() - over), random() * busy)
+          setTimeout(() => allowance.release(transaction, performance.now() - over), random() * busy)
         }, transaction)
       }, begins)
       return true
@@ -55,34 +55,34 @@ describe('a rate', () => {
   it('below one a second is one in several', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
     const allowance = new RateAllowance(0.25)
-    expect(allowance.take()).toBe(0)
-    expect(allowance.take()).toBe(Infinity)
-    allowance.give(0)
-    expect(allowance.take()).toBeGreaterThan(3_900)
+    expect(allowance.acquire()).toBe(0)
+    expect(allowance.acquire()).toBe(Infinity)
+    allowance.release(0)
+    expect(allowance.acquire()).toBeGreaterThan(3_900)
     vi.advanceTimersByTime(4_000)
-    expect(allowance.take()).toBe(0)
-    allowance.give(undefined)
-    expect(allowance.take()).toBe(0)
+    expect(allowance.acquire()).toBe(0)
+    allowance.release(undefined)
+    expect(allowance.acquire()).toBe(0)
   })
 
   it('gives leave for a message whose time is still to come, and no other comes before it', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
     const allowance = new RateAllowance(2)
-    expect([allowance.take(), allowance.take(300)]).toEqual([0, 200])
-    expect(allowance.take(300)).toBe(Infinity)
-    allowance.give(0)
+    expect([allowance.acquire(), allowance.acquire(300)]).toEqual([0, 200])
+    expect(allowance.acquire(300)).toBe(Infinity)
+    allowance.release(0)
     vi.advanceTimersByTime(980)
-    expect(allowance.take()).toBe(20)
-    expect(allowance.take(50)).toBe(20)
+    expect(allowance.acquire()).toBe(20)
+    expect(allowance.acquire(50)).toBe(20)
     // It was taken back before its time.
-    allowance.give(undefined)
-    expect(allowance.take()).toBe(20)
-    expect(allowance.take(50)).toBe(20)
-    expect(allowance.take(50)).toBe(Infinity)
+    allowance.release(undefined)
+    expect(allowance.acquire()).toBe(20)
+    expect(allowance.acquire(50)).toBe(20)
+    expect(allowance.acquire(50)).toBe(Infinity)
     // The other one ended a while ago, when the thread knew of it.
     vi.advanceTimersByTime(500)
-    allowance.give(0, 480)
-    expect(allowance.take(1_000)).toBe(520)
+    allowance.release(0, 480)
+    expect(allowance.acquire(1_000)).toBe(520)
   })
 
   it('is halved by a complaint, once for all that come together, and grows back step by step', () => {
@@ -92,12 +92,12 @@ describe('a rate', () => {
     expect([allowance.slow(), allowance.slow()]).toEqual([true, false])
     expect(allowance.rate).toBe(20)
     vi.advanceTimersByTime(2_000)
-    allowance.take()
+    allowance.acquire()
     expect(allowance.rate).toBeCloseTo(24)
     expect(allowance.slow()).toBe(true)
     expect(allowance.rate).toBeCloseTo(12)
     vi.advanceTimersByTime(60_000)
-    allowance.take()
+    allowance.acquire()
     expect(allowance.rate).toBe(40)
     expect(allowance.slowed).toBe(false)
   })

@@ -60,12 +60,12 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
   const slowed: number[] = []
   const dispatcher = new Dispatcher(runner, {
     clock,
-    routes,
+    transports: routes,
     policy,
     breaker: { probeDelay: 1_000, maxProbeDelay: 60_000 },
     listener: { opened: () => undefined, closed: () => undefined, slowed: (_, rate) => slowed.push(rate) },
     logger: SILENT,
-    steps,
+    observer: steps,
     safeMode: undefined,
     wakeHeld: (transports, most) => queue.wakeHeld(transports, most),
   })

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
-import type { Evidence } from '../../src/protocol/phaseBoard.js'
+import { type Evidence, NOTHING_STARTED } from '../../src/protocol/evidence.js'
 import { journalFile, type OrphanedRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { openJournal, readJournal } from '../deliveryJournal.js'
@@ -9,8 +9,6 @@ import { MESSAGE_COLUMNS, type MessageRow, toStored } from './schema.js'
 
 type Journal = ReturnType<typeof readJournal>
 type SendingRow = MessageRow & { id: string }
-
-const NOT_STARTED: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 
 /**
  * Finds the messages of processes that died, with the evidence from their journals. A journal is kept until no message of its
@@ -63,7 +61,7 @@ export class Recovery {
   }
 
   #evidenceOf({ token, id, rest }: SendingRow, journals: Map<string, Journal>): Evidence | null {
-    if (token === this.#token) return NOT_STARTED
+    if (token === this.#token) return NOTHING_STARTED
     if (token === null) return null
     if (!journals.has(token)) journals.set(token, readJournal(journalFile(this.#file, token)))
     const attempts = rest === null ? 0 : (JSON.parse(rest) as { attempts: unknown[] }).attempts.length

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
-import { loading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 import type { Helper } from './bind/helperCall.js'
 import { TemplateFailure } from './template/sourceFile.js'
 
@@ -32,7 +32,7 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
 async function loadModule(url: URL): Promise<Record<string, unknown>> {
   const versioned = new URL(url)
   versioned.searchParams.set('changed', String(statSync(url).mtimeMs))
-  return (await loading(() => import(versioned.href))) as Record<string, unknown>
+  return (await whileLoading(() => import(versioned.href))) as Record<string, unknown>
 }
 
 function checkHelperName(name: string): void {
@@ -78,7 +78,7 @@ export class ApplicationModules {
   /** Loads the modules on the first call. After a failure, which may be temporary, the next call tries again. */
   helpers(): Promise<ReadonlyMap<string, Helper>> {
     if (this.#loaded === undefined) {
-      const promise = loading(() => this.#load())
+      const promise = whileLoading(() => this.#load())
       promise.catch(() => (this.#loaded = undefined))
       this.#loaded = promise
     }

@@ -1,5 +1,5 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
 import type { CriticalSection, Renderer, RenderRequest } from './renderer.js'
 import { BuiltTemplates } from './sources/builtTemplates.js'
@@ -49,7 +49,7 @@ class ThreadRenderer implements Renderer {
     await this.application.helpers()
   }
 
-  catalogue(): Promise<Catalogue> {
+  catalogue(): Promise<TemplateListing> {
     return this.templates.catalogue()
   }
 
@@ -114,7 +114,7 @@ class ThreadRenderer implements Renderer {
 class NoTemplates implements TemplateSource {
   readonly #adHoc = new AdHocTemplates()
 
-  async catalogue(): Promise<Catalogue> {
+  async catalogue(): Promise<TemplateListing> {
     return { templates: [] }
   }
 

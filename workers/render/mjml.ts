@@ -1,4 +1,4 @@
-import { loading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 
 /** The output of MJML. */
 export interface MjmlResult {
@@ -14,7 +14,7 @@ let loaded: Promise<Mjml> | undefined
 
 /** Loads MJML. This is its only importer. Loading takes half a second and 60 MB, so a thread loads it only when it needs to run MJML. */
 export function loadMjml(): Promise<Mjml> {
-  loaded ??= loading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
+  loaded ??= whileLoading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
     // The includes are already expanded. MJML must not read a file for one that remains.
     const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
     return {

@@ -1,5 +1,5 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
-import type { Catalogue, TemplateNotes } from '../../src/protocol/templateManifest.js'
+import type { TemplateListing, TemplateNotes } from '../../src/protocol/templateManifest.js'
 import type { BoundParts } from './template.js'
 
 /**
@@ -20,7 +20,7 @@ export interface Renderer {
   /** Loads the application's modules unless they are loaded. @throws Error if a module fails */
   ready(): Promise<void>
   /** Returns the manifests of all templates. @throws TemplateFailure if the folder can't be read */
-  catalogue(): Promise<Catalogue>
+  catalogue(): Promise<TemplateListing>
   /**
    * Returns the parts of one message. All user code (helpers, binding, MJML) runs inside `critical`.
    * The subject is empty if the content has none.

@@ -6,7 +6,7 @@ import type { MailComposerOptions } from 'nodemailer/lib/mail-composer'
 import type { Json, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { PluginTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { unsubscribeFields } from '../compose/headerFields.js'
-import { loading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 import { loadPackage, ServiceResults, toTransportReport, withTimeout } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
@@ -154,7 +154,7 @@ async function load({ module, options }: PluginTransport): Promise<Plugin> {
 
 async function importFromWorkingDirectory(module: string): Promise<unknown> {
   const from = createRequire(path.join(process.cwd(), 'index.js'))
-  return loading(() => import(pathToFileURL(from.resolve(module)).href) as Promise<unknown>)
+  return whileLoading(() => import(pathToFileURL(from.resolve(module)).href) as Promise<unknown>)
 }
 
 function isClass(value: unknown): value is new (options: object) => unknown {

@@ -1,7 +1,7 @@
 import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { loading } from '../loading.js'
+import { whileLoading } from '../heartbeat.js'
 import {
   loadPackage,
   parseRetryAfter,
@@ -102,7 +102,7 @@ export class SesSender implements Transport {
 
 async function open({ region, credentials, endpoint, configurationSet }: SesTransport): Promise<SesClient> {
   const { SESv2Client, SendEmailCommand } = await loadPackage(
-    loading(() => import('@aws-sdk/client-sesv2')),
+    whileLoading(() => import('@aws-sdk/client-sesv2')),
     '@aws-sdk/client-sesv2',
     'Amazon SES needs the package',
   )

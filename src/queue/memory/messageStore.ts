@@ -35,7 +35,7 @@ class HeldForBudget {
   /** Returns up to `most` entries, higher priorities first. */
   first(transports: readonly string[], most: number): Entry[] {
     const found: Entry[] = []
-    for (let priority = MAX_PRIORITY; priority >= 0; priority--)
+    for (let priority: number = MAX_PRIORITY; priority >= 0; priority--)
       for (const transport of transports)
         for (const entry of this.#transports.get(transport)?.[priority] ?? []) {
           if (found.length >= most) return found

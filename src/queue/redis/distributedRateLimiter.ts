@@ -48,21 +48,21 @@ export class DistributedRateLimiter implements Allowance {
     return this.#local.slowed
   }
 
-  take(ahead = 0): number {
+  acquire(ahead = 0): number {
     const now = performance.now()
     while ((this.#times[0] ?? Infinity) < now - MAX_LATENESS) this.#times.shift()
     const [first] = this.#times
     if (first === undefined || this.#times.length === 1) this.#reserveNext(now)
     if (first === undefined) return Math.max(PENDING_DELAY, this.#notBefore - now) + ahead
     if (first > now + ahead) return first - now
-    const wait = this.#local.take(ahead)
+    const wait = this.#local.acquire(ahead)
     if (wait > ahead) return wait
     this.#times.shift()
     return Math.max(wait, first - now)
   }
 
-  give(transaction: number | undefined, ago?: number): void {
-    this.#local.give(transaction, ago)
+  release(transaction: number | undefined, ago?: number): void {
+    this.#local.release(transaction, ago)
   }
 
   slow(): boolean {

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
-import { MAX_LOSSES_BEFORE_ISOLATION } from '../../delivery/crashRecovery.js'
+import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
-import type { Evidence } from '../../protocol/phaseBoard.js'
+import type { Evidence } from '../../protocol/evidence.js'
 import type { CommitStats, EnqueueResult, Retention } from '../driver.js'
 import type {
   LoadedRow,
@@ -16,7 +16,7 @@ import type {
 /** The messages between the SQLite driver and its outbox thread. */
 
 /** Number of losses (process deaths during its delivery) after which a message is delivered in isolation. */
-export const ISOLATION_THRESHOLD = MAX_LOSSES_BEFORE_ISOLATION
+export const ISOLATION_THRESHOLD = MAX_SHARED_CRASHES
 
 /** The thread's `workerData`. */
 export interface OutboxSetup {

@@ -1,4 +1,4 @@
-import { decide, type RetryPolicy } from '../../../src/delivery/retry.js'
+import { decideRetry, type RetryPolicy } from '../../../src/delivery/retry.js'
 import { mintId } from '../../../src/message/ids.js'
 import { isOpen, type MailJob, mergeRecipients, type Settlement } from '../../../src/message/messageState.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
@@ -71,7 +71,7 @@ export function settlementOf({ job, state }: QueuedMessage, outcome: Outcome): S
   }
   return {
     attempt: { start: now, end: now, thread: 1, counted: true, outcome },
-    decision: decide(outcome, standing, now, 0.5),
+    decision: decideRetry(outcome, standing, now, 0.5),
     recipients,
   }
 }

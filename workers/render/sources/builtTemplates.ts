@@ -2,7 +2,11 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { BUILT_FILE, type Catalogue, type TemplateManifest } from '../../../src/protocol/templateManifest.js'
+import {
+  BUILT_FILE,
+  type TemplateListing,
+  type TemplateManifest,
+} from '../../../src/protocol/templateManifest.js'
 import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
@@ -53,7 +57,7 @@ export class BuiltTemplates implements TemplateSource {
     return existsSync(path.join(dir, BUILT_FILE))
   }
 
-  async catalogue(): Promise<Catalogue> {
+  async catalogue(): Promise<TemplateListing> {
     return { templates: (await this.#load()).built.manifests }
   }
 

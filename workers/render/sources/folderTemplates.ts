@@ -1,4 +1,4 @@
-import type { Catalogue } from '../../../src/protocol/templateManifest.js'
+import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { ApplicationModules } from '../applicationModules.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
 import { LruCache } from '../lruCache.js'
@@ -17,13 +17,13 @@ export class FolderTemplates implements TemplateSource {
   readonly #compiled = new LruCache<Template | Promise<Template>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
   /** The catalog of the folder version that was read last. */
-  #catalogue: { number: number; catalogue: Catalogue } | undefined
+  #catalogue: { number: number; catalogue: TemplateListing } | undefined
 
   constructor(dir: string, reload: boolean, application: ApplicationModules) {
     this.#folder = new TemplateFolder(dir, reload, application)
   }
 
-  async catalogue(): Promise<Catalogue> {
+  async catalogue(): Promise<TemplateListing> {
     const version = await this.#folder.current()
     if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
     const templates = [...version.files.templates].filter(([, { mjml }]) => mjml.size > 0)

@@ -1,4 +1,4 @@
-import type { Catalogue } from '../../../src/protocol/templateManifest.js'
+import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
 import { localeFallbacks } from '../helpers/localization.js'
@@ -12,7 +12,7 @@ import type { SharedParts } from '../template/tree.js'
 
 /** A source of templates: a folder of MJML files, or a folder written by `threadpost build`. */
 export interface TemplateSource {
-  catalogue(): Promise<Catalogue>
+  catalogue(): Promise<TemplateListing>
   /**
    * Returns a template by name. Synchronous if it is already compiled, as for most messages.
    * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or `TEMPLATE_ERROR` if it doesn't compile

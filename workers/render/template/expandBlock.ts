@@ -1,5 +1,5 @@
-import { type Environment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { expandProgram, withPrograms } from './expand.js'
+import { type Environment, namesOf, placeOf, sourceOf } from './expansion.js'
 import { argumentOf, callOf, expressionOf, hashOf, isPartialBlock } from './expression.js'
 import { expandLayoutBlock } from './layouts.js'
 import { templateError } from './parse.js'

@@ -1,5 +1,5 @@
 import type { FormatCallback } from 'html-to-text'
-import { loading } from '../../loading.js'
+import { whileLoading } from '../../heartbeat.js'
 import { LAYOUT, stripLayoutMarks } from './layout.js'
 
 /** Converts HTML to text with layout marks: see {@link layOutText}. */
@@ -12,7 +12,7 @@ let loaded: Promise<HtmlToText> | undefined
 
 /** Loads html-to-text. This is its only importer. */
 export function loadHtmlToText(): Promise<HtmlToText> {
-  loaded ??= loading(() => import('html-to-text')).then(({ compile }) => {
+  loaded ??= whileLoading(() => import('html-to-text')).then(({ compile }) => {
     const convert = compile({
       wordwrap: false,
       limits: { maxInputLength: 1 << 26, maxDepth: MAX_DEPTH },

@@ -1,5 +1,5 @@
 import { ThreadpostError } from '../errors.js'
-import type { AnswerOf, TaskOf } from '../protocol/tasks.js'
+import type { ReplyOf, TaskOf } from '../protocol/tasks.js'
 import type { Pool } from './pool.js'
 import type { PoolManager } from './poolManager.js'
 import type { SlotPool } from './slotPool.js'
@@ -13,7 +13,7 @@ type Rendering = 'render' | 'compose' | 'inspect'
 const MOST_DEATHS = 3
 
 /** Renders without a message, in the threads that deliver. One that survives the death of its thread goes again, as a delivery does. */
-export class Renders {
+export class RenderRequests {
   readonly #pools: PoolManager
   readonly #free: SlotPool
   readonly #supervisor: Supervisor
@@ -28,13 +28,13 @@ export class Renders {
   async run<R extends Rendering>(
     request: R,
     what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R>> {
+  ): Promise<ReplyOf<R>> {
     const { shared } = this.#pools
     let result = await this.#once(shared, request, what)
     while (result === 'bystander') result = await this.#once(shared, request, what)
     for (let deaths = 0; result === 'suspect' || result === 'bystander'; deaths++) {
       if (deaths >= MOST_DEATHS) throw noThread('each thread ended, for a reason that is not in the template')
-      result = await this.#pools.alone((pool) => this.#once(pool, request, what))
+      result = await this.#pools.isolated((pool) => this.#once(pool, request, what))
     }
     return result
   }
@@ -43,16 +43,16 @@ export class Renders {
     pool: Pool,
     request: R,
     what: Omit<TaskOf<R>, 'slot' | 'generation'>,
-  ): Promise<AnswerOf<R> | 'suspect' | 'bystander'> {
+  ): Promise<ReplyOf<R> | 'suspect' | 'bystander'> {
     const outage = this.#supervisor.outageOf(pool !== this.#pools.shared)
     if (outage !== undefined) throw noThread(outage.reason)
-    const slot = await this.#free.takeForRender()
-    const generation = this.#supervisor.enter(slot, request)
+    const slot = await this.#free.acquireForRender()
+    const generation = this.#supervisor.begin(slot, request)
     try {
       return await pool.ask(request, { ...what, slot, generation } as TaskOf<R>)
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
-      const verdict = this.#supervisor.verdict(slot, error)
+      const verdict = this.#supervisor.roleOf(slot, error)
       if (verdict === 'closed') throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
       if (verdict !== 'culprit') return verdict
       throw new ThreadpostError(
@@ -61,8 +61,8 @@ export class Renders {
         { cause: error },
       )
     } finally {
-      this.#supervisor.leave(slot)
-      this.#free.giveForRender(slot)
+      this.#supervisor.release(slot)
+      this.#free.releaseForRender(slot)
     }
   }
 }

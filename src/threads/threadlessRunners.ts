@@ -1,23 +1,38 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Deliverer } from '../../workers/deliver.js'
 import { ThreadpostError } from '../errors.js'
+import { PHASES } from '../protocol/outcome.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
-  sharedClock,
   type ComposedParts,
   type Content,
   type JsonObject,
   type MessagePayload,
   type RenderResult,
+  sharedClock,
   type ThreadLogLine,
   type ThreadSetup,
 } from '../protocol/tasks.js'
-import type { Catalogue, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
+import {
+  BUILT_FILE,
+  type TemplateListing,
+  type TemplateNotes,
+  type TemplateSetup,
+} from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
-import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
-import { countPhases, SlotPool } from './slotPool.js'
-import { LoadMeter } from './threadLoad.js'
+import {
+  type DeliveryOrder,
+  LoadMeter,
+  type PhaseCounts,
+  type Runner,
+  type RunResult,
+  type ThreadStatus,
+  countPhases,
+} from './runner.js'
+import { SlotPool } from './slotPool.js'
 
 /**
  * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.
@@ -46,13 +61,13 @@ export class InlineRunner implements Runner {
     this.#claims = new CancellationRegistry(this.#board)
   }
 
-  async start(): Promise<Catalogue> {
+  async start(): Promise<TemplateListing> {
     const { Deliverer } = await import('../../workers/deliver.js')
     this.#deliverer = new Deliverer(this.#setup, 0, this.#log, (open) => {
       this.#connections = open
     })
     try {
-      return await this.#deliverer.probe()
+      return await this.#deliverer.listTemplates()
     } catch (error) {
       throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
         cause: error,
@@ -60,8 +75,8 @@ export class InlineRunner implements Runner {
     }
   }
 
-  catalogue(): Promise<Catalogue> {
-    return this.#started().probe()
+  listTemplates(): Promise<TemplateListing> {
+    return this.#started().listTemplates()
   }
 
   async deliver(order: DeliveryOrder): Promise<RunResult> {
@@ -69,12 +84,12 @@ export class InlineRunner implements Runner {
     this.#delivering++
     try {
       const generation = this.#board.assign(slot)
-      this.#claims.enter(order, slot, generation)
+      this.#claims.register(order, slot, generation)
       const handedOverAt = sharedClock()
       const outcome = await this.#started().deliver({ ...order, generation, handedOverAt })
       return { died: false, outcome }
     } finally {
-      this.#claims.leave(order)
+      this.#claims.release(order)
       this.#delivering--
     }
   }
@@ -88,8 +103,8 @@ export class InlineRunner implements Runner {
     return this.#inSlot((slot) => this.#started().render({ ...order, ...slot }))
   }
 
-  compose(letter: MessagePayload): Promise<RenderResult<ComposedParts>> {
-    return this.#inSlot((slot) => this.#started().compose({ letter, ...slot }))
+  compose(payload: MessagePayload): Promise<RenderResult<ComposedParts>> {
+    return this.#inSlot((slot) => this.#started().compose({ payload, ...slot }))
   }
 
   inspect(content: Content): Promise<RenderResult<TemplateNotes>> {
@@ -97,11 +112,11 @@ export class InlineRunner implements Runner {
   }
 
   async #inSlot<T>(work: (place: { slot: number; generation: number }) => Promise<T>): Promise<T> {
-    const slot = await this.slots.takeForRender()
+    const slot = await this.slots.acquireForRender()
     try {
       return await work({ slot, generation: this.#board.assign(slot) })
     } finally {
-      this.slots.giveForRender(slot)
+      this.slots.releaseForRender(slot)
     }
   }
 
@@ -145,4 +160,92 @@ export class InlineRunner implements Runner {
     if (this.#deliverer === undefined) throw new Error('the runner has not been started')
     return this.#deliverer
   }
+}
+
+/**
+ * In the place of threads where mail is only taken in (`role: 'send'`): it renders and delivers nothing. What the
+ * templates need it knows only from a folder that was compiled ahead, since nothing is compiled to read that.
+ */
+export class DisabledRunner implements Runner {
+  readonly slots = new SlotPool(0, 0)
+  readonly outage = undefined
+  readonly releaseIn = 0
+  readonly #dir: string | undefined
+
+  /** @param dir a folder that `threadpost build` wrote */
+  constructor(dir: string | undefined) {
+    this.#dir = dir
+  }
+
+  start(): Promise<TemplateListing> {
+    return this.listTemplates()
+  }
+
+  async listTemplates(): Promise<TemplateListing> {
+    if (this.#dir === undefined) return { templates: [] }
+    try {
+      const text = await readFile(path.join(this.#dir, BUILT_FILE), 'utf8')
+      const { manifests } = JSON.parse(text) as { manifests: TemplateListing['templates'] }
+      return { templates: manifests }
+    } catch (error) {
+      throw new ThreadpostError(
+        'INVALID_OPTIONS',
+        "templates: with role 'send' nothing is compiled: name the folder that `threadpost build` wrote, or none, " +
+          `and the worker says what is wrong with a mail (${(error as Error).message})`,
+        { path: 'templates', cause: error },
+      )
+    }
+  }
+
+  deliver(): Promise<never> {
+    return Promise.reject(unsupported('delivers nothing'))
+  }
+
+  withdraw(): boolean {
+    return false
+  }
+
+  render(): Promise<never> {
+    return Promise.reject(unsupported('renders nothing'))
+  }
+
+  compose(): Promise<never> {
+    return Promise.reject(unsupported('renders nothing'))
+  }
+
+  inspect(): Promise<never> {
+    return Promise.reject(unsupported('compiles nothing'))
+  }
+
+  verify(): Promise<never> {
+    return Promise.reject(unsupported('has no transports'))
+  }
+
+  reloadTransports(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  reloadTemplates(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  endThread(): undefined {
+    return undefined
+  }
+
+  threads(): [] {
+    return []
+  }
+
+  phases(): PhaseCounts {
+    return Object.fromEntries(PHASES.map((phase) => [phase, 0])) as PhaseCounts
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+function unsupported(what: string): ThreadpostError {
+  return new ThreadpostError('UNSUPPORTED', `A mailer with role 'send' ${what}; ask one that delivers`)
 }
