@@ -63,7 +63,7 @@ function notSent(code: 'RELEASED' | 'SETUP_FAILED' | 'INTERNAL_ERROR', message: 
 }
 
 /** Returns what the phase board proves about a message whose thread died; undefined if it was certainly not sent. */
-export function outcomeAfterThreadDeath(evidence: Evidence, addresses: string[]): Outcome | undefined {
+function outcomeAfterThreadDeath(evidence: Evidence, addresses: string[]): Outcome | undefined {
   return outcomeAfterDeath(evidence, addresses, 'THREAD_DIED', 'thread')
 }
 

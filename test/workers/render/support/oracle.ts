@@ -40,7 +40,7 @@ export function compileHandlebars({
     if (value === undefined || (given.length > 2 && (parent ?? null) === null)) isMissing = true
     return value
   })
-  handlebars.registerHelper(TEXT, (value: unknown) => `${(value ?? '') as string}`)
+  handlebars.registerHelper(TEXT, (value?: string | number | boolean | null) => String(value ?? ''))
   handlebars.registerHelper(IS_GIVEN, (block: unknown) => block !== undefined)
   try {
     for (const [name, partial] of Object.entries(partials))
