@@ -63,7 +63,10 @@ export interface MailerParts {
   inbox?: Inbox
 }
 
-/** Collects the statistics. */
+/**
+ * Collects the statistics.
+ * @internal
+ */
 export async function statsOf(
   { queue, runner, dispatcher, metrics, validation }: MailerParts,
   eventLoop: EventLoopDelay,

@@ -26,7 +26,7 @@ describe('the options of a mailer', () => {
       transports: [
         {
           name: 'default',
-          spec: { host: 'mail.example.com', port: 587, secure: false, requireTLS: true },
+          config: { host: 'mail.example.com', port: 587, secure: false, requireTLS: true },
         },
       ],
     })
@@ -40,14 +40,14 @@ describe('the options of a mailer', () => {
   it.each(['smtp://127.0.0.1:25', 'smtp://localhost:25', 'smtp://[::1]:25', 'smtp://127.9.9.9'])(
     'require no TLS on loopback: %s',
     (url) => {
-      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ spec: { requireTLS: false } }])
+      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ config: { requireTLS: false } }])
     },
   )
 
   it.each(['smtp://localhost.evil.example', 'smtp://128.0.0.1', 'smtp://127.0.0.1.evil.example'])(
     'require TLS for hosts that only look like loopback: %s',
     (url) => {
-      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ spec: { requireTLS: true } }])
+      expect(resolveOptions({ transport: url }).transports).toMatchObject([{ config: { requireTLS: true } }])
     },
   )
 

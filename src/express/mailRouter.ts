@@ -20,6 +20,7 @@ const OPEN_LIMIT = 10_000
 /**
  * Adds operations to a router. The routes always match the OpenAPI document, because both are generated from the same list.
  * @param bodyLimit maximum body size in bytes of operations that need a token
+ * @internal
  */
 export function mountOperations(
   router: Router,
@@ -90,7 +91,10 @@ export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
   )
 }
 
-/** @param up number of path levels from this router up to the login page; 0 if this router has the page */
+/**
+ * @param up number of path levels from this router up to the login page; 0 if this router has the page
+ * @internal
+ */
 export function mailRouterWith(
   authenticator: Authenticator,
   mailer: Mailer,

@@ -123,14 +123,14 @@ describe('typed templates', () => {
     const dir = await folderOf(TEMPLATES)
     const out = path.join(dir, 'types.d.ts')
     const run = (...flags: string[]) => threadpost('types', '--templates', dir, '--out', out, ...flags)
-    expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('is not there') })
+    expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('does not exist') })
     expect(await run()).toMatchObject({ code: 0, stdout: expect.stringContaining('2 templates') })
     expect(await run('--check')).toMatchObject({ code: 0 })
     await writeFile(
       path.join(dir, 'plain-news.mjml'),
       TEMPLATES['plain-news.mjml'].replace('News', '{{title}}'),
     )
-    expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('not up to date') })
+    expect(await run('--check')).toMatchObject({ code: 1, stderr: expect.stringContaining('out of date') })
     await writeFile(path.join(dir, 'order.mjml'), '{{#if')
     expect(await run()).toMatchObject({ code: 1, stderr: expect.stringContaining('order') })
     expect(JSON.parse((await run('--json')).stdout)).toMatchObject({ out, templates: 1, written: false })

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 
 /** The current page. It is in the URL’s fragment, so that it works under any mount path and can be linked to. */
 export interface Route {
@@ -21,8 +21,8 @@ export function go(href: string, { replace = false } = {}): void {
   dispatchEvent(new HashChangeEvent('hashchange'))
 }
 
-function current(): Route {
-  const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?')
+function parseFragment(fragment: string): Route {
+  const [path = '', query = ''] = fragment.replace(/^#\/?/, '').split('?')
   return {
     path: path
       .split('/')
@@ -33,13 +33,15 @@ function current(): Route {
 }
 
 export function useRoute(): Route {
-  const [route, setRoute] = useState(current)
+  const [fragment, setFragment] = useState(location.hash)
   useEffect(() => {
-    const changed = () => setRoute(current())
-    addEventListener('hashchange', changed)
-    return () => removeEventListener('hashchange', changed)
+    const update = () => setFragment(location.hash)
+    addEventListener('hashchange', update)
+    // Effects run after the first paint. The fragment may have changed before the listener was added.
+    update()
+    return () => removeEventListener('hashchange', update)
   }, [])
-  return route
+  return useMemo(() => parseFragment(fragment), [fragment])
 }
 
 function decode(part: string): string {
