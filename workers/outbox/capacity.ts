@@ -47,11 +47,6 @@ export class Capacity {
   #inUse: boolean
   /** Whether the last checkpoint failed. */
   #logStuck = false
-  /** The earliest time of the next checkpoint after one that failed. */
-  #checkpointAt = 0
-  #checkpointPause = RESTORE_PAUSE
-  /** Pages in the log after which a commit makes a checkpoint. */
-  readonly #autoCheckpoint: number
   #releasedAt = -Infinity
   #restoreAt = 0
   #pause = RESTORE_PAUSE
@@ -63,7 +58,6 @@ export class Capacity {
     this.#reserve = reserve
     this.#maxSize = maxSize
     this.#pageSize = db.pragma('page_size', { simple: true }) as number
-    this.#autoCheckpoint = db.pragma('wal_autocheckpoint', { simple: true }) as number
     this.#pages = db.prepare(
       'SELECT page_count AS count, freelist_count AS spare FROM pragma_page_count(), pragma_freelist_count()',
     )
@@ -148,25 +142,13 @@ export class Capacity {
     this.#restoreAt = now + this.#pause
   }
 
-  /**
-   * Doesn't wait for readers: while one reads an old state, the log grows, first into free space, then into the reserve. A
-   * checkpoint that fails has copied much of the log for nothing, and the next one starts over. So checkpoints are tried less and
-   * less often, and no longer after each commit, until one succeeds.
-   */
+  /** Doesn't wait for readers: while one reads an old state, the log grows, first into free space, then into the reserve. */
   #checkpoint(): void {
-    const now = performance.now()
-    if (this.#logStuck && now < this.#checkpointAt) return
     try {
       this.#db.pragma('wal_checkpoint(PASSIVE)')
-      if (this.#logStuck) this.#db.pragma(`wal_autocheckpoint = ${this.#autoCheckpoint}`)
       this.#logStuck = false
-      this.#checkpointPause = RESTORE_PAUSE
     } catch (error) {
       this.#logStuck = isStorageError(error)
-      if (!this.#logStuck) return
-      this.#db.pragma('wal_autocheckpoint = 0')
-      this.#checkpointAt = performance.now() + this.#checkpointPause
-      this.#checkpointPause = Math.min(MAX_RESTORE_PAUSE, 2 * this.#checkpointPause)
     }
   }
 
