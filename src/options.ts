@@ -95,7 +95,7 @@ export interface MailerOptions {
    */
   maxAge?: number
   /**
-   * What to do with a message that may or may not have been sent: send it again, or hold it until an operator decides.
+   * Whether to send a message again that may or may not have been sent, or to hold it until an operator decides.
    * @default 'retry'
    * @example onUncertain: 'hold'
    */
@@ -111,7 +111,7 @@ export interface MailerOptions {
    */
   retain?: RetentionOptions
   /**
-   * What to hide wherever a message is shown.
+   * The parts of a message to hide wherever it is shown.
    * @example redact: { recipients: true }
    */
   redact?: RedactOptions

@@ -85,7 +85,7 @@ interface MailFields {
   tags?: string[]
   /** Any data of your own, stored with the message; at most 16 KB of JSON. @default none */
   metadata?: JsonObject
-  /** What to do when the mail may or may not have been sent. @default the mailer's `onUncertain` */
+  /** Whether to retry or hold the mail if it may or may not have been sent. @default the mailer's `onUncertain` */
   onUncertain?: 'retry' | 'hold'
 }
 
@@ -277,6 +277,6 @@ export const MAIL_FIELDS = {
   },
   onUncertain: {
     type: 'onUncertain',
-    description: 'What to do when the mail may or may not have been sent.',
+    description: 'Whether to retry or hold the mail if it may or may not have been sent.',
   },
 } as const satisfies Record<keyof Mail, MailField>

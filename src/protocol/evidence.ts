@@ -1,6 +1,6 @@
 import type { Phase, RecipientOutcome } from './outcome.js'
 
-/** What is known of a delivery whose thread, or process, died: read from the phase board or the delivery journal. */
+/** The known facts about a delivery whose thread or process died, read from the phase board or the delivery journal. */
 export interface Evidence {
   readonly phase: Phase
   /** Id of the thread that worked on it; 0 if none did, or it is unknown. */

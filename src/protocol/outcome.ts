@@ -275,7 +275,7 @@ export function countsAsAttempt(outcome: Outcome): boolean {
   )
 }
 
-/** What happens to a message after an attempt; see `decideRetry()` in src/delivery/retry.ts. */
+/** The next status of a message after an attempt; see `decideRetry()` in src/delivery/retry.ts. */
 export type RetryDecision =
   | { status: 'sent' | 'partial' | 'failed' | 'cancelled' | 'expired' }
   /** @property nextAttemptAt milliseconds since the epoch, here and below */

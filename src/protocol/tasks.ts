@@ -3,7 +3,7 @@ import type { Outcome } from './outcome.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from './templateManifest.js'
 import type { TransportConfig, TransportReport } from './transportConfig.js'
 
-/** What crosses between the main thread and a worker: plain data that structured clone keeps as it is. */
+/** The data that crosses between the main thread and a worker: plain data that structured clone preserves. */
 
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
@@ -127,7 +127,7 @@ export interface ThreadLogLine {
   message: string
 }
 
-/** What a thread is given once, as worker data. The only place where credentials cross. */
+/** The settings that a thread receives once, as worker data. Credentials cross only here. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
   /** The threads' signs of life; a thread beats once in so many ms. */
@@ -147,9 +147,7 @@ export interface ThreadSetup {
   journal?: string
 }
 
-/** What is asked of a thread, and what it answers, over its lane. */
-
-/** What a thread is given once, when its lane is opened. */
+/** The settings that a thread receives once, when its channel opens. */
 export interface ChannelOpening {
   port: MessagePort
   /** Its place on the pulse board. */

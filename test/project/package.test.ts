@@ -89,9 +89,9 @@ describe('the packed tarball', () => {
   })
 
   it('stays within its size budget', () => {
-    expect(tarball.size).toBeLessThan(560_000)
-    expect(tarball.unpackedSize).toBeLessThan(1_750_000)
-    expect(tarball.files.length).toBeLessThan(560)
+    expect(tarball.size).toBeLessThan(540_000)
+    expect(tarball.unpackedSize).toBeLessThan(1_700_000)
+    expect(tarball.files.length).toBeLessThan(550)
   })
 
   it('passes publint', async () => {

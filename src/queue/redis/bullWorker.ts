@@ -12,8 +12,8 @@ const STALLED_INTERVAL = 5_000
 const RECHECK_DELAY = 2_000
 
 /**
- * What a message needs of its job once it was handled: nothing more; to go back to the queue; to be taken up again soon; or to
- * be taken up at a time, in ms since the epoch.
+ * The next step of a job whose message was handled: it is done, goes back to the queue, is processed again soon, or is processed
+ * again at a time in milliseconds since the epoch.
  */
 export type JobResult = 'done' | 'requeue' | 'recheck' | { due: number }
 

@@ -9,7 +9,7 @@ export type Reply = string | number | null | Reply[]
 /** Values of the fields that a script was asked for; null where the hash has no such field. */
 export type RowValues = (string | null)[]
 
-/** What a BullMQ job is to do with its message. */
+/** The action that a BullMQ job must take for its message. */
 export type Claim =
   /** The message is `sending` now, by this process. */
   | { action: 'deliver'; row: StoredRow; job: MailJob }
