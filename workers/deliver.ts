@@ -1,3 +1,4 @@
+import { toWireAddress } from '../src/protocol/addressForms.js'
 import type { Outcome } from '../src/protocol/outcome.js'
 import { PhaseBoard, type Pulse } from '../src/protocol/phaseBoard.js'
 import {
@@ -13,7 +14,7 @@ import {
 } from '../src/protocol/tasks.js'
 import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
 import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
-import { compose } from './compose/compose.js'
+import { compose, type Composed } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
 import { createRenderer } from './render/createRenderer.js'
@@ -21,6 +22,7 @@ import type { Renderer } from './render/renderer.js'
 import { TemplateFailure } from './render/template/sourceFile.js'
 import { ThreadLog } from './threadLog.js'
 import { TransportPool } from './transports/transportPool.js'
+import { hasAsciiVersion, toWirePayload, withGivenAddresses } from './wireForm.js'
 
 /** Delivers messages in one thread, or in the calling thread: render, compose, send. */
 export class Deliverer {
@@ -90,14 +92,19 @@ export class Deliverer {
       const parts = bound instanceof Promise ? await bound : bound
       context.enterPhase('composing')
       const start = performance.now()
-      const signed = this.#transports.sign(task.transport, compose(task.payload, parts))
-      const message = signed instanceof Promise ? await signed : signed
+      const payload = toWirePayload(task.payload)
+      const signed = this.#transports.sign(task.transport, compose(payload, parts))
+      const message: Composed & { asciiVersion?: Composed } =
+        signed instanceof Promise ? await signed : signed
+      if (hasAsciiVersion(payload))
+        message.asciiVersion = await this.#transports.sign(task.transport, compose(payload, parts, 'ascii'))
       context.addTiming('compose', performance.now() - start)
-      const envelope = { from: task.payload.envelopeFrom, to: task.recipients }
+      const envelope = { from: payload.envelopeFrom, to: task.recipients.map(toWireAddress) }
       if (task.notBefore !== undefined) await waitUntil(task.notBefore)
       const delivered = await this.#transports
         .get(task.transport)
-        .send({ envelope, payload: task.payload, parts, ...message }, context, deadline)
+        .send({ envelope, payload, parts, ...message }, context, deadline)
+      delivered.recipients = withGivenAddresses(delivered.recipients, task.recipients, envelope.to)
       const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
       return this.#asReleased(outcome)
@@ -115,7 +122,7 @@ export class Deliverer {
     return this.#rendering(task, async ({ critical }) => {
       const { payload } = task
       const parts = await this.#renderer.bind(payload, critical)
-      const { bytes } = compose(payload, parts)
+      const { bytes } = compose(toWirePayload(payload), parts)
       const { preheader, html, text } = parts
       return { subject: payload.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
     })

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
 import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
+import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { MessagePayload } from '../protocol/tasks.js'
@@ -38,6 +39,7 @@ function toPayload(job: MailJob): MessagePayload {
     references: job.references,
     attachments: job.attachments,
   }
+  if (job.sender !== undefined) payload.sender = job.sender
   if (job.context !== undefined) payload.context = job.context
   if (job.subject !== undefined) payload.subject = job.subject
   if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
@@ -245,8 +247,5 @@ export class Dispatcher implements Consumer {
 const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
 
 function domainsOf(state: QueuedMessage['state']): string[] {
-  const domains = openRecipients(state).map((address) =>
-    address.slice(address.lastIndexOf('@') + 1).toLowerCase(),
-  )
-  return [...new Set(domains)]
+  return [...new Set(openRecipients(state).map(domainKey))]
 }

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import { domainToASCII } from 'node:url'
 import addressparser from 'nodemailer/lib/addressparser'
+import { addressKey, toAsciiDomain, toWireAddress } from '../protocol/addressForms.js'
 import type { Mailbox } from '../protocol/tasks.js'
 import { type Validator, forbidControls, isPlainObject, kindOf } from '../validation.js'
 
@@ -11,17 +11,18 @@ const MAX_DOMAIN = 255
 const MAX_ADDRESS = 254
 const MAX_NAME = 256
 
-/** Dot-atom of RFC 5322 section 3.2.3, with the characters RFC 6531 adds. */
-const LOCAL_PART =
-  /^[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+(?:\.[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+)*$/u
-const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
+/** The characters of a local part without quotes: atext of RFC 5322, those that RFC 6531 adds, and dots in any place. */
+const UNQUOTED = /^[\w!#$%&'*+/=?^`{|}~.\u0080-\u{10ffff}-]+$/u
+/** Quoted-string of RFC 5321 section 4.1.2, with the characters that RFC 6531 adds. */
+const QUOTED = /^"(?:[^"\\]|\\[ -~])+"$/
+/** Characters that nobody sees, and spaces that only look like one: two addresses that differ in them look the same. */
+const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]|(?! )\p{Z}/u
 /** The plainest form of an address, which needs no parser. */
 const BARE_ADDRESS = /^[\w.+-]{1,64}@[a-z0-9.-]{1,255}$/i
-const COMMENT_OUTSIDE_QUOTES = /^(?:[^"]|"(?:[^"\\]|\\.)*")*?[()]/
 
 /**
- * Parses one mailbox: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. Rejects lists, groups, comments and
- * quoted local parts, because each has been used to inject recipients.
+ * Parses one mailbox: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. Rejects lists, groups and
+ * comments, because each has been used to inject recipients.
  */
 export function parseMailbox(value: unknown, path: string, check: Validator): Mailbox {
   if (typeof value === 'string') return parseText(value, path, check)
@@ -36,11 +37,19 @@ export function parseMailbox(value: unknown, path: string, check: Validator): Ma
   return mailbox
 }
 
-/** One mailbox, or an array of them. A string is always one mailbox, even if it contains commas. */
+/**
+ * One mailbox, or an array of them, without those that repeat an address. A string is always one mailbox, even if it contains
+ * commas.
+ */
 export function parseMailboxes(value: unknown, path: string, check: Validator, max: number): Mailbox[] {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) return [parseMailbox(value, path, check)]
-  return check.array(value, path, max).map((entry, index) => parseMailbox(entry, `${path}[${index}]`, check))
+  const mailboxes = check
+    .array(value, path, max)
+    .map((entry, index) => parseMailbox(entry, `${path}[${index}]`, check))
+  if (mailboxes.length < 2) return mailboxes
+  const keys = new Set<string>()
+  return mailboxes.filter(({ address }) => keys.size < keys.add(addressKey(address)).size)
 }
 
 /**
@@ -82,21 +91,48 @@ function parseText(text: string, path: string, check: Validator): Mailbox {
   if (BARE_ADDRESS.test(text)) return { address: checkAddress(text, path, check) }
   if (text.length > MAX_ADDRESS + MAX_NAME) check.fail(path, 'is too long for an address')
   forbidControls(text, path, check)
-  if (COMMENT_OUTSIDE_QUOTES.test(text))
-    check.fail(path, 'comments in parentheses are not allowed in an address')
-
-  const parsed = addressparser(text)
-  const [first] = parsed
-  if (parsed.length > 1) check.fail(path, 'contains several addresses; pass an array with one address each')
-  if (first === undefined || 'group' in first || first.address === '')
-    check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
-  // Text that the parser skipped must not be dropped silently: the address is the whole text, or its end.
-  const rest = text.trim()
-  if (rest !== first.address && !rest.endsWith(`<${first.address}>`))
-    check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
-  const mailbox: Mailbox = { address: checkAddress(first.address, path, check) }
-  if (first.name !== '') mailbox.name = checkName(first.name, path, check)
+  const { name, address } = splitMailbox(trimSpaces(text), path, check)
+  const mailbox: Mailbox = { address: checkAddress(address, path, check) }
+  if (name !== '' && name !== address) mailbox.name = checkName(name, path, check)
   return mailbox
+}
+
+/** Splits `name <address>`, or takes the whole text as an address. Reads each character once. */
+function splitMailbox(text: string, path: string, check: Validator): { name: string; address: string } {
+  let quoted = false
+  let open = -1
+  let literal = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (quoted) {
+      if (character === '\\') at++
+      else if (character === '"') quoted = false
+    } else if (character === '"') quoted = true
+    else if (character === '<') {
+      if (open !== -1) check.fail(path, 'contains several addresses; pass an array with one address each')
+      open = at
+    } else if (character === '[') literal = true
+    else if (character === '(' || character === ')')
+      check.fail(path, 'comments in parentheses are not allowed in an address')
+    else if (character === ',' || character === ';' || (character === ':' && !literal))
+      check.fail(
+        path,
+        'contains several addresses or a group; pass an array with one address each, and quote a name with , ; or :',
+      )
+    else if (character === '>' && (open === -1 || at !== text.length - 1))
+      check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
+  }
+  if (open === -1) return { name: '', address: text }
+  if (quoted || !text.endsWith('>')) check.fail(path, `is not an address such as 'Ada <ada@example.com>'`)
+  const name = text
+    .slice(0, open)
+    .replace(/"((?:[^"\\]|\\.)*)"/g, (_, content: string) => content.replace(/\\(.)/g, '$1'))
+  return { name: trimSpaces(name), address: trimSpaces(text.slice(open + 1, -1)) }
+}
+
+/** Removes spaces at both ends, and no invisible character, as `trim()` would. */
+function trimSpaces(text: string): string {
+  return text.replace(/^ +| +$/g, '')
 }
 
 function checkName(name: string, path: string, check: Validator): string {
@@ -106,30 +142,26 @@ function checkName(name: string, path: string, check: Validator): string {
 }
 
 function checkAddress(address: string, path: string, check: Validator): string {
+  if (address.length > MAX_ADDRESS) check.fail(path, `is longer than ${MAX_ADDRESS} octets`)
   forbidControls(address, path, check)
   const at = address.lastIndexOf('@')
   if (at < 1) check.fail(path, 'is not an address: it needs an @ with a local part before it')
   const local = address.slice(0, at)
-  const domain = address.slice(at + 1)
-  if (!LOCAL_PART.test(local)) check.fail(path, 'the part before the @ contains invalid characters')
-  if (Buffer.byteLength(local) > MAX_LOCAL_PART)
+  if (INVISIBLE.test(local)) check.fail(path, 'the part before the @ contains an invisible character')
+  if (!UNQUOTED.test(local) && !QUOTED.test(local))
+    check.fail(path, 'the part before the @ contains invalid characters')
+  if (!isDomain(address.slice(at + 1))) check.fail(path, 'the part after the @ is not a domain')
+  const wire = toWireAddress(address)
+  if (Buffer.byteLength(wire.slice(0, wire.lastIndexOf('@'))) > MAX_LOCAL_PART)
     check.fail(path, `the part before the @ is longer than ${MAX_LOCAL_PART} octets`)
-  if (!isDomain(domain)) check.fail(path, 'the part after the @ is not a domain')
-  if (Buffer.byteLength(address) > MAX_ADDRESS) check.fail(path, `is longer than ${MAX_ADDRESS} octets`)
+  if (Buffer.byteLength(wire) > MAX_ADDRESS) check.fail(path, `is longer than ${MAX_ADDRESS} octets`)
   return address
 }
 
 function isDomain(domain: string): boolean {
   const literal = /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domain)?.[1]
   if (literal !== undefined) return domain.startsWith('[IPv6:') ? isIPv6(literal) : isIPv4(literal)
-  const ascii = isAscii(domain) ? domain : domainToASCII(domain)
-  return (
-    ascii.length > 0 &&
-    ascii.length <= MAX_DOMAIN &&
-    ascii.split('.').every((label) => DOMAIN_LABEL.test(label))
-  )
-}
-
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text) === text.length
+  if (INVISIBLE.test(domain.replace(/[\u200c\u200d]/g, ''))) return false
+  const ascii = toAsciiDomain(domain)
+  return ascii !== undefined && ascii.length <= MAX_DOMAIN
 }

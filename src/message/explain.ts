@@ -81,8 +81,12 @@ function reason(last: MessageAttempt | undefined): string {
   return sentence(last.message)
 }
 
-/** The server's reply about a recipient that it rejected, or else about the message. */
+/** The server's reply about a recipient that it rejected, or the reason why it was not asked, or else about the message. */
 function refusal(message: Message, last: MessageAttempt | undefined): string {
+  const unsupported = message.recipients.some(
+    ({ status, code }) => status === 'failed' && code === 'SMTPUTF8_UNSUPPORTED',
+  )
+  if (unsupported) return 'the server does not support non-ASCII characters before the @ (SMTPUTF8)'
   const refused = message.recipients.find(({ status, reply }) => status === 'failed' && reply !== undefined)
   return refused?.reply === undefined ? reason(last) : `the server answered "${replyOf(refused.reply)}"`
 }

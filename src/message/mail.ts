@@ -33,6 +33,8 @@ interface MailFields {
   replyTo?: Address | Address[]
   /** The sender. @default the mailer's `from` */
   from?: Address
+  /** The mailbox that submitted the mail, if it is not an author: the Sender header. @default none */
+  sender?: Address
   /** The subject. @default the template's subject; required if it has none */
   subject?: string
   /** A Message-ID of your own, with angle brackets. It must be globally unique. @default generated from the message's id */
@@ -42,7 +44,8 @@ interface MailFields {
   /** Message-IDs of the conversation that this mail belongs to. @default none */
   references?: string | string[]
   /**
-   * Additional headers: `X-*` and a list of harmless ones. Each value of an array becomes one header line.
+   * Additional headers: `X-*` and a list of harmless ones. Each value of an array becomes one header line. A value that can't
+   * be written in lines of at most 998 octets is refused.
    * @default none
    * @example headers: { 'X-Order': '42' }
    */
@@ -62,7 +65,7 @@ interface MailFields {
   attachments?: Attachment[]
   /** The SMTP envelope, where it differs from the headers. */
   envelope?: {
-    /** The reverse-path: the address that bounces go to. @default the address in `from` */
+    /** The reverse-path: the address that bounces go to. With `''`, no server returns bounces. @default the address in `from` */
     from?: string
   }
   /** Name of the transport. @default the first transport */
@@ -226,6 +229,7 @@ export const MAIL_FIELDS = {
   bcc: { type: 'addresses', description: 'Recipients of a copy that are hidden from all other recipients.' },
   replyTo: { type: 'addresses', description: 'Addresses that replies go to.' },
   from: { type: 'address', description: "The sender. By default, the mailer's `from`." },
+  sender: { type: 'address', description: 'The mailbox that submitted the mail, if it is not an author.' },
   subject: {
     type: 'string',
     max: 998,
@@ -248,7 +252,7 @@ export const MAIL_FIELDS = {
       'List-Unsubscribe (RFC 2369). `oneClick` (the default) adds the header of RFC 8058 if the URL is https.',
   },
   attachments: { type: 'attachments', description: 'Attached files.' },
-  envelope: { type: 'envelope', description: 'The address that bounces go to.' },
+  envelope: { type: 'envelope', description: 'The address that bounces go to; empty for none.' },
   transport: { type: 'string', description: 'Name of a transport. By default, the first one.' },
   priority: {
     type: 'number',

@@ -7,6 +7,7 @@ import {
   type SmtpReply,
   type RetryDecision,
 } from '../protocol/outcome.js'
+import { addressKey } from '../protocol/addressForms.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
 import { MAIL_FIELDS } from './mail.js'
@@ -97,6 +98,8 @@ export interface RecipientState {
   address: string
   status: 'waiting' | 'deferred' | 'uncertain' | 'sent' | 'failed'
   reply?: SmtpReply
+  /** The reason, if no server was asked about this recipient: its transport can't reach it. */
+  code?: Outcome['code']
 }
 
 /** The mutable part of a message; the queue stores it beside the job. */
@@ -138,11 +141,17 @@ export function newState(job: MailJob): MessageState {
   }
 }
 
-/** The addresses of all recipients, without duplicates. */
+/** The addresses of all recipients, each once: the letter case and the script of a domain make no difference. */
 export function recipientsOf(job: Pick<MailJob, 'to' | 'cc' | 'bcc'>): string[] {
   const [only] = job.to
   if (only !== undefined && job.to.length + job.cc.length + job.bcc.length === 1) return [only.address]
-  return [...new Set([...job.to, ...job.cc, ...job.bcc].map(({ address }) => address))]
+  const byKey = new Map<string, string>()
+  for (const list of [job.to, job.cc, job.bcc])
+    for (const { address } of list) {
+      const key = addressKey(address)
+      if (!byKey.has(key)) byKey.set(key, address)
+    }
+  return [...byKey.values()]
 }
 
 /** The recipients of the next attempt. */
@@ -161,9 +170,14 @@ export function mergeRecipients(before: readonly RecipientState[], outcome: Outc
   const everyone = outcome.result === 'sent' ? 'accepted' : outcome.result
   return before.map((recipient) => {
     if (!isOpen(recipient)) return recipient
-    const { result, reply } = resultOf(recipient.address) ?? { result: everyone, reply: outcome.reply }
+    const { result, reply, code } = resultOf(recipient.address) ?? {
+      result: everyone,
+      reply: outcome.reply,
+      code: undefined,
+    }
     const after: RecipientState = { address: recipient.address, status: STATUS_OF[result] }
     if (reply !== undefined) after.reply = reply
+    if (code !== undefined) after.code = code
     return after
   })
 }

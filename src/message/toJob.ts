@@ -1,5 +1,6 @@
 import { ThreadpostError } from '../errors.js'
 import type { ResolvedOptions } from '../options.js'
+import { splitAddress, toWireAddress } from '../protocol/addressForms.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
@@ -148,6 +149,7 @@ export function toJob(
       ),
   }
   if (manifest?.version !== undefined) job.templateVersion = manifest.version
+  if (mail['sender'] !== undefined) job.sender = parseMailbox(mail['sender'], 'sender', check)
   const inReplyTo = inReplyToOf(mail['inReplyTo'], 'inReplyTo', check)
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
@@ -215,9 +217,8 @@ function transportOf(value: unknown, names: readonly string[]): string {
 function envelopeFromOf(value: unknown, from: Mailbox): string {
   if (value === undefined) return from.address
   const envelope = check.object(value, 'envelope', ['from'])
-  return envelope['from'] === undefined
-    ? from.address
-    : parseAddress(envelope['from'], 'envelope.from', check)
+  if (envelope['from'] === undefined) return from.address
+  return envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
 }
 
 function notBeforeOf(mail: Record<string, unknown>, now: number): number | undefined {
@@ -255,8 +256,9 @@ function timeOf(value: unknown, path: string): number {
   return Math.round(time)
 }
 
+/** The domain for a Message-ID (RFC 5322 section 3.6.4), as A-labels. */
 function domainOf(from: Mailbox): string {
-  return from.address.slice(from.address.lastIndexOf('@') + 1)
+  return splitAddress(toWireAddress(from.address)).domain
 }
 
 /** Whether the value is a prepared mail. */

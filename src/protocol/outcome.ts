@@ -28,6 +28,8 @@ export interface RecipientOutcome {
   address: string
   result: 'accepted' | 'rejected' | 'deferred' | 'uncertain'
   reply?: SmtpReply
+  /** The reason, if the recipient was refused before the server was asked, while others were not. */
+  code?: UnsupportedCode
 }
 
 /** Milliseconds spent on each step of an attempt. */

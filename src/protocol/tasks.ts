@@ -50,11 +50,13 @@ export interface MessagePayload {
   /** Milliseconds since the epoch; the Date header of every attempt. */
   date: number
   from: Mailbox
+  /** The Sender field (RFC 5322 section 3.6.2). */
+  sender?: Mailbox
   to: Mailbox[]
   cc: Mailbox[]
   bcc: Mailbox[]
   replyTo: Mailbox[]
-  /** The reverse-path (RFC 5321 section 4.1.1.2). */
+  /** The reverse-path (RFC 5321 section 4.1.1.2); empty if bounces go nowhere. */
   envelopeFrom: string
   subject?: string
   content: Content

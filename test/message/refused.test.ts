@@ -16,7 +16,7 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
   ['a comment that hides a domain', { ...plain, to: 'user@good.example(x)evil.example' }, 'to'],
   ['text behind the address', { ...plain, to: 'Ada <a@example.com> b@example.com' }, 'to'],
   ['two addresses in angle brackets', { ...plain, to: '<a@example.com><b@example.com>' }, 'to'],
-  ['a quoted local part', { ...plain, to: '"a b"@example.com' }, 'to'],
+  ['a local part with a space', { ...plain, to: 'a b@example.com' }, 'to'],
   ['no domain', { ...plain, to: 'ada@' }, 'to'],
   ['no local part', { ...plain, to: '@example.com' }, 'to'],
   ['a domain with a space', { ...plain, to: 'ada@exam ple.com' }, 'to'],

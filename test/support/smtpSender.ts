@@ -1,9 +1,9 @@
 import { onTestFinished } from 'vitest'
 import type { RecipientOutcome, WithdrawnCode } from '../../src/protocol/outcome.js'
-import type { MessagePayload } from '../../src/protocol/tasks.js'
 import type { SmtpTimeouts, SmtpTransport } from '../../src/protocol/transportConfig.js'
 import { SmtpSender } from '../../workers/transports/smtp/smtpSender.js'
 import type { SendResult, Progress } from '../../workers/transports/transport.js'
+import type { WirePayload } from '../../workers/wireForm.js'
 
 /** In ms; none of them passes on any machine unless the server lets the client wait for ever. */
 export const TIMEOUTS: SmtpTimeouts = {
@@ -83,7 +83,7 @@ export interface Sending {
 }
 
 /** SMTP sends the bytes and looks at nothing else. */
-const NO_LETTER = {} as MessagePayload
+const NO_LETTER = {} as WirePayload
 const NO_PARTS = { subject: '', html: '', text: '' }
 
 export function send(sender: SmtpSender, sending: Sending = {}): Promise<SendResult> {

@@ -52,6 +52,34 @@ describe('SendGrid', () => {
     })
   })
 
+  it('names no address twice in any letter case, and every value of a header', async () => {
+    const api = await MailApi.start(SENDGRID)
+    const mailer = await testMailer({ transport: { url: 'sendgrid:', apiKey: SECRET, endpoint: api.url } })
+    const message = await mailer.sendAndWait({
+      to: ['Ada@example.com', 'ada@EXAMPLE.com'],
+      cc: ['ada@example.com', 'bob@bücher.example'],
+      bcc: ['BOB@xn--bcher-kva.example', 'eve@example.com'],
+      sender: 'Büro <office@acme.example>',
+      subject: 'Hi',
+      text: 'Hello',
+      headers: { 'X-Tag': ['a', 'b'], 'x-tag': 'ü', 'List-Id': 'Größe <l.acme.example>' },
+    })
+    expect(message.status).toBe('sent')
+    const { personalizations, headers } = JSON.parse(api.taken[0]?.text ?? '') as Record<string, unknown>
+    expect(personalizations).toEqual([
+      {
+        to: [{ email: 'Ada@example.com' }],
+        cc: [{ email: 'bob@xn--bcher-kva.example' }],
+        bcc: [{ email: 'eve@example.com' }],
+      },
+    ])
+    expect(headers).toMatchObject({
+      'X-Tag': 'a, b, =?UTF-8?Q?=C3=BC?=',
+      'List-Id': '=?UTF-8?Q?Gr=C3=B6=C3=9Fe?= <l.acme.example>',
+      Sender: '=?UTF-8?Q?B=C3=BCro?= <office@acme.example>',
+    })
+  })
+
   it('gives each of those who must not know of each other a mail of his own', async () => {
     const api = await MailApi.start(SENDGRID)
     const mailer = await testMailer({ transport: { url: 'sendgrid:', apiKey: SECRET, endpoint: api.url } })

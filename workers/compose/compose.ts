@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer'
-import type { JobAttachment, MessagePayload } from '../../src/protocol/tasks.js'
+import type { JobAttachment } from '../../src/protocol/tasks.js'
+import type { WirePayload } from '../wireForm.js'
 import { base64Length, writeBase64 } from './base64.js'
 import { type BufferLease, BufferPool } from './bufferPool.js'
 import { attachmentFields, headerFields } from './headerFields.js'
@@ -34,12 +35,17 @@ const writer = new QuotedPrintableWriter(out)
  * Builds a message (RFC 5322, RFC 2045): text and HTML, as alternatives if there are both; attachments that the HTML shows
  * by `cid:` as related parts (RFC 2387); all others as attachments. The same payload and parts result in the same octets:
  * Message-ID and Date come from the payload, and the boundaries are derived from its id.
+ * @param form with `ascii`, an address that requires SMTPUTF8 is only named in To and Cc (RFC 6857 section 3.1.8)
  */
-export function compose(payload: MessagePayload, parts: MessageParts): Composed {
+export function compose(
+  payload: WirePayload,
+  parts: MessageParts,
+  form: 'ascii' | 'utf8' = 'utf8',
+): Composed {
   const { id, attachments } = payload
   const html = parts.htmlRow ?? parts.html
   out.clear()
-  out.writeText(headerFields(payload, payload.subject ?? parts.subject))
+  out.writeText(headerFields(payload, payload.subject ?? parts.subject, form))
   out.writeText('MIME-Version: 1.0\r\n')
   if (attachments.length === 0) body(id, parts.text, html, attachments)
   else bodyAndFiles(id, parts.text, html, attachments)

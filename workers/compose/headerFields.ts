@@ -1,37 +1,30 @@
 import { isAscii } from 'node:buffer'
-import { domainToASCII } from 'node:url'
-import {
-  buildHeaderValue,
-  detectMimeType,
-  encodeWord,
-  encodeWords,
-  foldLines,
-  parseHeaderValue,
-  quoteString,
-} from 'nodemailer/lib/mime-funcs'
+import { buildHeaderValue, detectMimeType, parseHeaderValue } from 'nodemailer/lib/mime-funcs'
+import { isAsciiText, needsSmtpUtf8 } from '../../src/protocol/addressForms.js'
 import type { JobAttachment, ListUnsubscribe, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
+import type { WirePayload } from '../wireForm.js'
+import { encodedWords, field, isPlain, phrase, unstructured } from './headerText.js'
 
-/** RFC 5322 section 2.1.1: a line should not be longer than 78 characters, and must not be longer than 998. */
-const LINE = 76
-const HARD_LINE = 998
-/** Characters of an encoded word's text (RFC 2047); leaves room for a field name on the same line. */
-const WORD = 52
-
-/** Printable ASCII without anything that looks like an encoded word (RFC 2047). */
-const PLAIN = /^(?!.*=\?)[\x20-\x7e]*$/
-const PLAIN_NAME = /^[\w ]*$/
-const PLAIN_ADDRESS = /^[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+$/
+/** Characters of a file name that Content-Type repeats in one piece. */
+const LONG_NAME = 52
 /** A parameter value that needs no quotes. */
 const TOKEN = /^(?!-)[^\s'"\\;:/=(),<>@[\]?]+$/
+/** A phrase and what it names: `Ada <ada@example.com>` (RFC 5322 section 3.4), `Ada's List <list.acme.example>` (RFC 2919). */
+const NAMED = /^([^<>]*)<([^<>]*)>$/
 
-/** The header section (RFC 5322 section 3.6), without the MIME fields that follow it. */
-export function headerFields(payload: MessagePayload, subject: string): string {
-  const { inReplyTo, references, headers } = payload
-  let text = unstructuredFields(headers)
+/**
+ * The header section (RFC 5322 section 3.6), without the MIME fields that follow it.
+ * @param form with `ascii`, an address that requires SMTPUTF8 is only named in To and Cc
+ */
+export function headerFields(payload: WirePayload, subject: string, form: 'ascii' | 'utf8'): string {
+  const { sender, to, cc, inReplyTo, references, headers } = payload
+  let text = customFields(headers)
   text += field('From', mailbox(payload.from))
-  text += mailboxes('To', payload.to)
-  text += mailboxes('Cc', payload.cc)
-  text += mailboxes('Reply-To', payload.replyTo)
+  if (sender !== undefined) text += field('Sender', mailbox(sender))
+  // RFC 5322 section 3.6.3: without a visible recipient, To is an empty group.
+  text += to.length + cc.length === 0 ? 'To: undisclosed-recipients:;\r\n' : addresses('To', to, form)
+  text += addresses('Cc', cc, form)
+  text += addresses('Reply-To', payload.replyTo, 'utf8')
   text += unstructured('Subject', subject)
   text += field('Message-ID', payload.messageId)
   if (inReplyTo !== undefined) text += field('In-Reply-To', inReplyTo)
@@ -59,10 +52,10 @@ export function attachmentFields({ filename, content, contentType, cid }: JobAtt
   const disposition = cid !== undefined && /^image\//i.test(type) ? 'inline' : 'attachment'
   const params = filename === undefined ? {} : { filename }
   return (
-    mimeField('Content-Type', contentTypeValue(type, filename, content)) +
+    field('Content-Type', contentTypeValue(type, filename, content)) +
     'Content-Transfer-Encoding: base64\r\n' +
-    mimeField('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
-    (cid === undefined ? '' : mimeField('Content-Id', `<${cid}>`))
+    field('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
+    (cid === undefined ? '' : field('Content-Id', `<${cid}>`))
   )
 }
 
@@ -78,56 +71,62 @@ function contentTypeValue(
   if (filename === undefined) return buildHeaderValue({ value, params })
   const others = Object.entries(params).filter(([name]) => !/^name(?:\*|$)/i.test(name))
   // A long name may have no space to fold at: only encoded words can be split.
-  const word =
-    filename.length > WORD ? encodeWord(filename, 'Q', WORD) : encodeWords(filename, 'Q', WORD, true)
+  const word = isPlain(filename) && filename.length <= LONG_NAME ? filename : encodedWords(filename)
   const name = TOKEN.test(word) ? word : JSON.stringify(word)
   return `${buildHeaderValue({ value, params: Object.fromEntries(others) })}; name=${name}`
 }
 
-function unstructuredFields(headers: MessagePayload['headers']): string {
+/** The fields that the caller set. In a structured field, only phrases become encoded words (RFC 2047 section 5). */
+function customFields(headers: MessagePayload['headers']): string {
   let text = ''
-  for (const [name, value] of headers) if (value.trim() !== '') text += unstructured(name, value)
+  for (const [name, value] of headers) if (value.trim() !== '') text += customField(name, value)
   return text
 }
 
-function unstructured(name: string, value: string): string {
-  if (!PLAIN.test(value)) return field(name, encodeWords(value, 'Q', WORD, true))
-  const text = field(name, value)
-  // A value without a space to fold at can only be split as encoded words.
-  return text.split('\r\n').every((line) => line.length <= HARD_LINE)
-    ? text
-    : field(name, encodeWord(value, 'Q', WORD))
+/** Encodes the value of a field that the caller set, in one line. */
+export function headerValue(name: string, value: string): string {
+  return customField(name, value)
+    .slice(name.length + 2)
+    .replaceAll('\r\n', '')
 }
 
-function mailboxes(name: string, list: readonly Mailbox[]): string {
-  return list.length === 0 ? '' : field(name, list.map(mailbox).join(', '))
+function customField(name: string, value: string): string {
+  switch (name.toLowerCase()) {
+    case 'list-id':
+    case 'disposition-notification-to': {
+      const [, label = '', named = ''] = NAMED.exec(value) ?? []
+      if (named === '') return field(name, value)
+      return field(name, label.trim() === '' ? `<${named}>` : `${phrase(unquoted(label.trim()))} <${named}>`)
+    }
+    case 'keywords':
+      return field(name, value.split(',').map(keyword).join(', '))
+    default:
+      return unstructured(name, value)
+  }
 }
 
-function mailbox({ name = '', address }: Mailbox): string {
-  const path = withAsciiDomain(address)
-  if (name === '') return PLAIN_ADDRESS.test(path) ? path : `<${path}>`
-  return `${displayName(name)} <${path}>`
+function keyword(text: string): string {
+  const word = text.trim()
+  return isAsciiText(word) ? word : encodedWords(unquoted(word))
 }
 
-function displayName(name: string): string {
-  if (PLAIN_NAME.test(name)) return name
-  return PLAIN.test(name) ? quoteString(name) : encodeWord(name, 'Q', WORD)
+function unquoted(text: string): string {
+  const [, content] = /^"((?:[^"\\]|\\.)*)"$/.exec(text) ?? []
+  return content === undefined ? text : content.replace(/\\(.)/g, '$1')
 }
 
-/** Converts the domain to A-labels (RFC 5890), so that only a non-ASCII local part requires SMTPUTF8. */
-function withAsciiDomain(address: string): string {
-  if (PLAIN_ADDRESS.test(address)) return address
-  const at = address.lastIndexOf('@')
-  const domain = domainToASCII(address.slice(at + 1))
-  return domain === '' ? address : `${address.slice(0, at + 1)}${domain}`
+function addresses(name: string, list: readonly Mailbox[], form: 'ascii' | 'utf8'): string {
+  return list.length === 0 ? '' : field(name, list.map((each) => address(each, form)).join(', '))
 }
 
-function field(name: string, value: string): string {
-  const line = `${name}: ${value}`
-  return line.length <= LINE ? `${line}\r\n` : `${foldLines(line, LINE)}\r\n`
+/** RFC 6857 section 3.1.8: an address that the server can't take becomes the name of an empty group. */
+function address(recipient: Mailbox, form: 'ascii' | 'utf8'): string {
+  if (form === 'utf8' || !needsSmtpUtf8(recipient.address)) return mailbox(recipient)
+  const { name = '' } = recipient
+  return `${encodedWords(name === '' ? recipient.address : `${name} <${recipient.address}>`)} :;`
 }
 
-/** Folds a line of exactly 76 characters, too, as nodemailer does in the header of a part. */
-function mimeField(name: string, value: string): string {
-  return `${foldLines(`${name}: ${value}`, LINE)}\r\n`
+/** Writes a mailbox as in a header. */
+export function mailbox({ name = '', address: path }: Mailbox): string {
+  return name === '' ? path : `${phrase(name)} <${path}>`
 }

@@ -9,7 +9,7 @@ import { unsubscribeFields } from '../compose/headerFields.js'
 import { whileLoading } from '../heartbeat.js'
 import { loadPackage, ServiceResults, toTransportReport, withTimeout } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
-import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
+import type { Envelope, OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
 const SECRET_NAME = /auth|credential|key|pass|secret|token/i
 
@@ -63,7 +63,8 @@ export class PluginSender implements Transport {
         try {
           const info = await nodemailer
             .createTransport(plugin as never)
-            .sendMail({ ...mailOptions(payload, parts), envelope: { from: envelope.from, to } })
+            // Objects, because nodemailer would parse text.
+            .sendMail({ ...mailOptions(payload, parts), envelope: toEnvelope(envelope) })
           return this.#fromInfo(info, to)
         } catch (error) {
           return this.#fromError(error, to)
@@ -185,7 +186,8 @@ export function mailOptions(
 ): MailComposerOptions {
   return {
     from: toAddress(payload.from),
-    to: payload.to.map(toAddress),
+    ...(payload.sender === undefined ? {} : { sender: toAddress(payload.sender) }),
+    to: payload.to.length + payload.cc.length === 0 ? 'undisclosed-recipients:;' : payload.to.map(toAddress),
     cc: payload.cc.map(toAddress),
     replyTo: payload.replyTo.map(toAddress),
     subject: payload.subject ?? parts.subject,
@@ -216,6 +218,18 @@ export function mailOptions(
   }
 }
 
-function toAddress({ name, address }: Mailbox): { name: string; address: string } {
+function toEnvelope({ from, to }: Envelope): { from: Address | string; to: Address[] } {
+  return {
+    from: from === '' ? '' : toAddress({ address: from }),
+    to: to.map((address) => toAddress({ address })),
+  }
+}
+
+interface Address {
+  name: string
+  address: string
+}
+
+function toAddress({ name, address }: Mailbox): Address {
   return { name: name ?? '', address }
 }

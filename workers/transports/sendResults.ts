@@ -3,6 +3,7 @@ import type {
   RecipientOutcome,
   SmtpReply,
   UnreachableCode,
+  UnsupportedCode,
   WithdrawnCode,
 } from '../../src/protocol/outcome.js'
 import type { SendResult } from './transport.js'
@@ -41,6 +42,11 @@ export function unanswered(reason: CloseReason, handedOver: boolean, to: readonl
   }
   const { code, message } = NOT_SENT[reason]
   return { outcome: { result: 'deferred', code }, message, recipients }
+}
+
+/** This transport can't send the message, and another attempt won't help. */
+export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
+  return { outcome: { result: 'rejected', code }, message, recipients: [] }
 }
 
 export function withdrawn(code: WithdrawnCode): SendResult {

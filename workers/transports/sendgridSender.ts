@@ -1,6 +1,7 @@
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { SendgridTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { unsubscribeFields } from '../compose/headerFields.js'
+import { headerValue, mailbox, unsubscribeFields } from '../compose/headerFields.js'
+import { sendInAscii } from './asciiRecipients.js'
 import {
   parseRetryAfter,
   type ServiceResponse,
@@ -27,17 +28,17 @@ export class SendgridSender implements Transport {
   }
 
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { to } = mail.envelope
-    return this.#calls.run(mail, progress, deadline, async (signal) => {
-      try {
-        return this.#results.fromResponse(
-          await this.#request('/v3/mail/send', signal, JSON.stringify(requestBody(mail))),
-          to,
-        )
-      } catch (error) {
-        return this.#results.fromError(error, to)
-      }
-    })
+    return this.#calls.run(mail, progress, deadline, (signal) =>
+      sendInAscii(mail, async (ascii) => {
+        const { to } = ascii.envelope
+        try {
+          const body = JSON.stringify(requestBody(ascii))
+          return this.#results.fromResponse(await this.#request('/v3/mail/send', signal, body), to)
+        } catch (error) {
+          return this.#results.fromError(error, to)
+        }
+      }),
+    )
   }
 
   /** Requests the scopes of the API key. A 403 also proves that the key is valid: it may only send. */
@@ -131,12 +132,13 @@ function requestBody({ payload, parts, envelope }: OutgoingMail): object {
 }
 
 /**
- * Lists each recipient once, because SendGrid refuses duplicate addresses. If no recipient is left for `to`, each one gets
- * a separate message, so that recipients don't learn of each other.
+ * Lists each recipient once, because SendGrid refuses addresses that differ in nothing but letter case. If no recipient is left
+ * for `to`, each one gets a separate message, so that recipients don't learn of each other.
  */
 function personalizationsOf({ to, cc, bcc }: MessagePayload, remaining: readonly string[]): object[] {
-  const left = new Set(remaining)
-  const take = (list: readonly Mailbox[]) => list.filter(({ address }) => left.delete(address)).map(personOf)
+  const left = new Set(remaining.map((address) => address.toLowerCase()))
+  const take = (list: readonly Mailbox[]) =>
+    list.filter(({ address }) => left.delete(address.toLowerCase())).map(personOf)
   const people = { to: take(to), cc: take(cc), bcc: take(bcc) }
   if (people.to.length === 0) return [...people.cc, ...people.bcc].map((person) => ({ to: [person] }))
   return [
@@ -152,15 +154,26 @@ function personOf({ name, address }: Mailbox): object {
   return name === undefined || name === '' ? { email: address } : { email: address, name }
 }
 
-/** Sets the same Message-ID in every attempt. SendGrid sets the Date. */
+/**
+ * Sets the same Message-ID in every attempt. SendGrid sets the Date. Values are encoded as in a message, and several values of
+ * one name become a list, because SendGrid takes one value for each name.
+ */
 function headersOf(payload: MessagePayload): Record<string, string> {
-  return Object.fromEntries([
+  const { sender, inReplyTo, references } = payload
+  const fields: [string, string][] = [
     ['Message-ID', payload.messageId],
-    ...(payload.inReplyTo === undefined ? [] : [['In-Reply-To', payload.inReplyTo]]),
-    ...(payload.references.length === 0 ? [] : [['References', payload.references.join(' ')]]),
-    ...payload.headers,
+    ...(sender === undefined ? [] : [['Sender', mailbox(sender)] as [string, string]]),
+    ...(inReplyTo === undefined ? [] : [['In-Reply-To', inReplyTo] as [string, string]]),
+    ...(references.length === 0 ? [] : [['References', references.join(' ')] as [string, string]]),
+    ...payload.headers.map(([name, value]): [string, string] => [name, headerValue(name, value)]),
     ...unsubscribeFields(payload.listUnsubscribe),
-  ]) as Record<string, string>
+  ]
+  const byName = new Map<string, [string, string]>()
+  for (const [name, value] of fields) {
+    const [first, values] = byName.get(name.toLowerCase()) ?? [name, '']
+    byName.set(name.toLowerCase(), [first, values === '' ? value : `${values}, ${value}`])
+  }
+  return Object.fromEntries(byName.values())
 }
 
 function attachmentOf(

@@ -2,6 +2,7 @@ import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { whileLoading } from '../heartbeat.js'
+import { sendInAscii } from './asciiRecipients.js'
 import {
   loadPackage,
   parseRetryAfter,
@@ -26,11 +27,12 @@ const NEVER_CONNECTED = /did not establish a connection/
 
 interface SesClient {
   client: SESv2Client
-  send(mail: OutgoingMail): Promise<{ response: string }>
+  /** Resolves with the id that SES gave the message. */
+  send(mail: OutgoingMail): Promise<string>
   verify(): Promise<void>
 }
 
-/** Sends through Amazon SES with nodemailer's SES transport: the composed message, to the envelope's recipients. */
+/** Sends through Amazon SES: the composed message, unchanged, to the envelope's recipients. */
 export class SesSender implements Transport {
   readonly #config: SesTransport
   readonly #results: ServiceResults
@@ -51,15 +53,17 @@ export class SesSender implements Transport {
   }
 
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { to } = mail.envelope
     return this.#calls.run(mail, progress, deadline, () =>
-      this.#results.withClient(this.#client, async (client) => {
-        try {
-          return this.#results.fromResponse({ status: 200, text: (await client.send(mail)).response }, to)
-        } catch (error) {
-          return this.#fromError(error, to)
-        }
-      }),
+      this.#results.withClient(this.#client, (client) =>
+        sendInAscii(mail, async (ascii) => {
+          const { to } = ascii.envelope
+          try {
+            return this.#results.fromResponse({ status: 200, text: await client.send(ascii) }, to)
+          } catch (error) {
+            return this.#fromError(error, to)
+          }
+        }),
+      ),
     )
   }
 
@@ -120,12 +124,18 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
   const transporter = nodemailer.createTransport({ SES: { sesClient: client, SendEmailCommand } })
   return {
     client,
-    send: ({ envelope, bytes }) =>
-      transporter.sendMail({
-        raw: bytes,
-        envelope: { from: envelope.from, to: [...envelope.to] },
-        ...(configurationSet === undefined ? {} : { ses: { ConfigurationSetName: configurationSet } }),
-      }),
+    send: async ({ envelope, bytes }) => {
+      const { MessageId = 'accepted' } = await client.send(
+        new SendEmailCommand({
+          Content: { Raw: { Data: bytes } },
+          // Without a reverse-path, SES uses the address in From. It receives the bounces itself in any case.
+          ...(envelope.from === '' ? {} : { FromEmailAddress: envelope.from }),
+          Destination: { ToAddresses: [...envelope.to] },
+          ...(configurationSet === undefined ? {} : { ConfigurationSetName: configurationSet }),
+        }),
+      )
+      return MessageId
+    },
     verify: async () => {
       await transporter.verify()
     },

@@ -7,11 +7,11 @@ import type {
   UnsupportedCode,
   WithdrawnCode,
 } from '../../src/protocol/outcome.js'
-import type { MessagePayload } from '../../src/protocol/tasks.js'
 import type { TransportReport } from '../../src/protocol/transportConfig.js'
 import type { Composed, MessageParts } from '../compose/compose.js'
+import type { WirePayload } from '../wireForm.js'
 
-/** Reverse-path and forward-paths (RFC 5321 section 2.3.1). */
+/** Reverse-path, which may be empty, and forward-paths (RFC 5321 section 2.3.1). */
 export interface Envelope {
   from: string
   to: readonly string[]
@@ -19,8 +19,11 @@ export interface Envelope {
 
 /** A message to send. The bytes are the complete message (RFC 5322), composed from the payload and the parts. */
 export interface OutgoingMail extends Composed {
+  /** Addresses are in wire form, here and in the payload. */
   envelope: Envelope
-  payload: MessagePayload
+  payload: WirePayload
+  /** The same message in ASCII, if addresses in its header require SMTPUTF8, and only those of recipients. */
+  asciiVersion?: Composed
   parts: MessageParts
 }
 

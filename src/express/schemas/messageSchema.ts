@@ -120,6 +120,7 @@ const RecipientState = named(
     address: z.string(),
     status: z.enum(['waiting', 'deferred', 'uncertain', 'sent', 'failed']),
     reply: maybe(SmtpReply),
+    code: maybe(OutcomeCodes).describe('The reason, if no server was asked about this recipient.'),
   }),
 )
 

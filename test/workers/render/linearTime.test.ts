@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import type { MessagePayload } from '../../../src/protocol/tasks.js'
 import { compose } from '../../../workers/compose/compose.js'
 import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
 import { Template } from '../../../workers/render/template.js'
 import { TemplateFailure } from '../../../workers/render/template/sourceFile.js'
 import { toOneLine } from '../../../workers/render/template/subjectAndPreheader.js'
+import type { WirePayload } from '../../../workers/wireForm.js'
 import { critical, helpers, sourceOf } from './support/both.js'
 
 /*
@@ -70,7 +70,7 @@ const payload = {
   ...{ id: 'a', messageId: '<a@b.example>', date: '2026-01-01T00:00:00Z', envelopeFrom: 'a@b.example' },
   ...{ from: { address: 'a@b.example' }, to: [{ address: 'a@b.example' }], cc: [], replyTo: [] },
   ...{ attachments: [], headers: [], references: [] },
-} as unknown as MessagePayload
+} as unknown as WirePayload
 
 async function templateOf({ source, text }: { source: string; text?: string }): Promise<Template> {
   const parts = sourceOf({ source, partials: {} })

@@ -84,15 +84,18 @@ class ElementExtractor {
 /** Maximum characters of a bound subject or preheader, the same as for the `subject` of a message. */
 const MAX_LINE = 998
 const LINE_BREAK = /[\r\n\u0085\u2028\u2029]/
+const TABULATOR = /[\t\v\f]/g
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
 
 /**
- * Returns one line, which a header can hold: line breaks, with the space around them, become one space. A line of more
- * than 998 characters is cut and ends in an ellipsis.
+ * Returns one line, which a header can hold: line breaks, with the space around them, become one space, a tabulator becomes a
+ * space, and every other control character is dropped. A line of more than 998 characters is cut and ends in an ellipsis.
  */
 export function toOneLine(text: string): string {
   const last = text.slice(text.lastIndexOf(TITLE_START) + 1)
   const lines = last.split(LINE_BREAK).map((line) => line.trim())
-  return truncate(lines.filter((line) => line !== '').join(' '))
+  const line = lines.filter((each) => each !== '').join(' ')
+  return truncate(line.replace(TABULATOR, ' ').replace(CONTROL, '').toWellFormed())
 }
 
 function truncate(line: string): string {

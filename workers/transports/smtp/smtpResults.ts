@@ -1,4 +1,4 @@
-import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/protocol/outcome.js'
+import type { RecipientOutcome, SmtpReply } from '../../../src/protocol/outcome.js'
 import { type CloseReason, unanswered } from '../sendResults.js'
 import type { SendResult } from '../transport.js'
 
@@ -55,10 +55,6 @@ export function connectionLost(
     return own !== undefined && own.code >= 300 ? outcomeOf(open.address, own) : open
   })
   return { ...result, recipients }
-}
-
-export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
-  return { outcome: { result: 'rejected', code }, message, recipients: [] }
 }
 
 function refused(recipients: RecipientOutcome[], last: SmtpReply): SendResult {

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import type { SmtpTransport, TransportReport } from '../../../src/protocol/transportConfig.js'
+import type { Composed } from '../../compose/compose.js'
 import { connectionFailed, type ConnectionFailure, unanswered } from '../sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
 import { connect, type OpenConnection, verifySmtp } from './connect.js'
-import { asMailData, toMailData } from './mailData.js'
+import { asMailData, type MailData, toMailData } from './mailData.js'
 import { type SessionOwner, SmtpSession } from './smtpSession.js'
 import { Transaction } from './transaction.js'
 
@@ -59,11 +60,12 @@ export class SmtpSender implements Transport, SessionOwner {
 
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     if (this.#successor !== undefined) return this.#successor.send(mail, progress, deadline)
-    const { envelope, bytes, transparent, lease } = mail
+    const { envelope, asciiVersion } = mail
     progress.enterPhase('connecting')
-    const data = transparent ? asMailData(bytes, lease) : toMailData(bytes)
+    const data = mailDataOf(mail)
+    const asciiData = asciiVersion === undefined ? undefined : mailDataOf(asciiVersion)
     return new Promise((resolve) => {
-      this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve))
+      this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve, asciiData))
       this.#serve()
     })
   }
@@ -229,6 +231,10 @@ export class SmtpSender implements Transport, SessionOwner {
     const index = this.#idle.indexOf(session)
     if (index >= 0) this.#idle.splice(index, 1)
   }
+}
+
+function mailDataOf({ bytes, transparent, lease }: Composed): MailData {
+  return transparent ? asMailData(bytes, lease) : toMailData(bytes)
 }
 
 const NO_CONNECTION_IN_TIME: ConnectionFailure = {

@@ -1,10 +1,10 @@
-import { domainToASCII } from 'node:url'
-import type { SmtpReply } from '../../../src/protocol/outcome.js'
-import { type CloseReason, withdrawn } from '../sendResults.js'
+import { isAsciiText } from '../../../src/protocol/addressForms.js'
+import type { RecipientOutcome, SmtpReply } from '../../../src/protocol/outcome.js'
+import { type CloseReason, unsupported, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
 import type { Extensions } from './connect.js'
 import type { MailData } from './mailData.js'
-import { completed, connectionLost, serviceClosing, unsupported } from './smtpResults.js'
+import { completed, connectionLost, serviceClosing } from './smtpResults.js'
 
 /** What follows a reply to one of the envelope's commands. */
 export type Step =
@@ -19,14 +19,15 @@ export type Step =
   /** The end of the session: the reply can't follow this command. */
   | 'invalid'
 
-const UNSAFE = /[\u0000-\u0020<>\u007f]/
+/** A path in wire form (RFC 5321 section 4.1.2, RFC 6531): no server can mistake a part of it for its end. */
+const PATH = /^(?:[^\s"\\<>@\p{Cc}]+|"(?:[^"\\\p{Cc}]|\\[ -~])+")@[^\s"\\<>@\p{Cc}]+$/u
 
 /**
  * One mail transaction (RFC 5321 section 3.3): its commands, the replies to them, and the result for the message. The
  * session reads and writes; a transaction does no I/O.
  */
 export class Transaction {
-  readonly data: MailData
+  data: MailData
   readonly progress: Progress
   /** The time at which the attempt must be over, on `performance.now()`'s clock. */
   readonly deadline: number
@@ -34,6 +35,11 @@ export class Transaction {
   /** Number of times it was requeued because its connection closed through no fault of the message. */
   requeues = 0
   readonly #envelope: Envelope
+  readonly #fullData: MailData
+  /** Sent in its place to a server without SMTPUTF8. */
+  readonly #asciiData: MailData | undefined
+  /** The recipients that this server can be asked about: without SMTPUTF8, those with ASCII local parts. */
+  #to: readonly string[]
   readonly #resolve: (result: SendResult) => void
   #mail: SmtpReply | undefined
   #recipients: SmtpReply[] = []
@@ -46,9 +52,12 @@ export class Transaction {
     progress: Progress,
     deadline: number,
     resolve: (result: SendResult) => void,
+    asciiData?: MailData,
   ) {
     this.#envelope = envelope
-    this.data = data
+    this.#to = envelope.to
+    this.#asciiData = asciiData
+    this.data = this.#fullData = data
     this.progress = progress
     this.deadline = deadline
     this.#resolve = resolve
@@ -69,6 +78,8 @@ export class Transaction {
    * transaction. From here on the message can't be cancelled and does not expire.
    */
   begin(extensions: Extensions): string[] | undefined {
+    this.#to = extensions.smtpUtf8 ? this.#envelope.to : this.#envelope.to.filter(isAsciiText)
+    this.data = extensions.smtpUtf8 ? this.#fullData : (this.#asciiData ?? this.#fullData)
     const refusal = this.#check(extensions)
     if (refusal !== undefined) {
       this.#finish(refusal)
@@ -90,8 +101,8 @@ export class Transaction {
       this.#needsUtf8() ? ' SMTPUTF8' : '',
     ].join('')
     return [
-      `MAIL FROM:<${path(this.#envelope.from)}>${parameters}\r\n`,
-      ...this.#envelope.to.map((address) => `RCPT TO:<${path(address)}>\r\n`),
+      `MAIL FROM:<${this.#envelope.from}>${parameters}\r\n`,
+      ...this.#to.map((address) => `RCPT TO:<${address}>\r\n`),
       'DATA\r\n',
     ]
   }
@@ -107,11 +118,11 @@ export class Transaction {
       this.#mail = reply
       return stepwise && code >= 400 ? this.#refused(reply) : 'next'
     }
-    if (this.#recipients.length < this.#envelope.to.length) {
+    if (this.#recipients.length < this.#to.length) {
       if (code >= 300 && code < 400) return 'invalid'
       this.#recipients.push(reply)
       if (code < 300) this.#accepted++
-      const last = this.#recipients.length === this.#envelope.to.length
+      const last = this.#recipients.length === this.#to.length
       return stepwise && last && this.#accepted === 0 ? this.#refused(reply) : 'next'
     }
     if (code === 354) return this.#mail.code < 300 && this.#accepted > 0 ? 'data' : 'empty'
@@ -121,7 +132,7 @@ export class Transaction {
   /** The server answers the last command with 421 and closes. */
   onServiceClosing(reply: SmtpReply): void {
     this.#mail ??= reply
-    this.#finish(serviceClosing(this.#envelope.to, this.#recipients, reply))
+    this.#finish(serviceClosing(this.#to, this.#recipients, reply))
   }
 
   /** Must be called before the write that carries the final dot: from then on the message may have been sent. */
@@ -132,7 +143,7 @@ export class Transaction {
   /** The reply to the final dot. A 3yz reply is invalid here. */
   onBodyReply(reply: SmtpReply): void {
     if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid', true)
-    const result = completed(this.#envelope.to, this.#mail, this.#recipients, reply)
+    const result = this.#withUnreachable(completed(this.#to, this.#mail, this.#recipients, reply))
     this.progress.replied(
       reply.code,
       result.recipients.map((recipient) => recipient.result),
@@ -147,7 +158,7 @@ export class Transaction {
 
   /** The session ended before the final reply. @param handedOver the final dot has left this process */
   onClose(reason: CloseReason, handedOver: boolean): void {
-    this.#finish(connectionLost(reason, handedOver, this.#envelope.to, this.#recipients))
+    this.#finish(connectionLost(reason, handedOver, this.#to, this.#recipients))
   }
 
   fail(result: SendResult): void {
@@ -162,12 +173,13 @@ export class Transaction {
   }
 
   #refused(reply: SmtpReply): 'done' {
-    this.#finish(completed(this.#envelope.to, this.#mail, this.#recipients, reply))
+    this.#finish(completed(this.#to, this.#mail, this.#recipients, reply))
     return 'done'
   }
 
   #check({ maxSize, eightBitMime, smtpUtf8 }: Extensions): SendResult | undefined {
-    const unsafe = [this.#envelope.from, ...this.#envelope.to].find((address) => UNSAFE.test(address))
+    const { from, to } = this.#envelope
+    const unsafe = (from === '' ? to : [from, ...to]).find((address) => !PATH.test(address))
     if (unsafe !== undefined)
       return unsupported('INVALID_MESSAGE', `${JSON.stringify(unsafe)} is not a valid address.`)
     if (maxSize > 0 && this.data.size > maxSize)
@@ -191,25 +203,28 @@ export class Transaction {
   #needsUtf8(): boolean {
     return (
       this.data.utf8Header ||
-      !isAscii(path(this.#envelope.from)) ||
-      !this.#envelope.to.every((to) => isAscii(path(to)))
+      !isAsciiText(this.#envelope.from) ||
+      this.#to.length === 0 ||
+      !this.#to.every(isAsciiText)
     )
+  }
+
+  /** Adds the recipients that the server was not asked about, in the envelope's order. */
+  #withUnreachable(result: SendResult): SendResult {
+    const { to } = this.#envelope
+    if (this.#to.length === to.length || result.recipients.length !== this.#to.length) return result
+    const asked = result.recipients.values()
+    const recipients = to.map((address): RecipientOutcome => {
+      if (isAsciiText(address)) return asked.next().value ?? { address, result: 'deferred' }
+      return { address, result: 'rejected', code: 'SMTPUTF8_UNSUPPORTED' }
+    })
+    const others = to.length - this.#to.length
+    const message = `${result.message} It can't reach ${others === 1 ? 'the recipient' : `the ${others} recipients`} with a non-ASCII local part (SMTPUTF8).`
+    return { ...result, message, recipients }
   }
 
   #finish(result: SendResult): void {
     if (this.#begunAt > 0) this.progress.addTiming('transaction', performance.now() - this.#begunAt)
-    this.#resolve(result)
+    this.#resolve(this.#withUnreachable(result))
   }
-}
-
-/** Converts the domain to A-labels (RFC 5890), which every server accepts: only a local part can require SMTPUTF8. */
-function path(address: string): string {
-  if (isAscii(address)) return address
-  const at = address.lastIndexOf('@')
-  const domain = domainToASCII(address.slice(at + 1))
-  return domain === '' ? address : `${address.slice(0, at + 1)}${domain}`
-}
-
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text) === text.length
 }
