@@ -1,6 +1,6 @@
 import { ThreadpostError } from '../errors.js'
 import { NOTHING_STARTED } from '../protocol/evidence.js'
-import type { Outcome } from '../protocol/outcome.js'
+import { setupFailure } from '../protocol/outcome.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
@@ -41,6 +41,13 @@ export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
 const START_LIMIT = 30_000
 /** A thread whose attempt is overdue by this much no longer keeps its own time. */
 const OVERDUE = 5_000
+
+const CLOSED: RunResult = {
+  died: true,
+  role: 'closed',
+  evidence: NOTHING_STARTED,
+  reason: 'The mailer was closed.',
+}
 
 /** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
 export class ThreadRunner implements Runner {
@@ -209,9 +216,9 @@ export class ThreadRunner implements Runner {
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
     const withdrawn = this.#claims.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
-    if (this.#closed !== undefined) return { died: true, role: 'closed', evidence: NOTHING_STARTED }
+    if (this.#closed !== undefined) return CLOSED
     const outage = this.#outageIn(pool)
-    if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
+    if (outage !== undefined) return { died: false, outcome: setupFailure(outage.reason) }
     const { slot } = order
     const generation = this.#supervisor.begin(slot, order.payload.id)
     this.#claims.register(order, slot, generation)
@@ -225,6 +232,7 @@ export class ThreadRunner implements Runner {
         died: true,
         role: this.#supervisor.roleOf(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
+        reason: this.#options.describe(this.#supervisor.reasonOf(error)),
       }
     } finally {
       this.#claims.release(order)
@@ -241,18 +249,6 @@ export class ThreadRunner implements Runner {
   /** Why a pool takes no mail, if it doesn't. */
   #outageIn(pool: Pool): Outage | undefined {
     return this.#supervisor.outageOf(pool !== this.#pools.shared)
-  }
-}
-
-function setupFailed({ reason }: Outage): Outcome {
-  return {
-    result: 'deferred',
-    code: 'SETUP_FAILED',
-    message: `No thread lives long enough to take mail: ${reason}`,
-    phase: 'waiting',
-    recipients: [],
-    timings: {},
-    thread: 0,
   }
 }
 
