@@ -38,7 +38,8 @@ type OrderedTask = Pick<
  * `reason` is why the thread died, readable for users.
  */
 export type RunResult =
-  { died: false; outcome: Outcome } | { died: true; role: CrashRole | 'closed'; evidence: Evidence; reason: string }
+  | { died: false; outcome: Outcome }
+  | { died: true; role: CrashRole | 'closed'; evidence: Evidence; reason: string }
 
 /** The number of deliveries and renders in each phase. */
 export type PhaseCounts = Record<Phase, number>
