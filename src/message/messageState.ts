@@ -1,3 +1,4 @@
+import { addressKey } from '../protocol/addressForms.js'
 import {
   countsAsAttempt,
   isSetupFailure,
@@ -7,7 +8,6 @@ import {
   type SmtpReply,
   type RetryDecision,
 } from '../protocol/outcome.js'
-import { addressKey } from '../protocol/addressForms.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
 import { MAIL_FIELDS } from './mail.js'
