@@ -92,7 +92,7 @@ describe('a bound subject', () => {
   it('loses every control character, and half of a character', () => {
     for (let code = 0; code < 0xa0; code++) {
       const character = String.fromCharCode(code)
-       
+
       expect(toOneLine(`a${character}b`)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/)
     }
     expect(toOneLine('a\tb')).toBe('a b')
