@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { JobAttachment } from '../protocol/tasks.js'
 import { type Validator, forbidControls, isPlainObject } from '../validation.js'
 
@@ -54,7 +55,7 @@ function contentOf(input: Record<string, unknown>, path: string, check: Validato
   const { content } = input
   const encoding = check.oneOf(input['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
   // Copied, because the caller may reuse the buffer, and a view would transfer its whole pool to the thread.
-  if (content instanceof Uint8Array) return new Uint8Array(content)
+  if (types.isUint8Array(content)) return new Uint8Array(content)
   const text = check.string(content, `${path}.content`)
   if (encoding === 'utf8') return text
   const packed = text.replace(/[\r\n]/g, '')

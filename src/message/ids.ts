@@ -1,4 +1,5 @@
 import { createHash, type Hash, randomBytes, randomFillSync } from 'node:crypto'
+import { types } from 'node:util'
 
 const POOL_IDS = 256
 /** Hexadecimal digits of an id that are not its timestamp. */
@@ -42,9 +43,9 @@ export function fingerprint(mail: Readonly<Record<string, unknown>>): string {
 }
 
 function feed(hash: Hash, value: unknown): void {
-  if (value instanceof Uint8Array) {
+  if (types.isUint8Array(value)) {
     hash.update(`bytes ${value.byteLength}:`).update(value)
-  } else if (value instanceof Date) {
+  } else if (types.isDate(value)) {
     hash.update(`${JSON.stringify(value)};`)
   } else if (Array.isArray(value)) {
     hash.update(`array ${value.length}:`)

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { JsonObject, JsonText } from '../protocol/tasks.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
 
@@ -59,7 +60,7 @@ class Inspector {
   #inspectObject(value: object): void {
     if (this.#at.length === MAX_DEPTH)
       this.#refuse(`is nested deeper than ${MAX_DEPTH} levels, or contains itself`)
-    if (value instanceof Date) {
+    if (types.isDate(value)) {
       if (Number.isNaN(value.getTime())) this.#refuse('is an invalid Date')
       return
     }

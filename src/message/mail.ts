@@ -75,7 +75,8 @@ interface MailFields {
   /** Milliseconds to wait before the first attempt. @default 0 */
   delay?: number
   /**
-   * Time of the first attempt, in place of `delay`: a Date, ISO 8601 text, or milliseconds since the epoch.
+   * Time of the first attempt, in place of `delay`: a Date, ISO 8601 text with a time zone, or milliseconds since the
+   * epoch.
    * @default immediately
    * @example sendAt: '2026-12-24T08:00:00Z'
    */
@@ -262,11 +263,13 @@ export const MAIL_FIELDS = {
   delay: { type: 'number', description: 'Milliseconds to wait before the first attempt.' },
   sendAt: {
     type: 'time',
-    description: 'Time of the first attempt, in place of `delay`: ISO 8601, or milliseconds since the epoch.',
+    description:
+      'Time of the first attempt, in place of `delay`: ISO 8601 with a time zone, or milliseconds since the epoch.',
   },
   expiresAt: {
     type: 'time',
-    description: 'Time after which the mail is no longer sent: ISO 8601, or milliseconds since the epoch.',
+    description:
+      'Time after which the mail is no longer sent: ISO 8601 with a time zone, or milliseconds since the epoch.',
   },
   idempotencyKey: {
     type: 'string',

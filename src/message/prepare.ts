@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { toContext } from '../context.js'
 import { Validator, isPlainObject } from '../validation.js'
 import { isId } from './ids.js'
@@ -54,7 +55,7 @@ function attachmentsAsJson(attachments: unknown): { attachments?: unknown } {
   if (!Array.isArray(attachments)) return {}
   return {
     attachments: attachments.map((entry: unknown) => {
-      if (!isPlainObject(entry) || !(entry['content'] instanceof Uint8Array)) return entry
+      if (!isPlainObject(entry) || !types.isUint8Array(entry['content'])) return entry
       return { ...entry, content: Buffer.from(entry['content']).toString('base64'), encoding: 'base64' }
     }),
   }

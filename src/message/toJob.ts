@@ -21,6 +21,7 @@ import { fingerprint, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mail.js'
 import { type MailJob, recipientsOf } from './messageState.js'
+import { expiryOf, notBeforeOf } from './times.js'
 
 /** Everything that a mail is validated against. */
 export interface ValidationContext {
@@ -108,8 +109,8 @@ export function toJob(
   const policy = manifest?.policy ?? {}
   if (context !== undefined) applyLocale(content, context, manifest)
   const acceptedAt = now
-  const notBefore = notBeforeOf(mail, now)
-  const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, notBefore)
+  const notBefore = notBeforeOf(mail, now, check)
+  const expiresAt = expiryOf(mail, now, policy.expiresAfter ?? options.maxAge, check, notBefore)
   const id = identity?.id ?? mintId(now)
   const job: MailJob = {
     id,
@@ -219,41 +220,6 @@ function envelopeFromOf(value: unknown, from: Mailbox): string {
   const envelope = check.object(value, 'envelope', ['from'])
   if (envelope['from'] === undefined) return from.address
   return envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
-}
-
-function notBeforeOf(mail: Record<string, unknown>, now: number): number | undefined {
-  if (mail['delay'] !== undefined && mail['sendAt'] !== undefined)
-    check.fail('sendAt', 'set either delay or sendAt, not both')
-  if (mail['delay'] !== undefined) return now + check.duration(mail['delay'], 'delay', 0, MAX_AHEAD)
-  if (mail['sendAt'] === undefined) return undefined
-  const time = timeOf(mail['sendAt'], 'sendAt')
-  if (time > now + MAX_AHEAD) check.fail('sendAt', 'is more than a year in the future')
-  return time
-}
-
-const LATEST = Date.UTC(2200, 0)
-const MAX_AHEAD = 366 * 24 * 60 * 60 * 1000
-
-/** `maxAge` of a delayed mail starts after the delay. */
-function expiryOf(mail: Record<string, unknown>, now: number, maxAge: number, notBefore = now): number {
-  if (mail['expiresAt'] === undefined) return Math.ceil(Math.max(now, notBefore) + maxAge)
-  const time = timeOf(mail['expiresAt'], 'expiresAt')
-  if (time <= now) check.fail('expiresAt', 'is in the past')
-  if (time <= notBefore) check.fail('expiresAt', 'is earlier than the first attempt')
-  return time
-}
-
-function timeOf(value: unknown, path: string): number {
-  const time =
-    value instanceof Date
-      ? value.getTime()
-      : typeof value === 'string'
-        ? Date.parse(value)
-        : (value as number)
-  if (typeof time !== 'number' || !Number.isFinite(time))
-    check.fail(path, 'must be a Date, ISO 8601 text or milliseconds since the epoch')
-  if (time < 0 || time > LATEST) check.fail(path, 'is not between 1970 and 2200')
-  return Math.round(time)
 }
 
 /** The domain for a Message-ID (RFC 5322 section 3.6.4), as A-labels. */

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { Address, Mail } from '../index.js'
 import { parseMailboxList } from '../message/addresses.js'
 import { Validator, isPlainObject, kindOf } from '../validation.js'
@@ -192,7 +193,7 @@ function withBrackets(id: string): string {
 }
 
 function dateOf(value: unknown): string {
-  const date = value instanceof Date ? value : new Date(check.string(value, 'date'))
+  const date = types.isDate(value) ? value : new Date(check.string(value, 'date'))
   if (Number.isNaN(date.getTime())) check.fail('date', 'is not a date')
   return date.toISOString()
 }

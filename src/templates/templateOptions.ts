@@ -45,9 +45,11 @@ export function applyTemplateReload(
 }
 
 function moduleOf(check: Validator, value: unknown, at: string): string {
-  const url = value instanceof URL ? value.href : value
+  // By its tag, because test runners have a URL class of their own.
+  const isUrl = Object.prototype.toString.call(value) === '[object URL]'
+  const url = isUrl ? (value as URL).href : value
   if (typeof url !== 'string') check.fail(at, `must be a path or a file URL, got ${kindOf(value)}`)
   if (url.startsWith('file:')) return URL.canParse(url) ? url : check.fail(at, 'is not a file URL')
-  if (value instanceof URL) check.fail(at, 'must be a file URL')
+  if (isUrl) check.fail(at, 'must be a file URL')
   return pathToFileURL(path.resolve(url)).href
 }
