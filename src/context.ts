@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { toJsonObject } from './message/json.js'
+import { localeChain } from './protocol/locales.js'
 import type { Json, JsonObject } from './protocol/tasks.js'
 import { Validator } from './validation.js'
 
@@ -96,11 +97,9 @@ export function languageTag(value: unknown, path: string): string {
  */
 export function localeFor(context: JsonObject, supported: readonly string[]): string | undefined {
   const { locale, languages = locale === undefined ? [] : [locale] } = context as MailContext
-  return languages.find((tag) => {
-    const subtags = tag.toLowerCase().split(/[-_]/)
-    if (subtags[0] === 'en') return true
-    return subtags.some((_, index) => supported.includes(subtags.slice(0, subtags.length - index).join('-')))
-  })
+  return languages.find(
+    (tag) => /^en(?:[-_]|$)/i.test(tag) || localeChain(tag).some((name) => supported.includes(name)),
+  )
 }
 
 function merged(outer: JsonObject | undefined, inner: object): JsonObject {

@@ -23,7 +23,7 @@ import { MessageObserver } from './telemetry/messageObserver.js'
 import { Metrics } from './telemetry/metrics.js'
 import { Tracing } from './telemetry/tracing.js'
 import { Waiters } from './telemetry/waiters.js'
-import { TemplateCatalog, TemplateManager } from './templates/templateCatalog.js'
+import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/templateCatalog.js'
 import { setTestHooks } from './testHooks.js'
 import { PoolManager } from './threads/poolManager.js'
 import type { Runner } from './threads/runner.js'
@@ -66,6 +66,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
+    warnOfTemplates(templates.manifests, logger)
     const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {

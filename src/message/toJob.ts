@@ -1,6 +1,7 @@
 import { ThreadpostError } from '../errors.js'
 import type { ResolvedOptions } from '../options.js'
 import { splitAddress, toWireAddress } from '../protocol/addressForms.js'
+import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
@@ -171,8 +172,11 @@ export function toJob(
   }
 
   const elsewhere = content.kind === 'template' && validation.templatesElsewhere === true
-  if (content.kind === 'template' && !elsewhere)
-    refuseMissing(manifestOf(content.name, validation.templates), (mail['data'] ?? {}) as JsonObject)
+  if (content.kind === 'template' && !elsewhere) {
+    const known = manifestOf(content.name, validation.templates)
+    refuseLocale(known, content.locale)
+    refuseMissing(known, (mail['data'] ?? {}) as JsonObject)
+  }
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job
@@ -187,6 +191,17 @@ export function manifestOf(name: string, templates: ValidationContext['templates
     'UNKNOWN_TEMPLATE',
     `template: no template is named ${JSON.stringify(name.slice(0, 100))}. Known templates: ${known === '' ? 'none; check the templates option' : known}`,
     { path: 'template' },
+  )
+}
+
+/** @throws ThreadpostError `UNKNOWN_TEMPLATE` if the template has neither a variant for the locale nor a default */
+function refuseLocale({ name, locales, defaultMissing }: TemplateManifest, locale: string | undefined): void {
+  if (defaultMissing !== true || localeChain(locale).some((each) => locales.includes(each))) return
+  const path = locale === undefined ? 'template' : 'locale'
+  throw new ThreadpostError(
+    'UNKNOWN_TEMPLATE',
+    `${path}: the template '${name}' has no default variant, only ${locales.join(', ')}. Pass one of these locales, or add ${name}.mjml`,
+    { path },
   )
 }
 

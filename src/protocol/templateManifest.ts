@@ -62,6 +62,8 @@ export interface TemplateManifest {
   locales: string[]
   /** Its languages besides the default: those of its variants or, without any, those of the `t` helper's strings. */
   languages: string[]
+  /** It has variants for its locales only: a mail in any other language is refused. */
+  defaultMissing?: true
   hasSubject: boolean
   /** The needs of all variants together. */
   needs: Need[]

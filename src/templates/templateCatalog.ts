@@ -1,4 +1,5 @@
 import { ThreadpostError } from '../errors.js'
+import type { Logger } from '../logging/logger.js'
 import { toTemplateContent } from '../message/content.js'
 import type { TemplateData, TemplateName } from '../message/mail.js'
 import { partsOf } from '../message/messageView.js'
@@ -76,6 +77,18 @@ export class TemplateCatalog {
   #update({ templates }: TemplateListing): void {
     this.manifests.clear()
     for (const manifest of templates) this.manifests.set(manifest.name, manifest)
+  }
+}
+
+/** Warns of templates that can't be used, or not for every mail: the application learns of them before a mail is refused. */
+export function warnOfTemplates(manifests: TemplateCatalog['manifests'], logger: Logger): void {
+  for (const { name, locales, error, defaultMissing } of manifests.values()) {
+    if (error !== undefined) logger.warn({ template: name }, `The template '${name}' can't be used: ${error}`)
+    else if (defaultMissing === true)
+      logger.warn(
+        { template: name, locales },
+        `The template '${name}' has no default variant, only ${locales.join(', ')}: mail in any other language is refused. Add ${name}.mjml`,
+      )
   }
 }
 

@@ -9,6 +9,7 @@ import type { CompiledTemplate, Finding } from './precompiled/compiledTemplate.j
 import type { CriticalSection } from './renderer.js'
 import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
 import { resolveVariant } from './sources/folderTemplates.js'
+import { missingDefault } from './sources/templateSource.js'
 import { TemplateFailure } from './template/sourceFile.js'
 
 /** Commands on a whole template folder: `threadpost check`, `types` and `build`. */
@@ -38,7 +39,10 @@ const runDirectly: CriticalSection = (_step, work) => work()
 
 /** Compiles every template and returns a report for each variant. @throws TemplateFailure if the folder can't be read */
 export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
-  return withFolder(job, async (version) => (await compileFolder(version, job.progress)).reports)
+  return withFolder(job, async (version) => {
+    const { reports } = await compileFolder(version, job.progress)
+    return [...reports, ...defaultsMissing(version)]
+  })
 }
 
 /** Returns the manifest of each template. @throws TemplateFailure if the folder can't be read */
@@ -46,6 +50,19 @@ export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]>
   return withFolder(job, async (version) =>
     [...version.files.templates].map(([name, files]) => buildManifest(name, files, version)),
   )
+}
+
+/** A report for each template that has variants for some locales and no default. */
+function defaultsMissing({ files }: FolderVersion): TemplateReport[] {
+  return [...files.templates]
+    .filter(([, { mjml }]) => mjml.size > 0 && !mjml.has(''))
+    .map(([name, { mjml }]) => ({
+      name,
+      locale: '',
+      error: missingDefault(name, mjml.keys()),
+      findings: [],
+      warnings: [],
+    }))
 }
 
 /**

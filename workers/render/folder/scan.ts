@@ -1,5 +1,6 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
+import { isLocale } from '../../../src/protocol/locales.js'
 import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 
 /** The files of a template folder by purpose. Later code uses their names only, never paths. */
@@ -24,7 +25,6 @@ export interface TemplateFiles {
   sample?: SourceFile
 }
 
-const LOCALE = /^(.+)\.([a-z]{2,3}(?:[-_][a-z0-9]{2,8})*)$/i
 const SHARED = new Set(['partials', 'layouts', 'locales'])
 const READ = new Set(['.mjml', '.txt', '.json', '.html', '.css', '.hbs'])
 const HELPERS = ['helpers.js', 'helpers.mjs']
@@ -111,9 +111,11 @@ function variant(
   stem: string,
   add: (files: TemplateFiles, locale: string) => void,
 ): void {
-  const localized = LOCALE.exec(stem)
-  const name = localized?.[1] ?? stem
-  add(template(found, name), (localized?.[2] ?? '').toLowerCase().replaceAll('_', '-'))
+  const dot = stem.lastIndexOf('.')
+  const end = stem.slice(dot + 1)
+  const localized = dot > stem.lastIndexOf('/') + 1 && isLocale(end)
+  const name = localized ? stem.slice(0, dot) : stem
+  add(template(found, name), localized ? end.toLowerCase().replaceAll('_', '-') : '')
 }
 
 function template(found: FolderFiles, name: string): TemplateFiles {

@@ -1,3 +1,4 @@
+import { localeChain } from '../../../src/protocol/locales.js'
 import type { Helper, HelperOptions } from '../bind/helperCall.js'
 import { ownField, stringifyValue } from '../bind/values.js'
 
@@ -108,14 +109,6 @@ export const formatHelpers: Record<string, Helper> = { formatNumber, formatCurre
 /** The strings of `locales/LOCALE.json` by locale. `default` and `en` are the last fallbacks. */
 export type Strings = ReadonlyMap<string, Record<string, unknown>>
 
-/** Returns a locale and its fallbacks: `fr-CA`, `fr`. */
-export function localeFallbacks(locale: string | undefined): string[] {
-  const chain: string[] = []
-  const parts = (locale ?? '').replaceAll('_', '-').split('-').filter(Boolean)
-  for (let length = parts.length; length > 0; length--) chain.push(parts.slice(0, length).join('-'))
-  return chain
-}
-
 /** `{{t "order.thanks" name=name}}` returns the string of that key in the mail's language, with `{name}` replaced. */
 export function translateHelper(strings: Strings): Helper {
   return (key, ...rest) => {
@@ -130,8 +123,8 @@ export function translateHelper(strings: Strings): Helper {
 }
 
 function find(strings: Strings, locale: string, key: string): string | undefined {
-  for (const name of [...localeFallbacks(locale), 'default', 'en']) {
-    const table = strings.get(name.toLowerCase())
+  for (const name of [...localeChain(locale), 'default', 'en']) {
+    const table = strings.get(name)
     const flat = ownField(table, key)
     const nested = flat ?? key.split('.').reduce<unknown>((at, part) => ownField(at, part), table)
     if (typeof nested === 'string') return nested

@@ -14,6 +14,7 @@ export function buildManifest(name: string, files: TemplateFiles, version: Folde
   const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
   const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
   const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
+  if (!files.mjml.has('')) manifest.defaultMissing = true
   manifest.version = versionOf(files, version)
   try {
     const { policy, sample } = sampleOf(files)

@@ -16,6 +16,7 @@ import { Template } from '../template.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 import {
   AdHocTemplates,
+  missingVariantError,
   partsWithoutFolder,
   type TemplateSource,
   unknownTemplateError,
@@ -74,8 +75,9 @@ export class BuiltTemplates implements TemplateSource {
     locale: string | undefined,
   ): Template | Promise<Template> {
     const template = variants.get(name)
-    const compiled = template === undefined ? undefined : selectVariant(template, locale)
-    if (compiled === undefined) throw unknownTemplateError(name, variants.keys())
+    if (template === undefined) throw unknownTemplateError(name, variants.keys())
+    const compiled = selectVariant(template, locale)
+    if (compiled === undefined) throw missingVariantError(name, template.keys())
     const known = this.#ready.get(compiled)
     if (known !== undefined) return known
     const preparing = Template.of(compiled, helpers).then((ready) => {

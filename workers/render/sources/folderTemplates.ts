@@ -7,7 +7,13 @@ import { compileTemplate } from '../precompiled/compileTemplate.js'
 import type { CriticalSection } from '../renderer.js'
 import { Template } from '../template.js'
 import type { VariantSource } from '../template/parseTemplate.js'
-import { AdHocTemplates, type TemplateSource, unknownTemplateError, selectVariant } from './templateSource.js'
+import {
+  AdHocTemplates,
+  missingVariantError,
+  selectVariant,
+  type TemplateSource,
+  unknownTemplateError,
+} from './templateSource.js'
 
 const MAX_TEMPLATES = 500
 
@@ -76,8 +82,10 @@ export function resolveVariant(
 ): VariantSource {
   const { files, parts, textParts } = version
   const template = files.templates.get(name)
-  const mjml = template === undefined ? undefined : selectVariant(template.mjml, locale)
-  if (template === undefined || mjml === undefined) throw unknownTemplateError(name, files.templates.keys())
+  if (template === undefined || template.mjml.size === 0)
+    throw unknownTemplateError(name, files.templates.keys())
+  const mjml = selectVariant(template.mjml, locale)
+  if (mjml === undefined) throw missingVariantError(name, template.mjml.keys())
   const text = selectVariant(template.text, locale)
   return { mjml, ...(text === undefined ? {} : { text }), parts, textParts }
 }

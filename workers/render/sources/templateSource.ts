@@ -1,7 +1,7 @@
+import { localeChain } from '../../../src/protocol/locales.js'
 import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
-import { localeFallbacks } from '../helpers/localization.js'
 import { contentHash, LruCache } from '../lruCache.js'
 import { compileWithoutMjml, compileTemplate } from '../precompiled/compileTemplate.js'
 import type { CriticalSection } from '../renderer.js'
@@ -22,12 +22,12 @@ export interface TemplateSource {
   adHoc(source: string, critical: CriticalSection): Promise<Template>
 }
 
-/** Returns the variant for a locale: `fr-CA`, then `fr`, then the default. */
+/** Returns the first variant of the locale's chain (`fr-CA`, then `fr`), or the default variant. */
 export function selectVariant<T>(
   variants: ReadonlyMap<string, T>,
   locale: string | undefined,
 ): T | undefined {
-  for (const name of localeFallbacks(locale?.toLowerCase())) {
+  for (const name of localeChain(locale)) {
     const variant = variants.get(name)
     if (variant !== undefined) return variant
   }
@@ -40,6 +40,16 @@ export function unknownTemplateError(name: string, known: Iterable<string>): Tem
     'UNKNOWN_TEMPLATE',
     `Unknown template ${JSON.stringify(name.slice(0, 100))}. Known templates: ${names === '' ? 'none' : names}`,
   )
+}
+
+/** The sentence about a template that has variants for some locales and no default. */
+export function missingDefault(name: string, locales: Iterable<string>): string {
+  const known = [...locales].slice(0, 20)
+  return `The template '${name}' has no default variant, only ${known.join(', ')}. Add ${name}.mjml, for example by renaming ${name}.${known[0] ?? 'en'}.mjml`
+}
+
+export function missingVariantError(name: string, locales: Iterable<string>): TemplateFailure {
+  return new TemplateFailure('UNKNOWN_TEMPLATE', missingDefault(name, locales))
 }
 
 const MAX_SOURCES = 200
