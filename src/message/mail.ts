@@ -99,6 +99,20 @@ export type TemplateData<Name extends TemplateName = TemplateName> = Name extend
     : object
   : object
 
+/** Every locale for which a template has a variant or strings; `never` if none has. */
+type KnownLocale = Templates[keyof Templates] extends { locales: infer Locale extends string }
+  ? Locale
+  : string
+
+/**
+ * A locale that a template has, with or without a region: where a template has `fr`, `fr-CA` selects it. Any string, until
+ * `threadpost types` has declared the locales. A locale from outside, such as a user's setting, can be cast to this type, because a
+ * template without a variant for it uses its default one.
+ */
+export type TemplateLocale = [keyof Templates] extends [never]
+  ? string
+  : KnownLocale | `${KnownLocale}-${string}`
+
 interface Templated<Name extends TemplateName> extends MailFields {
   /**
    * Name of a template in the template folder.
@@ -106,8 +120,11 @@ interface Templated<Name extends TemplateName> extends MailFields {
    * @example template: 'welcome', data: { name: 'Ada' }
    */
   template: Name
-  /** Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant. @default the language of the request, else the default variant */
-  locale?: string
+  /**
+   * Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant.
+   * @default the language of the request, else the default variant
+   */
+  locale?: TemplateLocale
   mjml?: never
   html?: never
   text?: never
@@ -133,8 +150,7 @@ export interface MjmlMail extends MailFields {
   text?: never
 }
 
-/** A mail whose HTML and text are sent unchanged. */
-export interface LiteralMail extends MailFields {
+interface Literal extends MailFields {
   /** HTML that is sent unchanged. @default none */
   html?: string
   /** Plain text that is sent unchanged. @default none */
@@ -144,6 +160,9 @@ export interface LiteralMail extends MailFields {
   data?: never
   locale?: never
 }
+
+/** A mail whose HTML and text are sent unchanged. At least one of them is required. */
+export type LiteralMail = Literal & ({ html: string } | { text: string })
 
 export type Mail = TemplateMail | MjmlMail | LiteralMail
 
