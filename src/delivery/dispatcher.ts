@@ -135,8 +135,8 @@ export class Dispatcher implements Consumer {
         domains: domainsOf(state),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
-        postpone: (again) => {
-          const decision = holdUntil('budget', this.#clock.now() + again)
+        postpone: (delay) => {
+          const decision = holdUntil('budget', this.#clock.now() + delay)
           resolve({ decision, recipients: state.recipients })
         },
       })
