@@ -36,11 +36,9 @@ export type {
   MjmlMail,
   PreparedMail,
   Receipt,
-  TemplateData,
-  TemplateLocale,
   TemplateMail,
-  TemplateName,
 } from './message/mail.js'
+export type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 export type { Mailer } from './mailer.js'
 export type { MailerStats, SetupStatus } from './mailerParts.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './telemetry/metrics.js'

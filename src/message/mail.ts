@@ -1,5 +1,5 @@
-import type { Templates } from '../index.js'
 import type { JsonObject } from '../protocol/tasks.js'
+import type { TemplateData, TemplateLocale, TemplateName } from './templateTypes.js'
 
 /** One mailbox, never a list: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. */
 export type Address = string | { name?: string; address: string }
@@ -88,30 +88,6 @@ interface MailFields {
   /** Whether to retry or hold the mail if it may or may not have been sent. @default the mailer's `onUncertain` */
   onUncertain?: 'retry' | 'hold'
 }
-
-/** Any string, until `threadpost types` has declared the names of the templates. */
-export type TemplateName = [keyof Templates] extends [never] ? string : keyof Templates
-
-/** The data of a template; any object, until `threadpost types` has declared its type. */
-export type TemplateData<Name extends TemplateName = TemplateName> = Name extends keyof Templates
-  ? Templates[Name] extends { data: infer Data }
-    ? Data
-    : object
-  : object
-
-/** Every locale for which a template has a variant or strings; `never` if none has. */
-type KnownLocale = Templates[keyof Templates] extends { locales: infer Locale extends string }
-  ? Locale
-  : string
-
-/**
- * A locale that a template has, with or without a region: where a template has `fr`, `fr-CA` selects it. Any string, until
- * `threadpost types` has declared the locales. A locale from outside, such as a user's setting, can be cast to this type, because a
- * template without a variant for it uses its default one.
- */
-export type TemplateLocale = [keyof Templates] extends [never]
-  ? string
-  : KnownLocale | `${KnownLocale}-${string}`
 
 interface Templated<Name extends TemplateName> extends MailFields {
   /**
