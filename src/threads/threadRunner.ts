@@ -1,6 +1,6 @@
 import { ThreadpostError } from '../errors.js'
 import { NOTHING_STARTED } from '../protocol/evidence.js'
-import type { Outcome } from '../protocol/outcome.js'
+import { setupFailure } from '../protocol/outcome.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
@@ -42,6 +42,13 @@ export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
 const START_LIMIT = 30_000
 /** Milliseconds after its time limit at which the main thread ends an attempt, because its thread did not. */
 const OVERDUE = 5_000
+
+const CLOSED: RunResult = {
+  died: true,
+  role: 'closed',
+  evidence: NOTHING_STARTED,
+  reason: 'The mailer was closed.',
+}
 
 /** Runs deliveries in worker threads. When a thread dies, the phase board shows what that means for each of its deliveries. */
 export class ThreadRunner implements Runner {
@@ -210,9 +217,9 @@ export class ThreadRunner implements Runner {
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
     const withdrawn = this.#cancellations.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
-    if (this.#closed !== undefined) return { died: true, role: 'closed', evidence: NOTHING_STARTED }
+    if (this.#closed !== undefined) return CLOSED
     const outage = this.#outageIn(pool)
-    if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
+    if (outage !== undefined) return { died: false, outcome: setupFailure(outage.reason) }
     const { slot } = order
     const generation = this.#supervisor.begin(slot, order.payload.id)
     this.#cancellations.register(order, slot, generation)
@@ -226,6 +233,7 @@ export class ThreadRunner implements Runner {
         died: true,
         role: this.#supervisor.roleOf(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
+        reason: this.#options.describe(this.#supervisor.reasonOf(error)),
       }
     } finally {
       this.#cancellations.release(order)
@@ -237,18 +245,6 @@ export class ThreadRunner implements Runner {
   /** Returns why a pool takes no mail; undefined if it does. */
   #outageIn(pool: Pool): Outage | undefined {
     return this.#supervisor.outageOf(pool !== this.#pools.shared)
-  }
-}
-
-function setupFailed({ reason }: Outage): Outcome {
-  return {
-    result: 'deferred',
-    code: 'SETUP_FAILED',
-    message: `No thread lives long enough to take mail: ${reason}`,
-    phase: 'waiting',
-    recipients: [],
-    timings: {},
-    thread: 0,
   }
 }
 
