@@ -20,9 +20,9 @@ async function notes(): Promise<{ file: string; witness: DeliveryJournal }> {
 describe('the delivery journal', () => {
   it('records how far each attempt got', async () => {
     const { file, witness } = await notes()
-    witness.entryFor({ id: ID, attempt: 1, note: 3 }).body()
+    witness.entryFor({ id: ID, attempt: 1, note: 3 }).body(0, [])
     const replied = witness.entryFor({ id: OTHER, attempt: 2, note: 0 })
-    replied.body()
+    replied.body(0, [])
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
     const told = readJournal(file)
     expect(told?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
@@ -35,10 +35,24 @@ describe('the delivery journal', () => {
     })
   })
 
+  it('keeps the results of earlier transactions of a message in the entry of its further body', async () => {
+    const { file, witness } = await notes()
+    const entry = witness.entryFor({ id: ID, attempt: 1, note: 0 })
+    entry.body(0, [])
+    entry.replied(250, ['accepted', 'rejected', 'deferred'])
+    entry.body(250, ['accepted', 'rejected', 'uncertain'])
+    expect(readJournal(file)?.(ID, 1)).toEqual({
+      phase: 'body',
+      thread: 0,
+      reply: 250,
+      recipients: ['accepted', 'rejected', undefined],
+    })
+  })
+
   it('retracts an entry if nothing was handed over after all', async () => {
     const { file, witness } = await notes()
     const testimony = witness.entryFor({ id: ID, attempt: 1, note: 0 })
-    testimony.body()
+    testimony.body(0, [])
     testimony.unsent()
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
   })
@@ -46,7 +60,7 @@ describe('the delivery journal', () => {
   it('forgets a delivery whose slot is reused', async () => {
     const { file, witness } = await notes()
     witness.entryFor({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
-    witness.entryFor({ id: OTHER, attempt: 1, note: 0 }).body()
+    witness.entryFor({ id: OTHER, attempt: 1, note: 0 }).body(0, [])
     const told = readJournal(file)
     expect(told?.(ID, 1)).toMatchObject({ phase: 'waiting' })
     expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
@@ -67,7 +81,7 @@ describe('the delivery journal', () => {
     await fillUp(path.join(folder, 'ballast'))
     const witness = new DeliveryJournal(file)
     onTestFinished(() => witness.close())
-    witness.entryFor({ id: ID, attempt: 1, note: 127 }).body()
+    witness.entryFor({ id: ID, attempt: 1, note: 127 }).body(0, [])
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
   })
 
@@ -79,7 +93,7 @@ describe('the delivery journal', () => {
     await fillUp(path.join(folder, 'ballast'))
     const witness = new DeliveryJournal(file)
     onTestFinished(() => witness.close())
-    witness.entryFor({ id: ID, attempt: 1, note: 500 }).body()
+    witness.entryFor({ id: ID, attempt: 1, note: 500 }).body(0, [])
     expect(readJournal(file)).toBeUndefined()
   })
 
@@ -97,7 +111,7 @@ describe('the delivery journal', () => {
     onTestFinished(() => witness.close())
     const testimony = witness.entryFor({ id: ID, attempt: 1, note: 0 })
     expect(() => {
-      testimony.body()
+      testimony.body(0, [])
       testimony.unsent()
       testimony.replied(250, ['accepted'])
     }).not.toThrow()
