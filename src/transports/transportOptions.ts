@@ -1,3 +1,4 @@
+import { isLoopback } from '../loopback.js'
 import type {
   DkimKey,
   SmtpTimeouts,
@@ -11,7 +12,6 @@ import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
 import { resolveEhloName } from './machineName.js'
 import {
   checkFields,
-  isLoopback,
   type PluginOptions,
   resolveFile,
   resolvePlugin,

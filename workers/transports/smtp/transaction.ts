@@ -14,7 +14,7 @@ import {
   withEhloHint,
 } from './smtpResults.js'
 
-/** What follows a reply to one of the envelope's commands. */
+/** The next step after a reply to one of the envelope's commands. */
 export type Step =
   /** The reply to the next command. */
   | 'next'
