@@ -1,6 +1,5 @@
 import type { TransportConfig, TransportReport } from '../../src/protocol/transportConfig.js'
-import type { Composed } from '../compose/compose.js'
-import { DkimSigner } from './dkimSigner.js'
+import { DkimSigner } from '../compose/dkimSigner.js'
 import { FileSender } from './fileSender.js'
 import { PluginSender } from './pluginSender.js'
 import { SendgridSender } from './sendgridSender.js'
@@ -34,7 +33,7 @@ function createTransport(
 interface Entry {
   config: TransportConfig
   transport: Transport
-  dkim: DkimSigner | undefined
+  signer: DkimSigner | undefined
 }
 
 /** The transports of one worker thread, by name. */
@@ -75,16 +74,14 @@ export class TransportPool {
     return entry.transport
   }
 
-  /** Resolves when all transports have loaded tsuccessor packages; rejects with the package to install. */
+  /** Resolves when all transports have loaded their packages; rejects with the package to install. */
   async ready(): Promise<void> {
     for (const { transport } of this.#entries.values()) await transport.ready?.()
   }
 
-  /** Signs a message if the transport has DKIM keys, and returns it unchanged otherwise. */
-  sign(name: string, message: Composed): Composed | Promise<Composed> {
-    const dkim = this.#entries.get(name)?.dkim
-    if (dkim === undefined) return message
-    return dkim.sign(message.bytes).then((bytes) => ({ bytes, transparent: false }))
+  /** Returns the signer of a transport that has DKIM keys. */
+  signer(name: string): DkimSigner | undefined {
+    return this.#entries.get(name)?.signer
   }
 
   /** Tests the connection to the server, and authentication. */
@@ -93,7 +90,7 @@ export class TransportPool {
   }
 
   /**
-   * Applies new settings. Messages under way finish on tsuccessor old connection; waiting messages use the new settings. A
+   * Applies new settings. Messages under way finish on their old connection; waiting messages use the new settings. A
    * transport with unchanged settings keeps its connections.
    */
   reload(configs: readonly TransportConfig[]): void {
@@ -104,8 +101,8 @@ export class TransportPool {
         this.#onCount((this.#openConnections += change)),
       )
       const keys = 'dkim' in config ? config.dkim : undefined
-      const dkim = keys === undefined ? undefined : new DkimSigner(keys)
-      this.#entries.set(config.name, { config, transport, dkim })
+      const signer = keys === undefined ? undefined : new DkimSigner(keys)
+      this.#entries.set(config.name, { config, transport, signer })
       if (old !== undefined) this.#retire(old.transport, transport)
     }
   }
