@@ -7,6 +7,8 @@ const SP = 32
 
 /** Size of the buffer for canonicalized text, in bytes: a typical message is hashed in one call. */
 const CHUNK = 64 * 1024
+/** From here on the buffer is hashed: a character, a space, and a line ending always fit behind it. */
+const FULL = CHUNK - 8
 
 const out = Buffer.allocUnsafeSlow(CHUNK)
 
@@ -18,19 +20,14 @@ const out = Buffer.allocUnsafeSlow(CHUNK)
  * @param message with CRLF line endings
  * @param from the index of the body's first octet
  */
-export function relaxedBodyHash(message: Uint8Array, from: number): string {
+export function relaxedBodyHash(message: Buffer, from: number): string {
   const end = message.length
   let hasher: Hash | undefined
   let to = 0
-  let at = from
   /** Line endings that are not written yet: at the end of the body, all but the first are ignored. */
   let lines = 0
   let space = false
-  const flush = (): void => {
-    hasher ??= createHash('sha256')
-    hasher.update(out.subarray(0, to))
-    to = 0
-  }
+  let at = from
   while (at < end) {
     let byte = message[at]!
     if (byte === CR && message[at + 1] === LF) {
@@ -45,25 +42,35 @@ export function relaxedBodyHash(message: Uint8Array, from: number): string {
       continue
     }
     for (; lines > 0; lines--) {
-      if (to > CHUNK - 4) flush()
+      if (to >= FULL) {
+        hasher = update(hasher, to)
+        to = 0
+      }
       out[to++] = CR
       out[to++] = LF
     }
     if (space) out[to++] = SP
     space = false
     do {
-      if (to > CHUNK - 4) flush()
+      if (to >= FULL) {
+        hasher = update(hasher, to)
+        to = 0
+      }
       out[to++] = byte
+      // Not a number, and so not greater, at the end of the message.
       byte = message[++at]!
-      // `byte` is undefined at the end of the message.
     } while (byte > SP)
   }
   // A body that does not end with a line ending gets one; an empty body stays empty.
-  if (to > 0 || hasher !== undefined) {
-    if (to > CHUNK - 4) flush()
+  if (to > 0) {
     out[to++] = CR
     out[to++] = LF
   }
-  const rest = out.subarray(0, to)
-  return hasher === undefined ? hash('sha256', rest, 'base64') : hasher.update(rest).digest('base64')
+  return hasher === undefined
+    ? hash('sha256', out.subarray(0, to), 'base64')
+    : update(hasher, to).digest('base64')
+}
+
+function update(hasher: Hash | undefined, length: number): Hash {
+  return (hasher ?? createHash('sha256')).update(out.subarray(0, length))
 }

@@ -142,14 +142,12 @@ describe('DKIM signatures', () => {
     ['tabs and several spaces', 'a\t \tb  c \r\n\td\r\n'],
     ['octets above 127', 'caf\u00e9 \u00ff\r\n'],
     ['a line of 100,000 characters', `${'x'.repeat(100_000)}\r\n`],
-    ['empty lines by the ten thousand', `a${'\r\n'.repeat(70_000)}b\r\n`],
+    ['empty lines by the ten thousand', `a${'\r\n'.repeat(40_000)}b\r\n`],
     ['base64 of a megabyte', `${`${'QUJD'.repeat(19)}\r\n`.repeat(14_000)}`],
   ])('hash %s as RFC 6376 says', async (_, body) => {
-    const letter = body
-      .replace(/[ \t]+(?=\r\n|$)/g, '')
-      .replace(/[ \t]+/g, ' ')
-      .replace(/(\r\n)*$/, '\r\n')
-    const canonical = letter === '\r\n' ? '' : letter
+    const lines = body.split('\r\n').map((line) => line.replace(/[ \t]+/g, ' ').replace(/ $/, ''))
+    while (lines.at(-1) === '') lines.pop()
+    const canonical = lines.map((line) => `${line}\r\n`).join('')
     const unsigned = message(body)
     const from = unsigned.indexOf('\r\n\r\n') + 4
     expect(relaxedBodyHash(unsigned, from)).toBe(
