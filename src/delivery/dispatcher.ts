@@ -110,10 +110,8 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
-    if (this.#runner.outage !== undefined) {
-      const until = this.#clock.now() + this.#setupDelay()
-      return Promise.resolve({ decision: holdUntil('setup', until), recipients: message.state.recipients })
-    }
+    const { outage } = this.#runner
+    if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
     const transport = this.#router.for(message.job.transport)
     const forBudget = transport?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
@@ -135,8 +133,8 @@ export class Dispatcher implements Consumer {
         domains: domainsOf(state),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
-        postpone: (again) => {
-          const decision = holdUntil('budget', this.#clock.now() + again)
+        postpone: (delay) => {
+          const decision = holdUntil('budget', this.#clock.now() + delay)
           resolve({ decision, recipients: state.recipients })
         },
       })

@@ -34,9 +34,12 @@ type OrderedTask = Pick<
  *
  * - `culprit`, `suspect`, `bystander`: the role of the delivery in the crash; see `CrashAttribution`.
  * - `closed`: there was no crash; the runner was closed and won't deliver again.
+ *
+ * `reason` is why the thread died, readable for users.
  */
 export type RunResult =
-  { died: false; outcome: Outcome } | { died: true; role: CrashRole | 'closed'; evidence: Evidence }
+  | { died: false; outcome: Outcome }
+  | { died: true; role: CrashRole | 'closed'; evidence: Evidence; reason: string }
 
 /** The number of deliveries and renders in each phase. */
 export type PhaseCounts = Record<Phase, number>
