@@ -11,7 +11,7 @@ import {
 } from '../protocol/outcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
-/** Process crashes after which a message is delivered with no other message beside it. */
+/** Process crashes after which a message is delivered while no other is in progress. */
 export const MAX_SHARED_CRASHES = 2
 
 /** Crashes of threads, or of processes, caused by one message alone after which it fails as `POISON`. */
@@ -66,7 +66,7 @@ function outcomeAfterThreadDeath(evidence: Evidence, addresses: string[]): Outco
 
 /**
  * Returns what is known about a message whose process died; undefined if it was certainly not sent. After
- * {@link MAX_SHARED_CRASHES} the message is delivered with no other beside it. If the process still dies, three times in a
+ * {@link MAX_SHARED_CRASHES} the message is delivered while no other is in progress. If the process still dies, three times in a
  * row, the message fails as `POISON`.
  * @param evidence the delivery journal's; without any the message may have been sent
  * @param crashes process deaths in a row, including this one

@@ -67,7 +67,7 @@ export class Dispatcher implements Consumer {
   readonly #safeMode: SafeMode | undefined
   readonly #router: TransportRouter
   readonly #outcomes: OutcomeHandler
-  /** Deliveries under way. */
+  /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
 
@@ -225,7 +225,7 @@ export class Dispatcher implements Consumer {
     this.#admission.close()
   }
 
-  /** In safe mode, only allowed recipients get the message, whatever it says. */
+  /** In safe mode, only allowed recipients get the message, no matter what it says. */
   #deliver(order: DeliveryOrder): Promise<Outcome> {
     const safe = this.#safeMode
     if (safe === undefined) return this.#attempt(order)

@@ -1,3 +1,4 @@
+import { isLoopback } from '../loopback.js'
 import type {
   DkimKey,
   SmtpTimeouts,
@@ -10,7 +11,6 @@ import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
 import {
   checkFields,
-  isLoopback,
   type PluginOptions,
   resolveFile,
   resolvePlugin,

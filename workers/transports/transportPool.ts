@@ -42,7 +42,7 @@ export class TransportPool {
   readonly #threads: number
   readonly #onCount: (connections: number) => void
   readonly #entries = new Map<string, Entry>()
-  /** Replaced transports that still have messages under way. */
+  /** Replaced transports that still have messages in progress. */
   readonly #retiring = new Set<Transport>()
   #openConnections = 0
 
@@ -90,7 +90,7 @@ export class TransportPool {
   }
 
   /**
-   * Applies new settings. Messages under way finish on their old connection; waiting messages use the new settings. A
+   * Applies new settings. Messages in progress finish on their old connection; waiting messages use the new settings. A
    * transport with unchanged settings keeps its connections.
    */
   reload(configs: readonly TransportConfig[]): void {
