@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import dns from 'node:dns/promises'
+import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 
 const TXT = 16
