@@ -93,11 +93,9 @@ export class Deliverer {
       context.enterPhase('composing')
       const start = performance.now()
       const payload = toWirePayload(task.payload)
-      const signed = this.#transports.sign(task.transport, compose(payload, parts))
-      const message: Composed & { asciiVersion?: Composed } =
-        signed instanceof Promise ? await signed : signed
-      if (hasAsciiVersion(payload))
-        message.asciiVersion = await this.#transports.sign(task.transport, compose(payload, parts, 'ascii'))
+      const signer = this.#transports.signer(task.transport)
+      const message: Composed & { asciiVersion?: Composed } = compose(payload, parts, signer)
+      if (hasAsciiVersion(payload)) message.asciiVersion = compose(payload, parts, signer, 'ascii')
       context.addTiming('compose', performance.now() - start)
       const envelope = { from: payload.envelopeFrom, to: task.recipients.map(toWireAddress) }
       if (task.notBefore !== undefined) await waitUntil(task.notBefore)
