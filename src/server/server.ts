@@ -8,10 +8,11 @@ import { inboxRouter, mailContext } from '../express/index.js'
 import { loginPages, sessionHandlers } from '../express/login.js'
 import { mailRouterWith, mountOperations } from '../express/mailRouter.js'
 import { type Mailer, ThreadpostError } from '../index.js'
+import { isLoopback } from '../loopback.js'
 import { testHooksOf } from '../testHooks.js'
-import { isLoopback } from '../transports/providers.js'
+import { hostCheck } from '../web/access.js'
 import { listen } from '../web/listen.js'
-import { hostCheck, SCOPES } from '../web/middleware.js'
+import { SCOPES } from '../web/middleware.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
@@ -64,7 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     next()
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
-  if (auth === false) app.use(hostCheck)
+  if (auth === false) app.use(hostCheck())
   app.use(mailContext())
   app.use('/mail', mailRouterWith(authenticator, mailer, {}, 1))
   app.use(loginPages(authenticator))

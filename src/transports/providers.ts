@@ -1,6 +1,6 @@
-import { BlockList, isIP } from 'node:net'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isLoopback } from '../loopback.js'
 import { toJsonObject } from '../message/json.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type {
@@ -12,18 +12,6 @@ import type {
 } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 import { resolveDkim } from './auth.js'
-
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
-
-/** Whether a host name or address, also in the brackets of a URL, is that of this machine. */
-export function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const family = isIP(host)
-  if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
-}
 
 /** The options of mail services, in addition to those of every transport. */
 export interface ServiceOptions {
