@@ -4,7 +4,8 @@ import type { SmtpTimeouts } from '../../../src/protocol/transportConfig.js'
 import type { CloseReason } from '../sendResults.js'
 import type { Extensions, OpenConnection } from './connect.js'
 import { DeadlineTimer } from './deadlineTimer.js'
-import { writeEmptyMessage, writeMessage } from './mailData.js'
+import { HandOver } from './handOver.js'
+import { FINAL_DOT } from './mailData.js'
 import { ReplyReader } from './reply.js'
 import type { Transaction } from './transaction.js'
 
@@ -42,8 +43,8 @@ const QUIT_TIMEOUT = 1_000
  * group of commands, so at most one message is in `body` and one in `envelope`. Replies belong, in this order, to the
  * message in `body`, to RSET, to the message in `envelope`.
  *
- * The phase `body` is set right before the write that carries the message and its final dot. When the session ends, a
- * message in `body` is uncertain if its final dot has left this process, and not sent otherwise. A message in `envelope`
+ * The phase `body` is set right before the message is written. When the session ends, a message in `body` is uncertain
+ * if the write of its final dot has begun (`HandOver`), and not sent otherwise. A message in `envelope`
  * is not sent: it is requeued if another message is in `body`, or if a reused connection closed before it answered any
  * command; otherwise the attempt is deferred.
  */
@@ -61,8 +62,7 @@ export class SmtpSession {
   #inBody: Transaction | undefined
   /** The body is a lone dot: the server accepted no recipient, yet answered 354 (RFC 2920 section 3.1). */
   #emptyBody = false
-  /** The final dot has left this process. */
-  #dotSent = false
+  #handOver: HandOver | undefined
   #awaitsReset = false
   /** The server holds a transaction without a message: RSET must precede the next envelope. */
   #needsReset = false
@@ -94,7 +94,12 @@ export class SmtpSession {
   /** Whether an envelope could be written at once. */
   get free(): boolean {
     if (this.#ended || this.#quitting || this.#inEnvelope !== undefined) return false
-    return this.#inBody === undefined || (this.extensions.pipelining && !this.#emptyBody)
+    // Commands in front of the final dot would become a part of the message.
+    return !this.#inBody || (this.extensions.pipelining && !this.#emptyBody && this.#endBegun)
+  }
+
+  get #endBegun(): boolean {
+    return this.#handOver?.endBegun === true
   }
 
   /** Sends QUIT once no transaction is under way, and closes (RFC 5321 section 4.1.1.10). */
@@ -155,25 +160,23 @@ export class SmtpSession {
   }
 
   #onBodyReply(transaction: Transaction, reply: SmtpReply): void {
-    const early = !this.#dotSent
-    // A server can't accept a message before its end was sent.
-    if (reply.code < 300 ? early : reply.code < 400) {
+    // A server can't accept a message whose end is still in this process.
+    if (reply.code < 300 ? !this.#endBegun : reply.code < 400) {
       this.#end('invalid')
       return
     }
-    this.#inBody = undefined
+    const flushed = this.#handOver?.flushed === true
+    this.#inBody = this.#handOver = undefined
     this.#reused = true
     if (this.#emptyBody) {
       this.#emptyBody = false
       this.#needsReset = true
       transaction.onEmptyBodyReply(reply)
-    } else {
-      transaction.onBodyReply(reply)
-      // The bytes have left this process, and the server has them: nothing reads them again.
-      if (!early) transaction.data.lease?.release()
-    }
+    } else transaction.onBodyReply(reply)
+    // The kernel has the bytes, and the server has the message: nothing reads them again.
+    if (flushed) transaction.data.lease?.release()
     // Refused while still being sent: the server would take the rest of the message for commands.
-    if (early) this.#end('closed')
+    if (reply.code >= 400 && !flushed) this.#end('closed')
     else if (this.#inEnvelope !== undefined) this.#startTimer(this.#timeouts.envelope)
     else this.advance()
   }
@@ -215,18 +218,13 @@ export class SmtpSession {
     this.#inEnvelope = undefined
     this.#inBody = transaction
     this.#emptyBody = empty
-    this.#dotSent = false
     this.#startTimer(this.#timeouts.body)
-    const flushed = (): void => {
-      if (this.#inBody === transaction) this.#dotSent = true
-    }
-    if (empty) {
-      writeEmptyMessage(this.#socket, flushed)
-      return
-    }
-    const envelope = this.#startNext(true)
-    transaction.enterBody()
-    writeMessage(this.#socket, transaction.data.bytes, envelope, flushed)
+    if (!empty) transaction.enterBody()
+    this.#handOver = new HandOver(this.#socket, () => {
+      const envelope = empty ? undefined : this.#startNext(true)
+      return envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
+    })
+    this.#handOver.start(empty ? undefined : transaction.data.bytes)
   }
 
   /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */
@@ -255,7 +253,7 @@ export class SmtpSession {
     const inBody = this.#inBody
     const inEnvelope = this.#inEnvelope
     this.#inBody = this.#inEnvelope = undefined
-    if (inBody !== undefined) inBody.onClose(reason, this.#dotSent && !this.#emptyBody)
+    if (inBody !== undefined) inBody.onClose(reason, this.#endBegun && !this.#emptyBody)
     if (inEnvelope !== undefined) {
       const unanswered = reason === 'closed' && this.#reused && !inEnvelope.answered
       if (inBody !== undefined || unanswered) this.#owner.requeue(inEnvelope)
