@@ -26,8 +26,8 @@ export type EnqueueResult =
   | { result: 'conflict' }
   /** The queue holds as many unsettled messages as its limit allows. */
   | { result: 'full' }
-  /** The queue can't store anything at the moment. */
-  | { result: 'unavailable'; problem: string }
+  /** The queue can't store anything at the moment. `accepted` is present if the message may be accepted nevertheless. */
+  | { result: 'unavailable'; problem: string; accepted?: 'unknown' }
 
 /** The code that delivers; the queue calls it. */
 export interface Consumer {

@@ -24,7 +24,13 @@ export interface Problem {
   path?: string
   /** Every missing path, for `MISSING_DATA`. */
   paths?: readonly string[]
+  /** The id of the message that may have been accepted, for `QUEUE_UNAVAILABLE` with `accepted`. */
+  id?: string
+  accepted?: 'unknown'
 }
+
+/** Fields that only some problems have. */
+type Extra = Pick<Problem, 'path' | 'paths' | 'id' | 'accepted'>
 
 const STATUS_OF: Record<ProblemCode, number> = {
   INVALID_OPTIONS: 500,
@@ -69,26 +75,26 @@ const TITLES: Record<number, string> = {
   504: 'Timed out',
 }
 
-export function sendProblem(
-  response: Response,
-  code: ProblemCode,
-  detail: string,
-  fields: Pick<Problem, 'path' | 'paths'> = {},
-): void {
+export function sendProblem(response: Response, code: ProblemCode, detail: string, fields: Extra = {}): void {
   const problem = newProblem(code, detail, fields)
   if (problem.status === 503) response.set('Retry-After', '1')
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
 
 /** Converts an error of the mailer to a problem. */
-export function problemOf({ code, message, path, paths }: ThreadpostError): Problem {
-  return newProblem(code, message, {
-    ...(path === undefined ? {} : { path }),
-    ...(paths === undefined ? {} : { paths }),
-  })
+export function problemOf(error: ThreadpostError): Problem {
+  return newProblem(error.code, error.message, extraOf(error))
 }
 
-function newProblem(code: ProblemCode, detail: string, fields: Pick<Problem, 'path' | 'paths'>): Problem {
+function extraOf({ path, paths, id, accepted }: ThreadpostError): Extra {
+  return {
+    ...(path === undefined ? {} : { path }),
+    ...(paths === undefined ? {} : { paths }),
+    ...(accepted === undefined || id === undefined ? {} : { id, accepted }),
+  }
+}
+
+function newProblem(code: ProblemCode, detail: string, fields: Extra): Problem {
   const status = STATUS_OF[code]
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code, ...fields }
 }
@@ -112,11 +118,7 @@ export const problemHandler: ErrorRequestHandler = (error: unknown, _request, re
     return
   }
   if (error instanceof ThreadpostError) {
-    const { code, detail, path, paths } = problemOf(error)
-    sendProblem(response, code, detail, {
-      ...(path === undefined ? {} : { path }),
-      ...(paths === undefined ? {} : { paths }),
-    })
+    sendProblem(response, error.code, error.message, extraOf(error))
     return
   }
   const [code, detail] = bodyProblem(error) ?? []
