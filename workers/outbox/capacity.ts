@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
 import { isStorageError } from './databaseFile.js'
 import type { Reserve } from './reserve.js'
+import type { WriteAheadLog } from './writeAheadLog.js'
 
 /** Bytes kept free for each unsettled message, for what its attempts add to its row. */
 const OUTCOME_SIZE = 1024
@@ -16,6 +17,8 @@ const ALMOST_FULL =
 const RESERVE_IN_USE =
   'the disk is full, and the reserved space is in use for delivering the accepted messages'
 const LOG_STUCK = 'the file can’t grow, and its log is full and reserved for delivering the accepted messages'
+const LOG_HELD =
+  'another program has been reading the queue’s file for so long that its log can’t be emptied and has become too long'
 const FILE_FULL = 'the queue’s file is full (queue.maxSize)'
 
 interface Pages {
@@ -36,6 +39,7 @@ export class Capacity {
   readonly #db: Database
   readonly #file: string
   readonly #reserve: Reserve
+  readonly #log: WriteAheadLog
   readonly #pageSize: number
   readonly #maxSize: number | undefined
   readonly #pages: Statement<[], Pages>
@@ -52,10 +56,11 @@ export class Capacity {
   #pause = RESTORE_PAUSE
 
   /** @param maxSize bytes; undefined for no limit */
-  constructor(db: Database, file: string, reserve: Reserve, maxSize: number | undefined) {
+  constructor(db: Database, file: string, reserve: Reserve, log: WriteAheadLog, maxSize: number | undefined) {
     this.#db = db
     this.#file = file
     this.#reserve = reserve
+    this.#log = log
     this.#maxSize = maxSize
     this.#pageSize = db.pragma('page_size', { simple: true }) as number
     this.#pages = db.prepare(
@@ -171,6 +176,7 @@ export class Capacity {
     if (this.#inUse) return RESERVE_IN_USE
     const refusing = this.#refusal !== undefined
     if (this.#logStuck) return LOG_STUCK
+    if (this.#log.full) return LOG_HELD
     if (this.#left <= (refusing ? this.#slack : 0)) return ALMOST_FULL
     if (this.#leftInFile <= (refusing ? (this.#maxSize ?? 0) / REOPENING_SHARE.limit : 0)) return FILE_FULL
     return undefined
