@@ -9,6 +9,7 @@ export type ProblemCode =
   | 'TOO_LARGE'
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
+  | 'MISDIRECTED_REQUEST'
   | 'UNREADABLE_BODY'
   | 'METHOD_NOT_ALLOWED'
   | 'TOO_MANY_REQUESTS'
@@ -43,6 +44,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   UNREADABLE_BODY: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
+  MISDIRECTED_REQUEST: 421,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   CONFLICT: 409,
@@ -68,6 +70,7 @@ const TITLES: Record<number, string> = {
   413: 'Too large',
   415: 'Unsupported media type',
   429: 'Too many requests',
+  421: 'Misdirected request',
   422: 'Refused',
   500: 'Internal error',
   501: 'Not supported',
@@ -76,7 +79,10 @@ const TITLES: Record<number, string> = {
 }
 
 export function sendProblem(response: Response, code: ProblemCode, detail: string, fields: Extra = {}): void {
-  const problem = newProblem(code, detail, fields)
+  respondWith(response, newProblem(code, detail, fields))
+}
+
+export function respondWith(response: Response, problem: Problem): void {
   if (problem.status === 503) response.set('Retry-After', '1')
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
@@ -118,7 +124,7 @@ export const problemHandler: ErrorRequestHandler = (error: unknown, _request, re
     return
   }
   if (error instanceof ThreadpostError) {
-    sendProblem(response, error.code, error.message, extraOf(error))
+    respondWith(response, problemOf(error))
     return
   }
   const [code, detail] = bodyProblem(error) ?? []
