@@ -110,7 +110,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
     await client.config('SET', 'maxmemory', String(Math.ceil(used / 0.95)))
     const refusals = await Promise.all(
-      [1, 2, 3].map((n) => mailer.send(mailOf(n)).catch((error: Error) => error)),
+      [1, 2, 3].map((n) => mailer.send(mailOf(n)).catch((error: unknown) => error)),
     )
     for (const refusal of refusals)
       expect(refusal).toMatchObject({
@@ -133,7 +133,8 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     const send = (n: number): Promise<void> =>
       sender.send(mailOf(n)).then(
         ({ messageId }) => void receipts.add(messageId),
-        (error: ThreadpostError) => {
+        (reason: unknown) => {
+          const error = reason as ThreadpostError
           expect(error.code).toBe('QUEUE_UNAVAILABLE')
           if (error.accepted === undefined) refused++
           else unknown.push(error.id ?? '')

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Answer, ScriptedServer } from '../../support/scriptedServer.js'
 import { randomFrom } from '../../support/random.js'
+import { type Answer, ScriptedServer } from '../../support/scriptedServer.js'
 import { Notes, send, senderTo } from '../../support/smtpSender.js'
 
 /** An envelope that no kernel takes at once: it is longer than the buffers of both ends. */
