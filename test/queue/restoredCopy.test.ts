@@ -1,6 +1,7 @@
 import { copyFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Inbox, Mailer, MailerOptions } from 'threadpost'
+import type { Mailer, MailerOptions } from 'threadpost'
+import type { Inbox } from 'threadpost/testing'
 import { describe, expect, it } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
