@@ -65,7 +65,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
 function transport(report: TransportReport): Finding {
   const server = report.port === 0 ? report.host : `${report.host}:${report.port}`
   if (!report.ok) return { what: 'transport', ok: false, says: `${server}: ${report.message}` }
-  const { tls, authenticated, extensions } = report
+  const { tls, authenticated, ehloName, extensions } = report
   return {
     what: 'transport',
     ok: true,
@@ -75,6 +75,7 @@ function transport(report: TransportReport): Finding {
         ? 'without TLS, which is allowed on loopback only'
         : `${tls.protocol} ${tls.cipher}, certificate ${tls.authorized ? 'valid' : 'NOT VERIFIED'} for ${tls.subject} until ${tls.expires}`,
       authenticated ? 'user and password were accepted' : 'without authentication',
+      ...(ehloName === undefined ? [] : [`introduced as ${ehloName} (ehloName)`]),
       `extensions: ${extensions.join(', ')}`,
     ],
   }

@@ -73,8 +73,10 @@ export interface SmtpTransport {
   proxy?: string
   dkim?: DkimKey[]
   tls: TlsOptions
-  /** The name in the EHLO command. */
+  /** The name sent in EHLO. Without one, the thread uses the domain of the first message's sender. */
   ehloName?: string
+  /** Transactions after which a connection is replaced. */
+  messagesPerConnection: number
   timeouts: SmtpTimeouts
 }
 
@@ -158,6 +160,8 @@ export type TransportReport = {
       /** Absent if the connection is not encrypted. */
       tls?: TlsReport
       authenticated: boolean
+      /** The name that was sent in EHLO; absent for services. */
+      ehloName?: string
       /** Keywords of the EHLO reply (RFC 5321 section 4.1.1.1). */
       extensions: string[]
       pipelining: boolean

@@ -3,6 +3,7 @@ import { DEFAULT_TRANSPORT, type TransportConfig, type TransportReport } from '.
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
 import { Validator, isPlainObject } from '../validation.js'
+import { withEhloName } from './machineName.js'
 import {
   checkFailover,
   resolveTransport,
@@ -31,10 +32,18 @@ const check: Validator = new Validator('INVALID_OPTIONS')
 export class TransportManager {
   readonly #runner: Runner
   readonly #dispatcher: Dispatcher
+  readonly #from: string | undefined
   #transports: readonly TransportConfig[]
 
-  constructor(transports: readonly TransportConfig[], runner: Runner, dispatcher: Dispatcher) {
+  /** @param from the address of the mailer's `from` */
+  constructor(
+    transports: readonly TransportConfig[],
+    runner: Runner,
+    dispatcher: Dispatcher,
+    from: string | undefined,
+  ) {
     this.#transports = transports
+    this.#from = from
     this.#runner = runner
     this.#dispatcher = dispatcher
   }
@@ -65,7 +74,7 @@ export class TransportManager {
         const path = transports === undefined ? 'transport' : `transports.${name}`
         if (!names.includes(name))
           check.fail(path, `there is no such transport; the transports are ${names.join(', ')}`)
-        const resolved = resolveTransport(check, name, value, path)
+        const resolved = withEhloName(resolveTransport(check, name, value, path), this.#from)
         checkFailover(check, resolved, names, path)
         const { config, budget } = resolved
         if (config.kind === 'inbox')

@@ -33,7 +33,8 @@ export interface Parts {
   recovery: Recovery
 }
 
-export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
+/** @param fileLimit bytes: see `fileSizeLimit()` */
+export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, fileLimit: number): Parts {
   const attachments = new AttachmentStore(db)
   const counters = new Counters(db)
   const { origin } = db.prepare('SELECT origin FROM tally').get() as { origin: string }
@@ -41,7 +42,7 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve):
   const messages = new MessageRepository(db, counters, attachments)
   const searchIndex = new SearchIndex(db, counters)
   const log = new WriteAheadLog(db, setup.file)
-  const capacity = new Capacity(db, setup.file, reserve, log, setup.maxSize)
+  const capacity = new Capacity(db, setup.file, reserve, log, { maxSize: setup.maxSize, fileLimit })
   const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,

@@ -37,16 +37,16 @@ export class HandOver {
     return this.#flushed
   }
 
-  /** @param bytes of the message in front of its end, if there are any */
-  start(bytes: Buffer | undefined): void {
-    if (bytes !== undefined && bytes.length > SINGLE_WRITE) {
+  /** @param bytes the message in front of its end */
+  start(bytes: Buffer): void {
+    if (bytes.length > SINGLE_WRITE) {
       this.#socket.write(bytes, (error) => {
         if (!error && !this.#socket.destroyed) this.#startEnd()
       })
       return
     }
     this.#socket.cork()
-    if (bytes !== undefined) this.#socket.write(bytes)
+    this.#socket.write(bytes)
     this.#startEnd()
     this.#socket.uncork()
   }
