@@ -35,6 +35,17 @@ import { TransportManager } from './transports/transportManager.js'
 import { loopbackTransport } from './transports/transportOptions.js'
 import type { TransportListener } from './transports/transportState.js'
 
+/** Transports that build their messages themselves, or that fail over to one that does. */
+function withoutRaw(transports: ResolvedOptions['transports']): ReadonlySet<string> {
+  const builds = (name: string): boolean =>
+    transports.some(
+      ({ name: known, config: { kind } }) => known === name && (kind === 'sendgrid' || kind === 'plugin'),
+    )
+  return new Set(
+    transports.filter(({ name, failover }) => [name, ...failover].some(builds)).map(({ name }) => name),
+  )
+}
+
 /**
  * Creates a mailer: validates the options, starts the threads, and has one of them read the templates. Resolves when mail can be
  * sent.
@@ -85,6 +96,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     const validation = {
       options,
       transports: options.transports.map(({ name }) => name),
+      transportsWithoutRaw: withoutRaw(options.transports),
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }

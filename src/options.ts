@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './delivery/retry.js'
 import { type LimitOptions, type Limits, resolveLimits } from './limits.js'
 import { resolveLogger, type Logger } from './logging/logger.js'
@@ -143,6 +144,12 @@ export interface MailerOptions {
    */
   safeMode?: SafeModeOptions
   /**
+   * The only folder that `attachments[].path` may name files in. Whoever may send mail, over HTTP too, can attach any file in it.
+   * @default none; `path` is refused
+   * @example attachmentRoot: './invoices'
+   */
+  attachmentRoot?: string
+  /**
    * A logger with the methods of pino; `console` works too.
    * @default none; nothing is logged
    * @example logger: console
@@ -173,6 +180,7 @@ export interface ResolvedOptions {
   limits: Limits
   retain: Retention
   redact: Required<RedactOptions>
+  attachmentRoot?: string
   context?: () => object | undefined
   intercept?: Interceptor
   safeMode?: SafeMode
@@ -198,6 +206,7 @@ const KEYS = [
   'limits',
   'retain',
   'redact',
+  'attachmentRoot',
   'context',
   'intercept',
   'safeMode',
@@ -238,6 +247,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     redact,
     logger: resolveLogger(check, options['logger'], redact.recipients),
   }
+  if (options['attachmentRoot'] !== undefined)
+    resolved.attachmentRoot = path.resolve(check.string(options['attachmentRoot'], 'attachmentRoot'))
   if (options['context'] !== undefined)
     resolved.context = check.callback(options['context'], 'context') as () => object | undefined
   if (options['intercept'] !== undefined)

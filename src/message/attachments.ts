@@ -4,10 +4,11 @@ import { type Validator, forbidControls, isPlainObject } from '../validation.js'
 
 const CONTENT_TYPE =
   /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[ !#-[\]-~]*"))*$/i
+export const ATTACHMENT_FIELDS = ['filename', 'content', 'path', 'encoding', 'contentType', 'cid']
 const CID = /^[\w.%+@-]{1,200}$/
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** Reads attachments. Their content is part of the mail, as text or bytes; it is never loaded from a path or URL in the mail. */
+/** Reads attachments. Their content is part of the mail, as text or bytes: `readAttachments()` has read files and streams. */
 export function attachmentsOf(value: unknown, check: Validator, max: number): JobAttachment[] {
   if (value === undefined) return []
   return check
@@ -17,28 +18,23 @@ export function attachmentsOf(value: unknown, check: Validator, max: number): Jo
 
 function attachmentOf(value: unknown, path: string, check: Validator): JobAttachment {
   if (isPlainObject(value)) {
-    for (const key of ['path', 'href', 'raw'])
+    if (value['path'] !== undefined)
+      check.fail(`${path}.path`, 'is read by send() only, from the folder of the option attachmentRoot')
+    for (const key of ['href', 'raw'])
       if (key in value) check.fail(`${path}.${key}`, 'is not supported; pass the bytes as content')
   }
-  const input = check.object(value, path, ['filename', 'content', 'encoding', 'contentType', 'cid'])
+  const input = check.object(value, path, ATTACHMENT_FIELDS)
   const content = contentOf(input, path, check)
   const size = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength
   const attachment: JobAttachment = { content, size }
-  if (input['filename'] !== undefined) {
-    const filename = forbidControls(
-      check.string(input['filename'], `${path}.filename`, 255),
-      `${path}.filename`,
-      check,
-    )
-    if (/[/\\]/.test(filename)) check.fail(`${path}.filename`, 'must not contain / or \\')
-    attachment.filename = filename
-  }
+  if (input['filename'] !== undefined)
+    attachment.filename = filenameOf(input['filename'], `${path}.filename`, check)
   if (input['contentType'] !== undefined) {
     const type = check.string(input['contentType'], `${path}.contentType`, 255)
-    if (!CONTENT_TYPE.test(type) || /^(?:multipart|message)\/|boundary=/i.test(type))
+    if (!CONTENT_TYPE.test(type) || /^(?:multipart\/|message\/(?!rfc822$))|boundary=/i.test(type))
       check.fail(
         `${path}.contentType`,
-        "must be a MIME type such as 'application/pdf', and not a multipart or message type",
+        "must be a MIME type such as 'application/pdf' or 'message/rfc822', and no other multipart or message type",
       )
     attachment.contentType = type
   }
@@ -49,6 +45,13 @@ function attachmentOf(value: unknown, path: string, check: Validator): JobAttach
     attachment.cid = cid
   }
   return attachment
+}
+
+/** A file name without a path. */
+export function filenameOf(value: unknown, path: string, check: Validator): string {
+  const filename = forbidControls(check.string(value, path, 255), path, check)
+  if (/[/\\]/.test(filename)) check.fail(path, 'must not contain / or \\')
+  return filename
 }
 
 function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {

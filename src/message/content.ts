@@ -61,6 +61,8 @@ function templateContent(name: string, data: JsonText, locale: unknown): Content
 /** Size of the content in bytes. */
 export function sizeOfContent(content: Content): number {
   switch (content.kind) {
+    case 'raw':
+      return content.octets.length
     case 'literal':
       return Buffer.byteLength(content.html ?? '') + Buffer.byteLength(content.text ?? '')
     case 'mjml':

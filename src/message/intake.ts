@@ -5,11 +5,14 @@ import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
-import { isPlainObject } from '../validation.js'
+import { isPlainObject, Validator } from '../validation.js'
+import { readAttachments, readsAttachments } from './attachmentFiles.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
+
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** Returned by an interceptor to refuse a mail. */
 export interface Refusal {
@@ -64,8 +67,8 @@ export class Intake {
 
   async take(mail: Mail | PreparedMail): Promise<Receipt> {
     const { validation, templates } = this.#parts
-    const { intercept } = validation.options
-    const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
+    const plain = validation.options.intercept === undefined && !readsAttachments(mail)
+    const ready = plain ? { mail } : await this.#readied(mail)
     const checked = templates.retryWhenStale(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
     const [answer] = await this.#enqueue([job])
@@ -97,16 +100,28 @@ export class Intake {
 
   async #interceptedAll(mails: readonly (Mail | PreparedMail)[]): Promise<(Intercepted | ThreadpostError)[]> {
     const { intercept } = this.#parts.validation.options
-    if (intercept === undefined) return mails.map((mail) => ({ mail }))
+    if (intercept === undefined && !mails.some(readsAttachments)) return mails.map((mail) => ({ mail }))
     const ready: (Intercepted | ThreadpostError)[] = []
     for (const mail of mails)
       ready.push(
-        await intercepted(intercept, mail).catch((error: unknown) => {
+        await this.#readied(mail).catch((error: unknown) => {
           if (error instanceof ThreadpostError) return error
           throw error
         }),
       )
     return ready
+  }
+
+  async #readied(mail: Mail | PreparedMail): Promise<Intercepted> {
+    const { intercept } = this.#parts.validation.options
+    const ready = intercept === undefined ? { mail } : await intercepted(intercept, mail)
+    return readsAttachments(ready.mail) ? this.#withAttachments(ready, ready.mail) : ready
+  }
+
+  /** Reads files and streams before validation: from there on, a mail is plain data. */
+  async #withAttachments({ original }: Intercepted, mail: Record<string, unknown>): Promise<Intercepted> {
+    const read = (await readAttachments(mail, this.#parts.validation.options, check)) as unknown as Mail
+    return original === undefined ? { mail: read } : { mail: read, original }
   }
 
   #enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../protocol/tasks.js'
+import type { CalendarMethod, JsonObject } from '../protocol/tasks.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './templateTypes.js'
 
 /** One mailbox, never a list: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. */
@@ -8,17 +8,35 @@ export type Address = string | { name?: string; address: string }
 export interface Attachment {
   /** File name shown to the recipient, at most 255 characters. @default none */
   filename?: string
-  /** The content, as text or bytes. */
-  content: string | Uint8Array
+  /**
+   * The content: text, bytes, or a stream, which `send()` reads up to `limits.message`.
+   * @default none; `content` or `path` is required
+   */
+  content?: string | Uint8Array | AsyncIterable<Uint8Array | string>
+  /**
+   * A file in place of `content`, relative to the option `attachmentRoot`. It is read when the mail is accepted.
+   * @default none
+   */
+  path?: string
   /** Encoding of a string in `content`. @default 'utf8' */
   encoding?: 'utf8' | 'base64'
-  /** MIME type. @default derived from the file name */
+  /** MIME type; `message/rfc822` for an attached mail. @default derived from the file name */
   contentType?: string
   /** Content-ID, by which the HTML refers to the file as `cid:…`. @default none */
   cid?: string
 }
 
-interface MailFields {
+/** A calendar object (RFC 5545), such as an invitation. */
+export interface Calendar {
+  /** The iCalendar object, as text or bytes in UTF-8. */
+  content: string | Uint8Array
+  /** The method (RFC 5546). It must be the METHOD in the content, which is added if it is missing. @default the METHOD in the content */
+  method?: CalendarMethod
+  /** File name of the attached copy. @default 'invite.ics' */
+  filename?: string
+}
+
+interface MailFields extends DeliveryFields {
   /**
    * Recipients: one address, or an array of addresses. A string is never split.
    * @default none; at least one recipient in `to`, `cc` or `bcc` is required
@@ -63,11 +81,23 @@ interface MailFields {
    * @example attachments: [{ filename: 'receipt.pdf', content: pdf }]
    */
   attachments?: Attachment[]
+  /**
+   * An invitation, or another calendar object: sent as the last alternative and as a file, which Outlook, Gmail, and Apple Mail
+   * show as an invitation (RFC 6047).
+   * @default none
+   * @example calendar: { content: ics, method: 'REQUEST' }
+   */
+  calendar?: Calendar
   /** The SMTP envelope, where it differs from the headers. */
   envelope?: {
     /** The reverse-path: the address that bounces go to. With `''`, no server returns bounces. @default the address in `from` */
     from?: string
+    to?: never
   }
+}
+
+/** The fields that say how a mail is delivered, and nothing about its content: a finished message may have these. */
+interface DeliveryFields {
   /** Name of the transport. @default the first transport */
   transport?: string
   /** 0 to 9; messages with a higher priority are sent first. @default 5 */
@@ -108,6 +138,7 @@ interface Templated<Name extends TemplateName> extends MailFields {
   mjml?: never
   html?: never
   text?: never
+  raw?: never
 }
 
 /** A mail from a template in the template folder. `data` is optional if the template requires none. */
@@ -128,6 +159,7 @@ export interface MjmlMail extends MailFields {
   locale?: never
   html?: never
   text?: never
+  raw?: never
 }
 
 interface Literal extends MailFields {
@@ -139,12 +171,34 @@ interface Literal extends MailFields {
   mjml?: never
   data?: never
   locale?: never
+  raw?: never
 }
 
 /** A mail whose HTML and text are sent unchanged. At least one of them is required. */
 export type LiteralMail = Literal & ({ html: string } | { text: string })
 
-export type Mail = TemplateMail | MjmlMail | LiteralMail
+/**
+ * A finished message (RFC 5322), sent unchanged but for line endings, which become CRLF, and for a DKIM signature that its transport
+ * adds. It must not have a Bcc field: nothing is removed from it. `send()` refuses it together with a field that would become part of
+ * a message.
+ */
+export interface RawMail extends Omit<MailFields, 'envelope'> {
+  /** The message, as bytes, or as text that is sent in UTF-8. */
+  raw: string | Uint8Array
+  envelope: {
+    /** The reverse-path; `''` for none. */
+    from: string
+    to: Address | Address[]
+  }
+  template?: never
+  data?: never
+  locale?: never
+  mjml?: never
+  html?: never
+  text?: never
+}
+
+export type Mail = TemplateMail | MjmlMail | LiteralMail | RawMail
 
 /**
  * A mail with its identity, as returned by `prepare()`: plain JSON. Store it in a transaction of your own database and
@@ -173,112 +227,3 @@ export interface Receipt {
   /** Whether an earlier `send()` with the same key, or of the same prepared mail, already queued the message. */
   duplicate: boolean
 }
-
-/** The JSON type of a field over HTTP. */
-export type MailFieldType =
-  | 'string'
-  | 'strings'
-  | 'address'
-  | 'addresses'
-  | 'attachments'
-  | 'envelope'
-  | 'headers'
-  | 'listUnsubscribe'
-  | 'number'
-  | 'object'
-  | 'oneOrMoreStrings'
-  | 'onUncertain'
-  | 'time'
-
-export interface MailField {
-  type: MailFieldType
-  /** For the OpenAPI document. */
-  description?: string
-  /** Characters of a string, entries of a list, or the highest number. */
-  max?: number
-  /** Characters of each entry of a list of strings. */
-  maxEntry?: number
-}
-
-/**
- * Every field of a mail, once: the validator takes its keys and limits from here, and the HTTP API its schema. `satisfies`
- * makes the table complete: a field that {@link Mail} declares and this table lacks, or the reverse, does not compile.
- */
-export const MAIL_FIELDS = {
-  template: {
-    type: 'string',
-    description: 'Name of a template. Alternatives: `mjml`, or `html` and `text`.',
-  },
-  data: { type: 'object', description: 'Data for the placeholders of the template or of `mjml`.' },
-  locale: {
-    type: 'string',
-    description: "Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant.",
-  },
-  mjml: { type: 'string', description: 'An MJML source, with placeholders like a template.' },
-  html: { type: 'string', description: 'HTML that is sent unchanged.' },
-  text: { type: 'string', description: 'Plain text that is sent unchanged.' },
-  to: {
-    type: 'addresses',
-    description: 'Recipients. At least one in `to`, `cc` or `bcc` is required.',
-  },
-  cc: { type: 'addresses', description: 'Recipients of a copy.' },
-  bcc: { type: 'addresses', description: 'Recipients of a copy that are hidden from all other recipients.' },
-  replyTo: { type: 'addresses', description: 'Addresses that replies go to.' },
-  from: { type: 'address', description: "The sender. By default, the mailer's `from`." },
-  sender: { type: 'address', description: 'The mailbox that submitted the mail, if it is not an author.' },
-  subject: {
-    type: 'string',
-    max: 998,
-    description: 'The subject. Required if the content has no `<mj-title>`.',
-  },
-  messageId: { type: 'string', description: 'A Message-ID of your own, with angle brackets.' },
-  inReplyTo: { type: 'string', description: 'Message-ID of the mail that this mail replies to.' },
-  references: {
-    type: 'oneOrMoreStrings',
-    description: 'Message-IDs of the conversation that this mail belongs to.',
-  },
-  headers: {
-    type: 'headers',
-    description:
-      'Additional headers: `X-*` and a list of harmless ones. Each value of an array becomes one header line.',
-  },
-  listUnsubscribe: {
-    type: 'listUnsubscribe',
-    description:
-      'List-Unsubscribe (RFC 2369). `oneClick` (the default) adds the header of RFC 8058 if the URL is https.',
-  },
-  attachments: { type: 'attachments', description: 'Attached files.' },
-  envelope: { type: 'envelope', description: 'The address that bounces go to; empty for none.' },
-  transport: { type: 'string', description: 'Name of a transport. By default, the first one.' },
-  priority: {
-    type: 'number',
-    max: 9,
-    description: 'Messages with a higher priority are sent first. 5 by default.',
-  },
-  delay: { type: 'number', description: 'Milliseconds to wait before the first attempt.' },
-  sendAt: {
-    type: 'time',
-    description:
-      'Time of the first attempt, in place of `delay`: ISO 8601 with a time zone, or milliseconds since the epoch.',
-  },
-  expiresAt: {
-    type: 'time',
-    description:
-      'Time after which the mail is no longer sent: ISO 8601 with a time zone, or milliseconds since the epoch.',
-  },
-  idempotencyKey: {
-    type: 'string',
-    max: 256,
-    description:
-      'Mails with the same key become one message. The `Idempotency-Key` header can be used instead.',
-  },
-  tags: { type: 'strings', max: 20, maxEntry: 64, description: 'Words to search messages by.' },
-  metadata: {
-    type: 'object',
-    description: 'Any data of your own, stored with the message; at most 16 KB of JSON.',
-  },
-  onUncertain: {
-    type: 'onUncertain',
-    description: 'Whether to retry or hold the mail if it may or may not have been sent.',
-  },
-} as const satisfies Record<keyof Mail, MailField>

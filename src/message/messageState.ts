@@ -10,7 +10,7 @@ import {
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { NO_DATA } from './json.js'
-import { MAIL_FIELDS } from './mail.js'
+import { MAIL_FIELDS } from './mailFields.js'
 
 /** The highest priority; the lowest is 0. */
 export const MAX_PRIORITY = MAIL_FIELDS.priority.max

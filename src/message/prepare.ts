@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import { toContext } from '../context.js'
 import { Validator, isPlainObject } from '../validation.js'
+import { messageIdOf } from './headers.js'
 import { isId } from './ids.js'
 import { toJsonObject } from './json.js'
 import type { PreparedMail } from './mail.js'
@@ -19,7 +20,11 @@ export function toPrepared(mail: Readonly<Record<string, unknown>>, job: MailJob
     messageId: job.messageId,
     date: new Date(job.date).toISOString(),
     ...(job.context === undefined ? {} : { context: { ...job.context } }),
-    mail: toJsonObject({ ...mail, ...attachmentsAsJson(mail['attachments']) }, '', check),
+    mail: toJsonObject(
+      { ...mail, ...attachmentsAsJson(mail['attachments']), ...bytesAsJson(mail) },
+      '',
+      check,
+    ),
   }
 }
 
@@ -43,12 +48,30 @@ export function fromPrepared(value: unknown): {
   const domain = givenMessageId.slice(start.length, -end.length)
   const minted = givenMessageId === start + domain + end && DOMAIN.test(domain)
   // A Message-ID that the caller chose is also in the mail, where it is validated.
-  if (!minted && !(isPlainObject(mail) && mail['messageId'] === givenMessageId))
-    check.fail('messageId', 'is not the Message-ID from prepare()')
+  const own =
+    isPlainObject(mail) && (mail['messageId'] === givenMessageId || isInRaw(mail['raw'], givenMessageId))
+  if (!minted && !own) check.fail('messageId', 'is not the Message-ID from prepare()')
   const time = Date.parse(check.string(date, 'date'))
   if (Number.isNaN(time)) check.fail('date', 'is not an ISO 8601 date')
   const identity = { id, messageId: givenMessageId, date: time }
   return { mail, origin: context === undefined ? { identity } : { identity, context: toContext(context) } }
+}
+
+/** Whether a finished message has this Message-ID. Its bytes are base64 in a prepared mail. */
+function isInRaw(raw: unknown, messageId: string): boolean {
+  if (raw === undefined) return false
+  const { base64 } = isPlainObject(raw) ? raw : {}
+  const text = typeof base64 === 'string' ? Buffer.from(base64, 'base64').toString('latin1') : String(raw)
+  return messageIdOf(messageId, 'messageId', check) === messageId && text.includes(messageId)
+}
+
+/** The bytes of a finished message, and of a calendar object, which is text. */
+function bytesAsJson({ raw, calendar }: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  if (types.isUint8Array(raw)) fields['raw'] = { base64: Buffer.from(raw).toString('base64') }
+  if (isPlainObject(calendar) && types.isUint8Array(calendar['content']))
+    fields['calendar'] = { ...calendar, content: Buffer.from(calendar['content']).toString() }
+  return fields
 }
 
 function attachmentsAsJson(attachments: unknown): { attachments?: unknown } {

@@ -9,6 +9,7 @@ import { missingPaths } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
+import { calendarOf } from './calendar.js'
 import { contentOf, sizeOfContent, applyLocale } from './content.js'
 import {
   inReplyToOf,
@@ -20,17 +21,20 @@ import {
 } from './headers.js'
 import { fingerprint, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
-import { MAIL_FIELDS } from './mail.js'
+import { MAIL_FIELDS } from './mailFields.js'
 import { type MailJob, recipientsOf } from './messageState.js'
+import { rawPartsOf, refuseRawOver } from './rawMail.js'
 import { expiryOf, notBeforeOf } from './times.js'
 
 /** Everything that a mail is validated against. */
 export interface ValidationContext {
   options: Pick<
     ResolvedOptions,
-    'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
+    'attachmentRoot' | 'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
   >
   transports: readonly string[]
+  /** Transports that can't send a finished message, or whose failover can't. */
+  transportsWithoutRaw?: ReadonlySet<string>
   templates: ReadonlyMap<string, TemplateManifest>
   /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
@@ -87,9 +91,11 @@ export function toJob(
   const { options } = validation
   const { limits } = options
 
-  const from = mail['from'] === undefined ? options.from : parseMailbox(mail['from'], 'from', check)
+  const raw = mail['raw'] === undefined ? undefined : rawPartsOf(mail, check, limits.recipients)
+  const from =
+    raw?.from ?? (mail['from'] === undefined ? options.from : parseMailbox(mail['from'], 'from', check))
   if (from === undefined) check.fail('from', "is required, because the mailer has no default 'from'")
-  const to = parseMailboxes(mail['to'], 'to', check, limits.recipients)
+  const to = raw?.to ?? parseMailboxes(mail['to'], 'to', check, limits.recipients)
   const cc = parseMailboxes(mail['cc'], 'cc', check, limits.recipients)
   const bcc = parseMailboxes(mail['bcc'], 'bcc', check, limits.recipients)
   const recipients = recipientsOf({ to, cc, bcc }).length
@@ -97,8 +103,9 @@ export function toJob(
   if (recipients > limits.recipients)
     check.fail('to', `the mail has ${recipients} recipients, at most ${limits.recipients} are allowed`)
 
-  const content = contentOf(mail)
+  const content = raw?.content ?? contentOf(mail)
   const attachments = attachmentsOf(mail['attachments'], check, limits.attachments)
+  attachments.push(...calendarOf(mail['calendar'], check))
   const headers = headersOf(mail['headers'], check)
   const references = messageIdsOf(mail['references'], 'references', check)
   const sizes = attachments.reduce((sum, { size }) => sum + size, 0)
@@ -117,7 +124,7 @@ export function toJob(
     id,
     messageId:
       mail['messageId'] === undefined
-        ? (identity?.messageId ?? `<${id}@${domainOf(from)}>`)
+        ? (raw?.messageId ?? identity?.messageId ?? `<${id}@${domainOf(from)}>`)
         : messageIdOf(mail['messageId'], 'messageId', check),
     date: identity?.date ?? now,
     from,
@@ -125,7 +132,7 @@ export function toJob(
     cc,
     bcc,
     replyTo: parseMailboxes(mail['replyTo'], 'replyTo', check, limits.recipients),
-    envelopeFrom: envelopeFromOf(mail['envelope'], from),
+    envelopeFrom: raw?.envelopeFrom ?? envelopeFromOf(mail['envelope'], from),
     content,
     headers,
     references,
@@ -176,6 +183,11 @@ export function toJob(
     const known = manifestOf(content.name, validation.templates)
     refuseLocale(known, content.locale)
     refuseMissing(known, (mail['data'] ?? {}) as JsonObject)
+  }
+  if (raw !== undefined) {
+    if (raw.subject !== undefined) job.subject = raw.subject
+    if (validation.transportsWithoutRaw?.has(job.transport) === true) refuseRawOver(job.transport)
+    return job
   }
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
@@ -232,7 +244,9 @@ function transportOf(value: unknown, names: readonly string[]): string {
 
 function envelopeFromOf(value: unknown, from: Mailbox): string {
   if (value === undefined) return from.address
-  const envelope = check.object(value, 'envelope', ['from'])
+  const envelope = check.object(value, 'envelope', ['from', 'to'])
+  if (envelope['to'] !== undefined)
+    check.fail('envelope.to', 'is only for raw; recipients are to, cc and bcc')
   if (envelope['from'] === undefined) return from.address
   return envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
 }

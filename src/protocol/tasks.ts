@@ -26,6 +26,8 @@ export type Content =
   | { kind: 'template'; name: string; locale?: string; data: JsonText }
   | { kind: 'mjml'; source: string; data: JsonText }
   | { kind: 'literal'; html?: string; text?: string }
+  /** A finished message (RFC 5322). Each character is an octet, so that the text survives JSON. */
+  | { kind: 'raw'; octets: string }
 
 export interface JobAttachment {
   filename?: string
@@ -34,7 +36,13 @@ export interface JobAttachment {
   size: number
   contentType?: string
   cid?: string
+  /** A calendar object: the same bytes are also the last alternative of the body, with this method. */
+  calendar?: CalendarMethod
 }
+
+/** Methods of iTIP (RFC 5546) that a mail can have. */
+export const CALENDAR_METHODS = ['REQUEST', 'CANCEL', 'REPLY', 'PUBLISH'] as const
+export type CalendarMethod = (typeof CALENDAR_METHODS)[number]
 
 /** Unsubscribe targets (RFC 2369, and RFC 8058 for the one click). */
 export interface ListUnsubscribe {

@@ -22,7 +22,8 @@ import {
 } from './storedRow.js'
 
 /** The part of a job's content that remains when data and bodies are dropped. */
-type ContentSummary = { kind: 'template'; name: string; locale?: string } | { kind: 'mjml' | 'literal' }
+type ContentSummary =
+  { kind: 'template'; name: string; locale?: string } | { kind: Exclude<Content['kind'], 'template'> }
 /** The job without its content, as `head` stores it. */
 type JobHead = Omit<MailJob, 'content' | 'attachments'> & {
   content: ContentSummary

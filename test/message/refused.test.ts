@@ -86,8 +86,8 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
     'attachments[0].filename',
   ],
   [
-    'a message/rfc822 attachment',
-    { ...plain, attachments: [{ content: 'x', contentType: 'message/rfc822' }] },
+    'a message/partial attachment',
+    { ...plain, attachments: [{ content: 'x', contentType: 'message/partial' }] },
     'attachments[0].contentType',
   ],
   [

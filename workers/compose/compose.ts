@@ -4,6 +4,7 @@ import type { WirePayload } from '../wireForm.js'
 import { base64Length, writeBase64 } from './base64.js'
 import { type BufferLease, BufferPool } from './bufferPool.js'
 import type { DkimSigner } from './dkimSigner.js'
+import { isEmbeddedMessage, toEmbedded } from './embeddedMessage.js'
 import { attachmentFields, headerFields } from './headerFields.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
@@ -46,7 +47,11 @@ export function compose(
   signer?: DkimSigner,
   form: 'ascii' | 'utf8' = 'utf8',
 ): Composed {
-  const { id, attachments } = payload
+  const { id, attachments, content } = payload
+  if (content.kind === 'raw') {
+    const bytes = Buffer.from(content.octets, 'latin1')
+    return { bytes: signer?.sign(bytes) ?? bytes, transparent: false }
+  }
   const html = parts.htmlRow ?? parts.html
   out.clear(signer?.headroom)
   out.writeText(headerFields(payload, payload.subject ?? parts.subject, form))
@@ -56,7 +61,8 @@ export function compose(
   if (out.bytes[out.length - 1] !== LF) out.writeText('\r\n')
   const written = out.take()
   // Values can't contain line breaks, a field starts with its name, and neither encoding leaves a dot at the start of a line.
-  const transparent = isAscii(written.bytes)
+  // An attached message isn't encoded.
+  const transparent = isAscii(written.bytes) && !attachments.some(isEmbeddedMessage)
   if (signer === undefined) return { ...written, transparent }
   return { ...written, bytes: signer.sign(written.bytes, signer.headroom), transparent }
 }
@@ -70,14 +76,26 @@ function bodyAndFiles(
   out.reserve(attachments.reduce((sum, { size }) => sum + base64Length(size), 0))
   const inline = html === '' ? [] : attachments.filter(({ cid }) => cid !== undefined)
   const attached = html === '' ? attachments : attachments.filter(({ cid }) => cid === undefined)
+  const calendar = attachments.find((attachment) => attachment.calendar !== undefined)
   if (attached.length === 0) body(id, text, html, inline)
-  else multipart('mixed', `=_m-${id}`, [() => body(id, text, html, inline), ...attached.map(file)])
+  else multipart('mixed', `=_m-${id}`, [() => body(id, text, html, inline, calendar), ...attached.map(file)])
 }
 
-function body(id: string, text: string, html: string | PieceRow, inline: readonly JobAttachment[]): void {
-  if (html === '') part('plain', text)
-  else if (text === '') htmlBody(id, html, inline)
-  else multipart('alternative', `=_${id}`, [() => part('plain', text), () => htmlBody(id, html, inline)])
+/** @param calendar also the last alternative, which is the one that calendar clients prefer (RFC 6047 section 2.4) */
+function body(
+  id: string,
+  text: string,
+  html: string | PieceRow,
+  inline: readonly JobAttachment[],
+  calendar?: JobAttachment,
+): void {
+  const alternatives: (() => void)[] = []
+  if (text !== '' || html === '') alternatives.push(() => part('plain', text))
+  if (html !== '') alternatives.push(() => htmlBody(id, html, inline))
+  if (calendar !== undefined) alternatives.push(() => calendarPart(calendar))
+  const [only] = alternatives
+  if (alternatives.length === 1) only?.()
+  else multipart('alternative', `=_${id}`, alternatives)
 }
 
 function htmlBody(id: string, html: string | PieceRow, inline: readonly JobAttachment[]): void {
@@ -102,10 +120,23 @@ function part(subtype: 'plain' | 'html', content: string | PieceRow): void {
   writer.body(content)
 }
 
+/** In base64, so that no server changes a line ending. */
+function calendarPart({ calendar = 'REQUEST', content }: JobAttachment): void {
+  out.writeText(
+    `Content-Type: text/calendar; charset=utf-8; method=${calendar}\r\nContent-Transfer-Encoding: base64\r\n\r\n`,
+  )
+  writeBase64(out, bytesOf(content))
+}
+
 function file(attachment: JobAttachment): () => void {
   return () => {
-    const { content } = attachment
-    out.writeText(`${attachmentFields(attachment)}\r\n`)
-    writeBase64(out, typeof content === 'string' ? Buffer.from(content) : content)
+    const embedded = isEmbeddedMessage(attachment) ? toEmbedded(bytesOf(attachment.content)) : undefined
+    out.writeText(`${attachmentFields(attachment, embedded?.encoding)}\r\n`)
+    if (embedded === undefined) writeBase64(out, bytesOf(attachment.content))
+    else out.writeBytes(embedded.bytes)
   }
+}
+
+function bytesOf(content: JobAttachment['content']): Uint8Array {
+  return typeof content === 'string' ? Buffer.from(content) : content
 }

@@ -1,8 +1,9 @@
 import { isAscii } from 'node:buffer'
-import { buildHeaderValue, detectMimeType, parseHeaderValue } from 'nodemailer/lib/mime-funcs'
+import { buildHeaderValue, parseHeaderValue } from 'nodemailer/lib/mime-funcs'
 import { isAsciiText, needsSmtpUtf8 } from '../../src/protocol/addressForms.js'
 import type { JobAttachment, ListUnsubscribe, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { WirePayload } from '../wireForm.js'
+import { typeOf } from './embeddedMessage.js'
 import { encodedWords, field, isPlain, phrase, unstructured } from './headerText.js'
 
 /** Characters of a file name that Content-Type repeats in one piece. */
@@ -46,14 +47,20 @@ export function unsubscribeFields(target: ListUnsubscribe | undefined): [string,
   ]
 }
 
-/** The header fields of an attachment's part (RFC 2183, RFC 2392). Its body is base64. */
-export function attachmentFields({ filename, content, contentType, cid }: JobAttachment): string {
-  const type = contentType ?? detectMimeType(filename ?? 'bin')
+/** The header fields of an attachment's part (RFC 2183, RFC 2392). */
+export function attachmentFields(
+  attachment: JobAttachment,
+  encoding: '7bit' | '8bit' | 'base64' = 'base64',
+): string {
+  const { filename, content, cid } = attachment
+  const known = typeOf(attachment)
+  // Only a message that isn't encoded may have that type (RFC 2046 section 5.2.1).
+  const type = encoding === 'base64' && /^message\//i.test(known) ? 'application/octet-stream' : known
   const disposition = cid !== undefined && /^image\//i.test(type) ? 'inline' : 'attachment'
   const params = filename === undefined ? {} : { filename }
   return (
     field('Content-Type', contentTypeValue(type, filename, content)) +
-    'Content-Transfer-Encoding: base64\r\n' +
+    `Content-Transfer-Encoding: ${encoding}\r\n` +
     field('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
     (cid === undefined ? '' : field('Content-Id', `<${cid}>`))
   )

@@ -83,6 +83,7 @@ class ThreadRenderer implements Renderer {
     { content, context }: RenderRequest,
     critical: CriticalSection,
   ): BoundParts | Promise<BoundParts> {
+    if (content.kind === 'raw') return { subject: '', preheader: '', html: '', text: '' }
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const render = (template: Template): BoundParts | Promise<BoundParts> => {
@@ -95,13 +96,13 @@ class ThreadRenderer implements Renderer {
   }
 
   async inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes> {
-    if (content.kind === 'literal') return { findings: [], warnings: [] }
+    if (content.kind === 'literal' || content.kind === 'raw') return { findings: [], warnings: [] }
     const { findings, warnings } = (await this.#templateOf(content, critical)).compiled
     return { findings, warnings }
   }
 
   #templateOf(
-    content: Exclude<Content, { kind: 'literal' }>,
+    content: Exclude<Content, { kind: 'literal' | 'raw' }>,
     critical: CriticalSection,
   ): Template | Promise<Template> {
     return content.kind === 'template'

@@ -8,6 +8,7 @@ import type { PluginTransport, TransportReport } from '../../src/protocol/transp
 import { unsubscribeFields } from '../compose/headerFields.js'
 import { whileLoading } from '../heartbeat.js'
 import { loadPackage, ServiceResults, toTransportReport, withTimeout } from './serviceResults.js'
+import { rawUnsupported } from './sendResults.js'
 import { SingleCallSender } from './singleCallSender.js'
 import type { Envelope, OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
@@ -58,6 +59,7 @@ export class PluginSender implements Transport {
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     const { envelope, payload, parts } = mail
     const to = [...envelope.to]
+    if (payload.content.kind === 'raw') return Promise.resolve(rawUnsupported('A plugin'))
     return this.#calls.run(mail, progress, deadline, () =>
       this.#results.withClient(this.#plugin, async (plugin) => {
         try {
@@ -201,21 +203,32 @@ export function mailOptions(
     })),
     ...(parts.text === '' ? {} : { text: parts.text }),
     ...(parts.html === '' ? {} : { html: parts.html }),
-    attachments: payload.attachments.map(({ filename, content, contentType, cid }) => ({
-      content:
-        typeof content === 'string'
-          ? content
-          : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
-      filename: filename ?? false,
-      ...(contentType === undefined ? {} : { contentType }),
-      ...(cid === undefined ? {} : { cid }),
-    })),
+    ...icalEventOf(payload),
+    attachments: payload.attachments
+      .filter(({ calendar }) => calendar === undefined)
+      .map(({ filename, content, contentType, cid }) => ({
+        content:
+          typeof content === 'string'
+            ? content
+            : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+        filename: filename ?? false,
+        ...(contentType === undefined ? {} : { contentType }),
+        ...(cid === undefined ? {} : { cid }),
+      })),
     textEncoding: 'quoted-printable',
     baseBoundary: payload.id,
     newline: 'windows',
     disableFileAccess: true,
     disableUrlAccess: true,
   }
+}
+
+/** nodemailer also sends a calendar object as the last alternative and as a file. */
+function icalEventOf({ attachments }: MessagePayload): Pick<MailComposerOptions, 'icalEvent'> {
+  const found = attachments.find(({ calendar }) => calendar !== undefined)
+  if (found?.calendar === undefined) return {}
+  const content = Buffer.from(found.content as string)
+  return { icalEvent: { method: found.calendar, filename: found.filename ?? 'invite.ics', content } }
 }
 
 function toEnvelope({ from, to }: Envelope): { from: Address | string; to: Address[] } {

@@ -49,6 +49,14 @@ export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: 
   return { outcome: { result: 'rejected', code }, message, recipients: [] }
 }
 
+/** The transport builds each message itself. `send()` refuses a finished one where it knows the transport. */
+export function rawUnsupported(transport: string): SendResult {
+  return unsupported(
+    'INVALID_MESSAGE',
+    `${transport} builds each message itself, and can't send a finished one (raw).`,
+  )
+}
+
 export function withdrawn(code: WithdrawnCode): SendResult {
   const verb = code === 'CANCELLED' ? 'was cancelled' : 'expired'
   return {

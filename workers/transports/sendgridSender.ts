@@ -2,6 +2,7 @@ import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { SendgridTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { headerValue, mailbox, unsubscribeFields } from '../compose/headerFields.js'
 import { sendInAscii } from './asciiRecipients.js'
+import { rawUnsupported } from './sendResults.js'
 import {
   parseRetryAfter,
   type ServiceResponse,
@@ -30,6 +31,7 @@ export class SendgridSender implements Transport {
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     return this.#calls.run(mail, progress, deadline, (signal) =>
       sendInAscii(mail, async (ascii) => {
+        if (ascii.payload.content.kind === 'raw') return rawUnsupported('SendGrid')
         const { to } = ascii.envelope
         try {
           const body = JSON.stringify(requestBody(ascii))
@@ -125,6 +127,16 @@ function requestBody({ payload, parts, envelope }: OutgoingMail): object {
     content: [
       ...(parts.text === '' ? [] : [{ type: 'text/plain', value: parts.text }]),
       ...(parts.html === '' ? [] : [{ type: 'text/html', value: parts.html }]),
+      ...attachments.flatMap(({ calendar, content }) =>
+        calendar === undefined
+          ? []
+          : [
+              {
+                type: `text/calendar; charset=utf-8; method=${calendar}`,
+                value: Buffer.from(content as string).toString(),
+              },
+            ],
+      ),
     ],
     ...(attachments.length === 0 ? {} : { attachments: attachments.map(attachmentOf) }),
     headers,

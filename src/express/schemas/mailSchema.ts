@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Attachment, Receipt as ReceiptType } from '../../index.js'
-import { MAIL_FIELDS, type MailField, type MailFieldType } from '../../message/mail.js'
+import { MAIL_FIELDS, type MailField, type MailFieldType } from '../../message/mailFields.js'
+import { CALENDAR_METHODS } from '../../protocol/tasks.js'
 import { named } from './messageSchema.js'
 
 /**
@@ -23,7 +24,11 @@ const Attachment = named(
   'Attachment',
   z.strictObject({
     filename: z.string().max(255).optional().describe('File name shown to the recipient.'),
-    content: z.string().describe('Text, or bytes as base64; see `encoding`.'),
+    content: z.string().optional().describe('Text, or bytes as base64; see `encoding`.'),
+    path: z
+      .string()
+      .optional()
+      .describe('A file in the folder `attachmentRoot` of the mailer, in place of `content`.'),
     encoding: z.enum(['utf8', 'base64']).optional().describe('Encoding of `content`; `utf8` by default.'),
     contentType: z.string().optional().describe('MIME type; by default derived from the file name.'),
     cid: z.string().optional().describe('Content-ID, by which the HTML refers to the file as `cid:…`.'),
@@ -41,7 +46,17 @@ const TYPES: Record<MailFieldType, (field: MailField) => z.ZodType> = {
   address: () => Address,
   addresses: () => Addresses,
   attachments: () => z.array(Attachment),
-  envelope: () => z.strictObject({ from: z.string().optional() }),
+  calendar: () =>
+    z.strictObject({
+      content: z.string().describe('An iCalendar object (RFC 5545).'),
+      method: z.enum(CALENDAR_METHODS).optional().describe('By default, the METHOD in the content.'),
+      filename: z.string().max(255).optional().describe('`invite.ics` by default.'),
+    }),
+  envelope: () =>
+    z.strictObject({
+      from: z.string().optional(),
+      to: Addresses.optional().describe('Recipients. Only with `raw`, which requires them.'),
+    }),
   headers: () => z.record(z.string(), z.union([z.string(), z.array(z.string())])),
   listUnsubscribe: () =>
     z.union([

@@ -1,0 +1,105 @@
+import { types } from 'node:util'
+import { ThreadpostError } from '../errors.js'
+import type { Content, Mailbox } from '../protocol/tasks.js'
+import { isPlainObject, kindOf, Validator } from '../validation.js'
+import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
+
+/** The fields that a finished message may have beside it: they say how it is delivered. */
+const DELIVERY_FIELDS = new Set([
+  'raw',
+  'envelope',
+  'transport',
+  'priority',
+  'delay',
+  'sendAt',
+  'expiresAt',
+  'idempotencyKey',
+  'tags',
+  'metadata',
+  'onUncertain',
+])
+/** A header field (RFC 5322 section 2.2). */
+const FIELD = /^[!-9;-~]+[ \t]*:/
+
+/** What a finished message and its envelope say. */
+export interface RawParts {
+  content: Content
+  from: Mailbox
+  to: Mailbox[]
+  envelopeFrom: string
+  messageId?: string
+  subject?: string
+}
+
+/** Reads a finished message. Nothing is removed from it; only line endings become CRLF, as SMTP requires (RFC 5321 section 2.3.8). */
+export function rawPartsOf(
+  mail: Readonly<Record<string, unknown>>,
+  check: Validator,
+  maxRecipients: number,
+): RawParts {
+  for (const [field, value] of Object.entries(mail))
+    if (value !== undefined && !DELIVERY_FIELDS.has(field))
+      check.fail(field, "can't be combined with raw, which is a finished message")
+  const envelope = check.object(mail['envelope'] ?? {}, 'envelope', ['from', 'to'])
+  if (envelope['from'] === undefined)
+    check.fail('envelope.from', "is required with raw; '' is a null reverse-path")
+  const envelopeFrom = envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
+  const to = parseMailboxes(envelope['to'], 'envelope.to', check, maxRecipients)
+  if (to.length === 0)
+    check.fail('envelope.to', 'is required with raw: no recipient is taken from its header')
+
+  const octets = octetsOf(mail['raw'], check).replace(/\r\n?|\n/g, '\r\n')
+  if (!FIELD.test(octets)) check.fail('raw', 'must begin with a header field such as From: (RFC 5322)')
+  if (octets.includes('\0')) check.fail('raw', 'contains a NUL character')
+  const end = octets.indexOf('\r\n\r\n')
+  const header = Buffer.from(end === -1 ? octets : octets.slice(0, end), 'latin1')
+    .toString()
+    .replace(/\r\n(?=[ \t])/g, '')
+  const messageId = /^<[\x21-\x3b\x3d\x3f-\x7e]+>$/.exec(fieldOf(header, 'message-id'))?.[0]
+  const subject = fieldOf(header, 'subject')
+  return {
+    content: { kind: 'raw', octets },
+    from: authorOf(fieldOf(header, 'from'), envelopeFrom, check),
+    to,
+    envelopeFrom,
+    ...(messageId === undefined ? {} : { messageId }),
+    ...(subject === '' ? {} : { subject: subject.slice(0, 998) }),
+  }
+}
+
+/** @throws ThreadpostError `UNSUPPORTED` if the transport builds its messages itself */
+export function refuseRawOver(transport: string): never {
+  throw new ThreadpostError(
+    'UNSUPPORTED',
+    `raw: the transport '${transport}', or its failover, builds its messages itself; send raw over SMTP or Amazon SES`,
+    { path: 'raw' },
+  )
+}
+
+/** The message as octets, one for each character. */
+function octetsOf(raw: unknown, check: Validator): string {
+  if (typeof raw === 'string') return Buffer.from(raw).toString('latin1')
+  if (types.isUint8Array(raw))
+    return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
+  // The JSON form of bytes in a prepared mail.
+  if (isPlainObject(raw) && typeof raw['base64'] === 'string')
+    return Buffer.from(raw['base64'], 'base64').toString('latin1')
+  return check.fail('raw', `must be a string or bytes, got ${kindOf(raw)}`)
+}
+
+function fieldOf(header: string, name: string): string {
+  const line = header.split('\r\n').find((each) => each.toLowerCase().startsWith(`${name}:`))
+  return line === undefined ? '' : line.slice(name.length + 1).trim()
+}
+
+/** The first author, for lists and events. The envelope's sender stands in for one that can't be parsed. */
+function authorOf(from: string, envelopeFrom: string, check: Validator): Mailbox {
+  if (from === '') check.fail('raw', 'has no From field (RFC 5322 section 3.6)')
+  const address = /<([^<>]*)>/.exec(from)?.[1] ?? from
+  try {
+    return parseMailbox({ address: address.trim() }, 'raw', new Validator('INVALID_MESSAGE'))
+  } catch {
+    if (envelopeFrom === '') check.fail('raw', 'has a From field without a valid address')
+    return { address: envelopeFrom }
+  }
+}
