@@ -21,9 +21,9 @@ export default defineConfig({
     maxWorkers: os.availableParallelism(),
     setupFiles: ['test/support/recordCoverage.ts', 'test/support/leaks.ts'],
     // Bounds for a hang, not for a duration: they must hold on a machine that does ten other things at once.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { poll: { timeout: 100_000 } },
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 240_000 } },
     server: { deps: { external: [/\/dist\//] } },
   },
 })

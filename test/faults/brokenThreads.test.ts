@@ -96,7 +96,7 @@ describe.each(queues)('A setup module that breaks its thread 300 ms after startu
   it('holds the mail with the reason setup, says so, and costs no message', async () => {
     // At the same time, because each of them waits most of the time.
     await Promise.all(Object.entries(BREAKING).map(([kind, how]) => expectMailHeld(kind, how, queue)))
-  }, 300_000)
+  })
 
   it('recovers by itself after three deaths, and the mail goes out', async () => {
     const { mailer, inbox, folder, badEnds } = await mailerThatBreaks(
@@ -116,7 +116,7 @@ describe.each(queues)('A setup module that breaks its thread 300 ms after startu
     )
     await expectAllSent(mailer, inbox, more)
     expect(badEnds).toEqual([])
-  }, 120_000)
+  })
 })
 
 it('A setup module that starves each thread later costs no message', async () => {
@@ -128,4 +128,4 @@ it('A setup module that starves each thread later costs no message', async () =>
   for (let n = 20; n < 40; n++) ids.push((await mailer.send(fine(n))).id)
   await expectAllSent(mailer, inbox, ids)
   expect(badEnds).toEqual([])
-}, 120_000)
+})

@@ -35,14 +35,13 @@ describe.each(queues)('A helper that starves its thread, over %s,', (_, queue) =
       const ids = await Promise.all(
         Array.from({ length: 200 }, (_, n) => mailer.send(fine(n)).then(({ id }) => id)),
       )
-      expect(await mailer.wait(poison.id, { timeout: 90_000 })).toMatchObject({
+      expect(await mailer.wait(poison.id)).toMatchObject({
         status: 'failed',
         attempts: [{ code: 'POISON' }],
       })
       await expectAllSent(mailer, inbox, ids)
       expect(inbox.stored().filter(({ envelope }) => envelope.to[0] === 'poison@example.com')).toEqual([])
     },
-    150_000,
   )
 })
 
@@ -71,4 +70,4 @@ it('A main thread that is blocked, or a machine that is suspended, is no reason 
   while (performance.now() < until);
   // A gap counts as two looks at most, which are 25 ms apart.
   expect(await ended).toBeGreaterThanOrEqual(2_100 / 50)
-}, 60_000)
+})

@@ -15,7 +15,7 @@ export const fine = (n: number) => ({ template: 'fine', to: `user${n}@example.co
 
 /** Each message was sent; whatever arrived twice is marked. */
 export async function expectAllSent(mailer: Mailer, inbox: Inbox, ids: string[]): Promise<void> {
-  const messages = await Promise.all(ids.map((id) => mailer.wait(id, { timeout: 90_000 })))
+  const messages = await Promise.all(ids.map((id) => mailer.wait(id)))
   expect(messages.map(({ status }) => status)).toEqual(ids.map(() => 'sent'))
   for (const { recipients, uncertain } of messages) {
     const copies = inbox.stored().filter(({ envelope }) => envelope.to[0] === recipients[0]?.address).length

@@ -178,4 +178,4 @@ it('a setup that fails when a thread is replaced loses no mail and uses up no at
     status: 'failed',
     attempts: expect.arrayContaining([expect.objectContaining({ code: 'POISON' })]),
   })
-}, 240_000)
+})
