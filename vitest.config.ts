@@ -7,11 +7,15 @@ const built = (file: string) => path.join(import.meta.dirname, 'dist', file)
 export default defineConfig({
   resolve: {
     // Tests run what a user gets: the built package, whose worker files lie next to it. Tests of a single module do so too,
-    // so that there is only one of each, and its coverage is measured whoever runs it.
+    // so that there is only one of each, and its coverage is measured whoever runs it. Not built one by one is the browser's
+    // app; and tests of rendering replace modules by others.
     alias: [
       { find: /^threadpost$/, replacement: built('src/index.js') },
       { find: /^threadpost\/(express|testing|nodemailer)$/, replacement: built('src/$1/index.js') },
-      { find: /^(?:\.\.\/)+(src\/.+|workers\/(?!render\/).+)\.js$/, replacement: built('$1.js') },
+      {
+        find: /^(?:\.\.\/)+(src\/(?!dashboard\/app\/).+|workers\/(?!render\/).+)\.js$/,
+        replacement: built('$1.js'),
+      },
     ],
   },
   test: {
