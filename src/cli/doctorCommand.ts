@@ -9,7 +9,7 @@ import { toned, withExamples } from './terminal.js'
 
 /** Result of one check. */
 interface Finding {
-  what: 'mailer' | 'transport' | 'queue' | 'disk' | 'clock'
+  what: 'mailer' | 'transport' | 'dkim' | 'queue' | 'disk' | 'clock'
   ok: boolean
   /** One sentence. */
   says: string
@@ -25,7 +25,7 @@ export function doctorCommand(): Command {
     .summary('check whether mail can be sent')
     .description(
       'Check whether mail can be sent, and report what prevents it. The command connects to the transport, starts TLS, ' +
-        'authenticates, opens the queue, and checks the disk and the clock. It sends nothing. It exits with 1 if a check fails.',
+        'authenticates, compares the DKIM key with its DNS record, opens the queue, and checks the disk and the clock. It sends nothing. It exits with 1 if a check fails.',
     )
     .option('--json', 'print the findings as JSON')
   return withExamples(withMailerFlags(command).action(doctor), {
@@ -54,6 +54,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
     const verified = await mailer.verify()
     return [
       mailer.inbox === undefined ? transport(verified) : embedded(verified),
+      ...(verified.dkim ?? []).map(({ ok, message }): Finding => ({ what: 'dkim', ok, says: message })),
       await queue(mailer),
       ...hostFindings,
     ]

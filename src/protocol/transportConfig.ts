@@ -149,6 +149,18 @@ export interface TlsReport {
   expires: string
 }
 
+/** How a DKIM key compares with its record in the DNS. */
+export interface DkimReport {
+  domain: string
+  selector: string
+  /** The name of the TXT record: `SELECTOR._domainkey.DOMAIN`. */
+  name: string
+  /** Whether receivers can verify the signatures with the record. */
+  ok: boolean
+  /** One sentence, which contains the record to publish if it is missing or differs. */
+  message: string
+}
+
 /** The result of testing a transport. */
 export type TransportReport = {
   transport: string
@@ -156,6 +168,8 @@ export type TransportReport = {
   port: number
   /** Milliseconds until the connection was ready, or had failed. */
   ms: number
+  /** One report for each DKIM key of the transport. @default none: the transport does not sign */
+  dkim?: DkimReport[]
 } & (
   | {
       ok: true

@@ -3,6 +3,7 @@ import { DEFAULT_TRANSPORT, type TransportConfig, type TransportReport } from '.
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
 import { Validator, isPlainObject } from '../validation.js'
+import { checkDkimRecord } from './dkimRecord.js'
 import { withEhloName } from './machineName.js'
 import {
   checkFailover,
@@ -48,9 +49,16 @@ export class TransportManager {
     this.#dispatcher = dispatcher
   }
 
-  verify(name: unknown): Promise<TransportReport> {
+  async verify(input: unknown): Promise<TransportReport> {
     const names = this.#transports.map((transport) => transport.name)
-    return this.#runner.verify(check.oneOf(name ?? names[0], 'transport', names))
+    const name = check.oneOf(input ?? names[0], 'transport', names)
+    const config = this.#transports.find((transport) => transport.name === name)
+    const keys = config !== undefined && 'dkim' in config ? config.dkim : undefined
+    const [report, dkim] = await Promise.all([
+      this.#runner.verify(name),
+      keys && Promise.all(keys.map((key) => checkDkimRecord(key))),
+    ])
+    return dkim === undefined ? report : { ...report, dkim }
   }
 
   async reload(input: unknown): Promise<void> {
