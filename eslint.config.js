@@ -188,6 +188,7 @@ const boundaries = [
     to: ['src/**'],
     except: [
       'src/index.ts',
+      'src/createMailer.ts',
       'src/mailer.ts',
       'src/message/addresses.ts',
       'src/privateHosts.ts',

@@ -6,7 +6,8 @@ import type {
   SMTPTransportOptions,
   StreamTransportOptions,
 } from 'nodemailer'
-import { createMailer, type MailerOptions, type TransportInput } from '../index.js'
+import { createSharingMailer } from '../createMailer.js'
+import type { MailerOptions, TransportInput } from '../index.js'
 import { Mailer } from '../mailer.js'
 import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './fields.js'
@@ -91,7 +92,7 @@ export function createTransport(
   }
   const { transport: mapped, forced, logger, pool, connections } = toTransport(transport)
   const start = () =>
-    createMailer({
+    createSharingMailer({
       ...(logger === undefined ? {} : { logger }),
       ...mailerOptions,
       limits: { recipients: RECIPIENTS, ...mailerOptions.limits },
