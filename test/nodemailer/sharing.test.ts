@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createTransport, type OffloadOptions, type Transporter } from 'threadpost/nodemailer'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { testInbox } from '../support/mailer.js'
@@ -14,6 +13,10 @@ function open(url: string, options: OffloadOptions = {}): Transporter {
   return transporter
 }
 
+async function closeAll(transporters: readonly Transporter[]): Promise<void> {
+  await Promise.all(transporters.map((transporter) => transporter.close()))
+}
+
 const threads = (): number => readdirSync('/proc/self/task').length
 
 describe('transporters in one process', () => {
@@ -25,7 +28,7 @@ describe('transporters in one process', () => {
     await first.sendMail(hello)
     const before = threads()
     const others = Array.from({ length: 20 }, () => createTransport(pool))
-    onTestFinished(async () => void (await Promise.all(others.map((other) => other.close()))))
+    onTestFinished(() => closeAll(others))
     await Promise.all(others.map((other) => other.sendMail(hello)))
     expect(threads()).toBe(before)
     expect(inbox.count).toBe(21)
@@ -36,7 +39,7 @@ describe('transporters in one process', () => {
     const transporters = servers.map(({ port }, index) =>
       createTransport({ host: '127.0.0.1', port, name: `client${index}.example` }),
     )
-    onTestFinished(async () => void (await Promise.all(transporters.map((each) => each.close()))))
+    onTestFinished(() => closeAll(transporters))
     await Promise.all(
       transporters.map((transporter, index) => transporter.sendMail({ ...hello, subject: `for ${index}` })),
     )
@@ -59,12 +62,11 @@ describe('transporters in one process', () => {
       silent.close()
     })
     const stuck = open(`smtp://127.0.0.1:${(silent.address() as AddressInfo).port}`, { timeout: Infinity })
-    const waiting = Array.from({ length: 60 }, () => stuck.sendMail(hello).catch((error: unknown) => error))
+    for (let index = 0; index < 60; index++) stuck.sendMail(hello).catch(() => undefined)
     await expect.poll(() => sockets.length).toBeGreaterThan(0)
     const inbox = await testInbox()
     expect((await open(inbox.url).sendMail(hello)).accepted).toEqual(['ada@example.com'])
     for (const socket of sockets) socket.destroy()
-    waiting
   })
 
   it('go on when another is closed, which closes its own connections', async () => {
