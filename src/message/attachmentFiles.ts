@@ -106,8 +106,8 @@ async function readFile(
   const wanted = path.resolve(realRoot, file)
   const real = await realpath(wanted).catch(() => check.fail(at, 'there is no such file in attachmentRoot'))
   if (!isInside(realRoot, real)) check.fail(at, 'is not inside attachmentRoot')
-  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer. Windows has neither flag; undefined counts as 0.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const handle = await open(real, flags).catch((error: unknown) =>
     check.fail(at, `can't be opened (${(error as NodeJS.ErrnoException).code ?? 'error'})`),
   )

@@ -92,7 +92,6 @@ interface MailFields extends DeliveryFields {
   envelope?: {
     /** The reverse-path: the address that bounces go to. With `''`, no server returns bounces. @default the address in `from` */
     from?: string
-    to?: never
   }
 }
 

@@ -1,4 +1,7 @@
+import { CALENDAR_METHODS } from '../protocol/tasks.js'
 import type { Mail } from './mail.js'
+
+export { CALENDAR_METHODS }
 
 /** The JSON type of a field over HTTP. */
 export type MailFieldType =

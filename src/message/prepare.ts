@@ -59,9 +59,9 @@ export function fromPrepared(value: unknown): {
 
 /** Whether a finished message has this Message-ID. Its bytes are base64 in a prepared mail. */
 function isInRaw(raw: unknown, messageId: string): boolean {
-  if (raw === undefined) return false
   const { base64 } = isPlainObject(raw) ? raw : {}
-  const text = typeof base64 === 'string' ? Buffer.from(base64, 'base64').toString('latin1') : String(raw)
+  const text = typeof base64 === 'string' ? Buffer.from(base64, 'base64').toString('latin1') : raw
+  if (typeof text !== 'string') return false
   return messageIdOf(messageId, 'messageId', check) === messageId && text.includes(messageId)
 }
 

@@ -50,6 +50,14 @@ export function toWireAddress(address: string): string {
   return `${quoteIfNeeded(local)}@${domain.startsWith('[') ? domain : (toAsciiDomain(domain) ?? domain)}`
 }
 
+/** A path (RFC 5321 section 4.1.2, RFC 6531): no server can mistake a part of it for its end. */
+const PATH = /^(?:[^\s"\\<>@\p{Cc}]+|"(?:[^"\\\p{Cc}]|\\[ -~])+")@[^\s"\\<>@\p{Cc}]+$/u
+
+/** Whether an address can be written into a command. */
+export function isWireAddress(address: string): boolean {
+  return PATH.test(address)
+}
+
 /** The same for all spellings of an address: the domain's letter case and script don't matter, nor do needless quotes. */
 export function addressKey(address: string): string {
   const wire = toWireAddress(address)

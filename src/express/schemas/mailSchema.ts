@@ -1,7 +1,11 @@
 import { z } from 'zod'
 import type { Attachment, Receipt as ReceiptType } from '../../index.js'
-import { MAIL_FIELDS, type MailField, type MailFieldType } from '../../message/mailFields.js'
-import { CALENDAR_METHODS } from '../../protocol/tasks.js'
+import {
+  CALENDAR_METHODS,
+  MAIL_FIELDS,
+  type MailField,
+  type MailFieldType,
+} from '../../message/mailFields.js'
 import { named } from './messageSchema.js'
 
 /**

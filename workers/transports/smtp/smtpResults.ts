@@ -1,3 +1,4 @@
+import { isAsciiText } from '../../../src/protocol/addressForms.js'
 import { complainsAboutEhlo, ehloHint } from '../../../src/protocol/ehloComplaint.js'
 import type { RecipientOutcome, SmtpReply } from '../../../src/protocol/outcome.js'
 import { type CloseReason, type ConnectionFailure, unanswered } from '../sendResults.js'
@@ -108,6 +109,20 @@ function acceptedMessage(accepted: number, all: number): string {
   return accepted === all
     ? 'The server accepted the message.'
     : `The server accepted the message for ${accepted} of ${all} recipients.`
+}
+
+/** Adds the recipients that a server without SMTPUTF8 was not asked about, in the envelope's order. */
+export function withUnreachable(result: SendResult, to: readonly string[]): SendResult {
+  const others = to.filter((address) => !isAsciiText(address)).length
+  if (others === 0 || result.recipients.length !== to.length - others) return result
+  const asked = result.recipients.values()
+  const recipients = to.map((address): RecipientOutcome => {
+    if (isAsciiText(address)) return asked.next().value ?? { address, result: 'deferred' }
+    return { address, result: 'rejected', code: 'SMTPUTF8_UNSUPPORTED' }
+  })
+  const who = others === 1 ? 'the recipient' : `the ${others} recipients`
+  const message = `${result.message} It can't reach ${who} with a non-ASCII local part (SMTPUTF8).`
+  return { ...result, message, recipients }
 }
 
 /** Names the name that was sent in EHLO where the server's reply complains about it. */

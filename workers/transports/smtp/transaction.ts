@@ -1,5 +1,5 @@
-import { isAsciiText } from '../../../src/protocol/addressForms.js'
-import type { RecipientOutcome, SmtpReply } from '../../../src/protocol/outcome.js'
+import { isAsciiText, isWireAddress } from '../../../src/protocol/addressForms.js'
+import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import { type CloseReason, connectionFailed, unsupported, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
 import type { Extensions } from './connect.js'
@@ -11,6 +11,7 @@ import {
   loginRequired,
   serviceClosing,
   withEhloHint,
+  withUnreachable,
 } from './smtpResults.js'
 
 /** The next step after a reply to one of the envelope's commands. */
@@ -31,9 +32,6 @@ export type Step =
   | 'unusable'
   /** The end of the session: the reply can't follow this command. */
   | 'invalid'
-
-/** A path in wire form (RFC 5321 section 4.1.2, RFC 6531): no server can mistake a part of it for its end. */
-const PATH = /^(?:[^\s"\\<>@\p{Cc}]+|"(?:[^"\\\p{Cc}]|\\[ -~])+")@[^\s"\\<>@\p{Cc}]+$/u
 
 /**
  * One mail transaction (RFC 5321 section 3.3): its commands, the replies to them, and the result for the message. The
@@ -108,10 +106,10 @@ export class Transaction {
   }
 
   /**
-   * Returns MAIL, one RCPT per recipient, and DATA; or undefined if the message must not be sent, which ends the
-   * transaction. From here on the message can't be cancelled and does not expire.
+   * Returns MAIL, one RCPT per recipient, and DATA or BDAT (RFC 3030); or undefined if the message must not be sent, which
+   * ends the transaction. From here on the message can't be cancelled and does not expire.
    */
-  begin(extensions: Extensions, ehloName: string): string[] | undefined {
+  begin(extensions: Extensions, ehloName: string, last: 'DATA' | 'BDAT' = 'DATA'): string[] | undefined {
     this.#ehloName = ehloName
     this.#to = extensions.smtpUtf8 ? this.#envelope.to : this.#envelope.to.filter(isAsciiText)
     this.data = extensions.smtpUtf8 ? this.#fullData : (this.asciiData ?? this.#fullData)
@@ -139,7 +137,7 @@ export class Transaction {
     return [
       `MAIL FROM:<${this.#envelope.from}>${parameters}\r\n`,
       ...this.#to.map((address) => `RCPT TO:<${address}>\r\n`),
-      'DATA\r\n',
+      last === 'DATA' ? 'DATA\r\n' : `BDAT ${this.data.size} LAST\r\n`,
     ]
   }
 
@@ -174,6 +172,36 @@ export class Transaction {
     return code < 400 ? 'invalid' : this.#refusedEnvelope(reply, served)
   }
 
+  /** Whether MAIL and each RCPT have their reply: the next one is for the message itself. */
+  get awaitsBodyReply(): boolean {
+    return this.#mail !== undefined && this.#recipients.length === this.#to.length
+  }
+
+  /** Whether the server has refused MAIL or every recipient, so that it can't accept the message. */
+  get refused(): boolean {
+    if (this.#mail === undefined) return false
+    return this.#mail.code >= 300 || (this.awaitsBodyReply && this.#accepted === 0)
+  }
+
+  /**
+   * Records the reply to the next command of a transaction that was written as a whole, its message included.
+   * @param served the session has served other messages
+   */
+  onChunkingReply(reply: SmtpReply, served: boolean): 'next' | 'done' | 'elsewhere' | 'unusable' | 'invalid' {
+    if (reply.code >= 300 && reply.code < 400) return 'invalid'
+    if (!this.awaitsBodyReply) {
+      if (this.#mail === undefined) this.#mail = reply
+      else {
+        this.#recipients.push(reply)
+        if (reply.code < 300) this.#accepted++
+      }
+      return 'next'
+    }
+    if (this.refused) return this.#refusedEnvelope(reply, served)
+    this.onBodyReply(reply)
+    return 'done'
+  }
+
   /** The server answers the last command with 421 and closes. */
   onServiceClosing(reply: SmtpReply): void {
     this.#mail ??= reply
@@ -188,7 +216,10 @@ export class Transaction {
   /** The reply to the final dot. A 3yz reply is invalid here. */
   onBodyReply(reply: SmtpReply): void {
     if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid', true)
-    const result = this.#withUnreachable(completed(this.#to, this.#mail, this.#recipients, reply))
+    const result = withUnreachable(
+      completed(this.#to, this.#mail, this.#recipients, reply),
+      this.#envelope.to,
+    )
     this.progress.replied(
       reply.code,
       result.recipients.map((recipient) => recipient.result),
@@ -231,7 +262,7 @@ export class Transaction {
 
   #check({ maxSize, eightBitMime, smtpUtf8 }: Extensions): SendResult | undefined {
     const { from, to } = this.#envelope
-    const unsafe = (from === '' ? to : [from, ...to]).find((address) => !PATH.test(address))
+    const unsafe = (from === '' ? to : [from, ...to]).find((address) => !isWireAddress(address))
     if (unsafe !== undefined)
       return unsupported('INVALID_MESSAGE', `${JSON.stringify(unsafe)} is not a valid address.`)
     if (maxSize > 0 && this.data.size > maxSize)
@@ -261,22 +292,8 @@ export class Transaction {
     )
   }
 
-  /** Adds the recipients that the server was not asked about, in the envelope's order. */
-  #withUnreachable(result: SendResult): SendResult {
-    const { to } = this.#envelope
-    if (this.#to.length === to.length || result.recipients.length !== this.#to.length) return result
-    const asked = result.recipients.values()
-    const recipients = to.map((address): RecipientOutcome => {
-      if (isAsciiText(address)) return asked.next().value ?? { address, result: 'deferred' }
-      return { address, result: 'rejected', code: 'SMTPUTF8_UNSUPPORTED' }
-    })
-    const others = to.length - this.#to.length
-    const message = `${result.message} It can't reach ${others === 1 ? 'the recipient' : `the ${others} recipients`} with a non-ASCII local part (SMTPUTF8).`
-    return { ...result, message, recipients }
-  }
-
   #finish(result: SendResult): void {
     if (this.#begunAt > 0) this.progress.addTiming('transaction', performance.now() - this.#begunAt)
-    this.#resolve(withEhloHint(this.#withUnreachable(result), this.#ehloName))
+    this.#resolve(withEhloHint(withUnreachable(result, this.#envelope.to), this.#ehloName))
   }
 }
