@@ -6,6 +6,7 @@ import type { Logger } from './logging/logger.js'
 import { redactionOf } from './logging/redaction.js'
 import { hideSecrets } from './logging/secrets.js'
 import { Mailer } from './mailer.js'
+import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
@@ -16,9 +17,12 @@ import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
 import { journalFileOf, openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
+import { ActivityReporter } from './telemetry/activityReporter.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
 import { Events } from './telemetry/events.js'
+import { FigureCollector } from './telemetry/figures.js'
+import { LoopDelay } from './telemetry/loopDelay.js'
 import { MessageObserver } from './telemetry/messageObserver.js'
 import { Metrics } from './telemetry/metrics.js'
 import { Tracing } from './telemetry/tracing.js'
@@ -45,6 +49,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const metrics = new Metrics()
+  const figures = new FigureCollector()
+  const loopDelay = new LoopDelay()
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
@@ -55,6 +61,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
     tracing,
     redaction,
     metrics,
+    figures,
     events,
     waiters,
   })
@@ -91,29 +98,35 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       await queue.start(dispatcher)
       dispatcher.started()
     }
+    const alertMonitor =
+      options.alerts &&
+      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner })
+    const activity = new ActivityReporter({
+      queue,
+      collector: figures,
+      status: () =>
+        processStatus(
+          { runner: started, dispatcher, metrics, validation, alertMonitor },
+          token,
+          options.role,
+        ),
+      loopDelay: () => loopDelay.peek()?.p99,
+    })
     const mailer = new Mailer({
       validation,
-      intake: new Intake({ clock, validation, templates, queue, tracing }),
+      intake: new Intake({ clock, validation, templates, queue, tracing, figures }),
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
+      activity,
+      loopDelay,
       redaction,
       waiters,
       runner,
       queue,
       accepts: options.role !== 'deliver',
       dispatcher,
-      ...(options.alerts === undefined
-        ? {}
-        : {
-            alertMonitor: alertMonitorFor(options, options.alerts, {
-              queue,
-              metrics,
-              dispatcher,
-              events,
-              runner,
-            }),
-          }),
+      ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: new TransportManager(transports, runner, dispatcher),
       ...(inbox === undefined ? {} : { inbox }),
     })

@@ -41,7 +41,17 @@ export type {
   TemplateName,
 } from './message/mail.js'
 export type { Mailer } from './mailer.js'
-export type { MailerStats, SetupStatus } from './mailerParts.js'
+export type {
+  Activity,
+  HistoryPoint,
+  PeriodFigures,
+  ProcessActivity,
+  ProcessStatus,
+  SetupStatus,
+} from './telemetry/activity.js'
+export type { AttemptCount, Figures } from './telemetry/figures.js'
+export type { Monitoring } from './telemetry/monitoring.js'
+export type { MailerStats } from './mailerParts.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './telemetry/metrics.js'
 export type { LimitOptions } from './limits.js'
 export type { MailerOptions } from './options.js'

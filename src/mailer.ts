@@ -2,7 +2,7 @@ import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
-import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
+import { closeParts, type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -10,9 +10,8 @@ import { checkListQuery, applyToEach, type MessageFilter, pagesOf } from './mess
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
-import { settleAll } from './settleAll.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
-import { LoopDelay } from './telemetry/loopDelay.js'
+import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
@@ -24,14 +23,16 @@ const check: Validator = new Validator('INVALID_OPTIONS')
 export class Mailer {
   /** The embedded inbox, if a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
+  /** The figures of the queue and of all processes on it. */
+  readonly monitoring: Monitoring
   readonly #parts: MailerParts
-  readonly #loopDelay = new LoopDelay()
   #closed: Promise<void> | undefined
 
   /** @internal */
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.inbox = parts.inbox
+    this.monitoring = new Monitoring(parts, () => this.#assertOpen())
   }
 
   /**
@@ -194,10 +195,10 @@ export class Mailer {
     return this.#parts.templates.describe()
   }
 
-  /** Returns statistics: counts since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
+  /** Returns statistics: counts of this process since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
-    return statsOf(this.#parts, this.#loopDelay.read())
+    return statsOf(this.#parts)
   }
 
   /**
@@ -267,22 +268,8 @@ export class Mailer {
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
     const timeout = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
-    this.#closed ??= this.#close(timeout)
+    this.#closed ??= closeParts(this.#parts, timeout)
     return this.#closed
-  }
-
-  #close(deadline: number): Promise<void> {
-    const { alertMonitor, queue, dispatcher, runner, waiters } = this.#parts
-    this.#loopDelay.close()
-    return settleAll([
-      () => alertMonitor?.close(),
-      () => queue.drain(deadline),
-      () => dispatcher.close(),
-      () => runner.close(),
-      () => queue.close(),
-      () => waiters.close(),
-      () => this.inbox?.close(),
-    ])
   }
 
   #assertAccepts(): void {

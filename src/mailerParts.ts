@@ -1,12 +1,16 @@
+import { hostname } from 'node:os'
 import type { Dispatcher } from './delivery/dispatcher.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
+import { settleAll } from './settleAll.js'
+import type { ProcessStatus, SetupStatus } from './telemetry/activity.js'
+import type { ActivityReporter } from './telemetry/activityReporter.js'
 import type { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Events } from './telemetry/events.js'
-import type { EventLoopDelay } from './telemetry/loopDelay.js'
+import type { EventLoopDelay, LoopDelay } from './telemetry/loopDelay.js'
 import type { MessageMeasures, Metrics } from './telemetry/metrics.js'
 import type { Waiters } from './telemetry/waiters.js'
 import type { TemplateManager } from './templates/templateCatalog.js'
@@ -14,18 +18,7 @@ import type { Outage } from './threads/crashLoop.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { TransportStatus } from './transports/breaker.js'
 import type { TransportManager } from './transports/transportManager.js'
-
-/** Why mail is held with the reason `setup`: worker threads crash repeatedly, and no message causes it. */
-export interface SetupStatus {
-  /** When the outage began: ISO 8601. */
-  since: string
-  /** Why the last thread crashed, as one sentence. */
-  message: string
-  /** Number of consecutive crashes. */
-  deaths: number
-  /** When the next thread is started: ISO 8601. The delay doubles each time, up to a minute. */
-  retryAt: string
-}
+import { ownVersion } from './version.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
 export interface MailerStats extends QueueStats, MessageMeasures {
@@ -51,6 +44,8 @@ export interface MailerParts {
   templates: TemplateManager
   events: Events
   metrics: Metrics
+  activity: ActivityReporter
+  loopDelay: LoopDelay
   redaction: Redaction
   waiters: Waiters
   runner: Runner
@@ -67,10 +62,14 @@ export interface MailerParts {
  * Collects the statistics.
  * @internal
  */
-export async function statsOf(
-  { queue, runner, dispatcher, metrics, validation }: MailerParts,
-  eventLoop: EventLoopDelay,
-): Promise<MailerStats> {
+export async function statsOf({
+  queue,
+  runner,
+  dispatcher,
+  metrics,
+  validation,
+  loopDelay,
+}: MailerParts): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
     ...metrics.snapshot(),
@@ -79,7 +78,42 @@ export async function statsOf(
     transports: dispatcher.transports(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
-    eventLoop,
+    eventLoop: loopDelay.read(),
+  }
+}
+
+/**
+ * Describes this process to the others on the queue.
+ * @internal
+ */
+export function processStatus(
+  {
+    runner,
+    dispatcher,
+    metrics,
+    validation,
+    alertMonitor,
+  }: Pick<MailerParts, 'runner' | 'dispatcher' | 'metrics' | 'validation'> & {
+    alertMonitor: AlertMonitor | undefined
+  },
+  id: string,
+  role: ProcessStatus['role'],
+): ProcessStatus {
+  return {
+    id,
+    host: hostname(),
+    pid: process.pid,
+    version: ownVersion(),
+    node: process.version,
+    role,
+    startedAt: new Date(performance.timeOrigin).toISOString(),
+    threads: runner.threads(),
+    phases: runner.phases(),
+    transports: dispatcher.transports(),
+    threadRestarts: metrics.threadRestarts,
+    safeMode: validation.options.safeMode !== undefined,
+    ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
+    alerts: alertMonitor?.raised ?? [],
   }
 }
 
@@ -90,4 +124,24 @@ function setupStatus({ since, reason, deaths, retryAt }: Outage): SetupStatus {
     deaths,
     retryAt: new Date(retryAt).toISOString(),
   }
+}
+
+/**
+ * Ends everything in order: the queue hands out no more messages, deliveries end, and what remains is stored.
+ * @param deadline ms for deliveries in progress
+ * @internal
+ */
+export function closeParts(parts: MailerParts, deadline: number): Promise<void> {
+  const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, waiters } = parts
+  loopDelay.close()
+  return settleAll([
+    () => alertMonitor?.close(),
+    () => queue.drain(deadline),
+    () => dispatcher.close(),
+    () => runner.close(),
+    () => activity.close(),
+    () => queue.close(),
+    () => waiters.close(),
+    () => inbox?.close(),
+  ])
 }

@@ -47,6 +47,9 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
   api.get('/events', allow('read'), async (request, response) => {
     await feed.join(response, { templates: request.query['watch'] === 'templates' })
   })
+  api.get('/history', allow('read'), async (_request, response) => {
+    response.json({ points: await mailer.monitoring.history() })
+  })
   api.post('/pause', allow('manage'), jsonBody(1_000), async (_request, response) => {
     await mailer.pause()
     response.status(204).end()

@@ -1,4 +1,4 @@
-import { explain, type Message, type MailerStats, type Status } from '../index.js'
+import { type Activity, explain, type HistoryPoint, type Message, type Status } from '../index.js'
 
 /** The actions on messages. */
 export type Action = 'retry' | 'cancel' | 'mark-sent'
@@ -75,20 +75,11 @@ export interface BulkResult {
   cursor?: string
 }
 
-/** How many messages settled in the last minutes. */
-export interface RecentCounts {
-  /** Messages accepted for every recipient; exact up to 50. */
-  sent: number
-  /** Messages that failed, expired, or were rejected for some recipients; exact up to 50 of each status. */
-  failed: number
-}
-
-/** The state of the mailer, sent once a second. */
+/** The state of the queue and of all processes on it, sent once a second. */
 export interface Tick {
-  /** Milliseconds since the epoch. */
-  at: number
-  stats: MailerStats
-  recent: RecentCounts
+  activity: Activity
+  /** The current period of the history, and the one before. */
+  points: HistoryPoint[]
 }
 
 export function rowOf(message: Message): MessageRow {

@@ -3,6 +3,7 @@ import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
+import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
 import { isPlainObject } from '../validation.js'
@@ -49,6 +50,7 @@ export interface IntakeDependencies {
   templates: TemplateCatalog
   queue: QueueDriver
   tracing: Tracing
+  figures: FigureCollector
 }
 
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
@@ -133,10 +135,11 @@ export class Intake {
   }
 
   #receipt(job: MailJob, answer: EnqueueResult | undefined): Receipt | ThreadpostError {
-    const { queue, validation } = this.#parts
+    const { queue, validation, figures } = this.#parts
     const { durable } = queue
     switch (answer?.result) {
       case 'queued':
+        figures.accepted()
         return { id: job.id, messageId: job.messageId, status: 'queued', durable, duplicate: false }
       case 'duplicate':
         return { id: answer.id, messageId: answer.messageId, status: 'queued', durable, duplicate: true }

@@ -8,6 +8,7 @@ import type { Evidence } from '../protocol/evidence.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
+import type { SharedRecords } from './records.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
 export interface QueuedMessage {
@@ -149,6 +150,8 @@ export interface QueueDriver {
   readonly allowances?: Allowances
   /** Whether messages outlive the process. */
   readonly durable: boolean
+  /** The entries that the processes on this queue share besides messages. */
+  readonly records: SharedRecords
   /**
    * Stores jobs. Resolves once they are as safe as this queue promises, with one result for each job, in order. Never
    * rejects. Calls the change listener for each job that was queued, but not for duplicates.

@@ -10,6 +10,7 @@ import { type OpenQueue, type QueueCapabilities, useFixture } from './queueSuite
 import { testHeldMessages } from './queueSuite/heldMessages.js'
 import { testManualActions } from './queueSuite/manualActions.js'
 import { testQueries } from './queueSuite/queries.js'
+import { testRecords } from './queueSuite/records.js'
 import { testRetention } from './queueSuite/retention.js'
 
 export function queueSuite(
@@ -24,6 +25,7 @@ export function queueSuite(
     testAcceptance(fixture)
     testManualActions(fixture)
     testQueries(fixture, capabilities)
+    testRecords(fixture)
     testRetention(fixture)
     testClose(fixture)
   })

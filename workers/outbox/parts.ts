@@ -6,6 +6,7 @@ import { AttachmentStore, Inserter, MessageRepository } from './messageRepositor
 import { PageReader } from './pageReader.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
+import { RecordTable } from './recordTable.js'
 import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
 import { SearchIndex } from './searchIndex.js'
@@ -27,6 +28,7 @@ export interface Parts {
   pageReader: PageReader
   pruner: Pruner
   recovery: Recovery
+  records: RecordTable
 }
 
 export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
@@ -48,5 +50,6 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve):
     pageReader: new PageReader(db, counters),
     pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
     recovery: new Recovery(db, setup.file, setup.token),
+    records: new RecordTable(db),
   }
 }

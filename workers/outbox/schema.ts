@@ -12,6 +12,7 @@ export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
  *
  * - `tally` is one row with the message counts, so that no query ever counts messages.
  * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
+ * - `record` holds what the processes share besides messages: see src/queue/records.ts. Its value is JSON.
  * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -84,6 +85,15 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX message_held ON message (json_extract(head, '$.transport'), rank, due_at)
     WHERE place = 2 AND status = 3;
+  `,
+  `
+  CREATE TABLE record (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    written_at INTEGER NOT NULL,
+    keep_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX record_kept ON record (keep_until);
   `,
 ]
 

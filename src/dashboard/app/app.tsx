@@ -1,5 +1,5 @@
 import { type ComponentChildren, render } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { connect, useLive } from './liveState.js'
 import { Message } from './messagePage.js'
 import { Messages } from './messagesPage.js'
@@ -7,6 +7,7 @@ import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
 import { root } from './request.js'
+import { useSession } from './scopes.js'
 
 type Place = 'overview' | 'messages' | 'message' | 'previews'
 
@@ -64,12 +65,12 @@ function Notices() {
   if (!connected)
     notices.push(['warn', 'Can’t reach the server. The data shown may be out of date. Retrying…'])
   if (problem !== undefined) notices.push(['bad', `The queue is not responding: ${problem}`])
-  if (tick?.stats.paused === true)
+  if (tick?.activity.queue.paused === true)
     notices.push([
       'warn',
       'The queue is paused. New mail is accepted, but it is not sent until you resume sending.',
     ])
-  if (tick?.stats.safeMode === true)
+  if (tick?.activity.processes.some(({ gone, safeMode }) => safeMode && !gone) === true)
     notices.push([
       'bad',
       'Safe mode is on. Only allowed recipients receive mail; all other mail is redirected.',
@@ -86,14 +87,7 @@ function Notices() {
 }
 
 function Logout() {
-  const [login, setLogin] = useState(false)
-  useEffect(() => {
-    void fetch(new URL('session', root))
-      .then(async (response) => (response.ok ? ((await response.json()) as { login?: boolean }) : {}))
-      .then(({ login = false }) => setLogin(login))
-      .catch(() => undefined)
-  }, [])
-  if (!login) return null
+  if (useSession()?.login !== true) return null
   const logout = () =>
     void fetch(new URL('logout', root), { method: 'POST' }).then(() =>
       location.assign(new URL('login', root)),

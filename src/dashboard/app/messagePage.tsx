@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Mailbox, Message as MessageView, MessageAttempt, Timings } from '../../index.js'
 import type { Action, BulkResult, MessageDetails } from '../viewModels.js'
-import { bytes, milliseconds, moment, plural } from './format.js'
+import { bytes, milliseconds, moment, plural, Time, withLocalTimes } from './format.js'
 import { changeKeyOf, useLive } from './liveState.js'
 import { MessageContent } from './messageContents.js'
 import { hrefOf } from './navigation.js'
@@ -22,7 +22,7 @@ function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
       <ol class="timeline">
         <li>
           <p class="event">
-            <time dateTime={acceptedAt}>{moment(acceptedAt)}</time> Accepted
+            <Time at={acceptedAt} /> Accepted
           </p>
         </li>
         {attempts.map((attempt, index) => (
@@ -31,7 +31,7 @@ function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
         {next !== undefined && (
           <li class="to-come">
             <p class="event">
-              <time dateTime={next}>{moment(next)}</time> Next attempt
+              <Time at={next} /> Next attempt
             </p>
           </li>
         )}
@@ -46,7 +46,7 @@ function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number 
   return (
     <li class={outcome}>
       <p class="event">
-        <time dateTime={start}>{moment(start)}</time> Attempt {number} <Badge status={outcome} />
+        <Time at={start} /> Attempt {number} <Badge status={outcome} />
         <span class="dim">
           {where}, reached: {phase}
           {counted ? '' : ', not counted'}
@@ -155,7 +155,7 @@ function Details({
         <div>
           <h1>{subject ?? template ?? 'Message'}</h1>
           <p class="explained" role="status">
-            <Badge status={status} uncertain={uncertain} /> {why}
+            <Badge status={status} uncertain={uncertain} /> {withLocalTimes(why)}
           </p>
         </div>
         <div class="actions">
@@ -247,5 +247,5 @@ function people(mailboxes: readonly Mailbox[]): string {
 }
 
 function time(iso: string | undefined): string {
-  return iso === undefined ? '' : new Date(iso).toLocaleString('en-GB')
+  return iso === undefined ? '' : moment(iso)
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Action, MessageRow } from '../viewModels.js'
-import { moment, plural } from './format.js'
+import { moment, plural, Time, withLocalTimes } from './format.js'
 import { hrefOf } from './navigation.js'
 import { ACTION_NAMES, ACTIONS, Badge } from './status.js'
 
@@ -84,11 +84,11 @@ function Row({ row, selected, toggle }: { row: MessageRow; selected: boolean; to
             {tag}
           </span>
         ))}
-        {!SELF_EXPLANATORY.has(status) && <span class="why">{why}</span>}
+        {!SELF_EXPLANATORY.has(status) && <span class="why">{withLocalTimes(why)}</span>}
       </td>
       <td class="cell-attempts number">{attempts}</td>
       <td class="cell-time number">
-        <time dateTime={acceptedAt}>{moment(acceptedAt)}</time>
+        <Time at={acceptedAt} />
       </td>
     </tr>
   )
@@ -224,7 +224,7 @@ function Confirm({ request: { action }, filters, answer }: ConfirmProps) {
         {Object.entries(filters).map(([name, value]) => (
           <div key={name}>
             <dt>{FILTER_LABELS[name] ?? name}</dt>
-            <dd>{name === 'since' || name === 'until' ? new Date(Number(value)).toLocaleString() : value}</dd>
+            <dd>{name === 'since' || name === 'until' ? moment(Number(value)) : value}</dd>
           </div>
         ))}
       </dl>

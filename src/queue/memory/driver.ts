@@ -23,6 +23,7 @@ import { matches, paginate, withShownStatus, shownCounts, shownStatus } from '..
 import { DelayedQueue } from './delayedQueue.js'
 import { type Entry, isReady, MessageStore, NONE, retryEarlier } from './messageStore.js'
 import { PriorityQueue } from './priorityQueue.js'
+import { RecordStore } from './recordStore.js'
 
 interface MemoryQueueOptions extends DriverOptions {
   clock?: Clock
@@ -34,6 +35,7 @@ interface MemoryQueueOptions extends DriverOptions {
  */
 export class MemoryQueue implements QueueDriver {
   readonly durable = false
+  readonly records = new RecordStore()
   readonly #options: MemoryQueueOptions
   readonly #clock: Clock
   readonly #store: MessageStore

@@ -17,6 +17,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from '../driver.js'
+import type { SharedRecords } from '../records.js'
 import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
 import { BullQueue } from './bullQueue.js'
 import {
@@ -106,6 +107,10 @@ const CLOSE_GRACE = 1_000
  */
 export class RedisQueue implements QueueDriver {
   readonly durable = true
+  readonly records: SharedRecords = {
+    write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
+    read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
+  }
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore

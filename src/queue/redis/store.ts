@@ -2,16 +2,20 @@ import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { EnqueueResult } from '../driver.js'
+import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import {
   type Claim,
   isPresent,
+  packChange,
   packMessage,
+  type RecordReply,
   type Reply,
   type RowValues,
   unpackClaim,
   unpackFiles,
+  unpackRecord,
   unpackRow,
 } from './redisRows.js'
 import { scriptArguments, type ScriptName, type ScriptRecord } from './scripts.js'
@@ -212,6 +216,16 @@ export class RedisStore {
       string,
     ]
     return { taken: taken === 1, after: Number(after) }
+  }
+
+  async writeRecords(changes: readonly RecordChange[]): Promise<void> {
+    await this.#run(this.#quick, 'writeRecords', [], changes.map(packChange))
+  }
+
+  async readRecords(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {
+    const own = ranges.flatMap(({ from, to }) => [from, to])
+    const replies = (await this.#run(this.#quick, 'readRecords', own)) as RecordReply[][]
+    return replies.map((records) => records.map(unpackRecord))
   }
 
   /** Notes that this process delivers nothing more. */

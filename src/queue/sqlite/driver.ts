@@ -30,6 +30,7 @@ import {
   shownStatus,
   statusesShownAs,
 } from '../listing.js'
+import type { SharedRecords } from '../records.js'
 import { packState, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
 import { STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
@@ -55,6 +56,10 @@ export interface SqliteQueueOptions extends DriverOptions {
  */
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
+  readonly records: SharedRecords = {
+    write: (changes) => this.#client.request('writeRecords', { changes }),
+    read: (ranges) => this.#client.request('readRecords', { ranges }),
+  }
   readonly #options: SqliteQueueOptions
   readonly #subscriptions = new Subscriptions({
     onFirst: (id) => this.#client.send('subscribe', { id, on: true }),
@@ -216,7 +221,8 @@ export class SqliteQueue implements QueueDriver {
   #receive(report: Report): void {
     this.#setPaused(report.paused)
     for (const row of report.expired) this.#notify(row)
-    for (const row of report.settledElsewhere) if (this.#subscriptions.has(idOf(row))) this.#notify(row)
+    for (const row of report.settledElsewhere)
+      if (this.#subscriptions.has(unpackHead(row).id)) this.#notify(row)
     if (report.orphaned.length > 0) {
       this.#options.logger.warn(
         { messages: report.orphaned.length },
@@ -289,8 +295,4 @@ export class SqliteQueue implements QueueDriver {
     const prefetched = stored === 'sending' && this.#outboxConsumer?.isPrefetched(row.seq) === true
     return shownStatus(prefetched ? 'queued' : stored, this.#paused)
   }
-}
-
-function idOf(row: StoredRow): string {
-  return unpackHead(row).id
 }

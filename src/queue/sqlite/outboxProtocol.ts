@@ -3,6 +3,7 @@ import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
 import type { CommitStats, EnqueueResult, Retention } from '../driver.js'
+import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import type {
   LoadedRow,
   NewRow,
@@ -109,6 +110,8 @@ export interface Requests {
   pause: { ask: { paused: boolean }; answer: null }
   /** Makes messages due that are held for the budget of one of these transports. Answers how many. */
   wakeHeld: { ask: { transports: readonly string[]; most: number }; answer: number }
+  writeRecords: { ask: { changes: readonly RecordChange[] }; answer: undefined }
+  readRecords: { ask: { ranges: readonly RecordRange[] }; answer: SharedRecord[][] }
   find: { ask: { id: string }; answer: StoredRow | null }
   /** Answers the message with its content, which is null once it was dropped. */
   load: { ask: { id: string }; answer: LoadedRow | null }

@@ -1,0 +1,49 @@
+import type { MailerParts } from '../mailerParts.js'
+import type { QueueDriver } from '../queue/driver.js'
+import { type Activity, type HistoryPoint, readActivity, readHistory } from './activity.js'
+import type { ActivityReporter } from './activityReporter.js'
+import type { LoopDelay } from './loopDelay.js'
+
+/**
+ * The figures of a queue and of all processes on it, whichever of them did the work. They are kept for 24 hours, in the queue:
+ * a durable queue keeps them over a restart. Reached as `mailer.monitoring`.
+ */
+export class Monitoring {
+  readonly #queue: QueueDriver
+  readonly #reporter: ActivityReporter
+  readonly #loopDelay: LoopDelay
+  readonly #assertOpen: () => void
+
+  /** @internal */
+  constructor(
+    { queue, activity, loopDelay }: Pick<MailerParts, 'queue' | 'activity' | 'loopDelay'>,
+    assertOpen: () => void,
+  ) {
+    this.#queue = queue
+    this.#reporter = activity
+    this.#loopDelay = loopDelay
+    this.#assertOpen = assertOpen
+  }
+
+  /**
+   * Returns the present state of the queue and of all processes on it, with the figures of the last minutes and the last day.
+   * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
+   */
+  async activity(): Promise<Activity> {
+    this.#assertOpen()
+    this.#loopDelay.read()
+    await this.#reporter.report()
+    return readActivity(this.#queue, Date.now())
+  }
+
+  /**
+   * Returns the history, oldest first: a point for each 10 s of the last hour, and for each minute before. A period in which no
+   * process reported has no point.
+   * @param options.since start, in ms since the epoch @default 24 hours ago
+   * @throws ThreadpostError `QUEUE_UNAVAILABLE`
+   */
+  async history({ since = 0 }: { since?: number } = {}): Promise<HistoryPoint[]> {
+    this.#loopDelay.read()
+    return readHistory(this.#queue, Date.now(), since)
+  }
+}
