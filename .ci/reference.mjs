@@ -13,7 +13,7 @@ const PARTS = {
     optionTable(
       ['src/message/mail.ts', 'Templated'],
       ['src/message/mail.ts', 'MjmlMail'],
-      ['src/message/mail.ts', 'LiteralMail'],
+      ['src/message/mail.ts', 'Literal'],
     ),
   calls: () =>
     [

@@ -1,5 +1,5 @@
 /**
- * The templates by name, with the type of their `data` and the `locales` they have variants for. Empty until `threadpost types` writes
+ * The templates by name, with the type of their `data` and the `locales` that they have. Empty until `threadpost types` writes
  * a declaration file that fills it in; from then on, TypeScript checks mails that use templates.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in from outside
@@ -36,10 +36,9 @@ export type {
   MjmlMail,
   PreparedMail,
   Receipt,
-  TemplateData,
   TemplateMail,
-  TemplateName,
 } from './message/mail.js'
+export type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 export type { Mailer } from './mailer.js'
 export type {
   Activity,

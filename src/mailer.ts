@@ -3,10 +3,11 @@ import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
 import { closeParts, type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
-import type { Mail, PreparedMail, Receipt, TemplateData, TemplateName } from './message/mail.js'
+import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import { isSettled, type Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
 import { checkListQuery, applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
+import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -140,11 +141,10 @@ export class Mailer {
   async render<Name extends TemplateName>(
     template: Name,
     data?: TemplateData<Name>,
-    options: { locale?: string } = {},
+    options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
     this.#assertOpen()
-    const { templates, intake } = this.#parts
-    return templates.render(template, data, options.locale, intake.context())
+    return this.#parts.templates.render(template, data, options.locale, this.#parts.intake.context())
   }
 
   /**
@@ -161,7 +161,7 @@ export class Mailer {
    * Compiles a template in a thread and reports why it is rendered per message, MJML's warnings, or its error.
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`
    */
-  async inspect(template: string, options: { locale?: string } = {}): Promise<TemplateInspection> {
+  async inspect(template: string, options: { locale?: TemplateLocale } = {}): Promise<TemplateInspection> {
     this.#assertOpen()
     return this.#parts.templates.inspect(template, options.locale)
   }

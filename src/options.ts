@@ -7,6 +7,7 @@ import type { Interceptor } from './message/intake.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './message/safeMode.js'
 import type { Mailbox } from './protocol/tasks.js'
 import type { TemplateSetup } from './protocol/templateManifest.js'
+import { DEFAULT_TRANSPORT } from './protocol/transportConfig.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './queue/driver.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/openQueue.js'
 import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/alerts.js'
@@ -31,6 +32,13 @@ export interface MailerOptions {
    * @example transports: { main: { url: 'smtp://smtp.acme.example:587', failover: 'second' }, second: 'sendgrid://KEY@' }
    */
   transports?: Record<string, TransportInput>
+  /**
+   * Whether to start with an `inbox:` transport when the environment variable `NODE_ENV` is `production`. Otherwise the mailer
+   * refuses to start, because every mail would count as sent and reach nobody. The library reads no other environment variable.
+   * @default false
+   * @example allowInboxInProduction: true
+   */
+  allowInboxInProduction?: boolean
   /**
    * The sender of every mail that has no `from` of its own.
    * @default none; every mail must then have its own
@@ -174,6 +182,7 @@ export interface ResolvedOptions {
 const KEYS = [
   'transport',
   'transports',
+  'allowInboxInProduction',
   'from',
   'templates',
   'queue',
@@ -210,8 +219,10 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (role !== 'both' && queue.kind === 'memory')
     check.fail('role', `'${role}' needs a queue that processes share: sqlite: or redis:`)
   const redact = resolveRedact(check, options['redact'] ?? {})
+  const transports = resolveTransports(check, options, role)
+  refuseInboxInProduction(check, transports, options['allowInboxInProduction'] ?? false)
   const resolved: ResolvedOptions = {
-    transports: resolveTransports(check, options, role),
+    transports,
     queue,
     role,
     threads: check.integer(options['threads'] ?? 1, 'threads', 0, 64),
@@ -236,4 +247,19 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
+}
+
+function refuseInboxInProduction(
+  check: Validator,
+  transports: readonly ResolvedTransport[],
+  allowed: unknown,
+): void {
+  const inbox = transports.find(({ config }) => config.kind === 'inbox')
+  if (check.boolean(allowed, 'allowInboxInProduction') || inbox === undefined) return
+  // eslint-disable-next-line no-restricted-properties -- the one documented exception: mail must not vanish because a setting is missing
+  if (process.env['NODE_ENV'] !== 'production') return
+  check.fail(
+    inbox.name === DEFAULT_TRANSPORT ? 'transport' : `transports.${inbox.name}`,
+    "is 'inbox:', which delivers mail to nobody, and NODE_ENV is 'production'; set the URL of a mail server, or allowInboxInProduction",
+  )
 }

@@ -1,6 +1,6 @@
 import type { Mailer } from './mailer.js'
 
-/** What the start page and tests may do to a mailer to demonstrate failures. Not part of the public API. */
+/** The ways in which the start page and tests make a mailer fail, to demonstrate it. Not part of the public API. */
 export interface TestHooks {
   /**
    * Terminates the busiest thread while it works; a new one replaces it. Present only if all transports of the mailer

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ThreadpostError } from '../src/errors.js'
 import { resolveOptions } from '../src/options.js'
 
@@ -30,6 +30,19 @@ describe('the options of a mailer', () => {
         },
       ],
     })
+  })
+
+  it.each([
+    [{ transport: 'inbox:' }, 'transport'],
+    [{ transports: { main: smtp, test: { url: 'inbox:' } } }, 'transports.test'],
+  ])('refuse an inbox in production, where mail would reach nobody: %j', (options, path) => {
+    vi.stubEnv('NODE_ENV', 'production')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(refusal(options)).toMatchObject({ code: 'INVALID_OPTIONS', path })
+    expect(resolveOptions({ ...options, allowInboxInProduction: true }).transports).not.toEqual([])
+    expect(resolveOptions({ transport: smtp }).transports).toHaveLength(1)
+    vi.stubEnv('NODE_ENV', 'staging')
+    expect(resolveOptions(options).transports).not.toEqual([])
   })
 
   it('include decoded credentials from the URL', () => {

@@ -1,5 +1,5 @@
 /**
- * The delivery journal: a file with an entry for each delivery under way, which outlives the process as the phase board
+ * The delivery journal: a file with an entry for each delivery in progress, which outlives the process as the phase board
  * can't. Each thread writes the entries of its own deliveries, just before the body is handed over and when the reply
  * has arrived. The write goes no further than the operating system's cache, which is enough as long as the machine stays up.
  * After a reboot the entries prove nothing, and are ignored.
@@ -96,7 +96,7 @@ export class DeliveryJournal {
 }
 
 /**
- * Creates an empty journal. Its space is allocated up front, so that a full disk stops no delivery under way; if there is not
+ * Creates an empty journal. Its space is allocated up front, so that a full disk stops no delivery in progress; if there is not
  * enough space, no file is left behind and the error is thrown.
  * @param places deliveries that may have an entry at a time
  */

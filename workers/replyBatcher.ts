@@ -9,7 +9,7 @@ const MAX_WAIT = 1
 
 /**
  * Batches the replies of a thread to the main thread. Each message wakes the main thread, which costs more than the
- * content: while other requests are under way a reply waits for them briefly; the last outstanding one is sent at once.
+ * content: while other requests are in progress a reply waits for them briefly; the last outstanding one is sent at once.
  */
 export class ReplyBatcher {
   readonly #port: MessagePort

@@ -121,7 +121,8 @@ async function makeFolder(): Promise<string> {
   return mkdtemp(path.resolve(prefix)).catch(() => mkdtemp(path.join(tmpdir(), prefix)))
 }
 
-async function freePort(): Promise<number> {
+/** Returns a port on loopback that no server listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -130,7 +131,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function accepts(port: number): Promise<boolean> {
+/** Whether a server listens on the port. */
+export async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {
     await once(socket, 'connect')

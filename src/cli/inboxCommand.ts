@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import { type Inbox, startInbox } from '../inbox/inbox.js'
 import { startInboxServer } from '../inbox/inboxRouter.js'
-import { isLoopback } from '../transports/providers.js'
+import { isLoopback } from '../loopback.js'
 import { parsePort, parseInteger } from './settings.js'
 import { closeOnSignal, listenError, withExamples } from './terminal.js'
 
@@ -63,7 +63,7 @@ async function run({
   })
   let page
   try {
-    page = await startInboxServer(inbox, { port, host, anyHost: openToAll })
+    page = await startInboxServer(inbox, { port, host, ...(openToAll ? { hosts: ['*'] } : {}) })
   } catch (error) {
     await inbox.close()
     throw listenError(error, '--port', port, host)

@@ -28,6 +28,12 @@ export function serveCommand(): Command {
         'THREADPOST_TOKEN',
       ),
     )
+    .addOption(
+      new Option(
+        '--allow-inbox-in-production',
+        'start without a transport even if NODE_ENV is production; mail then reaches nobody',
+      ),
+    )
     .option('--json', 'print a line of JSON at the start')
   return withExamples(withMailerFlags(command).action(serve), {
     'try it': 'threadpost serve',

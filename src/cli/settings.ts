@@ -119,6 +119,7 @@ export interface MailerSettings extends TemplateSettings {
   prefix?: string
   from?: string
   threads?: number
+  allowInboxInProduction?: boolean
 }
 
 /** Adds the flags that all mail-sending commands share. */
@@ -160,6 +161,7 @@ export async function mailerOptions(input: MailerSettings): Promise<MailerOption
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
   }
   if (settings.from !== undefined) options.from = settings.from
+  if (settings.allowInboxInProduction === true) options.allowInboxInProduction = true
   if (settings.threads !== undefined) options.threads = settings.threads
   const { queue, prefix } = settings
   if (queue !== undefined) options.queue = prefix === undefined ? queue : { url: queue, prefix }

@@ -6,11 +6,12 @@ import {
   INTERNAL_ERROR_MESSAGE,
   type Outcome,
   type RecipientOutcome,
+  setupFailure,
   type SmtpReply,
 } from '../protocol/outcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
-/** Process crashes after which a message is delivered with no other message beside it. */
+/** Process crashes after which a message is delivered while no other is in progress. */
 export const MAX_SHARED_CRASHES = 2
 
 /** Crashes of threads, or of processes, caused by one message alone after which it fails as `POISON`. */
@@ -34,11 +35,6 @@ export async function deliverUntilSettled(
     let crashes = 0
     let deathsOfOthers = 0
     while (crashes < MAX_CRASHES) {
-      if (deathsOfOthers >= MAX_DEATHS_OF_OTHERS)
-        return notSent(
-          'SETUP_FAILED',
-          'Every thread that took the message died for a reason outside the message.',
-        )
       const run = await runner.deliver(order, isolated)
       if (!run.died) return run.outcome
       const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
@@ -47,6 +43,7 @@ export async function deliverUntilSettled(
         return notSent('RELEASED', 'The mailer was closed before the message was sent.')
       if (run.role === 'culprit') crashes++
       if (run.role === 'bystander' && isolated) deathsOfOthers++
+      if (deathsOfOthers >= MAX_DEATHS_OF_OTHERS) return setupFailure(run.reason)
       isolated ||= run.role !== 'bystander'
     }
     return poison(`${MAX_CRASHES} threads died while they worked on this message alone.`, 'rendering')
@@ -58,7 +55,7 @@ export async function deliverUntilSettled(
 }
 
 /** The message reached no thread, or was never sent by one. */
-function notSent(code: 'RELEASED' | 'SETUP_FAILED' | 'INTERNAL_ERROR', message: string): Outcome {
+function notSent(code: 'RELEASED' | 'INTERNAL_ERROR', message: string): Outcome {
   return { result: 'deferred', code, message, ...emptyFacts() }
 }
 
@@ -69,7 +66,7 @@ function outcomeAfterThreadDeath(evidence: Evidence, addresses: string[]): Outco
 
 /**
  * Returns what is known about a message whose process died; undefined if it was certainly not sent. After
- * {@link MAX_SHARED_CRASHES} the message is delivered with no other beside it. If the process still dies, three times in a
+ * {@link MAX_SHARED_CRASHES} the message is delivered while no other is in progress. If the process still dies, three times in a
  * row, the message fails as `POISON`.
  * @param evidence the delivery journal's; without any the message may have been sent
  * @param crashes process deaths in a row, including this one

@@ -67,7 +67,7 @@ export class Dispatcher implements Consumer {
   readonly #safeMode: SafeMode | undefined
   readonly #router: TransportRouter
   readonly #outcomes: OutcomeHandler
-  /** Deliveries under way. */
+  /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
 
@@ -110,10 +110,8 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
-    if (this.#runner.outage !== undefined) {
-      const until = this.#clock.now() + this.#setupDelay()
-      return Promise.resolve({ decision: holdUntil('setup', until), recipients: message.state.recipients })
-    }
+    const { outage } = this.#runner
+    if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
     const transport = this.#router.for(message.job.transport)
     const forBudget = transport?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
@@ -135,8 +133,8 @@ export class Dispatcher implements Consumer {
         domains: domainsOf(state),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
-        postpone: (again) => {
-          const decision = holdUntil('budget', this.#clock.now() + again)
+        postpone: (delay) => {
+          const decision = holdUntil('budget', this.#clock.now() + delay)
           resolve({ decision, recipients: state.recipients })
         },
       })
@@ -227,7 +225,7 @@ export class Dispatcher implements Consumer {
     this.#admission.close()
   }
 
-  /** In safe mode, only allowed recipients get the message, whatever it says. */
+  /** In safe mode, only allowed recipients get the message, no matter what it says. */
   #deliver(order: DeliveryOrder): Promise<Outcome> {
     const safe = this.#safeMode
     if (safe === undefined) return this.#attempt(order)

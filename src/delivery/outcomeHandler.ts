@@ -13,6 +13,7 @@ import {
   isUnreachable,
   type Outcome,
   type RetryDecision,
+  setupFailure,
 } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
@@ -62,6 +63,25 @@ export class OutcomeHandler {
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     observer.attempted(message, attempt, decision)
     return { attempt, decision, recipients }
+  }
+
+  /**
+   * Holds a message that no thread can take at the moment. The attempt keeps the reason for users; nobody else hears of it,
+   * because the log, the alert and the statistics report the outage itself.
+   */
+  holdForSetup({ job, state }: QueuedMessage, reason: string): Settlement {
+    const { clock, setupDelay } = this.#options
+    const outcome = setupFailure(reason)
+    const now = clock.now()
+    const attempt: Attempt = {
+      start: now,
+      end: now,
+      thread: outcome.thread,
+      transport: job.transport,
+      counted: false,
+      outcome,
+    }
+    return { attempt, decision: holdUntil('setup', now + setupDelay()), recipients: state.recipients }
   }
 
   #decide(

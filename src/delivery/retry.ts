@@ -49,7 +49,7 @@ export function resolveRetry(check: Validator, value: unknown): RetryPolicy {
  *
  * A message whose recipients all have a final result is `sent`, `partial`, or `failed`. Open recipients wait for another
  * attempt, unless the attempts are used up (they then count as failed), or the outcome is uncertain and the message
- * is to be held. Expiry isn't decided here: the queue expires a message on time, whatever it waits for, and the thread
+ * is to be held. Expiry isn't decided here: the queue expires a message on time, no matter what it waits for, and the thread
  * checks it once more immediately before it sends the envelope.
  *
  * The delay after each attempt with the default policy; with full jitter, a random time from zero up to it:

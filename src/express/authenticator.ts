@@ -1,18 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { parse, serialize } from 'cookie'
 import type { Request, RequestHandler, Response } from 'express'
+import { FOREIGN_REQUEST, isSafe, originOf } from '../web/access.js'
 import { type Allow, type Scope, SCOPES } from '../web/middleware.js'
 import { sendProblem } from '../web/problem.js'
-import {
-  type Auth,
-  isSafe,
-  LoginRateLimit,
-  originOf,
-  SESSION_AGE,
-  Sessions,
-  type Token,
-  tokensOf,
-} from './session.js'
+import { type Auth, LoginRateLimit, SESSION_AGE, Sessions, type Token, tokensOf } from './session.js'
 
 const COOKIE = 'threadpost_session'
 
@@ -167,11 +159,7 @@ function addressOf({ ip }: Request): string {
 }
 
 function refuseForeign(response: Response): undefined {
-  sendProblem(
-    response,
-    'FORBIDDEN',
-    'Only pages of this site may send this request, and it came from another site.',
-  )
+  sendProblem(response, 'FORBIDDEN', FOREIGN_REQUEST)
 }
 
 /** The URL of the login page, with the page to return to. It is relative, so that it works behind any prefix. */

@@ -2,6 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
+import { hostCheck, Hosts } from '../web/access.js'
 import { bodyless, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
 import { refuseImageRequests, pageHeaders } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
@@ -59,6 +60,13 @@ export interface MailRouterOptions {
    * loopback and for hosts that authenticate requests themselves. There is no default, so that nothing is open by accident.
    */
   auth: Auth
+  /**
+   * Host names of the server, such as `'mail.acme.example'`, with a port to allow only that one. With `auth: false`, the router
+   * answers only requests from this machine to a name such as `localhost`, and requests to these hosts; `'*'` means every host.
+   * With tokens, `hosts` restricts the router to these hosts and this machine.
+   * @default none
+   */
+  hosts?: readonly string[]
   /** Maximum size of a request body in bytes. @default 10_485_760 (10 MB) */
   bodyLimit?: number
   /** Maximum number of messages per batch. @default 500 */
@@ -67,6 +75,7 @@ export interface MailRouterOptions {
 
 const Options = z.strictObject({
   auth: z.unknown().optional(),
+  hosts: Hosts.optional(),
   bodyLimit: z
     .int()
     .min(1)
@@ -84,11 +93,8 @@ const Options = z.strictObject({
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
  */
 export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
-  return mailRouterWith(
-    new Authenticator((options as Partial<MailRouterOptions> | undefined)?.auth),
-    mailer,
-    options,
-  )
+  const authenticator = new Authenticator((options as Partial<MailRouterOptions> | undefined)?.auth)
+  return mailRouterWith(authenticator, mailer, options)
 }
 
 /**
@@ -101,13 +107,14 @@ export function mailRouterWith(
   options: Omit<MailRouterOptions, 'auth'>,
   up = 0,
 ): Router {
-  const { bodyLimit, batchLimit } = checked(Options, options, 'INVALID_OPTIONS')
+  const { bodyLimit, batchLimit, hosts } = checked(Options, options, 'INVALID_OPTIONS')
   const handlers: Record<OperationName, RequestHandler> = {
     ...messageHandlers(mailer, batchLimit),
     ...serviceHandlers(mailer),
     ...sessionHandlers(authenticator, up),
   }
   const router = Router()
+  if (!authenticator.requiresToken || hosts !== undefined) router.use(hostCheck(hosts))
   router.use(apiHeaders, refuseImageRequests)
   router.use(loginPages(authenticator, up))
   mountOperations(router, handlers, authenticator, bodyLimit)

@@ -136,34 +136,25 @@ export function registerMetrics(registry: Registry, prefix: string, stats: () =>
       this.set(Number((await read()) !== undefined))
     },
   })
-  for (const { name, help, labels: labelNames = [], values } of GAUGES)
-    new Gauge({
-      name: prefix + name,
-      help,
-      labelNames,
-      registers,
-      async collect() {
-        const now = await read()
-        this.reset()
-        // reset() sets a metric without labels to 0, and a closed mailer must not report 0.
-        if (labelNames.length === 0) this.remove()
-        for (const [labels, value] of now === undefined ? [] : values(now)) this.set(labels, value)
-      },
-    })
-  for (const { name, help, labels: labelNames = [], values } of COUNTERS)
-    new Counter({
-      name: prefix + name,
-      help,
-      labelNames,
-      registers,
-      async collect() {
-        const now = await read()
-        this.reset()
-        // reset() sets a metric without labels to 0, and a closed mailer must not report 0.
-        if (labelNames.length === 0) this.remove()
-        for (const [labels, value] of now === undefined ? [] : values(now)) this.inc(labels, value)
-      },
-    })
+  for (const [Metric, specs] of [
+    [Gauge, GAUGES],
+    [Counter, COUNTERS],
+  ] as const)
+    for (const { name, help, labels: labelNames = [], values } of specs)
+      new Metric({
+        name: prefix + name,
+        help,
+        labelNames,
+        registers,
+        async collect() {
+          const now = await read()
+          this.reset()
+          // reset() sets a metric without labels to 0, and a closed mailer must not report 0.
+          if (labelNames.length === 0) this.remove()
+          // Every value starts from 0, so `inc` sets gauges and counters alike.
+          for (const [labels, value] of now === undefined ? [] : values(now)) this.inc(labels, value)
+        },
+      })
   for (const { name, help, labels: labelNames = [], values } of HISTOGRAMS)
     new SnapshotHistogram({ name: prefix + name, help, labelNames, registers }, async () => {
       const now = await read()

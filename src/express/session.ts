@@ -1,5 +1,4 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Request } from 'express'
 import { ThreadpostError } from '../index.js'
 import { type Scope, SCOPES } from '../web/middleware.js'
 
@@ -133,30 +132,4 @@ export class LoginRateLimit {
     if (this.#failures.size >= MAX_ADDRESSES && oldest !== undefined) this.#failures.delete(oldest)
     this.#failures.set(address, { count: 1, since: now })
   }
-}
-
-/**
- * The origin of a request as reported by the browser: a page of this site, of another site, or unknown without a report.
- * Browsers send Sec-Fetch-Site (W3C Fetch Metadata) over https and to loopback. Without it, Origin (RFC 6454) is compared with the
- * requested host.
- */
-export function originOf(request: Request): 'same' | 'foreign' | 'unknown' {
-  const site = request.get('Sec-Fetch-Site')
-  if (site !== undefined) return site === 'same-origin' || site === 'none' ? 'same' : 'foreign'
-  const origin = request.get('Origin')
-  if (origin === undefined) return 'unknown'
-  // A proxy may have replaced the host with its own name. A foreign page can't set either header.
-  const hosts = [request.get('Host'), request.get('X-Forwarded-Host')?.split(',')[0]?.trim()]
-  const host = hostOf(origin)
-  return host !== undefined && hosts.includes(host) ? 'same' : 'foreign'
-}
-
-/** Whether the method changes nothing (RFC 9110 section 9.2.1). */
-export function isSafe({ method }: Request): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-}
-
-/** The host of an origin; undefined for `null`, which sandboxed pages send. */
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined
 }

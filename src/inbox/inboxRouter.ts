@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import express, { type Request, type RequestHandler, type Response, Router } from 'express'
+import { z } from 'zod'
 import { ThreadpostError } from '../index.js'
+import { hostCheck, Hosts, refuseForeignChanges } from '../web/access.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
 import { frameDocument, ImageLinks, isImage, sendImage } from '../web/frame.js'
 import { listen } from '../web/listen.js'
-import { hostCheck, trailingSlash } from '../web/middleware.js'
+import { trailingSlash } from '../web/middleware.js'
 import { assetRouter, refuseImageRequests, pageHeaders } from '../web/page.js'
 import { problemHandler } from '../web/problem.js'
+import { checked } from '../web/requestSchema.js'
 import type { Inbox } from './inbox.js'
 import { inboxApi } from './inboxApi.js'
 import { inboxPage } from './inboxPage.js'
@@ -23,7 +26,19 @@ export interface InboxRouterOptions {
    * in a message: a browser sends no cookies with them, so their URLs are signed. @default every request passes
    */
   guard?: RequestHandler
+  /**
+   * Host names of the server, such as `'mail.acme.example'`, with a port to allow only that one. Without a `guard`, the router
+   * answers only requests from this machine to a name such as `localhost`, and requests to these hosts; `'*'` means every host.
+   * @default none
+   */
+  hosts?: readonly string[]
 }
+
+const Options = z.strictObject({
+  home: z.string().optional(),
+  guard: z.custom<RequestHandler>((value) => typeof value === 'function', 'must be a function').optional(),
+  hosts: Hosts.optional(),
+})
 
 /** Minimum milliseconds between two updates. */
 const UPDATE_INTERVAL = 200
@@ -31,17 +46,21 @@ const UPDATE_INTERVAL = 200
 const MAX_LISTED = 200
 
 /**
- * Pages and a JSON API for an inbox, for any mount path. Without a `guard` there is no login: every client can read all mail
- * and simulate faults.
+ * Pages and a JSON API for an inbox, for any mount path. Without a `guard` there is no login: every client that `hosts` lets in
+ * can read all mail and simulate faults. Requests of other sites' pages change nothing.
  *
  * `GET /`, `messages/:id`, `messages/:id/mail.eml`, `messages/:id/attachments/:index`,
  * `messages/:id/images/:index/:ticket` · `GET events`, server-sent ·
  * the API for end-to-end tests under `api/`: see {@link inboxApi}.
+ * @throws ThreadpostError `INVALID_OPTIONS`
  */
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
+  const { guard, hosts, home } = checked(Options, options, 'INVALID_OPTIONS')
   const router = Router()
   const links = new ImageLinks(randomBytes(32))
-  router.use(trailingSlash, pageHeaders, refuseImageRequests)
+  // With a guard, requests need a login; without one, they need a host that no foreign page can take.
+  if (guard === undefined || hosts !== undefined) router.use(hostCheck(hosts))
+  router.use(refuseForeignChanges, trailingSlash, pageHeaders, refuseImageRequests)
   router.get(
     '/messages/:id/images/:index/:ticket',
     async ({ params: { id, index, ticket } }, response, next) => {
@@ -52,7 +71,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
       sendImage(response, image)
     },
   )
-  if (options.guard !== undefined) router.use(options.guard)
+  if (guard !== undefined) router.use(guard)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['inbox.css', 'inbox.js']))
   router.use('/api', inboxApi(inbox))
 
@@ -63,7 +82,6 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
     opened?: { mail: ReceivedMail; view: View },
   ) => {
     const q = typeof query['q'] === 'string' ? query['q'].slice(0, 500) : ''
-    const { home } = options
     response.type('html').send(
       inboxPage({
         mails: await inbox.search({ q }, MAX_LISTED),
@@ -157,19 +175,18 @@ interface InboxServerOptions {
   /** 0 selects any free port. */
   port: number
   host: string
-  /** Whether to accept every `Host` header. Only for servers where every client may read all mail. */
-  anyHost: boolean
+  /** See {@link InboxRouterOptions.hosts}. */
+  hosts?: readonly string[]
 }
 
 /** Serves the pages and the API of an inbox at the root of their own server. */
 export async function startInboxServer(
   inbox: Inbox,
-  { port, host, anyHost }: InboxServerOptions,
+  { port, host, hosts }: InboxServerOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const app = express()
   app.disable('x-powered-by')
-  if (!anyHost) app.use(hostCheck)
-  app.use(inboxRouter(inbox))
+  app.use(inboxRouter(inbox, hosts === undefined ? {} : { hosts }))
   const server = createServer(app)
   const url = await listen(server, port, host)
   return {

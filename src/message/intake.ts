@@ -35,7 +35,7 @@ async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail):
   const inner: unknown = isPrepared(mail) ? mail['mail'] : mail
   // Validation reports a value that isn't a mail better.
   if (!isPlainObject(inner)) return { mail }
-  const result = await interceptor({ ...inner })
+  const result = await interceptor({ ...inner } as unknown as Mail)
   if (result === undefined) return { mail }
   if ('refuse' in result) throw new ThreadpostError('REFUSED', `The mail was refused: ${result.refuse}`)
   return {

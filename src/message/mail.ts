@@ -1,5 +1,5 @@
-import type { Templates } from '../index.js'
 import type { JsonObject } from '../protocol/tasks.js'
+import type { TemplateData, TemplateLocale, TemplateName } from './templateTypes.js'
 
 /** One mailbox, never a list: `ada@example.com`, `Ada <ada@example.com>` or `{ name, address }`. */
 export type Address = string | { name?: string; address: string }
@@ -89,16 +89,6 @@ interface MailFields {
   onUncertain?: 'retry' | 'hold'
 }
 
-/** Any string, until `threadpost types` has declared the names of the templates. */
-export type TemplateName = [keyof Templates] extends [never] ? string : keyof Templates
-
-/** The data of a template; any object, until `threadpost types` has declared its type. */
-export type TemplateData<Name extends TemplateName = TemplateName> = Name extends keyof Templates
-  ? Templates[Name] extends { data: infer Data }
-    ? Data
-    : object
-  : object
-
 interface Templated<Name extends TemplateName> extends MailFields {
   /**
    * Name of a template in the template folder.
@@ -106,8 +96,11 @@ interface Templated<Name extends TemplateName> extends MailFields {
    * @example template: 'welcome', data: { name: 'Ada' }
    */
   template: Name
-  /** Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant. @default the language of the request, else the default variant */
-  locale?: string
+  /**
+   * Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant.
+   * @default the language of the request, else the default variant
+   */
+  locale?: TemplateLocale
   mjml?: never
   html?: never
   text?: never
@@ -133,8 +126,7 @@ export interface MjmlMail extends MailFields {
   text?: never
 }
 
-/** A mail whose HTML and text are sent unchanged. */
-export interface LiteralMail extends MailFields {
+interface Literal extends MailFields {
   /** HTML that is sent unchanged. @default none */
   html?: string
   /** Plain text that is sent unchanged. @default none */
@@ -144,6 +136,9 @@ export interface LiteralMail extends MailFields {
   data?: never
   locale?: never
 }
+
+/** A mail whose HTML and text are sent unchanged. At least one of them is required. */
+export type LiteralMail = Literal & ({ html: string } | { text: string })
 
 export type Mail = TemplateMail | MjmlMail | LiteralMail
 

@@ -249,6 +249,12 @@ export function emptyFacts(): Pick<OutcomeFacts, 'phase' | 'recipients' | 'timin
   return { phase: 'waiting', recipients: [], timings: {}, thread: 0 }
 }
 
+/** @param reason why the last thread died, readable for users */
+export function setupFailure(reason: string): Outcome {
+  const message = `No thread lives long enough to take mail: ${reason}`
+  return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
+}
+
 /** The sentence of an `INTERNAL_ERROR` for users. The stack is only in the log, under the second sentence. */
 export const INTERNAL_ERROR_MESSAGE = 'An internal error occurred; the log has the details.'
 export const INTERNAL_ERROR_LOGGED = 'Internal error while delivering a message'

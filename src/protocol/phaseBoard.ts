@@ -10,25 +10,36 @@ const CLAIM = 4
 const RENDERED = 5
 const HEADER_WORDS = 6
 
-/** Values of the claim word. Whoever changes it from `OPEN` first decides whether the message is sent. */
+/** Values of the claim word. The first change from `OPEN` decides whether the message is sent. */
 const OPEN = 0
 const COMMITTED = 1
 const WITHDRAWN = 2
 
 const RECIPIENTS_PER_WORD = 16
 
-/** The signs of life of the thread that writes: see `PulseBoard`. */
+/** The heartbeat of the thread that writes to the board: see `PulseBoard`. */
 export interface Pulse {
   readonly beats: number
   step(): void
 }
 
 /**
- * The phase board: a slot for each delivery in flight, in memory that outlives the thread which writes it.
- * When a thread dies it is the only witness of what had been handed to a server.
+ * The phase board: shared memory with one slot for each delivery in progress, which outlives the thread that writes it.
+ * When a thread dies, only the board shows which messages it had handed to a server.
  *
- * Invariants: the main thread alone assigns slots and raises generations; a thread writes only while the
- * slot's generation is the one it was given; `phase` is stored after all that belongs to it.
+ * Each slot has a claim word, for which the thread and a caller of `cancel()` compete:
+ *
+ *                 commit(): the envelope is written
+ *     ┌──────┐ ─────────────────────────────────────► ┌───────────┐
+ *     │ open │                                        │ committed │
+ *     └──────┘ ◄───────────────────────────────────── └───────────┘
+ *        │        release(): it was not sent, and waits
+ *        │ withdraw(): it is never sent by this delivery
+ *        ▼
+ *     withdrawn
+ *
+ * Invariants: only the main thread assigns slots and increments generations. A thread writes only while the slot has the
+ * generation that it was given. `phase` is stored after everything that belongs to it.
  */
 export class PhaseBoard {
   readonly #words: Int32Array
@@ -36,7 +47,7 @@ export class PhaseBoard {
   readonly recipientsPerSlot: number
   readonly #pulse: Pulse | undefined
 
-  /** @param pulse of the thread that writes; the main thread has none */
+  /** @param pulse the heartbeat of the thread that writes; the main thread has none */
   constructor(buffer: SharedArrayBuffer, recipientsPerSlot: number, pulse?: Pulse) {
     this.#words = new Int32Array(buffer)
     this.#stride = strideOf(recipientsPerSlot)
@@ -48,7 +59,7 @@ export class PhaseBoard {
     return new SharedArrayBuffer(slots * strideOf(recipientsPerSlot) * Int32Array.BYTES_PER_ELEMENT)
   }
 
-  /** Wipes the slot for a new delivery and returns the generation its thread must present. */
+  /** Clears a slot for a new delivery. @returns the generation that the thread must pass with each write */
   assign(slot: number): number {
     const at = slot * this.#stride
     const generation = (Atomics.load(this.#words, at + GENERATION) + 1) | 0
@@ -57,13 +68,14 @@ export class PhaseBoard {
     return generation
   }
 
-  /** The thread takes the slot as its own. */
+  /** Records the thread that works on the slot. */
   occupy(slot: number, generation: number, thread: number): void {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) === generation)
       Atomics.store(this.#words, at + THREAD, thread)
   }
 
+  /** Records the phase that the delivery enters. */
   enter(slot: number, generation: number, phase: Phase): void {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) !== generation) return
@@ -73,8 +85,8 @@ export class PhaseBoard {
   }
 
   /**
-   * The thread claims the message, the moment before its envelope joins a write.
-   * @returns whether it may be sent: nobody was quicker to withdraw it
+   * Claims the message for its thread, immediately before its envelope joins a write.
+   * @returns whether it may be sent; false if it was withdrawn first
    */
   commit(slot: number, generation: number): boolean {
     const at = slot * this.#stride
@@ -82,7 +94,7 @@ export class PhaseBoard {
     return Atomics.compareExchange(this.#words, at + CLAIM, OPEN, COMMITTED) !== WITHDRAWN
   }
 
-  /** The thread gives its claim up: the message was not sent, and waits. */
+  /** Gives up the thread's claim: the message was not sent, and waits. */
   release(slot: number, generation: number): void {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) !== generation) return
@@ -90,8 +102,8 @@ export class PhaseBoard {
   }
 
   /**
-   * Takes the message back, from either side.
-   * @returns whether it certainly won't be sent by this delivery: false once it is claimed, or was withdrawn before
+   * Withdraws the message; both the main thread and the worker thread may call it.
+   * @returns whether this delivery will certainly not send it; false if it is claimed, or was withdrawn before
    */
   withdraw(slot: number, generation: number): boolean {
     const at = slot * this.#stride
@@ -123,12 +135,13 @@ export class PhaseBoard {
     return Atomics.load(this.#words, slot * this.#stride + GENERATION)
   }
 
-  /** How often the thread's heart had beaten when the slot last rendered; undefined where it never did. */
+  /** Returns the thread's beats at the time when the slot last rendered; undefined if it never did. */
   renderedAt(slot: number): number | undefined {
     const rendered = Atomics.load(this.#words, slot * this.#stride + RENDERED)
     return rendered === 0 ? undefined : rendered - 1
   }
 
+  /** Returns the evidence about a delivery. @param recipients the number of recipients of the attempt */
   read(slot: number, recipients: number): Evidence {
     const at = slot * this.#stride
     return {

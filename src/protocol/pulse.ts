@@ -1,4 +1,4 @@
-/** Words of a thread, each an Int32. */
+/** The words of a thread, each an Int32. */
 const BEATS = 0
 const STEPS = 1
 const LOADING = 2
@@ -13,14 +13,15 @@ export interface BoardSlot {
 }
 
 /**
- * The signs of life of the threads, in memory that outlives them. Each thread has a place: that of its lane.
+ * The heartbeats of the threads, in shared memory that outlives them. Each channel has a place, which its threads use one
+ * after another.
  *
- * - `beats` is advanced by a timer of the thread, so that it stands still while the event loop does.
- * - `steps` counts changes of phase: a turn of the event loop that renders many messages takes long, and still goes on.
- * - `loading` is above 0 while modules are loaded, which blocks a thread for as long as the machine is busy.
- * - the actor is the delivery whose code ran last. Only an isolated thread finds that out: see `workers/lineage.ts`.
+ * - `beats`: a timer of the thread increments it, so it stops while the event loop is blocked.
+ * - `steps`: the number of phase changes. A turn of the event loop that renders many messages is long, but makes progress.
+ * - `loading`: above 0 while modules are loaded, which may block a thread for a long time on a busy machine.
+ * - `actor`: the delivery whose code ran last. Only an isolated thread tracks it: see `workers/lineage.ts`.
  *
- * Invariant: the main thread writes only before it opens the lane of a new thread.
+ * Invariant: the main thread writes only before it opens the channel for a new thread.
  */
 export class PulseBoard {
   readonly #words: Int32Array
@@ -33,7 +34,7 @@ export class PulseBoard {
     return new SharedArrayBuffer(places * WORDS * Int32Array.BYTES_PER_ELEMENT)
   }
 
-  /** A thread starts there: until it is ready it loads. */
+  /** Clears a place for a thread that starts. The thread counts as loading until it is ready. */
   begin(place: number): void {
     const at = place * WORDS
     for (let word = 0; word < WORDS; word++) Atomics.store(this.#words, at + word, 0)
@@ -64,7 +65,7 @@ export class PulseBoard {
     return Atomics.load(this.#words, place * WORDS + LOADING) > 0
   }
 
-  /** Code of this delivery runs now, or of none. */
+  /** Records the delivery whose code runs now; undefined: none. */
   act(place: number, actor: BoardSlot | undefined): void {
     const at = place * WORDS
     Atomics.store(this.#words, at + ACTOR_GENERATION, actor?.generation ?? 0)

@@ -3,7 +3,7 @@ import type { Outcome } from './outcome.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from './templateManifest.js'
 import type { TransportConfig, TransportReport } from './transportConfig.js'
 
-/** The data that crosses between the main thread and a worker: plain data that structured clone preserves. */
+/* The data that crosses between the main thread and a worker: plain data that structured clone preserves. */
 
 /** A mailbox (RFC 5322 section 3.4), parsed and checked. */
 export interface Mailbox {
@@ -16,12 +16,12 @@ export type JsonObject = Record<string, Json>
 
 declare const isJsonText: unique symbol
 /**
- * A plain JSON object as text. A mail's data is written once, when it is accepted, and read once, in the thread:
- * whatever carries it between the two copies one string.
+ * A plain JSON object as text. A mail's data is serialized once, when the mail is accepted, and parsed once, in the
+ * thread. Everything in between copies one string.
  */
 export type JsonText = string & { readonly [isJsonText]: true }
 
-/** What a message says: a template of the folder, an ad-hoc MJML source, or literal parts. */
+/** The content of a message: a template of the folder, ad-hoc MJML, or literal parts. */
 export type Content =
   | { kind: 'template'; name: string; locale?: string; data: JsonText }
   | { kind: 'mjml'; source: string; data: JsonText }
@@ -63,30 +63,30 @@ export interface MessagePayload {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
-  /** Of the request that sent it; templates read it as `@context`. */
+  /** The context of the request that sent it; templates read it as `@context`. */
   context?: JsonObject
 }
 
 export interface DeliverTask {
   payload: MessagePayload
-  /** The recipients of this attempt: those of the letter that are not settled yet. */
+  /** The recipients of this attempt: those of the message that are not settled yet. */
   recipients: string[]
   transport: string
-  /** Which attempt of the message this is, from 1. */
+  /** The number of this attempt, from 1. */
   attempt: number
-  /** Place of its notes in the file for them. */
+  /** Its place in the delivery journal. */
   note?: number
-  /** Milliseconds since the epoch: an envelope that isn't sent by then is not sent at all. */
+  /** Milliseconds since the epoch; an envelope that isn't sent by then is never sent. */
   expiresAt: number
   slot: number
   generation: number
   /** When it was handed over, on `sharedClock()`. */
   handedOverAt: number
-  /** On `sharedClock()`: made ready as soon as may be, it goes to its transport then. */
+  /** The earliest time to send it, on `sharedClock()`; it is prepared before that. */
   notBefore?: number
 }
 
-/** Milliseconds on the one clock that all threads of a process share and nobody sets. */
+/** Returns milliseconds on a monotonic clock that all threads of a process share. */
 export function sharedClock(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
@@ -108,14 +108,14 @@ export interface RenderedParts {
 export type RenderResult<T = RenderedParts> =
   { ok: true; parts: T } | { ok: false; outcome: Extract<Outcome, { result: 'rejected' }> }
 
-/** A message built but not sent. */
+/** A message to build without sending it. */
 export interface ComposeTask {
   payload: MessagePayload
   slot: number
   generation: number
 }
 
-/** A message's parts, and the bytes it leaves as; a transport may still sign them. */
+/** A message's parts, and its bytes before a transport signs them. */
 export interface ComposedParts extends RenderedParts {
   raw: Uint8Array
 }
@@ -130,20 +130,22 @@ export interface ThreadLogLine {
 /** The settings that a thread receives once, as worker data. Credentials cross only here. */
 export interface ThreadSetup {
   board: SharedArrayBuffer
-  /** The threads' signs of life; a thread beats once in so many ms. */
+  /** The pulse board. */
   pulses: SharedArrayBuffer
+  /** Milliseconds between two beats of a thread. */
   beat: number
   recipientsPerSlot: number
   templates?: TemplateSetup
   transports: TransportConfig[]
-  /** Milliseconds one attempt may take in all; SMTP connections kept open by a thread. */
+  /** Milliseconds that one attempt may take in all. */
   attemptTimeout: number
-  /** How much lower than the process's the priority of a thread is: 0 to 19. */
+  /** The amount by which a thread's priority is lower than that of the process: 0 to 19. */
   niceness: number
+  /** SMTP connections that a thread keeps open. */
   connections: number
-  /** How many threads there are; each has its share of what is limited for all. */
+  /** The number of threads; each has its share of the limits of a transport. */
   threads: number
-  /** The file for notes that outlive the process, where the queue does. */
+  /** Path of the delivery journal, for a queue that outlives the process. */
   journal?: string
 }
 
@@ -152,11 +154,11 @@ export interface ChannelOpening {
   port: MessagePort
   /** Its place on the pulse board. */
   place: number
-  /** One delivery at a time, each watched closely: see `workers/lineage.ts`. */
+  /** Whether the thread runs one delivery at a time, and tracks whose code runs: see `workers/lineage.ts`. */
   isolated: boolean
 }
 
-/** Each request, with what it is about and what its answer is. */
+/** The requests to a thread, each with its task and its answer. */
 interface Requests {
   probe: { task: undefined; answer: TemplateListing }
   deliver: { task: DeliverTask; answer: Outcome }
@@ -176,12 +178,12 @@ export type ReplyOf<R extends Request> = Requests[R]['answer']
 export type ChannelRequest = { [R in Request]: { id: number; ask: R; task: TaskOf<R> } }[Request]
 
 export type ChannelReply =
-  /** The thread starts: it sets up what the application brings. */
+  /** The thread with this id starts: it runs the application's setup module. */
   | { hello: number }
-  /** It has, and takes requests. */
+  /** The thread has started, and takes requests. */
   | { ready: true }
   | { log: ThreadLogLine }
-  /** So many are open now. */
+  /** The number of open connections has changed. */
   | { connections: number }
   | { id: number; value: ReplyOf<Request> }
   | { id: number; error: string }

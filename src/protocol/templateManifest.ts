@@ -1,50 +1,53 @@
-/** What the main thread learns of templates, which only threads read. */
+/* The facts about templates that threads compute and the main thread needs. */
 import type { JsonObject } from './tasks.js'
 
-/** The file that `threadpost build` writes, and that makes a folder one of compiled templates. */
+/** The file that `threadpost build` writes. A folder that contains it is a compiled folder. */
 export const BUILT_FILE = 'threadpost-templates.json'
 
-/** What is to be said of a template once it is compiled. */
+/** The notes about how a template compiles. */
 export interface TemplateNotes {
-  /** Why it binds first, so that MJML runs for each message; none if it is compiled once. */
+  /** The reasons why MJML runs for each message; empty if the template is compiled once. */
   findings: {
     at: { file: string; line: number; column: number }
     /** The expression as written; may be empty. */
     expression: string
     reason: string
-    /** How to write it so that it compiles once. */
+    /** The way to write it so that the template is compiled once. */
     advice: string
   }[]
-  /** What MJML dropped or complained of. */
+  /** Content that MJML dropped, and MJML's own warnings. */
   warnings: string[]
 }
 
 /**
- * A path into a message's data: `scope` counts contexts from the root (0), one more for each list or context that a
- * need opens around it.
+ * A path into a message's data. `scope` is the context in which it starts: 0 is the root, and each enclosing `each` or
+ * `with` adds 1.
  */
 export interface DataPath {
   scope: number
   parts: string[]
 }
 
-/** What a template asks of its data, followed in order. Whatever can't be told beforehand is left to the thread. */
+/**
+ * One requirement of a template on its data. `send()` checks them in order; requirements that only rendering reveals are
+ * checked in the thread.
+ */
 export type Need =
   | { need: 'value'; path: DataPath }
-  /** Only if there is something at the path, or nothing. */
+  /** `then` applies if there is a value at the path, `otherwise` if there is none. */
   | { need: 'if'; path: DataPath; then: Need[]; otherwise: Need[] }
-  /** For every item of a list or object; `optional` where the template says what to do without it. */
+  /** Applies to every item of a list or object; `optional` if the template has an `else` for a missing one. */
   | { need: 'each'; path: DataPath; optional: boolean; items: Need[]; otherwise: Need[] }
   | { need: 'with'; path: DataPath; optional: boolean; inner: Need[]; otherwise: Need[] }
 
-/** What follows for the data from its use: fields of an object, items of a list, or a plain value. */
+/** The shape of the data, inferred from its use: fields of an object, items of a list, or a plain value. */
 export interface DataShape {
   optional?: true
   fields?: Record<string, DataShape>
   items?: DataShape
 }
 
-/** How mails of a template are sent unless they say otherwise; `@policy` of its sample file. */
+/** The defaults for mails of a template: `@policy` in its sample file. */
 export interface TemplatePolicy {
   /** 0 to 9. */
   priority?: number
@@ -53,22 +56,22 @@ export interface TemplatePolicy {
   transport?: string
 }
 
-/** What a template needs and offers, computed in a thread, held by the main thread. */
+/** The declaration of a template: its data, locales, and policy. A thread computes it, and the main thread keeps it. */
 export interface TemplateManifest {
   name: string
   locales: string[]
-  /** What it speaks besides the default: its variants or, without any, the strings of the `t` helper. */
+  /** Its languages besides the default: those of its variants or, without any, those of the `t` helper's strings. */
   languages: string[]
   hasSubject: boolean
-  /** What every variant needs together. */
+  /** The needs of all variants together. */
   needs: Need[]
   shape: DataShape
   policy?: TemplatePolicy
-  /** Sample data for previews, where its file holds some. */
+  /** Sample data for previews, if its sample file has any. */
   sample?: JsonObject
-  /** Hash of its sources and of the shared parts beside it; the same wherever the same files are. */
+  /** Hash of its sources and of the shared parts next to it: the same on every machine that has the same files. */
   version?: string
-  /** Why it can't be read; mails of it fail. */
+  /** The error because of which it can't be read; mails of it fail. */
   error?: string
 }
 
@@ -76,12 +79,13 @@ export interface TemplateListing {
   templates: TemplateManifest[]
 }
 
-/** The templates, and what the application adds to them. */
+/** The template folder, and the application's additions to it. */
 export interface TemplateSetup {
   dir: string
-  /** Read as `@app`. */
+  /** The values of `@app`. */
   globals: JsonObject
-  /** File URLs of modules. */
+  /** File URL of the setup module. */
   setup?: string
+  /** File URL of the module with the application's helpers. */
   helpers?: string
 }

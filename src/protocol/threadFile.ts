@@ -23,7 +23,7 @@ export function packagedFile(name: string, role: string): string {
   if (file !== undefined && existsSync(file)) return file
   throw new ThreadpostError(
     'START_FAILED',
-    `The mailer can't start: ${role}, ${file ?? name}, is not there. If threadpost was bundled, leave it out ` +
-      "of the bundle and install it beside it: external: ['threadpost'] for esbuild, Rollup and Vite, serverExternalPackages for Next.js",
+    `The mailer can't start: ${role}, ${file ?? name}, does not exist. If threadpost was bundled, leave it out ` +
+      "of the bundle and install it next to the bundle: external: ['threadpost'] for esbuild, Rollup, and Vite, serverExternalPackages for Next.js",
   )
 }

@@ -1,4 +1,4 @@
-/** Transports as a thread is told of them, and what it tells of them. */
+/* The settings of transports as the threads receive them, and a thread's report of a test. */
 import type { SmtpReply, UnreachableCode } from './outcome.js'
 import type { JsonObject } from './tasks.js'
 
@@ -6,33 +6,33 @@ import type { JsonObject } from './tasks.js'
 export const DEFAULT_TRANSPORT = 'default'
 
 export interface TlsOptions {
-  /** Refuse a certificate that isn't valid for the host. @default true */
+  /** Reject a certificate that isn't valid for the host. @default true */
   rejectUnauthorized?: boolean
   /** PEM of the certificate authorities to trust. @default the built-in ones */
   ca?: string | string[]
-  /** Name to check the certificate against. @default the host */
+  /** The name that the certificate must be valid for. @default the host */
   servername?: string
-  /** The oldest protocol to speak: 'TLSv1.2' or 'TLSv1.3'. @default 'TLSv1.2' */
+  /** The oldest version of TLS to use: 'TLSv1.2' or 'TLSv1.3'. @default 'TLSv1.2' */
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
-/** What gives access tokens for XOAUTH2. */
+/** The source of access tokens for XOAUTH2. */
 export interface OAuth2 {
-  /** A token at hand; without a refresh token it is used as long as it is accepted. @default none */
+  /** An access token. Without a refresh token, it is used for as long as the server accepts it. @default none */
   accessToken?: string
-  /** What fetches new tokens, together with the client's id and secret. @default none */
+  /** Fetches new access tokens, together with the client's id and secret. @default none */
   refreshToken?: string
   /** The client's id. @default none */
   clientId?: string
   /** The client's secret. @default none */
   clientSecret?: string
-  /** Where tokens are asked for. @default Google's */
+  /** URL of the token endpoint. @default Google's */
   accessUrl?: string
-  /** A service account's client id, in place of a refresh token. @default none */
+  /** A service account's client id, instead of a refresh token. @default none */
   serviceClient?: string
   /** The service account's private key as PEM. @default none */
   privateKey?: string
-  /** The scope that a service account asks for. @default Google's for mail */
+  /** The scope that a service account requests. @default Google's scope for mail */
   scope?: string
 }
 
@@ -45,7 +45,7 @@ export interface DkimKey {
   privateKey: string
 }
 
-/** Milliseconds. Each is absolute: a server that drips bytes gains nothing. */
+/** Milliseconds. Each limit is absolute: a server that sends single bytes doesn't extend it. */
 export interface SmtpTimeouts {
   connect: number
   greeting: number
@@ -62,18 +62,18 @@ export interface SmtpTransport {
   port: number
   /** TLS from the first byte (`smtps:`). */
   secure: boolean
-  /** Refuse to send in clear when the server offers no STARTTLS. */
+  /** Never send without TLS, even if the server offers no STARTTLS. */
   requireTLS: boolean
   auth?: SmtpAuth
-  /** Connections at a time, of all threads together. */
+  /** The maximum number of open connections, of all threads together. */
   connections?: number
-  /** Whether PIPELINING is used where it is offered. */
+  /** Whether PIPELINING is used if the server offers it. */
   pipelining: boolean
   /** URL of an HTTP proxy. */
   proxy?: string
   dkim?: DkimKey[]
   tls: TlsOptions
-  /** The name given in EHLO. */
+  /** The name in the EHLO command. */
   ehloName?: string
   timeouts: SmtpTimeouts
 }
@@ -99,11 +99,11 @@ export interface SendgridTransport {
 }
 
 export interface SesCredentials {
-  /** The key's id. */
+  /** The id of the access key. */
   accessKeyId: string
-  /** The key itself. */
+  /** The secret access key. */
   secretAccessKey: string
-  /** Of temporary credentials. @default none */
+  /** The session token of temporary credentials. @default none */
   sessionToken?: string
 }
 
@@ -119,13 +119,13 @@ export interface SesTransport {
   connections?: number
 }
 
-/** A transport plugin of nodemailer's, loaded in the thread. */
+/** A nodemailer transport plugin, loaded in the thread. */
 export interface PluginTransport {
   kind: 'plugin'
   name: string
   /** A package, or an absolute path. */
   module: string
-  /** Given to what the module exports. */
+  /** The argument of the function that the module exports. */
   options: JsonObject
   connections?: number
 }
@@ -145,29 +145,29 @@ export interface TlsReport {
   expires: string
 }
 
-/** What trying a transport came to. */
+/** The result of testing a transport. */
 export type TransportReport = {
   transport: string
   host: string
   port: number
-  /** Milliseconds until it was ready, or had failed. */
+  /** Milliseconds until the connection was ready, or had failed. */
   ms: number
 } & (
   | {
       ok: true
-      /** Absent where the connection is in clear. */
+      /** Absent if the connection is not encrypted. */
       tls?: TlsReport
       authenticated: boolean
       /** Keywords of the EHLO reply (RFC 5321 section 4.1.1.1). */
       extensions: string[]
       pipelining: boolean
-      /** Octets; 0 where the server sets no limit. */
+      /** The largest message that the server accepts, in octets; 0 if it sets no limit. */
       maxSize: number
     }
   | {
       ok: false
       code: UnreachableCode
-      /** One sentence for people. */
+      /** One sentence for users. */
       message: string
       reply?: SmtpReply
     }

@@ -1,17 +1,22 @@
 import { ThreadpostError } from '../errors.js'
 import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
 
-/** The actions that an operator may take on a message. Each changes the state, or throws `CONFLICT` if it is too late. */
+/** The message that an operator acts on, as its queue has it. */
+interface ActionTarget {
+  id: string
+  state: MessageState
+  /** Milliseconds since the epoch. */
+  now: number
+  /** `maxAge` of the mailer, in ms. */
+  maxAge: number
+  /** Cancels the delivery in progress. Returns whether the message certainly won't be sent. */
+  cancelDelivery: () => boolean
+}
 
-/** @param cancelDelivery cancels the delivery in progress; returns whether the message certainly won't be sent */
-export type ManualAction = (state: MessageState, now: number, cancelDelivery: () => boolean) => void
+/** An operator's action on a message. It changes the state, or throws `CONFLICT` if it is too late. */
+export type ManualAction = (target: ActionTarget) => void
 
-export function cancelManually(
-  id: string,
-  state: MessageState,
-  cancelDelivery: () => boolean,
-  now: number,
-): void {
+export const cancelManually: ManualAction = ({ id, state, now, cancelDelivery }) => {
   const { status } = state
   if (status === 'sending' && !cancelDelivery())
     throw conflict(id, 'is being sent; it is too late to cancel it')
@@ -19,14 +24,14 @@ export function cancelManually(
   enter(state, 'cancelled', now)
 }
 
-export function retryManually(id: string, state: MessageState, now: number, maxAge: number): void {
+export const retryManually: ManualAction = ({ id, state, now, maxAge }) => {
   const { status } = state
   if (status === 'queued' || status === 'sending' || status === 'sent')
     throw conflict(id, `is ${status}; there is nothing to retry`)
   redrive(state, now, maxAge)
 }
 
-export function markSentManually(id: string, state: MessageState, now: number): void {
+export const markSentManually: ManualAction = ({ id, state, now }) => {
   const { status } = state
   if (status !== 'held' && status !== 'deferred')
     throw conflict(id, `is ${status}; only a held or deferred message can be marked as sent`)

@@ -31,7 +31,7 @@ export interface NewRow {
   head: string
   /** JSON of the content: data, sources, bodies. */
   content: string
-  /** Null where there are none. */
+  /** Null if there are none. */
   attachments: AttachmentBytes[] | null
   /** The priority reversed: 0 goes first. */
   rank: number

@@ -8,10 +8,11 @@ import { inboxRouter, mailContext } from '../express/index.js'
 import { loginPages, sessionHandlers } from '../express/login.js'
 import { mailRouterWith, mountOperations } from '../express/mailRouter.js'
 import { type Mailer, ThreadpostError } from '../index.js'
+import { isLoopback } from '../loopback.js'
 import { testHooksOf } from '../testHooks.js'
-import { isLoopback } from '../transports/providers.js'
+import { hostCheck } from '../web/access.js'
 import { listen } from '../web/listen.js'
-import { hostCheck, SCOPES } from '../web/middleware.js'
+import { SCOPES } from '../web/middleware.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
@@ -34,7 +35,7 @@ export interface RunningServer {
 }
 
 /** Maximum time for requests in progress after `close()`, in milliseconds. */
-const GRACE = 2000
+const CLOSE_GRACE = 2_000
 
 /**
  * Starts the main server, with the start page at `/`, the API under `/mail`, and the mailer's inbox, if it has one,
@@ -55,7 +56,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const url = await listen(server, port, host)
 
   const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
-  const gate = new Authenticator(auth)
+  const authenticator = new Authenticator(auth)
   const openResponses = new Set<Response>()
   app.disable('x-powered-by')
   app.use((_request, response, next) => {
@@ -64,14 +65,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     next()
   })
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
-  if (auth === false) app.use(hostCheck)
+  if (auth === false) app.use(hostCheck())
   app.use(mailContext())
-  app.use('/mail', mailRouterWith(gate, mailer, {}, 1))
-  app.use(loginPages(gate))
-  mountOperations(app, sessionHandlers(gate), gate)
+  app.use('/mail', mailRouterWith(authenticator, mailer, {}, 1))
+  app.use(loginPages(authenticator))
+  mountOperations(app, sessionHandlers(authenticator), authenticator)
   if (mailer.inbox !== undefined)
-    app.use('/inbox', inboxRouter(mailer.inbox, { home: '../', guard: gate.page('read', 1) }))
-  app.use(gate.page('read'))
+    app.use('/inbox', inboxRouter(mailer.inbox, { home: '../', guard: authenticator.page('read', 1) }))
+  app.use(authenticator.page('read'))
   const start = startRouter(mailer, url, auth === false ? demoEnvironmentFor(mailer) : undefined)
   app.use(start.router)
   app.use(notFound, problemHandler, unexpected)
@@ -112,7 +113,7 @@ async function close(server: Server, openResponses: ReadonlySet<Response>): Prom
     // Event streams never end on their own.
     if (response.get('Content-Type')?.startsWith('text/event-stream')) response.end()
   }
-  const timer = setTimeout(() => server.closeAllConnections(), GRACE)
+  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE)
   await closed
   clearTimeout(timer)
 }

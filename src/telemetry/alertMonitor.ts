@@ -69,7 +69,7 @@ export class AlertMonitor {
     this.#evaluating = true
     const reading = await this.#read().catch(() => undefined)
     this.#evaluating = false
-    // The queue reports its own failures. An evaluation that was under way at the close has no effect.
+    // The queue reports its own failures. An evaluation that was in progress when the monitor closed has no effect.
     if (reading === undefined || this.#closed) return
     const { raised, cleared } = this.#evaluator.evaluate(reading)
     for (const alert of raised) {

@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
-import { isLoopback } from '../transports/providers.js'
+import { isLoopback } from '../loopback.js'
 import type { Validator } from '../validation.js'
 
 export interface WebhookOptions {

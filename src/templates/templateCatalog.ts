@@ -1,7 +1,7 @@
 import { ThreadpostError } from '../errors.js'
 import { toTemplateContent } from '../message/content.js'
-import type { TemplateData, TemplateName } from '../message/mail.js'
 import { partsOf } from '../message/messageView.js'
+import type { TemplateData, TemplateName } from '../message/templateTypes.js'
 import { manifestOf } from '../message/toJob.js'
 import type { JsonObject, RenderedParts } from '../protocol/tasks.js'
 import type {

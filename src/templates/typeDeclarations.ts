@@ -22,9 +22,9 @@ export function generateTypeDeclarations(manifests: readonly TemplateManifest[])
   return `${HEADER}declare module 'threadpost' {\n  interface Templates {\n${entries.join('')}  }\n}\n`
 }
 
-function typeOfTemplate({ shape, sample, locales }: TemplateManifest): string {
+function typeOfTemplate({ shape, sample, languages }: TemplateManifest): string {
   const data = shape.fields === undefined ? '{}' : objectOf(shape.fields, sample, 6)
-  const known = locales.map((locale) => JSON.stringify(locale)).join(' | ')
+  const known = languages.map((locale) => JSON.stringify(locale)).join(' | ')
   return `{\n      data: ${data}\n      locales: ${known === '' ? 'never' : known}\n    }`
 }
 

@@ -18,100 +18,101 @@ import { WorkerChannel, ThreadDied } from './workerChannel.js'
 export interface PoolOptions {
   setup: ThreadSetup
   threads: number
-  /** Bytes of heap for each thread. */
+  /** The maximum heap size of each thread, in bytes. */
   memory: number
   started(thread: number): void
-  /** A thread ended that nobody had asked to end. */
+  /** A thread ended, and the pool had not ended it. */
   died(thread: number, reason: string): void
-  /** A module of the application wrote to the log there. */
+  /** A module of the application wrote to the log in a thread. */
   logged(thread: number, line: ThreadLogLine): void
 }
 
-/** Whom a pool tells of its lanes, and asks when to open them. Each lane has a place on the pulse board. */
+/** Follows the life of each thread, and decides when one may start. Each thread has a place on the pulse board. */
 export interface PoolSupervisor {
-  /** A thread is about to start there. */
+  /** A thread is about to start. */
   opening(place: number): void
+  /** The thread takes requests. */
   ready(place: number): void
-  /** What the thread was asked is not rejected yet. */
+  /** The thread died; its requests are not rejected yet. */
   broken(place: number, death: ThreadDied, isolated: boolean): void
-  /** The pool ends: nobody needs its threads. */
+  /** The pool ends its threads. */
   ended(place: number): void
   /** Milliseconds until a thread may be started. */
   delay(): number
 }
 
-/** A thread that lived shorter than this is started again only after a pause that doubles each time, in ms. */
+/** A thread that lived for less than this, in ms, is replaced after a pause that doubles each time. */
 const SHORT_LIFE = 1_000
 const FIRST_PAUSE = 20
 const LONGEST_PAUSE = 5_000
 
 /**
- * The threads, kept by Piscina: it starts them, and others in place of those that die. Each runs one task as long as
- * it lives, serving its lane, so that a thread's death is the end of that task and a delivery costs no task.
+ * A pool of threads. Piscina starts them, and replaces those that die. Each thread runs a single task for its whole life:
+ * it serves its channel. So the end of that task is the death of the thread, and a delivery needs no task of its own.
  */
 export class Pool {
   readonly #file = threadFile('entry.cjs')
   readonly #options: PoolOptions
-  readonly #warden: PoolSupervisor
+  readonly #supervisor: PoolSupervisor
   readonly #isolated: boolean
   readonly #firstPlace: number
-  readonly #lanes: WorkerChannel[]
-  /** Every thread there was, and how busy it is. */
-  readonly #known = new WeakMap<Worker, LoadMeter>()
-  /** Threads whose exit has not been seen yet. */
+  readonly #channels: WorkerChannel[]
+  /** The load of every thread that was ever started. */
+  readonly #meters = new WeakMap<Worker, LoadMeter>()
+  /** Threads that have not emitted `exit` yet. */
   readonly #alive = new Set<Worker>()
   readonly #abort = new AbortController()
   #piscina: Piscina
 
   /**
-   * @param firstPlace of its first lane on the pulse board
-   * @param isolated whether each delivery is alone in its thread, and watched closely
+   * @param firstPlace the place of its first thread on the pulse board
+   * @param isolated whether each delivery is alone in its thread, which tracks whose code runs
    */
-  constructor(options: PoolOptions, warden: PoolSupervisor, firstPlace: number, isolated: boolean) {
+  constructor(options: PoolOptions, supervisor: PoolSupervisor, firstPlace: number, isolated: boolean) {
     this.#options = options
-    this.#warden = warden
+    this.#supervisor = supervisor
     this.#firstPlace = firstPlace
     this.#isolated = isolated
     this.#piscina = this.#create()
-    this.#lanes = Array.from({ length: options.threads }, (_, index) => {
+    this.#channels = Array.from({ length: options.threads }, (_, index) => {
       const place = firstPlace + index
       return new WorkerChannel({
         logged: options.logged.bind(options),
-        ready: () => warden.ready(place),
+        ready: () => supervisor.ready(place),
         died: (death) => {
-          if (!this.#abort.signal.aborted) warden.broken(place, death, isolated)
+          if (!this.#abort.signal.aborted) supervisor.broken(place, death, isolated)
         },
       })
     })
-    for (const [index, lane] of this.#lanes.entries()) void this.#keepOpen(lane, firstPlace + index)
+    for (const [index, channel] of this.#channels.entries()) void this.#keepOpen(channel, firstPlace + index)
   }
 
   get places(): number[] {
-    return this.#lanes.map((_, index) => this.#firstPlace + index)
+    return this.#channels.map((_, index) => this.#firstPlace + index)
   }
 
-  /** Asks the thread with the least to do, of all or of the first few. Rejects when it dies. */
-  ask<R extends Request>(request: R, task: TaskOf<R>, among = this.#lanes.length): Promise<ReplyOf<R>> {
-    let best = this.#lanes[0]
-    for (let index = 1; index < Math.min(among, this.#lanes.length); index++) {
-      const lane = this.#lanes[index]!
-      if (best === undefined || costOf(lane) < costOf(best)) best = lane
+  /** Asks the thread with the fewest requests, of all or of the first `among`. Rejects with {@link ThreadDied} if it dies. */
+  ask<R extends Request>(request: R, task: TaskOf<R>, among = this.#channels.length): Promise<ReplyOf<R>> {
+    let best = this.#channels[0]
+    for (let index = 1; index < Math.min(among, this.#channels.length); index++) {
+      const channel = this.#channels[index]!
+      if (best === undefined || costOf(channel) < costOf(best)) best = channel
     }
     if (best === undefined) throw new Error('a pool without threads')
     return best.ask(request, task)
   }
 
   /**
-   * Asks every thread, those that are just starting as well, and rejects, once all have answered, if one of them
-   * refused. One that dies is asked again in the thread that takes its place, which may have been started with the setup
-   * of before; whatever comes after that has the setup of now.
+   * Asks every thread, including those that are starting. Rejects, once all have replied, if one of them refused. When a
+   * thread dies, the thread that replaces it is asked, since it may have been started with the previous setup; threads
+   * that start later have the current one.
    */
   async askAll<R extends Request>(request: R, task: TaskOf<R>): Promise<void> {
     const answers = await Promise.allSettled(
-      this.#lanes.map((lane) =>
-        lane.ask(request, task).catch((error: unknown) => {
+      this.#channels.map((channel) =>
+        channel.ask(request, task).catch((error: unknown) => {
           if (!(error instanceof ThreadDied)) throw error
-          return lane.ask(request, task)
+          return channel.ask(request, task)
         }),
       ),
     )
@@ -119,28 +120,28 @@ export class Pool {
       if (answer.status === 'rejected' && !(answer.reason instanceof ThreadDied)) throw answer.reason
   }
 
-  /** Lets the threads close what they have open. */
+  /** Asks the threads to close their connections. Resolves when they have. */
   async quit(): Promise<void> {
-    await Promise.allSettled(this.#open().map((lane) => lane.ask('quit', undefined)))
+    await Promise.allSettled(this.#ready().map((channel) => channel.ask('quit', undefined)))
   }
 
-  #open(): WorkerChannel[] {
-    return this.#lanes.filter(({ ready }) => ready)
+  #ready(): WorkerChannel[] {
+    return this.#channels.filter(({ ready }) => ready)
   }
 
-  /** The threads that have begun to start, or run. */
+  /** Lists the threads that are starting or running. */
   watched(): WatchedThread[] {
-    return this.#lanes.flatMap(({ thread, ready }, index) =>
+    return this.#channels.flatMap(({ thread, ready }, index) =>
       thread === 0 ? [] : [{ thread, ready, place: this.#firstPlace + index }],
     )
   }
 
-  /** The threads that answer at present, how much each has to do, and how busy it is: see {@link LoadMeter}. */
+  /** Lists the threads that take requests, with the number of requests of each and its load: see {@link LoadMeter}. */
   threads(): { thread: number; load: number; connections: number; busy: number }[] {
     const busy = new Map(
-      this.#piscina.threads.map((worker) => [worker.threadId, this.#known.get(worker)?.share() ?? 0]),
+      this.#piscina.threads.map((worker) => [worker.threadId, this.#meters.get(worker)?.share() ?? 0]),
     )
-    return this.#open().map(({ thread, load, connections }) => ({
+    return this.#ready().map(({ thread, load, connections }) => ({
       thread,
       load,
       connections,
@@ -148,44 +149,45 @@ export class Pool {
     }))
   }
 
-  /** Ends a thread, whatever it does; a new one takes its place. */
+  /** Terminates a thread, whatever it does; Piscina replaces it. */
   terminate(thread: number): void {
     void this.#piscina.threads.find(({ threadId }) => threadId === thread)?.terminate()
   }
 
   async destroy(): Promise<void> {
     this.#abort.abort()
-    for (const place of this.places) this.#warden.ended(place)
-    // Piscina replaces a thread whose exit it learns of after it was destroyed: go on until all have been heard of.
+    for (const place of this.places) this.#supervisor.ended(place)
+    // Piscina replaces a thread whose exit it sees after it was destroyed: repeat until every exit was seen.
     do {
       await this.#piscina.destroy()
       await Promise.all([...this.#alive].map((worker) => once(worker, 'exit')))
     } while (this.#piscina.threads.length > 0)
   }
 
-  async #keepOpen(lane: WorkerChannel, place: number): Promise<void> {
+  /** Opens the channel for one thread after another, until the pool is destroyed. */
+  async #keepOpen(channel: WorkerChannel, place: number): Promise<void> {
     const { signal } = this.#abort
     let wait = 0
     while (!signal.aborted) {
-      const held = this.#warden.delay()
+      const held = this.#supervisor.delay()
       if (held > 0) {
         await pause(held, undefined, { signal }).catch(() => undefined)
         continue
       }
       this.#replenish()
       const start = performance.now()
-      this.#warden.opening(place)
-      const port = lane.open()
+      this.#supervisor.opening(place)
+      const port = channel.open()
       const opening: ChannelOpening = { port, place, isolated: this.#isolated }
       const death: unknown = await this.#piscina
         .run(opening, { name: 'serve', transferList: [port] })
         .catch((error: unknown) => error)
-      lane.break(death)
+      channel.break(death)
       const short = performance.now() - start < SHORT_LIFE
       wait = short ? Math.min(Math.max(wait, FIRST_PAUSE) * 2, LONGEST_PAUSE) : FIRST_PAUSE
       await pause(wait, undefined, { signal }).catch(() => undefined)
     }
-    lane.close()
+    channel.close()
   }
 
   #create(): Piscina {
@@ -197,27 +199,28 @@ export class Pool {
       maxThreads: threads,
       concurrentTasksPerWorker: 1,
       maxQueue: threads,
-      // With 'sync' a thread sleeps between tasks, and its sockets and timers with it.
+      // With 'sync', a thread blocks between tasks, and so do its sockets and timers.
       atomics: 'disabled',
       idleTimeout: Infinity,
       workerData: setup,
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(memory / 2 ** 20) },
       recordTiming: false,
     })
-    // A thread that dies without a task emits here; its exit is dealt with in #meet.
+    // The error of a thread that dies without a task; #observe handles its exit.
     piscina.on('error', () => undefined)
     piscina.on('workerCreate', () => {
-      this.#meet(piscina)
+      this.#observe(piscina)
     })
-    this.#meet(piscina)
+    this.#observe(piscina)
     return piscina
   }
 
-  #meet(piscina: Piscina): void {
+  /** Observes the threads that Piscina has started since the last call. */
+  #observe(piscina: Piscina): void {
     for (const worker of piscina.threads) {
-      if (this.#known.has(worker)) continue
+      if (this.#meters.has(worker)) continue
       const { performance } = worker
-      this.#known.set(worker, new LoadMeter((...readings) => performance.eventLoopUtilization(...readings)))
+      this.#meters.set(worker, new LoadMeter((...readings) => performance.eventLoopUtilization(...readings)))
       this.#alive.add(worker)
       const thread = worker.threadId
       let reason: string | undefined
@@ -233,7 +236,7 @@ export class Pool {
     }
   }
 
-  /** Piscina gives up replacing threads once one has died while starting; a new one doesn't. */
+  /** Creates a new Piscina if threads are missing: it no longer replaces threads after one has died while starting. */
   #replenish(): void {
     if (this.#abort.signal.aborted || this.#piscina.threads.length >= this.#options.threads) return
     const old = this.#piscina
@@ -242,7 +245,7 @@ export class Pool {
   }
 }
 
-/** A lane whose thread has yet to start comes last. */
+/** Orders channels by load; a channel whose thread is not ready comes last. */
 function costOf({ ready, load }: WorkerChannel): number {
   return ready ? load : load + 1e6
 }

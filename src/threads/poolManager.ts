@@ -3,49 +3,50 @@ import type { Request, TaskOf } from '../protocol/tasks.js'
 import { Pool, type PoolOptions, type PoolSupervisor } from './pool.js'
 import type { WatchedThread } from './watchdog.js'
 
-/** A little more than a thread allows its sessions to say goodbye, in ms. */
-const FAREWELL = 2_000
+/** Milliseconds that the threads have to close their connections; a little more than a thread gives its SMTP sessions for QUIT. */
+const QUIT_LIMIT = 2_000
 
-/** The pool of all, and beside it, while a delivery has to be alone in its thread, one of a single thread. */
+/** Manages the shared pool, and a pool of one isolated thread while a delivery needs it. */
 export class PoolManager {
   readonly shared: Pool
   readonly #options: PoolOptions
-  #solitary: Pool | undefined
-  /** The last that asked to be alone; each waits for the one before it. */
+  #isolatedPool: Pool | undefined
+  /** The last isolated task. The next one waits for it. */
   #last: Promise<unknown> = Promise.resolve()
-  #alone = 0
+  /** Isolated tasks that run or wait. */
+  #isolatedTasks = 0
   #closing = false
 
-  readonly #warden: PoolSupervisor
+  readonly #supervisor: PoolSupervisor
 
-  constructor(options: PoolOptions, warden: PoolSupervisor) {
+  constructor(options: PoolOptions, supervisor: PoolSupervisor) {
     this.#options = options
-    this.#warden = warden
-    this.shared = new Pool(options, warden, 0, false)
+    this.#supervisor = supervisor
+    this.shared = new Pool(options, supervisor, 0, false)
   }
 
-  /** Places on the pulse board: one for each thread, and the last for isolated ones. */
+  /** Returns the number of places on the pulse board: one for each shared thread, and the last for the isolated one. */
   static places(threads: number): number {
     return threads + 1
   }
 
-  /** Runs something with a thread to itself, one at a time. The thread ends when nobody waits for it. */
+  /** Runs a task in an isolated thread, one task at a time. The thread ends when no task waits for it. */
   isolated<T>(run: (pool: Pool) => Promise<T>): Promise<T> {
-    this.#alone++
+    this.#isolatedTasks++
     const result = this.#last.then(async () => {
       if (this.#closing) return run(this.shared)
       const { threads } = this.#options
-      const pool = (this.#solitary ??= new Pool(
+      const pool = (this.#isolatedPool ??= new Pool(
         { ...this.#options, threads: 1 },
-        this.#warden,
+        this.#supervisor,
         threads,
         true,
       ))
       try {
         return await run(pool)
       } finally {
-        if (--this.#alone === 0) {
-          this.#solitary = undefined
+        if (--this.#isolatedTasks === 0) {
+          this.#isolatedPool = undefined
           await pool.destroy()
         }
       }
@@ -72,17 +73,17 @@ export class PoolManager {
   }
 
   /**
-   * Ends all threads, and starts none for somebody alone any more. Piscina ends a thread without a word: what they have
-   * open they close themselves, before.
+   * Ends all threads, and starts no isolated ones any more. The threads close their connections first, because Piscina
+   * terminates a thread without notice.
    */
   async close(): Promise<void> {
     this.#closing = true
-    const goodbyes = Promise.all(this.#all().map((pool) => pool.quit()))
-    await Promise.race([goodbyes, pause(FAREWELL, undefined, { ref: false })])
+    const quits = Promise.all(this.#all().map((pool) => pool.quit()))
+    await Promise.race([quits, pause(QUIT_LIMIT, undefined, { ref: false })])
     await Promise.all(this.#all().map((pool) => pool.destroy()))
   }
 
   #all(): Pool[] {
-    return this.#solitary === undefined ? [this.shared] : [this.shared, this.#solitary]
+    return this.#isolatedPool === undefined ? [this.shared] : [this.shared, this.#isolatedPool]
   }
 }

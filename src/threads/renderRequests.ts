@@ -7,12 +7,12 @@ import type { Supervisor } from './supervisor.js'
 import { ThreadDied } from './workerChannel.js'
 
 /** Requests that run a template's code and send nothing. */
-type Rendering = 'render' | 'compose' | 'inspect'
+type RenderRequest = 'render' | 'compose' | 'inspect'
 
-/** Isolated threads that may die around a render before its caller is told. */
-const MOST_DEATHS = 3
+/** Isolated threads that may die during a render before it fails. */
+const MAX_DEATHS = 3
 
-/** Renders without a message, in the threads that deliver. One that survives the death of its thread goes again, as a delivery does. */
+/** Renders templates for callers, in the threads that deliver. A render that did not kill its thread runs again, as a delivery does. */
 export class RenderRequests {
   readonly #pools: PoolManager
   readonly #free: SlotPool
@@ -24,40 +24,40 @@ export class RenderRequests {
     this.#supervisor = supervisor
   }
 
-  /** @throws ThreadpostError `TEMPLATE_ERROR` when the thread died of it, or none can render; `CLOSED` */
-  async run<R extends Rendering>(
+  /** @throws ThreadpostError `TEMPLATE_ERROR` if the thread died because of it, or no thread can render; `CLOSED` */
+  async run<R extends RenderRequest>(
     request: R,
-    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
+    task: Omit<TaskOf<R>, 'slot' | 'generation'>,
   ): Promise<ReplyOf<R>> {
     const { shared } = this.#pools
-    let result = await this.#once(shared, request, what)
-    while (result === 'bystander') result = await this.#once(shared, request, what)
+    let result = await this.#once(shared, request, task)
+    while (result === 'bystander') result = await this.#once(shared, request, task)
     for (let deaths = 0; result === 'suspect' || result === 'bystander'; deaths++) {
-      if (deaths >= MOST_DEATHS) throw noThread('each thread ended, for a reason that is not in the template')
-      result = await this.#pools.isolated((pool) => this.#once(pool, request, what))
+      if (deaths >= MAX_DEATHS) throw noThread('each thread died, and the template was not the cause')
+      result = await this.#pools.isolated((pool) => this.#once(pool, request, task))
     }
     return result
   }
 
-  async #once<R extends Rendering>(
+  async #once<R extends RenderRequest>(
     pool: Pool,
     request: R,
-    what: Omit<TaskOf<R>, 'slot' | 'generation'>,
+    task: Omit<TaskOf<R>, 'slot' | 'generation'>,
   ): Promise<ReplyOf<R> | 'suspect' | 'bystander'> {
     const outage = this.#supervisor.outageOf(pool !== this.#pools.shared)
     if (outage !== undefined) throw noThread(outage.reason)
     const slot = await this.#free.acquireForRender()
     const generation = this.#supervisor.begin(slot, request)
     try {
-      return await pool.ask(request, { ...what, slot, generation } as TaskOf<R>)
+      return await pool.ask(request, { ...task, slot, generation } as TaskOf<R>)
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
-      const verdict = this.#supervisor.roleOf(slot, error)
-      if (verdict === 'closed') throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
-      if (verdict !== 'culprit') return verdict
+      const role = this.#supervisor.roleOf(slot, error)
+      if (role === 'closed') throw new ThreadpostError('CLOSED', 'The mailer was closed', { cause: error })
+      if (role !== 'culprit') return role
       throw new ThreadpostError(
         'TEMPLATE_ERROR',
-        'The thread ended while rendering: the template or a helper runs without end, uses too much memory or ends the process.',
+        'The thread died while rendering: the template or a helper runs forever, uses too much memory, or ends the process.',
         { cause: error },
       )
     } finally {
@@ -68,5 +68,5 @@ export class RenderRequests {
 }
 
 function noThread(reason: string): ThreadpostError {
-  return new ThreadpostError('TEMPLATE_ERROR', `Nothing can be rendered at present: ${reason}`)
+  return new ThreadpostError('TEMPLATE_ERROR', `Templates can't be rendered at the moment: ${reason}`)
 }

@@ -34,9 +34,12 @@ type OrderedTask = Pick<
  *
  * - `culprit`, `suspect`, `bystander`: the role of the delivery in the crash; see `CrashAttribution`.
  * - `closed`: there was no crash; the runner was closed and won't deliver again.
+ *
+ * `reason` is why the thread died, readable for users.
  */
 export type RunResult =
-  { died: false; outcome: Outcome } | { died: true; role: CrashRole | 'closed'; evidence: Evidence }
+  | { died: false; outcome: Outcome }
+  | { died: true; role: CrashRole | 'closed'; evidence: Evidence; reason: string }
 
 /** The number of deliveries and renders in each phase. */
 export type PhaseCounts = Record<Phase, number>
@@ -56,7 +59,7 @@ export interface ThreadStatus {
 
 /** Slots for deliveries. A slot is reserved before its delivery begins, and released when that has ended. */
 export interface DeliverySlots {
-  /** Deliveries that may be under way at a time; it may change with each delivery. */
+  /** Deliveries that may be in progress at a time; it may change with each delivery. */
   readonly capacity: number
   /** How many more may begin now. */
   readonly free: number
@@ -80,7 +83,7 @@ export interface Runner {
   /** @param isolated in a thread without another delivery, which tracks whose code runs */
   deliver(order: DeliveryOrder, isolated: boolean): Promise<RunResult>
   /**
-   * Withdraws a delivery that is under way, unless its envelope has been sent.
+   * Withdraws a delivery that is in progress, unless its envelope has been sent.
    * @returns whether it was withdrawn; it then ends with that result
    */
   withdraw(order: DeliveryOrder): boolean
@@ -102,7 +105,7 @@ export interface Runner {
   threads(): ThreadStatus[]
   /** Terminates the busiest thread, whatever it does. @returns its id, or undefined if there is none */
   endThread(): number | undefined
-  /** All deliveries and renders under way, by phase. */
+  /** All deliveries and renders in progress, by phase. */
   phases(): PhaseCounts
   /** Sends QUIT on open connections and ends the threads. */
   close(): Promise<void>

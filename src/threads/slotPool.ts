@@ -14,7 +14,7 @@ export class SlotPool implements DeliverySlots {
   readonly #capacity: () => number
   #reserved = 0
 
-  /** @param capacity returns how many deliveries may be under way at the moment */
+  /** @param capacity returns how many deliveries may be in progress at the moment */
   constructor(deliveries: number, renders: number, capacity = () => deliveries) {
     this.#capacity = capacity
     this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
@@ -66,37 +66,37 @@ export class SlotPool implements DeliverySlots {
   }
 }
 
-/** Deliveries in a thread ahead of time, at most, for each that can be under way. */
+/** Deliveries that a thread holds ahead of time, at most, for each one that can be in progress. */
 const MAX_AHEAD = 3
 /** Milliseconds that a message of high priority may wait behind one delivery ahead of it, on each connection. */
 const MAX_BLOCKING = 500
 
 /**
- * How many deliveries the threads may hold: those that can be under way, and more, so that neither a thread nor a
- * connection waits for its next message. The surplus is the number of deliveries that ended within the last moment; or one for
- * each connection, as long as that many end within half a second: with a long round trip, an envelope is pipelined behind
- * the message before it, which takes one round trip instead of two. With a slow server there is no surplus, and a message of
- * high priority never waits behind one.
+ * How many deliveries the threads may hold: those that can be in progress, and more, so that neither a thread nor a
+ * connection waits for its next message. The surplus is the number of deliveries that ended within the last moment; or one per
+ * connection, provided that as many end within half a second: over a long round trip, an envelope is pipelined behind the
+ * previous message, which takes one round trip instead of two. With a slow server there is no surplus, so a message of high
+ * priority never waits behind one.
  *
- *     size = underWay + max( min(ended in the last moment, 3 × underWay), min(ended in the last 500 ms, underWay) )
+ *     size = concurrency + max( min(ended in the last moment, 3 × concurrency), min(ended in the last 500 ms, concurrency) )
  */
 export class InFlightWindow {
-  readonly #underWay: number
+  readonly #concurrency: number
   readonly #lastMoment = new WindowCounter()
   readonly #lastHalfSecond = new WindowCounter(MAX_BLOCKING)
 
-  constructor(underWay: number) {
-    this.#underWay = underWay
+  constructor(concurrency: number) {
+    this.#concurrency = concurrency
   }
 
-  static maxSize(underWay: number): number {
-    return underWay * (1 + MAX_AHEAD)
+  static maxSize(concurrency: number): number {
+    return concurrency * (1 + MAX_AHEAD)
   }
 
   get size(): number {
-    const forThreads = Math.min(this.#lastMoment.recent, this.#underWay * MAX_AHEAD)
-    const forConnections = Math.min(this.#lastHalfSecond.recent, this.#underWay)
-    return this.#underWay + Math.max(forThreads, forConnections)
+    const forThreads = Math.min(this.#lastMoment.recent, this.#concurrency * MAX_AHEAD)
+    const forConnections = Math.min(this.#lastHalfSecond.recent, this.#concurrency)
+    return this.#concurrency + Math.max(forThreads, forConnections)
   }
 
   /** Records the end of a delivery. @param now on `performance.now()`'s clock */

@@ -71,6 +71,11 @@ export class Supervisor implements PoolSupervisor {
     return this.#watchdog.terminationOf(thread)?.reason
   }
 
+  /** Returns why a thread died: the watchdog's reason if it terminated it, or else the error that ended it. */
+  reasonOf(death: ThreadDied): string {
+    return this.terminationReason(death.thread) ?? death.reason
+  }
+
   get outage(): Outage | undefined {
     return this.#crashLoop.outage
   }
@@ -103,7 +108,7 @@ export class Supervisor implements PoolSupervisor {
     const termination = this.#watchdog.terminationOf(death.thread)
     const hasCulprit = this.#attribution.attribute(death, { place, isolated, termination })
     const counts = !hasCulprit && termination?.cause !== 'requested'
-    this.#crashLoop.died(place, counts, termination?.reason ?? death.reason)
+    this.#crashLoop.died(place, counts, this.reasonOf(death))
   }
 
   ended(place: number): void {

@@ -1,6 +1,6 @@
 import { ThreadpostError } from '../errors.js'
 import { NOTHING_STARTED } from '../protocol/evidence.js'
-import type { Outcome } from '../protocol/outcome.js'
+import { setupFailure } from '../protocol/outcome.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
@@ -33,23 +33,31 @@ import { ThreadDied } from './workerChannel.js'
 export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   /** Deliveries at a time in each thread. */
   concurrency: number
-  /** Milliseconds. */
+  /** Milliseconds that one delivery may render. */
   renderLimit: number
+  /** Milliseconds that one attempt may take in all. */
   attemptLimit: number
 }
 
 const START_LIMIT = 30_000
-/** A thread whose attempt is overdue by this much no longer keeps its own time. */
+/** Milliseconds after its time limit at which the main thread ends an attempt, because its thread did not. */
 const OVERDUE = 5_000
 
-/** Deliveries in worker threads. What the death of a thread means for each is read off the phase board. */
+const CLOSED: RunResult = {
+  died: true,
+  role: 'closed',
+  evidence: NOTHING_STARTED,
+  reason: 'The mailer was closed.',
+}
+
+/** Runs deliveries in worker threads. When a thread dies, the phase board shows what that means for each of its deliveries. */
 export class ThreadRunner implements Runner {
   readonly #options: ThreadRunnerOptions
-  #fewThreads: ReadonlyMap<string, number>
-  readonly #credit: InFlightWindow
+  #threadLimits: ReadonlyMap<string, number>
+  readonly #window: InFlightWindow
   readonly #board: PhaseBoard
   readonly slots: SlotPool
-  readonly #claims: CancellationRegistry
+  readonly #cancellations: CancellationRegistry
   readonly #supervisor: Supervisor
   readonly #pools: PoolManager
   readonly #renders: RenderRequests
@@ -58,11 +66,11 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
-    this.#fewThreads = fewThreads(setup.transports, threads)
-    this.#credit = new InFlightWindow(threads * concurrency)
+    this.#threadLimits = threadLimits(setup.transports, threads)
+    this.#window = new InFlightWindow(threads * concurrency)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
-    this.slots = new SlotPool(InFlightWindow.maxSize(threads * concurrency), threads, () => this.#credit.size)
-    this.#claims = new CancellationRegistry(this.#board)
+    this.slots = new SlotPool(InFlightWindow.maxSize(threads * concurrency), threads, () => this.#window.size)
+    this.#cancellations = new CancellationRegistry(this.#board)
     const supervisor = new Supervisor(this.#board, {
       pulses: setup.pulses,
       threads,
@@ -113,7 +121,7 @@ export class ThreadRunner implements Runner {
     }
   }
 
-  /** A thread that died after it had started says nothing against starting: mail is held for that, if it goes on. */
+  /** Asks for the templates. A thread that dies after it had started does not fail the start: `CrashLoop` handles that. */
   async #probe(): Promise<TemplateListing> {
     for (;;) {
       try {
@@ -128,14 +136,14 @@ export class ThreadRunner implements Runner {
     return this.#supervisor.during(this.#pools.shared.ask('probe', undefined))
   }
 
-  deliver(order: DeliveryOrder, alone: boolean): Promise<RunResult> {
-    return alone
+  deliver(order: DeliveryOrder, isolated: boolean): Promise<RunResult> {
+    return isolated
       ? this.#pools.isolated((pool) => this.#deliverIn(pool, order))
       : this.#deliverIn(this.#pools.shared, order)
   }
 
   withdraw(order: DeliveryOrder): boolean {
-    return this.#claims.withdraw(order)
+    return this.#cancellations.withdraw(order)
   }
 
   render(content: Content, context?: JsonObject): Promise<RenderResult> {
@@ -155,9 +163,9 @@ export class ThreadRunner implements Runner {
   }
 
   async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    // Threads to come are given the same setup.
+    // Threads that start later receive the same setup.
     this.#options.setup.transports = [...transports]
-    this.#fewThreads = fewThreads(transports, this.#options.threads)
+    this.#threadLimits = threadLimits(transports, this.#options.threads)
     await this.#supervisor.during(this.#pools.askAll('reloadTransports', { transports }))
   }
 
@@ -207,17 +215,17 @@ export class ThreadRunner implements Runner {
   }
 
   async #deliverIn(pool: Pool, order: DeliveryOrder): Promise<RunResult> {
-    const withdrawn = this.#claims.outcomeIfWithdrawn(order)
+    const withdrawn = this.#cancellations.outcomeIfWithdrawn(order)
     if (withdrawn !== undefined) return { died: false, outcome: withdrawn }
-    if (this.#closed !== undefined) return { died: true, role: 'closed', evidence: NOTHING_STARTED }
+    if (this.#closed !== undefined) return CLOSED
     const outage = this.#outageIn(pool)
-    if (outage !== undefined) return { died: false, outcome: setupFailed(outage) }
+    if (outage !== undefined) return { died: false, outcome: setupFailure(outage.reason) }
     const { slot } = order
     const generation = this.#supervisor.begin(slot, order.payload.id)
-    this.#claims.register(order, slot, generation)
+    this.#cancellations.register(order, slot, generation)
     try {
       const task = taskOf(order, generation)
-      const outcome = await pool.ask('deliver', task, this.#threadsFor(order.transport))
+      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(order.transport))
       return { died: false, outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -225,34 +233,18 @@ export class ThreadRunner implements Runner {
         died: true,
         role: this.#supervisor.roleOf(slot, error),
         evidence: this.#board.read(slot, order.recipients.length),
+        reason: this.#options.describe(this.#supervisor.reasonOf(error)),
       }
     } finally {
-      this.#claims.release(order)
+      this.#cancellations.release(order)
       this.#supervisor.release(slot)
-      this.#credit.recordEnd(performance.now())
+      this.#window.recordEnd(performance.now())
     }
   }
 
-  /** A transport with fewer connections than there are threads is served by as many of them. */
-  #threadsFor(transport: string): number | undefined {
-    return this.#fewThreads.size === 0 ? undefined : this.#fewThreads.get(transport)
-  }
-
-  /** Why a pool takes no mail, if it doesn't. */
+  /** Returns why a pool takes no mail; undefined if it does. */
   #outageIn(pool: Pool): Outage | undefined {
     return this.#supervisor.outageOf(pool !== this.#pools.shared)
-  }
-}
-
-function setupFailed({ reason }: Outage): Outcome {
-  return {
-    result: 'deferred',
-    code: 'SETUP_FAILED',
-    message: `No thread lives long enough to take mail: ${reason}`,
-    phase: 'waiting',
-    recipients: [],
-    timings: {},
-    thread: 0,
   }
 }
 
@@ -274,14 +266,14 @@ function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
   return task
 }
 
-/** Why a thread died says more than that it did. */
+/** Returns the cause of a thread's death rather than the fact. */
 function reasonOf(error: unknown): string {
   if (error instanceof ThreadDied) return error.reason
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The transports with fewer connections than there are threads, and how many those are. */
-function fewThreads(transports: readonly TransportConfig[], threads: number): Map<string, number> {
+/** Returns how many threads serve each transport that has fewer connections than there are threads. */
+function threadLimits(transports: readonly TransportConfig[], threads: number): Map<string, number> {
   return new Map(
     transports.flatMap(({ name, connections }) =>
       connections !== undefined && connections < threads ? [[name, connections] as const] : [],

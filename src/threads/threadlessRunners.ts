@@ -35,9 +35,9 @@ import {
 import { SlotPool } from './slotPool.js'
 
 /**
- * `threads: 0`: the identical delivery in the calling thread. Its CPU time is the caller's; a crash is the process's.
- * Nothing here survives application code that breaks: an endless loop, or ticks without end, stop the process, and an
- * error that a timer throws ends it. No message is found to be `POISON`, and no mail is held with the reason `setup`.
+ * Runs the same deliveries in the calling thread (`threads: 0`). Its CPU time is the caller's, and a crash ends the process.
+ * Application code is not contained: an endless loop, or endless ticks, block the process, and an error that a timer throws
+ * ends it. No message is marked `POISON`, and no mail is held with the reason `setup`.
  */
 export class InlineRunner implements Runner {
   readonly slots: SlotPool
@@ -45,20 +45,20 @@ export class InlineRunner implements Runner {
   readonly releaseIn = 0
   readonly #setup: ThreadSetup
   readonly #board: PhaseBoard
-  readonly #claims: CancellationRegistry
+  readonly #cancellations: CancellationRegistry
   readonly #log: (line: ThreadLogLine) => void
   readonly #busy = new LoadMeter((...readings) => performance.eventLoopUtilization(...readings))
   #deliverer: Deliverer | undefined
   #delivering = 0
   #connections = 0
 
-  /** @param log where the application's modules write */
+  /** @param log receives the log lines of the application's modules */
   constructor(setup: ThreadSetup, concurrency: number, log: (line: ThreadLogLine) => void) {
     this.#log = log
     this.#setup = setup
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.slots = new SlotPool(concurrency, 1)
-    this.#claims = new CancellationRegistry(this.#board)
+    this.#cancellations = new CancellationRegistry(this.#board)
   }
 
   async start(): Promise<TemplateListing> {
@@ -84,23 +84,23 @@ export class InlineRunner implements Runner {
     this.#delivering++
     try {
       const generation = this.#board.assign(slot)
-      this.#claims.register(order, slot, generation)
+      this.#cancellations.register(order, slot, generation)
       const handedOverAt = sharedClock()
       const outcome = await this.#started().deliver({ ...order, generation, handedOverAt })
       return { died: false, outcome }
     } finally {
-      this.#claims.release(order)
+      this.#cancellations.release(order)
       this.#delivering--
     }
   }
 
   withdraw(order: DeliveryOrder): boolean {
-    return this.#claims.withdraw(order)
+    return this.#cancellations.withdraw(order)
   }
 
   render(content: Content, context?: JsonObject): Promise<RenderResult> {
-    const order = context === undefined ? { content } : { content, context }
-    return this.#inSlot((slot) => this.#started().render({ ...order, ...slot }))
+    const task = context === undefined ? { content } : { content, context }
+    return this.#inSlot((slot) => this.#started().render({ ...task, ...slot }))
   }
 
   compose(payload: MessagePayload): Promise<RenderResult<ComposedParts>> {
@@ -163,8 +163,8 @@ export class InlineRunner implements Runner {
 }
 
 /**
- * In the place of threads where mail is only taken in (`role: 'send'`): it renders and delivers nothing. What the
- * templates need it knows only from a folder that was compiled ahead, since nothing is compiled to read that.
+ * The runner of a mailer that only accepts mail (`role: 'send'`): it renders and delivers nothing. It compiles no
+ * templates, so it knows their required data only from a folder that `threadpost build` wrote.
  */
 export class DisabledRunner implements Runner {
   readonly slots = new SlotPool(0, 0)
@@ -190,8 +190,8 @@ export class DisabledRunner implements Runner {
     } catch (error) {
       throw new ThreadpostError(
         'INVALID_OPTIONS',
-        "templates: with role 'send' nothing is compiled: name the folder that `threadpost build` wrote, or none, " +
-          `and the worker says what is wrong with a mail (${(error as Error).message})`,
+        "templates: a mailer with role 'send' compiles nothing. Pass the folder that `threadpost build` wrote, or no " +
+          `folder; then the process that delivers checks the data (${(error as Error).message})`,
         { path: 'templates', cause: error },
       )
     }

@@ -45,7 +45,7 @@ interface Seen {
 }
 
 /**
- * Reads the boards while work is under way, and terminates a thread whose event loop is blocked: by a template that renders
+ * Reads the boards while work is in progress, and terminates a thread whose event loop is blocked: by a template that renders
  * forever, or by code that a helper left behind.
  *
  * The watchdog measures only time in which it runs itself. After the machine was suspended, or the main thread was blocked,

@@ -35,7 +35,7 @@ export class ThreadDied extends Error {
   }
 }
 
-/** The caller's promise. A thread replies to each request with its own reply type: see perform() in workers/thread.ts. */
+/** The caller's promise. A thread replies to each request with the reply type of that request: see perform() in workers/thread.ts. */
 interface Pending {
   resolve(value: ReplyOf<Request>): void
   reject(error: Error): void
@@ -89,7 +89,7 @@ export class WorkerChannel {
     return this.#pending.size
   }
 
-  /** @returns the thread's port, to be transferred to it */
+  /** Opens the channel for a new thread. @returns the thread's port, to be transferred to it */
   open(): MessagePort {
     const { port1, port2 } = new MessageChannel()
     port1.on('message', (replies: ChannelReply[]) => {
@@ -105,7 +105,7 @@ export class WorkerChannel {
   /** Sends a request. Rejects with {@link ThreadDied}, or with the thread's error. */
   ask<R extends Request>(ask: R, task: TaskOf<R>): Promise<ReplyOf<R>> {
     if (this.#closed)
-      return Promise.reject(new ThreadDied('The threads were ended.', { thread: 0, ready: false }))
+      return Promise.reject(new ThreadDied('The threads were terminated.', { thread: 0, ready: false }))
     return new Promise((resolve, reject) => {
       const id = this.#pending.add({ resolve, reject })
       this.#requests.add({ id, ask, task } as ChannelRequest)
@@ -114,7 +114,7 @@ export class WorkerChannel {
 
   /** Rejects every pending request: the thread died. @param cause why, if it is known */
   break(cause: unknown): void {
-    const death = new ThreadDied('The thread ended.', this, { cause })
+    const death = new ThreadDied('The thread died.', this, { cause })
     this.#port?.close()
     this.#port = undefined
     this.thread = 0

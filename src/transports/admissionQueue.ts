@@ -1,7 +1,7 @@
 import { TransportQueue, type WaitingMessage } from './transportQueue.js'
 import type { TransportState } from './transportState.js'
 
-/** Where slots are reserved: as the runner has them. */
+/** The runner's slots. */
 interface SlotSource {
   readonly capacity: number
   readonly free: number
@@ -10,29 +10,29 @@ interface SlotSource {
 }
 
 /**
- * Makes messages due that the queue holds for a route's budget.
- * @param most how many at most
- * @returns how many it woke
+ * Makes messages due that the queue holds because of a transport's budget.
+ * @param most the maximum number of messages
+ * @returns the number of messages that are due now
  */
-export type WakeHeld = (route: TransportState, most: number) => Promise<number>
+export type WakeHeld = (transport: TransportState, most: number) => Promise<number>
 
-/** As long as more than this share of the slots is free, messages are made ready before their time. */
-const SPARE = 0.5
-/** While a limit may rise by itself, or the queue holds messages for it, it is looked at again after so many ms. */
-const LOOK = 1_000
+/** While more than this share of the slots is free, messages are prepared before their time. */
+const SPARE_SHARE = 0.5
+/** Milliseconds between two checks of a limit that rises by itself, or for which the queue holds messages. */
+const RECHECK_INTERVAL = 1_000
 
 /**
- * Where messages wait for their turn: for a transport's budget, or for a slot. The higher priority goes first, whenever
- * it came. Only as many as go within the next seconds wait for a budget here, without a slot; who has no place is told
- * when to come back, so that the queue always hands out further, to other transports and to higher priorities, and each
- * message is stored about once for its waiting, however long that is.
+ * Orders the messages that wait for a transport's budget, or for a slot. A higher priority starts first, no matter when it
+ * arrived. Only the messages that can start within the next seconds wait for a budget here, without a slot. The queue holds
+ * the others until a given time. So it can always hand out messages for other transports and of higher priority, and
+ * each message is stored about once while it waits, however long that is.
  *
- * Invariants: a message goes with a slot that is reserved at that moment. It is in a room, or it has been told to go or to
- * come back, before any other code runs. While messages wait, something is due that looks at them again: a slot or leave that
- * will be given back, or the room's timer.
+ * Invariants: a message starts with a slot that is reserved at that moment. It is in a transport queue, or it was started or
+ * postponed, before any other code runs. While messages wait, an event is pending that checks them again: the release of a
+ * slot or a lease, or the timer of their transport queue.
  */
 export class AdmissionQueue {
-  readonly #rooms = new Map<TransportState | undefined, TransportQueue>()
+  readonly #queues = new Map<TransportState | undefined, TransportQueue>()
   readonly #slots: SlotSource
   readonly #wake: WakeHeld
   #size = 0
@@ -49,132 +49,133 @@ export class AdmissionQueue {
     return this.#size
   }
 
-  /** Of those, the ones that wait for a budget: they need no slot, so that the queue may hand out as many more. */
+  /** The messages among them that wait for a budget. They need no slot, so the queue may hand out as many more. */
   get waitingForBudget(): number {
     return this.#forBudget
   }
 
-  /** A message waits here until it goes or is sent away; either may be before this returns. */
-  add(route: TransportState | undefined, visitor: WaitingMessage): void {
+  /** Adds a message. It may be started or postponed before this returns. */
+  add(transport: TransportState | undefined, message: WaitingMessage): void {
     if (this.#closed) {
-      visitor.postpone(0)
+      message.postpone(0)
       return
     }
-    const room = this.#roomOf(route)
-    room.add(visitor)
+    const queue = this.#queueOf(transport)
+    queue.add(message)
     this.#size++
-    if (visitor.forBudget) this.#forBudget++
-    this.#admit(room)
-    if (!room.full) return
-    const last = room.evictLast()
+    if (message.forBudget) this.#forBudget++
+    this.#admit(queue)
+    if (!queue.full) return
+    const last = queue.evictLast()
     if (last === undefined) return
-    this.#left(last.visitor)
-    last.visitor.postpone(last.again)
+    this.#removed(last.message)
+    last.message.postpone(last.delay)
   }
 
-  /** Something was given back, or a slot is free. */
+  /** Starts the messages that a released slot or lease allows. */
   advance(): void {
     if (this.#size === 0) return
-    for (const [route, room] of [...this.#rooms]) {
-      if (room.size === 0 || !this.#admit(room)) continue
-      // Where slots are scarce, the next one is another transport's.
-      this.#rooms.delete(route)
-      this.#rooms.set(route, room)
+    for (const [transport, queue] of [...this.#queues]) {
+      if (queue.size === 0 || !this.#admit(queue)) continue
+      // When slots are scarce, the next one goes to another transport.
+      this.#queues.delete(transport)
+      this.#queues.set(transport, queue)
     }
   }
 
-  /** The route's limit may have risen: messages go that may, and more are asked back from the queue. */
-  recheck(route: TransportState): void {
-    if (!this.#closed) this.#admit(this.#roomOf(route))
+  /** Starts the messages that a transport's new limit allows, and wakes more of those that the queue holds. */
+  recheck(transport: TransportState): void {
+    if (!this.#closed) this.#admit(this.#queueOf(transport))
   }
 
-  /** Takes a message back. @returns whether it was here */
+  /** Removes a message. @returns whether it waited here */
   cancel(id: string): boolean {
-    for (const room of this.#rooms.values()) {
-      const visitor = room.remove(id)
-      if (visitor === undefined) continue
-      this.#left(visitor)
-      visitor.postpone(0)
+    for (const queue of this.#queues.values()) {
+      const message = queue.remove(id)
+      if (message === undefined) continue
+      this.#removed(message)
+      message.postpone(0)
       return true
     }
     return false
   }
 
-  /** Everybody leaves, and whoever still comes; they are due again at once. */
+  /** Postpones all messages, and every message added later; they are due again at once. */
   close(): void {
     this.#closed = true
     this.#size = this.#forBudget = 0
-    for (const room of this.#rooms.values()) {
-      clearTimeout(room.timer)
-      for (const visitor of room.clear()) visitor.postpone(0)
+    for (const queue of this.#queues.values()) {
+      clearTimeout(queue.timer)
+      for (const message of queue.clear()) message.postpone(0)
     }
   }
 
-  /** Lets those go that may, and sees to it that the others are looked at again. @returns whether anybody went */
-  #admit(room: TransportQueue): boolean {
-    const before = room.size
-    const wait = this.#letGo(room)
-    const went = room.size < before
-    this.#askBack(room)
-    const risesByItself = room.size > 0 && room.transport?.slowed === true
-    const next = Math.min(wait, risesByItself || room.mayHoldMore ? LOOK : Infinity)
-    clearTimeout(room.timer)
+  /** Starts the messages that may start, and schedules the next check of the others. @returns whether any started */
+  #admit(queue: TransportQueue): boolean {
+    const before = queue.size
+    const wait = this.#startReady(queue)
+    const started = queue.size < before
+    this.#refill(queue)
+    const risesByItself = queue.size > 0 && queue.transport?.slowed === true
+    const next = Math.min(wait, risesByItself || queue.mayHoldMore ? RECHECK_INTERVAL : Infinity)
+    clearTimeout(queue.timer)
     if (next < Infinity && !this.#closed)
-      room.timer = setTimeout(() => this.#admit(room), Math.ceil(next)).unref()
-    return went
+      queue.timer = setTimeout(() => this.#admit(queue), Math.ceil(next)).unref()
+    return started
   }
 
-  /** @returns after how many ms the next may go; `Infinity` for when a slot or leave is given back */
-  #letGo(room: TransportQueue): number {
+  /** @returns milliseconds until the next message may start; `Infinity` if it waits for the release of a slot or lease */
+  #startReady(queue: TransportQueue): number {
     const slots = this.#slots
-    for (let index = 0; index < room.size;) {
-      const visitor = room.at(index)!
-      const spare = slots.free > slots.capacity * SPARE
+    for (let index = 0; index < queue.size;) {
+      const message = queue.at(index)!
+      const spare = slots.free > slots.capacity * SPARE_SHARE
       const slot = slots.reserve()
       if (slot === undefined) return Infinity
-      const leave = room.transport?.acquire(visitor.domains, spare)
-      if (leave === undefined || typeof leave === 'object') {
-        room.removeAt(index)
-        this.#left(visitor)
-        visitor.start(slot, leave)
+      const lease = queue.transport?.acquire(message.domains, spare)
+      if (lease === undefined || typeof lease === 'object') {
+        queue.removeAt(index)
+        this.#removed(message)
+        message.start(slot, lease)
         continue
       }
       slots.release(slot)
-      if (leave !== 'domain') return leave
+      if (lease !== 'domain') return lease
       index++
     }
     return Infinity
   }
 
-  #askBack(room: TransportQueue): void {
-    const { transport } = room
-    const vacancies = room.vacancies()
+  /** Wakes messages that the queue holds, if there is room for them here. */
+  #refill(queue: TransportQueue): void {
+    const { transport } = queue
+    const vacancies = queue.vacancies()
     if (transport === undefined || vacancies === 0) return
-    room.requested()
-    // What is woken may come at once, and this turn has begun with those who are here.
+    queue.requested()
+    // A woken message may arrive at once; this turn still handles the messages that are here.
     queueMicrotask(() => {
       this.#wake(transport, vacancies).then(
         (woken) => {
-          room.woken(woken, vacancies)
-          if (!this.#closed) this.#admit(room)
+          queue.woken(woken, vacancies)
+          if (!this.#closed) this.#admit(queue)
         },
         () => {
-          // The queue can't be asked just now.
-          room.woken(0, 0)
-          if (!this.#closed) this.#admit(room)
+          // The queue is unavailable at the moment.
+          queue.woken(0, 0)
+          if (!this.#closed) this.#admit(queue)
         },
       )
     })
   }
 
-  #left(visitor: WaitingMessage): void {
+  #removed(message: WaitingMessage): void {
     this.#size--
-    if (visitor.forBudget) this.#forBudget--
+    if (message.forBudget) this.#forBudget--
   }
 
-  #roomOf(route: TransportState | undefined): TransportQueue {
-    let room = this.#rooms.get(route)
-    if (room === undefined) this.#rooms.set(route, (room = new TransportQueue(route)))
-    return room
+  #queueOf(transport: TransportState | undefined): TransportQueue {
+    let queue = this.#queues.get(transport)
+    if (queue === undefined) this.#queues.set(transport, (queue = new TransportQueue(transport)))
+    return queue
   }
 }

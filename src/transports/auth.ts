@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs'
 import type { DkimKey, OAuth2, SmtpAuth } from '../protocol/transportConfig.js'
 import { type Validator, isPlainObject } from '../validation.js'
 
-/** Credentials, where they should not stand in the URL. */
+/** Credentials that are not part of the URL. */
 export type AuthOptions =
   | {
-      /** Who logs in. */
+      /** The user name. */
       user: string
-      /** The password. @default none: it, or what gives OAuth 2.0 tokens, is required */
+      /** The password. @default none; it or the OAuth 2.0 fields are required */
       pass: string
     }
   | (OAuth2 & {
-      /** Who logs in. */
+      /** The user name. */
       user: string
     })
 
@@ -27,7 +27,7 @@ const OAUTH2_KEYS = [
   'scope',
 ] as const satisfies readonly (keyof OAuth2)[]
 
-/** From the option or, without one, from the URL. */
+/** Returns the credentials from the option or, without one, from the URL. */
 export function resolveAuth(
   check: Validator,
   url: URL,
@@ -55,24 +55,24 @@ function authOf(check: Validator, value: unknown, path: string): SmtpAuth {
   if (accessToken === undefined && refreshToken === undefined && serviceClient === undefined)
     check.fail(
       `${path}.pass`,
-      'is required, or for OAuth 2.0 an accessToken, a refreshToken or a serviceClient',
+      'is required, or for OAuth 2.0 an accessToken, a refreshToken, or a serviceClient',
     )
   return { user, oauth2 }
 }
 
-/** A key that signs what goes out (DKIM, RFC 6376): give its PEM, or the file that holds it. */
+/** A key that signs outgoing mail (DKIM, RFC 6376), as PEM or as a file. */
 export interface DkimOptions {
-  /** The domain that signs, as in `d=`. */
+  /** The signing domain, the tag `d=`. */
   domain: string
-  /** Where its public key is: `SELECTOR._domainkey.DOMAIN`. */
+  /** The selector, the tag `s=`: the public key is in the DNS at `SELECTOR._domainkey.DOMAIN`. */
   selector: string
-  /** An RSA key as PEM. @default that of `keyFile` */
+  /** An RSA key as PEM. @default the content of `keyFile` */
   privateKey?: string
-  /** Path of a file that holds it. @default that of `privateKey` */
+  /** Path of a file that contains the key. @default none; `privateKey` is used */
   keyFile?: string
 }
 
-/** One key, or an array of them. Reads files, and checks that each key can sign. */
+/** Resolves one key or an array of keys. Reads their files, and checks that each key can sign. */
 export function resolveDkim(check: Validator, value: unknown, path: string): DkimKey[] {
   const list = isPlainObject(value) ? [value] : check.array(value, path, 10)
   return list.map((entry, index) => keyOf(check, entry, isPlainObject(value) ? path : `${path}[${index}]`))
@@ -87,7 +87,7 @@ function keyOf(check: Validator, value: unknown, path: string): DkimKey {
     ['selector', selector],
   ] as const)
     if (!/^[\w-]+(?:\.[\w-]+)*$/.test(name))
-      check.fail(`${path}.${key}`, 'is not a domain name, or part of one')
+      check.fail(`${path}.${key}`, 'is not a domain name or part of one')
   if ((given['privateKey'] === undefined) === (given['keyFile'] === undefined))
     check.fail(`${path}.privateKey`, 'give either privateKey, as PEM, or keyFile')
   const privateKey =
@@ -106,7 +106,7 @@ function readKey(check: Validator, file: string, path: string): string {
   }
 }
 
-/** Its message never repeats the key. */
+/** The error message never contains the key. */
 function checkKey(check: Validator, pem: string, path: string): void {
   let type: string | undefined
   try {

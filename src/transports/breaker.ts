@@ -3,29 +3,30 @@ import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } fro
 import type { Validator } from '../validation.js'
 
 export interface BreakerOptions {
-  /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000, or `maxProbeDelay` where that is less */
+  /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000, or `maxProbeDelay` if that is less */
   probeDelay?: number
-  /** Milliseconds between two tries at most. @default 60_000 */
+  /** The longest time between two tries, in milliseconds. @default 60_000 */
   maxProbeDelay?: number
 }
 
-/** Why no mail goes out over a transport. */
+/** The reason why a transport's mail is held. */
 export interface TransportError {
   code: UnreachableCode
-  /** One sentence for people. */
+  /** One sentence for users. */
   message: string
   reply?: SmtpReply
 }
 
-/** How a transport fares. */
+/** The current state of a transport. */
 export interface TransportStatus {
   transport: string
-  /** `open`: its server can't be reached, and its messages are held. */
+  /** `open`: its server can't be reached, refuses the password, or offers no secure connection; its messages are held. */
   breaker: 'closed' | 'open'
-  /** While open: ISO 8601, and what happened last. */
+  /** While open: when it opened, as ISO 8601. */
   since?: string
+  /** While open: the last error. */
   trouble?: TransportError
-  /** Messages a second at present, where it is limited, or slowed by its server's replies. */
+  /** Messages per second at the moment, if the transport is limited, or slowed by its server's replies. */
   rate?: number
 }
 
@@ -34,15 +35,15 @@ export interface BreakerListener {
   closed(transport: string, openFor: number): void
 }
 
-/** What a delivery may do: go ahead, perhaps as the one that tries whether the transport works again, or wait. */
+/** Whether a delivery may start, perhaps as the probe of an open breaker, or how many milliseconds to hold its message. */
 export type BreakerAdmission = { result: 'pass'; probe: boolean } | { result: 'hold'; delay: number }
 
 interface Open {
   since: number
   trouble: TransportError
-  /** Milliseconds between the last try and the next. */
+  /** Milliseconds between the last probe and the next. */
   delay: number
-  /** On the clock that doesn't jump. */
+  /** On the clock's steady time. */
   probeAt: number
   probing: boolean
 }
@@ -50,17 +51,25 @@ interface Open {
 export function resolveBreaker(check: Validator, value: unknown): Required<BreakerOptions> {
   const given = check.object(value, 'breaker', ['probeDelay', 'maxProbeDelay'])
   const maxProbeDelay = check.duration(given['maxProbeDelay'] ?? 60_000, 'breaker.maxProbeDelay', 1)
-  const wish = given['probeDelay'] ?? Math.min(1_000, maxProbeDelay)
-  const probeDelay = check.duration(wish, 'breaker.probeDelay', 1)
+  const input = given['probeDelay'] ?? Math.min(1_000, maxProbeDelay)
+  const probeDelay = check.duration(input, 'breaker.probeDelay', 1)
   if (probeDelay > maxProbeDelay)
     check.fail('breaker.probeDelay', `is longer than breaker.maxProbeDelay, ${maxProbeDelay} ms`)
   return { probeDelay, maxProbeDelay }
 }
 
 /**
- * The circuit breaker of one transport (Nygard, "Release It!"). A failure to connect, to secure or to authenticate
- * opens it: it says nothing of the message that met it, and the next would meet it too. While it is open a single
- * message at a time tries whether it has passed.
+ * The circuit breaker of one transport (Nygard, "Release It!"). A failure to connect, to secure the connection, or to
+ * authenticate opens it: the message is not the cause, and any other would fail too. While it is open, one message at a
+ * time probes whether the transport works again.
+ *
+ *     ┌────────┐   an unreachable outcome    ┌──────┐  admit() at probeAt  ┌─────────┐
+ *     │ closed │ ──────────────────────────► │ open │ ───────────────────► │ probing │
+ *     └────────┘                             └──────┘ ◄─────────────────── └─────────┘
+ *         ▲                                      │    unreachable: the delay    │
+ *         │                                      │    doubles                   │
+ *         └──────────────────────────────────────┴──────────────────────────────┘
+ *                      any outcome for which the server took part
  */
 export class Breaker {
   readonly #transport: string
@@ -88,12 +97,13 @@ export class Breaker {
     return { transport, breaker: 'open', since: new Date(since).toISOString(), trouble }
   }
 
-  /** Whether a message would have to wait. */
+  /** Whether messages are held at the moment. */
   get holds(): boolean {
     const open = this.#open
     return open !== undefined && (open.probing || this.#clock.steady() < open.probeAt)
   }
 
+  /** Admits a delivery, or says how long to hold its message. */
   admit(): BreakerAdmission {
     const open = this.#open
     if (open === undefined) return { result: 'pass', probe: false }
@@ -102,22 +112,22 @@ export class Breaker {
     return { result: 'pass', probe: true }
   }
 
-  /** Milliseconds to hold a message for: until the next try, and a little longer, so that not all come at once. */
+  /** Returns the milliseconds to hold a message: until the next probe, plus a random share so that not all start at once. */
   delay(): number {
     if (this.#open === undefined) return 0
     const { probeAt, delay } = this.#open
     return Math.max(0, probeAt - this.#clock.steady()) + (Math.random() * delay) / 2
   }
 
-  /** Learns from what a delivery came to. @param probe as it was admitted */
+  /** Records the outcome of a delivery. @param probe whether it was admitted as a probe */
   record(outcome: Outcome, probe: boolean): void {
     if (isUnreachable(outcome)) this.#fail(outcome, probe)
     else if (reachedServer(outcome)) this.reset()
-    // It never came to the transport: the next message tries.
+    // The delivery did not reach the transport, so the next message probes.
     else if (probe && this.#open !== undefined) this.#open.probing = false
   }
 
-  /** The transport works, or is another now. */
+  /** Closes the breaker: the transport works, or has new settings. */
   reset(): void {
     const open = this.#open
     if (open === undefined) return
@@ -147,7 +157,7 @@ export class Breaker {
   }
 }
 
-/** Whether a server took part: what went wrong before tells nothing of it. */
-function reachedServer({ phase }: Outcome): boolean {
+/** Whether a server took part. An earlier failure says nothing about it. */
+export function reachedServer({ phase }: Outcome): boolean {
   return phase === 'envelope' || phase === 'body' || phase === 'replied'
 }

@@ -1,20 +1,21 @@
 import type { Outcome } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
 
-/** What a transport may use, over all threads together. */
+/** The limits of a transport, for all threads together. */
 export interface BudgetOptions {
   /**
-   * Messages in any one second at most, however they are counted: from the moment a message is begun until a second
-   * after the server's answer. Below 1 for one in several seconds.
+   * The maximum number of messages within any one second, no matter at which point of the delivery the server counts
+   * them. A value below 1 means one message in several seconds.
    * @default unlimited
    */
   rate?: number
   /**
-   * Connections at a time. Over several threads they are shared out evenly; where there are fewer than threads, as many
-   * threads send. @default `threads` × `concurrency`
+   * The maximum number of open connections. The threads share them evenly; with fewer connections than threads, only that
+   * many threads send.
+   * @default `threads` × `concurrency`
    */
   connections?: number
-  /** Messages under way at a time to each recipient domain. @default unlimited */
+  /** The maximum number of messages in progress to each recipient domain. @default unlimited */
   domainConcurrency?: number
 }
 
@@ -39,79 +40,79 @@ export function resolveBudget(check: Validator, given: Record<string, unknown>, 
 }
 
 /**
- * Who says how many messages may go over one transport. Must answer at once: one that is shared by several processes
- * keeps a few in stock, and answers with the time until there are more.
+ * The rate limiter of one transport. It answers at once: one that several processes share keeps a few permits in stock, and
+ * returns the time until there are more.
  */
 export interface Allowance {
-  /** Messages a second, as things are. */
+  /** Messages per second at the moment. */
   readonly rate: number
   /**
-   * Takes leave for one message, which may be made ready while its time is still to come.
-   * @param ahead ms by which it may be
-   * @returns after how many ms it may go: leave is taken if that is at most `ahead`; `Infinity` for not before a `give()`
+   * Takes a permit for one message.
+   * @param ahead milliseconds before its time at which a message may be prepared
+   * @returns milliseconds until the message may be sent. The permit is taken if that is at most `ahead`; `Infinity`: not before a `release()`
    */
   acquire(ahead?: number): number
   /**
-   * The message that leave was taken for is over.
-   * @param transaction ms the server had to do with it; undefined when it never heard of it
-   * @param ago ms since it was over
+   * Returns the permit of a message that was delivered, or was not sent after all.
+   * @param transaction milliseconds that its transaction took; undefined if the server never heard of the message
+   * @param ago milliseconds since the delivery ended
    */
   release(transaction: number | undefined, ago?: number): void
-  /** The server asked for fewer messages. @returns whether that was news */
+  /** Reduces the rate: the server asked for fewer messages. @returns false if it was reduced a moment ago */
   slow(): boolean
-  /** Whether it gives less than it may at present. */
+  /** Whether the rate is below the configured one at the moment. */
   readonly slowed: boolean
 }
 
-/** Makes the allowance of a transport with a rate. */
+/** Creates the allowance of a transport that has a rate. */
 export type Allowances = (transport: string, rate: number) => Allowance
 
-/** By how much of the full rate a slowed transport comes back each second, and the least it is slowed to. */
-const STEP = 0.05
-const LEAST = 1 / 64
-/** How many ms slower the fastest transaction may be thought with each further one. */
-const FORGETTING = 0.5
-/** How much faster than the rate messages may follow each other, as long as the window has room. */
-const HASTE = 2
-/** Milliseconds by which messages may be late for their regular times and still go at once. */
+/** The share of the full rate that a slowed transport regains each second, and the lowest share. */
+const RECOVERY_STEP = 0.05
+const MIN_SHARE = 1 / 64
+/** Milliseconds by which the estimate of the fastest transaction rises with each further transaction. */
+const ESTIMATE_RISE = 0.5
+/** How much faster than the rate messages may follow each other while the window has room. */
+const BURST_FACTOR = 2
+/** Milliseconds by which a message may miss its regular time and still be sent at once. */
 const CATCH_UP = 50
-/** Transactions differ by so many ms for reasons that have nothing to do with the server. */
+/** Milliseconds by which transactions differ for reasons unrelated to the server. */
 const JITTER = 10
 
 /**
- * A rate that no window of a second exceeds: leave that was given is in use until a second after the server's answer.
- * Whenever the server counted the message, it was in between. Of that second is taken off half of what every
- * transaction takes at least, since the next one will take as long.
+ * A rate that is not exceeded within any second: a permit is in use until one second after the server's reply. The server
+ * counted the message at some time in between. Half of the time that every transaction takes at least is deducted from
+ * that second, because the next transaction takes as long.
  *
- * Messages go apart from each other, or those behind would wait at the server and take the longer.
+ * Messages start at intervals. Otherwise the later ones would wait at the server, and their transactions would take longer.
  *
- * Throttling replies halve it; with each second after that it grows by a twentieth of what it was (AIMD: Chiu and Jain,
+ * A throttling reply halves the rate; each second without one adds a twentieth of the full rate (AIMD: Chiu and Jain,
  * "Analysis of the increase and decrease algorithms", 1989).
  */
 export class RateAllowance implements Allowance {
   readonly #full: number
   #share: number
   #slowedAt = -Infinity
-  /** Until when it has come back. */
+  /** The time up to which the recovery has been applied. */
   #recoveredAt = performance.now()
-  /** Leave in use by messages under way. */
-  #underWay = 0
-  /** When leave that was used comes back, in order, on `performance.now()`'s clock. */
+  /** Permits in use by messages in progress. */
+  #inProgress = 0
+  /** When the permits of ended deliveries become free, in order, on `performance.now()`'s clock. */
   readonly #returns: number[] = []
-  /** When the next message goes if they go at regular times. */
+  /** The regular time of the next message. */
   #next = 0
-  /** The latest time that leave was given for. */
+  /** The latest time for which a permit was given. */
   #latest = 0
+  /** The estimated duration of the fastest transaction, in ms. */
   #fastest = 0
 
-  /** @param share of the rate that is given at first, as if it had been slowed */
+  /** @param share of the full rate to start with, as if the rate had been reduced */
   constructor(rate: number, share = 1) {
     this.#full = rate
     this.#share = share
     if (share < 1) this.#slowedAt = performance.now()
   }
 
-  /** Whether it is slower than it may be. */
   get slowed(): boolean {
     this.#recover(performance.now())
     return this.#share < 1
@@ -126,34 +127,34 @@ export class RateAllowance implements Allowance {
     const now = performance.now()
     this.#recover(now)
     while ((this.#returns[0] ?? Infinity) <= now) this.#returns.shift()
-    const over = this.#underWay + this.#returns.length - this.#most()
+    const over = this.#inProgress + this.#returns.length - this.#perWindow()
     const free = over < 0 ? now : (this.#returns[over] ?? Infinity)
     const at = Math.max(now, free, this.#next - CATCH_UP)
     if (at > now + ahead) return at - now
-    // What it waits for has come back by then, and is in use again.
+    // The permit that the message waits for is free by then, and in use again.
     if (over >= 0) this.#returns.shift()
     this.#latest = Math.max(this.#latest, at)
-    this.#next = Math.max(this.#next, at) + 1_000 / (this.rate * HASTE)
-    this.#underWay++
+    this.#next = Math.max(this.#next, at) + 1_000 / (this.rate * BURST_FACTOR)
+    this.#inProgress++
     return at - now
   }
 
   release(transaction: number | undefined, ago = 0): void {
-    this.#underWay--
+    this.#inProgress--
     const now = performance.now()
     if (transaction === undefined) {
-      this.#next -= 1_000 / (this.rate * HASTE)
-      // Leave that was for later is no leave for now.
-      if (this.#latest > now) this.#comesBack(this.#latest)
+      this.#next -= 1_000 / (this.rate * BURST_FACTOR)
+      // A permit for later is not a permit for now.
+      if (this.#latest > now) this.#freeAt(this.#latest)
       return
     }
-    this.#fastest = Math.min(transaction, this.#fastest + FORGETTING)
-    const window = (1_000 * this.#most()) / this.rate
+    this.#fastest = Math.min(transaction, this.#fastest + ESTIMATE_RISE)
+    const window = (1_000 * this.#perWindow()) / this.rate
     const certain = Math.max(0, this.#fastest - Math.max(JITTER, this.#fastest / 2))
-    this.#comesBack(now - ago + window - Math.min(certain, window / 2))
+    this.#freeAt(now - ago + window - Math.min(certain, window / 2))
   }
 
-  #comesBack(time: number): void {
+  #freeAt(time: number): void {
     let at = this.#returns.length
     while (at > 0 && this.#returns[at - 1]! > time) at--
     this.#returns.splice(at, 0, time)
@@ -162,15 +163,15 @@ export class RateAllowance implements Allowance {
   slow(): boolean {
     const now = performance.now()
     this.#recover(now)
-    // The replies to what was under way at the time say the same once more.
+    // The replies to the other messages in progress report the same condition again.
     if (now - this.#slowedAt < 1_000) return false
-    this.#share = Math.max(LEAST, this.#share / 2)
+    this.#share = Math.max(MIN_SHARE, this.#share / 2)
     this.#slowedAt = this.#recoveredAt = now
     return true
   }
 
-  /** Messages in one window; a window is a second, or as long as it takes for a whole number of messages. */
-  #most(): number {
+  /** Returns the messages in one window: a second, or longer if the rate is not a whole number of messages. */
+  #perWindow(): number {
     return Math.max(1, Math.floor(this.rate))
   }
 
@@ -178,31 +179,31 @@ export class RateAllowance implements Allowance {
     if (this.#share === 1) return
     const seconds = Math.floor((now - this.#recoveredAt) / 1_000)
     if (seconds === 0) return
-    this.#share = Math.min(1, this.#share + STEP * seconds)
+    this.#share = Math.min(1, this.#share + RECOVERY_STEP * seconds)
     this.#recoveredAt += seconds * 1_000
   }
 }
 
-/** Replies of a server that takes no more for the moment, for whatever reason (RFC 5321 section 4.2.3). */
+/** Replies of a server that accepts no more mail at the moment, for any reason (RFC 5321 section 4.2.3). */
 const BUSY = new Set([421, 450, 451, 452, 454])
-/** RFC 3463 section 3.8: security or policy. With 454 it is a temporary failure of TLS or of authentication instead. */
+/** RFC 3463 section 3.8: security or policy. With 454 it means a temporary failure of TLS or of authentication. */
 const POLICY = /^4\.7\./
-/** RFC 3463 sections 3.2, 3.3 and 3.6: it says something of a recipient or of the message. */
-const NOT_OURS = /^4\.[126]\./
-/** Greylisting wants the same message later; it does not want fewer. */
+/** RFC 3463 sections 3.2, 3.3, and 3.7: about a recipient or the message. */
+const ABOUT_MESSAGE = /^4\.[126]\./
+/** Greylisting asks for the same message later, not for fewer messages. */
 const GREYLISTING = /gr[ae]y-?list/i
-/** The words in which servers ask for fewer messages. Too many recipients or hops are the message's own. */
-const FEWER =
+/** The words with which servers ask for fewer messages. Too many recipients or hops concern the message alone. */
+const ASKS_FOR_FEWER =
   /too many (?!recipients|rcpt|hops)|too (?:much mail|fast|quickly|frequent)|\brates?\b|rate-?limit|throttl|slow(?:ing)? down|(?:connections?|messages?|send|sending|hourly|daily) (?:limit|quota)/i
 
 /**
  * Whether the server asks for fewer messages: HTTP 429; or a 4xx whose enhanced code (4.7.x) or text says so. A bare 421
- * says no more than that this connection ends, for whatever reason (RFC 5321 section 3.8), and the next one may be welcome.
+ * only says that this connection closes, for any reason (RFC 5321 section 3.8); the next one may be welcome.
  */
 export function isThrottling({ result, reply }: Outcome): boolean {
   if (result !== 'deferred' || reply === undefined) return false
   const { code, enhanced = '', text } = reply
   if (code === 429) return true
-  if (!BUSY.has(code) || NOT_OURS.test(enhanced) || GREYLISTING.test(text)) return false
-  return (code !== 454 && POLICY.test(enhanced)) || FEWER.test(text)
+  if (!BUSY.has(code) || ABOUT_MESSAGE.test(enhanced) || GREYLISTING.test(text)) return false
+  return (code !== 454 && POLICY.test(enhanced)) || ASKS_FOR_FEWER.test(text)
 }

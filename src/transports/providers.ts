@@ -1,6 +1,6 @@
-import { BlockList, isIP } from 'node:net'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isLoopback } from '../loopback.js'
 import { toJsonObject } from '../message/json.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type {
@@ -13,37 +13,25 @@ import type {
 import type { Validator } from '../validation.js'
 import { resolveDkim } from './auth.js'
 
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
-
-/** Whether a name or address, bare or as a URL's hostname, is this machine's own. */
-export function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const family = isIP(host)
-  if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
-}
-
-/** What the services take beside what every transport takes. */
+/** The options of mail services, in addition to those of every transport. */
 export interface ServiceOptions {
-  /** `sendgrid:`: the key, where it should not stand in the URL. @default that of the URL */
+  /** `sendgrid:`: the API key. @default the key in the URL */
   apiKey?: string
-  /** `sendgrid:` and `ses:`: origin of the API. @default the service's own */
+  /** `sendgrid:` and `ses:`: the origin of the API. @default the service's own */
   endpoint?: string
-  /** `ses:`: such as `eu-central-1`. @default what the AWS SDK finds in its environment */
+  /** `ses:`: the region, such as `eu-central-1`. @default the region that the AWS SDK finds in its environment */
   region?: string
-  /** `ses:`: whose account it is. @default what the AWS SDK finds in its environment */
+  /** `ses:`: the credentials of the account. @default the credentials that the AWS SDK finds in its environment */
   credentials?: SesCredentials
-  /** `ses:`: name of the configuration set. @default none */
+  /** `ses:`: the name of the configuration set. @default none */
   configurationSet?: string
 }
 
-/** Any transport plugin of nodemailer's. */
+/** A nodemailer transport plugin. */
 export interface PluginOptions {
-  /** A package, found from the working directory, or a path to a module. Loaded in each thread. */
+  /** A package, resolved from the working directory, or a path to a module. Each thread loads it. */
   module: string
-  /** Given to what the module exports: plain data. @default none */
+  /** The argument of the function that the module exports: plain data. @default none */
   options?: JsonObject
 }
 
@@ -57,7 +45,7 @@ export const SERVICE_KEYS = [
   'configurationSet',
 ] as const satisfies readonly (keyof ServiceOptions)[]
 
-/** Which fields belong to which scheme, of those that not all have. */
+/** The fields of each scheme, without those that every transport has. */
 const FIELDS: Record<string, readonly string[]> = {
   'inbox:': ['dkim'],
   'file:': ['dkim'],
@@ -65,12 +53,12 @@ const FIELDS: Record<string, readonly string[]> = {
   'ses:': ['dkim', 'endpoint', 'region', 'credentials', 'configurationSet'],
 }
 
-/** The scheme of a URL that names no SMTP server. */
+/** Returns the scheme of a URL that does not name an SMTP server. */
 export function serviceScheme(text: string): 'inbox:' | 'file:' | 'sendgrid:' | 'ses:' | undefined {
   return (['inbox:', 'file:', 'sendgrid:', 'ses:'] as const).find((scheme) => text.startsWith(scheme))
 }
 
-/** Refuses what means something for other transports only. */
+/** Rejects fields that only other transports have. */
 export function checkFields(
   check: Validator,
   scheme: string,
@@ -82,7 +70,7 @@ export function checkFields(
   for (const key of Object.keys(given)) {
     const service = (SERVICE_KEYS as readonly string[]).includes(key)
     const fits = known === undefined ? !service : known.includes(key) || common.includes(key)
-    if (!fits) check.fail(`${path_}.${key}`, `means nothing to ${scheme}`)
+    if (!fits) check.fail(`${path_}.${key}`, `is not an option of ${scheme} transports`)
   }
 }
 
@@ -94,12 +82,12 @@ export function resolveFile(
   at: string,
 ): FileTransport {
   const place = text.slice('file:'.length)
-  if (place === '' || place === '//') check.fail(at, "names no folder, as in 'file:./outbox'")
+  if (place === '' || place === '//') check.fail(at, "must name a folder, as in 'file:./outbox'")
   let dir: string
   try {
     dir = place.startsWith('//') ? fileURLToPath(text) : path.resolve(place)
   } catch {
-    return check.fail(at, "is not the place of a folder on this machine, as in 'file:./outbox'")
+    return check.fail(at, "is not the path of a folder on this machine, as in 'file:./outbox'")
   }
   const dkim = given['dkim']
   return {
@@ -110,7 +98,7 @@ export function resolveFile(
   }
 }
 
-/** `sendgrid:` with the key as an option, or `sendgrid://KEY@HOST`; the host may be left out. */
+/** Resolves `sendgrid:` with the key as an option, or `sendgrid://KEY@HOST`; the host is optional. */
 export function resolveSendgrid(
   check: Validator,
   name: string,
@@ -122,8 +110,9 @@ export function resolveSendgrid(
   if (url === null) check.fail(at, "must be 'sendgrid:' with an apiKey, or 'sendgrid://KEY@api.sendgrid.com'")
   const [, inUrl = '', host = ''] = url
   const key = check.string(given['apiKey'] ?? inUrl, `${at}.apiKey`, 512)
-  if (key === '') check.fail(`${at}.apiKey`, 'is required: a key of the SendGrid account')
-  if (!/^[\x21-\x7e]+$/.test(key)) check.fail(`${at}.apiKey`, 'holds a character that no key has')
+  if (key === '') check.fail(`${at}.apiKey`, 'is required: an API key of your SendGrid account')
+  if (!/^[\x21-\x7e]+$/.test(key))
+    check.fail(`${at}.apiKey`, 'contains a character that is not allowed in API keys')
   return {
     kind: 'sendgrid',
     name,
@@ -136,7 +125,7 @@ export function resolveSendgrid(
   }
 }
 
-/** `ses:`, or `ses://REGION`. */
+/** Resolves `ses:` or `ses://REGION`. */
 export function resolveSes(
   check: Validator,
   name: string,
@@ -160,7 +149,7 @@ export function resolveSes(
 
 export function resolvePlugin(check: Validator, name: string, given: Given, at: string): PluginTransport {
   const module = check.string(given['module'], `${at}.module`)
-  if (module === '') check.fail(`${at}.module`, 'names no module')
+  if (module === '') check.fail(`${at}.module`, 'must name a package or a path')
   return {
     kind: 'plugin',
     name,
@@ -180,13 +169,13 @@ function credentialsOf(check: Validator, value: unknown, at: string): SesCredent
   return credentials
 }
 
-/** Credentials never cross a network in clear. */
+/** Returns the origin of an API. It must be https, so that credentials never cross a network unencrypted. */
 function originOf(check: Validator, value: unknown, at: string): string {
   const text = check.string(value, at)
   if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://api.example.com'")
   const { protocol, hostname, origin, pathname } = new URL(text)
   const safe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
   if (!safe) check.fail(at, 'must be https, or http on this machine')
-  if (pathname !== '/') check.fail(at, 'ends after host and port')
+  if (pathname !== '/') check.fail(at, 'must end after the host and port')
   return origin
 }

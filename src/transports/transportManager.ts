@@ -10,24 +10,24 @@ import {
   type ResolvedTransport,
 } from './transportOptions.js'
 
-/** What {@link Mailer.reload} takes: other settings for transports there are, or for the templates. */
+/** The new settings that {@link Mailer.reload} applies: for existing transports, or for the templates. */
 export interface ReloadOptions {
-  /** What `@app` reads, and the application's modules; `{}` runs these anew. Not together with transports. */
+  /** The values of `@app`, and the application's modules; `{}` runs these again. Can't be combined with transports. */
   templates?: TemplateReload
-  /** For the default transport. */
+  /** New settings of the default transport. */
   transport?: TransportInput
-  /** By name. Those left out stay as they are. */
+  /** New settings by name. Transports that are not listed keep their settings. */
   transports?: Record<string, TransportInput>
 }
 
-interface Fresh {
-  plan: ResolvedTransport
+interface ReloadedTransport {
+  resolved: ResolvedTransport
   config: TransportConfig
 }
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
-/** The transports of a mailer: tried, and given other settings, while mail goes out. */
+/** Tests a mailer's transports, and gives them new settings, while mail goes out. */
 export class TransportManager {
   readonly #runner: Runner
   readonly #dispatcher: Dispatcher
@@ -45,13 +45,13 @@ export class TransportManager {
   }
 
   async reload(input: unknown): Promise<void> {
-    const fresh = this.#resolve(check.object(input, '', ['transport', 'transports']))
-    this.#transports = this.#transports.map((old) => fresh.get(old.name)?.config ?? old)
+    const reloaded = this.#resolve(check.object(input, '', ['transport', 'transports']))
+    this.#transports = this.#transports.map((old) => reloaded.get(old.name)?.config ?? old)
     await this.#runner.reloadTransports(this.#transports)
-    for (const { plan } of fresh.values()) this.#dispatcher.reloaded(plan)
+    for (const { resolved } of reloaded.values()) this.#dispatcher.reloaded(resolved)
   }
 
-  #resolve({ transport, transports }: Record<string, unknown>): Map<string, Fresh> {
+  #resolve({ transport, transports }: Record<string, unknown>): Map<string, ReloadedTransport> {
     if ((transport === undefined) === (transports === undefined))
       check.fail('transport', 'give either transport or transports')
     if (transports !== undefined && !isPlainObject(transports))
@@ -64,21 +64,25 @@ export class TransportManager {
       given.map(([name, value]) => {
         const path = transports === undefined ? 'transport' : `transports.${name}`
         if (!names.includes(name))
-          check.fail(path, `there is no such transport; there are ${names.join(', ')}`)
-        const plan = resolveTransport(check, name, value, path)
-        checkFailover(check, plan, names, path)
-        const { config, budget } = plan
-        if (config.kind === 'inbox') return check.fail(path, 'an inbox can only be set up at the start')
+          check.fail(path, `there is no such transport; the transports are ${names.join(', ')}`)
+        const resolved = resolveTransport(check, name, value, path)
+        checkFailover(check, resolved, names, path)
+        const { config, budget } = resolved
+        if (config.kind === 'inbox')
+          return check.fail(path, "an inbox can't be reloaded; configure it when you create the mailer")
         if (config.kind !== this.#transports.find((old) => old.name === name)?.kind)
-          return check.fail(path, 'a transport stays of its kind; name the other one at the start')
+          return check.fail(
+            path,
+            'the kind of a transport never changes; configure another transport when you create the mailer',
+          )
         const { connections } = budget
-        return [name, { plan, config: connections === undefined ? config : { ...config, connections } }]
+        return [name, { resolved, config: connections === undefined ? config : { ...config, connections } }]
       }),
     )
   }
 }
 
-/** The transports of a mailer: one, or several by name of which the first is the default. */
+/** Resolves the options of a mailer's transports: one, or several by name, of which the first is the default. */
 export function resolveTransports(
   check: Validator,
   { transport, transports }: Record<string, unknown>,
@@ -95,16 +99,19 @@ export function resolveTransports(
   if (transports === undefined)
     check.fail(
       'transport',
-      "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try things out",
+      "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try threadpost without a mail server",
     )
   if (!isPlainObject(transports) || Object.keys(transports).length === 0)
     check.fail('transports', 'must be an object of at least one transport by name')
-  const plans = Object.entries(transports).map(([name, spec]) => {
+  const all = Object.entries(transports).map(([name, spec]) => {
     if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
-      check.fail(`transports.${name}`, 'a name is letters, digits, dot, dash and underscore, at most 64')
+      check.fail(
+        `transports.${name}`,
+        'a name consists of at most 64 letters, digits, dots, dashes, and underscores',
+      )
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
-  const names = plans.map(({ name }) => name)
-  for (const plan of plans) checkFailover(check, plan, names, `transports.${plan.name}`)
-  return plans
+  const names = all.map(({ name }) => name)
+  for (const each of all) checkFailover(check, each, names, `transports.${each.name}`)
+  return all
 }

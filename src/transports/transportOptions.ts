@@ -1,3 +1,4 @@
+import { isLoopback } from '../loopback.js'
 import type {
   DkimKey,
   SmtpTimeouts,
@@ -10,7 +11,6 @@ import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
 import {
   checkFields,
-  isLoopback,
   type PluginOptions,
   resolveFile,
   resolvePlugin,
@@ -21,71 +21,70 @@ import {
   serviceScheme,
 } from './providers.js'
 
-/** A transport with options beside its URL. */
+/** A transport's URL with further options. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
   /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, `sendgrid:` or `ses:`. */
   url: string
-  /** Credentials, where they should not stand in the URL: a password, or what gives OAuth 2.0 tokens. @default those of the URL */
+  /** Credentials that are not part of the URL: a password, or OAuth 2.0 tokens. @default the credentials in the URL */
   auth?: AuthOptions
   /**
-   * Use PIPELINING (RFC 2920) where the server offers it. To be turned off for a server, or a firewall before it, that
-   * offers what it can't do.
+   * Whether PIPELINING (RFC 2920) is used if the server offers it. Turn it off for a server, or a firewall in front of
+   * it, that offers PIPELINING and doesn't support it.
    * @default true
    */
   pipelining?: boolean
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
-  /** Signs what goes out over this transport: one key, or several. @default none */
+  /** Signs the mail that this transport sends: one key, or several. @default none */
   dkim?: DkimOptions | DkimOptions[]
   /**
-   * Never send in clear: a server that offers no STARTTLS gets nothing.
+   * Never send without TLS: a server that offers no STARTTLS receives nothing.
    * @default true, but false for loopback
    */
   requireTLS?: boolean
-  /** How the line is secured. */
+  /** Settings of TLS. @default the built-in certificate authorities, TLSv1.2 or newer */
   tls?: TlsOptions
   /**
    * Names of the transports that take its messages, in order, while its own server can't be reached or refuses the
-   * password. Never a message that was handed over.
+   * password. A message that was handed over is never moved.
    * @default none
    */
   failover?: string | string[]
-  /** The name given in EHLO. @default the machine's name */
+  /** The name in the EHLO command. @default the machine's name */
   ehloName?: string
-  /** Limits of each step. Each is absolute: a server that drips bytes gains nothing. */
+  /** The time limit of each step. Each limit is absolute: a server that sends single bytes doesn't extend it. */
   timeouts?: {
-    /** Milliseconds until the connection stands. @default 10_000 */
+    /** Milliseconds until the connection is established. @default 10_000 */
     connect?: number
     /** Milliseconds from there until the server's greeting. @default 10_000 */
     greeting?: number
-    /** Milliseconds from there until mail can be sent: EHLO, STARTTLS and AUTH. @default 15_000 */
+    /** Milliseconds from there until mail can be sent: EHLO, STARTTLS, and AUTH. @default 15_000 */
     handshake?: number
     /** Milliseconds from the envelope to the replies to it. RFC 5321 section 4.5.3.2 suggests five minutes. @default 60_000 */
     envelope?: number
-    /** Milliseconds from the body to the reply to the final dot; within the limit of an attempt. @default 120_000 */
+    /** Milliseconds from the body to the reply to the final dot; `limits.attempt` applies as well. @default 120_000 */
     body?: number
-    /** Milliseconds an unused connection is kept; `Infinity`: until the server closes it. @default 5_000 */
+    /** Milliseconds that an idle connection stays open; `Infinity`: until the server closes it. @default 5_000 */
     idle?: number
   }
 }
 
-/** A transport plugin of nodemailer's, with what every transport takes. */
+/** A nodemailer transport plugin, with the options of every transport. */
 export type PluginTransportOptions = PluginOptions & BudgetOptions & Pick<TransportOptions, 'failover'>
 
-/** A URL, or an object with options beside it. */
+/** A URL, or an object with a URL and further options. */
 export type TransportInput = string | TransportOptions | PluginTransportOptions
 
-/** Becomes an SMTP transport once its server listens. */
+/** The embedded inbox. It becomes an SMTP transport once its server listens. */
 interface InboxTransport {
   kind: 'inbox'
   name: string
   dkim?: DkimKey[]
 }
 
-/** A transport as its options say it. */
 type TransportSpec = TransportConfig | InboxTransport
 
-/** What a transport is, for the threads, and how the main thread deals with it. */
+/** The resolved options of a transport: `config` is for the threads, the rest for the main thread. */
 export interface ResolvedTransport {
   name: string
   config: TransportSpec
@@ -118,16 +117,16 @@ const KEYS = [
   ...COMMON_KEYS,
 ] as const
 
-/** As nodemailer and others spell it, and how it is said here. */
-const ELSEWHERE: Record<string, string> = {
-  host: "stands in the url: 'smtp://host:587'",
-  port: "stands in the url: 'smtp://host:587'",
-  secure: "is said by the scheme: 'smtps://host'",
-  ses: "is not known: write { url: 'ses:', region, credentials }",
-  sendgrid: "is not known: write { url: 'sendgrid:', apiKey }",
+/** The options of nodemailer and others, with the way to write them here. */
+const FOREIGN_OPTIONS: Record<string, string> = {
+  host: "is part of the url: 'smtp://host:587'",
+  port: "is part of the url: 'smtp://host:587'",
+  secure: "is part of the url: 'smtps://host'",
+  ses: "is not an option; write { url: 'ses:', region, credentials }",
+  sendgrid: "is not an option; write { url: 'sendgrid:', apiKey }",
 }
 
-/** Never repeats the URL in an error: it may hold the password. */
+/** Resolves the options of one transport. Its errors never contain the URL, which may contain the password. */
 export function resolveTransport(
   check: Validator,
   name: string,
@@ -136,7 +135,7 @@ export function resolveTransport(
 ): ResolvedTransport {
   if (isPlainObject(value))
     for (const key of Object.keys(value)) {
-      const hint = ELSEWHERE[key.toLowerCase()]
+      const hint = FOREIGN_OPTIONS[key.toLowerCase()]
       if (hint !== undefined) check.fail(`${path}.${key}`, hint)
     }
   const options = isPlainObject(value)
@@ -168,11 +167,11 @@ function specOf(
   if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
     check.fail(
       urlPath,
-      `unknown scheme '${url.protocol}', known are smtp:, smtps:, inbox:, file:, sendgrid: and ses:`,
+      `has the unknown scheme '${url.protocol}'; use smtp:, smtps:, inbox:, file:, sendgrid:, or ses:`,
     )
-  if (url.hostname === '') check.fail(urlPath, 'names no host')
+  if (url.hostname === '') check.fail(urlPath, "has no host; write 'smtp://host:587'")
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
-    check.fail(urlPath, 'ends after host and port; give further options as fields beside the url')
+    check.fail(urlPath, 'must end after the host and port; pass further options as fields next to the url')
 
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const secure = url.protocol === 'smtps:'
@@ -210,17 +209,20 @@ function failoverOf(check: Validator, value: unknown, path: string): string[] {
   return names.map((name, index) => check.string(name, `${path}[${index}]`))
 }
 
-/** Whether each stands in for others than itself, and is there. */
+/** Checks that the failover transports of a transport exist, and are other transports. */
 export function checkFailover(
   check: Validator,
-  plan: ResolvedTransport,
+  transport: ResolvedTransport,
   names: readonly string[],
   path: string,
 ): void {
-  for (const other of plan.failover) {
-    if (other === plan.name) check.fail(`${path}.failover`, 'names the transport itself')
+  for (const other of transport.failover) {
+    if (other === transport.name) check.fail(`${path}.failover`, 'must name other transports, not this one')
     if (!names.includes(other))
-      check.fail(`${path}.failover`, `there is no transport "${other}"; there are ${names.join(', ')}`)
+      check.fail(
+        `${path}.failover`,
+        `there is no transport "${other}"; the transports are ${names.join(', ')}`,
+      )
   }
 }
 
@@ -258,7 +260,7 @@ function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeout
   return timeouts
 }
 
-/** The transport of an inbox that listens at this URL. */
+/** Returns the SMTP transport of an inbox that listens at `url`. */
 export function loopbackTransport({ name, dkim }: InboxTransport, url: string): SmtpTransport {
   const { hostname, port } = new URL(url)
   return {

@@ -1,55 +1,55 @@
 import type { BudgetLease, TransportState } from './transportState.js'
 
-/** A message that waits for its turn. Exactly one of `go` and `sendAway` is called, once. */
+/** A message that waits for its turn. Either `start` or `postpone` is called, once. */
 export interface WaitingMessage {
   readonly id: string
   readonly priority: number
-  /** Those of its open recipients, each once. */
+  /** The domains of its open recipients, each once. */
   readonly domains: readonly string[]
   /** Whether it waits for a budget, and not only for a slot. */
   readonly forBudget: boolean
-  /** It has a slot, and leave where its transport is limited; it begins before this returns. */
-  start(slot: number, leave: BudgetLease | undefined): void
-  /** @param again after how many ms it should come back */
-  postpone(again: number): void
+  /** Begins its delivery, before it returns. @param lease undefined if its transport is not limited */
+  start(slot: number, lease: BudgetLease | undefined): void
+  /** @param delay milliseconds until it should be due again */
+  postpone(delay: number): void
 }
 
-/** Seconds' worth of messages that wait here, and how many at least and at most. */
+/** Seconds of mail, at the transport's rate, that wait here; and the bounds of that number of messages. */
 const SECONDS = 2
-const FEWEST = 4
-const MOST = 1_000
-/** Where only domains are limited. */
-const BY_DOMAIN = 200
-/** A message isn't sent away for longer than this, in ms. */
-const LONGEST = 15 * 60_000
-/** Messages asked back from the queue at a time, at most. */
-const LOT = 500
-/** Milliseconds that messages which were woken are given to come. */
-const ON_THEIR_WAY = 1_000
+const MIN_PLACES = 4
+const MAX_PLACES = 1_000
+/** Places when only the domains are limited. */
+const PLACES_WITHOUT_RATE = 200
+/** The longest delay of a postponed message, in ms. */
+const MAX_DELAY = 15 * 60_000
+/** The most messages that the queue is asked to wake at a time. */
+const WAKE_BATCH = 500
+/** Milliseconds within which woken messages are expected to arrive. */
+const ARRIVAL_TIME = 1_000
 
 /**
- * The messages that wait for one transport, in the order in which they go. A few are here; all others are in the queue, due
- * when they are expected to find a place, and asked back earlier if places are free before.
+ * The messages that wait for one transport, in the order in which they start. Only a few are here. The queue holds the
+ * others until they are expected to find a place here, and wakes them earlier when places become free before that.
  */
 export class TransportQueue {
   readonly transport: TransportState | undefined
   timer: NodeJS.Timeout | undefined
   readonly #waiting: WaitingMessage[] = []
-  /** Milliseconds from one that went to the next, while there were any. */
-  #pace = 1
-  #lastLeft: number | undefined
-  /** When the last who was sent away is to come back, on `performance.now()`'s clock. */
-  #horizon = 0
-  /** Whether the queue may hold messages for this transport: those of an earlier process as well. */
-  #away = true
-  /** Messages that came, and how many will have when all that were woken are here; those are waited for until then. */
-  #came = 0
-  #toCome = 0
-  #awaitedUntil = 0
+  /** Milliseconds between two starts while messages wait, as a moving average. */
+  #interval = 1
+  #lastStart: number | undefined
+  /** When the message that was postponed last is due again, on `performance.now()`'s clock. */
+  #lastDue = 0
+  /** Whether the queue may hold messages for this transport, including those of an earlier process. */
+  #mayHoldMore = true
+  /** Messages that arrived, and that number once every woken message has arrived; it counts until then. */
+  #arrived = 0
+  #expected = 0
+  #expectedUntil = 0
 
-  /** @param route undefined for a transport that does not exist */
-  constructor(route: TransportState | undefined) {
-    this.transport = route
+  /** @param transport undefined for the messages of a transport that does not exist */
+  constructor(transport: TransportState | undefined) {
+    this.transport = transport
   }
 
   get size(): number {
@@ -60,38 +60,39 @@ export class TransportQueue {
     return this.transport?.limited === true
   }
 
-  /** Whether more wait than there are places; without a limit they wait for a slot only, and for that they stay. */
+  /** Whether more messages wait than there are places. Without a limit they wait for a slot only, and all of them stay. */
   get full(): boolean {
     return this.limited && this.#waiting.length > this.#places
   }
 
   get #places(): number {
     const rate = this.transport?.rate ?? Infinity
-    return rate === Infinity ? BY_DOMAIN : Math.min(MOST, Math.max(FEWEST, Math.ceil(rate * SECONDS)))
+    if (rate === Infinity) return PLACES_WITHOUT_RATE
+    return Math.min(MAX_PLACES, Math.max(MIN_PLACES, Math.ceil(rate * SECONDS)))
   }
 
   at(index: number): WaitingMessage | undefined {
     return this.#waiting[index]
   }
 
-  add(visitor: WaitingMessage): void {
-    this.#came++
+  add(message: WaitingMessage): void {
+    this.#arrived++
     let at = this.#waiting.length
-    while (at > 0 && this.#waiting[at - 1]!.priority < visitor.priority) at--
-    this.#waiting.splice(at, 0, visitor)
+    while (at > 0 && this.#waiting[at - 1]!.priority < message.priority) at--
+    this.#waiting.splice(at, 0, message)
   }
 
-  /** Takes one out whose turn it is. */
+  /** Removes a message that starts now. */
   removeAt(index: number): void {
     this.#waiting.splice(index, 1)
     const now = performance.now()
-    if (this.#lastLeft !== undefined)
-      this.#pace = Math.min(1_000, 0.9 * this.#pace + 0.1 * (now - this.#lastLeft))
-    this.#lastLeft = this.#waiting.length === 0 ? undefined : now
+    if (this.#lastStart !== undefined)
+      this.#interval = Math.min(1_000, 0.9 * this.#interval + 0.1 * (now - this.#lastStart))
+    this.#lastStart = this.#waiting.length === 0 ? undefined : now
   }
 
   remove(id: string): WaitingMessage | undefined {
-    const at = this.#waiting.findIndex((visitor) => visitor.id === id)
+    const at = this.#waiting.findIndex((message) => message.id === id)
     return at < 0 ? undefined : this.#waiting.splice(at, 1)[0]
   }
 
@@ -99,65 +100,66 @@ export class TransportQueue {
     return this.#waiting.splice(0)
   }
 
-  /** Takes out the last one, which has no place. */
-  evictLast(): { visitor: WaitingMessage; again: number } | undefined {
-    const visitor = this.#waiting.pop()
-    if (visitor === undefined) return undefined
-    this.#away = true
-    return { visitor, again: this.#placeLater() }
+  /** Removes the last message, which has no place, and returns the milliseconds to postpone it by. */
+  evictLast(): { message: WaitingMessage; delay: number } | undefined {
+    const message = this.#waiting.pop()
+    if (message === undefined) return undefined
+    this.#mayHoldMore = true
+    return { message, delay: this.#delayOfNext() }
   }
 
   /** Whether the queue may hold messages for this transport. */
   get mayHoldMore(): boolean {
-    return this.#away
+    return this.#mayHoldMore
   }
 
   /**
-   * How many messages should be asked back from the queue, because there are places for them: once three quarters are
-   * free, as many as fill one half. Without a limit there is a place for everyone.
+   * Returns how many messages the queue should wake: once three quarters of the places are free, as many as fill half of
+   * them. Without a limit there is a place for each message.
    */
   vacancies(): number {
-    if (!this.#away) return 0
-    if (!this.limited) return LOT
-    const expected = this.#waiting.length + this.#onTheirWay
+    if (!this.#mayHoldMore) return 0
+    if (!this.limited) return WAKE_BATCH
+    const expected = this.#waiting.length + this.#arriving
     const places = this.#places
-    return expected > places / 4 ? 0 : Math.min(LOT, Math.max(1, Math.ceil(places / 2) - expected))
+    return expected > places / 4 ? 0 : Math.min(WAKE_BATCH, Math.max(1, Math.ceil(places / 2) - expected))
   }
 
-  /** The queue is about to be asked; `woken()` says what it answered. */
+  /** Records that the queue is about to be asked; `woken()` records its answer. */
   requested(): void {
-    this.#away = false
-    this.#toCome = this.#came + this.#onTheirWay
+    this.#mayHoldMore = false
+    this.#expected = this.#arrived + this.#arriving
   }
 
-  /** @param woken messages that will come, of so many that were asked for; fewer: the queue had no more */
+  /** @param woken messages that will arrive, out of `asked`; if there are fewer, the queue holds no more */
   woken(woken: number, asked: number): void {
-    if (woken >= asked) this.#away = true
-    this.#toCome += woken
-    this.#awaitedUntil = performance.now() + ON_THEIR_WAY
-    this.#horizon -= woken * this.#each
+    if (woken >= asked) this.#mayHoldMore = true
+    this.#expected += woken
+    this.#expectedUntil = performance.now() + ARRIVAL_TIME
+    this.#lastDue -= woken * this.#timeOfEach
   }
 
-  get #onTheirWay(): number {
-    return performance.now() < this.#awaitedUntil ? Math.max(0, this.#toCome - this.#came) : 0
+  /** Woken messages that have not arrived yet. */
+  get #arriving(): number {
+    return performance.now() < this.#expectedUntil ? Math.max(0, this.#expected - this.#arrived) : 0
   }
 
   /**
-   * Milliseconds until there will be a place: each who is sent away is told to come as much later as one takes to go,
-   * the first when half of those who wait have gone.
+   * Returns the milliseconds until there will be a place. Each postponed message is due one message's time after the one
+   * before it, and the first when half of the waiting messages have started.
    */
-  #placeLater(): number {
+  #delayOfNext(): number {
     const now = performance.now()
-    const each = this.#each
-    this.#horizon = Math.max(this.#horizon, now + (this.#waiting.length * each) / 2) + each
-    const wait = this.#horizon - now
-    if (wait <= LONGEST) return wait
-    this.#horizon -= each
-    return LONGEST * (0.5 + Math.random() / 2)
+    const each = this.#timeOfEach
+    this.#lastDue = Math.max(this.#lastDue, now + (this.#waiting.length * each) / 2) + each
+    const delay = this.#lastDue - now
+    if (delay <= MAX_DELAY) return delay
+    this.#lastDue -= each
+    return MAX_DELAY * (0.5 + Math.random() / 2)
   }
 
-  /** Milliseconds from one that goes to the next. */
-  get #each(): number {
-    return Math.max(this.#pace, 1_000 / (this.transport?.rate ?? Infinity))
+  /** Milliseconds between the starts of two messages. */
+  get #timeOfEach(): number {
+    return Math.max(this.#interval, 1_000 / (this.transport?.rate ?? Infinity))
   }
 }

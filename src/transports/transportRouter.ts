@@ -4,9 +4,9 @@ import type { BreakerOptions } from './breaker.js'
 import type { Allowances } from './budgets.js'
 import { TransportState, type TransportListener, type TransportStateOptions } from './transportState.js'
 
-/** The transports by name, and which of them takes a message. */
+/** Routes messages: the transports by name, and which of them takes a message at the moment. */
 export class TransportRouter {
-  readonly #routes: ReadonlyMap<string, TransportState>
+  readonly #transports: ReadonlyMap<string, TransportState>
 
   constructor(
     options: readonly TransportStateOptions[],
@@ -15,51 +15,51 @@ export class TransportRouter {
     allowances: Allowances,
     clock: Clock,
   ) {
-    this.#routes = new Map(
-      options.map((route) => [route.name, new TransportState(route, breaker, listener, allowances, clock)]),
+    this.#transports = new Map(
+      options.map((each) => [each.name, new TransportState(each, breaker, listener, allowances, clock)]),
     )
   }
 
   /**
-   * The one that takes a message of this transport now: its own, or the first of those in its place that can, while its own
-   * can't. A message is nobody else's before its attempt is over.
+   * Returns the transport that takes a message now: the message's own, or, while that holds messages, the first failover
+   * transport that doesn't. The transport doesn't change during an attempt.
    */
   for(transport: string): TransportState | undefined {
     const own = this.#own(transport)
     if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
-    return this.#substitutes(own).find(({ breaker }) => !breaker.holds) ?? own
+    return this.#failoverOf(own).find(({ breaker }) => !breaker.holds) ?? own
   }
 
-  /** Milliseconds until a message of this transport may be taken: none where one in its place can. */
+  /** Returns the milliseconds until a transport may take a message: 0 if a failover transport can take it now. */
   delay(transport: string): number {
     const own = this.#own(transport)
     if (own === undefined) return 0
-    const delays = this.#substitutes(own).map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
+    const delays = this.#failoverOf(own).map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
     return Math.min(own.breaker.delay(), ...delays)
   }
 
-  /** The transports, as messages name them, whose messages this route takes at present. */
-  namesFor(route: TransportState): string[] {
-    const names = new Set([...this.#routes.keys(), DEFAULT_TRANSPORT])
-    return [...names].filter((name) => this.for(name) === route)
+  /** Returns the names, as messages give them, of the transports whose messages this one takes at the moment. */
+  namesFor(transport: TransportState): string[] {
+    const names = new Set([...this.#transports.keys(), DEFAULT_TRANSPORT])
+    return [...names].filter((name) => this.for(name) === transport)
   }
 
   get(transport: string): TransportState | undefined {
-    return this.#routes.get(transport)
+    return this.#transports.get(transport)
   }
 
   all(): TransportState[] {
-    return [...this.#routes.values()]
+    return [...this.#transports.values()]
   }
 
-  /** A process that knew no transports meant the first of ours. */
+  /** `DEFAULT_TRANSPORT` is the first transport: a sending process without transports stores that name. */
   #own(transport: string): TransportState | undefined {
-    const own = this.#routes.get(transport)
+    const own = this.#transports.get(transport)
     if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
-    return this.#routes.values().next().value
+    return this.#transports.values().next().value
   }
 
-  #substitutes({ failover }: TransportState): TransportState[] {
-    return failover.flatMap((name) => this.#routes.get(name) ?? [])
+  #failoverOf({ failover }: TransportState): TransportState[] {
+    return failover.flatMap((name) => this.#transports.get(name) ?? [])
   }
 }

@@ -6,6 +6,7 @@ import {
   type BreakerAdmission,
   type BreakerListener,
   type BreakerOptions,
+  reachedServer,
   type TransportStatus,
 } from './breaker.js'
 import {
@@ -16,28 +17,28 @@ import {
   RateAllowance,
 } from './budgets.js'
 
-/** A transport as the dispatcher needs to know it. */
+/** The settings of a transport that the dispatcher needs. */
 export interface TransportStateOptions {
   name: string
   budget: BudgetOptions
-  /** Names of those that take its messages while its server can't be reached, in order. */
+  /** Names of the transports that take its messages while its server can't be reached, in order. */
   failover: readonly string[]
 }
 
 export interface TransportListener extends BreakerListener {
-  /** The server asked for fewer messages. @param rate messages a second from now on */
+  /** The server asked for fewer messages. @param rate messages per second from now on */
   slowed(transport: string, rate: number): void
 }
 
-/** Leave for one message to go. */
+/** The permission to send one message. */
 export interface BudgetLease {
-  /** On `sharedClock()`; undefined for at once. */
+  /** When it may be sent, on `sharedClock()`; undefined: at once. */
   notBefore?: number
-  /** @param outcome undefined when the message didn't go after all */
+  /** Ends the lease. @param outcome undefined if the message was not sent after all */
   release(outcome: Outcome | undefined): void
 }
 
-/** The state of one transport: whether it works, and how much may go over it. */
+/** The state of one transport: its breaker, its rate, and its deliveries in progress. */
 export class TransportState {
   readonly name: string
   failover: readonly string[]
@@ -46,7 +47,7 @@ export class TransportState {
   readonly #allowances: Allowances
   #budget: BudgetOptions
   #allowance: Allowance | undefined
-  /** Messages under way to each domain, where these are limited. */
+  /** Messages in progress to each domain, if that number is limited. */
   readonly #domains = new Map<string, number>()
   readonly #throughput = new Throughput()
   readonly #clock: Clock
@@ -68,30 +69,30 @@ export class TransportState {
     this.#allowance = this.#newAllowance()
   }
 
-  /** Whether messages may have to wait for their turn. */
+  /** Whether messages may have to wait for the budget. */
   get limited(): boolean {
-    this.#lift()
+    this.#dropRecovered()
     return this.#allowance !== undefined || this.#budget.domainConcurrency !== undefined
   }
 
-  /** Whether its rate rises by itself: it gives less than it may. */
+  /** Whether its rate rises by itself: it was reduced by its server's replies. */
   get slowed(): boolean {
     return this.#allowance?.slowed === true
   }
 
-  /** Messages a second; `Infinity` where nothing limits them. */
+  /** Messages per second; `Infinity` without a limit. */
   get rate(): number {
     return this.#allowance?.rate ?? Infinity
   }
 
   get status(): TransportStatus {
-    this.#lift()
+    this.#dropRecovered()
     const status = { ...this.breaker.status }
     if (this.#allowance !== undefined) status.rate = this.#allowance.rate
     return status
   }
 
-  /** Other limits, other substitutes. Leave that was given comes back to the old. */
+  /** Applies new limits and failover transports. Leases of the old limits are returned to those. */
   reload({ budget, failover }: TransportStateOptions): void {
     this.failover = failover
     const { rate } = this.#budget
@@ -100,15 +101,17 @@ export class TransportState {
   }
 
   /**
-   * @param spare whether there is room to make a message ready before its time
-   * @returns after how many ms to ask again, or `'domain'` where messages to others may go before it
+   * Leases the budget for one message.
+   * @param spare whether slots are free to prepare a message before its time
+   * @returns the lease; or the milliseconds after which to ask again; or `'domain'` if only messages to other domains may
+   *   be sent now
    */
   acquire(domains: readonly string[], spare: boolean): BudgetLease | number | 'domain' {
     const { domainConcurrency = Infinity } = this.#budget
     if (domains.some((domain) => (this.#domains.get(domain) ?? 0) >= domainConcurrency)) return 'domain'
     const allowance = this.#allowance
-    // What is limited to so many at a time is not to be in use by what only waits.
-    const ahead = spare && domainConcurrency === Infinity ? AHEAD : 0
+    // A message that only waits must not use up the limit of its domain.
+    const ahead = spare && domainConcurrency === Infinity ? PREPARE_AHEAD : 0
     const wait = allowance?.acquire(ahead) ?? 0
     if (wait > ahead) return wait - ahead
     const counted = domainConcurrency === Infinity ? [] : domains
@@ -119,31 +122,31 @@ export class TransportState {
         const { endedAt = Infinity } = outcome ?? {}
         const ago = Math.max(0, sharedClock() - endedAt)
         allowance?.release(outcome === undefined ? undefined : serverTime(outcome), ago)
-        for (const domain of counted) this.#leave(domain)
+        for (const domain of counted) this.#uncount(domain)
       },
     }
   }
 
-  /** A delivery begins. @param now milliseconds since the epoch */
+  /** Counts a delivery that begins, unless the breaker holds it. @param now milliseconds since the epoch */
   begin(now: number): BreakerAdmission {
     this.#throughput.count(now)
     return this.breaker.admit()
   }
 
-  /** Learns from what a delivery came to. @param probe as it was admitted */
+  /** Records the outcome of a delivery. @param probe whether it was admitted as a probe */
   record(outcome: Outcome, probe: boolean): void {
     this.breaker.record(outcome, probe)
     if (isThrottling(outcome)) this.#slow()
   }
 
-  /** What it was slowed to without a rate of its own ends once it may do twice as much as before. */
-  #lift(): void {
+  /** Removes the limit of a transport that has no configured rate, once it has recovered completely. */
+  #dropRecovered(): void {
     if (this.#budget.rate === undefined && this.#allowance?.slowed === false) this.#allowance = undefined
   }
 
-  /** Without a rate of its own it is slowed to half of what it did, until it may do twice as much. */
+  /** Without a configured rate, limits the transport to half of its throughput, until it has recovered to twice that. */
   #slow(): void {
-    this.#lift()
+    this.#dropRecovered()
     if (this.#allowance === undefined)
       this.#allowance = new RateAllowance(2 * this.#throughput.perSecond(this.#clock.now()), 1 / 4)
     else if (!this.#allowance.slow()) return
@@ -155,54 +158,53 @@ export class TransportState {
     return rate === undefined ? undefined : this.#allowances(this.name, rate)
   }
 
-  #leave(domain: string): void {
-    const left = (this.#domains.get(domain) ?? 1) - 1
-    if (left > 0) this.#domains.set(domain, left)
+  #uncount(domain: string): void {
+    const remaining = (this.#domains.get(domain) ?? 1) - 1
+    if (remaining > 0) this.#domains.set(domain, remaining)
     else this.#domains.delete(domain)
   }
 }
 
 /**
- * Milliseconds by which a message is given to a thread before it may go: by its time it is rendered and stands at the
- * connection, and how long that took, or how busy the machine is, doesn't slow down the rate.
+ * Milliseconds by which a message is handed to a thread before it may be sent. At its time it is rendered and waits at the
+ * connection, so neither rendering nor a busy machine reduces the rate.
  */
-const AHEAD = 50
+const PREPARE_AHEAD = 50
 
-/** So few messages a second tell nothing of what a server takes: a transport counts as one that does as many at least. */
-const LOW = 100
-/** Milliseconds: what was begun in less time is no rate. */
-const SHORTEST = 100
+/** Messages per second that every transport is assumed to manage: a lower count doesn't show what its server accepts. */
+const MIN_THROUGHPUT = 100
+/** The shortest time from which a rate is computed, in ms. */
+const MIN_SPAN = 100
 
 /**
- * How many messages a transport does in a second. Seconds are counted from the first message after a pause; in the first
- * of them there is no history, and what was begun so far stands for the rest of it.
+ * Measures how many messages a transport starts per second. Seconds begin with the first message after a pause. The first
+ * second has no history, so its rate so far is extrapolated.
  */
 class Throughput {
   #start = -Infinity
-  #now = 0
-  #before = 0
+  #current = 0
+  #previous = 0
 
-  /** @param time of a message, in ms */
+  /** Counts a message. @param time when it started, in ms */
   count(time: number): void {
     const passed = Math.floor((time - this.#start) / 1_000)
     if (passed !== 0) {
-      this.#before = passed === 1 ? this.#now : 0
+      this.#previous = passed === 1 ? this.#current : 0
       this.#start = passed === 1 ? this.#start + 1_000 : time
-      this.#now = 0
+      this.#current = 0
     }
-    this.#now++
+    this.#current++
   }
 
-  /** @param time the present, in ms */
+  /** @param time the current time, in ms */
   perSecond(time: number): number {
-    if (this.#before > 0) return Math.max(LOW, this.#before, this.#now)
-    const elapsed = Math.min(1_000, Math.max(SHORTEST, time - this.#start))
-    return Math.max(LOW, (this.#now * 1_000) / elapsed)
+    if (this.#previous > 0) return Math.max(MIN_THROUGHPUT, this.#previous, this.#current)
+    const elapsed = Math.min(1_000, Math.max(MIN_SPAN, time - this.#start))
+    return Math.max(MIN_THROUGHPUT, (this.#current * 1_000) / elapsed)
   }
 }
 
-/** Milliseconds the server had to do with it; undefined when it never heard of it. */
-function serverTime({ phase, timings }: Outcome): number | undefined {
-  const heard = phase === 'envelope' || phase === 'body' || phase === 'replied'
-  return heard ? (timings.transaction ?? 0) : undefined
+/** Returns the milliseconds of the transaction with the server; undefined if no server took part. */
+function serverTime(outcome: Outcome): number | undefined {
+  return reachedServer(outcome) ? (outcome.timings.transaction ?? 0) : undefined
 }

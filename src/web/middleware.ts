@@ -18,25 +18,6 @@ export const trailingSlash: RequestHandler = (request, response, next) => {
     .end()
 }
 
-const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
-
-/**
- * Accepts requests to loopback host names only. A foreign page can point a name of its own at 127.0.0.1 (DNS rebinding) and
- * would read the mail of a server without a login, but its requests still carry that name.
- */
-export const hostCheck: RequestHandler = (request, response, next) => {
-  if (LOOPBACK.test(request.headers.host ?? '')) {
-    next()
-    return
-  }
-  response
-    .status(421)
-    .type('text/plain')
-    .send(
-      'This server has no token, so it accepts requests to localhost only. Start it with a token to use other host names.\n',
-    )
-}
-
 /**
  * Responds to methods that a path doesn't have: 405 with `Allow` (RFC 9110 section 15.5.6).
  * @param methods in lower case, as in Express

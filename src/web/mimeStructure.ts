@@ -41,7 +41,7 @@ export interface LeafPart {
 export interface MimeStructure {
   header: HeaderField[]
   parts: LeafPart[]
-  /** What was left out because of the limits above. */
+  /** The kinds of content that exceeded the limits above, and are incomplete. */
   leftOut: Set<'headers' | 'parts'>
 }
 

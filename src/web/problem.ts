@@ -9,6 +9,7 @@ export type ProblemCode =
   | 'TOO_LARGE'
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
+  | 'MISDIRECTED_REQUEST'
   | 'UNREADABLE_BODY'
   | 'METHOD_NOT_ALLOWED'
   | 'TOO_MANY_REQUESTS'
@@ -37,6 +38,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   UNREADABLE_BODY: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
+  MISDIRECTED_REQUEST: 421,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   CONFLICT: 409,
@@ -62,6 +64,7 @@ const TITLES: Record<number, string> = {
   413: 'Too large',
   415: 'Unsupported media type',
   429: 'Too many requests',
+  421: 'Misdirected request',
   422: 'Refused',
   500: 'Internal error',
   501: 'Not supported',
@@ -75,7 +78,10 @@ export function sendProblem(
   detail: string,
   fields: Pick<Problem, 'path' | 'paths'> = {},
 ): void {
-  const problem = newProblem(code, detail, fields)
+  respondWith(response, newProblem(code, detail, fields))
+}
+
+export function respondWith(response: Response, problem: Problem): void {
   if (problem.status === 503) response.set('Retry-After', '1')
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
@@ -112,11 +118,7 @@ export const problemHandler: ErrorRequestHandler = (error: unknown, _request, re
     return
   }
   if (error instanceof ThreadpostError) {
-    const { code, detail, path, paths } = problemOf(error)
-    sendProblem(response, code, detail, {
-      ...(path === undefined ? {} : { path }),
-      ...(paths === undefined ? {} : { paths }),
-    })
+    respondWith(response, problemOf(error))
     return
   }
   const [code, detail] = bodyProblem(error) ?? []

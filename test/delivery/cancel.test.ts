@@ -4,37 +4,38 @@ import { ScriptedServer } from '../support/scriptedServer.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
-/** A promise and what settles it. */
-function gate(): { open: () => void; passed: Promise<void> } {
-  let open: () => void = () => undefined
-  const passed = new Promise<void>((resolve) => (open = resolve))
-  return { open, passed }
+/** A server that stops at one of its replies: `reached` resolves there, and `proceed()` lets it reply. */
+async function serverStoppingAt(step: 'greeting' | 'mail', reply: string) {
+  let arrive: () => void = () => undefined
+  let proceed: () => void = () => undefined
+  const reached = new Promise<void>((resolve) => (arrive = resolve))
+  const allowed = new Promise<void>((resolve) => (proceed = resolve))
+  const server = await ScriptedServer.start({
+    [step]: async () => {
+      arrive()
+      await allowed
+      return reply
+    },
+  })
+  return { server, transport: `smtp://127.0.0.1:${server.port}`, reached, proceed }
 }
 
 describe.each([
   ['in a thread', 1],
   ['inline', 0],
-])('a message that is on its way, %s', (_, threads) => {
+])('a message in progress, %s', (_, threads) => {
   it('can be cancelled until its envelope is sent', async () => {
-    const greeted = gate()
-    const connected = gate()
-    const server = await ScriptedServer.start({
-      greeting: async () => {
-        connected.open()
-        await greeted.passed
-        return '220 hi'
-      },
-    })
-    const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads })
+    const { server, transport, reached, proceed } = await serverStoppingAt('greeting', '220 hi')
+    const mailer = await testMailer({ transport, threads })
     const { id } = await mailer.send(mail)
     const other = await mailer.send({ ...mail, subject: 'Other' })
-    await connected.passed
+    await reached
     expect((await mailer.find(id))?.status).toBe('sending')
     expect((await mailer.cancel(id)).status).toBe('cancelled')
     expect((await mailer.wait(id)).status).toBe('cancelled')
     await expect(mailer.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
 
-    greeted.open()
+    proceed()
     expect((await mailer.wait(other.id)).status).toBe('sent')
     expect(server.messages.map(({ data }) => /Subject: (.*)/.exec(data)?.[1])).toEqual(['Other'])
     expect((await mailer.find(id))?.status).toBe('cancelled')
@@ -44,42 +45,26 @@ describe.each([
     expect(server.messages).toHaveLength(2)
   })
 
-  it('can not be cancelled afterwards', async () => {
-    const answer = gate()
-    const begun = gate()
-    const server = await ScriptedServer.start({
-      mail: async () => {
-        begun.open()
-        await answer.passed
-        return '250 ok'
-      },
-    })
-    const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads })
+  it('can’t be cancelled once its envelope is sent', async () => {
+    const { transport, reached, proceed } = await serverStoppingAt('mail', '250 ok')
+    const mailer = await testMailer({ transport, threads })
     const { id } = await mailer.send(mail)
-    await begun.passed
+    await reached
     await expect(mailer.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
-    answer.open()
+    proceed()
     expect((await mailer.wait(id)).status).toBe('sent')
   })
 
   it('expires if its envelope was not sent in time', async () => {
-    const greeted = gate()
-    const connected = gate()
-    const server = await ScriptedServer.start({
-      greeting: async () => {
-        connected.open()
-        await greeted.passed
-        return '220 hi'
-      },
-    })
-    const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads })
+    const { server, transport, reached, proceed } = await serverStoppingAt('greeting', '220 hi')
+    const mailer = await testMailer({ transport, threads })
     // Long enough for the message to get as far as the server, on any machine.
     const expiresAt = Date.now() + 3_000
     const { id } = await mailer.send({ ...mail, expiresAt })
     const other = await mailer.send(mail)
-    await connected.passed
+    await reached
     while (Date.now() < expiresAt) await new Promise((resolve) => setTimeout(resolve, 10))
-    greeted.open()
+    proceed()
     expect(await mailer.wait(id)).toMatchObject({
       status: 'expired',
       attempts: [{ code: 'EXPIRED', counted: false }],

@@ -54,11 +54,11 @@ function threadpost(port, connections) {
     tls: {},
   }
   const sender = new SmtpSender({ ...base, timeouts }, connections)
-  const progress = { enter() {}, commit: () => 'committed', release() {}, replied() {}, took() {} }
+  const progress = { enterPhase() {}, commit: () => 'committed', release() {}, replied() {}, addTiming() {} }
   return {
     async send(bytes) {
-      const { verdict } = await sender.send({ envelope, bytes }, progress, performance.now() + 60_000)
-      if (verdict.result !== 'sent') throw new Error(verdict.code)
+      const { outcome } = await sender.send({ envelope, bytes }, progress, performance.now() + 60_000)
+      if (outcome.result !== 'sent') throw new Error(outcome.code)
     },
     close: () => sender.quit(),
   }

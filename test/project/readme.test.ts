@@ -66,8 +66,8 @@ describe('the documentation', () => {
 
     const inbox = await testInbox()
     const listening = source.replace(
-      'app.listen(3e3)',
-      'app.listen(0, "127.0.0.1", function () { process.send(this.address().port) })',
+      '.listen(3e3)',
+      '.listen(0, "127.0.0.1", function () { process.send(this.address().port) })',
     )
     expect(listening).not.toBe(source)
     const app = spawn(process.execPath, ['app.js'], {
@@ -80,12 +80,16 @@ describe('the documentation', () => {
       if (app.exitCode === null && app.signalCode === null) await once(app, 'exit')
     })
     const [port] = (await once(app, 'message')) as [number]
-    const response = await fetch(`http://127.0.0.1:${port}/signup`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'Ada', email: 'ada@example.com' }),
-    })
+    const signUp = (body: object): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/signup`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    const response = await signUp({ name: 'Ada', email: 'ada@example.com' })
     expect(response.status).toBe(202)
+    for (const body of [{ name: 'Ada', email: 'nobody' }, { email: 'ada@example.com' }, {}])
+      expect((await signUp(body)).status).toBe(400)
     expect(await response.json()).toHaveProperty('id')
     expect((await inbox.waitFor({ to: 'ada@example.com', timeout: 25_000 })).html).toContain('Ada')
   })

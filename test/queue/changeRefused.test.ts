@@ -20,8 +20,8 @@ const COMMON = {
   logger: SILENT,
 } as const
 
-/** A consumer with one slot. A delivery stays in it until `go()`, and can be cancelled before that. */
-class Gate implements Consumer {
+/** A consumer with one slot. A delivery stays in it until `unblock()`, and can be cancelled before that. */
+class BlockedConsumer implements Consumer {
   readonly slots = 1
   readonly delivered: string[] = []
   readonly #waiting: (() => void)[] = []
@@ -49,9 +49,9 @@ class Gate implements Consumer {
     return this.#waiting.length > 0
   }
 
-  go(): void {
+  unblock(): void {
     this.#open = true
-    for (const go of this.#waiting) go()
+    for (const resume of this.#waiting) resume()
   }
 }
 
@@ -64,17 +64,17 @@ async function refusedAndSent(queue: QueueDriver, refuse: () => Promise<() => Pr
   const jobs = [jobOf(), jobOf(), jobOf()]
   const ids = jobs.map(({ id }) => id)
   await queue.enqueue(jobs)
-  const gate = new Gate()
-  await queue.start(gate)
-  await expect.poll(() => gate.busy).toBe(true)
+  const consumer = new BlockedConsumer()
+  await queue.start(consumer)
+  await expect.poll(() => consumer.busy).toBe(true)
   const allow = await refuse()
   const answers = await Promise.allSettled(ids.map((id) => queue.cancel(id)))
   await allow()
   for (const answer of answers)
     expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'QUEUE_UNAVAILABLE' } })
-  gate.go()
+  consumer.unblock()
   await expect.poll(async () => (await queue.stats()).sent).toBe(ids.length)
-  expect(gate.delivered.toSorted()).toEqual(ids.toSorted())
+  expect(consumer.delivered.toSorted()).toEqual(ids.toSorted())
 }
 
 it('delivers a message that can’t be cancelled because the file is locked', async () => {

@@ -9,25 +9,42 @@ import { fillUp, smallDisk } from '../support/smallDisk.js'
 const ID = '0195a0e0-0000-7000-8000-000000000001'
 const OTHER = '0195a0e0-0000-7000-8000-000000000002'
 
-async function notes(): Promise<{ file: string; witness: DeliveryJournal }> {
-  const file = path.join(await folderOf({}), 'notes')
+/** A journal with 128 entries, closed when the test ends. */
+function journalAt(file: string): DeliveryJournal {
   openJournal(file, 128)
-  const witness = new DeliveryJournal(file)
-  onTestFinished(() => witness.close())
-  return { file, witness }
+  const journal = new DeliveryJournal(file)
+  onTestFinished(() => journal.close())
+  return journal
+}
+
+async function newJournal(): Promise<{ file: string; journal: DeliveryJournal }> {
+  const file = path.join(await folderOf({}), 'journal')
+  return { file, journal: journalAt(file) }
+}
+
+/** A test with a folder on a disk of 1 MB, which `fill()` fills up. */
+function itOnSmallDisk(
+  title: string,
+  test: (file: string, fill: () => Promise<void>) => Promise<void>,
+): void {
+  it(title, async (context) => {
+    const folder = await smallDisk(1)
+    if (folder === undefined) return context.skip('a small disk can only be mounted by root')
+    await test(path.join(folder, 'journal'), () => fillUp(path.join(folder, 'ballast')))
+  })
 }
 
 describe('the delivery journal', () => {
   it('records how far each attempt got', async () => {
-    const { file, witness } = await notes()
-    witness.entryFor({ id: ID, attempt: 1, note: 3 }).body()
-    const replied = witness.entryFor({ id: OTHER, attempt: 2, note: 0 })
+    const { file, journal } = await newJournal()
+    journal.entryFor({ id: ID, attempt: 1, note: 3 }).body()
+    const replied = journal.entryFor({ id: OTHER, attempt: 2, note: 0 })
     replied.body()
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
-    const told = readJournal(file)
-    expect(told?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
-    expect(told?.(ID, 2)).toMatchObject({ phase: 'waiting' })
-    expect(told?.(OTHER, 2)).toEqual({
+    const evidenceOf = readJournal(file)
+    expect(evidenceOf?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
+    expect(evidenceOf?.(ID, 2)).toMatchObject({ phase: 'waiting' })
+    expect(evidenceOf?.(OTHER, 2)).toEqual({
       phase: 'replied',
       thread: 0,
       reply: 250,
@@ -36,70 +53,60 @@ describe('the delivery journal', () => {
   })
 
   it('retracts an entry if nothing was handed over after all', async () => {
-    const { file, witness } = await notes()
-    const testimony = witness.entryFor({ id: ID, attempt: 1, note: 0 })
-    testimony.body()
-    testimony.unsent()
+    const { file, journal } = await newJournal()
+    const entry = journal.entryFor({ id: ID, attempt: 1, note: 0 })
+    entry.body()
+    entry.unsent()
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
   })
 
   it('forgets a delivery whose slot is reused', async () => {
-    const { file, witness } = await notes()
-    witness.entryFor({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
-    witness.entryFor({ id: OTHER, attempt: 1, note: 0 }).body()
-    const told = readJournal(file)
-    expect(told?.(ID, 1)).toMatchObject({ phase: 'waiting' })
-    expect(told?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
+    const { file, journal } = await newJournal()
+    journal.entryFor({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
+    journal.entryFor({ id: OTHER, attempt: 1, note: 0 }).body()
+    const evidenceOf = readJournal(file)
+    expect(evidenceOf?.(ID, 1)).toMatchObject({ phase: 'waiting' })
+    expect(evidenceOf?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
   })
 
   it('proves nothing after a restart of the machine, or if it is missing', async () => {
-    const { file } = await notes()
+    const { file } = await newJournal()
     await writeFile(file, 'another-boot'.padEnd(512, '\0'))
     expect(readJournal(file)).toBeUndefined()
     expect(readJournal(`${file}-gone`)).toBeUndefined()
   })
 
-  it('allocates its space at the start, so that a full disk stops no entry', async (test) => {
-    const folder = await smallDisk(1)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const file = path.join(folder, 'notes')
-    openJournal(file, 128)
-    await fillUp(path.join(folder, 'ballast'))
-    const witness = new DeliveryJournal(file)
-    onTestFinished(() => witness.close())
-    witness.entryFor({ id: ID, attempt: 1, note: 127 }).body()
-    expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
-  })
+  itOnSmallDisk(
+    'allocates its space at the start, so that a full disk stops no entry',
+    async (file, fill) => {
+      const journal = journalAt(file)
+      await fill()
+      journal.entryFor({ id: ID, attempt: 1, note: 127 }).body()
+      expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
+    },
+  )
 
-  it('proves nothing once an entry could not be written, and the delivery continues', async (test) => {
-    const folder = await smallDisk(1)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const file = path.join(folder, 'notes')
-    openJournal(file, 128)
-    await fillUp(path.join(folder, 'ballast'))
-    const witness = new DeliveryJournal(file)
-    onTestFinished(() => witness.close())
-    witness.entryFor({ id: ID, attempt: 1, note: 500 }).body()
+  itOnSmallDisk('proves nothing once an entry could not be written', async (file, fill) => {
+    const journal = journalAt(file)
+    await fill()
+    journal.entryFor({ id: ID, attempt: 1, note: 500 }).body()
     expect(readJournal(file)).toBeUndefined()
   })
 
-  it('is not created at all on a full disk', async (test) => {
-    const folder = await smallDisk(1)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    await fillUp(path.join(folder, 'ballast'))
-    const file = path.join(folder, 'notes')
+  itOnSmallDisk('is not created at all on a full disk', async (file, fill) => {
+    await fill()
     expect(() => openJournal(file, 128)).toThrow(/ENOSPC/)
     expect(existsSync(file)).toBe(false)
   })
 
   it('doesn’t throw if every write fails', () => {
-    const witness = new DeliveryJournal('/dev/full')
-    onTestFinished(() => witness.close())
-    const testimony = witness.entryFor({ id: ID, attempt: 1, note: 0 })
+    const journal = new DeliveryJournal('/dev/full')
+    onTestFinished(() => journal.close())
+    const entry = journal.entryFor({ id: ID, attempt: 1, note: 0 })
     expect(() => {
-      testimony.body()
-      testimony.unsent()
-      testimony.replied(250, ['accepted'])
+      entry.body()
+      entry.unsent()
+      entry.replied(250, ['accepted'])
     }).not.toThrow()
   })
 })

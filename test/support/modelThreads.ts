@@ -34,9 +34,9 @@ export function modelThreads(
     underWay: new Set(),
     broken: [],
   }
-  const credit = new InFlightWindow(capacity)
+  const window = new InFlightWindow(capacity)
   const board = InFlightWindow.maxSize(capacity)
-  const slots = new SlotPool(board, 1, () => credit.size)
+  const slots = new SlotPool(board, 1, () => window.size)
   const deliver = async (order: DeliveryOrder) => {
     if ([...observed.underWay].some(({ slot }) => slot === order.slot))
       observed.broken.push(`slot ${order.slot} twice`)
@@ -52,7 +52,7 @@ export function modelThreads(
     note(observed.dots, order.transport, dot)
     await new Promise<void>((resolve) => time.at(dot, resolve))
     observed.underWay.delete(order)
-    credit.recordEnd(time.now)
+    window.recordEnd(time.now)
     const outcome = {
       result: 'sent',
       code: 'OK',

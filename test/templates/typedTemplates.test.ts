@@ -49,7 +49,7 @@ async function complaints(
       const file = path.join(dir, `${name}.mts`)
       await writeFile(
         file,
-        `import type { Mailer } from 'threadpost'\ndeclare const mailer: Mailer\n${mail.startsWith('mailer.') ? mail : `mailer.send(${mail})`}\n`,
+        `import type { Mailer, TemplateLocale } from 'threadpost'\ndeclare const navigator: { language: string }\ndeclare type Unused = TemplateLocale\ndeclare const mailer: Mailer\n${mail.startsWith('mailer.') ? mail : `mailer.send(${mail})`}\n`,
       )
       return file
     }),
@@ -92,23 +92,60 @@ describe('typed templates', () => {
         waitMisspelt: `mailer.sendAndWait(${GOOD.replace('when:', 'wen:')})`,
         render: `mailer.render('order', { id: 1, customer: { name: 'Ada' }, when: 'now', lines: [] })`,
         renderName: `mailer.render('ordre', {})`,
+        renderLocale: `mailer.render('plain-news', {}, { locale: 'de' })`,
+        region: GOOD.replace("'fr'", "'fr-CA'"),
+        unknownLocale: GOOD.replace("'fr'", "'de'"),
+        similarLocale: GOOD.replace("'fr'", "'french'"),
+        locale: GOOD.replace("'fr'", 'navigator.language as TemplateLocale'),
+        noContent: `{ to: 'a@b.example', subject: 's' }`,
+        undefinedContent: `{ to: 'a@b.example', subject: 's', text: undefined }`,
+        emptyMail: `{}`,
+        html: `{ to: 'a@b.example', subject: 's', html: '<p>t</p>' }`,
+        both: `{ to: 'a@b.example', subject: 's', html: '<p>t</p>', text: 't' }`,
+        mjml: `{ to: 'a@b.example', subject: 's', mjml: '<mjml></mjml>', data: { a: 1 } }`,
+        twoContents: `{ to: 'a@b.example', template: 'plain-news', text: 't' }`,
       },
       generateTypeDeclarations(await readManifests(dir)),
     )
     const red = Object.entries(errors).flatMap(([name, problems]) => (problems.length > 0 ? [name] : []))
     expect(red.sort()).toEqual([
+      'emptyMail',
       'item',
       'manyMissing',
       'missing',
       'misspelt',
       'name',
+      'noContent',
+      'renderLocale',
       'renderName',
+      'similarLocale',
+      'twoContents',
       'type',
+      'undefinedContent',
+      'unknownLocale',
       'waitMisspelt',
       'withoutData',
     ])
     expect(errors['misspelt']?.join()).toContain("'wen'")
     expect(errors['missing']?.join()).toContain("'id'")
+  })
+
+  it('accept the locales of the strings of the t helper, and no locale where there is none', async () => {
+    const strings = await folderOf({
+      'a.mjml': `<mjml><mj-body><mj-section><mj-column><mj-text>{{t "hi"}}</mj-text></mj-column></mj-section></mj-body></mjml>`,
+      'locales/en.json': '{"hi": "Hi"}',
+      'locales/de.json': '{"hi": "Hallo"}',
+    })
+    const mail = (locale: string) => `{ template: 'a', to: 'a@b.example', locale: '${locale}' }`
+    const mails = { en: mail('en'), swiss: mail('de-CH'), fr: mail('fr') }
+    const red = (errors: Record<string, string[]>) =>
+      Object.keys(errors).filter((name) => errors[name]?.length)
+    expect(red(await complaints(mails, generateTypeDeclarations(await readManifests(strings))))).toEqual([
+      'fr',
+    ])
+    const plain = await folderOf({ 'a.mjml': TEMPLATES['plain-news.mjml'] })
+    const none = await complaints(mails, generateTypeDeclarations(await readManifests(plain)))
+    expect(red(none).sort()).toEqual(['en', 'fr', 'swiss'])
   })
 
   it('accept everything until the declarations are written', async () => {

@@ -31,12 +31,13 @@ export interface Parts {
   records: RecordTable
 }
 
-export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
+/** @param fileLimit bytes: see `fileSizeLimit()` */
+export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, fileLimit: number): Parts {
   const attachments = new AttachmentStore(db)
   const counters = new Counters(db)
   const messages = new MessageRepository(db, counters, attachments)
   const searchIndex = new SearchIndex(db, counters)
-  const capacity = new Capacity(db, setup.file, reserve, setup.maxSize)
+  const capacity = new Capacity(db, setup.file, reserve, { maxSize: setup.maxSize, fileLimit })
   const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,

@@ -3,7 +3,7 @@ import { PrioritySemaphore } from '../../src/structures/prioritySemaphore.js'
 import { unanswered, withdrawn } from './sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
-/** Milliseconds that calls under way may take after the mailer closes. */
+/** Milliseconds that calls in progress may take after the mailer closes. */
 const QUIT_TIMEOUT = 1_500
 
 /** SMTP reply codes on the phase board for results of other protocols (RFC 5321 section 4.2.1). */
@@ -63,7 +63,7 @@ export class SingleCallSender {
     }
   }
 
-  /** Leaves the waiting messages to the successor. Resolves when no call is under way and the client is closed. */
+  /** Leaves the waiting messages to the successor. Resolves when no call is in progress and the client is closed. */
   async retire(successor: Transport): Promise<void> {
     this.#successor = successor
     this.#calls.close()

@@ -65,9 +65,9 @@ export interface Transport {
   verify(): Promise<TransportReport>
   /**
    * Hands over to a transport with new settings: passes the waiting and all further messages to it, finishes the messages
-   * under way, and closes its connections. Resolves when that is done.
+   * in progress, and closes its connections. Resolves when that is done.
    */
   retire(successor: Transport): Promise<void>
-  /** Finishes the messages under way within a time limit, and closes all connections. */
+  /** Finishes the messages in progress within a time limit, and closes all connections. */
   quit(): Promise<void>
 }

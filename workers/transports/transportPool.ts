@@ -43,7 +43,7 @@ export class TransportPool {
   readonly #threads: number
   readonly #onCount: (connections: number) => void
   readonly #entries = new Map<string, Entry>()
-  /** Replaced transports that still have messages under way. */
+  /** Replaced transports that still have messages in progress. */
   readonly #retiring = new Set<Transport>()
   #openConnections = 0
 
@@ -75,7 +75,7 @@ export class TransportPool {
     return entry.transport
   }
 
-  /** Resolves when all transports have loaded tsuccessor packages; rejects with the package to install. */
+  /** Resolves when all transports have loaded their packages; rejects with the package to install. */
   async ready(): Promise<void> {
     for (const { transport } of this.#entries.values()) await transport.ready?.()
   }
@@ -93,7 +93,7 @@ export class TransportPool {
   }
 
   /**
-   * Applies new settings. Messages under way finish on tsuccessor old connection; waiting messages use the new settings. A
+   * Applies new settings. Messages in progress finish on their old connection; waiting messages use the new settings. A
    * transport with unchanged settings keeps its connections.
    */
   reload(configs: readonly TransportConfig[]): void {

@@ -93,17 +93,9 @@ export class MemoryQueue implements QueueDriver {
     )
   }
 
-  cancel(id: string): Promise<Message> {
-    return this.#act(id, (state, now, cancelDelivery) => cancelManually(id, state, cancelDelivery, now))
-  }
-
-  retry(id: string): Promise<Message> {
-    return this.#act(id, (state, now) => retryManually(id, state, now, this.#options.maxAge))
-  }
-
-  markSent(id: string): Promise<Message> {
-    return this.#act(id, (state, now) => markSentManually(id, state, now))
-  }
+  readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
+  readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
+  readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
 
   pause(): Promise<void> {
     this.#paused = true
@@ -245,8 +237,9 @@ export class MemoryQueue implements QueueDriver {
       const entry = this.#store.get(id)
       if (entry === undefined) throw notFound(id)
       const now = this.#clock.now()
+      const { maxAge } = this.#options
       const cancelDelivery = (): boolean => this.#consumer?.cancel(id) === true
-      this.#change(entry, (state) => action(state, now, cancelDelivery), now)
+      this.#change(entry, (state) => action({ id, state, now, maxAge, cancelDelivery }), now)
       this.#options.onChange(entry)
       this.#pump()
       resolve(this.#show(entry))

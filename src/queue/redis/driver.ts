@@ -151,7 +151,8 @@ export class RedisQueue implements QueueDriver {
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,
       data: retain.data,
-      takeBack: (id) => this.#consumer?.takeBack(id),
+      maxAge: options.maxAge,
+      cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
     })
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
@@ -216,17 +217,9 @@ export class RedisQueue implements QueueDriver {
     return this.#queries.stats()
   }
 
-  cancel(id: string): Promise<Message> {
-    return this.#mutations.apply(id, (state, now, takeBack) => cancelManually(id, state, takeBack, now))
-  }
-
-  retry(id: string): Promise<Message> {
-    return this.#mutations.apply(id, (state, now) => retryManually(id, state, now, this.#options.maxAge))
-  }
-
-  markSent(id: string): Promise<Message> {
-    return this.#mutations.apply(id, (state, now) => markSentManually(id, state, now))
-  }
+  readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
+  readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
+  readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
 
   async pause(): Promise<void> {
     await orUnavailable(() => this.#connections.quick.ping())

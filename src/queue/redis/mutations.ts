@@ -13,8 +13,9 @@ import type { ChangeResult, FoundMessage, RedisStore } from './store.js'
 interface MutationsOptions {
   changed: ChangeListener
   data: Retention['data']
-  /** Takes a message back from its delivery in this process; undefined where it may be sent. */
-  takeBack: (id: string) => Withdrawn | undefined
+  maxAge: number
+  /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
+  cancelDelivery: (id: string) => Withdrawn | undefined
 }
 
 /** Changes of messages that no process is delivering: an operator's actions, and expiry. */
@@ -30,7 +31,7 @@ export class Mutations {
   }
 
   /**
-   * Applies an operator's action, and tries again if another change came first. A message that was taken back from its delivery
+   * Applies an operator's action, and tries again if another change came first. A message that was withdrawn from its delivery
    * for the action is requeued unless the action is stored.
    */
   async apply(id: string, action: ManualAction): Promise<Message> {
@@ -43,7 +44,13 @@ export class Mutations {
       let withdrawn: Withdrawn | undefined
       let written = false
       try {
-        action(state, Date.now(), () => (withdrawn ??= this.#options.takeBack(id)) !== undefined)
+        action({
+          id,
+          state,
+          now: Date.now(),
+          maxAge: this.#options.maxAge,
+          cancelDelivery: () => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined,
+        })
         written = (await orUnavailable(() => this.#update(id, row, state))) === 'written'
       } finally {
         withdrawn?.finish(written)

@@ -103,8 +103,8 @@ export class RedisConsumer {
     this.#worker.start()
   }
 
-  /** Takes a message back from its delivery. @returns undefined if this process has not claimed it, or may have sent it */
-  takeBack(id: string): Withdrawn | undefined {
+  /** Withdraws a message from its delivery. @returns undefined if this process has not claimed it, or may have sent it */
+  cancelDelivery(id: string): Withdrawn | undefined {
     const delivery = this.#deliveries.get(id)
     if (delivery === undefined || (delivery.started && !this.#consumer.cancel(id))) return undefined
     this.#deliveries.delete(id)

@@ -165,17 +165,9 @@ export class SqliteQueue implements QueueDriver {
     return cursor === null ? { messages } : { messages, cursor: String(cursor) }
   }
 
-  cancel(id: string): Promise<Message> {
-    return this.#act(id, (state, now, takeBack) => cancelManually(id, state, takeBack, now))
-  }
-
-  retry(id: string): Promise<Message> {
-    return this.#act(id, (state, now) => retryManually(id, state, now, this.#options.maxAge))
-  }
-
-  markSent(id: string): Promise<Message> {
-    return this.#act(id, (state, now) => markSentManually(id, state, now))
-  }
+  readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
+  readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
+  readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
 
   async pause(): Promise<void> {
     await this.#client.request('pause', { paused: true })
@@ -263,7 +255,13 @@ export class SqliteQueue implements QueueDriver {
       if (claimed !== undefined) state.status = 'queued'
       let written = false
       try {
-        action(state, Date.now(), () => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined)
+        action({
+          id,
+          state,
+          now: Date.now(),
+          maxAge: this.#options.maxAge,
+          cancelDelivery: () => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined,
+        })
         const drop = dropsContent(state.status, this.#options.retain.data)
         const request = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
         written = (await this.#client.request('write', request)) === 'written'

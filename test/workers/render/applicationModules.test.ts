@@ -1,6 +1,6 @@
 import { writeFile, utimes } from 'node:fs/promises'
 import path from 'node:path'
-import { createMailer, type MailerOptions } from 'threadpost'
+import { createMailer, type MailerEvents, type MailerOptions } from 'threadpost'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from '../../support/folder.js'
 import { mailerWithInbox } from '../../support/mailer.js'
@@ -150,16 +150,22 @@ it('a setup that fails when a thread is replaced loses no mail, because it is tr
   )
   const dir = await folderOf({ 'a.mjml': page('{{die deadly}}') })
   const { mailer } = await mailerWithInbox({ templates: { dir, setup: path.join(folder, 'setup.mjs') } })
+  const held: MailerEvents['held'][] = []
+  mailer.on('held', (event) => held.push(event))
   await writeFile(flag, 'down')
   await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: true } })
-  const { id } = await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: false } })
-  const held = new Promise<{ heldReason?: string; outcome?: { message: string } }>((resolve) => {
-    mailer.on('held', resolve)
-  })
-  expect(await held).toMatchObject({
-    heldReason: 'setup',
-    outcome: { message: expect.stringContaining('the price list is away') },
-  })
+  const mail = { template: 'a', to: 'ada@example.com', data: { deadly: false } }
+  const { id } = await mailer.send(mail)
+  const reason = expect.stringContaining('the price list is away')
+  const poll = { timeout: 60_000 }
+  await expect.poll(() => held[0], poll).toMatchObject({ heldReason: 'setup', outcome: { message: reason } })
+
+  // No thread is asked for a message that is sent now.
+  await expect.poll(async () => (await mailer.stats()).setup, poll).toMatchObject({ message: reason })
+  const later = await mailer.send(mail)
+  await expect
+    .poll(() => held.find((event) => event.id === later.id), poll)
+    .toMatchObject({ heldReason: 'setup', outcome: { message: reason } })
   await writeFile(flag, 'up')
   expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
 }, 120_000)

@@ -4,7 +4,7 @@ import type { AttributeNode, BlockNode, TemplateNode } from '../template/tree.js
 import { isColorAttribute, isCopied, ALLOWS_BLOCKS, mayBeEmpty } from './components.js'
 import type { BlockStructure, Position, Annotations } from './structure.js'
 
-/** What the selectors of `mj-style inline="inline"` depend on. MJML applies them to the finished document. */
+/** The dependencies of the selectors in `mj-style inline="inline"`. MJML applies them to the finished document. */
 interface InlineStyles {
   /** Names of attributes in selectors such as `[href]`. */
   attributes: ReadonlySet<string>
@@ -195,7 +195,7 @@ function checkBlock(node: BlockNode, facts: BlockStructure, styles: InlineStyles
     return finding(
       node,
       'MJML computes widths from the number of columns',
-      'give every column beside it a width, or put the block inside the columns',
+      'give every column next to it a width, or put the block inside the columns',
     )
   if (node.type === 'call')
     return finding(

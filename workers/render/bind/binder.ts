@@ -50,7 +50,7 @@ export class Binder {
       if (!(error instanceof RangeError)) throw error
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
-        `The template can't be rendered: ${error.message}. Does a partial call itself without end?`,
+        `The template can't be rendered: ${error.message}. Does a partial call itself forever?`,
       )
     }
     return out.row

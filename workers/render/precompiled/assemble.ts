@@ -11,7 +11,7 @@ export interface Assembled {
   unseen: TemplateNode[]
 }
 
-/** Why the output can't be used: MJML broke up a block, or moved a value to a place where it can't be bound. */
+/** The reason why the output can't be used: MJML broke up a block, or moved a value to a place where it can't be bound. */
 export interface AssemblyFailure {
   reason: string
   node?: PlaceholderTarget['node']

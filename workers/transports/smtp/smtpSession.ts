@@ -97,7 +97,7 @@ export class SmtpSession {
     return this.#inBody === undefined || (this.extensions.pipelining && !this.#emptyBody)
   }
 
-  /** Sends QUIT once no transaction is under way, and closes (RFC 5321 section 4.1.1.10). */
+  /** Sends QUIT once no transaction is in progress, and closes (RFC 5321 section 4.1.1.10). */
   quit(): void {
     if (this.#quitting || this.#ended) return
     this.#quitting = true
@@ -245,7 +245,7 @@ export class SmtpSession {
     this.#end('closed')
   }
 
-  /** The only place where a session ends. Settles or requeues what was under way (see the table above). */
+  /** The only place where a session ends. Settles or requeues what was in progress (see the table above). */
   #end(reason: CloseReason): void {
     if (this.#ended) return
     this.#ended = true

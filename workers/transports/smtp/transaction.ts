@@ -6,7 +6,7 @@ import type { Extensions } from './connect.js'
 import type { MailData } from './mailData.js'
 import { completed, connectionLost, serviceClosing, unsupported } from './smtpResults.js'
 
-/** What follows a reply to one of the envelope's commands. */
+/** The next step after a reply to one of the envelope's commands. */
 export type Step =
   /** The reply to the next command. */
   | 'next'
