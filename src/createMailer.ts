@@ -127,7 +127,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       accepts: options.role !== 'deliver',
       dispatcher,
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
-      transports: new TransportManager(transports, runner, dispatcher),
+      transports: new TransportManager(transports, runner, dispatcher, options.from?.address),
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

@@ -25,8 +25,11 @@ interface JournaledDelivery {
 
 /** Writes the entry of one delivery. */
 export interface JournalEntry {
-  /** Call this before the write that carries the final dot. */
-  body(): void
+  /**
+   * Call this before the write that carries the final dot.
+   * @param reply,results of the transactions before it; 0 and none for the first
+   */
+  body(reply: number, results: readonly RecipientOutcome['result'][]): void
   /** Revokes `body`: nothing was handed over after all. The next attempt may have the same number. */
   unsent(): void
   /** @param results one for each recipient of the attempt, in order */
@@ -44,9 +47,9 @@ export class DeliveryJournal {
 
   entryFor(delivery: JournaledDelivery): JournalEntry {
     return {
-      body: () => this.#write(delivery, 'body', 0, []),
+      body: (reply, results) => this.#write(delivery, 'body', reply, results),
       unsent: () => this.#write(delivery, 'connecting', 0, []),
-      replied: (reply, results) => this.#write(delivery, 'replied', reply, results.slice(0, MOST_RECIPIENTS)),
+      replied: (reply, results) => this.#write(delivery, 'replied', reply, results),
     }
   }
 
@@ -59,9 +62,10 @@ export class DeliveryJournal {
     { id, attempt, note: index }: JournaledDelivery,
     phase: Phase,
     reply: number,
-    results: readonly RecipientOutcome['result'][],
+    allResults: readonly RecipientOutcome['result'][],
   ): void {
     const entry = this.#entry
+    const results = allResults.slice(0, MOST_RECIPIENTS)
     const end = AT.results + Math.ceil(results.length / RESULTS_PER_BYTE)
     entry.fill(0, AT.results, end)
     entry.write(id, 0, ID, 'latin1')

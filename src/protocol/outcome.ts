@@ -149,7 +149,7 @@ export type UnreachableCode =
    */
   | 'CONNECTION_FAILED'
   /**
-   * The server refused the password, or the key.
+   * The server refused the password or the key, or takes no mail without a login.
    * @remedy Correct it: `reload({ transport })`, or a restart.
    */
   | 'AUTH_FAILED'

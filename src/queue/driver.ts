@@ -16,6 +16,8 @@ export interface QueuedMessage {
   readonly state: Readonly<MessageState>
   /** Slot of this delivery in the delivery journal, if the queue reads that after a crash. Reserved until the outcome is stored. */
   readonly journalSlot?: number
+  /** Present if another process made the change, which this one follows: see `subscribe()`. */
+  readonly elsewhere?: true
 }
 
 /** The result of enqueueing one job. */

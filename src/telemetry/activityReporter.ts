@@ -5,6 +5,8 @@ import type { CountedFigures, FigureCollector, FigureNumbers } from './figures.j
 
 /** Milliseconds between two reports while something happens. */
 const INTERVAL = 1_000
+/** Milliseconds after which a report that has nothing to add is made again. */
+const FRESH = 500
 /** Milliseconds for which a process that died is listed. */
 const KEEP_PROCESS = 60 * 60_000
 
@@ -38,6 +40,8 @@ export class ActivityReporter {
   async report(): Promise<void> {
     // A report that is under way may lack what was counted since it began.
     await this.#reporting
+    const { collector } = this.#options
+    if (collector.empty && !this.#closed && performance.now() - this.#last < FRESH) return
     this.#reporting ??= this.#report().finally(() => (this.#reporting = undefined))
     await this.#reporting
   }

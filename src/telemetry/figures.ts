@@ -48,8 +48,9 @@ export class FigureCollector {
 
   /** Must be called after each change of status; ignores all but settlements. */
   changed(message: QueuedMessage): void {
-    const { job, state } = message
-    if (!isSettled(state.status)) return
+    const { job, state, elsewhere } = message
+    // Each settlement is counted once: by the process that made it.
+    if (!isSettled(state.status) || elsewhere === true) return
     this.#empty = false
     const last = state.attempts.at(-1)
     const settled = `settled|${state.status}|${last?.outcome.code ?? 'NONE'}`

@@ -40,10 +40,12 @@ export class Monitoring {
    * Returns the history, oldest first: a point for each 10 s of the last hour, and for each minute before. A period in which no
    * process reported has no point.
    * @param options.since start, in ms since the epoch @default 24 hours ago
-   * @throws ThreadpostError `QUEUE_UNAVAILABLE`
+   * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
    */
   async history({ since = 0 }: { since?: number } = {}): Promise<HistoryPoint[]> {
+    this.#assertOpen()
     this.#loopDelay.read()
+    await this.#reporter.report()
     return readHistory(this.#queue, Date.now(), since)
   }
 }

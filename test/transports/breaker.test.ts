@@ -137,4 +137,29 @@ describe('messages for a server that can’t be reached', () => {
       ['OK', true],
     ])
   })
+
+  it.each([530, 535, 538])(
+    'are held when MAIL is answered with %i, as for a refused password',
+    async (code) => {
+      let right = false
+      const server = await ScriptedServer.start({
+        mail: () => (right ? '250 ok' : `${code} 5.7.0 log in first`),
+        rcpt: () => (right ? '250 ok' : '503 5.5.1 MAIL first'),
+      })
+      const mailer = await testMailer({
+        transport: `smtp://127.0.0.1:${server.port}`,
+        breaker: { probeDelay: 10, maxProbeDelay: 20 },
+        retry: { attempts: 1 },
+      })
+      const opened = new Promise((resolve) => mailer.once('breaker-open', resolve))
+      const receipts = await Promise.all(Array.from({ length: 20 }, () => mailer.send(mail)))
+      expect(await opened).toMatchObject({ code: 'AUTH_FAILED', reply: { code } })
+      right = true
+      const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id)))
+      expect(messages.map(({ status }) => status)).toEqual(messages.map(() => 'sent'))
+      expect(messages.map(({ attempts }) => attempts.filter(({ counted }) => counted).length)).toEqual(
+        messages.map(() => 1),
+      )
+    },
+  )
 })

@@ -270,7 +270,7 @@ export class RedisQueue implements QueueDriver {
       const [row] = rows
       if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
       const job = unpackHead(row)
-      this.#options.onChange({ job, state: unpackState(row, job) })
+      this.#options.onChange({ job, state: unpackState(row, job), elsewhere: true })
     } catch {
       // Redis is unavailable. When it is back, all followed messages are read again.
     }

@@ -214,7 +214,7 @@ export class SqliteQueue implements QueueDriver {
     this.#setPaused(report.paused)
     for (const row of report.expired) this.#notify(row)
     for (const row of report.settledElsewhere)
-      if (this.#subscriptions.has(unpackHead(row).id)) this.#notify(row)
+      if (this.#subscriptions.has(unpackHead(row).id)) this.#notify(row, { elsewhere: true })
     if (report.orphaned.length > 0) {
       this.#options.logger.warn(
         { messages: report.orphaned.length },
@@ -225,9 +225,9 @@ export class SqliteQueue implements QueueDriver {
     if (report.claimed.length > 0) this.#outboxConsumer?.receive(report.claimed)
   }
 
-  #notify(row: StoredRow): void {
+  #notify(row: StoredRow, origin: { elsewhere?: true } = {}): void {
     const job = unpackHead(row)
-    this.#options.onChange({ job, state: unpackState(row, job) })
+    this.#options.onChange({ job, state: unpackState(row, job), ...origin })
   }
 
   #setPaused(paused: boolean): void {

@@ -38,7 +38,7 @@ describe('taking a connection over from nodemailer', () => {
       tls: { ca: authority.cert },
       auth: { user: 'ada', pass: 'x' },
     })
-    const result = await connect(config, new AbortController().signal)
+    const result = await connect(config, 'client.example', new AbortController().signal)
     if (!('socket' in result)) throw new Error(result.message)
     const { socket, extensions } = result
     onTestFinished(() => void socket.destroy())
@@ -69,7 +69,7 @@ describe('taking a connection over from nodemailer', () => {
 
   it('leaves nothing behind that reacts to what comes later', async () => {
     const server = await ScriptedServer.start()
-    const result = await connect(transportTo(server.port), new AbortController().signal)
+    const result = await connect(transportTo(server.port), 'client.example', new AbortController().signal)
     if (!('socket' in result)) throw new Error(result.message)
     const { socket } = result
     socket.on('data', () => undefined)
@@ -86,7 +86,7 @@ describe('taking a connection over from nodemailer', () => {
   it('can be given up', async () => {
     const server = await ScriptedServer.start({ greeting: () => new Promise<string>(() => undefined) })
     const abort = new AbortController()
-    const result = connect(transportTo(server.port), abort.signal)
+    const result = connect(transportTo(server.port), 'client.example', abort.signal)
     abort.abort()
     expect(await result).toMatchObject({ code: 'CONNECTION_FAILED' })
   })

@@ -161,8 +161,8 @@ export function writeMessage(
 }
 
 /** Writes the final dot without a message, for a transaction without accepted recipients. */
-export function writeEmptyMessage(socket: Socket, flushed: () => void): void {
-  writeEnd(socket, undefined, flushed)
+export function writeEmptyMessage(socket: Socket): void {
+  socket.write(FINAL_DOT)
 }
 
 function writeEnd(socket: Socket, envelope: Buffer | undefined, flushed: () => void): void {
