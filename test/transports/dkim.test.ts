@@ -53,7 +53,7 @@ function verified(message: string): Record<string, string> {
 }
 
 describe('DKIM', () => {
-  it('signs what goes to the embedded inbox', async () => {
+  it('signs mail to the embedded inbox', async () => {
     const dkim = { domain: 'acme.example', selector: 'one', privateKey: pem }
     const mailer = await testMailer({ transport: { url: 'inbox:', dkim } })
     await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello' })
@@ -90,7 +90,7 @@ describe('DKIM', () => {
     expect(names).toEqual(expect.arrayContaining(['from', 'subject', 'list-unsubscribe-post']))
   })
 
-  it('refuses keys that can’t sign or that receivers don’t trust, and does not repeat them', async () => {
+  it('rejects keys that can’t sign or that receivers don’t trust, and does not repeat them', async () => {
     const pemOf = (key: typeof privateKey) => key.export({ type: 'pkcs8', format: 'pem' }).toString()
     const short = pemOf(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey)
     const elliptic = pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)

@@ -10,7 +10,8 @@ export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
  * One migration for each version of the file, applied in order; `user_version` is the number of those applied. A released
  * migration never changes.
  *
- * - `tally` is one row with the message counts, so that no query ever counts messages.
+ * - `tally` is one row with the message counts, so that no query ever counts messages. `claims` counts all claims ever made,
+ *   and `origin` identifies the file and its copies: see `claimCounter.ts`.
  * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
  * - `record` holds what the processes share besides messages: see src/queue/records.ts. Its value is JSON.
  * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
@@ -87,6 +88,7 @@ export const MIGRATIONS: readonly string[] = [
     WHERE place = 2 AND status = 3;
   `,
   `
+<<<<<<< HEAD
   CREATE TABLE record (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -94,6 +96,11 @@ export const MIGRATIONS: readonly string[] = [
     keep_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX record_kept ON record (keep_until);
+=======
+  ALTER TABLE tally ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE tally ADD COLUMN origin TEXT;
+  UPDATE tally SET origin = lower(hex(randomblob(16)));
+>>>>>>> main
   `,
 ]
 
