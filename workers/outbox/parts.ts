@@ -59,11 +59,7 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
     readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, setup.token),
     pageReader: new PageReader(db, counters),
     pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
-<<<<<<< HEAD
-    recovery: new Recovery(db, setup.file, setup.token),
-    records: new RecordTable(db),
-=======
     recovery: new Recovery(db, counters, claimCounter, setup),
->>>>>>> main
+    records: new RecordTable(db),
   }
 }

@@ -88,7 +88,11 @@ export const MIGRATIONS: readonly string[] = [
     WHERE place = 2 AND status = 3;
   `,
   `
-<<<<<<< HEAD
+  ALTER TABLE tally ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE tally ADD COLUMN origin TEXT;
+  UPDATE tally SET origin = lower(hex(randomblob(16)));
+  `,
+  `
   CREATE TABLE record (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -96,11 +100,6 @@ export const MIGRATIONS: readonly string[] = [
     keep_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX record_kept ON record (keep_until);
-=======
-  ALTER TABLE tally ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE tally ADD COLUMN origin TEXT;
-  UPDATE tally SET origin = lower(hex(randomblob(16)));
->>>>>>> main
   `,
 ]
 
