@@ -37,6 +37,7 @@ import { DisabledRunner, InlineRunner } from './threads/threadlessRunners.js'
 import { Watchdog } from './threads/watchdog.js'
 import { TransportManager } from './transports/transportManager.js'
 import { loopbackTransport } from './transports/transportOptions.js'
+import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
 
 /**
@@ -112,6 +113,15 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
         ),
       loopDelay: () => loopDelay.peek()?.p99,
     })
+    const manager = new TransportManager(
+      transports,
+      options.transports,
+      runner,
+      dispatcher,
+      options.from?.address,
+    )
+    const settings = new TransportSettings({ queue, manager })
+    await settings.refresh()
     const mailer = new Mailer({
       validation,
       intake: new Intake({ clock, validation, templates, queue, tracing, figures }),
@@ -127,7 +137,8 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
       accepts: options.role !== 'deliver',
       dispatcher,
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
-      transports: new TransportManager(transports, runner, dispatcher, options.from?.address),
+      transports: manager,
+      settings,
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

@@ -2,12 +2,22 @@ import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
-import { closeParts, type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
+import {
+  closeParts,
+  type MailerParts,
+  type MailerStats,
+  type PauseOptions,
+  reloadParts,
+  setPaused,
+  statsOf,
+} from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
-import { isSettled, type Status } from './message/messageState.js'
+import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
-import { checkListQuery, applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
+import { checkListQuery, countMessages, type MessageCount } from './message/pagination.js'
+import { applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
+import type { ResendChanges } from './message/resend.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -16,6 +26,7 @@ import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
+import type { TransportLimits } from './transports/transportSettings.js'
 import { Validator, MAX_TIMER } from './validation.js'
 
 const check: Validator = new Validator('INVALID_OPTIONS')
@@ -85,19 +96,7 @@ export class Mailer {
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    const unfollow = this.#parts.queue.subscribe(id)
-    const { settlement, giveUp } = this.#parts.waiters.wait(id, timeout, signal)
-    // The message is looked up after the waiter is registered, so that a settlement in between is not missed.
-    settlement.catch(() => undefined)
-    try {
-      const message = await this.find(id)
-      if (message === undefined)
-        throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
-      return isSettled(message.status) ? message : await settlement
-    } finally {
-      giveUp()
-      unfollow()
-    }
+    return this.#parts.waiters.follow(this.#parts.queue, id, () => this.find(id), timeout, signal)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
@@ -110,6 +109,20 @@ export class Mailer {
   async retry(id: string): Promise<Message> {
     this.#assertOpen()
     return this.#parts.redaction.message(await this.#parts.queue.retry(id))
+  }
+
+  /**
+   * Sends the mail of a settled message again, as a new message whose `resendOf` is the old one's id.
+   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it isn't settled, or its content is no longer kept; and as `send()`
+   */
+  async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
+    this.#assertAccepts()
+    return await this.#parts.intake.takeAgain(id, changes)
+  }
+
+  /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
+  count(query: MessageFilter = {}): Promise<MessageCount> {
+    return countMessages(this.#parts.queue, checkListQuery(query))
   }
 
   /** Yields all matching messages, newest first, reading page by page. Useful for exports. */
@@ -219,29 +232,28 @@ export class Mailer {
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
-    const { templates, ...others } = options
-    if (templates === undefined) return this.#parts.transports.reload(options)
-    if (Object.keys(others).length > 0)
-      throw new ThreadpostError(
-        'INVALID_OPTIONS',
-        'templates: reload transports and templates in separate calls',
-        {
-          path: 'templates',
-        },
-      )
-    return this.#parts.templates.reload(templates)
+    return reloadParts(this.#parts, options)
   }
 
-  /** Stops sending until `resume()`. Mail is still accepted. */
-  async pause(): Promise<void> {
+  /**
+   * Stops sending until `resume()`, in every process on the queue; with a transport, only its messages are held. Mail is still
+   * accepted. @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport; `QUEUE_UNAVAILABLE`
+   */
+  async pause(options: PauseOptions = {}): Promise<void> {
     this.#assertOpen()
-    await this.#parts.queue.pause()
+    await setPaused(this.#parts, true, options)
   }
 
-  /** Continues sending. */
-  async resume(): Promise<void> {
+  /** Continues sending, or sending over a transport that was paused. @throws ThreadpostError as `pause()` */
+  async resume(options: PauseOptions = {}): Promise<void> {
     this.#assertOpen()
-    await this.#parts.queue.resume()
+    await setPaused(this.#parts, false, options)
+  }
+
+  /** Changes the limits of a transport, in every process on the queue. @throws ThreadpostError as `pause()` */
+  async changeTransport(name: string, limits: TransportLimits, { by }: { by?: string } = {}): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.settings.limit(name, limits, by)
   }
 
   /** Calls the listener on each event. An error that it throws is logged and has no other effect. */

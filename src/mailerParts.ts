@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type { Dispatcher } from './delivery/dispatcher.js'
+import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
@@ -17,7 +18,8 @@ import type { TemplateManager } from './templates/templateCatalog.js'
 import type { Outage } from './threads/crashLoop.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { TransportStatus } from './transports/breaker.js'
-import type { TransportManager } from './transports/transportManager.js'
+import type { ReloadOptions, TransportManager } from './transports/transportManager.js'
+import type { TransportSettings } from './transports/transportSettings.js'
 import { ownVersion } from './version.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
@@ -54,6 +56,7 @@ export interface MailerParts {
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportManager
+  settings: TransportSettings
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -126,13 +129,55 @@ function setupStatus({ since, reason, deaths, retryAt }: Outage): SetupStatus {
   }
 }
 
+/** Options of `pause()` and `resume()`. */
+export interface PauseOptions {
+  /** Name of a transport: only its messages are held. @default the whole queue */
+  transport?: string
+  /** Name of the operator, for the audit log. @default none */
+  by?: string
+}
+
+/**
+ * Pauses or resumes the queue, or a transport, and records that in the audit log.
+ * @internal
+ */
+export async function setPaused(
+  { queue, settings }: MailerParts,
+  paused: boolean,
+  { transport, by }: PauseOptions,
+): Promise<void> {
+  if (transport !== undefined) return settings.pause(transport, paused, by)
+  await (paused ? queue.pause() : queue.resume())
+  // The pause is what matters: the log must not undo it.
+  await settings.auditLog
+    .add({ by, action: paused ? 'paused the queue' : 'resumed the queue' })
+    .catch(() => undefined)
+}
+
+/**
+ * Reloads transports or templates.
+ * @internal
+ */
+export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise<void> {
+  const { templates, ...others } = options
+  if (templates === undefined) return parts.transports.reload(options)
+  if (Object.keys(others).length > 0)
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'templates: reload transports and templates in separate calls',
+      { path: 'templates' },
+    )
+  return parts.templates.reload(templates)
+}
+
 /**
  * Ends everything in order: the queue hands out no more messages, deliveries end, and what remains is stored.
  * @param deadline ms for deliveries in progress
  * @internal
  */
 export function closeParts(parts: MailerParts, deadline: number): Promise<void> {
-  const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, waiters } = parts
+  const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, settings, waiters } = parts
+  settings.close()
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),

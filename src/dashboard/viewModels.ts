@@ -1,7 +1,16 @@
-import { type Activity, explain, type HistoryPoint, type Message, type Status } from '../index.js'
+import {
+  type Activity,
+  type AuditEntry,
+  explain,
+  type GroupFigures,
+  type HistoryPoint,
+  type JsonObject,
+  type Message,
+  type Status,
+} from '../index.js'
 
 /** The actions on messages. */
-export type Action = 'retry' | 'cancel' | 'mark-sent'
+export type Action = 'retry' | 'cancel' | 'mark-sent' | 'send-again'
 
 /** A message in a list, with an explanation of its status. */
 export interface MessageRow {
@@ -33,6 +42,8 @@ export interface MessageDetails {
   why: string
   /** Whether `redact.recipients` is on: then the content, which names the recipients, requires the scope `manage`. */
   shortened: boolean
+  /** Id of the mail in the embedded inbox, if it is there. */
+  inInbox?: string
 }
 
 /** The content of a message, without its HTML, which is a document of its own. */
@@ -41,6 +52,8 @@ export type MessageContents =
   | {
       kept: true
       subject: string
+      /** Data for the placeholders; absent if the mail has none. */
+      data?: JsonObject
       preheader: string
       text: string
       hasHtml: boolean
@@ -73,6 +86,16 @@ export interface BulkResult {
   passed: number
   /** The cursor of the next step. Absent after the last one. */
   cursor?: string
+}
+
+/** The figures of each template or transport. */
+export interface GroupsView {
+  groups: GroupFigures[]
+}
+
+export interface AuditLogView {
+  /** Newest first. */
+  entries: AuditEntry[]
 }
 
 /** The state of the queue and of all processes on it, sent once a second. */

@@ -17,6 +17,7 @@ export class Authenticator {
   readonly requiresToken: boolean
   readonly #tokenOf: (presented: string) => Token | undefined
   readonly #sessions: Sessions
+  readonly #tokens: readonly Token[]
   readonly #rateLimit = new LoginRateLimit()
 
   /** @throws ThreadpostError `INVALID_OPTIONS` without `auth`, so that nothing is open by accident */
@@ -24,6 +25,7 @@ export class Authenticator {
     this.requiresToken = auth !== false
     this.#tokenOf = auth === false ? () => undefined : tokensOf(auth)
     const tokens = auth === false ? [] : (auth?.tokens ?? [])
+    this.#tokens = tokens
     this.#sessions = new Sessions(tokens)
     this.signingKey =
       tokens.length === 0
@@ -61,6 +63,13 @@ export class Authenticator {
   scopesOf(request: Request): readonly Scope[] {
     if (!this.requiresToken) return SCOPES
     return (bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request))?.scopes ?? []
+  }
+
+  /** Names the token of a request for the audit log; undefined if no token is required. */
+  whoOf(request: Request): string | undefined {
+    if (!this.requiresToken) return undefined
+    const token = bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request)
+    return token && (token.name ?? `token ${this.#tokens.indexOf(token) + 1}`)
   }
 
   /** Starts a session and sets its cookie, unless the token is wrong, lacks the scope `read`, or the login rate limit is reached. */

@@ -10,6 +10,7 @@ import { isPlainObject } from '../validation.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
+import { type ResendChanges, toResend } from './resend.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
 
 /** Returned by an interceptor to refuse a mail. */
@@ -72,6 +73,18 @@ export class Intake {
     const job = checked instanceof Promise ? await checked : checked
     const [answer] = await this.#enqueue([job])
     const receipt = this.#receipt(job, answer)
+    if (receipt instanceof ThreadpostError) throw receipt
+    return receipt
+  }
+
+  /** Sends the mail of a settled message again, as a new message. */
+  async takeAgain(id: string, changes: ResendChanges): Promise<Receipt> {
+    const { queue, clock, validation } = this.#parts
+    const [message, job] = await Promise.all([queue.find(id), queue.load(id)])
+    const again = toResend(id, message, job, changes, clock.now(), validation.options.maxAge)
+    const ready = this.#safe(again)
+    const [answer] = await this.#enqueue([ready])
+    const receipt = this.#receipt(ready, answer)
     if (receipt instanceof ThreadpostError) throw receipt
     return receipt
   }

@@ -59,11 +59,18 @@ export interface PeriodFigures extends Figures {
   since: string
 }
 
+/** The figures of one template or transport. */
+export interface GroupFigures extends PeriodFigures {
+  name: string
+}
+
 /** The state of a queue and of all processes on it: every process reports the same. */
 export interface Activity {
   /** ISO 8601. */
   at: string
   queue: QueueStats
+  /** Whether the queue finds text with an index, or by reading its messages from the newest on. */
+  search: QueueDriver['search']
   processes: ProcessActivity[]
   /** The alerts that are raised at present, in any process. */
   alerts: Alert[]
@@ -152,6 +159,7 @@ export async function readActivity(queue: QueueDriver, now: number): Promise<Act
   return {
     at: new Date(now).toISOString(),
     queue: stats,
+    search: queue.search,
     processes: all,
     alerts: all.flatMap(({ gone, alerts }) => (gone ? [] : alerts)),
     rate: rateOf(recent, now),
@@ -176,6 +184,28 @@ export async function readHistory(
     ...pointsOf(minutes, coarse, now).filter(({ at }) => at < from),
     ...pointsOf(seconds, fine, now).filter(({ at }) => at >= from),
   ]
+}
+
+/** Reads the figures of the last day for each template or transport. */
+export async function readGroups(
+  { records }: QueueDriver,
+  now: number,
+  by: 'template' | 'transport',
+): Promise<GroupFigures[]> {
+  const prefix = groupPrefix(by)
+  const since = startOf(PERIODS.hour, now - DAY + HOUR)
+  const [found = []] = await records.read([rangeOf(prefix)])
+  const groups = new Map<string, SharedRecord[]>()
+  for (const record of found.filter((record) => timeOf(record) >= since)) {
+    const name = decodeURIComponent(record.key.slice(prefix.length, record.key.lastIndexOf(':')))
+    groups.set(name, [...(groups.get(name) ?? []), record])
+  }
+  return [...groups].map(([name, hours]) => ({ name, ...periodFigures(hours, since) }))
+}
+
+/** Prefix of the keys of the hours of all templates or transports, or of one of them. */
+export function groupPrefix(by: 'template' | 'transport', name?: string): string {
+  return `w:${by}:${name === undefined ? '' : `${encodeURIComponent(name)}:`}`
 }
 
 const NOTHING: RecordRange = { from: '', to: '' }

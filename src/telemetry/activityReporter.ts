@@ -1,6 +1,14 @@
 import type { QueueDriver } from '../queue/driver.js'
 import type { RecordChange } from '../queue/records.js'
-import { HEARTBEAT, PERIODS, periodKey, PROCESS_PREFIX, type ProcessStatus, startOf } from './activity.js'
+import {
+  groupPrefix,
+  HEARTBEAT,
+  PERIODS,
+  periodKey,
+  PROCESS_PREFIX,
+  type ProcessStatus,
+  startOf,
+} from './activity.js'
 import type { CountedFigures, FigureCollector, FigureNumbers } from './figures.js'
 
 /** Milliseconds between two reports while something happens. */
@@ -95,8 +103,8 @@ function figureChanges(
     return { key: periodKey(period, start), keepUntil, add: all, raise: gauges }
   })
   const groups = [
-    ...[...byTemplate].map(([name, numbers]) => ({ prefix: templatePrefix(name), numbers })),
-    ...[...byTransport].map(([name, numbers]) => ({ prefix: transportPrefix(name), numbers })),
+    ...[...byTemplate].map(([name, numbers]) => ({ prefix: groupPrefix('template', name), numbers })),
+    ...[...byTransport].map(([name, numbers]) => ({ prefix: groupPrefix('transport', name), numbers })),
   ]
   const start = startOf(hour, now)
   for (const { prefix, numbers } of groups)
@@ -106,14 +114,4 @@ function figureChanges(
       add: numbers,
     })
   return changes
-}
-
-/** Prefix of the keys of a template's hours. */
-export function templatePrefix(name: string): string {
-  return `w:template:${encodeURIComponent(name)}:`
-}
-
-/** Prefix of the keys of a transport's hours. */
-export function transportPrefix(name: string): string {
-  return `w:transport:${encodeURIComponent(name)}:`
 }

@@ -1,7 +1,15 @@
 import type { MailerParts } from '../mailerParts.js'
 import type { QueueDriver } from '../queue/driver.js'
-import { type Activity, type HistoryPoint, readActivity, readHistory } from './activity.js'
+import {
+  type Activity,
+  type GroupFigures,
+  type HistoryPoint,
+  readActivity,
+  readGroups,
+  readHistory,
+} from './activity.js'
 import type { ActivityReporter } from './activityReporter.js'
+import type { AuditEntry, AuditLog } from './auditLog.js'
 import type { LoopDelay } from './loopDelay.js'
 
 /**
@@ -12,16 +20,23 @@ export class Monitoring {
   readonly #queue: QueueDriver
   readonly #reporter: ActivityReporter
   readonly #loopDelay: LoopDelay
+  readonly #auditLog: AuditLog
   readonly #assertOpen: () => void
 
   /** @internal */
   constructor(
-    { queue, activity, loopDelay }: Pick<MailerParts, 'queue' | 'activity' | 'loopDelay'>,
+    {
+      queue,
+      activity,
+      loopDelay,
+      settings,
+    }: Pick<MailerParts, 'queue' | 'activity' | 'loopDelay' | 'settings'>,
     assertOpen: () => void,
   ) {
     this.#queue = queue
     this.#reporter = activity
     this.#loopDelay = loopDelay
+    this.#auditLog = settings.auditLog
     this.#assertOpen = assertOpen
   }
 
@@ -34,6 +49,25 @@ export class Monitoring {
     this.#loopDelay.read()
     await this.#reporter.report()
     return readActivity(this.#queue, Date.now())
+  }
+
+  /**
+   * Returns the figures of the last 24 hours for each template or transport, ordered by name.
+   * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
+   */
+  async figures(by: 'template' | 'transport'): Promise<GroupFigures[]> {
+    this.#assertOpen()
+    await this.#reporter.report()
+    return readGroups(this.#queue, Date.now(), by)
+  }
+
+  /**
+   * Returns the operators' actions that changed how mail is sent, newest first. They are kept for 90 days.
+   * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
+   */
+  auditLog(): Promise<AuditEntry[]> {
+    this.#assertOpen()
+    return this.#auditLog.list()
   }
 
   /**

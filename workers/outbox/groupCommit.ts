@@ -119,12 +119,15 @@ export class GroupCommit {
   }
 
   #apply(write: Write, now: number): Answer<Write['kind']> {
-    const { counters, inserter, messages, readyQueue, records } = this.#parts
+    const { counters, inserter, messages, readyQueue, records, searchIndex } = this.#parts
     switch (write.kind) {
       case 'enqueue':
         return write.rows.map((row) => inserter.insert(unpackRow(row), now))
-      case 'write':
-        return messages.write(write, now)
+      case 'write': {
+        const answer = messages.write(write, now)
+        if (answer === 'written' && write.reindex === true) searchIndex.update(write.seq)
+        return answer
+      }
       case 'release':
         for (const { seq, rev, lost } of write.rows) readyQueue.requeue(seq, rev, lost)
         return null

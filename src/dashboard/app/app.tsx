@@ -1,20 +1,24 @@
 import { type ComponentChildren, render } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { AuditPage, GroupPage, GroupsPage } from './groupPages.js'
 import { connect, useLive } from './liveState.js'
 import { Message } from './messagePage.js'
 import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { root } from './request.js'
+import { homeLink, inboxLink, root } from './request.js'
 import { useSession } from './scopes.js'
 
-type Place = 'overview' | 'messages' | 'message' | 'previews'
+type Place = 'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'audit' | 'previews'
 
 const TITLES: Record<Place, string> = {
   overview: 'Overview',
   messages: 'Messages',
   message: 'Message',
+  templates: 'Templates',
+  transports: 'Transports',
+  audit: 'Audit log',
   previews: 'Previews',
 }
 
@@ -41,7 +45,12 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
         <nav class="places" aria-label="Pages">
           {link('#/', 'Overview', place === 'overview')}
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
+          {link('#/templates', 'Templates', place === 'templates')}
+          {link('#/transports', 'Transports', place === 'transports')}
+          {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
+          {inboxLink !== '' && link(inboxLink, 'Inbox', false)}
+          {homeLink !== '' && link(homeLink, 'Start page', false)}
         </nav>
         <Logout />
       </header>
@@ -126,9 +135,26 @@ function Dashboard() {
         <Messages query={query} />
       </Shell>
     )
+  if (place === 'templates' || place === 'transports') {
+    const kind = place === 'templates' ? 'template' : 'transport'
+    return (
+      <Shell place={place}>
+        {id === undefined ? <GroupsPage kind={kind} key={kind} /> : <GroupPage kind={kind} name={id} key={id} />}
+      </Shell>
+    )
+  }
+  if (place === 'audit')
+    return (
+      <Shell place="audit">
+        <AuditPage />
+      </Shell>
+    )
   return (
     <Shell place="overview">
-      <p class="empty">Page not found.</p>
+      <h1>Page not found</h1>
+      <p class="dim">
+        This dashboard has no such page. <a href={root.href}>Go to the overview</a>
+      </p>
     </Shell>
   )
 }

@@ -28,6 +28,7 @@ interface Facts {
   delivering: boolean
   transports: readonly MergedTransport[]
   broken: number
+  pausedTransports: number
   queued: number
   sending: number
   deferred: number
@@ -72,6 +73,7 @@ const RULES: readonly Rule[] = [
     title: 'Mail is being deferred',
   },
   { when: (it) => isDeferring(it), tone: 'warn', title: 'Some mail is deferred' },
+  { when: (it) => it.pausedTransports > 0, tone: 'warn', title: 'A transport is paused' },
   { when: (it) => it.held > 0, tone: 'warn', title: 'Some mail is held' },
   { when: (it) => hasAlert(it, 'oldest'), tone: 'bad', title: 'Mail is waiting' },
   { when: (it) => it.oldest >= STUCK_AFTER && it.sent === 0, tone: 'bad', title: 'Mail is waiting' },
@@ -115,6 +117,7 @@ function factsOf({ queue, processes, alerts, recent, day }: Condition): Facts {
     delivering: live.some(({ role }) => role !== 'send'),
     transports,
     broken: transports.filter(({ breaker }) => breaker === 'open').length,
+    pausedTransports: transports.filter(({ paused }) => paused === true).length,
     queued,
     sending,
     deferred,

@@ -1,12 +1,10 @@
-import { useState } from 'preact/hooks'
-import type { Activity, PeriodFigures, SettledCount, TransportReport } from '../../index.js'
-import { count, milliseconds, moment } from './format.js'
+import type { Activity, PeriodFigures, SettledCount } from '../../index.js'
+import { count, moment } from './format.js'
 import { hrefOf } from './navigation.js'
-import { messageOf, post } from './request.js'
-import { useMay } from './scopes.js'
-import { type MergedTransport, transportsOf } from './transports.js'
+import { TransportState } from './transportControls.js'
+import { transportsOf } from './transports.js'
 
-/** The state of each transport, with a button that tests its connection. */
+/** The state of each transport. */
 export function Transports({ activity }: { activity: Activity }) {
   const transports = transportsOf(activity.processes)
   return (
@@ -17,62 +15,16 @@ export function Transports({ activity }: { activity: Activity }) {
       )}
       <ul class="transports">
         {transports.map((status) => (
-          <Transport status={status} key={status.transport} />
+          <li key={status.transport}>
+            <h3>
+              <a href={hrefOf(`transports/${encodeURIComponent(status.transport)}`)}>{status.transport}</a>
+            </h3>
+            <TransportState status={status} />
+          </li>
         ))}
       </ul>
     </section>
   )
-}
-
-function Transport({ status }: { status: MergedTransport }) {
-  const [result, setResult] = useState<string>()
-  const [testing, setTesting] = useState(false)
-  const mayManage = useMay('manage')
-  const verify = () => {
-    setTesting(true)
-    setResult(undefined)
-    post<TransportReport>('verify', { transport: status.transport })
-      .then(
-        (report) => setResult(sentenceOf(report)),
-        (error: unknown) => setResult(messageOf(error)),
-      )
-      .finally(() => setTesting(false))
-  }
-  return (
-    <li>
-      <div class="transport">
-        <h3>
-          <span class={`lamp ${status.breaker === 'open' ? 'bad' : 'good'}`} aria-hidden="true" />
-          {status.transport}
-        </h3>
-        {mayManage && (
-          <button class="button small" type="button" onClick={verify} disabled={testing}>
-            {testing ? 'Testing…' : 'Test connection'}
-            <span class="hidden-label"> ({status.transport})</span>
-          </button>
-        )}
-      </div>
-      <p>{stateOf(status)}</p>
-      <p class="dim" role="status">
-        {result}
-      </p>
-    </li>
-  )
-}
-
-export function stateOf({ breaker, since, trouble, broken, processes, rate }: MergedTransport): string {
-  if (breaker === 'closed')
-    return rate === undefined ? 'Healthy' : `Healthy, at most ${count(rate)} messages per second`
-  const when = since === undefined ? '' : ` since ${moment(since)}`
-  const where = processes > 1 ? ` in ${broken} of ${processes} processes` : ''
-  const reason = trouble?.message ?? 'The server can’t be reached.'
-  return `Messages have been held${where}${when}: ${reason} Sending resumes automatically when the transport recovers.`
-}
-
-export function sentenceOf(report: TransportReport): string {
-  if (!report.ok) return `Connection failed: ${report.message}`
-  const encryption = report.tls === undefined ? 'unencrypted' : `over ${report.tls.protocol}`
-  return `Connected: ${report.host}:${report.port} responded in ${milliseconds(report.ms)}, ${encryption}${report.authenticated ? ', authenticated' : ''}.`
 }
 
 /** The reasons in words. */

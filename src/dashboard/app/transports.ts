@@ -1,4 +1,5 @@
-import type { ProcessActivity, TransportStatus } from '../../index.js'
+import type { ProcessActivity, TransportReport, TransportStatus } from '../../index.js'
+import { count, milliseconds, moment } from './format.js'
 
 /** A transport as the processes on the queue see it. */
 export interface MergedTransport extends TransportStatus {
@@ -26,4 +27,20 @@ export function transportsOf(processes: readonly ProcessActivity[]): MergedTrans
       }
     }
   return [...merged.values()]
+}
+
+export function stateOf({ breaker, since, trouble, broken, processes, rate, paused }: MergedTransport): string {
+  if (paused === true) return 'Paused: its messages are held until you resume it.'
+  if (breaker === 'closed')
+    return rate === undefined ? 'Healthy' : `Healthy, at most ${count(rate)} messages per second`
+  const when = since === undefined ? '' : ` since ${moment(since)}`
+  const where = processes > 1 ? ` in ${broken} of ${processes} processes` : ''
+  const reason = trouble?.message ?? 'The server can’t be reached.'
+  return `Messages have been held${where}${when}: ${reason} Sending resumes automatically when the transport recovers.`
+}
+
+export function sentenceOf(report: TransportReport): string {
+  if (!report.ok) return `Connection failed: ${report.message}`
+  const encryption = report.tls === undefined ? 'unencrypted' : `over ${report.tls.protocol}`
+  return `Connected: ${report.host}:${report.port} responded in ${milliseconds(report.ms)}, ${encryption}${report.authenticated ? ', authenticated' : ''}.`
 }

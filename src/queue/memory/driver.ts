@@ -35,6 +35,7 @@ interface MemoryQueueOptions extends DriverOptions {
  */
 export class MemoryQueue implements QueueDriver {
   readonly durable = false
+  readonly search = 'index'
   readonly records = new RecordStore()
   readonly #options: MemoryQueueOptions
   readonly #clock: Clock
@@ -87,7 +88,7 @@ export class MemoryQueue implements QueueDriver {
     return Promise.resolve(
       paginate(this.#store.newestFirst(), query, {
         position: (entry) => entry.position,
-        matches: (entry) => matches(entry.job, this.#shownStatus(entry), query),
+        matches: (entry) => matches(entry.job, entry.state.subject, this.#shownStatus(entry), query),
         show: (entry) => this.#show(entry),
       }),
     )

@@ -51,6 +51,7 @@ const CLOSE_GRACE = 1_000
  */
 export class RedisQueue implements QueueDriver {
   readonly durable = true
+  readonly search = 'scan'
   readonly records: SharedRecords = {
     write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
     read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),

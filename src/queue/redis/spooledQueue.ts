@@ -55,6 +55,7 @@ const RETRY_DELAY = 250
  */
 export class SpooledQueue implements QueueDriver {
   readonly durable = true
+  readonly search = 'scan'
   readonly #options: RedisQueueOptions
   readonly #forwarding = new Set<string>()
   #redis!: RedisQueue

@@ -31,7 +31,15 @@ import {
   statusesShownAs,
 } from '../listing.js'
 import type { SharedRecords } from '../records.js'
-import { packState, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
+import {
+  boundSubject,
+  packState,
+  rowToMessage,
+  statusOf,
+  unpackHead,
+  unpackLoaded,
+  unpackState,
+} from '../rowCodec.js'
 import { STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
@@ -56,6 +64,7 @@ export interface SqliteQueueOptions extends DriverOptions {
  */
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
+  readonly search = 'index'
   readonly records: SharedRecords = {
     write: (changes) => this.#client.request('writeRecords', { changes }),
     read: (ranges) => this.#client.request('readRecords', { ranges }),
@@ -280,7 +289,7 @@ export class SqliteQueue implements QueueDriver {
     const row = await this.#client.request('find', { id })
     return paginate(row === null ? [] : [row], query, {
       position: ({ seq }) => seq,
-      matches: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
+      matches: (row) => matches(unpackHead(row), boundSubject(row), this.#shownStatus(row), query),
       show: (row) => this.#show(row),
     })
   }

@@ -95,7 +95,15 @@ export interface Requests {
   enqueue: { ask: { rows: PackedRow[] }; answer: InsertResult[] }
   /** Stores a new state. Answers `stale` if the message was changed since `rev`. */
   write: {
-    ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean }
+    ask: {
+      seq: number
+      rev: number
+      from: StatusNumber
+      state: StateRow
+      drop: boolean
+      /** Whether the text that searches find has changed: the subject has become known. */
+      reindex?: boolean
+    }
     answer: 'written' | 'stale'
   }
   /** Returns claimed messages to the queue, as if they had never been claimed. `lost` counts a process death. */
