@@ -139,7 +139,11 @@ function Dashboard() {
     const kind = place === 'templates' ? 'template' : 'transport'
     return (
       <Shell place={place}>
-        {id === undefined ? <GroupsPage kind={kind} key={kind} /> : <GroupPage kind={kind} name={id} key={id} />}
+        {id === undefined ? (
+          <GroupsPage kind={kind} key={kind} />
+        ) : (
+          <GroupPage kind={kind} name={id} key={id} />
+        )}
       </Shell>
     )
   }

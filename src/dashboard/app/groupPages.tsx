@@ -47,11 +47,15 @@ export function GroupsPage({ kind }: { kind: Kind }) {
     <>
       <h1>{kind === 'template' ? 'Templates' : 'Transports'}</h1>
       {problem !== undefined && <p class="problem">{problem}</p>}
-      {loaded !== undefined && names.size === 0 && <p class="empty">Nothing was settled in the last 24 hours.</p>}
+      {loaded !== undefined && names.size === 0 && (
+        <p class="empty">Nothing was settled in the last 24 hours.</p>
+      )}
       {names.size > 0 && (
         <div class="card scroll" tabIndex={0} role="region" aria-label={`Figures by ${kind}`}>
           <table class="groups">
-            <caption>Settled messages {groups[0] !== undefined && `since ${moment(groups[0].since)}`}</caption>
+            <caption>
+              Settled messages {groups[0] !== undefined && `since ${moment(groups[0].since)}`}
+            </caption>
             <thead>
               <tr>
                 <th scope="col">{kind === 'template' ? 'Template' : 'Transport'}</th>
@@ -63,7 +67,12 @@ export function GroupsPage({ kind }: { kind: Kind }) {
             </thead>
             <tbody>
               {[...names].sort().map((name) => (
-                <GroupRow kind={kind} name={name} figures={groups.find((group) => group.name === name)} key={name} />
+                <GroupRow
+                  kind={kind}
+                  name={name}
+                  figures={groups.find((group) => group.name === name)}
+                  key={name}
+                />
               ))}
             </tbody>
           </table>
@@ -90,7 +99,9 @@ function GroupRow({ kind, name, figures }: { kind: Kind; name: string; figures: 
 /** One template or transport. */
 export function GroupPage({ kind, name }: { kind: Kind; name: string }) {
   const { loaded, problem } = useLoaded<GroupsView>(`figures/${kind}`)
-  const status = transportsOf(useLive().tick?.activity.processes ?? []).find(({ transport }) => transport === name)
+  const status = transportsOf(useLive().tick?.activity.processes ?? []).find(
+    ({ transport }) => transport === name,
+  )
   const figures = loaded?.groups.find((group) => group.name === name)
   return (
     <>

@@ -14,6 +14,7 @@ import { ACTIONS } from './status.js'
 interface Visit {
   listed: Listed
   selected: ReadonlySet<string>
+  total: MessageCount | undefined
   scroll: number
   /** Id of the message whose link had the focus. */
   focused: string | undefined
@@ -28,7 +29,10 @@ export function lastListed(): { search: string; ids: readonly string[] } {
 }
 
 /** Returns the last visit, if it was to the same search, and restores its scroll position and focus. */
-function useLastVisit(search: string, now: () => Pick<Visit, 'selected'> & { listed: Listed | undefined }) {
+function useLastVisit(
+  search: string,
+  now: () => Pick<Visit, 'selected' | 'total'> & { listed: Listed | undefined },
+) {
   const [back] = useState(lastVisit?.listed.search === search ? lastVisit : undefined)
   const current = useRef(now)
   current.current = now
@@ -53,8 +57,8 @@ function useLastVisit(search: string, now: () => Pick<Visit, 'selected'> & { lis
     return () => {
       document.removeEventListener('focusin', noteFocus)
       removeEventListener('scroll', noteScroll)
-      const { listed, selected } = current.current()
-      if (listed !== undefined) lastVisit = { listed, selected, scroll, focused }
+      const { listed, selected, total } = current.current()
+      if (listed !== undefined) lastVisit = { listed, selected, total, scroll, focused }
     }
   }, [])
   return back
@@ -77,7 +81,7 @@ interface Listed extends MessageRows {
 export function Messages({ query }: { query: URLSearchParams }) {
   const search = query.toString()
   const filters = Object.fromEntries([...query].filter(([name]) => name !== 'cursor'))
-  const back = useLastVisit(search, () => ({ listed, selected }))
+  const back = useLastVisit(search, () => ({ listed, selected, total }))
   const [listed, setListed] = useState(back?.listed)
   const [problem, setProblem] = useState('')
   const [news, setNews] = useState('')
@@ -85,7 +89,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
   const [allSelected, setAllSelected] = useState(false)
   const [changes, setChanges] = useState(0)
   const reloads = useReloads(query.has('cursor') || selected.size > 0)
-  const total = useTotal(filters, changes)
+  const total = useTotal(filters, changes, back?.total)
 
   const clear = () => {
     setSelected(new Set())
@@ -209,9 +213,13 @@ function Total({ total, filters }: { total: MessageCount; filters: Record<string
 }
 
 /** The number of messages that match the filters, counted again for each search and now and then. */
-function useTotal(filters: Record<string, string>, changes: number): MessageCount | undefined {
-  const [total, setTotal] = useState<MessageCount & { search: string }>()
+function useTotal(
+  filters: Record<string, string>,
+  changes: number,
+  before: MessageCount | undefined,
+): MessageCount | undefined {
   const search = new URLSearchParams(filters).toString()
+  const [total, setTotal] = useState(before && { ...before, search })
   const reloads = useReloads(false, RECOUNT)
   useEffect(() => {
     const controller = new AbortController()

@@ -11,6 +11,8 @@ export interface Session {
 }
 
 let session: Promise<Session> | undefined
+/** Known once the promise is fulfilled: a page that is opened later needs no second render. */
+let loaded: Session | undefined
 
 function load(): Promise<Session> {
   session ??= fetch(new URL('session', root)).then(
@@ -25,8 +27,13 @@ function load(): Promise<Session> {
 
 /** Returns the session once it is known. */
 export function useSession(): Session | undefined {
-  const [known, setKnown] = useState<Session>()
-  useEffect(() => void load().then(setKnown), [])
+  const [known, setKnown] = useState(loaded)
+  useEffect(() => {
+    void load().then((fresh) => {
+      loaded = fresh
+      setKnown(fresh)
+    })
+  }, [])
   return known
 }
 

@@ -81,18 +81,18 @@ function Limits({ status: { transport, rate, concurrency } }: { status: MergedTr
     <form class="limits" onSubmit={change}>
       <label class="field">
         <span>Connections at a time</span>
-        <input name="concurrency" type="number" min="1" max="10000" placeholder="as configured" value={concurrency} />
+        <input
+          name="concurrency"
+          type="number"
+          min="1"
+          max="10000"
+          placeholder="as configured"
+          value={concurrency}
+        />
       </label>
       <label class="field">
         <span>Messages per second</span>
-        <input
-          name="rate"
-          type="number"
-          min="0.001"
-          step="any"
-          placeholder="as configured"
-          value={rate}
-        />
+        <input name="rate" type="number" min="0.001" step="any" placeholder="as configured" value={rate} />
       </label>
       <button class="button" type="submit">
         Change limits

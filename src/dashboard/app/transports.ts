@@ -29,7 +29,15 @@ export function transportsOf(processes: readonly ProcessActivity[]): MergedTrans
   return [...merged.values()]
 }
 
-export function stateOf({ breaker, since, trouble, broken, processes, rate, paused }: MergedTransport): string {
+export function stateOf({
+  breaker,
+  since,
+  trouble,
+  broken,
+  processes,
+  rate,
+  paused,
+}: MergedTransport): string {
   if (paused === true) return 'Paused: its messages are held until you resume it.'
   if (breaker === 'closed')
     return rate === undefined ? 'Healthy' : `Healthy, at most ${count(rate)} messages per second`
