@@ -50,13 +50,15 @@ function useLastVisit(
           .querySelector<HTMLElement>(`[data-id="${back.focused ?? ''}"]`)
           ?.focus({ preventScroll: true })
       })
-    // The route changes before the page is replaced: then the position is still the one that the user left.
-    let scroll = scrollY
-    const noteScroll = () => (scroll = scrollY)
-    addEventListener('scroll', noteScroll, { passive: true })
+    let scroll = 0
+    const noteScroll = ({ target }: MouseEvent) => {
+      if (target instanceof Element && target.closest('a') !== null) scroll = scrollY
+    }
+    // The position at the click: when the page is replaced, the browser may have changed it.
+    document.addEventListener('click', noteScroll, { capture: true })
     return () => {
       document.removeEventListener('focusin', noteFocus)
-      removeEventListener('scroll', noteScroll)
+      document.removeEventListener('click', noteScroll, { capture: true })
       const { listed, selected, total } = current.current()
       if (listed !== undefined) lastVisit = { listed, selected, total, scroll, focused }
     }

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { EnqueueResult } from '../driver.js'
+import { statusesShownAs } from '../listing.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
@@ -74,7 +75,7 @@ interface RedisStoreOptions {
   count: number
 }
 
-/** Messages in one command at most, so that a large batch doesn't hold up the others. */
+/** Messages in one command at most. */
 const MAX_BATCH = 50
 
 /** Milliseconds for which a revoked command is refused: it waits in a buffer at most, and Redis reads that when it runs again. */
@@ -183,7 +184,9 @@ export class RedisStore {
     status: Status | undefined,
   ): Promise<{ paused: boolean; rows: StoredRow[] }> {
     const below = before === Infinity ? '+inf' : `(${before}`
-    const own = [below, limit, statusesOf(status, false).join(' '), statusesOf(status, true).join(' ')]
+    const stored = (paused: boolean) =>
+      (status === undefined ? STATUSES : statusesShownAs(status, paused)).join(' ')
+    const own = [below, limit, stored(false), stored(true)]
     const [paused, rows] = (await this.#run(this.#quick, 'list', own)) as [number, RowValues[]]
     return {
       paused: paused === 1,
@@ -291,14 +294,6 @@ export class RedisStore {
 /** Name of the index of messages that are held for a transport's budget, by priority. */
 export function heldIndex(transport: string, priority: number): string {
   return `${priority}:${transport}`
-}
-
-/** Statuses in which messages are stored that are shown in this one. */
-function statusesOf(shown: Status | undefined, paused: boolean): readonly Status[] {
-  if (shown === undefined) return STATUSES
-  if (paused && shown === 'queued') return []
-  if (paused && shown === 'held') return ['held', 'queued']
-  return [shown]
 }
 
 function toFound([id, values]: [string, RowValues]): FoundMessage {
