@@ -69,6 +69,8 @@ export interface SmtpTransport {
   connections?: number
   /** Whether PIPELINING is used if the server offers it. */
   pipelining: boolean
+  /** Messages in flight on a connection where the server offers CHUNKING; undefined: as many as the round trip needs. */
+  pipelineDepth?: number
   /** URL of an HTTP proxy. */
   proxy?: string
   dkim?: DkimKey[]

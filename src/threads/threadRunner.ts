@@ -67,7 +67,7 @@ export class ThreadRunner implements Runner {
     const { setup, threads, concurrency } = options
     this.#options = options
     this.#threadLimits = threadLimits(setup.transports, threads)
-    this.#window = new InFlightWindow(threads * concurrency)
+    this.#window = new InFlightWindow(threads * concurrency, () => this.#pools.pipelined)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.slots = new SlotPool(InFlightWindow.maxSize(threads * concurrency), threads, () => this.#window.size)
     this.#cancellations = new CancellationRegistry(this.#board)

@@ -34,6 +34,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default true
    */
   pipelining?: boolean
+  /**
+   * Messages in flight on each connection if the server offers CHUNKING (RFC 3030) as well: a connection then sends more
+   * than one message per round trip. With 1, messages are sent with DATA, one per round trip.
+   * @default up to 8: it grows only while the round trip is the bottleneck
+   */
+  pipelineDepth?: number
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
   /** Signs the mail that this transport sends: one key, or several. @default none */
@@ -110,6 +116,8 @@ const DEFAULT_TIMEOUTS: SmtpTimeouts = {
   idle: 5_000,
 }
 
+/** Bounds the messages that are uncertain when a connection is lost. */
+const MAX_PIPELINE_DEPTH = 64
 const MESSAGES_PER_CONNECTION = 100_000
 
 const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
@@ -118,6 +126,7 @@ const KEYS = [
   'url',
   'auth',
   'pipelining',
+  'pipelineDepth',
   'proxy',
   'dkim',
   'requireTLS',
@@ -207,6 +216,13 @@ function specOf(
     timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
     ...signedBy(check, options, path),
   }
+  if (options['pipelineDepth'] !== undefined)
+    transport.pipelineDepth = check.integer(
+      options['pipelineDepth'],
+      `${path}.pipelineDepth`,
+      1,
+      MAX_PIPELINE_DEPTH,
+    )
   const auth = resolveAuth(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)

@@ -1,3 +1,4 @@
+import type { ConnectionCounts } from '../../src/protocol/tasks.js'
 import type { TransportConfig, TransportReport } from '../../src/protocol/transportConfig.js'
 import { DkimSigner } from '../compose/dkimSigner.js'
 import { FileSender } from './fileSender.js'
@@ -9,12 +10,12 @@ import type { Transport } from './transport.js'
 
 /**
  * @param connections the maximum number of connections, or of concurrent requests
- * @param onConnections called with 1 for each SMTP connection that opens, and with -1 for each that closes
+ * @param onConnections called with the changes of the numbers of SMTP connections
  */
 function createTransport(
   config: TransportConfig,
   connections: number,
-  onConnections: (change: 1 | -1) => void,
+  onConnections: (change: ConnectionCounts) => void,
 ): Transport {
   switch (config.kind) {
     case 'smtp':
@@ -40,22 +41,22 @@ interface Entry {
 export class TransportPool {
   readonly #connections: number
   readonly #threads: number
-  readonly #onCount: (connections: number) => void
+  readonly #onCount: (connections: ConnectionCounts) => void
   readonly #entries = new Map<string, Entry>()
   /** Replaced transports that still have messages in progress. */
   readonly #retiring = new Set<Transport>()
-  #openConnections = 0
+  #counts: ConnectionCounts = { open: 0, pipelined: 0 }
 
   /**
    * @param connections the maximum number of connections per transport in this thread
    * @param threads the number of threads that share a transport's own limit
-   * @param onCount called with the number of open connections whenever it changes
+   * @param onCount called with the open connections whenever they change
    */
   constructor(
     configs: readonly TransportConfig[],
     connections: number,
     threads: number,
-    onCount: (connections: number) => void,
+    onCount: (connections: ConnectionCounts) => void,
   ) {
     this.#connections = connections
     this.#threads = threads
@@ -97,14 +98,17 @@ export class TransportPool {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
-      const transport = createTransport(config, this.#share(config), (change) =>
-        this.#onCount((this.#openConnections += change)),
-      )
+      const transport = createTransport(config, this.#share(config), (change) => this.#count(change))
       const keys = 'dkim' in config ? config.dkim : undefined
       const signer = keys === undefined ? undefined : new DkimSigner(keys)
       this.#entries.set(config.name, { config, transport, signer })
       if (old !== undefined) this.#retire(old.transport, transport)
     }
+  }
+
+  #count({ open, pipelined }: ConnectionCounts): void {
+    this.#counts = { open: this.#counts.open + open, pipelined: this.#counts.pipelined + pipelined }
+    this.#onCount(this.#counts)
   }
 
   #retire(transport: Transport, successor: Transport): void {

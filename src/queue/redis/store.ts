@@ -57,10 +57,7 @@ interface MaintainOptions {
   orphanedAfter: number
 }
 
-interface Maintained {
-  expired: FoundMessage[]
-  orphans: FoundMessage[]
-}
+type Maintained = Record<'expired' | 'orphans', FoundMessage[]>
 
 interface RedisStoreOptions {
   /** All keys begin with it. */
@@ -150,7 +147,7 @@ export class RedisStore {
     return result
   }
 
-  /** Shows that this process is alive, removes old messages, and finds messages that expired or have no job. */
+  /** Shows that this process is alive, removes old messages, and finds expired messages and orphans. */
   async maintain({ alive, count, age, orphanedAfter }: MaintainOptions): Promise<Maintained> {
     const now = Date.now()
     const own = [this.#options.owner, alive, now, count, age, orphanedAfter]

@@ -40,13 +40,13 @@ import {
   unpackLoaded,
   unpackState,
 } from '../rowCodec.js'
-import { STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import type { StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
 import { DelivererLock } from './delivererLock.js'
 import { OutboxClient } from './outboxClient.js'
 import { OutboxConsumer } from './outboxConsumer.js'
-import type { Report } from './outboxProtocol.js'
+import { type Report, toRowQuery } from './outboxProtocol.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
   /** Path of the SQLite file. */
@@ -154,22 +154,9 @@ export class SqliteQueue implements QueueDriver {
     const before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
-    const { rows, cursor } = await this.#client.request('list', {
-      query: {
-        statuses:
-          query.status === undefined
-            ? null
-            : statusesShownAs(query.status, this.#paused).map((status) => STATUS_NUMBERS[status]),
-        q: q === '' ? null : q,
-        recipient: query.recipient ?? null,
-        tag: query.tag ?? null,
-        template: query.template ?? null,
-        since: query.since ?? null,
-        until: query.until ?? null,
-        limit,
-        before: before === Infinity ? null : before,
-      },
-    })
+    const statuses = query.status && statusesShownAs(query.status, this.#paused)
+    const request = { query: toRowQuery(query, statuses, limit, before) }
+    const { rows, cursor } = await this.#client.request('list', request)
     const messages = rows.map((row) => this.#show(row))
     return cursor === null ? { messages } : { messages, cursor: String(cursor) }
   }

@@ -2,16 +2,17 @@ import { closeSync, openSync } from 'node:fs'
 import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
-import type { CommitStats, EnqueueResult, Retention } from '../driver.js'
+import type { CommitStats, EnqueueResult, ListQuery, Retention } from '../driver.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
-import type {
-  LoadedRow,
-  NewRow,
-  PackedRow,
-  StateRow,
-  StatusNumber,
-  StoredRow,
-  ClaimedRow,
+import {
+  type LoadedRow,
+  type NewRow,
+  type PackedRow,
+  type StateRow,
+  type StatusNumber,
+  type StoredRow,
+  type ClaimedRow,
+  STATUS_NUMBERS,
 } from '../storedRow.js'
 
 /** The messages between the SQLite driver and its outbox thread. */
@@ -80,6 +81,26 @@ export interface RowQuery {
   limit: number
   /** Only messages below this position. */
   before: number | null
+}
+
+/** @param statuses the stored statuses that the query asks for; undefined for any */
+export function toRowQuery(
+  { q = '', recipient, tag, template, since, until }: ListQuery,
+  statuses: readonly Status[] | undefined,
+  limit: number,
+  before: number,
+): RowQuery {
+  return {
+    statuses: statuses?.map((status) => STATUS_NUMBERS[status]) ?? null,
+    q: q === '' ? null : q,
+    recipient: recipient ?? null,
+    tag: tag ?? null,
+    template: template ?? null,
+    since: since ?? null,
+    until: until ?? null,
+    limit,
+    before: before === Infinity ? null : before,
+  }
 }
 
 export interface StatsRow {

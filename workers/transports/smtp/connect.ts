@@ -18,6 +18,8 @@ import { ehloNameFor } from './ehloName.js'
 export interface Extensions {
   /** RFC 2920. */
   pipelining: boolean
+  /** RFC 3030. */
+  chunking: boolean
   /** RFC 6152. */
   eightBitMime: boolean
   /** RFC 6531. */
@@ -44,6 +46,7 @@ function parseExtensions(reply: string): Extensions {
   )
   return {
     pipelining: has('PIPELINING'),
+    chunking: has('CHUNKING'),
     eightBitMime: has('8BITMIME'),
     smtpUtf8: has('SMTPUTF8'),
     size: has('SIZE'),
