@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { NO_DATA } from '../../../src/message/json.js'
+import type { MailJob } from '../../../src/message/messageState.js'
 import type { ListQuery } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
-import { DAY, outcomeOf, POLICY } from './jobs.js'
+import { DAY, jobOf, outcomeOf, POLICY } from './jobs.js'
 
 export function testQueries({ open, put }: Fixture): void {
   describe('queries', () => {
@@ -65,8 +66,13 @@ export function testQueries({ open, put }: Fixture): void {
     it('show and find the subject that a template gave the message, also after its content was dropped', async () => {
       const { queue, changes } = await open()
       const content = { kind: 'template', name: 'receipt', data: NO_DATA } as const
-      const later = await put(queue, { content, tags: ['later'], notBefore: Date.now() + DAY / 2 })
-      const id = await put(queue, { content })
+      const withoutSubject = async (fields: Partial<MailJob> = {}): Promise<string> => {
+        const { subject: _, ...job } = jobOf({ content, ...fields })
+        expect(await queue.enqueue([job])).toEqual([{ result: 'queued' }])
+        return job.id
+      }
+      const later = await withoutSubject({ notBefore: Date.now() + DAY / 2 })
+      const id = await withoutSubject()
       await queue.start({
         slots: 1,
         cancel: () => false,
