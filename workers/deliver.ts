@@ -156,7 +156,7 @@ export class Deliverer {
   }
 
   async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    this.#transports.reload(transports)
+    await this.#transports.reload(transports)
   }
 
   /** Uses other templates from the next message on. Rejects if they are unusable; the old ones then stay in use. */

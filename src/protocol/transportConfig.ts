@@ -64,6 +64,8 @@ export interface SmtpTransport {
   secure: boolean
   /** Never send without TLS, even if the server offers no STARTTLS. */
   requireTLS: boolean
+  /** Don't use STARTTLS, even if the server offers it. */
+  ignoreTLS?: boolean
   auth?: SmtpAuth
   /** The maximum number of open connections, of all threads together. */
   connections?: number

@@ -225,7 +225,7 @@ export class ThreadRunner implements Runner {
     this.#cancellations.register(order, slot, generation)
     try {
       const task = taskOf(order, generation)
-      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(order.transport))
+      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
       return { died: false, outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -249,12 +249,12 @@ export class ThreadRunner implements Runner {
 }
 
 function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
-  const { slot, payload, recipients, transport, attempt, expiresAt, note, notBefore } = order
+  const { slot, payload, recipients, scope = '', transport, attempt, expiresAt, note, notBefore } = order
   const handedOverAt = sharedClock()
   const task: DeliverTask = {
     payload,
     recipients,
-    transport,
+    transport: `${scope}${transport}`,
     attempt,
     expiresAt,
     slot,

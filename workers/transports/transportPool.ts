@@ -61,7 +61,7 @@ export class TransportPool {
     this.#connections = connections
     this.#threads = threads
     this.#onCount = onCount
-    this.reload(configs)
+    this.#add(configs)
   }
 
   has(name: string): boolean {
@@ -92,9 +92,18 @@ export class TransportPool {
 
   /**
    * Applies new settings. Messages in progress finish on their old connection; waiting messages use the new settings. A
-   * transport with unchanged settings keeps its connections.
+   * transport with unchanged settings keeps its connections. One that is not listed any more closes its connections.
+   * Resolves when these are closed.
    */
-  reload(configs: readonly TransportConfig[]): void {
+  async reload(configs: readonly TransportConfig[]): Promise<void> {
+    const names = new Set(configs.map(({ name }) => name))
+    const removed = [...this.#entries].filter(([name]) => !names.has(name))
+    for (const [name] of removed) this.#entries.delete(name)
+    this.#add(configs)
+    await Promise.all(removed.map(([, { transport }]) => transport.quit()))
+  }
+
+  #add(configs: readonly TransportConfig[]): void {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue

@@ -129,13 +129,14 @@ function prepare(
   proxied: Socket | undefined,
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
-  const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
+  const { host, port, secure, requireTLS, ignoreTLS = false, tls, ehloName, timeouts, auth } = config
   const total = Math.min(timeouts.connect + timeouts.greeting + timeouts.handshake, LONGEST_TIMER)
   const connection = new SMTPConnection({
     host,
     port,
     secure,
     requireTLS,
+    ignoreTLS,
     tls,
     name: ehloName,
     connection: proxied,
