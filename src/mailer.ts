@@ -14,10 +14,16 @@ import {
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
-import { checkListQuery, countMessages, type MessageCount } from './message/pagination.js'
-import { applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
-import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
+import {
+  applyToAll,
+  checkListQuery,
+  countMessages,
+  type MessageCount,
+  type MessageFilter,
+  pagesOf,
+} from './message/pagination.js'
 import type { ResendChanges } from './message/resend.js'
+import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -135,10 +141,11 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    let count = 0
-    for await (const page of pagesOf((part) => this.list(part), query))
-      count += await applyToEach(page, (id) => this.retry(id))
-    return count
+    return applyToAll(
+      (part) => this.list(part),
+      query,
+      (id) => this.retry(id),
+    )
   }
 
   /** Settles a held or deferred message that you know has arrived. */
@@ -235,10 +242,7 @@ export class Mailer {
     return reloadParts(this.#parts, options)
   }
 
-  /**
-   * Stops sending until `resume()`, in every process on the queue; with a transport, only its messages are held. Mail is still
-   * accepted. @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport; `QUEUE_UNAVAILABLE`
-   */
+  /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
   async pause(options: PauseOptions = {}): Promise<void> {
     this.#assertOpen()
     await setPaused(this.#parts, true, options)

@@ -15,7 +15,7 @@ export function operatorRoutes(mailer: Mailer, { allow, who }: DashboardOptions)
       const { transport } = request.body as { transport?: unknown }
       const by = who(request)
       const options: PauseOptions = {
-        ...(transport === undefined ? {} : { transport: String(transport) }),
+        ...(transport === undefined ? {} : { transport: transport as string }),
         ...(by === undefined ? {} : { by }),
       }
       await mailer[action](options)

@@ -57,8 +57,18 @@ export async function countMessages(
   return { count, exact: true }
 }
 
-/** Runs an action on each message. @returns how many it changed; messages that changed or disappeared meanwhile are skipped */
-export async function applyToEach(
+/** Runs an action on each matching message. @returns how many it changed; messages that changed or disappeared meanwhile are skipped */
+export async function applyToAll(
+  list: List,
+  filter: MessageFilter,
+  act: (id: string) => Promise<unknown>,
+): Promise<number> {
+  let count = 0
+  for await (const page of pagesOf(list, filter)) count += await applyToEach(page, act)
+  return count
+}
+
+async function applyToEach(
   messages: readonly Message[],
   act: (id: string) => Promise<unknown>,
 ): Promise<number> {

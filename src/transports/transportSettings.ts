@@ -72,12 +72,11 @@ export class TransportSettings {
       check.integer(concurrency, 'concurrency', 1, 10_000)
     if (rate !== undefined && rate !== null) check.number(rate, 'rate', SLOWEST, FASTEST)
     const texts = Object.entries(limits).map(
-      ([name, value]) => `${name}: ${value === null ? 'as configured' : String(value)}`,
+      ([name, value]) => `${name}: ${value === null ? 'as configured' : JSON.stringify(value)}`,
     )
     await this.#change(transport, by, `changed the transport: ${texts.join(', ')}`, (before) => {
-      const after = { ...before, ...limits } as Record<string, unknown>
-      for (const [name, value] of Object.entries(after)) if (value === null) delete after[name]
-      return after
+      const after = Object.entries({ ...before, ...limits }).filter(([, value]) => value !== null)
+      return Object.fromEntries(after)
     })
   }
 

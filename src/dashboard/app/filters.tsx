@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
-import { go, hrefOf } from './navigation.js'
 import { useLive } from './liveState.js'
+import { go, hrefOf } from './navigation.js'
 import { STATUSES } from './status.js'
 
 /** Milliseconds between the last keystroke and the search. */

@@ -14,9 +14,14 @@ type Kind = 'template' | 'transport'
 /** Milliseconds between two loads of figures. */
 const REFRESH = 5_000
 
+interface Loaded<T> {
+  loaded?: T
+  problem?: string
+}
+
 /** Loads from a path now and then. */
-function useLoaded<T>(path: string): { loaded?: T; problem?: string } {
-  const [state, setState] = useState<{ loaded?: T; problem?: string }>({})
+function useLoaded<T>(path: string): Loaded<T> {
+  const [state, setState] = useState<Loaded<T>>({})
   useEffect(() => {
     const controller = new AbortController()
     const load = () =>
