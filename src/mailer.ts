@@ -117,10 +117,7 @@ export class Mailer {
     return this.#parts.redaction.message(await this.#parts.queue.retry(id))
   }
 
-  /**
-   * Sends the mail of a settled message again, as a new message whose `resendOf` is the old one's id.
-   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it isn't settled, or its content is no longer kept; and as `send()`
-   */
+  /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
   async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
     this.#assertAccepts()
     return await this.#parts.intake.takeAgain(id, changes)
