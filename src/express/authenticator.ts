@@ -87,7 +87,7 @@ export class Authenticator {
   /** Names the token of a request for the audit log; undefined if no token is required. */
   whoOf(request: Request): string | undefined {
     if (!this.requiresToken) return undefined
-    const token = bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request)
+    const token = this.#tokenFor(request)
     return token && (token.name ?? `token ${this.#tokens.indexOf(token) + 1}`)
   }
 
