@@ -86,6 +86,17 @@ export function outcomeAfterProcessDeath(
   return poison(`The process died ${MAX_CRASHES} times while it worked on this message alone.`, 'waiting')
 }
 
+/** The outcome of a message that waits in a restored copy of the queue: the queue itself may have sent it since. */
+export function outcomeAfterRestore(): Outcome {
+  return {
+    result: 'uncertain',
+    code: 'QUEUE_RESTORED',
+    message:
+      'The queue is an older copy that was restored; the message may have been sent since the copy was made.',
+    ...emptyFacts(),
+  }
+}
+
 function poison(message: string, phase: Outcome['phase']): Outcome {
   return { result: 'rejected', code: 'POISON', message, ...emptyFacts(), phase }
 }

@@ -203,6 +203,11 @@ export type UncertainCode =
    */
   | 'PROCESS_DIED'
   /**
+   * The SQLite file is an older copy of itself, restored from a backup, and the message waits in it.
+   * @remedy As above.
+   */
+  | 'QUEUE_RESTORED'
+  /**
    * An internal error occurred after the message was handed over.
    * @remedy As above; and report it, with the stack from the log.
    */

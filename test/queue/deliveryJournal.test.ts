@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openJournal, readJournal, DeliveryJournal } from '../../workers/deliveryJournal.js'
@@ -76,6 +76,22 @@ describe('the delivery journal', () => {
     await writeFile(file, 'another-boot'.padEnd(512, '\0'))
     expect(readJournal(file)).toBeUndefined()
     expect(readJournal(`${file}-gone`)).toBeUndefined()
+  })
+
+  it.each([
+    ['cut off within its slots', (size: number) => [size - 512 * 20]],
+    ['cut off within an entry', (size: number) => [size - 1]],
+    ['cut off to nothing', () => [0]],
+    ['longer than at its start', (size: number) => [size + 512]],
+    ['cut off and grown again with a hole', (size: number) => [512, size]],
+  ])('proves nothing if the file is %s', async (_, sizes) => {
+    const { file, journal } = await newJournal()
+    journal.entryFor({ id: ID, attempt: 1, note: 90 }).body(0, [])
+    const { size } = await stat(file)
+    for (const length of sizes(size)) await truncate(file, length)
+    // The last slot is written once more, so that the file may have its full length.
+    journal.entryFor({ id: OTHER, attempt: 1, note: 127 }).replied(250, ['accepted'])
+    expect(readJournal(file)).toBeUndefined()
   })
 
   itOnSmallDisk(

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
 import { isStorageError } from './databaseFile.js'
 import type { Reserve } from './reserve.js'
+import type { WriteAheadLog } from './writeAheadLog.js'
 
 /** Bytes kept free for each unsettled message, for what its attempts add to its row. */
 const OUTCOME_SIZE = 1024
@@ -16,6 +17,8 @@ const ALMOST_FULL =
 const RESERVE_IN_USE =
   'the disk is full, and the reserved space is in use for delivering the accepted messages'
 const LOG_STUCK = 'the file can’t grow, and its log is full and reserved for delivering the accepted messages'
+const LOG_HELD =
+  'another program has been reading the queue’s file for so long that its log can’t be emptied and has become too long'
 const FILE_ALMOST_FULL =
   'the queue’s file has almost the size that this process may write (ulimit -f), and the rest is reserved for delivering the accepted messages'
 const FILE_FULL = 'the queue’s file is full (queue.maxSize)'
@@ -45,6 +48,7 @@ export class Capacity {
   readonly #db: Database
   readonly #file: string
   readonly #reserve: Reserve
+  readonly #log: WriteAheadLog
   readonly #pageSize: number
   readonly #limits: FileLimits
   readonly #pages: Statement<[], Pages>
@@ -62,10 +66,11 @@ export class Capacity {
   #restoreAt = 0
   #pause = RESTORE_PAUSE
 
-  constructor(db: Database, file: string, reserve: Reserve, limits: FileLimits) {
+  constructor(db: Database, file: string, reserve: Reserve, log: WriteAheadLog, limits: FileLimits) {
     this.#db = db
     this.#file = file
     this.#reserve = reserve
+    this.#log = log
     this.#limits = limits
     this.#pageSize = db.pragma('page_size', { simple: true }) as number
     this.#pages = db.prepare(
@@ -189,6 +194,7 @@ export class Capacity {
     if (this.#inUse) return RESERVE_IN_USE
     const refusing = this.#refusal !== undefined
     if (this.#logStuck) return LOG_STUCK
+    if (this.#log.full) return LOG_HELD
     if (this.#left <= (refusing ? this.#slack : 0)) return ALMOST_FULL
     if (this.#growable <= (refusing ? this.#slack : 0)) return FILE_ALMOST_FULL
     const { maxSize = 0 } = this.#limits

@@ -5,7 +5,8 @@ import type { CloseReason } from '../sendResults.js'
 import type { Extensions, OpenConnection } from './connect.js'
 import { DeadlineTimer } from './deadlineTimer.js'
 import { EnvelopeCommands } from './envelopeCommands.js'
-import { writeEmptyMessage, writeMessage } from './mailData.js'
+import { HandOver } from './handOver.js'
+import { FINAL_DOT } from './mailData.js'
 import { ReplyReader } from './reply.js'
 import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
@@ -29,8 +30,8 @@ const QUIT_TIMEOUT = 1_000
  * group of commands, so at most one message is in `body` and one in `envelope`. Replies belong, in this order, to the
  * message in `body`, to RSET, to the message in `envelope`.
  *
- * The phase `body` is set right before the write that carries the message and its final dot. When the session ends, a
- * message in `body` is uncertain if its final dot has left this process, and not sent otherwise. A message in `envelope`
+ * The phase `body` is set right before the message is written. When the session ends, a message in `body` is uncertain
+ * if the write of its final dot has begun (`HandOver`), and not sent otherwise. A message in `envelope`
  * is not sent: it is requeued if another message is in `body`, or if a reused connection closed before it answered any
  * command; otherwise the attempt is deferred. If the session has served messages and refuses MAIL, the refusal may be
  * about the session: the session quits, and the message is tried once on a fresh connection.
@@ -48,8 +49,7 @@ export class SmtpSession {
 
   #inEnvelope: Transaction | undefined
   #inBody: Transaction | undefined
-  /** The final dot has left this process. */
-  #dotSent = false
+  #handOver: HandOver | undefined
   /** Number of transactions that it may still begin. */
   #left: number
   /** A message was answered after its final dot. */
@@ -86,7 +86,12 @@ export class SmtpSession {
   /** Whether an envelope could be written at once. */
   get free(): boolean {
     if (this.#ended || this.#quitting || this.#left === 0 || this.#inEnvelope !== undefined) return false
-    return this.#inBody === undefined || this.extensions.pipelining
+    // Commands in front of the final dot would become a part of the message.
+    return this.#inBody === undefined || (this.extensions.pipelining && this.#endBegun)
+  }
+
+  get #endBegun(): boolean {
+    return this.#handOver?.endBegun === true
   }
 
   /** Sends QUIT once no transaction is in progress, and closes (RFC 5321 section 4.1.1.10). */
@@ -136,19 +141,19 @@ export class SmtpSession {
   }
 
   #onBodyReply(transaction: Transaction, reply: SmtpReply): void {
-    const early = !this.#dotSent
-    // A server can't accept a message before its end was sent.
-    if (reply.code < 300 ? early : reply.code < 400) {
+    // A server can't accept a message whose end is still in this process.
+    if (reply.code < 300 ? !this.#endBegun : reply.code < 400) {
       this.#end('invalid')
       return
     }
-    this.#inBody = undefined
+    const flushed = this.#handOver?.flushed === true
+    this.#inBody = this.#handOver = undefined
     this.#reused = this.#served = true
     transaction.onBodyReply(reply)
-    // The bytes have left this process, and the server has them: nothing else reads them, except a further transaction.
-    if (!early && transaction.remaining.length === 0) transaction.data.lease?.release()
+    // The kernel has the bytes, and the server has the message: nothing else reads them, except a further transaction.
+    if (flushed && transaction.remaining.length === 0) transaction.data.lease?.release()
     // Refused while still being sent: the server would take the rest of the message for commands.
-    if (early) this.#end('closed')
+    if (reply.code >= 400 && !flushed) this.#end('closed')
     else if (this.#inEnvelope !== undefined) this.#startTimer(this.#config.timeouts.envelope)
     else this.advance()
   }
@@ -174,7 +179,7 @@ export class SmtpSession {
         // A reply that arrives with the 354 can't belong to a message that has not been sent.
         if (!this.#replies.empty) this.#end('invalid')
         else if (step === 'data') this.#sendBody(transaction)
-        else writeEmptyMessage(this.#socket)
+        else this.#socket.write(FINAL_DOT)
         return
       case 'done':
         this.#inEnvelope = undefined
@@ -202,14 +207,13 @@ export class SmtpSession {
   #sendBody(transaction: Transaction): void {
     this.#inEnvelope = undefined
     this.#inBody = transaction
-    this.#dotSent = false
     this.#startTimer(this.#config.timeouts.body)
-    const flushed = (): void => {
-      if (this.#inBody === transaction) this.#dotSent = true
-    }
-    const envelope = this.#startNext(true)
     transaction.enterBody()
-    writeMessage(this.#socket, transaction.data.bytes, envelope, flushed)
+    this.#handOver = new HandOver(this.#socket, () => {
+      const envelope = this.#startNext(true)
+      return envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
+    })
+    this.#handOver.start(transaction.data.bytes)
   }
 
   /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */
@@ -240,7 +244,7 @@ export class SmtpSession {
     const inBody = this.#inBody
     const inEnvelope = this.#inEnvelope
     this.#inBody = this.#inEnvelope = undefined
-    if (inBody !== undefined) inBody.onClose(reason, this.#dotSent)
+    if (inBody !== undefined) inBody.onClose(reason, this.#endBegun)
     if (inEnvelope !== undefined) {
       const unanswered = reason === 'closed' && this.#reused && !inEnvelope.answered
       if (inBody === undefined && inEnvelope.answered && inEnvelope.deservesFreshConnection(this.#served))

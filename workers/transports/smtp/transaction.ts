@@ -170,7 +170,7 @@ export class Transaction {
     this.#finish(serviceClosing(this.#envelope.to, this.#recipients, reply))
   }
 
-  /** Must be called before the write that carries the final dot: from then on the message may have been sent. */
+  /** Must be called before the message is written: its final dot may leave from then on. */
   enterBody(): void {
     this.progress.enterPhase('body')
   }
@@ -188,7 +188,7 @@ export class Transaction {
     this.#finish(result)
   }
 
-  /** The session ended before the final reply. @param handedOver the final dot has left this process */
+  /** The session ended before the final reply. @param handedOver the final dot may have left this process */
   onClose(reason: CloseReason, handedOver: boolean): void {
     this.#finish(connectionLost(reason, handedOver, this.#envelope.to, this.#recipients))
   }
