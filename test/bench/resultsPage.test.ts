@@ -115,7 +115,6 @@ itWith(
       await browser.close()
     }
   },
-  300_000,
 )
 
 const OUTSIDE = `[...document.querySelectorAll('svg *')].filter((mark) => {

@@ -23,21 +23,16 @@ export function itOnSmallDisk(
   title: string,
   megabytes: number,
   test: (folder: string, fill: () => Promise<string>) => Promise<void>,
-  timeout?: number,
 ): void {
-  it(
-    title,
-    async (context) => {
-      const folder = await smallDisk(megabytes)
-      if (folder === undefined) return context.skip('a small disk can only be mounted by root')
-      const ballast = path.join(folder, 'ballast')
-      await test(folder, async () => {
-        await fillUp(ballast)
-        return ballast
-      })
-    },
-    timeout,
-  )
+  it(title, async (context) => {
+    const folder = await smallDisk(megabytes)
+    if (folder === undefined) return context.skip('a small disk can only be mounted by root')
+    const ballast = path.join(folder, 'ballast')
+    await test(folder, async () => {
+      await fillUp(ballast)
+      return ballast
+    })
+  })
 }
 
 /** Writes into this file until the disk has no byte left. */
