@@ -106,6 +106,7 @@ export class Deliverer {
       delivered.recipients = withGivenAddresses(delivered.recipients, task.recipients, envelope.to)
       const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
+      if (task.payload.subject === undefined && parts.subject !== '') outcome.subject = parts.subject
       return this.#asReleased(outcome)
     } catch (error) {
       return error instanceof TemplateFailure ? context.templateFailed(error) : context.internalError(error)

@@ -62,25 +62,39 @@ function faultDialog(): Html {
       <h2 id="fault-title">Simulate faults</h2>
       <p class="dim">The inbox fails this way for every client until you stop the fault.</p>
       <label for="fault-what">What to simulate</label>
-      <select id="fault-what">
+      <select class="text-field" id="fault-what">
         ${PRESETS.map(({ name, fault }) => html`<option value="${JSON.stringify(fault)}">${name}</option>`)}
       </select>
       <div class="fields">
         <p>
           <label for="fault-to">Recipients</label>
-          <input id="fault-to" placeholder="All" autocomplete="off" spellcheck="false" maxlength="320" />
+          <input
+            class="text-field"
+            id="fault-to"
+            placeholder="All"
+            autocomplete="off"
+            spellcheck="false"
+            maxlength="320"
+          />
         </p>
         <p>
           <label for="fault-chance">Probability (%)</label>
-          <input id="fault-chance" type="number" min="1" max="100" value="100" required />
+          <input class="text-field" id="fault-chance" type="number" min="1" max="100" value="100" required />
         </p>
         <p>
           <label for="fault-times">Times</label>
-          <input id="fault-times" type="number" min="1" max="1000000" placeholder="Unlimited" />
+          <input
+            class="text-field"
+            id="fault-times"
+            type="number"
+            min="1"
+            max="1000000"
+            placeholder="Unlimited"
+          />
         </p>
         <p>
           <label for="fault-ms">Delay (ms)</label>
-          <input id="fault-ms" type="number" min="0" max="600000" value="2000" />
+          <input class="text-field" id="fault-ms" type="number" min="0" max="600000" value="2000" />
         </p>
       </div>
       <p class="dim small">Use * as a wildcard: <code>*@example.com</code></p>
@@ -136,10 +150,12 @@ export interface InboxPage {
   smtpUrl: string
   /** The link of the brand, relative to the router's root. */
   home?: string
+  /** URL of the dashboard, relative to the root. */
+  dashboard?: string
 }
 
 export function inboxPage(contents: InboxPage): string {
-  const { mails, kept, q, opened, faults, root, smtpUrl, home } = contents
+  const { mails, kept, q, opened, faults, root, smtpUrl, home, dashboard } = contents
   const query = q === '' ? '' : `?q=${encodeURIComponent(q)}`
   const title = opened === undefined ? 'Inbox' : `${subjectOf(opened.mail)} · Inbox`
   return page({
@@ -159,6 +175,7 @@ export function inboxPage(contents: InboxPage): string {
         <h1 class="place"><a href="${root || './'}">Inbox</a></h1>
         <form class="search" role="search" action="${root || './'}">
           <input
+            class="text-field"
             type="search"
             id="q"
             name="q"
@@ -169,6 +186,7 @@ export function inboxPage(contents: InboxPage): string {
             spellcheck="false"
           />
         </form>
+        ${dashboard !== undefined && html`<a class="button quiet" href="${root}${dashboard}">Dashboard</a>`}
         <p class="address"><span class="dim">Listening on</span> <code>${smtpUrl}</code></p>
         <button class="button quiet" id="make-fault" type="button" hidden>Simulate faults</button>
         <button class="button quiet" id="clear" type="button" ${kept === 0 ? html`disabled` : ''}>

@@ -1,5 +1,6 @@
 import { createHash, type Hash, randomBytes, randomFillSync } from 'node:crypto'
 import { types } from 'node:util'
+import { splitAddress, toWireAddress } from '../protocol/addressForms.js'
 
 const POOL_IDS = 256
 /** Hexadecimal digits of an id that are not its timestamp. */
@@ -24,6 +25,11 @@ export function mintId(now: number): string {
   const at = used++ * DIGITS
   const variant = '89ab'[parseInt(digits.charAt(at), 16) & 3]!
   return `${prefix}${digits.slice(at + 1, at + 4)}-${variant}${digits.slice(at + 4, at + 7)}-${digits.slice(at + 7, at + 19)}`
+}
+
+/** The Message-ID of a message (RFC 5322 section 3.6.4): its id, at the sender's domain as A-labels. */
+export function messageIdFor(id: string, sender: string): string {
+  return `<${id}@${splitAddress(toWireAddress(sender)).domain}>`
 }
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/

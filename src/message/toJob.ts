@@ -1,6 +1,5 @@
 import { ThreadpostError } from '../errors.js'
 import type { ResolvedOptions } from '../options.js'
-import { splitAddress, toWireAddress } from '../protocol/addressForms.js'
 import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
@@ -19,7 +18,7 @@ import {
   messageIdOf,
   messageIdsOf,
 } from './headers.js'
-import { fingerprint, mintId } from './ids.js'
+import { fingerprint, messageIdFor, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import { type MailJob, recipientsOf } from './messageState.js'
@@ -124,7 +123,7 @@ export function toJob(
     id,
     messageId:
       mail['messageId'] === undefined
-        ? (raw?.messageId ?? identity?.messageId ?? `<${id}@${domainOf(from)}>`)
+        ? (raw?.messageId ?? identity?.messageId ?? messageIdFor(id, from.address))
         : messageIdOf(mail['messageId'], 'messageId', check),
     date: identity?.date ?? now,
     from,
@@ -249,11 +248,6 @@ function envelopeFromOf(value: unknown, from: Mailbox): string {
     check.fail('envelope.to', 'is only for raw; recipients are to, cc and bcc')
   if (envelope['from'] === undefined) return from.address
   return envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
-}
-
-/** The domain for a Message-ID (RFC 5322 section 3.6.4), as A-labels. */
-function domainOf(from: Mailbox): string {
-  return splitAddress(toWireAddress(from.address)).domain
 }
 
 /** Whether the value is a prepared mail. */

@@ -1,6 +1,11 @@
 /** The URL where the router is mounted, derived from the URL of this script. */
 export const root = new URL('..', import.meta.url)
 
+/** Returns the URL of another page, relative to {@link root}; '' if it isn't mounted. */
+export function siteLink(name: 'home' | 'inbox'): string {
+  return document.getElementById('app')?.dataset[name] ?? ''
+}
+
 /** An error response, with the detail that the server gave (RFC 9457). */
 export class RequestError extends Error {
   constructor(
