@@ -214,7 +214,10 @@ function runnerFor(
   token: string,
 ): Runner {
   const { threads, concurrency, limits } = options
-  if (options.role === 'send') return new DisabledRunner(options.templates?.dir)
+  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
+    options.logger[level]({ ...fields, thread }, message)
+  }
+  if (options.role === 'send') return new DisabledRunner(options.templates, (line) => logged(0, line))
   const deliveries = InFlightWindow.maxSize(Math.max(1, threads) * concurrency)
   const renders = Math.max(1, threads)
   const notes = journalFileOf(options.queue, token)
@@ -230,9 +233,6 @@ function runnerFor(
     threads: Math.max(1, threads),
     ...(notes === undefined ? {} : { journal: notes }),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
-  }
-  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
-    options.logger[level]({ ...fields, thread }, message)
   }
   if (threads === 0) return new InlineRunner(setup, concurrency, (line) => logged(0, line))
   return new ThreadRunner({

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction } from './applicationModules.js'
 import { type FolderVersion, readStrings, TemplateFolder } from './folder/templateFolder.js'
-import { buildManifest } from './manifest/manifest.js'
+import { buildManifests } from './manifest/manifest.js'
 import { compileTemplate } from './precompiled/compileTemplate.js'
 import type { CompiledTemplate, Finding } from './precompiled/compiledTemplate.js'
 import type { CriticalSection } from './renderer.js'
@@ -43,9 +43,7 @@ export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
 
 /** Returns the manifest of each template. @throws TemplateFailure if the folder can't be read */
 export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]> {
-  return withFolder(job, async (version) =>
-    [...version.files.templates].map(([name, files]) => buildManifest(name, files, version)),
-  )
+  return withFolder(job, async (version) => buildManifests(version))
 }
 
 /**
@@ -65,10 +63,7 @@ async function build(
   if (reports.some(({ error }) => error !== undefined)) return reports
   const built: BuiltFolder = {
     format: BUILT_FORMAT,
-    manifests: Object.keys(templates).flatMap((name) => {
-      const files = version.files.templates.get(name)
-      return files === undefined ? [] : [buildManifest(name, files, version)]
-    }),
+    manifests: buildManifests(version),
     templates,
     strings: Object.fromEntries(readStrings(version.files)),
     helpers: [...version.parts.customHelpers],
@@ -103,8 +98,11 @@ async function compileFolder(
   let done = 0
   for (const [name, files] of version.files.templates) {
     progress(done++, version.files.templates.size, name)
-    if (files.mjml.size === 0) continue
-    const locales = new Set([...files.mjml.keys(), ...(files.mjml.has('') ? files.text.keys() : [])])
+    const withMjml = files.mjml.size > 0
+    const locales = new Set([
+      ...files.mjml.keys(),
+      ...(files.mjml.has('') || !withMjml ? files.text.keys() : []),
+    ])
     for (const locale of locales) {
       const outcome = await compileVariant(version, name, locale)
       reports.push(outcome.report)

@@ -16,6 +16,9 @@ import { verifyPrecompiled } from './verifyPrecompiled.js'
 /** MJML's default fonts. A template adds its own with `mj-font`. */
 const FONTS = ['Open Sans', 'Droid Sans', 'Lato', 'Roboto', 'Ubuntu']
 
+/** The form of a template that is only a text part. */
+const NO_HTML: PrecompiledForm = { html: [], unseen: [], suspect: '(?!)', readsDocument: false }
+
 /** Options of the compiler besides the source. */
 export interface CompileOptions {
   critical: CriticalSection
@@ -47,6 +50,13 @@ export async function compileTemplate(
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
   const { critical } = options
+  if (source.mjml === undefined)
+    return critical('compile', () => ({
+      trees: parseTemplate(source).trees,
+      late: NO_HTML,
+      findings: [],
+      warnings: [],
+    }))
   const { trees, annotations, placeholders, findings } = critical('compile', () => {
     const { trees, annotations } = parseAndAnnotate(source)
     const findings = applyRules(annotations, findInlineStyles(trees.mjml))

@@ -17,7 +17,8 @@ export interface TemplateTrees {
 
 /** The sources of one variant of a template. */
 export interface VariantSource {
-  mjml: SourceFile
+  /** Absent for a template that is only a text part. */
+  mjml?: SourceFile
   text?: SourceFile
   parts: SharedParts
   textParts: SharedParts
@@ -30,7 +31,7 @@ export function parseTemplate(source: VariantSource): {
 } {
   const partials: TemplateTrees['partials'] = {}
   const expansion = new Expansion(partials, false)
-  const mjml = expand(source.mjml, source.parts, expansion)
+  const mjml = source.mjml === undefined ? [] : expand(source.mjml, source.parts, expansion)
   const { files } = expansion
   const trees: TemplateTrees = { mjml, partials }
   const subject = extractElement(mjml, 'mj-title')
