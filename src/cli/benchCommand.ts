@@ -14,7 +14,8 @@ import { markdownOf, scalingTable, tableOf, targetTable } from '../bench/table.j
 import { type ExtraMeasurements, targetsOf } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
 import { compileTemplates } from '../templates/precompile.js'
-import { type BenchFlags, benchSettings, parseCounts, parseDuration, parseFamilies } from './benchSettings.js'
+import { type BenchFlags, benchSettings, parseCounts, parseFamilies } from './benchSettings.js'
+import { parseLatency, parsePositiveDuration, parseSeconds } from './durations.js'
 import { parseInteger } from './settings.js'
 import { progressBar, withExamples } from './terminal.js'
 
@@ -86,7 +87,7 @@ export function benchCommand(): Command {
     )
     .addOption(
       new Option('--seconds <n>', 'length of each measured phase (default: two minutes in total)').argParser(
-        parseDuration,
+        parseSeconds,
       ),
     )
     .addOption(
@@ -114,8 +115,8 @@ export function benchCommand(): Command {
         .default(1),
     )
     .addOption(
-      new Option('--latency <ms>', 'latency to add to each round trip to the sink')
-        .argParser(parseInteger(0))
+      new Option('--latency <ms>', 'latency to add to each round trip to the sink: 50ms')
+        .argParser(parseLatency)
         .default(0),
     )
     .option('--templates <dir>', 'folder of your templates (default: ./templates)')
@@ -143,7 +144,7 @@ export function benchCommand(): Command {
       new Option(
         '--soak <time>',
         'send for this long (such as 20m) and report whether memory grows or the rate drops',
-      ).argParser(parseDuration),
+      ).argParser(parsePositiveDuration),
     )
     .option('--json', 'print JSON')
     .option('--markdown', 'print tables as Markdown')
@@ -167,7 +168,7 @@ async function bench(flags: BenchFlags): Promise<void> {
   try {
     const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progressBar() }
     if (flags.soak === undefined) await printReport(await measureAll(settings, flags), flags)
-    else await soak(settings, flags.soak, flags.json === true)
+    else await soak(settings, flags.soak / 1_000, flags.json === true)
   } catch (error) {
     if (!stop.signal.aborted) throw error
     console.error('threadpost: interrupted; all temporary files were removed')

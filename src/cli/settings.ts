@@ -83,7 +83,7 @@ export function withTemplateFlags(command: Command): Command {
     .addOption(
       new Option(
         '--templates <dir>',
-        'template folder (default: ./templates, or the templates of this package)',
+        'template folder (default: ./templates; render and serve fall back to the templates of this package)',
       ).env('THREADPOST_TEMPLATES'),
     )
     .addOption(
@@ -101,11 +101,17 @@ export function withTemplateFlags(command: Command): Command {
     )
 }
 
-/** Returns the `templates` option of `createMailer()`. Empty settings are ignored. */
-export async function templateOptions(settings: TemplateSettings): Promise<TemplateOptions> {
+/**
+ * Returns the `templates` option of `createMailer()`. Empty settings are ignored.
+ * @param fallback whether the templates of this package take the place of a missing ./templates, to try a command out
+ */
+export async function templateOptions(
+  settings: TemplateSettings,
+  fallback: 'bundled' | 'required',
+): Promise<TemplateOptions> {
   const { templates, helpers, setup, globals } = withoutEmpty(settings)
   return {
-    dir: templates ?? (existsSync('templates') ? 'templates' : OWN_TEMPLATES),
+    dir: templates ?? (existsSync('templates') || fallback === 'required' ? 'templates' : OWN_TEMPLATES),
     ...(helpers === undefined ? {} : { helpers }),
     ...(setup === undefined ? {} : { setup }),
     ...(globals === undefined ? {} : { globals: await readJsonObject('--globals', globals) }),
@@ -156,7 +162,7 @@ export async function mailerOptions(input: MailerSettings): Promise<MailerOption
   const settings = withoutEmpty(input)
   const options: MailerOptions = {
     transport: settings.transport ?? 'inbox:',
-    templates: await templateOptions(settings),
+    templates: await templateOptions(settings, 'bundled'),
     // A default sender only for the embedded inbox: real mail needs a real sender.
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
   }
