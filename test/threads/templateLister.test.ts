@@ -92,7 +92,7 @@ describe("a mailer with role 'send' and a plain template folder", () => {
     const outcome = () =>
       mailer.send({ template: 'later', to, subject: 'x' }).then(
         ({ status }) => status,
-        ({ code }: { code: string }) => code,
+        (error: unknown) => (error as { code: string }).code,
       )
     expect(await outcome()).toBe('UNKNOWN_TEMPLATE')
     await writeFile(path.join(templates, 'later.txt'), 'Later')
