@@ -114,7 +114,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
               runner,
             }),
           }),
-      transports: new TransportManager(transports, runner, dispatcher),
+      transports: new TransportManager(transports, runner, dispatcher, options.from?.address),
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

@@ -40,8 +40,10 @@ export type ErrorCode =
    */
   | 'QUEUE_FULL'
   /**
-   * The queue can't store messages at the moment: the disk is full, or Redis is unreachable. The mail was not accepted.
-   * @remedy Send it later; the queue recovers when the disk or Redis does. With Redis, a `spool` bridges outages.
+   * The queue can't store messages at the moment: the disk is full, or Redis is unreachable. The mail was not accepted,
+   * unless the error has `accepted: 'unknown'`: then the answer was lost, and `id` identifies the message.
+   * @remedy Send it later; the queue recovers when the disk or Redis does. With Redis, a `spool` bridges outages. If it is
+   * unknown whether the mail was accepted, send it again with the same `idempotencyKey` or as the same prepared mail, or look for it with `find(id)`.
    */
   | 'QUEUE_UNAVAILABLE'
   /**
@@ -85,8 +87,10 @@ export interface ErrorDetails {
   path?: string
   /** Every missing path, for `MISSING_DATA`. */
   paths?: readonly string[]
-  /** The id of the message, for `WAIT_TIMEOUT`. */
+  /** The id of the message, for `WAIT_TIMEOUT`, and for `QUEUE_UNAVAILABLE` if it is unknown whether it was accepted. */
   id?: string
+  /** The queue may have accepted the mail, for `QUEUE_UNAVAILABLE`. */
+  accepted?: 'unknown'
   /** The place of the error in the template, for `TEMPLATE_ERROR`. */
   location?: SourceLocation
   cause?: unknown
@@ -112,6 +116,7 @@ export class ThreadpostError extends Error {
   declare readonly paths?: readonly string[]
   declare readonly location?: SourceLocation
   declare readonly id?: string
+  declare readonly accepted?: 'unknown'
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -120,5 +125,6 @@ export class ThreadpostError extends Error {
     if (details.paths !== undefined) this.paths = details.paths
     if (details.location !== undefined) this.location = details.location
     if (details.id !== undefined) this.id = details.id
+    if (details.accepted !== undefined) this.accepted = details.accepted
   }
 }

@@ -201,8 +201,8 @@ export class Mailer {
   }
 
   /**
-   * Tests a transport, by default the first one: connects, negotiates TLS and authenticates, but sends nothing. The report contains any
-   * error.
+   * Tests a transport, by default the first one: connects, negotiates TLS, authenticates, and compares each DKIM key with
+   * its DNS record, but sends nothing. The report contains any error.
    * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async verify(transport?: string): Promise<TransportReport> {

@@ -13,6 +13,7 @@ import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/openQue
 import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/alerts.js'
 import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
+import { withEhloName } from './transports/machineName.js'
 import { resolveTransports } from './transports/transportManager.js'
 import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
 import { Validator } from './validation.js'
@@ -245,6 +246,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
+  resolved.transports = resolved.transports.map((plan) => withEhloName(plan, resolved.from?.address))
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
 }

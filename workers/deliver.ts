@@ -90,8 +90,7 @@ export class Deliverer {
       const parts = bound instanceof Promise ? await bound : bound
       context.enterPhase('composing')
       const start = performance.now()
-      const signed = this.#transports.sign(task.transport, compose(task.payload, parts))
-      const message = signed instanceof Promise ? await signed : signed
+      const message = compose(task.payload, parts, this.#transports.signer(task.transport))
       context.addTiming('compose', performance.now() - start)
       const envelope = { from: task.payload.envelopeFrom, to: task.recipients }
       if (task.notBefore !== undefined) await waitUntil(task.notBefore)

@@ -3,6 +3,7 @@ import {
   INTERNAL_ERROR_MESSAGE,
   type Outcome,
   type Phase,
+  type RecipientOutcome,
   type Timings,
   type WithdrawnCode,
 } from '../src/protocol/outcome.js'
@@ -18,6 +19,8 @@ import type { SendResult } from './transports/transport.js'
 export class DeliveryContext {
   readonly timings: Timings = {}
   #phase: Phase = 'waiting'
+  /** The recipients' results after the last reply to a final dot: a message may take several transactions. */
+  #reply: { code: number; results: RecipientOutcome['result'][] } = { code: 0, results: [] }
 
   constructor(
     private readonly board: PhaseBoard,
@@ -31,7 +34,7 @@ export class DeliveryContext {
 
   enterPhase(phase: Phase): void {
     this.#phase = phase
-    if (phase === 'body') this.journal?.body()
+    if (phase === 'body') this.journal?.body(this.#reply.code, this.#reply.results)
     this.board.enter(this.task.slot, this.task.generation, phase)
   }
 
@@ -47,8 +50,9 @@ export class DeliveryContext {
     this.board.release(this.task.slot, this.task.generation)
   }
 
-  replied(code: number, results: Parameters<PhaseBoard['reply']>[3]): void {
+  replied(code: number, results: RecipientOutcome['result'][]): void {
     this.#phase = 'replied'
+    this.#reply = { code, results }
     this.journal?.replied(code, results)
     this.board.reply(this.task.slot, this.task.generation, code, results)
   }

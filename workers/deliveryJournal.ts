@@ -8,12 +8,20 @@ import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeSync } fr
 import { type Evidence, NOTHING_STARTED, resultBits, resultFromBits } from '../src/protocol/evidence.js'
 import { PHASES, type Phase, type RecipientOutcome } from '../src/protocol/outcome.js'
 
-/** Bytes of an entry: id, attempt, phase, reply, number of recipients, and 2 bits for each of them. */
+/** Bytes of an entry: id, attempt, phase, reply, number of recipients, 2 bits for each of them, and the seal. */
 const ENTRY_SIZE = 512
+/**
+ * Ends each entry from the start on, and is never written again. Without it the entry was cut off, or the file was, and grew again
+ * with a hole where other entries were.
+ */
+const SEAL = Buffer.from('sealed')
+const SEAL_AT = ENTRY_SIZE - SEAL.length
+/** In the first entry, behind the id of the boot: number of entries that follow. */
+const COUNT_AT = 256
 const ID = 36
 const AT = { attempt: 36, phase: 38, reply: 40, recipients: 42, results: 44 } as const
 const RESULTS_PER_BYTE = 4
-const MOST_RECIPIENTS = (ENTRY_SIZE - AT.results) * RESULTS_PER_BYTE
+const MOST_RECIPIENTS = (SEAL_AT - AT.results) * RESULTS_PER_BYTE
 
 /** The delivery that an entry describes. */
 interface JournaledDelivery {
@@ -25,8 +33,11 @@ interface JournaledDelivery {
 
 /** Writes the entry of one delivery. */
 export interface JournalEntry {
-  /** Call this before the write that carries the final dot. */
-  body(): void
+  /**
+   * Call this before the write that carries the final dot.
+   * @param reply,results of the transactions before it; 0 and none for the first
+   */
+  body(reply: number, results: readonly RecipientOutcome['result'][]): void
   /** Revokes `body`: nothing was handed over after all. The next attempt may have the same number. */
   unsent(): void
   /** @param results one for each recipient of the attempt, in order */
@@ -44,9 +55,9 @@ export class DeliveryJournal {
 
   entryFor(delivery: JournaledDelivery): JournalEntry {
     return {
-      body: () => this.#write(delivery, 'body', 0, []),
+      body: (reply, results) => this.#write(delivery, 'body', reply, results),
       unsent: () => this.#write(delivery, 'connecting', 0, []),
-      replied: (reply, results) => this.#write(delivery, 'replied', reply, results.slice(0, MOST_RECIPIENTS)),
+      replied: (reply, results) => this.#write(delivery, 'replied', reply, results),
     }
   }
 
@@ -59,9 +70,10 @@ export class DeliveryJournal {
     { id, attempt, note: index }: JournaledDelivery,
     phase: Phase,
     reply: number,
-    results: readonly RecipientOutcome['result'][],
+    allResults: readonly RecipientOutcome['result'][],
   ): void {
     const entry = this.#entry
+    const results = allResults.slice(0, MOST_RECIPIENTS)
     const end = AT.results + Math.ceil(results.length / RESULTS_PER_BYTE)
     entry.fill(0, AT.results, end)
     entry.write(id, 0, ID, 'latin1')
@@ -103,6 +115,8 @@ export class DeliveryJournal {
 export function openJournal(file: string, places: number): void {
   const journal = Buffer.alloc(ENTRY_SIZE * (places + 1))
   journal.write(bootId() ?? 'unknown', 'latin1')
+  journal.writeUInt32LE(places, COUNT_AT)
+  for (let entry = 0; entry <= places; entry++) SEAL.copy(journal, entry * ENTRY_SIZE + SEAL_AT)
   const descriptor = openSync(file, 'w', 0o600)
   try {
     for (let at = 0; at < journal.length;) at += writeSync(descriptor, journal, at)
@@ -130,7 +144,8 @@ export function readJournal(file: string): ((id: string, attempt: number) => Evi
   if (
     boot === undefined ||
     journal.length < ENTRY_SIZE ||
-    journal.toString('latin1', 0, boot.length) !== boot
+    journal.toString('latin1', 0, boot.length) !== boot ||
+    !isWhole(journal)
   )
     return undefined
   const found = new Map<string, Evidence>()
@@ -140,6 +155,17 @@ export function readJournal(file: string): ((id: string, attempt: number) => Evi
     found.set(key, evidenceOf(entry))
   }
   return (id, attempt) => found.get(keyOf(id, attempt)) ?? NOTHING_STARTED
+}
+
+/** Whether the file is as long as it was at its start, with all its entries. */
+function isWhole(journal: Buffer): boolean {
+  const entries = journal.readUInt32LE(COUNT_AT) + 1
+  if (journal.length !== entries * ENTRY_SIZE) return false
+  for (let entry = 0; entry < entries; entry++) {
+    const at = entry * ENTRY_SIZE + SEAL_AT
+    if (!journal.subarray(at, at + SEAL.length).equals(SEAL)) return false
+  }
+  return true
 }
 
 function evidenceOf(entry: Buffer): Evidence {

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxProtocol.js'
 import { type OpenFile, openOutbox, Refusal } from './outbox/databaseFile.js'
+import { fileSizeLimit } from './outbox/fileSizeLimit.js'
 import { OutboxEngine } from './outbox/outboxEngine.js'
 import { createParts } from './outbox/parts.js'
 import { Reserve } from './outbox/reserve.js'
@@ -16,9 +17,10 @@ const post = (message: FromOutbox): void => {
 
 try {
   const open = await loadSqlite()
-  const reserve = new Reserve(setup.file)
+  const fileLimit = fileSizeLimit()
+  const reserve = new Reserve(setup.file, fileLimit)
   const db = openOutbox(setup.file, open, reserve)
-  const outbox = new OutboxEngine(createParts(db, setup, reserve), post, () => {
+  const outbox = new OutboxEngine(createParts(db, setup, reserve, fileLimit), post, () => {
     port.close()
   })
   port.on('message', (requests: Request[]) => {

@@ -9,7 +9,7 @@ import { toned, withExamples } from './terminal.js'
 
 /** Result of one check. */
 interface Finding {
-  what: 'mailer' | 'transport' | 'queue' | 'disk' | 'clock'
+  what: 'mailer' | 'transport' | 'dkim' | 'queue' | 'disk' | 'clock'
   ok: boolean
   /** One sentence. */
   says: string
@@ -25,7 +25,7 @@ export function doctorCommand(): Command {
     .summary('check whether mail can be sent')
     .description(
       'Check whether mail can be sent, and report what prevents it. The command connects to the transport, starts TLS, ' +
-        'authenticates, opens the queue, and checks the disk and the clock. It sends nothing. It exits with 1 if a check fails.',
+        'authenticates, compares the DKIM key with its DNS record, opens the queue, and checks the disk and the clock. It sends nothing. It exits with 1 if a check fails.',
     )
     .option('--json', 'print the findings as JSON')
   return withExamples(withMailerFlags(command).action(doctor), {
@@ -54,6 +54,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
     const verified = await mailer.verify()
     return [
       mailer.inbox === undefined ? transport(verified) : embedded(verified),
+      ...(verified.dkim ?? []).map(({ ok, message }): Finding => ({ what: 'dkim', ok, says: message })),
       await queue(mailer),
       ...hostFindings,
     ]
@@ -65,7 +66,7 @@ async function examine(settings: MailerSettings): Promise<Finding[]> {
 function transport(report: TransportReport): Finding {
   const server = report.port === 0 ? report.host : `${report.host}:${report.port}`
   if (!report.ok) return { what: 'transport', ok: false, says: `${server}: ${report.message}` }
-  const { tls, authenticated, extensions } = report
+  const { tls, authenticated, ehloName, extensions } = report
   return {
     what: 'transport',
     ok: true,
@@ -75,6 +76,7 @@ function transport(report: TransportReport): Finding {
         ? 'without TLS, which is allowed on loopback only'
         : `${tls.protocol} ${tls.cipher}, certificate ${tls.authorized ? 'valid' : 'NOT VERIFIED'} for ${tls.subject} until ${tls.expires}`,
       authenticated ? 'user and password were accepted' : 'without authentication',
+      ...(ehloName === undefined ? [] : [`introduced as ${ehloName} (ehloName)`]),
       `extensions: ${extensions.join(', ')}`,
     ],
   }

@@ -6,6 +6,7 @@ import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { TemplateOptions } from '../templates/templateOptions.js'
+import type { DkimOptions } from '../transports/auth.js'
 import { isPlainObject } from '../validation.js'
 
 /** The fields of this package's package.json that the command uses. */
@@ -31,6 +32,16 @@ export function parsePort(text: string): number {
   const port = parseInteger(0)(text)
   if (port > 65_535) throw new InvalidArgumentError('It must be a port number of at most 65535.')
   return port
+}
+
+/** Parses `DOMAIN:SELECTOR:FILE`. The file's name may contain colons. An empty setting is ignored. */
+function parseDkim(text: string): DkimOptions | undefined {
+  if (text === '') return undefined
+  const [domain = '', selector = '', ...file] = text.split(':')
+  const keyFile = file.join(':')
+  if (domain === '' || selector === '' || keyFile === '')
+    throw new InvalidArgumentError('It must be DOMAIN:SELECTOR:FILE, such as acme.example:mail:./dkim.pem.')
+  return { domain, selector, keyFile }
 }
 
 /** Reads the data of a template, without the `@policy` of a sample file. Without a file, returns an empty object. */
@@ -125,6 +136,7 @@ export interface MailerSettings extends TemplateSettings {
   prefix?: string
   from?: string
   threads?: number
+  dkim?: DkimOptions
   allowInboxInProduction?: boolean
 }
 
@@ -151,6 +163,14 @@ export function withMailerFlags(command: Command): Command {
       new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
     )
     .addOption(
+      new Option(
+        '--dkim <domain:selector:file>',
+        'sign the mail with the private key in this PEM file (DKIM): acme.example:mail:./dkim.pem',
+      )
+        .argParser(parseDkim)
+        .env('THREADPOST_DKIM'),
+    )
+    .addOption(
       new Option('--threads <n>', 'number of worker threads; 0 sends in the main thread (default: 1)')
         .argParser(parseInteger(0))
         .env('THREADPOST_THREADS'),
@@ -160,8 +180,9 @@ export function withMailerFlags(command: Command): Command {
 /** Returns the options of `createMailer()`, which validates them. Empty settings are ignored. */
 export async function mailerOptions(input: MailerSettings): Promise<MailerOptions> {
   const settings = withoutEmpty(input)
+  const url = settings.transport ?? 'inbox:'
   const options: MailerOptions = {
-    transport: settings.transport ?? 'inbox:',
+    transport: settings.dkim === undefined ? url : { url, dkim: settings.dkim },
     templates: await templateOptions(settings, 'bundled'),
     // A default sender only for the embedded inbox: real mail needs a real sender.
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),

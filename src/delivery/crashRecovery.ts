@@ -86,6 +86,17 @@ export function outcomeAfterProcessDeath(
   return poison(`The process died ${MAX_CRASHES} times while it worked on this message alone.`, 'waiting')
 }
 
+/** The outcome of a message that waits in a restored copy of the queue: the queue itself may have sent it since. */
+export function outcomeAfterRestore(): Outcome {
+  return {
+    result: 'uncertain',
+    code: 'QUEUE_RESTORED',
+    message:
+      'The queue is an older copy that was restored; the message may have been sent since the copy was made.',
+    ...emptyFacts(),
+  }
+}
+
 function poison(message: string, phase: Outcome['phase']): Outcome {
   return { result: 'rejected', code: 'POISON', message, ...emptyFacts(), phase }
 }
@@ -96,22 +107,23 @@ function outcomeAfterDeath(
   code: 'THREAD_DIED' | 'PROCESS_DIED',
   victim: 'thread' | 'process',
 ): Outcome | undefined {
+  if (phase !== 'body' && phase !== 'replied') return undefined
   const facts = { phase, thread, timings: {} }
+  const smtpReply: SmtpReply = { code: reply, text: `(the ${victim} died before it could pass on the text)` }
+  const results = addresses.map((address, index): RecipientOutcome => {
+    const result = recipients[index]
+    if (result === undefined && phase === 'body') return { address, result: 'uncertain' }
+    return { address, result: result ?? 'uncertain', reply: smtpReply }
+  })
+  // An earlier transaction of the message may have been answered: its recipients keep their results.
   if (phase === 'body')
     return {
       ...facts,
       result: 'uncertain',
       code,
       message: `The message was handed over, but its ${victim} died before the reply; it may have been sent.`,
-      recipients: [],
+      recipients: recipients.some((result) => result !== undefined) ? results : [],
     }
-  if (phase !== 'replied') return undefined
-  const smtpReply: SmtpReply = { code: reply, text: `(the ${victim} died before it could pass on the text)` }
-  const results = addresses.map((address, index): RecipientOutcome => ({
-    address,
-    result: recipients[index] ?? 'uncertain',
-    reply: smtpReply,
-  }))
   const message = `The server answered ${reply}; then the ${victim} died.`
   const common = { ...facts, message, reply: smtpReply, recipients: results }
   if (reply < 400) return { ...common, result: 'sent', code: 'OK' }

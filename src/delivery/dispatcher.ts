@@ -18,7 +18,7 @@ import type {
   TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import { deliverUntilSettled, outcomeAfterProcessDeath } from './crashRecovery.js'
+import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 
 /** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
@@ -192,10 +192,17 @@ export class Dispatcher implements Consumer {
     return this.#runner.releaseIn * (1 + Math.random() / 4)
   }
 
-  recover(message: QueuedMessage, evidence: Evidence | undefined, crashes: number): Settlement | undefined {
+  recover(
+    message: QueuedMessage,
+    evidence: Evidence | 'restored' | undefined,
+    crashes: number,
+  ): Settlement | undefined {
     const open = openRecipients(message.state)
     const safe = this.#safeMode
-    const outcome = outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
+    const outcome =
+      evidence === 'restored'
+        ? outcomeAfterRestore()
+        : outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
     if (outcome === undefined) return undefined
     return this.#outcomes.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
   }

@@ -1,3 +1,4 @@
+import { complainsAboutEhlo } from '../protocol/ehloComplaint.js'
 import type { Message, MessageAttempt } from './messageView.js'
 
 /**
@@ -77,6 +78,8 @@ function expired(message: Message, last: MessageAttempt | undefined): string {
 /** The result of the last attempt, without a period. */
 function reason(last: MessageAttempt | undefined): string {
   if (last === undefined) return 'it has not been attempted yet'
+  // The sentence of the attempt names the option to set.
+  if (complainsAboutEhlo(last.reply)) return sentence(last.message)
   if (last.reply !== undefined) return `the server answered "${replyOf(last.reply)}"`
   return sentence(last.message)
 }
@@ -84,6 +87,7 @@ function reason(last: MessageAttempt | undefined): string {
 /** The server's reply about a recipient that it rejected, or else about the message. */
 function refusal(message: Message, last: MessageAttempt | undefined): string {
   const refused = message.recipients.find(({ status, reply }) => status === 'failed' && reply !== undefined)
+  if (complainsAboutEhlo(refused?.reply)) return sentence(last?.message ?? '')
   return refused?.reply === undefined ? reason(last) : `the server answered "${replyOf(refused.reply)}"`
 }
 

@@ -43,6 +43,9 @@ async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail):
   }
 }
 
+const MAYBE_ACCEPTED =
+  'It is unknown whether the mail was accepted: to send it once, use the same idempotencyKey again, or look for its id with find()'
+
 export interface IntakeDependencies {
   clock: Clock
   validation: ValidationContext
@@ -154,7 +157,12 @@ export class Intake {
           `The queue is full: it holds ${validation.options.limits.queue} messages (limits.queue). Try again later`,
         )
       case 'unavailable':
-        return new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)
+        return answer.accepted === undefined
+          ? new ThreadpostError('QUEUE_UNAVAILABLE', answer.problem)
+          : new ThreadpostError('QUEUE_UNAVAILABLE', `${answer.problem}. ${MAYBE_ACCEPTED}`, {
+              accepted: answer.accepted,
+              id: job.id,
+            })
       case undefined:
         throw new Error('the queue returned no result for a job')
     }

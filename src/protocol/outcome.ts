@@ -149,7 +149,7 @@ export type UnreachableCode =
    */
   | 'CONNECTION_FAILED'
   /**
-   * The server refused the password, or the key.
+   * The server refused the password or the key, or takes no mail without a login.
    * @remedy Correct it: `reload({ transport })`, or a restart.
    */
   | 'AUTH_FAILED'
@@ -202,6 +202,11 @@ export type UncertainCode =
    * @remedy As above.
    */
   | 'PROCESS_DIED'
+  /**
+   * The SQLite file is an older copy of itself, restored from a backup, and the message waits in it.
+   * @remedy As above.
+   */
+  | 'QUEUE_RESTORED'
   /**
    * An internal error occurred after the message was handed over.
    * @remedy As above; and report it, with the stack from the log.

@@ -111,14 +111,20 @@ export class PhaseBoard {
     return Atomics.compareExchange(this.#words, at + CLAIM, OPEN, WITHDRAWN) === OPEN
   }
 
-  /** Records the final reply, then the phase that makes it count. */
+  /**
+   * Records the final reply, then the phase that makes it count. A message that takes several transactions is recorded
+   * after each of them; the last record counts.
+   */
   reply(slot: number, generation: number, code: number, results: RecipientOutcome['result'][]): void {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) !== generation) return
-    results.forEach((result, index) => {
-      const word = at + HEADER_WORDS + Math.floor(index / RECIPIENTS_PER_WORD)
-      Atomics.or(this.#words, word, resultBits(result, index, RECIPIENTS_PER_WORD))
-    })
+    for (let first = 0; first < results.length; first += RECIPIENTS_PER_WORD) {
+      let bits = 0
+      const end = Math.min(first + RECIPIENTS_PER_WORD, results.length)
+      for (let index = first; index < end; index++)
+        bits |= resultBits(results[index]!, index, RECIPIENTS_PER_WORD)
+      Atomics.store(this.#words, at + HEADER_WORDS + first / RECIPIENTS_PER_WORD, bits)
+    }
     Atomics.store(this.#words, at + REPLY, code)
     Atomics.store(this.#words, at + PHASE, PHASES.indexOf('replied'))
   }

@@ -73,8 +73,10 @@ export interface SmtpTransport {
   proxy?: string
   dkim?: DkimKey[]
   tls: TlsOptions
-  /** The name in the EHLO command. */
+  /** The name sent in EHLO. Without one, the thread uses the domain of the first message's sender. */
   ehloName?: string
+  /** Transactions after which a connection is replaced. */
+  messagesPerConnection: number
   timeouts: SmtpTimeouts
 }
 
@@ -145,6 +147,18 @@ export interface TlsReport {
   expires: string
 }
 
+/** How a DKIM key compares with its record in the DNS. */
+export interface DkimReport {
+  domain: string
+  selector: string
+  /** The name of the TXT record: `SELECTOR._domainkey.DOMAIN`. */
+  name: string
+  /** Whether receivers can verify the signatures with the record. */
+  ok: boolean
+  /** One sentence, which contains the record to publish if it is missing or differs. */
+  message: string
+}
+
 /** The result of testing a transport. */
 export type TransportReport = {
   transport: string
@@ -152,12 +166,16 @@ export type TransportReport = {
   port: number
   /** Milliseconds until the connection was ready, or had failed. */
   ms: number
+  /** One report for each DKIM key of the transport. @default none: the transport does not sign */
+  dkim?: DkimReport[]
 } & (
   | {
       ok: true
       /** Absent if the connection is not encrypted. */
       tls?: TlsReport
       authenticated: boolean
+      /** The name that was sent in EHLO; absent for services. */
+      ehloName?: string
       /** Keywords of the EHLO reply (RFC 5321 section 4.1.1.1). */
       extensions: string[]
       pipelining: boolean

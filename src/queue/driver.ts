@@ -26,8 +26,8 @@ export type EnqueueResult =
   | { result: 'conflict' }
   /** The queue holds as many unsettled messages as its limit allows. */
   | { result: 'full' }
-  /** The queue can't store anything at the moment. */
-  | { result: 'unavailable'; problem: string }
+  /** The queue can't store anything at the moment. `accepted` is present if the message may be accepted nevertheless. */
+  | { result: 'unavailable'; problem: string; accepted?: 'unknown' }
 
 /** The code that delivers; the queue calls it. */
 export interface Consumer {
@@ -46,11 +46,15 @@ export interface Consumer {
   cancel(id: string): boolean
   /**
    * Decides what happens to a message whose process died while delivering it. Only durable queues call it.
-   * @param evidence how far the delivery got, if known
+   * @param evidence how far the delivery got, if known; `'restored'` if the queue is a restored copy that doesn't know of it
    * @param losses how many processes in a row died while delivering the message, this one included
    * @returns the settlement, or undefined if the message certainly was not sent: then the driver requeues it
    */
-  recover(message: QueuedMessage, evidence: Evidence | undefined, losses: number): Settlement | undefined
+  recover(
+    message: QueuedMessage,
+    evidence: Evidence | 'restored' | undefined,
+    losses: number,
+  ): Settlement | undefined
 }
 
 /** Called after each change of a message, once the change is as safe as the queue promises. Must not throw. */

@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { DkimKey, OAuth2, SmtpAuth } from '../protocol/transportConfig.js'
 import { type Validator, isPlainObject } from '../validation.js'
@@ -66,7 +66,11 @@ export interface DkimOptions {
   domain: string
   /** The selector, the tag `s=`: the public key is in the DNS at `SELECTOR._domainkey.DOMAIN`. */
   selector: string
-  /** An RSA key as PEM. @default the content of `keyFile` */
+  /**
+   * An RSA key of at least 2048 bits, or an Ed25519 key (RFC 8463), as PEM. Not all receivers verify Ed25519: sign with
+   * an RSA key, too.
+   * @default the content of `keyFile`
+   */
   privateKey?: string
   /** Path of a file that contains the key. @default none; `privateKey` is used */
   keyFile?: string
@@ -106,13 +110,25 @@ function readKey(check: Validator, file: string, path: string): string {
   }
 }
 
-/** The error message never contains the key. */
+/** Receivers ignore signatures of shorter keys (RFC 8301 section 3.2 asks for 2048 bits, and allows no less than 1024). */
+const MIN_RSA_BITS = 2048
+
+/** Fails unless the key can sign. The message never repeats the key. */
 function checkKey(check: Validator, pem: string, path: string): void {
-  let type: string | undefined
+  let key: KeyObject
   try {
-    type = createPrivateKey(pem).asymmetricKeyType
+    key = createPrivateKey(pem)
   } catch {
-    check.fail(`${path}.privateKey`, 'is not a private key in PEM form without a passphrase')
+    return check.fail(`${path}.privateKey`, 'is not a private key in PEM form without a passphrase')
   }
-  if (type !== 'rsa') check.fail(`${path}.privateKey`, `must be an RSA key, got ${type ?? 'another'}`)
+  const type = key.asymmetricKeyType
+  if (type === 'ed25519') return
+  if (type !== 'rsa')
+    check.fail(`${path}.privateKey`, `must be an RSA or Ed25519 key, got ${type ?? 'another'}`)
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0
+  if (bits < MIN_RSA_BITS)
+    check.fail(
+      `${path}.privateKey`,
+      `is an RSA key of ${bits} bits, and receivers don't trust such a signature: create one of ${MIN_RSA_BITS} bits or more`,
+    )
 }

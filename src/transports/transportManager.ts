@@ -3,6 +3,8 @@ import { DEFAULT_TRANSPORT, type TransportConfig, type TransportReport } from '.
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
 import { Validator, isPlainObject } from '../validation.js'
+import { checkDkimRecord } from './dkimRecord.js'
+import { withEhloName } from './machineName.js'
 import {
   checkFailover,
   resolveTransport,
@@ -31,17 +33,32 @@ const check: Validator = new Validator('INVALID_OPTIONS')
 export class TransportManager {
   readonly #runner: Runner
   readonly #dispatcher: Dispatcher
+  readonly #from: string | undefined
   #transports: readonly TransportConfig[]
 
-  constructor(transports: readonly TransportConfig[], runner: Runner, dispatcher: Dispatcher) {
+  /** @param from the address of the mailer's `from` */
+  constructor(
+    transports: readonly TransportConfig[],
+    runner: Runner,
+    dispatcher: Dispatcher,
+    from: string | undefined,
+  ) {
     this.#transports = transports
+    this.#from = from
     this.#runner = runner
     this.#dispatcher = dispatcher
   }
 
-  verify(name: unknown): Promise<TransportReport> {
+  async verify(input: unknown): Promise<TransportReport> {
     const names = this.#transports.map((transport) => transport.name)
-    return this.#runner.verify(check.oneOf(name ?? names[0], 'transport', names))
+    const name = check.oneOf(input ?? names[0], 'transport', names)
+    const config = this.#transports.find((transport) => transport.name === name)
+    const keys = config !== undefined && 'dkim' in config ? config.dkim : undefined
+    const [report, dkim] = await Promise.all([
+      this.#runner.verify(name),
+      keys && Promise.all(keys.map((key) => checkDkimRecord(key))),
+    ])
+    return dkim === undefined ? report : { ...report, dkim }
   }
 
   async reload(input: unknown): Promise<void> {
@@ -65,7 +82,7 @@ export class TransportManager {
         const path = transports === undefined ? 'transport' : `transports.${name}`
         if (!names.includes(name))
           check.fail(path, `there is no such transport; the transports are ${names.join(', ')}`)
-        const resolved = resolveTransport(check, name, value, path)
+        const resolved = withEhloName(resolveTransport(check, name, value, path), this.#from)
         checkFailover(check, resolved, names, path)
         const { config, budget } = resolved
         if (config.kind === 'inbox')

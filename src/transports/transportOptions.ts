@@ -9,6 +9,7 @@ import type {
 import { isPlainObject, type Validator } from '../validation.js'
 import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
+import { resolveEhloName } from './machineName.js'
 import {
   checkFields,
   type PluginOptions,
@@ -50,8 +51,16 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default none
    */
   failover?: string | string[]
-  /** The name in the EHLO command. @default the machine's name */
+  /**
+   * The name sent in EHLO: a domain name, or an address literal such as `[192.0.2.1]`.
+   * @default the machine's name if it is fully qualified, or else the domain of `from`
+   */
   ehloName?: string
+  /**
+   * Transactions after which a connection is replaced, for servers that limit the messages of a connection.
+   * @default 100_000
+   */
+  messagesPerConnection?: number
   /** The time limit of each step. Each limit is absolute: a server that sends single bytes doesn't extend it. */
   timeouts?: {
     /** Milliseconds until the connection is established. @default 10_000 */
@@ -101,6 +110,8 @@ const DEFAULT_TIMEOUTS: SmtpTimeouts = {
   idle: 5_000,
 }
 
+const MESSAGES_PER_CONNECTION = 100_000
+
 const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
 const PLUGIN_KEYS = ['module', 'options', ...COMMON_KEYS] as const
 const KEYS = [
@@ -112,6 +123,7 @@ const KEYS = [
   'requireTLS',
   'tls',
   'ehloName',
+  'messagesPerConnection',
   'timeouts',
   ...SERVICE_KEYS,
   ...COMMON_KEYS,
@@ -186,6 +198,11 @@ function specOf(
         ? !isLoopback(host)
         : check.boolean(options['requireTLS'], `${path}.requireTLS`),
     pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
+    messagesPerConnection: check.integer(
+      options['messagesPerConnection'] ?? MESSAGES_PER_CONNECTION,
+      `${path}.messagesPerConnection`,
+      1,
+    ),
     tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
     timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
     ...signedBy(check, options, path),
@@ -194,9 +211,7 @@ function specOf(
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
   if (options['ehloName'] !== undefined)
-    transport.ehloName = check
-      .string(options['ehloName'], `${path}.ehloName`, 255)
-      .replace(/[^\w.:[\]-]/g, '')
+    transport.ehloName = resolveEhloName(check, options['ehloName'], `${path}.ehloName`)
   return transport
 }
 
@@ -271,6 +286,7 @@ export function loopbackTransport({ name, dkim }: InboxTransport, url: string): 
     secure: false,
     requireTLS: false,
     pipelining: true,
+    messagesPerConnection: MESSAGES_PER_CONNECTION,
     tls: {},
     timeouts: DEFAULT_TIMEOUTS,
     ...(dkim === undefined ? {} : { dkim }),

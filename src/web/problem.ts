@@ -25,7 +25,13 @@ export interface Problem {
   path?: string
   /** Every missing path, for `MISSING_DATA`. */
   paths?: readonly string[]
+  /** The id of the message that may have been accepted, for `QUEUE_UNAVAILABLE` with `accepted`. */
+  id?: string
+  accepted?: 'unknown'
 }
+
+/** Fields that only some problems have. */
+type Extra = Pick<Problem, 'path' | 'paths' | 'id' | 'accepted'>
 
 const STATUS_OF: Record<ProblemCode, number> = {
   INVALID_OPTIONS: 500,
@@ -72,12 +78,7 @@ const TITLES: Record<number, string> = {
   504: 'Timed out',
 }
 
-export function sendProblem(
-  response: Response,
-  code: ProblemCode,
-  detail: string,
-  fields: Pick<Problem, 'path' | 'paths'> = {},
-): void {
+export function sendProblem(response: Response, code: ProblemCode, detail: string, fields: Extra = {}): void {
   respondWith(response, newProblem(code, detail, fields))
 }
 
@@ -87,14 +88,19 @@ export function respondWith(response: Response, problem: Problem): void {
 }
 
 /** Converts an error of the mailer to a problem. */
-export function problemOf({ code, message, path, paths }: ThreadpostError): Problem {
-  return newProblem(code, message, {
-    ...(path === undefined ? {} : { path }),
-    ...(paths === undefined ? {} : { paths }),
-  })
+export function problemOf(error: ThreadpostError): Problem {
+  return newProblem(error.code, error.message, extraOf(error))
 }
 
-function newProblem(code: ProblemCode, detail: string, fields: Pick<Problem, 'path' | 'paths'>): Problem {
+function extraOf({ path, paths, id, accepted }: ThreadpostError): Extra {
+  return {
+    ...(path === undefined ? {} : { path }),
+    ...(paths === undefined ? {} : { paths }),
+    ...(accepted === undefined || id === undefined ? {} : { id, accepted }),
+  }
+}
+
+function newProblem(code: ProblemCode, detail: string, fields: Extra): Problem {
   const status = STATUS_OF[code]
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code, ...fields }
 }

@@ -11,7 +11,7 @@ const WELCOME = `<mjml><mj-head><mj-title>Hello {{name}}</mj-title></mj-head><mj
 const plain = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
 describeBothWays('delivery', (way) => {
-  it('renders, sends and tells', async () => {
+  it('renders and sends a message, and reports its outcome', async () => {
     const templates = await folderOf({ 'welcome.mjml': WELCOME })
     const { mailer, inbox } = await mailerWithInbox(way({ templates }))
     const receipt = await mailer.send({
@@ -35,7 +35,7 @@ describeBothWays('delivery', (way) => {
     expect(mail.envelope).toEqual({ from: 'hello@acme.example', to: ['ada@example.com'] })
   })
 
-  it('builds what it was given, attachments and headers included', async () => {
+  it('builds the message with its attachments and headers', async () => {
     const { mailer, inbox } = await mailerWithInbox(way())
     await mailer.sendAndWait({
       to: 'ada@example.com',
@@ -72,7 +72,7 @@ describeBothWays('delivery', (way) => {
     expect(mail.attachments.map(({ filename }) => filename)).toEqual(['blob.bin', 'n.txt'])
   })
 
-  it('fails at once what the server refuses, with its reply', async () => {
+  it('fails a message that the server refuses at once, with the reply', async () => {
     const { mailer } = await mailerWithInbox(way(), {
       faults: [{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }],
     })
@@ -100,7 +100,7 @@ describeBothWays('delivery', (way) => {
     expect(inbox.count).toBe(1)
   })
 
-  it('treats each recipient as the server does', async () => {
+  it('settles each recipient as the server replied', async () => {
     const { mailer, inbox } = await mailerWithInbox(way(), {
       faults: [
         { at: 'rcpt', do: 'refuse', to: 'no@example.com' },
@@ -121,7 +121,7 @@ describeBothWays('delivery', (way) => {
   })
 
   it.each(['mail', 'rcpt', 'data'] as const)(
-    'is certain of nothing sent when the connection closes at %s',
+    'knows that nothing was sent when the connection closes at %s',
     async (at) => {
       const { mailer, inbox } = await mailerWithInbox(way(), { faults: [{ at, do: 'close', times: 1 }] })
       const message = await mailer.sendAndWait(plain)
@@ -131,7 +131,7 @@ describeBothWays('delivery', (way) => {
     },
   )
 
-  it('is uncertain when the reply to the body is lost', async () => {
+  it('marks a message as uncertain when the reply to its body is lost', async () => {
     const { mailer, inbox } = await mailerWithInbox(way(), {
       faults: [{ at: 'dot', do: 'close-after', times: 1 }],
     })
@@ -142,7 +142,7 @@ describeBothWays('delivery', (way) => {
     expect(Buffer.from(first?.raw ?? []).equals(Buffer.from(second?.raw ?? []))).toBe(true)
   })
 
-  it('holds it instead, where that is wished', async () => {
+  it('holds an uncertain message with onUncertain: hold', async () => {
     const { mailer } = await mailerWithInbox(way({ onUncertain: 'hold' }), {
       faults: [{ at: 'dot', do: 'close-after', times: 1 }],
     })
@@ -156,7 +156,7 @@ describeBothWays('delivery', (way) => {
     ['rcpt', 'deferred', 'TIMEOUT'],
     ['dot', 'uncertain', 'REPLY_TIMEOUT'],
   ] as const)(
-    'ends an attempt at its deadline when the server falls silent at %s',
+    'ends an attempt at its deadline when the server stops replying at %s',
     async (at, outcome, code) => {
       const { mailer } = await mailerWithInbox(way({ limits: { attempt: 2_000 } }), {
         faults: [{ at, do: at === 'dot' ? 'silence-after' : 'silence', times: 1 }],
@@ -167,7 +167,7 @@ describeBothWays('delivery', (way) => {
     },
   )
 
-  it('does not count an attempt that met no server', async () => {
+  it('does not count an attempt that reached no server', async () => {
     const port = await freePort()
     const mailer = await testMailer({
       ...way(),
@@ -188,7 +188,7 @@ describeBothWays('delivery', (way) => {
     await mailer.cancel(id).catch(() => undefined)
   })
 
-  it('keeps one connection for many messages, and says QUIT', async () => {
+  it('reuses one connection for many messages, and sends QUIT', async () => {
     const { mailer, inbox } = await mailerWithInbox(way({ concurrency: 2 }))
     const messages = await Promise.all(Array.from({ length: 20 }, () => mailer.sendAndWait(plain)))
     expect(messages.every(({ status }) => status === 'sent')).toBe(true)
@@ -197,14 +197,14 @@ describeBothWays('delivery', (way) => {
     for (const visit of inbox.connections()) expect(visit.commands.at(-1)).toMatch(/^QUIT/)
   })
 
-  it('delivers before it closes what would be lost', async () => {
+  it('delivers messages of the memory queue before it closes', async () => {
     const { mailer, inbox } = await mailerWithInbox(way({ concurrency: 2 }))
     await mailer.sendMany(Array.from({ length: 50 }, () => plain))
     await mailer.close()
     expect(inbox.count).toBe(50)
   })
 
-  it('drains on close', async () => {
+  it('finishes deliveries in progress when it closes', async () => {
     const { mailer, inbox } = await mailerWithInbox(way({ concurrency: 5 }), {
       faults: [{ at: 'dot', do: 'delay', ms: 100 }],
     })

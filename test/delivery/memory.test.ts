@@ -7,7 +7,7 @@ function textOf(index: number): string {
   return `${index}: ${`${index} `.repeat(200 + ((index * 7919) % 40_000))}end`
 }
 
-it('what each recipient gets is what was meant for it, whatever happens to the connections', async () => {
+it('each recipient receives exactly its own message, no matter what happens to the connections', async () => {
   const { mailer, inbox } = await mailerWithInbox(
     { threads: 2, concurrency: 5, retry: { baseDelay: 0, attempts: 50 } },
     {

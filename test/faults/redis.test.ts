@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import path from 'node:path'
 import { Redis } from 'ioredis'
-import type { Mailer } from 'threadpost'
+import type { Logger, Mailer, ThreadpostError } from 'threadpost'
 import { expect, it, onTestFinished } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'
 import { folderOf } from '../support/folder.js'
@@ -79,23 +79,83 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     await expect(worker.send(mailOf(99))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 
-  it('accepts nothing while the memory of Redis is full, and stores the outcomes of running deliveries when there is room again', async () => {
-    const count = 100
-    const inbox = await testInbox({ keep: count, faults: [{ at: 'dot', do: 'delay', ms: 50 }] })
+  it('at its maxmemory, Redis accepts nothing and delivers all that was accepted', async () => {
+    const count = 200
+    const inbox = await testInbox({ keep: count + 1, faults: [{ at: 'dot', do: 'delay', ms: 20 }] })
     const mailer = await testMailer({ transport: inbox.url, queue: redis.place() })
     const client = new Redis(redis.url)
     onTestFinished(() => client.disconnect())
+    onTestFinished(() => client.config('SET', 'maxmemory', '0').then(() => undefined))
+    await mailer.pause()
     await mailer.sendMany(Array.from({ length: count }, (_, n) => mailOf(n)))
-    await expect.poll(() => inbox.count, { interval: 1 }).toBeGreaterThan(0)
     await client.config('SET', 'maxmemory', '1mb')
     await expect(mailer.send(mailOf(count))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
-    // Running deliveries arrive, but their outcomes can't be stored.
-    const { sending } = await mailer.stats()
-    await expect.poll(() => inbox.count).toBeGreaterThanOrEqual(sending)
-    await client.config('SET', 'maxmemory', '0')
+    await mailer.resume()
     await settled(mailer, count)
     expect(inbox.count).toBe(count)
     for await (const message of mailer.messages()) expect(message.uncertain).toBe(false)
+
+    await client.config('SET', 'maxmemory', '0')
+    await expect.poll(() => mailer.send(mailOf(count)).catch(() => undefined)).toBeDefined()
+  })
+
+  it('refuses new mail before the memory of Redis is full, and says so once', async () => {
+    const lines: string[] = []
+    const log = (_fields: object, line: string) => void lines.push(line)
+    const logger: Logger = { debug: () => {}, info: log, warn: log, error: log }
+    const mailer = await testSender({ queue: redis.place(), logger })
+    const client = new Redis(redis.url)
+    onTestFinished(() => client.disconnect())
+    onTestFinished(() => client.config('SET', 'maxmemory', '0').then(() => undefined))
+    const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
+    await client.config('SET', 'maxmemory', String(Math.ceil(used / 0.95)))
+    const refusals = await Promise.all(
+      [1, 2, 3].map((n) => mailer.send(mailOf(n)).catch((error: unknown) => error)),
+    )
+    for (const refusal of refusals)
+      expect(refusal).toMatchObject({
+        code: 'QUEUE_UNAVAILABLE',
+        message: expect.stringMatching(/uses [\d.]+ of [\d.]+ MB \(maxmemory\)/),
+      })
+    await client.config('SET', 'maxmemory', '0')
+    await expect.poll(() => mailer.send(mailOf(4)).catch(() => undefined)).toBeDefined()
+    expect(lines.filter((line) => line.includes('nearly full'))).toHaveLength(1)
+  })
+
+  it('a mail that was refused while Redis was frozen is not sent later, and one in doubt says so', async () => {
+    const inbox = await testInbox({ keep: 1_000 })
+    const place = redis.place()
+    const sender = await testSender({ queue: place })
+    const worker = await testMailer({ transport: inbox.url, queue: place, role: 'deliver' })
+    const receipts = new Set<string>()
+    const unknown: string[] = []
+    let refused = 0
+    const send = (n: number): Promise<void> =>
+      sender.send(mailOf(n)).then(
+        ({ messageId }) => void receipts.add(messageId),
+        (reason: unknown) => {
+          const error = reason as ThreadpostError
+          expect(error.code).toBe('QUEUE_UNAVAILABLE')
+          if (error.accepted === undefined) refused++
+          else unknown.push(error.id ?? '')
+        },
+      )
+    await send(0)
+    for (let round = 1; round <= 3; round++) {
+      redis.freeze()
+      const first = Array.from({ length: 100 }, (_, n) => send(round * 1_000 + n))
+      await Promise.all(first)
+      // Nothing more goes to a Redis that does not answer.
+      await Promise.all(Array.from({ length: 100 }, (_, n) => send(round * 1_000 + 500 + n)))
+      redis.thaw()
+      await expect.poll(() => send(round * 1_000 + 999).then(() => receipts.size)).toBeGreaterThan(round)
+    }
+    expect(unknown.length).toBeGreaterThanOrEqual(100)
+    expect(unknown.every((id) => /^[0-9a-f-]{36}$/.test(id))).toBe(true)
+    expect(refused).toBeGreaterThanOrEqual(300)
+    await settled(worker, receipts.size)
+    expect([...copiesByMessageId(inbox).keys()].sort()).toEqual([...receipts].sort())
+    for (const id of unknown) expect(await worker.find(id)).toBeUndefined()
   })
 
   it.each(['stopped', 'frozen'])('close() and a worker end even if Redis is %s', async (how) => {

@@ -51,42 +51,48 @@ async function sentOnce(mailer: Mailer, inbox: Inbox, receipts: Receipt[]): Prom
   expect(messages.map(({ messageId }) => copies.get(messageId))).toEqual(messages.map(() => 1))
 }
 
-describe.each(['memory', 'sqlite'])('held by the breaker, then sent once (queue in %s):', (kind) => {
-  const mailerTo = async (transport: string): Promise<Mailer> => {
-    const queue = kind === 'memory' ? kind : `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
-    return testMailer({ transport: quick(transport), queue, ...QUICK })
-  }
+describe.each(['memory', 'sqlite'])(
+  'the breaker of a mailer with the %s queue holds mail, which is sent once later,',
+  (kind) => {
+    const mailerTo = async (transport: string): Promise<Mailer> => {
+      const queue = kind === 'memory' ? kind : `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
+      return testMailer({ transport: quick(transport), queue, ...QUICK })
+    }
 
-  it('connection refused', async () => {
-    const port = await freePort()
-    const mailer = await mailerTo(`smtp://127.0.0.1:${port}`)
-    const receipts = await held(mailer, 'CONNECTION_FAILED')
-    await sentOnce(mailer, await inboxOf({ port }), receipts)
-  })
+    it('if the connection is refused', async () => {
+      const port = await freePort()
+      const mailer = await mailerTo(`smtp://127.0.0.1:${port}`)
+      const receipts = await held(mailer, 'CONNECTION_FAILED')
+      await sentOnce(mailer, await inboxOf({ port }), receipts)
+    })
 
-  it('a name that is not known', async () => {
-    const mailer = await mailerTo('smtp://mail.threadpost.invalid:25')
-    const receipts = await held(mailer, 'CONNECTION_FAILED')
-    const inbox = await inboxOf()
-    await mailer.reload({ transport: quick(inbox.url) })
-    await sentOnce(mailer, inbox, receipts)
-  })
+    it('if the host name does not exist', async () => {
+      const mailer = await mailerTo('smtp://mail.threadpost.invalid:25')
+      const receipts = await held(mailer, 'CONNECTION_FAILED')
+      const inbox = await inboxOf()
+      await mailer.reload({ transport: quick(inbox.url) })
+      await sentOnce(mailer, inbox, receipts)
+    })
 
-  it.each(['silence', 'drip', 'garbage', 'close', 'defer'] as const)('greeting: %s', async (fault) => {
-    const inbox = await inboxOf({ faults: [{ at: 'greeting', do: fault }] })
-    const mailer = await mailerTo(inbox.url)
-    const receipts = await held(mailer, 'CONNECTION_FAILED')
-    expect(inbox.count).toBe(0)
-    inbox.faults.clear()
-    await sentOnce(mailer, inbox, receipts)
-  })
+    it.each(['silence', 'drip', 'garbage', 'close', 'defer'] as const)(
+      'if the greeting has the fault %s',
+      async (fault) => {
+        const inbox = await inboxOf({ faults: [{ at: 'greeting', do: fault }] })
+        const mailer = await mailerTo(inbox.url)
+        const receipts = await held(mailer, 'CONNECTION_FAILED')
+        expect(inbox.count).toBe(0)
+        inbox.faults.clear()
+        await sentOnce(mailer, inbox, receipts)
+      },
+    )
 
-  it('535, until the password is right', async () => {
-    const inbox = await inboxOf({ auth: { user: 'ada', pass: 'right' } })
-    const url = (password: string) => inbox.url.replace('//', `//ada:${password}@`)
-    const mailer = await mailerTo(url('wrong'))
-    const receipts = await held(mailer, 'AUTH_FAILED')
-    await mailer.reload({ transport: quick(url('right')) })
-    await sentOnce(mailer, inbox, receipts)
-  })
-})
+    it('until the password is correct', async () => {
+      const inbox = await inboxOf({ auth: { user: 'ada', pass: 'right' } })
+      const url = (password: string) => inbox.url.replace('//', `//ada:${password}@`)
+      const mailer = await mailerTo(url('wrong'))
+      const receipts = await held(mailer, 'AUTH_FAILED')
+      await mailer.reload({ transport: quick(url('right')) })
+      await sentOnce(mailer, inbox, receipts)
+    })
+  },
+)

@@ -13,7 +13,7 @@ beforeEach(() => {
 afterEach(() => void vi.useRealTimers())
 
 describe('the log of a condition', () => {
-  it('says once that the condition has begun and once that it is over, however often it is reported', () => {
+  it('logs the begin and the end of a condition once, no matter how often it is reported', () => {
     const log = new ConditionLog(logger, condition)
     for (let n = 0; n < 100; n++) log.report('the disk is full')
     for (let n = 0; n < 100; n++) log.report(undefined)
@@ -26,7 +26,7 @@ describe('the log of a condition', () => {
     ])
   })
 
-  it('says nothing while the condition comes and goes ten times a second', () => {
+  it('logs nothing while the condition begins and ends ten times per second', () => {
     const log = new ConditionLog(logger, condition)
     for (let n = 0; n < 6_000; n++) {
       log.report(n % 2 === 0 ? 'the disk is full' : undefined)
@@ -35,7 +35,7 @@ describe('the log of a condition', () => {
     expect(lines).toHaveLength(1)
   })
 
-  it('says less and less of a condition that returns just after each end', () => {
+  it('logs a condition less and less often if it returns right after each end', () => {
     const log = new ConditionLog(logger, condition)
     // An hour in which it is on for a second and off for three.
     for (let n = 0; n < 900; n++) {
@@ -47,7 +47,7 @@ describe('the log of a condition', () => {
     expect(lines.length).toBeLessThan(10)
   })
 
-  it('counts what happens often and says it once', () => {
+  it('counts frequent reports and logs them once', () => {
     const log = new ConditionLog(logger, condition)
     const first = Array.from({ length: 50 }, (_, n) => log.happened({ n }))
     expect(first.filter(Boolean)).toHaveLength(1)

@@ -22,7 +22,7 @@ function written(level = 'debug') {
 const LEVELS: Record<number, string> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' }
 
 describe('the log', () => {
-  it('has a line for each step, with who asked, in order', async () => {
+  it('has a line for each step, with the request that caused it, in order', async () => {
     const { lines, logger } = written()
     const { mailer } = await mailerWithInbox({ logger }, { faults: [{ at: 'rcpt', do: 'defer', times: 1 }] })
     const { id } = await mailer.runWithContext({ requestId: 'req-1' }, () => mailer.send(MAIL))
@@ -57,7 +57,7 @@ describe('the log', () => {
     })
   })
 
-  it('leaves out what the logger would not write, and takes any logger like the console', async () => {
+  it('skips lines below the level of the logger, and accepts any logger that resembles the console', async () => {
     const { lines, logger } = written('warn')
     const { mailer } = await mailerWithInbox({ logger, threads: 0 })
     await mailer.sendAndWait(MAIL)
@@ -69,7 +69,7 @@ describe('the log', () => {
     expect(await other.sendAndWait(MAIL)).toMatchObject({ status: 'sent' })
   })
 
-  it('masks addresses where asked to, be it in what the server said', async () => {
+  it('masks addresses with redact, even in the replies of servers', async () => {
     const { lines, logger } = written()
     const { mailer } = await mailerWithInbox(
       { logger, redact: { recipients: true } },
@@ -81,7 +81,7 @@ describe('the log', () => {
     expect(text).not.toContain('ada@')
   })
 
-  it('never has the secrets of a URL or of AUTH, whoever writes them', async () => {
+  it('never contains the secrets of a URL or of AUTH, no matter which part writes it', async () => {
     const { lines, logger } = written()
     const { mailer } = await mailerWithInbox({ logger, threads: 0 })
     mailer.on('sent', () => {
@@ -101,7 +101,7 @@ describe('the log', () => {
   })
 })
 
-it('diagnostics channels tell of messages and attempts, without what they say', async () => {
+it('diagnostics channels publish messages and attempts without their content', async () => {
   const events: MessageEvent[] = []
   const reports: AttemptReport[] = []
   const onMessage = (event: unknown) => void events.push(event as MessageEvent)

@@ -6,8 +6,8 @@ import { mailerWithInbox } from '../support/mailer.js'
 
 const SECRET = 'the-secret-code-4711'
 
-describe('what is hidden', () => {
-  test('data, bodies and attachments are in no list, answer, event or log', async () => {
+describe('redaction', () => {
+  test('keeps data, bodies, and attachments out of lists, responses, events, and logs', async () => {
     const logged: unknown[] = []
     const log = (...said: unknown[]) => void logged.push(said)
     const { mailer, call, inbox } = await api(
@@ -41,7 +41,7 @@ describe('what is hidden', () => {
     for (const place of shown) expect(JSON.stringify(place)).not.toContain(SECRET)
   })
 
-  test('recipients too, in what a diagnostics channel is told, whatever stands before them', async () => {
+  test('hides recipients in diagnostics channels, no matter what precedes them', async () => {
     const reports: AttemptReport[] = []
     const onAttempt = (report: unknown) => void reports.push(report as AttemptReport)
     subscribe('threadpost:attempt', onAttempt)
@@ -55,7 +55,7 @@ describe('what is hidden', () => {
     expect(JSON.stringify(reports)).not.toContain('ada.lovelace')
   })
 
-  test('recipients too, if asked, also within what a server said', async () => {
+  test('hides recipients everywhere with redact, even in the replies of servers', async () => {
     const logged: unknown[] = []
     const log = (...said: unknown[]) => void logged.push(said)
     const { mailer, call, inbox } = await api(
@@ -105,7 +105,7 @@ describe('what is hidden', () => {
     expect(logged.length).toBeGreaterThan(0)
   })
 
-  test('only what there is can be hidden', async () => {
+  test('rejects unknown options', async () => {
     await expect(mailerWithInbox({ redact: { senders: true } as never })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       path: 'redact.senders',

@@ -9,21 +9,21 @@ describe('the claim on a slot of the phase board', () => {
     return { main, thread: new PhaseBoard(buffer, 50), generation: main.assign(1) }
   }
 
-  it('goes to the thread when it is first', () => {
+  it('belongs to the thread that commits first', () => {
     const { main, thread, generation } = setUp()
     expect(thread.commit(1, generation)).toBe(true)
     expect(main.withdraw(1, generation)).toBe(false)
     expect(thread.commit(1, generation)).toBe(true)
   })
 
-  it('goes to the main thread when it is first', () => {
+  it('belongs to the main thread if it withdraws first', () => {
     const { main, thread, generation } = setUp()
     expect(main.withdraw(1, generation)).toBe(true)
     expect(thread.commit(1, generation)).toBe(false)
     expect(main.withdraw(1, generation)).toBe(false)
   })
 
-  it('can be given up by the thread, and only by the one that has it', () => {
+  it('can be released by the thread, which does not undo a withdrawal', () => {
     const { main, thread, generation } = setUp()
     thread.commit(1, generation)
     thread.release(1, generation)
@@ -32,7 +32,7 @@ describe('the claim on a slot of the phase board', () => {
     expect(thread.commit(1, generation)).toBe(false)
   })
 
-  it('is nobody’s after the slot was given to another delivery', () => {
+  it('can’t be taken with the generation of an earlier delivery', () => {
     const { main, thread, generation } = setUp()
     const next = main.assign(1)
     expect(thread.commit(1, generation)).toBe(false)
@@ -40,7 +40,7 @@ describe('the claim on a slot of the phase board', () => {
     expect(thread.commit(1, next)).toBe(true)
   })
 
-  it('leaves the other words alone', () => {
+  it('does not change the other words of the slot', () => {
     const { main, thread, generation } = setUp()
     thread.occupy(1, generation, 7)
     thread.commit(1, generation)

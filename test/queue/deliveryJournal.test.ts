@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openJournal, readJournal, DeliveryJournal } from '../../workers/deliveryJournal.js'
@@ -37,9 +37,9 @@ function itOnSmallDisk(
 describe('the delivery journal', () => {
   it('records how far each attempt got', async () => {
     const { file, journal } = await newJournal()
-    journal.entryFor({ id: ID, attempt: 1, note: 3 }).body()
+    journal.entryFor({ id: ID, attempt: 1, note: 3 }).body(0, [])
     const replied = journal.entryFor({ id: OTHER, attempt: 2, note: 0 })
-    replied.body()
+    replied.body(0, [])
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
     const evidenceOf = readJournal(file)
     expect(evidenceOf?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
@@ -52,10 +52,24 @@ describe('the delivery journal', () => {
     })
   })
 
+  it('keeps the results of earlier transactions of a message in the entry of its further body', async () => {
+    const { file, journal } = await newJournal()
+    const entry = journal.entryFor({ id: ID, attempt: 1, note: 0 })
+    entry.body(0, [])
+    entry.replied(250, ['accepted', 'rejected', 'deferred'])
+    entry.body(250, ['accepted', 'rejected', 'uncertain'])
+    expect(readJournal(file)?.(ID, 1)).toEqual({
+      phase: 'body',
+      thread: 0,
+      reply: 250,
+      recipients: ['accepted', 'rejected', undefined],
+    })
+  })
+
   it('retracts an entry if nothing was handed over after all', async () => {
     const { file, journal } = await newJournal()
     const entry = journal.entryFor({ id: ID, attempt: 1, note: 0 })
-    entry.body()
+    entry.body(0, [])
     entry.unsent()
     expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
   })
@@ -63,7 +77,7 @@ describe('the delivery journal', () => {
   it('forgets a delivery whose slot is reused', async () => {
     const { file, journal } = await newJournal()
     journal.entryFor({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
-    journal.entryFor({ id: OTHER, attempt: 1, note: 0 }).body()
+    journal.entryFor({ id: OTHER, attempt: 1, note: 0 }).body(0, [])
     const evidenceOf = readJournal(file)
     expect(evidenceOf?.(ID, 1)).toMatchObject({ phase: 'waiting' })
     expect(evidenceOf?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
@@ -76,12 +90,28 @@ describe('the delivery journal', () => {
     expect(readJournal(`${file}-gone`)).toBeUndefined()
   })
 
+  it.each([
+    ['cut off within its slots', (size: number) => [size - 512 * 20]],
+    ['cut off within an entry', (size: number) => [size - 1]],
+    ['cut off to nothing', () => [0]],
+    ['longer than at its start', (size: number) => [size + 512]],
+    ['cut off and grown again with a hole', (size: number) => [512, size]],
+  ])('proves nothing if the file is %s', async (_, sizes) => {
+    const { file, journal } = await newJournal()
+    journal.entryFor({ id: ID, attempt: 1, note: 90 }).body(0, [])
+    const { size } = await stat(file)
+    for (const length of sizes(size)) await truncate(file, length)
+    // The last slot is written once more, so that the file may have its full length.
+    journal.entryFor({ id: OTHER, attempt: 1, note: 127 }).replied(250, ['accepted'])
+    expect(readJournal(file)).toBeUndefined()
+  })
+
   itOnSmallDisk(
     'allocates its space at the start, so that a full disk stops no entry',
     async (file, fill) => {
       const journal = journalAt(file)
       await fill()
-      journal.entryFor({ id: ID, attempt: 1, note: 127 }).body()
+      journal.entryFor({ id: ID, attempt: 1, note: 127 }).body(0, [])
       expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
     },
   )
@@ -89,7 +119,7 @@ describe('the delivery journal', () => {
   itOnSmallDisk('proves nothing once an entry could not be written', async (file, fill) => {
     const journal = journalAt(file)
     await fill()
-    journal.entryFor({ id: ID, attempt: 1, note: 500 }).body()
+    journal.entryFor({ id: ID, attempt: 1, note: 500 }).body(0, [])
     expect(readJournal(file)).toBeUndefined()
   })
 
@@ -104,7 +134,7 @@ describe('the delivery journal', () => {
     onTestFinished(() => journal.close())
     const entry = journal.entryFor({ id: ID, attempt: 1, note: 0 })
     expect(() => {
-      entry.body()
+      entry.body(0, [])
       entry.unsent()
       entry.replied(250, ['accepted'])
     }).not.toThrow()

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { expect, it } from 'vitest'
 import { STATUSES } from '../../src/message/messageState.js'
 import { packagedFile } from '../../src/protocol/threadFile.js'
-import { loadScripts } from '../../src/queue/redis/scripts.js'
+import { AT_MAX_MEMORY, loadScripts } from '../../src/queue/redis/scripts.js'
 
 const folder = path.resolve(import.meta.dirname, '../../src/queue/redis/scripts')
 const files = await readdir(folder)
@@ -14,7 +14,13 @@ it('loads every Lua file of the folder, each with common.lua in front', async ()
     files.map((file) => path.basename(file, '.lua')).sort(),
   )
   const common = await readFile(path.join(folder, 'common.lua'), 'utf8')
-  for (const script of Object.values(scripts)) expect(script.startsWith(common)).toBe(true)
+  for (const script of Object.values(scripts)) expect(script).toContain(common)
+})
+
+it('all scripts but the one that accepts messages run when the memory of Redis is full', async () => {
+  const scripts = Object.entries(await loadScripts())
+  const refused = scripts.filter(([, script]) => !script.startsWith(AT_MAX_MEMORY)).map(([name]) => name)
+  expect(refused).toEqual(['enqueue'])
 })
 
 it.each(files)('%s documents its KEYS, its ARGV and its reply, and spells no status', async (file) => {

@@ -39,6 +39,42 @@ describeWith(['redis-server'], 'RedisStore', ({ 'redis-server': tool }) => {
     expect((await store.find([again.id])).rows[0]).toMatchObject({ rev: 0 })
   })
 
+  it('accepts nothing for a command that comes after its revocation', async () => {
+    const store = await openStore('{late}:')
+    const [job, other] = [jobOf({ idempotencyKey: 'k' }), jobOf()]
+    expect(await store.revoke([job.id, other.id], 'op-1')).toBe(true)
+    expect(await store.enqueue([job, other], 'op-1')).toMatchObject([
+      { result: 'unavailable' },
+      { result: 'unavailable' },
+    ])
+    expect((await store.find([job.id, other.id])).rows).toEqual([undefined, undefined])
+    expect(await store.enqueue([job], 'op-2')).toEqual([{ result: 'queued' }])
+  })
+
+  it('a late command does not take a receipt away from another caller when it is revoked', async () => {
+    const store = await openStore('{receipts}:')
+    const job = jobOf({ fingerprint: 'a' })
+    for (const operation of ['op-1', 'op-2', 'op-3']) await store.enqueue([job], operation)
+    expect(await store.revoke([job.id], 'op-1')).toBe(true)
+    expect(await store.revoke([job.id], 'op-3')).toBe(true)
+    expect((await store.find([job.id])).rows[0]).toMatchObject({ rev: 0 })
+    expect(await store.revoke([job.id], 'op-2')).toBe(true)
+    expect((await store.find([job.id])).rows).toEqual([undefined])
+
+    for (let n = 1; n <= 50; n++) await store.enqueue([job], `many-${n}`)
+    for (let n = 1; n <= 50; n++) await store.revoke([job.id], `many-${n}`)
+    expect((await store.find([job.id])).rows[0]).toMatchObject({ rev: 0 })
+  })
+
+  it('can no longer revoke a message whose delivery has begun, and says so', async () => {
+    const store = await openStore('{begun}:')
+    const job = jobOf()
+    await store.enqueue([job], 'op-1')
+    await store.claim(job.id)
+    expect(await store.revoke([job.id], 'op-1')).toBe(false)
+    expect((await store.find([job.id])).rows[0]).toMatchObject({ rev: 1 })
+  })
+
   it('finds messages without a job, and leaves a message to the live process that delivers it', async () => {
     const store = await openStore('{maintain}:')
     const job = jobOf()

@@ -1,42 +1,32 @@
 import { createSign, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 
-/** A certificate (RFC 5280) made on the spot, as PEM. */
+/** A new certificate (RFC 5280), as PEM. */
 export interface Certificate {
   cert: string
   key: string
 }
 
 export interface Authority extends Certificate {
-  /** A certificate for a host name or an IPv4 address, valid for an hour, or expired an hour ago. */
+  /** Issues a certificate for a host name or an IPv4 address, valid for an hour, or expired an hour ago. */
   issue(host: string, options?: { expired?: boolean }): Certificate
 }
 
-/** A certificate authority of one's own. */
+/** Creates a certificate authority. */
 export function createAuthority(): Authority {
   const name = 'Test Authority'
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const cert = certificate({
-    issuer: name,
-    subject: name,
-    key: keys.publicKey,
-    signer: keys.privateKey,
-    expired: false,
-  })
+  const sign = (request: Pick<Request, 'subject' | 'key' | 'host' | 'expired'>): string =>
+    certificate({ issuer: name, signer: keys.privateKey, ...request })
   return {
-    cert,
+    cert: sign({ subject: name, key: keys.publicKey }),
     key: pemOf(keys.privateKey),
     issue(host, { expired = false } = {}) {
       const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const signed = certificate({
-        issuer: name,
-        subject: host,
-        key: own.publicKey,
-        signer: keys.privateKey,
-        expired,
-        host,
-      })
-      return { cert: signed, key: pemOf(own.privateKey) }
+      return {
+        cert: sign({ subject: host, host, key: own.publicKey, expired }),
+        key: pemOf(own.privateKey),
+      }
     },
   }
 }
@@ -46,15 +36,15 @@ interface Request {
   subject: string
   key: KeyObject
   signer: KeyObject
-  expired: boolean
-  /** Left out for an authority. */
+  expired?: boolean
+  /** Absent for an authority. */
   host?: string
 }
 
 const HOUR = 3_600_000
 const ECDSA_WITH_SHA256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
 
-function certificate({ issuer, subject, key, signer, expired, host }: Request): string {
+function certificate({ issuer, subject, key, signer, expired = false, host }: Request): string {
   const now = Date.now()
   const from = expired ? now - 2 * HOUR : now - HOUR
   const body = sequence(

@@ -1,4 +1,5 @@
-export type ToolName = 'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium'
+export type ToolName =
+  'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
 
 export interface Tool {
   command: string

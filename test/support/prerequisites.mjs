@@ -17,7 +17,7 @@ const LIBRARIES = 'libraries.json'
 /**
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
- * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium'} ToolName
+ * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'} ToolName
  */
 
 /** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
@@ -44,6 +44,13 @@ const bundles = [
     also: ['fonts-dejavu-core'],
     tools: { chromium: 'usr/lib/chromium/chromium' },
     probe: { chromium: [['--version'], /Chromium \d/] },
+  },
+  {
+    // Python with dkimpy.
+    package: 'python3-dkim',
+    also: ['python3-nacl'],
+    tools: { 'python3-dkim': 'usr/bin/python3' },
+    probe: { 'python3-dkim': [['-c', 'import dkim, nacl; print("dkimpy")'], /dkimpy/] },
   },
 ]
 
@@ -90,7 +97,18 @@ function find(name, bundle) {
 function fetched(name, bundle, folder) {
   if (!existsSync(path.join(folder, LIBRARIES))) return undefined
   const command = path.join(folder, bundle.tools[name])
-  return { command, args: extraArgs[name] ?? [], env: environment(folder) }
+  const tool = { command, args: extraArgs[name] ?? [], env: environment(folder) }
+  return name.startsWith('python3-') ? withPython(tool, folder) : tool
+}
+
+/** Debian's Python modules work with Debian's Python: the installed one, or the one that was fetched with them. */
+function withPython(tool, folder) {
+  const modules = [path.join(folder, 'usr'), '/usr'].map((base) =>
+    path.join(base, 'lib/python3/dist-packages'),
+  )
+  const env = { ...tool.env, PYTHONPATH: modules.join(':') }
+  if (existsSync(tool.command)) return { ...tool, env: { ...env, PYTHONHOME: path.join(folder, 'usr') } }
+  return { ...tool, command: '/usr/bin/python3', env }
 }
 
 /**

@@ -151,6 +151,9 @@ export class ScriptedServer {
         await this.#answer(conversation, script.ehlo, line, reply.join('\r\n'))
         return undefined
       }
+      case 'HELO':
+        await this.#answer(conversation, script.ehlo, line, '250 scripted')
+        return undefined
       case 'STAR':
         await this.#answer(conversation, script.starttls, line, '454 4.7.0 not now')
         return undefined

@@ -26,6 +26,7 @@ export function transportTo(port: number, extra: Partial<SmtpTransport> = {}): S
     pipelining: true,
     tls: {},
     ehloName: 'client.example',
+    messagesPerConnection: 100_000,
     ...extra,
     timeouts: { ...TIMEOUTS, ...extra.timeouts },
   }

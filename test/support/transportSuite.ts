@@ -108,28 +108,21 @@ export function transportSuite(
     expect(api.taken).toHaveLength(1)
   })
 
-  it('is uncertain when no answer comes, at the deadline of the attempt', async () => {
-    const { api, mailer } = await start({ limits: { attempt: 2_000 }, onUncertain: 'hold' })
-    api.mood = 'hang'
+  it.each([
+    ['no answer comes before the deadline of the attempt', 'hang', { limits: { attempt: 2_000 } }],
+    ['the connection breaks after the request', 'drop', {}],
+  ] as const)('is uncertain when %s', async (_, mood, options) => {
+    const { api, mailer } = await start({ ...options, onUncertain: 'hold' })
+    api.mood = mood
     const held = new Promise((resolve) => mailer.once('held', resolve))
     await mailer.send(mail)
-    expect(await held).toMatchObject({
-      heldReason: 'uncertain',
-      outcome: { code: 'REPLY_TIMEOUT', phase: 'body' },
-    })
-    expect(api.moods).toEqual(['hang'])
-  })
-
-  it('is uncertain when the connection breaks after the request', async () => {
-    const { api, mailer } = await start({ onUncertain: 'hold' })
-    api.mood = 'drop'
-    const held = new Promise((resolve) => mailer.once('held', resolve))
-    await mailer.send(mail)
-    expect(await held).toMatchObject({
-      heldReason: 'uncertain',
-      outcome: { result: 'uncertain', phase: 'body' },
-    })
-    expect(api.moods).toEqual(['drop'])
+    const outcome = {
+      result: 'uncertain',
+      phase: 'body',
+      ...(mood === 'hang' ? { code: 'REPLY_TIMEOUT' } : {}),
+    }
+    expect(await held).toMatchObject({ heldReason: 'uncertain', outcome })
+    expect(api.moods).toEqual([mood])
   })
 
   it('is certain of nothing sent where nobody listens', async () => {

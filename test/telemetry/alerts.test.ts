@@ -100,7 +100,7 @@ describe('alerts', () => {
     expect(told({ setup: false }, [held])).toEqual([[]])
   })
 
-  it('are emitted, logged and posted to a signed webhook with retries, without personal data', async () => {
+  it('are emitted, logged, and posted to a signed webhook with retries, without personal data', async () => {
     const bodies: unknown[] = []
     let answer = 500
     const ids: (string | undefined)[] = []
@@ -159,24 +159,24 @@ describe('alerts', () => {
     expect(lines.filter((line) => line.includes('Alert: '))).toHaveLength(1)
   })
 
-  it('of an evaluation under way at the close are not reported', async () => {
+  it('are not reported if their evaluation was in progress when the mailer closed', async () => {
     let answer: (stats: QueueStats) => void = () => undefined
     const queue = { stats: () => new Promise<QueueStats>((resolve) => (answer = resolve)) }
     const told: unknown[] = []
     const tell = (alert: unknown) => void told.push(alert)
-    const lookout = new AlertMonitor(
+    const monitor = new AlertMonitor(
       { interval: 1_000, oldest: { age: 1 } },
       { queue, metrics: new Metrics(), transports: () => [], setup: () => undefined, capacity: 10 },
       { raised: tell, cleared: tell },
       { debug: tell, info: tell, warn: tell, error: tell },
     )
-    await lookout.close()
+    await monitor.close()
     answer({ queued: 1, sending: 0, deferred: 0, held: 0, oldest: 5_000 } as QueueStats)
     await new Promise((resolve) => setImmediate(resolve))
     expect(told).toEqual([])
   })
 
-  it('do not keep a mailer from closing, whatever the webhook does', async () => {
+  it('do not keep a mailer from closing, even if the webhook never answers', async () => {
     const silent = createServer(() => undefined)
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => {

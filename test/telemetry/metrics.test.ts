@@ -7,7 +7,7 @@ import { mailerWithInbox } from '../support/mailer.js'
 
 const MAIL = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
-test('a histogram puts a value on a bound into its bucket, and what is above them all into the last', () => {
+test('a histogram counts a value that equals a bound in the bucket of that bound, and larger values in the last bucket', () => {
   const histogram = new Histogram([1, 10])
   for (const value of [0, 1, 1.1, 10, 11]) histogram.observe(value)
   const { bounds, counts, sum, count } = histogram.snapshot()
@@ -15,7 +15,7 @@ test('a histogram puts a value on a bound into its bucket, and what is above the
   expect(sum).toBeCloseTo(23.1)
 })
 
-test('the delay of the event loop is seen, and nothing is watched after the end', async () => {
+test('the delay of the event loop is measured until the monitor is stopped', async () => {
   const delay = new LoopDelay()
   onTestFinished(() => delay.close())
   expect(delay.read()).toEqual({ p50: 0, p99: 0, max: 0 })
@@ -28,7 +28,7 @@ test('the delay of the event loop is seen, and nothing is watched after the end'
 })
 
 describe('stats', () => {
-  test('count what became of messages, with a bounded reason', async () => {
+  test('count settled messages by status and code', async () => {
     const { mailer, inbox } = await mailerWithInbox({ threads: 0 })
     await mailer.sendAndWait(MAIL)
     inbox.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user', times: 1 }])
@@ -48,7 +48,7 @@ describe('stats', () => {
     expect(eventLoop.p99).toBeGreaterThanOrEqual(0)
   })
 
-  test('show the threads: how busy, and how far their deliveries have got', async () => {
+  test('show how busy each thread is, and the phases of its deliveries', async () => {
     const { mailer, inbox } = await mailerWithInbox({ threads: 1, concurrency: 3 })
     await mailer.stats()
     inbox.faults.set([{ at: 'rcpt', do: 'silence' }])
@@ -65,7 +65,7 @@ describe('stats', () => {
     await expect.poll(async () => (await mailer.stats()).threads).toMatchObject([{ connections: 0 }])
   })
 
-  test('tell how SQLite commits', async () => {
+  test('contain the commits of the SQLite queue', async () => {
     const folder = await folderOf({})
     const { mailer } = await mailerWithInbox({
       threads: 0,

@@ -49,7 +49,7 @@ const parentOf = (span: ReadableSpan) => span.parentSpanContext?.spanId
 const ms = ([seconds, nanos]: [number, number]) => seconds * 1e3 + nanos / 1e6
 
 describe('a trace', () => {
-  it('covers request, queue, thread and SMTP: the French variant arrives, and the listener is in the request', async () => {
+  it('covers the request, the queue, the thread, and SMTP, and listeners run in the context of the request', async () => {
     const exporter = sdk()
     const templates = await folderOf({ 'hello.mjml': page('Hello'), 'hello.fr.mjml': page('Bonjour') })
     const { mailer, inbox } = await mailerWithInbox({ templates })
@@ -105,7 +105,7 @@ describe('a trace', () => {
     expect(around).toEqual({ ...message.context, requestId: 'req-1', locale: 'fr' })
   })
 
-  it('goes on from the span that is active, with each attempt in it', async () => {
+  it('continues the active span, with a span for each attempt', async () => {
     const exporter = sdk()
     const { mailer } = await mailerWithInbox({}, { faults: [{ at: 'rcpt', do: 'defer', times: 1 }] })
     const tracer = trace.getTracer('app')
@@ -128,7 +128,7 @@ describe('a trace', () => {
     })
   })
 
-  it('goes on after kill -9 in the process that takes the message over', async () => {
+  it('continues after kill -9 in the process that takes over the message', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const dead = new SenderProcess({
       file,
@@ -225,7 +225,7 @@ describe('a trace', () => {
     },
   )
 
-  it('is carried on where nobody traces here, and begins when an SDK comes later', async () => {
+  it('is passed on without an SDK, and begins once an SDK is registered', async () => {
     const { mailer } = await mailerWithInbox()
     const { id } = await mailer.runWithContext({ traceparent: TRACEPARENT }, () => mailer.send(MAIL))
     expect(await mailer.wait(id)).toMatchObject({ context: { traceparent: TRACEPARENT } })

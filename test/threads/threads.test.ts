@@ -29,7 +29,7 @@ const limits = { render: 5_000, threadMemory: 128 * 1024 * 1024 }
 
 describe('a thread that dies', () => {
   it.each(['exit0', 'exit1', 'loop', 'hoard'])(
-    'by %s: its message is POISON, all others arrive once',
+    'because of the helper in %s.mjml gives up its message as POISON, and all others arrive once',
     async (template) => {
       const templates = await folderOf(TEMPLATES)
       const { mailer, inbox } = await mailerWithInbox({ templates, limits })
@@ -59,7 +59,7 @@ describe('a thread that dies', () => {
     },
   )
 
-  it('by what one left behind: nobody is lost, and nobody innocent is poison', async () => {
+  it('because of a timer that one message left behind loses no message, and marks no other as POISON', async () => {
     const templates = await folderOf(TEMPLATES)
     const { mailer, inbox } = await mailerWithInbox(
       { templates, limits },
@@ -78,7 +78,7 @@ describe('a thread that dies', () => {
     expect(copies).toHaveLength(8)
   })
 
-  it('while it holds a body: the message is uncertain, sent again, and marked', async () => {
+  it('while it sends a body leaves the message uncertain: it is sent again, and marked', async () => {
     const templates = await folderOf(TEMPLATES)
     const { mailer, inbox } = await mailerWithInbox(
       { templates, limits },
@@ -96,7 +96,7 @@ describe('a thread that dies', () => {
     expect(inbox.stored().filter(({ envelope }) => envelope.to[0] === 'body@example.com')).toHaveLength(2)
   })
 
-  it('while mailer.render() runs: the caller is told, mail goes on', async () => {
+  it('during mailer.render() makes that call fail, and mail continues', async () => {
     const templates = await folderOf(TEMPLATES)
     const { mailer } = await mailerWithInbox({ templates, limits })
     const [render, message] = await Promise.allSettled([
@@ -109,7 +109,7 @@ describe('a thread that dies', () => {
 })
 
 describe('mailer.render()', () => {
-  it('goes again when another brought its thread down, and leaves room for the next', async () => {
+  it('runs again if another message killed its thread, and releases its slot', async () => {
     const templates = await folderOf(TEMPLATES)
     const { mailer } = await mailerWithInbox({ templates, limits })
     const looping = mailer.sendAndWait({ template: 'loop', to: 'a@example.com' })
@@ -121,7 +121,7 @@ describe('mailer.render()', () => {
 })
 
 describe('a template that fails', () => {
-  it('fails its message at once, with the place', async () => {
+  it('fails its message at once, with the location', async () => {
     const templates = await folderOf({ ...TEMPLATES, 'helperless.mjml': wrap('\n{{nohelper 1}}') })
     const { mailer, inbox } = await mailerWithInbox({ templates })
     const message = await mailer.sendAndWait({ template: 'fail', to: 'a@example.com' })

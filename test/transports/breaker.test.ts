@@ -30,8 +30,8 @@ function breaker(options = { probeDelay: 1, maxProbeDelay: 4 }) {
   return { told, breaker: new Breaker('main', options, listener) }
 }
 
-describe('a breaker', () => {
-  it('lets everything pass while all is well', () => {
+describe('a circuit breaker', () => {
+  it('admits every delivery while the transport works', () => {
     const { breaker: it, told } = breaker()
     expect(it.admit()).toEqual({ result: 'pass', probe: false })
     it.record(sent, false)
@@ -41,7 +41,7 @@ describe('a breaker', () => {
     expect(told).toEqual([])
   })
 
-  it('opens at a failure, tells once, and holds', () => {
+  it('opens at a failure, reports it once, and holds messages', () => {
     stopClock()
     const { breaker: it, told } = breaker({ probeDelay: 10_000, maxProbeDelay: 60_000 })
     it.record(refused, false)
@@ -54,7 +54,7 @@ describe('a breaker', () => {
     expect('delay' in admission && admission.delay).toBeLessThanOrEqual(15_000)
   })
 
-  it('lets one at a time try, and closes when it reaches the server', () => {
+  it('admits one probe at a time, and closes when it reaches the server', () => {
     stopClock()
     const { breaker: it, told } = breaker()
     it.record(refused, false)
@@ -71,7 +71,7 @@ describe('a breaker', () => {
     expect(told).toEqual(['main CONNECTION_FAILED', 'main works'])
   })
 
-  it('lets the next one try if the first never came to the server', () => {
+  it('admits the next message as a probe if the first never reached the transport', () => {
     stopClock()
     const { breaker: it } = breaker()
     it.record(refused, false)
@@ -137,4 +137,29 @@ describe('messages for a server that can’t be reached', () => {
       ['OK', true],
     ])
   })
+
+  it.each([530, 535, 538])(
+    'are held when MAIL is answered with %i, as for a refused password',
+    async (code) => {
+      let right = false
+      const server = await ScriptedServer.start({
+        mail: () => (right ? '250 ok' : `${code} 5.7.0 log in first`),
+        rcpt: () => (right ? '250 ok' : '503 5.5.1 MAIL first'),
+      })
+      const mailer = await testMailer({
+        transport: `smtp://127.0.0.1:${server.port}`,
+        breaker: { probeDelay: 10, maxProbeDelay: 20 },
+        retry: { attempts: 1 },
+      })
+      const opened = new Promise((resolve) => mailer.once('breaker-open', resolve))
+      const receipts = await Promise.all(Array.from({ length: 20 }, () => mailer.send(mail)))
+      expect(await opened).toMatchObject({ code: 'AUTH_FAILED', reply: { code } })
+      right = true
+      const messages = await Promise.all(receipts.map(({ id }) => mailer.wait(id)))
+      expect(messages.map(({ status }) => status)).toEqual(messages.map(() => 'sent'))
+      expect(messages.map(({ attempts }) => attempts.filter(({ counted }) => counted).length)).toEqual(
+        messages.map(() => 1),
+      )
+    },
+  )
 })

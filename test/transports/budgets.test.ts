@@ -31,9 +31,9 @@ async function bulk(mailer: Mailer, count: number, extra: object = {}): Promise<
   return receipts.map((receipt) => ('id' in receipt ? (receipt.id ?? '') : ''))
 }
 
-describe('budgets of a transport', () => {
+describe('the budget of a transport', () => {
   // The rate is used up as well: test/transports/rateAllowance.test.ts counts that on a clock of its own.
-  it.each(['memory', 'sqlite'])('a rate holds over two threads (%s)', async (kind) => {
+  it.each(['memory', 'sqlite'])('limits the rate of two threads together (%s)', async (kind) => {
     const { url, mails, dots } = await clockedServer(5)
     const queue = kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`
     const mailer = await testMailer({ transport: { url, rate: 50 }, threads: 2, queue })
@@ -50,7 +50,7 @@ describe('budgets of a transport', () => {
     expect(held.mock.calls[0]).toMatchObject([{ heldReason: 'budget', status: 'held' }])
   })
 
-  it('a bulk run delays neither a higher priority nor another transport', async () => {
+  it('delays neither messages of higher priority nor another transport during a bulk send', async () => {
     const seen: string[] = []
     const slow = await ScriptedServer.start({
       rcpt: (line) => {
@@ -78,7 +78,7 @@ describe('budgets of a transport', () => {
     expect((await mailer.stats()).held + seen.length).toBeGreaterThan(900)
   })
 
-  it('so many messages at a time to a domain, and others pass them by', async () => {
+  it('limits the messages in progress to a domain, and lets messages to other domains pass', async () => {
     let underWay = 0
     let most = 0
     let open: () => void = () => undefined
@@ -112,7 +112,7 @@ describe('budgets of a transport', () => {
     expect(server.messages).toHaveLength(10)
   })
 
-  it.each([1, 3])('so many connections over two threads: %i', async (connections) => {
+  it.each([1, 3])('limits the connections of two threads together to %i', async (connections) => {
     let open = 0
     let most = 0
     const server = await ScriptedServer.start({
@@ -135,7 +135,7 @@ describe('budgets of a transport', () => {
     expect(most).toBeGreaterThan(0)
   })
 
-  it('a server that complains gets fewer messages, and all of them in the end', async () => {
+  it('sends fewer messages to a server that asks for it, and all of them in the end', async () => {
     let asked = 0
     const server = await ScriptedServer.start({
       mail: () => (++asked <= 12 ? '451 4.7.1 slow down' : '250 2.1.0 ok'),
@@ -155,7 +155,7 @@ describe('budgets of a transport', () => {
     expect(server.messages).toHaveLength(30)
   })
 
-  it('whoever waits for a server out of reach is held for that, and sent when it is back', async () => {
+  it('holds waiting messages while the server is unreachable, and sends them when it is back', async () => {
     const port = await freePort()
     const mailer = await testMailer({
       transport: { url: `smtp://127.0.0.1:${port}`, rate: 100, domainConcurrency: 2 },
@@ -169,7 +169,7 @@ describe('budgets of a transport', () => {
     expect(server.messages).toHaveLength(20)
   })
 
-  it('who waits can be cancelled, and goes back to the file when the mailer is closed', async () => {
+  it('lets a waiting message be cancelled, and returns the others to the queue when the mailer closes', async () => {
     const { url, server } = await clockedServer()
     const queue = `sqlite:${await folderOf({})}/outbox.db`
     // One goes at once, and another one every two seconds: the fourth and the tenth have long to wait.
@@ -185,7 +185,7 @@ describe('budgets of a transport', () => {
     expect(server.messages).toHaveLength(8)
   })
 
-  it('are checked', async () => {
+  it('is validated', async () => {
     await expect(testMailer({ transport: { url: 'inbox:', rate: 0 } })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       path: 'transport.rate',

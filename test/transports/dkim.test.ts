@@ -5,7 +5,7 @@ import { folderOf } from '../support/folder.js'
 import { testMailer } from '../support/mailer.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
 
-const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 /** Relaxed canonicalization (RFC 6376 section 3.4.2). */
@@ -53,7 +53,7 @@ function verified(message: string): Record<string, string> {
 }
 
 describe('DKIM', () => {
-  it('signs what goes to the embedded inbox', async () => {
+  it('signs mail to the embedded inbox', async () => {
     const dkim = { domain: 'acme.example', selector: 'one', privateKey: pem }
     const mailer = await testMailer({ transport: { url: 'inbox:', dkim } })
     await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello' })
@@ -90,13 +90,15 @@ describe('DKIM', () => {
     expect(names).toEqual(expect.arrayContaining(['from', 'subject', 'list-unsubscribe-post']))
   })
 
-  it('refuses keys it can’t use, and does not repeat them', async () => {
-    const { privateKey: other } = generateKeyPairSync('ed25519')
-    const edwards = other.export({ type: 'pkcs8', format: 'pem' }).toString()
+  it('rejects keys that can’t sign or that receivers don’t trust, and does not repeat them', async () => {
+    const pemOf = (key: typeof privateKey) => key.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const short = pemOf(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey)
+    const elliptic = pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)
     const common = { domain: 'acme.example', selector: 'mail' }
     for (const dkim of [
       { ...common, privateKey: 'nonsense' },
-      { ...common, privateKey: edwards },
+      { ...common, privateKey: short },
+      { ...common, privateKey: elliptic },
       { ...common, keyFile: '/nowhere/key.pem' },
       { ...common },
       { ...common, privateKey: pem, keyFile: 'both' },

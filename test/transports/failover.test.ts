@@ -10,40 +10,45 @@ const subjects = (server: ScriptedServer): string[] =>
   server.messages.map(({ data }) => /^Subject: (.*)\r$/m.exec(data)?.[1] ?? '')
 
 describe('failover', () => {
-  it.each(['memory', 'sqlite'])('takes over where the first refuses, and gives back (%s)', async (kind) => {
-    let works = false
-    const first = await ScriptedServer.start({ greeting: () => (works ? '220 hello' : '554 5.7.1 no') })
-    const second = await ScriptedServer.start()
-    const mailer = await testMailer({
-      transports: {
-        first: { url: `smtp://127.0.0.1:${first.port}`, failover: ['nowhere', 'second'] },
-        nowhere: `smtp://127.0.0.1:${await freePort()}`,
-        second: `smtp://127.0.0.1:${second.port}`,
-      },
-      threads: 2,
-      // So long that no message probes the same server twice.
-      breaker: { probeDelay: 1_000, maxProbeDelay: 1_000 },
-      queue: kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`,
-    })
-    const receipts = await mailer.sendMany(Array.from({ length: 60 }, () => mail))
-    for (const receipt of receipts) {
-      const message = await mailer.wait('id' in receipt ? (receipt.id ?? '') : '')
-      expect(message).toMatchObject({ status: 'sent', transport: 'first' })
-      expect(message.attempts.at(-1)).toMatchObject({ transport: 'second', counted: true })
-      expect(
-        message.attempts.slice(0, -1).every(({ counted, code }) => !counted && code === 'CONNECTION_FAILED'),
-      ).toBe(true)
-      expect(message.attempts.length).toBeLessThanOrEqual(3)
-    }
-    expect(second.messages).toHaveLength(60)
-    works = true
-    const closed = new Promise((resolve) => mailer.once('breaker-closed', resolve))
-    while (first.messages.length === 0) expect((await mailer.sendAndWait(mail)).status).toBe('sent')
-    await closed
-    expect((await mailer.sendAndWait(mail)).attempts).toMatchObject([{ transport: 'first' }])
-  })
+  it.each(['memory', 'sqlite'])(
+    'moves mail to the second transport while the first is unreachable, and back afterwards (%s)',
+    async (kind) => {
+      let works = false
+      const first = await ScriptedServer.start({ greeting: () => (works ? '220 hello' : '554 5.7.1 no') })
+      const second = await ScriptedServer.start()
+      const mailer = await testMailer({
+        transports: {
+          first: { url: `smtp://127.0.0.1:${first.port}`, failover: ['nowhere', 'second'] },
+          nowhere: `smtp://127.0.0.1:${await freePort()}`,
+          second: `smtp://127.0.0.1:${second.port}`,
+        },
+        threads: 2,
+        // So long that no message probes the same server twice.
+        breaker: { probeDelay: 1_000, maxProbeDelay: 1_000 },
+        queue: kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`,
+      })
+      const receipts = await mailer.sendMany(Array.from({ length: 60 }, () => mail))
+      for (const receipt of receipts) {
+        const message = await mailer.wait('id' in receipt ? (receipt.id ?? '') : '')
+        expect(message).toMatchObject({ status: 'sent', transport: 'first' })
+        expect(message.attempts.at(-1)).toMatchObject({ transport: 'second', counted: true })
+        expect(
+          message.attempts
+            .slice(0, -1)
+            .every(({ counted, code }) => !counted && code === 'CONNECTION_FAILED'),
+        ).toBe(true)
+        expect(message.attempts.length).toBeLessThanOrEqual(3)
+      }
+      expect(second.messages).toHaveLength(60)
+      works = true
+      const closed = new Promise((resolve) => mailer.once('breaker-closed', resolve))
+      while (first.messages.length === 0) expect((await mailer.sendAndWait(mail)).status).toBe('sent')
+      await closed
+      expect((await mailer.sendAndWait(mail)).attempts).toMatchObject([{ transport: 'first' }])
+    },
+  )
 
-  it('under fire: half of what is handed over dies after its dot; each arrives once, or is marked', async () => {
+  it('delivers each message once, or marks it, when half of the connections close after the final dot', async () => {
     let dots = 0
     let refuse = false
     const first = await ScriptedServer.start({
@@ -81,7 +86,7 @@ describe('failover', () => {
     expect(first.messages.length).toBeGreaterThan(20)
   })
 
-  it('is checked', async () => {
+  it('is validated', async () => {
     const wrong = (failover: string) => ({ transports: { a: { url: 'inbox:', failover }, b: 'inbox:' } })
     await expect(testMailer(wrong('c'))).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',

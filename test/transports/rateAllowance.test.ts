@@ -3,7 +3,7 @@ import { RateAllowance } from '../../src/transports/budgets.js'
 import { mostInASecond } from '../support/mostInASecond.js'
 import { randomFrom } from '../support/random.js'
 
-describe('a rate', () => {
+describe('a rate limit', () => {
   afterEach(() => {
     vi.useRealTimers()
   })
@@ -52,7 +52,7 @@ describe('a rate', () => {
     expect(latter).toBeGreaterThan((10_000 * 50) / (1_000 + least + spread) - 25)
   })
 
-  it('below one a second is one in several', () => {
+  it('below 1 allows one message in several seconds', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
     const allowance = new RateAllowance(0.25)
     expect(allowance.acquire()).toBe(0)
@@ -65,7 +65,7 @@ describe('a rate', () => {
     expect(allowance.acquire()).toBe(0)
   })
 
-  it('gives leave for a message whose time is still to come, and no other comes before it', () => {
+  it('gives a permit for a message to prepare ahead of its time, and none before that time to another', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
     const allowance = new RateAllowance(2)
     expect([allowance.acquire(), allowance.acquire(300)]).toEqual([0, 200])
@@ -85,7 +85,7 @@ describe('a rate', () => {
     expect(allowance.acquire(1_000)).toBe(520)
   })
 
-  it('is halved by a complaint, once for all that come together, and grows back step by step', () => {
+  it('is halved once by throttling replies that arrive together, and recovers step by step', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
     const allowance = new RateAllowance(40)
     vi.advanceTimersByTime(5_000)

@@ -76,7 +76,7 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
 
 const plain = (name: string): TransportStateOptions => ({ name, budget: {}, failover: [] })
 
-describe('admission by budgets, on a model of threads, servers and a blocked event loop', () => {
+describe('the admission queue in a model of threads, servers, and a blocked event loop', () => {
   afterEach(() => {
     vi.restoreAllMocks()
     vi.unstubAllGlobals()
@@ -105,7 +105,7 @@ describe('admission by budgets, on a model of threads, servers and a blocked eve
     lift: fc.option(fc.record({ at: ms, rate }), { nil: undefined }),
   })
 
-  it('never has more under way than slots, keeps and uses up every limit, and forgets no message', async () => {
+  it('never exceeds the slots or a limit, uses up every limit, and forgets no message', async () => {
     await fc.assert(
       fc.asyncProperty(
         scenario,
@@ -217,7 +217,7 @@ describe('admission by budgets, on a model of threads, servers and a blocked eve
     ['lifted', {}, 5_000],
     ['raised', { rate: 500 }, 9_000],
   ])(
-    'sends a backlog at once when its limit is %s, whatever time each message was given',
+    'sends a backlog at once when its limit is %s, no matter which time each message was assigned',
     async (_, budget, atMost) => {
       const routes = [{ ...plain('a'), budget: { rate: 5 } }]
       const world = await worldOf({ seed: 1, capacity: 10, transaction: 5, routes })
@@ -227,7 +227,7 @@ describe('admission by budgets, on a model of threads, servers and a blocked eve
     },
   )
 
-  it('is slowed by a complaint for some seconds only, and stores each message about once for its waiting', async () => {
+  it('slows down for only a few seconds after a throttling reply, and stores each waiting message about once', async () => {
     let answers = 0
     const complaint = {
       result: 'deferred',
@@ -245,7 +245,7 @@ describe('admission by budgets, on a model of threads, servers and a blocked eve
     await world.queue.close()
   })
 
-  it('goes on at the rate of a limit that grows back, without waiting for the times that were given at the lower one', async () => {
+  it('follows a rate that recovers, without waiting for the times that were assigned at the lower rate', async () => {
     let answers = 0
     const complaint = {
       result: 'deferred',

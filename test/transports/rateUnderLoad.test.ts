@@ -21,9 +21,9 @@ async function slowServer(): Promise<string> {
   const faults = JSON.stringify([{ at: 'dot', do: 'delay', ms: 5 }])
   const server = fork(path.resolve(import.meta.dirname, '../support/inboxProcess.mjs'), [faults])
   onTestFinished(async () => {
-    const gone = once(server, 'exit')
+    const exited = once(server, 'exit')
     server.kill('SIGKILL')
-    await gone
+    await exited
   })
   const [url] = (await once(server, 'message')) as [string]
   return url
@@ -34,8 +34,8 @@ function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
-describe('a rate limit under load', () => {
-  it('uses one attempt for each message although the event loop is blocked now and then', async () => {
+describe('a transport under load', () => {
+  it('uses one attempt for each message, although the event loop is blocked from time to time', async () => {
     const url = await slowServer()
     const mailer = await testMailer({
       transport: { url, rate: 300, connections: 4 },
@@ -53,7 +53,7 @@ describe('a rate limit under load', () => {
     )
   }, 120_000)
 
-  it('one 421 that ends a connection does not slow the transport down', async () => {
+  it('is not slowed down by a 421 that ends one connection', async () => {
     let replies = 0
     const server = await ScriptedServer.start({
       dot: () => (++replies === 3 ? '421 4.3.2 Shutting down' : '250 2.0.0 taken'),
@@ -69,29 +69,36 @@ describe('a rate limit under load', () => {
   }, 60_000)
 })
 
-/** Its messages wait for minutes at a rate of one in ten seconds, and for less than that once the limit is lifted. */
-async function liftsWithReload(queue: object | string): Promise<void> {
+/**
+ * Sends messages that would wait for minutes, at a rate of one in ten seconds, and then lifts the limit.
+ * @param lift returns the mailer that delivers the messages
+ */
+async function lifts(
+  queue: object | string,
+  lift: (limited: Mailer, url: string) => Promise<Mailer>,
+): Promise<void> {
   const server = await ScriptedServer.start()
   const url = `smtp://127.0.0.1:${server.port}`
-  const mailer = await testMailer({ transport: { url, rate: 0.1 }, queue: queue as 'memory' })
-  const ids = await sendMany(mailer, 60)
-  while ((await mailer.stats()).held < 50) await new Promise((resolve) => setTimeout(resolve, 10))
-  await mailer.reload({ transport: url })
+  const limited = await testMailer({ transport: { url, rate: 0.1 }, queue: queue as 'memory' })
+  const ids = await sendMany(limited, 60)
+  while ((await limited.stats()).held < 50) await new Promise((resolve) => setTimeout(resolve, 10))
+  const mailer = await lift(limited, url)
   for (const id of ids) expect((await mailer.wait(id)).status).toBe('sent')
   expect(server.messages).toHaveLength(60)
 }
 
-/** As above, but another mailer without a limit goes on with what the first one left. */
-async function liftsWithRestart(queue: object | string): Promise<void> {
-  const server = await ScriptedServer.start()
-  const url = `smtp://127.0.0.1:${server.port}`
-  const first = await testMailer({ transport: { url, rate: 0.1 }, queue: queue as 'memory' })
-  const ids = await sendMany(first, 60)
-  while ((await first.stats()).held < 50) await new Promise((resolve) => setTimeout(resolve, 10))
-  await first.close({ deadline: 0 })
-  const second = await testMailer({ transport: url, queue: queue as 'memory' })
-  for (const id of ids) expect((await second.wait(id)).status).toBe('sent')
-  expect(server.messages).toHaveLength(60)
+function liftsWithReload(queue: object | string): Promise<void> {
+  return lifts(queue, async (limited, url) => {
+    await limited.reload({ transport: url })
+    return limited
+  })
+}
+
+function liftsWithRestart(queue: object | string): Promise<void> {
+  return lifts(queue, async (limited, url) => {
+    await limited.close({ deadline: 0 })
+    return testMailer({ transport: url, queue: queue as 'memory' })
+  })
 }
 
 describe('messages held for a limit that is lifted', () => {

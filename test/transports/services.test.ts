@@ -14,7 +14,7 @@ const plugin = path.join(import.meta.dirname, '../support', 'httpPlugin.cjs')
 describe('SendGrid', () => {
   transportSuite(SENDGRID, (endpoint) => ({ url: 'sendgrid:', apiKey: SECRET, endpoint }))
 
-  it('is given what the mail says, in its own words', async () => {
+  it('receives the mail in the format of its API', async () => {
     const api = await MailApi.start(SENDGRID)
     const mailer = await testMailer({ transport: { url: `sendgrid://${SECRET}@`, endpoint: api.url } })
     await mailer.sendAndWait({
@@ -52,7 +52,7 @@ describe('SendGrid', () => {
     })
   })
 
-  it('gives each of those who must not know of each other a mail of his own', async () => {
+  it('sends one mail per blind recipient, so that none sees the others', async () => {
     const api = await MailApi.start(SENDGRID)
     const mailer = await testMailer({ transport: { url: 'sendgrid:', apiKey: SECRET, endpoint: api.url } })
     await mailer.sendAndWait({ bcc: ['ada@example.com', 'bob@example.com'], subject: 'Hi', text: 'Hello' })
@@ -70,7 +70,7 @@ describe('Amazon SES', () => {
     endpoint,
   }))
 
-  it('without a region is told at the start', async () => {
+  it('without a region fails at the start', async () => {
     vi.stubEnv('AWS_REGION', undefined)
     vi.stubEnv('AWS_DEFAULT_REGION', undefined)
     vi.stubEnv('AWS_CONFIG_FILE', '/dev/null')
@@ -82,12 +82,12 @@ describe('Amazon SES', () => {
   })
 })
 
-describe('a plugin of nodemailer’s', () => {
+describe('a nodemailer plugin', () => {
   transportSuite(PLUGIN, (url) => ({ module: plugin, options: { url, secret: SECRET } }), {
     honoursRetryAfter: false,
   })
 
-  it('that is not installed is told at the start', async () => {
+  it('that is not installed fails at the start', async () => {
     for (const threads of [0, 1])
       await expect(testMailer({ transport: { module: 'no-such-transport' }, threads })).rejects.toMatchObject(
         {
@@ -128,7 +128,7 @@ describe('a plugin that', () => {
     return { folder, notes, at: (n: number) => ({ module: `${folder}/noting.cjs`, options: { n, folder } }) }
   }
 
-  it('is replaced ends what it began, and is closed', async () => {
+  it('is replaced finishes its calls, and is closed', async () => {
     const { folder, notes, at } = await noting()
     const mailer = await testMailer({ transport: at(1), concurrency: 2 })
     const first = await mailer.send(mail)
@@ -146,7 +146,7 @@ describe('a plugin that', () => {
     expect((await notes()).filter((line) => line.startsWith('close'))).toEqual(['close 1', 'close 2'])
   })
 
-  it('calls back without a word is well; one that never does is given up', async () => {
+  it('calls back without arguments is verified; one that never calls back times out', async () => {
     const { at } = await noting()
     const sender = (n: number) => new PluginSender({ kind: 'plugin', name: 'noting', ...at(n) }, 1)
     expect(await sender(1).verify()).toMatchObject({ ok: true })
@@ -161,7 +161,7 @@ describe('a plugin that', () => {
 })
 
 describe('a folder', () => {
-  it('gets a file for each message, and is tried by verify()', async () => {
+  it('receives a file for each message, and is tested by verify()', async () => {
     const folder = await folderOf({ blocked: 'a file' })
     const mailer = await testMailer({
       transports: { folder: `file:${folder}/out`, blocked: { url: `file:${folder}/blocked` } },
@@ -180,7 +180,7 @@ describe('a folder', () => {
     expect(await open).toMatchObject({ transport: 'blocked', code: 'CONNECTION_FAILED' })
   })
 
-  it('holds mail while its disk is full, with a clear reason, leaves no part of a file, and goes on by itself', async (test) => {
+  it('holds mail with a clear reason while its disk is full, leaves no incomplete file, and resumes by itself', async (test) => {
     const disk = await smallDisk(1)
     if (disk === undefined) return test.skip('a small disk can only be mounted by root')
     const out = path.join(disk, 'out')

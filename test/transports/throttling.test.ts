@@ -5,7 +5,7 @@ import { outcomeOf } from '../support/queueSuite/jobs.js'
 
 function throttles(line: string): boolean {
   const reply = parseReply(line)
-  if (reply === undefined) throw new Error(`${line} is no reply`)
+  if (reply === undefined) throw new Error(`${line} is not a reply`)
   return isThrottling(outcomeOf('deferred', { reply }))
 }
 
@@ -24,7 +24,7 @@ describe('a reply by which a server asks for fewer messages', () => {
     '452 Too many sessions open',
     '454 Throttling failure: Maximum sending rate exceeded.',
     '454 Throttling failure: Daily message quota exceeded.',
-  ])('is one that speaks of it: %s', (line) => {
+  ])('is recognized by its code or its words: %s', (line) => {
     expect(throttles(line)).toBe(true)
   })
 
@@ -45,11 +45,11 @@ describe('a reply by which a server asks for fewer messages', () => {
     '452 Requested mail action not taken: mailbox quota exceeded',
     '454 4.7.0 Temporary authentication failure',
     '454 4.7.0 TLS not available due to local problem',
-  ])('is not one that ends a connection or refuses one message: %s', (line) => {
+  ])('is not one that closes a connection or concerns a single message: %s', (line) => {
     expect(throttles(line)).toBe(false)
   })
 
-  it('is HTTP 429 as well, and no refusal for good', () => {
+  it('includes HTTP 429, and excludes permanent refusals', () => {
     expect(isThrottling(outcomeOf('deferred', { reply: { code: 429, text: 'Too Many Requests' } }))).toBe(
       true,
     )

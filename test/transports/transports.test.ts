@@ -1,8 +1,7 @@
-import type { AddressInfo } from 'node:net'
-import { SMTPServer } from 'smtp-server'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createAuthority } from '../support/certificate.js'
 import { folderOf } from '../support/folder.js'
+import { startSmtpServer } from '../support/loopback.js'
 import { testMailer } from '../support/mailer.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
 
@@ -11,25 +10,21 @@ const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 describe.each([
   ['in a thread', 1],
   ['inline', 0],
-])('transports %s', (_, threads) => {
-  it('are tried without sending', async () => {
+])('a mailer that delivers %s', (_, threads) => {
+  it('tests its transports without sending', async () => {
     const authority = createAuthority()
-    const server = new SMTPServer({
+    const port = await startSmtpServer({
       ...authority.issue('127.0.0.1'),
       size: 5_000,
-      logger: false,
       onAuth: ({ username }, _session, callback) => callback(null, { user: username }),
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => new Promise<void>((resolve) => server.close(resolve)))
-    const { port } = server.server.address() as AddressInfo
     const refusing = await ScriptedServer.start({ greeting: () => '554 5.7.1 no' })
     const mailer = await testMailer({
       threads,
       transports: {
         good: { url: `smtp://ada:x@127.0.0.1:${port}`, requireTLS: true, tls: { ca: authority.cert } },
-        doubtful: { url: `smtp://ada:x@127.0.0.1:${port}`, requireTLS: true },
-        bad: `smtp://127.0.0.1:${refusing.port}`,
+        untrusted: { url: `smtp://ada:x@127.0.0.1:${port}`, requireTLS: true },
+        refusing: `smtp://127.0.0.1:${refusing.port}`,
       },
     })
     const report = await mailer.verify()
@@ -42,8 +37,8 @@ describe.each([
       tls: { authorized: true, subject: '127.0.0.1' },
     })
     expect(report.ok && report.tls?.protocol).toMatch(/^TLSv1\.[23]$/)
-    expect(await mailer.verify('doubtful')).toMatchObject({ ok: false, code: 'TLS_FAILED' })
-    expect(await mailer.verify('bad')).toMatchObject({
+    expect(await mailer.verify('untrusted')).toMatchObject({ ok: false, code: 'TLS_FAILED' })
+    expect(await mailer.verify('refusing')).toMatchObject({
       ok: false,
       code: 'CONNECTION_FAILED',
       reply: { code: 554 },
@@ -51,7 +46,7 @@ describe.each([
     await expect(mailer.verify('none')).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
   })
 
-  it('take other settings while mail goes out, and lose none', async () => {
+  it('reloads a transport while mail goes out, and loses no message', async () => {
     const first = await ScriptedServer.start()
     const second = await ScriptedServer.start()
     const mailer = await testMailer({ transport: `smtp://127.0.0.1:${first.port}`, threads })
@@ -67,7 +62,7 @@ describe.each([
     expect(before).toBeGreaterThan(0)
   })
 
-  it('are mended by a new password', async () => {
+  it('sends the held mail after reload() with the right password', async () => {
     const server = await ScriptedServer.start({
       extensions: ['AUTH PLAIN'],
       auth: (line) =>
@@ -92,7 +87,7 @@ describe.each([
   })
 })
 
-it('transports take other settings in a thread that is just starting as well', async () => {
+it('reloads the transports of a thread that is starting, too', async () => {
   const first = await ScriptedServer.start()
   const second = await ScriptedServer.start()
   const dir = await folderOf({

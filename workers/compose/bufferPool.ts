@@ -51,6 +51,7 @@ export class BufferPool {
   /** Index of the next octet. */
   length = 0
   #start = 0
+  #headroom = 0
   readonly #free: Block[] = []
   /** Undefined while a message is being written that is too long for a block. */
   #block: Block | undefined
@@ -60,26 +61,34 @@ export class BufferPool {
     this.bytes = this.#block.bytes
   }
 
-  /** Begins a message. */
-  clear(): void {
-    if (this.#block === undefined) this.#useFreeBlock()
-    // Messages start at a multiple of 8, so that they can be read word by word.
-    this.#start = this.length = (this.length + 7) & ~7
+  /** Begins a message. @param headroom octets to keep free in front of it */
+  clear(headroom = 0): void {
+    this.#headroom = headroom
+    if (this.#block === undefined || this.length + headroom > BLOCK - 8) {
+      this.#block?.close()
+      this.#useFreeBlock()
+    }
+    this.#startAt(this.length + headroom)
+  }
+
+  /** Messages start at a multiple of 8, so that they can be read word by word. */
+  #startAt(index: number): void {
+    this.#start = this.length = (index + 7) & ~7
   }
 
   /** Ensures that `more` octets fit. */
   reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return
     const written = this.bytes.subarray(this.#start, this.length)
-    const needed = written.length + more
+    const needed = this.#headroom + 8 + written.length + more
     this.#block?.close()
     if (needed <= BLOCK) this.#useFreeBlock()
     else {
       this.bytes = Buffer.allocUnsafeSlow(Math.max(needed, written.length * 2))
-      this.#start = 0
       this.#block = undefined
     }
-    this.length = written.copy(this.bytes, 0)
+    this.#startAt(this.#headroom)
+    this.length += written.copy(this.bytes, this.#start)
   }
 
   /** Appends text in UTF-8. */
@@ -105,6 +114,6 @@ export class BufferPool {
   #useFreeBlock(): void {
     this.#block = this.#free.pop()?.open() ?? new Block(this.#free)
     this.bytes = this.#block.bytes
-    this.#start = this.length = 0
+    this.length = 0
   }
 }

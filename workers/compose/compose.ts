@@ -2,6 +2,7 @@ import { isAscii } from 'node:buffer'
 import type { JobAttachment, MessagePayload } from '../../src/protocol/tasks.js'
 import { base64Length, writeBase64 } from './base64.js'
 import { type BufferLease, BufferPool } from './bufferPool.js'
+import type { DkimSigner } from './dkimSigner.js'
 import { attachmentFields, headerFields } from './headerFields.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
@@ -34,11 +35,13 @@ const writer = new QuotedPrintableWriter(out)
  * Builds a message (RFC 5322, RFC 2045): text and HTML, as alternatives if there are both; attachments that the HTML shows
  * by `cid:` as related parts (RFC 2387); all others as attachments. The same payload and parts result in the same octets:
  * Message-ID and Date come from the payload, and the boundaries are derived from its id.
+ *
+ * @param signer signs the message where it lies, without copying it
  */
-export function compose(payload: MessagePayload, parts: MessageParts): Composed {
+export function compose(payload: MessagePayload, parts: MessageParts, signer?: DkimSigner): Composed {
   const { id, attachments } = payload
   const html = parts.htmlRow ?? parts.html
-  out.clear()
+  out.clear(signer?.headroom)
   out.writeText(headerFields(payload, payload.subject ?? parts.subject))
   out.writeText('MIME-Version: 1.0\r\n')
   if (attachments.length === 0) body(id, parts.text, html, attachments)
@@ -46,7 +49,9 @@ export function compose(payload: MessagePayload, parts: MessageParts): Composed 
   if (out.bytes[out.length - 1] !== LF) out.writeText('\r\n')
   const written = out.take()
   // Values can't contain line breaks, a field starts with its name, and neither encoding leaves a dot at the start of a line.
-  return { ...written, transparent: isAscii(written.bytes) }
+  const transparent = isAscii(written.bytes)
+  if (signer === undefined) return { ...written, transparent }
+  return { ...written, bytes: signer.sign(written.bytes, signer.headroom), transparent }
 }
 
 function bodyAndFiles(

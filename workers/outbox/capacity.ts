@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
 import { isStorageError } from './databaseFile.js'
 import type { Reserve } from './reserve.js'
+import type { WriteAheadLog } from './writeAheadLog.js'
 
 /** Bytes kept free for each unsettled message, for what its attempts add to its row. */
 const OUTCOME_SIZE = 1024
@@ -16,7 +17,18 @@ const ALMOST_FULL =
 const RESERVE_IN_USE =
   'the disk is full, and the reserved space is in use for delivering the accepted messages'
 const LOG_STUCK = 'the file can’t grow, and its log is full and reserved for delivering the accepted messages'
+const LOG_HELD =
+  'another program has been reading the queue’s file for so long that its log can’t be emptied and has become too long'
+const FILE_ALMOST_FULL =
+  'the queue’s file has almost the size that this process may write (ulimit -f), and the rest is reserved for delivering the accepted messages'
 const FILE_FULL = 'the queue’s file is full (queue.maxSize)'
+
+export interface FileLimits {
+  /** Bytes that the file should have at most; undefined for no limit. */
+  maxSize: number | undefined
+  /** Bytes that the file can have: see `fileSizeLimit()`. */
+  fileLimit: number
+}
 
 interface Pages {
   count: number
@@ -36,14 +48,17 @@ export class Capacity {
   readonly #db: Database
   readonly #file: string
   readonly #reserve: Reserve
+  readonly #log: WriteAheadLog
   readonly #pageSize: number
-  readonly #maxSize: number | undefined
+  readonly #limits: FileLimits
   readonly #pages: Statement<[], Pages>
   #refusal: string | undefined
   /** Bytes that the disk has for new messages, including their copy in the log. */
   #left = Infinity
-  /** Bytes left within the file's size limit. */
+  /** Bytes left within the file's size limit. Outcomes may exceed it. */
   #leftInFile = Infinity
+  /** Bytes by which new messages may let the file grow, so that the outcomes still fit into it. */
+  #growable = Infinity
   #inUse: boolean
   /** Whether the last checkpoint failed. */
   #logStuck = false
@@ -51,12 +66,12 @@ export class Capacity {
   #restoreAt = 0
   #pause = RESTORE_PAUSE
 
-  /** @param maxSize bytes; undefined for no limit */
-  constructor(db: Database, file: string, reserve: Reserve, maxSize: number | undefined) {
+  constructor(db: Database, file: string, reserve: Reserve, log: WriteAheadLog, limits: FileLimits) {
     this.#db = db
     this.#file = file
     this.#reserve = reserve
-    this.#maxSize = maxSize
+    this.#log = log
+    this.#limits = limits
     this.#pageSize = db.pragma('page_size', { simple: true }) as number
     this.#pages = db.prepare(
       'SELECT page_count AS count, freelist_count AS spare FROM pragma_page_count(), pragma_freelist_count()',
@@ -79,8 +94,10 @@ export class Capacity {
     const { count, spare } = this.#pages.get() ?? { count: 0, spare: 0 }
     this.#inUse = !this.#reserve.whole
     this.#left = this.#reserve.free() - this.#minimumFree(count, unsettled)
-    this.#leftInFile =
-      this.#maxSize === undefined ? Infinity : this.#maxSize - (count - spare) * this.#pageSize
+    const { maxSize = Infinity, fileLimit } = this.#limits
+    const used = (count - spare) * this.#pageSize
+    this.#leftInFile = maxSize - used
+    this.#growable = fileLimit - used - unsettled * OUTCOME_SIZE - this.#reserve.size
     this.#refusal = this.#problem()
   }
 
@@ -88,13 +105,19 @@ export class Capacity {
   admit(bytes: number): string | undefined {
     if (this.#refusal !== undefined) return this.#refusal
     if (this.#leftInFile <= 0) return (this.#refusal = FILE_FULL)
+    const grown = bytes + OUTCOME_SIZE
     // A message is written twice: into the log, and from there into the file.
-    const cost = 2 * (bytes + OUTCOME_SIZE)
+    const cost = 2 * grown
     if (cost > this.#left) {
       if (cost <= this.#slack) this.#refusal = ALMOST_FULL
       return ALMOST_FULL
     }
+    if (grown > this.#growable) {
+      if (grown <= this.#slack) this.#refusal = FILE_ALMOST_FULL
+      return FILE_ALMOST_FULL
+    }
     this.#left -= cost
+    this.#growable -= grown
     this.#leftInFile -= bytes
     return undefined
   }
@@ -171,8 +194,11 @@ export class Capacity {
     if (this.#inUse) return RESERVE_IN_USE
     const refusing = this.#refusal !== undefined
     if (this.#logStuck) return LOG_STUCK
+    if (this.#log.full) return LOG_HELD
     if (this.#left <= (refusing ? this.#slack : 0)) return ALMOST_FULL
-    if (this.#leftInFile <= (refusing ? (this.#maxSize ?? 0) / REOPENING_SHARE.limit : 0)) return FILE_FULL
+    if (this.#growable <= (refusing ? this.#slack : 0)) return FILE_ALMOST_FULL
+    const { maxSize = 0 } = this.#limits
+    if (this.#leftInFile <= (refusing ? maxSize / REOPENING_SHARE.limit : 0)) return FILE_FULL
     return undefined
   }
 }

@@ -2,10 +2,10 @@ import type { Database, Statement } from 'better-sqlite3'
 import type { StatsRow } from '../../src/queue/sqlite/outboxProtocol.js'
 import { FIRST_SETTLED, STATUS_NAMES, type StatusNumber } from '../../src/queue/storedRow.js'
 
-type CounterRow = Record<'accepted' | 'indexed' | 'paused' | `s${StatusNumber}`, number>
+type CounterRow = Record<'accepted' | 'indexed' | 'paused' | 'claims' | `s${StatusNumber}`, number>
 
 const STATUS_COLUMNS = STATUS_NAMES.map((_, number) => `s${number as StatusNumber}` as const)
-const COLUMNS = ['accepted', 'indexed', 'paused', ...STATUS_COLUMNS] as const
+const COLUMNS = ['accepted', 'indexed', 'paused', 'claims', ...STATUS_COLUMNS] as const
 
 /**
  * The message counts of the file. They are read at the start of a write transaction, changed in memory, and written once at
@@ -51,10 +51,10 @@ export class Counters {
     return ++this.#row.accepted
   }
 
-  move(from: StatusNumber, to: StatusNumber): void {
+  move(from: StatusNumber, to: StatusNumber, count = 1): void {
     this.#changed = true
-    this.#row[`s${from}`]--
-    this.#row[`s${to}`]++
+    this.#row[`s${from}`] -= count
+    this.#row[`s${to}`] += count
   }
 
   remove(status: StatusNumber): void {
@@ -79,6 +79,16 @@ export class Counters {
   set indexed(seq: number) {
     this.#changed = true
     this.#row.indexed = seq
+  }
+
+  /** Claims ever made on this file. */
+  get claims(): number {
+    return this.#row.claims
+  }
+
+  addClaims(count: number): void {
+    this.#changed = true
+    this.#row.claims += count
   }
 
   get paused(): boolean {

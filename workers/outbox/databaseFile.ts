@@ -6,7 +6,7 @@ import type { Reserve } from './reserve.js'
 import { APPLICATION_ID, MIGRATIONS } from './schema.js'
 
 /** Milliseconds to wait for another process's transaction. */
-const BUSY_TIMEOUT = 5_000
+export const BUSY_TIMEOUT = 5_000
 /** Files up to this size in bytes are checked page by page at each start; for larger ones that would take seconds. */
 const MAX_CHECKED_SIZE = 16 * 1024 * 1024
 /**
@@ -98,6 +98,8 @@ function configure(db: Database, reserve: Reserve): void {
   // On macOS, fsync() doesn't reach the disk without it; elsewhere it has no effect.
   db.pragma('fullfsync = ON')
   db.pragma('foreign_keys = OFF')
+  // Dropped data is overwritten, not only forgotten. The log is emptied by `WriteAheadLog`.
+  db.pragma('secure_delete = ON')
   const pageSize = db.pragma('page_size', { simple: true }) as number
   const affordable = Math.floor(reserve.size / LOG_SHARE_OF_RESERVE / pageSize)
   const pages = Math.min(CHECKPOINT_PAGES, affordable)

@@ -58,9 +58,10 @@ export class GroupCommit {
 
   /** Runs one transaction. @returns the error if nothing was stored; undefined if everything was */
   #attempt(writes: readonly Write[], report: Report): unknown {
-    const { counters, readyQueue, deliverer, pruner, capacity } = this.#parts
+    const { counters, readyQueue, deliverer, pruner, capacity, log } = this.#parts
     const now = Date.now()
     const start = performance.now()
+    let pruned = 0
     const answers: Report['answers'] = []
     let expired: Report['expired'] = []
     let taken: (ClaimedRow | CachedRow)[] = []
@@ -80,7 +81,8 @@ export class GroupCommit {
             if (this.credit > 0 && !counters.paused)
               taken = readyQueue.claim(Math.min(this.credit, most), now)
           }
-          pruner.prune(Math.min(most, PRUNE_STEP + 2 * writes.length), now)
+          if (taken.length > 0) counters.addClaims(taken.length)
+          pruned = pruner.prune(Math.min(most, PRUNE_STEP + 2 * writes.length), now)
         }
         counters.store()
       })
@@ -89,6 +91,8 @@ export class GroupCommit {
       counters.reload()
       return error
     }
+    if (pruned > 0 || writes.some((write) => write.kind === 'write' && write.drop)) log.noteDropped()
+    if (taken.length > 0) this.#parts.claimCounter.follow(counters.claims)
     this.#time.observe(performance.now() - start)
     this.#size.observe(writes.reduce((sum, write) => sum + sizeOf(write), taken.length + expired.length))
     for (const write of writes) this.#endClaims(write)

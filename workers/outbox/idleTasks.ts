@@ -50,14 +50,16 @@ export class IdleTasks {
     const { counters, searchIndex, pruner, recovery, capacity } = this.#parts
     try {
       let more = false
-      if ((searchIndex.behind && !capacity.inUse) || pruner.areKeysDue(Date.now())) {
+      // The index takes space that the accepted messages may need; a search reads the messages that are not in it.
+      const indexes = searchIndex.behind && capacity.refusal === undefined
+      if (indexes || pruner.areKeysDue(Date.now())) {
         this.#transaction.immediate(() => {
           counters.load()
-          if (!capacity.inUse) searchIndex.advance(INDEX_STEP)
+          if (indexes) searchIndex.advance(INDEX_STEP)
           pruner.pruneKeys(Date.now())
           counters.store()
         })
-        more = searchIndex.behind && !capacity.inUse
+        more = indexes && searchIndex.behind
       }
       recovery.discardOld()
       return pruner.shrink() || more

@@ -155,11 +155,13 @@ export class OutboxEngine {
         this.#parts.counters.load()
         this.#findSettled(report)
       }
-      const { deliverer, capacity, counters } = this.#parts
+      const { deliverer, capacity, counters, log } = this.#parts
       if (deliverer.allowed) this.#beginDelivery(report)
       capacity.tick(counters.unsettled)
       // Each tick tries again whether the disk works.
       if (this.#commit.problem !== undefined || this.#commit.hasWork(Date.now())) this.#commit.run([], report)
+      // While space is short, the log stays as long as it is: it is written over, and needs no more blocks.
+      if (!capacity.inUse && (capacity.refusal === undefined || log.full)) log.tick(this.#traffic === 0)
       this.#idleTasks.tick(this.#traffic)
       this.#traffic = 0
     } catch (error) {
@@ -181,8 +183,10 @@ export class OutboxEngine {
     const { deliverer, recovery, readyQueue } = this.#parts
     if (deliverer.active) return
     recovery.begin(this.#journalSlots)
-    report.orphaned.push(...recovery.orphans((seq) => readyQueue.isClaimed(seq)))
-    deliverer.active = true
+    const orphans = recovery.orphans((seq) => readyQueue.isClaimed(seq))
+    report.orphaned.push(...orphans)
+    // The next tick looks for more.
+    if (orphans.length === 0) deliverer.active = true
   }
 
   #findSettled(report: Report): void {
@@ -240,8 +244,9 @@ export class OutboxEngine {
   #close(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#delayed)
-    const { db, deliverer, recovery } = this.#parts
+    const { db, deliverer, recovery, claimCounter } = this.#parts
     this.#idleTasks.stop()
+    claimCounter.close()
     if (deliverer.active) recovery.discardOwn()
     setImmediate(() => {
       db.close()

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
 import { Capacity } from './capacity.js'
+import { ClaimCounter } from './claimCounter.js'
 import { Counters } from './counters.js'
 import { AttachmentStore, Inserter, MessageRepository } from './messageRepository.js'
 import { PageReader } from './pageReader.js'
@@ -9,6 +10,7 @@ import { ReadyQueue } from './readyQueue.js'
 import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
 import { SearchIndex } from './searchIndex.js'
+import { WriteAheadLog } from './writeAheadLog.js'
 
 /** The objects that work on the file. They share one connection. */
 export interface Parts {
@@ -19,7 +21,9 @@ export interface Parts {
    */
   deliverer: { allowed: boolean; active: boolean }
   capacity: Capacity
+  log: WriteAheadLog
   counters: Counters
+  claimCounter: ClaimCounter
   inserter: Inserter
   messages: MessageRepository
   readyQueue: ReadyQueue
@@ -29,24 +33,30 @@ export interface Parts {
   recovery: Recovery
 }
 
-export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve): Parts {
+/** @param fileLimit bytes: see `fileSizeLimit()` */
+export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, fileLimit: number): Parts {
   const attachments = new AttachmentStore(db)
   const counters = new Counters(db)
+  const { origin } = db.prepare('SELECT origin FROM tally').get() as { origin: string }
+  const claimCounter = new ClaimCounter(setup.file, origin)
   const messages = new MessageRepository(db, counters, attachments)
   const searchIndex = new SearchIndex(db, counters)
-  const capacity = new Capacity(db, setup.file, reserve, setup.maxSize)
+  const log = new WriteAheadLog(db, setup.file)
+  const capacity = new Capacity(db, setup.file, reserve, log, { maxSize: setup.maxSize, fileLimit })
   const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,
     deliverer: { allowed: false, active: false },
     capacity,
+    log,
     counters,
+    claimCounter,
     messages,
     searchIndex,
     inserter,
     readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, setup.token),
     pageReader: new PageReader(db, counters),
     pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
-    recovery: new Recovery(db, setup.file, setup.token),
+    recovery: new Recovery(db, counters, claimCounter, setup),
   }
 }

@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import { closeSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
 import path from 'node:path'
 
-/** The reserve is 1/16 of the disk, within these limits in bytes. */
+/** The reserve is 1/16 of the disk, within these limits in bytes; and no more than 1/16 of what a file may have. */
 const SHARE = 16
 const MIN_SIZE = 512 * 1024
 const MAX_SIZE = 16 * 1024 * 1024
@@ -13,7 +13,8 @@ const CHUNK = 512 * 1024
  * when nothing else is left, because claiming, settling and deleting a message all need space in the log. Nothing is accepted
  * unless the reserve is whole.
  *
- * Its size depends on the disk alone, so that all processes on one file agree on it, before and after a restart.
+ * Its size depends on the disk, and on the limit for files, so that all processes on one file agree on it, before and after
+ * a restart.
  */
 export class Reserve {
   /** Size of the whole reserve in bytes. */
@@ -21,12 +22,16 @@ export class Reserve {
   readonly #file: string
   readonly #folder: string
 
-  /** @param outbox path of the SQLite file */
-  constructor(outbox: string) {
+  /**
+   * @param outbox path of the SQLite file
+   * @param fileLimit bytes: see `fileSizeLimit()`
+   */
+  constructor(outbox: string, fileLimit: number) {
     this.#file = `${outbox}-reserve`
     this.#folder = path.dirname(outbox)
     const share = Math.floor(this.#disk().total / SHARE)
-    this.size = Math.min(MAX_SIZE, Math.max(MIN_SIZE, share))
+    const size = Math.min(MAX_SIZE, Math.max(MIN_SIZE, share))
+    this.size = Math.min(size, Math.floor(fileLimit / SHARE))
   }
 
   get whole(): boolean {

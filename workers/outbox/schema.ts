@@ -10,7 +10,8 @@ export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
  * One migration for each version of the file, applied in order; `user_version` is the number of those applied. A released
  * migration never changes.
  *
- * - `tally` is one row with the message counts, so that no query ever counts messages.
+ * - `tally` is one row with the message counts, so that no query ever counts messages. `claims` counts all claims ever made,
+ *   and `origin` identifies the file and its copies: see `claimCounter.ts`.
  * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
  * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
  */
@@ -84,6 +85,11 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX message_held ON message (json_extract(head, '$.transport'), rank, due_at)
     WHERE place = 2 AND status = 3;
+  `,
+  `
+  ALTER TABLE tally ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE tally ADD COLUMN origin TEXT;
+  UPDATE tally SET origin = lower(hex(randomblob(16)));
   `,
 ]
 

@@ -34,7 +34,10 @@ export interface Progress {
   commit(): 'committed' | WithdrawnCode
   /** Reverts `commit`: the message was certainly not sent and waits for another connection. */
   release(): void
-  /** Records the final reply, with one result per recipient in the envelope's order. */
+  /**
+   * Records the reply to a final dot, with one result per recipient in the envelope's order. If the message takes several
+   * transactions, this is called after each, with the results so far; a recipient whose result is not known is `uncertain`.
+   */
   replied(code: number, results: RecipientOutcome['result'][]): void
   /** Adds to a timing, in ms. */
   addTiming(step: 'connect' | 'transaction', ms: number): void

@@ -1,6 +1,5 @@
 import type { TransportConfig, TransportReport } from '../../src/protocol/transportConfig.js'
-import type { Composed } from '../compose/compose.js'
-import { DkimSigner } from './dkimSigner.js'
+import { DkimSigner } from '../compose/dkimSigner.js'
 import { FileSender } from './fileSender.js'
 import { PluginSender } from './pluginSender.js'
 import { SendgridSender } from './sendgridSender.js'
@@ -34,7 +33,7 @@ function createTransport(
 interface Entry {
   config: TransportConfig
   transport: Transport
-  dkim: DkimSigner | undefined
+  signer: DkimSigner | undefined
 }
 
 /** The transports of one worker thread, by name. */
@@ -80,11 +79,9 @@ export class TransportPool {
     for (const { transport } of this.#entries.values()) await transport.ready?.()
   }
 
-  /** Signs a message if the transport has DKIM keys, and returns it unchanged otherwise. */
-  sign(name: string, message: Composed): Composed | Promise<Composed> {
-    const dkim = this.#entries.get(name)?.dkim
-    if (dkim === undefined) return message
-    return dkim.sign(message.bytes).then((bytes) => ({ bytes, transparent: false }))
+  /** Returns the signer of a transport that has DKIM keys. */
+  signer(name: string): DkimSigner | undefined {
+    return this.#entries.get(name)?.signer
   }
 
   /** Tests the connection to the server, and authentication. */
@@ -104,8 +101,8 @@ export class TransportPool {
         this.#onCount((this.#openConnections += change)),
       )
       const keys = 'dkim' in config ? config.dkim : undefined
-      const dkim = keys === undefined ? undefined : new DkimSigner(keys)
-      this.#entries.set(config.name, { config, transport, dkim })
+      const signer = keys === undefined ? undefined : new DkimSigner(keys)
+      this.#entries.set(config.name, { config, transport, signer })
       if (old !== undefined) this.#retire(old.transport, transport)
     }
   }

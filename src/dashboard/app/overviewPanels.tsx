@@ -170,6 +170,7 @@ const REASON_LABELS: Partial<Record<SettledCount['reason'], string>> = {
   SETUP_FAILED: 'Worker threads failed to start',
   THREAD_DIED: 'Worker thread died',
   PROCESS_DIED: 'Process died',
+  QUEUE_RESTORED: 'Queue restored from a copy',
   INTERNAL_ERROR: 'Internal error',
 }
 

@@ -56,6 +56,7 @@ export const OutcomeCodes = z.enum(
     REPLY_TIMEOUT: true,
     THREAD_DIED: true,
     PROCESS_DIED: true,
+    QUEUE_RESTORED: true,
     CANCELLED: true,
     EXPIRED: true,
   }),

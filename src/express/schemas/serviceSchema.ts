@@ -27,6 +27,10 @@ export const Problem = named(
     code: z.string().describe('A stable error code.') as z.ZodType<ProblemType['code']>,
     path: maybe(z.string()).describe('The invalid field, as written in code: `to[1]`.'),
     paths: maybe(z.array(z.string())).describe('Every missing path, for `MISSING_DATA`.'),
+    id: maybe(z.string()).describe('The message that may have been accepted, with `accepted`.'),
+    accepted: maybe(z.literal('unknown')).describe(
+      'Present if the mail may have been accepted, for `QUEUE_UNAVAILABLE`.',
+    ),
   }) satisfies z.ZodType<ProblemType>,
   'An error (RFC 9457), as `application/problem+json`.',
 )

@@ -3,7 +3,7 @@ import type * as IORedis from 'ioredis'
 import type { Redis } from 'ioredis'
 import { ThreadpostError } from '../../errors.js'
 import type { Logger } from '../../logging/logger.js'
-import { loadScripts } from './scripts.js'
+import { AT_MAX_MEMORY, loadScripts } from './scripts.js'
 
 export interface RedisConnectionOptions {
   /** `redis://` or `rediss://` */
@@ -66,6 +66,7 @@ export class Connections {
       commandTimeout: COMMAND_TIMEOUT,
     })
     const patient = new Redis(url, { ...common, maxRetriesPerRequest: null })
+    runAtMaxMemory(patient)
     let failing = false
     for (const redis of [quick, patient]) {
       redis.on('error', (error: Error) => {
@@ -122,6 +123,13 @@ export class Connections {
   get #ready(): boolean {
     return this.quick.status === 'ready' && this.patient.status === 'ready'
   }
+}
+
+/** Lets the scripts that BullMQ defines on a connection run when the memory of Redis is full: they wake up what is queued. */
+function runAtMaxMemory(redis: Redis): void {
+  const define = redis.defineCommand.bind(redis)
+  redis.defineCommand = (name, definition) =>
+    define(name, { ...definition, lua: AT_MAX_MEMORY + definition.lua })
 }
 
 function startFailed(problem: string): ThreadpostError {
@@ -198,6 +206,14 @@ export function unavailableMessage(error: unknown): string {
   // These messages of ioredis are about its own options, and would not help the caller.
   const problem = /enableOfflineQueue|Connection is closed|max retries/i.test(text) ? 'no connection' : text
   return `The queue is unavailable: Redis does not answer (${problem}). Try again later`
+}
+
+/** Whether a script that failed may have run: Redis did not refuse it, and it was not held back for lack of a connection. */
+export function mayHaveRun(error: unknown): boolean {
+  return !(
+    error instanceof Error &&
+    (error.name === 'ReplyError' || error.message.includes('enableOfflineQueue'))
+  )
 }
 
 /** Runs a command for a caller. @throws ThreadpostError `QUEUE_UNAVAILABLE` if Redis does not answer it */

@@ -2,13 +2,11 @@ import { Deadline } from '../../clock.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
-import { isSettled, type MailJob, newState, MAX_PRIORITY } from '../../message/messageState.js'
+import { isSettled, type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { RequestBatcher } from '../../structures/batcher.js'
 import type { Allowances } from '../../transports/budgets.js'
 import { cancelManually, markSentManually, retryManually } from '../actions.js'
 import type {
-  ChangeListener,
   Consumer,
   EnqueueResult,
   ListQuery,
@@ -19,71 +17,17 @@ import type {
 } from '../driver.js'
 import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
 import { BullQueue } from './bullQueue.js'
-import {
-  Connections,
-  orUnavailable,
-  type RedisConnectionOptions,
-  unavailableMessage,
-  warnAboutSettings,
-} from './connections.js'
+import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
 import { DistributedRateLimiter } from './distributedRateLimiter.js'
 import { JobScheduler } from './jobScheduler.js'
 import { Maintenance } from './maintenance.js'
+import { MemoryReserve } from './memoryReserve.js'
 import { Mutations } from './mutations.js'
 import { Queries } from './queries.js'
+import { RedisAcceptor } from './redisAcceptor.js'
 import { RedisConsumer } from './redisConsumer.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
 import { heldIndex, RedisStore } from './store.js'
-
-/** Messages in one command at most. */
-const MAX_BATCH = 100
-
-/**
- * Accepts messages: those of one turn of the event loop share a command. A message is accepted once it is in Redis, and gets its
- * BullMQ job after that.
- */
-class Acceptor {
-  readonly #store: RedisStore
-  readonly #changed: ChangeListener
-  readonly #addJobs: (jobs: readonly MailJob[]) => void
-  readonly #batcher: RequestBatcher<MailJob, EnqueueResult>
-
-  constructor(
-    store: RedisStore,
-    options: { changed: ChangeListener; addJobs: (jobs: readonly MailJob[]) => void },
-  ) {
-    this.#store = store
-    this.#changed = options.changed
-    this.#addJobs = options.addJobs
-    this.#batcher = new RequestBatcher(MAX_BATCH, (jobs) => this.#accept(jobs))
-  }
-
-  accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
-    return Promise.all(jobs.map((job) => this.#batcher.request(job)))
-  }
-
-  async #accept(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
-    const operation = this.#store.nextOperation()
-    let results: EnqueueResult[]
-    try {
-      results = await this.#store.enqueue(jobs, operation)
-    } catch (error) {
-      // Redis may have accepted the messages before the connection was lost. They have no job yet, and must never get one.
-      this.#store
-        .revoke(
-          jobs.map(({ id }) => id),
-          operation,
-        )
-        .catch(() => undefined)
-      const problem = unavailableMessage(error)
-      return jobs.map(() => ({ result: 'unavailable', problem }))
-    }
-    const accepted = jobs.filter((_, index) => results[index]?.result === 'queued')
-    for (const job of accepted) this.#changed({ job, state: newState(job) })
-    if (accepted.length > 0) this.#addJobs(accepted)
-    return results
-  }
-}
 
 export interface RedisQueueOptions extends RedisConnectionOptions, DriverOptions {
   /** All keys begin with it. */
@@ -111,7 +55,7 @@ export class RedisQueue implements QueueDriver {
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
   readonly #scheduler: JobScheduler
-  readonly #acceptor: Acceptor
+  readonly #acceptor: RedisAcceptor
   readonly #queries: Queries
   readonly #mutations: Mutations
   readonly #subscriptions: RedisSubscriptions
@@ -138,7 +82,8 @@ export class RedisQueue implements QueueDriver {
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
     this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
-    this.#acceptor = new Acceptor(this.#store, {
+    this.#acceptor = new RedisAcceptor(this.#store, {
+      reserve: new MemoryReserve(connections.quick, logger),
       changed: onChange,
       addJobs: (jobs) => this.#scheduler.add(jobs),
     })

@@ -27,13 +27,14 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
  *
  * | key | type | content |
  * |---|---|---|
- * | `m:ID` | hash | a message; `rev` grows with each change, and `op` names the last command that changed it, so that a command that was sent twice is recognized |
+ * | `m:ID` | hash | a message; `rev` grows with each change, and `op` names the last command that changed it, so that a command that was sent twice is recognized; `by` names the commands that accepted it |
  * | `seq` | string | number of messages ever accepted |
  * | `s:STATUS` | sorted set | ids by the message's number in the order of acceptance |
  * | `due` | sorted set | ids of messages that wait for delivery, by the time from which they are due |
  * | `settled` | sorted set | ids by time of settlement |
  * | `expires` | sorted set | ids of messages that are not settled, by the time at which they expire |
- * | `adding` | sorted set | ids of messages that may have no BullMQ job yet, by the time since when |
+ * | `adding` | sorted set | ids of messages that may have no BullMQ job yet, by the time since when, on Redis's clock |
+ * | `revoked:OP` | string | exists for a while after the command OP was revoked, in case it comes after its revocation |
  * | `k:KEY` | string | id, Message-ID and fingerprint of the message with an idempotency key, for as long as the key is remembered |
  * | `rate:TRANSPORT` | string | time of the last message that was reserved for a transport with a rate |
  * | `held:PRIORITY:TRANSPORT` | sorted set | ids of messages that are held for the transport's budget, by the time at which they are due |
@@ -84,6 +85,15 @@ export type ScriptRecord<N extends ScriptName> = Record<
 >
 
 const NAMES = Object.keys(SCRIPTS) as ScriptName[]
+
+/** Scripts that are refused when the memory of Redis is full. All others must run then, too: they deliver what is queued. */
+const REFUSED_AT_MAX_MEMORY: ReadonlySet<ScriptName> = new Set(['enqueue'])
+
+/**
+ * The first line of a script that runs even when Redis has reached `maxmemory`: Redis never stops a script that has written,
+ * and removing a key is always allowed. The flag `allow-oom` says the same, but Redis 6.2 and its descendants don't know it.
+ */
+export const AT_MAX_MEMORY = "redis.call('DEL', KEYS[1] .. ':none')\n"
 const OPEN_STATUSES = STATUSES.filter((status) => !isSettled(status)).join(' ')
 
 /** ARGV[1..3], which all scripts have in common: see `scripts/common.lua`. */
@@ -110,7 +120,10 @@ export function scriptArguments<N extends ScriptName>(
 export async function loadScripts(): Promise<Record<ScriptName, string>> {
   const common = await readScript('common')
   const sources = await Promise.all(
-    NAMES.map(async (name) => [name, common + (await readScript(name))] as const),
+    NAMES.map(async (name) => {
+      const first = REFUSED_AT_MAX_MEMORY.has(name) ? '' : AT_MAX_MEMORY
+      return [name, first + common + (await readScript(name))] as const
+    }),
   )
   return Object.fromEntries(sources) as Record<ScriptName, string>
 }

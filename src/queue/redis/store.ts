@@ -4,6 +4,7 @@ import { RequestBatcher } from '../../structures/batcher.js'
 import type { EnqueueResult } from '../driver.js'
 import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
+import { unavailableMessage } from './connections.js'
 import {
   type Claim,
   isPresent,
@@ -72,6 +73,9 @@ interface RedisStoreOptions {
 /** Messages in one command at most, so that a large batch doesn't hold up the others. */
 const MAX_BATCH = 50
 
+/** Milliseconds for which a revoked command is refused: it waits in a buffer at most, and Redis reads that when it runs again. */
+const REMEMBER_REVOKED = 600_000
+
 /** The messages in Redis: a typed method for each script. Claims and settlements of one turn share a command. */
 export class RedisStore {
   readonly #quick: Redis
@@ -91,19 +95,24 @@ export class RedisStore {
 
   /** @param operation name of the command, by which {@link revoke} removes the messages again */
   async enqueue(jobs: readonly MailJob[], operation: string): Promise<EnqueueResult[]> {
-    const own = [this.#options.limit, operation, Date.now()]
+    const own = [this.#options.limit, operation]
     const records = jobs.map((job) => packMessage(job, this.#options.keepKey))
     const replies = (await this.#run(this.#quick, 'enqueue', own, records)) as [string, string?, string?][]
     return replies.map(([reply, id = '', messageId = '']): EnqueueResult => {
       if (reply === 'accepted') return { result: 'queued' }
       if (reply === 'duplicate') return { result: reply, id, messageId }
+      if (reply === 'revoked')
+        return { result: 'unavailable', problem: unavailableMessage('no answer in time') }
       return { result: reply as 'conflict' | 'full' }
     })
   }
 
-  /** Removes the messages that a command accepted although its caller was told of a failure. */
-  async revoke(ids: readonly string[], operation: string): Promise<void> {
-    await this.#run(this.#patient, 'revoke', [operation, ...ids])
+  /**
+   * Takes back what a command of {@link enqueue} accepted or will accept, however long Redis is away.
+   * @returns false if the delivery of a message has begun
+   */
+  async revoke(ids: readonly string[], operation: string): Promise<boolean> {
+    return (await this.#run(this.#patient, 'revoke', [operation, REMEMBER_REVOKED, ...ids])) === 'revoked'
   }
 
   /** Notes that messages have their jobs. */
@@ -139,7 +148,7 @@ export class RedisStore {
   /** Shows that this process is alive, removes old messages, and finds messages that expired or have no job. */
   async maintain({ alive, count, age, orphanedAfter }: MaintainOptions): Promise<Maintained> {
     const now = Date.now()
-    const own = [this.#options.owner, alive, now, count, age, now - orphanedAfter]
+    const own = [this.#options.owner, alive, now, count, age, orphanedAfter]
     const [expired, orphans] = (await this.#run(this.#quick, 'maintain', own)) as [
       [string, RowValues][],
       [string, RowValues][],

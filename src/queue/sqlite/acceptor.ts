@@ -87,7 +87,10 @@ export class Acceptor {
     { job, cacheable }: PendingJob,
     answer: ThreadpostError | InsertResult | undefined,
   ): EnqueueResult {
-    if (answer instanceof ThreadpostError) return { result: 'unavailable', problem: answer.message }
+    if (answer instanceof ThreadpostError) {
+      const { message: problem, accepted } = answer
+      return { result: 'unavailable', problem, ...(accepted === undefined ? {} : { accepted }) }
+    }
     if (answer?.result === 'unavailable') return { ...answer, problem: unavailableMessage(answer.problem) }
     if (answer !== null && answer !== undefined) return answer
     if (cacheable) this.cachedJobs.add(job.id, job)

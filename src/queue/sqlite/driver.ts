@@ -212,7 +212,9 @@ export class SqliteQueue implements QueueDriver {
     if (report.orphaned.length > 0) {
       this.#options.logger.warn(
         { messages: report.orphaned.length },
-        'Taking over the messages of a process that died',
+        report.orphaned.some(({ restored }) => restored)
+          ? 'The queue is an older copy that was restored: its messages may have been sent since, and are marked uncertain'
+          : 'Taking over the messages of a process that died',
       )
       this.#outboxConsumer?.recover(report.orphaned)
     }

@@ -164,8 +164,13 @@ export class OutboxClient {
     this.#worker = undefined
     this.#outgoing.take()
     this.#problem = problem
+    // The thread may have stored what it did not answer any more.
     for (const done of this.#pending.takeAll())
-      done({ failure: unavailable(`the outbox thread exited (${problem})`) })
+      done({
+        failure: new ThreadpostError('QUEUE_UNAVAILABLE', `The outbox thread exited (${problem})`, {
+          accepted: 'unknown',
+        }),
+      })
     if (this.#closing) return
     this.#listener.refusing(undefined)
     this.#listener.unavailable(`the outbox thread exited (${problem})`)

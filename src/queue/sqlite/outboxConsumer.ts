@@ -127,10 +127,12 @@ export class OutboxConsumer {
     for (const row of rows) {
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const settlement = this.#consumer.recover({ job, state }, row.evidence ?? undefined, row.losses + 1)
+      const settlement = row.restored
+        ? this.#consumer.recover({ job, state }, 'restored', row.losses)
+        : this.#consumer.recover({ job, state }, row.evidence ?? undefined, row.losses + 1)
       if (settlement === undefined) {
         void this.#retry(() =>
-          this.#client.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: true }] }),
+          this.#client.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: !row.restored }] }),
         )
       } else {
         settle(state, settlement, Date.now())

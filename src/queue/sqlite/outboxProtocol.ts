@@ -59,10 +59,12 @@ export function isCacheable({ content, attachments }: NewRow): boolean {
   return attachments === null && content.length <= MAX_CACHED_LENGTH
 }
 
-/** A message whose process died while delivering it. */
+/** A message whose process died while delivering it, or that may have been sent since the file was copied. */
 export interface OrphanedRow extends StoredRow {
   /** How far its delivery got; null if unknown. */
   evidence: Evidence | null
+  /** The file is a restored copy. */
+  restored: boolean
 }
 
 /** A {@link ListQuery} as the thread takes it; null means any. */

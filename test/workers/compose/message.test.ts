@@ -8,7 +8,7 @@ import type { PieceRow } from '../../../workers/compose/quotedPrintable.js'
 import { toMailData } from '../../../workers/transports/smtp/mailData.js'
 import { composeWithNodemailer } from './support/withNodemailer.js'
 
-function letterOf(fields: Partial<MessagePayload> = {}): MessagePayload {
+function payloadOf(fields: Partial<MessagePayload> = {}): MessagePayload {
   return {
     id: '0199aabb-ccdd-7eef-8899-aabbccddeeff',
     messageId: '<0199aabb-ccdd-7eef-8899-aabbccddeeff@acme.example>',
@@ -114,7 +114,7 @@ const mailbox: fc.Arbitrary<Mailbox> = fc
   .map(({ name: given, address: path }) =>
     given === '' ? { address: path } : { name: given, address: path },
   )
-const letters = fc
+const payloads = fc
   .record({
     from: mailbox,
     to: fc.array(mailbox, { maxLength: 4 }),
@@ -139,7 +139,7 @@ const letters = fc
     inReplyTo: fc.constantFrom(undefined, '<a@b.example>'),
   })
   .map(({ listUnsubscribe, inReplyTo, ...fields }) =>
-    letterOf({
+    payloadOf({
       ...fields,
       ...(listUnsubscribe === undefined ? {} : { listUnsubscribe }),
       ...(inReplyTo === undefined ? {} : { inReplyTo }),
@@ -209,24 +209,24 @@ function checkForm(bytes: Buffer): void {
   expect(toMailData(bytes).bytes).toBe(bytes)
 }
 
-describe('a message', () => {
-  it('is what nodemailer would make of it', async () => {
+describe('a composed message', () => {
+  it('equals the message that nodemailer composes', async () => {
     await fc.assert(
-      fc.asyncProperty(letters, body, body, async (letter, html, text) => {
+      fc.asyncProperty(payloads, body, body, async (payload, html, text) => {
         const parts = { subject: '', html, text }
-        const { bytes } = compose(letter, parts)
+        const { bytes } = compose(payload, parts)
         checkForm(bytes)
-        expect(await parse(bytes)).toEqual(await parse(await composeWithNodemailer(letter, parts)))
+        expect(await parse(bytes)).toEqual(await parse(await composeWithNodemailer(payload, parts)))
       }),
       { numRuns: 150 },
     )
   })
 
-  it('is what nodemailer would make of it, with files and what the HTML shows beside it', async () => {
+  it('equals the message that nodemailer composes, with attachments and inline images', async () => {
     await fc.assert(
-      fc.asyncProperty(letters, body, body, attachments, async (letter, html, text, files) => {
+      fc.asyncProperty(payloads, body, body, attachments, async (payload, html, text, files) => {
         const parts = { subject: '', html, text }
-        const whole = { ...letter, attachments: files }
+        const whole = { ...payload, attachments: files }
         const { bytes } = compose(whole, parts)
         checkForm(bytes)
         expect(await parse(bytes)).toEqual(await parse(await composeWithNodemailer(whole, parts)))
@@ -235,20 +235,20 @@ describe('a message', () => {
     )
   })
 
-  it('has files of any length, of more than a block as well, octet for octet', async () => {
+  it('contains attachments of any length octet for octet, even if they are longer than a block', async () => {
     for (const size of [0, 1, 2, 3, 56, 57, 58, 114, 1_000_000, 3_000_001]) {
       const content = new Uint8Array(randomBytes(size))
-      const letter = letterOf({ attachments: [{ filename: 'a.bin', content, size }] })
-      const { bytes } = compose(letter, { subject: '', html: '<p>a</p>', text: 'a' })
+      const payload = payloadOf({ attachments: [{ filename: 'a.bin', content, size }] })
+      const { bytes } = compose(payload, { subject: '', html: '<p>a</p>', text: 'a' })
       const [file] = (await PostalMime.parse(bytes)).attachments
       expect(Buffer.from(file?.content as ArrayBuffer).equals(content)).toBe(true)
     }
   })
 
-  it('is the same from pieces as from the whole', async () => {
+  it('is the same whether the HTML is one string or pieces', async () => {
     await fc.assert(
       fc.asyncProperty(rows, fc.constantFrom('', 'text'), async (html, text) => {
-        const { bytes } = compose(letterOf(), late(html, text))
+        const { bytes } = compose(payloadOf(), late(html, text))
         checkForm(bytes)
         expect((await PostalMime.parse(bytes)).html?.replace(/\r\n/g, '\n').replace(/\n+$/, '') ?? '').toBe(
           joined(html).replace(/\n+$/, ''),
@@ -258,16 +258,16 @@ describe('a message', () => {
     )
   })
 
-  it('is the same each time', async () => {
+  it('is the same each time it is composed', async () => {
     const parts = late({ constants: ['<p>', '</p>'], row: [0, 'ü', 1] }, 'b')
-    const first = Buffer.from(compose(letterOf(), parts).bytes)
-    compose(letterOf({ subject: 'other' }), { subject: '', html: 'other', text: 'c' })
-    expect(compose(letterOf(), parts).bytes.equals(first)).toBe(true)
+    const first = Buffer.from(compose(payloadOf(), parts).bytes)
+    compose(payloadOf({ subject: 'other' }), { subject: '', html: 'other', text: 'c' })
+    expect(compose(payloadOf(), parts).bytes.equals(first)).toBe(true)
   })
 
-  it('can be read raw', async () => {
+  it('is readable without decoding', async () => {
     const html: PieceRow = { constants: ['<p>Dear ', ', welcome.</p>\n'], row: [0, 'Ada', 1] }
-    expect(compose(letterOf(), late(html, 'Dear Ada,\nwelcome.\n')).bytes.toString()).toBe(
+    expect(compose(payloadOf(), late(html, 'Dear Ada,\nwelcome.\n')).bytes.toString()).toBe(
       [
         'From: Acme <hello@acme.example>',
         'To: ada@example.com',
@@ -298,9 +298,9 @@ describe('a message', () => {
     )
   })
 
-  it('keeps lines of headers within 998 octets even where there is no space', async () => {
-    const letter = letterOf({ subject: 's'.repeat(998), headers: [['X-Long', 'y'.repeat(2_000)]] })
-    const { bytes } = compose(letter, { subject: '', html: '', text: 'x' })
+  it('keeps header lines within 998 octets even if they contain no space', async () => {
+    const payload = payloadOf({ subject: 's'.repeat(998), headers: [['X-Long', 'y'.repeat(2_000)]] })
+    const { bytes } = compose(payload, { subject: '', html: '', text: 'x' })
     checkForm(bytes)
     const email = await PostalMime.parse(bytes)
     expect(email.subject).toBe('s'.repeat(998))
@@ -309,15 +309,15 @@ describe('a message', () => {
     )
   })
 
-  it('can be read raw with a file and a picture in it', () => {
+  it('is readable without decoding, with an attachment and an image', () => {
     const html: PieceRow = { constants: ['<p>', '</p><img src="cid:logo">'], row: [0, 'Ada', 1] }
     const files = [
       { filename: 'Rechnung März.txt', content: 'Grüße', size: 7 },
       { content: new Uint8Array([1, 2, 3]), size: 3, contentType: 'image/png', cid: 'logo' },
     ]
-    const { bytes } = compose(letterOf({ attachments: files }), late(html, 'Ada'))
+    const { bytes } = compose(payloadOf({ attachments: files }), late(html, 'Ada'))
     const text = bytes.toString()
-    expect(text.slice(text.indexOf('MIME-Version')).replaceAll(letterOf().id, 'ID').split('\r\n')).toEqual([
+    expect(text.slice(text.indexOf('MIME-Version')).replaceAll(payloadOf().id, 'ID').split('\r\n')).toEqual([
       'MIME-Version: 1.0',
       'Content-Type: multipart/mixed;',
       ' boundary="=_m-ID"',

@@ -12,21 +12,21 @@ import {
 import { Notes, send, senderTo, TIMEOUTS } from '../../support/smtpSender.js'
 import { stopClock } from '../../support/stoppedClock.js'
 
-/** Gives the answer, and tells the test when the client waits for it. */
+/** A reaction that gives the answer; `reached` resolves when the client waits for it. */
 function reactionOf(answer: Answer, before: Script['dot'] = () => answer) {
   let reach: () => void = () => undefined
   const reached = new Promise<void>((resolve) => (reach = resolve))
   const reaction: Script['dot'] = async (line, conversation) => {
-    const its = await before(line, conversation)
-    if (its === answer) reach()
-    return its
+    const reply = await before(line, conversation)
+    if (reply === answer) reach()
+    return reply
   }
   return { reaction, reached }
 }
 
 /**
- * Lets the limit of a client pass, which waits for a server that is silent or drips. What drips in shortly before the
- * limit must not extend it.
+ * Moves the clock past the limit of a client that waits for a server which is silent or sends single bytes. Bytes that arrive
+ * shortly before the limit must not extend it.
  */
 async function passLimit(answer: Answer, { conversations }: ScriptedServer): Promise<void> {
   if (answer !== SILENCE && answer !== drip) return
@@ -37,23 +37,28 @@ async function passLimit(answer: Answer, { conversations }: ScriptedServer): Pro
   vi.advanceTimersByTime(1)
 }
 
-/** Of the envelope and of the body alike, in ms. */
+/** The time limit of the envelope and of the body, in ms. */
 const LIMIT = TIMEOUTS.envelope
 
 const cutReply: Answer = (socket: Socket) => socket.end('250 2.0')
 const reset: Answer = (socket: Socket) => void socket.resetAndDestroy()
 
-/** How a server can end things in place of a reply: before the final dot, and after it. */
+/** The ways in which a server can end a session instead of replying, with the outcomes before and after the final dot. */
 const ENDINGS: [name: string, answer: Answer, before: string, after: string][] = [
-  ['closes', CLOSE, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
-  ['resets', reset, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
-  ['closes within a reply', cutReply, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
-  ['is silent', SILENCE, 'deferred TIMEOUT', 'uncertain REPLY_TIMEOUT'],
-  ['drips', drip, 'deferred TIMEOUT', 'uncertain REPLY_TIMEOUT'],
-  ['says nonsense', 'HTTP/1.1 200 OK', 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
-  ['says too much', '250-and so on\r\n'.repeat(3_000), 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
-  ['says 334', '334 VXNlcm5hbWU6', 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
-  ['says 421', '421 4.3.2 going down', 'deferred SMTP_DEFERRED', 'deferred SMTP_DEFERRED'],
+  ['closes the connection', CLOSE, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
+  ['resets the connection', reset, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
+  ['closes the connection within a reply', cutReply, 'deferred CONNECTION_CLOSED', 'uncertain REPLY_LOST'],
+  ['sends nothing', SILENCE, 'deferred TIMEOUT', 'uncertain REPLY_TIMEOUT'],
+  ['sends single bytes', drip, 'deferred TIMEOUT', 'uncertain REPLY_TIMEOUT'],
+  ['sends an invalid reply', 'HTTP/1.1 200 OK', 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
+  [
+    'sends an endless reply',
+    '250-and so on\r\n'.repeat(3_000),
+    'deferred REPLY_INVALID',
+    'uncertain REPLY_INVALID',
+  ],
+  ['replies 334', '334 VXNlcm5hbWU6', 'deferred REPLY_INVALID', 'uncertain REPLY_INVALID'],
+  ['replies 421', '421 4.3.2 going down', 'deferred SMTP_DEFERRED', 'deferred SMTP_DEFERRED'],
 ]
 
 const MODES: [string, string[]][] = [
@@ -61,42 +66,39 @@ const MODES: [string, string[]][] = [
   ['step by step', []],
 ]
 
-describe.each(MODES)('a server that ends things, %s', (_, extensions) => {
+describe.each(MODES)('a server that ends the session, %s', (_, extensions) => {
   const before = ENDINGS.flatMap(([name, answer, expected]) =>
     (['mail', 'rcpt', 'data'] as const).map((step) => [name, step, answer, expected] as const),
   )
 
-  it.each(before)('%s at %s: certainly not sent', async (_name, step, answer, expected) => {
+  /** Sends a message to a server that gives the answer at one step. */
+  async function sendTo(step: 'mail' | 'rcpt' | 'data' | 'dot', answer: Answer) {
     stopClock()
     const { reaction, reached } = reactionOf(answer)
     const server = await ScriptedServer.start({ extensions, [step]: reaction })
-    const sender = senderTo(server.port, {}, 1)
     const notes = new Notes()
-    const sending = send(sender, { notes })
+    const sending = send(senderTo(server.port, {}, 1), { notes })
     await reached
     await passLimit(answer, server)
     const { outcome, recipients } = await sending
+    return { outcome, recipients, phases: notes.phases, messages: server.messages }
+  }
+
+  it.each(before)('%s at %s: the message was certainly not sent', async (_name, step, answer, expected) => {
+    const { outcome, recipients, phases, messages } = await sendTo(step, answer)
     expect(`${outcome.result} ${outcome.code}`).toBe(expected)
     expect(recipients).toMatchObject([{ address: 'ada@example.com', result: 'deferred' }])
-    expect(server.messages).toEqual([])
-    expect(notes.phases).not.toContain('body')
+    expect(messages).toEqual([])
+    expect(phases).not.toContain('body')
   })
 
-  it.each(ENDINGS)('%s after the dot', async (_name, answer, _before, expected) => {
-    stopClock()
-    const { reaction, reached } = reactionOf(answer)
-    const server = await ScriptedServer.start({ extensions, dot: reaction })
-    const sender = senderTo(server.port, {}, 1)
-    const notes = new Notes()
-    const sending = send(sender, { notes })
-    await reached
-    await passLimit(answer, server)
-    const { outcome, recipients } = await sending
+  it.each(ENDINGS)('%s after the final dot', async (_name, answer, _before, expected) => {
+    const { outcome, recipients, phases, messages } = await sendTo('dot', answer)
     expect(`${outcome.result} ${outcome.code}`).toBe(expected)
     expect(recipients).toMatchObject([{ address: 'ada@example.com', result: outcome.result }])
-    expect(server.messages).toHaveLength(1)
-    expect(notes.phases).toContain('body')
-    expect(notes.phases.includes('replied')).toBe(outcome.result === 'deferred')
+    expect(messages).toHaveLength(1)
+    expect(phases).toContain('body')
+    expect(phases.includes('replied')).toBe(outcome.result === 'deferred')
   })
 
   it('keeps refused recipients refused while the others are uncertain', async () => {
@@ -141,11 +143,11 @@ describe('within the body', () => {
     ['552 5.3.4 too big', { result: 'rejected', code: 'SMTP_REJECTED' }],
     ['452 4.3.1 full', { result: 'deferred', code: 'SMTP_DEFERRED' }],
     ['250 2.0.0 taken', { result: 'deferred', code: 'REPLY_INVALID' }],
-  ])('%s counts as far as it can', async (reply, expected) => {
-    let said = false
+  ])('a reply of %s before the final dot counts only if it refuses the message', async (reply, expected) => {
+    let replied = false
     const server = await ScriptedServer.start({
       body: ({ socket }, received) => {
-        if (!said && received > 100_000) said = socket.write(`${reply}\r\n`)
+        if (!replied && received > 100_000) replied = socket.write(`${reply}\r\n`)
       },
     })
     const sender = senderTo(server.port, {}, 1)
@@ -167,11 +169,11 @@ describe('within the body', () => {
 
 describe('replies out of order', () => {
   it.each([
-    ['one too many before', { mail: () => '250 ok\r\n250 ok' }],
+    ['a second reply to MAIL', { mail: () => '250 ok\r\n250 ok' }],
     ['a 354 for MAIL', { mail: () => '354 go on' }],
     ['a 354 for RCPT', { rcpt: () => '354 go on' }],
     ['a 250 for DATA', { data: () => '250 ok' }],
-  ] satisfies [string, Script][])('%s: nothing is sent', async (_, script) => {
+  ] satisfies [string, Script][])('%s means that nothing is sent', async (_, script) => {
     const server = await ScriptedServer.start({ ...script })
     const { outcome } = await send(senderTo(server.port), { text: 'secret' })
     expect(outcome).toEqual({ result: 'deferred', code: 'REPLY_INVALID' })
@@ -179,19 +181,19 @@ describe('replies out of order', () => {
   })
 
   it('an unsolicited reply ends an idle connection, and the next message is sent', async () => {
-    let say: () => void = () => undefined
+    let replyUnasked: () => void = () => undefined
     const server = await ScriptedServer.start({
       dot: (_, { socket, index }) => {
-        if (index === 0) say = () => socket.write('250 surprise\r\n')
+        if (index === 0) replyUnasked = () => socket.write('250 surprise\r\n')
         return '250 ok'
       },
     })
     const sender = senderTo(server.port)
     await send(sender)
     const [first] = server.conversations
-    const gone = new Promise((resolve) => first?.socket.once('close', resolve))
-    say()
-    await gone
+    const closed = new Promise((resolve) => first?.socket.once('close', resolve))
+    replyUnasked()
+    await closed
     expect((await send(sender)).outcome.result).toBe('sent')
     expect(server.conversations).toHaveLength(2)
   })
@@ -199,7 +201,7 @@ describe('replies out of order', () => {
 
 describe('a message whose envelope was pipelined behind one that failed', () => {
   it.each(ENDINGS)(
-    '%s: certainly not sent, sent again elsewhere, not counted',
+    'is sent again on another connection, without counting an attempt, when the server %s',
     async (_name, answer, _before, after) => {
       stopClock()
       const { reaction, reached } = reactionOf(answer, async (_, conversation) => {
@@ -230,7 +232,7 @@ describe('a message whose envelope was pipelined behind one that failed', () => 
   )
 
   it.each(['mail', 'rcpt', 'data'] as const)(
-    'the %s of the second message on each connection is its end',
+    'is requeued when the server closes each connection at its second MAIL, but not at a later command (%s)',
     async (step) => {
       const server = await ScriptedServer.start({
         [step]: (_: string, { turn }: { turn: number }) => (turn > 0 ? CLOSE : undefined),
@@ -258,30 +260,33 @@ describe('a message whose envelope was pipelined behind one that failed', () => 
 
 describe('a connection that died unnoticed', () => {
   it.each([
-    ['closes', CLOSE],
-    ['resets', reset],
-    ['says 421', '421 4.4.2 idle for too long'],
-  ] satisfies [string, Answer][])('%s at the next message: costs nothing', async (_, answer) => {
-    const server = await ScriptedServer.start({ mail: (_line, { turn }) => (turn > 0 ? answer : '250 ok') })
-    const sender = senderTo(server.port)
-    await send(sender)
-    const notes = new Notes()
-    expect((await send(sender, { notes })).outcome.result).toBe('sent')
-    expect(notes.phases).toContain('released')
-    expect(server.conversations).toHaveLength(2)
-  })
+    ['closes the connection', CLOSE],
+    ['resets the connection', reset],
+    ['replies 421', '421 4.4.2 idle for too long'],
+  ] satisfies [string, Answer][])(
+    'costs no attempt when the server %s at the next message',
+    async (_, answer) => {
+      const server = await ScriptedServer.start({ mail: (_line, { turn }) => (turn > 0 ? answer : '250 ok') })
+      const sender = senderTo(server.port)
+      await send(sender)
+      const notes = new Notes()
+      expect((await send(sender, { notes })).outcome.result).toBe('sent')
+      expect(notes.phases).toContain('released')
+      expect(server.conversations).toHaveLength(2)
+    },
+  )
 
   it.each([
-    ['with a word', '421 4.4.2 idle for too long\r\n'],
-    ['without a word', ''],
-  ])('is forgotten when it goes %s', async (_, word) => {
+    ['with a reply', '421 4.4.2 idle for too long\r\n'],
+    ['without a reply', ''],
+  ])('is not used again after the server closed it %s', async (_, farewell) => {
     const server = await ScriptedServer.start()
     const sender = senderTo(server.port)
     await send(sender)
     const [first] = server.conversations
-    const gone = new Promise((resolve) => first?.socket.once('close', resolve))
-    first?.socket.end(word)
-    await gone
+    const closed = new Promise((resolve) => first?.socket.once('close', resolve))
+    first?.socket.end(farewell)
+    await closed
     const notes = new Notes()
     expect((await send(sender, { notes })).outcome.result).toBe('sent')
     expect(notes.phases).not.toContain('released')
@@ -291,12 +296,12 @@ describe('a connection that died unnoticed', () => {
 it('a deadline beyond the range of setTimeout does not expire early', () => {
   const timers = vi.spyOn(globalThis, 'setTimeout')
   onTestFinished(() => timers.mockRestore())
-  const alarm = new DeadlineTimer(() => undefined)
-  onTestFinished(() => alarm.stop())
-  alarm.set(performance.now() + 3_000_000_000)
+  const timer = new DeadlineTimer(() => undefined)
+  onTestFinished(() => timer.stop())
+  timer.set(performance.now() + 3_000_000_000)
   expect(timers.mock.lastCall?.[1]).toBe(2 ** 31 - 1)
-  alarm.stop()
-  alarm.set(Infinity)
+  timer.stop()
+  timer.set(Infinity)
   expect(timers).toHaveBeenCalledOnce()
 })
 

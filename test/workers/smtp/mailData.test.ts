@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toMailData } from '../../../workers/transports/smtp/mailData.js'
 
-/** The same, said simply. */
+/** A simple implementation to compare with. */
 function expected(message: string): { text: string; size: number } {
   let text = message.replace(/\r\n|\r|\n/g, '\r\n')
   if (!text.endsWith('\r\n')) text += '\r\n'
@@ -10,7 +10,7 @@ function expected(message: string): { text: string; size: number } {
 }
 
 describe('a message as mail data', () => {
-  it('is used as it is where nothing is to be done', () => {
+  it('is not copied if it needs no change', () => {
     const message = Buffer.from('Subject: hi\r\n\r\nHello\r\n')
     expect(toMailData(message).bytes).toBe(message)
   })
@@ -59,21 +59,21 @@ describe('a message as mail data', () => {
     '\r.\n',
     '\r\r\n.\r\n',
     '\r\n\u0000.\r\n',
-  ])('can not be ended from within by %j', (end) => {
+  ])('can’t be ended early by %j', (end) => {
     const { bytes } = toMailData(Buffer.from(`Subject: a\r\n\r\none${end}MAIL FROM:<evil@example.com>\r\n`))
     const wire = bytes.toString('latin1')
     expect(wire).not.toContain('\r\n.\r\n')
     expect(/(?<!\r)\n|\r(?!\n)/.test(wire)).toBe(false)
   })
 
-  it('tells octets above 127 in the header from those in the body', () => {
+  it('distinguishes octets above 127 in the header from those in the body', () => {
     const of = (text: string) => toMailData(Buffer.from(text))
     expect(of('To: ä@example.com\r\n\r\nx\r\n')).toMatchObject({ eightBit: true, utf8Header: true })
     expect(of('To: a@example.com\r\n\r\nä\r\n')).toMatchObject({ eightBit: true, utf8Header: false })
     expect(of('To: a@example.com\r\n\r\nx\r\n')).toMatchObject({ eightBit: false, utf8Header: false })
   })
 
-  it('leaves long lines alone', () => {
+  it('does not change long lines', () => {
     const message = Buffer.from(`a: b\r\n\r\n${'x'.repeat(10_000)}\r\n`)
     expect(toMailData(message).bytes.equals(message)).toBe(true)
   })

@@ -1,8 +1,9 @@
-import net, { type AddressInfo } from 'node:net'
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import net from 'node:net'
+import type { SMTPServerOptions } from 'smtp-server'
+import { describe, expect, it } from 'vitest'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import { type Certificate, createAuthority } from '../../support/certificate.js'
+import { join, listenOnLoopback, startSmtpServer } from '../../support/loopback.js'
 import { ScriptedServer, type Script, SILENCE } from '../../support/scriptedServer.js'
 import { send, senderTo } from '../../support/smtpSender.js'
 
@@ -10,52 +11,33 @@ const authority = createAuthority()
 const good = authority.issue('127.0.0.1')
 const trusting: Pick<SmtpTransport, 'tls' | 'requireTLS'> = { requireTLS: true, tls: { ca: authority.cert } }
 
-/** npm's server with TLS; it keeps what it takes, and how it was sent. */
+/** A server with TLS. It keeps the messages that it receives, and how each was sent. */
 async function tlsServer(certificate: Certificate, options: SMTPServerOptions = {}) {
-  const taken: { text: string; secure: boolean; user: string | undefined }[] = []
-  const server = new SMTPServer({
+  const received: { text: string; secure: boolean; user: string | undefined }[] = []
+  const port = await startSmtpServer({
     ...certificate,
     authOptional: true,
-    logger: false,
     onData(stream, session, callback) {
       let text = ''
       stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
       stream.on('end', () => {
-        taken.push({ text, secure: session.secure, user: session.user })
+        received.push({ text, secure: session.secure, user: session.user })
         callback()
       })
     },
     ...options,
   })
-  server.on('error', () => undefined)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => new Promise<void>((resolve) => server.close(resolve)))
-  return { port: (server.server.address() as AddressInfo).port, taken }
+  return { port, received }
 }
 
-/** Passes on to a server, and keeps in clear what the client sent. */
-async function tap(port: number): Promise<{ port: number; seen: () => string }> {
+/** Relays to a server, and keeps the bytes that the client sent. */
+async function wiretap(port: number): Promise<{ port: number; seen: () => string }> {
   const chunks: Buffer[] = []
-  const sockets = new Set<net.Socket>()
   const relay = net.createServer((client) => {
-    const server = net.connect(port, '127.0.0.1')
-    for (const socket of [client, server]) {
-      sockets.add(socket)
-      socket.on('error', () => undefined)
-      socket.on('close', () => {
-        client.destroy()
-        server.destroy()
-      })
-    }
     client.on('data', (chunk) => chunks.push(chunk))
-    client.pipe(server).pipe(client)
+    join(client, net.connect(port, '127.0.0.1'))
   })
-  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => relay.close(resolve))
-  })
-  return { port: (relay.address() as AddressInfo).port, seen: () => Buffer.concat(chunks).toString('latin1') }
+  return { port: await listenOnLoopback(relay), seen: () => Buffer.concat(chunks).toString('latin1') }
 }
 
 const auth = { user: 'ada', pass: 'correct horse' }
@@ -67,8 +49,8 @@ const checksPassword: SMTPServerOptions = {
   },
 }
 
-/** To the client's first bytes of TLS. */
-const answersInClear: Script = {
+/** Accepts STARTTLS, and then answers the client's first bytes of TLS without TLS. */
+const answersWithoutTls: Script = {
   extensions: ['STARTTLS'],
   async starttls(_, conversation) {
     conversation.socket.write('220 ready\r\n')
@@ -83,14 +65,14 @@ describe('TLS', () => {
     ['TLS from the first byte', true],
   ])('sends over %s with AUTH, pipelined', async (_, secure) => {
     const server = await tlsServer(good, { ...checksPassword, secure })
-    const relay = await tap(server.port)
+    const relay = await wiretap(server.port)
     const sender = senderTo(relay.port, { ...trusting, secure, auth }, 1)
     const all = await Promise.all(
       Array.from({ length: 20 }, (_each, index) => send(sender, { text: `m${index}` })),
     )
     expect(all.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
-    expect(server.taken).toHaveLength(20)
-    expect(server.taken.every((each) => each.secure && each.user === 'ada')).toBe(true)
+    expect(server.received).toHaveLength(20)
+    expect(server.received.every((each) => each.secure && each.user === 'ada')).toBe(true)
     expect(relay.seen()).not.toContain('MAIL FROM')
     expect(relay.seen()).not.toContain('Subject')
   })
@@ -100,23 +82,23 @@ describe('TLS', () => {
     const text = 'a line of some length to fill the message\r\n'.repeat(100_000)
     const { outcome } = await send(senderTo(server.port, trusting), { text })
     expect(outcome.result).toBe('sent')
-    expect(server.taken[0]?.text.length).toBeGreaterThan(4_000_000)
+    expect(server.received[0]?.text.length).toBeGreaterThan(4_000_000)
   })
 
-  it('is taken where it is offered, even if it is not required', async () => {
+  it('is used if the server offers it, even if it is not required', async () => {
     const server = await tlsServer(good)
     const { outcome } = await send(senderTo(server.port, { tls: { ca: authority.cert } }))
     expect(outcome.result).toBe('sent')
-    expect(server.taken[0]?.secure).toBe(true)
+    expect(server.received[0]?.secure).toBe(true)
   })
 
   const untrusted = createAuthority().issue('127.0.0.1')
   const certificates: [string, Certificate, SmtpTransport['tls']][] = [
     ['of an unknown authority', untrusted, trusting.tls],
-    ['of our own making', createAuthority(), {}],
+    ['that is self-signed', createAuthority(), {}],
     ['for another name', authority.issue('other.example'), trusting.tls],
     ['that has expired', authority.issue('127.0.0.1', { expired: true }), trusting.tls],
-    ['for another name than asked for', good, { ...trusting.tls, servername: 'other.example' }],
+    ['for another name than the configured one', good, { ...trusting.tls, servername: 'other.example' }],
   ]
   describe.each([
     ['STARTTLS', { secure: false, requireTLS: true }],
@@ -127,16 +109,16 @@ describe('TLS', () => {
       'sends nothing to a server with a certificate %s',
       async (_name, certificate, tls) => {
         const server = await tlsServer(certificate, { secure: mode.secure })
-        const relay = await tap(server.port)
+        const relay = await wiretap(server.port)
         const { outcome } = await send(senderTo(relay.port, { ...mode, tls, auth }), { text: 'secret' })
         expect(outcome).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
-        expect(server.taken).toEqual([])
+        expect(server.received).toEqual([])
         expect(relay.seen()).not.toMatch(/MAIL FROM|AUTH|secret/)
       },
     )
   })
 
-  it('takes any certificate only when told so', async () => {
+  it('accepts any certificate if rejectUnauthorized is false', async () => {
     const server = await tlsServer(untrusted)
     const sender = senderTo(server.port, { requireTLS: true, tls: { rejectUnauthorized: false } })
     expect((await send(sender)).outcome.result).toBe('sent')
@@ -145,21 +127,21 @@ describe('TLS', () => {
   it.each<[string, Script, string]>([
     ['is not offered', { extensions: ['PIPELINING'] }, 'TLS_FAILED'],
     ['is refused', { extensions: ['PIPELINING', 'STARTTLS'] }, 'TLS_FAILED'],
-    ['is impossible, for EHLO is not understood', { ehlo: () => '502 5.5.1 what?' }, 'TLS_FAILED'],
+    ['is impossible because EHLO is not understood', { ehlo: () => '502 5.5.1 what?' }, 'TLS_FAILED'],
     [
-      'is promised, and then the server is silent',
+      'is offered, and then the server is silent',
       { extensions: ['STARTTLS'], starttls: () => SILENCE },
       'CONNECTION_FAILED',
     ],
     [
-      'is begun, and then the server is silent',
+      'is accepted, and then the server is silent',
       { extensions: ['STARTTLS'], starttls: () => '220 ready' },
       'TLS_FAILED',
     ],
-    ['is begun, and then the server goes on in clear', answersInClear, 'TLS_FAILED'],
-  ])('that is required and %s: not a byte of the message in clear', async (_, script, code) => {
+    ['is accepted, and then the server continues without TLS', answersWithoutTls, 'TLS_FAILED'],
+  ])('that is required and %s keeps every byte of the message here', async (_, script, code) => {
     const server = await ScriptedServer.start(script)
-    // Two of them wait for one of these in vain; the others hear of their failure.
+    // Two of the cases wait until one of these limits has passed; the others fail at once.
     const sender = senderTo(server.port, {
       ...trusting,
       auth,
@@ -167,18 +149,18 @@ describe('TLS', () => {
     })
     const { outcome } = await send(sender, { text: 'secret' })
     expect(outcome).toEqual({ result: 'deferred', code })
-    const said = server.conversations.flatMap(({ commands }) => commands).join('\n')
-    expect(said).not.toMatch(/MAIL|AUTH|secret/)
+    const commands = server.conversations.flatMap((each) => each.commands).join('\n')
+    expect(commands).not.toMatch(/MAIL|AUTH|secret/)
     expect(server.messages).toEqual([])
   })
 
-  it('is not spoken by a server without it', async () => {
+  it('fails with a server that does not support it', async () => {
     const server = await ScriptedServer.start()
     const { outcome } = await send(senderTo(server.port, { ...trusting, secure: true }))
     expect(outcome).toEqual({ result: 'deferred', code: 'TLS_FAILED' })
   })
 
-  it('does not believe what was said before it (response injection)', async () => {
+  it('ignores replies that the server sent before the handshake (response injection)', async () => {
     const server = await ScriptedServer.start({
       extensions: ['STARTTLS'],
       starttls: () => '220 ready\r\n250-injected\r\n250 PIPELINING',
@@ -189,7 +171,7 @@ describe('TLS', () => {
 })
 
 describe('authentication', () => {
-  it('that is refused is no matter of the message', async () => {
+  it('that is refused defers the message, and the password appears nowhere', async () => {
     const server = await tlsServer(good, checksPassword)
     const sender = senderTo(server.port, { ...trusting, auth: { user: 'ada', pass: 'wrong' } })
     const delivered = await send(sender)
@@ -199,10 +181,10 @@ describe('authentication', () => {
       recipients: [],
     })
     expect(delivered.message).not.toContain('wrong')
-    expect(server.taken).toEqual([])
+    expect(server.received).toEqual([])
   })
 
-  it('that is not offered fails, and the password stays here', async () => {
+  it('that is not offered fails without sending the password', async () => {
     const server = await ScriptedServer.start({ extensions: ['PIPELINING'] })
     const { outcome } = await send(senderTo(server.port, { auth }))
     expect(outcome).toEqual({ result: 'deferred', code: 'AUTH_FAILED' })
@@ -213,7 +195,7 @@ describe('authentication', () => {
     ['421 4.7.0 later', 'CONNECTION_FAILED'],
     ['454 4.7.0 temporary', 'AUTH_FAILED'],
     ['535 5.7.8 no', 'AUTH_FAILED'],
-  ])('answered with %s is %s', async (reply, code) => {
+  ])('that is answered with %s gives %s', async (reply, code) => {
     const server = await ScriptedServer.start({ extensions: ['AUTH PLAIN'], auth: () => reply })
     const { outcome } = await send(senderTo(server.port, { auth }))
     expect(outcome).toEqual({ result: 'deferred', code })

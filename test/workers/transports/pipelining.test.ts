@@ -6,7 +6,7 @@ import { ScriptedServer } from '../../support/scriptedServer.js'
 /** Milliseconds, far more than it takes a message to get from the main thread to its connection. */
 const LINE = 300
 
-it('with a long round trip the next message is prefetched, and its envelope follows the final dot of the one before', async () => {
+it('over a long round trip, the next message is prefetched and its envelope follows the final dot of the previous message', async () => {
   let rode = 0
   const server = await ScriptedServer.start({
     dot: async (_, conversation) => {

@@ -2,56 +2,27 @@ import type { Helper, HelperOptions, Helpers } from '../bind/helperCall.js'
 import { ownField, isEmpty } from '../bind/values.js'
 import { formatHelpers, type Strings, translateHelper } from './localization.js'
 
-/** The result chooses a branch of the block. Without a block, it is printed or passed on. */
-function choose(context: unknown, options: HelperOptions, condition: boolean): unknown {
-  if (options.fn === undefined) return condition
-  return condition ? options.fn(context) : options.inverse?.(context)
-}
-
 function splitOptions(given: readonly unknown[]): { args: readonly unknown[]; options: HelperOptions } {
   return { args: given.slice(0, -1), options: given.at(-1) as HelperOptions }
 }
 
-const eq: Helper = function (...given) {
-  const { args, options } = splitOptions(given)
-  return choose(
-    this,
-    options,
-    args.slice(1).every((other) => other === args[0]),
-  )
+/** Returns a helper whose result chooses a branch of the block. Without a block, the result is printed or passed on. */
+function condition(test: (args: readonly unknown[]) => boolean): Helper {
+  return function (...given) {
+    const { args, options } = splitOptions(given)
+    const result = test(args)
+    if (options.fn === undefined) return result
+    return result ? options.fn(this) : options.inverse?.(this)
+  }
 }
 
-const ne: Helper = function (...given) {
-  const { args, options } = splitOptions(given)
-  return choose(
-    this,
-    options,
-    args.slice(1).every((other) => other !== args[0]),
-  )
-}
+const isTruthy = (value: unknown): boolean => Boolean(value) && !isEmpty(value)
 
-const and: Helper = function (...given) {
-  const { args, options } = splitOptions(given)
-  return choose(
-    this,
-    options,
-    args.every((value) => Boolean(value) && !isEmpty(value)),
-  )
-}
-
-const or: Helper = function (...given) {
-  const { args, options } = splitOptions(given)
-  return choose(
-    this,
-    options,
-    args.some((value) => Boolean(value) && !isEmpty(value)),
-  )
-}
-
-const not: Helper = function (...given) {
-  const { args, options } = splitOptions(given)
-  return choose(this, options, !args[0] || isEmpty(args[0]))
-}
+const eq = condition(([first, ...others]) => others.every((other) => other === first))
+const ne = condition(([first, ...others]) => others.every((other) => other !== first))
+const and = condition((args) => args.every(isTruthy))
+const or = condition((args) => args.some(isTruthy))
+const not = condition(([value]) => !isTruthy(value))
 
 /** Returns the first argument that is neither absent, null, nor empty text. */
 const firstNonEmpty: Helper = (...given) => {

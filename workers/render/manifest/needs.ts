@@ -89,30 +89,13 @@ class NeedsCollector {
           otherwise: this.all(otherwise, place),
         })
       }
-      case 'each': {
-        if (path === undefined) return []
-        const items = this.all(node.body, enterItem(place, node, path))
-        return [
-          {
-            need: 'each',
-            path,
-            optional: node.hasInverse,
-            items,
-            otherwise: this.all(node.inverse, place),
-          },
-        ]
-      }
+      case 'each':
       case 'with': {
-        if (path === undefined || isContext(node.subject)) return []
+        if (path === undefined || (node.type === 'with' && isContext(node.subject))) return []
         const inner = this.all(node.body, enterItem(place, node, path))
+        const rest = { path, optional: node.hasInverse, otherwise: this.all(node.inverse, place) }
         return [
-          {
-            need: 'with',
-            path,
-            optional: node.hasInverse,
-            inner,
-            otherwise: this.all(node.inverse, place),
-          },
+          node.type === 'each' ? { need: 'each', ...rest, items: inner } : { need: 'with', ...rest, inner },
         ]
       }
       case 'section':

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import SMTPConnection, { type CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection'
 import httpProxyClient from 'nodemailer/lib/smtp-connection/http-proxy-client'
 import XOAuth2 from 'nodemailer/lib/xoauth2'
 import type {
@@ -12,6 +12,7 @@ import type {
 import type { ConnectionFailure } from '../sendResults.js'
 import { toConnectionFailure } from './connectionFailure.js'
 import { LONGEST_TIMER } from './deadlineTimer.js'
+import { ehloNameFor } from './ehloName.js'
 
 /** The service extensions that the server offers in its reply to the last EHLO (RFC 5321 section 4.1.1.1). */
 export interface Extensions {
@@ -77,9 +78,22 @@ function credentialsOf(auth: SmtpAuth): { user: string; pass: string } | { user:
   return { user: auth.user, oauth2 }
 }
 
+/** AUTH LOGIN. The prompts after 334 say nothing, and some servers leave them out, which nodemailer's own login doesn't accept. */
+async function logIn(login: CustomAuthenticationContext): Promise<void> {
+  const { user = '', pass = '' } = login.auth
+  let { response } = await login.sendCommand('AUTH LOGIN')
+  for (const answer of [user, pass]) {
+    if (!response.startsWith('334')) break
+    ;({ response } = await login.sendCommand(Buffer.from(answer).toString('base64')))
+  }
+  if (!response.startsWith('2')) login.reject(new Error('the server refused the login'))
+}
+
 /** A connection that is ready for mail: greeted, encrypted as the transport requires, and authenticated. */
 export interface OpenConnection {
   socket: Socket
+  /** The name sent in EHLO. */
+  ehloName: string
   extensions: Extensions
 }
 
@@ -96,17 +110,19 @@ export interface OpenConnection {
  */
 export async function connect(
   config: SmtpTransport,
+  ehloName: string,
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
+  const named = { ...config, ehloName }
   try {
-    return await prepare(config, await openThroughProxy(config), signal)
+    return await prepare(named, await openThroughProxy(config), signal)
   } catch (error) {
-    return toConnectionFailure(error as Error, config)
+    return toConnectionFailure(error as Error, named)
   }
 }
 
 function prepare(
-  config: SmtpTransport,
+  config: SmtpTransport & { ehloName: string },
   proxied: Socket | undefined,
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
@@ -120,6 +136,7 @@ function prepare(
     tls,
     name: ehloName,
     connection: proxied,
+    customAuth: { LOGIN: logIn },
     // nodemailer's limit includes the greeting and the TLS upgrade; the timers below enforce the single limits.
     connectionTimeout: total,
     greetingTimeout: timeouts.greeting,
@@ -156,7 +173,7 @@ function prepare(
       settle()
       const problem = tlsProblem(socket, config)
       if (problem === undefined && extensions !== undefined) {
-        resolve({ socket, extensions })
+        resolve({ socket, extensions, ehloName })
         return
       }
       socket.destroy()
@@ -208,7 +225,8 @@ const QUIT_TIMEOUT = 1_000
 export async function verifySmtp(config: SmtpTransport): Promise<TransportReport> {
   const start = performance.now()
   const { name: transport, host, port } = config
-  const result = await connect(config, new AbortController().signal)
+  const ehloName = ehloNameFor(config)
+  const result = await connect(config, ehloName, new AbortController().signal)
   const facts = { transport, host, port, ms: Math.round(performance.now() - start) }
   if (!('socket' in result)) return { ...facts, ok: false, ...result }
 
@@ -218,6 +236,7 @@ export async function verifySmtp(config: SmtpTransport): Promise<TransportReport
     ok: true,
     ...(socket instanceof TLSSocket ? { tls: tlsReport(socket) } : {}),
     authenticated: config.auth !== undefined,
+    ehloName,
     extensions: extensions.keywords,
     pipelining: extensions.pipelining,
     maxSize: extensions.maxSize,

@@ -1,3 +1,4 @@
+import { complainsAboutEhlo, ehloHint } from '../../../src/protocol/ehloComplaint.js'
 import type { SmtpReply, UnreachableCode } from '../../../src/protocol/outcome.js'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import { SecretRedactor } from '../secretRedactor.js'
@@ -45,13 +46,23 @@ const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
 const MAX_DETAIL = 300
 
 /** Classifies an error from opening a connection. The message is free of credentials. */
-export function toConnectionFailure(error: Error, config: SmtpTransport): ConnectionFailure {
+export function toConnectionFailure(
+  error: Error,
+  config: SmtpTransport & { ehloName: string },
+): ConnectionFailure {
   const failure = error as NodemailerError
   const reply = parseReply(withoutSecrets(failure.response ?? '', config))
   const code = codeOf(failure, reply, config)
   const detail =
     reply === undefined ? describe(withoutSecrets(textOf(failure), config)) : `${reply.code} ${reply.text}`
-  return { code, message: `${SENTENCES[code]}: ${detail}`, ...(reply === undefined ? {} : { reply }) }
+  const hint = refusesEhlo(failure, reply) ? `; ${ehloHint(config.ehloName)}` : ''
+  return { code, message: `${SENTENCES[code]}: ${detail}${hint}`, ...(reply === undefined ? {} : { reply }) }
+}
+
+/** Whether the server refused the name, and not just the command (500, 502). */
+function refusesEhlo({ command }: NodemailerError, reply: SmtpReply | undefined): boolean {
+  if (complainsAboutEhlo(reply)) return true
+  return (command === 'EHLO' || command === 'HELO') && reply !== undefined && reply.code > 502
 }
 
 function codeOf(

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { BufferLease } from '../../compose/bufferPool.js'
 
 const CR = 13
@@ -142,32 +141,5 @@ function hasEightBitHeader(text: Buffer): boolean {
   return false
 }
 
-const FINAL_DOT = Buffer.from('.\r\n')
-
-/**
- * Writes a message, its final dot, and the next envelope (if any) in one write.
- * @param flushed called when the final dot has left this process
- */
-export function writeMessage(
-  socket: Socket,
-  bytes: Buffer,
-  envelope: Buffer | undefined,
-  flushed: () => void,
-): void {
-  socket.cork()
-  socket.write(bytes)
-  writeEnd(socket, envelope, flushed)
-  socket.uncork()
-}
-
-/** Writes the final dot without a message, for a transaction without accepted recipients. */
-export function writeEmptyMessage(socket: Socket, flushed: () => void): void {
-  writeEnd(socket, undefined, flushed)
-}
-
-function writeEnd(socket: Socket, envelope: Buffer | undefined, flushed: () => void): void {
-  const end = envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
-  socket.write(end, (error) => {
-    if (error === undefined || error === null) flushed()
-  })
-}
+/** Ends the message (RFC 5321 section 4.1.1.4). */
+export const FINAL_DOT = Buffer.from('.\r\n')

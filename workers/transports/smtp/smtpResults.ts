@@ -1,5 +1,6 @@
+import { complainsAboutEhlo, ehloHint } from '../../../src/protocol/ehloComplaint.js'
 import type { RecipientOutcome, SmtpReply, UnsupportedCode } from '../../../src/protocol/outcome.js'
-import { type CloseReason, unanswered } from '../sendResults.js'
+import { type CloseReason, type ConnectionFailure, unanswered } from '../sendResults.js'
 import type { SendResult } from '../transport.js'
 
 /** The transaction is complete: each recipient has a reply of its own, or shares the last one. */
@@ -19,10 +20,7 @@ export function completed(
   if (accepted > 0)
     return {
       outcome: { result: 'sent', code: 'OK' },
-      message:
-        accepted === to.length
-          ? 'The server accepted the message.'
-          : `The server accepted the message for ${accepted} of ${to.length} recipients.`,
+      message: acceptedMessage(accepted, to.length),
       recipients,
       reply: last,
     }
@@ -76,6 +74,54 @@ function refused(recipients: RecipientOutcome[], last: SmtpReply): SendResult {
 }
 
 function outcomeOf(address: string, reply: SmtpReply): RecipientOutcome {
-  const result = reply.code < 300 ? 'accepted' : reply.code < 500 ? 'deferred' : 'rejected'
-  return { address, result, reply }
+  if (reply.code < 300) return { address, result: 'accepted', reply }
+  const temporary = reply.code < 500 || exceedsRecipientLimit(reply)
+  return { address, result: temporary ? 'deferred' : 'rejected', reply }
+}
+
+/**
+ * Whether the server refused a recipient because the transaction has too many (RFC 5321 section 4.5.3.1.10, RFC 3463
+ * X.5.3). 552 is temporary in this case, as 452 is.
+ */
+export function exceedsRecipientLimit(reply: SmtpReply | undefined): boolean {
+  if (reply === undefined || reply.code < 400) return false
+  if (reply.enhanced !== undefined) return reply.enhanced.slice(1) === '.5.3'
+  return (reply.code === 452 || reply.code === 552) && /\brecipients\b/i.test(reply.text)
+}
+
+/** Codes of RFC 4954 section 6: the session must log in first, or differently. */
+const LOGIN_CODES = new Set([530, 534, 535, 538])
+
+/** The server takes no mail from this session before it logs in: a problem of the transport, not of the message. */
+export function loginRequired(mail: SmtpReply): ConnectionFailure | undefined {
+  if (!LOGIN_CODES.has(mail.code)) return undefined
+  const message = `The server takes no mail with these credentials: ${mail.code} ${mail.text}`
+  return { code: 'AUTH_FAILED', message, reply: mail }
+}
+
+/** The result after a further transaction, whose recipients were deferred before it. */
+export function withFurtherResult(before: SendResult, further: SendResult): SendResult {
+  const results = new Map(further.recipients.map((recipient) => [recipient.address, recipient]))
+  const recipients = before.recipients.map((recipient) => results.get(recipient.address) ?? recipient)
+  if (further.outcome.result === 'uncertain') return { ...further, recipients }
+  const accepted = recipients.filter(({ result }) => result === 'accepted').length
+  return { ...before, message: acceptedMessage(accepted, recipients.length), recipients }
+}
+
+function acceptedMessage(accepted: number, all: number): string {
+  return accepted === all
+    ? 'The server accepted the message.'
+    : `The server accepted the message for ${accepted} of ${all} recipients.`
+}
+
+/** Names the name that was sent in EHLO where the server's reply complains about it. */
+export function withEhloHint(result: SendResult, ehloName: string): SendResult {
+  const complaint = complainsAboutEhlo(result.reply)
+    ? result.reply
+    : result.recipients.find(({ reply }) => complainsAboutEhlo(reply))?.reply
+  if (complaint === undefined) return result
+  return {
+    ...result,
+    message: `The server answered "${complaint.code} ${complaint.text}": ${ehloHint(ehloName)}.`,
+  }
 }

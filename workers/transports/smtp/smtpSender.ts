@@ -3,8 +3,12 @@ import type { SmtpTransport, TransportReport } from '../../../src/protocol/trans
 import { connectionFailed, type ConnectionFailure, unanswered } from '../sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
 import { connect, type OpenConnection, verifySmtp } from './connect.js'
+import { ehloNameFor } from './ehloName.js'
+import { FurtherProgress } from './furtherTransactions.js'
 import { asMailData, toMailData } from './mailData.js'
-import { type SessionOwner, SmtpSession } from './smtpSession.js'
+import type { SessionOwner } from './sessionOwner.js'
+import { withFurtherResult } from './smtpResults.js'
+import { SmtpSession } from './smtpSession.js'
 import { Transaction } from './transaction.js'
 
 /** Milliseconds that a message waits for busy connections before an idle one is used. */
@@ -63,9 +67,33 @@ export class SmtpSender implements Transport, SessionOwner {
     progress.enterPhase('connecting')
     const data = transparent ? asMailData(bytes, lease) : toMailData(bytes)
     return new Promise((resolve) => {
-      this.#waiting.push(new Transaction(envelope, data, progress, deadline, resolve))
+      const first = new Transaction(envelope, data, progress, deadline, (result) =>
+        first.remaining.length === 0 ? resolve(result) : this.#sendRemaining(first, result, resolve),
+      )
+      this.#waiting.push(first)
       this.#serve()
     })
+  }
+
+  /** Sends the message to the recipients that exceeded the server's limit, ahead of the messages that wait. */
+  #sendRemaining(
+    { from, data, progress, deadline, remaining }: Transaction,
+    before: SendResult,
+    resolve: (result: SendResult) => void,
+  ): void {
+    const further = new Transaction(
+      { from, to: remaining },
+      data,
+      new FurtherProgress(progress, before),
+      deadline,
+      (result) => {
+        const merged = withFurtherResult(before, result)
+        if (further.remaining.length === 0) resolve(merged)
+        else this.#sendRemaining(further, merged, resolve)
+      },
+    )
+    if (this.#successor === undefined) this.#waiting.unshift(further)
+    else this.#successor.#adopt([further])
   }
 
   verify(): Promise<TransportReport> {
@@ -104,16 +132,19 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#serve()
   }
 
-  takeNext(pipelined: boolean): Transaction | undefined {
-    const next = this.#waiting[0]
+  takeNext(pipelined: boolean, used: boolean): Transaction | undefined {
+    const index = used ? this.#waiting.findIndex(({ freshOnly }) => !freshOnly) : 0
+    const next = this.#waiting[index]
     // A requeued transaction is not pipelined behind another message again.
     if (next === undefined || (pipelined && next.requeues > 0)) return undefined
     next.progress.addTiming('connect', performance.now() - next.createdAt)
-    return this.#waiting.shift()
+    if (index === 0) this.#waiting.shift()
+    else this.#waiting.splice(index, 1)
+    return next
   }
 
-  requeue(transaction: Transaction): void {
-    transaction.requeue()
+  requeue(transaction: Transaction, freshOnly?: boolean): void {
+    transaction.requeue(freshOnly)
     if (transaction.requeues > MAX_REQUEUES) transaction.onClose('closed', false)
     else if (this.#successor !== undefined) this.#successor.#adopt([transaction])
     else this.#waiting.unshift(transaction)
@@ -126,6 +157,7 @@ export class SmtpSender implements Transport, SessionOwner {
   onQuit(session: SmtpSession): void {
     this.#forget(session)
     this.#quitting.add(session)
+    this.#serveSoon()
   }
 
   onEnd(session: SmtpSession): void {
@@ -133,7 +165,11 @@ export class SmtpSender implements Transport, SessionOwner {
     this.#quitting.delete(session)
     if (this.#sessions.size + this.#quitting.size === 0)
       for (const resolve of this.#endCallbacks.splice(0)) resolve()
-    // Deferred, because the session's own callers may still be on the stack.
+    this.#serveSoon()
+  }
+
+  /** Deferred, because the callers of a session that ends may still be on the stack. */
+  #serveSoon(): void {
     if (this.#waiting.length > 0) queueMicrotask(() => this.#serve())
   }
 
@@ -146,8 +182,11 @@ export class SmtpSender implements Transport, SessionOwner {
       session.advance()
       if (this.#waiting.length === before) break
     }
-    if (this.#waiting.length === 0) return
-    if (this.#sessions.size + this.#connecting === 0) this.#open()
+    const [first] = this.#waiting
+    if (first === undefined) return
+    const open = this.#sessions.size + this.#connecting
+    const wanted = open === 0 || (first.freshOnly && this.#connecting === 0)
+    if (wanted && open + this.#quitting.size < this.#maxConnections && !this.#paused) this.#open()
     const delay = this.#idle.length > 0 ? IDLE_CONNECTION_DELAY : NEW_CONNECTION_DELAY
     this.#timer ??= setTimeout(() => this.#checkWaiting(), delay)
   }
@@ -173,11 +212,16 @@ export class SmtpSender implements Transport, SessionOwner {
     if (oldest === undefined) return
     const overdue = Math.max(oldest.createdAt, this.#connectedAt) + NEW_CONNECTION_DELAY <= now
     const noneIdle = this.#idle.length === 0 && this.#connecting === 0
-    if (noneIdle && overdue && now >= this.#refusedUntil) {
+    if (noneIdle && overdue && !this.#paused) {
       const limit = this.#maxConnections - this.#sessions.size - this.#quitting.size
       for (let more = Math.min(limit, Math.ceil(this.#waiting.length / 2)); more > 0; more--) this.#open()
     }
     this.#serve()
+  }
+
+  /** Whether the server refused a connection a short time ago while others work. */
+  get #paused(): boolean {
+    return this.#sessions.size > 0 && performance.now() < this.#refusedUntil
   }
 
   #dropOverdue(now: number): void {
@@ -194,7 +238,8 @@ export class SmtpSender implements Transport, SessionOwner {
 
   #open(): void {
     this.#connecting++
-    void connect(this.#config, this.#abort.signal).then((result) => {
+    const name = ehloNameFor(this.#config, this.#waiting[0]?.from)
+    void connect(this.#config, name, this.#abort.signal).then((result) => {
       this.#connecting--
       this.#connectedAt = performance.now()
       if ('socket' in result) this.#addSession(result)
@@ -204,7 +249,7 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 
   #addSession(connection: OpenConnection): void {
-    const session = new SmtpSession(connection, this.#config.timeouts, this)
+    const session = new SmtpSession(connection, this.#config, this)
     this.#sessions.add(session)
     this.#countConnection(connection.socket)
     if (this.#abort.signal.aborted && this.#waiting.length === 0) session.quit()

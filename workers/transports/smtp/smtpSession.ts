@@ -1,27 +1,15 @@
 import type { Socket } from 'node:net'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
-import type { SmtpTimeouts } from '../../../src/protocol/transportConfig.js'
+import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import type { CloseReason } from '../sendResults.js'
 import type { Extensions, OpenConnection } from './connect.js'
 import { DeadlineTimer } from './deadlineTimer.js'
-import { writeEmptyMessage, writeMessage } from './mailData.js'
+import { EnvelopeCommands } from './envelopeCommands.js'
+import { HandOver } from './handOver.js'
+import { FINAL_DOT } from './mailData.js'
 import { ReplyReader } from './reply.js'
+import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
-
-/** Supplies a session with transactions, and follows its life. */
-export interface SessionOwner {
-  /**
-   * Removes the next transaction from the queue and returns it, if there is one.
-   * @param pipelined its envelope will follow another message's final dot in the same write
-   */
-  takeNext(pipelined: boolean): Transaction | undefined
-  /** Takes back a transaction that was certainly not sent and did not cause the close. */
-  requeue(transaction: Transaction): void
-  onIdle(session: SmtpSession): void
-  /** The session sends QUIT and takes no more transactions. */
-  onQuit(session: SmtpSession): void
-  onEnd(session: SmtpSession): void
-}
 
 /** How long a server may take to answer QUIT and close, in ms. */
 const QUIT_TIMEOUT = 1_000
@@ -42,39 +30,43 @@ const QUIT_TIMEOUT = 1_000
  * group of commands, so at most one message is in `body` and one in `envelope`. Replies belong, in this order, to the
  * message in `body`, to RSET, to the message in `envelope`.
  *
- * The phase `body` is set right before the write that carries the message and its final dot. When the session ends, a
- * message in `body` is uncertain if its final dot has left this process, and not sent otherwise. A message in `envelope`
+ * The phase `body` is set right before the message is written. When the session ends, a message in `body` is uncertain
+ * if the write of its final dot has begun (`HandOver`), and not sent otherwise. A message in `envelope`
  * is not sent: it is requeued if another message is in `body`, or if a reused connection closed before it answered any
- * command; otherwise the attempt is deferred.
+ * command; otherwise the attempt is deferred. If the session has served messages and refuses MAIL, the refusal may be
+ * about the session: the session quits, and the message is tried once on a fresh connection.
  */
 export class SmtpSession {
   readonly extensions: Extensions
   readonly #socket: Socket
-  readonly #timeouts: SmtpTimeouts
+  readonly #config: SmtpTransport
   readonly #owner: SessionOwner
   readonly #replies = new ReplyReader()
   readonly #timer = new DeadlineTimer(() => this.#onTimeout())
 
+  readonly #ehloName: string
+  readonly #commands: EnvelopeCommands
+
   #inEnvelope: Transaction | undefined
-  /** Commands of the envelope that are still to be written. */
-  #commands: string[] = []
   #inBody: Transaction | undefined
-  /** The body is a lone dot: the server accepted no recipient, yet answered 354 (RFC 2920 section 3.1). */
-  #emptyBody = false
-  /** The final dot has left this process. */
-  #dotSent = false
-  #awaitsReset = false
-  /** The server holds a transaction without a message: RSET must precede the next envelope. */
-  #needsReset = false
+  #handOver: HandOver | undefined
+  /** Number of transactions that it may still begin. */
+  #left: number
+  /** A message was answered after its final dot. */
+  #served = false
   /** The connection has been idle or has served: it may have died unnoticed. */
   #reused = false
   #ended = false
   #quitting = false
 
-  constructor({ socket, extensions }: OpenConnection, timeouts: SmtpTimeouts, owner: SessionOwner) {
+  constructor(connection: OpenConnection, config: SmtpTransport, owner: SessionOwner) {
+    const { socket, extensions, ehloName } = connection
     this.extensions = extensions
+    this.#commands = new EnvelopeCommands(extensions.pipelining)
     this.#socket = socket
-    this.#timeouts = timeouts
+    this.#ehloName = ehloName
+    this.#config = config
+    this.#left = config.messagesPerConnection
     this.#owner = owner
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     for (const event of ['end', 'close', 'error']) socket.on(event, () => this.#end('closed'))
@@ -93,8 +85,13 @@ export class SmtpSession {
 
   /** Whether an envelope could be written at once. */
   get free(): boolean {
-    if (this.#ended || this.#quitting || this.#inEnvelope !== undefined) return false
-    return this.#inBody === undefined || (this.extensions.pipelining && !this.#emptyBody)
+    if (this.#ended || this.#quitting || this.#left === 0 || this.#inEnvelope !== undefined) return false
+    // Commands in front of the final dot would become a part of the message.
+    return this.#inBody === undefined || (this.extensions.pipelining && this.#endBegun)
+  }
+
+  get #endBegun(): boolean {
+    return this.#handOver?.endBegun === true
   }
 
   /** Sends QUIT once no transaction is in progress, and closes (RFC 5321 section 4.1.1.10). */
@@ -111,29 +108,18 @@ export class SmtpSession {
 
   /** Moves the next transaction into `envelope`. Returns the commands to write now: all of them, or the first. */
   #startNext(pipelined: boolean): Buffer | undefined {
-    if (pipelined && !this.extensions.pipelining) return undefined
+    if ((pipelined && !this.extensions.pipelining) || this.#left === 0) return undefined
     let commands: string[] | undefined
     let transaction: Transaction | undefined
     while (commands === undefined) {
-      transaction = this.#owner.takeNext(pipelined)
+      transaction = this.#owner.takeNext(pipelined, pipelined || this.#served)
       if (transaction === undefined) return undefined
-      commands = transaction.begin(this.extensions)
+      commands = transaction.begin(this.extensions, this.#ehloName)
     }
+    this.#left--
     this.#inEnvelope = transaction
-    this.#commands = commands
-    if (this.#needsReset) {
-      this.#needsReset = false
-      this.#awaitsReset = true
-      this.#commands.unshift('RSET\r\n')
-    }
-    if (!pipelined) this.#startTimer(this.#timeouts.envelope)
-    return this.#nextCommands()
-  }
-
-  #nextCommands(): Buffer {
-    const { pipelining } = this.extensions
-    const text = pipelining ? this.#commands.splice(0).join('') : (this.#commands.shift() ?? '')
-    return Buffer.from(text, 'utf8')
+    if (!pipelined) this.#startTimer(this.#config.timeouts.envelope)
+    return this.#commands.begin(commands)
   }
 
   #receive(chunk: Buffer): void {
@@ -149,58 +135,64 @@ export class SmtpSession {
   #onReply(reply: SmtpReply): void {
     if (reply.code === 421) this.#onServiceClosing(reply)
     else if (this.#inBody !== undefined) this.#onBodyReply(this.#inBody, reply)
-    else if (this.#awaitsReset) this.#onResetReply(reply)
+    else if (this.#commands.awaitsReset) this.#onResetReply(reply)
     else if (this.#inEnvelope !== undefined) this.#onEnvelopeReply(this.#inEnvelope, reply)
     else this.#end(this.#quitting ? 'closed' : 'invalid')
   }
 
   #onBodyReply(transaction: Transaction, reply: SmtpReply): void {
-    const early = !this.#dotSent
-    // A server can't accept a message before its end was sent.
-    if (reply.code < 300 ? early : reply.code < 400) {
+    // A server can't accept a message whose end is still in this process.
+    if (reply.code < 300 ? !this.#endBegun : reply.code < 400) {
       this.#end('invalid')
       return
     }
-    this.#inBody = undefined
-    this.#reused = true
-    if (this.#emptyBody) {
-      this.#emptyBody = false
-      this.#needsReset = true
-      transaction.onEmptyBodyReply(reply)
-    } else {
-      transaction.onBodyReply(reply)
-      // The bytes have left this process, and the server has them: nothing reads them again.
-      if (!early) transaction.data.lease?.release()
-    }
+    const flushed = this.#handOver?.flushed === true
+    this.#inBody = this.#handOver = undefined
+    this.#reused = this.#served = true
+    transaction.onBodyReply(reply)
+    // The kernel has the bytes, and the server has the message: nothing else reads them, except a further transaction.
+    if (flushed && transaction.remaining.length === 0) transaction.data.lease?.release()
     // Refused while still being sent: the server would take the rest of the message for commands.
-    if (early) this.#end('closed')
-    else if (this.#inEnvelope !== undefined) this.#startTimer(this.#timeouts.envelope)
+    if (reply.code >= 400 && !flushed) this.#end('closed')
+    else if (this.#inEnvelope !== undefined) this.#startTimer(this.#config.timeouts.envelope)
     else this.advance()
   }
 
   #onResetReply({ code }: SmtpReply): void {
-    this.#awaitsReset = false
+    this.#commands.awaitsReset = false
     if (code >= 300) this.#end('closed')
     else this.#writeNextCommand()
   }
 
   #onEnvelopeReply(transaction: Transaction, reply: SmtpReply): void {
-    const step = transaction.onEnvelopeReply(reply, !this.extensions.pipelining)
+    const step = transaction.onEnvelopeReply(reply, !this.extensions.pipelining, this.#served)
     switch (step) {
+      case 'enough':
+        this.#commands.skipToData()
+        this.#writeNextCommand()
+        return
       case 'next':
         this.#writeNextCommand()
         return
       case 'data':
       case 'empty':
         // A reply that arrives with the 354 can't belong to a message that has not been sent.
-        if (this.#replies.empty) this.#sendBody(transaction, step === 'empty')
-        else this.#end('invalid')
+        if (!this.#replies.empty) this.#end('invalid')
+        else if (step === 'data') this.#sendBody(transaction)
+        else this.#socket.write(FINAL_DOT)
         return
       case 'done':
         this.#inEnvelope = undefined
-        this.#needsReset = transaction.needsReset
+        this.#commands.needsReset = transaction.needsReset
         this.#reused = true
         this.advance()
+        return
+      case 'elsewhere':
+      case 'unusable':
+        this.#inEnvelope = undefined
+        this.#quitting = true
+        if (step === 'elsewhere') this.#owner.requeue(transaction, true)
+        this.#becomeIdle()
         return
       case 'invalid':
         this.#end('invalid')
@@ -208,25 +200,20 @@ export class SmtpSession {
   }
 
   #writeNextCommand(): void {
-    if (this.#commands.length > 0) this.#socket.write(this.#nextCommands())
+    const commands = this.#commands.next()
+    if (commands !== undefined) this.#socket.write(commands)
   }
 
-  #sendBody(transaction: Transaction, empty: boolean): void {
+  #sendBody(transaction: Transaction): void {
     this.#inEnvelope = undefined
     this.#inBody = transaction
-    this.#emptyBody = empty
-    this.#dotSent = false
-    this.#startTimer(this.#timeouts.body)
-    const flushed = (): void => {
-      if (this.#inBody === transaction) this.#dotSent = true
-    }
-    if (empty) {
-      writeEmptyMessage(this.#socket, flushed)
-      return
-    }
-    const envelope = this.#startNext(true)
+    this.#startTimer(this.#config.timeouts.body)
     transaction.enterBody()
-    writeMessage(this.#socket, transaction.data.bytes, envelope, flushed)
+    this.#handOver = new HandOver(this.#socket, () => {
+      const envelope = this.#startNext(true)
+      return envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
+    })
+    this.#handOver.start(transaction.data.bytes)
   }
 
   /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */
@@ -235,9 +222,11 @@ export class SmtpSession {
     const inEnvelope = this.#inEnvelope
     if (inBody !== undefined) {
       this.#inBody = undefined
-      this.#reused = true
-      if (this.#emptyBody) inBody.onEmptyBodyReply(reply)
-      else inBody.onBodyReply(reply)
+      this.#reused = this.#served = true
+      inBody.onBodyReply(reply)
+    } else if (inEnvelope?.deservesFreshConnection(this.#served) === true) {
+      this.#inEnvelope = undefined
+      this.#owner.requeue(inEnvelope, true)
     } else if (inEnvelope !== undefined && (inEnvelope.answered || !this.#reused)) {
       this.#inEnvelope = undefined
       inEnvelope.onServiceClosing(reply)
@@ -255,10 +244,12 @@ export class SmtpSession {
     const inBody = this.#inBody
     const inEnvelope = this.#inEnvelope
     this.#inBody = this.#inEnvelope = undefined
-    if (inBody !== undefined) inBody.onClose(reason, this.#dotSent && !this.#emptyBody)
+    if (inBody !== undefined) inBody.onClose(reason, this.#endBegun)
     if (inEnvelope !== undefined) {
       const unanswered = reason === 'closed' && this.#reused && !inEnvelope.answered
-      if (inBody !== undefined || unanswered) this.#owner.requeue(inEnvelope)
+      if (inBody === undefined && inEnvelope.answered && inEnvelope.deservesFreshConnection(this.#served))
+        this.#owner.requeue(inEnvelope, true)
+      else if (inBody !== undefined || unanswered) this.#owner.requeue(inEnvelope)
       else inEnvelope.onClose(reason, false)
     }
     this.#owner.onEnd(this)
@@ -271,17 +262,18 @@ export class SmtpSession {
   }
 
   #becomeIdle(): void {
-    if (this.#quitting) {
+    if (this.#quitting || this.#left === 0) {
       this.#sendQuit()
       return
     }
     this.#reused = true
-    this.#timer.set(performance.now() + this.#timeouts.idle)
+    this.#timer.set(performance.now() + this.#config.timeouts.idle)
     this.#owner.onIdle(this)
   }
 
   #sendQuit(): void {
     if (this.#socket.writableEnded) return
+    this.#quitting = true
     this.#owner.onQuit(this)
     this.#timer.set(performance.now() + QUIT_TIMEOUT)
     this.#socket.end('QUIT\r\n')

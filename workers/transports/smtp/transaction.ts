@@ -1,10 +1,18 @@
 import { domainToASCII } from 'node:url'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
-import { type CloseReason, withdrawn } from '../sendResults.js'
+import { type CloseReason, connectionFailed, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
 import type { Extensions } from './connect.js'
 import type { MailData } from './mailData.js'
-import { completed, connectionLost, serviceClosing, unsupported } from './smtpResults.js'
+import {
+  completed,
+  connectionLost,
+  exceedsRecipientLimit,
+  loginRequired,
+  serviceClosing,
+  unsupported,
+  withEhloHint,
+} from './smtpResults.js'
 
 /** The next step after a reply to one of the envelope's commands. */
 export type Step =
@@ -12,10 +20,16 @@ export type Step =
   | 'next'
   /** The message: the server accepted at least one recipient and answered 354. */
   | 'data'
-  /** A lone dot: the server answered 354 although it accepted no recipient (RFC 2920 section 3.1). */
+  /** A lone dot: the server answered 354 although it accepted no recipient (RFC 2920 section 3.1). Its reply follows. */
   | 'empty'
+  /** The message: the server takes no more recipients (RFC 5321 section 4.5.3.1.10), so DATA is the next command. */
+  | 'enough'
   /** Nothing: the transaction is over, and the message was not sent. */
   | 'done'
+  /** Nothing: the session may be the cause of the refusal, so the message is tried on a fresh connection. */
+  | 'elsewhere'
+  /** The end of the session: it takes no mail without another login. The transaction is over. */
+  | 'unusable'
   /** The end of the session: the reply can't follow this command. */
   | 'invalid'
 
@@ -33,12 +47,20 @@ export class Transaction {
   readonly createdAt = performance.now()
   /** Number of times it was requeued because its connection closed through no fault of the message. */
   requeues = 0
+  /** A used session refused it at MAIL: only a fresh connection takes it. */
+  freshOnly = false
+  /** The recipients that exceeded the server's limit while others were accepted: a further transaction takes them. */
+  remaining: readonly string[] = []
   readonly #envelope: Envelope
   readonly #resolve: (result: SendResult) => void
   #mail: SmtpReply | undefined
   #recipients: SmtpReply[] = []
   #accepted = 0
+  /** The server accepted no recipient, yet answered 354: the last reply is the one to the lone dot. */
+  #empty = false
   #begunAt = 0
+  /** The name that the session sent in EHLO. */
+  #ehloName = ''
 
   constructor(
     envelope: Envelope,
@@ -54,21 +76,35 @@ export class Transaction {
     this.#resolve = resolve
   }
 
+  get from(): string {
+    return this.#envelope.from
+  }
+
   /** Whether the server has answered any of the commands. */
   get answered(): boolean {
     return this.#mail !== undefined
   }
 
-  /** Whether the server accepted MAIL, so that RSET must precede the next envelope. */
+  /**
+   * Whether a fresh connection must try the message before the refusal counts: servers end a session that served enough,
+   * or whose login has expired, with a refusal at MAIL.
+   * @param served the session has served other messages
+   */
+  deservesFreshConnection(served: boolean): boolean {
+    return served && !this.freshOnly && (this.#mail === undefined || this.#mail.code >= 400)
+  }
+
+  /** Whether the server may hold a transaction, so that RSET must precede the next envelope. */
   get needsReset(): boolean {
-    return this.#mail !== undefined && this.#mail.code < 300
+    return this.#empty || (this.#mail !== undefined && this.#mail.code < 300)
   }
 
   /**
    * Returns MAIL, one RCPT per recipient, and DATA; or undefined if the message must not be sent, which ends the
    * transaction. From here on the message can't be cancelled and does not expire.
    */
-  begin(extensions: Extensions): string[] | undefined {
+  begin(extensions: Extensions, ehloName: string): string[] | undefined {
+    this.#ehloName = ehloName
     const refusal = this.#check(extensions)
     if (refusal !== undefined) {
       this.#finish(refusal)
@@ -82,6 +118,7 @@ export class Transaction {
     this.#mail = undefined
     this.#recipients = []
     this.#accepted = 0
+    this.#empty = false
     this.#begunAt = performance.now()
     this.progress.enterPhase('envelope')
     const parameters = [
@@ -99,23 +136,32 @@ export class Transaction {
   /**
    * Records the reply to the next command of the envelope.
    * @param stepwise commands are sent one by one, so a refusal ends the transaction without the remaining ones
+   * @param served the session has served other messages
    */
-  onEnvelopeReply(reply: SmtpReply, stepwise: boolean): Step {
+  onEnvelopeReply(reply: SmtpReply, stepwise: boolean, served: boolean): Step {
     const { code } = reply
     if (this.#mail === undefined) {
       if (code >= 300 && code < 400) return 'invalid'
       this.#mail = reply
-      return stepwise && code >= 400 ? this.#refused(reply) : 'next'
+      return stepwise && code >= 400 ? this.#refusedEnvelope(reply, served) : 'next'
     }
     if (this.#recipients.length < this.#envelope.to.length) {
       if (code >= 300 && code < 400) return 'invalid'
       this.#recipients.push(reply)
       if (code < 300) this.#accepted++
+      if (stepwise && this.#accepted > 0 && exceedsRecipientLimit(reply)) {
+        while (this.#recipients.length < this.#envelope.to.length) this.#recipients.push(reply)
+        return 'enough'
+      }
       const last = this.#recipients.length === this.#envelope.to.length
-      return stepwise && last && this.#accepted === 0 ? this.#refused(reply) : 'next'
+      return stepwise && last && this.#accepted === 0 ? this.#refusedEnvelope(reply, served) : 'next'
     }
-    if (code === 354) return this.#mail.code < 300 && this.#accepted > 0 ? 'data' : 'empty'
-    return code < 400 ? 'invalid' : this.#refused(reply)
+    if (this.#empty) return this.#refusedEnvelope(reply, served)
+    if (code === 354) {
+      this.#empty = this.#mail.code >= 300 || this.#accepted === 0
+      return this.#empty ? 'empty' : 'data'
+    }
+    return code < 400 ? 'invalid' : this.#refusedEnvelope(reply, served)
   }
 
   /** The server answers the last command with 421 and closes. */
@@ -124,7 +170,7 @@ export class Transaction {
     this.#finish(serviceClosing(this.#envelope.to, this.#recipients, reply))
   }
 
-  /** Must be called before the write that carries the final dot: from then on the message may have been sent. */
+  /** Must be called before the message is written: its final dot may leave from then on. */
   enterBody(): void {
     this.progress.enterPhase('body')
   }
@@ -137,15 +183,12 @@ export class Transaction {
       reply.code,
       result.recipients.map((recipient) => recipient.result),
     )
+    if (this.#accepted > 0 && reply.code < 300)
+      this.remaining = this.#envelope.to.filter((_, index) => exceedsRecipientLimit(this.#recipients[index]))
     this.#finish(result)
   }
 
-  /** The reply to the lone dot of an empty body: every recipient was refused before, so it changes nothing. */
-  onEmptyBodyReply(reply: SmtpReply): void {
-    this.#refused(reply)
-  }
-
-  /** The session ended before the final reply. @param handedOver the final dot has left this process */
+  /** The session ended before the final reply. @param handedOver the final dot may have left this process */
   onClose(reason: CloseReason, handedOver: boolean): void {
     this.#finish(connectionLost(reason, handedOver, this.#envelope.to, this.#recipients))
   }
@@ -155,14 +198,24 @@ export class Transaction {
   }
 
   /** The message was not sent and waits for another connection. */
-  requeue(): void {
+  requeue(freshOnly = this.freshOnly): void {
+    this.freshOnly = freshOnly
     this.requeues++
     this.progress.release()
     this.progress.enterPhase('connecting')
   }
 
-  #refused(reply: SmtpReply): 'done' {
-    this.#finish(completed(this.#envelope.to, this.#mail, this.#recipients, reply))
+  #refusedEnvelope(reply: SmtpReply, served: boolean): 'done' | 'elsewhere' | 'unusable' {
+    const mail = this.#mail
+    if (mail !== undefined && mail.code >= 400) {
+      if (this.deservesFreshConnection(served)) return 'elsewhere'
+      const failure = loginRequired(mail)
+      if (failure !== undefined) {
+        this.#finish(connectionFailed(failure))
+        return 'unusable'
+      }
+    }
+    this.#finish(completed(this.#envelope.to, mail, this.#recipients, reply))
     return 'done'
   }
 
@@ -198,7 +251,7 @@ export class Transaction {
 
   #finish(result: SendResult): void {
     if (this.#begunAt > 0) this.progress.addTiming('transaction', performance.now() - this.#begunAt)
-    this.#resolve(result)
+    this.#resolve(withEhloHint(result, this.#ehloName))
   }
 }
 

@@ -66,6 +66,24 @@ local function paused()
   return call('HEXISTS', PREFIX .. 'mail:meta', 'paused')
 end
 
+-- Milliseconds since the epoch on Redis's clock, which all processes have in common.
+local function server_time()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Most commands that `by` names. Beyond it, it also names this, which is never revoked.
+local MOST_ACCEPTORS, UNNAMED = 20, '*'
+
+-- Notes that another command has accepted a message that can still be revoked.
+local function add_acceptor(id, op)
+  local by, rev = unpack(call('HMGET', PREFIX .. 'm:' .. id, 'by', 'rev'))
+  if not by or rev ~= '0' then return end
+  local names = words(by)
+  if #names > MOST_ACCEPTORS then return end
+  call('HSET', PREFIX .. 'm:' .. id, 'by', by .. ' ' .. (#names == MOST_ACCEPTORS and UNNAMED or op))
+end
+
 -- Removes a message and its entries in the indexes.
 local function forget(id)
   local status = call('HGET', PREFIX .. 'm:' .. id, 'status')

@@ -4,8 +4,7 @@
   KEYS[1], ARGV[1..3]  see common.lua
   ARGV[4]   messages that may be open (not settled) at a time
   ARGV[5]   name of this command: the same name again means that the client sent the command twice
-  ARGV[6]   now, in ms since the epoch
-  ARGV[7..] a record for each message: id, mid (Message-ID), print (fingerprint of the content, or ''), key (idempotency key, or ''),
+  ARGV[6..] a record for each message: id, mid (Message-ID), print (fingerprint of the content, or ''), key (idempotency key, or ''),
             ttl (of the key, in ms), head (JSON), content (JSON), files (JSON, or ''), due, exp, next (ms since the epoch, or '')
 
   Returns a reply for each message:
@@ -13,16 +12,18 @@
     { 'duplicate', id, mid }   the same message was accepted before
     { 'conflict' }             its id or key belongs to a message with other content
     { 'full' }                 too many messages are open
+    { 'revoked' }              the caller has been told of a failure
 ]]
-local limit, op, now = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local limit, op, now = tonumber(ARGV[4]), ARGV[5], server_time()
+local is_revoked = call('EXISTS', PREFIX .. 'revoked:' .. op) == 1
 local open = 0
 for _, status in ipairs(OPEN_STATUSES) do open = open + call('ZCARD', PREFIX .. 's:' .. status) end
 local seq = tonumber(call('GET', PREFIX .. 'seq') or 0)
 local replies, seen = {}, {}
-for first = 7, #ARGV, #RECORD_FIELDS do
+for first = 6, #ARGV, #RECORD_FIELDS do
   local new = record(first)
   local id, key = new.id, new.key
-  local known_mid, known_print, known_op = unpack(call('HMGET', PREFIX .. 'm:' .. id, 'mid', 'print', 'op'))
+  local known_mid, known_print, known_by = unpack(call('HMGET', PREFIX .. 'm:' .. id, 'mid', 'print', 'by'))
   local owner = nil
   if known_mid then
     owner = { id = id, mid = known_mid, print = known_print }
@@ -33,12 +34,14 @@ for first = 7, #ARGV, #RECORD_FIELDS do
       owner.id, owner.mid, owner.print = string.match(value, '^([^\n]*)\n([^\n]*)\n(.*)$')
     end
   end
-  if owner and known_op == op and not seen[id] then
+  if is_revoked then
+    replies[#replies + 1] = { 'revoked' }
+  elseif known_by and not seen[id] and string.match(known_by, '^%S*') == op then
     -- The client sent the command twice.
     replies[#replies + 1] = { 'accepted' }
   elseif owner and (owner.print == new.print or owner.print == '' or new.print == '') then
-    -- This caller gets its receipt now. If the first caller was told of a failure, it may no longer revoke the message.
-    if call('ZSCORE', PREFIX .. 'adding', owner.id) then call('HSET', PREFIX .. 'm:' .. owner.id, 'op', op) end
+    -- This caller gets its receipt now. If another caller was told of a failure, the message must stay nevertheless.
+    add_acceptor(owner.id, op)
     replies[#replies + 1] = { 'duplicate', owner.id, owner.mid }
   elseif owner then
     replies[#replies + 1] = { 'conflict' }
@@ -46,7 +49,7 @@ for first = 7, #ARGV, #RECORD_FIELDS do
     replies[#replies + 1] = { 'full' }
   else
     seq = seq + 1
-    call('HSET', PREFIX .. 'm:' .. id, 'seq', seq, 'rev', 0, 'op', op, 'status', QUEUED, 'mid', new.mid, 'print', new.print,
+    call('HSET', PREFIX .. 'm:' .. id, 'seq', seq, 'rev', 0, 'op', op, 'by', op, 'status', QUEUED, 'mid', new.mid, 'print', new.print,
       'key', key, 'head', new.head, 'content', new.content, 'files', new.files, 'due', new.due, 'exp', new.exp,
       'next', new.next)
     if key ~= '' then

@@ -8,11 +8,12 @@
   ARGV[6]  now, in ms since the epoch
   ARGV[7]  settled messages that are kept at most
   ARGV[8]  for how long a settled message is kept at most, in ms
-  ARGV[9]  messages that have waited for their job since before this time are orphans; in ms since the epoch
+  ARGV[9]  messages that have waited for their job for longer are orphans; in ms
 
   Returns { expired, orphans }: lists of { id, row }, with at most 100 messages each.
 ]]
-local me, alive, now, count, age, waiting_since = unpack(ARGV, 4, 9)
+local me, alive, now, count, age, orphaned_after = unpack(ARGV, 4, 9)
+local waiting_since = server_time() - orphaned_after
 call('SET', PREFIX .. 'w:' .. me, 1, 'PX', alive)
 for _, id in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'settled', '-inf', now - age, 'LIMIT', 0, 100)) do forget(id) end
 apply_changes()

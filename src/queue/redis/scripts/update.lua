@@ -50,7 +50,7 @@ for first = 7, #ARGV, #RECORD_FIELDS do
       later('ZADD', 'settled', new.settled, id)
       done[#done + 1] = id
     end
-    if new.job == '1' then later('ZADD', 'adding', now, id) end
+    if new.job == '1' then later('ZADD', 'adding', server_time(), id) end
     if new.budget ~= '' then
       local held = 'held:' .. new.budget
       later('ZADD', held, new.due, id)

@@ -1,0 +1,61 @@
+import type { Socket } from 'node:net'
+
+/** Longest message that shares one write with its end, in octets: the send buffer of a socket takes it at once. */
+const SINGLE_WRITE = 65_536
+
+/**
+ * Hands one message over: its bytes, and its end, without which the server can't take it (the final dot; or a last BDAT
+ * chunk, RFC 3030).
+ *
+ *     start() ──────► body ── the kernel has all of it ──► end ── the kernel has it, too ──► flushed
+ *              a short message begins here ───────────────►
+ *
+ * Once the write of the end has begun, nothing that the socket does proves that the end has not left: the kernel may have
+ * taken it and not the bytes behind it in the same write, and then the server's reply is read before the write's callback
+ * runs. Only an end whose write has not begun is certainly still in this process. So the end of a long message is not
+ * written before the kernel has taken everything in front of it.
+ */
+export class HandOver {
+  #endBegun = false
+  #flushed = false
+  readonly #socket: Socket
+  readonly #writeEnd: () => Buffer
+
+  /** @param end returns the end, and what follows it in the same write; called right before that write */
+  constructor(socket: Socket, end: () => Buffer) {
+    this.#socket = socket
+    this.#writeEnd = end
+  }
+
+  /** Whether the message may have left this process as a whole. */
+  get endBegun(): boolean {
+    return this.#endBegun
+  }
+
+  /** Whether the kernel has taken every byte, so that nothing reads them again. */
+  get flushed(): boolean {
+    return this.#flushed
+  }
+
+  /** @param bytes the message in front of its end */
+  start(bytes: Buffer): void {
+    if (bytes.length > SINGLE_WRITE) {
+      this.#socket.write(bytes, (error) => {
+        if (!error && !this.#socket.destroyed) this.#startEnd()
+      })
+      return
+    }
+    this.#socket.cork()
+    this.#socket.write(bytes)
+    this.#startEnd()
+    this.#socket.uncork()
+  }
+
+  #startEnd(): void {
+    const end = this.#writeEnd()
+    this.#endBegun = true
+    this.#socket.write(end, (error) => {
+      if (!error) this.#flushed = true
+    })
+  }
+}
