@@ -146,7 +146,7 @@ export function benchCommand(): Command {
         'send for this long (such as 20m) and report whether memory grows or the rate drops',
       ).argParser(parsePositiveDuration),
     )
-    .option('--json', 'print JSON')
+    .option('--json', 'print JSON, and exit with 1 if the figures are not to be trusted')
     .option('--markdown', 'print tables as Markdown')
     .option('--html <file>', 'write a page with charts')
     .action(bench)
@@ -208,8 +208,10 @@ async function soak(settings: BenchSettings, seconds: number, json: boolean): Pr
 
 async function printReport(report: BenchReport, flags: BenchFlags): Promise<void> {
   if (flags.html !== undefined) await writeFile(flags.html, pageOf(report))
-  if (flags.json === true) console.log(JSON.stringify(report, null, 2))
-  else if (flags.markdown === true) console.log(markdownOf(report))
+  if (flags.json === true) {
+    console.log(JSON.stringify(report, null, 2))
+    if (!report.trusted) process.exitCode = 1
+  } else if (flags.markdown === true) console.log(markdownOf(report))
   else {
     console.log(tableOf(report))
     if (report.targets !== undefined) console.log(`\n${targetTable(report.targets)}`)
