@@ -2,14 +2,20 @@ import os from 'node:os'
 import path from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-const built = (file: string) => path.join(import.meta.dirname, 'dist/src', file)
+const built = (file: string) => path.join(import.meta.dirname, 'dist', file)
 
 export default defineConfig({
   resolve: {
-    // Tests of the whole see what a user gets: the built package, whose worker files lie next to it.
+    // Tests run what a user gets: the built package, whose worker files lie next to it. Tests of a single module do so too,
+    // so that there is only one of each, and its coverage is measured whoever runs it. Not built one by one is the browser's
+    // app; and tests of rendering replace modules by others.
     alias: [
-      { find: /^threadpost$/, replacement: built('index.js') },
-      { find: /^threadpost\/(express|testing|nodemailer)$/, replacement: built('$1/index.js') },
+      { find: /^threadpost$/, replacement: built('src/index.js') },
+      { find: /^threadpost\/(express|testing|nodemailer)$/, replacement: built('src/$1/index.js') },
+      {
+        find: /^(?:\.\.\/)+(src\/(?!dashboard\/app\/).+|workers\/(?!render\/).+)\.js$/,
+        replacement: built('$1.js'),
+      },
     ],
   },
   test: {
@@ -17,11 +23,11 @@ export default defineConfig({
     pool: 'forks',
     // Vitest keeps a core for itself, which on a machine of two leaves one; and many tests wait for others.
     maxWorkers: os.availableParallelism(),
-    setupFiles: ['test/support/leaks.ts'],
+    setupFiles: ['test/support/recordCoverage.ts', 'test/support/leaks.ts'],
     // Bounds for a hang, not for a duration: they must hold on a machine that does ten other things at once.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { poll: { timeout: 100_000 } },
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 240_000 } },
     server: { deps: { external: [/\/dist\//] } },
   },
 })

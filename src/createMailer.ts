@@ -1,20 +1,17 @@
 import { Clock } from './clock.js'
+import { createRunner, shareRunner } from './createRunner.js'
 import { Dispatcher } from './delivery/dispatcher.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
 import { redactionOf } from './logging/redaction.js'
-import { hideSecrets } from './logging/secrets.js'
 import { Mailer } from './mailer.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
-import { PhaseBoard } from './protocol/phaseBoard.js'
-import { PulseBoard } from './protocol/pulse.js'
-import type { ThreadLogLine, ThreadSetup } from './protocol/tasks.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
-import { journalFileOf, openQueue } from './queue/openQueue.js'
+import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
@@ -25,12 +22,7 @@ import { Tracing } from './telemetry/tracing.js'
 import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager } from './templates/templateCatalog.js'
 import { setTestHooks } from './testHooks.js'
-import { PoolManager } from './threads/poolManager.js'
 import type { Runner } from './threads/runner.js'
-import { InFlightWindow } from './threads/slotPool.js'
-import { ThreadRunner } from './threads/threadRunner.js'
-import { DisabledRunner, InlineRunner } from './threads/threadlessRunners.js'
-import { Watchdog } from './threads/watchdog.js'
 import { TransportManager } from './transports/transportManager.js'
 import { loopbackTransport } from './transports/transportOptions.js'
 import type { TransportListener } from './transports/transportState.js'
@@ -40,7 +32,20 @@ import type { TransportListener } from './transports/transportState.js'
  * sent.
  * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
  */
-export async function createMailer(input: MailerOptions): Promise<Mailer> {
+export function createMailer(input: MailerOptions): Promise<Mailer> {
+  return assemble(input, createRunner)
+}
+
+/**
+ * Creates a mailer whose worker threads also serve the other mailers created here with the same thread settings, for many
+ * mailers in one process. A mailer with templates, or with a queue other than memory, has threads of its own.
+ * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
+ */
+export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
+  return assemble(input, shareRunner)
+}
+
+async function assemble(input: MailerOptions, runnerFor: typeof createRunner): Promise<Mailer> {
   const options = resolveOptions(input)
   const events = new Events(options.logger)
   const waiters = new Waiters()
@@ -62,7 +67,7 @@ export async function createMailer(input: MailerOptions): Promise<Mailer> {
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = runnerFor(options, transports, events, metrics, token)
+    runner = runnerFor({ options, transports, events, metrics, token })
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
@@ -204,68 +209,4 @@ function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): Trans
     ...(config.kind === 'inbox' ? loopbackTransport(config, inbox?.url ?? '') : config),
     ...(connections === undefined ? {} : { connections }),
   }))
-}
-
-function runnerFor(
-  options: ResolvedOptions,
-  transports: TransportConfig[],
-  events: Events,
-  metrics: Metrics,
-  token: string,
-): Runner {
-  const { threads, concurrency, limits } = options
-  const logged = (thread: number, { level, fields, message }: ThreadLogLine): void => {
-    options.logger[level]({ ...fields, thread }, message)
-  }
-  if (options.role === 'send') return new DisabledRunner(options.templates, (line) => logged(0, line))
-  const deliveries = InFlightWindow.maxSize(Math.max(1, threads) * concurrency)
-  const renders = Math.max(1, threads)
-  const notes = journalFileOf(options.queue, token)
-  const setup: ThreadSetup = {
-    board: PhaseBoard.allocate(deliveries + renders, limits.recipients),
-    pulses: PulseBoard.allocate(PoolManager.places(threads)),
-    beat: Watchdog.interval(limits.render),
-    recipientsPerSlot: limits.recipients,
-    transports,
-    attemptTimeout: limits.attempt,
-    niceness: options.niceness,
-    connections: concurrency,
-    threads: Math.max(1, threads),
-    ...(notes === undefined ? {} : { journal: notes }),
-    ...(options.templates === undefined ? {} : { templates: options.templates }),
-  }
-  if (threads === 0) return new InlineRunner(setup, concurrency, (line) => logged(0, line))
-  return new ThreadRunner({
-    setup,
-    threads,
-    concurrency,
-    renderLimit: limits.render,
-    attemptLimit: limits.attempt,
-    memory: limits.threadMemory,
-    logged,
-    describe: (reason) => quote(hideSecrets(reason)),
-    held: ({ reason, deaths, retryAt }) => {
-      options.logger.error(
-        { reason, deaths, retryAt: new Date(retryAt).toISOString() },
-        'Mail is held: worker threads crash repeatedly, and no message causes it',
-      )
-    },
-    released: (lasted) => {
-      options.logger.info({ lasted }, 'Worker threads run again, and mail is sent')
-    },
-    started: (thread) => {
-      events.emit('thread-started', () => ({ thread }))
-    },
-    died: (thread, reason) => {
-      metrics.threadRestarted()
-      options.logger.warn({ thread, reason }, 'A worker thread died')
-      events.emit('thread-died', () => ({ thread, reason }))
-    },
-  })
-}
-
-/** The first line, at most 100 characters. */
-function quote(text: string): string {
-  const line = text.split('\n')[0] ?? ''
-  return line.length > 100 ? `${line.slice(0, 99)}…` : line
 }

@@ -29,9 +29,9 @@ export const MAX_TIMER = 2 ** 31 - 1
 export class Validator {
   constructor(private readonly code: ErrorCode) {}
 
-  /** The field name may come from the caller, so characters that could end a log line are replaced. */
+  /** The field name may come from the caller, so it is shortened, and characters that could end a log line are replaced. */
   fail(field: string, problem: string): never {
-    const path = field.replaceAll(CONTROL, '?')
+    const path = excerpt(field).replaceAll(CONTROL, '?')
     throw new ThreadpostError(
       this.code,
       path === '' ? problem : `${path}: ${problem}`,
@@ -128,11 +128,20 @@ export function kindOf(value: unknown): string {
   return `a ${typeof value}`
 }
 
+/** Characters that an error quotes of anything that a caller provided. */
+const MAX_QUOTED = 100
+
+/** Returns the text, or its beginning if it is too long to be quoted. */
+export function excerpt(text: string): string {
+  return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED - 1)}…`
+}
+
 /** The known key within two edits of the given one, if there is one. */
 function nearest(key: string, keys: readonly string[]): string | undefined {
   let best: string | undefined
   let bestDistance = 3
   for (const known of keys) {
+    if (Math.abs(key.length - known.length) >= bestDistance) continue
     const distance = editDistance(key.toLowerCase(), known.toLowerCase())
     if (distance < bestDistance) {
       best = known

@@ -1,9 +1,10 @@
 // The test command: what a change must pass, in the order in which it is quickest to learn of a mistake.
 // Arguments go to vitest: npm test -- test/delivery/retry.test.ts
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
+import { coverage } from './coverage.mjs'
 import { tools } from './support/prerequisites.mjs'
 
 const root = path.dirname(import.meta.dirname)
@@ -13,10 +14,10 @@ const sum = { passed: 0, failed: 0, skipped: 0 }
 const node = (script, args, options) => program(process.execPath, [path.join(root, script), ...args], options)
 
 /** Runs a program in the root. What it prints is shown at once or kept. */
-function program(command, args, { show = false } = {}) {
+function program(command, args, { show = false, env = process.env } = {}) {
   return new Promise((resolve) => {
     const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe']
-    const child = spawn(command, args, { cwd: root, stdio })
+    const child = spawn(command, args, { cwd: root, stdio, env })
     let output = ''
     child.stdout?.setEncoding('utf8').on('data', (text) => (output += text))
     child.stderr?.setEncoding('utf8').on('data', (text) => (output += text))
@@ -25,12 +26,12 @@ function program(command, args, { show = false } = {}) {
   })
 }
 
-async function step(name, work) {
+async function step(name, work, { show = false } = {}) {
   const start = performance.now()
   const { ok, output = '' } = await work()
   sum[ok ? 'passed' : 'failed']++
   console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
-  if (output && !ok) console.log(output.trimEnd())
+  if (output && (!ok || show)) console.log(output.trimEnd())
   return ok
 }
 
@@ -44,12 +45,15 @@ async function prerequisites() {
 async function vitest() {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'threadpost-test-'))
   const report = path.join(folder, 'vitest.json')
+  const reports = path.join(folder, 'coverage')
+  await mkdir(reports)
+  const chosen = process.argv.slice(2)
   const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const { ok, code } = await node('node_modules/vitest/vitest.mjs', [...args, ...process.argv.slice(2)], {
+  const { ok, code } = await node('node_modules/vitest/vitest.mjs', [...args, ...chosen], {
     show: true,
+    env: { ...process.env, TEST_COVERAGE: reports },
   })
   const result = await readFile(report, 'utf8').then(JSON.parse, () => undefined)
-  await rm(folder, { recursive: true, force: true })
 
   const failed = sum.failed
   const files = result?.testResults ?? []
@@ -64,6 +68,10 @@ async function vitest() {
   if (!result) fail(`vitest left no report (exit ${code})`)
   else if (result.numPassedTests + result.numFailedTests === 0) fail('vitest ran no test')
   else if (!ok && sum.failed === failed) fail(`vitest ended with ${code}, though no test failed`)
+  // The floors hold for the whole suite.
+  if (chosen.length === 0 && sum.skipped === 0)
+    await step('coverage', () => coverage(reports), { show: true })
+  await rm(folder, { recursive: true, force: true })
 }
 
 function fail(message) {

@@ -3,6 +3,7 @@ import { PhaseBoard, type Pulse } from '../src/protocol/phaseBoard.js'
 import {
   sharedClock,
   type ComposedParts,
+  type ConnectionCounts,
   type ComposeTask,
   type DeliverTask,
   type RenderedParts,
@@ -36,14 +37,14 @@ export class Deliverer {
 
   /**
    * @param log passes a line to the mailer's logger
-   * @param reportConnections called with the number of open connections whenever it changes
+   * @param reportConnections called with the thread's connections whenever they change
    * @param pulse of the thread; the calling thread has none
    */
   constructor(
     setup: ThreadSetup,
     thread: number,
     log: (line: ThreadLogLine) => void,
-    reportConnections: (connections: number) => void,
+    reportConnections: (connections: ConnectionCounts) => void,
     pulse?: Pulse,
   ) {
     this.#setup = setup
@@ -154,7 +155,7 @@ export class Deliverer {
   }
 
   async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    this.#transports.reload(transports)
+    await this.#transports.reload(transports)
   }
 
   /** Uses other templates from the next message on. Rejects if they are unusable; the old ones then stay in use. */

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { ChannelReply, ThreadLogLine } from '../src/protocol/tasks.js'
+import type { ChannelReply, ThreadLogLine, ConnectionCounts } from '../src/protocol/tasks.js'
 import { Batcher } from '../src/structures/batcher.js'
 
 /** Replies in one message, after which it is sent without waiting. */
@@ -36,8 +36,8 @@ export class ReplyBatcher {
     this.#ready.add({ log })
   }
 
-  /** Reports the number of open connections after a change. */
-  reportConnections(connections: number): void {
+  /** Reports the thread's connections after a change. */
+  reportConnections(connections: ConnectionCounts): void {
     this.#ready.add({ connections })
   }
 

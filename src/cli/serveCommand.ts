@@ -2,13 +2,14 @@ import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server/server.js'
-import { mailerOptions, type MailerSettings, parsePort, withMailerFlags } from './settings.js'
+import { mailerOptions, type MailerSettings, parseInteger, parsePort, withMailerFlags } from './settings.js'
 import { closeOnSignal, listenError, toned, withExamples } from './terminal.js'
 
 interface ServeSettings extends MailerSettings {
   port: number
   host: string
   token?: string
+  trustProxy: number
   json?: boolean
 }
 
@@ -30,6 +31,15 @@ export function serveCommand(): Command {
     )
     .addOption(
       new Option(
+        '--trust-proxy <n>',
+        'number of proxies in front, whose X-Forwarded-For tells the clients apart',
+      )
+        .argParser(parseInteger(0))
+        .default(0)
+        .env('THREADPOST_TRUST_PROXY'),
+    )
+    .addOption(
+      new Option(
         '--allow-inbox-in-production',
         'start without a transport even if NODE_ENV is production; mail then reaches nobody',
       ),
@@ -44,13 +54,14 @@ export function serveCommand(): Command {
 
 async function serve(settings: ServeSettings): Promise<void> {
   const mailer = await createMailer(await mailerOptions(settings))
-  const { port, host, token, json = false } = settings
+  const { port, host, token, trustProxy, json = false } = settings
   let server
   try {
     server = await startServer({
       mailer,
       port,
       host,
+      trustProxy,
       ...(token === undefined || token === '' ? {} : { token }),
     })
   } catch (error) {

@@ -8,6 +8,14 @@ import { type Auth, LoginRateLimit, SESSION_AGE, Sessions, type Token, tokensOf 
 
 const COOKIE = 'threadpost_session'
 
+/** The result of checking a token that a client presented. */
+interface Presented {
+  /** Absent if the token is wrong, or if the client must wait. */
+  token?: Token
+  /** Seconds that the client must wait after too many wrong tokens. */
+  wait: number
+}
+
 /**
  * Authenticates requests: programs by bearer token (RFC 6750), people by the session cookie that they get when they log in with the
  * same token. A request that changes something with a cookie must come from a page of this site.
@@ -18,6 +26,8 @@ export class Authenticator {
   readonly #tokenOf: (presented: string) => Token | undefined
   readonly #sessions: Sessions
   readonly #rateLimit = new LoginRateLimit()
+  /** What was found for the Authorization header of a request, so that it counts once. */
+  readonly #bearers = new WeakMap<Request, Presented>()
 
   /** @throws ThreadpostError `INVALID_OPTIONS` without `auth`, so that nothing is open by accident */
   constructor(auth: Auth | undefined) {
@@ -60,16 +70,24 @@ export class Authenticator {
   /** The scopes of the request. */
   scopesOf(request: Request): readonly Scope[] {
     if (!this.requiresToken) return SCOPES
-    return (bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request))?.scopes ?? []
+    return this.#tokenFor(request)?.scopes ?? []
+  }
+
+  /**
+   * The scopes of the request, for a route that tells them to the client. It refuses a client that must wait, as every route does.
+   * @returns undefined if the request was refused
+   */
+  tellScopes(request: Request, response: Response): readonly Scope[] | undefined {
+    const { wait } = this.#bearer(request)
+    return wait > 0 ? refuseToWait(response, wait) : this.scopesOf(request)
   }
 
   /** Starts a session and sets its cookie, unless the token is wrong, lacks the scope `read`, or the login rate limit is reached. */
   login(presented: string, request: Request, response: Response): readonly Scope[] | undefined {
     if (originOf(request) === 'foreign') return refuseForeign(response)
-    if (this.#isRateLimited(request, response)) return undefined
-    const token = this.#tokenOf(presented)
+    const { token, wait } = this.#check(presented, request)
+    if (wait > 0) return refuseToWait(response, wait)
     if (token === undefined) {
-      this.#rateLimit.failed(addressOf(request))
       sendProblem(response, 'UNAUTHORIZED', 'This token is unknown.', { path: 'token' })
       return undefined
     }
@@ -99,36 +117,51 @@ export class Authenticator {
       }
     }
     if (!this.requiresToken) return true
-    const token = bearer === undefined ? this.#session(request) : this.#bearer(request)
+    const token = this.#tokenFor(request)
     if (token?.scopes.includes(scope) === true) return true
     if (token !== undefined) {
       response.set('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
       sendProblem(response, 'FORBIDDEN', `This token lacks the scope '${scope}'.`)
       return false
     }
-    if (bearer !== undefined) {
-      if (this.#isRateLimited(request, response)) return false
-      this.#rateLimit.failed(addressOf(request))
+    const { wait } = this.#bearer(request)
+    if (wait > 0) {
+      refuseToWait(response, wait)
+      return false
     }
     response.set('WWW-Authenticate', 'Bearer')
     sendProblem(response, 'UNAUTHORIZED', 'A valid token is required: Authorization: Bearer TOKEN.')
     return false
   }
 
-  #isRateLimited(request: Request, response: Response): boolean {
-    const wait = this.#rateLimit.wait(addressOf(request))
-    if (wait === 0) return false
-    response.set('Retry-After', String(wait))
-    sendProblem(
-      response,
-      'TOO_MANY_REQUESTS',
-      `Too many wrong tokens from this address. Try again in ${wait} s.`,
-    )
-    return true
+  /** The token of the request, from its header or its session. */
+  #tokenFor(request: Request): Token | undefined {
+    return bearerOf(request) === undefined ? this.#session(request) : this.#bearer(request).token
   }
 
-  #bearer(request: Request): Token | undefined {
-    return this.#tokenOf(bearerOf(request) ?? '')
+  /** Checks the Authorization header, if the request has one. */
+  #bearer(request: Request): Presented {
+    const bearer = bearerOf(request)
+    if (bearer === undefined) return { wait: 0 }
+    const known = this.#bearers.get(request)
+    if (known !== undefined) return known
+    const presented = this.#check(bearer, request)
+    this.#bearers.set(request, presented)
+    return presented
+  }
+
+  /** Checks a token, and counts it if it is wrong. */
+  #check(presented: string, request: Request): Presented {
+    const address = request.ip ?? 'unknown'
+    const token = this.#tokenOf(presented)
+    const wait = this.#rateLimit.wait(address, token)
+    if (wait > 0) return { wait }
+    if (token === undefined) {
+      this.#rateLimit.failed(address)
+      return { wait }
+    }
+    this.#rateLimit.succeeded(address, token)
+    return { token, wait }
   }
 
   #session(request: Request): Token | undefined {
@@ -154,8 +187,13 @@ function setCookie(request: Request, response: Response, value: string, age: num
   response.append('Set-Cookie', serialize(COOKIE, value, options))
 }
 
-function addressOf({ ip }: Request): string {
-  return ip ?? 'unknown'
+function refuseToWait(response: Response, wait: number): undefined {
+  response.set('Retry-After', String(wait))
+  sendProblem(
+    response,
+    'TOO_MANY_REQUESTS',
+    `Too many wrong tokens from this address. Try again in ${wait} s.`,
+  )
 }
 
 function refuseForeign(response: Response): undefined {

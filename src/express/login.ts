@@ -28,7 +28,8 @@ export function sessionHandlers(authenticator: Authenticator, up = 0) {
 
   return {
     readSession: (request, response) => {
-      response.json({ scopes: authenticator.scopesOf(request), login: authenticator.requiresToken })
+      const scopes = authenticator.tellScopes(request, response)
+      if (scopes !== undefined) response.json({ scopes, login: authenticator.requiresToken })
     },
     login: up > 0 ? above('login') : login,
     logout: up > 0 ? above('logout') : logout,

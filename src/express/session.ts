@@ -109,27 +109,50 @@ const WINDOW = 60_000
 /** Maximum number of remembered addresses; the oldest is dropped first. */
 const MAX_ADDRESSES = 10_000
 
-/** Limits the rate of wrong tokens by address, so that guessing is slow. */
+/**
+ * Limits the rate of wrong tokens by address, so that guessing is slow. A right token is refused as well once the limit is
+ * reached, or it would tell a guess from the others; except from an address that had presented it before.
+ */
 export class LoginRateLimit {
   readonly #failures = new Map<string, { count: number; since: number }>()
+  /** Addresses with the tokens that they have presented. */
+  readonly #known = new Map<string, Set<Token>>()
 
-  /** Seconds that the address must wait; 0 if it may try now. */
-  wait(address: string): number {
-    const known = this.#failures.get(address)
-    if (known === undefined || known.count < MAX_FAILURES) return 0
-    return Math.max(0, Math.ceil((known.since + WINDOW - Date.now()) / 1000))
+  /**
+   * Returns the seconds that the address must wait; 0 if it may try now.
+   * @param token that it presents, if that is a right one
+   */
+  wait(address: string, token?: Token): number {
+    const failures = this.#failures.get(address)
+    if (failures === undefined || failures.count < MAX_FAILURES) return 0
+    if (token !== undefined && this.#known.get(address)?.has(token) === true) return 0
+    return Math.max(0, Math.ceil((failures.since + WINDOW - Date.now()) / 1000))
+  }
+
+  succeeded(address: string, token: Token): void {
+    const tokens = this.#known.get(address)
+    if (tokens !== undefined) tokens.add(token)
+    else {
+      dropOldest(this.#known)
+      this.#known.set(address, new Set([token]))
+    }
   }
 
   failed(address: string): void {
     const now = Date.now()
-    const known = this.#failures.get(address)
-    if (known !== undefined && known.since + WINDOW > now) {
-      known.count++
+    const failures = this.#failures.get(address)
+    if (failures !== undefined && failures.since + WINDOW > now) {
+      failures.count++
       return
     }
     this.#failures.delete(address)
-    const [oldest] = this.#failures.keys()
-    if (this.#failures.size >= MAX_ADDRESSES && oldest !== undefined) this.#failures.delete(oldest)
+    dropOldest(this.#failures)
     this.#failures.set(address, { count: 1, since: now })
   }
+}
+
+/** Makes room for another address. */
+function dropOldest(addresses: Map<string, unknown>): void {
+  const [oldest] = addresses.keys()
+  if (addresses.size >= MAX_ADDRESSES && oldest !== undefined) addresses.delete(oldest)
 }

@@ -4,8 +4,19 @@ import { type Validator, isPlainObject, kindOf } from '../validation.js'
 const MAX_DEPTH = 64
 /** Maximum number of values in one object: far more than a mail needs, and few enough to copy quickly. */
 const MAX_VALUES = 200_000
-/** Keys that would reach a prototype when a template looks them up. */
-const UNSAFE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
+/**
+ * Keys that would reach a prototype when a template looks them up, and those that JavaScript or Handlebars calls to turn an
+ * object into text: where they are not functions, rendering fails.
+ */
+const UNSAFE_KEYS = new Set([
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'toLocaleString',
+  'valueOf',
+  'toHTML',
+])
 
 export const NO_DATA = '{}' as JsonText
 

@@ -4,8 +4,6 @@ import type { Attachment } from '../index.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './fields.js'
 
-const BYTES =
-  'Read the data yourself and pass the bytes as content: threadpost opens no files and fetches no URLs.'
 const ENCODINGS = [
   'utf8',
   'utf-8',
@@ -82,8 +80,8 @@ function extensionOf(contentType: unknown): string {
 }
 
 function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
-  for (const field of ['path', 'href', 'raw'])
-    if (input[field] !== undefined) unsupported(`${path}.${field}`, BYTES)
+  if (input['raw'] !== undefined)
+    unsupported(`${path}.raw`, 'Pass the file as content, with its filename and contentType.')
   const { content, encoding } = input
   if (typeof content !== 'string') return bytesOf(content, `${path}.content`, check)
   if (encoding === undefined) return content
@@ -92,10 +90,5 @@ function contentOf(input: Record<string, unknown>, path: string, check: Validato
 
 function bytesOf(value: unknown, path: string, check: Validator): Uint8Array {
   if (isUint8Array(value)) return value
-  if (typeof value === 'object' && value !== null && ('pipe' in value || 'getReader' in value))
-    unsupported(
-      path,
-      'A stream can be read only once, but a message may be sent several times: pass a string or a Buffer.',
-    )
-  return check.fail(path, `must be a string or a Buffer, got ${kindOf(value)}`)
+  return check.fail(path, `must be a string, a Buffer, or a stream, got ${kindOf(value)}`)
 }

@@ -1,31 +1,51 @@
-import type { MailDefaults, SMTPPoolOptions, SMTPTransportOptions } from 'nodemailer'
-import { createMailer, type MailerOptions, type TransportInput } from '../index.js'
+import path from 'node:path'
+import type {
+  JSONTransportOptions,
+  MailDefaults,
+  SMTPPoolOptions,
+  SMTPTransportOptions,
+  StreamTransportOptions,
+} from 'nodemailer'
+import { createSharingMailer } from '../createMailer.js'
+import type { MailerOptions, TransportInput } from '../index.js'
 import { Mailer } from '../mailer.js'
 import { Validator, isPlainObject, kindOf } from '../validation.js'
 import { unsupported } from './fields.js'
 import { LazyMailer } from './lazyMailer.js'
-import { toTransport } from './toTransport.js'
-import { type AnswerOptions, Transporter } from './transporter.js'
+import { LocalDelivery } from './localDelivery.js'
+import { type AnswerOptions, QueuedDelivery, type QueuedDeliveryParts } from './queuedDelivery.js'
+import { forcedFields, toTransport } from './toTransport.js'
+import { Transporter, type TransporterParts } from './transporter.js'
 
 export { RecipientError, SendMailError, type SentMessageInfo } from './sentMessageInfo.js'
-export type {
-  AnswerOptions,
-  MailOptions,
-  SendMailCallback,
-  Transporter,
-  VerifyCallback,
-} from './transporter.js'
+export type { Plugin } from './localDelivery.js'
+export type { AnswerOptions } from './queuedDelivery.js'
+export type { MailOptions, SendMailCallback, Transporter, VerifyCallback } from './transporter.js'
 
 /**
- * The third argument of `createTransport()`, which nodemailer doesn't have: when to resolve, and options of the
- * mailer.
+ * The third argument of `createTransport()`, which nodemailer doesn't have: when to resolve, where content may be read, and
+ * options of the mailer.
  */
-export type OffloadOptions = AnswerOptions & Omit<MailerOptions, 'transport' | 'transports' | 'from'>
+export interface OffloadOptions
+  extends AnswerOptions, Omit<MailerOptions, 'transport' | 'transports' | 'from'> {
+  /**
+   * Folders that the files of `path` must be in; links that lead out of them are refused.
+   * @default every file, as in nodemailer, unless `disableFileAccess`
+   */
+  files?: string[]
+  /**
+   * Whether `href` and `path` may name URLs on private addresses, such as 127.0.0.1 or 10.0.0.7.
+   * @default false
+   */
+  allowPrivateHosts?: boolean
+}
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** Recipients per message by default. nodemailer has no limit. */
 const RECIPIENTS = 1_000
+/** Bytes that a message may read by default: the default of limits.message. */
+const MESSAGE_SIZE = 25 * 1024 * 1024
 /** Unsettled messages below which `isIdle()` returns true, for transports without a number of connections. */
 const CAPACITY = 100
 
@@ -36,24 +56,43 @@ const CAPACITY = 100
  * @throws ThreadpostError `UNSUPPORTED` for features that only nodemailer has, `INVALID_OPTIONS`
  */
 export function createTransport(
-  transport: string | SMTPTransportOptions | SMTPPoolOptions | TransportInput | Mailer,
+  transport:
+    | string
+    | SMTPTransportOptions
+    | SMTPPoolOptions
+    | JSONTransportOptions
+    | StreamTransportOptions
+    | TransportInput
+    | Mailer,
   defaults: MailDefaults = {},
   options: OffloadOptions = {},
 ): Transporter {
   if (!isPlainObject(defaults)) check.fail('defaults', `must be an object, got ${kindOf(defaults)}`)
-  const { answer = 'settled', timeout = 60_000, ...mailerOptions } = options
+  const { answer = 'settled', timeout = 60_000, files, allowPrivateHosts = false, ...mailerOptions } = options
   const answers = {
     answer: check.oneOf(answer, 'answer', ['settled', 'queued']),
     timeout: timeout === Infinity ? timeout : check.timeout(timeout, 'timeout'),
   }
+  const access = {
+    files: files === undefined ? undefined : foldersOf(files),
+    allowPrivateHosts: check.boolean(allowPrivateHosts, 'allowPrivateHosts'),
+  }
+  const maxMessageSize = mailerOptions.limits?.message ?? MESSAGE_SIZE
   if (transport instanceof Mailer) {
     check.object(mailerOptions, '', [])
     const lazyMailer = new LazyMailer(() => Promise.resolve(transport), { keepAlive: true, owned: false })
-    return new Transporter({ lazyMailer, defaults, answer: answers, capacity: CAPACITY })
+    return queued(
+      { lazyMailer, answer: answers, capacity: CAPACITY, maxMessageSize },
+      { defaults, forced: {}, access },
+    )
   }
-  const { transport: mapped, logger, pool, connections } = toTransport(transport)
+  if (isLocal(transport)) {
+    const forced = forcedFields(transport)
+    return new Transporter({ delivery: new LocalDelivery(transport), defaults, forced, access })
+  }
+  const { transport: mapped, forced, logger, pool, connections } = toTransport(transport)
   const start = () =>
-    createMailer({
+    createSharingMailer({
       ...(logger === undefined ? {} : { logger }),
       ...mailerOptions,
       limits: { recipients: RECIPIENTS, ...mailerOptions.limits },
@@ -62,7 +101,25 @@ export function createTransport(
   const { queue = 'memory' } = mailerOptions
   const lazyMailer = new LazyMailer(start, { keepAlive: pool || queue !== 'memory', owned: true })
   const capacity = pool ? 2 * connections : CAPACITY
-  return new Transporter({ lazyMailer, defaults, answer: answers, capacity })
+  return queued({ lazyMailer, answer: answers, capacity, maxMessageSize }, { defaults, forced, access })
+}
+
+function queued(
+  parts: Omit<QueuedDeliveryParts, 'onSettled'>,
+  settings: Omit<TransporterParts, 'delivery'>,
+): Transporter {
+  const delivery = new QueuedDelivery({ ...parts, onSettled: () => transporter.announceIdle() })
+  const transporter = new Transporter({ ...settings, delivery })
+  return transporter
+}
+
+function foldersOf(value: unknown): string[] {
+  const folders = check.array(value, 'files', 1_000)
+  return folders.map((folder, index) => path.resolve(check.string(folder, `files[${index}]`)))
+}
+
+function isLocal(value: unknown): value is Record<string, unknown> {
+  return isPlainObject(value) && (value['jsonTransport'] === true || value['streamTransport'] === true)
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Address, Mail } from '../index.js'
 import { parseMailboxList } from '../message/addresses.js'
-import { Validator, isPlainObject, kindOf } from '../validation.js'
+import { Validator, isPlainObject } from '../validation.js'
+import { withoutGroups } from './addressGroups.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
 import { refuseFields } from './fields.js'
 import { mapHeaders } from './headerMapping.js'
@@ -18,7 +19,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   amp: 'A mail has a text part and an HTML part.',
   icalEvent: "Pass it as an attachment with contentType 'text/calendar; method=REQUEST'.",
   alternatives: 'A mail has a text part and an HTML part: pass other content as attachments.',
-  attachDataUrls: 'Pass the images as attachments with a cid.',
   dsn: 'threadpost does not request delivery status notifications.',
   requireTLSExtensionEnabled:
     'threadpost does not support REQUIRETLS (RFC 8689); requireTLS is an option of the transport.',
@@ -29,10 +29,11 @@ const REFUSED: Readonly<Record<string, string>> = {
   normalizeHeaderKey: 'Header names are always written as X-My-Key.',
 }
 
-/** Fields without effect: threadpost reads no files or URLs, and chooses the encoding of a body by its content. */
+/** Fields without effect here: the access to files and URLs was checked before, and the encoding of a body follows from its content. */
 const IGNORED = [
   'disableFileAccess',
   'disableUrlAccess',
+  'attachDataUrls',
   'encoding',
   'textEncoding',
   'newline',
@@ -91,11 +92,10 @@ export interface MappedMail {
 
 /**
  * Converts a message of nodemailer to a mail of threadpost.
+ * @param input the message with its defaults, and with all content read
  * @throws ThreadpostError `UNSUPPORTED` with the path of a field that only nodemailer supports, `INVALID_MESSAGE`
  */
-export function toMail(message: unknown, defaults: Readonly<Record<string, unknown>>): MappedMail {
-  if (!isPlainObject(message)) check.fail('', `A message must be an object, got ${kindOf(message)}`)
-  const input = withDefaults(message, defaults)
+export function toMail(input: Record<string, unknown>): MappedMail {
   check.object(input, '', KEYS)
   refuseFields(input, REFUSED)
 
@@ -122,7 +122,7 @@ export function toMail(message: unknown, defaults: Readonly<Record<string, unkno
 }
 
 /** Merges the default fields with those of the message, which take precedence. Headers are merged one by one. */
-function withDefaults(
+export function withDefaults(
   message: Record<string, unknown>,
   defaults: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
@@ -133,7 +133,7 @@ function withDefaults(
 }
 
 function listOf(value: unknown, path: string): Address[] {
-  return parseMailboxList(value, path, check, MAX_ADDRESSES)
+  return parseMailboxList(withoutGroups(value), path, check, MAX_ADDRESSES)
 }
 
 function mailboxOf(value: unknown, path: string): Address | undefined {

@@ -45,8 +45,6 @@ const OWN_MAILER = 'Create a mailer with createMailer() and pass it to createTra
 /** Options without an equivalent in threadpost, and what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
   sendmail: 'Use an SMTP server, such as a local one at smtp://localhost:25.',
-  streamTransport: "Write mail to a folder instead: createTransport('file:./outbox').",
-  jsonTransport: "Write mail to a folder instead: createTransport('file:./outbox').",
   SES: `${OWN_MAILER} Use an ses: transport.`,
   direct: 'Use the SMTP server that relays your mail.',
   lmtp: 'threadpost does not support LMTP.',
@@ -55,18 +53,13 @@ const REFUSED: Readonly<Record<string, string>> = {
   getSocket: "A function can't be passed to a worker thread. For an HTTP proxy, use proxy.",
   customAuth: "A function can't be passed to a worker thread.",
   localAddress: 'The operating system chooses the local address of connections.',
-  ignoreTLS:
-    'Set requireTLS: false to send without TLS if the server has no STARTTLS, and tls.rejectUnauthorized: false to accept its certificate without verification.',
   opportunisticTLS: 'Set requireTLS: false to send without TLS if the server has no STARTTLS.',
   forceAuth: 'threadpost authenticates only to servers that offer AUTH.',
-  attachDataUrls: 'Pass the images as attachments with a cid.',
   normalizeHeaderKey: 'Header names are always written as X-My-Key.',
-  maxRecipients: 'Set limits.recipients in the third argument.',
   secured: "A socket can't be passed to a worker thread.",
 }
 /** Options without effect: the worker threads manage their connections themselves. */
 const IGNORED = [
-  'maxMessages',
   'maxRequeues',
   'idleTimeout',
   'socketCloseTimeout',
@@ -77,9 +70,9 @@ const IGNORED = [
   'transactionLog',
   'component',
   'allowInternalNetworkInterfaces',
-  'disableFileAccess',
-  'disableUrlAccess',
 ]
+/** Options that apply to every message. */
+const MESSAGE_OPTIONS = ['disableFileAccess', 'disableUrlAccess', 'attachDataUrls', 'maxRecipients'] as const
 /** Options of nodemailer that this module maps. */
 const MAPPED = [
   'service',
@@ -89,6 +82,7 @@ const MAPPED = [
   'auth',
   'name',
   'requireTLS',
+  'ignoreTLS',
   'tls',
   'servername',
   'connectionTimeout',
@@ -98,9 +92,11 @@ const MAPPED = [
   'dkim',
   'pool',
   'maxConnections',
+  'maxMessages',
   'rateLimit',
   'rateDelta',
   'logger',
+  ...MESSAGE_OPTIONS,
 ]
 const KEYS = [...MAPPED, ...IGNORED, ...Object.keys(REFUSED)]
 /** OAuth 2.0 options without effect: threadpost decides how and when to request a token. */
@@ -129,6 +125,8 @@ const DEFAULT_CONNECTIONS = 5
 
 export interface MappedTransport {
   transport: TransportInput
+  /** Options that apply to every message. */
+  forced: Readonly<Record<string, unknown>>
   logger?: Logger
   /** Whether connections, and therefore threads, are kept until the transporter is closed. */
   pool: boolean
@@ -174,13 +172,15 @@ export function toTransport(value: unknown): MappedTransport {
       ...present('auth', authOf(options['auth'])),
       ...present('ehloName', options['name']),
       ...present('requireTLS', options['requireTLS']),
+      ...present('ignoreTLS', options['ignoreTLS']),
       ...present('proxy', options['proxy']),
       ...present('tls', tlsOf(options)),
       ...present('timeouts', timeoutsOf(options)),
       ...present('dkim', dkimOf(options['dkim'])),
       ...present('rate', rateOf(options)),
-      ...(pool ? { connections } : {}),
+      ...(pool ? { connections, ...present('messagesPerConnection', options['maxMessages']) } : {}),
     } as TransportInput,
+    forced: forcedFields(options),
     pool,
     connections,
     ...present('logger', logger),
@@ -190,7 +190,14 @@ export function toTransport(value: unknown): MappedTransport {
 /** Returns a transport of threadpost as it is. An inbox loses its mail when it closes, so it is kept like a pool. */
 function unmapped(transport: TransportInput): MappedTransport {
   const url = typeof transport === 'string' ? transport : 'url' in transport ? transport.url : ''
-  return { transport, pool: url.startsWith('inbox:'), connections: DEFAULT_CONNECTIONS }
+  return { transport, forced: {}, pool: url.startsWith('inbox:'), connections: DEFAULT_CONNECTIONS }
+}
+
+/** The options of nodemailer that every message gets, whatever the message says. */
+export function forcedFields(options: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    MESSAGE_OPTIONS.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
+  )
 }
 
 /** Returns host, port, and `secure` of a well-known service, from nodemailer's list. */

@@ -1,17 +1,14 @@
 import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
-import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
-import type { Mailer } from '../mailer.js'
+import { type Mail, ThreadpostError } from '../index.js'
+import { Validator, isPlainObject, kindOf } from '../validation.js'
+import { type ContentAccess, readSources } from './contentSources.js'
+import { extractDataImages } from './dataUrls.js'
+import type { Delivery, PreparedMessage } from './delivery.js'
 import { unsupported } from './fields.js'
-import type { LazyMailer } from './lazyMailer.js'
-import {
-  errorOf,
-  infoOf,
-  SendMailError,
-  type SentMessageInfo,
-  transportErrorCode,
-} from './sentMessageInfo.js'
-import { toMail } from './toMail.js'
+import { type Plugin, runCompilePlugins } from './localDelivery.js'
+import type { SentMessageInfo } from './sentMessageInfo.js'
+import { toMail, withDefaults } from './toMail.js'
 
 /** A message of nodemailer, with threadpost's own fields, such as a template instead of `text` and `html`. */
 export type MailOptions = SendMailOptions &
@@ -37,54 +34,35 @@ export type MailOptions = SendMailOptions &
 export type SendMailCallback = (error: Error | null, info: SentMessageInfo) => void
 export type VerifyCallback = (error: Error | null, success: true) => void
 
-export interface AnswerOptions {
-  /**
-   * When `sendMail()` resolves: `'settled'` waits until the message was sent or has failed; `'queued'` waits until it
-   * is in the queue, with all recipients in `pending`.
-   * @default 'settled'
-   */
-  answer?: 'settled' | 'queued'
-  /**
-   * Time to wait for a message to settle, in milliseconds. Then `sendMail()` rejects with `WAIT_TIMEOUT`, and delivery
-   * continues. Infinity waits without a limit.
-   * @default 60_000
-   */
-  timeout?: number
-}
-
-interface TransporterParts {
-  lazyMailer: LazyMailer
+export interface TransporterParts {
+  delivery: Delivery
   defaults: MailDefaults
-  answer: Required<AnswerOptions>
-  /** Number of unsettled messages from which on the transporter isn't idle. */
-  capacity: number
+  /** Fields that the transport's options force on every message. */
+  forced: Readonly<Record<string, unknown>>
+  access: Pick<ContentAccess, 'files' | 'allowPrivateHosts'>
 }
 
-/** A message in the queue. */
-interface QueuedMessage {
-  mailer: Mailer
-  receipt: Receipt
-  settled: Promise<Message>
-}
+const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** Result of `createTransport()`: nodemailer's interface with threadpost behind it. Emits `idle`. */
 export class Transporter extends EventEmitter {
   readonly #parts: TransporterParts
-  /** Messages that are not in the queue yet. */
-  readonly #enqueueing = new Set<Promise<unknown>>()
+  readonly #compilePlugins: Plugin[] = []
+  /** Messages that were not handed over to the delivery yet. */
+  readonly #preparing = new Set<Promise<unknown>>()
   #closed = false
 
   /** @internal */
   constructor(parts: TransporterParts) {
     super()
     this.#parts = parts
-    setImmediate(() => this.#announceIdle())
+    setImmediate(() => this.announceIdle())
   }
 
   /**
    * Sends a message in a worker thread, with retries, and resolves with the outcome.
-   * @throws SendMailError if the message was not sent; ThreadpostError `UNSUPPORTED`, `INVALID_MESSAGE`,
-   * `WAIT_TIMEOUT`, …
+   * @throws SendMailError if the message was not sent, or its content can't be read; ThreadpostError `UNSUPPORTED`,
+   * `INVALID_MESSAGE`, `WAIT_TIMEOUT`, …
    */
   sendMail(message: MailOptions): Promise<SentMessageInfo>
   sendMail(message: MailOptions, callback: SendMailCallback): void
@@ -107,22 +85,29 @@ export class Transporter extends EventEmitter {
    * time.
    */
   isIdle(): boolean {
-    return !this.#closed && this.#parts.lazyMailer.pending < this.#parts.capacity
+    return !this.#closed && this.#parts.delivery.isIdle(this.#preparing.size)
   }
 
   /** Waits for messages in progress, then closes the mailer, unless it was passed to `createTransport()`. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.allSettled(this.#enqueueing)
-    await this.#parts.lazyMailer.close()
+    while (this.#preparing.size > 0) await Promise.allSettled(this.#preparing)
+    await this.#parts.delivery.close()
   }
 
-  /** @throws ThreadpostError `UNSUPPORTED` always: a plugin can't change a message that another thread builds */
-  use(): never {
-    return unsupported(
-      'use()',
-      "Change messages with the mailer's intercept option, or before you send them.",
-    )
+  /**
+   * Adds a plugin of the step `compile`: a function that changes the message before it is queued, in the calling thread.
+   * @throws ThreadpostError `UNSUPPORTED` for other steps, because a worker thread builds the message
+   */
+  use(step: string, plugin: Plugin): this {
+    if (step !== 'compile')
+      unsupported(
+        `use('${step.slice(0, 40)}')`,
+        "Only plugins of the step 'compile' run before the message is queued.",
+      )
+    check.callback(plugin, 'plugin')
+    this.#compilePlugins.push(plugin)
+    return this
   }
 
   /**
@@ -137,88 +122,76 @@ export class Transporter extends EventEmitter {
     return unsupported('get()', 'The transporter has no settings that can be changed.')
   }
 
+  /**
+   * Emits `idle` if it is.
+   * @internal
+   */
+  announceIdle(): void {
+    if (this.isIdle()) this.emit('idle')
+  }
+
   async #send(message: MailOptions): Promise<SentMessageInfo> {
-    const { defaults, answer } = this.#parts
-    const { mail, date } = toMail(message, defaults as Record<string, unknown>)
     const signal = message.signal
     signal?.throwIfAborted()
     this.#assertOpen()
-    const enqueueing = this.#enqueue(mail, date)
-    this.#enqueueing.add(enqueueing)
-    const { mailer, receipt, settled } = await enqueueing.finally(() => this.#enqueueing.delete(enqueueing))
-    if (answer.answer === 'queued') return this.#currentInfo(mailer, receipt, mail)
-    const settledMessage = await this.#waitFor(mailer, receipt, settled, signal)
-    if (settledMessage.status === 'sent' || settledMessage.status === 'partial')
-      return infoOf(settledMessage, mail.envelope?.from)
-    if (settledMessage.status === 'cancelled') signal?.throwIfAborted()
-    throw errorOf(settledMessage)
-  }
-
-  async #enqueue(mail: Mail, date: string | undefined): Promise<QueuedMessage> {
-    const mailer = await this.#parts.lazyMailer.acquire()
-    let receipt: Receipt
+    const preparing = this.#prepare(message, signal)
+    this.#preparing.add(preparing)
     try {
-      receipt = await mailer.send(date === undefined ? mail : { ...mailer.prepare(mail), date })
+      const prepared = await preparing
+      signal?.throwIfAborted()
+      return await this.#handOver(preparing, prepared)
     } catch (error) {
-      this.#release()
+      if (this.#preparing.delete(preparing)) this.announceIdle()
       throw error
     }
-    const settled = mailer.wait(receipt.id, { timeout: Infinity })
-    settled.then(
-      () => this.#release(),
-      () => this.#release(),
-    )
-    return { mailer, receipt, settled }
   }
 
-  async #currentInfo(mailer: Mailer, { id }: Receipt, mail: Mail): Promise<SentMessageInfo> {
-    const message = await mailer.find(id)
-    if (message === undefined) throw new ThreadpostError('NOT_FOUND', `There is no message ${id}`)
-    return infoOf(message, mail.envelope?.from)
+  /** A message is always either in preparation or known to the delivery, so `close()` and `isIdle()` miss none. */
+  #handOver(preparing: Promise<unknown>, prepared: PreparedMessage): Promise<SentMessageInfo> {
+    const sending = this.#parts.delivery.send(prepared)
+    this.#preparing.delete(preparing)
+    return sending
   }
 
-  async #waitFor(
-    mailer: Mailer,
-    { id }: Receipt,
-    settled: Promise<Message>,
-    signal: AbortSignal | undefined,
-  ): Promise<Message> {
-    const { timeout } = this.#parts.answer
-    // An abort cancels the message if it isn't too late; either way, `settled` resolves with the result.
-    const cancel = (): void => void mailer.cancel(id).catch(() => undefined)
-    signal?.addEventListener('abort', cancel, { once: true })
-    let timer: NodeJS.Timeout | undefined
-    try {
-      if (timeout === Infinity) return await settled
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(waitTimeout(id, timeout)), timeout)
-      })
-      return await Promise.race([settled, late])
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', cancel)
+  async #prepare(message: MailOptions, signal: AbortSignal | undefined): Promise<PreparedMessage> {
+    const { defaults, forced } = this.#parts
+    if (!isPlainObject(message)) check.fail('', `A message must be an object, got ${kindOf(message)}`)
+    const complete = { ...withDefaults(message, defaults as Record<string, unknown>), ...forced }
+    let input = await readSources(complete, this.#accessOf(complete))
+    if (this.#compilePlugins.length > 0) input = await this.#compiled(input)
+    if (input['attachDataUrls'] === true) input = withAttachedImages(input)
+    const { mail, date } = toMail(input)
+    return { input, mail, signal, ...(date === undefined ? {} : { date }) }
+  }
+
+  /** Sources that a plugin added are read too. Fields for the plugin's own templates are no templates of threadpost. */
+  async #compiled(input: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const compiled = await runCompilePlugins(this.#compilePlugins, input)
+    const hasBody = (message: Record<string, unknown>): boolean =>
+      (message['html'] ?? message['text'] ?? undefined) !== undefined
+    if (!hasBody(input) && hasBody(compiled)) {
+      delete compiled['template']
+      delete compiled['context']
+    }
+    return readSources(compiled, this.#accessOf(input))
+  }
+
+  #accessOf(message: Readonly<Record<string, unknown>>): ContentAccess {
+    const { access, defaults, delivery } = this.#parts
+    // What the defaults close, a message can't open.
+    const closed = (key: 'disableFileAccess' | 'disableUrlAccess'): boolean =>
+      defaults[key] === true || message[key] === true
+    return {
+      ...access,
+      maxBytes: delivery.maxMessageSize,
+      disableFileAccess: closed('disableFileAccess'),
+      disableUrlAccess: closed('disableUrlAccess'),
     }
   }
 
   async #verify(): Promise<true> {
     this.#assertOpen()
-    const mailer = await this.#parts.lazyMailer.acquire()
-    try {
-      const report = await mailer.verify()
-      if (report.ok) return true
-      throw new SendMailError(transportErrorCode(report.code), report.message, { reply: report.reply })
-    } finally {
-      this.#release()
-    }
-  }
-
-  #release(): void {
-    this.#parts.lazyMailer.release()
-    this.#announceIdle()
-  }
-
-  #announceIdle(): void {
-    if (this.isIdle()) this.emit('idle')
+    return this.#parts.delivery.verify()
   }
 
   #assertOpen(): void {
@@ -226,12 +199,16 @@ export class Transporter extends EventEmitter {
   }
 }
 
-function waitTimeout(id: string, timeout: number): ThreadpostError {
-  return new ThreadpostError(
-    'WAIT_TIMEOUT',
-    `Message ${id} was not settled within ${timeout} ms. Delivery continues, so don't send the message again`,
-    { id },
-  )
+/** Turns the `data:` images of the HTML part into inline attachments. */
+function withAttachedImages(input: Record<string, unknown>): Record<string, unknown> {
+  const { html: value, attachments } = input
+  const content = isPlainObject(value) ? value['content'] : value
+  const text = content instanceof Uint8Array ? Buffer.from(content).toString('utf8') : content
+  if (typeof text !== 'string') return input
+  const { html, images } = extractDataImages(text)
+  if (images.length === 0) return input
+  const others: unknown[] = Array.isArray(attachments) ? attachments : []
+  return { ...input, html, attachments: [...others, ...images] }
 }
 
 /** Returns the promise, or passes its result to the callback. An error in the callback doesn't reach this module. */

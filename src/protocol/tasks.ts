@@ -177,13 +177,20 @@ export type ReplyOf<R extends Request> = Requests[R]['answer']
 
 export type ChannelRequest = { [R in Request]: { id: number; ask: R; task: TaskOf<R> } }[Request]
 
+/** The SMTP connections of a thread. */
+export interface ConnectionCounts {
+  open: number
+  /** Messages that they may have in flight at a time, beyond one each: see `pipelineDepth`. */
+  pipelined: number
+}
+
 export type ChannelReply =
   /** The thread with this id starts: it runs the application's setup module. */
   | { hello: number }
   /** The thread has started, and takes requests. */
   | { ready: true }
   | { log: ThreadLogLine }
-  /** The number of open connections has changed. */
-  | { connections: number }
+  /** The connections of the thread have changed. */
+  | { connections: ConnectionCounts }
   | { id: number; value: ReplyOf<Request> }
   | { id: number; error: string }

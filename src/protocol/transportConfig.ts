@@ -64,11 +64,15 @@ export interface SmtpTransport {
   secure: boolean
   /** Never send without TLS, even if the server offers no STARTTLS. */
   requireTLS: boolean
+  /** Don't use STARTTLS, even if the server offers it. */
+  ignoreTLS?: boolean
   auth?: SmtpAuth
   /** The maximum number of open connections, of all threads together. */
   connections?: number
   /** Whether PIPELINING is used if the server offers it. */
   pipelining: boolean
+  /** Messages in flight on a connection where the server offers CHUNKING; undefined: as many as the round trip needs. */
+  pipelineDepth?: number
   /** URL of an HTTP proxy. */
   proxy?: string
   dkim?: DkimKey[]

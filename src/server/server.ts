@@ -25,6 +25,12 @@ export interface ServerOptions {
   host?: string
   /** Bearer token of the API, and the password of the login page. Required beyond loopback. */
   token?: string
+  /**
+   * Number of proxies in front of the server. The address of a client is then the one that the outermost of them reports in
+   * `X-Forwarded-For`; without a proxy, a client could report any.
+   * @default 0
+   */
+  trustProxy?: number
 }
 
 export interface RunningServer {
@@ -43,7 +49,7 @@ const CLOSE_GRACE = 2_000
  * @throws ThreadpostError `INVALID_OPTIONS` beyond loopback without a token
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { mailer, port = 3000, host = '127.0.0.1', token } = options
+  const { mailer, port = 3000, host = '127.0.0.1', token, trustProxy = 0 } = options
   if (token === undefined && !isLoopback(host))
     throw new ThreadpostError(
       'INVALID_OPTIONS',
@@ -59,6 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const authenticator = new Authenticator(auth)
   const openResponses = new Set<Response>()
   app.disable('x-powered-by')
+  app.set('trust proxy', trustProxy)
   app.use((_request, response, next) => {
     openResponses.add(response)
     response.once('close', () => openResponses.delete(response))

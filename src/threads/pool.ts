@@ -144,9 +144,16 @@ export class Pool {
     return this.#ready().map(({ thread, load, connections }) => ({
       thread,
       load,
-      connections,
+      connections: connections.open,
       busy: busy.get(thread) ?? 0,
     }))
+  }
+
+  /** Messages that the threads' connections may have in flight beyond one each. */
+  get pipelined(): number {
+    let sum = 0
+    for (const channel of this.#channels) sum += channel.connections.pipelined
+    return sum
   }
 
   /** Terminates a thread, whatever it does; Piscina replaces it. */

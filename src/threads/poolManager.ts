@@ -64,6 +64,10 @@ export class PoolManager {
     return this.#all().flatMap((pool) => pool.threads())
   }
 
+  get pipelined(): number {
+    return this.#all().reduce((sum, pool) => sum + pool.pipelined, 0)
+  }
+
   watched(): WatchedThread[] {
     return this.#all().flatMap((pool) => pool.watched())
   }

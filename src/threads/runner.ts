@@ -22,6 +22,8 @@ export interface DeliveryOrder extends Member, OrderedTask {
   readonly slot: number
   /** Its slot on the phase board while it can be cancelled; set by `CancellationRegistry`. */
   claim: { slot: number; generation: number } | undefined
+  /** Prefix of the transport's name in the threads, if several mailers share them: see `RunnerHub`. */
+  scope?: string
 }
 
 type OrderedTask = Pick<

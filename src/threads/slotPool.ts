@@ -68,34 +68,42 @@ export class SlotPool implements DeliverySlots {
 
 /** Deliveries that a thread holds ahead of time, at most, for each one that can be in progress. */
 const MAX_AHEAD = 3
-/** Milliseconds that a message of high priority may wait behind one delivery ahead of it, on each connection. */
+/** The same, while connections have several messages in flight. */
+const MAX_PIPELINED = 8
+/** Milliseconds that a message of high priority may wait behind the deliveries ahead of it. */
 const MAX_BLOCKING = 500
 
 /**
  * How many deliveries the threads may hold: those that can be in progress, and more, so that neither a thread nor a
  * connection waits for its next message. The surplus is the number of deliveries that ended within the last moment; or one per
- * connection, provided that as many end within half a second: over a long round trip, an envelope is pipelined behind the
- * previous message, which takes one round trip instead of two. With a slow server there is no surplus, so a message of high
- * priority never waits behind one.
+ * connection, and as many more as the connections have in flight (`pipelineDepth`), provided that as many end within half a
+ * second: over a long round trip, a message is written behind the previous one, without waiting for its reply. With a slow
+ * server there is no surplus, so a message of high priority never waits behind one.
  *
- *     size = concurrency + max( min(ended in the last moment, 3 × concurrency), min(ended in the last 500 ms, concurrency) )
+ *     size = concurrency + max( min(ended in the last moment, 3 × concurrency),
+ *                               min(ended in the last 500 ms, concurrency + pipelined, 8 × concurrency) )
  */
 export class InFlightWindow {
   readonly #concurrency: number
+  readonly #pipelined: () => number
   readonly #lastMoment = new WindowCounter()
   readonly #lastHalfSecond = new WindowCounter(MAX_BLOCKING)
 
-  constructor(concurrency: number) {
+  /** @param pipelined returns how many messages the connections may have in flight beyond one each */
+  constructor(concurrency: number, pipelined = () => 0) {
     this.#concurrency = concurrency
+    this.#pipelined = pipelined
   }
 
   static maxSize(concurrency: number): number {
-    return concurrency * (1 + MAX_AHEAD)
+    return concurrency * (1 + MAX_PIPELINED)
   }
 
   get size(): number {
     const forThreads = Math.min(this.#lastMoment.recent, this.#concurrency * MAX_AHEAD)
-    const forConnections = Math.min(this.#lastHalfSecond.recent, this.#concurrency)
+    const ended = this.#lastHalfSecond.recent
+    const surplus = ended <= this.#concurrency ? this.#concurrency : this.#concurrency + this.#pipelined()
+    const forConnections = Math.min(ended, surplus, this.#concurrency * MAX_PIPELINED)
     return this.#concurrency + Math.max(forThreads, forConnections)
   }
 

@@ -67,7 +67,7 @@ export class ThreadRunner implements Runner {
     const { setup, threads, concurrency } = options
     this.#options = options
     this.#threadLimits = threadLimits(setup.transports, threads)
-    this.#window = new InFlightWindow(threads * concurrency)
+    this.#window = new InFlightWindow(threads * concurrency, () => this.#pools.pipelined)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.slots = new SlotPool(InFlightWindow.maxSize(threads * concurrency), threads, () => this.#window.size)
     this.#cancellations = new CancellationRegistry(this.#board)
@@ -225,7 +225,7 @@ export class ThreadRunner implements Runner {
     this.#cancellations.register(order, slot, generation)
     try {
       const task = taskOf(order, generation)
-      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(order.transport))
+      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
       return { died: false, outcome }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
@@ -249,12 +249,12 @@ export class ThreadRunner implements Runner {
 }
 
 function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
-  const { slot, payload, recipients, transport, attempt, expiresAt, note, notBefore } = order
+  const { slot, payload, recipients, scope = '', transport, attempt, expiresAt, note, notBefore } = order
   const handedOverAt = sharedClock()
   const task: DeliverTask = {
     payload,
     recipients,
-    transport,
+    transport: `${scope}${transport}`,
     attempt,
     expiresAt,
     slot,

@@ -57,7 +57,7 @@ export class InlineRunner implements Runner {
 
   async start(): Promise<TemplateListing> {
     const { Deliverer } = await import('../../workers/deliver.js')
-    this.#deliverer = new Deliverer(this.#setup, 0, this.#log, (open) => {
+    this.#deliverer = new Deliverer(this.#setup, 0, this.#log, ({ open }) => {
       this.#connections = open
     })
     try {

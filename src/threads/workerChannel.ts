@@ -3,12 +3,15 @@ import type {
   ReplyOf,
   ChannelReply,
   ChannelRequest,
+  ConnectionCounts,
   Request,
   TaskOf,
   ThreadLogLine,
 } from '../protocol/tasks.js'
 import { Batcher } from '../structures/batcher.js'
 import { SlotMap } from '../structures/slotMap.js'
+
+const NO_CONNECTIONS: ConnectionCounts = { open: 0, pipelined: 0 }
 
 /** The thread died before it replied. The boards show what that means for each delivery: see `CrashAttribution`. */
 export class ThreadDied extends Error {
@@ -71,8 +74,8 @@ export interface ChannelListener {
 export class WorkerChannel {
   /** Id of the thread at the other end; 0 while there is none. */
   thread = 0
-  /** Connections that the thread has open. */
-  connections = 0
+  /** The SMTP connections of the thread. */
+  connections: ConnectionCounts = NO_CONNECTIONS
   /** Whether the thread has started and takes requests. */
   ready = false
   #closed = false
@@ -118,7 +121,7 @@ export class WorkerChannel {
     this.#port?.close()
     this.#port = undefined
     this.thread = 0
-    this.connections = 0
+    this.connections = NO_CONNECTIONS
     this.ready = false
     this.#requests.take()
     if (!this.#closed) this.#listener.died(death)

@@ -127,7 +127,7 @@ export class RateAllowance implements Allowance {
     const now = performance.now()
     this.#recover(now)
     while ((this.#returns[0] ?? Infinity) <= now) this.#returns.shift()
-    const over = this.#inProgress + this.#returns.length - this.#perWindow()
+    const over = this.#inProgress + this.#returns.length - this.perWindow
     const free = over < 0 ? now : (this.#returns[over] ?? Infinity)
     const at = Math.max(now, free, this.#next - CATCH_UP)
     if (at > now + ahead) return at - now
@@ -149,9 +149,14 @@ export class RateAllowance implements Allowance {
       return
     }
     this.#fastest = Math.min(transaction, this.#fastest + ESTIMATE_RISE)
-    const window = (1_000 * this.#perWindow()) / this.rate
+    this.#freeAt(now + this.freeIn(ago))
+  }
+
+  /** Returns the milliseconds until the permit of a message becomes free whose transaction ended `ago` ms ago. */
+  freeIn(ago: number): number {
+    const window = (1_000 * this.perWindow) / this.rate
     const certain = Math.max(0, this.#fastest - Math.max(JITTER, this.#fastest / 2))
-    this.#freeAt(now - ago + window - Math.min(certain, window / 2))
+    return window - Math.min(certain, window / 2) - ago
   }
 
   #freeAt(time: number): void {
@@ -171,7 +176,7 @@ export class RateAllowance implements Allowance {
   }
 
   /** Returns the messages in one window: a second, or longer if the rate is not a whole number of messages. */
-  #perWindow(): number {
+  get perWindow(): number {
     return Math.max(1, Math.floor(this.rate))
   }
 

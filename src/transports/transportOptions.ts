@@ -1,4 +1,3 @@
-import { isLoopback } from '../loopback.js'
 import type {
   DkimKey,
   SmtpTimeouts,
@@ -21,6 +20,7 @@ import {
   type ServiceOptions,
   serviceScheme,
 } from './providers.js'
+import { starttlsOf, tlsOf } from './tlsOptions.js'
 
 /** A transport's URL with further options. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
@@ -34,6 +34,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default true
    */
   pipelining?: boolean
+  /**
+   * Messages in flight on each connection if the server offers CHUNKING (RFC 3030) as well: a connection then sends more
+   * than one message per round trip. With 1, messages are sent with DATA, one per round trip.
+   * @default up to 8: it grows only while the round trip is the bottleneck
+   */
+  pipelineDepth?: number
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
   /** Signs the mail that this transport sends: one key, or several. @default none */
@@ -43,6 +49,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default true, but false for loopback
    */
   requireTLS?: boolean
+  /**
+   * Never use STARTTLS, even if the server offers it: mail and password are sent without TLS. For servers on a safe network
+   * whose TLS doesn't work.
+   * @default false
+   */
+  ignoreTLS?: boolean
   /** Settings of TLS. @default the built-in certificate authorities, TLSv1.2 or newer */
   tls?: TlsOptions
   /**
@@ -110,6 +122,8 @@ const DEFAULT_TIMEOUTS: SmtpTimeouts = {
   idle: 5_000,
 }
 
+/** Bounds the messages that are uncertain when a connection is lost. */
+const MAX_PIPELINE_DEPTH = 64
 const MESSAGES_PER_CONNECTION = 100_000
 
 const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
@@ -118,9 +132,11 @@ const KEYS = [
   'url',
   'auth',
   'pipelining',
+  'pipelineDepth',
   'proxy',
   'dkim',
   'requireTLS',
+  'ignoreTLS',
   'tls',
   'ehloName',
   'messagesPerConnection',
@@ -193,10 +209,7 @@ function specOf(
     host,
     port: url.port === '' ? (secure ? 465 : 587) : Number(url.port),
     secure,
-    requireTLS:
-      options['requireTLS'] === undefined
-        ? !isLoopback(host)
-        : check.boolean(options['requireTLS'], `${path}.requireTLS`),
+    ...starttlsOf(check, options, path, { host, secure }),
     pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
     messagesPerConnection: check.integer(
       options['messagesPerConnection'] ?? MESSAGES_PER_CONNECTION,
@@ -207,6 +220,13 @@ function specOf(
     timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
     ...signedBy(check, options, path),
   }
+  if (options['pipelineDepth'] !== undefined)
+    transport.pipelineDepth = check.integer(
+      options['pipelineDepth'],
+      `${path}.pipelineDepth`,
+      1,
+      MAX_PIPELINE_DEPTH,
+    )
   const auth = resolveAuth(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
@@ -246,21 +266,6 @@ function proxyOf(check: Validator, value: unknown, path: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
     check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
   return text
-}
-
-function tlsOf(check: Validator, value: unknown, path: string): TlsOptions {
-  const given = check.object(value, path, ['rejectUnauthorized', 'ca', 'servername', 'minVersion'])
-  const tls: TlsOptions = { minVersion: 'TLSv1.2' }
-  if (given['rejectUnauthorized'] !== undefined)
-    tls.rejectUnauthorized = check.boolean(given['rejectUnauthorized'], `${path}.rejectUnauthorized`)
-  if (given['servername'] !== undefined)
-    tls.servername = check.string(given['servername'], `${path}.servername`)
-  if (given['minVersion'] !== undefined)
-    tls.minVersion = check.oneOf(given['minVersion'], `${path}.minVersion`, ['TLSv1.2', 'TLSv1.3'])
-  const ca = given['ca']
-  if (Array.isArray(ca)) tls.ca = ca.map((pem, index) => check.string(pem, `${path}.ca[${index}]`))
-  else if (ca !== undefined) tls.ca = check.string(ca, `${path}.ca`)
-  return tls
 }
 
 function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeouts {

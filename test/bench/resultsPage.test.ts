@@ -117,7 +117,6 @@ itWith(
       await browser.close()
     }
   },
-  300_000,
 )
 
 const OUTSIDE = `[...document.querySelectorAll('svg *')].filter((mark) => {

@@ -95,7 +95,7 @@ describe('threadpost init', () => {
     await init(app)
     const url = await start(app, { SMTP_URL: inbox.url })
     expect((await signUp(url, 'ada@example.com')).status).toBe(202)
-    expect((await inbox.waitFor({ to: 'ada@example.com', timeout: 25_000 })).html).toContain('Ada')
+    expect((await inbox.waitFor({ to: 'ada@example.com', timeout: 240_000 })).html).toContain('Ada')
     expect((await fetch(`${url}/inbox`)).status).toBe(404)
   })
 

@@ -114,8 +114,7 @@ describe('the headline of a real mailer', () => {
     }
     const send = (fields: object = {}) =>
       mailer.send({ to: 'ada@example.com', subject: 'Hi', text: 'x', ...fields })
-    const titled = (title: string) =>
-      expect.poll(async () => (await headline()).title, { timeout: 30_000 }).toBe(title)
+    const titled = (title: string) => expect.poll(async () => (await headline()).title).toBe(title)
     return { mailer, inbox, send, titled, headline }
   }
 

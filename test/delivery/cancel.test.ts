@@ -58,12 +58,13 @@ describe.each([
   it('expires if its envelope was not sent in time', async () => {
     const { server, transport, reached, proceed } = await serverStoppingAt('greeting', '220 hi')
     const mailer = await testMailer({ transport, threads })
-    // Long enough for the message to get as far as the server, on any machine.
-    const expiresAt = Date.now() + 3_000
-    const { id } = await mailer.send({ ...mail, expiresAt })
     const other = await mailer.send(mail)
     await reached
-    while (Date.now() < expiresAt) await new Promise((resolve) => setTimeout(resolve, 10))
+    // Long enough for a thread to take the message: one is connected already.
+    const expiresAt = Date.now() + 3_000
+    const { id } = await mailer.send({ ...mail, expiresAt })
+    await expect.poll(async () => (await mailer.stats()).phases.connecting).toBe(2)
+    await expect.poll(() => Date.now()).toBeGreaterThanOrEqual(expiresAt)
     proceed()
     expect(await mailer.wait(id)).toMatchObject({
       status: 'expired',

@@ -126,9 +126,30 @@ describe('guessing a token', () => {
     const last = await call('/login', json({ token: 'manager-token' }))
     expect([last.status, last.body.code]).toEqual([429, 'TOO_MANY_REQUESTS'])
     expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0)
-    // A program with the right token is never locked out by its neighbours.
+    // A right token would stand out among the guesses.
     const headers = { authorization: 'Bearer manager-token' }
-    expect((await call('/messages', { headers })).status).toBe(200)
+    expect((await call('/messages', { headers })).status).toBe(429)
+    expect((await call('/session', { headers })).status).toBe(429)
+  })
+
+  test('counts at every route that tells a right token from a wrong one', async () => {
+    const { call } = await api({ auth })
+    const guess = { headers: { authorization: 'Bearer guess', accept: 'text/html' } }
+    for (let count = 0; count < 20; count++)
+      await call(['/session', '/messages', '/', '/metrics'][count % 4] ?? '/', guess)
+    expect((await call('/session', guess)).status).toBe(429)
+    expect((await call('/messages', guess)).status).toBe(429)
+  })
+
+  test('locks out no program that had presented its token before', async () => {
+    const { call } = await api({ auth })
+    const known = { headers: { authorization: 'Bearer manager-token' } }
+    expect((await call('/messages', known)).status).toBe(200)
+    for (let count = 0; count < 25; count++)
+      await call('/messages', { headers: { authorization: `Bearer guess-${count}` } })
+    expect((await call('/messages', known)).status).toBe(200)
+    // Another right token is a guess of its own.
+    expect((await call('/messages', { headers: { authorization: 'Bearer reader-token' } })).status).toBe(429)
   })
 
   test('from many addresses uses bounded memory', () => {

@@ -95,7 +95,7 @@ describeWith(['chromium'], 'the images of a mail in a browser', (tools) => {
         .getByText('Only the first 1024 KB of the HTML are shown. Download the raw mail to see the rest.')
         .waitFor()
       await page.frameLocator('iframe').getByText('Here').waitFor()
-      await expect.poll(() => images.size, { timeout: 15_000 }).toBe(1)
+      await expect.poll(() => images.size).toBe(1)
     }
   })
 })

@@ -1,3 +1,4 @@
+import type { ThreadpostError } from 'threadpost'
 import { describe, expect, it } from 'vitest'
 import { fromPrepared, toPrepared } from '../../src/message/prepare.js'
 import { job, NOW, plain, refusal } from '../support/messageRules.js'
@@ -112,6 +113,21 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
     'a prototype in data',
     { to: plain.to, template: 'welcome', data: JSON.parse('{"__proto__":{"a":1}}') as object },
     'data.__proto__',
+  ],
+  [
+    'an object in data that is no text',
+    { to: plain.to, template: 'welcome', data: { name: { toString: 1 } } },
+    'data.name.toString',
+  ],
+  [
+    'an object in data that is no value',
+    { to: plain.to, template: 'welcome', data: { list: [{ valueOf: 'x' }] } },
+    'data.list[0].valueOf',
+  ],
+  [
+    'an object in data that pretends to be HTML',
+    { to: plain.to, template: 'welcome', data: { name: { toHTML: 'x' } } },
+    'data.name.toHTML',
   ],
   [
     'a constructor in data',
@@ -230,4 +246,24 @@ describe('a prepared mail', () => {
       expect.objectContaining({ code: 'INVALID_MESSAGE', path }) as Error,
     )
   })
+})
+
+it.each([
+  ['a field', (key: string) => ({ ...plain, [key]: 1 })],
+  [
+    'a key of the data',
+    (key: string) => ({ to: plain.to, template: 'welcome', data: { [key]: Number.NaN } }),
+  ],
+  ['a key of the metadata', (key: string) => ({ ...plain, metadata: { a: { [key]: Number.NaN } } })],
+])('an error quotes at most 100 characters of %s', (_, mailOf) => {
+  let error: unknown
+  try {
+    job(mailOf('x'.repeat(9_500_000)))
+  } catch (thrown) {
+    error = thrown
+  }
+  expect(error).toMatchObject({ code: 'INVALID_MESSAGE' })
+  const { path = '', message } = error as ThreadpostError
+  expect(path.length).toBeLessThanOrEqual(100)
+  expect(message.length).toBeLessThan(700)
 })

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
 import path from 'node:path'
-import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createMailer } from 'threadpost'
 import {
@@ -109,21 +108,13 @@ describe('sendMail() of threadpost/nodemailer', () => {
   })
 })
 
-const stream = Readable.from(['x'])
 const REFUSED: [field: string, message: MailOptions][] = [
-  ['attachments[0].path', { attachments: [{ path: '/etc/passwd' }] }],
-  ['attachments[0].path', { attachments: [{ path: 'data:text/plain;base64,SGVsbG8=' }] }],
-  ['attachments[1].href', { attachments: [{ content: 'x' }, { href: 'http://127.0.0.1/secret' }] }],
   ['attachments[0].raw', { attachments: [{ raw: 'Content-Type: text/plain\r\n\r\nx' }] }],
-  ['attachments[0].content', { attachments: [{ content: stream }] }],
   [
     'attachments[0].contentDisposition',
     { attachments: [{ filename: 'a.pdf', content: 'x', cid: 'a', contentDisposition: 'inline' }] },
   ],
   ['attachments[0].headers', { attachments: [{ content: 'x', headers: { 'X-A': 'b' } }] }],
-  ['html', { html: stream }],
-  ['text.path', { text: { path: '/etc/passwd' } }],
-  ['html.href', { html: { href: 'http://127.0.0.1/' } }],
   ['raw', { raw: 'From: x' }],
   ['amp', { amp: '<html ⚡4email>' }],
   ['icalEvent', { icalEvent: { content: 'BEGIN:VCALENDAR' } }],
@@ -136,9 +127,11 @@ const REFUSED: [field: string, message: MailOptions][] = [
 
 const HIJACKS: [path: string, message: object][] = [
   ['to', { to: 'b@x.example\r\nBcc: evil@y.example' }],
-  ['to', { to: 'friends: a@x.example, evil@y.example;' }],
   ['to', { to: 'user@good.example(x)evil.example' }],
   ['to', { to: 'a@x.example; evil@y.example' }],
+  ['to', { to: 'friends: a@x.example, evil@y.example' }],
+  ['to', { to: 'a@x.example: evil@y.example;' }],
+  ['to', { to: 'friends: others: a@x.example;;' }],
   ['to', { to: '"a@x.example, evil@y.example' }],
   ['to', { to: '"a@x.example"@evil.example' }],
   ['to', { to: 'a@x.example <evil@y.example> b@z.example' }],
@@ -181,10 +174,7 @@ describe('threadpost/nodemailer refuses', () => {
   })
 
   it.each([
-    ['jsonTransport', { jsonTransport: true }],
-    ['streamTransport', { streamTransport: true }],
     ['sendmail', { sendmail: true }],
-    ['ignoreTLS', { host: 'a.example', ignoreTLS: true }],
     ['transporter', { name: 'mine', version: '1', send: () => undefined }],
     ['dkim.skipFields', dkim({ skipFields: 'message-id:date' })],
     ['dkim.headerFieldNames', dkim({ headerFieldNames: 'from:to' })],
@@ -198,7 +188,11 @@ describe('threadpost/nodemailer refuses', () => {
 
   it('plugins, test accounts, and unknown services and options', () => {
     const refused = expect.objectContaining({ code: 'UNSUPPORTED' }) as Error
-    for (const call of [() => transporter.use(), () => transporter.set(), () => transporter.get()])
+    for (const call of [
+      () => transporter.use('stream', () => undefined),
+      () => transporter.set(),
+      () => transporter.get(),
+    ])
       expect(call).toThrow(refused)
     expect(() => createTestAccount()).toThrow(refused)
     expect(() => createTransport({ service: 'no such service' })).toThrow(/service: is not known/)

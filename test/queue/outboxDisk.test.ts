@@ -99,18 +99,18 @@ describe('the reserve', () => {
     expect(await isWhole(file)).toBe(true)
 
     const inbox = await server()
-    await expect.poll(() => mailer.stats(), { timeout: 90_000 }).toMatchObject({ sent: receipts.length })
+    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
     expect(inbox.count).toBe(receipts.length)
-    await expect.poll(() => accepts(mailer), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => accepts(mailer)).toBe(true)
     // The space was returned: the file is smaller, and the log is no longer than before.
-    await expect.poll(async () => (await stat(file)).size, { timeout: 20_000 }).toBeLessThan(20 * MEGABYTE)
+    await expect.poll(async () => (await stat(file)).size).toBeLessThan(20 * MEGABYTE)
     expect((await stat(`${file}-wal`)).size).toBeLessThan(8 * MEGABYTE)
     const { receipts: more } = await sendUntilRefused(mailer, 20_000)
     expect(more.length).toBeGreaterThan(receipts.length / 2)
-    await expect.poll(() => lines.get(SPACE_AGAIN), { timeout: 90_000 }).toBeGreaterThan(0)
+    await expect.poll(() => lines.get(SPACE_AGAIN)).toBeGreaterThan(0)
     expect(lines.get(FULL)).toBeLessThanOrEqual(2)
     expect(lines.get(STALLED)).toBeUndefined()
-  }, 240_000)
+  })
 
   it('lets the outbox deliver on a disk that other programs have filled, and is restored once there is space', async (test) => {
     const folder = await smallDisk(64)
@@ -129,16 +129,16 @@ describe('the reserve', () => {
     expect(await isWhole(file)).toBe(true)
 
     await mailer.resume()
-    await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: receipts.length })
+    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
     expect(inbox.count).toBe(receipts.length)
     await rm(ballast)
-    await expect.poll(() => accepts(mailer), { timeout: 20_000 }).toBe(true)
-    await expect.poll(() => accepts(sender), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => accepts(mailer)).toBe(true)
+    await expect.poll(() => accepts(sender)).toBe(true)
     expect(await isWhole(file)).toBe(true)
-    await expect.poll(() => lines.get(SPACE_AGAIN), { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => lines.get(SPACE_AGAIN)).toBe(1)
     expect(lines.get(FULL)).toBe(1)
     expect(lines.get(STALLED)).toBeUndefined()
-  }, 120_000)
+  })
 
   it('lets a process start on a full disk after a kill and deliver the mail that the killed one had accepted', async (test) => {
     const folder = await smallDisk(64)
@@ -152,10 +152,10 @@ describe('the reserve', () => {
     await fillUp(path.join(folder, 'ballast'))
     const inbox = await testInbox({ keep: 10_000 })
     const mailer = await mailerOn(file, { transport: inbox.url })
-    await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: 500 })
+    await expect.poll(() => mailer.stats()).toMatchObject({ sent: 500 })
     expect(inbox.count).toBe(500)
     await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
-  }, 120_000)
+  })
 
   it('is not released by a process that only sends', async (test) => {
     const folder = await smallDisk(64)
@@ -167,9 +167,9 @@ describe('the reserve', () => {
     expect(await isWhole(file)).toBe(true)
     const inbox = await testInbox({ keep: 10 })
     const mailer = await mailerOn(file, { transport: inbox.url })
-    await expect.poll(() => mailer.stats(), { timeout: 90_000 }).toMatchObject({ sent: receipts.length })
-    await expect.poll(() => accepts(sender), { timeout: 20_000 }).toBe(true)
-  }, 180_000)
+    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
+    await expect.poll(() => accepts(sender)).toBe(true)
+  })
 
   it('lets the outbox deliver while a reader keeps the log from starting over', async (test) => {
     const folder = await smallDisk(64)
@@ -186,10 +186,10 @@ describe('the reserve', () => {
     await fillUp(path.join(folder, 'ballast'))
     await mailer.resume()
     // The outbox delivers as many messages as the log has space for in the reserve, and the rest once the reader has closed.
-    await expect.poll(() => inbox.count, { timeout: 20_000 }).toBeGreaterThan(0)
+    await expect.poll(() => inbox.count).toBeGreaterThan(0)
     reader.exec('COMMIT')
-    await expect.poll(() => mailer.stats(), { timeout: 60_000 }).toMatchObject({ sent: receipts.length })
-  }, 120_000)
+    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
+  })
 })
 
 describe('a file that may not grow', () => {
@@ -211,11 +211,11 @@ describe('a file that may not grow', () => {
     expect(sender.receipts.size).toBeGreaterThan(300)
     const accepted = sender.receipts.size
     const inbox = await server()
-    await expect.poll(() => inbox.count, { timeout: 90_000 }).toBe(accepted)
+    await expect.poll(() => inbox.count).toBe(accepted)
     await expect
-      .poll(() => (sender.more(), sender.receipts.size), { timeout: 20_000, interval: 200 })
+      .poll(() => (sender.more(), sender.receipts.size), { interval: 200 })
       .toBeGreaterThan(accepted)
-  }, 180_000)
+  })
 })
 
 const MEGABYTE = 1024 * 1024

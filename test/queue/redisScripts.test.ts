@@ -38,7 +38,7 @@ it('says how to leave threadpost out of a bundle if a script is missing', () => 
     expect.objectContaining({
       code: 'START_FAILED',
       message: expect.stringMatching(
-        /a script of its queue, .*missing\.lua, is not there.*external: \['threadpost'\]/,
+        /a script of its queue, .*missing\.lua, does not exist.*external: \['threadpost'\]/,
       ) as string,
     }),
   )

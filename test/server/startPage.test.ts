@@ -109,43 +109,39 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
   )
 
   // Makes the pictures of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts`, on an idle machine.
-  test.runIf(UPDATING)(
-    'makes the pictures of the documentation',
-    async () => {
-      for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
-      const page = await site.open('/', SCREEN)
-      await signUp(page, 'Ada Lovelace', 'ada@example.com')
-      await waitForStatus(page, 'Sent')
-      await picture(page, 'start.png')
-      await site.sendSample('receipt')
-      await page.goto(`${site.url}/inbox/messages/${site.inbox.stored().at(-1)!.id}`)
-      site.inbox.faults.set([
-        { at: 'rcpt', do: 'defer', to: '*@slow.example', probability: 0.3 },
-        { at: 'dot', do: 'close-after', times: 3 },
-      ])
-      await page.getByText('2 faults are active.').waitFor()
-      await picture(page, 'inbox.png')
-      site.inbox.faults.clear()
+  test.runIf(UPDATING)('makes the pictures of the documentation', async () => {
+    for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
+    const page = await site.open('/', SCREEN)
+    await signUp(page, 'Ada Lovelace', 'ada@example.com')
+    await waitForStatus(page, 'Sent')
+    await picture(page, 'start.png')
+    await site.sendSample('receipt')
+    await page.goto(`${site.url}/inbox/messages/${site.inbox.stored().at(-1)!.id}`)
+    site.inbox.faults.set([
+      { at: 'rcpt', do: 'defer', to: '*@slow.example', probability: 0.3 },
+      { at: 'dot', do: 'close-after', times: 3 },
+    ])
+    await page.getByText('2 faults are active.').waitFor()
+    await picture(page, 'inbox.png')
+    site.inbox.faults.clear()
 
-      await page.goto(site.url)
-      const done = (run: string) => page.getByText(`${run}: done`).waitFor({ timeout: 60_000 })
-      const scroll = "document.querySelector('#demo').scrollIntoView({ block: 'center' })"
-      await page.getByRole('button', { name: '500 inline' }).click()
-      await done('Run 1, inline')
-      await page.getByRole('button', { name: '500 receipts through threads' }).click()
-      await done('Run 2, through threads')
-      await page.getByRole('button', { name: '500 receipts through threads' }).click()
-      await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
-      await page.locator('.cell[data-uncertain]').nth(2).waitFor()
-      await page.locator('#grid [data-status=sent]').nth(120).waitFor()
-      await page.evaluate(scroll)
-      await picture(page, 'load.png', 0)
-      await done('Run 3, through threads')
-      const phone = await site.open('/', { viewport: PHONE, colorScheme: 'dark', deviceScaleFactor: 2 })
-      await phone.locator('#grid [data-status=sent]').nth(499).waitFor()
-      await phone.evaluate(scroll)
-      await picture(phone, 'phone.png')
-    },
-    180_000,
-  )
+    await page.goto(site.url)
+    const done = (run: string) => page.getByText(`${run}: done`).waitFor()
+    const scroll = "document.querySelector('#demo').scrollIntoView({ block: 'center' })"
+    await page.getByRole('button', { name: '500 inline' }).click()
+    await done('Run 1, inline')
+    await page.getByRole('button', { name: '500 receipts through threads' }).click()
+    await done('Run 2, through threads')
+    await page.getByRole('button', { name: '500 receipts through threads' }).click()
+    await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
+    await page.locator('.cell[data-uncertain]').nth(2).waitFor()
+    await page.locator('#grid [data-status=sent]').nth(120).waitFor()
+    await page.evaluate(scroll)
+    await picture(page, 'load.png', 0)
+    await done('Run 3, through threads')
+    const phone = await site.open('/', { viewport: PHONE, colorScheme: 'dark', deviceScaleFactor: 2 })
+    await phone.locator('#grid [data-status=sent]').nth(499).waitFor()
+    await phone.evaluate(scroll)
+    await picture(phone, 'phone.png')
+  })
 })

@@ -6,7 +6,7 @@ import type { Worker } from 'node:worker_threads'
 import { afterAll } from 'vitest'
 
 /** Milliseconds after which what is still open counts as never closed. */
-const PATIENCE = 60_000
+const PATIENCE = 120_000
 
 /** A Socket, Server or ChildProcess, or something of Node's own. */
 interface Handle {

@@ -2,6 +2,9 @@ import { createMailer, type Mailer, type MailerOptions } from 'threadpost'
 import { startInbox, type Inbox, type InboxOptions } from 'threadpost/testing'
 import { onTestFinished } from 'vitest'
 
+/** Milliseconds that only bound a hang, on a machine that does many other things at once. */
+const PATIENCE = 240_000
+
 /** An inbox and a mailer that sends to it; both are closed when the test ends. */
 export async function mailerWithInbox(
   options: Partial<MailerOptions> = {},
@@ -21,7 +24,7 @@ export async function testInbox(options: InboxOptions = {}): Promise<Inbox> {
 /** By default an inbox waits five seconds for a mail; this one waits as long as a slow machine may take. */
 export function patient(inbox: Inbox): Inbox {
   const waitFor = inbox.waitFor.bind(inbox)
-  inbox.waitFor = (wish) => waitFor({ timeout: 100_000, ...wish })
+  inbox.waitFor = (wish) => waitFor({ timeout: PATIENCE, ...wish })
   return inbox
 }
 
@@ -34,6 +37,10 @@ export async function testMailer(options: MailerOptions): Promise<Mailer> {
     limits: { render: 60_000, ...options.limits },
   })
   onTestFinished(() => mailer.close({ deadline: 1_000 }))
+  const wait = mailer.wait.bind(mailer)
+  mailer.wait = (id, options) => wait(id, { timeout: PATIENCE, ...options })
+  const sendAndWait = mailer.sendAndWait.bind(mailer)
+  mailer.sendAndWait = (mail, options) => sendAndWait(mail, { timeout: PATIENCE, ...options })
   return mailer
 }
 

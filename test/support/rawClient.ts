@@ -3,7 +3,7 @@ import net from 'node:net'
 import { onTestFinished } from 'vitest'
 
 /** Milliseconds after which a reply counts as one that never comes. */
-const PATIENCE = 60_000
+const PATIENCE = 240_000
 
 /** A raw TCP client that says what it is told to and remembers every byte it hears. Gone when the test ends. */
 export class RawClient {

@@ -25,6 +25,8 @@ export class Conversation {
   over = false
   from = ''
   to: string[] = []
+  /** MAIL was accepted: the next MAIL is refused unless a message or RSET comes first. */
+  open = false
   /** What was received and not looked at yet. */
   input = ''
   #wake: (() => void) | undefined
@@ -69,6 +71,8 @@ export interface Script {
   /** Called with each chunk of a message; may close. */
   body?: (conversation: Conversation, bytes: number) => void
   dot?: Reaction
+  /** The reply to a last BDAT chunk, which was read. */
+  bdat?: Reaction
   rset?: Reaction
   quit?: Reaction
   /** Writes a reply, line end included. */
@@ -137,6 +141,7 @@ export class ScriptedServer {
       conversation.messages.push({ from: conversation.from, to: conversation.to, data })
       conversation.commands.push('.')
       conversation.to = []
+      conversation.open = false
       await this.#answer(conversation, this.#script.dot, '.', '250 2.0.0 taken')
     }
   }
@@ -160,13 +165,22 @@ export class ScriptedServer {
       case 'AUTH':
         await this.#answer(conversation, script.auth, line, '235 2.7.0 welcome')
         return undefined
-      case 'MAIL':
+      case 'MAIL': {
+        const honest = conversation.open ? '503 5.5.1 nested MAIL' : '250 2.1.0 ok'
         conversation.from = /<(.*?)>/.exec(line)?.[1] ?? ''
         conversation.to = []
-        await this.#answer(conversation, script.mail, line, '250 2.1.0 ok')
+        const reply = await this.#answer(conversation, script.mail, line, honest)
+        conversation.open = reply.startsWith('2')
         return undefined
+      }
       case 'RCPT': {
-        const reply = await this.#answer(conversation, script.rcpt, line, '250 2.1.5 ok')
+        const honest = conversation.open ? '250 2.1.5 ok' : '503 5.5.1 MAIL first'
+        const reply = await this.#answer(
+          conversation,
+          conversation.open ? script.rcpt : undefined,
+          line,
+          honest,
+        )
         if (reply.startsWith('2')) conversation.to = [...conversation.to, /<(.*?)>/.exec(line)?.[1] ?? '']
         return undefined
       }
@@ -175,8 +189,27 @@ export class ScriptedServer {
         const reply = await this.#answer(conversation, script.data, line, honest)
         return reply.startsWith('354') ? 'data' : undefined
       }
+      case 'BDAT': {
+        const size = Number(line.split(' ')[1])
+        while (conversation.input.length < size) {
+          script.body?.(conversation, conversation.input.length)
+          if (!(await conversation.more())) return undefined
+        }
+        const data = conversation.input.slice(0, size)
+        conversation.input = conversation.input.slice(size)
+        const { from, to } = conversation
+        if (to.length > 0) conversation.messages.push({ from, to, data })
+        const honest = to.length > 0 ? '250 2.0.0 taken' : '554 5.5.1 no valid recipients'
+        const reply = await this.#answer(conversation, to.length > 0 ? script.bdat : undefined, line, honest)
+        if (reply.startsWith('2')) {
+          conversation.to = []
+          conversation.open = false
+        }
+        return undefined
+      }
       case 'RSET':
         conversation.to = []
+        conversation.open = false
         await this.#answer(conversation, script.rset, line, '250 2.0.0 ok')
         return undefined
       case 'QUIT':

@@ -51,7 +51,7 @@ describe('a transport under load', () => {
     expect(settled.map(({ status, attempts }) => `${status} ${attempts.length}`)).toEqual(
       ids.map(() => 'sent 1'),
     )
-  }, 120_000)
+  })
 
   it('is not slowed down by a 421 that ends one connection', async () => {
     let replies = 0
@@ -66,7 +66,7 @@ describe('a transport under load', () => {
     for (const id of ids) expect((await mailer.wait(id)).status).toBe('sent')
     expect(events).toEqual([])
     expect(replies).toBe(3_001)
-  }, 60_000)
+  })
 })
 
 /**
@@ -102,17 +102,11 @@ function liftsWithRestart(queue: object | string): Promise<void> {
 }
 
 describe('messages held for a limit that is lifted', () => {
-  it('are sent when reload() lifts it (memory)', () => liftsWithReload('memory'), 60_000)
-  it(
-    'are sent when reload() lifts it (sqlite)',
-    async () => liftsWithReload(`sqlite:${await folderOf({})}/outbox.db`),
-    60_000,
-  )
-  it(
-    'are sent by a mailer that is started without it (sqlite)',
-    async () => liftsWithRestart(`sqlite:${await folderOf({})}/outbox.db`),
-    60_000,
-  )
+  it('are sent when reload() lifts it (memory)', () => liftsWithReload('memory'))
+  it('are sent when reload() lifts it (sqlite)', async () =>
+    liftsWithReload(`sqlite:${await folderOf({})}/outbox.db`))
+  it('are sent by a mailer that is started without it (sqlite)', async () =>
+    liftsWithRestart(`sqlite:${await folderOf({})}/outbox.db`))
 })
 
 describeWith(
@@ -120,7 +114,7 @@ describeWith(
   'messages in Redis held for a limit that is lifted',
   ({ 'redis-server': tool }) => {
     const redis = useRedis(tool)
-    it('are sent when reload() lifts it', () => liftsWithReload(redis.place()), 60_000)
-    it('are sent by a mailer that is started without it', () => liftsWithRestart(redis.place()), 60_000)
+    it('are sent when reload() lifts it', () => liftsWithReload(redis.place()))
+    it('are sent by a mailer that is started without it', () => liftsWithRestart(redis.place()))
   },
 )

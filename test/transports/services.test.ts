@@ -199,7 +199,7 @@ describe('a folder', () => {
     })
     expect(await readdir(out)).toEqual([])
     await rm(ballast)
-    expect(await mailer.wait(id, { timeout: 20_000 })).toMatchObject({ status: 'sent' })
+    expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
     expect(await readdir(out)).toEqual([`${id}.eml`])
   })
 })

@@ -1,3 +1,4 @@
+import type { ConnectionCounts } from '../../src/protocol/tasks.js'
 import type { TransportConfig, TransportReport } from '../../src/protocol/transportConfig.js'
 import { DkimSigner } from '../compose/dkimSigner.js'
 import { FileSender } from './fileSender.js'
@@ -9,12 +10,12 @@ import type { Transport } from './transport.js'
 
 /**
  * @param connections the maximum number of connections, or of concurrent requests
- * @param onConnections called with 1 for each SMTP connection that opens, and with -1 for each that closes
+ * @param onConnections called with the changes of the numbers of SMTP connections
  */
 function createTransport(
   config: TransportConfig,
   connections: number,
-  onConnections: (change: 1 | -1) => void,
+  onConnections: (change: ConnectionCounts) => void,
 ): Transport {
   switch (config.kind) {
     case 'smtp':
@@ -40,27 +41,27 @@ interface Entry {
 export class TransportPool {
   readonly #connections: number
   readonly #threads: number
-  readonly #onCount: (connections: number) => void
+  readonly #onCount: (connections: ConnectionCounts) => void
   readonly #entries = new Map<string, Entry>()
   /** Replaced transports that still have messages in progress. */
   readonly #retiring = new Set<Transport>()
-  #openConnections = 0
+  #counts: ConnectionCounts = { open: 0, pipelined: 0 }
 
   /**
    * @param connections the maximum number of connections per transport in this thread
    * @param threads the number of threads that share a transport's own limit
-   * @param onCount called with the number of open connections whenever it changes
+   * @param onCount called with the open connections whenever they change
    */
   constructor(
     configs: readonly TransportConfig[],
     connections: number,
     threads: number,
-    onCount: (connections: number) => void,
+    onCount: (connections: ConnectionCounts) => void,
   ) {
     this.#connections = connections
     this.#threads = threads
     this.#onCount = onCount
-    this.reload(configs)
+    this.#add(configs)
   }
 
   has(name: string): boolean {
@@ -91,20 +92,32 @@ export class TransportPool {
 
   /**
    * Applies new settings. Messages in progress finish on their old connection; waiting messages use the new settings. A
-   * transport with unchanged settings keeps its connections.
+   * transport with unchanged settings keeps its connections. One that is not listed any more closes its connections.
+   * Resolves when these are closed.
    */
-  reload(configs: readonly TransportConfig[]): void {
+  async reload(configs: readonly TransportConfig[]): Promise<void> {
+    const names = new Set(configs.map(({ name }) => name))
+    const removed = [...this.#entries].filter(([name]) => !names.has(name))
+    for (const [name] of removed) this.#entries.delete(name)
+    this.#add(configs)
+    await Promise.all(removed.map(([, { transport }]) => transport.quit()))
+  }
+
+  #add(configs: readonly TransportConfig[]): void {
     for (const config of configs) {
       const old = this.#entries.get(config.name)
       if (old !== undefined && JSON.stringify(old.config) === JSON.stringify(config)) continue
-      const transport = createTransport(config, this.#share(config), (change) =>
-        this.#onCount((this.#openConnections += change)),
-      )
+      const transport = createTransport(config, this.#share(config), (change) => this.#count(change))
       const keys = 'dkim' in config ? config.dkim : undefined
       const signer = keys === undefined ? undefined : new DkimSigner(keys)
       this.#entries.set(config.name, { config, transport, signer })
       if (old !== undefined) this.#retire(old.transport, transport)
     }
+  }
+
+  #count({ open, pipelined }: ConnectionCounts): void {
+    this.#counts = { open: this.#counts.open + open, pipelined: this.#counts.pipelined + pipelined }
+    this.#onCount(this.#counts)
   }
 
   #retire(transport: Transport, successor: Transport): void {

@@ -173,7 +173,7 @@ export class RedisQueue implements QueueDriver {
 
   /** Rate limits of transports, for all processes on this queue together. */
   readonly allowances: Allowances = (transport, rate) =>
-    new DistributedRateLimiter(transport, rate, (...args) => this.#store.reserve(...args))
+    new DistributedRateLimiter(transport, rate, this.#store.requestPermits, () => this.#store.nextOperation())
 
   async wakeHeld(transports: readonly string[], most: number): Promise<number> {
     const indexes = PRIORITIES.flatMap((priority) => transports.map((name) => heldIndex(name, priority)))

@@ -36,7 +36,7 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
  * | `adding` | sorted set | ids of messages that may have no BullMQ job yet, by the time since when, on Redis's clock |
  * | `revoked:OP` | string | exists for a while after the command OP was revoked, in case it comes after its revocation |
  * | `k:KEY` | string | id, Message-ID and fingerprint of the message with an idempotency key, for as long as the key is remembered |
- * | `rate:TRANSPORT` | string | time of the last message that was reserved for a transport with a rate |
+ * | `permits:TRANSPORT` | sorted set | permits in use of a transport with a rate, by the time at which they are free |
  * | `held:PRIORITY:TRANSPORT` | sorted set | ids of messages that are held for the transport's budget, by the time at which they are due |
  * | `w:OWNER` | string | exists while the delivering process is alive |
  *

@@ -5,6 +5,7 @@ import type { EnqueueResult } from '../driver.js'
 import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
+import type { RequestPermits } from './distributedRateLimiter.js'
 import {
   type Claim,
   isPresent,
@@ -206,21 +207,11 @@ export class RedisStore {
     return { paused: paused === 1, accepted, oldest, counts: byStatus as Record<Status, number> }
   }
 
-  /**
-   * Reserves times at which messages of a transport may go, for all processes together.
-   * @param interval ms between two messages
-   * @returns ms until the first message, or until a reservation is possible
-   */
-  async reserve(
-    transport: string,
-    interval: number,
-    count: number,
-  ): Promise<{ taken: boolean; after: number }> {
-    const [taken, after] = (await this.#run(this.#quick, 'reserve', [transport, interval, count])) as [
-      number,
-      string,
-    ]
-    return { taken: taken === 1, after: Number(after) }
+  /** Asks for permits of a transport with a rate, and returns others, for all processes together. */
+  readonly requestPermits: RequestPermits = async ({ transport, most, wanted, name, lease, returned }) => {
+    const own = [transport, most, wanted, name, lease, ...returned.flatMap(({ id, after }) => [id, after])]
+    const [granted, next] = (await this.#run(this.#quick, 'reserve', own)) as [number, string]
+    return { granted, next: Number(next) < 0 ? undefined : Number(next) }
   }
 
   /** Notes that this process delivers nothing more. */

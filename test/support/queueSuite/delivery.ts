@@ -138,10 +138,11 @@ export function testDelivery({ open, put }: Fixture): void {
   describe('expiry', () => {
     it('settles a message whose time has passed, whatever it waits for', async () => {
       const { queue, changes } = await open()
-      // Late enough for everything that must happen before.
+      await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
+      await changes.until(await put(queue, { onUncertain: 'hold' }), 'held')
+      // The queue is at work: late enough for everything that must happen before.
       const expiresAt = Date.now() + 2_000
       const held = await put(queue, { expiresAt, onUncertain: 'hold' })
-      await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
       await changes.until(held, 'held')
       await queue.pause()
       const waiting = await put(queue, { expiresAt })

@@ -137,7 +137,7 @@ it('a setup module that logs without end is limited to a bounded number of lines
   )
 })
 
-it('a setup that fails when a thread is replaced loses no mail, because it is tried again', async () => {
+it('a setup that fails when a thread is replaced loses no mail and uses up no attempt, because it is tried again', async () => {
   const folder = await folderOf({ flag: 'up' })
   const flag = path.join(folder, 'flag')
   await writeFile(
@@ -149,23 +149,33 @@ it('a setup that fails when a thread is replaced loses no mail, because it is tr
      }`,
   )
   const dir = await folderOf({ 'a.mjml': page('{{die deadly}}') })
-  const { mailer } = await mailerWithInbox({ templates: { dir, setup: path.join(folder, 'setup.mjs') } })
+  const { mailer } = await mailerWithInbox({
+    templates: { dir, setup: path.join(folder, 'setup.mjs') },
+    retry: { attempts: 1 },
+  })
   const held: MailerEvents['held'][] = []
   mailer.on('held', (event) => held.push(event))
   await writeFile(flag, 'down')
-  await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: true } })
+  const poison = await mailer.send({ template: 'a', to: 'ada@example.com', data: { deadly: true } })
   const mail = { template: 'a', to: 'ada@example.com', data: { deadly: false } }
   const { id } = await mailer.send(mail)
   const reason = expect.stringContaining('the price list is away')
-  const poll = { timeout: 60_000 }
-  await expect.poll(() => held[0], poll).toMatchObject({ heldReason: 'setup', outcome: { message: reason } })
+  await expect.poll(() => held[0]).toMatchObject({ heldReason: 'setup', outcome: { message: reason } })
 
   // No thread is asked for a message that is sent now.
-  await expect.poll(async () => (await mailer.stats()).setup, poll).toMatchObject({ message: reason })
+  await expect.poll(async () => (await mailer.stats()).setup).toMatchObject({ message: reason })
   const later = await mailer.send(mail)
   await expect
-    .poll(() => held.find((event) => event.id === later.id), poll)
+    .poll(() => held.find((event) => event.id === later.id))
     .toMatchObject({ heldReason: 'setup', outcome: { message: reason } })
+  for (const event of held) {
+    const message = await mailer.find(event.id)
+    expect(message?.attempts.filter(({ counted }) => counted)).toEqual([])
+  }
   await writeFile(flag, 'up')
-  expect(await mailer.wait(id)).toMatchObject({ status: 'sent' })
-}, 120_000)
+  for (const each of [id, later.id]) expect(await mailer.wait(each)).toMatchObject({ status: 'sent' })
+  expect(await mailer.wait(poison.id)).toMatchObject({
+    status: 'failed',
+    attempts: expect.arrayContaining([expect.objectContaining({ code: 'POISON' })]),
+  })
+})

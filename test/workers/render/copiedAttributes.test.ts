@@ -145,7 +145,7 @@ for (const component of components.values())
       }
     }
     expect(wrong).toEqual([])
-  }, 300_000)
+  })
 
 test('the cases of copied attributes include hundreds of precompiled templates', () => {
   expect(precompiledCases).toBeGreaterThan(300)

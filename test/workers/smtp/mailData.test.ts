@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toMailData } from '../../../workers/transports/smtp/mailData.js'
+import { dotStuffed, toMailData } from '../../../workers/transports/smtp/mailData.js'
 
 /** A simple implementation to compare with. */
 function expected(message: string): { text: string; size: number } {
@@ -38,12 +38,13 @@ describe('a message as mail data', () => {
         const message = Buffer.from(' '.repeat(offset) + text, 'latin1').subarray(offset)
         const data = toMailData(message)
         const { text: wire, size } = expected(text)
-        expect(data.bytes.toString('latin1')).toBe(wire)
+        const stuffed = dotStuffed(data).toString('latin1')
+        expect(stuffed).toBe(wire)
         expect(data.size).toBe(size)
 
         expect(data.eightBit).toBe(/[^\x00-\x7f]/.test(text))
-        expect(data.bytes.includes('\r\n.\r\n')).toBe(false)
-        expect(/(?<!\r)\n|\r(?!\n)/.test(data.bytes.toString('latin1'))).toBe(false)
+        expect(stuffed).not.toContain('\r\n.\r\n')
+        expect(/(?<!\r)\n|\r(?!\n)/.test(stuffed)).toBe(false)
       }),
       { numRuns: 3_000 },
     )
@@ -60,7 +61,9 @@ describe('a message as mail data', () => {
     '\r\r\n.\r\n',
     '\r\n\u0000.\r\n',
   ])('can’t be ended early by %j', (end) => {
-    const { bytes } = toMailData(Buffer.from(`Subject: a\r\n\r\none${end}MAIL FROM:<evil@example.com>\r\n`))
+    const bytes = dotStuffed(
+      toMailData(Buffer.from(`Subject: a\r\n\r\none${end}MAIL FROM:<evil@example.com>\r\n`)),
+    )
     const wire = bytes.toString('latin1')
     expect(wire).not.toContain('\r\n.\r\n')
     expect(/(?<!\r)\n|\r(?!\n)/.test(wire)).toBe(false)

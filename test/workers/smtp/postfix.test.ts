@@ -67,11 +67,15 @@ describeWith(['postfix-master'], 'Postfix', (tools) => {
     for (const mail of await postfix.mailbox('eve')) expect(mail).toMatch(/\n\n\.dot\n\.\.\nbye\n$/)
   }
 
-  asRoot('tells each recipient apart and gets each message once, pipelined', async () => {
+  asRoot.each([
+    ['pipelined', 1],
+    ['with eight in flight (CHUNKING)', 8],
+    ['with as many in flight as the round trip needs', undefined],
+  ])('tells each recipient apart and gets each message once, %s', async (_, pipelineDepth) => {
     // By itself it hangs up after twenty refusals on a connection.
     const limits = { smtpd_soft_error_limit: '1000', smtpd_hard_error_limit: '1000' }
     const postfix = await startPostfix(tools['postfix-master'], limits)
-    await sendMixed(senderTo(postfix.port, {}, 2), 200)
+    await sendMixed(senderTo(postfix.port, pipelineDepth === undefined ? {} : { pipelineDepth }, 2), 200)
     await expectDelivered(postfix, 200)
     // Whether it answers yet was asked by connecting.
     expect(await postfix.log()).not.toMatch(

@@ -18,6 +18,8 @@ import { ehloNameFor } from './ehloName.js'
 export interface Extensions {
   /** RFC 2920. */
   pipelining: boolean
+  /** RFC 3030. */
+  chunking: boolean
   /** RFC 6152. */
   eightBitMime: boolean
   /** RFC 6531. */
@@ -44,6 +46,7 @@ function parseExtensions(reply: string): Extensions {
   )
   return {
     pipelining: has('PIPELINING'),
+    chunking: has('CHUNKING'),
     eightBitMime: has('8BITMIME'),
     smtpUtf8: has('SMTPUTF8'),
     size: has('SIZE'),
@@ -126,13 +129,14 @@ function prepare(
   proxied: Socket | undefined,
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
-  const { host, port, secure, requireTLS, tls, ehloName, timeouts, auth } = config
+  const { host, port, secure, requireTLS, ignoreTLS = false, tls, ehloName, timeouts, auth } = config
   const total = Math.min(timeouts.connect + timeouts.greeting + timeouts.handshake, LONGEST_TIMER)
   const connection = new SMTPConnection({
     host,
     port,
     secure,
     requireTLS,
+    ignoreTLS,
     tls,
     name: ehloName,
     connection: proxied,

@@ -18,6 +18,7 @@ const SINGLE_WRITE = 65_536
 export class HandOver {
   #endBegun = false
   #flushed = false
+  #onFlushed: (() => void) | undefined
   readonly #socket: Socket
   readonly #writeEnd: () => Buffer
 
@@ -37,8 +38,12 @@ export class HandOver {
     return this.#flushed
   }
 
-  /** @param bytes the message in front of its end */
-  start(bytes: Buffer): void {
+  /**
+   * @param bytes the message in front of its end
+   * @param onFlushed called when the kernel has taken every byte
+   */
+  start(bytes: Buffer, onFlushed?: () => void): void {
+    this.#onFlushed = onFlushed
     if (bytes.length > SINGLE_WRITE) {
       this.#socket.write(bytes, (error) => {
         if (!error && !this.#socket.destroyed) this.#startEnd()
@@ -55,7 +60,9 @@ export class HandOver {
     const end = this.#writeEnd()
     this.#endBegun = true
     this.#socket.write(end, (error) => {
-      if (!error) this.#flushed = true
+      if (error) return
+      this.#flushed = true
+      this.#onFlushed?.()
     })
   }
 }

@@ -4,11 +4,12 @@ const CR = 13
 const LF = 10
 const DOT = 46
 
-/** A message as it follows the server's 354 (RFC 5321 section 4.5.2), without the final dot. */
+/** A message that is ready to be sent: every line ends with CRLF. */
 export interface MailData {
-  /** Dot-stuffed: every line ends with CRLF, and a dot at the start of a line is doubled. */
   bytes: Buffer
-  /** Size of the message in octets, without the doubled dots (RFC 1870). */
+  /** Indexes of the dots at the start of a line, which DATA doubles (RFC 5321 section 4.5.2) and BDAT does not. */
+  dots: readonly number[]
+  /** Size of the message in octets (RFC 1870). */
   size: number
   /** The message has octets above 127 (RFC 6152). */
   eightBit: boolean
@@ -18,9 +19,17 @@ export interface MailData {
   lease?: BufferLease
 }
 
-/** Wraps a message that is dot-stuffed ASCII already (see `Composed.transparent`). */
+const NO_DOTS: readonly number[] = []
+
+/** Wraps a message that is ASCII and has no dot at the start of a line (see `Composed.transparent`). */
 export function asMailData(message: Buffer, lease?: BufferLease): MailData {
-  const data: MailData = { bytes: message, size: message.length, eightBit: false, utf8Header: false }
+  const data: MailData = {
+    bytes: message,
+    dots: NO_DOTS,
+    size: message.length,
+    eightBit: false,
+    utf8Header: false,
+  }
   if (lease !== undefined) data.lease = lease
   return data
 }
@@ -34,7 +43,8 @@ export function toMailData(message: Buffer): MailData {
   const text = findings.bareLineEnding || !endsLine(message) ? normalizeLineEndings(message) : message
   const dots = text === message ? findings.dots : scan(text).dots
   return {
-    bytes: dots.length === 0 ? text : stuffDots(text, dots),
+    bytes: text,
+    dots,
     size: text.length,
     eightBit: findings.eightBit,
     utf8Header: findings.eightBit && hasEightBitHeader(text),
@@ -121,7 +131,9 @@ function normalizeLineEndings(message: Buffer): Buffer {
   return out.subarray(0, to)
 }
 
-function stuffDots(text: Buffer, dots: readonly number[]): Buffer {
+/** Returns the message as it follows the server's 354, without the final dot. It is copied only if it has such dots. */
+export function dotStuffed({ bytes: text, dots }: MailData): Buffer {
+  if (dots.length === 0) return text
   const out = Buffer.allocUnsafe(text.length + dots.length)
   let from = 0
   let to = 0

@@ -1,5 +1,21 @@
-import type { SmtpSession } from './smtpSession.js'
 import type { Transaction } from './transaction.js'
+
+/** How long a server may take to answer QUIT and close, in ms. */
+export const QUIT_TIMEOUT = 1_000
+
+/** Runs mail transactions over one connection that is greeted, encrypted and authenticated (`connect()`). */
+export interface Session {
+  /** Whether a transaction is in progress. */
+  readonly busy: boolean
+  /** Whether an envelope could be written at once. */
+  readonly free: boolean
+  /** Starts the owner's next transaction if possible. The owner calls this whenever one may be waiting. */
+  advance(): void
+  /** Sends QUIT once no transaction is in progress, and closes (RFC 5321 section 4.1.1.10). */
+  quit(): void
+  /** Closes the connection immediately. */
+  abort(): void
+}
 
 /** Supplies a session with transactions, and follows its life. */
 export interface SessionOwner {
@@ -14,8 +30,10 @@ export interface SessionOwner {
    * @param freshOnly only a fresh connection may take it
    */
   requeue(transaction: Transaction, freshOnly?: boolean): void
-  onIdle(session: SmtpSession): void
+  /** The session may have so many more messages in flight than before. */
+  onDepth(change: number): void
+  onIdle(session: Session): void
   /** The session sends QUIT and takes no more transactions. */
-  onQuit(session: SmtpSession): void
-  onEnd(session: SmtpSession): void
+  onQuit(session: Session): void
+  onEnd(session: Session): void
 }

@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net'
+import type { ConnectionCounts } from '../../../src/protocol/tasks.js'
 import type { SmtpTransport, TransportReport } from '../../../src/protocol/transportConfig.js'
 import { connectionFailed, type ConnectionFailure, unanswered } from '../sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
+import { ChunkingSession } from './chunkingSession.js'
 import { connect, type OpenConnection, verifySmtp } from './connect.js'
 import { ehloNameFor } from './ehloName.js'
 import { FurtherProgress } from './furtherTransactions.js'
 import { asMailData, toMailData } from './mailData.js'
-import type { SessionOwner } from './sessionOwner.js'
+import type { Session, SessionOwner } from './sessionOwner.js'
 import { withFurtherResult } from './smtpResults.js'
 import { SmtpSession } from './smtpSession.js'
 import { Transaction } from './transaction.js'
@@ -31,13 +33,13 @@ const MAX_REQUEUES = 3
 export class SmtpSender implements Transport, SessionOwner {
   readonly #config: SmtpTransport
   readonly #maxConnections: number
-  readonly #onConnections: (change: 1 | -1) => void
+  readonly #onConnections: (change: ConnectionCounts) => void
   readonly #waiting: Transaction[] = []
-  readonly #sessions = new Set<SmtpSession>()
+  readonly #sessions = new Set<Session>()
   /** Sessions that have sent QUIT. */
-  readonly #quitting = new Set<SmtpSession>()
+  readonly #quitting = new Set<Session>()
   /** Idle sessions, the most recently used one last. */
-  readonly #idle: SmtpSession[] = []
+  readonly #idle: Session[] = []
   readonly #abort = new AbortController()
   #connecting = 0
   /** Runs while messages wait. */
@@ -50,11 +52,11 @@ export class SmtpSender implements Transport, SessionOwner {
   /** Sends in its place after `retire()`. */
   #successor: SmtpSender | undefined
 
-  /** @param onConnections called with 1 for each connection that opens, and with -1 for each that closes */
+  /** @param onConnections called with the changes of the numbers of connections */
   constructor(
     config: SmtpTransport,
     maxConnections: number,
-    onConnections: (change: 1 | -1) => void = () => undefined,
+    onConnections: (change: ConnectionCounts) => void = () => undefined,
   ) {
     this.#config = config
     this.#maxConnections = maxConnections
@@ -150,17 +152,21 @@ export class SmtpSender implements Transport, SessionOwner {
     else this.#waiting.unshift(transaction)
   }
 
-  onIdle(session: SmtpSession): void {
+  onDepth(change: number): void {
+    this.#onConnections({ open: 0, pipelined: change })
+  }
+
+  onIdle(session: Session): void {
     this.#idle.push(session)
   }
 
-  onQuit(session: SmtpSession): void {
+  onQuit(session: Session): void {
     this.#forget(session)
     this.#quitting.add(session)
     this.#serveSoon()
   }
 
-  onEnd(session: SmtpSession): void {
+  onEnd(session: Session): void {
     this.#forget(session)
     this.#quitting.delete(session)
     if (this.#sessions.size + this.#quitting.size === 0)
@@ -186,13 +192,17 @@ export class SmtpSender implements Transport, SessionOwner {
     if (first === undefined) return
     const open = this.#sessions.size + this.#connecting
     const wanted = open === 0 || (first.freshOnly && this.#connecting === 0)
-    if (wanted && open + this.#quitting.size < this.#maxConnections && !this.#paused) this.#open()
+    if (wanted && !this.#paused) {
+      if (open + this.#quitting.size < this.#maxConnections) this.#open()
+      // Makes room for the fresh connection.
+      else if (this.#quitting.size === 0) this.#idle.pop()?.quit()
+    }
     const delay = this.#idle.length > 0 ? IDLE_CONNECTION_DELAY : NEW_CONNECTION_DELAY
     this.#timer ??= setTimeout(() => this.#checkWaiting(), delay)
   }
 
   /** Prefers a busy session, which can write the next envelope along with its current message. */
-  #available(): SmtpSession | undefined {
+  #available(): Session | undefined {
     let inUse = false
     for (const session of this.#sessions) {
       if (!session.busy) continue
@@ -249,7 +259,11 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 
   #addSession(connection: OpenConnection): void {
-    const session = new SmtpSession(connection, this.#config, this)
+    const { pipelining, chunking } = connection.extensions
+    const inChunks = pipelining && chunking && this.#config.pipelineDepth !== 1
+    const session = inChunks
+      ? new ChunkingSession(connection, this.#config, this)
+      : new SmtpSession(connection, this.#config, this)
     this.#sessions.add(session)
     this.#countConnection(connection.socket)
     if (this.#abort.signal.aborted && this.#waiting.length === 0) session.quit()
@@ -258,8 +272,8 @@ export class SmtpSender implements Transport, SessionOwner {
 
   #countConnection(socket: Socket): void {
     if (socket.closed) return
-    this.#onConnections(1)
-    socket.once('close', () => this.#onConnections(-1))
+    this.#onConnections({ open: 1, pipelined: 0 })
+    socket.once('close', () => this.#onConnections({ open: -1, pipelined: 0 }))
   }
 
   /** While other sessions work, messages wait for those. Without any, every waiting message fails. */
@@ -269,7 +283,7 @@ export class SmtpSender implements Transport, SessionOwner {
     for (const transaction of this.#waiting.splice(0)) transaction.fail(connectionFailed(failure))
   }
 
-  #forget(session: SmtpSession): void {
+  #forget(session: Session): void {
     this.#sessions.delete(session)
     const index = this.#idle.indexOf(session)
     if (index >= 0) this.#idle.splice(index, 1)

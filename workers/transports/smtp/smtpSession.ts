@@ -6,13 +6,10 @@ import type { Extensions, OpenConnection } from './connect.js'
 import { DeadlineTimer } from './deadlineTimer.js'
 import { EnvelopeCommands } from './envelopeCommands.js'
 import { HandOver } from './handOver.js'
-import { FINAL_DOT } from './mailData.js'
+import { dotStuffed, FINAL_DOT } from './mailData.js'
 import { ReplyReader } from './reply.js'
-import type { SessionOwner } from './sessionOwner.js'
+import { QUIT_TIMEOUT, type Session, type SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
-
-/** How long a server may take to answer QUIT and close, in ms. */
-const QUIT_TIMEOUT = 1_000
 
 /**
  * Runs mail transactions over one connection that is greeted, encrypted and authenticated (`connect()`).
@@ -36,7 +33,7 @@ const QUIT_TIMEOUT = 1_000
  * command; otherwise the attempt is deferred. If the session has served messages and refuses MAIL, the refusal may be
  * about the session: the session quits, and the message is tried once on a fresh connection.
  */
-export class SmtpSession {
+export class SmtpSession implements Session {
   readonly extensions: Extensions
   readonly #socket: Socket
   readonly #config: SmtpTransport
@@ -213,7 +210,7 @@ export class SmtpSession {
       const envelope = this.#startNext(true)
       return envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
     })
-    this.#handOver.start(transaction.data.bytes)
+    this.#handOver.start(dotStuffed(transaction.data))
   }
 
   /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */

@@ -100,10 +100,10 @@ export class Transaction {
   }
 
   /**
-   * Returns MAIL, one RCPT per recipient, and DATA; or undefined if the message must not be sent, which ends the
-   * transaction. From here on the message can't be cancelled and does not expire.
+   * Returns MAIL, one RCPT per recipient, and DATA or BDAT (RFC 3030); or undefined if the message must not be sent, which
+   * ends the transaction. From here on the message can't be cancelled and does not expire.
    */
-  begin(extensions: Extensions, ehloName: string): string[] | undefined {
+  begin(extensions: Extensions, ehloName: string, last: 'DATA' | 'BDAT' = 'DATA'): string[] | undefined {
     this.#ehloName = ehloName
     const refusal = this.#check(extensions)
     if (refusal !== undefined) {
@@ -129,7 +129,7 @@ export class Transaction {
     return [
       `MAIL FROM:<${path(this.#envelope.from)}>${parameters}\r\n`,
       ...this.#envelope.to.map((address) => `RCPT TO:<${path(address)}>\r\n`),
-      'DATA\r\n',
+      last === 'DATA' ? 'DATA\r\n' : `BDAT ${this.data.size} LAST\r\n`,
     ]
   }
 
@@ -162,6 +162,36 @@ export class Transaction {
       return this.#empty ? 'empty' : 'data'
     }
     return code < 400 ? 'invalid' : this.#refusedEnvelope(reply, served)
+  }
+
+  /** Whether MAIL and each RCPT have their reply: the next one is for the message itself. */
+  get awaitsBodyReply(): boolean {
+    return this.#mail !== undefined && this.#recipients.length === this.#envelope.to.length
+  }
+
+  /** Whether the server has refused MAIL or every recipient, so that it can't accept the message. */
+  get refused(): boolean {
+    if (this.#mail === undefined) return false
+    return this.#mail.code >= 300 || (this.awaitsBodyReply && this.#accepted === 0)
+  }
+
+  /**
+   * Records the reply to the next command of a transaction that was written as a whole, its message included.
+   * @param served the session has served other messages
+   */
+  onChunkingReply(reply: SmtpReply, served: boolean): 'next' | 'done' | 'elsewhere' | 'unusable' | 'invalid' {
+    if (reply.code >= 300 && reply.code < 400) return 'invalid'
+    if (!this.awaitsBodyReply) {
+      if (this.#mail === undefined) this.#mail = reply
+      else {
+        this.#recipients.push(reply)
+        if (reply.code < 300) this.#accepted++
+      }
+      return 'next'
+    }
+    if (this.refused) return this.#refusedEnvelope(reply, served)
+    this.onBodyReply(reply)
+    return 'done'
   }
 
   /** The server answers the last command with 421 and closes. */

@@ -1,0 +1,136 @@
+import type { Logger } from './logging/logger.js'
+import { hideSecrets } from './logging/secrets.js'
+import type { ResolvedOptions } from './options.js'
+import { PhaseBoard } from './protocol/phaseBoard.js'
+import { PulseBoard } from './protocol/pulse.js'
+import type { ThreadLogLine, ThreadSetup } from './protocol/tasks.js'
+import type { TransportConfig } from './protocol/transportConfig.js'
+import { journalFileOf } from './queue/openQueue.js'
+import type { Events } from './telemetry/events.js'
+import type { Metrics } from './telemetry/metrics.js'
+import { PoolManager } from './threads/poolManager.js'
+import type { Runner } from './threads/runner.js'
+import { RunnerHub, type ThreadListener } from './threads/runnerHub.js'
+import { InFlightWindow } from './threads/slotPool.js'
+import { ThreadRunner } from './threads/threadRunner.js'
+import { DisabledRunner, InlineRunner } from './threads/threadlessRunners.js'
+import { Watchdog } from './threads/watchdog.js'
+
+/** The parts of a mailer that its runner reports to, and its transports. */
+export interface RunnerContext {
+  options: ResolvedOptions
+  transports: TransportConfig[]
+  events: Events
+  metrics: Metrics
+  /** Names the files of this mailer. */
+  token: string
+}
+
+/** Creates the runner of a mailer: threads of its own, the calling thread, or nothing for a mailer that only sends. */
+export function createRunner({ options, transports, events, metrics, token }: RunnerContext): Runner {
+  const { threads, concurrency, logger } = options
+  if (options.role === 'send') return new DisabledRunner(options.templates?.dir)
+  const journal = journalFileOf(options.queue, token)
+  const setup: ThreadSetup = {
+    ...setupOf(options, transports, concurrency),
+    ...(journal === undefined ? {} : { journal }),
+    ...(options.templates === undefined ? {} : { templates: options.templates }),
+  }
+  const listener = listenerOf(logger, events, metrics)
+  if (threads === 0) return new InlineRunner(setup, concurrency, (line) => listener.logged(0, line))
+  return threadRunnerOf(options, setup, concurrency, listener)
+}
+
+/** Mailers that share a runner, at most. Each has slots of its own, so that none waits for another's slow server. */
+const MAX_SHARING = 100
+/** The runners that mailers of this process share, by the settings of their threads. */
+const hubs = new Map<string, RunnerHub>()
+
+/**
+ * Returns a share of a runner whose threads serve other mailers too. A mailer has a runner of its own if its threads need
+ * something of its own: templates, a journal, or a transport that loads packages.
+ */
+export function shareRunner(context: RunnerContext): Runner {
+  const { options, transports } = context
+  const { threads, concurrency, niceness, limits, queue, role, templates, logger } = options
+  const plain = transports.every(({ kind }) => kind === 'smtp' || kind === 'file')
+  if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || templates !== undefined)
+    return createRunner(context)
+  const { render, attempt, threadMemory, recipients } = limits
+  const key = JSON.stringify({ threads, concurrency, niceness, render, attempt, threadMemory, recipients })
+  let hub = hubs.get(key)
+  if (hub === undefined || hub.size >= MAX_SHARING) {
+    const slots = concurrency * MAX_SHARING
+    hub = new RunnerHub(threads * concurrency, (all, listener) =>
+      threadRunnerOf(options, setupOf(options, all, slots), slots, listener),
+    )
+    hubs.set(key, hub)
+  }
+  return hub.share(transports, listenerOf(logger, context.events, context.metrics))
+}
+
+/** @param concurrency deliveries at a time in each thread, of all mailers that share it */
+function setupOf(options: ResolvedOptions, transports: TransportConfig[], concurrency: number): ThreadSetup {
+  const { limits, niceness } = options
+  const threads = Math.max(1, options.threads)
+  return {
+    board: PhaseBoard.allocate(InFlightWindow.maxSize(threads * concurrency) + threads, limits.recipients),
+    pulses: PulseBoard.allocate(PoolManager.places(options.threads)),
+    beat: Watchdog.interval(limits.render),
+    recipientsPerSlot: limits.recipients,
+    transports,
+    attemptTimeout: limits.attempt,
+    niceness,
+    connections: options.concurrency,
+    threads,
+  }
+}
+
+function threadRunnerOf(
+  { threads, limits }: ResolvedOptions,
+  setup: ThreadSetup,
+  concurrency: number,
+  listener: ThreadListener,
+): ThreadRunner {
+  return new ThreadRunner({
+    setup,
+    threads,
+    concurrency,
+    renderLimit: limits.render,
+    attemptLimit: limits.attempt,
+    memory: limits.threadMemory,
+    describe: (reason) => quote(hideSecrets(reason)),
+    ...listener,
+  })
+}
+
+function listenerOf(logger: Logger, events: Events, metrics: Metrics): ThreadListener {
+  return {
+    logged: (thread: number, { level, fields, message }: ThreadLogLine) => {
+      logger[level]({ ...fields, thread }, message)
+    },
+    held: ({ reason, deaths, retryAt }) => {
+      logger.error(
+        { reason, deaths, retryAt: new Date(retryAt).toISOString() },
+        'Mail is held: worker threads crash repeatedly, and no message causes it',
+      )
+    },
+    released: (lasted) => {
+      logger.info({ lasted }, 'Worker threads run again, and mail is sent')
+    },
+    started: (thread) => {
+      events.emit('thread-started', () => ({ thread }))
+    },
+    died: (thread, reason) => {
+      metrics.threadRestarted()
+      logger.warn({ thread, reason }, 'A worker thread died')
+      events.emit('thread-died', () => ({ thread, reason }))
+    },
+  }
+}
+
+/** The first line, at most 100 characters. */
+function quote(text: string): string {
+  const line = text.split('\n')[0] ?? ''
+  return line.length > 100 ? `${line.slice(0, 99)}…` : line
+}

@@ -1,0 +1,73 @@
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { PhaseBoard } from '../../src/protocol/phaseBoard.js'
+import { PulseBoard } from '../../src/protocol/pulse.js'
+import { Watchdog } from '../../src/threads/watchdog.js'
+import { expectAllSent, fine, page, queues } from '../support/brokenThreads.js'
+import { folderOf } from '../support/folder.js'
+import { mailerWithInbox } from '../support/mailer.js'
+
+/** Each starves its thread outside of rendering, or leaves something behind that does. */
+const STARVING = {
+  'endless process.nextTick': '(function again() { process.nextTick(again) })()',
+  'endless microtasks': '(function again() { queueMicrotask(again) })()',
+  'an endless await loop': '(async () => { for (;;) await null })()',
+  'a loop in setImmediate': 'setImmediate(() => { for (;;); })',
+  'a loop in a later timer': 'setTimeout(() => { for (;;); }, 20)',
+}
+
+describe.each(queues)('A helper that starves its thread, over %s,', (_, queue) => {
+  it.each(Object.entries(STARVING))(
+    'by %s is stopped: its message is POISON, and 200 others arrive',
+    async (_, code) => {
+      const folder = await folderOf({
+        'templates/helpers.js': `export function starve() { ${code}; return '' }
+          export const hello = (name) => 'Hello ' + name`,
+        'templates/starve.mjml': page('{{starve}}'),
+        'templates/fine.mjml': page('{{hello name}}'),
+      })
+      const { mailer, inbox } = await mailerWithInbox(
+        { templates: path.join(folder, 'templates'), queue: queue(folder), limits: { render: 1_000 } },
+        // The message has to be under way still when its timer fires.
+        { keep: 1_000, faults: [{ at: 'mail', do: 'delay', ms: 60 }] },
+      )
+      const poison = await mailer.send({ template: 'starve', to: 'poison@example.com' })
+      const ids = await Promise.all(
+        Array.from({ length: 200 }, (_, n) => mailer.send(fine(n)).then(({ id }) => id)),
+      )
+      expect(await mailer.wait(poison.id)).toMatchObject({
+        status: 'failed',
+        attempts: [{ code: 'POISON' }],
+      })
+      await expectAllSent(mailer, inbox, ids)
+      expect(inbox.stored().filter(({ envelope }) => envelope.to[0] === 'poison@example.com')).toEqual([])
+    },
+  )
+})
+
+it('A main thread that is blocked, or a machine that is suspended, is no reason to end a thread', async () => {
+  const board = new PhaseBoard(PhaseBoard.allocate(1, 1), 1)
+  const pulses = new PulseBoard(PulseBoard.allocate(1))
+  let looks = 0
+  const ended = new Promise<number>((resolve) => {
+    const watchdog = new Watchdog(board, pulses, {
+      render: 100,
+      task: 60_000,
+      start: 60_000,
+      threadsToWatch: () => {
+        looks++
+        return [{ thread: 1, place: 0, ready: true }]
+      },
+      terminate: () => {
+        watchdog.stop()
+        resolve(looks)
+      },
+    })
+    watchdog.watch(0)
+  })
+  // Longer than all that a thread may take: 100 ms for rendering, and 2 s for what is not a template's.
+  const until = performance.now() + 3_000
+  while (performance.now() < until);
+  // A gap counts as two looks at most, which are 25 ms apart.
+  expect(await ended).toBeGreaterThanOrEqual(2_100 / 50)
+})
