@@ -152,6 +152,7 @@ const boundaries = [
     except: [
       'src/queue/sqlite/outboxProtocol.ts',
       'src/queue/storedRow.ts',
+      'src/queue/records.ts',
       'src/protocol/outcome.ts',
       'src/protocol/evidence.ts',
       'src/clock.ts',

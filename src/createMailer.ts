@@ -6,6 +6,7 @@ import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
 import { redactionOf } from './logging/redaction.js'
 import { Mailer } from './mailer.js'
+import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
@@ -13,9 +14,12 @@ import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
+import { ActivityReporter } from './telemetry/activityReporter.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
 import { Events } from './telemetry/events.js'
+import { FigureCollector } from './telemetry/figures.js'
+import { LoopDelay } from './telemetry/loopDelay.js'
 import { MessageObserver } from './telemetry/messageObserver.js'
 import { Metrics } from './telemetry/metrics.js'
 import { Tracing } from './telemetry/tracing.js'
@@ -25,6 +29,7 @@ import { setTestHooks } from './testHooks.js'
 import type { Runner } from './threads/runner.js'
 import { TransportManager } from './transports/transportManager.js'
 import { loopbackTransport } from './transports/transportOptions.js'
+import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
 
 /**
@@ -50,6 +55,8 @@ async function assemble(input: MailerOptions, runnerFor: typeof createRunner): P
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const metrics = new Metrics()
+  const figures = new FigureCollector()
+  const loopDelay = new LoopDelay()
   const redaction = redactionOf(options.redact)
   const inbox = await inboxFor(options)
   const token = newToken()
@@ -60,6 +67,7 @@ async function assemble(input: MailerOptions, runnerFor: typeof createRunner): P
     tracing,
     redaction,
     metrics,
+    figures,
     events,
     waiters,
   })
@@ -96,30 +104,46 @@ async function assemble(input: MailerOptions, runnerFor: typeof createRunner): P
       await queue.start(dispatcher)
       dispatcher.started()
     }
+    const alertMonitor =
+      options.alerts &&
+      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner })
+    const activity = new ActivityReporter({
+      queue,
+      collector: figures,
+      status: () =>
+        processStatus(
+          { runner: started, dispatcher, metrics, validation, alertMonitor },
+          token,
+          options.role,
+        ),
+      loopDelay: () => loopDelay.peek()?.p99,
+    })
+    const manager = new TransportManager(
+      transports,
+      options.transports,
+      runner,
+      dispatcher,
+      options.from?.address,
+    )
+    const settings = new TransportSettings({ queue, manager })
+    await settings.refresh()
     const mailer = new Mailer({
       validation,
-      intake: new Intake({ clock, validation, templates, queue, tracing }),
+      intake: new Intake({ clock, validation, templates, queue, tracing, figures }),
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
+      activity,
+      loopDelay,
       redaction,
       waiters,
       runner,
       queue,
       accepts: options.role !== 'deliver',
       dispatcher,
-      ...(options.alerts === undefined
-        ? {}
-        : {
-            alertMonitor: alertMonitorFor(options, options.alerts, {
-              queue,
-              metrics,
-              dispatcher,
-              events,
-              runner,
-            }),
-          }),
-      transports: new TransportManager(transports, runner, dispatcher, options.from?.address),
+      ...(alertMonitor === undefined ? {} : { alertMonitor }),
+      transports: manager,
+      settings,
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

@@ -40,7 +40,20 @@ export type {
 } from './message/mail.js'
 export type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 export type { Mailer } from './mailer.js'
-export type { MailerStats, SetupStatus } from './mailerParts.js'
+export type {
+  Activity,
+  GroupFigures,
+  HistoryPoint,
+  PeriodFigures,
+  ProcessActivity,
+  ProcessStatus,
+  SetupStatus,
+} from './telemetry/activity.js'
+export type { AuditEntry } from './telemetry/auditLog.js'
+export type { TransportLimits } from './transports/transportSettings.js'
+export type { AttemptCount, Figures } from './telemetry/figures.js'
+export type { Monitoring } from './telemetry/monitoring.js'
+export type { MailerStats, PauseOptions } from './mailerParts.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './telemetry/metrics.js'
 export type { LimitOptions } from './limits.js'
 export type { MailerOptions } from './options.js'
@@ -48,6 +61,8 @@ export type { TemplateOptions, TemplateReload } from './templates/templateOption
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './protocol/outcome.js'
 export type { CommitStats, ListQuery, MessagePage, QueueStats } from './queue/driver.js'
 export type { MessagePreview } from './message/messageView.js'
+export type { MessageCount, MessageFilter } from './message/pagination.js'
+export type { ResendChanges } from './message/resend.js'
 export type { TemplateInspection } from './templates/templateCatalog.js'
 export type { QueueOptions } from './queue/openQueue.js'
 export {

@@ -2,21 +2,37 @@ import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
-import { type MailerParts, type MailerStats, statsOf } from './mailerParts.js'
+import {
+  closeParts,
+  type MailerParts,
+  type MailerStats,
+  type PauseOptions,
+  reloadParts,
+  setPaused,
+  statsOf,
+} from './mailerParts.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
-import { isSettled, type Status } from './message/messageState.js'
+import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
-import { checkListQuery, applyToEach, type MessageFilter, pagesOf } from './message/pagination.js'
+import {
+  applyToAll,
+  checkListQuery,
+  countMessages,
+  type MessageCount,
+  type MessageFilter,
+  pagesOf,
+} from './message/pagination.js'
+import type { ResendChanges } from './message/resend.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
-import { settleAll } from './settleAll.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
-import { LoopDelay } from './telemetry/loopDelay.js'
+import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
+import type { TransportLimits } from './transports/transportSettings.js'
 import { Validator, MAX_TIMER } from './validation.js'
 
 const check: Validator = new Validator('INVALID_OPTIONS')
@@ -25,14 +41,16 @@ const check: Validator = new Validator('INVALID_OPTIONS')
 export class Mailer {
   /** The embedded inbox, if a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
+  /** The figures of the queue and of all processes on it. */
+  readonly monitoring: Monitoring
   readonly #parts: MailerParts
-  readonly #loopDelay = new LoopDelay()
   #closed: Promise<void> | undefined
 
   /** @internal */
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.inbox = parts.inbox
+    this.monitoring = new Monitoring(parts, () => this.#assertOpen())
   }
 
   /**
@@ -84,19 +102,7 @@ export class Mailer {
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    const unfollow = this.#parts.queue.subscribe(id)
-    const { settlement, giveUp } = this.#parts.waiters.wait(id, timeout, signal)
-    // The message is looked up after the waiter is registered, so that a settlement in between is not missed.
-    settlement.catch(() => undefined)
-    try {
-      const message = await this.find(id)
-      if (message === undefined)
-        throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
-      return isSettled(message.status) ? message : await settlement
-    } finally {
-      giveUp()
-      unfollow()
-    }
+    return this.#parts.waiters.follow(this.#parts.queue, id, () => this.find(id), timeout, signal)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
@@ -111,6 +117,17 @@ export class Mailer {
     return this.#parts.redaction.message(await this.#parts.queue.retry(id))
   }
 
+  /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
+  async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
+    this.#assertAccepts()
+    return await this.#parts.intake.takeAgain(id, changes)
+  }
+
+  /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
+  count(query: MessageFilter = {}): Promise<MessageCount> {
+    return countMessages(this.#parts.queue, checkListQuery(query))
+  }
+
   /** Yields all matching messages, newest first, reading page by page. Useful for exports. */
   async *messages(query: MessageFilter = {}): AsyncGenerator<Message, void, undefined> {
     for await (const page of pagesOf((part) => this.list(part), query)) yield* page
@@ -121,10 +138,11 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    let count = 0
-    for await (const page of pagesOf((part) => this.list(part), query))
-      count += await applyToEach(page, (id) => this.retry(id))
-    return count
+    return applyToAll(
+      (part) => this.list(part),
+      query,
+      (id) => this.retry(id),
+    )
   }
 
   /** Settles a held or deferred message that you know has arrived. */
@@ -194,10 +212,10 @@ export class Mailer {
     return this.#parts.templates.describe()
   }
 
-  /** Returns statistics: counts since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
+  /** Returns statistics: counts of this process since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
     this.#assertOpen()
-    return statsOf(this.#parts, this.#loopDelay.read())
+    return statsOf(this.#parts)
   }
 
   /**
@@ -218,29 +236,25 @@ export class Mailer {
    */
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
-    const { templates, ...others } = options
-    if (templates === undefined) return this.#parts.transports.reload(options)
-    if (Object.keys(others).length > 0)
-      throw new ThreadpostError(
-        'INVALID_OPTIONS',
-        'templates: reload transports and templates in separate calls',
-        {
-          path: 'templates',
-        },
-      )
-    return this.#parts.templates.reload(templates)
+    return reloadParts(this.#parts, options)
   }
 
-  /** Stops sending until `resume()`. Mail is still accepted. */
-  async pause(): Promise<void> {
+  /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
+  async pause(options: PauseOptions = {}): Promise<void> {
     this.#assertOpen()
-    await this.#parts.queue.pause()
+    await setPaused(this.#parts, true, options)
   }
 
-  /** Continues sending. */
-  async resume(): Promise<void> {
+  /** Continues sending, or sending over a transport that was paused. @throws ThreadpostError as `pause()` */
+  async resume(options: PauseOptions = {}): Promise<void> {
     this.#assertOpen()
-    await this.#parts.queue.resume()
+    await setPaused(this.#parts, false, options)
+  }
+
+  /** Changes the limits of a transport, in every process on the queue. @throws ThreadpostError as `pause()` */
+  async changeTransport(name: string, limits: TransportLimits, { by }: { by?: string } = {}): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.settings.limit(name, limits, by)
   }
 
   /** Calls the listener on each event. An error that it throws is logged and has no other effect. */
@@ -267,22 +281,8 @@ export class Mailer {
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
     const timeout = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
-    this.#closed ??= this.#close(timeout)
+    this.#closed ??= closeParts(this.#parts, timeout)
     return this.#closed
-  }
-
-  #close(deadline: number): Promise<void> {
-    const { alertMonitor, queue, dispatcher, runner, waiters } = this.#parts
-    this.#loopDelay.close()
-    return settleAll([
-      () => alertMonitor?.close(),
-      () => queue.drain(deadline),
-      () => dispatcher.close(),
-      () => runner.close(),
-      () => queue.close(),
-      () => waiters.close(),
-      () => this.inbox?.close(),
-    ])
   }
 
   #assertAccepts(): void {

@@ -1,31 +1,26 @@
+import { hostname } from 'node:os'
 import type { Dispatcher } from './delivery/dispatcher.js'
+import { ThreadpostError } from './errors.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
+import { settleAll } from './settleAll.js'
+import type { ProcessStatus, SetupStatus } from './telemetry/activity.js'
+import type { ActivityReporter } from './telemetry/activityReporter.js'
 import type { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Events } from './telemetry/events.js'
-import type { EventLoopDelay } from './telemetry/loopDelay.js'
+import type { EventLoopDelay, LoopDelay } from './telemetry/loopDelay.js'
 import type { MessageMeasures, Metrics } from './telemetry/metrics.js'
 import type { Waiters } from './telemetry/waiters.js'
 import type { TemplateManager } from './templates/templateCatalog.js'
 import type { Outage } from './threads/crashLoop.js'
 import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { TransportStatus } from './transports/breaker.js'
-import type { TransportManager } from './transports/transportManager.js'
-
-/** Why mail is held with the reason `setup`: worker threads crash repeatedly, and no message causes it. */
-export interface SetupStatus {
-  /** When the outage began: ISO 8601. */
-  since: string
-  /** Why the last thread crashed, as one sentence. */
-  message: string
-  /** Number of consecutive crashes. */
-  deaths: number
-  /** When the next thread is started: ISO 8601. The delay doubles each time, up to a minute. */
-  retryAt: string
-}
+import type { ReloadOptions, TransportManager } from './transports/transportManager.js'
+import type { TransportSettings } from './transports/transportSettings.js'
+import { ownVersion } from './version.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
 export interface MailerStats extends QueueStats, MessageMeasures {
@@ -51,6 +46,8 @@ export interface MailerParts {
   templates: TemplateManager
   events: Events
   metrics: Metrics
+  activity: ActivityReporter
+  loopDelay: LoopDelay
   redaction: Redaction
   waiters: Waiters
   runner: Runner
@@ -59,6 +56,7 @@ export interface MailerParts {
   accepts: boolean
   dispatcher: Dispatcher
   transports: TransportManager
+  settings: TransportSettings
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -67,10 +65,14 @@ export interface MailerParts {
  * Collects the statistics.
  * @internal
  */
-export async function statsOf(
-  { queue, runner, dispatcher, metrics, validation }: MailerParts,
-  eventLoop: EventLoopDelay,
-): Promise<MailerStats> {
+export async function statsOf({
+  queue,
+  runner,
+  dispatcher,
+  metrics,
+  validation,
+  loopDelay,
+}: MailerParts): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
     ...metrics.snapshot(),
@@ -79,7 +81,42 @@ export async function statsOf(
     transports: dispatcher.transports(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
-    eventLoop,
+    eventLoop: loopDelay.read(),
+  }
+}
+
+/**
+ * Describes this process to the others on the queue.
+ * @internal
+ */
+export function processStatus(
+  {
+    runner,
+    dispatcher,
+    metrics,
+    validation,
+    alertMonitor,
+  }: Pick<MailerParts, 'runner' | 'dispatcher' | 'metrics' | 'validation'> & {
+    alertMonitor: AlertMonitor | undefined
+  },
+  id: string,
+  role: ProcessStatus['role'],
+): ProcessStatus {
+  return {
+    id,
+    host: hostname(),
+    pid: process.pid,
+    version: ownVersion(),
+    node: process.version,
+    role,
+    startedAt: new Date(performance.timeOrigin).toISOString(),
+    threads: runner.threads(),
+    phases: runner.phases(),
+    transports: dispatcher.transports(),
+    threadRestarts: metrics.threadRestarts,
+    safeMode: validation.options.safeMode !== undefined,
+    ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
+    alerts: alertMonitor?.raised ?? [],
   }
 }
 
@@ -90,4 +127,66 @@ function setupStatus({ since, reason, deaths, retryAt }: Outage): SetupStatus {
     deaths,
     retryAt: new Date(retryAt).toISOString(),
   }
+}
+
+/** Options of `pause()` and `resume()`. */
+export interface PauseOptions {
+  /** Name of a transport: only its messages are held. @default the whole queue */
+  transport?: string
+  /** Name of the operator, for the audit log. @default none */
+  by?: string
+}
+
+/**
+ * Pauses or resumes the queue, or a transport, and records that in the audit log.
+ * @internal
+ */
+export async function setPaused(
+  { queue, settings }: MailerParts,
+  paused: boolean,
+  { transport, by }: PauseOptions,
+): Promise<void> {
+  if (transport !== undefined) return settings.pause(transport, paused, by)
+  await (paused ? queue.pause() : queue.resume())
+  // The pause is what matters: the log must not undo it.
+  await settings.auditLog
+    .add({ by, action: paused ? 'paused the queue' : 'resumed the queue' })
+    .catch(() => undefined)
+}
+
+/**
+ * Reloads transports or templates.
+ * @internal
+ */
+export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise<void> {
+  const { templates, ...others } = options
+  if (templates === undefined) return parts.transports.reload(options)
+  if (Object.keys(others).length > 0)
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'templates: reload transports and templates in separate calls',
+      { path: 'templates' },
+    )
+  return parts.templates.reload(templates)
+}
+
+/**
+ * Ends everything in order: the queue hands out no more messages, deliveries end, and what remains is stored.
+ * @param deadline ms for deliveries in progress
+ * @internal
+ */
+export function closeParts(parts: MailerParts, deadline: number): Promise<void> {
+  const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, settings, waiters } = parts
+  settings.close()
+  loopDelay.close()
+  return settleAll([
+    () => alertMonitor?.close(),
+    () => queue.drain(deadline),
+    () => dispatcher.close(),
+    () => runner.close(),
+    () => activity.close(),
+    () => queue.close(),
+    () => waiters.close(),
+    () => inbox?.close(),
+  ])
 }

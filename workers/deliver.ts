@@ -100,6 +100,7 @@ export class Deliverer {
         .send({ envelope, payload: task.payload, parts, ...message }, context, deadline)
       const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
+      if (task.payload.subject === undefined && parts.subject !== '') outcome.subject = parts.subject
       return this.#asReleased(outcome)
     } catch (error) {
       return error instanceof TemplateFailure ? context.templateFailed(error) : context.internalError(error)

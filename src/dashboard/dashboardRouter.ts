@@ -1,11 +1,18 @@
-import { type RequestHandler, Router } from 'express'
+import { type Request, type RequestHandler, Router } from 'express'
 import type { Mailer } from '../index.js'
-import { type Allow, jsonBody } from '../web/middleware.js'
+import type { Allow } from '../web/middleware.js'
 import { assetRouter, html, page } from '../web/page.js'
 import { problemHandler } from '../web/problem.js'
 import { LiveFeed } from './liveFeed.js'
 import { messageRoutes } from './messageRoutes.js'
+import { operatorRoutes } from './operatorRoutes.js'
 import { templateRoutes } from './templateRoutes.js'
+
+export interface DashboardLinks {
+  /** The site's start page. */
+  home?: string | undefined
+  inbox?: string | undefined
+}
 
 export interface DashboardOptions {
   /** A handler that passes only requests with the given scope. */
@@ -14,6 +21,10 @@ export interface DashboardOptions {
   guard: RequestHandler
   /** Signs the URLs of these images. */
   signingKey: Uint8Array
+  /** Names the user of a request, for the audit log; undefined without a login. */
+  who: (request: Request) => string | undefined
+  /** URLs of the other pages, relative to the mount path. */
+  links: DashboardLinks
 }
 
 /**
@@ -28,10 +39,12 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
   router.use(guard)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
   router.get('/', allow('read'), (_request, response) => {
-    response.type('html').send(shell('Dashboard', 'dashboard'))
+    response.type('html').send(shell('Dashboard', 'dashboard', options.links))
   })
   router.get('/preview', allow('read'), (request, response) => {
-    response.type('html').send(shell('Previews', 'preview', request.path.endsWith('/') ? '../' : ''))
+    response
+      .type('html')
+      .send(shell('Previews', 'preview', options.links, request.path.endsWith('/') ? '../' : ''))
   })
 
   const feed = new LiveFeed(mailer)
@@ -47,32 +60,28 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
   api.get('/events', allow('read'), async (request, response) => {
     await feed.join(response, { templates: request.query['watch'] === 'templates' })
   })
-  api.post('/pause', allow('manage'), jsonBody(1_000), async (_request, response) => {
-    await mailer.pause()
-    response.status(204).end()
+  api.get('/history', allow('read'), async (_request, response) => {
+    response.json({ points: await mailer.monitoring.history() })
   })
-  api.post('/resume', allow('manage'), jsonBody(1_000), async (_request, response) => {
-    await mailer.resume()
-    response.status(204).end()
-  })
-  api.post('/verify', allow('manage'), jsonBody(1_000), async (request, response) => {
-    const { transport } = request.body as { transport?: unknown }
-    response.json(await mailer.verify(typeof transport === 'string' ? transport : undefined))
-  })
-  api.use(messages.routes, templateRoutes(mailer, options))
+  api.use(messages.routes, templateRoutes(mailer, options), operatorRoutes(mailer, options))
   api.use(problemHandler)
   router.use('/dashboard', api)
   return router
 }
 
-function shell(title: string, kind: 'dashboard' | 'preview', root = ''): string {
+function shell(
+  title: string,
+  kind: 'dashboard' | 'preview',
+  { home, inbox }: DashboardLinks,
+  root = '',
+): string {
   return page({
     title: `${title} · threadpost`,
     root,
     styles: ['dashboard.css'],
     scripts: ['app.js'],
     kind,
-    body: html`<div id="app">
+    body: html`<div id="app" data-home="${home}" data-inbox="${inbox}">
       <noscript><p class="noscript">The dashboard requires JavaScript.</p></noscript>
     </div>`,
   })

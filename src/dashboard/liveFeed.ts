@@ -4,7 +4,6 @@ import path from 'node:path'
 import type { Response } from 'express'
 import { type Mailer, ThreadpostError } from '../index.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
-import { RecentOutcomes } from './recentOutcomes.js'
 import type { Tick } from './viewModels.js'
 
 /** Maximum number of watched folders, starting at the root. A change in any other folder shows at the next render. */
@@ -82,6 +81,8 @@ async function entriesOf(folder: string): Promise<Dirent[]> {
 
 /** Milliseconds between two ticks. */
 const TICK_INTERVAL = 1_000
+/** Milliseconds of the history that each tick contains: the period that has just ended may still grow. */
+const SHOWN_PERIODS = 20_000
 
 /**
  * Server-sent events for open pages: the state of the mailer once a second, and changes of templates. Without open pages,
@@ -90,7 +91,6 @@ const TICK_INTERVAL = 1_000
 export class LiveFeed {
   readonly #mailer: Mailer
   readonly #streams = new EventStreams()
-  readonly #outcomes: RecentOutcomes
   readonly #previews = new Set<EventStream>()
   readonly #templates: TemplateWatcher | undefined
   #timer: NodeJS.Timeout | undefined
@@ -98,7 +98,6 @@ export class LiveFeed {
 
   constructor(mailer: Mailer) {
     this.#mailer = mailer
-    this.#outcomes = new RecentOutcomes(mailer)
     const { templateFolder } = mailer
     if (templateFolder !== undefined)
       this.#templates = new TemplateWatcher(templateFolder, () => broadcast(this.#previews, 'templates', {}))
@@ -127,8 +126,9 @@ export class LiveFeed {
   }
 
   async #currentTick(): Promise<Tick> {
-    const stats = await this.#mailer.stats()
-    return { at: Date.now(), stats, recent: await this.#outcomes.recent(stats) }
+    const { monitoring } = this.#mailer
+    const activity = await monitoring.activity()
+    return { activity, points: await monitoring.history({ since: Date.parse(activity.at) - SHOWN_PERIODS }) }
   }
 
   async #tick(): Promise<void> {

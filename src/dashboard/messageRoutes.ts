@@ -1,12 +1,5 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
-import {
-  explain,
-  type ListQuery,
-  type Mailer,
-  type Message,
-  type MessagePreview,
-  ThreadpostError,
-} from '../index.js'
+import { explain, type ListQuery, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
 import {
   frameDocument,
   htmlNote,
@@ -21,6 +14,7 @@ import { type InboxAttachment, type MailContents, parseMime } from '../web/parse
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
 import type { DashboardOptions } from './dashboardRouter.js'
+import { sendExport } from './messageExport.js'
 import {
   type Action,
   type BulkResult,
@@ -33,12 +27,15 @@ import {
 /** Messages changed in one step. */
 const STEP_SIZE = 200
 const MAX_IDS = 500
+/** Bytes at the start of a received mail in which its Message-ID is. */
+const MAX_HEADER = 8_192
 
 const ACTIONS = {
   retry: (mailer, id) => mailer.retry(id),
   cancel: (mailer, id) => mailer.cancel(id),
   'mark-sent': (mailer, id) => mailer.markSent(id),
-} satisfies Record<Action, (mailer: Mailer, id: string) => Promise<Message>>
+  'send-again': (mailer, id) => mailer.sendAgain(id),
+} satisfies Record<Action, (mailer: Mailer, id: string) => Promise<unknown>>
 
 function isAction(value: unknown): value is Action {
   return typeof value === 'string' && Object.hasOwn(ACTIONS, value)
@@ -162,10 +159,33 @@ export function messageRoutes(
     response.json(page)
   })
 
+  router.get('/count', allow('read'), async (request, response) => {
+    response.json(await mailer.count(listQueryOf(request.query)))
+  })
+
+  router.get(['/export.csv', '/export.ndjson'], allow('read'), async (request, response) => {
+    await sendExport(mailer, request, response)
+  })
+
+  router.post(
+    '/messages/:id/send-again',
+    allow('manage'),
+    jsonBody(1024 * 1024),
+    async (request, response) => {
+      response.status(202).json(await mailer.sendAgain(String(request.params['id']), request.body as object))
+    },
+  )
+
   router.get('/messages/:id', allow('read'), async (request, response) => {
     const message = await mailer.find(String(request.params['id']))
     if (message === undefined) throw messageNotFound()
-    const details: MessageDetails = { message, why: explain(message), shortened: redacted }
+    const inInbox = mailer.inbox?.stored().find(({ raw }) => hasMessageId(raw, message.messageId))?.id
+    const details: MessageDetails = {
+      message,
+      why: explain(message),
+      shortened: redacted,
+      ...(inInbox === undefined ? {} : { inInbox }),
+    }
     response.json(details)
   })
 
@@ -203,13 +223,18 @@ export function messageRoutes(
 
   router.post('/bulk', allow('manage'), jsonBody(200_000), async (request, response) => {
     const { action, ids, query } = request.body as { action: unknown; ids?: unknown; query?: unknown }
-    if (!isAction(action)) throw invalid('action', 'must be retry, cancel or mark-sent')
+    if (!isAction(action)) throw invalid('action', 'must be retry, cancel, mark-sent or send-again')
     if (Array.isArray(ids)) response.json(await performOnIds(mailer, action, ids.map(String)))
     else if (query === undefined) throw invalid('query', 'is required without ids')
     else response.json(await performOnPage(mailer, action, listQueryOf(query)))
   })
 
   return { images, routes: router }
+}
+
+/** Whether the header of a received mail has this Message-ID; the mail isn't parsed for that. */
+function hasMessageId(raw: Uint8Array, messageId: string): boolean {
+  return Buffer.from(raw.buffer, raw.byteOffset, Math.min(raw.byteLength, MAX_HEADER)).includes(messageId)
 }
 
 async function mailOf(mailer: Mailer, id: string): Promise<MailContents> {
@@ -230,7 +255,7 @@ function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }
 
 function contentsOf(preview: MessagePreview): MessageContents {
   if (!preview.kept) return preview
-  const { subject, preheader, html, raw } = preview
+  const { subject, preheader, html, raw, data } = preview
   const mail = parseMime(raw)
   const { text, note } = shownText(preview.text, 'text')
   const header = shownHeaders(mail.headers)
@@ -238,6 +263,7 @@ function contentsOf(preview: MessagePreview): MessageContents {
   return {
     kept: true,
     subject,
+    ...(data === undefined ? {} : { data }),
     preheader,
     text,
     hasHtml: html !== '',

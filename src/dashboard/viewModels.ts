@@ -1,7 +1,16 @@
-import { explain, type Message, type MailerStats, type Status } from '../index.js'
+import {
+  type Activity,
+  type AuditEntry,
+  explain,
+  type GroupFigures,
+  type HistoryPoint,
+  type JsonObject,
+  type Message,
+  type Status,
+} from '../index.js'
 
 /** The actions on messages. */
-export type Action = 'retry' | 'cancel' | 'mark-sent'
+export type Action = 'retry' | 'cancel' | 'mark-sent' | 'send-again'
 
 /** A message in a list, with an explanation of its status. */
 export interface MessageRow {
@@ -33,6 +42,8 @@ export interface MessageDetails {
   why: string
   /** Whether `redact.recipients` is on: then the content, which names the recipients, requires the scope `manage`. */
   shortened: boolean
+  /** Id of the mail in the embedded inbox, if it is there. */
+  inInbox?: string
 }
 
 /** The content of a message, without its HTML, which is a document of its own. */
@@ -41,6 +52,8 @@ export type MessageContents =
   | {
       kept: true
       subject: string
+      /** Data for the placeholders; absent if the mail has none. */
+      data?: JsonObject
       preheader: string
       text: string
       hasHtml: boolean
@@ -75,20 +88,21 @@ export interface BulkResult {
   cursor?: string
 }
 
-/** How many messages settled in the last minutes. */
-export interface RecentCounts {
-  /** Messages accepted for every recipient; exact up to 50. */
-  sent: number
-  /** Messages that failed, expired, or were rejected for some recipients; exact up to 50 of each status. */
-  failed: number
+/** The figures of each template or transport. */
+export interface GroupsView {
+  groups: GroupFigures[]
 }
 
-/** The state of the mailer, sent once a second. */
+export interface AuditLogView {
+  /** Newest first. */
+  entries: AuditEntry[]
+}
+
+/** The state of the queue and of all processes on it, sent once a second. */
 export interface Tick {
-  /** Milliseconds since the epoch. */
-  at: number
-  stats: MailerStats
-  recent: RecentCounts
+  activity: Activity
+  /** The current period of the history, and the one before. */
+  points: HistoryPoint[]
 }
 
 export function rowOf(message: Message): MessageRow {

@@ -11,6 +11,7 @@ import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
+import type { TransportChange } from '../transports/transportManager.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
@@ -44,6 +45,9 @@ function toPayload(job: MailJob): MessagePayload {
   if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
   return payload
 }
+
+/** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
+const PAUSE_RECHECK = 60 * 60_000
 
 export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' | 'setupDelay'> {
   transports: readonly TransportStateOptions[]
@@ -113,6 +117,7 @@ export class Dispatcher implements Consumer {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
     const transport = this.#router.for(message.job.transport)
+    if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
     const forBudget = transport?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
     return slot === undefined
@@ -150,6 +155,12 @@ export class Dispatcher implements Consumer {
   ): Promise<Settlement> {
     const { job, state, journalSlot } = message
     const start = this.#clock.now()
+    if (transport?.paused === true) {
+      // The release admits other messages: not in the middle of the round that admitted this one.
+      await Promise.resolve()
+      this.#release(slot, lease, undefined)
+      return this.#heldForPause(message)
+    }
     const admission = transport?.begin(start) ?? { result: 'pass', probe: false }
     if (admission.result === 'hold') {
       // The release admits other messages: not in the middle of the round that admitted this one.
@@ -178,6 +189,10 @@ export class Dispatcher implements Consumer {
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return this.#outcomes.settle(message, outcome, start, order.transport)
+  }
+
+  #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
+    return { decision: holdUntil('paused', this.#clock.now() + PAUSE_RECHECK), recipients }
   }
 
   /** @param outcome undefined if nothing was tried */
@@ -221,6 +236,24 @@ export class Dispatcher implements Consumer {
     transport.breaker.reset()
     transport.reload(options)
     this.#admission.recheck(transport)
+  }
+
+  /** Applies other limits to a transport. */
+  limited(options: TransportStateOptions): void {
+    const transport = this.#router.get(options.name)
+    if (transport === undefined) return
+    transport.reload(options)
+    this.#admission.recheck(transport)
+  }
+
+  /** Pauses or resumes a transport, and notes its changed concurrency. */
+  changed(name: string, { paused = false, concurrency }: TransportChange): void {
+    const transport = this.#router.get(name)
+    if (transport === undefined) return
+    const resumed = transport.paused && !paused
+    transport.paused = paused
+    transport.concurrency = concurrency
+    if (resumed) this.#admission.recheck(transport)
   }
 
   transports(): TransportStatus[] {

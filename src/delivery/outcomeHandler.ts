@@ -60,9 +60,11 @@ export class OutcomeHandler {
         ? holdUntil('setup', end + setupDelay())
         : this.#decide(message, outcome, recipients, end)
     this.#logOtherVersion(job, outcome)
+    const { subject } = outcome
+    delete outcome.subject
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     observer.attempted(message, attempt, decision)
-    return { attempt, decision, recipients }
+    return { attempt, decision, recipients, ...(subject === undefined ? {} : { subject }) }
   }
 
   /**
@@ -121,6 +123,6 @@ export class OutcomeHandler {
 }
 
 /** Nothing was tried, or no server was reached: the message is due again by itself at `until`, in ms since the epoch. */
-export function holdUntil(reason: 'breaker' | 'setup' | 'budget', until: number): RetryDecision {
+export function holdUntil(reason: 'breaker' | 'setup' | 'budget' | 'paused', until: number): RetryDecision {
   return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
 }

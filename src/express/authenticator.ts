@@ -25,6 +25,7 @@ export class Authenticator {
   readonly requiresToken: boolean
   readonly #tokenOf: (presented: string) => Token | undefined
   readonly #sessions: Sessions
+  readonly #tokens: readonly Token[]
   readonly #rateLimit = new LoginRateLimit()
   /** What was found for the Authorization header of a request, so that it counts once. */
   readonly #bearers = new WeakMap<Request, Presented>()
@@ -34,6 +35,7 @@ export class Authenticator {
     this.requiresToken = auth !== false
     this.#tokenOf = auth === false ? () => undefined : tokensOf(auth)
     const tokens = auth === false ? [] : (auth?.tokens ?? [])
+    this.#tokens = tokens
     this.#sessions = new Sessions(tokens)
     this.signingKey =
       tokens.length === 0
@@ -80,6 +82,13 @@ export class Authenticator {
   tellScopes(request: Request, response: Response): readonly Scope[] | undefined {
     const { wait } = this.#bearer(request)
     return wait > 0 ? refuseToWait(response, wait) : this.scopesOf(request)
+  }
+
+  /** Names the token of a request for the audit log; undefined if no token is required. */
+  whoOf(request: Request): string | undefined {
+    if (!this.requiresToken) return undefined
+    const token = this.#tokenFor(request)
+    return token && (token.name ?? `token ${this.#tokens.indexOf(token) + 1}`)
   }
 
   /** Starts a session and sets its cookie, unless the token is wrong, lacks the scope `read`, or the login rate limit is reached. */

@@ -4,6 +4,7 @@ import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
 import { hostCheck, Hosts } from '../web/access.js'
 import { bodyless, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
+import { notFoundPage } from '../web/notFoundPage.js'
 import { refuseImageRequests, pageHeaders } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
@@ -67,6 +68,10 @@ export interface MailRouterOptions {
    * @default none
    */
   hosts?: readonly string[]
+  /** URL of your site's start page, relative to the mount path: the dashboard links to it. @default none */
+  home?: string
+  /** URL of the inbox, relative to the mount path: the dashboard links to it, and to each mail there. @default none */
+  inbox?: string
   /** Maximum size of a request body in bytes. @default 10_485_760 (10 MB) */
   bodyLimit?: number
   /** Maximum number of messages per batch. @default 500 */
@@ -76,6 +81,8 @@ export interface MailRouterOptions {
 const Options = z.strictObject({
   auth: z.unknown().optional(),
   hosts: Hosts.optional(),
+  home: z.string().optional(),
+  inbox: z.string().optional(),
   bodyLimit: z
     .int()
     .min(1)
@@ -107,7 +114,7 @@ export function mailRouterWith(
   options: Omit<MailRouterOptions, 'auth'>,
   up = 0,
 ): Router {
-  const { bodyLimit, batchLimit, hosts } = checked(Options, options, 'INVALID_OPTIONS')
+  const { bodyLimit, batchLimit, hosts, ...links } = checked(Options, options, 'INVALID_OPTIONS')
   const handlers: Record<OperationName, RequestHandler> = {
     ...messageHandlers(mailer, batchLimit),
     ...serviceHandlers(mailer),
@@ -121,10 +128,16 @@ export function mailRouterWith(
 
   // All other paths are pages for people who are logged in.
   const { allow, signingKey } = authenticator
-  const dashboard = dashboardRouter(mailer, { allow, guard: authenticator.page('read', up), signingKey })
+  const dashboard = dashboardRouter(mailer, {
+    allow,
+    guard: authenticator.page('read', up),
+    signingKey,
+    who: (request) => authenticator.whoOf(request),
+    links,
+  })
   router.use(trailingSlash, pageHeaders, dashboard)
 
-  router.use(notFound, problemHandler)
+  router.use(notFoundPage, notFound, problemHandler)
   return router
 }
 

@@ -5,6 +5,8 @@ import { type Scope, SCOPES } from '../web/middleware.js'
 /** An API token with its scopes: `send`, `read`, `manage`. */
 export interface Token {
   token: string
+  /** Name of the token in the audit log, such as the person who has it. @default `token 1`, by its position in the list */
+  name?: string
   scopes: readonly Scope[]
 }
 

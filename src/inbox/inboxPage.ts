@@ -136,10 +136,12 @@ export interface InboxPage {
   smtpUrl: string
   /** The link of the brand, relative to the router's root. */
   home?: string
+  /** URL of the dashboard, relative to the root. */
+  dashboard?: string
 }
 
 export function inboxPage(contents: InboxPage): string {
-  const { mails, kept, q, opened, faults, root, smtpUrl, home } = contents
+  const { mails, kept, q, opened, faults, root, smtpUrl, home, dashboard } = contents
   const query = q === '' ? '' : `?q=${encodeURIComponent(q)}`
   const title = opened === undefined ? 'Inbox' : `${subjectOf(opened.mail)} · Inbox`
   return page({
@@ -169,6 +171,7 @@ export function inboxPage(contents: InboxPage): string {
             spellcheck="false"
           />
         </form>
+        ${dashboard !== undefined && html`<a class="button quiet" href="${root}${dashboard}">Dashboard</a>`}
         <p class="address"><span class="dim">Listening on</span> <code>${smtpUrl}</code></p>
         <button class="button quiet" id="make-fault" type="button" hidden>Simulate faults</button>
         <button class="button quiet" id="clear" type="button" ${kept === 0 ? html`disabled` : ''}>

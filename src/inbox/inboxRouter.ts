@@ -21,6 +21,8 @@ import type { ReceivedMail } from './receivedMail.js'
 export interface InboxRouterOptions {
   /** URL that the brand in the corner links to, relative to the mount path. @default the inbox itself */
   home?: string
+  /** URL of the mailer's dashboard, relative to the mount path: the inbox links to it. @default none */
+  dashboard?: string
   /**
    * Passes only requests that may read the mail, like a handler in front of the router. It doesn't see requests for the images
    * in a message: a browser sends no cookies with them, so their URLs are signed. @default every request passes
@@ -36,6 +38,7 @@ export interface InboxRouterOptions {
 
 const Options = z.strictObject({
   home: z.string().optional(),
+  dashboard: z.string().optional(),
   guard: z.custom<RequestHandler>((value) => typeof value === 'function', 'must be a function').optional(),
   hosts: Hosts.optional(),
 })
@@ -55,7 +58,7 @@ const MAX_LISTED = 200
  * @throws ThreadpostError `INVALID_OPTIONS`
  */
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
-  const { guard, hosts, home } = checked(Options, options, 'INVALID_OPTIONS')
+  const { guard, hosts, home, dashboard } = checked(Options, options, 'INVALID_OPTIONS')
   const router = Router()
   const links = new ImageLinks(randomBytes(32))
   // With a guard, requests need a login; without one, they need a host that no foreign page can take.
@@ -92,6 +95,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
         smtpUrl: inbox.url,
         ...(opened === undefined ? {} : { opened }),
         ...(home === undefined ? {} : { home }),
+        ...(dashboard === undefined ? {} : { dashboard }),
       }),
     )
   }

@@ -61,9 +61,17 @@ function shorten(address: string): string {
   return `${first}…${address.slice(address.lastIndexOf('@'))}`
 }
 
-/** Shortens everything in a text that looks like an address, with or without a quoted local part (RFC 5321 section 4.1.2). */
+/**
+ * Matches everything that looks like an address: the local part is quoted or not, and the domain may be an address literal
+ * (RFC 5321 section 4.1.2). The look-behind lets an unquoted local part begin only where the one before ends, and the
+ * other parts have the length that RFC 5321 allows at most, so that the search takes linear time.
+ */
+const ADDRESS =
+  /(?:"(?:[^"\\]|\\.){0,64}"|(?<![^\s<>"(),:;[\]@…])[^\s<>"(),:;[\]@…]+)@(?:\[[^\]\s]{1,64}\]|[^\s<>"'(),:;[\]@]+)/g
+
+/** Shortens all addresses in a text. */
 export function shortenText(text: string): string {
-  return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),:;[\]@…]+)@[^\s<>"'(),:;[\]@]+/g, shorten)
+  return text.replace(ADDRESS, shorten)
 }
 
 function shortenMessage(message: Message): Message {

@@ -37,7 +37,9 @@ function held(message: Message, last: MessageAttempt | undefined): string {
   const { heldReason = 'uncertain' } = message
   switch (heldReason) {
     case 'paused':
-      return 'Held because the queue is paused; it continues when the queue is resumed.'
+      return message.nextAttemptAt === undefined
+        ? 'Held because the queue is paused; it continues when the queue is resumed.'
+        : `Held because the transport "${message.transport}" is paused; it continues when the transport is resumed.`
     case 'breaker':
       return `Held because its transport is not working: ${reason(last)}; it is sent automatically once the transport works again.`
     case 'setup': {

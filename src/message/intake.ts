@@ -3,12 +3,14 @@ import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
+import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
 import { isPlainObject } from '../validation.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
+import { type ResendChanges, toResend } from './resend.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
 
 /** Returned by an interceptor to refuse a mail. */
@@ -52,6 +54,7 @@ export interface IntakeDependencies {
   templates: TemplateCatalog
   queue: QueueDriver
   tracing: Tracing
+  figures: FigureCollector
 }
 
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
@@ -70,6 +73,18 @@ export class Intake {
     const job = checked instanceof Promise ? await checked : checked
     const [answer] = await this.#enqueue([job])
     const receipt = this.#receipt(job, answer)
+    if (receipt instanceof ThreadpostError) throw receipt
+    return receipt
+  }
+
+  /** Sends the mail of a settled message again, as a new message. */
+  async takeAgain(id: string, changes: ResendChanges): Promise<Receipt> {
+    const { queue, clock, validation } = this.#parts
+    const [message, job] = await Promise.all([queue.find(id), queue.load(id)])
+    const again = toResend(id, message, job, changes, clock.now(), validation.options.maxAge)
+    const ready = this.#safe(again)
+    const [answer] = await this.#enqueue([ready])
+    const receipt = this.#receipt(ready, answer)
     if (receipt instanceof ThreadpostError) throw receipt
     return receipt
   }
@@ -136,10 +151,11 @@ export class Intake {
   }
 
   #receipt(job: MailJob, answer: EnqueueResult | undefined): Receipt | ThreadpostError {
-    const { queue, validation } = this.#parts
+    const { queue, validation, figures } = this.#parts
     const { durable } = queue
     switch (answer?.result) {
       case 'queued':
+        figures.accepted()
         return { id: job.id, messageId: job.messageId, status: 'queued', durable, duplicate: false }
       case 'duplicate':
         return { id: answer.id, messageId: answer.messageId, status: 'queued', durable, duplicate: true }

@@ -29,6 +29,8 @@ export interface MailJob extends MessagePayload {
   tags: string[]
   metadata?: JsonObject
   idempotencyKey?: string
+  /** Id of the message that this one sends again. */
+  resendOf?: string
   /** Hash of the caller's mail; present with an idempotency key, and if the mail was prepared. */
   fingerprint?: string
 }
@@ -78,7 +80,13 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
+/** `paused`: the queue is paused, or the message's transport; then the message has a time for its next attempt. */
 export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
+
+/** Whether the message is held until its transport has room, or is resumed: then `wakeHeld()` of the queue makes it due. */
+export function waitsForTransport({ heldReason, nextAttemptAt }: Readonly<MessageState>): boolean {
+  return (heldReason === 'budget' || heldReason === 'paused') && nextAttemptAt !== undefined
+}
 
 /** One delivery attempt. */
 export interface Attempt {
@@ -95,7 +103,8 @@ export interface Attempt {
 
 export interface RecipientState {
   address: string
-  status: 'waiting' | 'deferred' | 'uncertain' | 'sent' | 'failed'
+  /** `cancelled` and `expired`: nothing was sent to the recipient before the message ended in that way. */
+  status: 'waiting' | 'deferred' | 'uncertain' | 'sent' | 'failed' | 'cancelled' | 'expired'
   reply?: SmtpReply
 }
 
@@ -109,6 +118,8 @@ export interface MessageState {
   /** Counted attempts since the message was queued or last redriven. */
   counted: number
   recipients: RecipientState[]
+  /** The subject that the template gave the message when it was rendered; absent if the mail has its own. */
+  subject?: string
   /** Milliseconds since the epoch. */
   nextAttemptAt?: number
   expiresAt: number
@@ -123,6 +134,8 @@ export interface Settlement {
   attempt?: Attempt
   decision: RetryDecision
   recipients: RecipientState[]
+  /** The subject with which the message was rendered. */
+  subject?: string
 }
 
 export function newState(job: MailJob): MessageState {
@@ -152,6 +165,18 @@ export function openRecipients(state: MessageState): string[] {
 
 export function isOpen(recipient: RecipientState): boolean {
   return recipient.status !== 'sent' && recipient.status !== 'failed'
+}
+
+/** The recipients as they are shown: one to whom nothing was sent ends as its message did. */
+export function shownRecipients({ status, recipients }: Readonly<MessageState>): RecipientState[] {
+  return recipients.map(({ reply, ...recipient }) => ({
+    ...recipient,
+    ...((status === 'cancelled' || status === 'expired') &&
+    (recipient.status === 'waiting' || recipient.status === 'deferred')
+      ? { status }
+      : {}),
+    ...(reply === undefined ? {} : { reply: { ...reply } }),
+  }))
 }
 
 /** Recipients after an attempt. An outcome without recipients applies to every open recipient. */
@@ -186,9 +211,10 @@ const STATUS_OF = {
 /** Applies the result of a delivery to the state. */
 export function settle(
   state: MessageState,
-  { attempt, decision, recipients }: Settlement,
+  { attempt, decision, recipients, subject }: Settlement,
   now: number,
 ): void {
+  if (subject !== undefined) state.subject = subject
   if (attempt !== undefined) recordAttempt(state, attempt)
   state.recipients = recipients
   enter(state, decision.status, now)

@@ -1,9 +1,17 @@
 import { ThreadpostError } from '../errors.js'
 import type { Outcome, SmtpReply } from '../protocol/outcome.js'
-import type { ComposedParts, Json, Mailbox, RenderResult } from '../protocol/tasks.js'
+import type { ComposedParts, Json, JsonObject, Mailbox, RenderResult } from '../protocol/tasks.js'
 import type { QueueDriver } from '../queue/driver.js'
 import type { Runner } from '../threads/runner.js'
-import type { Attempt, HeldReason, MailJob, MessageState, RecipientState, Status } from './messageState.js'
+import {
+  type Attempt,
+  type HeldReason,
+  type MailJob,
+  type MessageState,
+  type RecipientState,
+  shownRecipients,
+  type Status,
+} from './messageState.js'
 
 /** A message as returned by `find()`: everything except its data, bodies and attachment contents. */
 export interface Message {
@@ -16,9 +24,12 @@ export interface Message {
   to: Mailbox[]
   cc: Mailbox[]
   bcc: Mailbox[]
+  /** Of a template, the subject is known once the message has been rendered. It is kept as long as the message. */
   subject?: string
   template?: string
   locale?: string
+  /** Id of the message that this one sends again: see `sendAgain()`. */
+  resendOf?: string
   transport: string
   priority: number
   tags: string[]
@@ -53,13 +64,6 @@ export interface MessageAttempt {
   timings: Outcome['timings']
 }
 
-/** Callers get copies, so that modifying them changes no message. */
-export function copyRecipients(recipients: readonly RecipientState[]): RecipientState[] {
-  return recipients.map((recipient) =>
-    recipient.reply === undefined ? { ...recipient } : { ...recipient, reply: { ...recipient.reply } },
-  )
-}
-
 function copy(mailbox: Mailbox): Mailbox {
   return { ...mailbox }
 }
@@ -76,8 +80,9 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     to: job.to.map(copy),
     cc: job.cc.map(copy),
     bcc: job.bcc.map(copy),
-    ...optional('subject', job.subject),
+    ...optional('subject', job.subject ?? state.subject),
     ...(content.kind === 'template' ? { template: content.name, ...optional('locale', content.locale) } : {}),
+    ...optional('resendOf', job.resendOf),
     transport: job.transport,
     priority: job.priority,
     tags: [...job.tags],
@@ -94,7 +99,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     ...(state.nextAttemptAt === undefined ? {} : { nextAttemptAt: iso(state.nextAttemptAt) }),
     ...(state.settledAt === undefined ? {} : { settledAt: iso(state.settledAt) }),
     attempts: state.attempts.map((attempt) => toMessageAttempt(attempt, job.transport)),
-    recipients: copyRecipients(state.recipients),
+    recipients: shownRecipients(state),
   }
 }
 
@@ -129,7 +134,13 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [key in 
  * The content of a message, built again from the stored mail. `kept` is false if its data was dropped when it was settled
  * (`retain.data`). If the template has changed since, the preview shows its current version.
  */
-export type MessagePreview = { kept: false } | ({ kept: true } & ComposedParts)
+export type MessagePreview =
+  | { kept: false }
+  | ({
+      kept: true
+      /** The data for the placeholders; absent if the mail has none. */
+      data?: JsonObject
+    } & ComposedParts)
 
 /** @returns undefined if there is no such message */
 export async function previewOf(
@@ -140,7 +151,9 @@ export async function previewOf(
   const job = await queue.load(id)
   if (job === undefined) return undefined
   if (job === 'dropped') return { kept: false }
-  return { kept: true, ...partsOf(await runner.compose(job)) }
+  const { content } = job
+  const data = content.kind === 'literal' ? {} : { data: JSON.parse(content.data) as JsonObject }
+  return { kept: true, ...data, ...partsOf(await runner.compose(job)) }
 }
 
 /** @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it could not be rendered */

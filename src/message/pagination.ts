@@ -1,7 +1,7 @@
 import { ThreadpostError } from '../errors.js'
-import type { ListQuery, MessagePage } from '../queue/driver.js'
+import type { ListQuery, MessagePage, QueueDriver } from '../queue/driver.js'
 import { Validator } from '../validation.js'
-import { STATUSES } from './messageState.js'
+import { type Status, STATUSES } from './messageState.js'
 import type { Message } from './messageView.js'
 
 /** Messages per page when all pages are read. */
@@ -25,8 +25,50 @@ export async function* pagesOf(
   }
 }
 
-/** Runs an action on each message. @returns how many it changed; messages that changed or disappeared meanwhile are skipped */
-export async function applyToEach(
+/** The number of messages that match a query. */
+export interface MessageCount {
+  count: number
+  /** False if there are more: counting ends at 10,000 matches, or after a search through many messages that don't match. */
+  exact: boolean
+}
+
+const MAX_COUNT = 10_000
+/** Pages read for one count: a queue may return empty pages while it searches. */
+const MAX_PAGES = 50
+
+/** Counts messages: from the counts by status if nothing else is asked for, else by reading them page by page. */
+export async function countMessages(
+  queue: Pick<QueueDriver, 'list' | 'stats'>,
+  filter: MessageFilter,
+): Promise<MessageCount> {
+  const { status, ...others } = filter
+  if (Object.values<unknown>(others).every((value) => value === undefined || value === '')) {
+    const stats = await queue.stats()
+    const statuses: readonly Status[] = status === undefined ? STATUSES : [status]
+    return { count: statuses.reduce<number>((sum, name) => sum + stats[name], 0), exact: true }
+  }
+  let count = 0
+  let pages = 0
+  for await (const page of pagesOf((query) => queue.list(query), filter)) {
+    count += page.length
+    pages++
+    if (count >= MAX_COUNT || pages >= MAX_PAGES) return { count: Math.min(count, MAX_COUNT), exact: false }
+  }
+  return { count, exact: true }
+}
+
+/** Runs an action on each matching message. @returns how many it changed; messages that changed or disappeared meanwhile are skipped */
+export async function applyToAll(
+  list: List,
+  filter: MessageFilter,
+  act: (id: string) => Promise<unknown>,
+): Promise<number> {
+  let count = 0
+  for await (const page of pagesOf(list, filter)) count += await applyToEach(page, act)
+  return count
+}
+
+async function applyToEach(
   messages: readonly Message[],
   act: (id: string) => Promise<unknown>,
 ): Promise<number> {

@@ -55,6 +55,8 @@ interface OutcomeFacts {
   timings: Timings
   /** Id of the thread that worked on it; 0 is the main thread. */
   thread: number
+  /** The subject that the template gave this message, unless the mail has its own. It is stored with the message, not with the attempt. */
+  subject?: string
   /** When the thread knew the outcome, on `sharedClock()`. Only the budgets use it; it is never stored. */
   endedAt?: number
 }
@@ -294,4 +296,4 @@ export type RetryDecision =
   /** Until an operator calls `retry()` or `markSent()`. */
   | { status: 'held'; reason: 'uncertain' }
   /** Until the transport or the threads are tried again, or the budget has room. The message is then due by itself. */
-  | { status: 'held'; reason: 'breaker' | 'setup' | 'budget'; nextAttemptAt: number }
+  | { status: 'held'; reason: 'breaker' | 'setup' | 'budget' | 'paused'; nextAttemptAt: number }

@@ -8,6 +8,7 @@ import type { Evidence } from '../protocol/evidence.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
+import type { SharedRecords } from './records.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
 export interface QueuedMessage {
@@ -15,6 +16,8 @@ export interface QueuedMessage {
   readonly state: Readonly<MessageState>
   /** Slot of this delivery in the delivery journal, if the queue reads that after a crash. Reserved until the outcome is stored. */
   readonly journalSlot?: number
+  /** Present if another process made the change, which this one follows: see `subscribe()`. */
+  readonly elsewhere?: true
 }
 
 /** The result of enqueueing one job. */
@@ -104,7 +107,7 @@ export function resolveRetention(check: Validator, value: unknown): Retention {
 export interface ListQuery {
   /** Only messages with this status. @default any */
   status?: Status
-  /** Text to find in recipients, subject, template name and tags, or a complete message id. @default any */
+  /** Text to find in recipients, subject, template name, tags and message id, ignoring case. @default any */
   q?: string
   /** Address of a recipient, ignoring case. @default any */
   recipient?: string
@@ -153,6 +156,10 @@ export interface QueueDriver {
   readonly allowances?: Allowances
   /** Whether messages outlive the process. */
   readonly durable: boolean
+  /** How `list({ q })` finds text: with an index, or by reading the messages from the newest on, in pages that may be empty. */
+  readonly search: 'index' | 'scan'
+  /** The entries that the processes on this queue share besides messages. */
+  readonly records: SharedRecords
   /**
    * Stores jobs. Resolves once they are as safe as this queue promises, with one result for each job, in order. Never
    * rejects. Calls the change listener for each job that was queued, but not for duplicates.
@@ -188,7 +195,7 @@ export interface QueueDriver {
   /** Returns counts by status and the age of the oldest due message. */
   stats(): Promise<QueueStats>
   /**
-   * Makes messages due at once that are held for a transport's budget: higher priorities first, then roughly in the order in
+   * Makes messages due at once that are held for a transport's budget, or because it is paused: higher priorities first, then roughly in the order in
    * which they would be due. Only for a process that delivers.
    * @param transports names as in the jobs
    * @param most maximum number of messages to wake

@@ -34,8 +34,11 @@ export function paginate<T>(
   return { messages }
 }
 
-/** Whether a job, shown in this status, satisfies every condition of the query. */
-export function matches(job: MailJob, shown: Status, query: ListQuery): boolean {
+/**
+ * Whether a job, shown in this status, satisfies every condition of the query.
+ * @param subject of a message without its own: the one that its template gave it
+ */
+export function matches(job: MailJob, subject: string | undefined, shown: Status, query: ListQuery): boolean {
   const { status, q, recipient, tag, since = -Infinity, until = Infinity } = query
   if (status !== undefined && shown !== status) return false
   if (job.acceptedAt < since || job.acceptedAt > until) return false
@@ -53,8 +56,7 @@ export function matches(job: MailJob, shown: Status, query: ListQuery): boolean 
   if (q === undefined || q === '') return true
   const needle = q.toLowerCase()
   const template = job.content.kind === 'template' ? job.content.name : ''
-  if (q === job.id) return true
-  const texts = [job.subject ?? '', template, ...job.tags, ...recipientsOf(job)]
+  const texts = [job.id, job.subject ?? subject ?? '', template, ...job.tags, ...recipientsOf(job)]
   return texts.some((text) => text.toLowerCase().includes(needle))
 }
 

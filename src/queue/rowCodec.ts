@@ -29,7 +29,10 @@ type JobHead = Omit<MailJob, 'content' | 'attachments'> & {
   attachments: Omit<JobAttachment, 'content'>[]
 }
 /** The state without the fields that have their own columns, as `rest` stores it. */
-type StateRest = Pick<MessageState, 'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients'>
+type StateRest = Pick<
+  MessageState,
+  'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients' | 'subject'
+>
 
 /** @param keepKey minimum time in ms for which an idempotency key is remembered */
 export function packJob(job: MailJob, keepKey: number): NewRow {
@@ -101,9 +104,10 @@ function contentOf(summary: ContentSummary, body: string | undefined): Content {
 }
 
 export function packState(state: MessageState): StateRow {
-  const { uncertain, heldReason, counted, attempts, recipients } = state
+  const { uncertain, heldReason, counted, attempts, recipients, subject } = state
   const rest: StateRest = { uncertain, counted, attempts, recipients }
   if (heldReason !== undefined) rest.heldReason = heldReason
+  if (subject !== undefined) rest.subject = subject
   return {
     status: STATUS_NUMBERS[state.status],
     dueAt: state.dueAt,
@@ -135,4 +139,9 @@ export function rowToMessage(row: StoredRow, shown: Status): Message {
 
 export function statusOf(row: Pick<StateRow, 'status'>): Status {
   return STATUS_NAMES[row.status] ?? 'queued'
+}
+
+/** Returns the subject that the template gave the message, if it has been rendered. */
+export function boundSubject({ rest }: Pick<StateRow, 'rest'>): string | undefined {
+  return rest === null ? undefined : (JSON.parse(rest) as StateRest).subject
 }

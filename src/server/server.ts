@@ -13,6 +13,7 @@ import { testHooksOf } from '../testHooks.js'
 import { hostCheck } from '../web/access.js'
 import { listen } from '../web/listen.js'
 import { SCOPES } from '../web/middleware.js'
+import { notFoundPage } from '../web/notFoundPage.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
@@ -74,15 +75,26 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
   if (auth === false) app.use(hostCheck())
   app.use(mailContext())
-  app.use('/mail', mailRouterWith(authenticator, mailer, {}, 1))
+  app.use(
+    '/mail',
+    mailRouterWith(
+      authenticator,
+      mailer,
+      { home: '../', ...(mailer.inbox === undefined ? {} : { inbox: '../inbox/' }) },
+      1,
+    ),
+  )
   app.use(loginPages(authenticator))
   mountOperations(app, sessionHandlers(authenticator), authenticator)
   if (mailer.inbox !== undefined)
-    app.use('/inbox', inboxRouter(mailer.inbox, { home: '../', guard: authenticator.page('read', 1) }))
+    app.use(
+      '/inbox',
+      inboxRouter(mailer.inbox, { home: '../', dashboard: '../mail/', guard: authenticator.page('read', 1) }),
+    )
   app.use(authenticator.page('read'))
   const start = startRouter(mailer, url, auth === false ? demoEnvironmentFor(mailer) : undefined)
   app.use(start.router)
-  app.use(notFound, problemHandler, unexpected)
+  app.use(notFoundPage, notFound, problemHandler, unexpected)
 
   let closed: Promise<void> | undefined
   return {

@@ -44,3 +44,18 @@ export class Histogram {
     return { bounds: this.#bounds, counts: [...this.#counts], sum: this.#sum, count: this.#count }
   }
 }
+
+/** Returns a quantile, interpolated linearly within its bucket; null without values. */
+export function quantile({ bounds, counts, count: total }: HistogramSnapshot, q: number): number | null {
+  if (total <= 0) return null
+  let rank = q * total
+  for (const [index, count] of counts.entries()) {
+    if (count > 0 && rank <= count) {
+      const low = bounds[index - 1] ?? 0
+      const high = bounds[index] ?? low
+      return low + ((high - low) * rank) / count
+    }
+    rank -= count
+  }
+  return bounds.at(-1) ?? null
+}

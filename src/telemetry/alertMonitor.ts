@@ -53,6 +53,11 @@ export class AlertMonitor {
     void this.#evaluate()
   }
 
+  /** The alerts that are raised at present. */
+  get raised(): Alert[] {
+    return this.#evaluator.raised
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#timer)

@@ -189,6 +189,11 @@ export class AlertEvaluator {
     this.#plan = plan
   }
 
+  /** The alerts that are raised at present. */
+  get raised(): Alert[] {
+    return [...this.#raised.values()]
+  }
+
   evaluate(reading: AlertReading): { raised: Alert[]; cleared: ClearedAlert[] } {
     this.#readings.push(reading)
     const oldest = reading.at - Math.max(this.#plan.failures?.window ?? 0, this.#plan.threads?.window ?? 0)

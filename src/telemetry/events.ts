@@ -3,8 +3,12 @@ import { inspect } from 'node:util'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import { hideSecrets } from '../logging/secrets.js'
-import { type HeldReason, type RecipientState, type Status } from '../message/messageState.js'
-import { copyRecipients } from '../message/messageView.js'
+import {
+  type HeldReason,
+  type RecipientState,
+  shownRecipients,
+  type Status,
+} from '../message/messageState.js'
 import type { Outcome, SmtpReply } from '../protocol/outcome.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { QueuedMessage } from '../queue/driver.js'
@@ -142,7 +146,7 @@ export function messageEvent({ job, state }: QueuedMessage): MessageEvent {
     messageId: job.messageId,
     status: state.status,
     transport: job.transport,
-    recipients: copyRecipients(state.recipients),
+    recipients: shownRecipients(state),
     tags: [...job.tags],
     attempt: state.attempts.length,
   }

@@ -24,8 +24,13 @@ export class LoopDelay {
 
   read(): EventLoopDelay {
     if (this.#older === undefined && !this.#closed) this.#start()
+    return this.peek() ?? { p50: 0, p99: 0, max: 0 }
+  }
+
+  /** Like `read()`, but measures nothing by itself. @returns undefined unless something was measured */
+  peek(): EventLoopDelay | undefined {
     const older = this.#older
-    if (older === undefined || older.count === 0) return { p50: 0, p99: 0, max: 0 }
+    if (older === undefined || older.count === 0) return undefined
     return {
       p50: lateness(older.percentile(50)),
       p99: lateness(older.percentile(99)),

@@ -9,6 +9,7 @@ import { toMessage } from '../message/messageView.js'
 import type { RetryDecision } from '../protocol/outcome.js'
 import type { ChangeListener, QueuedMessage } from '../queue/driver.js'
 import { type Events, type MessageEvent, messageEvent } from './events.js'
+import type { FigureCollector } from './figures.js'
 import type { Metrics, SettledStatus } from './metrics.js'
 import type { Tracing } from './tracing.js'
 import type { Waiters } from './waiters.js'
@@ -44,6 +45,7 @@ interface MessageObserverOptions {
   tracing: Tracing
   redaction: Redaction
   metrics: Metrics
+  figures: FigureCollector
   events: Events
   waiters: Waiters
 }
@@ -54,6 +56,7 @@ interface MessageObserverOptions {
  * | observer                                    | a change of status  | an attempt |
  * | ------------------------------------------- | ------------------- | ---------- |
  * | metrics                                     | settlements         |            |
+ * | figures, which the processes share          | settlements         | yes        |
  * | log (`debug` for routine, `warn` on trouble) | queued, settled     | yes        |
  * | traces                                      |                     | yes        |
  * | diagnostics channels (`threadpost:…`)       | `message`           | `attempt`  |
@@ -68,14 +71,16 @@ export class MessageObserver {
   readonly #tracing: Tracing
   readonly #redaction: Redaction
   readonly #metrics: Metrics
+  readonly #figures: FigureCollector
   readonly #events: Events
   readonly #waiters: Waiters
 
-  constructor({ logger, tracing, redaction, metrics, events, waiters }: MessageObserverOptions) {
+  constructor({ logger, tracing, redaction, metrics, figures, events, waiters }: MessageObserverOptions) {
     this.#logger = logger
     this.#tracing = tracing
     this.#redaction = redaction
     this.#metrics = metrics
+    this.#figures = figures
     this.#events = events
     this.#waiters = waiters
   }
@@ -102,6 +107,7 @@ export class MessageObserver {
   #changed(message: QueuedMessage): void {
     const { job, state } = message
     this.#metrics.changed(message)
+    this.#figures.changed(message)
     this.#logChange(message)
     if (messageChannel.hasSubscribers) messageChannel.publish(this.#redaction.event(messageEvent(message)))
     this.#events.emit(state.status, () => this.#redaction.event(messageEvent(message)))
@@ -110,6 +116,7 @@ export class MessageObserver {
   }
 
   #attempted(message: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
+    this.#figures.attempted(attempt)
     this.#logAttempt(message, attempt, decision)
     this.#tracing.attempted(message, attempt, decision)
     if (!attemptChannel.hasSubscribers) return

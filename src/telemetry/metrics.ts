@@ -39,7 +39,8 @@ const STEPS: Readonly<Record<TimingStep, true>> = {
 }
 const TIMING_STEPS = Object.keys(STEPS) as TimingStep[]
 
-const LATENCY_BOUNDS = [
+/** Upper bounds of the latency's buckets, in ms. */
+export const LATENCY_BOUNDS: readonly number[] = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 3_600_000,
 ]
 const TIMING_BOUNDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 30_000]
@@ -54,17 +55,22 @@ export class Metrics {
   #threadRestarts = 0
 
   /** Must be called after each change of status; ignores all but settlements. */
-  changed({ job, state }: QueuedMessage): void {
+  changed(message: QueuedMessage): void {
+    const { state } = message
     if (!isSettled(state.status)) return
     const outcome = state.attempts.at(-1)?.outcome
     this.#count(state.status, outcome?.code ?? 'NONE')
-    const from = Math.max(job.notBefore ?? 0, job.acceptedAt)
-    this.#latency.observe(Math.max(0, (state.settledAt ?? from) - from))
+    this.#latency.observe(waitOf(message))
     if (outcome !== undefined && wasSettledByAttempt(state, outcome)) this.#observeTimings(outcome.timings)
   }
 
   threadRestarted(): void {
     this.#threadRestarts++
+  }
+
+  /** Worker threads that died and were replaced. */
+  get threadRestarts(): number {
+    return this.#threadRestarts
   }
 
   snapshot(): MessageMeasures {
@@ -93,6 +99,12 @@ export class Metrics {
       if (ms !== undefined) this.#timings[step].observe(ms)
     }
   }
+}
+
+/** Returns the milliseconds from acceptance, or from the time a message was due, to its settlement. */
+export function waitOf({ job, state }: QueuedMessage): number {
+  const from = Math.max(job.notBefore ?? 0, job.acceptedAt)
+  return Math.max(0, (state.settledAt ?? from) - from)
 }
 
 /** Whether the last attempt settled the message, and not an operator's action or its expiry while it waited. */

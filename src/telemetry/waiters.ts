@@ -1,5 +1,7 @@
 import { ThreadpostError } from '../errors.js'
+import { isSettled } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
+import type { QueueDriver } from '../queue/driver.js'
 
 export interface WaitOptions {
   /** Maximum wait in ms; `Infinity` waits forever. @default 60_000 */
@@ -61,6 +63,32 @@ export class Waiters {
       else waiters.add(waiter)
     })
     return { settlement, giveUp }
+  }
+
+  /**
+   * Waits until a message is settled, whichever process settles it.
+   * @throws ThreadpostError `NOT_FOUND`, and as `wait()`
+   */
+  async follow(
+    queue: Pick<QueueDriver, 'subscribe'>,
+    id: string,
+    find: () => Promise<Message | undefined>,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Message> {
+    const unsubscribe = queue.subscribe(id)
+    const { settlement, giveUp } = this.wait(id, timeout, signal)
+    // The message is looked up after the waiter is registered, so that a settlement in between is not missed.
+    settlement.catch(() => undefined)
+    try {
+      const message = await find()
+      if (message === undefined)
+        throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
+      return isSettled(message.status) ? message : await settlement
+    } finally {
+      giveUp()
+      unsubscribe()
+    }
   }
 
   settled(message: Message): void {

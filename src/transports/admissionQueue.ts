@@ -85,7 +85,10 @@ export class AdmissionQueue {
 
   /** Starts the messages that a transport's new limit allows, and wakes more of those that the queue holds. */
   recheck(transport: TransportState): void {
-    if (!this.#closed) this.#admit(this.#queueOf(transport))
+    if (this.#closed) return
+    const queue = this.#queueOf(transport)
+    queue.assumeHeld()
+    this.#admit(queue)
   }
 
   /** Removes a message. @returns whether it waited here */

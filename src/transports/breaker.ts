@@ -28,6 +28,10 @@ export interface TransportStatus {
   trouble?: TransportError
   /** Messages per second at the moment, if the transport is limited, or slowed by its server's replies. */
   rate?: number
+  /** Present while the transport is paused: its messages are held. */
+  paused?: true
+  /** Maximum number of connections at a time, if it was changed. */
+  concurrency?: number
 }
 
 export interface BreakerListener {

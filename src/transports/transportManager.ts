@@ -11,6 +11,7 @@ import {
   type TransportInput,
   type ResolvedTransport,
 } from './transportOptions.js'
+import type { TransportStateOptions } from './transportState.js'
 
 /** The new settings that {@link Mailer.reload} applies: for existing transports, or for the templates. */
 export interface ReloadOptions {
@@ -29,21 +30,39 @@ interface ReloadedTransport {
 
 const check: Validator = new Validator('INVALID_OPTIONS')
 
+/** Changes of a transport at run time, on top of its options. */
+export interface TransportChange {
+  /** Whether its messages are held. @default false */
+  paused?: boolean
+  /** Maximum number of connections at a time. @default the transport's `connections` */
+  concurrency?: number
+  /** Maximum number of messages per second. @default the transport's `rate` */
+  rate?: number
+}
+
 /** Tests a mailer's transports, and gives them new settings, while mail goes out. */
 export class TransportManager {
   readonly #runner: Runner
   readonly #dispatcher: Dispatcher
   readonly #from: string | undefined
+  /** As the options say. */
   #transports: readonly TransportConfig[]
+  readonly #states: Map<string, TransportStateOptions>
+  #changes: ReadonlyMap<string, TransportChange> = new Map()
 
-  /** @param from the address of the mailer's `from` */
+  /**
+   * @param states how the dispatcher knows the transports
+   * @param from the address of the mailer's `from`
+   */
   constructor(
     transports: readonly TransportConfig[],
+    states: readonly TransportStateOptions[],
     runner: Runner,
     dispatcher: Dispatcher,
     from: string | undefined,
   ) {
     this.#transports = transports
+    this.#states = new Map(states.map((state) => [state.name, state]))
     this.#from = from
     this.#runner = runner
     this.#dispatcher = dispatcher
@@ -64,8 +83,42 @@ export class TransportManager {
   async reload(input: unknown): Promise<void> {
     const reloaded = this.#resolve(check.object(input, '', ['transport', 'transports']))
     this.#transports = this.#transports.map((old) => reloaded.get(old.name)?.config ?? old)
-    await this.#runner.reloadTransports(this.#transports)
-    for (const { resolved } of reloaded.values()) this.#dispatcher.reloaded(resolved)
+    await this.#runner.reloadTransports(this.#changedTransports())
+    for (const { resolved } of reloaded.values()) {
+      this.#states.set(resolved.name, resolved)
+      this.#dispatcher.reloaded(this.#changedState(resolved))
+    }
+  }
+
+  /** Names of the transports; none in a process that only sends. */
+  get names(): string[] {
+    return this.#transports.map(({ name }) => name)
+  }
+
+  /** Applies the changes of all transports, in place of earlier ones. */
+  async change(changes: ReadonlyMap<string, TransportChange>): Promise<void> {
+    const before = this.#changes
+    this.#changes = changes
+    const differs = (key: keyof TransportChange) =>
+      this.names.filter((name) => before.get(name)?.[key] !== changes.get(name)?.[key])
+    if (differs('concurrency').length > 0) await this.#runner.reloadTransports(this.#changedTransports())
+    for (const name of differs('rate')) {
+      const state = this.#states.get(name)
+      if (state !== undefined) this.#dispatcher.limited(this.#changedState(state))
+    }
+    for (const name of this.names) this.#dispatcher.changed(name, changes.get(name) ?? {})
+  }
+
+  #changedTransports(): TransportConfig[] {
+    return this.#transports.map((config) => {
+      const { concurrency } = this.#changes.get(config.name) ?? {}
+      return concurrency === undefined ? config : { ...config, connections: concurrency }
+    })
+  }
+
+  #changedState(state: TransportStateOptions): TransportStateOptions {
+    const { rate } = this.#changes.get(state.name) ?? {}
+    return rate === undefined ? state : { ...state, budget: { ...state.budget, rate } }
   }
 
   #resolve({ transport, transports }: Record<string, unknown>): Map<string, ReloadedTransport> {

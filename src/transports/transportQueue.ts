@@ -113,6 +113,11 @@ export class TransportQueue {
     return this.#mayHoldMore
   }
 
+  /** Records that the queue may hold messages again, such as those of a transport that was paused. */
+  assumeHeld(): void {
+    this.#mayHoldMore = true
+  }
+
   /**
    * Returns how many messages the queue should wake: once three quarters of the places are free, as many as fill half of
    * them. Without a limit there is a place for each message.

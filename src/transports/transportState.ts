@@ -42,6 +42,10 @@ export interface BudgetLease {
 export class TransportState {
   readonly name: string
   failover: readonly string[]
+  /** Whether its messages are held until it is resumed. */
+  paused = false
+  /** Maximum number of connections, if it was changed. */
+  concurrency: number | undefined
   readonly breaker: Breaker
   readonly #listener: TransportListener
   readonly #allowances: Allowances
@@ -89,6 +93,8 @@ export class TransportState {
     this.#dropRecovered()
     const status = { ...this.breaker.status }
     if (this.#allowance !== undefined) status.rate = this.#allowance.rate
+    if (this.paused) status.paused = true
+    if (this.concurrency !== undefined) status.concurrency = this.concurrency
     return status
   }
 

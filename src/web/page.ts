@@ -95,6 +95,8 @@ export function page({ title, root, styles = [], scripts = [], body, kind }: Pag
 const protect = helmet({
   contentSecurityPolicy: { useDefaults: false, directives: PAGE_POLICY },
   strictTransportSecurity: false,
+  // Browsers warn on the console if some documents of an origin have this header and others, such as the host's, don't.
+  originAgentCluster: false,
 })
 
 /** Sets the headers of a page, so that a router is safe even if its host sets none. */

@@ -50,7 +50,7 @@ export const ListParameters = z.strictObject({
   status: Statuses.optional().describe('The current status.'),
   q: text()
     .optional()
-    .describe('Text to search for in recipients, subject, template and tags, or a complete id.'),
+    .describe('Text to search for in recipients, subject, template, tags and id, ignoring case.'),
   recipient: text().optional().describe('Address of a recipient, case-insensitive.'),
   tag: text().optional(),
   template: text().optional().describe('Name of the template.'),

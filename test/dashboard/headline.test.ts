@@ -1,19 +1,55 @@
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Condition, headlineOf } from '../../src/dashboard/app/headline.js'
-import { RecentOutcomes } from '../../src/dashboard/recentOutcomes.js'
-import type { MailerOptions, TransportStatus } from '../../src/index.js'
-import { mailerWithInbox } from '../support/mailer.js'
+import type {
+  Alert,
+  AttemptCount,
+  MailerOptions,
+  PeriodFigures,
+  ProcessActivity,
+  QueueStats,
+  SettledCount,
+  TransportStatus,
+} from '../../src/index.js'
+import { folderOf } from '../support/folder.js'
+import { mailerWithInbox, testSender } from '../support/mailer.js'
 
 const working: TransportStatus = { transport: 'main', breaker: 'closed' }
 const broken: TransportStatus = { transport: 'other', breaker: 'open' }
 const SUCCESS = ['All mail sent', 'Mail is going out']
 
-type Change = Partial<Condition['stats']> & Partial<Condition['recent']>
+interface Change extends Partial<QueueStats> {
+  transports?: TransportStatus[]
+  alert?: Alert['rule']
+  /** Attempts of the last minutes that were deferred. */
+  refused?: number
+  role?: ProcessActivity['role']
+  gone?: boolean
+  setup?: boolean
+}
 
 /** @param change `sent` and `failed` are recent messages, which the queue also keeps */
-function conditionOf({ sent = 0, failed = 0, ...stats }: Change): Condition {
+function conditionOf({
+  sent = 0,
+  failed = 0,
+  transports = [working],
+  alert,
+  refused = 0,
+  role = 'both',
+  gone = false,
+  setup = false,
+  ...queue
+}: Change): Condition {
+  const settled: SettledCount[] = [
+    { status: 'sent', reason: 'OK', count: sent },
+    { status: 'failed', reason: 'SMTP_REJECTED', count: failed },
+  ]
+  const latency = { bounds: [1], counts: [0, 0], sum: 0, count: 0 }
+  const attempts: AttemptCount[] = [{ result: 'deferred', code: 'SMTP_DEFERRED', count: refused }]
+  const figures: PeriodFigures = { since: '2026-01-01', accepted: 0, settled, attempts, latency }
+  const now = new Date().toISOString()
   return {
-    stats: {
+    queue: {
       accepted: 100,
       queued: 0,
       sending: 0,
@@ -23,13 +59,35 @@ function conditionOf({ sent = 0, failed = 0, ...stats }: Change): Condition {
       partial: 0,
       failed,
       expired: 0,
+      cancelled: 0,
       oldest: 0,
       paused: false,
-      settled: [],
-      transports: [working],
-      ...stats,
+      ...queue,
     },
-    recent: { sent, failed },
+    processes: [
+      {
+        id: 'a',
+        host: 'web-1',
+        pid: 1,
+        version: '1.0.0',
+        node: 'v24',
+        role,
+        startedAt: now,
+        threads: [],
+        phases: { waiting: 0, rendering: 0, composing: 0, connecting: 0, envelope: 0, body: 0, replied: 0 },
+        transports,
+        threadRestarts: 0,
+        safeMode: false,
+        alerts: [],
+        silentFor: 0,
+        gone,
+        ...(setup ? { setup: { since: now, message: 'no memory', deaths: 3, retryAt: now } } : {}),
+      },
+    ],
+    alerts:
+      alert === undefined ? [] : [{ rule: alert, value: 2, limit: 1, message: 'A problem.', since: now }],
+    recent: figures,
+    day: figures,
   }
 }
 
@@ -59,20 +117,28 @@ describe('the headline', () => {
     ['Mail is failing', { failed: 40, queued: 3, sending: 1, oldest: 5 }],
     ['Mail is not going out', { transports: [broken], held: 3 }],
     ['Mail is not going out', { transports: [broken], failed: 40, paused: true }],
+    ['Mail is not going out', { setup: true, sent: 40 }],
+    ['Mail is being deferred', { refused: 3, sending: 1 }],
+    ['Some mail is deferred', { refused: 3, sending: 1, sent: 40 }],
+    ['No worker is running', { role: 'send', queued: 3, oldest: 5 }],
+    ['No worker is running', { gone: true, transports: [broken], sending: 1, sent: 40 }],
+    ['Mail is failing', { alert: 'failures', sent: 40 }],
+    ['Worker threads are dying', { alert: 'threads', sent: 40 }],
+    ['Worker threads are dying', { alert: 'setup', sent: 40 }],
+    ['The queue is nearly full', { alert: 'queue', queued: 3, oldest: 5, sent: 40 }],
+    ['A transport is down', { alert: 'breaker', sent: 40 }],
+    ['Mail is waiting', { alert: 'oldest', queued: 3, sent: 40 }],
   ])('is “%s” with %o', (title, change) => {
     expect(headlineOf(conditionOf(change)).title).toBe(title)
   })
 
   test('is “Idle” and counts earlier failures when nothing was sent recently', () => {
-    const before = conditionOf({ sent: 10 })
-    before.stats.failed = 40
+    const before = conditionOf({})
+    before.day = conditionOf({ sent: 10, failed: 40 }).day
     expect(headlineOf(before)).toMatchObject({
       title: 'Idle',
-      detail: expect.stringContaining('40 failed.'),
+      detail: expect.stringContaining('40 failed in the last 24 hours.'),
     })
-    const dropped = conditionOf({ sent: 10 })
-    dropped.stats.settled = [{ status: 'expired', reason: 'TIMEOUT', count: 2 }]
-    expect(headlineOf(dropped).title).toBe('Idle')
     expect(headlineOf(conditionOf({})).title).toBe('Idle')
   })
 
@@ -108,10 +174,7 @@ describe('the headline', () => {
 describe('the headline of a real mailer', () => {
   const start = async (options: Partial<MailerOptions> = {}) => {
     const { mailer, inbox } = await mailerWithInbox({ threads: 0, ...options })
-    const headline = async () => {
-      const stats = await mailer.stats()
-      return headlineOf({ stats, recent: await new RecentOutcomes(mailer).recent(stats) })
-    }
+    const headline = async () => headlineOf(await mailer.monitoring.activity())
     const send = (fields: object = {}) =>
       mailer.send({ to: 'ada@example.com', subject: 'Hi', text: 'x', ...fields })
     const titled = (title: string) => expect.poll(async () => (await headline()).title).toBe(title)
@@ -137,13 +200,13 @@ describe('the headline of a real mailer', () => {
     await titled('Some mail is failing')
   })
 
-  test('is “Idle” after a failure that the queue does not keep', async () => {
+  test('reports a failure that the queue does not keep', async () => {
     const { mailer, inbox, send, titled } = await start({ retain: { count: 0 } })
     inbox.faults.set([{ at: 'rcpt', do: 'refuse' }])
     const failed = new Promise((resolve) => mailer.once('failed', resolve))
     await send()
     await failed
-    await titled('Idle')
+    await titled('Mail is failing')
   })
 
   test('reports deferred mail while attempts fail', async () => {
@@ -176,5 +239,35 @@ describe('the headline of a real mailer', () => {
     await inbox.close()
     await send()
     await titled('Mail is not going out')
+  })
+
+  test('reports that no worker is running when a process only accepts mail', async () => {
+    const folder = await folderOf({})
+    const sender = await testSender({ queue: `sqlite:${path.join(folder, 'outbox.db')}` })
+    await sender.send({ to: 'ada@example.com', subject: 'Hi', text: 'x' })
+    const { title } = headlineOf(await sender.monitoring.activity())
+    expect(title).toBe('No worker is running')
+  })
+
+  test('reports that attempts are failing while a message is tried again and again', async () => {
+    const { inbox, send, titled } = await start({ retry: { attempts: 1_000, baseDelay: 1, jitter: 'none' } })
+    inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
+    await send()
+    await titled('Mail is being deferred')
+  })
+
+  test('reports an alert that is raised', async () => {
+    const { send, titled, mailer } = await start({ alerts: { oldest: { age: 1 }, interval: 10 } })
+    await mailer.pause()
+    await send()
+    await mailer.resume()
+    await titled('All mail sent')
+    await mailer.pause()
+    await send()
+    // A pause that an operator made comes before the alert that it causes.
+    await titled('Sending is paused')
+    await expect
+      .poll(async () => (await mailer.monitoring.activity()).alerts.map(({ rule }) => rule))
+      .toEqual(['oldest'])
   })
 })

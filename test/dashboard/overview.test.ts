@@ -18,7 +18,7 @@ describeWith(['chromium'], 'the dashboard’s overview in a browser', (tools) =>
     await page.locator('.count.sent strong', { hasText: '20' }).waitFor()
     await page.locator('.chart', { hasText: 'Success' }).locator('.chart-now').getByText('100%').waitFor()
     expect(await page.locator('.chart-line').count()).toBeGreaterThan(0)
-    expect(await page.locator('.threads tbody tr').count()).toBe(1)
+    expect(await page.locator('.threads tr.thread').count()).toBe(1)
 
     await page.getByRole('button', { name: 'Test connection' }).click()
     await page.getByText(/Connected: .* responded in/).waitFor()

@@ -66,9 +66,10 @@ describeWith(['chromium', 'redis-server'], 'the main server with its queue in Re
 
     await page.goto(`${url}/mail/#/messages?status=sent`)
     await rowsAre(page, 2)
-    // The page says which searches Redis does not support.
+    // The page says before a search that Redis has no index for it.
     await page.goto(`${url}/mail/#/messages?q=ada`)
-    await page.getByText('only complete message IDs').first().waitFor()
+    await page.getByText('no search index').first().waitFor()
+    await rowsAre(page, 1)
     await page.goto(`${url}/mail/`)
     await page.locator('.count.sent strong', { hasText: '2' }).waitFor()
     await page.getByRole('button', { name: 'Pause sending' }).click()

@@ -251,7 +251,11 @@ describe('events', () => {
     }
     const ticks = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!))
     expect(ticks.length).toBeGreaterThanOrEqual(2)
-    expect(ticks[0].stats).toMatchObject({ sent: 1, settled: [{ status: 'sent', reason: 'OK', count: 1 }] })
+    expect(ticks[0].activity).toMatchObject({
+      queue: { sent: 1 },
+      day: { settled: [{ status: 'sent', reason: 'OK', count: 1 }] },
+    })
+    expect(ticks[0].points.at(-1)).toMatchObject({ success: 1 })
     expect(text).not.toContain('secret')
     expect((await callAt(`${base}/dashboard/events`)).status).toBe(503)
   })

@@ -10,7 +10,5 @@ const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
 describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)
 
-  queueSuite('redis', (options) => RedisQueue.open({ ...options, ...redis.place(), redis: {}, logger }), {
-    search: false,
-  })
+  queueSuite('redis', (options) => RedisQueue.open({ ...options, ...redis.place(), redis: {}, logger }))
 })

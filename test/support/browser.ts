@@ -50,13 +50,21 @@ export function useBrowser({ command, args, env }: Tool): OpenPage {
   }
 }
 
-/** What axe-core finds serious, as sentences. Frames are looked into by nobody: mail is not ours. */
+/** What axe-core finds serious, as sentences. */
 export async function seriousFaults(page: Page): Promise<string[]> {
+  return faultsOf(page, ({ impact }) => impact === 'serious' || impact === 'critical')
+}
+
+/** Every violation that axe-core finds, as sentences. Frames are left out: mail is not ours. */
+export async function faultsOf(
+  page: Page,
+  counts: (violation: AxeResults['violations'][number]) => boolean = () => true,
+): Promise<string[]> {
   await page.evaluate(AXE)
   const run = "axe.run(document, { iframes: false, resultTypes: ['violations'] })"
   const { violations } = await page.evaluate<AxeResults>(run)
   return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .filter(counts)
     .flatMap(({ id, nodes }) =>
       nodes.map(({ target, failureSummary }) => `${id}: ${target.join(' ')} ${failureSummary ?? ''}`),
     )

@@ -1,29 +1,26 @@
 /**
- * The contract of a queue as tests, one file per topic in `queueSuite/`. A driver is complete when it passes; its capabilities
- * declare what it can't do, as does the table in src/queue/README.md.
+ * The contract of a queue as tests, one file per topic in `queueSuite/`. A driver is complete when it passes.
  */
 import { describe } from 'vitest'
 import { testAcceptance } from './queueSuite/acceptance.js'
 import { testClose } from './queueSuite/close.js'
 import { testDelivery } from './queueSuite/delivery.js'
-import { type OpenQueue, type QueueCapabilities, useFixture } from './queueSuite/fixture.js'
+import { type OpenQueue, useFixture } from './queueSuite/fixture.js'
 import { testHeldMessages } from './queueSuite/heldMessages.js'
 import { testManualActions } from './queueSuite/manualActions.js'
 import { testQueries } from './queueSuite/queries.js'
+import { testRecords } from './queueSuite/records.js'
 import { testRetention } from './queueSuite/retention.js'
 
-export function queueSuite(
-  name: string,
-  openQueue: OpenQueue,
-  capabilities: QueueCapabilities = { search: true },
-): void {
+export function queueSuite(name: string, openQueue: OpenQueue): void {
   describe(`queue: ${name}`, () => {
     const fixture = useFixture(openQueue)
     testDelivery(fixture)
     testHeldMessages(fixture)
     testAcceptance(fixture)
     testManualActions(fixture)
-    testQueries(fixture, capabilities)
+    testQueries(fixture)
+    testRecords(fixture)
     testRetention(fixture)
     testClose(fixture)
   })

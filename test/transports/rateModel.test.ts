@@ -8,6 +8,7 @@ import { redactionOf } from '../../src/logging/redaction.js'
 import type { Outcome } from '../../src/protocol/outcome.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
 import { Events } from '../../src/telemetry/events.js'
+import { FigureCollector } from '../../src/telemetry/figures.js'
 import { MessageObserver } from '../../src/telemetry/messageObserver.js'
 import { Metrics } from '../../src/telemetry/metrics.js'
 import { Tracing } from '../../src/telemetry/tracing.js'
@@ -40,6 +41,7 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
     tracing: await Tracing.load(redaction),
     redaction,
     metrics: new Metrics(),
+    figures: new FigureCollector(),
     events: new Events(SILENT),
     waiters: new Waiters(),
   })

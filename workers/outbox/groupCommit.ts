@@ -19,11 +19,13 @@ const PRUNE_STEP = 50
 /** Maximum number of messages of each kind that one commit changes without a request while space is short. */
 const SMALL_STEP = 20
 
+const WRITES = ['enqueue', 'write', 'release', 'pause', 'wakeHeld', 'writeRecords'] as const
+
 /** The requests that change the file. */
-export type Write = Extract<Request, { kind: 'enqueue' | 'write' | 'release' | 'pause' | 'wakeHeld' }>
+export type Write = Extract<Request, { kind: (typeof WRITES)[number] }>
 
 export function isWrite(request: Request): request is Write {
-  return ['enqueue', 'write', 'release', 'pause', 'wakeHeld'].includes(request.kind)
+  return (WRITES as readonly string[]).includes(request.kind)
 }
 
 /**
@@ -117,12 +119,15 @@ export class GroupCommit {
   }
 
   #apply(write: Write, now: number): Answer<Write['kind']> {
-    const { counters, inserter, messages, readyQueue } = this.#parts
+    const { counters, inserter, messages, readyQueue, records, searchIndex } = this.#parts
     switch (write.kind) {
       case 'enqueue':
         return write.rows.map((row) => inserter.insert(unpackRow(row), now))
-      case 'write':
-        return messages.write(write, now)
+      case 'write': {
+        const answer = messages.write(write, now)
+        if (answer === 'written' && write.reindex === true) searchIndex.update(write.seq)
+        return answer
+      }
       case 'release':
         for (const { seq, rev, lost } of write.rows) readyQueue.requeue(seq, rev, lost)
         return null
@@ -131,6 +136,9 @@ export class GroupCommit {
         return null
       case 'wakeHeld':
         return readyQueue.wakeHeld(write.transports, write.most, now)
+      case 'writeRecords':
+        records.write(write.changes, now)
+        return undefined
     }
   }
 
@@ -175,5 +183,6 @@ export class GroupCommit {
 
 /** Number of messages in a request. */
 function sizeOf(write: Write): number {
+  if (write.kind === 'writeRecords') return 0
   return 'rows' in write ? write.rows.length : 1
 }

@@ -18,6 +18,9 @@ const LAZY_DELAY = 3
 /** Milliseconds between checks for other processes' commits and clock changes. */
 const TICK = 100
 
+/** Requests for whose answer no caller waits. */
+const LAZY: ReadonlySet<RequestKind> = new Set(['write', 'credit', 'writeRecords'])
+
 type ReadRequest = Exclude<Request, Write>
 
 /** Answers the requests of the main thread. All that arrive during one commit go into the next. */
@@ -59,7 +62,7 @@ export class OutboxEngine {
     let patient = true
     for (const request of requests) {
       this.#pending.push(request)
-      patient &&= request.kind === 'write' || request.kind === 'credit'
+      patient &&= LAZY.has(request.kind)
     }
     const wait = this.#lastCycle + LAZY_DELAY - performance.now()
     if (!patient || wait <= 0) this.#schedule()
@@ -106,7 +109,7 @@ export class OutboxEngine {
   }
 
   #read(request: ReadRequest, report: Report): Answer<RequestKind> {
-    const { counters, messages, pageReader, readyQueue } = this.#parts
+    const { counters, messages, pageReader, readyQueue, records } = this.#parts
     switch (request.kind) {
       case 'find':
         return messages.find(request.id)
@@ -124,6 +127,8 @@ export class OutboxEngine {
           paused: counters.paused,
           commits: this.#commit.stats(),
         }
+      case 'readRecords':
+        return records.read(request.ranges, Date.now())
       case 'subscribe':
         if (request.on) this.#subscribed.add(request.id)
         else this.#subscribed.delete(request.id)

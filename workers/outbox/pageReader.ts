@@ -15,6 +15,7 @@ import {
 /** Milliseconds after which a page ends early, with a cursor to continue from. */
 const TIME_LIMIT = 50
 const TRIGRAM = 3
+const PART_OF_ID = /^[0-9a-f-]{3,36}$/i
 
 interface Page {
   rows: StoredRow[]
@@ -55,10 +56,12 @@ export class PageReader {
     let from = ''
     let position = 'm.seq'
     if (hasTrigrams(query.q)) {
-      from = 'search s CROSS JOIN'
-      position = 's.rowid'
-      conditions.push('search MATCH ?', 'm.seq = s.rowid')
-      values.push(trigramsOf(query.q))
+      // Ids aren't in the index of texts: three random digits are in most of them.
+      const ids = PART_OF_ID.test(query.q) ? ' UNION SELECT seq FROM message WHERE instr(id, ?)' : ''
+      from = `(SELECT rowid AS seq FROM search WHERE search MATCH ?${ids}) s CROSS JOIN`
+      position = 's.seq'
+      conditions.push('m.seq = s.seq')
+      values.push(trigramsOf(query.q), ...(ids === '' ? [] : [query.q.toLowerCase()]))
     } else {
       const driving = terms.shift()
       if (driving !== undefined) {
@@ -133,7 +136,7 @@ class PageBuilder {
 
   /** @returns whether to continue */
   offer(row: MessageRow): boolean {
-    if (matches(searchFieldsOf(row.head), row.accepted_at, this.#query)) {
+    if (matches(searchFieldsOf(row.head, row.rest), row.accepted_at, this.#query)) {
       if (this.#rows.length === this.#query.limit) {
         this.#cursor = this.#rows.at(-1)?.seq ?? row.seq + 1
         return false
@@ -161,7 +164,9 @@ function matches(fields: SearchFields, acceptedAt: number, query: RowQuery): boo
     !fields.recipients.some((address) => address.toLowerCase() === recipient.toLowerCase())
   )
     return false
-  return q === null || fields.id === q || textOf(fields).includes(q.toLowerCase())
+  if (q === null) return true
+  const needle = q.toLowerCase()
+  return fields.id.includes(needle) || textOf(fields).includes(needle)
 }
 
 function usesIndex(query: RowQuery): boolean {

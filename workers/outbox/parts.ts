@@ -7,6 +7,7 @@ import { AttachmentStore, Inserter, MessageRepository } from './messageRepositor
 import { PageReader } from './pageReader.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
+import { RecordTable } from './recordTable.js'
 import { Recovery } from './recovery.js'
 import type { Reserve } from './reserve.js'
 import { SearchIndex } from './searchIndex.js'
@@ -31,6 +32,7 @@ export interface Parts {
   pageReader: PageReader
   pruner: Pruner
   recovery: Recovery
+  records: RecordTable
 }
 
 /** @param fileLimit bytes: see `fileSizeLimit()` */
@@ -58,5 +60,6 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
     pageReader: new PageReader(db, counters),
     pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
     recovery: new Recovery(db, counters, claimCounter, setup),
+    records: new RecordTable(db),
   }
 }

@@ -100,7 +100,7 @@ export class ReadyQueue {
     this.#wakeHeld = db.prepare(
       `UPDATE message SET due_at = ?, next_attempt_at = NULL, rev = rev + 1, place = ${PLACE.ready}
        WHERE seq IN (SELECT seq FROM message WHERE json_extract(head, '$.transport') = ?
-         AND place = ${PLACE.scheduled} AND status = ${STATUS_NUMBERS.held} AND json_extract(rest, '$.heldReason') = 'budget'
+         AND place = ${PLACE.scheduled} AND status = ${STATUS_NUMBERS.held} AND json_extract(rest, '$.heldReason') IN ('budget', 'paused')
          ORDER BY rank, due_at LIMIT ?)`,
     )
     this.#makeEarlier = db.prepare(

@@ -13,6 +13,7 @@ export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
  * - `tally` is one row with the message counts, so that no query ever counts messages. `claims` counts all claims ever made,
  *   and `origin` identifies the file and its copies: see `claimCounter.ts`.
  * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
+ * - `record` holds what the processes share besides messages: see src/queue/records.ts. Its value is JSON.
  * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -90,6 +91,15 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE tally ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE tally ADD COLUMN origin TEXT;
   UPDATE tally SET origin = lower(hex(randomblob(16)));
+  `,
+  `
+  CREATE TABLE record (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    written_at INTEGER NOT NULL,
+    keep_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX record_kept ON record (keep_until);
   `,
 ]
 

@@ -20,8 +20,11 @@ interface Head {
   content: { kind: string; name?: string }
 }
 
-export function searchFieldsOf(head: string): SearchFields {
-  const { id, to, cc, bcc, tags, subject = '', content } = JSON.parse(head) as Head
+/** @param rest JSON of the message's state, which has the subject that a template gave the message */
+export function searchFieldsOf(head: string, rest: string | null): SearchFields {
+  const parsed = JSON.parse(head) as Head
+  const { id, to, cc, bcc, tags, content } = parsed
+  const subject = parsed.subject ?? (rest === null ? '' : ((JSON.parse(rest) as Rest).subject ?? ''))
   const fields: SearchFields = {
     id,
     recipients: [...to, ...cc, ...bcc].map(({ address }) => address),
@@ -32,6 +35,10 @@ export function searchFieldsOf(head: string): SearchFields {
   return fields
 }
 
+interface Rest {
+  subject?: string
+}
+
 /** Returns the text that `q` searches, in lower case. */
 export function textOf({ recipients, tags, subject, template = '' }: SearchFields): string {
   return [subject, template, ...tags, ...recipients].join('\n').toLowerCase()
@@ -40,6 +47,7 @@ export function textOf({ recipients, tags, subject, template = '' }: SearchField
 interface HeadRow {
   seq: number
   head: string
+  rest: string | null
 }
 
 /**
@@ -56,7 +64,7 @@ export class SearchIndex {
 
   constructor(db: Database, counters: Counters) {
     this.#counters = counters
-    this.#pending = db.prepare('SELECT seq, head FROM message WHERE seq > ? ORDER BY seq LIMIT ?')
+    this.#pending = db.prepare('SELECT seq, head, rest FROM message WHERE seq > ? ORDER BY seq LIMIT ?')
     this.#addTerm = db.prepare('INSERT OR IGNORE INTO term (term, seq) VALUES (?, ?)')
     this.#dropTerm = db.prepare('DELETE FROM term WHERE term = ? AND seq = ?')
     this.#addText = db.prepare('INSERT INTO search (rowid, text) VALUES (?, ?)')
@@ -71,8 +79,8 @@ export class SearchIndex {
   /** Indexes up to `most` messages. */
   advance(most: number): void {
     const rows = this.#pending.all(this.#counters.indexed, most)
-    for (const { seq, head } of rows) {
-      const fields = searchFieldsOf(head)
+    for (const { seq, head, rest } of rows) {
+      const fields = searchFieldsOf(head, rest)
       for (const term of termsOf(fields)) this.#addTerm.run(term, seq)
       this.#addText.run(seq, textOf(fields))
     }
@@ -80,8 +88,17 @@ export class SearchIndex {
       rows.length < most ? this.#counters.accepted : (rows.at(-1)?.seq ?? this.#counters.accepted)
   }
 
+  /** Indexes the text of a message again whose subject has become known, unless it isn't indexed yet. */
+  update(seq: number): void {
+    if (seq > this.#counters.indexed) return
+    const [row] = this.#pending.all(seq - 1, 1)
+    if (row?.seq !== seq) return
+    this.#dropText.run(seq)
+    this.#addText.run(seq, textOf(searchFieldsOf(row.head, row.rest)))
+  }
+
   remove(seq: number, head: string): void {
-    for (const term of termsOf(searchFieldsOf(head))) this.#dropTerm.run(term, seq)
+    for (const term of termsOf(searchFieldsOf(head, null))) this.#dropTerm.run(term, seq)
     this.#dropText.run(seq)
   }
 }

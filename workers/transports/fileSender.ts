@@ -58,7 +58,8 @@ export class FileSender implements Transport {
 
 /** Writes under a temporary name first, because a rename is atomic. Removes the incomplete file of a failed write. */
 async function write(dir: string, name: string, bytes: Buffer): Promise<void> {
-  await mkdir(dir, { recursive: true })
+  // Mail is private. A folder that exists keeps its permissions.
+  await mkdir(dir, { recursive: true, mode: 0o700 })
   const temporary = path.join(dir, `.${name}.part`)
   try {
     await writeWhole(temporary, bytes)
@@ -71,7 +72,7 @@ async function write(dir: string, name: string, bytes: Buffer): Promise<void> {
 
 /** Waits for sync and close, because some file systems report an exceeded quota only then. */
 async function writeWhole(file: string, bytes: Buffer): Promise<void> {
-  const handle = await open(file, 'w')
+  const handle = await open(file, 'w', 0o600)
   try {
     await handle.writeFile(bytes)
     await handle.sync()

@@ -1,19 +1,24 @@
 import { type ComponentChildren, render } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
+import { AuditPage, GroupPage, GroupsPage } from './groupPages.js'
 import { connect, useLive } from './liveState.js'
 import { Message } from './messagePage.js'
 import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { root } from './request.js'
+import { homeLink, inboxLink, root } from './request.js'
+import { useSession } from './scopes.js'
 
-type Place = 'overview' | 'messages' | 'message' | 'previews'
+type Place = 'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'audit' | 'previews'
 
 const TITLES: Record<Place, string> = {
   overview: 'Overview',
   messages: 'Messages',
   message: 'Message',
+  templates: 'Templates',
+  transports: 'Transports',
+  audit: 'Audit log',
   previews: 'Previews',
 }
 
@@ -40,7 +45,12 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
         <nav class="places" aria-label="Pages">
           {link('#/', 'Overview', place === 'overview')}
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
+          {link('#/templates', 'Templates', place === 'templates')}
+          {link('#/transports', 'Transports', place === 'transports')}
+          {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
+          {inboxLink !== '' && link(inboxLink, 'Inbox', false)}
+          {homeLink !== '' && link(homeLink, 'Start page', false)}
         </nav>
         <Logout />
       </header>
@@ -64,12 +74,12 @@ function Notices() {
   if (!connected)
     notices.push(['warn', 'Can’t reach the server. The data shown may be out of date. Retrying…'])
   if (problem !== undefined) notices.push(['bad', `The queue is not responding: ${problem}`])
-  if (tick?.stats.paused === true)
+  if (tick?.activity.queue.paused === true)
     notices.push([
       'warn',
       'The queue is paused. New mail is accepted, but it is not sent until you resume sending.',
     ])
-  if (tick?.stats.safeMode === true)
+  if (tick?.activity.processes.some(({ gone, safeMode }) => safeMode && !gone) === true)
     notices.push([
       'bad',
       'Safe mode is on. Only allowed recipients receive mail; all other mail is redirected.',
@@ -86,14 +96,7 @@ function Notices() {
 }
 
 function Logout() {
-  const [login, setLogin] = useState(false)
-  useEffect(() => {
-    void fetch(new URL('session', root))
-      .then(async (response) => (response.ok ? ((await response.json()) as { login?: boolean }) : {}))
-      .then(({ login = false }) => setLogin(login))
-      .catch(() => undefined)
-  }, [])
-  if (!login) return null
+  if (useSession()?.login !== true) return null
   const logout = () =>
     void fetch(new URL('logout', root), { method: 'POST' }).then(() =>
       location.assign(new URL('login', root)),
@@ -132,9 +135,30 @@ function Dashboard() {
         <Messages query={query} />
       </Shell>
     )
+  if (place === 'templates' || place === 'transports') {
+    const kind = place === 'templates' ? 'template' : 'transport'
+    return (
+      <Shell place={place}>
+        {id === undefined ? (
+          <GroupsPage kind={kind} key={kind} />
+        ) : (
+          <GroupPage kind={kind} name={id} key={id} />
+        )}
+      </Shell>
+    )
+  }
+  if (place === 'audit')
+    return (
+      <Shell place="audit">
+        <AuditPage />
+      </Shell>
+    )
   return (
     <Shell place="overview">
-      <p class="empty">Page not found.</p>
+      <h1>Page not found</h1>
+      <p class="dim">
+        This dashboard has no such page. <a href={root.href}>Go to the overview</a>
+      </p>
     </Shell>
   )
 }

@@ -1,7 +1,8 @@
-import { type Point, CHART_SECONDS, useLive } from './liveState.js'
+import type { HistoryPoint } from '../../index.js'
+import { useLive } from './liveState.js'
 
 export interface ChartLine {
-  of: keyof Omit<Point, 'at'>
+  of: keyof Omit<HistoryPoint, 'at' | 'seconds'>
   name: string
   /** A color class of the stylesheet. */
   color: string
@@ -18,20 +19,24 @@ interface ChartProps {
   format: (value: number) => string
   /** The minimum for the upper end of the scale. */
   top: number
+  /** Milliseconds that the chart spans. */
+  span: number
 }
 
 /** The drawing is stretched to fit, so only its ratios matter. */
 const WIDTH = 1000
 const HEIGHT = 100
+/** Milliseconds that a chart spans at least, so that the first points are visible right away. */
+const MIN_SPAN = 5 * 60_000
 
-/** A curve of the last minutes with its current value. */
-export function Chart({ title, now, note, lines, format, top }: ChartProps) {
-  const { points } = useLive()
-  const end = points.at(-1)?.at ?? 0
-  // The axis starts at 30 seconds, so that the first points are visible right away.
-  const span = Math.min(CHART_SECONDS, Math.max(30, end - (points[0]?.at ?? end)))
+/** A curve of the queue's history with its current value. */
+export function Chart({ title, now, note, lines, format, top, span: wanted }: ChartProps) {
+  const { points: all } = useLive()
+  const end = all.at(-1)?.at ?? 0
+  const points = all.filter(({ at }) => at >= end - wanted)
+  const span = Math.min(wanted, Math.max(MIN_SPAN, end - (points[0]?.at ?? end)))
   const high = roundUp(Math.max(top, ...lines.flatMap(({ of }) => points.map((point) => point[of] ?? 0))))
-  const place = ({ at }: Point, value: number) =>
+  const place = ({ at }: HistoryPoint, value: number) =>
     `${(WIDTH * (1 - (end - at) / span)).toFixed(1)} ${(HEIGHT * (1 - value / high)).toFixed(1)}`
   return (
     <section class="card chart">
@@ -57,7 +62,8 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
                   {fill && first !== undefined && last !== undefined && (
                     <path class="chart-area" d={`${path}L${place(last, 0)}L${place(first, 0)}Z`} />
                   )}
-                  <path class="chart-line" d={path} />
+                  {/* A single point is drawn as a dot: a path to itself with round ends. */}
+                  <path class="chart-line" d={run.length === 1 ? `${path}Z` : path} />
                 </g>
               )
             }),
@@ -77,17 +83,23 @@ export function Chart({ title, now, note, lines, format, top }: ChartProps) {
   )
 }
 
-/** Splits the points at those without a value: a curve has gaps. */
-function runsOf(points: readonly Point[], of: ChartLine['of']): Point[][] {
-  const runs: Point[][] = []
+/** Splits the points at those without a value, and where no process reported: a curve has gaps. */
+function runsOf(points: readonly HistoryPoint[], of: ChartLine['of']): HistoryPoint[][] {
+  const runs: HistoryPoint[][] = []
   let open = false
+  let last: HistoryPoint | undefined
   for (const point of points) {
+    const gap = last !== undefined && point.at - last.at > MAX_MISSED * last.seconds * 1000
+    last = point
     if (point[of] === null) open = false
-    else if (open) runs.at(-1)?.push(point)
+    else if (open && !gap) runs.at(-1)?.push(point)
     else open = runs.push([point]) > 0
   }
   return runs
 }
+
+/** Periods that an idle process may miss because its reports are as far apart as they are long. */
+const MAX_MISSED = 3
 
 /** Rounds up to 1, 2, 2.5, or 5 times a power of ten, so that half of it is also a round number. */
 function roundUp(value: number): number {

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks'
+import { useLive } from './liveState.js'
 import { go, hrefOf } from './navigation.js'
 import { STATUSES } from './status.js'
 
@@ -12,6 +13,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
   const form = useRef<HTMLFormElement>(null)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const search = query.toString()
+  const scans = useLive().tick?.activity.search === 'scan'
 
   // The URL determines every field, except the one that the user is typing in.
   useEffect(() => {
@@ -53,7 +55,18 @@ export function Filters({ query }: { query: URLSearchParams }) {
     >
       <label class="field search">
         <span>Search</span>
-        <input type="search" name="q" placeholder="Recipient, subject, template, tag, or ID" />
+        <input
+          type="search"
+          name="q"
+          placeholder="Recipient, subject, template, tag, or part of an ID"
+          aria-describedby={scans ? 'search-hint' : undefined}
+        />
+        {scans && (
+          <span class="search-hint" id="search-hint">
+            This queue has no search index: a search reads messages from the newest on, and goes on with
+            “Older”.
+          </span>
+        )}
       </label>
       <label class="field">
         <span>Status</span>

@@ -1,11 +1,14 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Mailbox, Message as MessageView, MessageAttempt, Timings } from '../../index.js'
 import type { Action, BulkResult, MessageDetails } from '../viewModels.js'
-import { bytes, milliseconds, moment, plural } from './format.js'
+import { EditAndSend } from './editAndSend.js'
+import { bytes, milliseconds, moment, plural, Time, withLocalTimes } from './format.js'
 import { changeKeyOf, useLive } from './liveState.js'
 import { MessageContent } from './messageContents.js'
+import { MessageNavigation } from './messageNavigation.js'
 import { hrefOf } from './navigation.js'
-import { get, messageOf, post } from './request.js'
+import { get, inboxLink, messageOf, post, root } from './request.js'
+import { useMay } from './scopes.js'
 import { ACTION_NAMES, ACTIONS, Badge, TIMING_STEPS } from './status.js'
 
 interface AttemptsProps {
@@ -22,7 +25,7 @@ function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
       <ol class="timeline">
         <li>
           <p class="event">
-            <time dateTime={acceptedAt}>{moment(acceptedAt)}</time> Accepted
+            <Time at={acceptedAt} /> Accepted
           </p>
         </li>
         {attempts.map((attempt, index) => (
@@ -31,7 +34,7 @@ function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
         {next !== undefined && (
           <li class="to-come">
             <p class="event">
-              <time dateTime={next}>{moment(next)}</time> Next attempt
+              <Time at={next} /> Next attempt
             </p>
           </li>
         )}
@@ -46,7 +49,7 @@ function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number 
   return (
     <li class={outcome}>
       <p class="event">
-        <time dateTime={start}>{moment(start)}</time> Attempt {number} <Badge status={outcome} />
+        <Time at={start} /> Attempt {number} <Badge status={outcome} />
         <span class="dim">
           {where}, reached: {phase}
           {counted ? '' : ', not counted'}
@@ -97,6 +100,7 @@ function Steps({ timings }: { timings: Timings }) {
 export function Message({ id }: { id: string }) {
   const [details, setDetails] = useState<MessageDetails>()
   const [problem, setProblem] = useState('')
+  const [news, setNews] = useState('')
   const [changes, setChanges] = useState(0)
   const settled = details?.message.settledAt !== undefined
   const live = changeKeyOf(useLive())
@@ -119,7 +123,14 @@ export function Message({ id }: { id: string }) {
     post<BulkResult>('bulk', { action, ids: [id] }).then(
       ({ passed }) => {
         setChanges((before) => before + 1)
-        setProblem(passed > 0 ? 'The action was not applied: the message has changed in the meantime.' : '')
+        setProblem(
+          passed === 0
+            ? ''
+            : action === 'send-again'
+              ? "The message can’t be sent again: its content is no longer kept. To keep it, set retain: { data: 'kept' }."
+              : 'The action was not applied: the message has changed in the meantime.',
+        )
+        setNews(passed === 0 ? ACTIONS[action].done('the message') : '')
       },
       (error: unknown) => setProblem(messageOf(error)),
     )
@@ -127,27 +138,29 @@ export function Message({ id }: { id: string }) {
 
   return (
     <article class="message">
-      <a class="back" href={hrefOf('messages')}>
-        ‹ All messages
-      </a>
+      <MessageNavigation id={id} />
       {problem !== '' && (
         <p class="problem" role="alert">
           {problem}
         </p>
       )}
+      <p class="news" role="status">
+        {news}
+      </p>
       {details !== undefined && <Details details={details} act={act} />}
     </article>
   )
 }
 
 function Details({
-  details: { message, why, shortened },
+  details: { message, why, shortened, inInbox },
   act,
 }: {
   details: MessageDetails
   act: (action: Action) => void
 }) {
   const { status, uncertain, subject, template, recipients, attempts } = message
+  const mayManage = useMay('manage')
   const possible = ACTION_NAMES.filter((action) => ACTIONS[action].for.has(status))
   return (
     <>
@@ -155,23 +168,26 @@ function Details({
         <div>
           <h1>{subject ?? template ?? 'Message'}</h1>
           <p class="explained" role="status">
-            <Badge status={status} uncertain={uncertain} /> {why}
+            <Badge status={status} uncertain={uncertain} /> {withLocalTimes(why)}
           </p>
         </div>
-        <div class="actions">
-          {possible.map((action) => (
-            <button class="button" type="button" key={action} onClick={() => act(action)}>
-              {ACTIONS[action].name}
-            </button>
-          ))}
-        </div>
+        {mayManage && (
+          <div class="actions">
+            {possible.map((action) => (
+              <button class="button" type="button" key={action} onClick={() => act(action)}>
+                {ACTIONS[action].name}
+              </button>
+            ))}
+            {message.settledAt !== undefined && <EditAndSend id={message.id} />}
+          </div>
+        )}
       </header>
       <div class="columns uneven">
         <div class="stack">
           <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
           <Recipients recipients={recipients} />
         </div>
-        <Facts message={message} />
+        <Facts message={message} inInbox={inInbox} />
       </div>
       <MessageContent id={message.id} status={status} redacted={shortened} />
     </>
@@ -198,7 +214,7 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
   )
 }
 
-function Facts({ message }: { message: MessageView }) {
+function Facts({ message, inInbox }: { message: MessageView; inInbox: string | undefined }) {
   const { from, to, cc, bcc, tags, metadata, attachments } = message
   const facts: [name: string, value: string][] = [
     ['From', people([from])],
@@ -235,7 +251,20 @@ function Facts({ message }: { message: MessageView }) {
               <dd>{value}</dd>
             </div>
           ))}
+        {message.resendOf !== undefined && (
+          <div>
+            <dt>Sent again</dt>
+            <dd>
+              from <a href={hrefOf(`messages/${message.resendOf}`)}>{message.resendOf}</a>
+            </dd>
+          </div>
+        )}
       </dl>
+      {inInbox !== undefined && inboxLink !== '' && (
+        <p>
+          <a href={new URL(`${inboxLink}messages/${inInbox}`, root).href}>Open the mail in the inbox</a>
+        </p>
+      )}
     </section>
   )
 }
@@ -247,5 +276,5 @@ function people(mailboxes: readonly Mailbox[]): string {
 }
 
 function time(iso: string | undefined): string {
-  return iso === undefined ? '' : new Date(iso).toLocaleString('en-GB')
+  return iso === undefined ? '' : moment(iso)
 }

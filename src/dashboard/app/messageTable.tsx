@@ -1,8 +1,8 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Action, MessageRow } from '../viewModels.js'
-import { moment, plural } from './format.js'
+import { useEffect, useRef } from 'preact/hooks'
+import type { MessageRow } from '../viewModels.js'
+import { Time, withLocalTimes } from './format.js'
 import { hrefOf } from './navigation.js'
-import { ACTION_NAMES, ACTIONS, Badge } from './status.js'
+import { Badge } from './status.js'
 
 interface MessageTableProps {
   rows: readonly MessageRow[]
@@ -71,7 +71,7 @@ function Row({ row, selected, toggle }: { row: MessageRow; selected: boolean; to
         <Badge status={status} uncertain={uncertain} />
       </td>
       <td class="cell-to">
-        <a class="row-link" href={hrefOf(`messages/${id}`)}>
+        <a class="row-link" data-id={id} href={hrefOf(`messages/${id}`)}>
           {to}
         </a>
         {more > 0 && <span class="dim"> +{more}</span>}
@@ -84,11 +84,11 @@ function Row({ row, selected, toggle }: { row: MessageRow; selected: boolean; to
             {tag}
           </span>
         ))}
-        {!SELF_EXPLANATORY.has(status) && <span class="why">{why}</span>}
+        {!SELF_EXPLANATORY.has(status) && <span class="why">{withLocalTimes(why)}</span>}
       </td>
       <td class="cell-attempts number">{attempts}</td>
       <td class="cell-time number">
-        <time dateTime={acceptedAt}>{moment(acceptedAt)}</time>
+        <Time at={acceptedAt} />
       </td>
     </tr>
   )
@@ -114,138 +114,4 @@ function useKeys(body: { current: HTMLTableSectionElement | null }): void {
     addEventListener('keydown', pressed)
     return () => removeEventListener('keydown', pressed)
   }, [])
-}
-
-/** An action for the selected messages, or for all messages that match the filters. */
-export interface BulkRequest {
-  action: Action
-  all: boolean
-}
-
-interface BulkBarProps {
-  selected: readonly MessageRow[]
-  shown: readonly MessageRow[]
-  filters: Record<string, string>
-  /** @param progress receives the number of messages changed so far, and returns whether to continue */
-  perform: (request: BulkRequest, progress: (done: number) => boolean) => Promise<void>
-  clear: () => void
-}
-
-export function BulkBar({ selected, shown, filters, perform, clear }: BulkBarProps) {
-  const [unconfirmed, setUnconfirmed] = useState<BulkRequest>()
-  const [done, setDone] = useState<number>()
-  const stopped = useRef(false)
-  const run = (request: BulkRequest) => {
-    setUnconfirmed(undefined)
-    stopped.current = false
-    setDone(0)
-    void perform(request, (count) => {
-      setDone(count)
-      return !stopped.current
-    }).finally(() => setDone(undefined))
-  }
-  if (done !== undefined)
-    return (
-      <div class="bulk" role="group" aria-label="Bulk action in progress">
-        <span>{plural(done, 'message')} processed…</span>
-        <button class="button small" type="button" onClick={() => (stopped.current = true)}>
-          Stop
-        </button>
-      </div>
-    )
-  const some = selected.length > 0
-  const rows = some ? selected : shown
-  // “All matching” is offered only with a status filter: then the rows on this page stand for all messages.
-  const possible = ACTION_NAMES.filter((action) => rows.some(({ status }) => ACTIONS[action].for.has(status)))
-  return (
-    <div
-      class="bulk"
-      role="group"
-      aria-label={some ? 'Actions for selected messages' : 'Actions for all matching messages'}
-    >
-      {some && (
-        <>
-          <span>{selected.length} selected</span>
-          {possible.map((action) => (
-            <button
-              class="button small"
-              type="button"
-              key={action}
-              onClick={() => run({ action, all: false })}
-            >
-              {ACTIONS[action].name}
-            </button>
-          ))}
-          <button class="button small quiet" type="button" onClick={clear}>
-            Clear selection
-          </button>
-        </>
-      )}
-      {!some &&
-        filters['status'] !== undefined &&
-        possible.map((action) => (
-          <button
-            class="button small"
-            type="button"
-            key={action}
-            onClick={() => setUnconfirmed({ action, all: true })}
-          >
-            {ACTIONS[action].matching}
-          </button>
-        ))}
-      {unconfirmed !== undefined && (
-        <Confirm
-          request={unconfirmed}
-          filters={filters}
-          answer={(yes) => {
-            if (yes) run(unconfirmed)
-            else setUnconfirmed(undefined)
-          }}
-        />
-      )}
-    </div>
-  )
-}
-
-interface ConfirmProps {
-  request: BulkRequest
-  filters: Record<string, string>
-  answer: (yes: boolean) => void
-}
-
-function Confirm({ request: { action }, filters, answer }: ConfirmProps) {
-  const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => dialog.current?.showModal(), [])
-  return (
-    <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" onClose={() => answer(false)}>
-      <h2 id="confirm-title">{ACTIONS[action].matching}?</h2>
-      <p>This applies to every message, on this page and all others, that matches:</p>
-      <dl class="facts">
-        {Object.entries(filters).map(([name, value]) => (
-          <div key={name}>
-            <dt>{FILTER_LABELS[name] ?? name}</dt>
-            <dd>{name === 'since' || name === 'until' ? new Date(Number(value)).toLocaleString() : value}</dd>
-          </div>
-        ))}
-      </dl>
-      <div class="confirm-buttons">
-        <button class="button" type="button" onClick={() => answer(false)}>
-          Go back
-        </button>
-        <button class="button primary" type="button" onClick={() => answer(true)}>
-          {ACTIONS[action].all}
-        </button>
-      </div>
-    </dialog>
-  )
-}
-
-const FILTER_LABELS: Record<string, string> = {
-  q: 'Search',
-  status: 'Status',
-  template: 'Template',
-  tag: 'Tag',
-  recipient: 'Recipient',
-  since: 'Accepted since',
-  until: 'Accepted until',
 }

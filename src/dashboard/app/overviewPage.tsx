@@ -1,20 +1,22 @@
 import { useState } from 'preact/hooks'
-import type { MailerStats } from '../../index.js'
+import type { Activity, Alert } from '../../index.js'
 import { Chart } from './chart.js'
-import { count, milliseconds, short } from './format.js'
+import { count, milliseconds, moment, short, Time } from './format.js'
 import { headlineOf } from './headline.js'
-import { type Point, useLive } from './liveState.js'
+import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
-import { Reasons, Threads, Transports } from './overviewPanels.js'
+import { Reasons, Transports } from './overviewPanels.js'
 import { messageOf, post } from './request.js'
+import { useMay } from './scopes.js'
 import { STATUSES } from './status.js'
+import { Workers } from './workersPanel.js'
 
 /** The overview: whether mail is going out, and the numbers behind that. */
 export function Overview() {
-  const { tick, points } = useLive()
+  const { tick } = useLive()
   if (tick === undefined) return <p class="empty">Loading…</p>
-  const { stats } = tick
-  const { title, detail, tone } = headlineOf(tick)
+  const { activity } = tick
+  const { title, detail, tone } = headlineOf(activity)
   return (
     <>
       <div class={`headline ${tone}`}>
@@ -22,98 +24,166 @@ export function Overview() {
           <h1>{title}</h1>
           <p class="dim">{detail}</p>
         </div>
-        <PauseButton paused={stats.paused} />
+        <PauseButton paused={activity.queue.paused} />
       </div>
-      <Counts stats={stats} />
-      <h2 class="hidden-label">Last few minutes</h2>
-      <Charts now={points.at(-1)} stats={stats} />
-      <Threads stats={stats} />
+      <Alerts alerts={activity.alerts} />
+      <Counts activity={activity} />
+      <Charts activity={activity} />
+      <Workers processes={activity.processes} />
       <div class="columns">
-        <Transports transports={stats.transports} />
-        <Reasons settled={stats.settled} />
+        <Transports activity={activity} />
+        <Reasons day={activity.day} />
       </div>
     </>
   )
 }
 
-function Counts({ stats }: { stats: MailerStats }) {
+function Alerts({ alerts }: { alerts: readonly Alert[] }) {
+  if (alerts.length === 0) return null
   return (
-    <nav class="counts" aria-label="Messages by status">
-      {STATUSES.map((status) => (
-        <a
-          class={`count ${status}${stats[status] === 0 ? ' none' : ''}`}
-          href={hrefOf('messages', { status })}
-          key={status}
-        >
-          <strong>{count(stats[status])}</strong> <span>{status}</span>
-        </a>
-      ))}
-    </nav>
+    <section class="card alerts">
+      <h2>Alerts</h2>
+      <ul>
+        {alerts.map(({ rule, transport, message, since }) => (
+          <li key={`${rule} ${transport ?? ''} ${since}`}>
+            {message}{' '}
+            <span class="dim">
+              Raised <Time at={since} />.
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   )
 }
 
-function Charts({ now, stats }: { now: Point | undefined; stats: MailerStats }) {
+/** The messages that the queue holds now. Settled ones are counted for as long as they are kept. */
+function Counts({ activity: { queue } }: { activity: Activity }) {
+  const kept = STATUSES.reduce((sum, status) => sum + queue[status], 0)
+  return (
+    <section aria-labelledby="counts-title">
+      <h2 class="section-title" id="counts-title">
+        Messages in the queue now{' '}
+        <span class="dim">
+          {count(kept)} kept of {count(queue.accepted)} ever accepted
+        </span>
+      </h2>
+      <nav class="counts" aria-label="Messages by status">
+        {STATUSES.map((status) => (
+          <a
+            class={`count ${status}${queue[status] === 0 ? ' none' : ''}`}
+            href={hrefOf('messages', { status })}
+            key={status}
+          >
+            <strong>{count(queue[status])}</strong> <span>{status}</span>
+          </a>
+        ))}
+      </nav>
+    </section>
+  )
+}
+
+const HOUR = 60 * 60_000
+const SPANS = [
+  { name: 'Last hour', ms: HOUR },
+  { name: 'Last 24 hours', ms: 24 * HOUR },
+]
+
+function Charts({ activity }: { activity: Activity }) {
+  const { points } = useLive()
+  const [span, setSpan] = useState(HOUR)
+  const now = points.at(-1)
   const textOf = (value: number | null | undefined, format: (value: number) => string) =>
     value === null || value === undefined ? '–' : format(value)
   const milli = (value: number) => (value >= 1000 ? `${short(value / 1000)} s` : `${short(value)} ms`)
+  const percent = (share: number) =>
+    `${share >= 0.9995 || share === 0 ? Math.round(100 * share) : (100 * share).toFixed(1)}%`
+  const last = points.findLast(({ success }) => success !== null)
   return (
-    <div class="charts">
-      <Chart
-        title="Throughput"
-        now={`${textOf(now?.settled, short)}/s`}
-        note={`settled, ${textOf(now?.accepted, short)}/s accepted`}
-        lines={[
-          { of: 'settled', name: 'settled', color: 'good', fill: true },
-          { of: 'accepted', name: 'accepted', color: 'focus' },
-        ]}
-        format={short}
-        top={4}
-      />
-      <Chart
-        title="Success"
-        now={textOf(
-          now?.success,
-          (value) => `${value >= 99.95 || value === 0 ? Math.round(value) : value.toFixed(1)}%`,
-        )}
-        note="of messages settled in the last 10 s"
-        lines={[{ of: 'success', name: 'sent', color: 'good', fill: true }]}
-        format={(value) => `${value}%`}
-        top={100}
-      />
-      <Chart
-        title="Latency"
-        now={textOf(now?.p50, milliseconds)}
-        note={`median, ${textOf(now?.p99, milliseconds)} at p99`}
-        lines={[
-          { of: 'p50', name: 'p50', color: 'good' },
-          { of: 'p95', name: 'p95', color: 'warn' },
-          { of: 'p99', name: 'p99', color: 'bad' },
-        ]}
-        format={milli}
-        top={10}
-      />
-      <Chart
-        title="Queue depth"
-        now={textOf(now?.depth, count)}
-        note="messages not settled"
-        lines={[{ of: 'depth', name: 'waiting', color: 'focus', fill: true }]}
-        format={short}
-        top={10}
-      />
-      <Chart
-        title="Event loop delay"
-        now={milliseconds(stats.eventLoop.p99)}
-        note={`p99, ${milliseconds(stats.eventLoop.max)} max`}
-        lines={[{ of: 'loop', name: 'p99', color: 'brand', fill: true }]}
-        format={milli}
-        top={10}
-      />
-    </div>
+    <section aria-labelledby="history-title">
+      <div class="section-head">
+        <h2 class="section-title" id="history-title">
+          History
+        </h2>
+        <div class="spans" role="group" aria-label="Span of the charts">
+          {SPANS.map(({ name, ms }) => (
+            <button
+              class="button small"
+              type="button"
+              aria-pressed={span === ms}
+              onClick={() => setSpan(ms)}
+              key={ms}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
+      </div>
+      <div class="charts">
+        <Chart
+          title="Throughput"
+          now={`${short(activity.rate.settled)}/s`}
+          note={`settled, ${short(activity.rate.accepted)}/s accepted, in the last 10 to 20 s`}
+          lines={[
+            { of: 'settled', name: 'settled', color: 'good', fill: true },
+            { of: 'accepted', name: 'accepted', color: 'focus' },
+          ]}
+          format={short}
+          top={4}
+          span={span}
+        />
+        <Chart
+          title="Success"
+          now={textOf(last?.success, percent)}
+          note={last === undefined ? 'nothing was settled' : `of messages settled at ${moment(last.at)}`}
+          lines={[{ of: 'success', name: 'sent', color: 'good', fill: true }]}
+          format={percent}
+          top={1}
+          span={span}
+        />
+        <Chart
+          title="Latency"
+          now={textOf(last?.p50, milliseconds)}
+          note={`median, ${textOf(last?.p99, milliseconds)} at p99, from acceptance to settlement`}
+          lines={[
+            { of: 'p50', name: 'p50', color: 'good' },
+            { of: 'p95', name: 'p95', color: 'warn' },
+            { of: 'p99', name: 'p99', color: 'bad' },
+          ]}
+          format={milli}
+          top={10}
+          span={span}
+        />
+        <Chart
+          title="Queue depth"
+          now={count(waitingOf(activity))}
+          note="messages not settled now"
+          lines={[{ of: 'depth', name: 'waiting', color: 'focus', fill: true }]}
+          format={short}
+          top={10}
+          span={span}
+        />
+        <Chart
+          title="Event loop delay"
+          now={textOf(now?.loop, milliseconds)}
+          note="at p99, in the slowest process"
+          lines={[{ of: 'loop', name: 'p99', color: 'brand', fill: true }]}
+          format={milli}
+          top={10}
+          span={span}
+        />
+      </div>
+    </section>
   )
+}
+
+function waitingOf({ queue: { queued, sending, deferred, held } }: Activity): number {
+  return queued + sending + deferred + held
 }
 
 function PauseButton({ paused }: { paused: boolean }) {
   const [problem, setProblem] = useState('')
+  if (!useMay('manage')) return null
   const toggle = () => {
     setProblem('')
     post(paused ? 'resume' : 'pause').catch((error: unknown) => setProblem(messageOf(error)))

@@ -45,10 +45,8 @@ export const TIMING_STEPS = allOf<keyof Timings>({
 
 interface ActionLabels {
   name: string
-  /** Label of the button that applies the action to all matching messages. */
-  matching: string
-  /** Label of the button that confirms that. */
-  all: string
+  /** @param messages such as `3 messages` */
+  verb: (messages: string) => string
   /** @param messages such as `3 messages` */
   done: (messages: string) => string
   /** The statuses that allow the action. */
@@ -59,24 +57,27 @@ interface ActionLabels {
 export const ACTIONS: Record<Action, ActionLabels> = {
   retry: {
     name: 'Retry',
-    matching: 'Retry all matching',
-    all: 'Retry all',
+    verb: (messages) => `Retry ${messages}`,
     done: (messages) => `Requeued ${messages}.`,
     for: new Set<Status>(['failed', 'partial', 'expired', 'cancelled', 'held', 'deferred']),
   },
   cancel: {
     name: 'Cancel',
-    matching: 'Cancel all matching',
-    all: 'Cancel all',
+    verb: (messages) => `Cancel ${messages}`,
     done: (messages) => `Cancelled ${messages}.`,
     for: new Set<Status>(['queued', 'sending', 'deferred', 'held']),
   },
   'mark-sent': {
     name: 'Mark as sent',
-    matching: 'Mark all matching as sent',
-    all: 'Mark all as sent',
+    verb: (messages) => `Mark ${messages} as sent`,
     done: (messages) => `Marked ${messages} as sent.`,
     for: new Set<Status>(['held', 'deferred']),
+  },
+  'send-again': {
+    name: 'Send again',
+    verb: (messages) => `Send ${messages} again`,
+    done: (messages) => `Sent ${messages} again, as new messages.`,
+    for: new Set<Status>(['sent', 'partial', 'failed', 'expired', 'cancelled']),
   },
 }
 

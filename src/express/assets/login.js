@@ -10,7 +10,10 @@ function openTarget() {
   const target = URL.canParse(wanted, home) ? new URL(wanted, home) : home
   // The target is always on this site, even if the URL says otherwise.
   const inside = target.origin === home.origin && target.pathname.startsWith(home.pathname)
-  location.replace(inside ? target : home)
+  const destination = inside ? target : home
+  // A browser keeps the fragment through the redirect to this page: it names the place within the dashboard.
+  if (destination.hash === '') destination.hash = location.hash
+  location.replace(destination)
 }
 
 function showError(text) {

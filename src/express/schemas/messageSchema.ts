@@ -3,6 +3,7 @@ import type {
   HeldReason,
   Message as MessageType,
   MessageAttempt as MessageAttemptType,
+  RecipientState as RecipientStateType,
   MessagePage as MessagePageType,
   Outcome,
   Phase,
@@ -119,7 +120,17 @@ const RecipientState = named(
   'RecipientState',
   z.object({
     address: z.string(),
-    status: z.enum(['waiting', 'deferred', 'uncertain', 'sent', 'failed']),
+    status: z.enum(
+      exhaustive<RecipientStateType['status']>({
+        waiting: true,
+        deferred: true,
+        uncertain: true,
+        sent: true,
+        failed: true,
+        cancelled: true,
+        expired: true,
+      }),
+    ),
     reply: maybe(SmtpReply),
   }),
 )
@@ -141,6 +152,7 @@ export const Message = named(
     cc: z.array(Mailbox),
     bcc: z.array(Mailbox),
     subject: maybe(z.string()),
+    resendOf: maybe(z.string().describe('Id of the message that this one sends again.')),
     template: maybe(z.string()),
     locale: maybe(z.string()),
     transport: z.string(),

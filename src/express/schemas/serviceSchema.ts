@@ -105,6 +105,8 @@ const TransportStatus = named(
       }),
     ),
     rate: maybe(z.number()).describe('Messages per second, if limited.'),
+    paused: maybe(z.literal(true)).describe('Present while the transport is paused.'),
+    concurrency: maybe(z.number().int()).describe('Maximum number of connections, if it was changed.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),
 )
 

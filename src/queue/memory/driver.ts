@@ -23,6 +23,7 @@ import { matches, paginate, withShownStatus, shownCounts, shownStatus } from '..
 import { DelayedQueue } from './delayedQueue.js'
 import { type Entry, isReady, MessageStore, NONE, retryEarlier } from './messageStore.js'
 import { PriorityQueue } from './priorityQueue.js'
+import { RecordStore } from './recordStore.js'
 
 interface MemoryQueueOptions extends DriverOptions {
   clock?: Clock
@@ -34,6 +35,8 @@ interface MemoryQueueOptions extends DriverOptions {
  */
 export class MemoryQueue implements QueueDriver {
   readonly durable = false
+  readonly search = 'index'
+  readonly records = new RecordStore()
   readonly #options: MemoryQueueOptions
   readonly #clock: Clock
   readonly #store: MessageStore
@@ -85,7 +88,7 @@ export class MemoryQueue implements QueueDriver {
     return Promise.resolve(
       paginate(this.#store.newestFirst(), query, {
         position: (entry) => entry.position,
-        matches: (entry) => matches(entry.job, this.#shownStatus(entry), query),
+        matches: (entry) => matches(entry.job, entry.state.subject, this.#shownStatus(entry), query),
         show: (entry) => this.#show(entry),
       }),
     )

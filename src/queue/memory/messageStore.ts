@@ -6,6 +6,7 @@ import {
   type Status,
   STATUSES,
   MAX_PRIORITY,
+  waitsForTransport,
   withoutContent,
 } from '../../message/messageState.js'
 import type { Due } from '../../structures/dueHeap.js'
@@ -13,14 +14,14 @@ import { Fifo } from '../../structures/fifo.js'
 import { dropsContent } from '../actions.js'
 import type { Retention, StatusCounts } from '../driver.js'
 
-/** The messages held for a transport's budget, by transport and priority, in the order in which they were held. */
+/** The messages held for a transport's budget, or because it is paused, by transport and priority, in the order in which they were held. */
 class HeldForBudget {
   readonly #transports = new Map<string, Set<Entry>[]>()
 
   /** Adds or removes the entry according to its current state. */
   update(entry: Entry): void {
     const { job, state } = entry
-    if (state.heldReason !== 'budget' || state.nextAttemptAt === undefined) {
+    if (!waitsForTransport(state)) {
       this.#transports.get(job.transport)?.[job.priority]?.delete(entry)
       return
     }

@@ -15,6 +15,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from '../driver.js'
+import type { SharedRecords } from '../records.js'
 import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
 import { BullQueue } from './bullQueue.js'
 import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
@@ -50,6 +51,11 @@ const CLOSE_GRACE = 1_000
  */
 export class RedisQueue implements QueueDriver {
   readonly durable = true
+  readonly search = 'scan'
+  readonly records: SharedRecords = {
+    write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
+    read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
+  }
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore
@@ -210,7 +216,7 @@ export class RedisQueue implements QueueDriver {
       const [row] = rows
       if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
       const job = unpackHead(row)
-      this.#options.onChange({ job, state: unpackState(row, job) })
+      this.#options.onChange({ job, state: unpackState(row, job), elsewhere: true })
     } catch {
       // Redis is unavailable. When it is back, all followed messages are read again.
     }

@@ -1,10 +1,9 @@
-import { ThreadpostError } from '../../errors.js'
 import { isId } from '../../message/ids.js'
 import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { ListQuery, MessagePage, QueueStats } from '../driver.js'
 import { cursorPosition, pageLimit, matches, paginate, shownCounts, shownStatus } from '../listing.js'
-import { rowToMessage, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
+import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
 import type { RedisStore } from './store.js'
@@ -35,12 +34,6 @@ export class Queries {
     let before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
-    if (q !== '')
-      throw new ThreadpostError(
-        'UNSUPPORTED',
-        'q: a queue on Redis finds whole ids only; filter by recipient, tag or template instead',
-        { path: 'q' },
-      )
     const messages: Message[] = []
     for (let scanned = 0; scanned < MAX_SCANNED;) {
       const { paused, rows } = await orUnavailable(() => this.#store.list(before, limit, query.status))
@@ -73,7 +66,7 @@ export class Queries {
 }
 
 function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
-  return matches(unpackHead(row), shownStatus(statusOf(row), paused), query)
+  return matches(unpackHead(row), boundSubject(row), shownStatus(statusOf(row), paused), query)
 }
 
 /** A message as `find()` returns it. */

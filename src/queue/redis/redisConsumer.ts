@@ -8,6 +8,7 @@ import {
   type MessageState,
   settle,
   type Settlement,
+  waitsForTransport,
 } from '../../message/messageState.js'
 import { PrioritySemaphore } from '../../structures/prioritySemaphore.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
@@ -232,7 +233,7 @@ export class RedisConsumer {
     try {
       const dropContent = dropsContent(state.status, this.#options.data)
       const change: StateChange = { id, rev: row.rev, state, dropContent, losses, needsJob: false }
-      if (state.heldReason === 'budget') change.heldIndex = heldIndex(job.transport, job.priority)
+      if (waitsForTransport(state)) change.heldIndex = heldIndex(job.transport, job.priority)
       if ((await this.#storeUntilDone(change)) === 'stale') {
         this.#options.logger.warn(
           { id, status: state.status },

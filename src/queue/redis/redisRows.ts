@@ -1,4 +1,5 @@
 import type { MailJob, Status } from '../../message/messageState.js'
+import type { RecordChange, SharedRecord } from '../records.js'
 import { packJob, unpackClaimed } from '../rowCodec.js'
 import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { CLAIM_ROW_FIELDS, ROW_FIELDS, type ScriptRecord } from './scripts.js'
@@ -125,4 +126,30 @@ export function unpackFiles(files: string | null | undefined): AttachmentBytes[]
   return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
     content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
   }))
+}
+
+/** A change of a record as the script `writeRecords` takes it. */
+export function packChange(change: RecordChange): ScriptRecord<'writeRecords'> {
+  const { key, keepUntil, add = {}, raise = {}, document = '', remove } = change
+  return {
+    key,
+    keep: keepUntil,
+    add: JSON.stringify(add),
+    raise: JSON.stringify(raise),
+    document,
+    remove: remove === true ? 1 : 0,
+  }
+}
+
+/** A record in a reply of the script `readRecords`. */
+export type RecordReply = [key: string, age: number, fields: string[]]
+
+export function unpackRecord([key, age, fields]: RecordReply): SharedRecord {
+  const record: SharedRecord = { key, age, numbers: {} }
+  for (let index = 0; index < fields.length; index += 2) {
+    const [name = '', value = ''] = fields.slice(index, index + 2)
+    if (name.startsWith('n:')) record.numbers[name.slice(2)] = Number(value)
+    else if (name === 'document') record.document = value
+  }
+  return record
 }

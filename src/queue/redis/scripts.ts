@@ -38,6 +38,9 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
  * | `k:KEY` | string | id, Message-ID and fingerprint of the message with an idempotency key, for as long as the key is remembered |
  * | `permits:TRANSPORT` | sorted set | permits in use of a transport with a rate, by the time at which they are free |
  * | `held:PRIORITY:TRANSPORT` | sorted set | ids of messages that are held for the transport's budget, by the time at which they are due |
+ * | `r:KEY` | hash | a record (see src/queue/records.ts): `n:NAME` its numbers, `document`, and `at`, the time of its last change |
+ * | `records` | sorted set | keys of the records, in their order |
+ * | `kept` | sorted set | keys of the records by the time until which they are kept |
  * | `w:OWNER` | string | exists while the delivering process is alive |
  *
  * Settlements are published on the channel `done`. BullMQ's keys are `mail:…`; the scripts read only `mail:meta`, which says
@@ -74,6 +77,8 @@ const SCRIPTS = {
   list: { row: ROW_FIELDS, record: [] },
   stats: { row: [], record: [] },
   reserve: { row: [], record: [] },
+  writeRecords: { row: [], record: ['key', 'keep', 'add', 'raise', 'document', 'remove'] },
+  readRecords: { row: [], record: [] },
 } as const satisfies Record<string, { row: readonly string[]; record: readonly string[] }>
 
 export type ScriptName = keyof typeof SCRIPTS

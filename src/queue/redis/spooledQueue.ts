@@ -11,6 +11,7 @@ import type {
   QueueDriver,
   QueueStats,
 } from '../driver.js'
+import type { SharedRecords } from '../records.js'
 import { SqliteQueue } from '../sqlite/driver.js'
 import { RedisQueue, type RedisQueueOptions } from './driver.js'
 
@@ -54,6 +55,7 @@ const RETRY_DELAY = 250
  */
 export class SpooledQueue implements QueueDriver {
   readonly durable = true
+  readonly search = 'scan'
   readonly #options: RedisQueueOptions
   readonly #forwarding = new Set<string>()
   #redis!: RedisQueue
@@ -167,6 +169,10 @@ export class SpooledQueue implements QueueDriver {
 
   wakeHeld(transports: readonly string[], most: number): Promise<number> {
     return this.#redis.wakeHeld(transports, most)
+  }
+
+  get records(): SharedRecords {
+    return this.#redis.records
   }
 
   get allowances(): Allowances {

@@ -2,6 +2,8 @@ import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { EnqueueResult } from '../driver.js'
+import { statusesShownAs } from '../listing.js'
+import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
@@ -9,11 +11,14 @@ import type { RequestPermits } from './distributedRateLimiter.js'
 import {
   type Claim,
   isPresent,
+  packChange,
   packMessage,
+  type RecordReply,
   type Reply,
   type RowValues,
   unpackClaim,
   unpackFiles,
+  unpackRecord,
   unpackRow,
 } from './redisRows.js'
 import { scriptArguments, type ScriptName, type ScriptRecord } from './scripts.js'
@@ -53,10 +58,7 @@ interface MaintainOptions {
   orphanedAfter: number
 }
 
-interface Maintained {
-  expired: FoundMessage[]
-  orphans: FoundMessage[]
-}
+type Maintained = Record<'expired' | 'orphans', FoundMessage[]>
 
 interface RedisStoreOptions {
   /** All keys begin with it. */
@@ -71,7 +73,7 @@ interface RedisStoreOptions {
   count: number
 }
 
-/** Messages in one command at most, so that a large batch doesn't hold up the others. */
+/** Messages in one command at most. */
 const MAX_BATCH = 50
 
 /** Milliseconds for which a revoked command is refused: it waits in a buffer at most, and Redis reads that when it runs again. */
@@ -146,7 +148,7 @@ export class RedisStore {
     return result
   }
 
-  /** Shows that this process is alive, removes old messages, and finds messages that expired or have no job. */
+  /** Shows that this process is alive, removes old messages, and finds expired messages and orphans. */
   async maintain({ alive, count, age, orphanedAfter }: MaintainOptions): Promise<Maintained> {
     const now = Date.now()
     const own = [this.#options.owner, alive, now, count, age, orphanedAfter]
@@ -180,7 +182,9 @@ export class RedisStore {
     status: Status | undefined,
   ): Promise<{ paused: boolean; rows: StoredRow[] }> {
     const below = before === Infinity ? '+inf' : `(${before}`
-    const own = [below, limit, statusesOf(status, false).join(' '), statusesOf(status, true).join(' ')]
+    const stored = (paused: boolean) =>
+      (status === undefined ? STATUSES : statusesShownAs(status, paused)).join(' ')
+    const own = [below, limit, stored(false), stored(true)]
     const [paused, rows] = (await this.#run(this.#quick, 'list', own)) as [number, RowValues[]]
     return {
       paused: paused === 1,
@@ -212,6 +216,16 @@ export class RedisStore {
     const own = [transport, most, wanted, name, lease, ...returned.flatMap(({ id, after }) => [id, after])]
     const [granted, next] = (await this.#run(this.#quick, 'reserve', own)) as [number, string]
     return { granted, next: Number(next) < 0 ? undefined : Number(next) }
+  }
+
+  async writeRecords(changes: readonly RecordChange[]): Promise<void> {
+    await this.#run(this.#quick, 'writeRecords', [], changes.map(packChange))
+  }
+
+  async readRecords(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {
+    const own = ranges.flatMap(({ from, to }) => [from, to])
+    const replies = (await this.#run(this.#quick, 'readRecords', own)) as RecordReply[][]
+    return replies.map((records) => records.map(unpackRecord))
   }
 
   /** Notes that this process delivers nothing more. */
@@ -268,14 +282,6 @@ export class RedisStore {
 /** Name of the index of messages that are held for a transport's budget, by priority. */
 export function heldIndex(transport: string, priority: number): string {
   return `${priority}:${transport}`
-}
-
-/** Statuses in which messages are stored that are shown in this one. */
-function statusesOf(shown: Status | undefined, paused: boolean): readonly Status[] {
-  if (shown === undefined) return STATUSES
-  if (paused && shown === 'queued') return []
-  if (paused && shown === 'held') return ['held', 'queued']
-  return [shown]
 }
 
 function toFound([id, values]: [string, RowValues]): FoundMessage {

@@ -30,14 +30,23 @@ import {
   shownStatus,
   statusesShownAs,
 } from '../listing.js'
-import { packState, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from '../rowCodec.js'
-import { STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import type { SharedRecords } from '../records.js'
+import {
+  boundSubject,
+  packState,
+  rowToMessage,
+  statusOf,
+  unpackHead,
+  unpackLoaded,
+  unpackState,
+} from '../rowCodec.js'
+import type { StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
 import { DelivererLock } from './delivererLock.js'
 import { OutboxClient } from './outboxClient.js'
 import { OutboxConsumer } from './outboxConsumer.js'
-import type { Report } from './outboxProtocol.js'
+import { type Report, toRowQuery } from './outboxProtocol.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
   /** Path of the SQLite file. */
@@ -55,6 +64,11 @@ export interface SqliteQueueOptions extends DriverOptions {
  */
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
+  readonly search = 'index'
+  readonly records: SharedRecords = {
+    write: (changes) => this.#client.request('writeRecords', { changes }),
+    read: (ranges) => this.#client.request('readRecords', { ranges }),
+  }
   readonly #options: SqliteQueueOptions
   readonly #subscriptions = new Subscriptions({
     onFirst: (id) => this.#client.send('subscribe', { id, on: true }),
@@ -140,22 +154,9 @@ export class SqliteQueue implements QueueDriver {
     const before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
-    const { rows, cursor } = await this.#client.request('list', {
-      query: {
-        statuses:
-          query.status === undefined
-            ? null
-            : statusesShownAs(query.status, this.#paused).map((status) => STATUS_NUMBERS[status]),
-        q: q === '' ? null : q,
-        recipient: query.recipient ?? null,
-        tag: query.tag ?? null,
-        template: query.template ?? null,
-        since: query.since ?? null,
-        until: query.until ?? null,
-        limit,
-        before: before === Infinity ? null : before,
-      },
-    })
+    const statuses = query.status && statusesShownAs(query.status, this.#paused)
+    const request = { query: toRowQuery(query, statuses, limit, before) }
+    const { rows, cursor } = await this.#client.request('list', request)
     const messages = rows.map((row) => this.#show(row))
     return cursor === null ? { messages } : { messages, cursor: String(cursor) }
   }
@@ -208,7 +209,8 @@ export class SqliteQueue implements QueueDriver {
   #receive(report: Report): void {
     this.#setPaused(report.paused)
     for (const row of report.expired) this.#notify(row)
-    for (const row of report.settledElsewhere) if (this.#subscriptions.has(idOf(row))) this.#notify(row)
+    for (const row of report.settledElsewhere)
+      if (this.#subscriptions.has(unpackHead(row).id)) this.#notify(row, { elsewhere: true })
     if (report.orphaned.length > 0) {
       this.#options.logger.warn(
         { messages: report.orphaned.length },
@@ -221,9 +223,9 @@ export class SqliteQueue implements QueueDriver {
     if (report.claimed.length > 0) this.#outboxConsumer?.receive(report.claimed)
   }
 
-  #notify(row: StoredRow): void {
+  #notify(row: StoredRow, origin: { elsewhere?: true } = {}): void {
     const job = unpackHead(row)
-    this.#options.onChange({ job, state: unpackState(row, job) })
+    this.#options.onChange({ job, state: unpackState(row, job), ...origin })
   }
 
   #setPaused(paused: boolean): void {
@@ -274,7 +276,7 @@ export class SqliteQueue implements QueueDriver {
     const row = await this.#client.request('find', { id })
     return paginate(row === null ? [] : [row], query, {
       position: ({ seq }) => seq,
-      matches: (row) => matches(unpackHead(row), this.#shownStatus(row), query),
+      matches: (row) => matches(unpackHead(row), boundSubject(row), this.#shownStatus(row), query),
       show: (row) => this.#show(row),
     })
   }
@@ -289,8 +291,4 @@ export class SqliteQueue implements QueueDriver {
     const prefetched = stored === 'sending' && this.#outboxConsumer?.isPrefetched(row.seq) === true
     return shownStatus(prefetched ? 'queued' : stored, this.#paused)
   }
-}
-
-function idOf(row: StoredRow): string {
-  return unpackHead(row).id
 }

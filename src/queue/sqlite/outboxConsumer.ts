@@ -244,8 +244,9 @@ export class OutboxConsumer {
     const packed: StateRow = packState(state)
     const drop = dropsContent(state.status, this.#data)
     const from = STATUS_NUMBERS.sending
+    const reindex = state.subject !== undefined
     const answer = await this.#retry(() =>
-      this.#client.request('write', { seq, rev, from, state: packed, drop }),
+      this.#client.request('write', { seq, rev, from, state: packed, drop, reindex }),
     )
     if (answer === undefined) return
     this.#claimed.delete(seq)

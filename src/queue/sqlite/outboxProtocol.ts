@@ -2,15 +2,17 @@ import { closeSync, openSync } from 'node:fs'
 import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
-import type { CommitStats, EnqueueResult, Retention } from '../driver.js'
-import type {
-  LoadedRow,
-  NewRow,
-  PackedRow,
-  StateRow,
-  StatusNumber,
-  StoredRow,
-  ClaimedRow,
+import type { CommitStats, EnqueueResult, ListQuery, Retention } from '../driver.js'
+import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
+import {
+  type LoadedRow,
+  type NewRow,
+  type PackedRow,
+  type StateRow,
+  type StatusNumber,
+  type StoredRow,
+  type ClaimedRow,
+  STATUS_NUMBERS,
 } from '../storedRow.js'
 
 /** The messages between the SQLite driver and its outbox thread. */
@@ -81,6 +83,26 @@ export interface RowQuery {
   before: number | null
 }
 
+/** @param statuses the stored statuses that the query asks for; undefined for any */
+export function toRowQuery(
+  { q = '', recipient, tag, template, since, until }: ListQuery,
+  statuses: readonly Status[] | undefined,
+  limit: number,
+  before: number,
+): RowQuery {
+  return {
+    statuses: statuses?.map((status) => STATUS_NUMBERS[status]) ?? null,
+    q: q === '' ? null : q,
+    recipient: recipient ?? null,
+    tag: tag ?? null,
+    template: template ?? null,
+    since: since ?? null,
+    until: until ?? null,
+    limit,
+    before: before === Infinity ? null : before,
+  }
+}
+
 export interface StatsRow {
   counts: Record<Status, number>
   accepted: number
@@ -94,7 +116,15 @@ export interface Requests {
   enqueue: { ask: { rows: PackedRow[] }; answer: InsertResult[] }
   /** Stores a new state. Answers `stale` if the message was changed since `rev`. */
   write: {
-    ask: { seq: number; rev: number; from: StatusNumber; state: StateRow; drop: boolean }
+    ask: {
+      seq: number
+      rev: number
+      from: StatusNumber
+      state: StateRow
+      drop: boolean
+      /** Whether the text that searches find has changed: the subject has become known. */
+      reindex?: boolean
+    }
     answer: 'written' | 'stale'
   }
   /** Returns claimed messages to the queue, as if they had never been claimed. `lost` counts a process death. */
@@ -111,6 +141,8 @@ export interface Requests {
   pause: { ask: { paused: boolean }; answer: null }
   /** Makes messages due that are held for the budget of one of these transports. Answers how many. */
   wakeHeld: { ask: { transports: readonly string[]; most: number }; answer: number }
+  writeRecords: { ask: { changes: readonly RecordChange[] }; answer: undefined }
+  readRecords: { ask: { ranges: readonly RecordRange[] }; answer: SharedRecord[][] }
   find: { ask: { id: string }; answer: StoredRow | null }
   /** Answers the message with its content, which is null once it was dropped. */
   load: { ask: { id: string }; answer: LoadedRow | null }

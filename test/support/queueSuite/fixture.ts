@@ -11,11 +11,6 @@ export interface SuiteOptions {
   onChange: ChangeListener
 }
 
-export interface QueueCapabilities {
-  /** Whether `list({ q })` finds text, not only a complete id. */
-  search: boolean
-}
-
 /** Opens an empty queue, whose resources are removed after the test. */
 export type OpenQueue = (options: SuiteOptions) => Promise<QueueDriver>
 

@@ -4,6 +4,7 @@ import { Notes, send, senderTo } from '../../support/smtpSender.js'
 
 const MODES: [string, string[]][] = [
   ['pipelined', ['PIPELINING']],
+  ['in chunks', ['PIPELINING', 'CHUNKING', '8BITMIME']],
   ['step by step', []],
 ]
 
@@ -53,7 +54,9 @@ describe.each(MODES)('a refusal at MAIL on a session that has served messages, %
       outcome: { result: 'rejected', code: 'SMTP_REJECTED' },
       recipients: [{ result: 'rejected', reply: { code: 550 } }],
     })
-    expect(notes.phases).toEqual(['connecting', 'envelope', 'released', 'connecting', 'envelope'])
+    // With CHUNKING, the body follows its envelope at once.
+    const phases = notes.phases.filter((phase) => phase !== 'body')
+    expect(phases).toEqual(['connecting', 'envelope', 'released', 'connecting', 'envelope'])
     const refusals = server.conversations.map(({ commands }) =>
       commands.filter((line) => line.includes('spam@')),
     )
@@ -138,7 +141,7 @@ describe.each(MODES)('messagesPerConnection, %s', (_, extensions) => {
     const results = await Promise.all(Array.from({ length: 8 }, () => send(sender)))
     expect(results.every(({ outcome }) => outcome.result === 'sent')).toBe(true)
     expect(server.conversations.map(({ messages }) => messages.length)).toEqual([3, 3, 2])
-    expect(server.conversations.map(({ commands }) => commands.at(-1))).toEqual(['QUIT', 'QUIT', '.'])
+    expect(server.conversations.map(({ commands }) => commands.includes('QUIT'))).toEqual([true, true, false])
   })
 
   it('holds for messages that come one by one', async () => {

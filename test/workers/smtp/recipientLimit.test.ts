@@ -5,6 +5,7 @@ import { Notes, send, senderTo } from '../../support/smtpSender.js'
 
 const MODES: [string, string[]][] = [
   ['pipelined', ['PIPELINING']],
+  ['in chunks', ['PIPELINING', 'CHUNKING', '8BITMIME']],
   ['step by step', []],
 ]
 
@@ -109,6 +110,7 @@ describe.each(MODES)('a server that limits the recipients of a transaction, %s',
         extensions,
         rcpt: atMost(3, '452 4.5.3 enough'),
         dot: (line, conversation) => (conversation.turn === 2 ? dot(line, conversation) : '250 ok'),
+        bdat: (line, conversation) => (conversation.turn === 2 ? dot(line, conversation) : '250 ok'),
       })
       const notes = new Notes()
       const { outcome, recipients } = await send(senderTo(server.port, {}, 1), { to: FIVE, notes })
@@ -119,33 +121,6 @@ describe.each(MODES)('a server that limits the recipients of a transaction, %s',
         result,
       ])
       expect(server.messages).toHaveLength(2)
-    },
-  )
-
-  it.each<[string, Answer]>([
-    ['a close', CLOSE],
-    ['421', '421 4.3.2 going down'],
-  ])(
-    'and then ends the session with %s leaves the remaining ones certainly not sent',
-    async (_name, answer) => {
-      const server = await ScriptedServer.start({
-        extensions,
-        rcpt: atMost(3, '452 4.5.3 enough'),
-        data: (_line, { turn }) => (turn === 1 ? answer : '354 go on'),
-      })
-      const notes = new Notes()
-      const { outcome, recipients } = await send(senderTo(server.port, {}, 1), { to: FIVE, notes })
-      expect(outcome).toEqual({ result: 'sent', code: 'OK' })
-      expect(recipients.map(({ result }) => result)).toEqual([
-        ...Array<string>(3).fill('accepted'),
-        'deferred',
-        'deferred',
-      ])
-      expect(notes.phases.at(-1)).toBe('replied')
-      expect(notes.replies.at(-1)).toEqual([
-        250,
-        ['accepted', 'accepted', 'accepted', 'deferred', 'deferred'],
-      ])
     },
   )
 
@@ -160,6 +135,38 @@ describe.each(MODES)('a server that limits the recipients of a transaction, %s',
     ])
   })
 })
+
+describe.each(MODES.filter(([name]) => name !== 'in chunks'))(
+  'a server that limits the recipients of a transaction, %s, before the body',
+  (_, extensions) => {
+    it.each<[string, Answer]>([
+      ['a close', CLOSE],
+      ['421', '421 4.3.2 going down'],
+    ])(
+      'and then ends the session with %s leaves the remaining ones certainly not sent',
+      async (_name, answer) => {
+        const server = await ScriptedServer.start({
+          extensions,
+          rcpt: atMost(3, '452 4.5.3 enough'),
+          data: (_line, { turn }) => (turn === 1 ? answer : '354 go on'),
+        })
+        const notes = new Notes()
+        const { outcome, recipients } = await send(senderTo(server.port, {}, 1), { to: FIVE, notes })
+        expect(outcome).toEqual({ result: 'sent', code: 'OK' })
+        expect(recipients.map(({ result }) => result)).toEqual([
+          ...Array<string>(3).fill('accepted'),
+          'deferred',
+          'deferred',
+        ])
+        expect(notes.phases.at(-1)).toBe('replied')
+        expect(notes.replies.at(-1)).toEqual([
+          250,
+          ['accepted', 'accepted', 'accepted', 'deferred', 'deferred'],
+        ])
+      },
+    )
+  },
+)
 
 it('the phase board keeps the last record of each recipient', () => {
   const board = new PhaseBoard(PhaseBoard.allocate(2, 40), 40)

@@ -1,3 +1,5 @@
+import { useLive } from './liveState.js'
+
 const whole = new Intl.NumberFormat('en-US')
 
 export function count(value: number): string {
@@ -39,11 +41,39 @@ export function bytes(size: number): string {
   return `${(size / 1e6).toFixed(1)} MB`
 }
 
-/** The local time; for days other than today, with the date. */
-export function moment(iso: string): string {
-  const date = new Date(iso)
-  const time = date.toLocaleTimeString('en-GB')
-  return date.toDateString() === new Date().toDateString()
-    ? time
-    : `${date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })} ${time.slice(0, 5)}`
+/** The one format of times: local, with seconds, as the browser's language writes them. */
+const times = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+
+/** A time in full. */
+export function moment(at: string | number): string {
+  return times.format(new Date(at))
+}
+
+const HOUR = 60 * 60_000
+
+/** A time, relative to now if it is less than an hour away. */
+export function relative(at: string, now = Date.now()): string {
+  const ms = Date.parse(at) - now
+  if (Math.abs(ms) >= HOUR) return moment(at)
+  if (Math.abs(ms) < 1_000) return 'just now'
+  const seconds = Math.round(Math.abs(ms) / 1000)
+  const text = seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`
+  return ms < 0 ? `${text} ago` : `in ${text}`
+}
+
+/** A time that stays true while the page is open; its title is the time in full. */
+export function Time({ at }: { at: string }) {
+  useLive()
+  return (
+    <time dateTime={at} title={moment(at)}>
+      {relative(at)}
+    </time>
+  )
+}
+
+/** Writes the times in a sentence of the server, which are UTC, as all other times of the page. */
+export function withLocalTimes(sentence: string): string {
+  return sentence.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day: string, time: string) =>
+    moment(`${day}T${time}:00Z`),
+  )
 }

@@ -1,0 +1,211 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { GroupFigures, HistogramSnapshot, SettledCount } from '../../index.js'
+import type { AuditLogView, GroupsView } from '../viewModels.js'
+import { count, milliseconds, moment, Time } from './format.js'
+import { useLive } from './liveState.js'
+import { hrefOf } from './navigation.js'
+import { Reasons } from './overviewPanels.js'
+import { get, messageOf } from './request.js'
+import { TransportControls } from './transportControls.js'
+import { transportsOf } from './transports.js'
+
+type Kind = 'template' | 'transport'
+
+/** Milliseconds between two loads of figures. */
+const REFRESH = 5_000
+
+interface Loaded<T> {
+  loaded?: T
+  problem?: string
+}
+
+/** Loads from a path now and then. */
+function useLoaded<T>(path: string): Loaded<T> {
+  const [state, setState] = useState<Loaded<T>>({})
+  useEffect(() => {
+    const controller = new AbortController()
+    const load = () =>
+      get<T>(path, controller.signal).then(
+        (loaded) => setState({ loaded }),
+        (error: unknown) => {
+          if (!controller.signal.aborted) setState({ problem: messageOf(error) })
+        },
+      )
+    void load()
+    const timer = setInterval(() => void load(), REFRESH)
+    return () => {
+      clearInterval(timer)
+      controller.abort()
+    }
+  }, [path])
+  return state
+}
+
+/** All templates or transports with the figures of the last day. */
+export function GroupsPage({ kind }: { kind: Kind }) {
+  const { loaded, problem } = useLoaded<GroupsView>(`figures/${kind}`)
+  const known = transportsOf(useLive().tick?.activity.processes ?? [])
+  const groups = loaded?.groups ?? []
+  const names = new Set(groups.map(({ name }) => name))
+  if (kind === 'transport') for (const { transport } of known) names.add(transport)
+  return (
+    <>
+      <h1>{kind === 'template' ? 'Templates' : 'Transports'}</h1>
+      {problem !== undefined && <p class="problem">{problem}</p>}
+      {loaded !== undefined && names.size === 0 && (
+        <p class="empty">Nothing was settled in the last 24 hours.</p>
+      )}
+      {names.size > 0 && (
+        <div class="card scroll" tabIndex={0} role="region" aria-label={`Figures by ${kind}`}>
+          <table class="groups">
+            <caption>
+              Settled messages {groups[0] !== undefined && `since ${moment(groups[0].since)}`}
+            </caption>
+            <thead>
+              <tr>
+                <th scope="col">{kind === 'template' ? 'Template' : 'Transport'}</th>
+                <th scope="col">Sent</th>
+                <th scope="col">Failed</th>
+                <th scope="col">p50</th>
+                <th scope="col">p95</th>
+              </tr>
+            </thead>
+            <tbody>
+              {[...names].sort().map((name) => (
+                <GroupRow
+                  kind={kind}
+                  name={name}
+                  figures={groups.find((group) => group.name === name)}
+                  key={name}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  )
+}
+
+function GroupRow({ kind, name, figures }: { kind: Kind; name: string; figures: GroupFigures | undefined }) {
+  return (
+    <tr>
+      <th scope="row">
+        <a href={hrefOf(`${kind}s/${encodeURIComponent(name)}`)}>{name}</a>
+      </th>
+      <td class="number">{count(settledAs(figures, SENT))}</td>
+      <td class="number">{count(settledAs(figures, FAILED))}</td>
+      <td class="number">{quantileText(figures, 0.5)}</td>
+      <td class="number">{quantileText(figures, 0.95)}</td>
+    </tr>
+  )
+}
+
+/** One template or transport. */
+export function GroupPage({ kind, name }: { kind: Kind; name: string }) {
+  const { loaded, problem } = useLoaded<GroupsView>(`figures/${kind}`)
+  const status = transportsOf(useLive().tick?.activity.processes ?? []).find(
+    ({ transport }) => transport === name,
+  )
+  const figures = loaded?.groups.find((group) => group.name === name)
+  return (
+    <>
+      <a class="back" href={hrefOf(`${kind}s`)}>
+        ‹ All {kind}s
+      </a>
+      <h1>{name}</h1>
+      {problem !== undefined && <p class="problem">{problem}</p>}
+      {kind === 'transport' && status !== undefined && <TransportControls status={status} />}
+      <h2 class="section-title">
+        Last 24 hours{' '}
+        {figures !== undefined && <span class="dim">settled since {moment(figures.since)}</span>}
+      </h2>
+      <dl class="figures">
+        {[
+          ['Sent', count(settledAs(figures, SENT))],
+          ['Failed', count(settledAs(figures, FAILED))],
+          ['p50', quantileText(figures, 0.5)],
+          ['p95', quantileText(figures, 0.95)],
+        ].map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {figures !== undefined && <Reasons day={figures} />}
+      {kind === 'template' && (
+        <p>
+          <a href={hrefOf('messages', { template: name })}>Messages of this template</a>
+        </p>
+      )}
+    </>
+  )
+}
+
+/** The operators’ actions. */
+export function AuditPage() {
+  const { loaded, problem } = useLoaded<AuditLogView>('audit')
+  return (
+    <>
+      <h1>Audit log</h1>
+      <p class="dim">Who paused, resumed, and changed what. Entries are kept for 90 days.</p>
+      {problem !== undefined && <p class="problem">{problem}</p>}
+      {loaded?.entries.length === 0 && <p class="empty">Nobody has changed anything.</p>}
+      {loaded !== undefined && loaded.entries.length > 0 && (
+        <div class="card scroll" tabIndex={0} role="region" aria-label="Audit log">
+          <table class="groups">
+            <thead>
+              <tr>
+                <th scope="col">When</th>
+                <th scope="col">Who</th>
+                <th scope="col">What</th>
+              </tr>
+            </thead>
+            <tbody>
+              {loaded.entries.map(({ at, by, action, target }, index) => (
+                <tr key={`${at} ${index}`}>
+                  <td>
+                    <Time at={at} />
+                  </td>
+                  <td>{by ?? 'the application'}</td>
+                  <td>
+                    {action}
+                    {target !== undefined && <strong> {target}</strong>}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  )
+}
+
+const SENT: readonly SettledCount['status'][] = ['sent']
+const FAILED: readonly SettledCount['status'][] = ['failed', 'partial', 'expired']
+
+function settledAs(figures: GroupFigures | undefined, statuses: readonly SettledCount['status'][]): number {
+  return (figures?.settled ?? []).reduce(
+    (sum, { status, count: number }) => (statuses.includes(status) ? sum + number : sum),
+    0,
+  )
+}
+
+function quantileText(figures: GroupFigures | undefined, q: number): string {
+  const value = figures === undefined ? null : quantileOf(figures.latency, q)
+  return value === null ? '–' : milliseconds(value)
+}
+
+/** A quantile, interpolated linearly within its bucket. */
+function quantileOf({ bounds, counts, count: total }: HistogramSnapshot, q: number): number | null {
+  let rank = q * total
+  if (total === 0) return null
+  for (const [index, number] of counts.entries()) {
+    const low = bounds[index - 1] ?? 0
+    if (number > 0 && rank <= number) return low + (((bounds[index] ?? low) - low) * rank) / number
+    rank -= number
+  }
+  return bounds.at(-1) ?? null
+}

@@ -1,0 +1,54 @@
+import type { ProcessActivity, TransportReport, TransportStatus } from '../../index.js'
+import { count, milliseconds, moment } from './format.js'
+
+/** A transport as the processes on the queue see it. */
+export interface MergedTransport extends TransportStatus {
+  /** Processes that deliver over it. */
+  processes: number
+  /** Of those, the ones that can't reach its server. */
+  broken: number
+}
+
+/** Merges the transports of all live processes by name: the worst state counts. */
+export function transportsOf(processes: readonly ProcessActivity[]): MergedTransport[] {
+  const merged = new Map<string, MergedTransport>()
+  for (const { gone, transports } of processes)
+    for (const status of gone ? [] : transports) {
+      const known = merged.get(status.transport)
+      const broken = status.breaker === 'open' ? 1 : 0
+      if (known === undefined) merged.set(status.transport, { ...status, processes: 1, broken })
+      else {
+        const worse = broken > 0 && known.broken === 0 ? status : known
+        merged.set(status.transport, {
+          ...worse,
+          processes: known.processes + 1,
+          broken: known.broken + broken,
+        })
+      }
+    }
+  return [...merged.values()]
+}
+
+export function stateOf({
+  breaker,
+  since,
+  trouble,
+  broken,
+  processes,
+  rate,
+  paused,
+}: MergedTransport): string {
+  if (paused === true) return 'Paused: its messages are held until you resume it.'
+  if (breaker === 'closed')
+    return rate === undefined ? 'Healthy' : `Healthy, at most ${count(rate)} messages per second`
+  const when = since === undefined ? '' : ` since ${moment(since)}`
+  const where = processes > 1 ? ` in ${broken} of ${processes} processes` : ''
+  const reason = trouble?.message ?? 'The server can’t be reached.'
+  return `Messages have been held${where}${when}: ${reason} Sending resumes automatically when the transport recovers.`
+}
+
+export function sentenceOf(report: TransportReport): string {
+  if (!report.ok) return `Connection failed: ${report.message}`
+  const encryption = report.tls === undefined ? 'unencrypted' : `over ${report.tls.protocol}`
+  return `Connected: ${report.host}:${report.port} responded in ${milliseconds(report.ms)}, ${encryption}${report.authenticated ? ', authenticated' : ''}.`
+}

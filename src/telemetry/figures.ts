@@ -1,0 +1,154 @@
+import { type Attempt, isSettled } from '../message/messageState.js'
+import type { Outcome } from '../protocol/outcome.js'
+import type { QueuedMessage } from '../queue/driver.js'
+import type { HistogramSnapshot } from '../structures/histogram.js'
+import { LATENCY_BOUNDS, type SettledCount, type SettledStatus, waitOf } from './metrics.js'
+
+/** The number of attempts with one outcome. */
+export interface AttemptCount {
+  result: Outcome['result']
+  code: Outcome['code']
+  count: number
+}
+
+/** Figures of a period of time, over all processes on the queue. */
+export interface Figures {
+  accepted: number
+  /** Settled messages by status and reason. */
+  settled: SettledCount[]
+  /** Attempts by outcome, whether or not they settled their message. */
+  attempts: AttemptCount[]
+  /** Milliseconds from acceptance, or from the time a message was due, to its settlement. Cancelled messages don't count. */
+  latency: HistogramSnapshot
+}
+
+/** Numbers of a record by name: `accepted`, `settled|STATUS|REASON`, `attempt|RESULT|CODE`, `latency|BUCKET`, `ms`. */
+export type FigureNumbers = Record<string, number>
+
+/** What was counted since the last {@link FigureCollector.take}. */
+export interface CountedFigures {
+  all: FigureNumbers
+  byTemplate: Map<string, FigureNumbers>
+  byTransport: Map<string, FigureNumbers>
+}
+
+/** Counts what this process accepts, tries and settles, until the next report. Each event costs a few additions. */
+export class FigureCollector {
+  #counted = emptyFigures()
+  #empty = true
+
+  get empty(): boolean {
+    return this.#empty
+  }
+
+  accepted(): void {
+    this.#empty = false
+    increase(this.#counted.all, 'accepted', 1)
+  }
+
+  /** Must be called after each change of status; ignores all but settlements. */
+  changed(message: QueuedMessage): void {
+    const { job, state, elsewhere } = message
+    // Each settlement is counted once: by the process that made it.
+    if (!isSettled(state.status) || elsewhere === true) return
+    this.#empty = false
+    const last = state.attempts.at(-1)
+    const settled = `settled|${state.status}|${last?.outcome.code ?? 'NONE'}`
+    const wait = state.status === 'cancelled' ? undefined : waitOf(message)
+    const { all, byTemplate, byTransport } = this.#counted
+    const groups = [all, groupOf(byTransport, last?.transport ?? job.transport)]
+    if (job.content.kind === 'template') groups.push(groupOf(byTemplate, job.content.name))
+    for (const group of groups) {
+      increase(group, settled, 1)
+      if (wait === undefined) continue
+      increase(group, `latency|${bucketOf(wait)}`, 1)
+      increase(group, 'ms', Math.round(wait))
+    }
+  }
+
+  /** Must be called after each attempt. */
+  attempted({ outcome: { result, code } }: Pick<Attempt, 'outcome'>): void {
+    this.#empty = false
+    increase(this.#counted.all, `attempt|${result}|${code}`, 1)
+  }
+
+  /** Returns what was counted, and starts again from zero. */
+  take(): CountedFigures {
+    const counted = this.#counted
+    this.#counted = emptyFigures()
+    this.#empty = true
+    return counted
+  }
+
+  /** Adds figures again that could not be stored. */
+  giveBack({ all, byTemplate, byTransport }: CountedFigures): void {
+    this.#empty = false
+    addAll(this.#counted.all, all)
+    for (const [name, numbers] of byTemplate) addAll(groupOf(this.#counted.byTemplate, name), numbers)
+    for (const [name, numbers] of byTransport) addAll(groupOf(this.#counted.byTransport, name), numbers)
+  }
+}
+
+/** Returns the sum of the numbers of several records as figures. */
+export function figuresOf(records: readonly FigureNumbers[]): Figures {
+  const sum: FigureNumbers = {}
+  for (const numbers of records) addAll(sum, numbers)
+  const figures: Figures = {
+    accepted: sum['accepted'] ?? 0,
+    settled: [],
+    attempts: [],
+    latency: {
+      bounds: LATENCY_BOUNDS,
+      counts: new Array<number>(LATENCY_BOUNDS.length + 1).fill(0),
+      sum: sum['ms'] ?? 0,
+      count: 0,
+    },
+  }
+  for (const [name, count] of Object.entries(sum)) {
+    const [kind, first = '', second = ''] = name.split('|')
+    if (kind === 'settled')
+      figures.settled.push({
+        status: first as SettledStatus,
+        reason: second as SettledCount['reason'],
+        count,
+      })
+    else if (kind === 'attempt')
+      figures.attempts.push({ result: first as Outcome['result'], code: second as Outcome['code'], count })
+    else if (kind === 'latency') {
+      figures.latency.counts[Number(first)] = count
+      figures.latency.count += count
+    }
+  }
+  return figures
+}
+
+/** Returns the number of settled messages with one of these statuses. */
+export function countSettled(
+  { settled }: Pick<Figures, 'settled'>,
+  statuses: readonly SettledStatus[],
+): number {
+  return settled.reduce((sum, { status, count }) => (statuses.includes(status) ? sum + count : sum), 0)
+}
+
+function emptyFigures(): CountedFigures {
+  return { all: {}, byTemplate: new Map(), byTransport: new Map() }
+}
+
+function groupOf(groups: Map<string, FigureNumbers>, name: string): FigureNumbers {
+  let group = groups.get(name)
+  if (group === undefined) groups.set(name, (group = {}))
+  return group
+}
+
+function increase(numbers: FigureNumbers, name: string, amount: number): void {
+  numbers[name] = (numbers[name] ?? 0) + amount
+}
+
+function addAll(sum: FigureNumbers, numbers: FigureNumbers): void {
+  for (const [name, amount] of Object.entries(numbers)) increase(sum, name, amount)
+}
+
+function bucketOf(ms: number): number {
+  const bucket = LATENCY_BOUNDS.findIndex((bound) => ms <= bound)
+  return bucket < 0 ? LATENCY_BOUNDS.length : bucket
+}

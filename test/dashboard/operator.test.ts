@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest'
+import { api } from '../support/api.js'
+import { useBrowser } from '../support/browser.js'
+import { sample, startDashboard } from '../support/site.js'
+import { describeWith } from '../support/tools.js'
+
+describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
+  const open = useBrowser(tools.chromium)
+  const mail = { to: 'ada@example.com', subject: 'Hi', text: 'x' }
+
+  test('pauses and resumes one transport, and records who did it', async () => {
+    const { mailer, url } = await startDashboard()
+    const page = await open(`${url}#/transports/default`)
+    await page.getByRole('button', { name: 'Pause transport' }).click()
+    await page.getByText('Paused: its messages are held').waitFor()
+    const { id } = await mailer.send(mail)
+    await expect.poll(async () => (await mailer.find(id))?.status).toBe('held')
+    await page.goto(`${url}#/messages/${id}`)
+    await page.getByText('the transport "default" is paused').waitFor()
+    await page.goto(url)
+    await page.getByRole('heading', { level: 1, name: 'A transport is paused' }).waitFor()
+    await page.getByRole('button', { name: 'Resume transport' }).click()
+    expect((await mailer.wait(id)).status).toBe('sent')
+    await page.goto(`${url}#/audit`)
+    await page.getByText('resumed the transport').waitFor()
+    await page.getByText('paused the transport').waitFor()
+  })
+
+  test('changes the limits of a transport while it is used', async () => {
+    const { mailer, url } = await startDashboard()
+    const page = await open(`${url}#/transports/default`)
+    await page.getByLabel('Messages per second').fill('7')
+    await page.getByLabel('Connections at a time').fill('2')
+    await page.getByRole('button', { name: 'Change limits' }).click()
+    await page.getByText('at most 7 messages per second').waitFor()
+    expect((await mailer.stats()).transports).toMatchObject([{ rate: 7, concurrency: 2 }])
+    expect((await mailer.sendAndWait(mail)).status).toBe('sent')
+    await mailer.changeTransport('default', { rate: null, concurrency: null })
+    expect((await mailer.stats()).transports).toEqual([{ transport: 'default', breaker: 'closed' }])
+    await expect(mailer.changeTransport('default', { rate: -1 })).rejects.toMatchObject({ path: 'rate' })
+    await expect(mailer.pause({ transport: 'other' })).rejects.toMatchObject({ path: 'transport' })
+  })
+
+  test('shows what each template and transport sent, and how long that took', async () => {
+    const { mailer, url } = await startDashboard()
+    await mailer.sendAndWait({ template: 'welcome', data: await sample('welcome'), to: mail.to })
+    const page = await open(`${url}#/templates`)
+    await page.getByRole('link', { name: 'welcome' }).click()
+    await page.getByRole('heading', { level: 1, name: 'welcome' }).waitFor()
+    await page.locator('.figures', { hasText: 'Sent1' }).waitFor()
+    await page.goto(`${url}#/transports`)
+    await page.getByRole('row', { name: /default 1 0/ }).waitFor()
+  })
+
+  test('shows a reader no button that the reader may not press, and keeps a deep link through the login', async () => {
+    const tokens = [
+      { token: 'reader-token', scopes: ['read'] as const },
+      { token: 'manager-token', name: 'Grace', scopes: ['read', 'manage'] as const },
+    ]
+    const { mailer, base } = await api({ auth: { tokens } })
+    const url = `${base}/`
+    const { id } = await mailer.sendAndWait(mail)
+    const page = await open(`${url}#/messages/${id}`)
+    await page.getByLabel('Token').fill('reader-token')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.locator('.explained').waitFor()
+    expect(page.url()).toContain(id)
+    expect(await page.getByRole('button').allTextContents()).not.toContain('Send again')
+    await page.goto(url)
+    await page.locator('.transports li').waitFor()
+    for (const name of ['Pause sending', 'Test connection', 'Pause transport'])
+      expect(await page.getByRole('button', { name }).count(), name).toBe(0)
+    await page.goto(`${url}#/messages`)
+    await page.getByLabel('Select all on this page').check()
+    expect(await page.getByRole('button', { name: /Send again/ }).count()).toBe(0)
+
+    const response = await fetch(`${url}dashboard/pause`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer manager-token', 'content-type': 'application/json' },
+      body: JSON.stringify({ transport: 'default' }),
+    })
+    expect(response.status).toBe(204)
+    expect(await mailer.monitoring.auditLog()).toMatchObject([
+      { by: 'Grace', action: 'paused the transport', target: 'default' },
+    ])
+  })
+
+  test('answers a browser with a page where nothing is', async () => {
+    const { url } = await startDashboard()
+    const page = await open(`${url}nothing/here`)
+    await page.getByRole('heading', { name: 'Page not found' }).waitFor()
+    await page.getByRole('link', { name: 'Go to the start' }).click()
+    await page.getByRole('heading', { name: 'No mail yet' }).waitFor()
+    const problem = await fetch(`${url}nothing/here`, { headers: { accept: 'application/json' } })
+    expect(problem.headers.get('content-type')).toContain('application/problem+json')
+  })
+})
