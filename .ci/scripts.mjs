@@ -3,6 +3,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { transform } from 'esbuild'
+import ts from 'typescript'
 
 const dist = path.join(path.dirname(import.meta.dirname), 'dist')
 const names = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith('.js'))
@@ -11,7 +12,11 @@ const scripts = new Map()
 await Promise.all(
   names.map(async (name) => {
     const file = path.join(dist, name)
-    const { code } = await transform(await readFile(file, 'utf8'), { format: 'esm', target: 'esnext' })
+    // esbuild alone keeps the comments inside classes and functions.
+    const { outputText } = ts.transpileModule(await readFile(file, 'utf8'), {
+      compilerOptions: { removeComments: true, target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext },
+    })
+    const { code } = await transform(outputText, { format: 'esm', target: 'esnext' })
     scripts.set(file, code)
   }),
 )

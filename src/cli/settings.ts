@@ -89,26 +89,31 @@ export interface TemplateSettings {
   globals?: string
 }
 
+/** Creates a flag that an environment variable can set, too. */
+function settingFlag(flags: string, description: string, variable: string): Option {
+  return new Option(flags, description).env(`THREADPOST_${variable}`)
+}
+
+/** Adds the flags of all commands that read templates. */
 export function withTemplateFlags(command: Command): Command {
   return command
     .addOption(
-      new Option(
+      settingFlag(
         '--templates <dir>',
         'template folder (default: ./templates; render and serve fall back to the templates of this package)',
-      ).env('THREADPOST_TEMPLATES'),
+        'TEMPLATES',
+      ),
     )
+    .addOption(settingFlag('--helpers <file>', 'module that exports additional helpers', 'HELPERS'))
     .addOption(
-      new Option('--helpers <file>', 'module that exports additional helpers').env('THREADPOST_HELPERS'),
-    )
-    .addOption(
-      new Option('--setup <file>', 'module whose setup() registers helpers and opens their resources').env(
-        'THREADPOST_SETUP',
+      settingFlag(
+        '--setup <file>',
+        'module whose setup() registers helpers and opens their resources',
+        'SETUP',
       ),
     )
     .addOption(
-      new Option('--globals <file>', 'JSON file with the values that templates read as @app').env(
-        'THREADPOST_GLOBALS',
-      ),
+      settingFlag('--globals <file>', 'JSON file with the values that templates read as @app', 'GLOBALS'),
     )
 }
 
@@ -144,36 +149,36 @@ export interface MailerSettings extends TemplateSettings {
 export function withMailerFlags(command: Command): Command {
   return withTemplateFlags(command)
     .addOption(
-      new Option(
+      settingFlag(
         '--transport <url>',
         'URL of the mail transport: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, file:./folder, or inbox:',
-      ).env('THREADPOST_TRANSPORT'),
-    )
-    .addOption(
-      new Option('--queue <url>', 'queue: memory, sqlite:PATH, or redis://HOST:PORT (default: memory)').env(
-        'THREADPOST_QUEUE',
+        'TRANSPORT',
       ),
     )
     .addOption(
-      new Option('--prefix <name>', "prefix of the queue's keys in Redis (default: threadpost)").env(
-        'THREADPOST_PREFIX',
+      settingFlag(
+        '--queue <url>',
+        'queue: memory, sqlite:PATH, or redis://HOST:PORT (default: memory)',
+        'QUEUE',
       ),
     )
     .addOption(
-      new Option('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'").env('THREADPOST_FROM'),
+      settingFlag('--prefix <name>', "prefix of the queue's keys in Redis (default: threadpost)", 'PREFIX'),
     )
+    .addOption(settingFlag('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'", 'FROM'))
     .addOption(
-      new Option(
+      settingFlag(
         '--dkim <domain:selector:file>',
         'sign the mail with the private key in this PEM file (DKIM): acme.example:mail:./dkim.pem',
-      )
-        .argParser(parseDkim)
-        .env('THREADPOST_DKIM'),
+        'DKIM',
+      ).argParser(parseDkim),
     )
     .addOption(
-      new Option('--threads <n>', 'number of worker threads; 0 sends in the main thread (default: 1)')
-        .argParser(parseInteger(0))
-        .env('THREADPOST_THREADS'),
+      settingFlag(
+        '--threads <n>',
+        'number of worker threads; 0 sends in the main thread (default: 1)',
+        'THREADS',
+      ).argParser(parseInteger(0)),
     )
 }
 

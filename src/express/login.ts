@@ -65,7 +65,15 @@ function loginPage(): string {
       <form class="card" method="post" id="login">
         <h1>${logo}<span>threadpost</span></h1>
         <label for="token">Token</label>
-        <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
+        <input
+          class="text-field"
+          id="token"
+          name="token"
+          type="password"
+          autocomplete="current-password"
+          required
+          autofocus
+        />
         <p class="error" id="error" role="alert" hidden></p>
         <button class="button primary">Log in</button>
         <noscript><p>Logging in requires JavaScript.</p></noscript>

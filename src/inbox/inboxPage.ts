@@ -62,25 +62,39 @@ function faultDialog(): Html {
       <h2 id="fault-title">Simulate faults</h2>
       <p class="dim">The inbox fails this way for every client until you stop the fault.</p>
       <label for="fault-what">What to simulate</label>
-      <select id="fault-what">
+      <select class="text-field" id="fault-what">
         ${PRESETS.map(({ name, fault }) => html`<option value="${JSON.stringify(fault)}">${name}</option>`)}
       </select>
       <div class="fields">
         <p>
           <label for="fault-to">Recipients</label>
-          <input id="fault-to" placeholder="All" autocomplete="off" spellcheck="false" maxlength="320" />
+          <input
+            class="text-field"
+            id="fault-to"
+            placeholder="All"
+            autocomplete="off"
+            spellcheck="false"
+            maxlength="320"
+          />
         </p>
         <p>
           <label for="fault-chance">Probability (%)</label>
-          <input id="fault-chance" type="number" min="1" max="100" value="100" required />
+          <input class="text-field" id="fault-chance" type="number" min="1" max="100" value="100" required />
         </p>
         <p>
           <label for="fault-times">Times</label>
-          <input id="fault-times" type="number" min="1" max="1000000" placeholder="Unlimited" />
+          <input
+            class="text-field"
+            id="fault-times"
+            type="number"
+            min="1"
+            max="1000000"
+            placeholder="Unlimited"
+          />
         </p>
         <p>
           <label for="fault-ms">Delay (ms)</label>
-          <input id="fault-ms" type="number" min="0" max="600000" value="2000" />
+          <input class="text-field" id="fault-ms" type="number" min="0" max="600000" value="2000" />
         </p>
       </div>
       <p class="dim small">Use * as a wildcard: <code>*@example.com</code></p>
@@ -161,6 +175,7 @@ export function inboxPage(contents: InboxPage): string {
         <h1 class="place"><a href="${root || './'}">Inbox</a></h1>
         <form class="search" role="search" action="${root || './'}">
           <input
+            class="text-field"
             type="search"
             id="q"
             name="q"

@@ -92,15 +92,15 @@ it('delivers a message that can’t be cancelled because the file is locked', as
 })
 
 describeWith(['redis-server'], 'on Redis', ({ 'redis-server': tool }) => {
-  it('delivers a message that can’t be cancelled because Redis is out of memory', async () => {
+  it('delivers a message that can’t be cancelled because Redis has too few replicas to write', async () => {
     const redis = await startRedis(tool)
     onTestFinished(() => redis.close())
     const queue = await RedisQueue.open({ ...COMMON, url: redis.url, redis: {}, prefix: 'refused' })
     await refusedAndSent(queue, async () => {
       const client = new Redis(redis.url)
-      await client.config('SET', 'maxmemory', '1mb')
+      await client.config('SET', 'min-replicas-to-write', '1')
       return async () => {
-        await client.config('SET', 'maxmemory', '0')
+        await client.config('SET', 'min-replicas-to-write', '0')
         client.disconnect()
       }
     })

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openJournal, readJournal, DeliveryJournal } from '../../workers/deliveryJournal.js'
 import { folderOf } from '../support/folder.js'
-import { fillUp, smallDisk } from '../support/smallDisk.js'
+import { itOnSmallDisk } from '../support/smallDisk.js'
 
 const ID = '0195a0e0-0000-7000-8000-000000000001'
 const OTHER = '0195a0e0-0000-7000-8000-000000000002'
@@ -20,18 +20,6 @@ function journalAt(file: string): DeliveryJournal {
 async function newJournal(): Promise<{ file: string; journal: DeliveryJournal }> {
   const file = path.join(await folderOf({}), 'journal')
   return { file, journal: journalAt(file) }
-}
-
-/** A test with a folder on a disk of 1 MB, which `fill()` fills up. */
-function itOnSmallDisk(
-  title: string,
-  test: (file: string, fill: () => Promise<void>) => Promise<void>,
-): void {
-  it(title, async (context) => {
-    const folder = await smallDisk(1)
-    if (folder === undefined) return context.skip('a small disk can only be mounted by root')
-    await test(path.join(folder, 'journal'), () => fillUp(path.join(folder, 'ballast')))
-  })
 }
 
 describe('the delivery journal', () => {
@@ -108,7 +96,9 @@ describe('the delivery journal', () => {
 
   itOnSmallDisk(
     'allocates its space at the start, so that a full disk stops no entry',
-    async (file, fill) => {
+    1,
+    async (folder, fill) => {
+      const file = path.join(folder, 'journal')
       const journal = journalAt(file)
       await fill()
       journal.entryFor({ id: ID, attempt: 1, note: 127 }).body(0, [])
@@ -116,14 +106,16 @@ describe('the delivery journal', () => {
     },
   )
 
-  itOnSmallDisk('proves nothing once an entry could not be written', async (file, fill) => {
+  itOnSmallDisk('proves nothing once an entry could not be written', 1, async (folder, fill) => {
+    const file = path.join(folder, 'journal')
     const journal = journalAt(file)
     await fill()
     journal.entryFor({ id: ID, attempt: 1, note: 500 }).body(0, [])
     expect(readJournal(file)).toBeUndefined()
   })
 
-  itOnSmallDisk('is not created at all on a full disk', async (file, fill) => {
+  itOnSmallDisk('is not created at all on a full disk', 1, async (folder, fill) => {
+    const file = path.join(folder, 'journal')
     await fill()
     expect(() => openJournal(file, 128)).toThrow(/ENOSPC/)
     expect(existsSync(file)).toBe(false)

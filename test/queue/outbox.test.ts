@@ -139,13 +139,19 @@ describe('the file', () => {
   })
 })
 
+/** Starts a process that opens the file and sends `count` messages. Resolves when it has all receipts. */
+async function otherProcess(file: string, inbox: Inbox, count?: number): Promise<SenderProcess> {
+  const other = new SenderProcess({ file, url: inbox.url, ...(count === undefined ? {} : { count }) })
+  onTestFinished(() => other.kill())
+  await other.heard('all')
+  return other
+}
+
 describe('two processes on one file', () => {
   it('deliver in one only; the other sends, reads and waits, and takes over when the first is killed', async () => {
     const file = await outboxFile()
     const inbox = await testInbox({ keep: 10_000 })
-    const other = new SenderProcess({ file, url: inbox.url, count: 30 })
-    onTestFinished(() => other.kill())
-    await other.heard('all')
+    const other = await otherProcess(file, inbox, 30)
 
     const mailer = await mailerOn(file, { transport: inbox.url })
     const message = await mailer.sendAndWait(MAIL)
@@ -164,9 +170,7 @@ describe('two processes on one file', () => {
     const deliverer = await mailerOn(file, { transport: inbox.url })
     const second = await mailerOn(file, { transport: inbox.url, role: 'send' })
     const receipts = await Promise.all(Array.from({ length: 60 }, () => second.send(MAIL)))
-    const other = new SenderProcess({ file, url: inbox.url })
-    onTestFinished(() => other.kill())
-    await other.heard('all')
+    await otherProcess(file, inbox)
     await allSentOnce(deliverer, receipts, inbox)
   })
 
@@ -175,9 +179,7 @@ describe('two processes on one file', () => {
     const inbox = await slowInbox()
     const outbox = meetOutbox()
     const mailer = await mailerOn(file, { transport: inbox.url })
-    const other = new SenderProcess({ file, url: inbox.url })
-    onTestFinished(() => other.kill())
-    await other.heard('all')
+    await otherProcess(file, inbox)
     const receipts = await Promise.all(Array.from({ length: 120 }, () => mailer.send(MAIL)))
     for (let deaths = 0; deaths < 4; deaths++) {
       await outbox().terminate()
@@ -193,9 +195,7 @@ describe('two processes on one file', () => {
     const receipts = await Promise.all(Array.from({ length: 60 }, () => mailer.send(MAIL)))
     const link = path.join(await folderOf({}), 'link.db')
     await symlink(file, link)
-    const other = new SenderProcess({ file: link, url: inbox.url })
-    onTestFinished(() => other.kill())
-    await other.heard('all')
+    await otherProcess(link, inbox)
     await allSentOnce(mailer, receipts, inbox)
   })
 

@@ -10,7 +10,7 @@ import { accepts, MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.
 import { freePort } from '../support/ports.js'
 import { randomFrom } from '../support/random.js'
 import { SenderProcess } from '../support/senderProcess.js'
-import { fillUp, smallDisk } from '../support/smallDisk.js'
+import { itOnSmallDisk } from '../support/smallDisk.js'
 
 describe('power loss', () => {
   it('loses no message with a receipt, wherever the log is truncated after it', async () => {
@@ -57,28 +57,30 @@ describe('a file of limited size', () => {
 })
 
 describe('a full disk', () => {
-  it('makes the queue refuse mail without losing a receipt until there is space again', async (test) => {
-    const folder = await smallDisk(40)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const file = path.join(folder, 'outbox.db')
-    const inbox = await testInbox({ keep: 10_000 })
-    const ballast = path.join(folder, 'ballast')
-    await writeFile(ballast, Buffer.alloc(34 * 1024 * 1024))
-    const mailer = await mailerOn(file, { transport: inbox.url })
-    await mailer.pause()
-    const { receipts, refused } = await sendUntilRefused(mailer)
-    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
-    for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
-    await rm(ballast)
-    await expect.poll(() => accepts(mailer)).toBe(true)
-    await mailer.resume()
-    await expect.poll(() => inbox.count).toBeGreaterThan(receipts.length)
-    await Promise.all(receipts.map((id) => mailer.wait(id)))
-    const { accepted, sent } = await mailer.stats()
-    expect(sent).toBe(accepted)
-    expect(inbox.count).toBe(accepted)
-    await mailer.close()
-  })
+  itOnSmallDisk(
+    'makes the queue refuse mail without losing a receipt until there is space again',
+    40,
+    async (folder) => {
+      const file = path.join(folder, 'outbox.db')
+      const inbox = await testInbox({ keep: 10_000 })
+      const ballast = path.join(folder, 'ballast')
+      await writeFile(ballast, Buffer.alloc(34 * 1024 * 1024))
+      const mailer = await mailerOn(file, { transport: inbox.url })
+      await mailer.pause()
+      const { receipts, refused } = await sendUntilRefused(mailer)
+      expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
+      for (const id of receipts) expect(await mailer.find(id)).toMatchObject({ status: 'held' })
+      await rm(ballast)
+      await expect.poll(() => accepts(mailer)).toBe(true)
+      await mailer.resume()
+      await expect.poll(() => inbox.count).toBeGreaterThan(receipts.length)
+      await Promise.all(receipts.map((id) => mailer.wait(id)))
+      const { accepted, sent } = await mailer.stats()
+      expect(sent).toBe(accepted)
+      expect(inbox.count).toBe(accepted)
+      await mailer.close()
+    },
+  )
 })
 
 const FULL = 'The queue accepts no new messages; accepted ones are still delivered'
@@ -86,80 +88,83 @@ const SPACE_AGAIN = 'The queue accepts new messages again'
 const STALLED = "The queue can't store anything at the moment"
 
 describe('the reserve', () => {
-  it('drains a disk that the outbox itself has filled, so that new messages are accepted again', async (test) => {
-    const folder = await smallDisk(64)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const { url, server } = await serverThatIsAway()
-    const { logger, lines } = countedLines()
-    const file = path.join(folder, 'outbox.db')
-    const mailer = await mailerOn(file, { transport: url, logger, breaker: QUICK_PROBES })
-    const { receipts, refused } = await sendUntilRefused(mailer, 20_000)
-    expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
-    expect(receipts.length).toBeGreaterThan(1_000)
-    expect(await isWhole(file)).toBe(true)
+  itOnSmallDisk(
+    'drains a disk that the outbox itself has filled, so that new messages are accepted again',
+    64,
+    async (folder) => {
+      const { url, server } = await serverThatIsAway()
+      const { logger, lines } = countedLines()
+      const file = path.join(folder, 'outbox.db')
+      const mailer = await mailerOn(file, { transport: url, logger, breaker: QUICK_PROBES })
+      const { receipts, refused } = await sendUntilRefused(mailer, 20_000)
+      expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('full') })
+      expect(receipts.length).toBeGreaterThan(1_000)
+      expect(await isWhole(file)).toBe(true)
 
-    const inbox = await server()
-    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
-    expect(inbox.count).toBe(receipts.length)
-    await expect.poll(() => accepts(mailer)).toBe(true)
-    // The space was returned: the file is smaller, and the log is no longer than before.
-    await expect.poll(async () => (await stat(file)).size).toBeLessThan(20 * MEGABYTE)
-    expect((await stat(`${file}-wal`)).size).toBeLessThan(8 * MEGABYTE)
-    const { receipts: more } = await sendUntilRefused(mailer, 20_000)
-    expect(more.length).toBeGreaterThan(receipts.length / 2)
-    await expect.poll(() => lines.get(SPACE_AGAIN)).toBeGreaterThan(0)
-    expect(lines.get(FULL)).toBeLessThanOrEqual(2)
-    expect(lines.get(STALLED)).toBeUndefined()
-  })
+      const inbox = await server()
+      await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
+      expect(inbox.count).toBe(receipts.length)
+      await expect.poll(() => accepts(mailer)).toBe(true)
+      // The space was returned: the file is smaller, and the log is no longer than before.
+      await expect.poll(async () => (await stat(file)).size).toBeLessThan(20 * MEGABYTE)
+      expect((await stat(`${file}-wal`)).size).toBeLessThan(8 * MEGABYTE)
+      const { receipts: more } = await sendUntilRefused(mailer, 20_000)
+      expect(more.length).toBeGreaterThan(receipts.length / 2)
+      await expect.poll(() => lines.get(SPACE_AGAIN)).toBeGreaterThan(0)
+      expect(lines.get(FULL)).toBeLessThanOrEqual(2)
+      expect(lines.get(STALLED)).toBeUndefined()
+    },
+  )
 
-  it('lets the outbox deliver on a disk that other programs have filled, and is restored once there is space', async (test) => {
-    const folder = await smallDisk(64)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const inbox = await testInbox({ keep: 10_000 })
-    const { logger, lines } = countedLines()
-    const file = path.join(folder, 'outbox.db')
-    const mailer = await mailerOn(file, { transport: inbox.url, logger })
-    const sender = await testSender({ queue: `sqlite:${file}` })
-    await mailer.pause()
-    const receipts = await sendMany(mailer, 1_000)
-    const ballast = path.join(folder, 'ballast')
-    await fillUp(ballast)
-    await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
-    await expect(sender.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
-    expect(await isWhole(file)).toBe(true)
+  itOnSmallDisk(
+    'lets the outbox deliver on a disk that other programs have filled, and is restored once there is space',
+    64,
+    async (folder, fill) => {
+      const inbox = await testInbox({ keep: 10_000 })
+      const { logger, lines } = countedLines()
+      const file = path.join(folder, 'outbox.db')
+      const mailer = await mailerOn(file, { transport: inbox.url, logger })
+      const sender = await testSender({ queue: `sqlite:${file}` })
+      await mailer.pause()
+      const receipts = await sendMany(mailer, 1_000)
+      const ballast = await fill()
+      await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+      await expect(sender.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+      expect(await isWhole(file)).toBe(true)
 
-    await mailer.resume()
-    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
-    expect(inbox.count).toBe(receipts.length)
-    await rm(ballast)
-    await expect.poll(() => accepts(mailer)).toBe(true)
-    await expect.poll(() => accepts(sender)).toBe(true)
-    expect(await isWhole(file)).toBe(true)
-    await expect.poll(() => lines.get(SPACE_AGAIN)).toBe(1)
-    expect(lines.get(FULL)).toBe(1)
-    expect(lines.get(STALLED)).toBeUndefined()
-  })
+      await mailer.resume()
+      await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
+      expect(inbox.count).toBe(receipts.length)
+      await rm(ballast)
+      await expect.poll(() => accepts(mailer)).toBe(true)
+      await expect.poll(() => accepts(sender)).toBe(true)
+      expect(await isWhole(file)).toBe(true)
+      await expect.poll(() => lines.get(SPACE_AGAIN)).toBe(1)
+      expect(lines.get(FULL)).toBe(1)
+      expect(lines.get(STALLED)).toBeUndefined()
+    },
+  )
 
-  it('lets a process start on a full disk after a kill and deliver the mail that the killed one had accepted', async (test) => {
-    const folder = await smallDisk(64)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const file = path.join(folder, 'outbox.db')
-    const doomed = new SenderProcess({ file, url: NOWHERE, count: 500, queue: {} })
-    await doomed.heard('all')
-    await doomed.kill()
-    // A restart of the machine removes these files as well.
-    await rm(`${file}-shm`)
-    await fillUp(path.join(folder, 'ballast'))
-    const inbox = await testInbox({ keep: 10_000 })
-    const mailer = await mailerOn(file, { transport: inbox.url })
-    await expect.poll(() => mailer.stats()).toMatchObject({ sent: 500 })
-    expect(inbox.count).toBe(500)
-    await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
-  })
+  itOnSmallDisk(
+    'lets a process start on a full disk after a kill and deliver the mail that the killed one had accepted',
+    64,
+    async (folder, fill) => {
+      const file = path.join(folder, 'outbox.db')
+      const doomed = new SenderProcess({ file, url: NOWHERE, count: 500, queue: {} })
+      await doomed.heard('all')
+      await doomed.kill()
+      // A restart of the machine removes these files as well.
+      await rm(`${file}-shm`)
+      await fill()
+      const inbox = await testInbox({ keep: 10_000 })
+      const mailer = await mailerOn(file, { transport: inbox.url })
+      await expect.poll(() => mailer.stats()).toMatchObject({ sent: 500 })
+      expect(inbox.count).toBe(500)
+      await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    },
+  )
 
-  it('is not released by a process that only sends', async (test) => {
-    const folder = await smallDisk(64)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
+  itOnSmallDisk('is not released by a process that only sends', 64, async (folder) => {
     const file = path.join(folder, 'outbox.db')
     const sender = await testSender({ queue: `sqlite:${file}` })
     const { receipts, refused } = await sendUntilRefused(sender, 20_000)
@@ -171,25 +176,27 @@ describe('the reserve', () => {
     await expect.poll(() => accepts(sender)).toBe(true)
   })
 
-  it('lets the outbox deliver while a reader keeps the log from starting over', async (test) => {
-    const folder = await smallDisk(64)
-    if (folder === undefined) return test.skip('a small disk can only be mounted by root')
-    const file = path.join(folder, 'outbox.db')
-    const inbox = await testInbox({ keep: 10 })
-    const mailer = await mailerOn(file, { transport: inbox.url })
-    await mailer.pause()
-    const receipts = await sendMany(mailer, 300)
-    const reader = new Sqlite(file, { readonly: true })
-    onTestFinished(() => void reader.close())
-    reader.exec('BEGIN')
-    reader.prepare('SELECT count(*) FROM message').get()
-    await fillUp(path.join(folder, 'ballast'))
-    await mailer.resume()
-    // The outbox delivers as many messages as the log has space for in the reserve, and the rest once the reader has closed.
-    await expect.poll(() => inbox.count).toBeGreaterThan(0)
-    reader.exec('COMMIT')
-    await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
-  })
+  itOnSmallDisk(
+    'lets the outbox deliver while a reader keeps the log from starting over',
+    64,
+    async (folder, fill) => {
+      const file = path.join(folder, 'outbox.db')
+      const inbox = await testInbox({ keep: 10 })
+      const mailer = await mailerOn(file, { transport: inbox.url })
+      await mailer.pause()
+      const receipts = await sendMany(mailer, 300)
+      const reader = new Sqlite(file, { readonly: true })
+      onTestFinished(() => void reader.close())
+      reader.exec('BEGIN')
+      reader.prepare('SELECT count(*) FROM message').get()
+      await fill()
+      await mailer.resume()
+      // The outbox delivers as many messages as the log has space for in the reserve, and the rest once the reader has closed.
+      await expect.poll(() => inbox.count).toBeGreaterThan(0)
+      reader.exec('COMMIT')
+      await expect.poll(() => mailer.stats()).toMatchObject({ sent: receipts.length })
+    },
+  )
 })
 
 describe('a file that may not grow', () => {

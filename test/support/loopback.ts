@@ -1,6 +1,7 @@
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { onTestFinished } from 'vitest'
+import type { Certificate } from './certificate.js'
 
 /** Starts a server on loopback, and stops it with all its connections when the test ends. @returns its port */
 export async function listenOnLoopback(server: Server): Promise<number> {
@@ -24,6 +25,15 @@ export function join(client: Socket, server: Socket): void {
     })
   }
   client.pipe(server).pipe(client)
+}
+
+/** Starts a server with STARTTLS that accepts every password. @returns its port */
+export function startLoginServer(certificate: Certificate, size: number): Promise<number> {
+  return startSmtpServer({
+    ...certificate,
+    size,
+    onAuth: ({ username }, _session, callback) => callback(null, { user: username }),
+  })
 }
 
 /** Starts the server of the package `smtp-server`, and closes it when the test ends. @returns its port */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { onTestFinished } from 'vitest'
+import { it, onTestFinished } from 'vitest'
 
 /** A folder on a disk of so many megabytes, or undefined where that may not be mounted. */
 export async function smallDisk(megabytes: number): Promise<string | undefined> {
@@ -13,6 +13,26 @@ export async function smallDisk(megabytes: number): Promise<string | undefined> 
     await rm(folder, { recursive: true, force: true })
   })
   return status === 0 ? folder : undefined
+}
+
+/**
+ * Adds a test with a folder on a disk of so many megabytes. The test is skipped where that can't be mounted.
+ * @param test `fill()` fills the disk with a file, and returns the path of that file
+ */
+export function itOnSmallDisk(
+  title: string,
+  megabytes: number,
+  test: (folder: string, fill: () => Promise<string>) => Promise<void>,
+): void {
+  it(title, async (context) => {
+    const folder = await smallDisk(megabytes)
+    if (folder === undefined) return context.skip('a small disk can only be mounted by root')
+    const ballast = path.join(folder, 'ballast')
+    await test(folder, async () => {
+      await fillUp(ballast)
+      return ballast
+    })
+  })
 }
 
 /** Writes into this file until the disk has no byte left. */

@@ -5,7 +5,7 @@ import { Dispatcher } from '../../src/delivery/dispatcher.js'
 import { resolveRetry } from '../../src/delivery/retry.js'
 import { SILENT } from '../../src/logging/logger.js'
 import { redactionOf } from '../../src/logging/redaction.js'
-import type { Outcome } from '../../src/protocol/outcome.js'
+import type { Outcome, SmtpReply } from '../../src/protocol/outcome.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
 import { Events } from '../../src/telemetry/events.js'
 import { FigureCollector } from '../../src/telemetry/figures.js'
@@ -77,6 +77,12 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
 }
 
 const plain = (name: string): TransportStateOptions => ({ name, budget: {}, failover: [] })
+
+/** Returns the answers of a server that throttles at some of its replies, counted from 1. */
+function throttling(reply: SmtpReply, at: readonly number[]): () => Partial<Outcome> {
+  let answers = 0
+  return () => (at.includes(++answers) ? { result: 'deferred', code: 'SMTP_DEFERRED', reply } : {})
+}
 
 describe('the admission queue in a model of threads, servers, and a blocked event loop', () => {
   afterEach(() => {
@@ -230,13 +236,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
   )
 
   it('slows down for only a few seconds after a throttling reply, and stores each waiting message about once', async () => {
-    let answers = 0
-    const complaint = {
-      result: 'deferred',
-      code: 'SMTP_DEFERRED',
-      reply: { code: 421, enhanced: '4.7.0', text: '4.7.0 Too many connections' },
-    }
-    const answer = () => (++answers === 3 ? (complaint as Partial<Outcome>) : {})
+    const answer = throttling({ code: 421, enhanced: '4.7.0', text: '4.7.0 Too many connections' }, [3])
     const world = await worldOf({ seed: 2, capacity: 10, transaction: 5, routes: [plain('a')], answer })
     await drain(world, 3_000, 25_000)
     expect(world.slowed).toEqual([expect.any(Number)])
@@ -248,13 +248,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
   })
 
   it('follows a rate that recovers, without waiting for the times that were assigned at the lower rate', async () => {
-    let answers = 0
-    const complaint = {
-      result: 'deferred',
-      code: 'SMTP_DEFERRED',
-      reply: { code: 450, enhanced: '4.7.1', text: '4.7.1 Too much mail' },
-    }
-    const answer = () => (++answers <= 3 ? (complaint as Partial<Outcome>) : {})
+    const answer = throttling({ code: 450, enhanced: '4.7.1', text: '4.7.1 Too much mail' }, [1, 2, 3])
     const routes = [{ ...plain('a'), budget: { rate: 200 } }]
     const world = await worldOf({ seed: 3, capacity: 10, transaction: 5, routes, answer })
     // 100 a second, and 10 more with each second: 10.3 s for 1,500.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createAuthority } from '../support/certificate.js'
 import { folderOf } from '../support/folder.js'
-import { startSmtpServer } from '../support/loopback.js'
+import { startLoginServer } from '../support/loopback.js'
 import { testMailer } from '../support/mailer.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
 
@@ -13,11 +13,7 @@ describe.each([
 ])('a mailer that delivers %s', (_, threads) => {
   it('tests its transports without sending', async () => {
     const authority = createAuthority()
-    const port = await startSmtpServer({
-      ...authority.issue('127.0.0.1'),
-      size: 5_000,
-      onAuth: ({ username }, _session, callback) => callback(null, { user: username }),
-    })
+    const port = await startLoginServer(authority.issue('127.0.0.1'), 5_000)
     const refusing = await ScriptedServer.start({ greeting: () => '554 5.7.1 no' })
     const mailer = await testMailer({
       threads,

@@ -7,7 +7,7 @@ import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { homeLink, inboxLink, root } from './request.js'
+import { root, siteLink } from './request.js'
 import { useSession } from './scopes.js'
 
 type Place = 'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'audit' | 'previews'
@@ -27,6 +27,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
   useEffect(() => {
     document.title = `${TITLES[place]} · threadpost`
   }, [place])
+  const [home, inbox] = [siteLink('home'), siteLink('inbox')]
   const link = (to: string, name: string, current: boolean) => (
     <a href={new URL(to, root).href} aria-current={current ? 'page' : undefined}>
       {name}
@@ -49,8 +50,8 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/transports', 'Transports', place === 'transports')}
           {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
-          {inboxLink !== '' && link(inboxLink, 'Inbox', false)}
-          {homeLink !== '' && link(homeLink, 'Start page', false)}
+          {inbox !== '' && link(inbox, 'Inbox', false)}
+          {home !== '' && link(home, 'Start page', false)}
         </nav>
         <Logout />
       </header>

@@ -7,7 +7,7 @@ import { changeKeyOf, useLive } from './liveState.js'
 import { MessageContent } from './messageContents.js'
 import { MessageNavigation } from './messageNavigation.js'
 import { hrefOf } from './navigation.js'
-import { get, inboxLink, messageOf, post, root } from './request.js'
+import { get, messageOf, post, root, siteLink } from './request.js'
 import { useMay } from './scopes.js'
 import { ACTION_NAMES, ACTIONS, Badge, TIMING_STEPS } from './status.js'
 
@@ -216,6 +216,7 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
 
 function Facts({ message, inInbox }: { message: MessageView; inInbox: string | undefined }) {
   const { from, to, cc, bcc, tags, metadata, attachments } = message
+  const inbox = siteLink('inbox')
   const facts: [name: string, value: string][] = [
     ['From', people([from])],
     ['To', people(to)],
@@ -260,9 +261,9 @@ function Facts({ message, inInbox }: { message: MessageView; inInbox: string | u
           </div>
         )}
       </dl>
-      {inInbox !== undefined && inboxLink !== '' && (
+      {inInbox !== undefined && inbox !== '' && (
         <p>
-          <a href={new URL(`${inboxLink}messages/${inInbox}`, root).href}>Open the mail in the inbox</a>
+          <a href={new URL(`${inbox}messages/${inInbox}`, root).href}>Open the mail in the inbox</a>
         </p>
       )}
     </section>

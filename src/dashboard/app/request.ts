@@ -1,10 +1,10 @@
 /** The URL where the router is mounted, derived from the URL of this script. */
 export const root = new URL('..', import.meta.url)
 
-const { home: homeLink = '', inbox: inboxLink = '' } = document.getElementById('app')?.dataset ?? {}
-
-/** URLs of the other pages, relative to {@link root}; '' if they are not mounted. */
-export { homeLink, inboxLink }
+/** Returns the URL of another page, relative to {@link root}; '' if it isn't mounted. */
+export function siteLink(name: 'home' | 'inbox'): string {
+  return document.getElementById('app')?.dataset[name] ?? ''
+}
 
 /** An error response, with the detail that the server gave (RFC 9457). */
 export class RequestError extends Error {

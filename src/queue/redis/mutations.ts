@@ -44,13 +44,8 @@ export class Mutations {
       let withdrawn: Withdrawn | undefined
       let written = false
       try {
-        action({
-          id,
-          state,
-          now: Date.now(),
-          maxAge: this.#options.maxAge,
-          cancelDelivery: () => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined,
-        })
+        const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
+        action({ id, state, now: Date.now(), maxAge: this.#options.maxAge, cancelDelivery })
         written = (await orUnavailable(() => this.#update(id, row, state))) === 'written'
       } finally {
         withdrawn?.finish(written)

@@ -253,13 +253,8 @@ export class SqliteQueue implements QueueDriver {
       if (claimed !== undefined) state.status = 'queued'
       let written = false
       try {
-        action({
-          id,
-          state,
-          now: Date.now(),
-          maxAge: this.#options.maxAge,
-          cancelDelivery: () => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined,
-        })
+        const cancelDelivery = (): boolean => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined
+        action({ id, state, now: Date.now(), maxAge: this.#options.maxAge, cancelDelivery })
         const drop = dropsContent(state.status, this.#options.retain.data)
         const request = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
         written = (await this.#client.request('write', request)) === 'written'

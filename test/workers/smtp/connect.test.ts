@@ -4,7 +4,7 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { connect } from '../../../workers/transports/smtp/connect.js'
 import { createAuthority } from '../../support/certificate.js'
-import { startSmtpServer } from '../../support/loopback.js'
+import { startLoginServer } from '../../support/loopback.js'
 import { ScriptedServer } from '../../support/scriptedServer.js'
 import { transportTo } from '../../support/smtpSender.js'
 
@@ -23,11 +23,7 @@ describe('taking over a connection from nodemailer', () => {
 
   it('returns the current socket and the extensions of the last EHLO after STARTTLS and AUTH', async () => {
     const authority = createAuthority()
-    const port = await startSmtpServer({
-      ...authority.issue('127.0.0.1'),
-      size: 12_345,
-      onAuth: ({ username }, _session, callback) => callback(null, { user: username }),
-    })
+    const port = await startLoginServer(authority.issue('127.0.0.1'), 12_345)
     const config = transportTo(port, {
       requireTLS: true,
       tls: { ca: authority.cert },
