@@ -29,14 +29,15 @@ export interface RunnerContext {
 /** Creates the runner of a mailer: threads of its own, the calling thread, or nothing for a mailer that only sends. */
 export function createRunner({ options, transports, events, metrics, token }: RunnerContext): Runner {
   const { threads, concurrency, logger } = options
-  if (options.role === 'send') return new DisabledRunner(options.templates?.dir)
+  const listener = listenerOf(logger, events, metrics)
+  if (options.role === 'send')
+    return new DisabledRunner(options.templates, (line) => listener.logged(0, line))
   const journal = journalFileOf(options.queue, token)
   const setup: ThreadSetup = {
     ...setupOf(options, transports, concurrency),
     ...(journal === undefined ? {} : { journal }),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
-  const listener = listenerOf(logger, events, metrics)
   if (threads === 0) return new InlineRunner(setup, concurrency, (line) => listener.logged(0, line))
   return threadRunnerOf(options, setup, concurrency, listener)
 }

@@ -61,7 +61,7 @@ export interface MailerOptions {
    */
   queue?: string | QueueOptions
   /**
-   * `'send'` accepts mail but doesn't deliver it: the mailer starts no threads and needs no transport, because other processes
+   * `'send'` accepts mail but doesn't deliver it: the mailer keeps no threads and needs no transport, because other processes
    * deliver from the same queue. `'deliver'` delivers mail but doesn't accept any.
    * @default 'both'
    * @example role: 'send'

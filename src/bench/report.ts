@@ -1,6 +1,7 @@
 import type { Measurement } from './childProtocol.js'
 import { type Distribution, median } from './distribution.js'
 import type { Mode } from './modes.js'
+import type { Noise } from './noise.js'
 import type { Scaling } from './scaling.js'
 import type { Target } from './targets.js'
 
@@ -118,8 +119,11 @@ export interface BenchReport {
   modes: ModeResult[]
   /** Modes that could not be measured, and why. */
   left: { mode: string; reason: string }[]
-  /** Summary in sentences. */
+  /** Summary in sentences; if the figures can't be trusted, the reasons instead. */
   verdict: string[]
+  noise: Noise
+  /** Whether the machine was quiet and the rounds agree. */
+  trusted: boolean
   targets?: Target[]
   scaling?: Scaling[]
 }

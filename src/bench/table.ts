@@ -1,4 +1,5 @@
 import { labelOf } from './modes.js'
+import { noiseLine } from './noise.js'
 import {
   type BenchReport,
   type Conditions,
@@ -84,7 +85,7 @@ const LATENCY: readonly Column[] = [
 ]
 
 /** Returns the report as text for a terminal. */
-export function tableOf({ conditions, modes, left, verdict }: BenchReport): string {
+export function tableOf({ conditions, modes, left, verdict, noise }: BenchReport): string {
   return [
     ...conditionLines(conditions),
     '',
@@ -99,6 +100,8 @@ export function tableOf({ conditions, modes, left, verdict }: BenchReport): stri
     ...left.map(({ mode, reason }) => `\n${mode} was omitted: ${reason}`),
     '',
     ...modes.map(({ mode, meaning }) => `${mode.name}: ${meaning}`),
+    '',
+    noiseLine(noise),
     '',
     ...verdict,
   ].join('\n')

@@ -14,7 +14,8 @@ import { markdownOf, scalingTable, tableOf, targetTable } from '../bench/table.j
 import { type ExtraMeasurements, targetsOf } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
 import { compileTemplates } from '../templates/precompile.js'
-import { type BenchFlags, benchSettings, parseCounts, parseDuration, parseFamilies } from './benchSettings.js'
+import { type BenchFlags, benchSettings, parseCounts, parseFamilies } from './benchSettings.js'
+import { parseLatency, parsePositiveDuration, parseSeconds } from './durations.js'
 import { parseInteger } from './settings.js'
 import { progressBar, withExamples } from './terminal.js'
 
@@ -86,7 +87,7 @@ export function benchCommand(): Command {
     )
     .addOption(
       new Option('--seconds <n>', 'length of each measured phase (default: two minutes in total)').argParser(
-        parseDuration,
+        parseSeconds,
       ),
     )
     .addOption(
@@ -114,8 +115,8 @@ export function benchCommand(): Command {
         .default(1),
     )
     .addOption(
-      new Option('--latency <ms>', 'latency to add to each round trip to the sink')
-        .argParser(parseInteger(0))
+      new Option('--latency <ms>', 'latency to add to each round trip to the sink: 50ms')
+        .argParser(parseLatency)
         .default(0),
     )
     .option('--templates <dir>', 'folder of your templates (default: ./templates)')
@@ -143,9 +144,9 @@ export function benchCommand(): Command {
       new Option(
         '--soak <time>',
         'send for this long (such as 20m) and report whether memory grows or the rate drops',
-      ).argParser(parseDuration),
+      ).argParser(parsePositiveDuration),
     )
-    .option('--json', 'print JSON')
+    .option('--json', 'print JSON, and exit with 1 if the figures are not to be trusted')
     .option('--markdown', 'print tables as Markdown')
     .option('--html <file>', 'write a page with charts')
     .action(bench)
@@ -167,7 +168,7 @@ async function bench(flags: BenchFlags): Promise<void> {
   try {
     const settings = { ...(await benchSettings(flags)), signal: stop.signal, progress: progressBar() }
     if (flags.soak === undefined) await printReport(await measureAll(settings, flags), flags)
-    else await soak(settings, flags.soak, flags.json === true)
+    else await soak(settings, flags.soak / 1_000, flags.json === true)
   } catch (error) {
     if (!stop.signal.aborted) throw error
     console.error('threadpost: interrupted; all temporary files were removed')
@@ -207,8 +208,10 @@ async function soak(settings: BenchSettings, seconds: number, json: boolean): Pr
 
 async function printReport(report: BenchReport, flags: BenchFlags): Promise<void> {
   if (flags.html !== undefined) await writeFile(flags.html, pageOf(report))
-  if (flags.json === true) console.log(JSON.stringify(report, null, 2))
-  else if (flags.markdown === true) console.log(markdownOf(report))
+  if (flags.json === true) {
+    console.log(JSON.stringify(report, null, 2))
+    if (!report.trusted) process.exitCode = 1
+  } else if (flags.markdown === true) console.log(markdownOf(report))
   else {
     console.log(tableOf(report))
     if (report.targets !== undefined) console.log(`\n${targetTable(report.targets)}`)

@@ -169,13 +169,3 @@ export function parseFamilies(text: string): Family[] {
     return family
   })
 }
-
-const UNITS = { s: 1, m: 60, h: 3600 }
-
-/** Parses `90s`, `20m`, or `1h` to seconds. A number without a unit means seconds. */
-export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text.trim())
-  if (match === null || Number(match[1]) === 0)
-    throw new InvalidArgumentError('It must be a duration such as 90s, 20m, or 1h.')
-  return Number(match[1]) * UNITS[(match[2] === '' ? 's' : match[2]) as keyof typeof UNITS]
-}

@@ -30,7 +30,7 @@ export function buildCommand(): Command {
 
 async function build(settings: BuildSettings): Promise<void> {
   const { out } = settings
-  const options = await templateOptions(settings)
+  const options = await templateOptions(settings, 'required')
   // Compiled templates take precedence over sources in the same folder, so later changes of a source would have no
   // effect.
   if ([out, options.dir].every(existsSync) && realpathSync(out) === realpathSync(options.dir))
@@ -40,7 +40,7 @@ async function build(settings: BuildSettings): Promise<void> {
     logger: lineLogger,
     progress: progressBar(),
   })
-  const written = templates.every(({ error }) => error === undefined)
+  const written = templates.every(({ errors }) => errors.length === 0)
   if (settings.json === true) console.log(JSON.stringify({ written, out, templates }, null, 2))
   else console.log(describeReports(templates))
   if (!written) {

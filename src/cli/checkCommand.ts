@@ -13,7 +13,8 @@ export function checkCommand(): Command {
   const command = new Command('check')
     .summary('compile each template and report errors')
     .description(
-      'Compile every template and report errors with file, line, and column. A template marked "once" runs MJML only when ' +
+      'Compile every template and report all errors with file, line, and column, including those that MJML finds with the ' +
+        'sample data. A template marked "once" runs MJML only when ' +
         'it is compiled. A template marked "first" runs MJML for each message; the report shows why, and how to change that.',
     )
     .option('--strict', 'also exit with 1 if a template runs MJML for each message')
@@ -25,13 +26,13 @@ export function checkCommand(): Command {
 }
 
 async function check(settings: CheckSettings): Promise<void> {
-  const reports = await compileTemplates(await templateOptions(settings), {
+  const reports = await compileTemplates(await templateOptions(settings, 'required'), {
     logger: lineLogger,
     progress: progressBar(),
   })
   console.log(settings.json === true ? JSON.stringify(reports, null, 2) : describeReports(reports))
   const failed = reports.some(
-    ({ error, findings }) => error !== undefined || (settings.strict === true && findings.length > 0),
+    ({ errors, findings }) => errors.length > 0 || (settings.strict === true && findings.length > 0),
   )
   if (failed) process.exitCode = 1
 }
@@ -39,14 +40,15 @@ async function check(settings: CheckSettings): Promise<void> {
 /** Returns one line per template, followed by its errors, findings, and notes. */
 export function describeReports(reports: readonly TemplateReport[]): string {
   const lines = reports.flatMap(describeReport)
-  const once = reports.filter(({ error, findings }) => error === undefined && findings.length === 0).length
+  const once = reports.filter(({ errors, findings }) => errors.length === 0 && findings.length === 0).length
   return [...lines, `${once} of ${reports.length} templates compile once`].join('\n')
 }
 
-function describeReport({ name, locale, error, findings, warnings }: TemplateReport): string[] {
+function describeReport({ name, locale, errors, findings, warnings }: TemplateReport): string[] {
   const title = locale === '' ? name : `${name} (${locale})`
   const notes = warnings.map((warning) => `  note: ${warning}`)
-  if (error !== undefined) return [`${toned('bad', 'error')}  ${title}`, `  ${error}`, ...notes]
+  if (errors.length > 0)
+    return [`${toned('bad', 'error')}  ${title}`, ...errors.map((error) => `  ${error}`), ...notes]
   if (findings.length === 0) return [`${toned('good', 'once')}   ${title}`, ...notes]
   const reasons = findings.flatMap(({ at, expression, reason, advice }) => [
     `  ${at.file}:${at.line}:${at.column}: ${expression === '' ? '' : `${expression} `}- ${reason}`,

@@ -3,18 +3,64 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { Command } from 'commander'
-import { ThreadpostError } from '../errors.js'
 import { readManifests } from '../templates/precompile.js'
 import { generateTypeDeclarations } from '../templates/typeDeclarations.js'
+import { type PackageJson, type PackageManager, type ProjectFacts, readProject } from './projectFacts.js'
 import { OWN_PACKAGE, OWN_TEMPLATES } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
-/** Returns the files that `threadpost init` writes next to package.json, by path. */
-async function starterFiles(): Promise<Map<string, Buffer | string>> {
+/** The files and scripts that `threadpost init` adds to a project. */
+interface Plan {
+  server: string
+  types: string
+  start: string
+  /** The name of the script that starts the server: `start`, unless the project has another one of that name. */
+  script: string
+  devDependencies: Record<string, string>
+}
+
+/** Documentation of the template folder, which is not part of an application. */
+const DOCUMENTATION = 'README.md'
+const OTHER_SCRIPT = 'start:mail'
+
+/** Versions of packages that the server needs in some projects. */
+const TSX = '^4.20.0'
+const EXPRESS_4_TYPES = '^4.17.25'
+
+/** Configuration with which an editor type-checks the server. */
+const JSCONFIG = {
+  compilerOptions: { checkJs: true, strict: true, module: 'nodenext', target: 'es2023', skipLibCheck: true },
+  include: ['*.mjs', 'threadpost.d.ts'],
+}
+
+function planFor({ manifest, typescript, usesExpress4 }: ProjectFacts): Plan {
+  const inFolder = (name: string): string => path.posix.join(typescript?.folder ?? '.', name)
+  const server = inFolder(`server.${typescript?.extension ?? 'mjs'}`)
+  // Node runs TypeScript itself from 22.18 on.
+  const needsTsx =
+    typescript !== undefined && !('typescript' in process.features && process.features.typescript)
+  const start = `${needsTsx ? 'tsx' : 'node'} ${server}`
+  const existing = manifest.scripts?.['start']
+  return {
+    server,
+    types: inFolder('threadpost.d.ts'),
+    start,
+    script: existing === undefined || existing === start ? 'start' : OTHER_SCRIPT,
+    devDependencies: {
+      // Without hoisting, an editor finds the types of Express only as a direct dependency.
+      '@types/express': usesExpress4 ? EXPRESS_4_TYPES : OWN_PACKAGE.dependencies['@types/express'],
+      ...(needsTsx ? { tsx: TSX } : {}),
+    },
+  }
+}
+
+/** Returns the files next to package.json, by path. */
+async function starterFiles({ typescript }: ProjectFacts, plan: Plan): Promise<Map<string, Buffer | string>> {
   const files = new Map<string, Buffer | string>()
-  files.set('server.mjs', await readFile(new URL('./starter/server.mjs', import.meta.url)))
-  files.set('threadpost.d.ts', generateTypeDeclarations(await readManifests(OWN_TEMPLATES)))
-  files.set('jsconfig.json', `${JSON.stringify(JSCONFIG, null, 2)}\n`)
+  const server = await readFile(new URL('./starter/server.mjs', import.meta.url), 'utf8')
+  files.set(plan.server, typescript === undefined ? server : asTypeScript(server))
+  files.set(plan.types, generateTypeDeclarations(await readManifests(OWN_TEMPLATES)))
+  if (typescript === undefined) files.set('jsconfig.json', `${JSON.stringify(JSCONFIG, null, 2)}\n`)
   for (const name of await readdir(OWN_TEMPLATES, { recursive: true })) {
     if (name === DOCUMENTATION) continue
     const file = path.join(OWN_TEMPLATES, name)
@@ -23,44 +69,34 @@ async function starterFiles(): Promise<Map<string, Buffer | string>> {
   return files
 }
 
-/** Documentation of the template folder, which is not part of an application. */
-const DOCUMENTATION = 'README.md'
-
-/** Configuration with which an editor type-checks the server. */
-const JSCONFIG = {
-  compilerOptions: { checkJs: true, strict: true, module: 'nodenext', target: 'es2023', skipLibCheck: true },
-  include: ['*.mjs', 'threadpost.d.ts'],
+/** Moves the types of the server from JSDoc comments into the code. */
+function asTypeScript(source: string): string {
+  return source
+    .replace('// @ts-check\n', '')
+    .replace("import express from 'express'", "import express, { type ErrorRequestHandler } from 'express'")
+    .replace('/** @param {string} content */\nconst page = (content)', 'const page = (content: string)')
+    .replace(
+      / *\/\*\* @type \{import\('express'\)\.ErrorRequestHandler\} \*\/\n( *)const lastResort =/,
+      '$1const lastResort: ErrorRequestHandler =',
+    )
 }
 
-interface PackageJson {
-  scripts?: Record<string, string>
-  dependencies?: Record<string, string>
-  devDependencies?: Record<string, string>
-  [field: string]: unknown
-}
-
-/**
- * Adds the scripts and dependencies of the server to a package.json. Existing values stay.
- * @param text content of the file; undefined creates a new one
- * @throws SyntaxError if the content is not JSON
- */
-function completeManifest(text: string | undefined, name: string): string {
-  const manifest = (
-    text === undefined ? { name, private: true, type: 'module' } : JSON.parse(text)
-  ) as PackageJson
-  const scripts = { start: 'node server.mjs', types: 'threadpost types', ...manifest.scripts }
-  const dependencies = {
-    express: OWN_PACKAGE.dependencies.express,
-    threadpost: `^${OWN_PACKAGE.version}`,
-    ...manifest.dependencies,
-  }
-  // Without hoisting, an editor finds the types of Express only as a direct dependency.
-  const devDependencies = {
-    '@types/express': OWN_PACKAGE.dependencies['@types/express'],
-    ...manifest.devDependencies,
+/** Adds the scripts and dependencies of the server to a package.json. Existing values stay. */
+function completeManifest({ manifest, text }: ProjectFacts, plan: Plan, name: string): string {
+  const base: PackageJson = text === undefined ? { name, private: true, type: 'module' } : manifest
+  const typesFlag = plan.types === 'threadpost.d.ts' ? '' : ` --out ${plan.types}`
+  const completed = {
+    ...base,
+    scripts: { [plan.script]: plan.start, types: `threadpost types${typesFlag}`, ...base.scripts },
+    dependencies: {
+      express: OWN_PACKAGE.dependencies.express,
+      threadpost: `^${OWN_PACKAGE.version}`,
+      ...base.dependencies,
+    },
+    devDependencies: { ...plan.devDependencies, ...base.devDependencies },
   }
   const indent = /^[ \t]+/m.exec(text ?? '')?.[0] ?? '  '
-  return `${JSON.stringify({ ...manifest, scripts, dependencies, devDependencies }, null, indent)}\n`
+  return `${JSON.stringify(completed, null, indent)}\n`
 }
 
 interface InitSettings {
@@ -80,7 +116,8 @@ export function initCommand(): Command {
     .summary('set up a folder with templates, an Express server, and types')
     .description(
       'Set up a folder with templates, an Express server that sends a welcome mail to each new user, and types with which ' +
-        'your editor checks each mail. Missing scripts and dependencies are added to package.json. Existing files stay unchanged.',
+        'your editor checks each mail. In a TypeScript project, the server is written in TypeScript. Missing scripts and ' +
+        'dependencies are added to package.json. Existing files stay unchanged.',
     )
     .argument('[dir]', 'folder; created if necessary', '.')
     .option('--force', 'overwrite existing files, except package.json')
@@ -93,57 +130,86 @@ export function initCommand(): Command {
 }
 
 async function init(dir: string, { force = false, json = false }: InitSettings): Promise<void> {
-  const steps = [await completePackage(dir)]
-  const hasConfig = existsSync(path.join(dir, 'tsconfig.json'))
-  for (const [name, content] of await starterFiles()) {
-    if (name === 'jsconfig.json' && hasConfig) continue
+  await mkdir(dir, { recursive: true })
+  const project = readProject(dir)
+  const plan = planFor(project)
+  const steps = [await writeManifest(dir, project, plan)]
+  for (const [name, content] of await starterFiles(project, plan)) {
     const file = path.join(dir, name)
     const kept = existsSync(file) && !force
     if (!kept) {
       await mkdir(path.dirname(file), { recursive: true })
       await writeFile(file, content)
     }
-    steps.push({ file: name, done: kept ? 'kept' : 'written' })
+    steps.push({ file: path.normalize(name), done: kept ? 'kept' : 'written' })
   }
-  const next = nextSteps(dir)
-  if (json) console.log(JSON.stringify({ dir: path.resolve(dir), steps, next }, null, 2))
-  else console.log([...steps.map(describe), '', 'Next:', ...next.map((line) => `  ${line}`)].join('\n'))
-}
-
-async function completePackage(dir: string): Promise<Step> {
-  const file = path.join(dir, 'package.json')
-  await mkdir(dir, { recursive: true })
-  const before = existsSync(file) ? await readFile(file, 'utf8') : undefined
-  let after
-  try {
-    after = completeManifest(before, path.basename(path.resolve(dir)))
-  } catch (error) {
-    throw new ThreadpostError(
-      'INVALID_OPTIONS',
-      `package.json: ${file} is not JSON: ${(error as Error).message}; fix it first`,
-      { cause: error },
+  const notes = notesOn(project, plan)
+  const next = nextSteps(dir, project, plan)
+  if (json) console.log(JSON.stringify({ dir: path.resolve(dir), steps, notes, next }, null, 2))
+  else
+    console.log(
+      [
+        ...steps.map(describe),
+        ...notes.map((note) => `\n${toned('fair', 'Note:')} ${note}`),
+        '',
+        'Next:',
+        ...next.map((line) => `  ${line}`),
+      ].join('\n'),
     )
-  }
-  if (after === before) return { file: 'package.json', done: 'kept' }
-  await writeFile(file, after)
-  return { file: 'package.json', done: before === undefined ? 'written' : 'completed' }
 }
 
-function nextSteps(dir: string): string[] {
-  const manager = /^(?:pnpm|yarn|bun)/.exec(process.env['npm_config_user_agent'] ?? '')?.[0] ?? 'npm'
-  return [
-    ...(path.resolve(dir) === process.cwd() ? [] : [`cd ${dir}`]),
-    ...(isInstalled(dir) ? [] : [`${manager} install`]),
-    `${manager} start`.padEnd(32) + '# then open http://127.0.0.1:3000, sign up, and see the mail at /inbox',
-    'npx threadpost types --watch'.padEnd(32) + '# keeps the types up to date while you edit templates',
-    'npx threadpost --help'.padEnd(32) + '# shows all commands',
+async function writeManifest(dir: string, project: ProjectFacts, plan: Plan): Promise<Step> {
+  const { text } = project
+  const after = completeManifest(project, plan, path.basename(path.resolve(dir)))
+  if (after === text) return { file: 'package.json', done: 'kept' }
+  await writeFile(path.join(dir, 'package.json'), after)
+  return { file: 'package.json', done: text === undefined ? 'written' : 'completed' }
+}
+
+/** What the user should change, because init changes no existing setting. */
+function notesOn({ typescript }: ProjectFacts, { types, script }: Plan): string[] {
+  const notes: string[] = []
+  if (typescript !== undefined && !typescript.isIncluded)
+    notes.push(
+      `add "${types}" to "include" in the tsconfig.json of the code that sends mail; otherwise TypeScript accepts any template name`,
+    )
+  if (script !== 'start')
+    notes.push(`"start" in package.json stays as it is; the new server has the script "${script}"`)
+  return notes
+}
+
+const RUN: Record<PackageManager, { run: string; exec: string }> = {
+  npm: { run: 'npm run', exec: 'npx' },
+  pnpm: { run: 'pnpm', exec: 'pnpm exec' },
+  yarn: { run: 'yarn', exec: 'yarn' },
+  bun: { run: 'bun run', exec: 'bunx' },
+}
+
+function nextSteps(dir: string, { manager, manifest }: ProjectFacts, plan: Plan): string[] {
+  const { run, exec } = RUN[manager]
+  const start = manager === 'npm' && plan.script === 'start' ? 'npm start' : `${run} ${plan.script}`
+  const types =
+    manifest.scripts?.['types'] === undefined
+      ? `${run} types${manager === 'npm' ? ' --' : ''} --watch`
+      : `${exec} threadpost types --out ${plan.types} --watch`
+  const lines = [
+    ...(path.resolve(dir) === process.cwd() ? [] : [[`cd ${dir}`, '']]),
+    ...(isInstalled(dir, plan) ? [] : [[`${manager} install`, '']]),
+    ...(manager === 'pnpm'
+      ? [['pnpm approve-builds', 'allows better-sqlite3, which the sqlite: queue needs']]
+      : []),
+    [start, 'then open http://127.0.0.1:3000, sign up, and see the mail at /inbox'],
+    [types, 'keeps the types up to date while you edit templates'],
+    [`${exec} threadpost --help`, 'shows all commands'],
   ]
+  return lines.map(([command = '', note = '']) => (note === '' ? command : `${command.padEnd(34)} # ${note}`))
 }
 
-function isInstalled(dir: string): boolean {
+function isInstalled(dir: string, { devDependencies }: Plan): boolean {
   const { resolve } = createRequire(path.resolve(dir, 'package.json'))
+  const needed = ['threadpost', 'express', ...Object.keys(devDependencies)]
   try {
-    return [resolve('threadpost/package.json'), resolve('express')].length === 2
+    return needed.every((name) => resolve(`${name}/package.json`) !== '')
   } catch {
     return false
   }

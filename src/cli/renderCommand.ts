@@ -5,6 +5,7 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
+import type { RenderedParts } from '../protocol/tasks.js'
 import { readTemplateData, templateOptions, type TemplateSettings, withTemplateFlags } from './settings.js'
 import { lineLogger, withExamples } from './terminal.js'
 
@@ -45,7 +46,7 @@ async function render(name: string, settings: RenderSettings): Promise<void> {
   const mailer = await createMailer({
     transport: 'smtp://127.0.0.1:1',
     from: 'render@threadpost.example',
-    templates: await templateOptions(settings),
+    templates: await templateOptions(settings, 'bundled'),
     threads: 0,
     logger: lineLogger,
   })
@@ -55,7 +56,7 @@ async function render(name: string, settings: RenderSettings): Promise<void> {
     const parts = await mailer.render(name, data, {
       ...(settings.locale === undefined ? {} : { locale: settings.locale }),
     })
-    if (settings.open === true) return await show(parts.html)
+    if (settings.open === true) return await show(parts)
     if (settings.json === true) console.log(JSON.stringify(parts, null, 2))
     else if (settings.html === true) console.log(parts.html)
     else if (settings.text === true) console.log(parts.text)
@@ -70,9 +71,11 @@ async function sampleOf(mailer: Mailer, name: string): Promise<object> {
   return templates.find((template) => template.name === name)?.sample ?? {}
 }
 
-async function show(html: string): Promise<void> {
-  const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'threadpost-')), 'mail.html')
-  await writeFile(file, html)
+/** Shows the HTML, or the text of a template that is only a text part. */
+async function show({ html, text }: RenderedParts): Promise<void> {
+  const name = html === '' ? 'mail.txt' : 'mail.html'
+  const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'threadpost-')), name)
+  await writeFile(file, html === '' ? text : html)
   const open = { darwin: 'open', win32: 'explorer' }[process.platform as string] ?? 'xdg-open'
   spawn(open, [file], { stdio: 'ignore', detached: true })
     .on('error', () => console.error(`threadpost: could not open a browser for ${file}`))

@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import { ThreadpostError } from '../errors.js'
 import type { Mailer } from '../mailer.js'
 import { explain } from '../message/explain.js'
 import type { Mail } from '../message/mail.js'
 import type { Message } from '../message/messageView.js'
+import { parsePositiveDuration } from './durations.js'
 import {
   readTemplateData,
   mailerOptions,
   type MailerSettings,
   requireTransport,
-  parseInteger,
   withMailerFlags,
 } from './settings.js'
 import { toned, withExamples } from './terminal.js'
@@ -42,7 +42,11 @@ export function sendCommand(): Command {
     .option('--subject <text>', "subject, instead of the template's")
     .option('--text <text>', 'plain text to send without a template')
     .option('--html <file>', 'HTML file to send without a template')
-    .option('--timeout <ms>', 'time to wait for the outcome, in ms', parseInteger(1), 60_000)
+    .addOption(
+      new Option('--timeout <time>', 'time to wait for the outcome, such as 30s')
+        .argParser(parsePositiveDuration)
+        .default(60_000, '60s'),
+    )
     .option('--json', 'print the message with each attempt as JSON')
   return withExamples(withMailerFlags(command).action(send), {
     'send a template':

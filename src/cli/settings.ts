@@ -100,7 +100,7 @@ export function withTemplateFlags(command: Command): Command {
     .addOption(
       settingFlag(
         '--templates <dir>',
-        'template folder (default: ./templates, or the templates of this package)',
+        'template folder (default: ./templates; render and serve fall back to the templates of this package)',
         'TEMPLATES',
       ),
     )
@@ -117,11 +117,17 @@ export function withTemplateFlags(command: Command): Command {
     )
 }
 
-/** Returns the `templates` option of `createMailer()`. Empty settings are ignored. */
-export async function templateOptions(settings: TemplateSettings): Promise<TemplateOptions> {
+/**
+ * Returns the `templates` option of `createMailer()`. Empty settings are ignored.
+ * @param fallback whether the templates of this package take the place of a missing ./templates, to try a command out
+ */
+export async function templateOptions(
+  settings: TemplateSettings,
+  fallback: 'bundled' | 'required',
+): Promise<TemplateOptions> {
   const { templates, helpers, setup, globals } = withoutEmpty(settings)
   return {
-    dir: templates ?? (existsSync('templates') ? 'templates' : OWN_TEMPLATES),
+    dir: templates ?? (existsSync('templates') || fallback === 'required' ? 'templates' : OWN_TEMPLATES),
     ...(helpers === undefined ? {} : { helpers }),
     ...(setup === undefined ? {} : { setup }),
     ...(globals === undefined ? {} : { globals: await readJsonObject('--globals', globals) }),
@@ -182,7 +188,7 @@ export async function mailerOptions(input: MailerSettings): Promise<MailerOption
   const url = settings.transport ?? 'inbox:'
   const options: MailerOptions = {
     transport: settings.dkim === undefined ? url : { url, dkim: settings.dkim },
-    templates: await templateOptions(settings),
+    templates: await templateOptions(settings, 'bundled'),
     // A default sender only for the embedded inbox: real mail needs a real sender.
     ...(settings.transport === undefined ? { from: 'Threadpost <hello@threadpost.example>' } : {}),
   }

@@ -1,5 +1,6 @@
 import { watch } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { Command } from 'commander'
 import { readManifests } from '../templates/precompile.js'
 import type { TemplateOptions } from '../templates/templateOptions.js'
@@ -36,7 +37,11 @@ export function typesCommand(): Command {
       'Write a .d.ts file from the templates and their sample data. With it, TypeScript reports unknown template names, ' +
         'missing or misspelled variables, and values of the wrong type.',
     )
-    .option('--out <file>', 'output file, which must be part of your TypeScript project', 'threadpost.d.ts')
+    .option(
+      '--out <file>',
+      'output file, created with its folder; it must be part of your TypeScript project',
+      'threadpost.d.ts',
+    )
     .option('--check', 'write nothing, and exit with 1 if the file is out of date (for CI)')
     .option('--watch', 'update the file whenever a template changes')
     .option('--json', 'print the result as a line of JSON')
@@ -49,7 +54,7 @@ export function typesCommand(): Command {
 
 async function types(settings: TypesSettings): Promise<void> {
   const { out, json = false } = settings
-  const templates = await templateOptions(settings)
+  const templates = await templateOptions(settings, 'required')
   if (settings.check === true) return check(await compare(templates, out), json)
   if (settings.watch === true) watchFolder(templates, out, json)
   await write(await compare(templates, out), json)
@@ -76,7 +81,10 @@ function check(comparison: Comparison, json: boolean): void {
 
 async function write(comparison: Comparison, json: boolean): Promise<void> {
   const { out, state, text } = comparison
-  if (state !== 'current') await writeFile(out, text)
+  if (state !== 'current') {
+    await mkdir(path.dirname(out), { recursive: true })
+    await writeFile(out, text)
+  }
   report(comparison, state !== 'current', json)
 }
 

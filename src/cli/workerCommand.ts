@@ -4,12 +4,12 @@ import { createMailer } from '../createMailer.js'
 import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { listen } from '../web/listen.js'
+import { parseDuration } from './durations.js'
 import {
   mailerOptions,
   type MailerSettings,
   parsePort,
   requireTransport,
-  parseInteger,
   withMailerFlags,
 } from './settings.js'
 import { closeOnSignal, lineLogger, listenError, withExamples } from './terminal.js'
@@ -36,9 +36,9 @@ export function workerCommand(): Command {
     )
     .addOption(new Option('--host <host>', 'address to bind that port to').default('127.0.0.1').env('HOST'))
     .addOption(
-      new Option('--drain <seconds>', 'time to finish deliveries in progress after SIGTERM, in seconds')
-        .argParser(parseInteger(0))
-        .default(30),
+      new Option('--drain <time>', 'time to finish deliveries in progress after SIGTERM, such as 30s')
+        .argParser(parseDuration)
+        .default(30_000, '30s'),
     )
     .option('--json', 'print a line of JSON at the start')
   return withExamples(withMailerFlags(command).action(work), {
@@ -71,7 +71,7 @@ async function work(settings: WorkerSettings): Promise<void> {
   }
   closeOnSignal(async () => {
     server?.close()
-    await mailer.close({ deadline: drain * 1_000 })
+    await mailer.close({ deadline: drain })
     server?.closeAllConnections()
   })
 }

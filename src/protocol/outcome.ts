@@ -28,7 +28,7 @@ export interface RecipientOutcome {
   address: string
   result: 'accepted' | 'rejected' | 'deferred' | 'uncertain'
   reply?: SmtpReply
-  /** The reason, if the recipient was refused before the server was asked, while others were not. */
+  /** The reason, if the server was not asked about this recipient, while it was about others. */
   code?: UnsupportedCode
 }
 
@@ -276,9 +276,7 @@ export function isUnreachable(outcome: Outcome): boolean {
 }
 
 /** Whether no thread could take the message, for a reason outside the message. */
-export function isSetupFailure(outcome: Outcome): boolean {
-  return outcome.code === 'SETUP_FAILED'
-}
+export const isSetupFailure = (outcome: Outcome): boolean => outcome.code === 'SETUP_FAILED'
 
 /** Whether the outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {

@@ -1,5 +1,5 @@
 /* The facts about templates that threads compute and the main thread needs. */
-import type { JsonObject } from './tasks.js'
+import type { JsonObject, ThreadLogLine } from './tasks.js'
 
 /** The file that `threadpost build` writes. A folder that contains it is a compiled folder. */
 export const BUILT_FILE = 'threadpost-templates.json'
@@ -80,6 +80,12 @@ export interface TemplateManifest {
 export interface TemplateListing {
   templates: TemplateManifest[]
 }
+
+/** The messages of the thread that lists templates: log lines, then the listing or an error. */
+export type ListingMessage =
+  | { kind: 'log'; line: ThreadLogLine }
+  | { kind: 'listing'; listing: TemplateListing }
+  | { kind: 'error'; message: string }
 
 /** The template folder, and the application's additions to it. */
 export interface TemplateSetup {

@@ -6,7 +6,7 @@ import { ThreadpostError } from '../errors.js'
  * The file that a kind of thread is started from.
  * @throws ThreadpostError `START_FAILED`
  */
-export function threadFile(name: 'entry.cjs' | 'outbox.js'): string {
+export function threadFile(name: 'entry.cjs' | 'outbox.js' | 'listTemplates.js'): string {
   return packagedFile(`workers/${name}`, 'the file of its threads')
 }
 
@@ -26,4 +26,9 @@ export function packagedFile(name: string, role: string): string {
     `The mailer can't start: ${role}, ${file ?? name}, does not exist. If threadpost was bundled, leave it out ` +
       "of the bundle and install it next to the bundle: external: ['threadpost'] for esbuild, Rollup, and Vite, serverExternalPackages for Next.js",
   )
+}
+
+/** Options of a thread that is started from a file. It inherits the flags of its process, and with `--input-type` it couldn't start. */
+export function threadFlags(): { execArgv?: string[] } {
+  return process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {}
 }

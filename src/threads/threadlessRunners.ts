@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Deliverer } from '../../workers/deliver.js'
 import { ThreadpostError } from '../errors.js'
@@ -15,12 +13,7 @@ import {
   type ThreadLogLine,
   type ThreadSetup,
 } from '../protocol/tasks.js'
-import {
-  BUILT_FILE,
-  type TemplateListing,
-  type TemplateNotes,
-  type TemplateSetup,
-} from '../protocol/templateManifest.js'
+import { type TemplateListing, type TemplateNotes, type TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import {
@@ -33,6 +26,7 @@ import {
   countPhases,
 } from './runner.js'
 import { SlotPool } from './slotPool.js'
+import { TemplateLister } from './templateLister.js'
 
 /**
  * Runs the same deliveries in the calling thread (`threads: 0`). Its CPU time is the caller's, and a crash ends the process.
@@ -69,9 +63,7 @@ export class InlineRunner implements Runner {
     try {
       return await this.#deliverer.listTemplates()
     } catch (error) {
-      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
-        cause: error,
-      })
+      throw startFailed(error)
     }
   }
 
@@ -163,38 +155,30 @@ export class InlineRunner implements Runner {
 }
 
 /**
- * The runner of a mailer that only accepts mail (`role: 'send'`): it renders and delivers nothing. It compiles no
- * templates, so it knows their required data only from a folder that `threadpost build` wrote.
+ * The runner of a mailer that only accepts mail (`role: 'send'`): it renders and delivers nothing. It lists the templates in a thread
+ * that ends afterwards, so that `send()` reports unknown templates and missing data.
  */
 export class DisabledRunner implements Runner {
   readonly slots = new SlotPool(0, 0)
   readonly outage = undefined
   readonly releaseIn = 0
-  readonly #dir: string | undefined
+  readonly #lister: TemplateLister | undefined
 
-  /** @param dir a folder that `threadpost build` wrote */
-  constructor(dir: string | undefined) {
-    this.#dir = dir
+  /** @param log receives the log lines of the application's modules */
+  constructor(templates: TemplateSetup | undefined, log: (line: ThreadLogLine) => void) {
+    this.#lister = templates === undefined ? undefined : new TemplateLister(templates, log)
   }
 
-  start(): Promise<TemplateListing> {
-    return this.listTemplates()
+  async start(): Promise<TemplateListing> {
+    try {
+      return await this.listTemplates()
+    } catch (error) {
+      throw startFailed(error)
+    }
   }
 
   async listTemplates(): Promise<TemplateListing> {
-    if (this.#dir === undefined) return { templates: [] }
-    try {
-      const text = await readFile(path.join(this.#dir, BUILT_FILE), 'utf8')
-      const { manifests } = JSON.parse(text) as { manifests: TemplateListing['templates'] }
-      return { templates: manifests }
-    } catch (error) {
-      throw new ThreadpostError(
-        'INVALID_OPTIONS',
-        "templates: a mailer with role 'send' compiles nothing. Pass the folder that `threadpost build` wrote, or no " +
-          `folder; then the process that delivers checks the data (${(error as Error).message})`,
-        { path: 'templates', cause: error },
-      )
-    }
+    return (await this.#lister?.list()) ?? { templates: [] }
   }
 
   deliver(): Promise<never> {
@@ -225,8 +209,8 @@ export class DisabledRunner implements Runner {
     return Promise.resolve()
   }
 
-  reloadTemplates(): Promise<void> {
-    return Promise.resolve()
+  async reloadTemplates(templates: TemplateSetup): Promise<void> {
+    await this.#lister?.replace(templates)
   }
 
   endThread(): undefined {
@@ -248,4 +232,11 @@ export class DisabledRunner implements Runner {
 
 function unsupported(what: string): ThreadpostError {
   return new ThreadpostError('UNSUPPORTED', `A mailer with role 'send' ${what}; ask one that delivers`)
+}
+
+function startFailed(error: unknown): ThreadpostError {
+  if (error instanceof ThreadpostError) return error
+  return new ThreadpostError('START_FAILED', `The mailer can't start: ${(error as Error).message}`, {
+    cause: error,
+  })
 }

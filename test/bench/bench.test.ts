@@ -18,11 +18,15 @@ const run = promisify(execFile)
 
 /** Runs `threadpost bench` in an empty folder, in which it must leave no files. */
 async function bench(folder: string, ...args: string[]): Promise<string> {
-  const { stdout } = await run(process.execPath, [main, 'bench', ...args], {
-    cwd: folder,
-    env: environment,
-    maxBuffer: 2 ** 24,
-  })
+  const options = { cwd: folder, env: environment, maxBuffer: 2 ** 24 }
+  // On a machine that is busy with other tests, the figures are not to be trusted, and the command exits with 1.
+  const { stdout } = await run(process.execPath, [main, 'bench', ...args], options).catch(
+    (error: unknown) => {
+      const failed = error as { code: number; stdout: string }
+      if (failed.code === 1 && failed.stdout.includes('"trusted": false')) return failed
+      throw error
+    },
+  )
   return stdout
 }
 
@@ -61,8 +65,11 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
     }
     // The size of a receipt with its text part.
     expect(report.conditions.bytes).toBeGreaterThan(14_000)
+    expect(report.trusted).toBe(report.noise.reasons.length === 0)
     expect(report.verdict.join(' ')).toMatch(
-      /messages per minute, .* inline sending is fine.*don't deliver a single message sooner/,
+      report.trusted
+        ? /messages per minute, .* inline sending is fine.*don't deliver a single message sooner/
+        : /^These figures are not to be trusted, because /,
     )
     expect(await readdir(folder)).toEqual(['bench.html'])
     const page = await readFile(path.join(folder, 'bench.html'), 'utf8')
@@ -203,6 +210,8 @@ describe('the report of a benchmark', () => {
       conditions: { workload: '<script>x</script>', date: new Date(0).toISOString() },
       left: [{ mode: 'redis-1', reason: '<img src=x>' }],
       verdict: ['<b>'],
+      noise: { before: { loopP99: 0 }, after: { loopP99: 0 }, reasons: [] },
+      trusted: true,
     }
     expect(pageOf(report as unknown as BenchReport)).not.toMatch(/<script|<img|<b>/)
   })

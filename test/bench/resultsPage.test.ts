@@ -62,6 +62,8 @@ function sample(): BenchReport {
     }),
     left: [],
     verdict: ['Inline sending is fine up to 48 messages per minute.'],
+    noise: { before: { loopP99: 0 }, after: { loopP99: 0 }, reasons: [] },
+    trusted: true,
     targets: [{ what: 'rate', unit: '/s', bound: '≥', target: 6000, measured: 5000, limit: 'two cores' }],
     scaling: [
       { by: 'threads', note: 'x', points: [{ at: '1', mode: 'memory-1', figures: { rate: figure(1) } }] },

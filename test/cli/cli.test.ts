@@ -55,7 +55,7 @@ describe('threadpost send', () => {
     const inbox = await startInbox()
     await inbox.close()
     const args = ['--to', 'a@example.com', '--subject', 'x', '--text', 'x', '--from', 'b@example.com']
-    const sent = run(process.execPath, [main, 'send', '--transport', inbox.url, '--timeout', '5000', ...args])
+    const sent = run(process.execPath, [main, 'send', '--transport', inbox.url, '--timeout', '5s', ...args])
     await expect(sent).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringMatching(

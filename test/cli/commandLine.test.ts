@@ -74,6 +74,15 @@ describe('the threadpost command', () => {
       ['render', 'welcome', '--data', 'nowhere.json'],
       /--data: can't read/,
     ],
+    [
+      'a timeout without a unit',
+      ['send', '--to', 'a@a.example', '--timeout', '5'],
+      /3s, 20m, or 1h: 5 of which unit/,
+    ],
+    ['a drain time without a unit', ['worker', '--drain', '30'], /30 of which unit/],
+    ['a soak time without a unit', ['bench', '--soak', '20'], /20 of which unit/],
+    ['a duration that is none', ['bench', '--latency', 'fast'], /500ms, 3s/],
+    ['a timeout of nothing', ['send', '--to', 'a@a.example', '--timeout', '0s'], /longer than 0/],
     ['no arguments', [], /Usage: threadpost/],
   ])('exits with 2 for %s', async (_, args, message) => {
     const { stderr, code } = await threadpost(args)
@@ -101,10 +110,10 @@ describe('the threadpost command', () => {
   it('exits with 1 and prints one line if a command fails', async () => {
     const folder = await folderOf(INVALID)
     expect((await threadpost(['check', '--templates', folder])).code).toBe(1)
-    const nowhere = ['types', '--templates', 'templates', '--out', path.join(folder, 'no/such/folder.d.ts')]
+    const nowhere = ['types', '--templates', 'templates', '--out', path.join(folder, 'a.mjml/types.d.ts')]
     expect(await threadpost(nowhere)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^threadpost: ENOENT: .*\n$/),
+      stderr: expect.stringMatching(/^threadpost: E\w+: .*\n$/),
     })
   })
 
@@ -136,8 +145,9 @@ describe('the threadpost command', () => {
     })
     expect(await json('render', 'nope')).toEqual(error('UNKNOWN_TEMPLATE', 'template'))
     expect(await json('check', '--bogus')).toEqual(error('INVALID_OPTIONS'))
-    expect(await json('types', '--templates', 'templates', '--out', path.join(folder, 'no/x.d.ts'))).toEqual(
-      error('ENOENT'),
+    const blocked = path.join(folder, 'a.mjml/x.d.ts')
+    expect(await json('types', '--templates', 'templates', '--out', blocked)).toEqual(
+      error(expect.stringMatching(/^E[A-Z]+$/) as string),
     )
   })
 

@@ -115,18 +115,20 @@ describe('threadpost init', () => {
     const dir = await folderOf({
       'package.json': '{ "scripts": { "start": "node mine.js" } }',
       'server.mjs': '// mine',
-      'tsconfig.json': '{}',
     })
     const init = (...args: string[]) =>
       run(process.execPath, [main, 'init', dir, '--json', ...args], { cwd: path.dirname(dir) })
-    const first = JSON.parse((await init()).stdout) as { steps: object[]; next: string[] }
+    const first = JSON.parse((await init()).stdout) as { steps: object[]; next: string[]; notes: string[] }
     expect(first.steps).toContainEqual({ file: 'server.mjs', done: 'kept' })
     expect(first.steps).toContainEqual({ file: path.join('templates', 'welcome.mjml'), done: 'written' })
-    expect(first.steps).not.toContainEqual(expect.objectContaining({ file: 'jsconfig.json' }))
     expect(first.next.slice(0, 2)).toEqual([`cd ${dir}`, 'npm install'])
     expect(await readFile(path.join(dir, 'server.mjs'), 'utf8')).toBe('// mine')
     const manifest = await readFile(path.join(dir, 'package.json'), 'utf8')
-    expect(JSON.parse(manifest)).toMatchObject({ scripts: { start: 'node mine.js' } })
+    expect(JSON.parse(manifest)).toMatchObject({
+      scripts: { start: 'node mine.js', 'start:mail': 'node server.mjs' },
+    })
+    expect(first.notes).toEqual([expect.stringContaining('"start:mail"')])
+    expect(first.next.join()).toContain('npm run start:mail')
 
     const again = JSON.parse((await init()).stdout) as { steps: { done: string }[] }
     expect(again.steps.filter(({ done }) => done !== 'kept')).toEqual([])
@@ -134,6 +136,94 @@ describe('threadpost init', () => {
     expect(await readFile(path.join(dir, 'server.mjs'), 'utf8')).toContain('createMailer')
     expect(await readFile(path.join(dir, 'package.json'), 'utf8')).toBe(manifest)
   })
+
+  it.each([
+    ['["src"]', 'src/', 0],
+    ['["./src/**/*.ts"]', 'src/', 0],
+    ['["app"]', 'app/', 0],
+    [undefined, 'src/', 0],
+    ['["lib/main.ts"]', 'src/', 1],
+  ] as const)(
+    'writes a TypeScript server and its types where "include": %s sees them, or explains what to add',
+    async (include, folder, notes) => {
+      const settings = include === undefined ? '' : `, "include": ${include}`
+      const app = await appWith(tarball, {
+        'tsconfig.json': `{ // strict
+          "compilerOptions": { "strict": true, "module": "nodenext", "target": "es2023", "skipLibCheck": true, "types": ["node"] }${settings}, }`,
+        'src/other.ts': 'export const other = 1\n',
+      })
+      const result = JSON.parse(await init(app, '--json')) as { steps: object[]; notes: string[] }
+      for (const name of ['server.ts', 'threadpost.d.ts'])
+        expect(result.steps).toContainEqual({ file: path.normalize(folder + name), done: 'written' })
+      expect(result.notes).toHaveLength(notes)
+      const manifest = JSON.parse(await readFile(path.join(app, 'package.json'), 'utf8')) as {
+        scripts: object
+      }
+      expect(manifest.scripts).toMatchObject({
+        start: expect.stringMatching(`(node|tsx) ${folder}server.ts$`) as string,
+        types: `threadpost types --out ${folder}threadpost.d.ts`,
+      })
+      if (notes > 0) return
+      expect(typeErrors(app, 'tsconfig.json')).toEqual([])
+      const file = path.join(app, folder, 'server.ts')
+      await writeFile(file, (await readFile(file, 'utf8')).replace("'welcome'", "'welcom'"))
+      expect(typeErrors(app, 'tsconfig.json').join()).toContain('welcom')
+    },
+  )
+
+  it('writes a TypeScript server that runs', async () => {
+    const app = await appWith(tarball, { 'tsconfig.json': '{ "include": ["src"] }' })
+    await init(app)
+    const code = await readFile(path.join(app, 'src/server.ts'), 'utf8')
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
+    })
+    await writeFile(path.join(app, 'server.mjs'), outputText)
+    const url = await start(app)
+    expect((await signUp(url, 'ada@example.com')).url).toBe(`${url}/inbox/`)
+  })
+
+  it('writes a server that works with Express 4, and keeps its version', async () => {
+    const app = await appWith(tarball, {
+      'package.json': '{ "type": "module", "dependencies": { "express": "^4.21.0" } }',
+    })
+    await init(app)
+    const manifest = JSON.parse(await readFile(path.join(app, 'package.json'), 'utf8')) as object
+    expect(manifest).toMatchObject({
+      dependencies: { express: '^4.21.0' },
+      devDependencies: { '@types/express': expect.stringMatching(/^\^4/) },
+    })
+    const file = path.join(app, 'server.mjs')
+    await writeFile(file, (await readFile(file, 'utf8')).replace("from 'express'", "from 'express-4'"))
+    const url = await start(app)
+    expect((await signUp(url, 'ada@example.com')).url).toBe(`${url}/inbox/`)
+    const refused = await signUp(url, 'nobody')
+    expect([refused.status, await refused.text()]).toEqual([
+      400,
+      expect.stringContaining('valid email address'),
+    ])
+    expect((await fetch(`${url}/mail/`)).status).toBe(200)
+  })
+
+  it.each([
+    ['pnpm-lock.yaml', '{}', ['pnpm install', /^pnpm approve-builds/, /^pnpm start/, /^pnpm types --watch/]],
+    ['yarn.lock', '{}', ['yarn install', /^yarn start/, /^yarn types --watch/]],
+    ['package-lock.json', '{}', ['npm install', /^npm start/, /^npm run types -- --watch/]],
+    [
+      'nothing',
+      '{ "packageManager": "pnpm@10.0.0" }',
+      ['pnpm install', /^pnpm approve-builds/, /^pnpm start/],
+    ],
+  ] as const)(
+    'names the commands of the package manager of the project: %s',
+    async (lock, manifest, commands) => {
+      const dir = await folderOf({ 'package.json': manifest, [lock]: '' })
+      const { stdout } = await run(process.execPath, [main, 'init', '--json'], { cwd: dir })
+      const { next } = JSON.parse(stdout) as { next: string[] }
+      for (const [index, command] of commands.entries())
+        expect(next[index]).toEqual(typeof command === 'string' ? command : expect.stringMatching(command))
+    },
+  )
 
   it('refuses a package.json that is not JSON', async () => {
     const dir = await folderOf({ 'package.json': '{' })
@@ -145,8 +235,8 @@ describe('threadpost init', () => {
 })
 
 /** Returns TypeScript's errors for the folder, as an editor shows them. */
-function typeErrors(app: string): string[] {
-  const file = path.join(app, 'jsconfig.json')
+function typeErrors(app: string, name = 'jsconfig.json'): string[] {
+  const file = path.join(app, name)
   const { config } = ts.readConfigFile(file, (name) => ts.sys.readFile(name)) as { config: object }
   const { fileNames, options, errors } = ts.parseJsonConfigFileContent(
     config,

@@ -54,6 +54,159 @@ describe('threadpost check', () => {
   })
 })
 
+describe('threadpost check', () => {
+  test('reports every error of a file with line and column', async () => {
+    const head = '<mjml><mj-body><mj-section><mj-column>\n'
+    const tail = '\n</mj-column></mj-section></mj-body></mjml>'
+    const folder = await folderOf({
+      'tags.mjml': `${head}<mj-text foo="1" color="{{c}}">Hi</mj-txt>\n<mj-image src="x" alt=""  bar="{{b}}" />${tail}`,
+      'calls.mjml': `${head}<mj-text>{{> nowhere}} {{#if a}}{{shout b}}{{/if}}</mj-text>\n  <mj-bogus />${tail}`,
+      'open.mjml': `<mjml><mj-body>\n <mj-section>\n</mj-body></mjml>`,
+      'ends.mjml': `<mjml><mj-body>\n <mj-section>`,
+      'partials/inner.mjml': '<mj-text baz="1">x</mj-text>',
+      'uses.mjml': `${head}{{> inner}}${tail}`,
+      'fine.mjml': `${head}<mj-text css-class="a" mj-class="b" color="{{c}}" font-size="{{s}}px"><p>a<br>b</div></mj-text>\n<mj-raw><mj-text>x</mj-text></mj-raw>${tail}`,
+    })
+    const { stdout, code } = await threadpost('check', '--json', '--templates', folder)
+    expect(code).toBe(1)
+    const errors = Object.fromEntries(
+      (JSON.parse(stdout) as { name: string; errors: string[] }[]).map(({ name, errors }) => [name, errors]),
+    )
+    expect(errors).toEqual({
+      tags: [
+        'tags.mjml:2:10: <mj-text> has no attribute "foo"',
+        'tags.mjml:2:34: </mj-txt> is the wrong closing tag: <mj-text> of tags.mjml:2:1 is open',
+        'tags.mjml:3:27: <mj-image> has no attribute "bar"',
+      ],
+      calls: [
+        expect.stringMatching(/^calls\.mjml:2:10: unknown partial 'nowhere'/),
+        expect.stringMatching(/^calls\.mjml:2:33: unknown helper "shout"/),
+        'calls.mjml:3:3: <mj-bogus> is unknown: MJML has no such component',
+      ],
+      open: ['open.mjml:3:1: </mj-body> is the wrong closing tag: <mj-section> of open.mjml:2:2 is open'],
+      ends: [
+        'ends.mjml:1:1: <mjml> is never closed',
+        'ends.mjml:1:7: <mj-body> is never closed',
+        'ends.mjml:2:2: <mj-section> is never closed',
+      ],
+      uses: ['partials/inner.mjml:1:10: <mj-text> has no attribute "baz"'],
+      fine: [],
+    })
+  })
+
+  test('never complains about a value that only the data has, and shows no placeholder', async () => {
+    const folder = await folderOf({
+      'a.mjml': mail('Hi').replace(
+        '<mj-text>',
+        '<mj-text color="{{c}}" font-size="{{s}}px" align="{{a}}" padding="{{p}}">',
+      ),
+      'b.mjml': mail('Hi').replace('<mj-text>', '<mj-carousel thumbnails="{{t}}"></mj-carousel><mj-text>'),
+    })
+    const { stdout } = await threadpost('check', '--templates', folder)
+    expect(stdout).not.toMatch(/\bq[0-9a-f]{8}x/)
+    expect(stdout).not.toContain('invalid value')
+  })
+
+  test("runs MJML's validation on the template with its sample data", async () => {
+    const colored = mail('{{name}}').replace('<mj-text>', '<mj-text\n color="{{color}}">')
+    const folder = await folderOf({
+      'bad.mjml': colored,
+      'bad.json': '{"name": "Ada", "color": "no-color-1"}',
+      'good.mjml': colored,
+      'good.json': '{"name": "Ada", "color": "#fff"}',
+      'lacking.mjml': colored,
+      'lacking.json': '{"name": "Ada"}',
+    })
+    const { stdout, code } = await threadpost('check', '--templates', folder)
+    expect(code).toBe(1)
+    expect(stdout).toContain('bad.mjml:3:2: <mj-text>: Attribute color has invalid value: no-color-1')
+    expect(stdout).toMatch(/once {3}good\n/)
+    expect(stdout).toMatch(/once {3}lacking\n {2}note: the sample data is incomplete: .*color/)
+  })
+
+  test.each(['check', 'types', 'build'])('%s fails where there is no template folder', async (command) => {
+    const empty = await folderOf({})
+    const out = command === 'build' ? ['--out', 'out'] : []
+    const missing = await run(process.execPath, [main, command, ...out], { cwd: empty }).catch(
+      (error: unknown) => error,
+    )
+    expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining("doesn't exist") })
+    expect(await readdir(empty)).toEqual([])
+  })
+})
+
+describe('a template that is only a text part', () => {
+  const files = {
+    'note.txt': 'Note: {{note}} <b>',
+    'note.fr.txt': 'Avis: {{note}}',
+    'note.json': '{"note": "a & b"}',
+  }
+
+  test('is rendered, checked, typed, built, and sent without HTML', async () => {
+    const folder = await folderOf(files)
+    const flags = ['--templates', folder]
+    expect((await threadpost('render', 'note', ...flags)).stdout).toBe(
+      'Subject: \nPreheader: \n\nNote: a & b <b>\n',
+    )
+    expect((await threadpost('render', 'note', '--locale', 'fr', '--text', ...flags)).stdout).toBe(
+      'Avis: a & b\n',
+    )
+    expect((await threadpost('check', ...flags)).stdout).toContain('2 of 2 templates compile once')
+    const types = path.join(folder, 'new/folder/types.d.ts')
+    expect((await threadpost('types', '--out', types, ...flags)).code).toBe(0)
+    expect(await readFile(types, 'utf8')).toMatch(/note: \{\s+data: \{\s+note: string/)
+    const built = path.join(folder, 'built')
+    expect((await threadpost('build', '--out', built, ...flags)).code).toBe(0)
+
+    for (const templates of [folder, built]) {
+      const { mailer, inbox } = await mailerWithInbox({ templates })
+      const to = 'ada@example.com'
+      await expect(mailer.send({ template: 'note', to, subject: 'x' })).rejects.toMatchObject({
+        code: 'MISSING_DATA',
+      })
+      await expect(mailer.send({ template: 'note', to, data: { note: 1 } })).rejects.toMatchObject({
+        path: 'subject',
+      })
+      const sent = await mailer.sendAndWait({
+        template: 'note',
+        to,
+        subject: 'A note',
+        data: { note: '<i>' },
+      })
+      expect(sent.status).toBe('sent')
+      const received = await inbox.waitFor()
+      expect(received).toMatchObject({ subject: 'A note', text: 'Note: <i> <b>\n' })
+      expect(received.html).toBeUndefined()
+    }
+  })
+})
+
+describe('helpers.js in a CommonJS package', () => {
+  const files = {
+    'package.json': '{"type": "commonjs"}',
+    't/a.mjml': mail('{{shout name}}'),
+    't/a.json': '{"name": "Ada"}',
+  }
+  const render = (folder: string) =>
+    threadpost('render', 'a', '--text', '--templates', path.join(folder, 't'))
+
+  test('is named in an error that says to rename it, if it is an ES module', async () => {
+    const folder = await folderOf({
+      ...files,
+      't/helpers.js': 'export const shout = (text) => text.toUpperCase()',
+    })
+    const { stderr, code } = await render(folder)
+    expect({ stderr, code }).toEqual({ code: 1, stderr: expect.stringContaining('rename it to helpers.mjs') })
+  })
+
+  test.each([
+    'exports.shout = (text) => text.toUpperCase()',
+    'module.exports = Object.fromEntries([["shout", (text) => text.toUpperCase()]])',
+  ])('is loaded if it is a CommonJS module: %s', async (source) => {
+    expect((await render(await folderOf({ ...files, 't/helpers.js': source }))).stdout).toBe('ADA\n\n')
+  })
+})
+
 describe('threadpost render', () => {
   test('prints a template with data, in the requested locale', async () => {
     const folder = await folderOf({

@@ -41,7 +41,7 @@ async function deliverWith(results: (RunResult | Error)[], logger?: Partial<Logg
       ? Promise.reject(next ?? new Error('one delivery too many'))
       : Promise.resolve(next)
   }
-  const runner = Object.assign(new DisabledRunner(undefined), { deliver })
+  const runner = Object.assign(new DisabledRunner(undefined, () => undefined), { deliver })
   const outcome = await deliverUntilSettled(runner, ORDER, (logger ?? {}) as Logger)
   return { outcome, isolated }
 }

@@ -170,7 +170,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     ])
     for (let n = 0; n < 60; n++) await mailers[0].send(mailOf(n))
     await expect.poll(async () => (await mailers[0].stats()).sending).toBeGreaterThan(10)
-    const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix, '--drain', '1']
+    const flags = ['--transport', inbox.url, '--queue', place.url, '--prefix', place.prefix, '--drain', '1s']
     const worker = await startWorker(flags)
     if (how === 'stopped') await redis.stop('SIGKILL')
     else redis.freeze()

@@ -94,6 +94,16 @@ describe('the packed tarball', () => {
     expect(tarball.files.length).toBeLessThan(550)
   })
 
+  it('has no script that npm runs where the package is installed or linked, and no address that does not exist', async () => {
+    const { stdout } = await run('tar', ['-xzOf', tarball.file, 'package/package.json'])
+    const manifest = JSON.parse(stdout) as { scripts: Record<string, string> }
+    const lifecycle = ['prepare', 'preinstall', 'install', 'postinstall', 'prepublish']
+    expect(Object.keys(manifest.scripts).filter((name) => lifecycle.includes(name))).toEqual([])
+    for (const field of ['homepage', 'bugs', 'repository']) expect(manifest).not.toHaveProperty(field)
+    // In a clone, `npm ci` runs the first and `npm pack` the second.
+    expect(manifest.scripts).toMatchObject({ dependencies: manifest.scripts['prepack'] })
+  })
+
   it('passes publint', async () => {
     const buffer = await readFile(tarball.file)
     const tarballData = buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.length)

@@ -66,7 +66,10 @@ export function modelThreads(
     } as Outcome
     return { died: false as const, outcome }
   }
-  return { runner: Object.assign(new DisabledRunner(undefined), { slots, deliver }), observed }
+  return {
+    runner: Object.assign(new DisabledRunner(undefined, () => undefined), { slots, deliver }),
+    observed,
+  }
 }
 
 function note(times: Map<string, number[]>, transport: string, time: number): void {

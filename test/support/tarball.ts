@@ -18,7 +18,7 @@ export interface Tarball {
   remove(): Promise<void>
 }
 
-/** Packs what the test run has built already; `prepare` would build again underneath the other tests. */
+/** Packs what the test run has built already; `prepack` would build again underneath the other tests. */
 export async function pack(): Promise<Tarball> {
   const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-test-'))
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]

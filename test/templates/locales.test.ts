@@ -119,11 +119,11 @@ describe('a template', () => {
   it('without a default is an error of threadpost check', async () => {
     const dir = await templates('t.en.mjml', 't.fr.mjml', 'u.mjml', 'u.fr.mjml')
     const reports = await inspectFolder({ templates: { dir, globals: {} }, log: () => undefined })
-    expect(reports.filter(({ error }) => error !== undefined)).toEqual([
+    expect(reports.filter(({ errors }) => errors.length > 0)).toEqual([
       expect.objectContaining({
         name: 't',
         locale: '',
-        error: expect.stringMatching(/renaming t\.en\.mjml/),
+        errors: [expect.stringMatching(/renaming t\.en\.mjml/)],
       }),
     ])
   })

@@ -16,8 +16,7 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
     })
   })
   const helpers = new Map<string, Helper>()
-  for (const [name, value] of Object.entries(module)) {
-    if (name === 'default') continue
+  for (const [name, value] of Object.entries(namedExports(module))) {
     if (typeof value === 'function') helpers.set(name, value as Helper)
     try {
       checkHelperName(name)
@@ -32,7 +31,36 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
 async function loadModule(url: URL): Promise<Record<string, unknown>> {
   const versioned = new URL(url)
   versioned.searchParams.set('changed', String(statSync(url).mtimeMs))
-  return (await whileLoading(() => import(versioned.href))) as Record<string, unknown>
+  try {
+    return (await whileLoading(() => import(versioned.href))) as Record<string, unknown>
+  } catch (error) {
+    throw isModuleInCommonJs(url, error) ? new Error(renameAdvice(url), { cause: error }) : error
+  }
+}
+
+/** Whether Node read an ES module as CommonJS, because the nearest package.json says `"type": "commonjs"`. */
+function isModuleInCommonJs({ pathname }: URL, error: unknown): boolean {
+  return (
+    error instanceof SyntaxError &&
+    pathname.endsWith('.js') &&
+    /Unexpected token 'export'|Cannot use import statement|Cannot use 'import\.meta'/.test(error.message)
+  )
+}
+
+function renameAdvice({ pathname }: URL): string {
+  const name = path.posix.basename(pathname, '.js')
+  return `it is an ES module in a CommonJS package; rename it to ${name}.mjs`
+}
+
+/** The named exports of a module. Of a CommonJS module, Node may find none; its exports are then those of the default export. */
+function namedExports({
+  default: main,
+  'module.exports': _commonJs,
+  ...named
+}: Record<string, unknown>): Record<string, unknown> {
+  return Object.keys(named).length === 0 && typeof main === 'object' && main !== null
+    ? (main as Record<string, unknown>)
+    : named
 }
 
 function checkHelperName(name: string): void {
@@ -112,7 +140,7 @@ export class ApplicationModules {
   }
 
   async #setUp(url: URL, helpers: Map<string, Helper>): Promise<void> {
-    const { setup } = await loadModule(url)
+    const { setup } = namedExports(await loadModule(url))
     if (typeof setup !== 'function') throw new Error('it does not export a function named setup')
     const log = this.#log
     const context: SetupContext = {

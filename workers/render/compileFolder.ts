@@ -1,9 +1,11 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import type { JsonObject } from '../../src/protocol/tasks.js'
 import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction } from './applicationModules.js'
+import type { TemplateFiles } from './folder/scan.js'
 import { type FolderVersion, readStrings, TemplateFolder } from './folder/templateFolder.js'
-import { buildManifest } from './manifest/manifest.js'
+import { buildManifest, buildManifests } from './manifest/manifest.js'
 import { compileTemplate } from './precompiled/compileTemplate.js'
 import type { CompiledTemplate, Finding } from './precompiled/compiledTemplate.js'
 import type { CriticalSection } from './renderer.js'
@@ -11,6 +13,7 @@ import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
 import { resolveVariant } from './sources/folderTemplates.js'
 import { missingDefault } from './sources/templateSource.js'
 import { TemplateFailure } from './template/sourceFile.js'
+import { checkTemplate } from './templateCheck.js'
 
 /** Commands on a whole template folder: `threadpost check`, `types` and `build`. */
 
@@ -19,8 +22,8 @@ export interface TemplateReport {
   name: string
   /** Empty for the default variant. */
   locale: string
-  /** Why the variant can't be used at all, with file, line and column. */
-  error?: string
+  /** Everything that is wrong with it, with file, line and column. */
+  errors: string[]
   /** Why MJML runs for each message. Empty if the variant compiles once. */
   findings: Finding[]
   warnings: string[]
@@ -40,26 +43,25 @@ const runDirectly: CriticalSection = (_step, work) => work()
 /** Compiles every template and returns a report for each variant. @throws TemplateFailure if the folder can't be read */
 export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
   return withFolder(job, async (version) => {
-    const { reports } = await compileFolder(version, job.progress)
+    const { reports } = await compileFolder(version, job)
     return [...reports, ...defaultsMissing(version)]
   })
 }
 
 /** Returns the manifest of each template. @throws TemplateFailure if the folder can't be read */
 export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]> {
-  return withFolder(job, async (version) =>
-    [...version.files.templates].map(([name, files]) => buildManifest(name, files, version)),
-  )
+  return withFolder(job, async (version) => buildManifests(version))
 }
 
 /** A report for each template that has variants for some locales and no default. */
 function defaultsMissing({ files }: FolderVersion): TemplateReport[] {
   return [...files.templates]
-    .filter(([, { mjml }]) => mjml.size > 0 && !mjml.has(''))
-    .map(([name, { mjml }]) => ({
+    .map(([name, { mjml, text }]) => ({ name, main: mjml.size > 0 ? mjml : text }))
+    .filter(({ main }) => main.size > 0 && !main.has(''))
+    .map(({ name, main }) => ({
       name,
       locale: '',
-      error: missingDefault(name, mjml.keys()),
+      errors: [missingDefault(name, main)],
       findings: [],
       warnings: [],
     }))
@@ -70,22 +72,15 @@ function defaultsMissing({ files }: FolderVersion): TemplateReport[] {
  * it. Writes nothing if a template can't be compiled.
  */
 export function buildFolder(job: FolderJob, out: string): Promise<TemplateReport[]> {
-  return withFolder(job, (version) => build(version, out, job.progress))
+  return withFolder(job, (version) => build(version, out, job))
 }
 
-async function build(
-  version: FolderVersion,
-  out: string,
-  progress: FolderJob['progress'],
-): Promise<TemplateReport[]> {
-  const { reports, templates } = await compileFolder(version, progress)
-  if (reports.some(({ error }) => error !== undefined)) return reports
+async function build(version: FolderVersion, out: string, job: FolderJob): Promise<TemplateReport[]> {
+  const { reports, templates } = await compileFolder(version, job)
+  if (reports.some(({ errors }) => errors.length > 0)) return reports
   const built: BuiltFolder = {
     format: BUILT_FORMAT,
-    manifests: Object.keys(templates).flatMap((name) => {
-      const files = version.files.templates.get(name)
-      return files === undefined ? [] : [buildManifest(name, files, version)]
-    }),
+    manifests: buildManifests(version),
     templates,
     strings: Object.fromEntries(readStrings(version.files)),
     helpers: [...version.parts.customHelpers],
@@ -113,17 +108,20 @@ async function withFolder<T>(
 
 async function compileFolder(
   version: FolderVersion,
-  progress: FolderJob['progress'] = () => undefined,
+  { templates: { globals }, progress = () => undefined }: FolderJob,
 ): Promise<{ reports: TemplateReport[]; templates: BuiltFolder['templates'] }> {
   const reports: TemplateReport[] = []
   const templates: BuiltFolder['templates'] = {}
   let done = 0
   for (const [name, files] of version.files.templates) {
     progress(done++, version.files.templates.size, name)
-    if (files.mjml.size === 0) continue
-    const locales = new Set([...files.mjml.keys(), ...(files.mjml.has('') ? files.text.keys() : [])])
+    const withMjml = files.mjml.size > 0
+    const locales = new Set([
+      ...files.mjml.keys(),
+      ...(files.mjml.has('') || !withMjml ? files.text.keys() : []),
+    ])
     for (const locale of locales) {
-      const outcome = await compileVariant(version, name, locale)
+      const outcome = await compileVariant(version, name, locale, globals)
       reports.push(outcome.report)
       if (outcome.compiled !== undefined) (templates[name] ??= {})[locale] = outcome.compiled
     }
@@ -136,15 +134,27 @@ async function compileVariant(
   version: FolderVersion,
   name: string,
   locale: string,
+  globals: JsonObject,
 ): Promise<{ report: TemplateReport; compiled?: CompiledTemplate }> {
+  const source = resolveVariant(version, name, locale)
+  const { error, sample } = buildManifest(name, version.files.templates.get(name) ?? NO_FILES, version)
+  const input =
+    sample === undefined ? undefined : { data: sample, globals, locale: locale === '' ? 'en' : locale }
+  const { errors, warnings } = await checkTemplate(source, version.helpers, input)
+  const failed = (all: string[]): { report: TemplateReport } => ({
+    report: { name, locale, errors: all, findings: [], warnings },
+  })
+  if (errors.length > 0) return failed(errors)
   try {
-    const source = resolveVariant(version, name, locale)
     const { customHelpers } = version.parts
     const compiled = await compileTemplate(source, { critical: runDirectly, customHelpers })
-    const { findings, warnings } = compiled
-    return { report: { name, locale, findings, warnings }, compiled }
-  } catch (error) {
-    if (!(error instanceof TemplateFailure)) throw error
-    return { report: { name, locale, error: error.message, findings: [], warnings: [] } }
+    if (error !== undefined) return failed([error])
+    const notes = [...compiled.warnings, ...warnings]
+    return { report: { name, locale, errors, findings: compiled.findings, warnings: notes }, compiled }
+  } catch (failure) {
+    if (!(failure instanceof TemplateFailure)) throw failure
+    return failed([failure.message])
   }
 }
+
+const NO_FILES: TemplateFiles = { mjml: new Map(), text: new Map() }

@@ -7,20 +7,51 @@ export interface MjmlResult {
   warnings: { line: number; tag: string; message: string }[]
 }
 
+/** Runs only MJML's validation, on every component of a source. */
+export type MjmlValidation = (source: string) => Promise<MjmlResult['warnings']>
+
 /** MJML with its default options. It does its work before it returns the promise. */
 export type Mjml = (source: string) => Promise<MjmlResult>
 
-let loaded: Promise<Mjml> | undefined
+let loaded: Promise<{ convert: Mjml; validate: MjmlValidation }> | undefined
 
 /** Loads MJML. This is its only importer. Loading takes half a second and 60 MB, so a thread loads it only when it needs to run MJML. */
-export function loadMjml(): Promise<Mjml> {
-  loaded ??= whileLoading(() => import('mjml')).then(({ default: mjml2html }) => async (source: string) => {
-    // The includes are already expanded. MJML must not read a file for one that remains.
-    const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
-    return {
-      html,
-      warnings: errors.map(({ line, tagName, message }) => ({ line, tag: tagName, message })),
-    }
-  })
+export async function loadMjml(): Promise<Mjml> {
+  return (await load()).convert
+}
+
+export async function loadMjmlValidation(): Promise<MjmlValidation> {
+  return (await load()).validate
+}
+
+interface MjmlProblem {
+  line: number
+  tagName: string
+  message: string
+}
+
+function load(): NonNullable<typeof loaded> {
+  loaded ??= whileLoading(() => import('mjml')).then(({ default: mjml2html }) => ({
+    convert: async (source: string) => {
+      // The includes are already expanded. MJML must not read a file for one that remains.
+      const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
+      return { html, warnings: errors.map(toWarning) }
+    },
+    validate: async (source: string) => {
+      try {
+        // Strict validation throws before anything is rendered.
+        const { errors } = await mjml2html(source, { ignoreIncludes: true, validationLevel: 'strict' })
+        return errors.map(toWarning)
+      } catch (error) {
+        if (error instanceof Error && 'errors' in error && Array.isArray(error.errors))
+          return (error.errors as MjmlProblem[]).map(toWarning)
+        throw error
+      }
+    },
+  }))
   return loaded
+}
+
+function toWarning({ line, tagName, message }: MjmlProblem): MjmlResult['warnings'][number] {
+  return { line, tag: tagName, message }
 }

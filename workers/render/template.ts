@@ -64,6 +64,7 @@ export class Template {
   ): BoundParts | undefined {
     try {
       const { subject, preheader, text, html } = precompiled.bind(data, variables)
+      if (html.row.length === 0) return { subject, preheader, text, html: '' }
       return new PiecedParts(subject, preheader, text, html)
     } catch (error) {
       if (error instanceof NeedsPerMessageRendering) return undefined

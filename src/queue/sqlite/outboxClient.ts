@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { ThreadpostError } from '../../errors.js'
-import { threadFile } from '../../protocol/threadFile.js'
+import { threadFile, threadFlags } from '../../protocol/threadFile.js'
 import { Batcher } from '../../structures/batcher.js'
 import { SlotMap } from '../../structures/slotMap.js'
 import type {
@@ -113,9 +113,7 @@ export class OutboxClient {
   }
 
   #start(): Promise<void> {
-    // A thread inherits the flags of its process; with this one it couldn't start from a file.
-    const flags = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {}
-    const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup, ...flags })
+    const worker = new Worker(this.#file, { name: 'outbox', workerData: this.#setup, ...threadFlags() })
     this.#starting = worker
     return new Promise((resolve, reject) => {
       let ready = false

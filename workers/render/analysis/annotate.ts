@@ -11,6 +11,7 @@ import {
   Structure,
   type StructureEvent,
 } from './structure.js'
+import { unknownComponent } from './tagCheck.js'
 
 /** The boundaries of a part that may become one node: an attribute value, or the content of a component. */
 interface Start {
@@ -174,7 +175,8 @@ class Annotator {
   #boundary(event: StructureEvent, at: () => Place): Boundary | undefined {
     switch (event.kind) {
       case 'open':
-        if (this.isDocument && !KNOWN_COMPONENTS.has(event.tag)) throw unknownComponent(event.tag, at())
+        if (this.isDocument && !KNOWN_COMPONENTS.has(event.tag))
+          throw templateError(unknownComponent(event.tag), at())
         return undefined
       case 'words':
         if (event.component) this.found.dropped.push(at())
@@ -260,12 +262,4 @@ function joinTexts(nodes: TemplateNode[]): TemplateNode[] {
     else joined.push(node)
   }
   return joined
-}
-
-function unknownComponent(tag: string, at: Place) {
-  if (tag === 'mj-include') return templateError('mj-include needs a path without expressions', at)
-  const hint = tag.startsWith('mj-')
-    ? 'MJML has no such component'
-    : 'MJML drops HTML here. Put it inside mj-text, mj-table, mj-raw or a similar component'
-  return templateError(`<${tag}> is unknown: ${hint}`, at)
 }

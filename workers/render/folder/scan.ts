@@ -18,7 +18,7 @@ export interface FolderFiles {
   watched: string[]
 }
 
-/** The variants of one template by locale in lower case. `''` is the default. */
+/** The variants of one template by locale in lower case. `''` is the default. Without MJML, the template is only a text part. */
 export interface TemplateFiles {
   mjml: Map<string, SourceFile>
   text: Map<string, SourceFile>
@@ -50,6 +50,9 @@ export async function scanFolder(dir: string): Promise<FolderFiles> {
     watched: [root],
   }
   await scan(root, '', found)
+  // Sample data alone is no template.
+  for (const [name, { mjml, text }] of found.templates)
+    if (mjml.size === 0 && text.size === 0) found.templates.delete(name)
   return found
 }
 

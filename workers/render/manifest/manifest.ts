@@ -9,21 +9,29 @@ import { collectNeeds, inferShape } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024
 
+/** Returns the manifest of each template of a folder. */
+export function buildManifests(version: FolderVersion): TemplateManifest[] {
+  return [...version.files.templates].map(([name, files]) => buildManifest(name, files, version))
+}
+
 /** Returns the manifest of a template over all its variants. If the template can't be parsed, `error` is the reason. */
 export function buildManifest(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
-  const locales = [...files.mjml.keys()].filter((locale) => locale !== '')
+  const main = files.mjml.size > 0 ? files.mjml : files.text
+  const locales = [...main.keys()].filter((locale) => locale !== '')
   const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
   const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
-  if (!files.mjml.has('')) manifest.defaultMissing = true
+  if (main.size > 0 && !main.has('')) manifest.defaultMissing = true
   manifest.version = versionOf(files, version)
   try {
     const { policy, sample } = sampleOf(files)
     if (policy !== undefined) manifest.policy = policy
     if (sample !== undefined) manifest.sample = sample
-    const variants = [...files.mjml].map(([locale, mjml]) => {
+    const variants = [...main.keys()].map((locale) => {
+      const mjml = files.mjml.get(locale)
       const text = files.text.get(locale) ?? files.text.get('')
       const { parts, textParts } = version
-      return parseTemplate({ mjml, ...(text === undefined ? {} : { text }), parts, textParts }).trees
+      const sources = { ...(mjml === undefined ? {} : { mjml }), ...(text === undefined ? {} : { text }) }
+      return parseTemplate({ ...sources, parts, textParts }).trees
     })
     manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
     // A mail uses one variant. Data is certainly needed only if all variants need it.

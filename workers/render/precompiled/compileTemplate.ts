@@ -16,6 +16,9 @@ import { verifyPrecompiled } from './verifyPrecompiled.js'
 /** MJML's default fonts. A template adds its own with `mj-font`. */
 const FONTS = ['Open Sans', 'Droid Sans', 'Lato', 'Roboto', 'Ubuntu']
 
+/** The form of a template that is only a text part. */
+const NO_HTML: PrecompiledForm = { html: [], unseen: [], suspect: '(?!)', readsDocument: false }
+
 /** Options of the compiler besides the source. */
 export interface CompileOptions {
   critical: CriticalSection
@@ -47,6 +50,13 @@ export async function compileTemplate(
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
   const { critical } = options
+  if (source.mjml === undefined)
+    return critical('compile', () => ({
+      trees: parseTemplate(source).trees,
+      late: NO_HTML,
+      findings: [],
+      warnings: [],
+    }))
   const { trees, annotations, placeholders, findings } = critical('compile', () => {
     const { trees, annotations } = parseAndAnnotate(source)
     const findings = applyRules(annotations, findInlineStyles(trees.mjml))
@@ -90,7 +100,11 @@ async function precompile(
   // MJML may fail because of the placeholders. If it fails because of the template, rendering per message reports it.
   if (output instanceof Error)
     return {
-      finding: wholeTemplate(nodes, `MJML fails: ${output.message}`, 'fix the problem that MJML reports'),
+      finding: wholeTemplate(
+        nodes,
+        `MJML fails: ${withExpressions(output.message, placeholders)}`,
+        'fix the problem that MJML reports',
+      ),
     }
   const { html, warnings } = output
   return critical('compile', () => {
@@ -109,10 +123,19 @@ async function precompile(
     if (text !== undefined) form.text = text
     return {
       form,
-      warnings: warnings.map(
-        ({ line, tag, message }) => `${tag}, line ${line} of the expanded source: ${message}`,
-      ),
+      // The values of expressions are not known yet, so a complaint about one would be a false alarm.
+      warnings: warnings
+        .filter(({ message }) => message.search(placeholders.pattern) < 0)
+        .map(({ line, tag, message }) => `${tag}, line ${line} of the expanded source: ${message}`),
     }
+  })
+}
+
+/** Replaces the placeholders in a message of MJML with the expressions that they stand for. */
+function withExpressions(message: string, { pattern, targets }: Placeholders): string {
+  return message.replace(pattern, (_, number: string) => {
+    const target = targets[Number(number)]
+    return target === undefined ? '' : expressionOf(target.node)
   })
 }
 

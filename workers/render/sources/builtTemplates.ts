@@ -77,7 +77,7 @@ export class BuiltTemplates implements TemplateSource {
     const template = variants.get(name)
     if (template === undefined) throw unknownTemplateError(name, variants.keys())
     const compiled = selectVariant(template, locale)
-    if (compiled === undefined) throw missingVariantError(name, template.keys())
+    if (compiled === undefined) throw missingVariantError(name, template)
     const known = this.#ready.get(compiled)
     if (known !== undefined) return known
     const preparing = Template.of(compiled, helpers).then((ready) => {

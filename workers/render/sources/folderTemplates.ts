@@ -2,7 +2,7 @@ import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { ApplicationModules } from '../applicationModules.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
 import { LruCache } from '../lruCache.js'
-import { buildManifest } from '../manifest/manifest.js'
+import { buildManifests } from '../manifest/manifest.js'
 import { compileTemplate } from '../precompiled/compileTemplate.js'
 import type { CriticalSection } from '../renderer.js'
 import { Template } from '../template.js'
@@ -32,8 +32,7 @@ export class FolderTemplates implements TemplateSource {
   async catalogue(): Promise<TemplateListing> {
     const version = await this.#folder.current()
     if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
-    const templates = [...version.files.templates].filter(([, { mjml }]) => mjml.size > 0)
-    const catalogue = { templates: templates.map(([name, files]) => buildManifest(name, files, version)) }
+    const catalogue = { templates: buildManifests(version) }
     this.#catalogue = { number: version.number, catalogue }
     return catalogue
   }
@@ -52,7 +51,7 @@ export class FolderTemplates implements TemplateSource {
     critical: CriticalSection,
   ): Template | Promise<Template> {
     const source = resolveVariant(version, name, locale)
-    const key = `${version.number} ${source.mjml.name} ${source.text?.name ?? ''}`
+    const key = `${version.number} ${source.mjml?.name ?? ''} ${source.text?.name ?? ''}`
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
     const { customHelpers } = version.parts
@@ -82,10 +81,16 @@ export function resolveVariant(
 ): VariantSource {
   const { files, parts, textParts } = version
   const template = files.templates.get(name)
-  if (template === undefined || template.mjml.size === 0)
+  const main = template === undefined || template.mjml.size > 0 ? template?.mjml : template.text
+  if (template === undefined || main === undefined || main.size === 0)
     throw unknownTemplateError(name, files.templates.keys())
   const mjml = selectVariant(template.mjml, locale)
-  if (mjml === undefined) throw missingVariantError(name, template.mjml.keys())
   const text = selectVariant(template.text, locale)
-  return { mjml, ...(text === undefined ? {} : { text }), parts, textParts }
+  if (selectVariant(main, locale) === undefined) throw missingVariantError(name, main)
+  return {
+    ...(mjml === undefined ? {} : { mjml }),
+    ...(text === undefined ? {} : { text }),
+    parts,
+    textParts,
+  }
 }

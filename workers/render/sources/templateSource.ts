@@ -43,13 +43,13 @@ export function unknownTemplateError(name: string, known: Iterable<string>): Tem
 }
 
 /** The sentence about a template that has variants for some locales and no default. */
-export function missingDefault(name: string, locales: Iterable<string>): string {
-  const known = [...locales].slice(0, 20)
-  return `The template '${name}' has no default variant, only ${known.join(', ')}. Add ${name}.mjml, for example by renaming ${name}.${known[0] ?? 'en'}.mjml`
+export function missingDefault(name: string, variants: ReadonlyMap<string, unknown>): string {
+  const locales = [...variants.keys()].slice(0, 20)
+  return `The template '${name}' has no default variant, only ${locales.join(', ')}. Add one, for example by renaming ${name}.${locales[0] ?? 'en'}.mjml to ${name}.mjml`
 }
 
-export function missingVariantError(name: string, locales: Iterable<string>): TemplateFailure {
-  return new TemplateFailure('UNKNOWN_TEMPLATE', missingDefault(name, locales))
+export function missingVariantError(name: string, variants: ReadonlyMap<string, unknown>): TemplateFailure {
+  return new TemplateFailure('UNKNOWN_TEMPLATE', missingDefault(name, variants))
 }
 
 const MAX_SOURCES = 200

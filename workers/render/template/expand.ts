@@ -5,7 +5,7 @@ import { splitIncludes, extractHeads } from './includes.js'
 import { templateError } from './parse.js'
 import { expandPartial, expandPartialBlock } from './partials.js'
 import { simplifyScope } from './scopeNodes.js'
-import type { SourceFile } from './sourceFile.js'
+import { type SourceFile, TemplateFailure } from './sourceFile.js'
 import type { Reach, SharedParts, TemplateNode } from './tree.js'
 
 /** Expands a source and every shared part it uses into one tree. @throws TemplateFailure with the place of the error */
@@ -69,7 +69,19 @@ export function expandProgram(
 ): TemplateNode[] {
   if (program === undefined) return []
   const env = withInlinePartials(program, outer, around)
-  return program.body.flatMap((statement) => expandStatement(statement, env))
+  return program.body.flatMap((statement) => orCollect(env, () => expandStatement(statement, env)))
+}
+
+/** Returns the nodes. If the expansion collects errors, a statement with an error has none. */
+function orCollect({ expansion }: Environment, work: () => TemplateNode[]): TemplateNode[] {
+  if (expansion.failures === undefined) return work()
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error
+    expansion.failures.push(error)
+    return []
+  }
 }
 
 export function withInlinePartials(program: hbs.AST.Program, outer: Environment, around: Reach): Environment {

@@ -1,5 +1,5 @@
 import { parse } from './parse.js'
-import { placeAt, type SourceFile } from './sourceFile.js'
+import { placeAt, type SourceFile, type TemplateFailure } from './sourceFile.js'
 import type { Place, Reach, SharedParts, TemplateNode } from './tree.js'
 
 /** A Handlebars program with the environment that its names resolve in: an inline partial, or a block passed to a partial. */
@@ -52,6 +52,8 @@ export class Expansion {
     readonly partials: Record<string, TemplateNode[]>,
     /** Whether white space before a partial call is part of the output, as in text. In MJML it has no meaning. */
     readonly keepsIndent: boolean,
+    /** Collects the errors of statements, which then have no nodes. Without it, the first error is thrown. */
+    readonly failures?: TemplateFailure[],
   ) {}
 
   /** Returns the number of a block, partial or file. The same object always has the same number. */

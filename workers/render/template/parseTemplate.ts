@@ -1,6 +1,6 @@
 import { expand } from './expand.js'
 import { Expansion } from './expansion.js'
-import type { SourceFile } from './sourceFile.js'
+import type { SourceFile, TemplateFailure } from './sourceFile.js'
 import { extractElement } from './subjectAndPreheader.js'
 import type { SharedParts, TemplateNode } from './tree.js'
 
@@ -17,20 +17,28 @@ export interface TemplateTrees {
 
 /** The sources of one variant of a template. */
 export interface VariantSource {
-  mjml: SourceFile
+  /** Absent for a template that is only a text part. */
+  mjml?: SourceFile
   text?: SourceFile
   parts: SharedParts
   textParts: SharedParts
 }
 
-/** Parses one variant of a template. @throws TemplateFailure with the place of the error */
-export function parseTemplate(source: VariantSource): {
+/**
+ * Parses one variant of a template.
+ * @param failures collects the errors of all statements; without it, the first error is thrown
+ * @throws TemplateFailure with the place of the error
+ */
+export function parseTemplate(
+  source: VariantSource,
+  failures?: TemplateFailure[],
+): {
   trees: TemplateTrees
   files: Map<string, SourceFile>
 } {
   const partials: TemplateTrees['partials'] = {}
-  const expansion = new Expansion(partials, false)
-  const mjml = expand(source.mjml, source.parts, expansion)
+  const expansion = new Expansion(partials, false, failures)
+  const mjml = source.mjml === undefined ? [] : expand(source.mjml, source.parts, expansion)
   const { files } = expansion
   const trees: TemplateTrees = { mjml, partials }
   const subject = extractElement(mjml, 'mj-title')
@@ -38,7 +46,7 @@ export function parseTemplate(source: VariantSource): {
   if (subject !== undefined) trees.subject = subject
   if (preheader !== undefined) trees.preheader = preheader
   if (source.text !== undefined) {
-    const expansion = new Expansion(partials, true)
+    const expansion = new Expansion(partials, true, failures)
     trees.text = expand(source.text, source.textParts, expansion)
     for (const [name, file] of expansion.files) files.set(name, file)
   }

@@ -26,7 +26,7 @@ function compileText(generated: Generated): (data: JsonObject) => Bound {
   try {
     const source = sourceOf(generated)
     const mjml = { name: 'empty.mjml', text: '' }
-    const { trees } = parseTemplate({ ...source, mjml, text: source.mjml })
+    const { trees } = parseTemplate({ ...source, mjml, text: source.mjml ?? mjml })
     const nodes = trees.text ?? []
     const needs = collectNeeds(nodes)
     // A template that is built ahead goes through JSON.
