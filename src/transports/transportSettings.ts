@@ -75,8 +75,8 @@ export class TransportSettings {
       ([name, value]) => `${name}: ${value === null ? 'as configured' : JSON.stringify(value)}`,
     )
     await this.#change(transport, by, `changed the transport: ${texts.join(', ')}`, (before) => {
-      const after = Object.entries({ ...before, ...limits }).filter(([, value]) => value !== null)
-      return Object.fromEntries(after)
+      const merged: Record<string, unknown> = { ...before, ...limits }
+      return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null))
     })
   }
 
