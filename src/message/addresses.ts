@@ -13,8 +13,11 @@ const MAX_NAME = 256
 
 /** The characters of a local part without quotes: atext of RFC 5322, those that RFC 6531 adds, and dots in any place. */
 const UNQUOTED = /^[\w!#$%&'*+/=?^`{|}~.\u0080-\u{10ffff}-]+$/u
-/** Quoted-string of RFC 5321 section 4.1.2, with the characters that RFC 6531 adds. */
-const QUOTED = /^"(?:[^"\\]|\\[ -~])+"$/
+/**
+ * Quoted-string of RFC 5321 section 4.1.2, with the characters that RFC 6531 adds, and without `@ < >`: software that splits addresses
+ * naively would deliver to another recipient.
+ */
+const QUOTED = /^"(?:[^"\\@<>]|\\(?![@<>])[ -~])+"$/
 /** Characters that nobody sees, and spaces that only look like one: two addresses that differ in them look the same. */
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]|(?! )\p{Z}/u
 /** The plainest form of an address, which needs no parser. */

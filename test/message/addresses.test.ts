@@ -24,7 +24,7 @@ describe('an address', () => {
     ['"a b"@example.com', '"a b"@example.com'],
     ['"ada"@example.com', 'ada@example.com'],
     ['"a\\"b"@example.com', '"a\\"b"@example.com'],
-    ['"a@b"@bücher.example', '"a@b"@xn--bcher-kva.example'],
+    ['"a, b"@bücher.example', '"a, b"@xn--bcher-kva.example'],
     ['ada@[192.0.2.1]', 'ada@[192.0.2.1]'],
     ['ada@[IPv6:2001:db8::1]', 'ada@[IPv6:2001:db8::1]'],
   ])('%s is accepted, and sent as %s', (address, wire) => {
@@ -38,6 +38,9 @@ describe('an address', () => {
   it.each([
     'a b@example.com',
     '"a"b@example.com',
+    '"a@b"@example.com',
+    '"a\\@b"@example.com',
+    '"a>b"@example.com',
     '"a@example.com',
     '"a\n"@example.com',
     '""@example.com',
@@ -246,13 +249,13 @@ describe('the envelope and the header', () => {
     const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}` })
     const message = await mailer.sendAndWait({
       ...plain,
-      to: ['abc..def@docomo.ne.jp', '"a b"@example.com', '"x>\\"y"@example.com'],
+      to: ['abc..def@docomo.ne.jp', '"a b"@example.com', '"x,\\"y"@example.com'],
     })
     expect(message.recipients.map(({ status }) => status)).toEqual(['sent', 'sent', 'sent'])
     expect(server.conversations[0]?.commands.filter((line) => line.startsWith('RCPT'))).toEqual([
       'RCPT TO:<"abc..def"@docomo.ne.jp>',
       'RCPT TO:<"a b"@example.com>',
-      'RCPT TO:<"x>\\"y"@example.com>',
+      'RCPT TO:<"x,\\"y"@example.com>',
     ])
   })
 })

@@ -103,13 +103,19 @@ function customField(name: string, value: string): string {
     case 'disposition-notification-to': {
       const [, label = '', named = ''] = NAMED.exec(value) ?? []
       if (named === '') return field(name, value)
-      return field(name, label.trim() === '' ? `<${named}>` : `${phrase(unquoted(label.trim()))} <${named}>`)
+      return field(name, label.trim() === '' ? `<${named}>` : `${labelOf(label.trim())} <${named}>`)
     }
     case 'keywords':
       return field(name, value.split(',').map(keyword).join(', '))
     default:
       return unstructured(name, value)
   }
+}
+
+/** A phrase as the caller wrote it, if it is one. */
+function labelOf(label: string): string {
+  const valid = isPlain(label) && /^(?:"(?:[^"\\]|\\.)*"|[\w!#$%&'*+/=?^`{|}~ -]+)$/.test(label)
+  return valid ? label : phrase(unquoted(label))
 }
 
 function keyword(text: string): string {
