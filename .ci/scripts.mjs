@@ -1,4 +1,4 @@
-// A step of the build: makes the package small. Comments leave the compiled scripts (the declarations keep theirs), and
+// A step of the build: makes the package small. Comments and white space leave the compiled scripts (the declarations keep theirs), and
 // scripts that held nothing but types are removed, unless another script imports them.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -16,7 +16,14 @@ await Promise.all(
     const { outputText } = ts.transpileModule(await readFile(file, 'utf8'), {
       compilerOptions: { removeComments: true, target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext },
     })
-    const { code } = await transform(outputText, { format: 'esm', target: 'esnext' })
+    const { code } = await transform(outputText, {
+      format: 'esm',
+      target: 'esnext',
+      minifyWhitespace: true,
+      minifySyntax: true,
+      // Names and short lines stay, so that a stack trace still says where.
+      lineLimit: 120,
+    })
     scripts.set(file, code)
   }),
 )

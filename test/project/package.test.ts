@@ -64,6 +64,7 @@ describe('the packed tarball', () => {
       '.github/images/start.png',
       'CHANGELOG.md',
       'LICENSE',
+      'SECURITY.md',
       'dist/src',
       'dist/workers',
       'package.json',
