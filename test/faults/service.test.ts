@@ -59,8 +59,13 @@ describe('a server that receives SIGTERM', () => {
     expect(before).toBeLessThan(100)
 
     inbox.faults.clear()
-    const mailer = await testMailer({ transport: inbox.url, queue: `sqlite:${file}` })
-    expect(await mailer.stats()).toMatchObject({ accepted: 100, sending: 0, sent: before })
+    const queue = `sqlite:${file}`
+    // Only looks, and sends nothing.
+    const onlooker = await testMailer({ role: 'send', queue })
+    expect(await onlooker.stats()).toMatchObject({ accepted: 100, sending: 0, sent: before })
+    await onlooker.close()
+
+    const mailer = await testMailer({ transport: inbox.url, queue })
     await expect.poll(() => mailer.stats()).toMatchObject({ accepted: 100, sent: 100 })
     const { messages } = await mailer.list({ limit: 500 })
     expect(messages.filter(({ uncertain, attempts }) => uncertain || attempts.length !== 1)).toEqual([])

@@ -86,7 +86,17 @@ describeWith(['redis-server'], 'processes that share a queue on Redis', ({ 'redi
     expect((await inbox.waitFor({ to })).subject).toBe('Welcome Ada')
     expect(logged.join()).toContain('another version of its template')
     await expect(mailer.render('welcome', { name: 'Ada' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
-    await expect(testSender({ queue, templates: source })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+  })
+
+  it('a sender with a plain templates folder does so, too', async () => {
+    const templates = await folderOf({ 'welcome.mjml': WELCOME })
+    const mailer = await testSender({ queue: redis.place(), templates })
+    const to = 'ada@example.com'
+    await expect(mailer.send({ to, template: 'goodbye' })).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
+    await expect(mailer.send({ to, template: 'welcome' })).rejects.toMatchObject({ code: 'MISSING_DATA' })
+    expect(await mailer.send({ to, template: 'welcome', data: { name: 'Ada' } })).toMatchObject({
+      status: 'queued',
+    })
   })
 
   it('all workers together stay within the rate of a transport in every second, although one is stopped and one ends', async () => {
