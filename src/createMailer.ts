@@ -1,5 +1,4 @@
 import { Clock } from './clock.js'
-import { createRunner, shareRunner } from './createRunner.js'
 import { Dispatcher } from './delivery/dispatcher.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
@@ -49,7 +48,7 @@ function withoutRaw(transports: ResolvedOptions['transports']): ReadonlySet<stri
  * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
  */
 export function createMailer(input: MailerOptions): Promise<Mailer> {
-  return assemble(input, createRunner)
+  return assemble(input, false)
 }
 
 /**
@@ -58,11 +57,13 @@ export function createMailer(input: MailerOptions): Promise<Mailer> {
  * @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED`
  */
 export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
-  return assemble(input, shareRunner)
+  return assemble(input, true)
 }
 
-async function assemble(input: MailerOptions, runnerFor: typeof createRunner): Promise<Mailer> {
+async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer> {
   const options = resolveOptions(input)
+  // What starts threads is loaded with the first mailer, not with the package.
+  const { createRunner, shareRunner } = await import('./createRunner.js')
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const metrics = new Metrics()
@@ -86,7 +87,7 @@ async function assemble(input: MailerOptions, runnerFor: typeof createRunner): P
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = runnerFor({ options, transports, events, metrics, token })
+    runner = (sharing ? shareRunner : createRunner)({ options, transports, events, metrics, token })
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options

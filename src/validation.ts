@@ -132,7 +132,7 @@ export function kindOf(value: unknown): string {
 const MAX_QUOTED = 100
 
 /** Returns the text, or its beginning if it is too long to be quoted. */
-export function excerpt(text: string): string {
+function excerpt(text: string): string {
   return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED - 1)}…`
 }
 

@@ -52,7 +52,7 @@ export function moment(at: string | number): string {
 const HOUR = 60 * 60_000
 
 /** A time, relative to now if it is less than an hour away. */
-export function relative(at: string, now = Date.now()): string {
+function relative(at: string, now = Date.now()): string {
   const ms = Date.parse(at) - now
   if (Math.abs(ms) >= HOUR) return moment(at)
   if (Math.abs(ms) < 1_000) return 'just now'

@@ -55,7 +55,7 @@ describe('data of a message', () => {
       'partials/loop.mjml': '{{> loop}}',
     })
     expect((await render('a', { name: 'a', kids: [{ name: 'b', kids: [] }] })).text).toBe('ab\n')
-    expect((await failure(render('b'))).message).toContain('without end')
+    expect((await failure(render('b'))).message).toContain('call itself forever')
   })
 
   test('is rejected if a raw value contains MJML tags', async () => {
