@@ -62,7 +62,7 @@ export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
 
 async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer> {
   const options = resolveOptions(input)
-  // What starts threads is loaded with the first mailer, not with the package.
+  // The code that starts threads is loaded with the first mailer, not with the package.
   const { createRunner, shareRunner } = await import('./createRunner.js')
   const events = new Events(options.logger)
   const waiters = new Waiters()

@@ -144,7 +144,7 @@ export interface MailerOptions {
    */
   safeMode?: SafeModeOptions
   /**
-   * The only folder that `attachments[].path` may name files in. Whoever may send mail, over HTTP too, can attach any file in it.
+   * The only folder that `attachments[].path` may name files in. Every client that may send mail, also over HTTP, can attach any file in it.
    * @default none; `path` is refused
    * @example attachmentRoot: './invoices'
    */

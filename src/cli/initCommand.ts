@@ -166,7 +166,7 @@ async function writeManifest(dir: string, project: ProjectFacts, plan: Plan): Pr
   return { file: 'package.json', done: text === undefined ? 'written' : 'completed' }
 }
 
-/** What the user should change, because init changes no existing setting. */
+/** The changes that the user should make, because init changes no existing setting. */
 function notesOn({ typescript }: ProjectFacts, { types, script }: Plan): string[] {
   const notes: string[] = []
   if (typescript !== undefined && !typescript.isIncluded)

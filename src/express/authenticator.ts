@@ -27,7 +27,7 @@ export class Authenticator {
   readonly #sessions: Sessions
   readonly #tokens: readonly Token[]
   readonly #rateLimit = new LoginRateLimit()
-  /** What was found for the Authorization header of a request, so that it counts once. */
+  /** The result of checking the Authorization header of a request, so that it counts once. */
   readonly #bearers = new WeakMap<Request, Presented>()
 
   /** @throws ThreadpostError `INVALID_OPTIONS` without `auth`, so that nothing is open by accident */

@@ -21,7 +21,7 @@ const DELIVERY_FIELDS = new Set([
 /** A header field (RFC 5322 section 2.2). */
 const FIELD = /^[!-9;-~]+[ \t]*:/
 
-/** What a finished message and its envelope say. */
+/** The content of a finished message and its envelope. */
 export interface RawParts {
   content: Content
   from: Mailbox

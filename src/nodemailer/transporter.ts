@@ -178,7 +178,7 @@ export class Transporter extends EventEmitter {
 
   #accessOf(message: Readonly<Record<string, unknown>>): ContentAccess {
     const { access, defaults, delivery } = this.#parts
-    // What the defaults close, a message can't open.
+    // A message can't open what the defaults close.
     const closed = (key: 'disableFileAccess' | 'disableUrlAccess'): boolean =>
       defaults[key] === true || message[key] === true
     return {

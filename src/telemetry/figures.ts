@@ -25,7 +25,7 @@ export interface Figures {
 /** Numbers of a record by name: `accepted`, `settled|STATUS|REASON`, `attempt|RESULT|CODE`, `latency|BUCKET`, `ms`. */
 export type FigureNumbers = Record<string, number>
 
-/** What was counted since the last {@link FigureCollector.take}. */
+/** The counts since the last {@link FigureCollector.take}. */
 export interface CountedFigures {
   all: FigureNumbers
   byTemplate: Map<string, FigureNumbers>

@@ -6,7 +6,7 @@ import type { ThreadDied } from './workerChannel.js'
 /** The role of a delivery in the death of its thread: see {@link CrashAttribution}. */
 export type CrashRole = 'culprit' | 'suspect' | 'bystander'
 
-/** What is known about a thread's death in addition to the boards. */
+/** The facts about a thread's death that the boards don't have. */
 export interface CrashContext {
   place: number
   isolated: boolean
