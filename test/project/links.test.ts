@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { chapters, proseOf, root, type Target, targetsOf } from '../support/readme.js'
 
 /** Everything that somebody reads without the code's tools, where nothing else finds a broken link. */
-const PAGES = [...chapters.map(({ page }) => page), 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+const PAGES = [...chapters.map(({ page }) => page), 'CONTRIBUTING.md', '.github/SECURITY.md', 'CHANGELOG.md']
 const WITH_CONTENTS = PAGES.filter((page) => page !== 'README.md' && page !== 'CHANGELOG.md')
 
 /** The anchors that GitHub gives to the headings. */

@@ -61,10 +61,10 @@ describe('the packed tarball', () => {
     const others = tarball.files.filter((file) => !chapters.some(({ page }) => page === file))
     const places = new Set(others.map((file) => file.replace(/^(dist\/\w+|templates)\/.*/, '$1')))
     expect([...places].sort()).toEqual([
+      '.github/SECURITY.md',
       '.github/images/start.png',
       'CHANGELOG.md',
       'LICENSE',
-      'SECURITY.md',
       'dist/src',
       'dist/workers',
       'package.json',
