@@ -48,7 +48,8 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     const statuses = await recordStatuses(page)
     await signUp(page, 'Ada', 'ada@example.com')
     await waitForStatus(page, 'Sent')
-    expect(await statuses()).toEqual(['Sending', 'Will be retried', 'Sending', 'Sent'])
+    // The first attempt may be over before the page follows the message.
+    expect((await statuses()).slice(-3)).toEqual(['Will be retried', 'Sending', 'Sent'])
 
     await signUp(page, 'Ada', 'nobody')
     expect(await page.getByRole('alert').textContent()).toMatch(/\w/)

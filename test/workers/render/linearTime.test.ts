@@ -69,7 +69,7 @@ const VALUES = REPEATED.flatMap((part) => {
 const payload = {
   ...{ id: 'a', messageId: '<a@b.example>', date: '2026-01-01T00:00:00Z', envelopeFrom: 'a@b.example' },
   ...{ from: { address: 'a@b.example' }, to: [{ address: 'a@b.example' }], cc: [], replyTo: [] },
-  ...{ attachments: [], headers: [], references: [] },
+  ...{ attachments: [], headers: [], references: [], content: { kind: 'template' } },
 } as unknown as WirePayload
 
 async function templateOf({ source, text }: { source: string; text?: string }): Promise<Template> {
