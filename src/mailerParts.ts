@@ -7,6 +7,7 @@ import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
 import { settleAll } from './settleAll.js'
+import type { Suppressions } from './suppressions/suppressions.js'
 import type { ProcessStatus, SetupStatus } from './telemetry/activity.js'
 import type { ActivityReporter } from './telemetry/activityReporter.js'
 import type { AlertMonitor } from './telemetry/alertMonitor.js'
@@ -57,6 +58,7 @@ export interface MailerParts {
   dispatcher: Dispatcher
   transports: TransportManager
   settings: TransportSettings
+  suppressions: Suppressions
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -178,6 +180,7 @@ export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise
 export function closeParts(parts: MailerParts, deadline: number): Promise<void> {
   const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, settings, waiters } = parts
   settings.close()
+  parts.suppressions.close()
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),

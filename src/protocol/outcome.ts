@@ -29,7 +29,7 @@ export interface RecipientOutcome {
   result: 'accepted' | 'rejected' | 'deferred' | 'uncertain'
   reply?: SmtpReply
   /** The reason, if the server was not asked about this recipient, while it was about others. */
-  code?: UnsupportedCode
+  code?: UnsupportedCode | 'SUPPRESSED'
 }
 
 /** Milliseconds spent on each step of an attempt. */
@@ -111,6 +111,12 @@ export type RejectedCode =
    * @remedy Fix the mail, or configure the transport there.
    */
   | 'INVALID_MESSAGE'
+  /**
+   * All recipients are on the list of addresses that get no more mail: they bounced, complained, unsubscribed, or were added by
+   * hand.
+   * @remedy Nothing, usually. If an address works again, remove it with `suppressions.remove()`, then call `retry(id)`.
+   */
+  | 'SUPPRESSED'
   /**
    * Three threads died because of it, in isolation or while rendering it.
    * @remedy Look at its template and data, then call `retry(id)`.
