@@ -13,6 +13,7 @@ import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
+import { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import { Suppressions } from './suppressions/suppressions.js'
 import { ActivityReporter } from './telemetry/activityReporter.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
@@ -95,7 +96,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     warnOfTemplates(templates.manifests, logger)
     const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
-    const suppressions = new Suppressions(queue, limits.suppressions, logger)
+    const suppressions = new SuppressionLookup(queue, logger)
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -161,7 +162,8 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: manager,
       settings,
-      suppressions,
+      suppressionLookup: suppressions,
+      suppressions: new Suppressions(queue, limits.suppressions, suppressions),
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

@@ -7,6 +7,7 @@ import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
 import { settleAll } from './settleAll.js'
+import type { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import type { Suppressions } from './suppressions/suppressions.js'
 import type { ProcessStatus, SetupStatus } from './telemetry/activity.js'
 import type { ActivityReporter } from './telemetry/activityReporter.js'
@@ -59,6 +60,7 @@ export interface MailerParts {
   transports: TransportManager
   settings: TransportSettings
   suppressions: Suppressions
+  suppressionLookup: SuppressionLookup
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -180,7 +182,7 @@ export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise
 export function closeParts(parts: MailerParts, deadline: number): Promise<void> {
   const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, settings, waiters } = parts
   settings.close()
-  parts.suppressions.close()
+  parts.suppressionLookup.close()
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),

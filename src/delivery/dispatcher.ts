@@ -8,7 +8,7 @@ import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
-import type { Suppressions } from '../suppressions/suppressions.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
@@ -33,7 +33,7 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
-  suppressions: Suppressions
+  suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */

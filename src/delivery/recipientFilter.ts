@@ -1,7 +1,7 @@
 import { openRecipients, type SuppressedRecipient, withSuppressed } from '../message/messageState.js'
 import { emptyFacts, type Outcome } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
-import type { Suppressions } from '../suppressions/suppressions.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
 
 /** Milliseconds between two looks at a list that can't be read. */
@@ -12,13 +12,13 @@ const RETRY_DELAY = 1_000
  * can: nothing is sent to an address that may be suppressed.
  */
 export class RecipientFilter {
-  readonly #suppressions: Suppressions
+  readonly #suppressions: SuppressionLookup
   readonly #observer: MessageObserver
   /** Messages that are being checked, by id, with the function that gives up. */
   readonly #checking = new Map<string, () => void>()
   #closed = false
 
-  constructor(suppressions: Suppressions, observer: MessageObserver) {
+  constructor(suppressions: SuppressionLookup, observer: MessageObserver) {
     this.#suppressions = suppressions
     this.#observer = observer
   }

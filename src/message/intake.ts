@@ -3,7 +3,7 @@ import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
-import type { Suppressions } from '../suppressions/suppressions.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
@@ -59,7 +59,7 @@ export interface IntakeDependencies {
   queue: QueueDriver
   tracing: Tracing
   figures: FigureCollector
-  suppressions: Suppressions
+  suppressions: SuppressionLookup
 }
 
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */

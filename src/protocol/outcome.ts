@@ -112,8 +112,7 @@ export type RejectedCode =
    */
   | 'INVALID_MESSAGE'
   /**
-   * All recipients are on the list of addresses that get no more mail: they bounced, complained, unsubscribed, or were added by
-   * hand.
+   * All recipients are on the list of addresses that get no more mail: see `mailer.suppressions`.
    * @remedy Nothing, usually. If an address works again, remove it with `suppressions.remove()`, then call `retry(id)`.
    */
   | 'SUPPRESSED'
@@ -269,10 +268,6 @@ export function setupFailure(reason: string): Outcome {
   const message = `No thread lives long enough to take mail: ${reason}`
   return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
 }
-
-/** The sentence of an `INTERNAL_ERROR` for users. The stack is only in the log, under the second sentence. */
-export const INTERNAL_ERROR_MESSAGE = 'An internal error occurred; the log has the details.'
-export const INTERNAL_ERROR_LOGGED = 'Internal error while delivering a message'
 
 /** Whether the transport caused the outcome, so that it must not use up one of the message's attempts. */
 export function isUnreachable(outcome: Outcome): boolean {
