@@ -1,5 +1,6 @@
 import { Clock } from './clock.js'
 import { Dispatcher } from './delivery/dispatcher.js'
+import type { Feedback, FeedbackDependencies } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
@@ -96,7 +97,8 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     warnOfTemplates(templates.manifests, logger)
     const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
-    const suppressions = new SuppressionLookup(queue, logger)
+    const suppressionLookup = new SuppressionLookup(queue, logger)
+    const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -106,7 +108,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
-      suppressions,
+      suppressions: suppressionLookup,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
@@ -147,7 +149,15 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     await settings.refresh()
     const mailer = new Mailer({
       validation,
-      intake: new Intake({ clock, validation, templates, queue, tracing, figures, suppressions }),
+      intake: new Intake({
+        clock,
+        validation,
+        templates,
+        queue,
+        tracing,
+        figures,
+        suppressions: suppressionLookup,
+      }),
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
@@ -162,8 +172,9 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: manager,
       settings,
-      suppressionLookup: suppressions,
-      suppressions: new Suppressions(queue, limits.suppressions, suppressions),
+      suppressionLookup,
+      suppressions,
+      feedback: feedbackOf({ queue, suppressions, metrics, logger }),
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =
@@ -240,6 +251,12 @@ function alertMonitorFor(
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
   }
   return new AlertMonitor(plan, sources, listener, logger)
+}
+
+function feedbackOf(parts: FeedbackDependencies): () => Promise<Feedback> {
+  let feedback: Promise<Feedback> | undefined
+  return () =>
+    (feedback ??= import('./feedback/feedback.js').then(({ Feedback: Loaded }) => new Loaded(parts)))
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {

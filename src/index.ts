@@ -20,8 +20,12 @@ export type {
   MessageEvent,
   SlowedEvent,
   SuppressedEvent,
+  DeliveryEvent,
   ThreadEvent,
 } from './telemetry/events.js'
+export { BOUNCE_CATEGORIES, DELIVERY_STATES } from './feedback/delivery.js'
+export type { BounceCategory, Delivery, DeliveryState } from './feedback/delivery.js'
+export type { DeliveryReport } from './feedback/deliveryReport.js'
 export type { SafeModeOptions } from './message/safeMode.js'
 export type { AttemptReport } from './telemetry/messageObserver.js'
 export { explain } from './message/explain.js'

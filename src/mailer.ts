@@ -1,5 +1,6 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
+import type { DeliveryReport } from './feedback/deliveryReport.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
 import {
@@ -103,10 +104,17 @@ export class Mailer {
    * Resolves once the message is settled: sent, partial, failed, expired or cancelled.
    * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
    */
-  async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
-    this.#assertOpen()
-    if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    return this.#parts.waiters.follow(this.#parts.queue, id, () => this.find(id), timeout, signal)
+  async wait(id: string, options: WaitOptions = {}): Promise<Message> {
+    const { waiters, queue } = this.#open
+    return waiters.follow(queue, id, () => this.find(id), options)
+  }
+
+  /**
+   * Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order.
+   * @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
+   */
+  async report(reports: DeliveryReport | readonly DeliveryReport[]): Promise<number> {
+    return (await this.#open.feedback()).report(reports)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
@@ -140,11 +148,8 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    return applyToAll(
-      (part) => this.list(part),
-      query,
-      (id) => this.retry(id),
-    )
+    const retry = (id: string): Promise<Message> => this.retry(id)
+    return applyToAll((part) => this.list(part), query, retry)
   }
 
   /** Settles a held or deferred message that you know has arrived. */
@@ -166,8 +171,7 @@ export class Mailer {
 
   /**
    * Returns the content of a message, its parts and its bytes, built in a thread from the stored mail.
-   * @returns undefined if there is no such message
-   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered
+   * @returns undefined if there is no such message @throws ThreadpostError as `render()`, if it can no longer be rendered
    */
   async preview(id: string): Promise<MessagePreview | undefined> {
     this.#assertOpen()
@@ -225,9 +229,8 @@ export class Mailer {
   }
 
   /**
-   * Changes the settings of transports, such as a password, while mail is being sent. Deliveries in progress finish on their old
-   * connection, waiting messages use the new settings, and held messages are retried when they are due. Alternatively, loads new
-   * globals, setup and helpers into the threads, between two mails.
+   * Changes the settings of transports, such as a password, while mail is being sent: deliveries in progress finish on their old
+   * connection, others use the new one. Or loads new globals, setup and helpers into the threads, between two mails.
    * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {

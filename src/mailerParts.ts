@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Dispatcher } from './delivery/dispatcher.js'
 import { ThreadpostError } from './errors.js'
+import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
@@ -60,6 +61,8 @@ export interface MailerParts {
   transports: TransportManager
   settings: TransportSettings
   suppressions: Suppressions
+  /** Takes in delivery reports; loaded with the first one. */
+  feedback: () => Promise<Feedback>
   suppressionLookup: SuppressionLookup
   alertMonitor?: AlertMonitor
   inbox?: Inbox
