@@ -1,6 +1,7 @@
 import { Clock } from './clock.js'
 import { Dispatcher } from './delivery/dispatcher.js'
 import type { Feedback, FeedbackDependencies } from './feedback/feedback.js'
+import { ProviderIndex } from './feedback/providerIndex.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
@@ -99,6 +100,11 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     queue = await openQueue(options.queue, common)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
+    const feedback = feedbackOf({ queue, suppressions, metrics, logger })
+    if (options.unsubscribe !== undefined) {
+      const { Unsubscribes } = await import('./unsubscribe/unsubscribes.js')
+      suppressions.unsubscribes = new Unsubscribes(options.unsubscribe.secrets, suppressions, feedback)
+    }
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -109,6 +115,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       observer,
       safeMode: options.safeMode,
       suppressions: suppressionLookup,
+      providerIndex: new ProviderIndex(queue, retain, logger),
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
@@ -174,7 +181,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       settings,
       suppressionLookup,
       suppressions,
-      feedback: feedbackOf({ queue, suppressions, metrics, logger }),
+      feedback,
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

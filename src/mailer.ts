@@ -1,6 +1,6 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
-import type { DeliveryReport } from './feedback/deliveryReport.js'
+import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
 import {
@@ -113,8 +113,8 @@ export class Mailer {
    * Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order.
    * @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
    */
-  async report(reports: DeliveryReport | readonly DeliveryReport[]): Promise<number> {
-    return (await this.#open.feedback()).report(reports)
+  async report(...reports: Parameters<Feedback['report']>): Promise<number> {
+    return (await this.#open.feedback()).report(...reports)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */

@@ -17,6 +17,11 @@ import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
 import { withEhloName } from './transports/machineName.js'
 import { resolveTransports } from './transports/transportManager.js'
 import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
+import {
+  resolveUnsubscribe,
+  type UnsubscribeOptions,
+  type UnsubscribePlan,
+} from './unsubscribe/unsubscribeLink.js'
 import { Validator } from './validation.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
@@ -150,6 +155,13 @@ export interface MailerOptions {
    */
   attachmentRoot?: string
   /**
+   * The links with which recipients unsubscribe, for mails with `listUnsubscribe: true`: the URL under which `unsubscribeRouter` is
+   * mounted, and the secret that signs the links. With a list of secrets, the first signs, and all are accepted.
+   * @default none; `listUnsubscribe: true` is refused
+   * @example unsubscribe: { url: 'https://acme.example/unsubscribe', secret: 'a-long-random-secret' }
+   */
+  unsubscribe?: UnsubscribeOptions
+  /**
    * A logger with the methods of pino; `console` works too.
    * @default none; nothing is logged
    * @example logger: console
@@ -184,6 +196,7 @@ export interface ResolvedOptions {
   context?: () => object | undefined
   intercept?: Interceptor
   safeMode?: SafeMode
+  unsubscribe?: UnsubscribePlan
   logger: Logger
   alerts?: AlertPlan
 }
@@ -210,6 +223,7 @@ const KEYS = [
   'context',
   'intercept',
   'safeMode',
+  'unsubscribe',
   'logger',
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
@@ -254,6 +268,8 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['intercept'] !== undefined)
     resolved.intercept = check.callback(options['intercept'], 'intercept') as Interceptor
   if (options['safeMode'] !== undefined) resolved.safeMode = resolveSafeMode(check, options['safeMode'])
+  if (options['unsubscribe'] !== undefined)
+    resolved.unsubscribe = resolveUnsubscribe(check, options['unsubscribe'])
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)

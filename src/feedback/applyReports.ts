@@ -1,7 +1,7 @@
 import { enter, isSettled, type MessageState } from '../message/messageState.js'
 import { isOpen, type RecipientState } from '../message/recipients.js'
 import { suppressionKey } from '../suppressions/suppression.js'
-import { type DeliveryChange, joinDelivery, type RecipientReport, type Reported } from './delivery.js'
+import { type DeliveryChange, joinDelivery, type RecipientReport, type Reported } from './deliveryStates.js'
 
 /**
  * Adds reports to the recipients of a message. A report about a recipient whose result is uncertain proves that the next server

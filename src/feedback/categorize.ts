@@ -1,4 +1,4 @@
-import type { BounceCategory } from './delivery.js'
+import type { BounceCategory } from './deliveryStates.js'
 
 export interface BounceKind {
   category: BounceCategory

@@ -8,7 +8,7 @@ import {
   type Delivery,
   DELIVERY_STATES,
   type DeliveryState,
-} from './delivery.js'
+} from './deliveryStates.js'
 
 /** What happened to one recipient of a message. One of `id`, `messageId`, and `providerId` names the message. */
 export interface RecipientDeliveryReport {
@@ -42,6 +42,11 @@ export interface RawDeliveryReport {
 }
 
 export type DeliveryReport = RecipientDeliveryReport | RawDeliveryReport
+
+export interface ReportOptions {
+  /** A name under which these reports are taken in only once, within an hour. At most 500 characters. @default none */
+  once?: string
+}
 
 /** A checked report, before its message is known. */
 export interface CheckedReport {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
 import { isId } from '../message/ids.js'
@@ -9,8 +10,8 @@ import type { Suppressions } from '../suppressions/suppressions.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { Validator } from '../validation.js'
 import { reportedRecipient, wasSent } from './applyReports.js'
-import { joinDelivery, reasonToSuppress, type RecipientReport } from './delivery.js'
-import { type CheckedReport, checkReport, type DeliveryReport } from './deliveryReport.js'
+import { type CheckedReport, checkReport, type DeliveryReport, type ReportOptions } from './deliveryReport.js'
+import { joinDelivery, reasonToSuppress, type RecipientReport } from './deliveryStates.js'
 import { rangeOfProviderId } from './providerIds.js'
 
 export interface FeedbackDependencies {
@@ -27,6 +28,9 @@ const CONCURRENCY = 200
 /** Milliseconds between two attempts to report on a message that is being sent, and how often that is tried. */
 const BUSY_DELAY = 100
 const BUSY_ATTEMPTS = 50
+
+/** Milliseconds for which reports with a name are taken in only once. */
+const ONCE = 60 * 60_000
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
@@ -45,13 +49,30 @@ export class Feedback {
    * @returns how many reports could be matched
    * @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`; `CONFLICT` if a message is still being sent
    */
-  async report(input: DeliveryReport | readonly DeliveryReport[]): Promise<number> {
+  async report(
+    input: DeliveryReport | readonly DeliveryReport[],
+    options: ReportOptions = {},
+  ): Promise<number> {
     const list = Array.isArray(input) ? check.array(input, '', MAX_REPORTS) : [input]
     const now = Date.now()
     const checked = list.map((report, index) =>
       checkReport(report, Array.isArray(input) ? `[${index}]` : '', now),
     )
-    return this.take(checked)
+    const { once } = check.object(options, 'options', ['once'])
+    return once === undefined
+      ? this.take(checked)
+      : this.#once(check.string(once, 'options.once', 500), () => this.take(checked))
+  }
+
+  /** The name is stored last, so that what fails can be repeated; what is taken in twice for that has no second effect. */
+  async #once(name: string, take: () => Promise<number>): Promise<number> {
+    const { records } = this.#parts.queue
+    const key = `o:${createHash('sha256').update(name).digest('base64url')}`
+    const [found = []] = await records.read([{ from: key, to: `${key}\x00`, limit: 1 }])
+    if (found.length > 0) return 0
+    const matched = await take()
+    await records.write([{ key, keepUntil: Date.now() + ONCE, document: '' }])
+    return matched
   }
 
   /** Takes in checked reports. @returns how many could be matched */

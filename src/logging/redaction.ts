@@ -1,4 +1,4 @@
-import type { Delivery } from '../feedback/delivery.js'
+import type { Delivery } from '../feedback/deliveryStates.js'
 import type { Attempt } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { SmtpReply } from '../protocol/outcome.js'

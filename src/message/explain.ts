@@ -1,4 +1,4 @@
-import { type BounceCategory, DELIVERY_STATES, type DeliveryState } from '../feedback/delivery.js'
+import { type BounceCategory, DELIVERY_STATES, type DeliveryState } from '../feedback/deliveryStates.js'
 import { complainsAboutEhlo } from '../protocol/ehloComplaint.js'
 import type { Message, MessageAttempt } from './messageView.js'
 

@@ -13,6 +13,7 @@ import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import { type ResendChanges, toResend } from './resend.js'
+import { signedUnsubscribe } from './signedUnsubscribe.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
@@ -87,6 +88,9 @@ export class Intake {
     const { queue, clock, validation } = this.#parts
     const [message, job] = await Promise.all([queue.find(id), queue.load(id)])
     const again = toResend(id, message, job, changes, clock.now(), validation.options.maxAge)
+    // The link of the original is for its recipient.
+    if (again.listUnsubscribe?.signed === true)
+      again.listUnsubscribe = signedUnsubscribe(again, validation.options.unsubscribe)
     const ready = this.#safe(again)
     const [answer] = await this.#enqueue([ready])
     const receipt = this.#receipt(ready, answer)

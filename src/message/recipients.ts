@@ -1,4 +1,4 @@
-import type { Delivery } from '../feedback/delivery.js'
+import type { Delivery } from '../feedback/deliveryStates.js'
 import { addressKey } from '../protocol/addressForms.js'
 import type { Outcome, RecipientOutcome, SmtpReply } from '../protocol/outcome.js'
 import type { MailJob, MessageState } from './messageState.js'

@@ -24,13 +24,22 @@ import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import { type MailJob, recipientsOf } from './messageState.js'
 import { rawPartsOf, refuseRawOver } from './rawMail.js'
+import { signedUnsubscribe } from './signedUnsubscribe.js'
 import { expiryOf, notBeforeOf } from './times.js'
 
 /** Everything that a mail is validated against. */
 export interface ValidationContext {
   options: Pick<
     ResolvedOptions,
-    'attachmentRoot' | 'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
+    | 'attachmentRoot'
+    | 'context'
+    | 'from'
+    | 'intercept'
+    | 'limits'
+    | 'maxAge'
+    | 'onUncertain'
+    | 'safeMode'
+    | 'unsubscribe'
   >
   transports: readonly string[]
   /** Transports that can't send a finished message, or whose failover can't. */
@@ -167,7 +176,8 @@ export function toJob(
     const stream = streamOf(mail['stream'], 'stream', check)
     if (stream !== DEFAULT_STREAM) job.stream = stream
   }
-  if (mail['listUnsubscribe'] !== undefined)
+  if (mail['listUnsubscribe'] === true) job.listUnsubscribe = signedUnsubscribe(job, options.unsubscribe)
+  else if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
     job.metadata = toJsonObject(mail['metadata'], 'metadata', check)

@@ -1,6 +1,6 @@
 import { ThreadpostError } from '../errors.js'
-import type { RecipientReport, Reported } from '../feedback/delivery.js'
 import { applyReports } from '../feedback/applyReports.js'
+import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
 
 /** The message that an operator acts on, as its queue has it. */

@@ -2,7 +2,7 @@
  * The contract of a queue. A driver stores messages and decides when each is due; it knows nothing of threads, SMTP or
  * templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is complete when it passes them.
  */
-import type { RecipientReport, Reported } from '../feedback/delivery.js'
+import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/evidence.js'

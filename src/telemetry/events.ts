@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
-import type { Delivery, DeliveryState } from '../feedback/delivery.js'
+import type { Delivery, DeliveryState } from '../feedback/deliveryStates.js'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import { hideSecrets } from '../logging/secrets.js'

@@ -1,4 +1,4 @@
-import type { DeliveryState } from '../feedback/delivery.js'
+import type { DeliveryState } from '../feedback/deliveryStates.js'
 import { type Attempt, isSettled } from '../message/messageState.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'

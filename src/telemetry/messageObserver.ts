@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { inContextOf } from '../context.js'
-import type { DeliveryChange, DeliveryState } from '../feedback/delivery.js'
+import type { DeliveryChange, DeliveryState } from '../feedback/deliveryStates.js'
 import { type Level, type Logger, SILENT } from '../logging/logger.js'
 import type { Redaction } from '../logging/redaction.js'
 import { hideSecrets } from '../logging/secrets.js'

@@ -1,4 +1,4 @@
-import type { DeliveryState } from '../feedback/delivery.js'
+import type { DeliveryState } from '../feedback/deliveryStates.js'
 import { isSettled, type MessageState, type Status } from '../message/messageState.js'
 import type { Outcome, Timings } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'

@@ -1,7 +1,7 @@
 import type * as Otel from '@opentelemetry/api'
 import type { Context, HrTime, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { isTraceparent } from '../context.js'
-import type { Delivery } from '../feedback/delivery.js'
+import type { Delivery } from '../feedback/deliveryStates.js'
 import type { Redaction } from '../logging/redaction.js'
 import type { Attempt, MailJob } from '../message/messageState.js'
 import type { RetryDecision, Timings } from '../protocol/outcome.js'

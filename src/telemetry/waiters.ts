@@ -1,5 +1,5 @@
 import { ThreadpostError } from '../errors.js'
-import { isFinal } from '../feedback/delivery.js'
+import { isFinal } from '../feedback/deliveryStates.js'
 import { isSettled } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { QueueDriver } from '../queue/driver.js'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { categorize } from '../../src/feedback/categorize.js'
-import type { BounceCategory } from '../../src/feedback/delivery.js'
+import type { BounceCategory } from '../../src/feedback/deliveryStates.js'
 
 type Row = readonly [text: string, category: BounceCategory, permanent: boolean]
 

@@ -1,16 +1,17 @@
 import { z } from 'zod'
-import type {
-  Delivery as DeliveryType,
-  HeldReason,
-  Message as MessageType,
-  MessageAttempt as MessageAttemptType,
-  RecipientState as RecipientStateType,
-  MessagePage as MessagePageType,
-  Outcome,
-  Phase,
-  SuppressionReason,
+import {
+  BOUNCE_CATEGORIES,
+  DELIVERY_STATES,
+  type Delivery as DeliveryType,
+  type HeldReason,
+  type Message as MessageType,
+  type MessageAttempt as MessageAttemptType,
+  type RecipientState as RecipientStateType,
+  type MessagePage as MessagePageType,
+  type Outcome,
+  type Phase,
+  type SuppressionReason,
 } from '../../index.js'
-import { BOUNCE_CATEGORIES, DELIVERY_STATES } from '../../index.js'
 import { exhaustive, Statuses } from '../../web/requestSchema.js'
 
 /** The named schemas of the OpenAPI document. */

@@ -1,5 +1,5 @@
 import { Clock, waitAtMost } from '../../clock.js'
-import type { RecipientReport, Reported } from '../../feedback/delivery.js'
+import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
 import {
   enter,
   isSettled,

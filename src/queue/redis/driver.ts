@@ -1,5 +1,5 @@
 import { Deadline } from '../../clock.js'
-import type { RecipientReport } from '../../feedback/delivery.js'
+import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'

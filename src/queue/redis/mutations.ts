@@ -1,4 +1,4 @@
-import type { Reported } from '../../feedback/delivery.js'
+import type { Reported } from '../../feedback/deliveryStates.js'
 import { enter, isSettled, type MessageState } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from '../actions.js'

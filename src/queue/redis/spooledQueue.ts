@@ -1,5 +1,5 @@
 import { ThreadpostError } from '../../errors.js'
-import type { RecipientReport } from '../../feedback/delivery.js'
+import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { isSettled, type MailJob, newState, type Settlement } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { RecipientReport, Reported } from '../../feedback/delivery.js'
+import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { isId, newToken } from '../../message/ids.js'

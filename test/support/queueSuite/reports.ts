@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Delivery } from '../../../src/feedback/delivery.js'
+import type { Delivery } from '../../../src/feedback/deliveryStates.js'
 import { mintId } from '../../../src/message/ids.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Deliveries } from './deliveries.js'

@@ -6,7 +6,7 @@ import {
   DELIVERY_STATES,
   joinDelivery,
   reasonToSuppress,
-} from '../../src/feedback/delivery.js'
+} from '../../src/feedback/deliveryStates.js'
 
 const reports = fc.record({
   state: fc.constantFrom(...DELIVERY_STATES),
