@@ -32,6 +32,7 @@ import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
+import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
 import { Validator, MAX_TIMER } from './validation.js'
 
@@ -237,6 +238,26 @@ export class Mailer {
   async reload(options: ReloadOptions): Promise<void> {
     this.#assertOpen()
     return reloadParts(this.#parts, options)
+  }
+
+  /**
+   * Adds a transport while mail is being sent; mail that is held for it is sent. Each process that delivers adds its own.
+   * @param transport as in the option `transport`, except `inbox:`
+   * @throws ThreadpostError `INVALID_OPTIONS`, also if there is a transport of this name
+   */
+  async addTransport(name: string, transport: TransportInput): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.transports.add(name, transport)
+  }
+
+  /**
+   * Removes a transport. Mail that waits for it is held until a transport of this name is added, or can be resolved. Resolves
+   * when its deliveries in progress have ended.
+   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
+   */
+  async removeTransport(name: string): Promise<void> {
+    this.#assertOpen()
+    await this.#parts.transports.remove(name)
   }
 
   /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */

@@ -1,11 +1,10 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
-import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
+import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { MessagePayload } from '../protocol/tasks.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
@@ -13,6 +12,7 @@ import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
 import type { TransportChange } from '../transports/transportManager.js'
+import type { TransportResolver, Unavailability } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
@@ -22,31 +22,7 @@ import type {
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
-
-/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
-function toPayload(job: MailJob): MessagePayload {
-  const payload: MessagePayload = {
-    id: job.id,
-    messageId: job.messageId,
-    date: job.date,
-    from: job.from,
-    to: job.to,
-    cc: job.cc,
-    bcc: job.bcc,
-    replyTo: job.replyTo,
-    envelopeFrom: job.envelopeFrom,
-    content: job.content,
-    headers: job.headers,
-    references: job.references,
-    attachments: job.attachments,
-  }
-  if (job.sender !== undefined) payload.sender = job.sender
-  if (job.context !== undefined) payload.context = job.context
-  if (job.subject !== undefined) payload.subject = job.subject
-  if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
-  if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
-  return payload
-}
+import { toPayload } from './payload.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
 const PAUSE_RECHECK = 60 * 60_000
@@ -76,6 +52,7 @@ export class Dispatcher implements Consumer {
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  #resolver: TransportResolver | undefined
 
   constructor(
     runner: Runner,
@@ -104,20 +81,57 @@ export class Dispatcher implements Consumer {
     )
   }
 
+  /** Resolves the transports that messages name and that are not known. Call this before the queue hands out messages. */
+  resolveWith(resolver: TransportResolver): void {
+    this.#resolver = resolver
+  }
+
   /** Call this once the queue hands out messages: those that an earlier process held for a budget may have room now. */
   started(): void {
     for (const transport of this.#router.all()) this.#admission.recheck(transport)
   }
 
-  /** A message that waits for a transport's budget needs no slot, so the queue may hand out as many more. */
+  /** A message that waits for a transport's budget, or for its settings, needs no slot, so the queue may hand out as many more. */
   get slots(): number {
-    return this.#runner.slots.capacity + this.#admission.waitingForBudget
+    return this.#runner.slots.capacity + this.#admission.waitingForBudget + (this.#resolver?.waiting ?? 0)
   }
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
+    const own = this.#router.own(message.job.transport)
+    return own === undefined || (own.stale === true && !own.breaker.holds)
+      ? this.#deliverOnceKnown(message)
+      : this.#deliverOver(own, message)
+  }
+
+  /** The message's transport is not known, or its settings may be wrong: they are resolved first. */
+  async #deliverOnceKnown(message: QueuedMessage): Promise<Settlement> {
+    const { transport } = message.job
+    const unavailable = await (this.#resolver?.resolve(transport) ?? UNKNOWN)
+    const own = this.#router.own(transport)
+    if (own !== undefined) return this.#deliverOver(own, message)
+    const { reason, delay } = unavailable ?? UNKNOWN
+    return this.#outcomes.holdWithoutTransport(
+      message,
+      `No transport "${transport}" is available: ${reason}`,
+      delay,
+    )
+  }
+
+  /** @param own the message's transport; another may send it, but this one stays until it is settled */
+  async #deliverOver(own: TransportState, message: QueuedMessage): Promise<Settlement> {
+    own.enter()
+    if (own.stale !== undefined) this.#resolver?.used(own.name)
+    try {
+      return await this.#deliverOverAny(message)
+    } finally {
+      own.leave()
+    }
+  }
+
+  #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
     const forBudget = transport?.limited === true
@@ -187,6 +201,7 @@ export class Dispatcher implements Consumer {
     if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
     const outcome = await this.#deliver(order)
     transport?.record(outcome, admission.probe)
+    if (outcome.code === 'AUTH_FAILED' && transport?.stale === false) transport.stale = true
     this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
@@ -240,6 +255,35 @@ export class Dispatcher implements Consumer {
     this.#admission.recheck(transport)
   }
 
+  /**
+   * Adds a transport, unless it is known: its messages, which are held, are due at once.
+   * @param resolved whether its settings are resolved again once its server refuses them
+   * @returns whether it was not known
+   */
+  added(options: TransportStateOptions, resolved: boolean): boolean {
+    const known = this.#router.get(options.name)
+    const transport = known ?? this.#router.add(options)
+    transport.stale = resolved ? false : undefined
+    if (known === undefined) this.#admission.recheck(transport)
+    return known === undefined
+  }
+
+  /** Whether no message waits for a transport, or is being sent over it. */
+  idle(name: string): boolean {
+    return this.#router.get(name)?.idle !== false
+  }
+
+  /**
+   * Holds all messages of a transport from now on. Resolves when those in progress have ended.
+   * @param remember whether a failing transport is still known to be failing if it is added again
+   */
+  async removed(name: string, remember = false): Promise<void> {
+    const transport = this.#router.remove(name, remember)
+    if (transport === undefined) return
+    this.#admission.forget(transport)
+    await transport.whenIdle()
+  }
+
   /** Applies other limits to a transport. */
   limited(options: TransportStateOptions): void {
     const transport = this.#router.get(options.name)
@@ -258,8 +302,13 @@ export class Dispatcher implements Consumer {
     if (resumed) this.#admission.recheck(transport)
   }
 
+  /** The states of the transports; of those that were resolved, only of some that don't work properly. */
   transports(): TransportStatus[] {
-    return this.#router.all().map(({ status }) => status)
+    let resolved = 0
+    return this.#router
+      .all()
+      .filter(({ stale, troubled }) => stale === undefined || (troubled && resolved++ < MAX_TROUBLED))
+      .map(({ status }) => status)
   }
 
   /** Returns the messages that wait for a budget to the queue. */
@@ -280,6 +329,15 @@ export class Dispatcher implements Consumer {
     this.#inFlight.remove(order)
     return outcome
   }
+}
+
+/** Resolved transports whose state is reported, at most. */
+const MAX_TROUBLED = 100
+/** Milliseconds after which a message is looked at again whose transport is not there; adding it makes the message due at once. */
+const UNAVAILABLE_RECHECK = 60_000
+const UNKNOWN: Unavailability = {
+  reason: 'it was removed, or was not added yet; its mail is sent once it is added',
+  delay: UNAVAILABLE_RECHECK,
 }
 
 const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)

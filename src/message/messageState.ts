@@ -2,6 +2,7 @@ import { addressKey } from '../protocol/addressForms.js'
 import {
   countsAsAttempt,
   isSetupFailure,
+  isTransportUnavailable,
   isUnreachable,
   type Outcome,
   type RecipientOutcome,
@@ -81,7 +82,10 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-/** `paused`: the queue is paused, or the message's transport; then the message has a time for its next attempt. */
+/**
+ * `paused`: the queue is paused, or the message's transport; then the message has a time for its next attempt. So does a
+ * message whose transport is not there at the moment; its last attempt has the code `TRANSPORT_UNAVAILABLE`.
+ */
 export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
 
 /** Whether the message is held until its transport has room, or is resumed: then `wakeHeld()` of the queue makes it due. */
@@ -252,7 +256,7 @@ function recordAttempt(state: MessageState, attempt: Attempt): void {
 }
 
 function isOutage(outcome: Outcome): boolean {
-  return isUnreachable(outcome) || isSetupFailure(outcome)
+  return isUnreachable(outcome) || isSetupFailure(outcome) || isTransportUnavailable(outcome)
 }
 
 /** Every status change goes through this function, so that no field of one status remains in the next. */

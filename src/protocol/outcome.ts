@@ -107,8 +107,8 @@ export type RejectedCode =
    */
   | 'UNKNOWN_TEMPLATE'
   /**
-   * The process that delivers has no transport of that name, or an address is not valid after all.
-   * @remedy Fix the mail, or configure the transport there.
+   * An address is not valid after all, or the transport can't send a mail of this kind.
+   * @remedy Fix the mail, or send it over another transport.
    */
   | 'INVALID_MESSAGE'
   /**
@@ -170,6 +170,14 @@ export type SetupFailedCode =
    * @remedy Fix the cause that the log names; mail is held and goes out by itself once threads stay alive.
    */
   'SETUP_FAILED'
+
+/** The process that delivers has no such transport at the moment: no attempt is counted. */
+export type UnavailableCode =
+  /**
+   * The process that delivers has no transport of that name: it was removed, it was not added yet, or `resolveTransport` failed.
+   * @remedy Nothing, if the transport is added later or can be resolved then; otherwise correct the name, and cancel the message.
+   */
+  'TRANSPORT_UNAVAILABLE'
 
 /** The mailer was closed first: no attempt is counted. */
 export type ReleasedCode =
@@ -245,7 +253,7 @@ export type Outcome = OutcomeFacts &
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
     | {
         result: 'deferred'
-        code: DeferredCode | UnreachableCode | SetupFailedCode | ReleasedCode
+        code: DeferredCode | UnreachableCode | SetupFailedCode | UnavailableCode | ReleasedCode
         /** Milliseconds that the server asked to wait before the next attempt. */
         retryAfter?: number
       }
@@ -264,6 +272,11 @@ export function setupFailure(reason: string): Outcome {
   return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
 }
 
+/** @param message one sentence: why the transport is not there */
+export function transportUnavailable(message: string): Outcome {
+  return { result: 'deferred', code: 'TRANSPORT_UNAVAILABLE', message, ...emptyFacts() }
+}
+
 /** The sentence of an `INTERNAL_ERROR` for users. The stack is only in the log, under the second sentence. */
 export const INTERNAL_ERROR_MESSAGE = 'An internal error occurred; the log has the details.'
 export const INTERNAL_ERROR_LOGGED = 'Internal error while delivering a message'
@@ -278,11 +291,15 @@ export function isUnreachable(outcome: Outcome): boolean {
 /** Whether no thread could take the message, for a reason outside the message. */
 export const isSetupFailure = (outcome: Outcome): boolean => outcome.code === 'SETUP_FAILED'
 
+/** Whether the process had no such transport at the moment. */
+export const isTransportUnavailable = (outcome: Outcome): boolean => outcome.code === 'TRANSPORT_UNAVAILABLE'
+
 /** Whether the outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
   return (
     !isUnreachable(outcome) &&
     !isSetupFailure(outcome) &&
+    !isTransportUnavailable(outcome) &&
     outcome.result !== 'withdrawn' &&
     outcome.code !== 'RELEASED'
   )

@@ -42,6 +42,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
   pipelineDepth?: number
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
+  /**
+   * For a transport from `resolveTransport`: whether it may send to files, and to servers on this machine or a private
+   * network. Without it, a tenant's host must be public, and the connection goes to exactly the address that was checked.
+   * @default false
+   */
+  allowPrivateHosts?: boolean
   /** Signs the mail that this transport sends: one key, or several. @default none */
   dkim?: DkimOptions | DkimOptions[]
   /**
@@ -91,7 +97,9 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
 }
 
 /** A nodemailer transport plugin, with the options of every transport. */
-export type PluginTransportOptions = PluginOptions & BudgetOptions & Pick<TransportOptions, 'failover'>
+export type PluginTransportOptions = PluginOptions &
+  BudgetOptions &
+  Pick<TransportOptions, 'failover' | 'allowPrivateHosts'>
 
 /** A URL, or an object with a URL and further options. */
 export type TransportInput = string | TransportOptions | PluginTransportOptions
@@ -126,7 +134,7 @@ const DEFAULT_TIMEOUTS: SmtpTimeouts = {
 const MAX_PIPELINE_DEPTH = 64
 const MESSAGES_PER_CONNECTION = 100_000
 
-const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
+const COMMON_KEYS = ['failover', 'allowPrivateHosts', ...BUDGET_KEYS] as const
 const PLUGIN_KEYS = ['module', 'options', ...COMMON_KEYS] as const
 const KEYS = [
   'url',
@@ -170,6 +178,8 @@ export function resolveTransport(
     ? check.object(value, path, 'module' in value ? PLUGIN_KEYS : KEYS)
     : { url: value }
   const budget = resolveBudget(check, options, path)
+  if (options['allowPrivateHosts'] !== undefined)
+    check.boolean(options['allowPrivateHosts'], `${path}.allowPrivateHosts`)
   const failover = failoverOf(check, options['failover'] ?? [], `${path}.failover`)
   return { name, config: specOf(check, name, value, options, path), budget, failover }
 }
@@ -247,17 +257,14 @@ function failoverOf(check: Validator, value: unknown, path: string): string[] {
 /** Checks that the failover transports of a transport exist, and are other transports. */
 export function checkFailover(
   check: Validator,
-  transport: ResolvedTransport,
+  transport: { name: string; failover: readonly string[] },
   names: readonly string[],
   path: string,
 ): void {
   for (const other of transport.failover) {
     if (other === transport.name) check.fail(`${path}.failover`, 'must name other transports, not this one')
     if (!names.includes(other))
-      check.fail(
-        `${path}.failover`,
-        `there is no transport "${other}"; the transports are ${names.join(', ')}`,
-      )
+      check.fail(`${path}.failover`, `there is no transport ${JSON.stringify(other.slice(0, 64))}`)
   }
 }
 
