@@ -4,10 +4,7 @@ import { isPrivateHost, lookUpPublic, privateHost } from '../../../src/privateHo
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 
 /** Opens the connection that SMTP is spoken on, if nodemailer can't open it itself: undefined if it can. Rejects if that fails. */
-export async function openSocket(
-  config: SmtpTransport,
-  signal: AbortSignal,
-): Promise<Socket | undefined> {
+export async function openSocket(config: SmtpTransport, signal: AbortSignal): Promise<Socket | undefined> {
   if (config.proxy !== undefined) return openThroughProxy(config, config.proxy)
   if (config.publicOnly === true) return openDirectly(config, signal)
   return undefined
