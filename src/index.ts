@@ -50,6 +50,7 @@ export type {
   SetupStatus,
 } from './telemetry/activity.js'
 export type { AuditEntry } from './telemetry/auditLog.js'
+export type { ResolveTransport } from './transports/transportResolver.js'
 export type { TransportLimits } from './transports/transportSettings.js'
 export type { AttemptCount, Figures } from './telemetry/figures.js'
 export type { Monitoring } from './telemetry/monitoring.js'

@@ -1,4 +1,4 @@
-import { explain, type MailerOptions, type MessageEvent } from 'threadpost'
+import { explain, type MailerOptions, type MessageEvent, type ResolveTransport } from 'threadpost'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { testInbox, testMailer, testSender } from '../support/mailer.js'
@@ -149,7 +149,7 @@ describe('resolveTransport', () => {
     expect(subjects(server)).toEqual(['Hi'])
   })
 
-  it.each([
+  const failures: [title: string, failing: ResolveTransport, reason: string][] = [
     ['throws', () => Promise.reject(new Error(`no database: ${SECRET}`)), 'resolveTransport failed'],
     ['returns nothing', () => undefined, 'resolveTransport knows no such transport'],
     [
@@ -157,13 +157,16 @@ describe('resolveTransport', () => {
       () => `smtp://user:${SECRET}@mail.example/${SECRET}`,
       'the settings that resolveTransport returned are not valid',
     ],
-  ] as const)('holds the mail while it %s, and reveals nothing', async (_, failing, reason) => {
+  ]
+  it.each(failures)('holds the mail while it %s, and reveals nothing', async (_, failing, reason) => {
     const inbox = await testInbox()
     const told: unknown[] = []
     const log = (...line: unknown[]): void => void told.push(line)
     let works = false
+    const resolveTransport: ResolveTransport = () =>
+      works ? { url: inbox.url, allowPrivateHosts: true } : failing('')
     const mailer = await testMailer({
-      resolveTransport: () => (works ? { url: inbox.url, allowPrivateHosts: true } : failing()),
+      resolveTransport,
       logger: { debug: log, info: log, warn: log, error: log },
     } as MailerOptions)
     mailer.on('held', (event) => told.push(event))
