@@ -26,8 +26,8 @@ import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/templateCatalog.js'
 import { setTestHooks } from './testHooks.js'
 import type { Runner } from './threads/runner.js'
+import { loopbackTransport } from './transports/smtpOptions.js'
 import { TransportManager } from './transports/transportManager.js'
-import { loopbackTransport } from './transports/transportOptions.js'
 import { TransportResolver } from './transports/transportResolver.js'
 import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
@@ -101,7 +101,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       transports,
       options.transports,
       runner,
-      dispatcher,
+      dispatcher.transports,
       options.from?.address,
       options.resolveTransport !== undefined,
     )
@@ -226,7 +226,7 @@ function alertMonitorFor(
   const sources = {
     queue,
     metrics,
-    transports: () => dispatcher.transports(),
+    transports: () => dispatcher.transports.statuses(),
     setup: () => runner.outage,
     capacity: limits.queue,
   }

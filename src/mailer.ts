@@ -11,6 +11,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
+import type { Intake } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -51,7 +52,7 @@ export class Mailer {
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.inbox = parts.inbox
-    this.monitoring = new Monitoring(parts, () => this.#assertOpen())
+    this.monitoring = new Monitoring(() => this.#open)
   }
 
   /**
@@ -60,19 +61,15 @@ export class Mailer {
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.take(mail)
+    return await this.#intake.take(mail)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAll(mails)
+    return await this.#intake.takeAll(mails)
   }
 
-  /**
-   * Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`.
-   */
+  /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
     options.signal?.throwIfAborted()
     const { id } = await this.send(mail)
@@ -101,27 +98,23 @@ export class Mailer {
    * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
    */
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
-    this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    return this.#parts.waiters.follow(this.#parts.queue, id, () => this.find(id), timeout, signal)
+    return this.#parts.waiters.follow(this.#open.queue, id, () => this.find(id), timeout, signal)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.cancel(id))
+    return this.#parts.redaction.message(await this.#open.queue.cancel(id))
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.retry(id))
+    return this.#parts.redaction.message(await this.#open.queue.retry(id))
   }
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
   async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAgain(id, changes)
+    return await this.#intake.takeAgain(id, changes)
   }
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
@@ -139,17 +132,13 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    return applyToAll(
-      (part) => this.list(part),
-      query,
-      (id) => this.retry(id),
-    )
+    const retry = (id: string) => this.retry(id)
+    return applyToAll((part) => this.list(part), query, retry)
   }
 
   /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.markSent(id))
+    return this.#parts.redaction.message(await this.#open.queue.markSent(id))
   }
 
   /**
@@ -161,8 +150,7 @@ export class Mailer {
     data?: TemplateData<Name>,
     options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
-    this.#assertOpen()
-    return this.#parts.templates.render(template, data, options.locale, this.#parts.intake.context())
+    return this.#parts.templates.render(template, data, options.locale, this.#open.intake.context())
   }
 
   /**
@@ -171,8 +159,7 @@ export class Mailer {
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered
    */
   async preview(id: string): Promise<MessagePreview | undefined> {
-    this.#assertOpen()
-    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+    return await previewOf(id, this.#parts.queue, this.#open.runner)
   }
 
   /**
@@ -180,8 +167,7 @@ export class Mailer {
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`
    */
   async inspect(template: string, options: { locale?: TemplateLocale } = {}): Promise<TemplateInspection> {
-    this.#assertOpen()
-    return this.#parts.templates.inspect(template, options.locale)
+    return this.#open.templates.inspect(template, options.locale)
   }
 
   /** The option `redact`, with its defaults. */
@@ -209,14 +195,12 @@ export class Mailer {
 
   /** Describes the templates as their files are now, ordered by name. */
   async describeTemplates(): Promise<TemplateSummary[]> {
-    this.#assertOpen()
-    return this.#parts.templates.describe()
+    return this.#open.templates.describe()
   }
 
   /** Returns statistics: counts of this process since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
-    this.#assertOpen()
-    return statsOf(this.#parts)
+    return statsOf(this.#open)
   }
 
   /**
@@ -225,8 +209,7 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async verify(transport?: string): Promise<TransportReport> {
-    this.#assertOpen()
-    return this.#parts.transports.verify(transport)
+    return this.#open.transports.verify(transport)
   }
 
   /**
@@ -236,18 +219,15 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {
-    this.#assertOpen()
-    return reloadParts(this.#parts, options)
+    return reloadParts(this.#open, options)
   }
 
   /**
-   * Adds a transport while mail is being sent; mail that is held for it is sent. Each process that delivers adds its own.
-   * @param transport as in the option `transport`, except `inbox:`
+   * Adds a transport, which may not be `inbox:`. Mail that is held for it is sent. Each process that delivers adds its own.
    * @throws ThreadpostError `INVALID_OPTIONS`, also if there is a transport of this name
    */
   async addTransport(name: string, transport: TransportInput): Promise<void> {
-    this.#assertOpen()
-    await this.#parts.transports.add(name, transport)
+    await this.#open.transports.add(name, transport)
   }
 
   /**
@@ -256,26 +236,22 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async removeTransport(name: string): Promise<void> {
-    this.#assertOpen()
-    await this.#parts.transports.remove(name)
+    await this.#open.transports.remove(name)
   }
 
   /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
   async pause(options: PauseOptions = {}): Promise<void> {
-    this.#assertOpen()
-    await setPaused(this.#parts, true, options)
+    await setPaused(this.#open, true, options)
   }
 
   /** Continues sending, or sending over a transport that was paused. @throws ThreadpostError as `pause()` */
   async resume(options: PauseOptions = {}): Promise<void> {
-    this.#assertOpen()
-    await setPaused(this.#parts, false, options)
+    await setPaused(this.#open, false, options)
   }
 
   /** Changes the limits of a transport, in every process on the queue. @throws ThreadpostError as `pause()` */
   async changeTransport(name: string, limits: TransportLimits, { by }: { by?: string } = {}): Promise<void> {
-    this.#assertOpen()
-    await this.#parts.settings.limit(name, limits, by)
+    await this.#open.settings.limit(name, limits, by)
   }
 
   /** Calls the listener on each event. An error that it throws is logged and has no other effect. */
@@ -306,16 +282,18 @@ export class Mailer {
     return this.#closed
   }
 
-  #assertAccepts(): void {
-    this.#assertOpen()
-    if (!this.#parts.accepts)
-      throw new ThreadpostError(
-        'UNSUPPORTED',
-        "A mailer with role 'deliver' doesn't accept mail; send it with another mailer",
-      )
+  get #intake(): Intake {
+    const { accepts, intake } = this.#open
+    if (accepts) return intake
+    throw new ThreadpostError(
+      'UNSUPPORTED',
+      "A mailer with role 'deliver' doesn't accept mail; use another one",
+    )
   }
 
-  #assertOpen(): void {
+  /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */
+  get #open(): MailerParts {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
+    return this.#parts
   }
 }

@@ -1,14 +1,13 @@
 import type { Logger } from '../logging/logger.js'
 import type { Evidence } from '../protocol/evidence.js'
 import {
-  emptyFacts,
   INTERNAL_ERROR_LOGGED,
   INTERNAL_ERROR_MESSAGE,
   type Outcome,
   type RecipientOutcome,
-  setupFailure,
   type SmtpReply,
 } from '../protocol/outcome.js'
+import { emptyFacts, setupFailure } from '../protocol/unsentOutcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
 /** Process crashes after which a message is delivered while no other is in progress. */

@@ -9,9 +9,9 @@ import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
-import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
+import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
-import type { TransportChange } from '../transports/transportManager.js'
+import { TransportRegistry } from '../transports/transportRegistry.js'
 import type { TransportResolver, Unavailability } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
@@ -48,6 +48,8 @@ export class Dispatcher implements Consumer {
   readonly #logger: Logger
   readonly #safeMode: SafeMode | undefined
   readonly #router: TransportRouter
+  /** The transports as deliveries know them. */
+  readonly transports: TransportRegistry
   readonly #outcomes: OutcomeHandler
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
@@ -79,6 +81,7 @@ export class Dispatcher implements Consumer {
     this.#admission = new AdmissionQueue(runner.slots, (transport, most) =>
       wakeHeld(this.#router.namesFor(transport), most),
     )
+    this.transports = new TransportRegistry(this.#router, this.#admission)
   }
 
   /** Resolves the transports that messages name and that are not known. Call this before the queue hands out messages. */
@@ -246,71 +249,6 @@ export class Dispatcher implements Consumer {
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
-  /** The transport has new settings: its messages need not wait for the breaker's next probe. */
-  reloaded(options: TransportStateOptions): void {
-    const transport = this.#router.get(options.name)
-    if (transport === undefined) return
-    transport.breaker.reset()
-    transport.reload(options)
-    this.#admission.recheck(transport)
-  }
-
-  /**
-   * Adds a transport, unless it is known: its messages, which are held, are due at once.
-   * @param resolved whether its settings are resolved again once its server refuses them
-   * @returns whether it was not known
-   */
-  added(options: TransportStateOptions, resolved: boolean): boolean {
-    const known = this.#router.get(options.name)
-    const transport = known ?? this.#router.add(options)
-    transport.stale = resolved ? false : undefined
-    if (known === undefined) this.#admission.recheck(transport)
-    return known === undefined
-  }
-
-  /** Whether no message waits for a transport, or is being sent over it. */
-  idle(name: string): boolean {
-    return this.#router.get(name)?.idle !== false
-  }
-
-  /**
-   * Holds all messages of a transport from now on. Resolves when those in progress have ended.
-   * @param remember whether a failing transport is still known to be failing if it is added again
-   */
-  async removed(name: string, remember = false): Promise<void> {
-    const transport = this.#router.remove(name, remember)
-    if (transport === undefined) return
-    this.#admission.forget(transport)
-    await transport.whenIdle()
-  }
-
-  /** Applies other limits to a transport. */
-  limited(options: TransportStateOptions): void {
-    const transport = this.#router.get(options.name)
-    if (transport === undefined) return
-    transport.reload(options)
-    this.#admission.recheck(transport)
-  }
-
-  /** Pauses or resumes a transport, and notes its changed concurrency. */
-  changed(name: string, { paused = false, concurrency }: TransportChange): void {
-    const transport = this.#router.get(name)
-    if (transport === undefined) return
-    const resumed = transport.paused && !paused
-    transport.paused = paused
-    transport.concurrency = concurrency
-    if (resumed) this.#admission.recheck(transport)
-  }
-
-  /** The states of the transports; of those that were resolved, only of some that don't work properly. */
-  transports(): TransportStatus[] {
-    let resolved = 0
-    return this.#router
-      .all()
-      .filter(({ stale, troubled }) => stale === undefined || (troubled && resolved++ < MAX_TROUBLED))
-      .map(({ status }) => status)
-  }
-
   /** Returns the messages that wait for a budget to the queue. */
   close(): void {
     this.#admission.close()
@@ -331,8 +269,6 @@ export class Dispatcher implements Consumer {
   }
 }
 
-/** Resolved transports whose state is reported, at most. */
-const MAX_TROUBLED = 100
 /** Milliseconds after which a message is looked at again whose transport is not there; adding it makes the message due at once. */
 const UNAVAILABLE_RECHECK = 60_000
 const UNKNOWN: Unavailability = {

@@ -14,9 +14,8 @@ import {
   isUnreachable,
   type Outcome,
   type RetryDecision,
-  setupFailure,
-  transportUnavailable,
 } from '../protocol/outcome.js'
+import { setupFailure, transportUnavailable } from '../protocol/unsentOutcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
 import type { TransportRouter } from '../transports/transportRouter.js'

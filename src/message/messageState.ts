@@ -82,10 +82,7 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-/**
- * `paused`: the queue is paused, or the message's transport; then the message has a time for its next attempt. So does a
- * message whose transport is not there at the moment; its last attempt has the code `TRANSPORT_UNAVAILABLE`.
- */
+/** `paused`: the queue is paused; or the message's transport is, or is not there. In that case there is a time for the next attempt. */
 export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
 
 /** Whether the message is held until its transport has room, or is resumed: then `wakeHeld()` of the queue makes it due. */

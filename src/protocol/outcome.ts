@@ -45,7 +45,7 @@ export interface Timings {
   transaction?: number
 }
 
-interface OutcomeFacts {
+export interface OutcomeFacts {
   /** One sentence for users. */
   message: string
   /** The phase that the attempt reached. */
@@ -260,22 +260,6 @@ export type Outcome = OutcomeFacts &
     | { result: 'uncertain'; code: UncertainCode }
     | { result: 'withdrawn'; code: WithdrawnCode }
   )
-
-/** The facts of an outcome that no thread worked on. A new object each time: the dispatcher adds to the timings. */
-export function emptyFacts(): Pick<OutcomeFacts, 'phase' | 'recipients' | 'timings' | 'thread'> {
-  return { phase: 'waiting', recipients: [], timings: {}, thread: 0 }
-}
-
-/** @param reason why the last thread died, readable for users */
-export function setupFailure(reason: string): Outcome {
-  const message = `No thread lives long enough to take mail: ${reason}`
-  return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
-}
-
-/** @param message one sentence: why the transport is not there */
-export function transportUnavailable(message: string): Outcome {
-  return { result: 'deferred', code: 'TRANSPORT_UNAVAILABLE', message, ...emptyFacts() }
-}
 
 /** The sentence of an `INTERNAL_ERROR` for users. The stack is only in the log, under the second sentence. */
 export const INTERNAL_ERROR_MESSAGE = 'An internal error occurred; the log has the details.'

@@ -1,6 +1,5 @@
 import { ThreadpostError } from '../errors.js'
 import { NOTHING_STARTED } from '../protocol/evidence.js'
-import { setupFailure } from '../protocol/outcome.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
@@ -13,6 +12,7 @@ import {
 } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
+import { setupFailure } from '../protocol/unsentOutcome.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import type { CrashLoopListener, Outage } from './crashLoop.js'
 import type { Pool, PoolOptions } from './pool.js'

@@ -27,13 +27,10 @@ export function requirePublic(
     if (isPrivateHost(config.host)) fail('url', 'its host is a private address')
     if (config.proxy !== undefined) fail('proxy', 'a proxy connects to addresses that are not checked')
   }
-  if (config.kind === 'ses' && config.endpoint !== undefined) fail('endpoint', 'it is not checked')
-  if (
-    'endpoint' in config &&
-    config.endpoint !== undefined &&
-    isPrivateHost(new URL(config.endpoint).hostname)
-  )
+  if (config.kind === 'inbox') return transport
+  if (config.kind === 'ses')
+    return config.endpoint === undefined ? transport : fail('endpoint', 'it is not checked')
+  if (config.kind === 'sendgrid' && isPrivateHost(new URL(config.endpoint).hostname))
     fail('endpoint', 'its host is a private address')
-  if (config.kind === 'inbox' || config.kind === 'ses') return transport
   return { ...transport, config: { ...config, publicOnly: true } }
 }

@@ -1,4 +1,3 @@
-import type { Dispatcher } from '../delivery/dispatcher.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
@@ -14,6 +13,7 @@ import {
   type TransportInput,
   type ResolvedTransport,
 } from './transportOptions.js'
+import type { TransportRegistry } from './transportRegistry.js'
 import type { ResolvedTransports } from './transportResolver.js'
 import type { TransportStateOptions } from './transportState.js'
 
@@ -51,7 +51,7 @@ export interface TransportChange {
 /** Adds, removes, and tests a mailer's transports, and gives them new settings, while mail is being sent. */
 export class TransportManager implements ResolvedTransports {
   readonly #runner: Runner
-  readonly #dispatcher: Dispatcher
+  readonly #registry: TransportRegistry
   readonly #from: string | undefined
   readonly #transports: Map<string, ManagedTransport>
   #changes: ReadonlyMap<string, TransportChange> = new Map()
@@ -70,7 +70,7 @@ export class TransportManager implements ResolvedTransports {
     transports: readonly TransportConfig[],
     states: readonly TransportStateOptions[],
     runner: Runner,
-    dispatcher: Dispatcher,
+    registry: TransportRegistry,
     from: string | undefined,
     open: boolean,
   ) {
@@ -84,7 +84,7 @@ export class TransportManager implements ResolvedTransports {
     this.#from = from
     this.open = open
     this.#runner = runner
-    this.#dispatcher = dispatcher
+    this.#registry = registry
   }
 
   /** @param forget called with the name of each transport that the application adds or removes */
@@ -108,7 +108,7 @@ export class TransportManager implements ResolvedTransports {
     const reloaded = this.#reloaded(check.object(input, '', ['transport', 'transports']))
     for (const transport of reloaded) this.#transports.set(transport.state.name, transport)
     await this.#update(reloaded.map(({ state }) => state.name))
-    for (const { state } of reloaded) this.#dispatcher.reloaded(this.#changedState(state))
+    for (const { state } of reloaded) this.#registry.reloaded(this.#changedState(state))
   }
 
   /** @throws ThreadpostError `INVALID_OPTIONS` */
@@ -145,7 +145,7 @@ export class TransportManager implements ResolvedTransports {
   }
 
   idle(name: string): boolean {
-    return this.#dispatcher.idle(name)
+    return this.#registry.idle(name)
   }
 
   evict(name: string): Promise<void> {
@@ -159,14 +159,14 @@ export class TransportManager implements ResolvedTransports {
     const known = this.#transports.has(name)
     this.#transports.set(name, transport)
     if (!same) await this.#update([name])
-    if (known && !same) this.#dispatcher.reloaded(this.#changedState(state))
-    const added = this.#dispatcher.added(this.#changedState(state), resolved)
-    if (!known || added) this.#dispatcher.changed(name, this.#changes.get(name) ?? {})
+    if (known && !same) this.#registry.reloaded(this.#changedState(state))
+    const added = this.#registry.added(this.#changedState(state), resolved)
+    if (!known || added) this.#registry.changed(name, this.#changes.get(name) ?? {})
   }
 
   #remove(name: string, remember: boolean): Promise<void> {
     this.#transports.delete(name)
-    const removing = this.#dispatcher
+    const removing = this.#registry
       .removed(name, remember)
       .then(() => this.#runner.updateTransports({ set: [], remove: [name] }))
       .finally(() => this.#removing.delete(name))
@@ -210,9 +210,9 @@ export class TransportManager implements ResolvedTransports {
     if (resized.length > 0) await this.#update(resized)
     for (const name of differs('rate')) {
       const state = this.#transports.get(name)?.state
-      if (state !== undefined) this.#dispatcher.limited(this.#changedState(state))
+      if (state !== undefined) this.#registry.limited(this.#changedState(state))
     }
-    for (const name of names) this.#dispatcher.changed(name, changes.get(name) ?? {})
+    for (const name of names) this.#registry.changed(name, changes.get(name) ?? {})
   }
 
   /** Gives the threads the current settings of transports. */

@@ -1,14 +1,7 @@
-import type {
-  DkimKey,
-  SmtpTimeouts,
-  SmtpTransport,
-  TlsOptions,
-  TransportConfig,
-} from '../protocol/transportConfig.js'
+import type { TlsOptions, TransportConfig } from '../protocol/transportConfig.js'
 import { isPlainObject, type Validator } from '../validation.js'
-import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './auth.js'
+import type { AuthOptions, DkimOptions } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
-import { resolveEhloName } from './machineName.js'
 import {
   checkFields,
   type PluginOptions,
@@ -20,7 +13,7 @@ import {
   type ServiceOptions,
   serviceScheme,
 } from './providers.js'
-import { starttlsOf, tlsOf } from './tlsOptions.js'
+import { type InboxTransport, resolveSmtp, signedBy } from './smtpOptions.js'
 
 /** A transport's URL with further options. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
@@ -104,13 +97,6 @@ export type PluginTransportOptions = PluginOptions &
 /** A URL, or an object with a URL and further options. */
 export type TransportInput = string | TransportOptions | PluginTransportOptions
 
-/** The embedded inbox. It becomes an SMTP transport once its server listens. */
-interface InboxTransport {
-  kind: 'inbox'
-  name: string
-  dkim?: DkimKey[]
-}
-
 type TransportSpec = TransportConfig | InboxTransport
 
 /** The resolved options of a transport: `config` is for the threads, the rest for the main thread. */
@@ -120,19 +106,6 @@ export interface ResolvedTransport {
   budget: BudgetOptions
   failover: string[]
 }
-
-const DEFAULT_TIMEOUTS: SmtpTimeouts = {
-  connect: 10_000,
-  greeting: 10_000,
-  handshake: 15_000,
-  envelope: 60_000,
-  body: 120_000,
-  idle: 5_000,
-}
-
-/** Bounds the messages that are uncertain when a connection is lost. */
-const MAX_PIPELINE_DEPTH = 64
-const MESSAGES_PER_CONNECTION = 100_000
 
 const COMMON_KEYS = ['failover', 'allowPrivateHosts', ...BUDGET_KEYS] as const
 const PLUGIN_KEYS = ['module', 'options', ...COMMON_KEYS] as const
@@ -200,53 +173,7 @@ function specOf(
   if (scheme === 'file:') return resolveFile(check, name, text, options, path)
   if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
   if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
-  if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
-  const url = new URL(text)
-  if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
-    check.fail(
-      urlPath,
-      `has the unknown scheme '${url.protocol}'; use smtp:, smtps:, inbox:, file:, sendgrid:, or ses:`,
-    )
-  if (url.hostname === '') check.fail(urlPath, "has no host; write 'smtp://host:587'")
-  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
-    check.fail(urlPath, 'must end after the host and port; pass further options as fields next to the url')
-
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const secure = url.protocol === 'smtps:'
-  const transport: SmtpTransport = {
-    kind: 'smtp',
-    name,
-    host,
-    port: url.port === '' ? (secure ? 465 : 587) : Number(url.port),
-    secure,
-    ...starttlsOf(check, options, path, { host, secure }),
-    pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
-    messagesPerConnection: check.integer(
-      options['messagesPerConnection'] ?? MESSAGES_PER_CONNECTION,
-      `${path}.messagesPerConnection`,
-      1,
-    ),
-    tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
-    timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
-    ...signedBy(check, options, path),
-  }
-  if (options['pipelineDepth'] !== undefined)
-    transport.pipelineDepth = check.integer(
-      options['pipelineDepth'],
-      `${path}.pipelineDepth`,
-      1,
-      MAX_PIPELINE_DEPTH,
-    )
-  const auth = resolveAuth(check, url, options['auth'], path, urlPath)
-  if (auth !== undefined) transport.auth = auth
-  if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
-  if (options['ehloName'] !== undefined)
-    transport.ehloName = resolveEhloName(check, options['ehloName'], `${path}.ehloName`)
-  return transport
-}
-
-function signedBy(check: Validator, { dkim }: Record<string, unknown>, path: string): { dkim?: DkimKey[] } {
-  return dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${path}.dkim`) }
+  return resolveSmtp(check, name, text, options, path, urlPath)
 }
 
 function failoverOf(check: Validator, value: unknown, path: string): string[] {
@@ -265,42 +192,5 @@ export function checkFailover(
     if (other === transport.name) check.fail(`${path}.failover`, 'must name other transports, not this one')
     if (!names.includes(other))
       check.fail(`${path}.failover`, `there is no transport ${JSON.stringify(other.slice(0, 64))}`)
-  }
-}
-
-function proxyOf(check: Validator, value: unknown, path: string): string {
-  const text = check.string(value, path)
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
-    check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
-  return text
-}
-
-function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeouts {
-  const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
-  const given = check.object(value, path, keys)
-  const timeouts = { ...DEFAULT_TIMEOUTS }
-  for (const key of keys) {
-    if (given[key] === undefined) continue
-    const at = `${path}.${key}`
-    timeouts[key] = key === 'idle' ? check.number(given[key], at, 0) : check.timeout(given[key], at, 1)
-  }
-  return timeouts
-}
-
-/** Returns the SMTP transport of an inbox that listens at `url`. */
-export function loopbackTransport({ name, dkim }: InboxTransport, url: string): SmtpTransport {
-  const { hostname, port } = new URL(url)
-  return {
-    kind: 'smtp',
-    name,
-    host: hostname,
-    port: Number(port),
-    secure: false,
-    requireTLS: false,
-    pipelining: true,
-    messagesPerConnection: MESSAGES_PER_CONNECTION,
-    tls: {},
-    timeouts: DEFAULT_TIMEOUTS,
-    ...(dkim === undefined ? {} : { dkim }),
   }
 }

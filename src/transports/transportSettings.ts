@@ -2,8 +2,8 @@ import type { QueueDriver } from '../queue/driver.js'
 import { rangeOf, type SharedRecords } from '../queue/records.js'
 import { AuditLog } from '../telemetry/auditLog.js'
 import { Validator } from '../validation.js'
-import { MAX_NAME } from './transportMap.js'
 import type { TransportChange, TransportManager } from './transportManager.js'
+import { MAX_NAME } from './transportMap.js'
 
 /** Prefix of the keys of changed transports. */
 const PREFIX = 't:'

@@ -1,4 +1,4 @@
-import { explain, type MailerOptions, type MessageEvent, type ResolveTransport } from 'threadpost'
+import { explain, type MessageEvent, type ResolveTransport } from 'threadpost'
 import { describe, expect, it } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { testInbox, testMailer, testSender } from '../support/mailer.js'
@@ -132,7 +132,7 @@ describe('resolveTransport', () => {
       extensions: ['AUTH PLAIN'],
       auth: (line: string) =>
         line.includes(Buffer.from('\0acme\0new').toString('base64')) ? '235 2.7.0 yes' : '535 5.7.8 no',
-    } as never)
+    })
     const passwords = ['old', 'old', 'new']
     const mailer = await testMailer({
       breaker: { probeDelay: 20, maxProbeDelay: 40 },
@@ -168,7 +168,7 @@ describe('resolveTransport', () => {
     const mailer = await testMailer({
       resolveTransport,
       logger: { debug: log, info: log, warn: log, error: log },
-    } as MailerOptions)
+    })
     mailer.on('held', (event) => told.push(event))
     const held = new Promise<MessageEvent>((resolve) => mailer.once('held', resolve))
     const { id } = await mailer.send({ ...mail, transport: 'tenant:7' })
