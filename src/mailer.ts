@@ -28,6 +28,7 @@ import type { TemplateData, TemplateLocale, TemplateName } from './message/templ
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
+import type { Suppressions } from './suppressions/suppressions.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
 import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
@@ -45,6 +46,8 @@ export class Mailer {
   readonly inbox: Inbox | undefined
   /** The figures of the queue and of all processes on it. */
   readonly monitoring: Monitoring
+  /** The list of addresses that get no more mail. */
+  readonly suppressions: Suppressions
   readonly #parts: MailerParts
   #closed: Promise<void> | undefined
 
@@ -52,6 +55,7 @@ export class Mailer {
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.inbox = parts.inbox
+    this.suppressions = parts.suppressions
     this.monitoring = new Monitoring(() => this.#open)
   }
 
@@ -104,12 +108,12 @@ export class Mailer {
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
-    return this.#parts.redaction.message(await this.#open.queue.cancel(id))
+    return this.#open.redaction.message(await this.#parts.queue.cancel(id))
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
-    return this.#parts.redaction.message(await this.#open.queue.retry(id))
+    return this.#open.redaction.message(await this.#parts.queue.retry(id))
   }
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
@@ -138,7 +142,7 @@ export class Mailer {
 
   /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
-    return this.#parts.redaction.message(await this.#open.queue.markSent(id))
+    return this.#open.redaction.message(await this.#parts.queue.markSent(id))
   }
 
   /**
@@ -150,7 +154,7 @@ export class Mailer {
     data?: TemplateData<Name>,
     options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
-    return this.#parts.templates.render(template, data, options.locale, this.#open.intake.context())
+    return this.#open.templates.render(template, data, options.locale, this.#parts.intake.context())
   }
 
   /**

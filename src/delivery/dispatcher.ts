@@ -2,11 +2,13 @@ import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
 import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
+import { toPayload } from '../message/toPayload.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
@@ -22,7 +24,7 @@ import type {
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
-import { toPayload } from './payload.js'
+import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
 const PAUSE_RECHECK = 60 * 60_000
@@ -32,6 +34,7 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
+  suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
@@ -55,6 +58,7 @@ export class Dispatcher implements Consumer {
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
   #resolver: TransportResolver | undefined
+  readonly #filter: RecipientFilter
 
   constructor(
     runner: Runner,
@@ -65,6 +69,7 @@ export class Dispatcher implements Consumer {
       safeMode,
       allowances = inThisProcess,
       wakeHeld,
+      suppressions,
       ...handling
     }: DispatcherOptions,
   ) {
@@ -72,6 +77,7 @@ export class Dispatcher implements Consumer {
     this.#clock = handling.clock
     this.#logger = handling.logger
     this.#safeMode = safeMode
+    this.#filter = new RecipientFilter(suppressions, handling.observer)
     this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#outcomes = new OutcomeHandler({
       ...handling,
@@ -101,6 +107,19 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
+  }
+
+  async #deliverFiltered(message: QueuedMessage): Promise<Settlement> {
+    const filtered = await this.#filter.filter(message)
+    const now = this.#clock.now()
+    if (filtered === undefined)
+      return { decision: holdUntil('budget', now), recipients: message.state.recipients }
+    if (openRecipients(filtered.state).length > 0) return this.#dispatch(filtered)
+    return this.#outcomes.settle(filtered, suppressedOutcome(filtered), now)
+  }
+
+  #dispatch(message: QueuedMessage): Promise<Settlement> {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
     const own = this.#router.own(message.job.transport)
@@ -245,12 +264,13 @@ export class Dispatcher implements Consumer {
   cancel(id: string): boolean {
     const orders = this.#inFlight.filter(({ payload }) => payload.id === id)
     return orders.length === 0
-      ? this.#admission.cancel(id)
+      ? this.#filter.cancel(id) || this.#admission.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
   /** Returns the messages that wait for a budget to the queue. */
   close(): void {
+    this.#filter.close()
     this.#admission.close()
   }
 

@@ -1,5 +1,5 @@
-import type { MailJob } from '../message/messageState.js'
 import type { MessagePayload } from '../protocol/tasks.js'
+import type { MailJob } from './messageState.js'
 
 /** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
 export function toPayload(job: MailJob): MessagePayload {
