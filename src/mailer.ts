@@ -226,17 +226,13 @@ export class Mailer {
     return reloadParts(this.#open, options)
   }
 
-  /**
-   * Adds a transport, which may not be `inbox:`. Mail that is held for it is sent. Each process that delivers adds its own.
-   * @throws ThreadpostError `INVALID_OPTIONS`, also if there is a transport of this name
-   */
+  /** Adds a transport, in this process only. Mail that is held for it is sent. @throws ThreadpostError `INVALID_OPTIONS` */
   async addTransport(name: string, transport: TransportInput): Promise<void> {
     await this.#open.transports.add(name, transport)
   }
 
   /**
-   * Removes a transport. Mail that waits for it is held until a transport of this name is added, or can be resolved. Resolves
-   * when its deliveries in progress have ended.
+   * Removes a transport. Mail that waits for it is held. Resolves when its deliveries in progress have ended.
    * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async removeTransport(name: string): Promise<void> {

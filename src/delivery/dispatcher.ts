@@ -14,7 +14,7 @@ import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
 import { TransportRegistry } from '../transports/transportRegistry.js'
-import type { TransportResolver, Unavailability } from '../transports/transportResolver.js'
+import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
@@ -131,10 +131,10 @@ export class Dispatcher implements Consumer {
   /** The message's transport is not known, or its settings may be wrong: they are resolved first. */
   async #deliverOnceKnown(message: QueuedMessage): Promise<Settlement> {
     const { transport } = message.job
-    const unavailable = await (this.#resolver?.resolve(transport) ?? UNKNOWN)
+    const unavailable = await (this.#resolver?.resolve(transport) ?? UNKNOWN_TRANSPORT)
     const own = this.#router.own(transport)
     if (own !== undefined) return this.#deliverOver(own, message)
-    const { reason, delay } = unavailable ?? UNKNOWN
+    const { reason, delay } = unavailable ?? UNKNOWN_TRANSPORT
     return this.#outcomes.holdWithoutTransport(
       message,
       `No transport "${transport}" is available: ${reason}`,
@@ -287,13 +287,6 @@ export class Dispatcher implements Consumer {
     this.#inFlight.remove(order)
     return outcome
   }
-}
-
-/** Milliseconds after which a message is looked at again whose transport is not there; adding it makes the message due at once. */
-const UNAVAILABLE_RECHECK = 60_000
-const UNKNOWN: Unavailability = {
-  reason: 'it was removed, or was not added yet; its mail is sent once it is added',
-  delay: UNAVAILABLE_RECHECK,
 }
 
 const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)

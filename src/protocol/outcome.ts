@@ -1,9 +1,6 @@
 import type { SourceLocation } from '../errors.js'
 
-/**
- * How far a delivery has progressed, in order. `body` begins before the write that carries the final dot: from there
- * on, only the server's reply shows whether it accepted the message.
- */
+/** How far a delivery has progressed. From `body` on, which begins before the final dot is written, only the reply shows the result. */
 export const PHASES = [
   'waiting',
   'rendering',
@@ -179,8 +176,8 @@ export type SetupFailedCode =
 /** The process that delivers has no such transport at the moment: no attempt is counted. */
 export type UnavailableCode =
   /**
-   * The process that delivers has no transport of that name: it was removed, it was not added yet, or `resolveTransport` failed.
-   * @remedy Nothing, if the transport is added later or can be resolved then; otherwise correct the name, and cancel the message.
+   * The process that delivers has no transport of that name: it was removed or not added yet, or `resolveTransport` failed.
+   * @remedy Add the transport: its mail is held and goes out by itself then.
    */
   'TRANSPORT_UNAVAILABLE'
 

@@ -16,6 +16,14 @@ export interface Unavailability {
   delay: number
 }
 
+/** Milliseconds after which a message is looked at again whose transport is not there; adding it makes the message due at once. */
+const UNAVAILABLE_RECHECK = 60_000
+/** The message names a transport that is not there. */
+export const UNKNOWN_TRANSPORT: Unavailability = {
+  reason: 'it was removed, or was not added yet; its mail is sent once it is added',
+  delay: UNAVAILABLE_RECHECK,
+}
+
 /** Holds the transports that are in use. */
 export interface ResolvedTransports {
   /** Validates the settings. @throws ThreadpostError `INVALID_OPTIONS` */
