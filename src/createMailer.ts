@@ -1,5 +1,5 @@
 import { Clock } from './clock.js'
-import { Dispatcher } from './delivery/dispatcher.js'
+import type { Dispatcher } from './delivery/dispatcher.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
@@ -29,8 +29,6 @@ import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/t
 import { setTestHooks } from './testHooks.js'
 import type { Runner } from './threads/runner.js'
 import { loopbackTransport } from './transports/smtpOptions.js'
-import { TransportManager } from './transports/transportManager.js'
-import { TransportResolver } from './transports/transportResolver.js'
 import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
 
@@ -54,8 +52,14 @@ export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
 
 async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer> {
   const options = resolveOptions(input)
-  // The code that starts threads is loaded with the first mailer, not with the package.
-  const { createRunner, shareRunner } = await import('./createRunner.js')
+  // The code that delivers is loaded with the first mailer, not with the package.
+  const [{ createRunner, shareRunner }, { Dispatcher }, { TransportManager }, { TransportResolver }] =
+    await Promise.all([
+      import('./createRunner.js'),
+      import('./delivery/dispatcher.js'),
+      import('./transports/transportManager.js'),
+      import('./transports/transportResolver.js'),
+    ])
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const metrics = new Metrics()

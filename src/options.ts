@@ -40,7 +40,7 @@ export interface MailerOptions {
    * process that delivers calls it when a message names the transport, keeps the result (`limits.transports`), and calls it again
    * after the server refused the password. While it throws, returns undefined, or takes longer than 10 s, the messages are held and retried.
    * @default none; a mail with an unknown `transport` is refused
-   * @example resolveTransport: async (name) => ({ url: await urlOfTenant(name), rate: 10 })
+   * @example resolveTransport: async (name) => ({ url: `smtps://mail.${name}.example`, rate: 10 })
    */
   resolveTransport?: ResolveTransport
   /**
