@@ -4,6 +4,7 @@ import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
 import {
+  checkDeadline,
   closeParts,
   type MailerParts,
   type MailerStats,
@@ -12,6 +13,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
+import type { Intake } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -34,10 +36,8 @@ import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
+import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
-import { Validator, MAX_TIMER } from './validation.js'
-
-const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** Accepts mail, delivers it, and reports what happened to it. Created by `createMailer()`. */
 export class Mailer {
@@ -55,7 +55,7 @@ export class Mailer {
     this.#parts = parts
     this.inbox = parts.inbox
     this.suppressions = parts.suppressions
-    this.monitoring = new Monitoring(parts, () => this.#assertOpen())
+    this.monitoring = new Monitoring(() => this.#open)
   }
 
   /**
@@ -64,19 +64,15 @@ export class Mailer {
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.take(mail)
+    return await this.#intake.take(mail)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAll(mails)
+    return await this.#intake.takeAll(mails)
   }
 
-  /**
-   * Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`.
-   */
+  /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
     options.signal?.throwIfAborted()
     const { id } = await this.send(mail)
@@ -129,8 +125,7 @@ export class Mailer {
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
   async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAgain(id, changes)
+    return await this.#intake.takeAgain(id, changes)
   }
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
@@ -174,8 +169,7 @@ export class Mailer {
    * @returns undefined if there is no such message @throws ThreadpostError as `render()`, if it can no longer be rendered
    */
   async preview(id: string): Promise<MessagePreview | undefined> {
-    this.#assertOpen()
-    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+    return await previewOf(id, this.#parts.queue, this.#open.runner)
   }
 
   /**
@@ -237,6 +231,19 @@ export class Mailer {
     return reloadParts(this.#open, options)
   }
 
+  /** Adds a transport, in this process only. Mail that is held for it is sent. @throws ThreadpostError `INVALID_OPTIONS` */
+  async addTransport(name: string, transport: TransportInput): Promise<void> {
+    await this.#open.transports.add(name, transport)
+  }
+
+  /**
+   * Removes a transport. Mail that waits for it is held. Resolves when its deliveries in progress have ended.
+   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
+   */
+  async removeTransport(name: string): Promise<void> {
+    await this.#open.transports.remove(name)
+  }
+
   /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
   async pause(options: PauseOptions = {}): Promise<void> {
     await setPaused(this.#open, true, options)
@@ -275,26 +282,19 @@ export class Mailer {
    * Messages that are still waiting stay in a durable queue.
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    const timeout = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
-    this.#closed ??= closeParts(this.#parts, timeout)
-    return this.#closed
+    checkDeadline(deadline)
+    return (this.#closed ??= closeParts(this.#parts, deadline))
   }
 
-  #assertAccepts(): void {
-    this.#assertOpen()
-    if (!this.#parts.accepts)
-      throw new ThreadpostError(
-        'UNSUPPORTED',
-        "A mailer with role 'deliver' doesn't accept mail; send it with another mailer",
-      )
+  get #intake(): Intake {
+    const { accepts, intake } = this.#open
+    if (accepts) return intake
+    throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
   }
 
+  /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */
   get #open(): MailerParts {
-    this.#assertOpen()
-    return this.#parts
-  }
-
-  #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
+    return this.#parts
   }
 }

@@ -23,6 +23,7 @@ import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { TransportStatus } from './transports/breaker.js'
 import type { ReloadOptions, TransportManager } from './transports/transportManager.js'
 import type { TransportSettings } from './transports/transportSettings.js'
+import { MAX_TIMER, Validator } from './validation.js'
 import { ownVersion } from './version.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
@@ -85,7 +86,7 @@ export async function statsOf({
     ...metrics.snapshot(),
     threads: runner.threads(),
     phases: runner.phases(),
-    transports: dispatcher.transports(),
+    transports: dispatcher.transports.statuses(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
     eventLoop: loopDelay.read(),
@@ -119,7 +120,7 @@ export function processStatus(
     startedAt: new Date(performance.timeOrigin).toISOString(),
     threads: runner.threads(),
     phases: runner.phases(),
-    transports: dispatcher.transports(),
+    transports: dispatcher.transports.statuses(),
     threadRestarts: metrics.threadRestarts,
     safeMode: validation.options.safeMode !== undefined,
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
@@ -177,6 +178,11 @@ export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise
   return parts.templates.reload(templates)
 }
 
+/** @throws ThreadpostError `INVALID_OPTIONS` */
+export function checkDeadline(deadline: unknown): void {
+  new Validator('INVALID_OPTIONS').number(deadline, 'deadline', 0)
+}
+
 /**
  * Ends everything in order: the queue hands out no more messages, deliveries end, and what remains is stored.
  * @param deadline ms for deliveries in progress
@@ -189,7 +195,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),
-    () => queue.drain(deadline),
+    () => queue.drain(Math.min(deadline, MAX_TIMER)),
     () => dispatcher.close(),
     () => runner.close(),
     () => activity.close(),

@@ -8,15 +8,16 @@ import type { Interceptor } from './message/intake.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './message/safeMode.js'
 import type { Mailbox } from './protocol/tasks.js'
 import type { TemplateSetup } from './protocol/templateManifest.js'
-import { DEFAULT_TRANSPORT } from './protocol/transportConfig.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './queue/driver.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/openQueue.js'
 import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/alerts.js'
 import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
+import { refuseInboxInProduction } from './transports/inboxInProduction.js'
 import { withEhloName } from './transports/machineName.js'
-import { resolveTransports } from './transports/transportManager.js'
+import { resolveTransports } from './transports/transportMap.js'
 import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
+import type { ResolveTransport } from './transports/transportResolver.js'
 import {
   resolveUnsubscribe,
   type UnsubscribeOptions,
@@ -39,6 +40,14 @@ export interface MailerOptions {
    * @example transports: { main: { url: 'smtp://smtp.acme.example:587', failover: 'second' }, second: 'sendgrid://KEY@' }
    */
   transports?: Record<string, TransportInput>
+  /**
+   * A function that returns the transport of a name that is not in `transports`, such as a tenant's; it may be async. Each
+   * process that delivers calls it when a message names the transport, keeps the result (`limits.transports`), and calls it again
+   * after the server refused the password. While it throws, returns undefined, or takes longer than 10 s, the messages are held and retried.
+   * @default none; a mail with an unknown `transport` is refused
+   * @example resolveTransport: async (name) => ({ url: `smtps://mail.${name}.example`, rate: 10 })
+   */
+  resolveTransport?: ResolveTransport
   /**
    * Whether to start with an `inbox:` transport when the environment variable `NODE_ENV` is `production`. Otherwise the mailer
    * refuses to start, because every mail would count as sent and reach nobody. The library reads no other environment variable.
@@ -178,6 +187,7 @@ export interface MailerOptions {
 /** The complete, validated options that {@link resolveOptions} returns. */
 export interface ResolvedOptions {
   transports: ResolvedTransport[]
+  resolveTransport?: ResolveTransport
   queue: QueueSpec
   role: 'both' | 'send' | 'deliver'
   from?: Mailbox
@@ -204,6 +214,7 @@ export interface ResolvedOptions {
 const KEYS = [
   'transport',
   'transports',
+  'resolveTransport',
   'allowInboxInProduction',
   'from',
   'templates',
@@ -261,6 +272,11 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     redact,
     logger: resolveLogger(check, options['logger'], redact.recipients),
   }
+  if (options['resolveTransport'] !== undefined)
+    resolved.resolveTransport = check.callback(
+      options['resolveTransport'],
+      'resolveTransport',
+    ) as ResolveTransport
   if (options['attachmentRoot'] !== undefined)
     resolved.attachmentRoot = path.resolve(check.string(options['attachmentRoot'], 'attachmentRoot'))
   if (options['context'] !== undefined)
@@ -276,19 +292,4 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   resolved.transports = resolved.transports.map((plan) => withEhloName(plan, resolved.from?.address))
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
-}
-
-function refuseInboxInProduction(
-  check: Validator,
-  transports: readonly ResolvedTransport[],
-  allowed: unknown,
-): void {
-  const inbox = transports.find(({ config }) => config.kind === 'inbox')
-  if (check.boolean(allowed, 'allowInboxInProduction') || inbox === undefined) return
-  // eslint-disable-next-line no-restricted-properties -- the one documented exception: mail must not vanish because a setting is missing
-  if (process.env['NODE_ENV'] !== 'production') return
-  check.fail(
-    inbox.name === DEFAULT_TRANSPORT ? 'transport' : `transports.${inbox.name}`,
-    "is 'inbox:', which delivers mail to nobody, and NODE_ENV is 'production'; set the URL of a mail server, or allowInboxInProduction",
-  )
 }
