@@ -94,7 +94,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     queue = await openQueue(options.queue, common)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
-    const feedback = feedbackOf({ queue, suppressions, metrics, logger })
+    const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
     if (options.unsubscribe !== undefined) {
       const { Unsubscribes } = await import('./unsubscribe/unsubscribes.js')
       suppressions.unsubscribes = new Unsubscribes(options.unsubscribe.secrets, suppressions, feedback)

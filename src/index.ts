@@ -31,6 +31,7 @@ export type {
   RecipientDeliveryReport,
   ReportOptions,
 } from './feedback/deliveryReport.js'
+export type { BounceOptions } from './feedback/bounceAddress.js'
 export type { UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 export type { SafeModeOptions } from './message/safeMode.js'
 export type { AttemptReport } from './telemetry/messageObserver.js'

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './delivery/retry.js'
+import { type BounceOptions, type BouncePlan, resolveBounces } from './feedback/bounceAddress.js'
 import { type LimitOptions, type Limits, resolveLimits } from './limits.js'
 import { resolveLogger, type Logger } from './logging/logger.js'
 import { type RedactOptions, resolveRedact } from './logging/redaction.js'
@@ -18,11 +19,7 @@ import { withEhloName } from './transports/machineName.js'
 import { resolveTransports } from './transports/transportMap.js'
 import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
 import type { ResolveTransport } from './transports/transportResolver.js'
-import {
-  resolveUnsubscribe,
-  type UnsubscribeOptions,
-  type UnsubscribePlan,
-} from './unsubscribe/unsubscribeLink.js'
+import { resolveUnsubscribe, type UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 import { Validator } from './validation.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
@@ -164,8 +161,13 @@ export interface MailerOptions {
    */
   attachmentRoot?: string
   /**
-   * The links with which recipients unsubscribe, for mails with `listUnsubscribe: true`: the URL under which `unsubscribeRouter` is
-   * mounted, and the secret that signs the links. With a list of secrets, the first signs, and all are accepted.
+   * Sends bounces to `bounces+TOKEN@…`, where a signed token names the message. A mail's own `envelope.from` takes precedence.
+   * @default bounces go to the address in `from`
+   * @example bounces: { address: 'bounces@acme.example', secret: 'a-long-random-secret' }
+   */
+  bounces?: BounceOptions
+  /**
+   * Where `unsubscribeRouter` is mounted, for mails with `listUnsubscribe: true`, and the secret that signs their links.
    * @default none; `listUnsubscribe: true` is refused
    * @example unsubscribe: { url: 'https://acme.example/unsubscribe', secret: 'a-long-random-secret' }
    */
@@ -206,7 +208,8 @@ export interface ResolvedOptions {
   context?: () => object | undefined
   intercept?: Interceptor
   safeMode?: SafeMode
-  unsubscribe?: UnsubscribePlan
+  bounces?: BouncePlan
+  unsubscribe?: ReturnType<typeof resolveUnsubscribe>
   logger: Logger
   alerts?: AlertPlan
 }
@@ -234,6 +237,7 @@ const KEYS = [
   'context',
   'intercept',
   'safeMode',
+  'bounces',
   'unsubscribe',
   'logger',
   'alerts',
@@ -284,8 +288,9 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['intercept'] !== undefined)
     resolved.intercept = check.callback(options['intercept'], 'intercept') as Interceptor
   if (options['safeMode'] !== undefined) resolved.safeMode = resolveSafeMode(check, options['safeMode'])
-  if (options['unsubscribe'] !== undefined)
-    resolved.unsubscribe = resolveUnsubscribe(check, options['unsubscribe'])
+  if (options['bounces'] !== undefined) resolved.bounces = resolveBounces(check, options['bounces'])
+  const { unsubscribe } = options
+  if (unsubscribe !== undefined) resolved.unsubscribe = resolveUnsubscribe(check, unsubscribe)
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)

@@ -15,8 +15,9 @@ export function applyReports(
   now: number,
 ): Reported {
   const changes: DeliveryChange[] = []
-  for (const { recipient: address, delivery } of reports) {
-    const recipient = reportedRecipient(state.recipients, address)
+  for (const report of reports) {
+    const { delivery } = report
+    const recipient = reportedRecipient(state.recipients, report)
     const joined = recipient && joinDelivery(recipient.delivery, delivery)
     if (recipient === undefined || joined === undefined || !wasSent(recipient, state.uncertain)) continue
     recipient.delivery = joined
@@ -37,13 +38,15 @@ export function wasSent(
 /** Finds the recipient that a report names, as suppressed addresses are compared; by default the only one. */
 export function reportedRecipient<R extends Pick<RecipientState, 'address'>>(
   recipients: readonly R[],
-  address: string | undefined,
+  { recipient: address, orOnly }: Pick<RecipientReport, 'recipient' | 'orOnly'>,
 ): R | undefined {
-  if (address === undefined) return recipients.length === 1 ? recipients[0] : undefined
+  const only = recipients.length === 1 ? recipients[0] : undefined
+  if (address === undefined) return only
   const exact = recipients.find((recipient) => recipient.address === address)
   if (exact !== undefined) return exact
   const key = suppressionKey(address)
-  return recipients.find((recipient) => suppressionKey(recipient.address) === key)
+  const found = recipients.find((recipient) => suppressionKey(recipient.address) === key)
+  return found ?? (orOnly === true ? only : undefined)
 }
 
 /** Settles a message that waits although nothing is open any more. */

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { parseAddress } from '../message/addresses.js'
 import { timeOf } from '../message/times.js'
 import { Validator } from '../validation.js'
@@ -54,6 +55,8 @@ export interface CheckedReport {
   messageId?: string
   providerId?: string
   recipient?: string
+  /** As in {@link RecipientReport}. */
+  orOnly?: true
   delivery: Delivery
 }
 
@@ -135,4 +138,16 @@ export function cleanDetail(text: string): string {
 function timeWithin(value: unknown, path: string, now: number): number {
   const time = timeOf(value, path, check)
   return time > now + MAX_AHEAD ? now : time
+}
+
+/** Bytes of a mail that reports something. */
+const MAX_RAW = 50 * 1024 * 1024
+
+/** @throws ThreadpostError `INVALID_MESSAGE` if it is no mail */
+export function rawOf(value: unknown, path: string, check: Validator): Uint8Array {
+  const { raw } = check.object(value, path, ['raw'])
+  const at = path === '' ? 'raw' : `${path}.raw`
+  if (typeof raw !== 'string' && !types.isUint8Array(raw)) check.fail(at, 'must be a mail, as text or bytes')
+  if (raw.length > MAX_RAW) check.fail(at, `has more than ${MAX_RAW} bytes`)
+  return typeof raw === 'string' ? Buffer.from(raw) : raw
 }

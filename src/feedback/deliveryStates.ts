@@ -36,6 +36,8 @@ export interface Delivery {
 export interface RecipientReport {
   /** Absent if the report is about the message's only recipient. */
   recipient?: string
+  /** Whether the report is certainly about this message: then, if the recipient is unknown, it is about its only one. */
+  orOnly?: true
   delivery: Delivery
 }
 

@@ -8,9 +8,16 @@ import type { SharedRecord } from '../queue/records.js'
 import { type Suppression, suppressionKey } from '../suppressions/suppression.js'
 import type { Suppressions } from '../suppressions/suppressions.js'
 import type { Metrics } from '../telemetry/metrics.js'
-import { Validator } from '../validation.js'
+import { isPlainObject, Validator } from '../validation.js'
 import { reportedRecipient, wasSent } from './applyReports.js'
-import { type CheckedReport, checkReport, type DeliveryReport, type ReportOptions } from './deliveryReport.js'
+import type { BouncePlan } from './bounceAddress.js'
+import {
+  type CheckedReport,
+  checkReport,
+  rawOf,
+  type DeliveryReport,
+  type ReportOptions,
+} from './deliveryReport.js'
 import { joinDelivery, reasonToSuppress, type RecipientReport } from './deliveryStates.js'
 import { rangeOfProviderId } from './providerIds.js'
 
@@ -19,6 +26,7 @@ export interface FeedbackDependencies {
   suppressions: Suppressions
   metrics: Metrics
   logger: Logger
+  bounces: BouncePlan | undefined
 }
 
 /** Reports of one call. */
@@ -55,13 +63,23 @@ export class Feedback {
   ): Promise<number> {
     const list = Array.isArray(input) ? check.array(input, '', MAX_REPORTS) : [input]
     const now = Date.now()
-    const checked = list.map((report, index) =>
-      checkReport(report, Array.isArray(input) ? `[${index}]` : '', now),
-    )
+    const checked: CheckedReport[] = []
+    for (const [index, report] of list.entries()) {
+      const path = Array.isArray(input) ? `[${index}]` : ''
+      if (isPlainObject(report) && 'raw' in report) checked.push(...(await this.#readMail(report, path, now)))
+      else checked.push(checkReport(report, path, now))
+    }
     const { once } = check.object(options, 'options', ['once'])
     return once === undefined
       ? this.take(checked)
       : this.#once(check.string(once, 'options.once', 500), () => this.take(checked))
+  }
+
+  async #readMail(report: unknown, path: string, now: number): Promise<CheckedReport[]> {
+    const raw = rawOf(report, path, check)
+    const { reportsOfMail, readMail } = await import('./mail/mailReports.js')
+    const mail = await readMail(raw)
+    return mail === undefined ? [] : reportsOfMail(mail, this.#parts.bounces, now)
   }
 
   /** The name is stored last, so that what fails can be repeated; what is taken in twice for that has no second effect. */
@@ -79,12 +97,16 @@ export class Feedback {
   async take(reports: readonly CheckedReport[]): Promise<number> {
     const byMessage = new Map<string, RecipientReport[]>()
     const ids = await this.#idsOf(reports)
-    for (const [index, { recipient, delivery }] of reports.entries()) {
+    for (const [index, { recipient, orOnly, delivery }] of reports.entries()) {
       const id = ids[index]
       if (id === undefined) continue
       const group = byMessage.get(id) ?? []
       byMessage.set(id, group)
-      group.push({ delivery, ...(recipient === undefined ? {} : { recipient }) })
+      group.push({
+        delivery,
+        ...(recipient === undefined ? {} : { recipient }),
+        ...(orOnly === undefined ? {} : { orOnly }),
+      })
     }
     let matched = 0
     const groups = [...byMessage]
@@ -131,9 +153,10 @@ export class Feedback {
     if (!reports.some(({ delivery }) => reasonToSuppress(delivery) !== undefined)) return
     const message = await queue.find(id)
     if (message === undefined) return
-    const entries = reports.flatMap(({ recipient: address, delivery }): Suppression[] => {
+    const entries = reports.flatMap((report): Suppression[] => {
+      const { delivery } = report
       const reason = reasonToSuppress(delivery)
-      const recipient = reportedRecipient(message.recipients, address)
+      const recipient = reportedRecipient(message.recipients, report)
       if (reason === undefined || recipient === undefined || !wasSent(recipient, message.uncertain)) return []
       if (joinDelivery(recipient.delivery, delivery) === undefined) return []
       return [
@@ -190,8 +213,8 @@ function documentOf(records: readonly SharedRecord[] = []): string | undefined {
 }
 
 function matchesIn({ recipients, uncertain }: Message, reports: readonly RecipientReport[]): number {
-  return reports.filter(({ recipient: address }) => {
-    const recipient = reportedRecipient(recipients, address)
+  return reports.filter((report) => {
+    const recipient = reportedRecipient(recipients, report)
     return recipient !== undefined && wasSent(recipient, uncertain)
   }).length
 }

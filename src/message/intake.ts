@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
+import { bounceAddress, idInBounceAddress } from '../feedback/bounceAddress.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
@@ -88,6 +89,9 @@ export class Intake {
     const { queue, clock, validation } = this.#parts
     const [message, job] = await Promise.all([queue.find(id), queue.load(id)])
     const again = toResend(id, message, job, changes, clock.now(), validation.options.maxAge)
+    const { bounces } = validation.options
+    if (bounces !== undefined && idInBounceAddress(bounces, again.envelopeFrom) === id)
+      again.envelopeFrom = bounceAddress(bounces, again.id)
     // The link of the original is for its recipient.
     if (again.listUnsubscribe?.signed === true)
       again.listUnsubscribe = signedUnsubscribe(again, validation.options.unsubscribe)

@@ -1,4 +1,5 @@
 import { ThreadpostError } from '../errors.js'
+import { bounceAddress, type BouncePlan } from '../feedback/bounceAddress.js'
 import type { ResolvedOptions } from '../options.js'
 import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
@@ -32,6 +33,7 @@ export interface ValidationContext {
   options: Pick<
     ResolvedOptions,
     | 'attachmentRoot'
+    | 'bounces'
     | 'context'
     | 'from'
     | 'intercept'
@@ -150,7 +152,7 @@ export function toJob(
     cc,
     bcc,
     replyTo: parseMailboxes(mail['replyTo'], 'replyTo', check, limits.recipients),
-    envelopeFrom: raw?.envelopeFrom ?? envelopeFromOf(mail['envelope'], from),
+    envelopeFrom: raw?.envelopeFrom ?? envelopeFromOf(mail['envelope'], from, id, options.bounces),
     content,
     headers,
     references,
@@ -269,12 +271,11 @@ function transportOf(value: unknown, transports: KnownTransports): string {
   return name
 }
 
-function envelopeFromOf(value: unknown, from: Mailbox): string {
-  if (value === undefined) return from.address
-  const envelope = check.object(value, 'envelope', ['from', 'to'])
+function envelopeFromOf(value: unknown, from: Mailbox, id: string, bounces: BouncePlan | undefined): string {
+  const envelope = value === undefined ? {} : check.object(value, 'envelope', ['from', 'to'])
   if (envelope['to'] !== undefined)
     check.fail('envelope.to', 'is only for raw; recipients are to, cc and bcc')
-  if (envelope['from'] === undefined) return from.address
+  if (envelope['from'] === undefined) return bounces === undefined ? from.address : bounceAddress(bounces, id)
   return envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
 }
 
