@@ -103,6 +103,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
+      loadRules: options,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),

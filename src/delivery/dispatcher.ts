@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
-import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
+import type { LoadRules } from '../message/loaded.js'
+import { isOpen, openRecipients, type RecipientState, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { MessagePayload } from '../protocol/tasks.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
@@ -20,33 +20,15 @@ import type {
   TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
+import {
+  deliverUntilSettled,
+  type LoadAcceptor,
+  outcomeAfterProcessDeath,
+  outcomeAfterRestore,
+} from './crashRecovery.js'
+import { LoadStep } from './loadStep.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
-
-/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
-function toPayload(job: MailJob): MessagePayload {
-  const payload: MessagePayload = {
-    id: job.id,
-    messageId: job.messageId,
-    date: job.date,
-    from: job.from,
-    to: job.to,
-    cc: job.cc,
-    bcc: job.bcc,
-    replyTo: job.replyTo,
-    envelopeFrom: job.envelopeFrom,
-    content: job.content,
-    headers: job.headers,
-    references: job.references,
-    attachments: job.attachments,
-  }
-  if (job.sender !== undefined) payload.sender = job.sender
-  if (job.context !== undefined) payload.context = job.context
-  if (job.subject !== undefined) payload.subject = job.subject
-  if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
-  if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
-  return payload
-}
+import { toPayload } from './toPayload.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
 const PAUSE_RECHECK = 60 * 60_000
@@ -56,6 +38,8 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
+  /** The rules for what a template's `load` function returns. */
+  loadRules: LoadRules
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
@@ -71,6 +55,7 @@ export class Dispatcher implements Consumer {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #safeMode: SafeMode | undefined
+  readonly #loadRules: LoadRules
   readonly #router: TransportRouter
   readonly #outcomes: OutcomeHandler
   /** Deliveries in progress. */
@@ -84,6 +69,7 @@ export class Dispatcher implements Consumer {
       breaker,
       listener,
       safeMode,
+      loadRules,
       allowances = inThisProcess,
       wakeHeld,
       ...handling
@@ -93,6 +79,7 @@ export class Dispatcher implements Consumer {
     this.#clock = handling.clock
     this.#logger = handling.logger
     this.#safeMode = safeMode
+    this.#loadRules = loadRules
     this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#outcomes = new OutcomeHandler({
       ...handling,
@@ -173,8 +160,9 @@ export class Dispatcher implements Consumer {
         recipients: state.recipients,
       }
     }
+    const load = new LoadStep(job, state, this.#loadRules)
     const order: DeliveryOrder = {
-      payload: toPayload(job),
+      payload: toPayload(load.job, load.done),
       recipients: openRecipients(state),
       transport: transport?.name ?? job.transport,
       expiresAt: state.expiresAt,
@@ -185,12 +173,13 @@ export class Dispatcher implements Consumer {
     }
     if (journalSlot !== undefined) order.note = journalSlot
     if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
-    const outcome = await this.#deliver(order)
+    const outcome = await this.#deliver(order, load)
     transport?.record(outcome, admission.probe)
     this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    return this.#outcomes.settle(message, outcome, start, order.transport)
+    const loaded = load.recipients === state.recipients ? message : withRecipients(message, load.recipients)
+    return load.complete(outcome, () => this.#outcomes.settle(loaded, outcome, start, order.transport))
   }
 
   #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
@@ -268,21 +257,33 @@ export class Dispatcher implements Consumer {
   }
 
   /** In safe mode, only allowed recipients get the message, no matter what it says. */
-  #deliver(order: DeliveryOrder): Promise<Outcome> {
+  async #deliver(original: DeliveryOrder, load: LoadStep): Promise<Outcome> {
     const safe = this.#safeMode
-    if (safe === undefined) return this.#attempt(order)
-    return this.#attempt(safe.guard(order)).then((outcome) => safe.translate(outcome, order.recipients))
-  }
-
-  async #attempt(order: DeliveryOrder): Promise<Outcome> {
+    const order = safe?.guard(original) ?? original
+    let { recipients } = original
+    const accept: LoadAcceptor = async (_, reply) => {
+      const refused = await load.accept(reply)
+      if (refused !== undefined) return refused
+      recipients = load.recipients.filter(isOpen).map(({ address }) => address)
+      const next = { ...original, payload: toPayload(load.job, true), recipients }
+      const guarded = safe?.guard(next) ?? next
+      // The same order, because the delivery can be cancelled by it.
+      order.payload = guarded.payload
+      order.recipients = guarded.recipients
+      return undefined
+    }
     this.#inFlight.add(order)
-    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger)
+    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, accept)
     this.#inFlight.remove(order)
-    return outcome
+    return safe?.translate(outcome, recipients) ?? outcome
   }
 }
 
 const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
+
+function withRecipients(message: QueuedMessage, recipients: RecipientState[]): QueuedMessage {
+  return { ...message, state: { ...message.state, recipients } }
+}
 
 function domainsOf(state: QueuedMessage['state']): string[] {
   return [...new Set(openRecipients(state).map(domainKey))]

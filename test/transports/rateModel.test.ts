@@ -69,6 +69,7 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
     logger: SILENT,
     observer: steps,
     safeMode: undefined,
+    loadRules: { limits: { message: 1e6, attachments: 50, recipients: 50 } },
     wakeHeld: (transports, most) => queue.wakeHeld(transports, most),
   })
   await queue.start(dispatcher)

@@ -22,6 +22,7 @@ export function named<T extends z.ZodType>(id: string, schema: T, description?: 
 const Phases = z.enum(
   exhaustive<Phase>({
     waiting: true,
+    loading: true,
     rendering: true,
     composing: true,
     connecting: true,
@@ -39,6 +40,7 @@ export const OutcomeCodes = z.enum(
     '8BITMIME_UNSUPPORTED': true,
     SIZE_EXCEEDED: true,
     TEMPLATE_ERROR: true,
+    LOAD_FAILED: true,
     MISSING_DATA: true,
     UNKNOWN_TEMPLATE: true,
     INVALID_MESSAGE: true,
@@ -60,6 +62,7 @@ export const OutcomeCodes = z.enum(
     QUEUE_RESTORED: true,
     CANCELLED: true,
     EXPIRED: true,
+    SKIPPED: true,
   }),
 )
 
@@ -81,6 +84,7 @@ const Timings = z
   .object({
     queue: maybe(z.number()),
     clone: maybe(z.number()),
+    load: maybe(z.number()),
     compile: maybe(z.number()),
     render: maybe(z.number()),
     compose: maybe(z.number()),
