@@ -1,13 +1,14 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
 import type { LoadRules } from '../message/loaded.js'
-import { isOpen, openRecipients, type RecipientState, type Settlement } from '../message/messageState.js'
+import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
@@ -20,15 +21,10 @@ import type {
   TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import {
-  deliverUntilSettled,
-  type LoadAcceptor,
-  outcomeAfterProcessDeath,
-  outcomeAfterRestore,
-} from './crashRecovery.js'
+import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
 import { LoadStep } from './loadStep.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
-import { toPayload } from './toPayload.js'
+import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
 const PAUSE_RECHECK = 60 * 60_000
@@ -40,6 +36,7 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   safeMode: SafeMode | undefined
   /** The rules for what a template's `load` function returns. */
   loadRules: LoadRules
+  suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
@@ -61,6 +58,7 @@ export class Dispatcher implements Consumer {
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  readonly #filter: RecipientFilter
 
   constructor(
     runner: Runner,
@@ -72,6 +70,7 @@ export class Dispatcher implements Consumer {
       loadRules,
       allowances = inThisProcess,
       wakeHeld,
+      suppressions,
       ...handling
     }: DispatcherOptions,
   ) {
@@ -80,6 +79,7 @@ export class Dispatcher implements Consumer {
     this.#logger = handling.logger
     this.#safeMode = safeMode
     this.#loadRules = loadRules
+    this.#filter = new RecipientFilter(suppressions, handling.observer)
     this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#outcomes = new OutcomeHandler({
       ...handling,
@@ -103,6 +103,19 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
+  }
+
+  async #deliverFiltered(message: QueuedMessage): Promise<Settlement> {
+    const filtered = await this.#filter.filter(message)
+    const now = this.#clock.now()
+    if (filtered === undefined)
+      return { decision: holdUntil('budget', now), recipients: message.state.recipients }
+    if (openRecipients(filtered.state).length > 0) return this.#dispatch(filtered)
+    return this.#outcomes.settle(filtered, suppressedOutcome(filtered), now)
+  }
+
+  #dispatch(message: QueuedMessage): Promise<Settlement> {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
     const transport = this.#router.for(message.job.transport)
@@ -160,9 +173,9 @@ export class Dispatcher implements Consumer {
         recipients: state.recipients,
       }
     }
-    const load = new LoadStep(job, state, this.#loadRules)
+    const load = new LoadStep(message, this.#loadRules, this.#filter)
     const order: DeliveryOrder = {
-      payload: toPayload(load.job, load.done),
+      payload: load.payload(),
       recipients: openRecipients(state),
       transport: transport?.name ?? job.transport,
       expiresAt: state.expiresAt,
@@ -178,8 +191,7 @@ export class Dispatcher implements Consumer {
     this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    const loaded = load.recipients === state.recipients ? message : withRecipients(message, load.recipients)
-    return load.complete(outcome, () => this.#outcomes.settle(loaded, outcome, start, order.transport))
+    return load.complete(outcome, (loaded) => this.#outcomes.settle(loaded, outcome, start, order.transport))
   }
 
   #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
@@ -216,7 +228,7 @@ export class Dispatcher implements Consumer {
   cancel(id: string): boolean {
     const orders = this.#inFlight.filter(({ payload }) => payload.id === id)
     return orders.length === 0
-      ? this.#admission.cancel(id)
+      ? this.#filter.cancel(id) || this.#admission.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
@@ -253,6 +265,7 @@ export class Dispatcher implements Consumer {
 
   /** Returns the messages that wait for a budget to the queue. */
   close(): void {
+    this.#filter.close()
     this.#admission.close()
   }
 
@@ -260,30 +273,16 @@ export class Dispatcher implements Consumer {
   async #deliver(original: DeliveryOrder, load: LoadStep): Promise<Outcome> {
     const safe = this.#safeMode
     const order = safe?.guard(original) ?? original
-    let { recipients } = original
-    const accept: LoadAcceptor = async (_, reply) => {
-      const refused = await load.accept(reply)
-      if (refused !== undefined) return refused
-      recipients = load.recipients.filter(isOpen).map(({ address }) => address)
-      const next = { ...original, payload: toPayload(load.job, true), recipients }
-      const guarded = safe?.guard(next) ?? next
-      // The same order, because the delivery can be cancelled by it.
-      order.payload = guarded.payload
-      order.recipients = guarded.recipients
-      return undefined
-    }
     this.#inFlight.add(order)
-    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, accept)
+    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, (_, reply) =>
+      load.continueWith(reply, original, order, safe),
+    )
     this.#inFlight.remove(order)
-    return safe?.translate(outcome, recipients) ?? outcome
+    return safe?.translate(outcome, openRecipients(load.message.state)) ?? outcome
   }
 }
 
 const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
-
-function withRecipients(message: QueuedMessage, recipients: RecipientState[]): QueuedMessage {
-  return { ...message, state: { ...message.state, recipients } }
-}
 
 function domainsOf(state: QueuedMessage['state']): string[] {
   return [...new Set(openRecipients(state).map(domainKey))]

@@ -1,8 +1,8 @@
-import type { MailJob } from '../message/messageState.js'
 import type { MessagePayload } from '../protocol/tasks.js'
+import type { MailJob } from './messageState.js'
 
-/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. @param loaded whether the job contains what `load` returned */
-export function toPayload(job: MailJob, loaded: boolean): MessagePayload {
+/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
+export function toPayload(job: MailJob): MessagePayload {
   const payload: MessagePayload = {
     id: job.id,
     messageId: job.messageId,
@@ -18,7 +18,6 @@ export function toPayload(job: MailJob, loaded: boolean): MessagePayload {
     references: job.references,
     attachments: job.attachments,
   }
-  if (loaded) payload.loaded = true
   if (job.sender !== undefined) payload.sender = job.sender
   if (job.context !== undefined) payload.context = job.context
   if (job.subject !== undefined) payload.subject = job.subject
