@@ -286,9 +286,8 @@ export class Dispatcher implements Consumer {
     const safe = this.#safeMode
     const order = safe?.guard(original) ?? original
     this.#inFlight.add(order)
-    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, (_, reply) =>
-      load.continueWith(reply, original, order, safe),
-    )
+    const accept = load.acceptor(original, order, safe)
+    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, accept)
     this.#inFlight.remove(order)
     return safe?.translate(outcome, openRecipients(load.message.state)) ?? outcome
   }

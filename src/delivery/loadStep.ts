@@ -14,6 +14,7 @@ import type { LoadReply, MessagePayload } from '../protocol/tasks.js'
 import { emptyFacts } from '../protocol/unsentOutcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { DeliveryOrder } from '../threads/runner.js'
+import type { LoadAcceptor } from './crashRecovery.js'
 import { type RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 const RELEASED = {
@@ -61,25 +62,21 @@ export class LoadStep {
   }
 
   /**
-   * Puts the value into the order of the delivery, which goes on with it. It stays the same object, because the delivery can be
-   * cancelled by it.
+   * Returns the function that puts the value into the order of the delivery, which goes on with it. The order stays the same
+   * object, because the delivery can be cancelled by it.
    * @param original the order before safe mode
-   * @returns the outcome if the value is not valid, or no recipient may get mail
    */
-  async continueWith(
-    reply: LoadReply,
-    original: DeliveryOrder,
-    order: DeliveryOrder,
-    safe: SafeMode | undefined,
-  ): Promise<Outcome | undefined> {
-    const refused = await this.#accept(reply)
-    if (refused !== undefined) return refused
-    const recipients = openRecipients(this.message.state)
-    const next = { ...original, payload: this.payload(), recipients }
-    const guarded = safe?.guard(next) ?? next
-    order.payload = guarded.payload
-    order.recipients = guarded.recipients
-    return undefined
+  acceptor(original: DeliveryOrder, order: DeliveryOrder, safe: SafeMode | undefined): LoadAcceptor {
+    return async (_, reply) => {
+      const refused = await this.#accept(reply)
+      if (refused !== undefined) return refused
+      const recipients = openRecipients(this.message.state)
+      const next = { ...original, payload: this.payload(), recipients }
+      const guarded = safe?.guard(next) ?? next
+      order.payload = guarded.payload
+      order.recipients = guarded.recipients
+      return undefined
+    }
   }
 
   async #accept({ value, ms }: LoadReply): Promise<Outcome | undefined> {
