@@ -110,6 +110,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       safeMode: options.safeMode,
       suppressions: suppressionLookup,
       providerIndex: new ProviderIndex(queue, retain, logger),
+      loadRules: options,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
@@ -183,9 +184,11 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       feedback,
       ...(inbox === undefined ? {} : { inbox }),
     })
+    const threaded = options.threads > 0
     const harmless =
-      options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
+      threaded && options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
     setTestHooks(mailer, {
+      threaded,
       ...(harmless ? { endThread: () => started.endThread() } : {}),
       ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
     })

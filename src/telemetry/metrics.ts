@@ -48,6 +48,7 @@ const MAX_COMBINATIONS = 5_000
 const STEPS: Readonly<Record<TimingStep, true>> = {
   queue: true,
   clone: true,
+  load: true,
   compile: true,
   render: true,
   compose: true,

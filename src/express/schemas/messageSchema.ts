@@ -26,6 +26,7 @@ export function named<T extends z.ZodType>(id: string, schema: T, description?: 
 const Phases = z.enum(
   exhaustive<Phase>({
     waiting: true,
+    loading: true,
     rendering: true,
     composing: true,
     connecting: true,
@@ -43,6 +44,7 @@ export const OutcomeCodes = z.enum(
     '8BITMIME_UNSUPPORTED': true,
     SIZE_EXCEEDED: true,
     TEMPLATE_ERROR: true,
+    LOAD_FAILED: true,
     MISSING_DATA: true,
     UNKNOWN_TEMPLATE: true,
     INVALID_MESSAGE: true,
@@ -66,6 +68,7 @@ export const OutcomeCodes = z.enum(
     QUEUE_RESTORED: true,
     CANCELLED: true,
     EXPIRED: true,
+    SKIPPED: true,
   }),
 )
 
@@ -108,6 +111,7 @@ const Timings = z
   .object({
     queue: maybe(z.number()),
     clone: maybe(z.number()),
+    load: maybe(z.number()),
     compile: maybe(z.number()),
     render: maybe(z.number()),
     compose: maybe(z.number()),
