@@ -4,7 +4,7 @@ import { isAsciiText, needsSmtpUtf8 } from '../../src/protocol/addressForms.js'
 import type { JobAttachment, ListUnsubscribe, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { WirePayload } from '../wireForm.js'
 import { typeOf } from './embeddedMessage.js'
-import { encodedWords, field, isPlain, phrase, unstructured } from './headerText.js'
+import { encodedWords, field, isPlain, parameterized, phrase, unstructured } from './headerText.js'
 
 /** Characters of a file name that Content-Type repeats in one piece. */
 const LONG_NAME = 52
@@ -61,7 +61,7 @@ export function attachmentFields(
   return (
     field('Content-Type', contentTypeValue(type, filename, content)) +
     `Content-Transfer-Encoding: ${encoding}\r\n` +
-    field('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
+    parameterized('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
     (cid === undefined ? '' : field('Content-Id', `<${cid}>`))
   )
 }
