@@ -32,10 +32,12 @@ export type { EventLoopDelay } from './telemetry/loopDelay.js'
 export type {
   Address,
   Attachment,
+  Calendar,
   LiteralMail,
   Mail,
   MjmlMail,
   PreparedMail,
+  RawMail,
   Receipt,
   TemplateMail,
 } from './message/mail.js'
