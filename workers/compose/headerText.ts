@@ -41,17 +41,17 @@ export function field(name: string, value: string): string {
  * inside a quoted string.
  */
 export function parameterized(name: string, value: string): string {
+  const parameters = value.match(/(?:"(?:[^"\\]|\\.)*"|[^;"])+/g) ?? []
   let text = `${name}:`
   let column = text.length
-  for (const [index, parameter] of (value.match(/(?:"(?:[^"\\]|\\.)*"|[^;"])+/g) ?? []).entries()) {
-    const segment = ` ${parameter.trim()}`
-    if (index > 0) text += ';'
-    if (index > 0 && column + segment.length + 1 > LINE) {
+  for (const [index, parameter] of parameters.entries()) {
+    const segment = ` ${parameter.trim()}${index === parameters.length - 1 ? '' : ';'}`
+    if (index > 0 && column + segment.length > LINE) {
       text += '\r\n'
       column = 0
     }
     text += segment
-    column += segment.length + 1
+    column += segment.length
   }
   return `${text}\r\n`
 }

@@ -264,7 +264,10 @@ export class RandomMails {
   /** A line of text that isn't empty, without white space at its ends. */
   #line(max: number, fallback: string): string {
     const words = this.#some(this.#chance(0.1) ? 60 : 8, () => this.#pick(WORDS))
-    const text = [...words.join(this.#pick([' ', ' ', '  ', ''])).slice(0, max)].join('').toWellFormed()
+    const text = words
+      .join(this.#pick([' ', ' ', '  ', '']))
+      .slice(0, max)
+      .toWellFormed()
     return text.replaceAll('\ufffd', '').trim() || fallback
   }
 
