@@ -118,7 +118,7 @@ const boundaries = [
   {
     in: ['workers/**'],
     to: ['src/**'],
-    except: ['src/protocol/**', 'src/structures/**', 'src/errors.ts'],
+    except: ['src/protocol/**', 'src/structures/**', 'src/errors.ts', 'src/privateHosts.ts'],
     from: ['workers/outbox.ts', 'workers/outbox/**'],
     why: 'A thread shares only the protocol, the errors and the data structures with the main thread.',
   },

@@ -53,6 +53,7 @@ export type {
   SetupStatus,
 } from './telemetry/activity.js'
 export type { AuditEntry } from './telemetry/auditLog.js'
+export type { ResolveTransport } from './transports/transportResolver.js'
 export type { TransportLimits } from './transports/transportSettings.js'
 export type { AttemptCount, Figures } from './telemetry/figures.js'
 export type { Suppression, SuppressionInput, SuppressionReason } from './suppressions/suppression.js'
