@@ -36,8 +36,7 @@ const record = `v=DKIM1; k=rsa; p=${rsa.publicKey.export({ type: 'spki', format:
 function composed(mail: Mail, sign?: DkimSigner): Buffer {
   const job = toJob(mail, validation, NOW)
   const { content } = job
-  const { html = '', text = '' } =
-    content.kind === 'literal' ? content : ({})
+  const { html = '', text = '' } = content.kind === 'literal' ? content : {}
   // The bytes belong to a pool.
   return Buffer.from(compose(toWirePayload(job), { subject: '', html, text }, sign).bytes)
 }
