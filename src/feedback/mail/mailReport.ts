@@ -55,7 +55,13 @@ export function readReportMail(raw: Uint8Array): ReportMail {
   const feedback = parts.find(({ type }) => type.value === 'message/feedback-report')
   if (status !== undefined) {
     mail.source = 'dsn'
-    mail.reports = statusReports(groupsIn(status), at)
+    const groups = groupsIn(status)
+    // The ENVID that threadpost gave the message (RFC 3461) is its id, as in the Message-IDs that it assigns.
+    const envid = /^[0-9a-f-]{36}$/.exec(
+      valueOf(groups[0] ?? [], 'original-envelope-id')?.toLowerCase() ?? '',
+    )?.[0]
+    if (envid !== undefined) mail.messageIds.unshift(`<${envid}@envid>`)
+    mail.reports = statusReports(groups, at)
   } else if (feedback !== undefined) {
     mail.source = 'arf'
     const [group = []] = groupsIn(feedback)
