@@ -18,6 +18,8 @@ const DELIVERY_FIELDS = new Set([
   'tags',
   'metadata',
   'onUncertain',
+  'stream',
+  'group',
 ])
 /** A header field (RFC 5322 section 2.2). */
 const FIELD = /^[!-9;-~]+[ \t]*:/
