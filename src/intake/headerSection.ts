@@ -55,7 +55,12 @@ export function toHeaderField(octets: string, { name, start, end }: FieldSlice):
   return { name, value: Buffer.from(value, 'latin1').toString().trim() }
 }
 
+/** Fields with hidden recipients. */
+export function isHidden(name: string): boolean {
+  return name === 'bcc' || name === 'resent-bcc'
+}
+
 /** Fields that are not relayed: hidden recipients, and what the client says to threadpost. */
 export function isStripped(name: string): boolean {
-  return name === 'bcc' || name === 'resent-bcc' || name.startsWith('x-threadpost-')
+  return isHidden(name) || name.startsWith('x-threadpost-')
 }

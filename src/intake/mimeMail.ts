@@ -9,7 +9,7 @@ export interface Envelope {
 }
 
 /** The fields of a mail, which `send()` validates. */
-type MailFields = Record<string, unknown>
+export type MailFields = Record<string, unknown>
 
 /** Fields that become fields of a mail, that the service writes anew, or that only trace the way here. */
 const MAPPED = new Set([

@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto'
-import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
+import type { Mailer, Receipt } from '../index.js'
 import { urlOf } from '../web/listen.js'
-import { readControls } from './controlFields.js'
-import { partsMailOf, templateMailOf } from './mimeMail.js'
 import { type ResolvedSmtpIntake, resolveSmtpIntake, type SmtpIntakeOptions } from './smtpIntakeOptions.js'
 import { isRefusal, replyTo, type SmtpRefusal } from './smtpReply.js'
 import type { SubmissionPolicy } from './submissionPolicy.js'
 import { type ReceivedSubmission, SubmissionServer } from './submissionServer.js'
-import { readSubmitted, type SubmittedMessage } from './submittedMessage.js'
+import { sendSubmitted, submittedMailOf } from './submittedMail.js'
 
 /** A running SMTP server that passes mail to a mailer. */
 export interface SmtpIntake {
@@ -53,51 +50,15 @@ async function submit(
   { octets, from, to, submitter, source }: ReceivedSubmission,
   policy: SubmissionPolicy,
 ): Promise<string | SmtpRefusal> {
-  const message = readSubmitted(octets, source, settings.limits)
-  if (isRefusal(message)) return message
-  const notAllowed = policy.refusedAuthors(submitter, message.authors)
+  const submitted = submittedMailOf(octets, { from, to }, source, settings)
+  if (isRefusal(submitted)) return submitted
+  const notAllowed = policy.refusedAuthors(submitter, submitted.authors)
   if (notAllowed !== undefined) return notAllowed
-  const controls = readControls(message.controls)
-  if (isRefusal(controls)) return controls
-  const delivery = { ...keyOf(settings, message, from, to), ...controls.delivery }
-  const send = (mail: Record<string, unknown>): Promise<Receipt> => {
-    const sent = () => mailer.send({ ...mail, ...delivery } as unknown as Mail)
-    return submitter.user === undefined
-      ? sent()
-      : mailer.runWithContext({ submittedBy: submitter.user }, sent)
-  }
-  if (controls.template !== undefined) {
-    const mail = templateMailOf(message.octets, { from, to }, controls.template)
-    return isRefusal(mail) ? mail : replyFor(await send(mail))
-  }
-  try {
-    return replyFor(await send({ raw: rawOf(message.octets), envelope: { from, to } }))
-  } catch (error) {
-    if (!(error instanceof ThreadpostError) || error.code !== 'UNSUPPORTED' || error.path !== 'raw')
-      throw error
-    const mail = partsMailOf(message.octets, { from, to })
-    return isRefusal(mail) ? mail : replyFor(await send(mail))
-  }
-}
-
-/** Text that is ASCII is its own octets, and is not copied. */
-function rawOf(octets: string): string | Buffer {
-  return /^[\x00-\x7f]*$/.test(octets) ? octets : Buffer.from(octets, 'latin1')
-}
-
-/**
- * The recipients are part of the key: a client may submit one message to some recipients now and to others later. So is the sender, who
- * could otherwise keep another's message from being sent.
- */
-function keyOf(
-  { deduplicate }: ResolvedSmtpIntake,
-  { messageId }: SubmittedMessage,
-  from: string,
-  to: readonly string[],
-): { idempotencyKey?: string } {
-  if (!deduplicate || messageId === undefined) return {}
-  const hash = createHash('sha256').update(JSON.stringify([messageId, from, [...to].sort()]))
-  return { idempotencyKey: `message-id ${hash.digest('base64url')}` }
+  const send = () => sendSubmitted(mailer, submitted)
+  const sent =
+    submitter.user === undefined ? send() : mailer.runWithContext({ submittedBy: submitter.user }, send)
+  const receipt = await sent
+  return isRefusal(receipt) ? receipt : replyFor(receipt)
 }
 
 function replyFor({ id, duplicate, durable }: Receipt): string {

@@ -115,7 +115,7 @@ export interface ResolvedSmtpIntake {
 
 const SCOPES: readonly Scope[] = ['send', 'read', 'manage']
 
-const DEFAULTS: Required<SmtpIntakeLimits> = {
+export const DEFAULT_LIMITS: Required<SmtpIntakeLimits> = {
   connections: 500,
   connectionsPerClient: 100,
   recipients: 50,
@@ -235,9 +235,9 @@ function optionalList<K extends string>(value: unknown, key: K, within = ''): { 
 }
 
 function limitsOf(value: unknown): Required<SmtpIntakeLimits> {
-  const keys = Object.keys(DEFAULTS) as (keyof SmtpIntakeLimits)[]
+  const keys = Object.keys(DEFAULT_LIMITS) as (keyof SmtpIntakeLimits)[]
   const input = check.object(value ?? {}, 'limits', keys)
-  const limits = { ...DEFAULTS }
+  const limits = { ...DEFAULT_LIMITS }
   for (const key of keys)
     if (input[key] !== undefined)
       limits[key] = check.integer(

@@ -17,6 +17,13 @@ export interface SubmittedMessage {
   controls: Map<string, string>
 }
 
+/** Limits of the same names as the server's. */
+export interface SubmittedLimits {
+  header: number
+  fields: number
+  hops: number
+}
+
 const CONTROL = 'x-threadpost-'
 /** A CR or an LF that is not part of a CRLF, or a NUL: servers disagree on what these mean, which smuggles messages past one of them. */
 const UNSAFE = /\r(?!\n)|(?<!\r)\n|\0/
@@ -25,7 +32,7 @@ const UNSAFE = /\r(?!\n)|(?<!\r)\n|\0/
 export function readSubmitted(
   octets: string,
   source: TraceSource,
-  limits: { header: number; fields: number; hops: number },
+  limits: SubmittedLimits,
 ): SubmittedMessage | SmtpRefusal {
   const unsafe = UNSAFE.exec(octets)?.[0]
   if (unsafe !== undefined)
