@@ -108,7 +108,8 @@ export async function submitOverHttp(
     }
     if (status < 300)
       return { code: EX.OK, text: 'queued', ...(typeof body['id'] === 'string' ? { id: body['id'] } : {}) }
-    const text = `${status} ${String(body['detail'] ?? body['title'] ?? 'the service refused the message')}`
+    const { detail = 'the service refused the message' } = body as { detail?: string }
+    const text = `${status} ${detail}`
     if (status === 401 || status === 403) return { code: EX.NOPERM, text }
     return { code: status === 429 || status >= 500 ? EX.TEMPFAIL : EX.DATAERR, text }
   } catch (error) {
