@@ -23,6 +23,7 @@ const PARTS = {
       ['metricsRegistry(mailer, options)', 'src/express/prometheus.ts', 'MetricsOptions'],
       ['startInbox(options)', 'src/inbox/inbox.ts', 'InboxOptions'],
       ['smtpIntake(mailer, options)', 'src/intake/smtpIntakeOptions.ts', 'SmtpIntakeOptions'],
+      ['amqpIntake(mailer, options)', 'src/intake/amqpIntakeOptions.ts', 'AmqpIntakeOptions'],
     ]
       .map(([call, ...type]) => `\`${call}\`\n\n${optionTable(type)}`)
       .join('\n\n'),

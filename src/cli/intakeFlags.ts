@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import type { SmtpIntake } from '../intake/index.js'
 import type { Mailer } from '../mailer.js'
-import { parsePort, readJson } from './settings.js'
+import { parseInteger, parsePort, readJson } from './settings.js'
 import { lineLogger, listenError } from './terminal.js'
 
 /** Settings of the ways in besides HTTP. Empty ones are ignored. */
@@ -14,6 +14,9 @@ export interface IntakeSettings {
   smtpTlsKey?: string
   smtpTlsCert?: string
   smtpDeduplicate?: boolean
+  amqp?: string
+  amqpQueue: string
+  amqpPrefetch?: number
 }
 
 /** A running way in. */
@@ -60,13 +63,48 @@ export function withIntakeFlags(command: Command): Command {
         'take messages with the same Message-ID, sender, and recipients as one',
       ).env('THREADPOST_SMTP_DEDUPLICATE'),
     )
+    .addOption(
+      new Option('--amqp <url>', 'RabbitMQ to consume mail from: amqp://user:pass@host (default: none)').env(
+        'THREADPOST_AMQP',
+      ),
+    )
+    .addOption(
+      new Option('--amqp-queue <name>', 'queue to consume; its mail has the JSON of the HTTP API')
+        .default('mail')
+        .env('THREADPOST_AMQP_QUEUE'),
+    )
+    .addOption(
+      new Option('--amqp-prefetch <n>', 'number of messages to accept at a time (default: 100)')
+        .argParser(parseInteger(1))
+        .env('THREADPOST_AMQP_PREFETCH'),
+    )
 }
 
-/** Starts the ways in that are set. @throws ThreadpostError `INVALID_OPTIONS` */
+/** Starts the ways in that are set. @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED` */
 export async function startIntakes(mailer: Mailer, settings: IntakeSettings): Promise<Intake[]> {
-  const { smtpPort } = settings
-  if (smtpPort === undefined) return []
-  return [await startSmtp(mailer, smtpPort, settings)]
+  const { smtpPort, amqp = '' } = settings
+  const intakes: Intake[] = []
+  try {
+    if (smtpPort !== undefined) intakes.push(await startSmtp(mailer, smtpPort, settings))
+    if (amqp !== '') intakes.push(await startAmqp(mailer, amqp, settings))
+  } catch (error) {
+    await Promise.all(intakes.map((intake) => intake.close()))
+    throw error
+  }
+  return intakes
+}
+
+async function startAmqp(mailer: Mailer, url: string, settings: IntakeSettings): Promise<Intake> {
+  const { amqpQueue: queue, amqpPrefetch: prefetch } = settings
+  const { amqpIntake } = await import('../intake/index.js')
+  const intake = await amqpIntake(mailer, {
+    url,
+    queue,
+    ...(prefetch === undefined ? {} : { prefetch }),
+    logger: lineLogger,
+  })
+  const { protocol, host } = new URL(url)
+  return { name: 'AMQP queue', url: `${protocol}//${host} ${queue}`, close: () => intake.close() }
 }
 
 async function startSmtp(mailer: Mailer, port: number, settings: IntakeSettings): Promise<Intake> {
