@@ -9,6 +9,18 @@ export interface Delivery {
   message: ConsumeMessage
 }
 
+/** The properties that a dead letter keeps; amqplib leaves their types open. */
+interface KeptProperties {
+  headers: Record<string, unknown> | undefined
+  messageId: unknown
+  contentType: unknown
+  contentEncoding: unknown
+  correlationId: unknown
+  type: unknown
+  appId: unknown
+  timestamp: unknown
+}
+
 /** Why a message can't be accepted, for the headers of the dead letter. */
 export interface DeadLetterReason {
   code: string
@@ -127,7 +139,7 @@ export class AmqpSession {
   async deadLetter(message: ConsumeMessage, reason: DeadLetterReason): Promise<void> {
     if (!this.#open) return
     const { content } = message
-    const properties = message.properties as Record<string, unknown> & { headers?: Record<string, unknown> }
+    const properties = message.properties as KeptProperties
     const { headers, messageId, contentType, contentEncoding, correlationId, type, appId, timestamp } =
       properties
     await new Promise<void>((resolve) => {

@@ -122,7 +122,7 @@ describe('the SMTP intake', () => {
     ],
     ['a control field twice', 'X-Threadpost-Tags: a\r\nX-Threadpost-Tags: b', '554 5.6.0 The control field'],
     ['a priority that is no number', 'X-Threadpost-Priority: high', '554 5.6.0 priority: must be a number'],
-    ['an unknown transport', 'X-Threadpost-Transport: other', '554 5.6.0 transport: must be one of'],
+    ['an unknown transport', 'X-Threadpost-Transport: other', '554 5.6.0 transport: '],
     ['a time that is no time', 'X-Threadpost-Send-At: soon', '554 5.6.0 sendAt:'],
   ])('refuses %s, and the connection stays', async (_, field, reply) => {
     const client = await clientOf(await quietIntake())
