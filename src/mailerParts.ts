@@ -7,6 +7,7 @@ import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
+import type { Scheduler } from './schedules/scheduler.js'
 import { settleAll } from './settleAll.js'
 import type { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import type { Suppressions } from './suppressions/suppressions.js'
@@ -65,6 +66,7 @@ export interface MailerParts {
   /** Takes in delivery reports; loaded with the first one. */
   feedback: () => Promise<Feedback>
   suppressionLookup: SuppressionLookup
+  scheduler: Scheduler
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -195,6 +197,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),
+    () => parts.scheduler.close(),
     () => queue.drain(Math.min(deadline, MAX_TIMER)),
     () => dispatcher.close(),
     () => runner.close(),
