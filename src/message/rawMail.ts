@@ -8,6 +8,7 @@ import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 const DELIVERY_FIELDS = new Set([
   'raw',
   'envelope',
+  'stream',
   'transport',
   'priority',
   'delay',
