@@ -302,9 +302,7 @@ export function docsExamples({ file, url, server, dkimKey }: ExampleWorld): Reco
     },
     "Plugins: use('compile'), resolveContent()": {
       message: { ...hello, html: { path: file('content.html') } },
-      plugins: [
-        ['compile', (mail, done) => mail.resolveContent(mail.data, 'html', (error) => done(error))],
-      ],
+      plugins: [['compile', (mail, done) => mail.resolveContent(mail.data, 'html', (error) => done(error))]],
     },
     "Plugins: use('stream'), tabs become spaces": {
       message: { ...hello, text: 'a\tb' },
