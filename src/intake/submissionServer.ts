@@ -38,6 +38,7 @@ export class SubmissionServer {
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Map<string, GuardedConnection>()
   readonly #byAddress = new Map<string, number>()
+  #admitted = 0
   #closed = false
 
   constructor(settings: ResolvedSmtpIntake, handler: SubmissionHandler) {
@@ -85,6 +86,10 @@ export class SubmissionServer {
       },
       onData: (stream, session, done) => this.#receive(stream, session, done),
     })
+    // The package guards connections before their TLS handshake, but counts them apart, and not by client.
+    const guard = this.#server._acceptSocket.bind(this.#server)
+    this.#server._acceptSocket = (socket, handshake) =>
+      this.#admit(socket, handshake) && guard(socket, handshake)
     const connect = this.#server.connect.bind(this.#server)
     this.#server.connect = (socket, options) => this.#accept(socket, () => connect(socket, options))
     // An error on one connection affects only its client.
@@ -113,8 +118,11 @@ export class SubmissionServer {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
     }, deadline)
+    // Later than the deadline, at which sockets are destroyed.
+    this.#server.options.closeTimeout = deadline + 1_000
     return new Promise((resolve) => {
-      this.#server.server.close(() => {
+      // Ends connections in their TLS handshake, too.
+      this.#server.close(() => {
         clearTimeout(timer)
         resolve()
       })
@@ -122,30 +130,39 @@ export class SubmissionServer {
     })
   }
 
-  #accept(socket: Socket, connect: () => void): void {
-    socket.on('error', () => undefined)
+  /** Counts a connection, unless there are too many. */
+  #admit(socket: Socket, handshake: boolean): boolean {
+    const { connections, connectionsPerClient } = this.#settings.limits
     const address = socket.remoteAddress
-    // The client left before, or the server stopped listening meanwhile.
-    if (this.#closed || address === undefined) {
-      socket.destroy()
-      return
+    const open = address === undefined ? 0 : (this.#byAddress.get(address) ?? 0)
+    if (address === undefined || open >= connectionsPerClient || this.#admitted >= connections) {
+      socket.on('error', () => undefined)
+      if (handshake) socket.destroy()
+      else socket.end('421 4.7.0 Too many connections, try again later\r\n', () => socket.destroy())
+      return false
     }
-    const { limits } = this.#settings
-    const open = this.#byAddress.get(address) ?? 0
-    if (open >= limits.connectionsPerClient || this.#sockets.size >= limits.connections) {
-      socket.end('421 4.7.0 Too many connections, try again later\r\n')
-      socket.destroySoon()
-      return
-    }
+    this.#admitted++
     this.#byAddress.set(address, open + 1)
-    this.#sockets.add(socket)
     socket.once('close', () => {
-      this.#sockets.delete(socket)
+      this.#admitted--
       const left = (this.#byAddress.get(address) ?? 1) - 1
       if (left === 0) this.#byAddress.delete(address)
       else this.#byAddress.set(address, left)
     })
+    return true
+  }
+
+  #accept(socket: Socket, connect: () => void): void {
+    socket.on('error', () => undefined)
+    // The client left before, or the server stopped listening meanwhile.
+    if (this.#closed || socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
     connect()
+    const { limits } = this.#settings
     const connection = [...this.#server.connections].at(-1)
     if (connection === undefined) return
     this.#connections.set(connection.id, new GuardedConnection(connection, socket, limits))

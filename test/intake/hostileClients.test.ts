@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
 import type { SmtpIntakeLimits } from 'threadpost/intake'
 import { describe, expect, it } from 'vitest'
@@ -204,6 +205,19 @@ describe('a hostile client of the SMTP intake', () => {
     expect(await refused.reply()).toMatch(/^421 4\.7\.0 Too many connections/)
     expect(await slow.ask('.')).toMatch(/^250 /)
     expect(await submit(second, [...MESSAGE, long])).toMatch(/^250 /)
+  })
+
+  it('can open no more connections by not beginning TLS', async () => {
+    const { key, cert } = createAuthority().issue('127.0.0.1')
+    const tls = { key, cert, implicit: true }
+    const intake = await quietIntake({ tls, limits: { connectionsPerClient: 2 } })
+    const silent = [new RawClient(intake.port), new RawClient(intake.port)]
+    for (const client of silent) await once(client.socket, 'connect')
+    const third = new RawClient(intake.port)
+    await third.closed()
+    expect(silent.map(({ ended }) => ended)).toEqual([undefined, undefined])
+    await intake.close({ deadline: 60_000 })
+    for (const client of silent) await client.closed()
   })
 
   it('injects no command before TLS, and no line break into a reply or a Received field', async () => {
