@@ -13,6 +13,8 @@ export interface ReceivedSubmission {
   octets: string
   from: string
   to: string[]
+  /** Whether it is for the bounce address, and not to be relayed. */
+  isReport: boolean
   submitter: Submitter
   source: TraceSource
 }
@@ -28,6 +30,9 @@ type Done<T = unknown> = (error: Error | null, value?: T) => void
 /** A client may send this many times the allowed size and is told that its message is too large; then the connection ends. */
 const PATIENCE = 4
 
+/** A server that reports: it may write to the bounce address, and to no other. */
+const REPORTER: Submitter = { senders: [], recipients: [] }
+
 /** The SMTP server: sessions, limits, and who may send what. The protocol itself is the smtp-server package's. */
 export class SubmissionServer {
   readonly #settings: ResolvedSmtpIntake
@@ -42,7 +47,7 @@ export class SubmissionServer {
   #closed = false
 
   constructor(settings: ResolvedSmtpIntake, handler: SubmissionHandler) {
-    const { tls, users, limits, size, name } = settings
+    const { tls, users, limits, size, name, bounces } = settings
     this.#settings = settings
     this.#handler = handler
     this.#policy = new SubmissionPolicy(settings)
@@ -67,20 +72,18 @@ export class SubmissionServer {
       ],
       onAuth: ({ username = '', password }, session, done) =>
         this.#logIn(username, password ?? '', session, done),
+      // Anyone may send reports; the policy then asks for a login where another recipient is named.
+      authOptional: bounces !== undefined,
       onMailFrom: ({ address }, session, done) => {
-        const submitter = this.#submitterOf(session)
-        const refused =
-          submitter === undefined
-            ? refusal(530, '5.7.0', 'Authentication is required')
-            : this.#policy.refusedSender(submitter, address, session.envelope.smtpUtf8 === true)
+        const utf8 = session.envelope.smtpUtf8 === true
+        const refused = this.#policy.refusedSender(this.#submitterOf(session), address, utf8)
         done(refused && toCallbackError(refused))
       },
       onRcptTo: ({ address }, session, done) => {
+        const { smtpUtf8, rcptTo } = session.envelope
+        const [first] = rcptTo
         const submitter = this.#submitterOf(session)
-        const refused =
-          submitter === undefined
-            ? refusal(530, '5.7.0', 'Authentication is required')
-            : this.#policy.refusedRecipient(submitter, address, session.envelope.smtpUtf8 === true)
+        const refused = this.#policy.refusedRecipient(submitter, address, smtpUtf8 === true, first?.address)
         if (refused === undefined) this.#connections.get(session.id)?.recipientAccepted()
         done(refused && toCallbackError(refused))
       },
@@ -189,7 +192,9 @@ export class SubmissionServer {
 
   #receive(stream: SMTPServerDataStream, session: SMTPServerSession, done: Done<string>): void {
     const connection = this.#connections.get(session.id)
-    const submitter = this.#submitterOf(session)
+    const { from, to } = envelopeOf(session)
+    const isReport = to.some((address) => this.#policy.isBounceAddress(address))
+    const submitter = this.#submitterOf(session) ?? (isReport ? REPORTER : undefined)
     if (connection === undefined || submitter === undefined) {
       done(toCallbackError(refusal(530, '5.7.0', 'Authentication is required')))
       return
@@ -241,7 +246,9 @@ export class SubmissionServer {
       else {
         const submission: ReceivedSubmission = {
           octets: collector.take(),
-          ...envelopeOf(session),
+          from,
+          to,
+          isReport,
           submitter,
           source: this.#sourceOf(session),
         }

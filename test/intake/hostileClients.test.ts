@@ -46,6 +46,22 @@ describe('a hostile client of the SMTP intake', () => {
     expect(await client.ask(`MAIL FROM:<${ACME}>`)).toMatch(/^503 /)
   })
 
+  it('may send reports without a password, and nothing else', async () => {
+    const intake = await quietIntake({ auth: { users }, bounces: 'bounces@acme.example' })
+    const client = await clientOf(intake)
+    expect(await client.ask('MAIL FROM:<>')).toMatch(/^250 /)
+    for (const to of [ADA, 'bounces@example.com', 'bounces2@acme.example', 'x+bounces@acme.example'])
+      expect(await client.ask(`RCPT TO:<${to}>`)).toMatch(/^530 5\.7\.0 /)
+    expect(await client.ask('DATA')).toMatch(/^503 /)
+    expect(await client.ask('RCPT TO:<Bounces+token@ACME.example>')).toMatch(/^250 /)
+    expect(await client.ask(`RCPT TO:<${ADA}>`)).toMatch(/^452 4\.5\.3 /)
+    await client.ask('RSET')
+    await client.ask(`AUTH PLAIN ${plainToken('shop', 'secret')}`)
+    await client.ask(`MAIL FROM:<${ACME}>`)
+    expect(await client.ask(`RCPT TO:<${ADA}>`)).toMatch(/^250 /)
+    expect(await client.ask('RCPT TO:<bounces@acme.example>')).toMatch(/^452 4\.5\.3 /)
+  })
+
   it('has three attempts at a password, and its address a limited number', async () => {
     const intake = await quietIntake({ auth: { users }, limits: { failedLogins: 4 } })
     const known = await clientOf(intake)
