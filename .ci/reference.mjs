@@ -13,6 +13,7 @@ const PARTS = {
     optionTable(
       ['src/message/mail.ts', 'Templated'],
       ['src/message/mail.ts', 'MjmlMail'],
+      ['src/message/mail.ts', 'RawMail'],
       ['src/message/mail.ts', 'Literal'],
     ),
   calls: () =>
