@@ -38,11 +38,11 @@ export async function acceptLoaded(
       check.fail('to', `the mail has ${count} recipients, at most ${rules.limits.recipients} are allowed`)
   }
   if (attachments !== undefined) {
-    const given = { attachments: attachments.map(withoutSharedBytes) }
+    const given = { attachments: attachments.map(withoutBytes) }
     const { attachments: read } = readsAttachments(given) ? await readAttachments(given, rules, check) : given
     const added = attachmentsOf(read, check, rules.limits.attachments - job.attachments.length)
     accepted.attachments = added.map((attachment, index) => {
-      const bytes = sharedBytesOf(attachments[index])
+      const bytes = bytesOf(attachments[index])
       return bytes === undefined ? attachment : { ...attachment, content: bytes, size: bytes.byteLength }
     })
   }
@@ -56,14 +56,14 @@ export async function acceptLoaded(
   return accepted
 }
 
-/** The bytes of an attachment in shared memory, which are neither copied here nor on their way back to a thread. */
-function sharedBytesOf(attachment: LoadedAttachment | undefined): Uint8Array | undefined {
+/** The bytes of an attachment. They are a copy already, which nothing else refers to. */
+function bytesOf(attachment: LoadedAttachment | undefined): Uint8Array | undefined {
   const content = attachment?.content
-  return content instanceof Uint8Array && content.buffer instanceof SharedArrayBuffer ? content : undefined
+  return content instanceof Uint8Array ? content : undefined
 }
 
-function withoutSharedBytes(attachment: LoadedAttachment): LoadedAttachment {
-  return sharedBytesOf(attachment) === undefined ? attachment : { ...attachment, content: '' }
+function withoutBytes(attachment: LoadedAttachment): LoadedAttachment {
+  return bytesOf(attachment) === undefined ? attachment : { ...attachment, content: '' }
 }
 
 /** Returns the job with what `load` returned. */

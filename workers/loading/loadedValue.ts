@@ -62,7 +62,7 @@ async function attachmentOf(value: unknown, at: string): Promise<LoadedAttachmen
   const attachment: LoadedAttachment = toJson(rest, at) as object
   if (content === undefined) return attachment
   if (typeof content === 'string') return { ...attachment, content }
-  return { ...attachment, content: toShared(await bytesOf(content, at)) }
+  return { ...attachment, content: joined(await bytesOf(content, at)) }
 }
 
 async function bytesOf(content: unknown, at: string): Promise<readonly Uint8Array[]> {
@@ -81,16 +81,15 @@ async function bytesOf(content: unknown, at: string): Promise<readonly Uint8Arra
   return chunks
 }
 
-/** Joins bytes in shared memory, which crosses to another thread without being copied. */
-function toShared(chunks: readonly Uint8Array[]): Uint8Array {
-  const size = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0)
-  const shared = new Uint8Array(new SharedArrayBuffer(size))
+/** Copies bytes into memory of their own. Not into shared memory: V8 doesn't count that towards its next collection. */
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0))
   let at = 0
   for (const chunk of chunks) {
-    shared.set(chunk, at)
+    bytes.set(chunk, at)
     at += chunk.byteLength
   }
-  return shared
+  return bytes
 }
 
 function garbage(problem: string): LoadFailure {
