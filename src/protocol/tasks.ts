@@ -73,6 +73,10 @@ export interface MessagePayload {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
+  /** The mail's tags, if it has any; services that know tags get them. */
+  tags?: string[]
+  /** The mail's metadata, if it has any; services that know metadata get it. */
+  metadata?: JsonObject
   /** The context of the request that sent it; templates read it as `@context`. */
   context?: JsonObject
 }

@@ -30,7 +30,9 @@ export function requirePublic(
   if (config.kind === 'inbox') return transport
   if (config.kind === 'ses')
     return config.endpoint === undefined ? transport : fail('endpoint', 'it is not checked')
-  if (config.kind === 'sendgrid' && isPrivateHost(new URL(config.endpoint).hostname))
+  if ('endpoint' in config && isPrivateHost(new URL(config.endpoint).hostname))
     fail('endpoint', 'its host is a private address')
+  if (config.kind === 'msgraph' && isPrivateHost(new URL(config.tokenEndpoint).hostname))
+    fail('tokenEndpoint', 'its host is a private address')
   return { ...transport, config: { ...config, publicOnly: true } }
 }

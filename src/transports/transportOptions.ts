@@ -2,6 +2,7 @@ import type { TlsOptions, TransportConfig } from '../protocol/transportConfig.js
 import { isPlainObject, type Validator } from '../validation.js'
 import type { AuthOptions, DkimOptions } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
+import { resolveMailService } from './mailServices.js'
 import {
   checkFields,
   type PluginOptions,
@@ -17,7 +18,7 @@ import { type InboxTransport, resolveSmtp, signedBy } from './smtpOptions.js'
 
 /** A transport's URL with further options. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
-  /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, `sendgrid:` or `ses:`. */
+  /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, or a mail service: `sendgrid:`, `ses:`, `postmark:`, `mailgun:`, `resend:`, `brevo:`, `mailjet:`, or `msgraph:`. */
   url: string
   /** Credentials that are not part of the URL: a password, or OAuth 2.0 tokens. @default the credentials in the URL */
   auth?: AuthOptions
@@ -173,6 +174,7 @@ function specOf(
   if (scheme === 'file:') return resolveFile(check, name, text, options, path)
   if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
   if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
+  if (scheme !== undefined) return resolveMailService(check, name, text, options, path)
   return resolveSmtp(check, name, text, options, path, urlPath)
 }
 
