@@ -13,7 +13,7 @@ export function mailgunApi({ endpoint, apiKey, domain }: MailgunTransport): Mail
     maxSize: 25 * 1024 * 1024,
     raw: true,
     envelope: true,
-    request({ payload, bytes }, { to, cc, bcc }) {
+    request({ payload, composed }, { to, cc, bcc }) {
       const boundary = `threadpost-${randomBytes(18).toString('hex')}`
       const fields: [name: string, value: string][] = [
         ...[...to, ...cc, ...bcc].map(({ address }): [string, string] => ['to', address]),
@@ -27,7 +27,12 @@ export function mailgunApi({ endpoint, apiKey, domain }: MailgunTransport): Mail
       return {
         url: `${endpoint}/v3/${encodeURIComponent(domain)}/messages.mime`,
         headers: { ...headers, 'content-type': `multipart/form-data; boundary=${boundary}` },
-        body: Buffer.concat([...parts, Buffer.from(file), bytes, Buffer.from(`\r\n--${boundary}--\r\n`)]),
+        body: Buffer.concat([
+          ...parts,
+          Buffer.from(file),
+          composed.bytes,
+          Buffer.from(`\r\n--${boundary}--\r\n`),
+        ]),
       }
     },
     read({ status, text }, body) {
