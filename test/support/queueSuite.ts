@@ -6,16 +6,19 @@ import { testAcceptance } from './queueSuite/acceptance.js'
 import { testClose } from './queueSuite/close.js'
 import { testDelivery } from './queueSuite/delivery.js'
 import { type OpenQueue, useFixture } from './queueSuite/fixture.js'
+import { testGroups } from './queueSuite/groups.js'
 import { testHeldMessages } from './queueSuite/heldMessages.js'
 import { testManualActions } from './queueSuite/manualActions.js'
 import { testQueries } from './queueSuite/queries.js'
 import { testRecords } from './queueSuite/records.js'
 import { testRetention } from './queueSuite/retention.js'
 
-export function queueSuite(name: string, openQueue: OpenQueue): void {
+/** @param options.groups whether the groups of messages take turns: see the table of src/queue/README.md */
+export function queueSuite(name: string, openQueue: OpenQueue, { groups = false } = {}): void {
   describe(`queue: ${name}`, () => {
     const fixture = useFixture(openQueue)
     testDelivery(fixture)
+    if (groups) testGroups(fixture)
     testHeldMessages(fixture)
     testAcceptance(fixture)
     testManualActions(fixture)
