@@ -27,7 +27,7 @@ export function requirePublic(
     if (isPrivateHost(config.host)) fail('url', 'its host is a private address')
     if (config.proxy !== undefined) fail('proxy', 'a proxy connects to addresses that are not checked')
   }
-  if (config.kind === 'inbox') return transport
+  if (config.kind === 'inbox' || config.kind === 'spread') return transport
   if (config.kind === 'ses')
     return config.endpoint === undefined ? transport : fail('endpoint', 'it is not checked')
   if ('endpoint' in config && isPrivateHost(new URL(config.endpoint).hostname))
