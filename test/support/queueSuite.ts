@@ -11,6 +11,7 @@ import { testHeldMessages } from './queueSuite/heldMessages.js'
 import { testManualActions } from './queueSuite/manualActions.js'
 import { testQueries } from './queueSuite/queries.js'
 import { testRecords } from './queueSuite/records.js'
+import { testReports } from './queueSuite/reports.js'
 import { testRetention } from './queueSuite/retention.js'
 
 /** @param options.groups whether the groups of messages take turns: see the table of src/queue/README.md */
@@ -24,6 +25,7 @@ export function queueSuite(name: string, openQueue: OpenQueue, { groups = false 
     testManualActions(fixture)
     testQueries(fixture)
     testRecords(fixture)
+    testReports(fixture)
     testRetention(fixture)
     testClose(fixture)
   })
