@@ -1,6 +1,6 @@
+import { isLoopback } from '../loopback.js'
 import type { ApiTransport } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
-import { originOf } from './apiOrigin.js'
 
 /** The settings of mail services with an HTTP API, in addition to `apiKey` and `endpoint`. */
 export interface MailServiceOptions {
@@ -159,4 +159,15 @@ function tokenEndpointOf(check: Validator, settings: Record<string, string | boo
   if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://login.example.com/token'")
   const { origin, pathname, search } = new URL(text)
   return originOf(check, origin, at) + pathname + search
+}
+
+/** Returns the origin of an API. It must be https, so that credentials never cross a network unencrypted. */
+export function originOf(check: Validator, value: unknown, at: string): string {
+  const text = check.string(value, at)
+  if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://api.example.com'")
+  const { protocol, hostname, origin, pathname } = new URL(text)
+  const safe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+  if (!safe) check.fail(at, 'must be https, or http on this machine')
+  if (pathname !== '/') check.fail(at, 'must end after the host and port')
+  return origin
 }

@@ -10,13 +10,13 @@ import type {
   SesTransport,
 } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
-import { originOf } from './apiOrigin.js'
 import { resolveDkim } from './auth.js'
 import {
   MAIL_SERVICE_FIELDS,
   MAIL_SERVICE_KEYS,
   MAIL_SERVICE_SCHEMES,
   type MailServiceOptions,
+  originOf,
 } from './mailServices.js'
 
 /** The options of mail services, in addition to those of every transport. */
