@@ -48,12 +48,17 @@ function refer(identifier) {
   if (local === undefined) return
   const symbol = local.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(local) : local
   used.get(identifier.getSourceFile())?.add(identifier.text)
-  for (const declaration of symbol.declarations ?? []) {
-    if (!ours(declaration.getSourceFile())) continue
+  for (const statement of statementsOf(symbol)) keep(statement)
+}
+
+/** The top-level statements of ours that declare a symbol. */
+function statementsOf(symbol) {
+  return (symbol.declarations ?? []).flatMap((declaration) => {
+    if (!ours(declaration.getSourceFile())) return []
     let statement = declaration
     while (statement.parent && !ts.isSourceFile(statement.parent)) statement = statement.parent
-    if (!ts.isSourceFile(statement) && !isLink(statement)) keep(statement)
-  }
+    return ts.isSourceFile(statement) || isLink(statement) ? [] : [statement]
+  })
 }
 
 /** Imports, and exports from other modules. */
@@ -66,6 +71,7 @@ for (const file of files) {
   const names = used.get(file)
   const statements = file.statements.flatMap((statement) => {
     if (ts.isImportDeclaration(statement)) return importOf(statement, names)
+    if (isLink(statement) && !kept.has(statement)) return exportOf(statement)
     return kept.has(statement) ? [statement] : []
   })
   if (statements.length > 0)
@@ -89,6 +95,22 @@ function importOf(statement, names) {
   )
   const { modifiers, moduleSpecifier, attributes } = statement
   return [ts.factory.updateImportDeclaration(statement, modifiers, clause, moduleSpecifier, attributes)]
+}
+
+/** The re-export with the names whose declarations are kept, if there are any. */
+function exportOf(statement) {
+  const { modifiers, isTypeOnly, exportClause, moduleSpecifier, attributes } = statement
+  if (!exportClause || !ts.isNamedExports(exportClause)) return [statement]
+  const elements = exportClause.elements.filter((element) => {
+    const local = checker.getExportSpecifierLocalTargetSymbol(element)
+    const symbol = local && local.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(local) : local
+    return symbol !== undefined && statementsOf(symbol).some((each) => kept.has(each))
+  })
+  if (elements.length === 0) return []
+  const clause = ts.factory.updateNamedExports(exportClause, elements)
+  return [
+    ts.factory.updateExportDeclaration(statement, modifiers, isTypeOnly, clause, moduleSpecifier, attributes),
+  ]
 }
 
 const reached = new Set(files.map(({ fileName }) => fileName))

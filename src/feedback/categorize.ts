@@ -93,7 +93,7 @@ const CODES: Readonly<Record<string, BounceCategory>> = {
   '7.12': 'content',
 }
 
-/** Categories that are about the message or its sender: they never say that the address is dead. */
+/** An enhanced status code: class, subject, and detail (RFC 3463 section 2). */
 const ENHANCED = /^([245])\.(\d{1,3})\.(\d{1,3})$/
 
 /** The enhanced status code in a text, such as `5.1.1`. */
@@ -102,7 +102,7 @@ export function enhancedIn(text: string): string | undefined {
 }
 
 /** The reply code in a text, such as 550. */
-export function replyCodeIn(text: string): number | undefined {
+function replyCodeIn(text: string): number | undefined {
   const found = /(?:^|[\s(<:[])([45]\d\d)(?=[\s-])/.exec(text.slice(0, MAX_TEXT))?.[1]
   return found === undefined ? undefined : Number(found)
 }

@@ -14,7 +14,7 @@ const SERVICE_ID = /^<?([\w.+=@/-]{6,200})>?$/
 const SMTP_ID = /^(?:2\.\d\.\d )?ok:? (?:queued as )?<?([\w.@-]{16,200})>?$/i
 
 /** The id that a provider gave a message, if its reply has one. */
-export function providerIdIn(text: string): string | undefined {
+function providerIdIn(text: string): string | undefined {
   const id = (SERVICE_ID.exec(text) ?? SMTP_ID.exec(text))?.[1]
   return id === undefined || !/\d/.test(id) ? undefined : id
 }

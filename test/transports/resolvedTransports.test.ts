@@ -193,6 +193,19 @@ describe('resolveTransport', () => {
     [{ module: './plugin.cjs' }, 'servers on the Internet only'],
     [{ url: 'sendgrid:', apiKey: 'k', endpoint: 'https://10.0.0.1' }, 'private address'],
     [{ url: 'smtp://mail.example', proxy: 'http://10.0.0.1:3128' }, 'addresses that are not checked'],
+    [
+      {
+        url: 'smtp://mail.example',
+        auth: {
+          user: 'a',
+          clientId: 'a',
+          clientSecret: 'b',
+          refreshToken: 'c',
+          accessUrl: 'https://10.0.0.1/token',
+        },
+      },
+      'tokens are fetched',
+    ],
   ] as const)('holds the mail of a transport that leads to a private host: %j', async (transport, reason) => {
     const mailer = await testMailer({ resolveTransport: () => transport })
     const held = new Promise<MessageEvent>((resolve) => mailer.once('held', resolve))

@@ -106,7 +106,7 @@ export function sameSecret(given: string, expected: string): boolean {
 }
 
 /** The token of a request: of `Authorization: Bearer`, the password of Basic authentication, or the parameter `token`. */
-export function tokenOf(request: Request): string {
+function tokenOf(request: Request): string {
   const header = request.get('Authorization') ?? ''
   const bearer = /^Bearer +(\S+)$/i.exec(header)?.[1]
   if (bearer !== undefined) return bearer
@@ -131,7 +131,7 @@ export function requireToken(request: Request, token: string): void {
 }
 
 /** Milliseconds by which the clock of a provider may differ, and for which a request may be on its way. */
-export const TOLERANCE = 10 * 60_000
+const TOLERANCE = 10 * 60_000
 
 /** @throws EventsRefused if a signed time is too far from now */
 export function requireRecent(time: number | undefined): void {
