@@ -4,7 +4,8 @@ import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
-import { missingPaths } from '../templates/missingData.js'
+import { DEFAULT_URL_SCHEMES, refusedScheme } from '../protocol/urlSchemes.js'
+import { dataProblems } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
@@ -181,7 +182,7 @@ export function toJob(
   if (content.kind === 'template' && !elsewhere) {
     const known = manifestOf(content.name, validation.templates)
     refuseLocale(known, content.locale)
-    refuseMissing(known, (mail['data'] ?? {}) as JsonObject)
+    refuseData(known, (mail['data'] ?? {}) as JsonObject)
   }
   if (raw !== undefined) {
     if (raw.subject !== undefined) job.subject = raw.subject
@@ -216,10 +217,17 @@ function refuseLocale({ name, locales, defaultMissing }: TemplateManifest, local
   )
 }
 
-/** @throws ThreadpostError `MISSING_DATA` with every path that the template needs and the data lacks */
-function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
-  const paths = missingPaths(manifest.needs, data)
-  if (paths.length === 0) return
+/**
+ * @throws ThreadpostError `MISSING_DATA` with every path that the template needs and the data lacks; `INVALID_MESSAGE` for a URL
+ * with a scheme that is not allowed
+ */
+function refuseData(manifest: TemplateManifest, data: JsonObject): void {
+  const { urlSchemes = DEFAULT_URL_SCHEMES } = manifest
+  const { missing: paths, refused } = dataProblems(manifest.needs, data, urlSchemes)
+  if (paths.length === 0) {
+    if (refused !== undefined) check.fail(`data.${refused.path}`, refusedScheme(refused.scheme, urlSchemes))
+    return
+  }
   throw new ThreadpostError(
     'MISSING_DATA',
     `data: the template '${manifest.name}' needs data that is missing: ${paths.join(', ')}`,

@@ -30,7 +30,7 @@ export function createRenderer({ templates, log = () => undefined }: RendererSet
   const source = BuiltTemplates.isIn(dir)
     ? new BuiltTemplates(dir, application)
     : new FolderTemplates(dir, reload, application)
-  return new ThreadRenderer(source, globals, application)
+  return new ThreadRenderer(source, globals, application, modules.urlSchemes)
 }
 
 class ThreadRenderer implements Renderer {
@@ -41,6 +41,7 @@ class ThreadRenderer implements Renderer {
     private readonly templates: TemplateSource,
     private readonly globals: JsonObject,
     private readonly application: ApplicationModules,
+    private readonly urlSchemes?: readonly string[],
   ) {}
 
   async ready(): Promise<void> {
@@ -49,8 +50,12 @@ class ThreadRenderer implements Renderer {
     await this.application.helpers()
   }
 
-  catalogue(): Promise<TemplateListing> {
-    return this.templates.catalogue()
+  async catalogue(): Promise<TemplateListing> {
+    const { templates } = await this.templates.catalogue()
+    const { urlSchemes } = this
+    return {
+      templates: urlSchemes === undefined ? templates : templates.map((each) => ({ ...each, urlSchemes })),
+    }
   }
 
   async render(order: RenderRequest, critical: CriticalSection): Promise<RenderedParts> {

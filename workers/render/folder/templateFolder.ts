@@ -88,7 +88,7 @@ export class TemplateFolder {
         ? new Map<string, Helper>()
         : await loadHelpers(pathToFileURL(files.helpers))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
-    const helpers = createHelpers(custom, readStrings(files))
+    const helpers = createHelpers(custom, readStrings(files), this.application.urlSchemes)
     const parts: SharedParts = {
       partials: files.partials,
       layouts: files.layouts,

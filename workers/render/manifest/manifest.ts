@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/templateManifest.js'
+import { annotateFragment } from '../analysis/annotate.js'
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
 import { parseTemplate } from '../template/parseTemplate.js'
@@ -31,7 +32,8 @@ export function buildManifest(name: string, files: TemplateFiles, version: Folde
       const text = files.text.get(locale) ?? files.text.get('')
       const { parts, textParts } = version
       const sources = { ...(mjml === undefined ? {} : { mjml }), ...(text === undefined ? {} : { text }) }
-      return parseTemplate({ ...sources, parts, textParts }).trees
+      const { trees, files: used } = parseTemplate({ ...sources, parts, textParts })
+      return { ...trees, mjml: annotateFragment(trees.mjml, used) }
     })
     manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
     // A mail uses one variant. Data is certainly needed only if all variants need it.

@@ -3,7 +3,7 @@ import { Binder, type OutputEncoder } from '../bind/binder.js'
 import { joinPieces, NeedsPerMessageRendering, type Piece, BindingRun } from '../bind/bindingRun.js'
 import type { Helpers } from '../bind/helperCall.js'
 import type { Variables } from '../bind/scope.js'
-import { rejectMjml, stringifyValue } from '../bind/values.js'
+import { rejectMjml, rejectScheme, stringifyValue } from '../bind/values.js'
 import { PLAIN_TEXT, throwIfMissing } from '../perMessageTemplate.js'
 import type { TemplateTrees } from '../template/parseTemplate.js'
 import { toOneLine } from '../template/subjectAndPreheader.js'
@@ -100,7 +100,9 @@ export class PrecompiledTemplate {
   readonly #steps: readonly (readonly LayoutStep[])[] | undefined
 
   constructor(form: PrecompiledForm, trees: TemplateTrees, helpers: Helpers, toText: HtmlToText | undefined) {
-    const checkContext = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
+    const { urlSchemes } = helpers
+    const { readsDocument } = form
+    const checkContext = { suspect: new RegExp(form.suspect, 'i'), readsDocument, urlSchemes }
     const encoder: OutputEncoder = {
       escape: checkedEscape(checkContext),
       raw: checkedRaw(checkContext),
@@ -111,7 +113,10 @@ export class PrecompiledTemplate {
           throw new NeedsPerMessageRendering('the output of a helper contains a font or a comment')
         return rejectMjml(html, node.at)
       },
-      attribute: checkedAttribute,
+      attribute: (value, node, authored) => {
+        if (node.checks.url) rejectScheme(value, node, urlSchemes, authored)
+        return checkedAttribute(value, node)
+      },
     }
     const partials = new Map(Object.entries(trees.partials))
     this.#html = new Binder(form.html, helpers, encoder, partials)

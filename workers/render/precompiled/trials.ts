@@ -1,4 +1,4 @@
-import { isColorAttribute, isUrlAttribute } from '../analysis/components.js'
+import { isColorAttribute, urlCheckOf } from '../analysis/components.js'
 import type { BlockStructure } from '../analysis/structure.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { AttributeNode, BlockNode, TemplateNode, ValueNode } from '../template/tree.js'
@@ -83,7 +83,7 @@ export class Probes {
     if (attribute === undefined || attribute === '') return `Value${100_000 + number}`
     if (isColorAttribute(attribute))
       return first ? `#${(0xa00000 + number).toString(16)}` : shortColor(number)
-    if (isUrlAttribute(attribute)) return first ? `https://e.example/${number}?a=1` : `/${number}`
+    if (urlCheckOf(attribute) !== undefined) return first ? `https://e.example/${number}?a=1` : `/${number}`
     if (SIZE.test(attribute)) return first ? `${number + 3}px` : `${number + 1}%`
     return first ? `v${100_000 + number}` : `v${100_000 + number} w${100_000 + number}`
   }

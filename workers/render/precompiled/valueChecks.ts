@@ -1,5 +1,5 @@
 import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
-import { escapeHtml, rejectMjml, rejectScriptUrl } from '../bind/values.js'
+import { escapeHtml, rejectMjml, rejectScheme } from '../bind/values.js'
 import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
 
 /**
@@ -11,6 +11,8 @@ export interface CheckContext {
   suspect: RegExp
   /** With inline styles, MJML reads the finished document, so raw values must not contain tags. */
   readsDocument: boolean
+  /** Schemes that bound URLs may have. */
+  urlSchemes: readonly string[]
 }
 
 /** MJML links a font if its name appears near `font-family`, whatever its origin. */
@@ -28,10 +30,13 @@ function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-export function checkedEscape({ suspect }: CheckContext): (text: string, node: ValueNode) => string {
+export function checkedEscape({
+  suspect,
+  urlSchemes,
+}: CheckContext): (text: string, node: ValueNode) => string {
   return (text, node) => {
     if (node.edge) checkEdges(text)
-    if (node.loose) rejectScriptUrl(text, node)
+    if (node.loose) rejectScheme(text, node, urlSchemes)
     if (suspect.test(text)) throw new NeedsPerMessageRendering('a value names a font')
     return escapeHtml(text)
   }
@@ -47,7 +52,7 @@ function checkEdges(text: string): void {
 export function checkedRaw(context: CheckContext): (html: string, node: ValueNode) => string {
   return (html, node) => {
     rejectMjml(html, node.at)
-    if (node.loose) rejectScriptUrl(html, node)
+    if (node.loose) rejectScheme(html, node, context.urlSchemes)
     if (context.suspect.test(html)) throw new NeedsPerMessageRendering('a raw value names a font')
     if (node.edge) checkEdges(html)
     if (node.inside !== 'text') {
@@ -86,7 +91,6 @@ const PLAIN = /^[\w#.,%/:?&;@+ -]*$/
 export function checkedAttribute(value: string, node: AttributeNode): string {
   const { checks } = node
   if (checks.content) return checkedContent(value.trim(), checks)
-  if (checks.url) rejectScriptUrl(value, node)
   if (/["<>]/.test(value)) throw new NeedsPerMessageRendering('a raw value ends the attribute around it')
   if (checks.present && SPECIAL_WORDS.has(value.trim()))
     throw new NeedsPerMessageRendering('MJML tests this value')

@@ -118,7 +118,8 @@ export class BuiltTemplates implements TemplateSource {
         'TEMPLATE_ERROR',
         `${this.dir} was built with the helper '${absent}', which is missing now. Set templates.helpers or templates.setup to its module, or build the folder again`,
       )
-    const helpers = createHelpers(custom, new Map(Object.entries(built.strings)))
+    const strings = new Map(Object.entries(built.strings))
+    const helpers = createHelpers(custom, strings, this.application.urlSchemes)
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),
     )
