@@ -11,7 +11,8 @@ import type { TemplateTrees } from './template/parseTemplate.js'
 import { TemplateFailure } from './template/sourceFile.js'
 import { toOneLine } from './template/subjectAndPreheader.js'
 import { loadHtmlToText } from './text/htmlToText.js'
-import { layOutText, stripLayoutMarks } from './text/layout.js'
+import { layOutText } from './text/layout.js'
+import { stripLayoutMarks } from './text/layoutMarks.js'
 
 /** The data and variables of one message. */
 export interface BindInput {

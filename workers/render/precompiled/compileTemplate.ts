@@ -6,8 +6,9 @@ import type { CriticalSection } from '../renderer.js'
 import { parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { TemplateNode } from '../template/tree.js'
-import { type HtmlToText, loadHtmlToText } from '../text/htmlToText.js'
-import { adaptTextNode, assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
+import { loadHtmlToText } from '../text/htmlToText.js'
+import { assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
+import { assembleText } from './assembleText.js'
 import type { CompiledTemplate, Finding, PrecompiledForm } from './compiledTemplate.js'
 import { insertPlaceholders, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
 import { unlinkedFontPattern } from './valueChecks.js'
@@ -119,7 +120,7 @@ async function precompile(
       suspect: unlinkedFontPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
       readsDocument: styles !== undefined,
     }
-    const text = assembleText(html, placeholders, toText, nodes, customHelpers)
+    const text = callsCustomBlock(nodes, customHelpers) ? undefined : assembleText(html, placeholders, toText)
     if (text !== undefined) form.text = text
     return {
       form,
@@ -139,23 +140,12 @@ function withExpressions(message: string, { pattern, targets }: Placeholders): s
   })
 }
 
-/** Returns the nodes of the text part. With a custom block helper there are none, because the helper needs HTML: the text then comes from the bound HTML. */
-function assembleText(
-  html: string,
-  placeholders: Placeholders,
-  toText: HtmlToText,
-  nodes: readonly TemplateNode[],
-  customHelpers: ReadonlySet<string>,
-): TemplateNode[] | undefined {
-  for (const node of walk(nodes)) {
-    if (node.kind !== 'block' || node.subject.kind !== 'call' || node.type !== 'call') continue
-    if (customHelpers.has(node.subject.helper)) return undefined
-  }
-  const assembled = assemble(toText(html), placeholders, adaptTextNode)
-  if ('reason' in assembled) return undefined
-  for (const node of walk(assembled.nodes))
-    if (node.kind === 'attribute' && node.checks.content) return undefined
-  return assembled.nodes
+/** A custom block helper needs HTML, so the text part can't be bound on its own. */
+function callsCustomBlock(nodes: readonly TemplateNode[], customHelpers: ReadonlySet<string>): boolean {
+  for (const node of walk(nodes))
+    if (node.kind === 'block' && node.type === 'call' && node.subject.kind === 'call')
+      if (customHelpers.has(node.subject.helper)) return true
+  return false
 }
 
 function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {

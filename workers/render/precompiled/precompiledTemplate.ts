@@ -8,7 +8,8 @@ import { PLAIN_TEXT, throwIfMissing } from '../perMessageTemplate.js'
 import type { TemplateTrees } from '../template/parseTemplate.js'
 import { toOneLine } from '../template/subjectAndPreheader.js'
 import type { HtmlToText } from '../text/htmlToText.js'
-import { layOutText, layOutPieces, type LayoutStep, parseLayout, stripLayoutMarks } from '../text/layout.js'
+import { layOutText, layOutPieces } from '../text/layout.js'
+import { type LayoutStep, parseLayout, stripLayoutMarks } from '../text/layoutMarks.js'
 import type { PrecompiledForm } from './compiledTemplate.js'
 import { checkedAttribute, checkedEscape, checkedRaw } from './valueChecks.js'
 
@@ -161,21 +162,14 @@ export class PrecompiledTemplate {
   }
 }
 
-const SPACES = /[\t\n\r\f\u200b]| {2}/
-const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
-
-/** Encodes values for the text part: collapses white space as HTML does, and converts raw values from HTML. */
+/** Encodes values for the text part: converts raw values from HTML. The layout collapses white space. */
 function textEncoder(toText: HtmlToText | undefined): OutputEncoder {
-  const escape = (text: string): string => {
-    const clean = stripLayoutMarks(text)
-    return SPACES.test(clean) ? clean.replace(RUN_OF_SPACES, ' ') : clean
-  }
   return {
-    escape,
+    escape: stripLayoutMarks,
     raw: (html) =>
       /[<&]/.test(html) && toText !== undefined
         ? toText(stripLayoutMarks(html))
-        : escape(stringifyValue(html)),
+        : stripLayoutMarks(stringifyValue(html)),
     block: (text) => text,
     attribute: (value) => value,
   }
