@@ -57,8 +57,9 @@ export function shareRunner(context: RunnerContext): Runner {
   const plain = transports.every(({ kind }) => kind === 'smtp' || kind === 'file')
   if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || templates !== undefined)
     return createRunner(context)
-  const { render, attempt, threadMemory, recipients } = limits
-  const key = JSON.stringify({ threads, concurrency, niceness, render, attempt, threadMemory, recipients })
+  const { render, compile, attempt, threadMemory, recipients } = limits
+  const sizes = { threads, concurrency, niceness }
+  const key = JSON.stringify({ ...sizes, render, compile, attempt, threadMemory, recipients })
   let hub = hubs.get(key)
   if (hub === undefined || hub.size >= MAX_SHARING) {
     const slots = concurrency * MAX_SHARING
@@ -81,6 +82,7 @@ function setupOf(options: ResolvedOptions, transports: TransportConfig[], concur
     recipientsPerSlot: limits.recipients,
     transports,
     attemptTimeout: limits.attempt,
+    compileLimit: limits.compile,
     niceness,
     connections: options.concurrency,
     threads,
@@ -98,6 +100,7 @@ function threadRunnerOf(
     threads,
     concurrency,
     renderLimit: limits.render,
+    compileLimit: limits.compile,
     attemptLimit: limits.attempt,
     memory: limits.threadMemory,
     describe: (reason) => quote(hideSecrets(reason)),

@@ -12,6 +12,11 @@ export interface LimitOptions {
   attachments?: number
   /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */
   render?: number
+  /**
+   * Maximum time in milliseconds that compiling a template may take, once for each version of it. A template that takes longer
+   * runs MJML for each message instead. @default 10_000
+   */
+  compile?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
@@ -26,6 +31,7 @@ const DEFAULTS: Limits = {
   message: 25 * 1024 * 1024,
   attachments: 50,
   render: 10_000,
+  compile: 10_000,
   attempt: 120_000,
   threadMemory: 512 * 1024 * 1024,
 }
@@ -37,6 +43,7 @@ const LOWEST: Limits = {
   message: 1,
   attachments: 0,
   render: 1,
+  compile: 1,
   attempt: 1,
   threadMemory: 16 * 1024 * 1024,
 }
@@ -48,6 +55,7 @@ const HIGHEST: Limits = {
   message: 2 ** 29,
   attachments: 10_000,
   render: Math.floor(MAX_TIMER / 2),
+  compile: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
   threadMemory: 2 ** 40,
 }

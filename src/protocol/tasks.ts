@@ -149,6 +149,8 @@ export interface ThreadSetup {
   transports: TransportConfig[]
   /** Milliseconds that one attempt may take in all. */
   attemptTimeout: number
+  /** Milliseconds that compiling a template may take before it is rendered per message. */
+  compileLimit: number
   /** The amount by which a thread's priority is lower than that of the process: 0 to 19. */
   niceness: number
   /** SMTP connections that a thread keeps open. */

@@ -14,6 +14,8 @@ import {
 import type { BoundParts, Template } from './template.js'
 
 export interface RendererSetup {
+  /** Milliseconds that compiling a template may take before it is rendered per message. @default no limit */
+  compileLimit?: number
   templates?: TemplateSetup & {
     /** Check for changed files while running. @default true */
     reload?: boolean
@@ -23,13 +25,17 @@ export interface RendererSetup {
 }
 
 /** Creates the renderer of one thread. It renders templates of a folder (sources, or compiled ahead of time) and ad-hoc sources. */
-export function createRenderer({ templates, log = () => undefined }: RendererSetup): Renderer {
-  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {}, NO_MODULES)
+export function createRenderer({
+  templates,
+  log = () => undefined,
+  compileLimit = Infinity,
+}: RendererSetup): Renderer {
+  if (templates === undefined) return new ThreadRenderer(new NoTemplates(compileLimit), {}, NO_MODULES)
   const { dir, globals, reload = true, ...modules } = templates
   const application = new ApplicationModules(modules, globals, log)
   const source = BuiltTemplates.isIn(dir)
-    ? new BuiltTemplates(dir, application)
-    : new FolderTemplates(dir, reload, application)
+    ? new BuiltTemplates(dir, application, compileLimit)
+    : new FolderTemplates(dir, reload, application, compileLimit, log)
   return new ThreadRenderer(source, globals, application, modules.urlSchemes)
 }
 
@@ -118,7 +124,11 @@ class ThreadRenderer implements Renderer {
 
 /** The source of a mailer without a template folder: ad-hoc templates only. */
 class NoTemplates implements TemplateSource {
-  readonly #adHoc = new AdHocTemplates()
+  readonly #adHoc: AdHocTemplates
+
+  constructor(compileLimit: number) {
+    this.#adHoc = new AdHocTemplates(compileLimit)
+  }
 
   async catalogue(): Promise<TemplateListing> {
     return { templates: [] }

@@ -4,8 +4,9 @@ import { checkTags, type Problem, type WrittenAttribute } from './analysis/tagCh
 import type { Helpers } from './bind/helperCall.js'
 import { loadMjmlValidation, type MjmlResult } from './mjml.js'
 import { PerMessageTemplate } from './perMessageTemplate.js'
-import { parseTemplate, type TemplateTrees, type VariantSource } from './template/parseTemplate.js'
-import { describePlace, TemplateFailure } from './template/sourceFile.js'
+import { parseTemplate, type TemplateTrees, type VariantSource, walk } from './template/parseTemplate.js'
+import { describePlace, placeAt, TemplateFailure } from './template/sourceFile.js'
+import type { TemplateNode } from './template/tree.js'
 
 /** The sample data of a template, and what its expressions read besides. */
 export interface SampleInput {
@@ -33,7 +34,9 @@ export async function checkTemplate(
   const result: CheckResult = { errors: [], warnings: [] }
   const parsed = collect(failures, () => parseTemplate(source, failures))
   if (parsed !== undefined) {
-    const { problems, attributes } = checkTags(parsed.trees.mjml, parsed.files)
+    const { problems, attributes, components } = checkTags(parsed.trees.mjml, parsed.files)
+    if (failures.length === 0 && problems.length === 0)
+      problems.push(...incomplete(source, parsed.trees, components))
     problems.push(...(await unknownAttributes(attributes)))
     result.errors.push(...problems.sort(byPlace).map(describe))
     if (failures.length === 0 && problems.length === 0 && sample !== undefined && source.mjml !== undefined)
@@ -53,6 +56,34 @@ function collect<T>(failures: TemplateFailure[], work: () => T): T | undefined {
     failures.push(error)
     return undefined
   }
+}
+
+/** Returns the problem of a file that is no whole template: empty, a part of other templates, or without a body. */
+function incomplete(
+  source: VariantSource,
+  { mjml }: TemplateTrees,
+  components: ReadonlySet<string>,
+): Problem[] {
+  const file = source.mjml ?? source.text
+  if (file === undefined) return []
+  const problem = (message: string) => [{ at: placeAt(file, 1, 1), message }]
+  if (file.text.trim() === '') return problem('the file is empty. Delete it, or write a template into it')
+  if (source.mjml === undefined || usesComputedPartial(mjml)) return []
+  if (!components.has('mjml'))
+    return problem(
+      'this is no template, because it has no <mjml> element. Move a part of other templates to the folder partials/',
+    )
+  return components.has('mj-body')
+    ? []
+    : problem(
+        'the template has no <mj-body>, so it has no content. Move a part of other templates to the folder partials/',
+      )
+}
+
+/** Whether the data decides which components the template has. */
+function usesComputedPartial(nodes: readonly TemplateNode[]): boolean {
+  for (const node of walk(nodes)) if (node.kind === 'partial') return true
+  return false
 }
 
 /**

@@ -154,7 +154,9 @@ class Annotator {
     }
     let seen = 0
     const pass = (to: number): void => {
-      if (node.text.slice(seen, to).trim() !== '') this.#edge?.literal()
+      const passed = node.text.slice(seen, to)
+      if (passed.trim() === '') this.#edge?.space(passed)
+      else this.#edge?.literal()
       seen = to
     }
     for (const event of this.#structure.feed(node.text)) {
@@ -173,7 +175,7 @@ class Annotator {
 
   #follow(event: StructureEvent): void {
     if (event.kind === 'content start')
-      this.#edge = TRIMS_CONTENT.has(event.tag) ? new ContentEdge() : undefined
+      this.#edge = new ContentEdge(TRIMS_CONTENT.has(event.tag) ? 'space' : 'unusual')
     if (event.kind === 'content end') {
       this.#edge?.end()
       this.#edge = undefined

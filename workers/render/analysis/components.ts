@@ -82,6 +82,7 @@ const BOX =
  * them unless they are empty or one of the words that it tests for.
  */
 const COPIED: Record<string, string> = {
+  mjml: 'lang dir',
   'mj-body': 'background-color css-class id',
   'mj-section': `${BOX} text-align`,
   'mj-wrapper': `${BOX} text-align`,

@@ -9,6 +9,7 @@ import type { TemplateNode } from '../template/tree.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
 import { assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
 import { assembleText } from './assembleText.js'
+import { CompileBudget } from './compileBudget.js'
 import type { CompiledTemplate, Finding, PrecompiledForm } from './compiledTemplate.js'
 import { insertPlaceholders, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
 import { unlinkedFontPattern } from './valueChecks.js'
@@ -25,6 +26,8 @@ export interface CompileOptions {
   critical: CriticalSection
   /** Names of helpers that may return HTML. */
   customHelpers: ReadonlySet<string>
+  /** Milliseconds that compiling may take. @default no limit */
+  compileLimit?: number | undefined
 }
 
 /** Parses a source and annotates its trees, including the partials that are called by a computed name. */
@@ -50,7 +53,8 @@ export async function compileTemplate(
   source: VariantSource,
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
-  const { critical } = options
+  const budget = new CompileBudget(options.critical, options.compileLimit ?? Infinity)
+  const { critical } = budget
   if (source.mjml === undefined)
     return critical('compile', () => ({
       trees: parseTemplate(source).trees,
@@ -69,10 +73,10 @@ export async function compileTemplate(
   const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(annotations) }
   if (placeholders === undefined) return compiled
 
-  const result = await precompile(trees.mjml, placeholders, options)
+  const result = await precompile(trees.mjml, placeholders, { ...options, critical })
   if ('finding' in result) return { ...compiled, findings: [result.finding] }
   const form = trees.text === undefined ? result.form : withoutText(result.form)
-  const mismatch = await verifyPrecompiled(trees.mjml, form, annotations.blocks, critical)
+  const mismatch = await verifyPrecompiled(trees.mjml, form, annotations.blocks, budget)
   if (mismatch !== undefined) return { ...compiled, findings: [mismatch] }
   return { ...compiled, late: form, warnings: [...compiled.warnings, ...result.warnings] }
 }

@@ -1,6 +1,6 @@
 import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
 import { escapeHtml, rejectMjml, rejectScheme } from '../bind/values.js'
-import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
+import type { AttributeChecks, AttributeNode, EdgeCheck, ValueNode } from '../template/tree.js'
 
 /**
  * Checks that the output equals that of rendering per message. MJML inspects some of the values that it copies. A value
@@ -35,7 +35,7 @@ export function checkedEscape({
   urlSchemes,
 }: CheckContext): (text: string, node: ValueNode) => string {
   return (text, node) => {
-    if (node.edge) checkEdges(text)
+    if (node.edge) checkEdges(text, node.edge)
     if (node.loose) rejectScheme(text, node, urlSchemes)
     if (suspect.test(text)) throw new NeedsPerMessageRendering('a value names a font')
     return escapeHtml(text)
@@ -43,9 +43,11 @@ export function checkedEscape({
 }
 
 const EDGE_SPACE = /^\s|\s$|^$/
+const UNUSUAL_EDGE_SPACE = /^[ \t\n\r\f]*[^\S \t\n\r\f]|[^\S \t\n\r\f][ \t\n\r\f]*$/
 
-function checkEdges(text: string): void {
-  if (EDGE_SPACE.test(text)) throw new NeedsPerMessageRendering('MJML trims this value')
+function checkEdges(text: string, check: EdgeCheck): void {
+  if ((check === 'unusual' ? UNUSUAL_EDGE_SPACE : EDGE_SPACE).test(text))
+    throw new NeedsPerMessageRendering('MJML trims this value')
 }
 
 /** A raw value must be complete in itself: every tag and quote closed, no comments, no element that swallows the HTML after it. */
@@ -54,7 +56,7 @@ export function checkedRaw(context: CheckContext): (html: string, node: ValueNod
     rejectMjml(html, node.at)
     if (node.loose) rejectScheme(html, node, context.urlSchemes)
     if (context.suspect.test(html)) throw new NeedsPerMessageRendering('a raw value names a font')
-    if (node.edge) checkEdges(html)
+    if (node.edge) checkEdges(html, node.edge)
     if (node.inside !== 'text') {
       if (/[<>"'`]|--|\]\]/.test(html))
         throw new NeedsPerMessageRendering('a raw value ends the tag around it')

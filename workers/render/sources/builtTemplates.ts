@@ -47,12 +47,15 @@ interface Loaded {
 export class BuiltTemplates implements TemplateSource {
   #loaded: Loaded | Promise<Loaded> | undefined
   readonly #ready = new Map<unknown, Template | Promise<Template>>()
-  readonly #adHoc = new AdHocTemplates()
+  readonly #adHoc: AdHocTemplates
 
   constructor(
     private readonly dir: string,
     private readonly application: ApplicationModules,
-  ) {}
+    compileLimit: number,
+  ) {
+    this.#adHoc = new AdHocTemplates(compileLimit)
+  }
 
   static isIn(dir: string): boolean {
     return existsSync(path.join(dir, BUILT_FILE))

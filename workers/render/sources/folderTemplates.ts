@@ -1,9 +1,10 @@
 import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
-import type { ApplicationModules } from '../applicationModules.js'
+import type { ApplicationModules, LogFunction } from '../applicationModules.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
 import { LruCache } from '../lruCache.js'
 import { buildManifests } from '../manifest/manifest.js'
 import { compileTemplate } from '../precompiled/compileTemplate.js'
+import { isOutOfTime } from '../precompiled/verifyPrecompiled.js'
 import type { CriticalSection } from '../renderer.js'
 import { Template } from '../template.js'
 import type { VariantSource } from '../template/parseTemplate.js'
@@ -21,12 +22,19 @@ const MAX_TEMPLATES = 500
 export class FolderTemplates implements TemplateSource {
   readonly #folder: TemplateFolder
   readonly #compiled = new LruCache<Template | Promise<Template>>(MAX_TEMPLATES)
-  readonly #adHoc = new AdHocTemplates()
+  readonly #adHoc: AdHocTemplates
   /** The catalog of the folder version that was read last. */
   #catalogue: { number: number; catalogue: TemplateListing } | undefined
 
-  constructor(dir: string, reload: boolean, application: ApplicationModules) {
+  constructor(
+    dir: string,
+    reload: boolean,
+    application: ApplicationModules,
+    private readonly compileLimit: number,
+    private readonly log: LogFunction,
+  ) {
     this.#folder = new TemplateFolder(dir, reload, application)
+    this.#adHoc = new AdHocTemplates(compileLimit)
   }
 
   async catalogue(): Promise<TemplateListing> {
@@ -55,9 +63,13 @@ export class FolderTemplates implements TemplateSource {
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
     const { customHelpers } = version.parts
-    const template = compileTemplate(source, { critical, customHelpers }).then((compiled) =>
-      Template.of(compiled, version.helpers),
-    )
+    const { compileLimit } = this
+    const template = compileTemplate(source, { critical, customHelpers, compileLimit }).then((compiled) => {
+      const slow = compiled.findings.find(isOutOfTime)
+      if (slow !== undefined)
+        this.log('warn', { template: name }, `The template '${name}' is rendered per message: ${slow.reason}`)
+      return Template.of(compiled, version.helpers)
+    })
     this.#compiled.set(key, template)
     template.then(
       (ready) => this.#compiled.set(key, ready),

@@ -40,13 +40,13 @@ function syntaxError(
 ): TemplateFailure {
   if (error.lineNumber !== undefined) {
     const at = placeAt(file, error.lineNumber, (error.column ?? 0) + 1)
-    return templateError(error.message.replace(/ - \d+:\d+$/, ''), at)
+    return templateError(inAuthorsTerms(error.message.replace(/ - \d+:\d+$/, '')), at)
   }
   const [first = '', shown = '', pointer = '', expecting = ''] = error.message.split('\n')
   const line = Number(/line (\d+)/.exec(first)?.[1] ?? 1)
   const got = /got '([^']*)'/.exec(expecting)?.[1]
-  const message = `invalid Handlebars syntax (${got === undefined ? first : `unexpected ${tokenName(got)}`})`
-  return templateError(message, findPlace(file, line, shown, pointer))
+  const found = got === undefined ? 'unexpected character' : `unexpected ${TOKENS[got] ?? 'text'}`
+  return templateError(`invalid Handlebars syntax (${found})`, findPlace(file, line, shown, pointer))
 }
 
 /** Finds the place of the error. The pointer counts from the start of the shown text, whose last 20 characters precede the error. */
@@ -63,10 +63,42 @@ function findPlace(file: SourceFile, line: number, shown: string, pointer: strin
   return placeAt(file, Math.min(line, lines.length), 1)
 }
 
-function tokenName(token: string): string {
-  return token === 'EOF'
-    ? 'end of the file: a block is not closed'
-    : token === 'INVALID'
-      ? 'character'
-      : token
+/** The tokens of Handlebars' parser, as an author knows them. */
+const TOKENS: Record<string, string> = {
+  EOF: 'end of the file: a block or an expression is not closed',
+  INVALID: 'character',
+  COMMENT: 'comment',
+  CONTENT: 'text',
+  OPEN: "'{{'",
+  CLOSE: "'}}'",
+  OPEN_UNESCAPED: "'{{{'",
+  CLOSE_UNESCAPED: "'}}}'",
+  OPEN_BLOCK: "'{{#'",
+  OPEN_ENDBLOCK: "'{{/'",
+  OPEN_INVERSE: "'{{^'",
+  OPEN_INVERSE_CHAIN: "'{{else'",
+  INVERSE: "'{{else}}'",
+  OPEN_PARTIAL: "'{{>'",
+  OPEN_PARTIAL_BLOCK: "'{{#>'",
+  OPEN_RAW_BLOCK: "'{{{{'",
+  CLOSE_RAW_BLOCK: "'}}}}'",
+  END_RAW_BLOCK: "'{{{{/'",
+  OPEN_SEXPR: "'('",
+  CLOSE_SEXPR: "')'",
+  OPEN_BLOCK_PARAMS: "'as |'",
+  CLOSE_BLOCK_PARAMS: "'|'",
+  ID: 'name',
+  EQUALS: "'='",
+  DATA: "'@'",
+  SEP: "'.' or '/'",
+  STRING: 'text in quotes',
+  NUMBER: 'number',
+  BOOLEAN: 'true or false',
+  UNDEFINED: 'undefined',
+  NULL: 'null',
+}
+
+function inAuthorsTerms(message: string): string {
+  const [, open, close] = /^(\S+) doesn't match (\S+)$/.exec(message) ?? []
+  return open === undefined ? message : `{{#${open}}} is closed by {{/${close}}}`
 }

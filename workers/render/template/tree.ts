@@ -55,12 +55,15 @@ export interface ValueNode {
   inside?: 'text' | 'tag' | 'other'
   /** It is part of a URL that can't be checked as a whole: unquoted, or divided across blocks. */
   loose?: UrlCheck
-  /** It may be at the start or end of a content that MJML trims. */
-  edge?: boolean
+  /** It may be at the start or end of a content that MJML trims, which shows for all white space or only for unusual one. */
+  edge?: EdgeCheck
   /** Source text. */
   source: string
   at: Place
 }
+
+/** White space that HTML doesn't collapse, such as a no-break space, is unusual. MJML trims it all the same. */
+export type EdgeCheck = 'space' | 'unusual'
 
 /** What is checked: one URL, or a list of URLs as in `srcset`. */
 export type UrlCheck = 'one' | 'list'
