@@ -5,6 +5,7 @@ import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import { DEFAULT_URL_SCHEMES, refusedScheme } from '../protocol/urlSchemes.js'
+import { DEFAULT_STREAM, streamOf } from '../suppressions/suppression.js'
 import { dataProblems } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
@@ -163,6 +164,10 @@ export function toJob(
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
   if (context !== undefined) job.context = context
+  if (mail['stream'] !== undefined) {
+    const stream = streamOf(mail['stream'], 'stream', check)
+    if (stream !== DEFAULT_STREAM) job.stream = stream
+  }
   if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {

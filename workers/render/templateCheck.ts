@@ -4,7 +4,13 @@ import { checkTags, type Problem, type WrittenAttribute } from './analysis/tagCh
 import type { Helpers } from './bind/helperCall.js'
 import { loadMjmlValidation, type MjmlResult } from './mjml.js'
 import { PerMessageTemplate } from './perMessageTemplate.js'
-import { parseTemplate, type TemplateTrees, type VariantSource, walk } from './template/parseTemplate.js'
+import {
+  MJML_ELEMENTS,
+  parseTemplate,
+  type TemplateTrees,
+  type VariantSource,
+  walk,
+} from './template/parseTemplate.js'
 import { describePlace, placeAt, TemplateFailure } from './template/sourceFile.js'
 import type { TemplateNode } from './template/tree.js'
 
@@ -32,14 +38,14 @@ export async function checkTemplate(
 ): Promise<CheckResult> {
   const failures: TemplateFailure[] = []
   const result: CheckResult = { errors: [], warnings: [] }
-  const parsed = collect(failures, () => parseTemplate(source, failures))
+  const parsed = collect(failures, () => parseTemplate(source, MJML_ELEMENTS, failures))
   if (parsed !== undefined) {
     const { problems, attributes, components } = checkTags(parsed.trees.mjml, parsed.files)
     if (failures.length === 0 && problems.length === 0)
       problems.push(...incomplete(source, parsed.trees, components))
     problems.push(...(await unknownAttributes(attributes)))
     result.errors.push(...problems.sort(byPlace).map(describe))
-    if (failures.length === 0 && problems.length === 0 && sample !== undefined && source.mjml !== undefined)
+    if (failures.length === 0 && problems.length === 0 && sample !== undefined && source.main !== undefined)
       collect(failures, () => annotate(parsed.trees.mjml, parsed.files))
     if (failures.length === 0 && problems.length === 0 && sample !== undefined)
       await validateSample(parsed.trees, attributes, helpers, sample, result)
@@ -64,11 +70,11 @@ function incomplete(
   { mjml }: TemplateTrees,
   components: ReadonlySet<string>,
 ): Problem[] {
-  const file = source.mjml ?? source.text
+  const file = source.main ?? source.text
   if (file === undefined) return []
   const problem = (message: string) => [{ at: placeAt(file, 1, 1), message }]
   if (file.text.trim() === '') return problem('the file is empty. Delete it, or write a template into it')
-  if (source.mjml === undefined || usesComputedPartial(mjml)) return []
+  if (source.main === undefined || usesComputedPartial(mjml)) return []
   if (!components.has('mjml'))
     return problem(
       'this is no template, because it has no <mjml> element. Move a part of other templates to the folder partials/',

@@ -3,7 +3,7 @@ import { applyRules, findInlineStyles, rewritesBody } from '../analysis/rules.js
 import type { Annotations } from '../analysis/structure.js'
 import { loadMjml } from '../mjml.js'
 import type { CriticalSection } from '../renderer.js'
-import { parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
+import { MJML_ELEMENTS, parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { TemplateNode } from '../template/tree.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
@@ -32,7 +32,7 @@ export interface CompileOptions {
 
 /** Parses a source and annotates its trees, including the partials that are called by a computed name. */
 function parseAndAnnotate(source: VariantSource) {
-  const { trees, files } = parseTemplate(source)
+  const { trees, files } = parseTemplate(source, MJML_ELEMENTS)
   const annotations = annotate(trees.mjml, files)
   trees.mjml = annotations.nodes
   for (const [name, nodes] of Object.entries(trees.partials))
@@ -55,9 +55,9 @@ export async function compileTemplate(
 ): Promise<CompiledTemplate> {
   const budget = new CompileBudget(options.critical, options.compileLimit ?? Infinity)
   const { critical } = budget
-  if (source.mjml === undefined)
+  if (source.main === undefined)
     return critical('compile', () => ({
-      trees: parseTemplate(source).trees,
+      trees: parseTemplate(source, MJML_ELEMENTS).trees,
       late: NO_HTML,
       findings: [],
       warnings: [],
@@ -145,14 +145,17 @@ function withExpressions(message: string, { pattern, targets }: Placeholders): s
 }
 
 /** A custom block helper needs HTML, so the text part can't be bound on its own. */
-function callsCustomBlock(nodes: readonly TemplateNode[], customHelpers: ReadonlySet<string>): boolean {
+export function callsCustomBlock(
+  nodes: readonly TemplateNode[],
+  customHelpers: ReadonlySet<string>,
+): boolean {
   for (const node of walk(nodes))
     if (node.kind === 'block' && node.type === 'call' && node.subject.kind === 'call')
       if (customHelpers.has(node.subject.helper)) return true
   return false
 }
 
-function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {
+export function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {
   return form
 }
 

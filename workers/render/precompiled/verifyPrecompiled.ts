@@ -1,6 +1,6 @@
 import type { BlockStructure } from '../analysis/structure.js'
 import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
-import { loadMjml } from '../mjml.js'
+import { loadMjml, type Mjml } from '../mjml.js'
 import type { CriticalSection } from '../renderer.js'
 import type { BlockNode, TemplateNode } from '../template/tree.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
@@ -85,6 +85,7 @@ function excerpts(expected: string, actual: string): Difference {
 /**
  * Compares the precompiled form with rendering per message: with blocks absent, once and several times, and with a
  * different value for an expression in each scope it is bound in.
+ * @param load loads the conversion that both have gone through
  * @returns a finding if they differ
  */
 export async function verifyPrecompiled(
@@ -92,13 +93,14 @@ export async function verifyPrecompiled(
   form: PrecompiledForm,
   blocks: ReadonlyMap<BlockNode, BlockStructure>,
   budget: CompileBudget,
+  load: () => Promise<Mjml> = loadMjml,
 ): Promise<Finding | undefined> {
   const trials = trialsFor(source, blocks)
   if (trials === undefined) return tooMany(source)
   for (const trial of trials) {
     if (budget.isSpent) return outOfTime(source)
     await budget.pause()
-    const difference = await runTrial(source, form, trial, budget.critical)
+    const difference = await runTrial(source, form, trial, budget.critical, load)
     if (difference !== undefined) return findingOf(source, trial, blocks, difference)
   }
   return undefined
@@ -140,8 +142,9 @@ async function runTrial(
   form: PrecompiledForm,
   trial: BlockTrial,
   critical: CriticalSection,
+  load: () => Promise<Mjml>,
 ): Promise<Difference | undefined> {
-  const mjml = await loadMjml()
+  const mjml = await load()
   const toText = await loadHtmlToText()
   const probes = new Probes(trial.probe)
   const running = critical('compile', () => {
