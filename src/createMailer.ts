@@ -28,6 +28,7 @@ import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/templateCatalog.js'
 import { setTestHooks } from './testHooks.js'
 import type { Runner } from './threads/runner.js'
+import { reversePathLimits } from './transports/reversePaths.js'
 import { TransportManager } from './transports/transportManager.js'
 import { loopbackTransport } from './transports/transportOptions.js'
 import { TransportSettings } from './transports/transportSettings.js'
@@ -115,6 +116,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       options,
       transports: options.transports.map(({ name }) => name),
       transportsWithoutRaw: withoutRaw(options.transports),
+      reversePathLimits: reversePathLimits(options.transports),
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }

@@ -7,6 +7,7 @@ import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import { DEFAULT_URL_SCHEMES, refusedScheme } from '../protocol/urlSchemes.js'
 import { DEFAULT_STREAM, streamOf } from '../suppressions/suppression.js'
 import { dataProblems } from '../templates/missingData.js'
+import { type ReversePathLimit, refuseReversePath } from '../transports/reversePaths.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
@@ -36,6 +37,8 @@ export interface ValidationContext {
   transports: readonly string[]
   /** Transports that can't send a finished message, or whose failover can't. */
   transportsWithoutRaw?: ReadonlySet<string>
+  /** Limits of transports on the reverse-path. */
+  reversePathLimits?: ReadonlyMap<string, ReversePathLimit>
   templates: ReadonlyMap<string, TemplateManifest>
   /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
@@ -189,6 +192,13 @@ export function toJob(
     refuseLocale(known, content.locale)
     refuseData(known, (mail['data'] ?? {}) as JsonObject)
   }
+  if (isPlainObject(mail['envelope']) && mail['envelope']['from'] !== undefined)
+    refuseReversePath(
+      job.transport,
+      validation.reversePathLimits?.get(job.transport),
+      job.envelopeFrom,
+      from.address,
+    )
   if (raw !== undefined) {
     if (raw.subject !== undefined) job.subject = raw.subject
     if (validation.transportsWithoutRaw?.has(job.transport) === true) refuseRawOver(job.transport)

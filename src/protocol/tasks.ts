@@ -24,7 +24,8 @@ export type JsonText = string & { readonly [isJsonText]: true }
 /** The content of a message: a template of the folder, ad-hoc MJML, or literal parts. */
 export type Content =
   | { kind: 'template'; name: string; locale?: string; data: JsonText }
-  | { kind: 'mjml'; source: string; data: JsonText }
+  /** `untrusted`: it sees nothing of the application. */
+  | { kind: 'mjml'; source: string; data: JsonText; untrusted?: true }
   | { kind: 'literal'; html?: string; text?: string }
   /** A finished message (RFC 5322). Each character is an octet, so that the text survives JSON. */
   | { kind: 'raw'; octets: string }

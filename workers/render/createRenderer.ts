@@ -1,6 +1,7 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
+import type { Helpers } from './bind/helperCall.js'
 import type { RenderableTemplate } from './languages/language.js'
 import type { CriticalSection, Renderer, RenderRequest } from './renderer.js'
 import { BuiltTemplates } from './sources/builtTemplates.js'
@@ -31,13 +32,14 @@ export function createRenderer({
   log = () => undefined,
   compileLimit = Infinity,
 }: RendererSetup): Renderer {
-  if (templates === undefined) return new ThreadRenderer(new NoTemplates(compileLimit), {}, NO_MODULES)
+  const bare = new NoTemplates(compileLimit, templates?.urlSchemes)
+  if (templates === undefined) return new ThreadRenderer(bare, {}, NO_MODULES, bare)
   const { dir, globals, reload = true, ...modules } = templates
   const application = new ApplicationModules(modules, globals, log)
   const source = BuiltTemplates.isIn(dir)
     ? new BuiltTemplates(dir, application, compileLimit)
     : new FolderTemplates(dir, reload, application, compileLimit, log)
-  return new ThreadRenderer(source, globals, application, modules.urlSchemes)
+  return new ThreadRenderer(source, globals, application, bare, modules.urlSchemes)
 }
 
 class ThreadRenderer implements Renderer {
@@ -48,6 +50,8 @@ class ThreadRenderer implements Renderer {
     private readonly templates: TemplateSource,
     private readonly globals: JsonObject,
     private readonly application: ApplicationModules,
+    /** For MJML that must see nothing of the application. */
+    private readonly bare: NoTemplates,
     private readonly urlSchemes?: readonly string[],
   ) {}
 
@@ -100,7 +104,8 @@ class ThreadRenderer implements Renderer {
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const render = (template: RenderableTemplate): BoundParts | Promise<BoundParts> => {
       const locale = content.kind === 'template' ? content.locale : undefined
-      const variables = { app: this.globals, context, locale: locale ?? 'en' }
+      const app = content.kind === 'mjml' && content.untrusted === true ? {} : this.globals
+      const variables = { app, context, locale: locale ?? 'en' }
       return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
     }
     const template = this.#templateOf(content, critical)
@@ -119,7 +124,9 @@ class ThreadRenderer implements Renderer {
   ): RenderableTemplate | Promise<RenderableTemplate> {
     return content.kind === 'template'
       ? this.templates.byName(content.name, content.locale, critical)
-      : this.templates.adHoc(content.source, critical)
+      : content.untrusted === true
+        ? this.bare.adHoc(content.source, critical)
+        : this.templates.adHoc(content.source, critical)
   }
 }
 
@@ -127,8 +134,11 @@ class ThreadRenderer implements Renderer {
 class NoTemplates implements TemplateSource {
   readonly #adHoc: AdHocTemplates
 
-  constructor(compileLimit: number) {
+  readonly #helpers: Helpers
+
+  constructor(compileLimit: number, urlSchemes?: readonly string[]) {
     this.#adHoc = new AdHocTemplates(compileLimit)
+    this.#helpers = urlSchemes === undefined ? BUILT_IN_HELPERS : { ...BUILT_IN_HELPERS, urlSchemes }
   }
 
   async catalogue(): Promise<TemplateListing> {
@@ -140,6 +150,6 @@ class NoTemplates implements TemplateSource {
   }
 
   async adHoc(source: string, critical: CriticalSection) {
-    return this.#adHoc.get(source, 0, partsWithoutFolder(BUILT_IN_HELPERS), BUILT_IN_HELPERS, critical)
+    return this.#adHoc.get(source, 0, partsWithoutFolder(BUILT_IN_HELPERS), this.#helpers, critical)
   }
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type HandlebarsModule from 'handlebars'
-import { describePlace, placeAt, type SourceFile, TemplateFailure } from './sourceFile.js'
+import { describePlace, placeAt, placeWithin, type SourceFile, TemplateFailure } from './sourceFile.js'
 import type { Place } from './tree.js'
 
 /**
@@ -21,10 +21,51 @@ function parseHandlebars(source: string): hbs.AST.Program {
 
 /** Parses a source with Handlebars' own parser, which also applies its white space rules. */
 export function parse(file: SourceFile): hbs.AST.Program {
+  refuseDeepNesting(file)
   try {
     return parseHandlebars(file.text)
   } catch (error) {
     throw syntaxError(file, error as Error & { lineNumber?: number; column?: number })
+  }
+}
+
+/** Deeper than a hand-written template goes. The time that Handlebars' parser takes grows with a power of the depth. */
+const MAX_NESTING = 200
+const NESTING = /\{\{!--|\{\{~?\s*(?:[#^]|\/|else\b\s*[^\s}~])|\{\{|\}\}|[()]/g
+
+/** @throws TemplateFailure if blocks, chains of `else`, or expressions in parentheses are nested too deeply */
+function refuseDeepNesting(file: SourceFile): void {
+  const { text } = file
+  /** The open blocks, each with the links of its chain. */
+  const blocks: number[] = []
+  let depth = 0
+  /** Open parentheses of the expression; undefined in text. */
+  let parentheses: number | undefined
+  let behindComment = 0
+  for (const { 0: found, index } of text.matchAll(NESTING)) {
+    if (index < behindComment) continue
+    if (found === '{{!--') {
+      const end = text.indexOf('--}}', index)
+      if (end < 0) return
+      behindComment = end
+    } else if (found === '(' || found === ')') {
+      if (parentheses !== undefined) parentheses += found === '(' ? 1 : -1
+    } else if (found === '}}') parentheses = undefined
+    else {
+      parentheses = 0
+      const kind = found.at(-1)
+      if (kind === '/') depth -= blocks.pop() ?? 0
+      else if (found !== '{{') {
+        depth++
+        if (kind === '#' || kind === '^') blocks.push(1)
+        else blocks.push((blocks.pop() ?? 0) + 1)
+      }
+    }
+    if (Math.max(depth, parentheses ?? 0) > MAX_NESTING)
+      throw templateError(
+        `the template is nested deeper than ${MAX_NESTING} levels`,
+        placeWithin(file, placeAt(file, 1, 1), text, index),
+      )
   }
 }
 
