@@ -21,6 +21,8 @@ export interface LimitOptions {
   compile?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
+  /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
+  transports?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
@@ -36,6 +38,7 @@ const DEFAULTS: Limits = {
   render: 10_000,
   compile: 10_000,
   attempt: 120_000,
+  transports: 1_000,
   threadMemory: 512 * 1024 * 1024,
 }
 
@@ -49,6 +52,7 @@ const LOWEST: Limits = {
   render: 1,
   compile: 1,
   attempt: 1,
+  transports: 1,
   threadMemory: 16 * 1024 * 1024,
 }
 
@@ -62,6 +66,7 @@ const HIGHEST: Limits = {
   render: Math.floor(MAX_TIMER / 2),
   compile: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
+  transports: 100_000,
   threadMemory: 2 ** 40,
 }
 
