@@ -100,6 +100,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
+      loadRules: options,
       suppressions,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
@@ -165,9 +166,11 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       suppressions: new Suppressions(queue, limits.suppressions, suppressions),
       ...(inbox === undefined ? {} : { inbox }),
     })
+    const threaded = options.threads > 0
     const harmless =
-      options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
+      threaded && options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
     setTestHooks(mailer, {
+      threaded,
       ...(harmless ? { endThread: () => started.endThread() } : {}),
       ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
     })

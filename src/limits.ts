@@ -19,6 +19,8 @@ export interface LimitOptions {
    * runs MJML for each message instead. @default 10_000
    */
   compile?: number
+  /** Maximum duration of a template's `load` function in milliseconds. Its `signal` is aborted after that, and the message deferred. @default 30_000 */
+  load?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
   /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
@@ -37,6 +39,7 @@ const DEFAULTS: Limits = {
   suppressions: 1_000_000,
   render: 10_000,
   compile: 10_000,
+  load: 30_000,
   attempt: 120_000,
   transports: 1_000,
   threadMemory: 512 * 1024 * 1024,
@@ -51,6 +54,7 @@ const LOWEST: Limits = {
   suppressions: 0,
   render: 1,
   compile: 1,
+  load: 1,
   attempt: 1,
   transports: 1,
   threadMemory: 16 * 1024 * 1024,
@@ -65,6 +69,7 @@ const HIGHEST: Limits = {
   suppressions: 100_000_000,
   render: Math.floor(MAX_TIMER / 2),
   compile: Math.floor(MAX_TIMER / 2),
+  load: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
   transports: 100_000,
   threadMemory: 2 ** 40,

@@ -231,10 +231,12 @@ export class ThreadRunner implements Runner {
     const { slot } = order
     const generation = this.#supervisor.begin(slot, order.payload.id)
     this.#cancellations.register(order, slot, generation)
+    const bytes = attachedBytes(order)
+    this.#window.recordStart(bytes)
     try {
       const task = taskOf(order, generation)
-      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
-      return { died: false, outcome }
+      const reply = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
+      return reply.result === 'loaded' ? { died: false, loaded: reply } : { died: false, outcome: reply }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       return {
@@ -246,7 +248,7 @@ export class ThreadRunner implements Runner {
     } finally {
       this.#cancellations.release(order)
       this.#supervisor.release(slot)
-      this.#window.recordEnd(performance.now())
+      this.#window.recordEnd(performance.now(), bytes)
     }
   }
 
@@ -254,6 +256,10 @@ export class ThreadRunner implements Runner {
   #outageIn(pool: Pool): Outage | undefined {
     return this.#supervisor.outageOf(pool !== this.#pools.shared)
   }
+}
+
+function attachedBytes({ payload }: DeliveryOrder): number {
+  return payload.attachments.reduce((sum, { size }) => sum + size, 0)
 }
 
 function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
