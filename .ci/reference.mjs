@@ -13,6 +13,7 @@ const PARTS = {
     optionTable(
       ['src/message/mail.ts', 'Templated'],
       ['src/message/mail.ts', 'MjmlMail'],
+      ['src/message/mail.ts', 'RawMail'],
       ['src/message/mail.ts', 'Literal'],
     ),
   calls: () =>
@@ -141,9 +142,9 @@ function errorTable() {
 function outcomeTable() {
   const results = {
     rejected: ['RejectedCode', 'UnsupportedCode'],
-    deferred: ['DeferredCode', 'UnreachableCode', 'ReleasedCode'],
+    deferred: ['DeferredCode', 'UnreachableCode', 'UnavailableCode', 'ReleasedCode'],
     uncertain: ['UncertainCode'],
-    withdrawn: ['WithdrawnCode'],
+    withdrawn: ['WithdrawnCode', 'SkippedCode'],
   }
   const rows = Object.entries(results).flatMap(([result, unions]) =>
     unions

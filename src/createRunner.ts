@@ -57,9 +57,9 @@ export function shareRunner(context: RunnerContext): Runner {
   const plain = transports.every(({ kind }) => kind === 'smtp' || kind === 'file')
   if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || templates !== undefined)
     return createRunner(context)
-  const { render, compile, attempt, threadMemory, recipients } = limits
+  const { render, load, compile, attempt, threadMemory, recipients } = limits
   const sizes = { threads, concurrency, niceness }
-  const key = JSON.stringify({ ...sizes, render, compile, attempt, threadMemory, recipients })
+  const key = JSON.stringify({ ...sizes, render, load, compile, attempt, threadMemory, recipients })
   let hub = hubs.get(key)
   if (hub === undefined || hub.size >= MAX_SHARING) {
     const slots = concurrency * MAX_SHARING
@@ -81,6 +81,7 @@ function setupOf(options: ResolvedOptions, transports: TransportConfig[], concur
     beat: Watchdog.interval(limits.render),
     recipientsPerSlot: limits.recipients,
     transports,
+    loadTimeout: limits.load,
     attemptTimeout: limits.attempt,
     compileLimit: limits.compile,
     niceness,
@@ -101,7 +102,7 @@ function threadRunnerOf(
     concurrency,
     renderLimit: limits.render,
     compileLimit: limits.compile,
-    attemptLimit: limits.attempt,
+    attemptLimit: Math.max(limits.attempt, limits.load),
     memory: limits.threadMemory,
     describe: (reason) => quote(hideSecrets(reason)),
     ...listener,

@@ -19,8 +19,12 @@ export interface LimitOptions {
    * runs MJML for each message instead. @default 10_000
    */
   compile?: number
+  /** Maximum duration of a template's `load` function in milliseconds. Its `signal` is aborted after that, and the message deferred. @default 30_000 */
+  load?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
+  /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
+  transports?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
@@ -35,7 +39,9 @@ const DEFAULTS: Limits = {
   suppressions: 1_000_000,
   render: 10_000,
   compile: 10_000,
+  load: 30_000,
   attempt: 120_000,
+  transports: 1_000,
   threadMemory: 512 * 1024 * 1024,
 }
 
@@ -48,7 +54,9 @@ const LOWEST: Limits = {
   suppressions: 0,
   render: 1,
   compile: 1,
+  load: 1,
   attempt: 1,
+  transports: 1,
   threadMemory: 16 * 1024 * 1024,
 }
 
@@ -61,7 +69,9 @@ const HIGHEST: Limits = {
   suppressions: 100_000_000,
   render: Math.floor(MAX_TIMER / 2),
   compile: Math.floor(MAX_TIMER / 2),
+  load: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
+  transports: 100_000,
   threadMemory: 2 ** 40,
 }
 

@@ -24,6 +24,7 @@ export function explain(message: Message): string {
     case 'expired':
       return expired(message, last)
     case 'cancelled':
+      if (last?.code === 'SKIPPED') return `Skipped${at(' at', message.settledAt)}: ${reason(last)}.`
       return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before the first attempt' : `, after ${attempts(message)}`}${doubt(message)}.`
   }
 }
@@ -37,6 +38,7 @@ function held(message: Message, last: MessageAttempt | undefined): string {
   const { heldReason = 'uncertain' } = message
   switch (heldReason) {
     case 'paused':
+      if (last?.code === 'TRANSPORT_UNAVAILABLE') return `Held: ${reason(last)}.`
       return message.nextAttemptAt === undefined
         ? 'Held because the queue is paused; it continues when the queue is resumed.'
         : `Held because the transport "${message.transport}" is paused; it continues when the transport is resumed.`

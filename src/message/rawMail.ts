@@ -95,7 +95,7 @@ function fieldOf(header: string, name: string): string {
 /** The first author, for lists and events. The envelope's sender stands in for one that can't be parsed. */
 function authorOf(from: string, envelopeFrom: string, check: Validator): Mailbox {
   if (from === '') check.fail('raw', 'has no From field (RFC 5322 section 3.6)')
-  const address = /<([^<>]*)>/.exec(from)?.[1] ?? from
+  const address = /^(?:"(?:[^"\\]|\\.)*"|[^"<])*<((?:"(?:[^"\\]|\\.)*"|[^">])*)>/.exec(from)?.[1] ?? from
   try {
     return parseMailbox({ address: address.trim() }, 'raw', new Validator('INVALID_MESSAGE'))
   } catch {

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../protocol/tasks.js'
-import { isAllowedScheme, schemeOf } from '../protocol/urlSchemes.js'
 import type { DataPath, Need } from '../protocol/templateManifest.js'
+import { isAllowedScheme, schemeOf } from '../protocol/urlSchemes.js'
 
 /** A context on the path from the root: its value, and its path in the context around it. */
 interface Frame {

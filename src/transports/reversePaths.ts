@@ -1,6 +1,6 @@
 import { ThreadpostError } from '../errors.js'
 import { addressKey } from '../protocol/addressForms.js'
-import type { ResolvedTransport } from './transportOptions.js'
+import type { TransportConfig } from '../protocol/transportConfig.js'
 
 /**
  * Limits of a transport on the reverse-path (RFC 5321 section 4.5.5): a service that sets its own (`fixed`), or one that takes any but
@@ -8,23 +8,17 @@ import type { ResolvedTransport } from './transportOptions.js'
  */
 export type ReversePathLimit = 'fixed' | 'not null'
 
-const OF_KIND: Partial<Record<ResolvedTransport['config']['kind'], ReversePathLimit>> = {
+const OF_KIND: Partial<Record<TransportConfig['kind'], ReversePathLimit>> = {
   sendgrid: 'fixed',
   ses: 'not null',
 }
 
-/** Returns the limit of each transport that has one, itself or in a transport that it fails over to. */
-export function reversePathLimits(
-  transports: readonly ResolvedTransport[],
-): ReadonlyMap<string, ReversePathLimit> {
-  const own = new Map(transports.map(({ name, config }) => [name, OF_KIND[config.kind]]))
-  const limits = new Map<string, ReversePathLimit>()
-  for (const { name, failover } of transports) {
-    const all = [name, ...failover].map((each) => own.get(each))
-    const strictest = all.find((limit) => limit === 'fixed') ?? all.find((limit) => limit !== undefined)
-    if (strictest !== undefined) limits.set(name, strictest)
-  }
-  return limits
+/** Returns the strictest limit of several kinds of transports. */
+export function strictestLimit(
+  kinds: readonly (TransportConfig['kind'] | undefined)[],
+): ReversePathLimit | undefined {
+  const limits = kinds.map((kind) => (kind === undefined ? undefined : OF_KIND[kind]))
+  return limits.find((limit) => limit === 'fixed') ?? limits.find((limit) => limit !== undefined)
 }
 
 /**

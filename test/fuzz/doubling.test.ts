@@ -8,9 +8,8 @@ import { parseMailboxList } from '../../src/message/addresses.js'
 import { headersOf, listUnsubscribeOf } from '../../src/message/headers.js'
 import { toJsonText } from '../../src/message/json.js'
 import { MAIL_FIELDS } from '../../src/message/mailFields.js'
-import { toJob, type ValidationContext } from '../../src/message/toJob.js'
+import { toJob } from '../../src/message/toJob.js'
 import { withoutGroups } from '../../src/nodemailer/addressGroups.js'
-import { resolveOptions } from '../../src/options.js'
 import { Validator } from '../../src/validation.js'
 import { parseMime } from '../../src/web/parseMime.js'
 import { checked, ListParameters } from '../../src/web/requestSchema.js'
@@ -19,6 +18,7 @@ import { compileWithoutMjml } from '../../workers/render/precompiled/compileTemp
 import { Template } from '../../workers/render/template.js'
 import { TemplateFailure } from '../../workers/render/template/sourceFile.js'
 import { ReplyReader } from '../../workers/transports/smtp/reply.js'
+import { rules } from '../support/messageRules.js'
 import { randomFrom } from '../support/random.js'
 import { compile, critical, helpers, sourceOf } from '../workers/render/support/both.js'
 
@@ -286,15 +286,6 @@ const TARGETS: Target[] = [
   },
 ]
 
-/** A context in which mails are accepted as over HTTP. */
-const validation: ValidationContext = {
-  options: resolveOptions({ transport: 'smtp://127.0.0.1', from: 'acme@acme.example' }),
-  transports: ['default'],
-  templates: new Map([
-    ['a', { name: 'a', locales: [], languages: [], hasSubject: true, needs: [], shape: {} }],
-  ]),
-}
-
 /** Bodies of requests: hostile texts in every place of a mail. */
 function acceptBodies(text: string): void {
   const object = { [text]: text, [`${text}a`]: { [text]: [text] } }
@@ -303,9 +294,15 @@ function acceptBodies(text: string): void {
     ...MAIL_KEYS.map((key) => ({ to: 'ada@example.com', subject: 'x', text: 'x', [key]: [text, object] })),
     ...MAIL_KEYS.map((key) => ({ to: 'ada@example.com', subject: 'x', text: 'x', [key]: object })),
     { [text]: text },
-    { to: `${text}@example.com`, cc: `"${text}"@example.com`, bcc: `a@${text}`, template: 'a', data: object },
+    {
+      to: `${text}@example.com`,
+      cc: `"${text}"@example.com`,
+      bcc: `a@${text}`,
+      template: 'welcome',
+      data: object,
+    },
   ]
-  for (const body of bodies) orRefused(() => toJob(JSON.parse(JSON.stringify(body)), validation, 0))
+  for (const body of bodies) orRefused(() => toJob(JSON.parse(JSON.stringify(body)), rules, 0))
   for (const schema of [RenderRequest, LoginRequest, ListParameters])
     for (const body of [object, { q: text, token: text, data: object, [text]: text }, text, [text]])
       orRefused(() => checked(schema, body))

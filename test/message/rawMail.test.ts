@@ -25,6 +25,16 @@ describe('a finished message', () => {
     expect(server.messages).toEqual([{ ...envelope, data: MESSAGE }])
   })
 
+  it('finds its author behind a quoted name or local part with angle brackets', () => {
+    for (const [from, address] of [
+      ['"Ada <b> L" <ada@acme.example>', 'ada@acme.example'],
+      ['"a \\" <x>" <"john doe"@acme.example>', '"john doe"@acme.example'],
+    ])
+      expect(
+        job({ raw: `From: ${from}\r\n\r\n`, envelope: { from: '', to: 'bob@example.com' } }).from,
+      ).toEqual({ address })
+  })
+
   it('keeps every octet, and only its line endings become CRLF', () => {
     const bytes = Buffer.concat([
       Buffer.from('From: a@b.example\r\n\r\n'),

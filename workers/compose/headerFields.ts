@@ -1,10 +1,11 @@
 import { isAscii } from 'node:buffer'
 import { buildHeaderValue, parseHeaderValue } from 'nodemailer/lib/mime-funcs'
 import { isAsciiText, needsSmtpUtf8 } from '../../src/protocol/addressForms.js'
-import type { JobAttachment, ListUnsubscribe, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
+import type { JobAttachment, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
+import { unsubscribeFields } from '../../src/protocol/unsubscribeFields.js'
 import type { WirePayload } from '../wireForm.js'
 import { typeOf } from './embeddedMessage.js'
-import { encodedWords, field, isPlain, phrase, unstructured } from './headerText.js'
+import { encodedWords, field, isPlain, parameterized, phrase, unstructured } from './headerText.js'
 
 /** Characters of a file name that Content-Type repeats in one piece. */
 const LONG_NAME = 52
@@ -36,17 +37,6 @@ export function headerFields(payload: WirePayload, subject: string, form: 'ascii
   return text
 }
 
-/** List-Unsubscribe (RFC 2369), and List-Unsubscribe-Post for one-click unsubscription (RFC 8058). */
-export function unsubscribeFields(target: ListUnsubscribe | undefined): [string, string][] {
-  if (target === undefined) return []
-  const urls = [target.url, target.mailto === undefined ? undefined : `mailto:${target.mailto}`]
-  const value = urls.flatMap((url) => (url === undefined ? [] : [`<${url}>`])).join(', ')
-  return [
-    ['List-Unsubscribe', value],
-    ...(target.oneClick ? [['List-Unsubscribe-Post', 'List-Unsubscribe=One-Click'] as [string, string]] : []),
-  ]
-}
-
 /** The header fields of an attachment's part (RFC 2183, RFC 2392). */
 export function attachmentFields(
   attachment: JobAttachment,
@@ -61,7 +51,7 @@ export function attachmentFields(
   return (
     field('Content-Type', contentTypeValue(type, filename, content)) +
     `Content-Transfer-Encoding: ${encoding}\r\n` +
-    field('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
+    parameterized('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
     (cid === undefined ? '' : field('Content-Id', `<${cid}>`))
   )
 }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { folderOf } from '../../support/folder.js'
-import { testMailer } from '../../support/mailer.js'
 import { PerMessageTemplate } from '../../../workers/render/perMessageTemplate.js'
 import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
 import type { CriticalSection } from '../../../workers/render/renderer.js'
+import { folderOf } from '../../support/folder.js'
+import { testMailer } from '../../support/mailer.js'
 import { compile, critical, helpers, sourceOf } from './support/both.js'
 
 const sections = (count: number): string => {

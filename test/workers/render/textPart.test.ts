@@ -1,6 +1,9 @@
 import { convert } from 'html-to-text'
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
+import { PerMessageTemplate } from '../../../workers/render/perMessageTemplate.js'
+import { Template } from '../../../workers/render/template.js'
+import { compile, critical, helpers } from './support/both.js'
 import { mail, text, useTemplates } from './support/templates.js'
 
 const { render, write } = useTemplates()
@@ -73,14 +76,13 @@ const SHOWN = [
 ]
 
 describe('the text part, precompiled and rendered per message', () => {
-  /** A bound width makes a template render per message. */
   const both = async (content: string, data: JsonObject = {}) => {
-    await write({
-      'a.mjml': text(content),
-      'b.mjml': mail(`<mj-text>${content}</mj-text>`, '<mj-html-attributes></mj-html-attributes>'),
-    })
-    const precompiled = (await render('a', data)).text
-    expect((await render('b', data)).text).toBe(precompiled)
+    const compiled = await compile({ source: text(content), partials: {} })
+    expect(compiled.findings).toEqual([])
+    const input = { data, variables: { locale: 'en' } }
+    const precompiled = (await (await Template.of(compiled, helpers)).render(input, critical)).text
+    const perMessage = await new PerMessageTemplate(compiled.trees, helpers).render(input, critical)
+    expect(perMessage.text).toBe(precompiled)
     return precompiled
   }
 

@@ -138,15 +138,16 @@ class Page {
 
   /** Adds preformatted text, whose own white space remains. */
   #keep(text: string): void {
+    const before = this.#kept ?? ''
     const words = text.trimEnd()
-    if (words !== '') {
-      const kept = this.#kept + text.slice(0, words.length)
+    if (words === '') this.#kept = before + text
+    else {
+      const kept = `${before}${text.slice(0, words.length)}`
       // A block begins and ends with its first and last word's line.
       const isFirst = this.#breaks > 0
-      this.#kept = ''
+      this.#kept = text.slice(words.length)
       this.#write(isFirst ? kept.slice(kept.lastIndexOf('\n', kept.search(/\S/)) + 1) : kept)
     }
-    this.#kept += text.slice(words.length)
   }
 
   #write(text: string): void {
