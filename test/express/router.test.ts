@@ -312,7 +312,7 @@ describe('access to the API', () => {
     [{ auth: { tokens: [] } }, 'auth'],
     [{ auth: { tokens: [{ token: '', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'a b', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
-    [{ auth: { tokens: [{ token: 'x', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
+    [{ auth: { tokens: [{ token: 'sixteen-letters-', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
     [{ auth: false, bodyLimit: '1mb' }, 'bodyLimit'],
     [{ auth: false, batchLimit: 0 }, 'batchLimit'],
     [{ auth: false, bodylimit: 1 }, 'bodylimit'],
