@@ -201,6 +201,11 @@ export function toJob(
     refuseLocale(known, content.locale)
     refuseData(known, (mail['data'] ?? {}) as JsonObject)
   }
+  if (raw !== undefined) {
+    if (raw.subject !== undefined) job.subject = raw.subject
+    if (validation.transports.withoutRaw(job.transport)) refuseRawOver(job.transport)
+    return job
+  }
   if (isPlainObject(mail['envelope']) && mail['envelope']['from'] !== undefined)
     refuseReversePath(
       job.transport,
@@ -208,11 +213,6 @@ export function toJob(
       job.envelopeFrom,
       from.address,
     )
-  if (raw !== undefined) {
-    if (raw.subject !== undefined) job.subject = raw.subject
-    if (validation.transports.withoutRaw(job.transport)) refuseRawOver(job.transport)
-    return job
-  }
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job
