@@ -1,5 +1,13 @@
 export type ToolName =
-  'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
+  | 'redis-server'
+  | 'smtp-sink'
+  | 'smtp-source'
+  | 'postfix-master'
+  | 'chromium'
+  | 'python3-dkim'
+  | 'rabbitmq-server'
+  | 'swaks'
+  | 'msmtp'
 
 export interface Tool {
   command: string

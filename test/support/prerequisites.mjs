@@ -17,7 +17,8 @@ const LIBRARIES = 'libraries.json'
 /**
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
- * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'} ToolName
+ * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
+ *   | 'rabbitmq-server' | 'swaks' | 'msmtp'} ToolName
  */
 
 /** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
@@ -52,12 +53,32 @@ const bundles = [
     tools: { 'python3-dkim': 'usr/bin/python3' },
     probe: { 'python3-dkim': [['-c', 'import dkim, nacl; print("dkimpy")'], /dkimpy/] },
   },
+  {
+    // With Erlang; test/support/rabbitmq.ts starts both. Without Erlang on the path, the script gets as far as calling it.
+    package: 'rabbitmq-server',
+    also: [],
+    tools: { 'rabbitmq-server': 'usr/lib/rabbitmq/bin/rabbitmq-server' },
+    probe: { 'rabbitmq-server': [[], /\berl\b/] },
+  },
+  {
+    package: 'swaks',
+    also: [],
+    tools: { swaks: 'usr/bin/swaks' },
+    probe: { swaks: [['--version'], /swaks version/] },
+  },
+  {
+    package: 'msmtp',
+    also: [],
+    tools: { msmtp: 'usr/bin/msmtp' },
+    probe: { msmtp: [['--version'], /msmtp version/] },
+  },
 ]
 
 /** Other names and places of an installed program. */
 const aliases = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
   'postfix-master': ['../lib/postfix/sbin/master'],
+  'rabbitmq-server': ['../lib/rabbitmq/bin/rabbitmq-server'],
 }
 const places = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin']
 
