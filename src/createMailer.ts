@@ -1,5 +1,7 @@
 import { Clock } from './clock.js'
 import type { Dispatcher } from './delivery/dispatcher.js'
+import type { Feedback, FeedbackDependencies } from './feedback/feedback.js'
+import { ProviderIndex } from './feedback/providerIndex.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
@@ -90,7 +92,13 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     warnOfTemplates(templates.manifests, logger)
     const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
-    const suppressions = new SuppressionLookup(queue, logger)
+    const suppressionLookup = new SuppressionLookup(queue, logger)
+    const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
+    const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
+    if (options.unsubscribe !== undefined) {
+      const { Unsubscribes } = await import('./unsubscribe/unsubscribes.js')
+      suppressions.unsubscribes = new Unsubscribes(options.unsubscribe.secrets, suppressions, feedback)
+    }
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -100,8 +108,9 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
+      suppressions: suppressionLookup,
+      providerIndex: new ProviderIndex(queue, retain, logger),
       loadRules: options,
-      suppressions,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
@@ -145,7 +154,15 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     })
     const settings = new TransportSettings({ queue, manager })
     await settings.refresh()
-    const intake = new Intake({ clock, validation, templates, queue, tracing, figures, suppressions })
+    const intake = new Intake({
+      clock,
+      validation,
+      templates,
+      queue,
+      tracing,
+      figures,
+      suppressions: suppressionLookup,
+    })
     const { Scheduler } = await import('./schedules/scheduler.js')
     const scheduler = new Scheduler({ queue, clock, logger, accepts: options.role !== 'deliver', intake })
     const mailer = new Mailer({
@@ -166,8 +183,9 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: manager,
       settings,
-      suppressionLookup: suppressions,
-      suppressions: new Suppressions(queue, limits.suppressions, suppressions),
+      suppressionLookup,
+      suppressions,
+      feedback,
       ...(inbox === undefined ? {} : { inbox }),
     })
     const threaded = options.threads > 0
@@ -253,6 +271,12 @@ function alertMonitorFor(
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
   }
   return new AlertMonitor(plan, sources, listener, logger)
+}
+
+function feedbackOf(parts: FeedbackDependencies): () => Promise<Feedback> {
+  let feedback: Promise<Feedback> | undefined
+  return () =>
+    (feedback ??= import('./feedback/feedback.js').then(({ Feedback: Loaded }) => new Loaded(parts)))
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {

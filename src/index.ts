@@ -20,8 +20,19 @@ export type {
   MessageEvent,
   SlowedEvent,
   SuppressedEvent,
+  DeliveryEvent,
   ThreadEvent,
 } from './telemetry/events.js'
+export { BOUNCE_CATEGORIES, DELIVERY_STATES } from './feedback/deliveryStates.js'
+export type { BounceCategory, Delivery, DeliveryState } from './feedback/deliveryStates.js'
+export type {
+  DeliveryReport,
+  RawDeliveryReport,
+  RecipientDeliveryReport,
+  ReportOptions,
+} from './feedback/deliveryReport.js'
+export type { BounceOptions } from './feedback/bounceAddress.js'
+export type { UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 export type { SafeModeOptions } from './message/safeMode.js'
 export type { AttemptReport } from './telemetry/messageObserver.js'
 export { explain } from './message/explain.js'

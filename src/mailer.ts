@@ -1,8 +1,10 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
+import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
 import {
+  checkDeadline,
   closeParts,
   type MailerParts,
   type MailerStats,
@@ -37,9 +39,6 @@ import type { TemplateInspection, TemplateSummary } from './templates/templateCa
 import type { ReloadOptions } from './transports/transportManager.js'
 import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
-import { Validator, MAX_TIMER } from './validation.js'
-
-const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** Accepts mail, delivers it, and reports what happened to it. Created by `createMailer()`. */
 export class Mailer {
@@ -99,9 +98,16 @@ export class Mailer {
   }
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
-  async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
-    if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    return this.#parts.waiters.follow(this.#open.queue, id, () => this.find(id), timeout, signal)
+  async wait(id: string, options: WaitOptions = {}): Promise<Message> {
+    return this.#parts.waiters.follow(this.#open.queue, id, () => this.find(id), options)
+  }
+
+  /**
+   * Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order.
+   * @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
+   */
+  async report(...reports: Parameters<Feedback['report']>): Promise<number> {
+    return (await this.#open.feedback()).report(...reports)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
@@ -134,7 +140,7 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    const retry = (id: string) => this.retry(id)
+    const retry = (id: string): Promise<Message> => this.retry(id)
     return applyToAll((part) => this.list(part), query, retry)
   }
 
@@ -202,9 +208,8 @@ export class Mailer {
   }
 
   /**
-   * Changes the settings of transports, such as a password, while mail is being sent. Deliveries in progress finish on their old
-   * connection, waiting messages use the new settings, and held messages are retried when they are due. Alternatively, loads new
-   * globals, setup and helpers into the threads, between two mails.
+   * Changes the settings of transports, such as a password, while mail is being sent: deliveries in progress finish on their old
+   * connection, others use the new one. Or loads new globals, setup and helpers into the threads, between two mails.
    * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {
@@ -274,18 +279,14 @@ export class Mailer {
    * Messages that are still waiting stay in a durable queue.
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    const timeout = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
-    this.#closed ??= closeParts(this.#parts, timeout)
-    return this.#closed
+    checkDeadline(deadline)
+    return (this.#closed ??= closeParts(this.#parts, deadline))
   }
 
   get #intake(): Intake {
     const { accepts, intake } = this.#open
     if (accepts) return intake
-    throw new ThreadpostError(
-      'UNSUPPORTED',
-      "A mailer with role 'deliver' doesn't accept mail; use another one",
-    )
+    throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
   }
 
   /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */

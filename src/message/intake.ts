@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
+import { bounceAddress, idInBounceAddress } from '../feedback/bounceAddress.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
@@ -13,6 +14,7 @@ import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import { type ResendChanges, toResend } from './resend.js'
+import { signedUnsubscribe } from './signedUnsubscribe.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
@@ -87,6 +89,12 @@ export class Intake {
     const { queue, clock, validation } = this.#parts
     const [message, job] = await Promise.all([queue.find(id), queue.load(id)])
     const again = toResend(id, message, job, changes, clock.now(), validation.options.maxAge)
+    const { bounces } = validation.options
+    if (bounces !== undefined && idInBounceAddress(bounces, again.envelopeFrom) === id)
+      again.envelopeFrom = bounceAddress(bounces, again.id)
+    // The link of the original is for its recipient.
+    if (again.listUnsubscribe?.signed === true)
+      again.listUnsubscribe = signedUnsubscribe(again, validation.options.unsubscribe)
     const ready = this.#safe(again)
     const [answer] = await this.#enqueue([ready])
     const receipt = this.#receipt(ready, answer)
