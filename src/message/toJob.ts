@@ -219,12 +219,7 @@ export function toJob(
     return job
   }
   if (isPlainObject(mail['envelope']) && mail['envelope']['from'] !== undefined)
-    refuseReversePath(
-      job.transport,
-      validation.transports.reversePathLimit(job.transport),
-      job.envelopeFrom,
-      from.address,
-    )
+    refuseReversePath(job, validation.transports.reversePathLimit(job.transport))
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job

@@ -1,4 +1,5 @@
 import { ThreadpostError } from '../errors.js'
+import type { MailJob } from '../message/messageState.js'
 import { addressKey } from '../protocol/addressForms.js'
 import type { TransportConfig } from '../protocol/transportConfig.js'
 
@@ -26,12 +27,11 @@ export function strictestLimit(
  * @throws ThreadpostError `UNSUPPORTED`
  */
 export function refuseReversePath(
-  transport: string,
+  { transport, envelopeFrom, from }: Pick<MailJob, 'transport' | 'envelopeFrom' | 'from'>,
   limit: ReversePathLimit | undefined,
-  envelopeFrom: string,
-  from: string,
 ): void {
-  if (limit === undefined || (envelopeFrom !== '' && addressKey(envelopeFrom) === addressKey(from))) return
+  if (limit === undefined || (envelopeFrom !== '' && addressKey(envelopeFrom) === addressKey(from.address)))
+    return
   if (limit === 'not null' && envelopeFrom !== '') return
   const reason =
     limit === 'fixed'
