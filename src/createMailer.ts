@@ -11,6 +11,7 @@ import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { threadFile } from './protocol/threadFile.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
@@ -54,6 +55,8 @@ export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
 
 async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer> {
   const options = resolveOptions(input)
+  // In a bundle, the modules below fail first, with an error that doesn't say what to do.
+  if (options.threads > 0 && options.role !== 'send') threadFile('entry.cjs')
   // The code that delivers is loaded with the first mailer, not with the package.
   const [{ createRunner, shareRunner }, { Dispatcher }, { TransportManager }, { TransportResolver }] =
     await Promise.all([

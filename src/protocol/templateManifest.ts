@@ -82,6 +82,8 @@ export interface TemplateManifest {
   shape: DataShape
   /** Its `load` function, if it has one. `needs` and `shape` are then those of the data that `send()` is given. */
   load?: LoadDeclaration
+  /** The file of a React component, whose props are the data. */
+  component?: string
   policy?: TemplatePolicy
   /** Schemes that bound URLs may have. @default http, https, mailto and tel */
   urlSchemes?: readonly string[]

@@ -82,6 +82,12 @@ export function rejectScheme(
   return value
 }
 
+/** Returns the scheme of a URL in HTML, if it is not allowed. */
+export function forbiddenScheme(value: string, allowed: readonly string[]): string | undefined {
+  const scheme = schemeOf(decodeReferences(value))
+  return isAllowedScheme(scheme, allowed) ? undefined : scheme
+}
+
 /** Decodes character references, even without a semicolon, because mail clients decode them before they parse the scheme. */
 function decodeReferences(value: string): string {
   if (!value.includes('&')) return value

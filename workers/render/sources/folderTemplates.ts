@@ -75,7 +75,7 @@ export class FolderTemplates implements TemplateSource {
       const slow = compiled.findings.find(isOutOfTime)
       if (slow !== undefined)
         this.log('warn', { template: name }, `The template '${name}' is rendered per message: ${slow.reason}`)
-      return language.open(compiled, version.helpers)
+      return language.open(compiled, version.helpers, this.#folder.dir)
     })
     this.#compiled.set(key, template)
     template.then(
