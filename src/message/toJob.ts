@@ -252,10 +252,7 @@ function refuseLocale({ name, locales, defaultMissing }: TemplateManifest, local
   )
 }
 
-/**
- * @throws ThreadpostError `MISSING_DATA` with every path that the template needs and the data lacks; `INVALID_MESSAGE` for a URL
- * with a scheme that is not allowed
- */
+/** @throws ThreadpostError `MISSING_DATA` with every path that the data lacks; `INVALID_MESSAGE` for a URL with a refused scheme */
 function refuseData(manifest: TemplateManifest, data: JsonObject): void {
   const { urlSchemes = DEFAULT_URL_SCHEMES } = manifest
   const { missing: paths, refused } = dataProblems(manifest.needs, data, urlSchemes)
