@@ -205,7 +205,7 @@ export class TransportManager implements ResolvedTransports {
   /** How a transport, or its failover, restricts the reverse-path. */
   reversePathLimit(name: string): ReversePathLimit | undefined {
     const failover = this.#transports.get(name)?.state.failover ?? []
-    return strictestLimit([name, ...failover].map((each) => this.#transports.get(each)?.config.kind))
+    return strictestLimit([name, ...failover].map((each) => this.#transports.get(each)?.config?.kind))
   }
 
   /** Applies the changes of all transports, in place of earlier ones. */
