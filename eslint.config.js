@@ -48,6 +48,11 @@ const boundaries = [
     why: 'Redis is an optional peer: only its queue driver may load it.',
   },
   {
+    to: ['pg', 'pg/**'],
+    from: ['src/queue/postgres/**'],
+    why: 'pg is an optional peer: only its queue driver may load it.',
+  },
+  {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
     from: ['src/telemetry/tracing.ts'],
     why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',

@@ -227,7 +227,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
   const queue = resolveQueue(check, options['queue'] ?? 'memory')
   if (role !== 'both' && queue.kind === 'memory')
-    check.fail('role', `'${role}' needs a queue that processes share: sqlite: or redis:`)
+    check.fail('role', `'${role}' needs a queue that processes share: sqlite:, redis: or postgres:`)
   const redact = resolveRedact(check, options['redact'] ?? {})
   const transports = resolveTransports(check, options, role)
   refuseInboxInProduction(check, transports, options['allowInboxInProduction'] ?? false)

@@ -1,5 +1,13 @@
 export type ToolName =
-  'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
+  | 'redis-server'
+  | 'smtp-sink'
+  | 'smtp-source'
+  | 'postfix-master'
+  | 'chromium'
+  | 'python3-dkim'
+  | 'postgres'
+  | 'pgbouncer'
+  | 'python3-psycopg'
 
 export interface Tool {
   command: string
