@@ -52,6 +52,9 @@ function threadpost(port, connections) {
     requireTLS: false,
     pipelining: true,
     tls: {},
+    ehloName: 'client.example',
+    messagesPerConnection: 100_000,
+    pipelineDepth: 1,
   }
   const sender = new SmtpSender({ ...base, timeouts }, connections)
   const progress = { enterPhase() {}, commit: () => 'committed', release() {}, replied() {}, addTiming() {} }

@@ -36,7 +36,20 @@ async function printed(source: string): Promise<string[]> {
 }
 
 /** The kinds of code blocks. Each is tested; a block of another kind would not be. */
-const KINDS = ['', 'ts', 'ts app', 'js', 'js server', 'js redis', 'js test', 'sh', 'xml', 'ini', 'dockerfile']
+const KINDS = [
+  '',
+  'ts',
+  'ts app',
+  'js',
+  'js server',
+  'js redis',
+  'js test',
+  'sh',
+  'xml',
+  'html',
+  'ini',
+  'dockerfile',
+]
 
 describe('the documentation', () => {
   it('has a root README of at most 300 lines', () => {
@@ -144,8 +157,11 @@ describe('the documentation', () => {
     expect(await printed(source.replace('redis://127.0.0.1:6379', redis.url))).toEqual(promisesOf(source))
   })
 
-  it('has a template that compiles once and sets the subject', async () => {
-    const templates = await folderOf({ 'welcome.mjml': blocksOf('xml')[0]?.source ?? '' })
+  it.each([
+    ['MJML', 'xml', 'welcome.mjml'],
+    ['HTML', 'html', 'welcome.html'],
+  ])('has a template in %s that compiles once and sets the subject', async (_, kind, file) => {
+    const templates = await folderOf({ [file]: blocksOf(kind)[0]?.source ?? '' })
     const mailer = await createMailer({ transport: 'smtp://127.0.0.1:1', templates, threads: 0 })
     onTestFinished(() => mailer.close())
     expect(await mailer.inspect('welcome')).toMatchObject({ findings: [], warnings: [] })

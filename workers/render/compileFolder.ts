@@ -5,15 +5,14 @@ import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src
 import { ApplicationModules, type LogFunction } from './applicationModules.js'
 import type { TemplateFiles } from './folder/scan.js'
 import { type FolderVersion, readStrings, TemplateFolder } from './folder/templateFolder.js'
+import { languageOf } from './languages/languages.js'
 import { buildManifest, buildManifests } from './manifest/manifest.js'
-import { compileTemplate } from './precompiled/compileTemplate.js'
 import type { CompiledTemplate, Finding } from './precompiled/compiledTemplate.js'
 import type { CriticalSection } from './renderer.js'
 import { BUILT_FORMAT, type BuiltFolder } from './sources/builtTemplates.js'
 import { resolveVariant } from './sources/folderTemplates.js'
 import { missingDefault } from './sources/templateSource.js'
 import { TemplateFailure } from './template/sourceFile.js'
-import { checkTemplate } from './templateCheck.js'
 
 /** Commands on a whole template folder: `threadpost check`, `types` and `build`. */
 
@@ -50,13 +49,13 @@ export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
 
 /** Returns the manifest of each template. @throws TemplateFailure if the folder can't be read */
 export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]> {
-  return withFolder(job, async (version) => buildManifests(version))
+  return withFolder(job, (version) => buildManifests(version))
 }
 
 /** A report for each template that has variants for some locales and no default. */
 function defaultsMissing({ files }: FolderVersion): TemplateReport[] {
   return [...files.templates]
-    .map(([name, { mjml, text }]) => ({ name, main: mjml.size > 0 ? mjml : text }))
+    .map(([name, { main, text }]) => ({ name, main: main.size > 0 ? main : text }))
     .filter(({ main }) => main.size > 0 && !main.has(''))
     .map(({ name, main }) => ({
       name,
@@ -80,10 +79,10 @@ async function build(version: FolderVersion, out: string, job: FolderJob): Promi
   if (reports.some(({ errors }) => errors.length > 0)) return reports
   const built: BuiltFolder = {
     format: BUILT_FORMAT,
-    manifests: buildManifests(version),
+    manifests: await buildManifests(version),
     templates,
     strings: Object.fromEntries(readStrings(version.files)),
-    helpers: [...version.parts.customHelpers],
+    helpers: [...version.customHelpers],
   }
   await mkdir(out, { recursive: true })
   const { helpers } = version.files
@@ -115,10 +114,10 @@ async function compileFolder(
   let done = 0
   for (const [name, files] of version.files.templates) {
     progress(done++, version.files.templates.size, name)
-    const withMjml = files.mjml.size > 0
+    const withMain = files.main.size > 0
     const locales = new Set([
-      ...files.mjml.keys(),
-      ...(files.mjml.has('') || !withMjml ? files.text.keys() : []),
+      ...files.main.keys(),
+      ...(files.main.has('') || !withMain ? files.text.keys() : []),
     ])
     for (const locale of locales) {
       const outcome = await compileVariant(version, name, locale, globals)
@@ -137,17 +136,18 @@ async function compileVariant(
   globals: JsonObject,
 ): Promise<{ report: TemplateReport; compiled?: CompiledTemplate }> {
   const source = resolveVariant(version, name, locale)
-  const { error, sample } = buildManifest(name, version.files.templates.get(name) ?? NO_FILES, version)
+  const language = languageOf(source)
+  const { error, sample } = await buildManifest(name, version.files.templates.get(name) ?? NO_FILES, version)
   const input =
     sample === undefined ? undefined : { data: sample, globals, locale: locale === '' ? 'en' : locale }
-  const { errors, warnings } = await checkTemplate(source, version.helpers, input)
+  const { errors, warnings } = await language.check(source, version.helpers, input)
   const failed = (all: string[]): { report: TemplateReport } => ({
     report: { name, locale, errors: all, findings: [], warnings },
   })
   if (errors.length > 0) return failed(errors)
   try {
-    const { customHelpers } = version.parts
-    const compiled = await compileTemplate(source, { critical: runDirectly, customHelpers })
+    const { customHelpers } = version
+    const compiled = await language.compile(source, { critical: runDirectly, customHelpers })
     if (error !== undefined) return failed([error])
     const notes = [...compiled.warnings, ...warnings]
     return { report: { name, locale, errors, findings: compiled.findings, warnings: notes }, compiled }
@@ -157,4 +157,4 @@ async function compileVariant(
   }
 }
 
-const NO_FILES: TemplateFiles = { mjml: new Map(), text: new Map() }
+const NO_FILES: TemplateFiles = { main: new Map(), text: new Map() }

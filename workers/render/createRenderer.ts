@@ -1,6 +1,7 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
+import type { RenderableTemplate } from './languages/language.js'
 import type { CriticalSection, Renderer, RenderRequest } from './renderer.js'
 import { BuiltTemplates } from './sources/builtTemplates.js'
 import { FolderTemplates } from './sources/folderTemplates.js'
@@ -11,7 +12,7 @@ import {
   type TemplateSource,
   unknownTemplateError,
 } from './sources/templateSource.js'
-import type { BoundParts, Template } from './template.js'
+import type { BoundParts } from './template.js'
 
 export interface RendererSetup {
   templates?: TemplateSetup & {
@@ -86,7 +87,7 @@ class ThreadRenderer implements Renderer {
     if (content.kind === 'raw') return { subject: '', preheader: '', html: '', text: '' }
     if (content.kind === 'literal')
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
-    const render = (template: Template): BoundParts | Promise<BoundParts> => {
+    const render = (template: RenderableTemplate): BoundParts | Promise<BoundParts> => {
       const locale = content.kind === 'template' ? content.locale : undefined
       const variables = { app: this.globals, context, locale: locale ?? 'en' }
       return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
@@ -104,7 +105,7 @@ class ThreadRenderer implements Renderer {
   #templateOf(
     content: Exclude<Content, { kind: 'literal' | 'raw' }>,
     critical: CriticalSection,
-  ): Template | Promise<Template> {
+  ): RenderableTemplate | Promise<RenderableTemplate> {
     return content.kind === 'template'
       ? this.templates.byName(content.name, content.locale, critical)
       : this.templates.adHoc(content.source, critical)

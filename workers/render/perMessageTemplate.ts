@@ -5,7 +5,7 @@ import type { Helpers } from './bind/helperCall.js'
 import type { Variables } from './bind/scope.js'
 import { escapeHtml, rejectMjml, rejectScriptUrl } from './bind/values.js'
 import { contentHash, LruCache } from './lruCache.js'
-import { loadMjml, type MjmlResult } from './mjml.js'
+import { loadMjml, type Mjml, type MjmlResult } from './mjml.js'
 import type { CriticalSection } from './renderer.js'
 import type { TemplateTrees } from './template/parseTemplate.js'
 import { TemplateFailure } from './template/sourceFile.js'
@@ -68,7 +68,12 @@ export class PerMessageTemplate {
   /** Messages with the same bound source share one run of MJML. */
   readonly #results = new LruCache<Promise<MjmlResult>>(MAX_RESULTS)
 
-  constructor(trees: TemplateTrees, helpers: Helpers) {
+  /** @param load loads the conversion of the bound source to HTML */
+  constructor(
+    trees: TemplateTrees,
+    helpers: Helpers,
+    private readonly load: () => Promise<Mjml> = loadMjml,
+  ) {
     const partials = new Map(Object.entries(trees.partials))
     const plain = (nodes: TemplateTrees['text']) =>
       nodes === undefined ? undefined : new Binder(nodes, helpers, PLAIN_TEXT, partials)
@@ -81,7 +86,7 @@ export class PerMessageTemplate {
 
   /** @throws TemplateFailure */
   async render(input: BindInput, critical: CriticalSection): Promise<RenderedParts> {
-    const mjml = await loadMjml()
+    const mjml = await this.load()
     const toText = this.#text === undefined ? await loadHtmlToText() : undefined
     const { bound, key, working } = critical('render', () => {
       const bound = this.bind(input)

@@ -1,6 +1,8 @@
 import type { RenderedParts } from '../../src/protocol/tasks.js'
 import { joinPieces, NeedsPerMessageRendering } from './bind/bindingRun.js'
 import type { Helpers } from './bind/helperCall.js'
+import type { RenderableTemplate } from './languages/language.js'
+import { loadMjml, type Mjml } from './mjml.js'
 import { type BindInput, PerMessageTemplate } from './perMessageTemplate.js'
 import type { CompiledTemplate, PrecompiledForm } from './precompiled/compiledTemplate.js'
 import { type PieceRow, PrecompiledTemplate } from './precompiled/precompiledTemplate.js'
@@ -28,7 +30,7 @@ class PiecedParts implements BoundParts {
 }
 
 /** A compiled template, ready to render. It uses the precompiled form, or runs MJML for a message that needs it. */
-export class Template {
+export class Template implements RenderableTemplate {
   readonly #precompiled: PrecompiledTemplate | undefined
   #perMessage: PerMessageTemplate | undefined
 
@@ -36,15 +38,21 @@ export class Template {
     readonly compiled: CompiledTemplate,
     private readonly helpers: Helpers,
     precompiled: PrecompiledTemplate | undefined,
+    private readonly load: () => Promise<Mjml>,
   ) {
     this.#precompiled = precompiled
   }
 
-  static async of(compiled: CompiledTemplate, helpers: Helpers): Promise<Template> {
+  /** @param load loads the conversion of the language's source to HTML, for messages that need it */
+  static async of(
+    compiled: CompiledTemplate,
+    helpers: Helpers,
+    load: () => Promise<Mjml> = loadMjml,
+  ): Promise<Template> {
     const { late: form, trees } = compiled
-    if (form === undefined) return new Template(compiled, helpers, undefined)
+    if (form === undefined) return new Template(compiled, helpers, undefined, load)
     const toText = trees.text === undefined && convertsWhenBound(form) ? await loadHtmlToText() : undefined
-    return new Template(compiled, helpers, new PrecompiledTemplate(form, trees, helpers, toText))
+    return new Template(compiled, helpers, new PrecompiledTemplate(form, trees, helpers, toText), load)
   }
 
   /** Synchronous if the precompiled form is used. @throws TemplateFailure */
@@ -54,7 +62,7 @@ export class Template {
       const parts = critical('render', () => this.#renderPrecompiled(precompiled, input))
       if (parts !== undefined) return parts
     }
-    this.#perMessage ??= new PerMessageTemplate(this.compiled.trees, this.helpers)
+    this.#perMessage ??= new PerMessageTemplate(this.compiled.trees, this.helpers, this.load)
     return this.#perMessage.render(input, critical)
   }
 

@@ -4,7 +4,12 @@ import { checkTags, type Problem, type WrittenAttribute } from './analysis/tagCh
 import type { Helpers } from './bind/helperCall.js'
 import { loadMjmlValidation, type MjmlResult } from './mjml.js'
 import { PerMessageTemplate } from './perMessageTemplate.js'
-import { parseTemplate, type TemplateTrees, type VariantSource } from './template/parseTemplate.js'
+import {
+  MJML_ELEMENTS,
+  parseTemplate,
+  type TemplateTrees,
+  type VariantSource,
+} from './template/parseTemplate.js'
 import { describePlace, TemplateFailure } from './template/sourceFile.js'
 
 /** The sample data of a template, and what its expressions read besides. */
@@ -31,12 +36,12 @@ export async function checkTemplate(
 ): Promise<CheckResult> {
   const failures: TemplateFailure[] = []
   const result: CheckResult = { errors: [], warnings: [] }
-  const parsed = collect(failures, () => parseTemplate(source, failures))
+  const parsed = collect(failures, () => parseTemplate(source, MJML_ELEMENTS, failures))
   if (parsed !== undefined) {
     const { problems, attributes } = checkTags(parsed.trees.mjml, parsed.files)
     problems.push(...(await unknownAttributes(attributes)))
     result.errors.push(...problems.sort(byPlace).map(describe))
-    if (failures.length === 0 && problems.length === 0 && sample !== undefined && source.mjml !== undefined)
+    if (failures.length === 0 && problems.length === 0 && sample !== undefined && source.main !== undefined)
       collect(failures, () => annotate(parsed.trees.mjml, parsed.files))
     if (failures.length === 0 && problems.length === 0 && sample !== undefined)
       await validateSample(parsed.trees, attributes, helpers, sample, result)

@@ -1,14 +1,15 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { isLocale } from '../../../src/protocol/locales.js'
+import { isTemplate, preferred, TEMPLATE_EXTENSIONS } from '../languages/extensions.js'
 import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 
 /** The files of a template folder by purpose. Later code uses their names only, never paths. */
 export interface FolderFiles {
   templates: Map<string, TemplateFiles>
-  partials: Map<string, SourceFile>
-  textPartials: Map<string, SourceFile>
-  layouts: Map<string, SourceFile>
+  /** Shared parts by file extension, then by name. `.hbs` partials belong to every language. */
+  partials: Map<string, Map<string, SourceFile>>
+  layouts: Map<string, Map<string, SourceFile>>
   /** Every file that `mj-include` may include, by name relative to the folder. */
   all: Map<string, SourceFile>
   locales: Map<string, SourceFile>
@@ -18,15 +19,15 @@ export interface FolderFiles {
   watched: string[]
 }
 
-/** The variants of one template by locale in lower case. `''` is the default. Without MJML, the template is only a text part. */
+/** The variants of one template by locale in lower case. `''` is the default. Without a main source, the template is only a text part. */
 export interface TemplateFiles {
-  mjml: Map<string, SourceFile>
+  main: Map<string, SourceFile>
   text: Map<string, SourceFile>
   sample?: SourceFile
 }
 
 const SHARED = new Set(['partials', 'layouts', 'locales'])
-const READ = new Set(['.mjml', '.txt', '.json', '.html', '.css', '.hbs'])
+const READ = new Set([...TEMPLATE_EXTENSIONS, '.txt', '.json', '.css', '.hbs'])
 const HELPERS = ['helpers.js', 'helpers.mjs']
 const MAX_FILES = 10_000
 
@@ -43,7 +44,6 @@ export async function scanFolder(dir: string): Promise<FolderFiles> {
   const found: FolderFiles = {
     templates: new Map(),
     partials: new Map(),
-    textPartials: new Map(),
     layouts: new Map(),
     all: new Map(),
     locales: new Map(),
@@ -51,8 +51,8 @@ export async function scanFolder(dir: string): Promise<FolderFiles> {
   }
   await scan(root, '', found)
   // Sample data alone is no template.
-  for (const [name, { mjml, text }] of found.templates)
-    if (mjml.size === 0 && text.size === 0) found.templates.delete(name)
+  for (const [name, { main, text }] of found.templates)
+    if (main.size === 0 && text.size === 0) found.templates.delete(name)
   return found
 }
 
@@ -98,15 +98,20 @@ function addFile(name: string, file: SourceFile, found: FolderFiles): void {
   if (SHARED.has(folder) && rest !== '') {
     if (folder === 'locales' && extension === '.json')
       found.locales.set(rest.toLowerCase().replaceAll('_', '-'), file)
-    if (folder === 'layouts' && extension === '.mjml') found.layouts.set(rest, file)
-    if (folder === 'partials' && extension === '.txt') found.textPartials.set(rest, file)
-    if (folder === 'partials' && (extension === '.mjml' || extension === '.hbs'))
-      found.partials.set(rest, file)
+    if (folder === 'layouts') shared(found.layouts, extension).set(rest, file)
+    if (folder === 'partials') shared(found.partials, extension).set(rest, file)
     return
   }
-  if (extension === '.mjml') variant(found, stem, (files, locale) => files.mjml.set(locale, file))
+  if (isTemplate(file))
+    variant(found, stem, (files, locale) => files.main.set(locale, preferred(files.main.get(locale), file)))
   if (extension === '.txt') variant(found, stem, (files, locale) => files.text.set(locale, file))
   if (extension === '.json') template(found, stem).sample = file
+}
+
+function shared(parts: Map<string, Map<string, SourceFile>>, extension: string): Map<string, SourceFile> {
+  const files = parts.get(extension) ?? new Map<string, SourceFile>()
+  parts.set(extension, files)
+  return files
 }
 
 function variant(
@@ -123,6 +128,6 @@ function variant(
 
 function template(found: FolderFiles, name: string): TemplateFiles {
   let files = found.templates.get(name)
-  if (files === undefined) found.templates.set(name, (files = { mjml: new Map(), text: new Map() }))
+  if (files === undefined) found.templates.set(name, (files = { main: new Map(), text: new Map() }))
   return files
 }

@@ -33,8 +33,10 @@ function includeFrom(
 export interface FolderVersion {
   files: FolderFiles
   helpers: Helpers
-  parts: SharedParts
-  textParts: SharedParts
+  /** The shared parts for main sources with a file extension, such as `.mjml`. */
+  partsFor: (extension: string) => { parts: SharedParts; textParts: SharedParts }
+  /** Names of the helpers of the folder and the application. */
+  customHelpers: ReadonlySet<string>
   /** Different for each version. */
   number: number
 }
@@ -89,15 +91,21 @@ export class TemplateFolder {
         : await loadHelpers(pathToFileURL(files.helpers))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
     const helpers = createHelpers(custom, readStrings(files))
-    const parts: SharedParts = {
-      partials: files.partials,
-      layouts: files.layouts,
+    const common = {
       include: includeFrom(files.all),
       helpers: new Set(helpers.byName.keys()),
       customHelpers: new Set([...custom.keys()]),
     }
-    const textParts = { ...parts, partials: new Map([...files.partials, ...files.textPartials]) }
-    return { files, helpers, parts, textParts, number: ++this.#count }
+    const partials = (...extensions: string[]) =>
+      new Map(extensions.flatMap((extension) => [...(files.partials.get(extension) ?? [])]))
+    const partsFor: FolderVersion['partsFor'] = (extension) => {
+      const layouts = files.layouts.get(extension) ?? new Map<string, SourceFile>()
+      return {
+        parts: { ...common, layouts, partials: partials('.hbs', extension) },
+        textParts: { ...common, layouts, partials: partials('.hbs', extension, '.txt') },
+      }
+    }
+    return { files, helpers, partsFor, customHelpers: common.customHelpers, number: ++this.#count }
   }
 }
 

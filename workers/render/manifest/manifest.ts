@@ -3,20 +3,26 @@ import type { JsonObject } from '../../../src/protocol/tasks.js'
 import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/templateManifest.js'
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
-import { parseTemplate } from '../template/parseTemplate.js'
+import { extensionOf } from '../languages/extensions.js'
+import { languageOf } from '../languages/languages.js'
+import type { VariantSource } from '../template/parseTemplate.js'
 import { TemplateFailure } from '../template/sourceFile.js'
-import { collectNeeds, inferShape } from './needs.js'
+import { inferShape } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024
 
 /** Returns the manifest of each template of a folder. */
-export function buildManifests(version: FolderVersion): TemplateManifest[] {
-  return [...version.files.templates].map(([name, files]) => buildManifest(name, files, version))
+export function buildManifests(version: FolderVersion): Promise<TemplateManifest[]> {
+  return Promise.all([...version.files.templates].map(([name, files]) => buildManifest(name, files, version)))
 }
 
 /** Returns the manifest of a template over all its variants. If the template can't be parsed, `error` is the reason. */
-export function buildManifest(name: string, files: TemplateFiles, version: FolderVersion): TemplateManifest {
-  const main = files.mjml.size > 0 ? files.mjml : files.text
+export async function buildManifest(
+  name: string,
+  files: TemplateFiles,
+  version: FolderVersion,
+): Promise<TemplateManifest> {
+  const main = files.main.size > 0 ? files.main : files.text
   const locales = [...main.keys()].filter((locale) => locale !== '')
   const languages = locales.length === 0 ? [...version.files.locales.keys()] : locales
   const manifest: TemplateManifest = { name, locales, languages, hasSubject: true, needs: [], shape: {} }
@@ -26,16 +32,23 @@ export function buildManifest(name: string, files: TemplateFiles, version: Folde
     const { policy, sample } = sampleOf(files)
     if (policy !== undefined) manifest.policy = policy
     if (sample !== undefined) manifest.sample = sample
-    const variants = [...main.keys()].map((locale) => {
-      const mjml = files.mjml.get(locale)
-      const text = files.text.get(locale) ?? files.text.get('')
-      const { parts, textParts } = version
-      const sources = { ...(mjml === undefined ? {} : { mjml }), ...(text === undefined ? {} : { text }) }
-      return parseTemplate({ ...sources, parts, textParts }).trees
-    })
-    manifest.hasSubject = variants.every(({ subject }) => subject !== undefined)
+    const variants = await Promise.all(
+      [...main.keys()].map(async (locale) => {
+        const main = files.main.get(locale)
+        const text = files.text.get(locale) ?? files.text.get('')
+        const source: VariantSource = {
+          ...(main === undefined ? {} : { main }),
+          ...(text === undefined ? {} : { text }),
+          ...version.partsFor(main === undefined ? '.mjml' : extensionOf(main)),
+        }
+        return languageOf(source).declare(source)
+      }),
+    )
+    manifest.hasSubject = variants.every(({ hasSubject }) => hasSubject)
+    const ownSample = variants.find((variant) => variant.sample !== undefined)?.sample
+    if (sample === undefined && ownSample !== undefined) manifest.sample = ownSample
     // A mail uses one variant. Data is certainly needed only if all variants need it.
-    const needs = variants.map((trees) => collectNeeds([...trees.mjml, ...(trees.text ?? [])]))
+    const needs = variants.map((variant) => variant.needs)
     const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
     manifest.needs = (needs[0] ?? []).filter((need) => known.every((list) => list.has(JSON.stringify(need))))
     manifest.shape = inferShape(needs.flat())
@@ -47,9 +60,9 @@ export function buildManifest(name: string, files: TemplateFiles, version: Folde
 }
 
 /** A hash of the contents: the same for the same files on every machine. */
-function versionOf({ mjml, text }: TemplateFiles, { files }: FolderVersion): string {
+function versionOf({ main, text }: TemplateFiles, { files }: FolderVersion): string {
   const hash = createHash('sha256')
-  for (const sources of [mjml, text, files.partials, files.textPartials, files.layouts, files.locales]) {
+  for (const sources of [main, text, ...files.partials.values(), ...files.layouts.values(), files.locales]) {
     const texts = [...sources].map(([name, source]) => [name, source.text])
     hash.update(JSON.stringify(texts.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))))
   }

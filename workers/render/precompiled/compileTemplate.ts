@@ -3,7 +3,7 @@ import { applyRules, findInlineStyles, rewritesBody } from '../analysis/rules.js
 import type { Annotations } from '../analysis/structure.js'
 import { loadMjml } from '../mjml.js'
 import type { CriticalSection } from '../renderer.js'
-import { parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
+import { MJML_ELEMENTS, parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { TemplateNode } from '../template/tree.js'
 import { type HtmlToText, loadHtmlToText } from '../text/htmlToText.js'
@@ -28,7 +28,7 @@ export interface CompileOptions {
 
 /** Parses a source and annotates its trees, including the partials that are called by a computed name. */
 function parseAndAnnotate(source: VariantSource) {
-  const { trees, files } = parseTemplate(source)
+  const { trees, files } = parseTemplate(source, MJML_ELEMENTS)
   const annotations = annotate(trees.mjml, files)
   trees.mjml = annotations.nodes
   for (const [name, nodes] of Object.entries(trees.partials))
@@ -50,9 +50,9 @@ export async function compileTemplate(
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
   const { critical } = options
-  if (source.mjml === undefined)
+  if (source.main === undefined)
     return critical('compile', () => ({
-      trees: parseTemplate(source).trees,
+      trees: parseTemplate(source, MJML_ELEMENTS).trees,
       late: NO_HTML,
       findings: [],
       warnings: [],
@@ -140,7 +140,7 @@ function withExpressions(message: string, { pattern, targets }: Placeholders): s
 }
 
 /** Returns the nodes of the text part. With a custom block helper there are none, because the helper needs HTML: the text then comes from the bound HTML. */
-function assembleText(
+export function assembleText(
   html: string,
   placeholders: Placeholders,
   toText: HtmlToText,
@@ -158,7 +158,7 @@ function assembleText(
   return assembled.nodes
 }
 
-function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {
+export function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {
   return form
 }
 

@@ -13,6 +13,8 @@ export interface Finding {
 
 /** A compiled template as plain JSON, as stored in a built folder. Messages that use the precompiled form need no MJML. */
 export interface CompiledTemplate {
+  /** The name of its language. @default 'mjml' */
+  language?: string
   /** For subject and preheader, and for messages or templates that need MJML for each message. */
   trees: TemplateTrees
   /** The precompiled form. The name is part of the format of built folders. */

@@ -1,6 +1,6 @@
 import type { BlockStructure } from '../analysis/structure.js'
 import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
-import { loadMjml } from '../mjml.js'
+import { loadMjml, type Mjml } from '../mjml.js'
 import type { CriticalSection } from '../renderer.js'
 import type { BlockNode, TemplateNode } from '../template/tree.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
@@ -84,6 +84,7 @@ function excerpts(expected: string, actual: string): Difference {
 /**
  * Compares the precompiled form with rendering per message: with blocks absent, once and several times, and with a
  * different value for an expression in each scope it is bound in.
+ * @param load loads the conversion that both have gone through
  * @returns a finding if they differ
  */
 export async function verifyPrecompiled(
@@ -91,11 +92,12 @@ export async function verifyPrecompiled(
   form: PrecompiledForm,
   blocks: ReadonlyMap<BlockNode, BlockStructure>,
   critical: CriticalSection,
+  load: () => Promise<Mjml> = loadMjml,
 ): Promise<Finding | undefined> {
   const trials = trialsFor(source, blocks)
   if (trials === undefined) return tooMany(source)
   for (const trial of trials) {
-    const difference = await runTrial(source, form, trial, critical)
+    const difference = await runTrial(source, form, trial, critical, load)
     if (difference !== undefined) return findingOf(source, trial, blocks, difference)
   }
   return undefined
@@ -120,8 +122,9 @@ async function runTrial(
   form: PrecompiledForm,
   trial: BlockTrial,
   critical: CriticalSection,
+  load: () => Promise<Mjml>,
 ): Promise<Difference | undefined> {
-  const mjml = await loadMjml()
+  const mjml = await load()
   const toText = await loadHtmlToText()
   const probes = new Probes(trial.probe)
   const running = critical('compile', () => {

@@ -10,9 +10,10 @@ import {
 import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
+import type { RenderableTemplate } from '../languages/language.js'
+import { languageNamed } from '../languages/languages.js'
 import type { CompiledTemplate } from '../precompiled/compiledTemplate.js'
 import type { CriticalSection } from '../renderer.js'
-import { Template } from '../template.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 import {
   AdHocTemplates,
@@ -46,7 +47,7 @@ interface Loaded {
 /** Templates compiled ahead of time. Nothing is parsed, and MJML is loaded only for data that needs it. */
 export class BuiltTemplates implements TemplateSource {
   #loaded: Loaded | Promise<Loaded> | undefined
-  readonly #ready = new Map<unknown, Template | Promise<Template>>()
+  readonly #ready = new Map<unknown, RenderableTemplate | Promise<RenderableTemplate>>()
   readonly #adHoc = new AdHocTemplates()
 
   constructor(
@@ -62,7 +63,11 @@ export class BuiltTemplates implements TemplateSource {
     return { templates: (await this.#load()).built.manifests }
   }
 
-  byName(name: string, locale: string | undefined, _critical: CriticalSection): Template | Promise<Template> {
+  byName(
+    name: string,
+    locale: string | undefined,
+    _critical: CriticalSection,
+  ): RenderableTemplate | Promise<RenderableTemplate> {
     const loaded = this.#load()
     return loaded instanceof Promise
       ? loaded.then((read) => this.#findIn(read, name, locale))
@@ -73,22 +78,24 @@ export class BuiltTemplates implements TemplateSource {
     { variants, helpers }: Loaded,
     name: string,
     locale: string | undefined,
-  ): Template | Promise<Template> {
+  ): RenderableTemplate | Promise<RenderableTemplate> {
     const template = variants.get(name)
     if (template === undefined) throw unknownTemplateError(name, variants.keys())
     const compiled = selectVariant(template, locale)
     if (compiled === undefined) throw missingVariantError(name, template)
     const known = this.#ready.get(compiled)
     if (known !== undefined) return known
-    const preparing = Template.of(compiled, helpers).then((ready) => {
-      this.#ready.set(compiled, ready)
-      return ready
-    })
+    const preparing = languageNamed(compiled.language)
+      .open(compiled, helpers)
+      .then((ready) => {
+        this.#ready.set(compiled, ready)
+        return ready
+      })
     this.#ready.set(compiled, preparing)
     return preparing
   }
 
-  async adHoc(source: string, critical: CriticalSection): Promise<Template> {
+  async adHoc(source: string, critical: CriticalSection): Promise<RenderableTemplate> {
     const { helpers } = await this.#load()
     return this.#adHoc.get(source, 0, partsWithoutFolder(helpers), helpers, critical)
   }

@@ -1,11 +1,12 @@
 import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { ApplicationModules } from '../applicationModules.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
+import { extensionOf } from '../languages/extensions.js'
+import type { RenderableTemplate } from '../languages/language.js'
+import { languageOf } from '../languages/languages.js'
 import { LruCache } from '../lruCache.js'
 import { buildManifests } from '../manifest/manifest.js'
-import { compileTemplate } from '../precompiled/compileTemplate.js'
 import type { CriticalSection } from '../renderer.js'
-import { Template } from '../template.js'
 import type { VariantSource } from '../template/parseTemplate.js'
 import {
   AdHocTemplates,
@@ -20,7 +21,7 @@ const MAX_TEMPLATES = 500
 /** Templates of a folder, compiled on first use and again after a file has changed. */
 export class FolderTemplates implements TemplateSource {
   readonly #folder: TemplateFolder
-  readonly #compiled = new LruCache<Template | Promise<Template>>(MAX_TEMPLATES)
+  readonly #compiled = new LruCache<RenderableTemplate | Promise<RenderableTemplate>>(MAX_TEMPLATES)
   readonly #adHoc = new AdHocTemplates()
   /** The catalog of the folder version that was read last. */
   #catalogue: { number: number; catalogue: TemplateListing } | undefined
@@ -32,12 +33,16 @@ export class FolderTemplates implements TemplateSource {
   async catalogue(): Promise<TemplateListing> {
     const version = await this.#folder.current()
     if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
-    const catalogue = { templates: buildManifests(version) }
+    const catalogue = { templates: await buildManifests(version) }
     this.#catalogue = { number: version.number, catalogue }
     return catalogue
   }
 
-  byName(name: string, locale: string | undefined, critical: CriticalSection): Template | Promise<Template> {
+  byName(
+    name: string,
+    locale: string | undefined,
+    critical: CriticalSection,
+  ): RenderableTemplate | Promise<RenderableTemplate> {
     const version = this.#folder.current()
     return version instanceof Promise
       ? version.then((read) => this.#findIn(read, name, locale, critical))
@@ -49,15 +54,16 @@ export class FolderTemplates implements TemplateSource {
     name: string,
     locale: string | undefined,
     critical: CriticalSection,
-  ): Template | Promise<Template> {
+  ): RenderableTemplate | Promise<RenderableTemplate> {
     const source = resolveVariant(version, name, locale)
-    const key = `${version.number} ${source.mjml?.name ?? ''} ${source.text?.name ?? ''}`
+    const key = `${version.number} ${source.main?.name ?? ''} ${source.text?.name ?? ''}`
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
-    const { customHelpers } = version.parts
-    const template = compileTemplate(source, { critical, customHelpers }).then((compiled) =>
-      Template.of(compiled, version.helpers),
-    )
+    const { customHelpers } = version
+    const language = languageOf(source)
+    const template = language
+      .compile(source, { critical, customHelpers })
+      .then((compiled) => language.open(compiled, version.helpers))
     this.#compiled.set(key, template)
     template.then(
       (ready) => this.#compiled.set(key, ready),
@@ -67,9 +73,9 @@ export class FolderTemplates implements TemplateSource {
     return template
   }
 
-  async adHoc(source: string, critical: CriticalSection): Promise<Template> {
-    const { number, parts, helpers } = await this.#folder.current()
-    return this.#adHoc.get(source, number, parts, helpers, critical)
+  async adHoc(source: string, critical: CriticalSection): Promise<RenderableTemplate> {
+    const { number, partsFor, helpers } = await this.#folder.current()
+    return this.#adHoc.get(source, number, partsFor('.mjml').parts, helpers, critical)
   }
 }
 
@@ -79,18 +85,17 @@ export function resolveVariant(
   name: string,
   locale: string | undefined,
 ): VariantSource {
-  const { files, parts, textParts } = version
+  const { files, partsFor } = version
   const template = files.templates.get(name)
-  const main = template === undefined || template.mjml.size > 0 ? template?.mjml : template.text
-  if (template === undefined || main === undefined || main.size === 0)
+  const variants = template === undefined || template.main.size > 0 ? template?.main : template.text
+  if (template === undefined || variants === undefined || variants.size === 0)
     throw unknownTemplateError(name, files.templates.keys())
-  const mjml = selectVariant(template.mjml, locale)
+  const main = selectVariant(template.main, locale)
   const text = selectVariant(template.text, locale)
-  if (selectVariant(main, locale) === undefined) throw missingVariantError(name, main)
+  if (selectVariant(variants, locale) === undefined) throw missingVariantError(name, variants)
   return {
-    ...(mjml === undefined ? {} : { mjml }),
+    ...(main === undefined ? {} : { main }),
     ...(text === undefined ? {} : { text }),
-    parts,
-    textParts,
+    ...partsFor(main === undefined ? '.mjml' : extensionOf(main)),
   }
 }

@@ -2,6 +2,7 @@ import { localeChain } from '../../../src/protocol/locales.js'
 import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
+import type { RenderableTemplate } from '../languages/language.js'
 import { contentHash, LruCache } from '../lruCache.js'
 import { compileWithoutMjml, compileTemplate } from '../precompiled/compileTemplate.js'
 import type { CriticalSection } from '../renderer.js'
@@ -17,9 +18,13 @@ export interface TemplateSource {
    * Returns a template by name. Synchronous if it is already compiled, as for most messages.
    * @throws TemplateFailure `UNKNOWN_TEMPLATE`, or `TEMPLATE_ERROR` if it doesn't compile
    */
-  byName(name: string, locale: string | undefined, critical: CriticalSection): Template | Promise<Template>
+  byName(
+    name: string,
+    locale: string | undefined,
+    critical: CriticalSection,
+  ): RenderableTemplate | Promise<RenderableTemplate>
   /** Returns the template for the MJML source of a message. @throws TemplateFailure */
-  adHoc(source: string, critical: CriticalSection): Promise<Template>
+  adHoc(source: string, critical: CriticalSection): Promise<RenderableTemplate>
 }
 
 /** Returns the first variant of the locale's chain (`fr-CA`, then `fr`), or the default variant. */
@@ -85,7 +90,7 @@ export class AdHocTemplates {
     const key = contentHash(`${version}`, text)
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
-    const source: VariantSource = { mjml: { name: 'mjml', text }, parts, textParts: parts }
+    const source: VariantSource = { main: { name: 'mjml', text }, parts, textParts: parts }
     if (this.#seen.get(key) === undefined) {
       this.#seen.set(key, true)
       return Template.of(compileWithoutMjml(source, critical), helpers)

@@ -5,11 +5,12 @@ const TITLE_START = '\uFDD0'
 
 /**
  * Returns the part of a template inside one element (`mj-title`, `mj-preview`), with the blocks around it. Text is
- * decoded, because a header of a mail is not HTML.
+ * decoded, because a header of a mail is not HTML. The element contains text only: the next end tag is its own.
+ * @param startTag its start tag, as a regular expression
  * @returns undefined if the template has no such element
  */
-export function extractElement(nodes: readonly TemplateNode[], tag: string): TemplateNode[] | undefined {
-  const extractor = new ElementExtractor(tag)
+export function extractElement(nodes: readonly TemplateNode[], startTag: string): TemplateNode[] | undefined {
+  const extractor = new ElementExtractor(startTag)
   const extracted = extractor.nodes(nodes)
   return extractor.found ? extracted : undefined
 }
@@ -18,11 +19,10 @@ class ElementExtractor {
   found = false
   #inside = false
   readonly #open: RegExp
-  readonly #close: string
+  #close = ''
 
-  constructor(tag: string) {
-    this.#open = new RegExp(`<!--[\\s\\S]*?(?:-->|$)|<${tag}(?:\\s[^>]*)?>`, 'g')
-    this.#close = `</${tag}`
+  constructor(startTag: string) {
+    this.#open = new RegExp(`<!--[\\s\\S]*?(?:-->|$)|${startTag}`, 'gi')
   }
 
   nodes(nodes: readonly TemplateNode[]): TemplateNode[] {
@@ -74,6 +74,7 @@ class ElementExtractor {
       at = open.index + open[0].length
       if (open[0].startsWith('<!--') || open[0].endsWith('/>')) continue
       this.#inside = true
+      this.#close = `</${/^<([\w-]+)/.exec(open[0])?.[1] ?? ''}`
       this.found = true
       out += TITLE_START
     }

@@ -1,13 +1,11 @@
-import type { Socket } from 'node:net'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import type { CloseReason } from '../sendResults.js'
 import type { OpenConnection } from './connect.js'
-import { DeadlineTimer } from './deadlineTimer.js'
 import { HandOver } from './handOver.js'
 import { PipelineDepth } from './pipelineDepth.js'
-import { ReplyReader } from './reply.js'
-import { QUIT_TIMEOUT, type Session, type SessionOwner } from './sessionOwner.js'
+import { SessionLifecycle } from './sessionLifecycle.js'
+import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
 
 /** A message that was written, as a whole or in part, and whose last reply is outstanding. */
@@ -41,35 +39,16 @@ interface Flight {
  * begun (`HandOver`) and the server has not refused it, and certainly not sent otherwise. After a 421 the server executes
  * no further commands (RFC 5321 section 3.8), so the messages behind it are requeued.
  */
-export class ChunkingSession implements Session {
-  readonly #connection: OpenConnection
-  readonly #socket: Socket
-  readonly #config: SmtpTransport
-  readonly #owner: SessionOwner
-  readonly #replies = new ReplyReader()
-  readonly #timer = new DeadlineTimer(() => this.#onTimeout())
+export class ChunkingSession extends SessionLifecycle {
   readonly #depth: PipelineDepth
   /** At most a handful. */
   readonly #inFlight: Flight[] = []
   /** The server may hold a transaction without a message. */
   #needsReset = false
-  /** The connection has been idle or has served: it may have died unnoticed. */
-  #reused = false
-  #served = false
-  /** Messages that it may still send. */
-  #left: number
-  #ended = false
-  #quitting = false
 
   constructor(connection: OpenConnection, config: SmtpTransport, owner: SessionOwner) {
-    this.#connection = connection
-    this.#socket = connection.socket
-    this.#config = config
-    this.#left = config.messagesPerConnection
-    this.#owner = owner
+    super(connection, config, owner)
     this.#depth = new PipelineDepth(config.pipelineDepth)
-    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk))
-    for (const event of ['end', 'close', 'error']) this.#socket.on(event, () => this.#end('closed'))
     if (this.#depth.current > 1) owner.onDepth(this.#depth.current - 1)
   }
 
@@ -78,10 +57,10 @@ export class ChunkingSession implements Session {
   }
 
   get free(): boolean {
-    if (this.#ended || this.#quitting || this.#left === 0) return false
+    if (!this.usable) return false
     // Nothing is written behind octets that the kernel has not taken: until then it is known that they were not sent.
     return (
-      this.#inFlight.length < this.#depth.current && this.#socket.writableLength === 0 && this.#lastFlushed
+      this.#inFlight.length < this.#depth.current && this.socket.writableLength === 0 && this.#lastFlushed
     )
   }
 
@@ -91,171 +70,115 @@ export class ChunkingSession implements Session {
 
   advance(): void {
     while (this.free) if (!this.#startNext()) break
-    if (!this.busy && !this.#ended) this.#becomeIdle()
-  }
-
-  quit(): void {
-    if (this.#quitting || this.#ended) return
-    this.#quitting = true
-    if (!this.busy) this.#sendQuit()
-  }
-
-  abort(): void {
-    this.#end('closed')
+    if (!this.busy) this.becomeIdle()
   }
 
   /** @returns whether there was a transaction to start */
   #startNext(): boolean {
-    const { extensions, ehloName } = this.#connection
-    let commands: string[] | undefined
-    let transaction: Transaction | undefined
-    while (commands === undefined || transaction === undefined) {
-      transaction = this.#owner.takeNext(this.busy, this.busy || this.#served)
-      if (transaction === undefined) return false
-      commands = transaction.begin(extensions, ehloName, 'BDAT')
-    }
-    this.#left--
+    const next = this.takeNext(this.busy, 'BDAT')
+    if (next === undefined) return false
     const reset = this.busy || this.#needsReset
     this.#needsReset = false
-    this.#write(transaction, `${reset ? 'RSET\r\n' : ''}${commands.join('')}`, reset)
+    this.#write(next.transaction, `${reset ? 'RSET\r\n' : ''}${next.commands.join('')}`, reset)
     return true
   }
 
   #write(transaction: Transaction, commands: string, awaitsReset: boolean): void {
     const { bytes } = transaction.data
-    const handOver = new HandOver(this.#socket, () => bytes.subarray(-1))
+    const handOver = new HandOver(this.socket, () => bytes.subarray(-1))
     const full = this.#inFlight.length + 1 >= this.#depth.current
     this.#inFlight.push({ transaction, handOver, awaitsReset, startedAt: performance.now(), full })
     if (this.#inFlight.length === 1) this.#startTimer()
     transaction.enterBody()
-    this.#socket.cork()
-    this.#socket.write(commands, 'utf8')
+    this.socket.cork()
+    this.socket.write(commands, 'utf8')
     handOver.start(bytes.subarray(0, -1), () => this.advance())
-    this.#socket.uncork()
+    this.socket.uncork()
   }
 
-  #receive(chunk: Buffer): void {
-    if (this.#ended) return
-    this.#replies.feed(chunk)
-    for (let reply = this.#replies.next(); reply !== undefined; reply = this.#replies.next()) {
-      const [first] = this.#inFlight
-      if (reply === 'garbage') this.#end('invalid')
-      else if (first === undefined) this.#end(this.#quitting || reply.code === 421 ? 'closed' : 'invalid')
-      else if (reply.code === 421) this.#onServiceClosing(first, reply)
-      else this.#onReply(first, reply)
-      if (this.#isEnded()) return
-    }
+  protected onReply(reply: SmtpReply): void {
+    const [first] = this.#inFlight
+    if (first === undefined) this.end(this.quitting || reply.code === 421 ? 'closed' : 'invalid')
+    else if (reply.code === 421) this.#onServiceClosing(first, reply)
+    else this.#onFlightReply(first, reply)
+  }
+
+  protected afterReplies(): void {
     this.advance()
   }
 
-  #onReply(flight: Flight, reply: SmtpReply): void {
+  #onFlightReply(flight: Flight, reply: SmtpReply): void {
     const { transaction, handOver } = flight
     if (flight.awaitsReset) {
       flight.awaitsReset = false
-      if (reply.code >= 300) this.#end('invalid')
+      if (reply.code >= 300) this.end('invalid')
       return
     }
     // A server can't accept a message whose end is still in this process.
     if (transaction.awaitsBodyReply && reply.code < 300 && !handOver.endBegun) {
-      this.#end('invalid')
+      this.end('invalid')
       return
     }
-    const step = transaction.onChunkingReply(reply, this.#served)
+    const step = transaction.onChunkingReply(reply, this.served)
     if (step === 'next') {
       if (transaction.awaitsBodyReply) this.#startTimer()
       return
     }
     if (step === 'invalid') {
-      this.#end('invalid')
+      this.end('invalid')
       return
     }
     this.#settled(flight)
-    if (step === 'elsewhere') this.#owner.requeue(transaction, true)
-    if (step !== 'done') this.#quitting = true
+    if (step === 'elsewhere') this.owner.requeue(transaction, true)
+    if (step !== 'done') this.quitting = true
     // Refused while still being sent: the rest of the message would delay all others.
-    if (!handOver.flushed && reply.code >= 400) this.#end('closed')
+    if (!handOver.flushed && reply.code >= 400) this.end('closed')
   }
 
   /** The first message has its last reply. */
   #settled({ transaction, handOver, startedAt, full }: Flight): void {
     this.#inFlight.shift()
     this.#needsReset = transaction.needsReset
-    this.#reused = this.#served = true
+    this.reused = this.served = true
     // The kernel has the bytes, and the server has the message: nothing else reads them, except a further transaction.
     if (handOver.flushed && transaction.remaining.length === 0) transaction.data.lease?.release()
     const before = this.#depth.current
     this.#depth.record(performance.now() - startedAt, full)
-    if (this.#depth.current !== before) this.#owner.onDepth(this.#depth.current - before)
+    if (this.#depth.current !== before) this.owner.onDepth(this.#depth.current - before)
     if (this.busy) this.#startTimer()
   }
 
   /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */
   #onServiceClosing({ transaction }: Flight, reply: SmtpReply): void {
     const [, ...behind] = this.#inFlight.splice(0)
-    for (const flight of behind.reverse()) this.#owner.requeue(flight.transaction)
-    if (transaction.awaitsBodyReply) transaction.onChunkingReply(reply, this.#served)
-    else if (transaction.deservesFreshConnection(this.#served)) this.#owner.requeue(transaction, true)
+    for (const flight of behind.reverse()) this.owner.requeue(flight.transaction)
+    if (transaction.awaitsBodyReply) transaction.onChunkingReply(reply, this.served)
+    else if (transaction.deservesFreshConnection(this.served)) this.owner.requeue(transaction, true)
     else transaction.onServiceClosing(reply)
-    this.#end('closed')
+    this.end('closed')
   }
 
-  /** The only place where a session ends. Settles or requeues what was in flight (see the comment of the class). */
-  #end(reason: CloseReason): void {
-    if (this.#ended) return
-    this.#ended = true
-    this.#timer.stop()
-    this.#socket.on('error', () => undefined)
-    this.#socket.destroy()
+  /** See the comment of the class. */
+  protected settleAll(reason: CloseReason): void {
     const flights = this.#inFlight.splice(0)
     const requeued: Transaction[] = []
     for (const [index, { transaction, handOver }] of flights.entries()) {
       const mayBeSent = handOver.endBegun && !transaction.refused
       if (mayBeSent) transaction.onClose(reason, true)
-      else if (transaction.answered && transaction.deservesFreshConnection(this.#served))
-        this.#owner.requeue(transaction, true)
-      else if (index > 0 || (reason === 'closed' && this.#reused && !transaction.answered))
+      else if (transaction.answered && transaction.deservesFreshConnection(this.served))
+        this.owner.requeue(transaction, true)
+      else if (index > 0 || (reason === 'closed' && this.reused && !transaction.answered))
         requeued.push(transaction)
       else transaction.onClose(reason, false)
     }
-    for (const transaction of requeued.reverse()) this.#owner.requeue(transaction)
-    if (this.#depth.current > 1) this.#owner.onDepth(1 - this.#depth.current)
-    this.#owner.onEnd(this)
-  }
-
-  #onTimeout(): void {
-    if (this.busy) this.#end('timeout')
-    else if (this.#quitting) this.#end('closed')
-    else this.quit()
-  }
-
-  #becomeIdle(): void {
-    if (this.#quitting || this.#left === 0) {
-      this.#sendQuit()
-      return
-    }
-    this.#reused = true
-    this.#timer.set(performance.now() + this.#config.timeouts.idle)
-    this.#owner.onIdle(this)
-  }
-
-  #sendQuit(): void {
-    if (this.#socket.writableEnded) return
-    this.#quitting = true
-    this.#owner.onQuit(this)
-    this.#timer.set(performance.now() + QUIT_TIMEOUT)
-    this.#socket.end('QUIT\r\n')
+    for (const transaction of requeued.reverse()) this.owner.requeue(transaction)
+    if (this.#depth.current > 1) this.owner.onDepth(1 - this.#depth.current)
   }
 
   /** The limits hold for the first message: the server answers in order. */
   #startTimer(): void {
     const transaction = this.#inFlight[0]?.transaction
-    const { envelope, body } = this.#config.timeouts
-    const timeout = transaction?.awaitsBodyReply === true ? body : envelope
-    this.#timer.set(Math.min(performance.now() + timeout, transaction?.deadline ?? Infinity))
-  }
-
-  /** A method, because TypeScript would narrow the field across the calls that may end the session. */
-  #isEnded(): boolean {
-    return this.#ended
+    const { envelope, body } = this.config.timeouts
+    this.setDeadline(transaction?.awaitsBodyReply === true ? body : envelope, transaction?.deadline)
   }
 }

@@ -25,8 +25,8 @@ type Bound = Oracle & { paths?: string[]; foretold?: string[] }
 function compileText(generated: Generated): (data: JsonObject) => Bound {
   try {
     const source = sourceOf(generated)
-    const mjml = { name: 'empty.mjml', text: '' }
-    const { trees } = parseTemplate({ ...source, mjml, text: source.mjml ?? mjml })
+    const main = { name: 'empty.mjml', text: '' }
+    const { trees } = parseTemplate({ ...source, main, text: source.main ?? main })
     const nodes = trees.text ?? []
     const needs = collectNeeds(nodes)
     // A template that is built ahead goes through JSON.

@@ -24,7 +24,7 @@ export function sourceOf({ source, partials }: Generated): VariantSource {
     helpers: new Set(helpers.byName.keys()),
     customHelpers: new Set<string>(),
   }
-  return { mjml: { name: 'test.mjml', text: source }, parts, textParts: parts }
+  return { main: { name: 'test.mjml', text: source }, parts, textParts: parts }
 }
 
 export function compile(generated: Generated): Promise<CompiledTemplate> {

@@ -1,0 +1,25 @@
+import path from 'node:path'
+import type { SourceFile } from '../template/sourceFile.js'
+
+/** File extensions of main sources, in the order of precedence: of two files for one variant, the earlier language counts. */
+export const TEMPLATE_EXTENSIONS = ['.mjml', '.html'] as const
+
+export function extensionOf(file: SourceFile): string {
+  return path.posix.extname(file.name)
+}
+
+/** Whether a file is the main source of a template. HTML without a document is a fragment for `mj-include`. */
+export function isTemplate(file: SourceFile): boolean {
+  const extension = extensionOf(file)
+  if (extension === '.html') return /<(?:!doctype|html|body)\b|\{\{#extend\b/i.test(file.text)
+  return (TEMPLATE_EXTENSIONS as readonly string[]).includes(extension)
+}
+
+/** Returns the file whose language has precedence. */
+export function preferred(known: SourceFile | undefined, file: SourceFile): SourceFile {
+  return known === undefined || rank(file) < rank(known) ? file : known
+}
+
+function rank(file: SourceFile): number {
+  return (TEMPLATE_EXTENSIONS as readonly string[]).indexOf(extensionOf(file))
+}
