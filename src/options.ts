@@ -55,7 +55,7 @@ export interface MailerOptions {
   templates?: string | TemplateOptions
   /**
    * Where messages are queued. `memory` is lost when the process ends; `sqlite:./outbox.db` is a file, and every message is
-   * on disk before its receipt is returned; `redis://host:6379` is shared by many machines.
+   * on disk before its receipt is returned; `redis://host:6379` and `postgres://host/database` are shared by many machines.
    * @default 'memory'
    * @example queue: 'sqlite:./outbox.db'
    */

@@ -18,7 +18,8 @@ export function migrateCommand(): Command {
     .option('--print', 'print the statements of all migrations as a script, and change nothing')
   return withExamples(withQueueFlags(command).action(migrate), {
     'before a deployment': 'threadpost migrate --queue postgres://owner@db.acme.example/app',
-    'read what it would do on an empty database': 'threadpost migrate --queue postgres://db.acme.example/app --print',
+    'read what it would do on an empty database':
+      'threadpost migrate --queue postgres://db.acme.example/app --print',
   })
 }
 

@@ -167,7 +167,11 @@ export function withQueueFlags(command: Command): Command {
 export function queueOption(input: QueueSettings): MailerOptions['queue'] {
   const { queue, prefix, schema } = withoutEmpty(input)
   if (queue === undefined || (prefix === undefined && schema === undefined)) return queue
-  return { url: queue, ...(prefix === undefined ? {} : { prefix }), ...(schema === undefined ? {} : { schema }) }
+  return {
+    url: queue,
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(schema === undefined ? {} : { schema }),
+  }
 }
 
 /** Settings of the mailer, from flags and environment variables. Flags take precedence. */

@@ -11,9 +11,13 @@ import { resolveQueue } from './openQueue.js'
 export async function migrateQueue(queue: unknown, print: boolean): Promise<string[]> {
   const spec = resolveQueue(new Validator('INVALID_OPTIONS'), queue)
   if (spec.kind !== 'postgres')
-    throw new ThreadpostError('INVALID_OPTIONS', 'queue: only a queue on Postgres has tables to migrate: postgres://HOST:PORT/DATABASE', {
-      path: 'queue',
-    })
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'queue: only a queue on Postgres has tables to migrate: postgres://HOST:PORT/DATABASE',
+      {
+        path: 'queue',
+      },
+    )
   const { migratePostgres, migrationScript } = await import('./postgres/migrate.js')
   return print ? [migrationScript(spec.schema)] : migratePostgres(spec)
 }
