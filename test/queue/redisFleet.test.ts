@@ -1,5 +1,5 @@
 import { createMailer, type Logger } from 'threadpost'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { builtFile } from '../support/built.js'
 import { startFleetWorker } from '../support/fleet.js'
 import { folderOf } from '../support/folder.js'

@@ -211,7 +211,7 @@ const READ_ONLY = '25006'
 
 /** The SQLSTATE of an error. */
 function codeOf(error: unknown): string {
-  const { code } = (error ?? {}) as { code?: unknown }
+  const { code } = ((error instanceof NotSent ? error.cause : error) ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : ''
 }
 
