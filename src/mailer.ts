@@ -11,6 +11,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
+import type { SendOptions } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -54,19 +55,23 @@ export class Mailer {
   }
 
   /**
-   * Sends a mail, or a prepared mail. Resolves once the queue has stored it.
+   * Sends a mail, or a prepared mail. Resolves once the queue has stored it. With `tx`, the mail is part of a transaction of the
+   * application: it is sent once that is committed, and never if it is rolled back; errors of the transaction are thrown as they are.
    * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
-   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
+   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` with another queue than Postgres
    */
-  async send(mail: Mail | PreparedMail): Promise<Receipt> {
+  async send(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
     this.#assertAccepts()
-    return await this.#parts.intake.take(mail)
+    return await this.#parts.intake.take(mail, options)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
-  async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
+  async sendMany(
+    mails: readonly (Mail | PreparedMail)[],
+    options: SendOptions = {},
+  ): Promise<(Receipt | ThreadpostError)[]> {
     this.#assertAccepts()
-    return await this.#parts.intake.takeAll(mails)
+    return await this.#parts.intake.takeAll(mails, options)
   }
 
   /**
@@ -96,13 +101,16 @@ export class Mailer {
   }
 
   /**
-   * Resolves once the message is settled: sent, partial, failed, expired or cancelled.
+   * Resolves once the message is settled: sent, partial, failed, expired or cancelled. Waits for the commit of a message that was
+   * sent in a transaction.
    * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
    */
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    return this.#parts.waiters.follow(this.#parts.queue, id, () => this.find(id), timeout, signal)
+    const { intake, queue, waiters } = this.#parts
+    const lookup = { find: () => this.find(id), mayAppear: intake.mayBeUncommitted(id) }
+    return waiters.follow(queue, id, lookup, timeout, signal)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */

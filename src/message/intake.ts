@@ -2,7 +2,8 @@ import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import type { JsonObject } from '../protocol/tasks.js'
-import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
+import type { EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
+import { GenerationalCache } from '../structures/generationalCache.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
@@ -51,6 +52,17 @@ async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail):
 const MAYBE_ACCEPTED =
   'It is unknown whether the mail was accepted: to send it once, use the same idempotencyKey again, or look for its id with find()'
 
+/** Options of `send()` and `sendMany()`. */
+export interface SendOptions {
+  /** A transaction of the application, which stores the mail if it commits. Only with a queue on Postgres. @default none */
+  tx?: Transaction
+}
+
+const checkOptions: Validator = new Validator('INVALID_OPTIONS')
+
+/** Ids of uncommitted messages that are remembered, so that `wait()` can wait for their transaction. */
+const MAX_UNCOMMITTED = 10_000
+
 export interface IntakeDependencies {
   clock: Clock
   validation: ValidationContext
@@ -63,18 +75,20 @@ export interface IntakeDependencies {
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
 export class Intake {
   readonly #parts: IntakeDependencies
+  readonly #uncommitted = new GenerationalCache<string, true>(MAX_UNCOMMITTED)
 
   constructor(parts: IntakeDependencies) {
     this.#parts = parts
   }
 
-  async take(mail: Mail | PreparedMail): Promise<Receipt> {
+  async take(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
+    const tx = this.#transactionOf(options)
     const { validation, templates } = this.#parts
     const plain = validation.options.intercept === undefined && !readsAttachments(mail)
     const ready = plain ? { mail } : await this.#readied(mail)
     const checked = templates.retryWhenStale(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
-    const [answer] = await this.#enqueue([job])
+    const [answer] = await this.#enqueue([job], tx)
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt
     return receipt
@@ -92,13 +106,17 @@ export class Intake {
     return receipt
   }
 
-  async takeAll(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
+  async takeAll(
+    mails: readonly (Mail | PreparedMail)[],
+    options: SendOptions = {},
+  ): Promise<(Receipt | ThreadpostError)[]> {
+    const tx = this.#transactionOf(options)
     const ready = await this.#interceptedAll(mails)
     const check = () => ready.map((mail) => orError(() => this.#toJob(mail)))
     let jobs = check()
     if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
-    const answers = (await this.#enqueue(accepted)).values()
+    const answers = (await this.#enqueue(accepted, tx)).values()
     return jobs.map((job) =>
       job instanceof ThreadpostError ? job : this.#receipt(job, answers.next().value),
     )
@@ -106,6 +124,11 @@ export class Intake {
 
   prepare(mail: Mail): PreparedMail {
     return toPrepared(mail as unknown as Record<string, unknown>, this.#toJob({ mail }))
+  }
+
+  /** Whether a message was sent in a transaction that may not be committed yet. */
+  mayBeUncommitted(id: string): boolean {
+    return this.#uncommitted.has(id)
   }
 
   /** The context of a mail that is sent or rendered now. */
@@ -139,14 +162,36 @@ export class Intake {
     return original === undefined ? { mail: read } : { mail: read, original }
   }
 
-  #enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+  /** @throws ThreadpostError `INVALID_OPTIONS`; `UNSUPPORTED` if the queue is not in the application's database */
+  #transactionOf(options: SendOptions): Transaction | undefined {
+    const { tx } = checkOptions.object(options, '', ['tx']) as { tx?: unknown }
+    if (tx === undefined) return undefined
+    if (this.#parts.queue.enqueueIn === undefined)
+      throw new ThreadpostError(
+        'UNSUPPORTED',
+        "tx: only a queue on Postgres (queue: 'postgres://…') can store mail in your transaction. With another queue, store a prepared mail: see prepare()",
+      )
+    if (typeof (tx as { query?: unknown } | null)?.query !== 'function')
+      checkOptions.fail(
+        'tx',
+        'must have a method query(text, values) that runs a statement in your transaction',
+      )
+    return tx as Transaction
+  }
+
+  #enqueue(jobs: readonly MailJob[], tx?: Transaction): Promise<EnqueueResult[]> {
     const ended = this.#parts.tracing.sending(jobs)
-    const enqueued = this.#parts.queue.enqueue(jobs)
+    const enqueued = tx === undefined ? this.#parts.queue.enqueue(jobs) : this.#enqueueIn(tx, jobs)
     if (ended === undefined) return enqueued
     return enqueued.then((answers) => {
       ended(answers)
       return answers
     })
+  }
+
+  async #enqueueIn(tx: Transaction, jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    for (const { id } of jobs) this.#uncommitted.add(id, true)
+    return (await this.#parts.queue.enqueueIn?.(tx, jobs)) ?? []
   }
 
   #toJob(intake: Intercepted | ThreadpostError): MailJob {

@@ -32,6 +32,20 @@ export type EnqueueResult =
   /** The queue can't store anything at the moment. `accepted` is present if the message may be accepted nevertheless. */
   | { result: 'unavailable'; problem: string; accepted?: 'unknown' }
 
+/**
+ * A transaction of the application, for `send(mail, { tx })`: the mail is stored if the transaction commits, and only then. A
+ * client of pg that is inside a transaction is one.
+ */
+export interface Transaction {
+  /**
+   * Runs a statement inside the transaction.
+   * @param text one statement, with the parameter `$1`, once
+   * @param values the value of the parameter, a text
+   * @returns the rows, or an object that has them as `rows`
+   */
+  query(text: string, values: unknown[]): PromiseLike<unknown>
+}
+
 /** The code that delivers; the queue calls it. */
 export interface Consumer {
   /** Maximum number of concurrent deliveries. It changes over time, so the driver reads it before each delivery. */
@@ -165,6 +179,11 @@ export interface QueueDriver {
    * rejects. Calls the change listener for each job that was queued, but not for duplicates.
    */
   enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]>
+  /**
+   * Stores jobs in the caller's transaction, with one result for each job, in order. They can be found and delivered once it is
+   * committed. Doesn't call the change listener. Rejects with the error of the transaction.
+   */
+  enqueueIn?(tx: Transaction, jobs: readonly MailJob[]): Promise<EnqueueResult[]>
   /**
    * Starts handing out due messages: higher priorities first, then the older ones, never more at a time than the consumer has
    * slots. Called at most once; a process that only enqueues never calls it.

@@ -10,6 +10,13 @@ export interface WaitOptions {
   signal?: AbortSignal
 }
 
+/** How a waiter looks its message up. */
+export interface MessageLookup {
+  find: () => Promise<Message | undefined>
+  /** Whether the message may appear later: its transaction may not be committed yet. */
+  mayAppear: boolean
+}
+
 interface Waiter {
   resolve(message: Message): void
   reject(error: Error): void
@@ -72,7 +79,7 @@ export class Waiters {
   async follow(
     queue: Pick<QueueDriver, 'subscribe'>,
     id: string,
-    find: () => Promise<Message | undefined>,
+    { find, mayAppear }: MessageLookup,
     timeout: number,
     signal?: AbortSignal,
   ): Promise<Message> {
@@ -82,8 +89,14 @@ export class Waiters {
     settlement.catch(() => undefined)
     try {
       const message = await find()
-      if (message === undefined)
-        throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
+      if (message === undefined) {
+        if (!mayAppear) throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
+        return await settlement.catch(async (error: unknown) => {
+          if (error instanceof ThreadpostError && error.code === 'WAIT_TIMEOUT' && !(await find()))
+            throw uncommitted(id, timeout)
+          throw error
+        })
+      }
       return isSettled(message.status) ? message : await settlement
     } finally {
       giveUp()
@@ -106,6 +119,14 @@ function timedOut(id: string, timeout: number): ThreadpostError {
   return new ThreadpostError(
     'WAIT_TIMEOUT',
     `Message ${id} was not settled within ${timeout} ms; its delivery continues`,
+    { id },
+  )
+}
+
+function uncommitted(id: string, timeout: number): ThreadpostError {
+  return new ThreadpostError(
+    'WAIT_TIMEOUT',
+    `Message ${id} was not committed within ${timeout} ms: its transaction is still open, or was rolled back`,
     { id },
   )
 }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { Deadline } from '../../clock.js'
+import { ThreadpostError } from '../../errors.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { isSettled, type MailJob } from '../../message/messageState.js'
@@ -15,6 +16,7 @@ import type {
   MessagePage,
   QueueDriver,
   QueueStats,
+  Transaction,
 } from '../driver.js'
 import type { SharedRecords } from '../records.js'
 import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
@@ -116,6 +118,13 @@ export class PostgresQueue implements QueueDriver {
     const results = await this.#acceptor.accept(jobs)
     this.#consumer?.wake()
     return results
+  }
+
+  enqueueIn(tx: Transaction, jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    return this.#acceptor.acceptIn(
+      async ({ text }, values) => rowsOf(await tx.query(text, [...values])),
+      jobs,
+    )
   }
 
   async start(consumer: Consumer): Promise<void> {
@@ -243,6 +252,15 @@ export class PostgresQueue implements QueueDriver {
       // Postgres is unavailable. The followed messages are looked at again.
     }
   }
+}
+
+/** The rows in the result of a caller's client: an array, or a field of an object. */
+function rowsOf(result: unknown): unknown[] {
+  const rows: unknown = Array.isArray(result) ? result : (result as { rows?: unknown } | null)?.rows
+  if (Array.isArray(rows)) return rows as unknown[]
+  throw new ThreadpostError('INVALID_OPTIONS', 'tx.query: must return the rows, or an object with rows', {
+    path: 'tx.query',
+  })
 }
 
 /** Warns if the settings of Postgres may lose mail. */

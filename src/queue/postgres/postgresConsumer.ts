@@ -234,7 +234,10 @@ export class PostgresConsumer {
     const state = unpackState(row, job)
     enter(state, 'sending', Date.now())
     this.#options.changed({ job, state })
-    const settlement: Settlement = await this.#consumer.deliver({ job, state })
+    const delivered: Promise<Settlement> = this.#consumer.deliver({ job, state })
+    // A message that waits for its transport's budget needs no slot.
+    setImmediate(() => void this.#claim())
+    const settlement = await delivered
     this.#ended.count(performance.now())
     this.#running--
     if (this.#deliveries.get(job.id) === delivery) {

@@ -29,6 +29,8 @@ export interface PackedMessage {
   due: number
   expiresAt: number
   notBefore: number | null
+  /** Whether it can be claimed at once. */
+  ready: boolean
 }
 
 /** @param keepKey milliseconds for which an idempotency key is remembered at least */
@@ -59,6 +61,7 @@ export function packMessage(job: MailJob, keepKey: number): PackedMessage {
     due: Math.ceil(Math.max(notBefore ?? 0, job.acceptedAt)),
     expiresAt: Math.floor(expiresAt),
     notBefore: notBefore === null ? null : Math.ceil(notBefore),
+    ready: notBefore === null || notBefore <= Date.now(),
   }
 }
 

@@ -83,9 +83,9 @@ export class PostgresStore implements MessageReader {
 
   /** Inserts messages, each id and each key once. */
   async insert(messages: readonly PackedMessage[], run: Run): Promise<Insertion[]> {
-    const input = JSON.stringify(messages.map((message, nth) => ({ nth, ...message })))
-    const values = [input, this.#options.limit, Date.now()]
-    const rows = (await run(this.#statements.enqueue, values)) as { result: Insertion }[]
+    const most = this.#options.limit
+    const input = JSON.stringify(messages.map((message, nth) => ({ nth, most, ...message })))
+    const rows = (await run(this.#statements.enqueue, [input])) as { result: Insertion }[]
     return rows.map(({ result }) => result)
   }
 
@@ -95,7 +95,7 @@ export class PostgresStore implements MessageReader {
     run: Run,
   ): Promise<(KnownMessage | undefined)[]> {
     const input = JSON.stringify(messages.map(({ id, key }, nth) => ({ nth, id, key })))
-    const rows = (await run(this.#statements.known, [input, Date.now()])) as (KnownMessage & {
+    const rows = (await run(this.#statements.known, [input])) as (KnownMessage & {
       nth: number
       id: string | null
     })[]

@@ -24,24 +24,27 @@ export interface Statement {
  * pooler can pass a text. Rows are looked up by `= ANY (ARRAY(…))`, so that no plan depends on how many there are.
  */
 const TEXTS = {
-  /** $1: messages as JSON, each id and key once; $2: messages that may be open; $3: now. Returns what became of each. */
+  /**
+   * $1: messages as JSON, each id and key once; `most`: messages that may be open. Returns what became of each. Callers run it in
+   * their transaction, with clients that number parameters in other ways: so there is one, in one place.
+   */
   enqueue: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
-    "keyUntil" bigint, head text, content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint)
+    "keyUntil" bigint, head text, content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint)
 ), room AS MATERIALIZED (
-  SELECT $2::bigint - coalesce(sum(n), 0) AS n FROM ${schema}.counts WHERE ${OPEN}
+  SELECT (SELECT max(most) FROM input) - coalesce(sum(n), 0) AS n FROM ${schema}.counts WHERE ${OPEN}
 ), fresh AS MATERIALIZED (
   SELECT i.*, row_number() OVER (ORDER BY nth) AS place FROM input i
   WHERE NOT EXISTS (SELECT FROM ${schema}.messages m WHERE m.id = i.id)
-    AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = i.key AND k.keep_until > $3::bigint)
+    AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = i.key AND k.keep_until > ${schema}.now_ms())
 ), fits AS MATERIALIZED (
   SELECT * FROM fresh WHERE place <= (SELECT n FROM room)
 ), named AS (
   INSERT INTO ${schema}.keys AS k (key, id, message_id, fingerprint, keep_until)
   SELECT key, id, "messageId", fingerprint, "keyUntil" FROM fits WHERE key IS NOT NULL ORDER BY key
   ON CONFLICT (key) DO UPDATE SET id = excluded.id, message_id = excluded.message_id, fingerprint = excluded.fingerprint,
-    keep_until = excluded.keep_until WHERE k.keep_until <= $3::bigint
+    keep_until = excluded.keep_until WHERE k.keep_until <= ${schema}.now_ms()
   RETURNING key
 ), stored AS (
   INSERT INTO ${schema}.messages (id, message_id, fingerprint, head)
@@ -53,7 +56,7 @@ WITH input AS MATERIALIZED (
   SELECT stored.seq, content, files FROM stored JOIN fits USING (id)
 ), waiting AS (
   INSERT INTO ${schema}.states (seq, rank, ready, due_at, expires_at, next_at)
-  SELECT stored.seq, rank, coalesce("notBefore", 0) <= $3::bigint, due, "expiresAt", "notBefore" FROM stored JOIN fits USING (id)
+  SELECT stored.seq, rank, ready, due, "expiresAt", "notBefore" FROM stored JOIN fits USING (id)
 ), counted AS (
   INSERT INTO ${schema}.counts (status, n)
   SELECT v.status, count(*) FROM stored, (VALUES (${queued}), (-1)) AS v(status) GROUP BY v.status
@@ -64,13 +67,13 @@ SELECT i.nth, CASE WHEN stored.id IS NOT NULL THEN 'queued' WHEN fresh.id IS NOT
   (SELECT count(*) FROM woken) AS woken
 FROM input i LEFT JOIN stored USING (id) LEFT JOIN fresh USING (id) LEFT JOIN fits USING (id) ORDER BY i.nth`,
 
-  /** $1: ids and keys as JSON; $2: now. Returns the message that has the id, or else the one that has the key. */
+  /** $1: ids and keys as JSON. Returns the message that has the id, or else the one that has the key. */
   known: (schema: string) => `
 SELECT i.nth, coalesce(m.id, k.id) AS id, CASE WHEN m.id IS NULL THEN k.message_id ELSE m.message_id END AS "messageId",
   CASE WHEN m.id IS NULL THEN k.fingerprint ELSE m.fingerprint END AS fingerprint
 FROM json_to_recordset($1::text::json) AS i(nth integer, id uuid, key text)
 LEFT JOIN ${schema}.messages m ON m.id = i.id
-LEFT JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > $2::bigint`,
+LEFT JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > ${schema}.now_ms()`,
 
   /** $1: messages at most; $2: this process. `later`: when the next message is due that can't be claimed yet. */
   claim: (schema: string) => `
