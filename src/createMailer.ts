@@ -10,7 +10,7 @@ import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
-import type { QueueDriver } from './queue/driver.js'
+import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
 import { ActivityReporter } from './telemetry/activityReporter.js'
@@ -92,7 +92,18 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
     warnOfTemplates(templates.manifests, logger)
-    const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
+    let intake: Intake | undefined
+    const admit: Admit = (submission) => intake?.admit(submission) ?? Promise.reject(new Error('not started'))
+    const common = {
+      limit: limits.queue,
+      maxAge,
+      retain,
+      onChange: observer.changed,
+      logger,
+      clock,
+      token,
+      admit,
+    }
     queue = await openQueue(options.queue, common)
     const dispatcher = new Dispatcher(runner, {
       clock,
@@ -114,6 +125,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
+    intake = new Intake({ clock, validation, templates, queue, tracing, figures })
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()
@@ -143,7 +155,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     await settings.refresh()
     const mailer = new Mailer({
       validation,
-      intake: new Intake({ clock, validation, templates, queue, tracing, figures }),
+      intake,
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,

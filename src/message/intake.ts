@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
+import { emptyFacts, type Outcome } from '../protocol/outcome.js'
 import type { JsonObject } from '../protocol/tasks.js'
-import type { EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
+import type { Admit, EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
 import { GenerationalCache } from '../structures/generationalCache.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
@@ -120,6 +121,25 @@ export class Intake {
     return jobs.map((job) =>
       job instanceof ThreadpostError ? job : this.#receipt(job, answers.next().value),
     )
+  }
+
+  /** Checks a mail that was submitted past `send()`. Files are not read for it. */
+  readonly admit: Admit = async ({ id, acceptedAt, mail }) => {
+    try {
+      const { validation, templates, figures } = this.#parts
+      const given = JSON.parse(mail) as Mail
+      const { intercept } = validation.options
+      const { mail: input, original } =
+        intercept === undefined ? { mail: given } : await intercepted(intercept, given)
+      const job = await templates.retryWhenStale(() =>
+        toJob(input, validation, acceptedAt, { identity: { id, date: acceptedAt }, original }),
+      )
+      figures.accepted()
+      return { job: this.#safe(job) }
+    } catch (error) {
+      if (!(error instanceof ThreadpostError)) throw error
+      return { refused: refusedWith(error) }
+    }
   }
 
   prepare(mail: Mail): PreparedMail {
@@ -243,6 +263,13 @@ export class Intake {
         throw new Error('the queue returned no result for a job')
     }
   }
+}
+
+/** The outcome of a submitted mail that `send()` would refuse. */
+function refusedWith({ code, message, paths }: ThreadpostError): Outcome {
+  const known = code === 'UNKNOWN_TEMPLATE' || code === 'MISSING_DATA' ? code : 'INVALID_MESSAGE'
+  const missing = paths === undefined ? {} : { missing: [...paths] }
+  return { result: 'rejected', code: known, message, ...missing, ...emptyFacts() }
 }
 
 /** Returns a ThreadpostError as a value. Any other error is a bug and is thrown. */

@@ -5,6 +5,7 @@
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/evidence.js'
+import type { Outcome } from '../protocol/outcome.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
@@ -77,6 +78,18 @@ export interface Consumer {
 /** Called after each change of a message, once the change is as safe as the queue promises. Must not throw. */
 export type ChangeListener = (message: QueuedMessage) => void
 
+/** A mail that was submitted past the intake: in SQL. */
+export interface Submission {
+  id: string
+  /** Milliseconds since the epoch. */
+  acceptedAt: number
+  /** The mail as JSON, not checked yet. */
+  mail: string
+}
+
+/** Checks a submission as `send()` does. Resolves to the job, or to the outcome with which its message fails. */
+export type Admit = (submission: Submission) => Promise<{ job: MailJob } | { refused: Outcome }>
+
 /** The options that every driver takes. */
 export interface DriverOptions {
   /** Maximum number of unsettled messages. */
@@ -85,6 +98,8 @@ export interface DriverOptions {
   maxAge: number
   retain: Retention
   onChange: ChangeListener
+  /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
+  admit?: Admit
 }
 
 export interface RetentionOptions {

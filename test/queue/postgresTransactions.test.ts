@@ -6,9 +6,8 @@ import pg from 'pg'
 import postgresJs from 'postgres'
 import { QueryTypes, Sequelize } from 'sequelize'
 import { createMailer, type Transaction } from 'threadpost'
-import type { Inbox } from 'threadpost/testing'
 import { expect, it, onTestFinished } from 'vitest'
-import { mailerWithInbox, testMailer, testSender } from '../support/mailer.js'
+import { mailerWithInbox, subjectsOf, testMailer, testSender } from '../support/mailer.js'
 import { type SharedPostgres, usePostgres } from '../support/postgres.js'
 import { describeWith } from '../support/tools.js'
 
@@ -105,13 +104,6 @@ const LIBRARIES: Record<
         }),
     }
   },
-}
-
-/** The subjects of the mails that arrived, in their order. */
-function subjectsOf(inbox: Inbox): string[] {
-  return inbox
-    .stored()
-    .map(({ raw }) => /^Subject: (.*)$/m.exec(Buffer.from(raw).toString())?.[1]?.trim() ?? '')
 }
 
 function clientOf(postgres: SharedPostgres): { pool: pg.Pool; inTransaction: InTransaction } {

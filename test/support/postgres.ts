@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
@@ -37,7 +37,7 @@ export async function startPostgres(
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const options = { ...unprivileged, env: { ...process.env, ...tool.env, LC_ALL: 'C' }, cwd: folder }
-  const initdb = path.join(path.dirname(tool.command), 'initdb')
+  const initdb = path.join(path.dirname(await realpath(tool.command)), 'initdb')
   const created = spawn(
     initdb,
     ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'],

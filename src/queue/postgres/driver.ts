@@ -128,11 +128,13 @@ export class PostgresQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, logger, listen } = this.#options
+    const { onChange, retain, logger, listen, admit } = this.#options
     this.#consumer = new PostgresConsumer(consumer, {
       store: this.#store,
       changed: onChange,
       data: retain.data,
+      keepKey: retain.keys,
+      admit,
       logger,
       listen,
       revive: () => this.#heartbeat(),

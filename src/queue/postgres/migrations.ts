@@ -1,4 +1,5 @@
 import { STATUS_NUMBERS } from '../storedRow.js'
+import { channelsOf } from './statements.js'
 
 /** A change of the schema. Migrations are only ever appended: a released one never changes. */
 export interface Migration {
@@ -157,4 +158,80 @@ BEGIN
 END $$;`,
 }
 
-export const MIGRATIONS: readonly Migration[] = [TABLES, FUNCTIONS]
+/** Milliseconds until a submitted mail expires that names no time itself: the default of `maxAge`. */
+const SUBMISSION_AGE = 3 * 24 * 60 * 60 * 1000
+
+/**
+ * The way in for other languages. A submitted mail is stored as it is, and shown with what SQL can read of it, until a
+ * delivering process has checked it and made it a message as any other.
+ */
+const SUBMISSIONS: Migration = {
+  title: 'send(mail)',
+  sql: (schema) => `
+CREATE FUNCTION ${schema}.mailboxes(input jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce(jsonb_agg(CASE jsonb_typeof(entry)
+    WHEN 'object' THEN jsonb_build_object('address', coalesce(entry ->> 'address', ''))
+    ELSE jsonb_build_object('address', trim(coalesce(substring(entry #>> '{}' FROM '<([^<>]*)>\s*$'), entry #>> '{}')))
+  END), '[]') FROM jsonb_array_elements(CASE jsonb_typeof(input) WHEN 'array' THEN input ELSE jsonb_build_array(input) END) AS t(entry)
+  WHERE jsonb_typeof(entry) IN ('object', 'string')
+$$;
+
+-- Accepts a mail in the format of the HTTP API, in the caller's transaction. Returns the id of its message; with an
+-- idempotencyKey that is known, the id of the message that has it.
+CREATE FUNCTION ${schema}.send(mail jsonb) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+  now_ms bigint := ${schema}.now_ms();
+  bytes bytea := overlay(uuid_send(gen_random_uuid()) PLACING substring(int8send(now_ms) FROM 3) FROM 1 FOR 6);
+  new_id uuid := encode(set_byte(bytes, 6, (get_byte(bytes, 6) & 15) | 112), 'hex')::uuid;
+  new_seq bigint;
+  new_key text;
+  print text := 'sql:' || md5((mail - 'idempotencyKey')::text);
+  known record;
+  priority integer := 5;
+  due bigint := now_ms;
+  expires bigint := now_ms + ${SUBMISSION_AGE};
+BEGIN
+  IF jsonb_typeof(mail) IS DISTINCT FROM 'object' THEN
+    RAISE EXCEPTION 'mail: must be an object' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF NOT mail ?| ARRAY['to', 'cc', 'bcc', 'raw'] THEN
+    RAISE EXCEPTION 'to: the mail has no recipient in to, cc or bcc' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF mail ? 'idempotencyKey' THEN
+    IF jsonb_typeof(mail -> 'idempotencyKey') <> 'string' OR mail ->> 'idempotencyKey' = '' THEN
+      RAISE EXCEPTION 'idempotencyKey: must be a text that is not empty' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    new_key := substr((mail -> 'idempotencyKey')::text, 2, length((mail -> 'idempotencyKey')::text) - 2);
+    INSERT INTO ${schema}.keys AS k (key, id, message_id, fingerprint, keep_until) VALUES (new_key, new_id, '', print, expires)
+      ON CONFLICT (key) DO UPDATE SET id = excluded.id, message_id = '', fingerprint = excluded.fingerprint,
+        keep_until = excluded.keep_until WHERE k.keep_until <= now_ms;
+    IF NOT FOUND THEN
+      SELECT id, fingerprint INTO known FROM ${schema}.keys WHERE key = new_key;
+      IF known.fingerprint LIKE 'sql:%' AND known.fingerprint <> print THEN
+        RAISE EXCEPTION 'IDEMPOTENCY_CONFLICT: idempotencyKey: was already used for a different mail' USING ERRCODE = 'unique_violation';
+      END IF;
+      RETURN known.id;
+    END IF;
+  END IF;
+  IF jsonb_typeof(mail -> 'priority') = 'number' THEN
+    priority := least(9, greatest(0, (mail ->> 'priority')::numeric::integer));
+  END IF;
+  INSERT INTO ${schema}.messages (id, message_id, head, submitted) VALUES (new_id, '', (jsonb_build_object(
+    'id', new_id, 'messageId', '', 'date', now_ms, 'from', coalesce(${schema}.mailboxes(mail -> 'from') -> 0, '{"address": ""}'),
+    'to', ${schema}.mailboxes(mail -> 'to'), 'cc', ${schema}.mailboxes(mail -> 'cc'), 'bcc', ${schema}.mailboxes(mail -> 'bcc'),
+    'replyTo', jsonb_build_array(), 'envelopeFrom', '', 'headers', jsonb_build_array(), 'references', jsonb_build_array(),
+    'attachments', jsonb_build_array(), 'tags', jsonb_build_array(), 'transport', coalesce(mail ->> 'transport', 'default'),
+    'priority', priority, 'acceptedAt', now_ms, 'expiresAt', expires, 'onUncertain', 'retry',
+    'content', CASE WHEN mail ? 'template' THEN jsonb_build_object('kind', 'template', 'name', mail ->> 'template')
+      ELSE '{"kind": "literal"}' END
+  ) || CASE WHEN jsonb_typeof(mail -> 'subject') = 'string' THEN jsonb_build_object('subject', mail -> 'subject') ELSE '{}' END)::text, true)
+  RETURNING seq INTO new_seq;
+  INSERT INTO ${schema}.contents (seq, content) VALUES (new_seq, mail::text);
+  INSERT INTO ${schema}.states (seq, rank, ready, due_at, expires_at) VALUES (new_seq, 9 - priority, true, due, expires);
+  INSERT INTO ${schema}.counts (status, n) VALUES (${queued}, 1), (-1, 1);
+  PERFORM pg_notify('${channelsOf(schema.replaceAll('"', '')).wake}', '');
+  RETURN new_id;
+END $$;`,
+}
+
+export const MIGRATIONS: readonly Migration[] = [TABLES, FUNCTIONS, SUBMISSIONS]

@@ -106,6 +106,8 @@ function resultOf(packed: PackedMessage, known: KnownMessage | undefined): Enque
   if (known === undefined)
     return { result: 'unavailable', problem: 'The idempotency key was just forgotten. Send the mail again' }
   const { id, messageId, fingerprint } = known
-  const differs = fingerprint !== null && packed.fingerprint !== null && fingerprint !== packed.fingerprint
+  // The fingerprint of a mail that was submitted in SQL has another form, and says nothing about this one.
+  const comparable = fingerprint !== null && !fingerprint.startsWith('sql:') && packed.fingerprint !== null
+  const differs = comparable && fingerprint !== packed.fingerprint
   return differs ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
 }

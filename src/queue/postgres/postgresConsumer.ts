@@ -9,11 +9,12 @@ import {
   type Settlement,
 } from '../../message/messageState.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
-import type { ChangeListener, Consumer, Retention } from '../driver.js'
+import type { Admit, ChangeListener, Consumer, Retention } from '../driver.js'
 import { unpackClaimed, unpackFiles, unpackHead, unpackState } from '../rowCodec.js'
 import { PostgresOutcomes } from './postgresOutcomes.js'
 import type { PostgresClaim, PostgresRow } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
+import { Submissions } from './submissions.js'
 
 /** Messages that are claimed before a slot is free, at most. */
 const MAX_PREFETCH = 50
@@ -28,6 +29,10 @@ export interface PostgresConsumerOptions {
   store: PostgresStore
   changed: ChangeListener
   data: Retention['data']
+  /** Milliseconds for which an idempotency key is remembered at least. */
+  keepKey: number
+  /** Checks mail that was submitted in SQL. */
+  admit: Admit | undefined
   logger: Logger
   /** Whether notifications announce messages. */
   listen: boolean
@@ -64,6 +69,7 @@ export class PostgresConsumer {
   /** Claimed messages that wait for a slot, the first in line first. */
   #claimed: Delivery[] = []
   readonly #outcomes: PostgresOutcomes
+  readonly #submissions: Submissions
   /** Deliveries in progress, those of withdrawn messages included. */
   #running = 0
   #claiming = false
@@ -77,7 +83,7 @@ export class PostgresConsumer {
   constructor(consumer: Consumer, options: PostgresConsumerOptions) {
     this.#consumer = consumer
     this.#options = options
-    const { store, changed, data, logger } = options
+    const { store, changed, data, logger, keepKey, admit } = options
     this.#outcomes = new PostgresOutcomes({
       store,
       changed,
@@ -85,6 +91,7 @@ export class PostgresConsumer {
       logger,
       stored: (state) => this.#followUp(state),
     })
+    this.#submissions = new Submissions({ store, keepKey, admit, outcomes: this.#outcomes, changed, logger })
   }
 
   start(): void {
@@ -189,7 +196,10 @@ export class PostgresConsumer {
     const job = unpackClaimed({ ...row, content: row.content ?? '{}', attachments })
     const delivery: Delivery = { row, job, started: false }
     this.#deliveries.set(job.id, delivery)
-    if (row.expiresAt <= Date.now()) {
+    if (row.submitted) {
+      this.#deliveries.delete(job.id)
+      void this.#submissions.check(row, job)
+    } else if (row.expiresAt <= Date.now()) {
       this.#deliveries.delete(job.id)
       void this.#outcomes.expire([row])
     } else if (this.#draining) {

@@ -127,6 +127,11 @@ export class PostgresStore implements MessageReader {
     return result
   }
 
+  /** Makes a submitted mail that this process has claimed a message as any other. */
+  async admit({ seq, rev }: PostgresRow, message: PackedMessage): Promise<void> {
+    await this.#run('admit', [JSON.stringify({ ...message, seq, rev })], 'patient')
+  }
+
   /** Returns which of the changes are stored, though an answer was lost. */
   async wasStored(change: PostgresChange): Promise<boolean> {
     const input = JSON.stringify([packPostgresChange(change)])

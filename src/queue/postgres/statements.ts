@@ -99,6 +99,31 @@ FROM gate LEFT JOIN LATERAL (
   LEFT JOIN LATERAL (SELECT * FROM ${schema}.contents c WHERE c.seq = s.seq OFFSET 0) c ON true
 ) r ON true ORDER BY r.rank, r.seq`,
 
+  /**
+   * $1: a message as `enqueue` takes it, with its `seq` and `rev`. Makes a submitted mail that this process has claimed a
+   * message as any other.
+   */
+  admit: (schema: string, wake: string) => `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_record($1::text::json) AS t(seq bigint, rev integer, "messageId" text, fingerprint text, key text, head text,
+    content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean)
+), admitted AS (
+  UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
+    next_at = i."notBefore", owner = NULL, claimed_at = NULL, rev = s.rev + 1
+  FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
+), headed AS (
+  UPDATE ${schema}.messages m SET message_id = i."messageId", fingerprint = i.fingerprint, head = i.head, submitted = false
+  FROM input i WHERE m.seq IN (SELECT seq FROM admitted)
+), named AS (
+  UPDATE ${schema}.keys k SET message_id = i."messageId" FROM input i WHERE k.key = i.key AND EXISTS (SELECT FROM admitted)
+), filled AS (
+  UPDATE ${schema}.contents c SET content = i.content, files = i.files FROM input i WHERE c.seq IN (SELECT seq FROM admitted)
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT v.status, v.n FROM admitted, (VALUES (${sending}, -1), (${queued}, 1)) AS v(status, n)
+)
+SELECT pg_notify('${wake}', '') FROM admitted`,
+
   /** $1: now. Lets messages be claimed whose time has come. */
   promote: (schema: string) => `
 UPDATE ${schema}.states SET ready = true WHERE seq = ANY (ARRAY(
