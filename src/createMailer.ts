@@ -13,6 +13,8 @@ import type { TransportConfig } from './protocol/transportConfig.js'
 import type { QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
+import { SuppressionLookup } from './suppressions/suppressionLookup.js'
+import { Suppressions } from './suppressions/suppressions.js'
 import { ActivityReporter } from './telemetry/activityReporter.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
@@ -94,6 +96,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     warnOfTemplates(templates.manifests, logger)
     const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
     queue = await openQueue(options.queue, common)
+    const suppressions = new SuppressionLookup(queue, logger)
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -103,6 +106,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
+      suppressions,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
@@ -143,7 +147,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     await settings.refresh()
     const mailer = new Mailer({
       validation,
-      intake: new Intake({ clock, validation, templates, queue, tracing, figures }),
+      intake: new Intake({ clock, validation, templates, queue, tracing, figures, suppressions }),
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
@@ -158,6 +162,8 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: manager,
       settings,
+      suppressionLookup: suppressions,
+      suppressions: new Suppressions(queue, limits.suppressions, suppressions),
       ...(inbox === undefined ? {} : { inbox }),
     })
     const harmless =

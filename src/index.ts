@@ -19,6 +19,7 @@ export type {
   AttemptedEvent,
   MessageEvent,
   SlowedEvent,
+  SuppressedEvent,
   ThreadEvent,
 } from './telemetry/events.js'
 export type { SafeModeOptions } from './message/safeMode.js'
@@ -52,6 +53,13 @@ export type {
 export type { AuditEntry } from './telemetry/auditLog.js'
 export type { TransportLimits } from './transports/transportSettings.js'
 export type { AttemptCount, Figures } from './telemetry/figures.js'
+export type { Suppression, SuppressionInput, SuppressionReason } from './suppressions/suppression.js'
+export type {
+  ImportResult,
+  SuppressionPage,
+  SuppressionQuery,
+  Suppressions,
+} from './suppressions/suppressions.js'
 export type { Monitoring } from './telemetry/monitoring.js'
 export type { MailerStats, PauseOptions } from './mailerParts.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './telemetry/metrics.js'

@@ -10,6 +10,8 @@ export interface LimitOptions {
   message?: number
   /** Maximum number of attachments of one mail; 0 allows none. @default 50 */
   attachments?: number
+  /** Maximum number of entries in the list of addresses that get no more mail. @default 1_000_000 */
+  suppressions?: number
   /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */
   render?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
@@ -25,6 +27,7 @@ const DEFAULTS: Limits = {
   recipients: 50,
   message: 25 * 1024 * 1024,
   attachments: 50,
+  suppressions: 1_000_000,
   render: 10_000,
   attempt: 120_000,
   threadMemory: 512 * 1024 * 1024,
@@ -36,6 +39,7 @@ const LOWEST: Limits = {
   recipients: 1,
   message: 1,
   attachments: 0,
+  suppressions: 0,
   render: 1,
   attempt: 1,
   threadMemory: 16 * 1024 * 1024,
@@ -47,6 +51,7 @@ const HIGHEST: Limits = {
   recipients: 10_000,
   message: 2 ** 29,
   attachments: 10_000,
+  suppressions: 100_000_000,
   render: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
   threadMemory: 2 ** 40,

@@ -27,6 +27,7 @@ import type { TemplateData, TemplateLocale, TemplateName } from './message/templ
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
+import type { Suppressions } from './suppressions/suppressions.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
 import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
@@ -43,6 +44,8 @@ export class Mailer {
   readonly inbox: Inbox | undefined
   /** The figures of the queue and of all processes on it. */
   readonly monitoring: Monitoring
+  /** The list of addresses that get no more mail. */
+  readonly suppressions: Suppressions
   readonly #parts: MailerParts
   #closed: Promise<void> | undefined
 
@@ -50,6 +53,7 @@ export class Mailer {
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.inbox = parts.inbox
+    this.suppressions = parts.suppressions
     this.monitoring = new Monitoring(parts, () => this.#assertOpen())
   }
 
@@ -107,14 +111,12 @@ export class Mailer {
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.cancel(id))
+    return this.#open.redaction.message(await this.#parts.queue.cancel(id))
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.retry(id))
+    return this.#open.redaction.message(await this.#parts.queue.retry(id))
   }
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
@@ -147,8 +149,7 @@ export class Mailer {
 
   /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.markSent(id))
+    return this.#open.redaction.message(await this.#parts.queue.markSent(id))
   }
 
   /**
@@ -160,8 +161,7 @@ export class Mailer {
     data?: TemplateData<Name>,
     options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
-    this.#assertOpen()
-    return this.#parts.templates.render(template, data, options.locale, this.#parts.intake.context())
+    return this.#open.templates.render(template, data, options.locale, this.#parts.intake.context())
   }
 
   /**
@@ -179,8 +179,7 @@ export class Mailer {
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`
    */
   async inspect(template: string, options: { locale?: TemplateLocale } = {}): Promise<TemplateInspection> {
-    this.#assertOpen()
-    return this.#parts.templates.inspect(template, options.locale)
+    return this.#open.templates.inspect(template, options.locale)
   }
 
   /** The option `redact`, with its defaults. */
@@ -208,14 +207,12 @@ export class Mailer {
 
   /** Describes the templates as their files are now, ordered by name. */
   async describeTemplates(): Promise<TemplateSummary[]> {
-    this.#assertOpen()
-    return this.#parts.templates.describe()
+    return this.#open.templates.describe()
   }
 
   /** Returns statistics: counts of this process since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
-    this.#assertOpen()
-    return statsOf(this.#parts)
+    return statsOf(this.#open)
   }
 
   /**
@@ -224,8 +221,7 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async verify(transport?: string): Promise<TransportReport> {
-    this.#assertOpen()
-    return this.#parts.transports.verify(transport)
+    return this.#open.transports.verify(transport)
   }
 
   /**
@@ -235,26 +231,22 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {
-    this.#assertOpen()
-    return reloadParts(this.#parts, options)
+    return reloadParts(this.#open, options)
   }
 
   /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
   async pause(options: PauseOptions = {}): Promise<void> {
-    this.#assertOpen()
-    await setPaused(this.#parts, true, options)
+    await setPaused(this.#open, true, options)
   }
 
   /** Continues sending, or sending over a transport that was paused. @throws ThreadpostError as `pause()` */
   async resume(options: PauseOptions = {}): Promise<void> {
-    this.#assertOpen()
-    await setPaused(this.#parts, false, options)
+    await setPaused(this.#open, false, options)
   }
 
   /** Changes the limits of a transport, in every process on the queue. @throws ThreadpostError as `pause()` */
   async changeTransport(name: string, limits: TransportLimits, { by }: { by?: string } = {}): Promise<void> {
-    this.#assertOpen()
-    await this.#parts.settings.limit(name, limits, by)
+    await this.#open.settings.limit(name, limits, by)
   }
 
   /** Calls the listener on each event. An error that it throws is logged and has no other effect. */
@@ -292,6 +284,11 @@ export class Mailer {
         'UNSUPPORTED',
         "A mailer with role 'deliver' doesn't accept mail; send it with another mailer",
       )
+  }
+
+  get #open(): MailerParts {
+    this.#assertOpen()
+    return this.#parts
   }
 
   #assertOpen(): void {

@@ -1,12 +1,5 @@
-import {
-  INTERNAL_ERROR_LOGGED,
-  INTERNAL_ERROR_MESSAGE,
-  type Outcome,
-  type Phase,
-  type RecipientOutcome,
-  type Timings,
-  type WithdrawnCode,
-} from '../src/protocol/outcome.js'
+import { INTERNAL_ERROR_LOGGED, INTERNAL_ERROR_MESSAGE } from '../src/protocol/internalError.js'
+import type { Outcome, Phase, RecipientOutcome, Timings, WithdrawnCode } from '../src/protocol/outcome.js'
 import type { PhaseBoard } from '../src/protocol/phaseBoard.js'
 import type { ComposeTask, DeliverTask, RenderTask } from '../src/protocol/tasks.js'
 import type { JournalEntry } from './deliveryJournal.js'

@@ -1,9 +1,8 @@
 import type { Logger } from '../logging/logger.js'
 import type { Evidence } from '../protocol/evidence.js'
+import { INTERNAL_ERROR_LOGGED, INTERNAL_ERROR_MESSAGE } from '../protocol/internalError.js'
 import {
   emptyFacts,
-  INTERNAL_ERROR_LOGGED,
-  INTERNAL_ERROR_MESSAGE,
   type Outcome,
   type RecipientOutcome,
   setupFailure,

@@ -1,13 +1,14 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
-import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
+import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
+import { toPayload } from '../message/toPayload.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { MessagePayload } from '../protocol/tasks.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
@@ -22,31 +23,7 @@ import type {
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
-
-/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
-function toPayload(job: MailJob): MessagePayload {
-  const payload: MessagePayload = {
-    id: job.id,
-    messageId: job.messageId,
-    date: job.date,
-    from: job.from,
-    to: job.to,
-    cc: job.cc,
-    bcc: job.bcc,
-    replyTo: job.replyTo,
-    envelopeFrom: job.envelopeFrom,
-    content: job.content,
-    headers: job.headers,
-    references: job.references,
-    attachments: job.attachments,
-  }
-  if (job.sender !== undefined) payload.sender = job.sender
-  if (job.context !== undefined) payload.context = job.context
-  if (job.subject !== undefined) payload.subject = job.subject
-  if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
-  if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
-  return payload
-}
+import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
 const PAUSE_RECHECK = 60 * 60_000
@@ -56,6 +33,7 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
+  suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
@@ -76,6 +54,7 @@ export class Dispatcher implements Consumer {
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  readonly #filter: RecipientFilter
 
   constructor(
     runner: Runner,
@@ -86,6 +65,7 @@ export class Dispatcher implements Consumer {
       safeMode,
       allowances = inThisProcess,
       wakeHeld,
+      suppressions,
       ...handling
     }: DispatcherOptions,
   ) {
@@ -93,6 +73,7 @@ export class Dispatcher implements Consumer {
     this.#clock = handling.clock
     this.#logger = handling.logger
     this.#safeMode = safeMode
+    this.#filter = new RecipientFilter(suppressions, handling.observer)
     this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#outcomes = new OutcomeHandler({
       ...handling,
@@ -116,6 +97,19 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
+  }
+
+  async #deliverFiltered(message: QueuedMessage): Promise<Settlement> {
+    const filtered = await this.#filter.filter(message)
+    const now = this.#clock.now()
+    if (filtered === undefined)
+      return { decision: holdUntil('budget', now), recipients: message.state.recipients }
+    if (openRecipients(filtered.state).length > 0) return this.#dispatch(filtered)
+    return this.#outcomes.settle(filtered, suppressedOutcome(filtered), now)
+  }
+
+  #dispatch(message: QueuedMessage): Promise<Settlement> {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
     const transport = this.#router.for(message.job.transport)
@@ -227,7 +221,7 @@ export class Dispatcher implements Consumer {
   cancel(id: string): boolean {
     const orders = this.#inFlight.filter(({ payload }) => payload.id === id)
     return orders.length === 0
-      ? this.#admission.cancel(id)
+      ? this.#filter.cancel(id) || this.#admission.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
@@ -264,6 +258,7 @@ export class Dispatcher implements Consumer {
 
   /** Returns the messages that wait for a budget to the queue. */
   close(): void {
+    this.#filter.close()
     this.#admission.close()
   }
 

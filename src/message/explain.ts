@@ -65,6 +65,7 @@ function sent(message: Message, last: MessageAttempt | undefined): string {
 function failed(message: Message, last: MessageAttempt | undefined): string {
   if (last?.code === 'POISON')
     return `Given up: ${reason(last)}; check its template and data before you retry it.`
+  if (last?.code === 'SUPPRESSED') return `Not sent: ${refusal(message, last)}.`
   if (last?.outcome === 'rejected') return `Permanently rejected: ${refusal(message, last)}.`
   return `Given up after ${attempts(message)}: ${reason(last)}${doubt(message)}.`
 }
@@ -92,6 +93,11 @@ function refusal(message: Message, last: MessageAttempt | undefined): string {
     ({ status, code }) => status === 'failed' && code === 'SMTPUTF8_UNSUPPORTED',
   )
   if (unsupported) return 'the server does not support non-ASCII characters before the @ (SMTPUTF8)'
+  const suppressed = message.recipients.find(({ code }) => code === 'SUPPRESSED')
+  if (suppressed?.suppressed !== undefined) {
+    const { reason: why, since } = suppressed.suppressed
+    return `${suppressed.address} has been suppressed since ${moment(since)} (${why})`
+  }
   const refused = message.recipients.find(({ status, reply }) => status === 'failed' && reply !== undefined)
   if (complainsAboutEhlo(refused?.reply)) return sentence(last?.message ?? '')
   return refused?.reply === undefined ? reason(last) : `the server answered "${replyOf(refused.reply)}"`

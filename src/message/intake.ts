@@ -3,6 +3,7 @@ import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
@@ -58,6 +59,7 @@ export interface IntakeDependencies {
   queue: QueueDriver
   tracing: Tracing
   figures: FigureCollector
+  suppressions: SuppressionLookup
 }
 
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
@@ -140,6 +142,11 @@ export class Intake {
   }
 
   #enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    const { suppressions } = this.#parts
+    return suppressions.empty ? this.#store(jobs) : suppressions.markAll(jobs).then(() => this.#store(jobs))
+  }
+
+  #store(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
     const ended = this.#parts.tracing.sending(jobs)
     const enqueued = this.#parts.queue.enqueue(jobs)
     if (ended === undefined) return enqueued

@@ -4,6 +4,7 @@ import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
+import { DEFAULT_STREAM, streamOf } from '../suppressions/suppression.js'
 import { missingPaths } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
@@ -162,6 +163,10 @@ export function toJob(
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
   if (context !== undefined) job.context = context
+  if (mail['stream'] !== undefined) {
+    const stream = streamOf(mail['stream'], 'stream', check)
+    if (stream !== DEFAULT_STREAM) job.stream = stream
+  }
   if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {

@@ -29,7 +29,7 @@ export interface RecipientOutcome {
   result: 'accepted' | 'rejected' | 'deferred' | 'uncertain'
   reply?: SmtpReply
   /** The reason, if the server was not asked about this recipient, while it was about others. */
-  code?: UnsupportedCode
+  code?: UnsupportedCode | 'SUPPRESSED'
 }
 
 /** Milliseconds spent on each step of an attempt. */
@@ -111,6 +111,11 @@ export type RejectedCode =
    * @remedy Fix the mail, or configure the transport there.
    */
   | 'INVALID_MESSAGE'
+  /**
+   * All recipients are on the list of addresses that get no more mail: see `mailer.suppressions`.
+   * @remedy Nothing, usually. If an address works again, remove it with `suppressions.remove()`, then call `retry(id)`.
+   */
+  | 'SUPPRESSED'
   /**
    * Three threads died because of it, in isolation or while rendering it.
    * @remedy Look at its template and data, then call `retry(id)`.
@@ -263,10 +268,6 @@ export function setupFailure(reason: string): Outcome {
   const message = `No thread lives long enough to take mail: ${reason}`
   return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
 }
-
-/** The sentence of an `INTERNAL_ERROR` for users. The stack is only in the log, under the second sentence. */
-export const INTERNAL_ERROR_MESSAGE = 'An internal error occurred; the log has the details.'
-export const INTERNAL_ERROR_LOGGED = 'Internal error while delivering a message'
 
 /** Whether the transport caused the outcome, so that it must not use up one of the message's attempts. */
 export function isUnreachable(outcome: Outcome): boolean {

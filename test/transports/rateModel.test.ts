@@ -7,6 +7,7 @@ import { SILENT } from '../../src/logging/logger.js'
 import { redactionOf } from '../../src/logging/redaction.js'
 import type { Outcome, SmtpReply } from '../../src/protocol/outcome.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
+import { SuppressionLookup } from '../../src/suppressions/suppressionLookup.js'
 import { Events } from '../../src/telemetry/events.js'
 import { FigureCollector } from '../../src/telemetry/figures.js'
 import { MessageObserver } from '../../src/telemetry/messageObserver.js'
@@ -69,6 +70,7 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
     logger: SILENT,
     observer: steps,
     safeMode: undefined,
+    suppressions: new SuppressionLookup(queue, SILENT),
     wakeHeld: (transports, most) => queue.wakeHeld(transports, most),
   })
   await queue.start(dispatcher)

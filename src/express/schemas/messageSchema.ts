@@ -7,6 +7,7 @@ import type {
   MessagePage as MessagePageType,
   Outcome,
   Phase,
+  SuppressionReason,
 } from '../../index.js'
 import { exhaustive, Statuses } from '../../web/requestSchema.js'
 
@@ -43,6 +44,7 @@ export const OutcomeCodes = z.enum(
     UNKNOWN_TEMPLATE: true,
     INVALID_MESSAGE: true,
     POISON: true,
+    SUPPRESSED: true,
     SMTP_DEFERRED: true,
     CONNECTION_CLOSED: true,
     TIMEOUT: true,
@@ -65,6 +67,11 @@ export const OutcomeCodes = z.enum(
 
 const Time = z.iso.datetime()
 const maybe = z.exactOptional
+
+export const SuppressionReasons = z.enum(
+  exhaustive<SuppressionReason>({ bounce: true, complaint: true, unsubscribe: true, manual: true }),
+)
+
 const Mailbox = named('Mailbox', z.object({ name: maybe(z.string()), address: z.string() }))
 
 export const SmtpReply = named(
@@ -133,6 +140,9 @@ const RecipientState = named(
     ),
     reply: maybe(SmtpReply),
     code: maybe(OutcomeCodes).describe('The reason, if no server was asked about this recipient.'),
+    suppressed: maybe(
+      z.object({ reason: SuppressionReasons, since: Time, stream: maybe(z.string()) }),
+    ).describe('Why nothing is sent to the recipient, with the code `SUPPRESSED`.'),
   }),
 )
 
@@ -157,6 +167,7 @@ export const Message = named(
     template: maybe(z.string()),
     locale: maybe(z.string()),
     transport: z.string(),
+    stream: z.string().describe('The scope of suppressions and unsubscribes.'),
     priority: z.number().int(),
     tags: z.array(z.string()),
     metadata: maybe(z.record(z.string(), z.any())),
