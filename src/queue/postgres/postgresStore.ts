@@ -257,7 +257,7 @@ export class PostgresStore implements MessageReader {
   async readRecords(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {
     const rows = await this.#run<Omit<SharedRecord, 'document'> & { nth: number; document: string | null }>(
       'readRecords',
-      [JSON.stringify(ranges)],
+      [JSON.stringify(ranges.map(packRange))],
       'quick',
     )
     const lists: SharedRecord[][] = ranges.map(() => [])
@@ -292,4 +292,9 @@ export class PostgresStore implements MessageReader {
   #run<Row>(name: StatementName, values: readonly unknown[], patience: Patience): Promise<Row[]> {
     return this.#connections.run<Row>(this.#statements[name], values, patience)
   }
+}
+
+/** A text in Postgres has no NUL, which ends the start of a range after a key; no key has the character after it either. */
+function packRange({ from, to, limit }: RecordRange): object {
+  return { from: from.replaceAll('\0', '\x01'), to: to.replaceAll('\0', '\x01'), limit }
 }
