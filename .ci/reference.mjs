@@ -141,7 +141,7 @@ function errorTable() {
 function outcomeTable() {
   const results = {
     rejected: ['RejectedCode', 'UnsupportedCode'],
-    deferred: ['DeferredCode', 'UnreachableCode', 'ReleasedCode'],
+    deferred: ['DeferredCode', 'UnreachableCode', 'UnavailableCode', 'ReleasedCode'],
     uncertain: ['UncertainCode'],
     withdrawn: ['WithdrawnCode'],
   }

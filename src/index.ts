@@ -32,10 +32,12 @@ export type { EventLoopDelay } from './telemetry/loopDelay.js'
 export type {
   Address,
   Attachment,
+  Calendar,
   LiteralMail,
   Mail,
   MjmlMail,
   PreparedMail,
+  RawMail,
   Receipt,
   TemplateMail,
 } from './message/mail.js'
@@ -51,6 +53,7 @@ export type {
   SetupStatus,
 } from './telemetry/activity.js'
 export type { AuditEntry } from './telemetry/auditLog.js'
+export type { ResolveTransport } from './transports/transportResolver.js'
 export type { TransportLimits } from './transports/transportSettings.js'
 export type { AttemptCount, Figures } from './telemetry/figures.js'
 export type { Suppression, SuppressionInput, SuppressionReason } from './suppressions/suppression.js'

@@ -16,6 +16,8 @@ export interface LimitOptions {
   render?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
+  /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
+  transports?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
@@ -30,6 +32,7 @@ const DEFAULTS: Limits = {
   suppressions: 1_000_000,
   render: 10_000,
   attempt: 120_000,
+  transports: 1_000,
   threadMemory: 512 * 1024 * 1024,
 }
 
@@ -42,6 +45,7 @@ const LOWEST: Limits = {
   suppressions: 0,
   render: 1,
   attempt: 1,
+  transports: 1,
   threadMemory: 16 * 1024 * 1024,
 }
 
@@ -54,6 +58,7 @@ const HIGHEST: Limits = {
   suppressions: 100_000_000,
   render: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
+  transports: 100_000,
   threadMemory: 2 ** 40,
 }
 

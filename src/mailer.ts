@@ -11,6 +11,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
+import type { Intake } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -33,6 +34,7 @@ import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
+import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
 import { Validator, MAX_TIMER } from './validation.js'
 
@@ -54,7 +56,7 @@ export class Mailer {
     this.#parts = parts
     this.inbox = parts.inbox
     this.suppressions = parts.suppressions
-    this.monitoring = new Monitoring(parts, () => this.#assertOpen())
+    this.monitoring = new Monitoring(() => this.#open)
   }
 
   /**
@@ -63,19 +65,15 @@ export class Mailer {
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
    */
   async send(mail: Mail | PreparedMail): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.take(mail)
+    return await this.#intake.take(mail)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAll(mails)
+    return await this.#intake.takeAll(mails)
   }
 
-  /**
-   * Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`.
-   */
+  /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
     options.signal?.throwIfAborted()
     const { id } = await this.send(mail)
@@ -104,9 +102,8 @@ export class Mailer {
    * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
    */
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
-    this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    return this.#parts.waiters.follow(this.#parts.queue, id, () => this.find(id), timeout, signal)
+    return this.#parts.waiters.follow(this.#open.queue, id, () => this.find(id), timeout, signal)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
@@ -121,8 +118,7 @@ export class Mailer {
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
   async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAgain(id, changes)
+    return await this.#intake.takeAgain(id, changes)
   }
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
@@ -140,11 +136,8 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    return applyToAll(
-      (part) => this.list(part),
-      query,
-      (id) => this.retry(id),
-    )
+    const retry = (id: string) => this.retry(id)
+    return applyToAll((part) => this.list(part), query, retry)
   }
 
   /** Settles a held or deferred message that you know has arrived. */
@@ -170,8 +163,7 @@ export class Mailer {
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered
    */
   async preview(id: string): Promise<MessagePreview | undefined> {
-    this.#assertOpen()
-    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+    return await previewOf(id, this.#parts.queue, this.#open.runner)
   }
 
   /**
@@ -234,6 +226,19 @@ export class Mailer {
     return reloadParts(this.#open, options)
   }
 
+  /** Adds a transport, in this process only. Mail that is held for it is sent. @throws ThreadpostError `INVALID_OPTIONS` */
+  async addTransport(name: string, transport: TransportInput): Promise<void> {
+    await this.#open.transports.add(name, transport)
+  }
+
+  /**
+   * Removes a transport. Mail that waits for it is held. Resolves when its deliveries in progress have ended.
+   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
+   */
+  async removeTransport(name: string): Promise<void> {
+    await this.#open.transports.remove(name)
+  }
+
   /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
   async pause(options: PauseOptions = {}): Promise<void> {
     await setPaused(this.#open, true, options)
@@ -277,21 +282,18 @@ export class Mailer {
     return this.#closed
   }
 
-  #assertAccepts(): void {
-    this.#assertOpen()
-    if (!this.#parts.accepts)
-      throw new ThreadpostError(
-        'UNSUPPORTED',
-        "A mailer with role 'deliver' doesn't accept mail; send it with another mailer",
-      )
+  get #intake(): Intake {
+    const { accepts, intake } = this.#open
+    if (accepts) return intake
+    throw new ThreadpostError(
+      'UNSUPPORTED',
+      "A mailer with role 'deliver' doesn't accept mail; use another one",
+    )
   }
 
+  /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */
   get #open(): MailerParts {
-    this.#assertOpen()
-    return this.#parts
-  }
-
-  #assertOpen(): void {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
+    return this.#parts
   }
 }

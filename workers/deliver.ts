@@ -14,7 +14,7 @@ import {
   type ThreadSetup,
 } from '../src/protocol/tasks.js'
 import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
-import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
+import { type TransportReport, type TransportUpdate } from '../src/protocol/transportConfig.js'
 import { compose, type Composed } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
@@ -86,8 +86,7 @@ export class Deliverer {
     )
     context.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
-    if (!this.#transports.has(task.transport))
-      return context.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
+    if (!this.#transports.has(task.transport)) return context.transportUnavailable(task.transport)
     try {
       const bound = this.#renderer.bind(task.payload, context.critical)
       const parts = bound instanceof Promise ? await bound : bound
@@ -163,8 +162,8 @@ export class Deliverer {
     return this.#transports.verify(transport)
   }
 
-  async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    await this.#transports.reload(transports)
+  async updateTransports(update: TransportUpdate): Promise<void> {
+    await this.#transports.update(update)
   }
 
   /** Uses other templates from the next message on. Rejects if they are unusable; the old ones then stay in use. */

@@ -85,6 +85,16 @@ export class DeliveryContext {
     return { result: 'rejected', code, message, ...this.#facts() }
   }
 
+  transportUnavailable(name: string): Outcome {
+    const code = 'TRANSPORT_UNAVAILABLE'
+    return {
+      result: 'deferred',
+      code,
+      message: `There is no transport "${name}" in this thread`,
+      ...this.#facts(),
+    }
+  }
+
   templateFailed({ code, message, details }: TemplateFailure): Extract<Outcome, { result: 'rejected' }> {
     return { result: 'rejected', code, message, ...details, ...this.#facts() }
   }

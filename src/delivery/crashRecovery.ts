@@ -1,13 +1,8 @@
 import type { Logger } from '../logging/logger.js'
 import type { Evidence } from '../protocol/evidence.js'
 import { INTERNAL_ERROR_LOGGED, INTERNAL_ERROR_MESSAGE } from '../protocol/internalError.js'
-import {
-  emptyFacts,
-  type Outcome,
-  type RecipientOutcome,
-  setupFailure,
-  type SmtpReply,
-} from '../protocol/outcome.js'
+import { type Outcome, type RecipientOutcome, type SmtpReply } from '../protocol/outcome.js'
+import { emptyFacts, setupFailure } from '../protocol/unsentOutcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
 /** Process crashes after which a message is delivered while no other is in progress. */

@@ -11,9 +11,10 @@ import { IndexedBag } from '../structures/indexedBag.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
-import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
+import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
-import type { TransportChange } from '../transports/transportManager.js'
+import { TransportRegistry } from '../transports/transportRegistry.js'
+import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
@@ -50,10 +51,13 @@ export class Dispatcher implements Consumer {
   readonly #logger: Logger
   readonly #safeMode: SafeMode | undefined
   readonly #router: TransportRouter
+  /** The transports as deliveries know them. */
+  readonly transports: TransportRegistry
   readonly #outcomes: OutcomeHandler
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  #resolver: TransportResolver | undefined
   readonly #filter: RecipientFilter
 
   constructor(
@@ -83,6 +87,12 @@ export class Dispatcher implements Consumer {
     this.#admission = new AdmissionQueue(runner.slots, (transport, most) =>
       wakeHeld(this.#router.namesFor(transport), most),
     )
+    this.transports = new TransportRegistry(this.#router, this.#admission)
+  }
+
+  /** Resolves the transports that messages name and that are not known. Call this before the queue hands out messages. */
+  resolveWith(resolver: TransportResolver): void {
+    this.#resolver = resolver
   }
 
   /** Call this once the queue hands out messages: those that an earlier process held for a budget may have room now. */
@@ -90,9 +100,9 @@ export class Dispatcher implements Consumer {
     for (const transport of this.#router.all()) this.#admission.recheck(transport)
   }
 
-  /** A message that waits for a transport's budget needs no slot, so the queue may hand out as many more. */
+  /** A message that waits for a transport's budget, or for its settings, needs no slot, so the queue may hand out as many more. */
   get slots(): number {
-    return this.#runner.slots.capacity + this.#admission.waitingForBudget
+    return this.#runner.slots.capacity + this.#admission.waitingForBudget + (this.#resolver?.waiting ?? 0)
   }
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
@@ -112,6 +122,38 @@ export class Dispatcher implements Consumer {
   #dispatch(message: QueuedMessage): Promise<Settlement> {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
+    const own = this.#router.own(message.job.transport)
+    return own === undefined || (own.stale === true && !own.breaker.holds)
+      ? this.#deliverOnceKnown(message)
+      : this.#deliverOver(own, message)
+  }
+
+  /** The message's transport is not known, or its settings may be wrong: they are resolved first. */
+  async #deliverOnceKnown(message: QueuedMessage): Promise<Settlement> {
+    const { transport } = message.job
+    const unavailable = await (this.#resolver?.resolve(transport) ?? UNKNOWN_TRANSPORT)
+    const own = this.#router.own(transport)
+    if (own !== undefined) return this.#deliverOver(own, message)
+    const { reason, delay } = unavailable ?? UNKNOWN_TRANSPORT
+    return this.#outcomes.holdWithoutTransport(
+      message,
+      `No transport "${transport}" is available: ${reason}`,
+      delay,
+    )
+  }
+
+  /** @param own the message's transport; another may send it, but this one stays until it is settled */
+  async #deliverOver(own: TransportState, message: QueuedMessage): Promise<Settlement> {
+    own.enter()
+    if (own.stale !== undefined) this.#resolver?.used(own.name)
+    try {
+      return await this.#deliverOverAny(message)
+    } finally {
+      own.leave()
+    }
+  }
+
+  #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
     const forBudget = transport?.limited === true
@@ -181,6 +223,7 @@ export class Dispatcher implements Consumer {
     if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
     const outcome = await this.#deliver(order)
     transport?.record(outcome, admission.probe)
+    if (outcome.code === 'AUTH_FAILED' && transport?.stale === false) transport.stale = true
     this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
@@ -223,37 +266,6 @@ export class Dispatcher implements Consumer {
     return orders.length === 0
       ? this.#filter.cancel(id) || this.#admission.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
-  }
-
-  /** The transport has new settings: its messages need not wait for the breaker's next probe. */
-  reloaded(options: TransportStateOptions): void {
-    const transport = this.#router.get(options.name)
-    if (transport === undefined) return
-    transport.breaker.reset()
-    transport.reload(options)
-    this.#admission.recheck(transport)
-  }
-
-  /** Applies other limits to a transport. */
-  limited(options: TransportStateOptions): void {
-    const transport = this.#router.get(options.name)
-    if (transport === undefined) return
-    transport.reload(options)
-    this.#admission.recheck(transport)
-  }
-
-  /** Pauses or resumes a transport, and notes its changed concurrency. */
-  changed(name: string, { paused = false, concurrency }: TransportChange): void {
-    const transport = this.#router.get(name)
-    if (transport === undefined) return
-    const resumed = transport.paused && !paused
-    transport.paused = paused
-    transport.concurrency = concurrency
-    if (resumed) this.#admission.recheck(transport)
-  }
-
-  transports(): TransportStatus[] {
-    return this.#router.all().map(({ status }) => status)
   }
 
   /** Returns the messages that wait for a budget to the queue. */

@@ -1,5 +1,6 @@
 import { openRecipients, type SuppressedRecipient, withSuppressed } from '../message/messageState.js'
-import { emptyFacts, type Outcome } from '../protocol/outcome.js'
+import type { Outcome } from '../protocol/outcome.js'
+import { emptyFacts } from '../protocol/unsentOutcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'

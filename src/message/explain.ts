@@ -37,6 +37,7 @@ function held(message: Message, last: MessageAttempt | undefined): string {
   const { heldReason = 'uncertain' } = message
   switch (heldReason) {
     case 'paused':
+      if (last?.code === 'TRANSPORT_UNAVAILABLE') return `Held: ${reason(last)}.`
       return message.nextAttemptAt === undefined
         ? 'Held because the queue is paused; it continues when the queue is resumed.'
         : `Held because the transport "${message.transport}" is paused; it continues when the transport is resumed.`

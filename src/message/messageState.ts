@@ -1,6 +1,7 @@
 import {
   countsAsAttempt,
   isSetupFailure,
+  isTransportUnavailable,
   isUnreachable,
   type Outcome,
   type RetryDecision,
@@ -100,7 +101,7 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-/** `paused`: the queue is paused, or the message's transport; then the message has a time for its next attempt. */
+/** `paused`: the queue is paused; or the message's transport is, or is not there. In that case there is a time for the next attempt. */
 export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
 
 /** Whether the message is held until its transport has room, or is resumed: then `wakeHeld()` of the queue makes it due. */
@@ -197,7 +198,7 @@ function recordAttempt(state: MessageState, attempt: Attempt): void {
 }
 
 function isOutage(outcome: Outcome): boolean {
-  return isUnreachable(outcome) || isSetupFailure(outcome)
+  return isUnreachable(outcome) || isSetupFailure(outcome) || isTransportUnavailable(outcome)
 }
 
 /** Every status change goes through this function, so that no field of one status remains in the next. */

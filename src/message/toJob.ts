@@ -32,12 +32,21 @@ export interface ValidationContext {
     ResolvedOptions,
     'attachmentRoot' | 'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
   >
-  transports: readonly string[]
-  /** Transports that can't send a finished message, or whose failover can't. */
-  transportsWithoutRaw?: ReadonlySet<string>
+  transports: KnownTransports
   templates: ReadonlyMap<string, TemplateManifest>
   /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
+}
+
+/** The transports that a mail can name. */
+export interface KnownTransports {
+  /** The default transport; undefined without one. */
+  readonly first: string | undefined
+  /** Whether a mail may name others: they are resolved when it is delivered. */
+  readonly open: boolean
+  has(name: string): boolean
+  /** Whether a transport can't send a finished message, or its failover can't. */
+  withoutRaw(name: string): boolean
 }
 
 /** Origin of a mail: the context of its request, and its identity if it was prepared. */
@@ -190,7 +199,7 @@ export function toJob(
   }
   if (raw !== undefined) {
     if (raw.subject !== undefined) job.subject = raw.subject
-    if (validation.transportsWithoutRaw?.has(job.transport) === true) refuseRawOver(job.transport)
+    if (validation.transports.withoutRaw(job.transport)) refuseRawOver(job.transport)
     return job
   }
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
@@ -241,9 +250,13 @@ function subjectOf(value: unknown, content: Content, templateHasSubject: boolean
 }
 
 /** Without known transports, other processes have them; a mail without `transport` then uses their first one. */
-function transportOf(value: unknown, names: readonly string[]): string {
-  if (value === undefined) return names[0] ?? DEFAULT_TRANSPORT
-  return names.length === 0 ? check.string(value, 'transport', 64) : check.oneOf(value, 'transport', names)
+function transportOf(value: unknown, transports: KnownTransports): string {
+  if (value === undefined) return transports.first ?? DEFAULT_TRANSPORT
+  const name = forbidControls(check.string(value, 'transport', 64), 'transport', check)
+  if (name === '') check.fail('transport', 'is empty')
+  if (!transports.open && transports.first !== undefined && !transports.has(name))
+    check.fail('transport', 'there is no transport of this name')
+  return name
 }
 
 function envelopeFromOf(value: unknown, from: Mailbox): string {

@@ -1,9 +1,6 @@
 import type { SourceLocation } from '../errors.js'
 
-/**
- * How far a delivery has progressed, in order. `body` begins before the write that carries the final dot: from there
- * on, only the server's reply shows whether it accepted the message.
- */
+/** How far a delivery has progressed. From `body` on, which begins before the final dot is written, only the reply shows the result. */
 export const PHASES = [
   'waiting',
   'rendering',
@@ -45,7 +42,7 @@ export interface Timings {
   transaction?: number
 }
 
-interface OutcomeFacts {
+export interface OutcomeFacts {
   /** One sentence for users. */
   message: string
   /** The phase that the attempt reached. */
@@ -107,8 +104,8 @@ export type RejectedCode =
    */
   | 'UNKNOWN_TEMPLATE'
   /**
-   * The process that delivers has no transport of that name, or an address is not valid after all.
-   * @remedy Fix the mail, or configure the transport there.
+   * An address is not valid after all, or the transport can't send a mail of this kind.
+   * @remedy Fix the mail, or send it over another transport.
    */
   | 'INVALID_MESSAGE'
   /**
@@ -175,6 +172,14 @@ export type SetupFailedCode =
    * @remedy Fix the cause that the log names; mail is held and goes out by itself once threads stay alive.
    */
   'SETUP_FAILED'
+
+/** The process that delivers has no such transport at the moment: no attempt is counted. */
+export type UnavailableCode =
+  /**
+   * The process that delivers has no transport of that name: it was removed or not added yet, or `resolveTransport` failed.
+   * @remedy Add the transport: its mail is held and goes out by itself then.
+   */
+  'TRANSPORT_UNAVAILABLE'
 
 /** The mailer was closed first: no attempt is counted. */
 export type ReleasedCode =
@@ -250,24 +255,13 @@ export type Outcome = OutcomeFacts &
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
     | {
         result: 'deferred'
-        code: DeferredCode | UnreachableCode | SetupFailedCode | ReleasedCode
+        code: DeferredCode | UnreachableCode | SetupFailedCode | UnavailableCode | ReleasedCode
         /** Milliseconds that the server asked to wait before the next attempt. */
         retryAfter?: number
       }
     | { result: 'uncertain'; code: UncertainCode }
     | { result: 'withdrawn'; code: WithdrawnCode }
   )
-
-/** The facts of an outcome that no thread worked on. A new object each time: the dispatcher adds to the timings. */
-export function emptyFacts(): Pick<OutcomeFacts, 'phase' | 'recipients' | 'timings' | 'thread'> {
-  return { phase: 'waiting', recipients: [], timings: {}, thread: 0 }
-}
-
-/** @param reason why the last thread died, readable for users */
-export function setupFailure(reason: string): Outcome {
-  const message = `No thread lives long enough to take mail: ${reason}`
-  return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
-}
 
 /** Whether the transport caused the outcome, so that it must not use up one of the message's attempts. */
 export function isUnreachable(outcome: Outcome): boolean {
@@ -279,11 +273,15 @@ export function isUnreachable(outcome: Outcome): boolean {
 /** Whether no thread could take the message, for a reason outside the message. */
 export const isSetupFailure = (outcome: Outcome): boolean => outcome.code === 'SETUP_FAILED'
 
+/** Whether the process had no such transport at the moment. */
+export const isTransportUnavailable = (outcome: Outcome): boolean => outcome.code === 'TRANSPORT_UNAVAILABLE'
+
 /** Whether the outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
   return (
     !isUnreachable(outcome) &&
     !isSetupFailure(outcome) &&
+    !isTransportUnavailable(outcome) &&
     outcome.result !== 'withdrawn' &&
     outcome.code !== 'RELEASED'
   )

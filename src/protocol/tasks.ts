@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Outcome } from './outcome.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from './templateManifest.js'
-import type { TransportConfig, TransportReport } from './transportConfig.js'
+import type { TransportConfig, TransportReport, TransportUpdate } from './transportConfig.js'
 
 /* The data that crosses between the main thread and a worker: plain data that structured clone preserves. */
 
@@ -176,7 +176,7 @@ interface Requests {
   compose: { task: ComposeTask; answer: RenderResult<ComposedParts> }
   inspect: { task: RenderTask; answer: RenderResult<TemplateNotes> }
   verify: { task: { transport: string }; answer: TransportReport }
-  reloadTransports: { task: { transports: readonly TransportConfig[] }; answer: undefined }
+  updateTransports: { task: TransportUpdate; answer: undefined }
   reloadTemplates: { task: Pick<ThreadSetup, 'templates'>; answer: undefined }
   quit: { task: undefined; answer: undefined }
 }

@@ -11,7 +11,7 @@ import type {
   RenderResult,
 } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
 import type { Member } from '../structures/indexedBag.js'
 import type { CrashRole } from './crashAttribution.js'
 import type { Outage } from './crashLoop.js'
@@ -97,8 +97,8 @@ export interface Runner {
   inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tests a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
-  /** Gives every thread, including future ones, new transport settings. */
-  reloadTransports(transports: readonly TransportConfig[]): Promise<void>
+  /** Gives every thread, including future ones, new transport settings, and takes transports away. */
+  updateTransports(update: TransportUpdate): Promise<void>
   /**
    * Gives every thread, including future ones, new templates. Renders in progress finish with the old ones.
    * Rejects if a thread can't use the new ones; every thread then keeps the old ones.

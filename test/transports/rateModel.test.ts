@@ -162,7 +162,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
           if (lift !== undefined)
             time.at(start + lift.at, () => {
               const rate = lift.rate === undefined ? {} : { rate: lift.rate }
-              dispatcher.reloaded({ name: 'a', budget: { ...budget, ...rate }, failover: [] })
+              dispatcher.transports.reloaded({ name: 'a', budget: { ...budget, ...rate }, failover: [] })
             })
 
           await time.pass(start + 3_000)
@@ -231,7 +231,9 @@ describe('the admission queue in a model of threads, servers, and a blocked even
     async (_, budget, atMost) => {
       const routes = [{ ...plain('a'), budget: { rate: 5 } }]
       const world = await worldOf({ seed: 1, capacity: 10, transaction: 5, routes })
-      world.time.at(world.time.now + 2_000, () => world.dispatcher.reloaded({ ...plain('a'), budget }))
+      world.time.at(world.time.now + 2_000, () =>
+        world.dispatcher.transports.reloaded({ ...plain('a'), budget }),
+      )
       await drain(world, 3_000, atMost)
       await world.queue.close()
     },
@@ -245,7 +247,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
     expect(world.slowed[0]).toBeGreaterThanOrEqual(50)
     expect(world.held.length).toBeGreaterThan(1_000)
     expect(world.held.length).toBeLessThan(4_500)
-    expect(world.dispatcher.transports()[0]).not.toHaveProperty('rate')
+    expect(world.dispatcher.transports.statuses()[0]).not.toHaveProperty('rate')
     await world.queue.close()
   })
 

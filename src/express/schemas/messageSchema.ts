@@ -43,6 +43,7 @@ export const OutcomeCodes = z.enum(
     MISSING_DATA: true,
     UNKNOWN_TEMPLATE: true,
     INVALID_MESSAGE: true,
+    TRANSPORT_UNAVAILABLE: true,
     POISON: true,
     SUPPRESSED: true,
     SMTP_DEFERRED: true,
