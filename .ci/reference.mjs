@@ -143,7 +143,7 @@ function outcomeTable() {
     rejected: ['RejectedCode', 'UnsupportedCode'],
     deferred: ['DeferredCode', 'UnreachableCode', 'UnavailableCode', 'ReleasedCode'],
     uncertain: ['UncertainCode'],
-    withdrawn: ['WithdrawnCode'],
+    withdrawn: ['WithdrawnCode', 'SkippedCode'],
   }
   const rows = Object.entries(results).flatMap(([result, unions]) =>
     unions

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
+import type { LoadRules } from '../message/loaded.js'
 import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
-import { toPayload } from '../message/toPayload.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
@@ -23,6 +23,7 @@ import type {
   TransportStateOptions,
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
+import { LoadStep } from './loadStep.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
@@ -34,6 +35,8 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
+  /** The rules for what a template's `load` function returns. */
+  loadRules: LoadRules
   suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
@@ -50,6 +53,7 @@ export class Dispatcher implements Consumer {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #safeMode: SafeMode | undefined
+  readonly #loadRules: LoadRules
   readonly #router: TransportRouter
   /** The transports as deliveries know them. */
   readonly transports: TransportRegistry
@@ -67,6 +71,7 @@ export class Dispatcher implements Consumer {
       breaker,
       listener,
       safeMode,
+      loadRules,
       allowances = inThisProcess,
       wakeHeld,
       suppressions,
@@ -77,6 +82,7 @@ export class Dispatcher implements Consumer {
     this.#clock = handling.clock
     this.#logger = handling.logger
     this.#safeMode = safeMode
+    this.#loadRules = loadRules
     this.#filter = new RecipientFilter(suppressions, handling.observer)
     this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#outcomes = new OutcomeHandler({
@@ -209,8 +215,9 @@ export class Dispatcher implements Consumer {
         recipients: state.recipients,
       }
     }
+    const load = new LoadStep(message, this.#loadRules, this.#filter)
     const order: DeliveryOrder = {
-      payload: toPayload(job),
+      payload: load.payload(),
       recipients: openRecipients(state),
       transport: transport?.name ?? job.transport,
       expiresAt: state.expiresAt,
@@ -221,13 +228,13 @@ export class Dispatcher implements Consumer {
     }
     if (journalSlot !== undefined) order.note = journalSlot
     if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
-    const outcome = await this.#deliver(order)
+    const outcome = await this.#deliver(order, load)
     transport?.record(outcome, admission.probe)
     if (outcome.code === 'AUTH_FAILED' && transport?.stale === false) transport.stale = true
     this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    return this.#outcomes.settle(message, outcome, start, order.transport)
+    return load.complete(outcome, (loaded) => this.#outcomes.settle(loaded, outcome, start, order.transport))
   }
 
   #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
@@ -275,17 +282,14 @@ export class Dispatcher implements Consumer {
   }
 
   /** In safe mode, only allowed recipients get the message, no matter what it says. */
-  #deliver(order: DeliveryOrder): Promise<Outcome> {
+  async #deliver(original: DeliveryOrder, load: LoadStep): Promise<Outcome> {
     const safe = this.#safeMode
-    if (safe === undefined) return this.#attempt(order)
-    return this.#attempt(safe.guard(order)).then((outcome) => safe.translate(outcome, order.recipients))
-  }
-
-  async #attempt(order: DeliveryOrder): Promise<Outcome> {
+    const order = safe?.guard(original) ?? original
     this.#inFlight.add(order)
-    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger)
+    const accept = load.acceptor(original, order, safe)
+    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, accept)
     this.#inFlight.remove(order)
-    return outcome
+    return safe?.translate(outcome, openRecipients(load.message.state)) ?? outcome
   }
 }
 

@@ -24,6 +24,7 @@ export function explain(message: Message): string {
     case 'expired':
       return expired(message, last)
     case 'cancelled':
+      if (last?.code === 'SKIPPED') return `Skipped${at(' at', message.settledAt)}: ${reason(last)}.`
       return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before the first attempt' : `, after ${attempts(message)}`}${doubt(message)}.`
   }
 }

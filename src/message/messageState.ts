@@ -7,7 +7,6 @@ import {
   type RetryDecision,
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
-import { NO_DATA } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import {
   isOpen,
@@ -16,6 +15,7 @@ import {
   type SuppressedRecipient,
   withSuppressed,
 } from './recipients.js'
+import type { StoredLoad } from './storedLoad.js'
 
 export {
   isOpen,
@@ -134,6 +134,8 @@ export interface MessageState {
   recipients: RecipientState[]
   /** The subject that the template gave the message when it was rendered; absent if the mail has its own. */
   subject?: string
+  /** What the template's `load` function returned, for further attempts. */
+  loaded?: StoredLoad
   /** Milliseconds since the epoch. */
   nextAttemptAt?: number
   expiresAt: number
@@ -150,6 +152,8 @@ export interface Settlement {
   recipients: RecipientState[]
   /** The subject with which the message was rendered. */
   subject?: string
+  /** What the template's `load` function returned in this attempt. */
+  loaded?: StoredLoad
 }
 
 export function newState(job: MailJob): MessageState {
@@ -171,10 +175,11 @@ export function newState(job: MailJob): MessageState {
 /** Applies the result of a delivery to the state. */
 export function settle(
   state: MessageState,
-  { attempt, decision, recipients, subject }: Settlement,
+  { attempt, decision, recipients, subject, loaded }: Settlement,
   now: number,
 ): void {
   if (subject !== undefined) state.subject = subject
+  if (loaded !== undefined) state.loaded = loaded
   if (attempt !== undefined) recordAttempt(state, attempt)
   state.recipients = recipients
   enter(state, decision.status, now)
@@ -210,6 +215,7 @@ export function enter(state: MessageState, status: Status, now: number): void {
   if (isSettled(status)) {
     state.settledAt = now
     if (status === 'failed' || status === 'partial') failOpenRecipients(state)
+    if (status === 'sent') delete state.loaded
   }
 }
 
@@ -220,6 +226,8 @@ function failOpenRecipients(state: MessageState): void {
 /** Requeues a message at an operator's request. Its history stays; counting of attempts starts again. */
 export function redrive(state: MessageState, now: number, maxAge: number): void {
   state.counted = 0
+  // Only if a copy may have been delivered, the next one has to be the same.
+  if (!state.uncertain && state.recipients.every(({ status }) => status !== 'sent')) delete state.loaded
   for (const recipient of state.recipients)
     if (recipient.status !== 'sent') {
       recipient.status = 'waiting'
@@ -234,14 +242,4 @@ export function redrive(state: MessageState, now: number, maxAge: number): void 
 export function markSent(state: MessageState, now: number): void {
   for (const recipient of state.recipients) if (isOpen(recipient)) recipient.status = 'sent'
   enter(state, state.recipients.every(({ status }) => status === 'sent') ? 'sent' : 'partial', now)
-}
-
-/** The job without its content: without data, bodies and the attachments' bytes. */
-export function withoutContent(job: MailJob): MailJob {
-  const { content } = job
-  return {
-    ...job,
-    content: content.kind === 'template' ? { ...content, data: NO_DATA } : { kind: 'literal' },
-    attachments: job.attachments.map((attachment) => ({ ...attachment, content: '' })),
-  }
 }

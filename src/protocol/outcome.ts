@@ -1,16 +1,7 @@
 import type { SourceLocation } from '../errors.js'
+import type { Phase, Timings } from './progress.js'
 
-/** How far a delivery has progressed. From `body` on, which begins before the final dot is written, only the reply shows the result. */
-export const PHASES = [
-  'waiting',
-  'rendering',
-  'composing',
-  'connecting',
-  'envelope',
-  'body',
-  'replied',
-] as const
-export type Phase = (typeof PHASES)[number]
+export { type Phase, PHASES, type Timings } from './progress.js'
 
 /** A server's reply (RFC 5321 section 4.2). Its text is joined into one line and cut to 512 characters. */
 export interface SmtpReply {
@@ -27,19 +18,6 @@ export interface RecipientOutcome {
   reply?: SmtpReply
   /** The reason, if the server was not asked about this recipient, while it was about others. */
   code?: UnsupportedCode | 'SUPPRESSED'
-}
-
-/** Milliseconds spent on each step of an attempt. */
-export interface Timings {
-  /** From acceptance, or from when the message became due, until a thread took it. */
-  queue?: number
-  /** Transfer to the thread. */
-  clone?: number
-  compile?: number
-  render?: number
-  compose?: number
-  connect?: number
-  transaction?: number
 }
 
 export interface OutcomeFacts {
@@ -94,6 +72,11 @@ export type RejectedCode =
    */
   | 'TEMPLATE_ERROR'
   /**
+   * The template's `load` function returned something else than documented, or threw an error with `permanent: true`.
+   * @remedy Fix the function or the data, then call `retry(id)`.
+   */
+  | 'LOAD_FAILED'
+  /**
    * Data was missing that `send()` could not check.
    * @remedy Fix the template or the data.
    */
@@ -121,6 +104,11 @@ export type RejectedCode =
 
 /** Certainly not sent, for a reason that concerns the message or its recipients: an attempt is counted. */
 export type DeferredCode =
+  /**
+   * The template's `load` function threw an error, or took longer than `limits.load`.
+   * @remedy Read the message; it is tried again.
+   */
+  | 'LOAD_FAILED'
   /**
    * The server deferred it (4xx), or a service did (429, 5xx).
    * @remedy Nothing: it is tried again.
@@ -240,6 +228,14 @@ export type WithdrawnCode =
    */
   | 'EXPIRED'
 
+/** Not sent, because the template's `load` function said so. */
+export type SkippedCode =
+  /**
+   * The template's `load` function returned `skip`; the attempt's message is its reason.
+   * @remedy Nothing.
+   */
+  'SKIPPED'
+
 /**
  * The outcome of one attempt. A value, never a throw: Piscina keeps only the message of a thrown error.
  *
@@ -247,7 +243,7 @@ export type WithdrawnCode =
  * - `rejected`: certainly not sent, and another attempt won't help.
  * - `deferred`: certainly not sent, and another attempt may help.
  * - `uncertain`: the body was handed over and no reply arrived; it may have been sent.
- * - `withdrawn`: certainly not sent, because it was cancelled or expired before its envelope was sent.
+ * - `withdrawn`: certainly not sent, because it was cancelled or expired before its envelope was sent, or skipped.
  */
 export type Outcome = OutcomeFacts &
   (
@@ -260,7 +256,7 @@ export type Outcome = OutcomeFacts &
         retryAfter?: number
       }
     | { result: 'uncertain'; code: UncertainCode }
-    | { result: 'withdrawn'; code: WithdrawnCode }
+    | { result: 'withdrawn'; code: WithdrawnCode | SkippedCode }
   )
 
 /** Whether the transport caused the outcome, so that it must not use up one of the message's attempts. */

@@ -7,6 +7,7 @@ import type {
   Content,
   DeliverTask,
   JsonObject,
+  LoadReply,
   MessagePayload,
   RenderResult,
 } from '../protocol/tasks.js'
@@ -32,15 +33,17 @@ type OrderedTask = Pick<
 >
 
 /**
- * The result of one delivery: its outcome, or the death of its thread with the evidence from the phase board.
+ * The result of one delivery: its outcome, what its `load` function returned, or the death of its thread with the evidence from the phase board.
  *
  * - `culprit`, `suspect`, `bystander`: the role of the delivery in the crash; see `CrashAttribution`.
+ * - `loaded`: the template's `load` function has run, and nothing was sent.
  * - `closed`: there was no crash; the runner was closed and won't deliver again.
  *
  * `reason` is why the thread died, readable for users.
  */
 export type RunResult =
   | { died: false; outcome: Outcome }
+  | { died: false; loaded: LoadReply }
   | { died: true; role: CrashRole | 'closed'; evidence: Evidence; reason: string }
 
 /** The number of deliveries and renders in each phase. */

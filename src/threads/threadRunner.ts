@@ -230,8 +230,8 @@ export class ThreadRunner implements Runner {
     this.#cancellations.register(order, slot, generation)
     try {
       const task = taskOf(order, generation)
-      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
-      return { died: false, outcome }
+      const reply = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
+      return reply.result === 'loaded' ? { died: false, loaded: reply } : { died: false, outcome: reply }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       return {

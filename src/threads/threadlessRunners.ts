@@ -78,8 +78,8 @@ export class InlineRunner implements Runner {
       const generation = this.#board.assign(slot)
       this.#cancellations.register(order, slot, generation)
       const handedOverAt = sharedClock()
-      const outcome = await this.#started().deliver({ ...order, generation, handedOverAt })
-      return { died: false, outcome }
+      const reply = await this.#started().deliver({ ...order, generation, handedOverAt })
+      return reply.result === 'loaded' ? { died: false, loaded: reply } : { died: false, outcome: reply }
     } finally {
       this.#cancellations.release(order)
       this.#delivering--

@@ -43,7 +43,7 @@ async function deliverWith(results: (RunResult | Error)[], logger?: Partial<Logg
       : Promise.resolve(next)
   }
   const runner = Object.assign(new DisabledRunner(undefined, () => undefined), { deliver })
-  const outcome = await deliverUntilSettled(runner, ORDER, (logger ?? {}) as Logger)
+  const outcome = await deliverUntilSettled(runner, ORDER, (logger ?? {}) as Logger, async () => undefined)
   return { outcome, isolated }
 }
 

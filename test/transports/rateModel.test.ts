@@ -70,6 +70,7 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
     logger: SILENT,
     observer: steps,
     safeMode: undefined,
+    loadRules: { limits: { message: 1e6, attachments: 50, recipients: 50 } },
     suppressions: new SuppressionLookup(queue, SILENT),
     wakeHeld: (transports, most) => queue.wakeHeld(transports, most),
   })

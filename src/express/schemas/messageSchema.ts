@@ -23,6 +23,7 @@ export function named<T extends z.ZodType>(id: string, schema: T, description?: 
 const Phases = z.enum(
   exhaustive<Phase>({
     waiting: true,
+    loading: true,
     rendering: true,
     composing: true,
     connecting: true,
@@ -40,6 +41,7 @@ export const OutcomeCodes = z.enum(
     '8BITMIME_UNSUPPORTED': true,
     SIZE_EXCEEDED: true,
     TEMPLATE_ERROR: true,
+    LOAD_FAILED: true,
     MISSING_DATA: true,
     UNKNOWN_TEMPLATE: true,
     INVALID_MESSAGE: true,
@@ -63,6 +65,7 @@ export const OutcomeCodes = z.enum(
     QUEUE_RESTORED: true,
     CANCELLED: true,
     EXPIRED: true,
+    SKIPPED: true,
   }),
 )
 
@@ -89,6 +92,7 @@ const Timings = z
   .object({
     queue: maybe(z.number()),
     clone: maybe(z.number()),
+    load: maybe(z.number()),
     compile: maybe(z.number()),
     render: maybe(z.number()),
     compose: maybe(z.number()),
