@@ -18,9 +18,14 @@ const boundaries = [
   {
     to: ['nodemailer', 'nodemailer/**'],
     except: ['nodemailer/lib/addressparser', 'nodemailer/lib/well-known', 'nodemailer/lib/mime-funcs'],
-    from: ['workers/**', 'src/bench/baselines/inlineSending.ts', 'src/nodemailer/localDelivery.ts'],
+    from: [
+      'workers/**',
+      'src/bench/baselines/inlineSending.ts',
+      'src/nodemailer/builtMessage.ts',
+      'src/nodemailer/localDelivery.ts',
+    ],
     typesFrom: ['src/nodemailer/**'],
-    why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/. Only messages that are returned to the caller are composed here.',
+    why: 'The main thread composes and sends nothing itself: nodemailer belongs to workers/. Only messages that are returned to the caller, or that nodemailer alone can express, are composed here.',
   },
   {
     to: ['nodemailer/lib/mime-funcs'],
@@ -118,7 +123,7 @@ const boundaries = [
   {
     in: ['workers/**'],
     to: ['src/**'],
-    except: ['src/protocol/**', 'src/structures/**', 'src/errors.ts'],
+    except: ['src/protocol/**', 'src/structures/**', 'src/errors.ts', 'src/privateHosts.ts'],
     from: ['workers/outbox.ts', 'workers/outbox/**'],
     why: 'A thread shares only the protocol, the errors and the data structures with the main thread.',
   },
@@ -197,7 +202,10 @@ const boundaries = [
       'src/createMailer.ts',
       'src/mailer.ts',
       'src/message/addresses.ts',
+      'src/message/calendar.ts',
+      'src/message/headers.ts',
       'src/privateHosts.ts',
+      'src/protocol/unsubscribeFields.ts',
       'src/validation.ts',
       'src/nodemailer/**',
     ],

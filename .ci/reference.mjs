@@ -141,9 +141,9 @@ function errorTable() {
 function outcomeTable() {
   const results = {
     rejected: ['RejectedCode', 'UnsupportedCode'],
-    deferred: ['DeferredCode', 'UnreachableCode', 'ReleasedCode'],
+    deferred: ['DeferredCode', 'UnreachableCode', 'UnavailableCode', 'ReleasedCode'],
     uncertain: ['UncertainCode'],
-    withdrawn: ['WithdrawnCode'],
+    withdrawn: ['WithdrawnCode', 'SkippedCode'],
   }
   const rows = Object.entries(results).flatMap(([result, unions]) =>
     unions

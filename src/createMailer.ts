@@ -1,5 +1,5 @@
 import { Clock } from './clock.js'
-import { Dispatcher } from './delivery/dispatcher.js'
+import type { Dispatcher } from './delivery/dispatcher.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
@@ -13,6 +13,8 @@ import type { TransportConfig } from './protocol/transportConfig.js'
 import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
+import { SuppressionLookup } from './suppressions/suppressionLookup.js'
+import { Suppressions } from './suppressions/suppressions.js'
 import { ActivityReporter } from './telemetry/activityReporter.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
@@ -26,21 +28,9 @@ import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/templateCatalog.js'
 import { setTestHooks } from './testHooks.js'
 import type { Runner } from './threads/runner.js'
-import { TransportManager } from './transports/transportManager.js'
-import { loopbackTransport } from './transports/transportOptions.js'
+import { loopbackTransport } from './transports/smtpOptions.js'
 import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
-
-/** Transports that build their messages themselves, or that fail over to one that does. */
-function withoutRaw(transports: ResolvedOptions['transports']): ReadonlySet<string> {
-  const builds = (name: string): boolean =>
-    transports.some(
-      ({ name: known, config: { kind } }) => known === name && (kind === 'sendgrid' || kind === 'plugin'),
-    )
-  return new Set(
-    transports.filter(({ name, failover }) => [name, ...failover].some(builds)).map(({ name }) => name),
-  )
-}
 
 /**
  * Creates a mailer: validates the options, starts the threads, and has one of them read the templates. Resolves when mail can be
@@ -62,8 +52,14 @@ export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
 
 async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer> {
   const options = resolveOptions(input)
-  // The code that starts threads is loaded with the first mailer, not with the package.
-  const { createRunner, shareRunner } = await import('./createRunner.js')
+  // The code that delivers is loaded with the first mailer, not with the package.
+  const [{ createRunner, shareRunner }, { Dispatcher }, { TransportManager }, { TransportResolver }] =
+    await Promise.all([
+      import('./createRunner.js'),
+      import('./delivery/dispatcher.js'),
+      import('./transports/transportManager.js'),
+      import('./transports/transportResolver.js'),
+    ])
   const events = new Events(options.logger)
   const waiters = new Waiters()
   const metrics = new Metrics()
@@ -105,6 +101,7 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       admit,
     }
     queue = await openQueue(options.queue, common)
+    const suppressions = new SuppressionLookup(queue, logger)
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -114,18 +111,32 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
+      loadRules: options,
+      suppressions,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
     })
+    const manager = new TransportManager(
+      transports,
+      options.transports,
+      runner,
+      dispatcher.transports,
+      options.from?.address,
+      options.resolveTransport !== undefined,
+    )
+    if (options.resolveTransport !== undefined && options.role !== 'send') {
+      const resolver = new TransportResolver(options.resolveTransport, limits.transports, manager, logger)
+      dispatcher.resolveWith(resolver)
+      manager.onChange((name) => resolver.forget(name))
+    }
     const validation = {
       options,
-      transports: options.transports.map(({ name }) => name),
-      transportsWithoutRaw: withoutRaw(options.transports),
+      transports: manager,
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    intake = new Intake({ clock, validation, templates, queue, tracing, figures })
+    intake = new Intake({ clock, validation, templates, queue, tracing, figures, suppressions })
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()
@@ -144,13 +155,6 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
         ),
       loopDelay: () => loopDelay.peek()?.p99,
     })
-    const manager = new TransportManager(
-      transports,
-      options.transports,
-      runner,
-      dispatcher,
-      options.from?.address,
-    )
     const settings = new TransportSettings({ queue, manager })
     await settings.refresh()
     const mailer = new Mailer({
@@ -170,11 +174,15 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: manager,
       settings,
+      suppressionLookup: suppressions,
+      suppressions: new Suppressions(queue, limits.suppressions, suppressions),
       ...(inbox === undefined ? {} : { inbox }),
     })
+    const threaded = options.threads > 0
     const harmless =
-      options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
+      threaded && options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
     setTestHooks(mailer, {
+      threaded,
       ...(harmless ? { endThread: () => started.endThread() } : {}),
       ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
     })
@@ -216,6 +224,9 @@ function transportListener(events: Events, logger: Logger): TransportListener {
   }
 }
 
+/** Conditions that are followed, at most: resolved transports have any number of names. */
+const MAX_CONDITIONS = 10_000
+
 /** One condition per transport, so that one transport's log lines don't suppress another's. */
 function conditionOf(
   conditions: Map<string, ConditionLog>,
@@ -224,7 +235,10 @@ function conditionOf(
   condition: Condition,
 ): ConditionLog {
   const log = conditions.get(transport) ?? new ConditionLog(logger, condition)
+  conditions.delete(transport)
   conditions.set(transport, log)
+  const [oldest] = conditions.keys()
+  if (conditions.size > MAX_CONDITIONS && oldest !== undefined) conditions.delete(oldest)
   return log
 }
 
@@ -237,7 +251,7 @@ function alertMonitorFor(
   const sources = {
     queue,
     metrics,
-    transports: () => dispatcher.transports(),
+    transports: () => dispatcher.transports.statuses(),
     setup: () => runner.outage,
     capacity: limits.queue,
   }

@@ -57,8 +57,17 @@ export function shareRunner(context: RunnerContext): Runner {
   const plain = transports.every(({ kind }) => kind === 'smtp' || kind === 'file')
   if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || templates !== undefined)
     return createRunner(context)
-  const { render, attempt, threadMemory, recipients } = limits
-  const key = JSON.stringify({ threads, concurrency, niceness, render, attempt, threadMemory, recipients })
+  const { render, load, attempt, threadMemory, recipients } = limits
+  const key = JSON.stringify({
+    threads,
+    concurrency,
+    niceness,
+    render,
+    load,
+    attempt,
+    threadMemory,
+    recipients,
+  })
   let hub = hubs.get(key)
   if (hub === undefined || hub.size >= MAX_SHARING) {
     const slots = concurrency * MAX_SHARING
@@ -80,6 +89,7 @@ function setupOf(options: ResolvedOptions, transports: TransportConfig[], concur
     beat: Watchdog.interval(limits.render),
     recipientsPerSlot: limits.recipients,
     transports,
+    loadTimeout: limits.load,
     attemptTimeout: limits.attempt,
     niceness,
     connections: options.concurrency,
@@ -98,7 +108,7 @@ function threadRunnerOf(
     threads,
     concurrency,
     renderLimit: limits.render,
-    attemptLimit: limits.attempt,
+    attemptLimit: Math.max(limits.attempt, limits.load),
     memory: limits.threadMemory,
     describe: (reason) => quote(hideSecrets(reason)),
     ...listener,

@@ -19,22 +19,25 @@ export type {
   AttemptedEvent,
   MessageEvent,
   SlowedEvent,
+  SuppressedEvent,
   ThreadEvent,
 } from './telemetry/events.js'
 export type { SafeModeOptions } from './message/safeMode.js'
 export type { AttemptReport } from './telemetry/messageObserver.js'
 export { explain } from './message/explain.js'
 export type { HistogramSnapshot } from './structures/histogram.js'
-export type { Interceptor, Refusal, SendOptions } from './message/intake.js'
+export type { Interceptor, Refusal, SendOptions, SendResult } from './message/intake.js'
 export type { Logger } from './logging/logger.js'
 export type { EventLoopDelay } from './telemetry/loopDelay.js'
 export type {
   Address,
   Attachment,
+  Calendar,
   LiteralMail,
   Mail,
   MjmlMail,
   PreparedMail,
+  RawMail,
   Receipt,
   TemplateMail,
 } from './message/mail.js'
@@ -50,8 +53,16 @@ export type {
   SetupStatus,
 } from './telemetry/activity.js'
 export type { AuditEntry } from './telemetry/auditLog.js'
+export type { ResolveTransport } from './transports/transportResolver.js'
 export type { TransportLimits } from './transports/transportSettings.js'
 export type { AttemptCount, Figures } from './telemetry/figures.js'
+export type { Suppression, SuppressionInput, SuppressionReason } from './suppressions/suppression.js'
+export type {
+  ImportResult,
+  SuppressionPage,
+  SuppressionQuery,
+  Suppressions,
+} from './suppressions/suppressions.js'
 export type { Monitoring } from './telemetry/monitoring.js'
 export type { MailerStats, PauseOptions } from './mailerParts.js'
 export type { MessageMeasures, SettledCount, SettledStatus, TimingStep } from './telemetry/metrics.js'

@@ -10,10 +10,16 @@ export interface LimitOptions {
   message?: number
   /** Maximum number of attachments of one mail; 0 allows none. @default 50 */
   attachments?: number
+  /** Maximum number of entries in the list of addresses that get no more mail. @default 1_000_000 */
+  suppressions?: number
   /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */
   render?: number
+  /** Maximum duration of a template's `load` function in milliseconds. Its `signal` is aborted after that, and the message deferred. @default 30_000 */
+  load?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
+  /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
+  transports?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
@@ -25,8 +31,11 @@ const DEFAULTS: Limits = {
   recipients: 50,
   message: 25 * 1024 * 1024,
   attachments: 50,
+  suppressions: 1_000_000,
   render: 10_000,
+  load: 30_000,
   attempt: 120_000,
+  transports: 1_000,
   threadMemory: 512 * 1024 * 1024,
 }
 
@@ -36,8 +45,11 @@ const LOWEST: Limits = {
   recipients: 1,
   message: 1,
   attachments: 0,
+  suppressions: 0,
   render: 1,
+  load: 1,
   attempt: 1,
+  transports: 1,
   threadMemory: 16 * 1024 * 1024,
 }
 
@@ -47,8 +59,11 @@ const HIGHEST: Limits = {
   recipients: 10_000,
   message: 2 ** 29,
   attachments: 10_000,
+  suppressions: 100_000_000,
   render: Math.floor(MAX_TIMER / 2),
+  load: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
+  transports: 100_000,
   threadMemory: 2 ** 40,
 }
 

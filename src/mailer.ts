@@ -11,7 +11,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
-import type { SendOptions } from './message/intake.js'
+import type { Intake, SendOptions, SendResult } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -28,11 +28,13 @@ import type { TemplateData, TemplateLocale, TemplateName } from './message/templ
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
+import type { Suppressions } from './suppressions/suppressions.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
 import { Monitoring } from './telemetry/monitoring.js'
 import type { WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
+import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
 import { Validator, MAX_TIMER } from './validation.js'
 
@@ -44,6 +46,8 @@ export class Mailer {
   readonly inbox: Inbox | undefined
   /** The figures of the queue and of all processes on it. */
   readonly monitoring: Monitoring
+  /** The list of addresses that get no more mail. */
+  readonly suppressions: Suppressions
   readonly #parts: MailerParts
   #closed: Promise<void> | undefined
 
@@ -51,32 +55,26 @@ export class Mailer {
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.inbox = parts.inbox
-    this.monitoring = new Monitoring(parts, () => this.#assertOpen())
+    this.suppressions = parts.suppressions
+    this.monitoring = new Monitoring(() => this.#open)
   }
 
   /**
-   * Sends a mail, or a prepared mail. Resolves once the queue has stored it. With `tx`, the mail is part of a transaction of the
-   * application: it is sent once that is committed, and never if it is rolled back; errors of the transaction are thrown as they are.
+   * Sends a mail, or a prepared mail. Resolves once the queue has stored it. With `tx`, it goes out once that transaction of the
+   * application is committed, and only then; errors of the transaction are thrown as they are.
    * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` with another queue than Postgres
    */
   async send(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.take(mail, options)
+    return await this.#intake.take(mail, options)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
-  async sendMany(
-    mails: readonly (Mail | PreparedMail)[],
-    options: SendOptions = {},
-  ): Promise<(Receipt | ThreadpostError)[]> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAll(mails, options)
+  async sendMany(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
+    return await this.#intake.takeAll(mails, options)
   }
 
-  /**
-   * Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`.
-   */
+  /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
     options.signal?.throwIfAborted()
     const { id } = await this.send(mail)
@@ -101,34 +99,29 @@ export class Mailer {
   }
 
   /**
-   * Resolves once the message is settled: sent, partial, failed, expired or cancelled. Waits for the commit of a message that was
-   * sent in a transaction.
+   * Resolves once the message is settled: sent, partial, failed, expired or cancelled. Waits for the commit of one that has a `tx`.
    * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
    */
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
-    this.#assertOpen()
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    const { intake, queue, waiters } = this.#parts
+    const { intake, queue, waiters } = this.#open
     const lookup = { find: () => this.find(id), mayAppear: intake.mayBeUncommitted(id) }
     return waiters.follow(queue, id, lookup, timeout, signal)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.cancel(id))
+    return this.#open.redaction.message(await this.#parts.queue.cancel(id))
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.retry(id))
+    return this.#open.redaction.message(await this.#parts.queue.retry(id))
   }
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
   async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
-    this.#assertAccepts()
-    return await this.#parts.intake.takeAgain(id, changes)
+    return await this.#intake.takeAgain(id, changes)
   }
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
@@ -146,17 +139,13 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    return applyToAll(
-      (part) => this.list(part),
-      query,
-      (id) => this.retry(id),
-    )
+    const retry = (id: string) => this.retry(id)
+    return applyToAll((part) => this.list(part), query, retry)
   }
 
   /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
-    this.#assertOpen()
-    return this.#parts.redaction.message(await this.#parts.queue.markSent(id))
+    return this.#open.redaction.message(await this.#parts.queue.markSent(id))
   }
 
   /**
@@ -168,8 +157,7 @@ export class Mailer {
     data?: TemplateData<Name>,
     options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
-    this.#assertOpen()
-    return this.#parts.templates.render(template, data, options.locale, this.#parts.intake.context())
+    return this.#open.templates.render(template, data, options.locale, this.#parts.intake.context())
   }
 
   /**
@@ -178,8 +166,7 @@ export class Mailer {
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered
    */
   async preview(id: string): Promise<MessagePreview | undefined> {
-    this.#assertOpen()
-    return await previewOf(id, this.#parts.queue, this.#parts.runner)
+    return await previewOf(id, this.#parts.queue, this.#open.runner)
   }
 
   /**
@@ -187,8 +174,7 @@ export class Mailer {
    * @throws ThreadpostError `UNKNOWN_TEMPLATE`
    */
   async inspect(template: string, options: { locale?: TemplateLocale } = {}): Promise<TemplateInspection> {
-    this.#assertOpen()
-    return this.#parts.templates.inspect(template, options.locale)
+    return this.#open.templates.inspect(template, options.locale)
   }
 
   /** The option `redact`, with its defaults. */
@@ -216,14 +202,12 @@ export class Mailer {
 
   /** Describes the templates as their files are now, ordered by name. */
   async describeTemplates(): Promise<TemplateSummary[]> {
-    this.#assertOpen()
-    return this.#parts.templates.describe()
+    return this.#open.templates.describe()
   }
 
   /** Returns statistics: counts of this process since the mailer was created, and its current state. @throws ThreadpostError `CLOSED` */
   async stats(): Promise<MailerStats> {
-    this.#assertOpen()
-    return statsOf(this.#parts)
+    return statsOf(this.#open)
   }
 
   /**
@@ -232,8 +216,7 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
    */
   async verify(transport?: string): Promise<TransportReport> {
-    this.#assertOpen()
-    return this.#parts.transports.verify(transport)
+    return this.#open.transports.verify(transport)
   }
 
   /**
@@ -243,26 +226,35 @@ export class Mailer {
    * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {
-    this.#assertOpen()
-    return reloadParts(this.#parts, options)
+    return reloadParts(this.#open, options)
+  }
+
+  /** Adds a transport, in this process only. Mail that is held for it is sent. @throws ThreadpostError `INVALID_OPTIONS` */
+  async addTransport(name: string, transport: TransportInput): Promise<void> {
+    await this.#open.transports.add(name, transport)
+  }
+
+  /**
+   * Removes a transport. Mail that waits for it is held. Resolves when its deliveries in progress have ended.
+   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
+   */
+  async removeTransport(name: string): Promise<void> {
+    await this.#open.transports.remove(name)
   }
 
   /** Stops sending, or only over one transport, until `resume()`; mail is still accepted. @throws ThreadpostError `INVALID_OPTIONS` */
   async pause(options: PauseOptions = {}): Promise<void> {
-    this.#assertOpen()
-    await setPaused(this.#parts, true, options)
+    await setPaused(this.#open, true, options)
   }
 
   /** Continues sending, or sending over a transport that was paused. @throws ThreadpostError as `pause()` */
   async resume(options: PauseOptions = {}): Promise<void> {
-    this.#assertOpen()
-    await setPaused(this.#parts, false, options)
+    await setPaused(this.#open, false, options)
   }
 
   /** Changes the limits of a transport, in every process on the queue. @throws ThreadpostError as `pause()` */
   async changeTransport(name: string, limits: TransportLimits, { by }: { by?: string } = {}): Promise<void> {
-    this.#assertOpen()
-    await this.#parts.settings.limit(name, limits, by)
+    await this.#open.settings.limit(name, limits, by)
   }
 
   /** Calls the listener on each event. An error that it throws is logged and has no other effect. */
@@ -293,16 +285,18 @@ export class Mailer {
     return this.#closed
   }
 
-  #assertAccepts(): void {
-    this.#assertOpen()
-    if (!this.#parts.accepts)
-      throw new ThreadpostError(
-        'UNSUPPORTED',
-        "A mailer with role 'deliver' doesn't accept mail; send it with another mailer",
-      )
+  get #intake(): Intake {
+    const { accepts, intake } = this.#open
+    if (accepts) return intake
+    throw new ThreadpostError(
+      'UNSUPPORTED',
+      "A mailer with role 'deliver' doesn't accept mail; use another one",
+    )
   }
 
-  #assertOpen(): void {
+  /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */
+  get #open(): MailerParts {
     if (this.#closed !== undefined) throw new ThreadpostError('CLOSED', 'The mailer is closed')
+    return this.#parts
   }
 }

@@ -7,6 +7,8 @@ import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
 import { settleAll } from './settleAll.js'
+import type { SuppressionLookup } from './suppressions/suppressionLookup.js'
+import type { Suppressions } from './suppressions/suppressions.js'
 import type { ProcessStatus, SetupStatus } from './telemetry/activity.js'
 import type { ActivityReporter } from './telemetry/activityReporter.js'
 import type { AlertMonitor } from './telemetry/alertMonitor.js'
@@ -57,6 +59,8 @@ export interface MailerParts {
   dispatcher: Dispatcher
   transports: TransportManager
   settings: TransportSettings
+  suppressions: Suppressions
+  suppressionLookup: SuppressionLookup
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -78,7 +82,7 @@ export async function statsOf({
     ...metrics.snapshot(),
     threads: runner.threads(),
     phases: runner.phases(),
-    transports: dispatcher.transports(),
+    transports: dispatcher.transports.statuses(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
     eventLoop: loopDelay.read(),
@@ -112,7 +116,7 @@ export function processStatus(
     startedAt: new Date(performance.timeOrigin).toISOString(),
     threads: runner.threads(),
     phases: runner.phases(),
-    transports: dispatcher.transports(),
+    transports: dispatcher.transports.statuses(),
     threadRestarts: metrics.threadRestarts,
     safeMode: validation.options.safeMode !== undefined,
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
@@ -178,6 +182,7 @@ export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise
 export function closeParts(parts: MailerParts, deadline: number): Promise<void> {
   const { activity, alertMonitor, dispatcher, inbox, loopDelay, queue, runner, settings, waiters } = parts
   settings.close()
+  parts.suppressionLookup.close()
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),

@@ -15,8 +15,9 @@ import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/al
 import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
 import { withEhloName } from './transports/machineName.js'
-import { resolveTransports } from './transports/transportManager.js'
+import { resolveTransports } from './transports/transportMap.js'
 import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
+import type { ResolveTransport } from './transports/transportResolver.js'
 import { Validator } from './validation.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
@@ -34,6 +35,14 @@ export interface MailerOptions {
    * @example transports: { main: { url: 'smtp://smtp.acme.example:587', failover: 'second' }, second: 'sendgrid://KEY@' }
    */
   transports?: Record<string, TransportInput>
+  /**
+   * A function that returns the transport of a name that is not in `transports`, such as a tenant's; it may be async. Each
+   * process that delivers calls it when a message names the transport, keeps the result (`limits.transports`), and calls it again
+   * after the server refused the password. While it throws, returns undefined, or takes longer than 10 s, the messages are held and retried.
+   * @default none; a mail with an unknown `transport` is refused
+   * @example resolveTransport: async (name) => ({ url: `smtps://mail.${name}.example`, rate: 10 })
+   */
+  resolveTransport?: ResolveTransport
   /**
    * Whether to start with an `inbox:` transport when the environment variable `NODE_ENV` is `production`. Otherwise the mailer
    * refuses to start, because every mail would count as sent and reach nobody. The library reads no other environment variable.
@@ -166,6 +175,7 @@ export interface MailerOptions {
 /** The complete, validated options that {@link resolveOptions} returns. */
 export interface ResolvedOptions {
   transports: ResolvedTransport[]
+  resolveTransport?: ResolveTransport
   queue: QueueSpec
   role: 'both' | 'send' | 'deliver'
   from?: Mailbox
@@ -191,6 +201,7 @@ export interface ResolvedOptions {
 const KEYS = [
   'transport',
   'transports',
+  'resolveTransport',
   'allowInboxInProduction',
   'from',
   'templates',
@@ -247,6 +258,11 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     redact,
     logger: resolveLogger(check, options['logger'], redact.recipients),
   }
+  if (options['resolveTransport'] !== undefined)
+    resolved.resolveTransport = check.callback(
+      options['resolveTransport'],
+      'resolveTransport',
+    ) as ResolveTransport
   if (options['attachmentRoot'] !== undefined)
     resolved.attachmentRoot = path.resolve(check.string(options['attachmentRoot'], 'attachmentRoot'))
   if (options['context'] !== undefined)

@@ -1,10 +1,12 @@
 import type { Mailer } from './mailer.js'
 
-/** The ways in which the start page and tests make a mailer fail, to demonstrate it. Not part of the public API. */
+/** What the start page and tests need beyond the public API: mostly ways to make a mailer fail, to demonstrate it. */
 export interface TestHooks {
+  /** Whether worker threads deliver, not the main thread. */
+  threaded: boolean
   /**
-   * Terminates the busiest thread while it works; a new one replaces it. Present only if all transports of the mailer
-   * are the embedded inbox, so that no real recipient is affected.
+   * Terminates the busiest thread while it works; a new one replaces it. Present only if there are worker threads, and if
+   * all transports of the mailer are the embedded inbox, so that no real recipient is affected.
    * @returns the id of the thread, or undefined if there is none
    */
   endThread?: () => number | undefined

@@ -9,17 +9,20 @@ import {
   type DeliverTask,
   type RenderedParts,
   type RenderResult,
+  type LoadReply,
   type RenderTask,
   type ThreadLogLine,
   type ThreadSetup,
 } from '../src/protocol/tasks.js'
 import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
-import { type TransportConfig, type TransportReport } from '../src/protocol/transportConfig.js'
+import { type TransportReport, type TransportUpdate } from '../src/protocol/transportConfig.js'
 import { compose, type Composed } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
+import { LoadFailure, Skip } from './loading/loadFailure.js'
+import { runLoad } from './loading/loadFunction.js'
 import { createRenderer } from './render/createRenderer.js'
-import type { Renderer } from './render/renderer.js'
+import type { LoadModule, Renderer } from './render/renderer.js'
 import { TemplateFailure } from './render/template/sourceFile.js'
 import { ThreadLog } from './threadLog.js'
 import { TransportPool } from './transports/transportPool.js'
@@ -75,7 +78,7 @@ export class Deliverer {
   }
 
   /** Makes one attempt. Never rejects: every failure is in the outcome. */
-  async deliver(task: DeliverTask): Promise<Outcome> {
+  async deliver(task: DeliverTask): Promise<Outcome | LoadReply> {
     const { attempt, note = 0 } = task
     const context = new DeliveryContext(
       this.#board,
@@ -86,9 +89,11 @@ export class Deliverer {
     )
     context.timings.clone = Math.max(0, sharedClock() - task.handedOverAt)
     const deadline = performance.now() + this.#setup.attemptTimeout
-    if (!this.#transports.has(task.transport))
-      return context.rejected('INVALID_MESSAGE', `There is no transport "${task.transport}".`)
+    if (!this.#transports.has(task.transport)) return context.transportUnavailable(task.transport)
     try {
+      const load = task.payload.loaded === true ? undefined : this.#renderer.loadModule(task.payload.content)
+      const module = load instanceof Promise ? await load : load
+      if (module !== undefined) return await this.#load(module, task, context)
       const bound = this.#renderer.bind(task.payload, context.critical)
       const parts = bound instanceof Promise ? await bound : bound
       context.enterPhase('composing')
@@ -110,6 +115,24 @@ export class Deliverer {
       return this.#asReleased(outcome)
     } catch (error) {
       return error instanceof TemplateFailure ? context.templateFailed(error) : context.internalError(error)
+    }
+  }
+
+  /** Runs the `load` function of a message's template. The main thread then hands the message out again. */
+  async #load(
+    module: LoadModule,
+    { payload }: DeliverTask,
+    context: DeliveryContext,
+  ): Promise<Outcome | LoadReply> {
+    const start = performance.now()
+    try {
+      const value = await runLoad(module, payload, context, this.#setup.loadTimeout)
+      if (value instanceof Skip) return context.skipped(value.reason)
+      return { result: 'loaded', value, ms: performance.now() - start }
+    } catch (error) {
+      if (!(error instanceof LoadFailure)) throw error
+      context.addTiming('load', performance.now() - start - (context.timings.load ?? 0))
+      return context.loadFailed(error)
     }
   }
 
@@ -163,8 +186,8 @@ export class Deliverer {
     return this.#transports.verify(transport)
   }
 
-  async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    await this.#transports.reload(transports)
+  async updateTransports(update: TransportUpdate): Promise<void> {
+    await this.#transports.update(update)
   }
 
   /** Uses other templates from the next message on. Rejects if they are unusable; the old ones then stay in use. */

@@ -1,15 +1,9 @@
-import {
-  INTERNAL_ERROR_LOGGED,
-  INTERNAL_ERROR_MESSAGE,
-  type Outcome,
-  type Phase,
-  type RecipientOutcome,
-  type Timings,
-  type WithdrawnCode,
-} from '../src/protocol/outcome.js'
+import { INTERNAL_ERROR_LOGGED, INTERNAL_ERROR_MESSAGE } from '../src/protocol/internalError.js'
+import type { Outcome, Phase, RecipientOutcome, Timings, WithdrawnCode } from '../src/protocol/outcome.js'
 import type { PhaseBoard } from '../src/protocol/phaseBoard.js'
 import type { ComposeTask, DeliverTask, RenderTask } from '../src/protocol/tasks.js'
 import type { JournalEntry } from './deliveryJournal.js'
+import type { LoadFailure } from './loading/loadFailure.js'
 import type { CriticalSection } from './render/renderer.js'
 import type { TemplateFailure } from './render/template/sourceFile.js'
 import type { ThreadLog } from './threadLog.js'
@@ -92,8 +86,34 @@ export class DeliveryContext {
     return { result: 'rejected', code, message, ...this.#facts() }
   }
 
+  transportUnavailable(name: string): Outcome {
+    const code = 'TRANSPORT_UNAVAILABLE'
+    return {
+      result: 'deferred',
+      code,
+      message: `There is no transport "${name}" in this thread`,
+      ...this.#facts(),
+    }
+  }
+
   templateFailed({ code, message, details }: TemplateFailure): Extract<Outcome, { result: 'rejected' }> {
     return { result: 'rejected', code, message, ...details, ...this.#facts() }
+  }
+
+  skipped(reason: string): Outcome {
+    return { result: 'withdrawn', code: 'SKIPPED', message: reason, ...this.#facts() }
+  }
+
+  /** The stack goes to the log only. */
+  loadFailed(failure: LoadFailure): Outcome {
+    const { cause, message, permanent } = failure
+    this.log.subject = this.task
+    const stack = cause instanceof Error ? (cause.stack ?? cause.message) : message
+    this.log.write('warn', { stack }, 'The load function of a template failed')
+    this.log.subject = undefined
+    return permanent
+      ? { result: 'rejected', code: 'LOAD_FAILED', message, ...this.#facts() }
+      : { result: 'deferred', code: 'LOAD_FAILED', message, ...this.#facts() }
   }
 
   /**

@@ -96,8 +96,8 @@ function perform(deliverer: Deliverer, request: ChannelRequest): Promise<ReplyOf
       return deliverer.inspect(request.task)
     case 'verify':
       return deliverer.verify(request.task.transport)
-    case 'reloadTransports':
-      return deliverer.reloadTransports(request.task.transports).then(nothing)
+    case 'updateTransports':
+      return deliverer.updateTransports(request.task).then(nothing)
     case 'reloadTemplates':
       return deliverer.reloadTemplates(request.task.templates).then(nothing)
     case 'quit':

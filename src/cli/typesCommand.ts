@@ -64,7 +64,8 @@ async function compare(templates: TemplateOptions, out: string): Promise<Compari
   const manifests = await readManifests(templates, lineLogger)
   const valid = manifests.filter(({ error }) => error === undefined)
   const broken = manifests.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error}`]))
-  const text = generateTypeDeclarations(valid)
+  const folder = path.relative(path.dirname(path.resolve(out)), path.resolve(templates.dir))
+  const text = generateTypeDeclarations(valid, folder.split(path.sep).join('/'))
   const current = await readFile(out, 'utf8').catch(() => undefined)
   const state = current === undefined ? 'absent' : current === text ? 'current' : 'stale'
   return { out, state, text, templates: valid.length, broken }

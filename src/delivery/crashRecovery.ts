@@ -1,14 +1,9 @@
 import type { Logger } from '../logging/logger.js'
 import type { Evidence } from '../protocol/evidence.js'
-import {
-  emptyFacts,
-  INTERNAL_ERROR_LOGGED,
-  INTERNAL_ERROR_MESSAGE,
-  type Outcome,
-  type RecipientOutcome,
-  setupFailure,
-  type SmtpReply,
-} from '../protocol/outcome.js'
+import { INTERNAL_ERROR_LOGGED, INTERNAL_ERROR_MESSAGE } from '../protocol/internalError.js'
+import { type Outcome, type RecipientOutcome, type SmtpReply } from '../protocol/outcome.js'
+import type { LoadReply } from '../protocol/tasks.js'
+import { emptyFacts, setupFailure } from '../protocol/unsentOutcome.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 
 /** Process crashes after which a message is delivered while no other is in progress. */
@@ -21,14 +16,22 @@ const MAX_CRASHES = 3
 const MAX_DEATHS_OF_OTHERS = 3
 
 /**
+ * Puts what a template's `load` function returned into the order, which is then delivered again.
+ * @returns the outcome if the value can't be used
+ */
+export type LoadAcceptor = (order: DeliveryOrder, loaded: LoadReply) => Promise<Outcome | undefined>
+
+/**
  * Delivers a message once, in as many threads as it takes; never rejects. The death of a thread is not an outcome: as
  * long as the message was certainly not sent, it is delivered again at once, in an isolated thread if it may have caused the crash.
+ * @param accept called when the template's `load` function has run
  * @param logger receives the stack of an internal error; the outcome has one sentence for users
  */
 export async function deliverUntilSettled(
   runner: Runner,
   order: DeliveryOrder,
   logger: Logger,
+  accept: LoadAcceptor,
 ): Promise<Outcome> {
   try {
     let isolated = false
@@ -36,7 +39,12 @@ export async function deliverUntilSettled(
     let deathsOfOthers = 0
     while (crashes < MAX_CRASHES) {
       const run = await runner.deliver(order, isolated)
-      if (!run.died) return run.outcome
+      if (!run.died) {
+        if ('outcome' in run) return run.outcome
+        const refused = await accept(order, run.loaded)
+        if (refused !== undefined) return refused
+        continue
+      }
       const known = outcomeAfterThreadDeath(run.evidence, order.recipients)
       if (known !== undefined) return known
       if (run.role === 'closed')

@@ -1,18 +1,20 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
-import { type MailJob, openRecipients, type Settlement } from '../message/messageState.js'
+import type { LoadRules } from '../message/loaded.js'
+import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { MessagePayload } from '../protocol/tasks.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import { IndexedBag } from '../structures/indexedBag.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
-import type { BreakerOptions, TransportStatus } from '../transports/breaker.js'
+import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
-import type { TransportChange } from '../transports/transportManager.js'
+import { TransportRegistry } from '../transports/transportRegistry.js'
+import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
 import type {
   BudgetLease,
@@ -21,32 +23,9 @@ import type {
   TransportStateOptions,
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
+import { LoadStep } from './loadStep.js'
 import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
-
-/** The part of a job that a thread needs. Nothing else: every field is copied to the thread. */
-function toPayload(job: MailJob): MessagePayload {
-  const payload: MessagePayload = {
-    id: job.id,
-    messageId: job.messageId,
-    date: job.date,
-    from: job.from,
-    to: job.to,
-    cc: job.cc,
-    bcc: job.bcc,
-    replyTo: job.replyTo,
-    envelopeFrom: job.envelopeFrom,
-    content: job.content,
-    headers: job.headers,
-    references: job.references,
-    attachments: job.attachments,
-  }
-  if (job.sender !== undefined) payload.sender = job.sender
-  if (job.context !== undefined) payload.context = job.context
-  if (job.subject !== undefined) payload.subject = job.subject
-  if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
-  if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
-  return payload
-}
+import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
 const PAUSE_RECHECK = 60 * 60_000
@@ -56,6 +35,9 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   breaker: Required<BreakerOptions>
   listener: TransportListener
   safeMode: SafeMode | undefined
+  /** The rules for what a template's `load` function returns. */
+  loadRules: LoadRules
+  suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
@@ -71,11 +53,16 @@ export class Dispatcher implements Consumer {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #safeMode: SafeMode | undefined
+  readonly #loadRules: LoadRules
   readonly #router: TransportRouter
+  /** The transports as deliveries know them. */
+  readonly transports: TransportRegistry
   readonly #outcomes: OutcomeHandler
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  #resolver: TransportResolver | undefined
+  readonly #filter: RecipientFilter
 
   constructor(
     runner: Runner,
@@ -84,8 +71,10 @@ export class Dispatcher implements Consumer {
       breaker,
       listener,
       safeMode,
+      loadRules,
       allowances = inThisProcess,
       wakeHeld,
+      suppressions,
       ...handling
     }: DispatcherOptions,
   ) {
@@ -93,6 +82,8 @@ export class Dispatcher implements Consumer {
     this.#clock = handling.clock
     this.#logger = handling.logger
     this.#safeMode = safeMode
+    this.#loadRules = loadRules
+    this.#filter = new RecipientFilter(suppressions, handling.observer)
     this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
     this.#outcomes = new OutcomeHandler({
       ...handling,
@@ -102,6 +93,12 @@ export class Dispatcher implements Consumer {
     this.#admission = new AdmissionQueue(runner.slots, (transport, most) =>
       wakeHeld(this.#router.namesFor(transport), most),
     )
+    this.transports = new TransportRegistry(this.#router, this.#admission)
+  }
+
+  /** Resolves the transports that messages name and that are not known. Call this before the queue hands out messages. */
+  resolveWith(resolver: TransportResolver): void {
+    this.#resolver = resolver
   }
 
   /** Call this once the queue hands out messages: those that an earlier process held for a budget may have room now. */
@@ -109,15 +106,60 @@ export class Dispatcher implements Consumer {
     for (const transport of this.#router.all()) this.#admission.recheck(transport)
   }
 
-  /** A message that waits for a transport's budget needs no slot, so the queue may hand out as many more. */
+  /** A message that waits for a transport's budget, or for its settings, needs no slot, so the queue may hand out as many more. */
   get slots(): number {
-    return this.#runner.slots.capacity + this.#admission.waitingForBudget
+    return this.#runner.slots.capacity + this.#admission.waitingForBudget + (this.#resolver?.waiting ?? 0)
   }
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
+  }
+
+  async #deliverFiltered(message: QueuedMessage): Promise<Settlement> {
+    const filtered = await this.#filter.filter(message)
+    const now = this.#clock.now()
+    if (filtered === undefined)
+      return { decision: holdUntil('budget', now), recipients: message.state.recipients }
+    if (openRecipients(filtered.state).length > 0) return this.#dispatch(filtered)
+    return this.#outcomes.settle(filtered, suppressedOutcome(filtered), now)
+  }
+
+  #dispatch(message: QueuedMessage): Promise<Settlement> {
     const { outage } = this.#runner
     if (outage !== undefined) return Promise.resolve(this.#outcomes.holdForSetup(message, outage.reason))
+    const own = this.#router.own(message.job.transport)
+    return own === undefined || (own.stale === true && !own.breaker.holds)
+      ? this.#deliverOnceKnown(message)
+      : this.#deliverOver(own, message)
+  }
+
+  /** The message's transport is not known, or its settings may be wrong: they are resolved first. */
+  async #deliverOnceKnown(message: QueuedMessage): Promise<Settlement> {
+    const { transport } = message.job
+    const unavailable = await (this.#resolver?.resolve(transport) ?? UNKNOWN_TRANSPORT)
+    const own = this.#router.own(transport)
+    if (own !== undefined) return this.#deliverOver(own, message)
+    const { reason, delay } = unavailable ?? UNKNOWN_TRANSPORT
+    return this.#outcomes.holdWithoutTransport(
+      message,
+      `No transport "${transport}" is available: ${reason}`,
+      delay,
+    )
+  }
+
+  /** @param own the message's transport; another may send it, but this one stays until it is settled */
+  async #deliverOver(own: TransportState, message: QueuedMessage): Promise<Settlement> {
+    own.enter()
+    if (own.stale !== undefined) this.#resolver?.used(own.name)
+    try {
+      return await this.#deliverOverAny(message)
+    } finally {
+      own.leave()
+    }
+  }
+
+  #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
     const forBudget = transport?.limited === true
@@ -173,8 +215,9 @@ export class Dispatcher implements Consumer {
         recipients: state.recipients,
       }
     }
+    const load = new LoadStep(message, this.#loadRules, this.#filter)
     const order: DeliveryOrder = {
-      payload: toPayload(job),
+      payload: load.payload(),
       recipients: openRecipients(state),
       transport: transport?.name ?? job.transport,
       expiresAt: state.expiresAt,
@@ -185,12 +228,13 @@ export class Dispatcher implements Consumer {
     }
     if (journalSlot !== undefined) order.note = journalSlot
     if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
-    const outcome = await this.#deliver(order)
+    const outcome = await this.#deliver(order, load)
     transport?.record(outcome, admission.probe)
+    if (outcome.code === 'AUTH_FAILED' && transport?.stale === false) transport.stale = true
     this.#release(slot, lease, outcome)
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
-    return this.#outcomes.settle(message, outcome, start, order.transport)
+    return load.complete(outcome, (loaded) => this.#outcomes.settle(loaded, outcome, start, order.transport))
   }
 
   #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
@@ -227,58 +271,25 @@ export class Dispatcher implements Consumer {
   cancel(id: string): boolean {
     const orders = this.#inFlight.filter(({ payload }) => payload.id === id)
     return orders.length === 0
-      ? this.#admission.cancel(id)
+      ? this.#filter.cancel(id) || this.#admission.cancel(id)
       : orders.some((order) => this.#runner.withdraw(order))
-  }
-
-  /** The transport has new settings: its messages need not wait for the breaker's next probe. */
-  reloaded(options: TransportStateOptions): void {
-    const transport = this.#router.get(options.name)
-    if (transport === undefined) return
-    transport.breaker.reset()
-    transport.reload(options)
-    this.#admission.recheck(transport)
-  }
-
-  /** Applies other limits to a transport. */
-  limited(options: TransportStateOptions): void {
-    const transport = this.#router.get(options.name)
-    if (transport === undefined) return
-    transport.reload(options)
-    this.#admission.recheck(transport)
-  }
-
-  /** Pauses or resumes a transport, and notes its changed concurrency. */
-  changed(name: string, { paused = false, concurrency }: TransportChange): void {
-    const transport = this.#router.get(name)
-    if (transport === undefined) return
-    const resumed = transport.paused && !paused
-    transport.paused = paused
-    transport.concurrency = concurrency
-    if (resumed) this.#admission.recheck(transport)
-  }
-
-  transports(): TransportStatus[] {
-    return this.#router.all().map(({ status }) => status)
   }
 
   /** Returns the messages that wait for a budget to the queue. */
   close(): void {
+    this.#filter.close()
     this.#admission.close()
   }
 
   /** In safe mode, only allowed recipients get the message, no matter what it says. */
-  #deliver(order: DeliveryOrder): Promise<Outcome> {
+  async #deliver(original: DeliveryOrder, load: LoadStep): Promise<Outcome> {
     const safe = this.#safeMode
-    if (safe === undefined) return this.#attempt(order)
-    return this.#attempt(safe.guard(order)).then((outcome) => safe.translate(outcome, order.recipients))
-  }
-
-  async #attempt(order: DeliveryOrder): Promise<Outcome> {
+    const order = safe?.guard(original) ?? original
     this.#inFlight.add(order)
-    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger)
+    const accept = load.acceptor(original, order, safe)
+    const outcome = await deliverUntilSettled(this.#runner, order, this.#logger, accept)
     this.#inFlight.remove(order)
-    return outcome
+    return safe?.translate(outcome, openRecipients(load.message.state)) ?? outcome
   }
 }
 

@@ -10,11 +10,12 @@ import {
 import {
   countsAsAttempt,
   isSetupFailure,
+  isTransportUnavailable,
   isUnreachable,
   type Outcome,
   type RetryDecision,
-  setupFailure,
 } from '../protocol/outcome.js'
+import { setupFailure, transportUnavailable } from '../protocol/unsentOutcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { MessageObserver } from '../telemetry/messageObserver.js'
 import type { TransportRouter } from '../transports/transportRouter.js'
@@ -54,11 +55,13 @@ export class OutcomeHandler {
     const counted = countsAsAttempt(outcome)
     const end = clock.now()
     const recipients = mergeRecipients(state.recipients, outcome)
-    const decision: RetryDecision = isUnreachable(outcome)
-      ? holdUntil('breaker', end + router.delay(job.transport))
-      : isSetupFailure(outcome)
-        ? holdUntil('setup', end + setupDelay())
-        : this.#decide(message, outcome, recipients, end)
+    const decision: RetryDecision = isTransportUnavailable(outcome)
+      ? holdUntil('paused', end)
+      : isUnreachable(outcome)
+        ? holdUntil('breaker', end + router.delay(job.transport))
+        : isSetupFailure(outcome)
+          ? holdUntil('setup', end + setupDelay())
+          : this.#decide(message, outcome, recipients, end)
     this.#logOtherVersion(job, outcome)
     const { subject } = outcome
     delete outcome.subject
@@ -84,6 +87,18 @@ export class OutcomeHandler {
       outcome,
     }
     return { attempt, decision: holdUntil('setup', now + setupDelay()), recipients: state.recipients }
+  }
+
+  /**
+   * Holds a message whose transport is not there at the moment. The attempt keeps the reason for users; nothing was tried.
+   * @param delay milliseconds until it is due again, unless the transport is added before
+   */
+  holdWithoutTransport({ job, state }: QueuedMessage, reason: string, delay: number): Settlement {
+    const now = this.#options.clock.now()
+    const outcome = transportUnavailable(reason)
+    const { thread } = outcome
+    const attempt = { start: now, end: now, thread, transport: job.transport, counted: false, outcome }
+    return { attempt, decision: holdUntil('paused', now + delay), recipients: state.recipients }
   }
 
   #decide(

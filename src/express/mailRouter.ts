@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
 import { hostCheck, Hosts } from '../web/access.js'
-import { bodyless, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
+import { bodyless, csvBody, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
 import { notFoundPage } from '../web/notFoundPage.js'
 import { refuseImageRequests, pageHeaders } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
@@ -13,6 +13,7 @@ import { messageHandlers, serviceHandlers } from './handlers.js'
 import { loginPages, sessionHandlers } from './login.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
 import type { Auth } from './session.js'
+import { suppressionHandlers } from './suppressionHandlers.js'
 
 /** This path also has a page, which `loginPages()` adds to the router first. */
 const PAGE = '/login'
@@ -39,10 +40,15 @@ export function mountOperations(
     const route = path.replace(/\{(\w+)\}/g, ':$1')
     const here = names.filter((name) => OPERATIONS[name].path === path)
     for (const name of here) {
-      const { method, scope, body }: Operation = OPERATIONS[name]
+      const { method, scope, body, bodyType }: Operation = OPERATIONS[name]
       const guards = scope === undefined ? [] : [authenticator.allow(scope)]
       const limit = scope === undefined ? Math.min(OPEN_LIMIT, bodyLimit) : bodyLimit
-      const reads = body === undefined ? (method === 'post' ? [bodyless] : []) : [jsonBody(limit)]
+      const reads =
+        body === undefined
+          ? method === 'post'
+            ? [bodyless]
+            : []
+          : [bodyType === undefined ? jsonBody(limit) : csvBody(limit)]
       router[method](route, ...guards, ...reads, handlers[name] as RequestHandler)
     }
     const methods = here.map((name) => OPERATIONS[name].method)
@@ -94,8 +100,8 @@ const Options = z.strictObject({
  * Creates an Express router with the HTTP API of a mailer and its dashboard. It can be mounted under any path.
  *
  * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
- * `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
- * `POST /messages/:id/{retry,cancel,mark-sent}`. `GET /healthz` and `/readyz` need no token. Errors are
+ * `/suppressions`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
+ * `POST /messages/:id/{retry,cancel,mark-sent}`, and `POST` and `DELETE /suppressions`. `GET /healthz` and `/readyz` need no token. Errors are
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
  */
@@ -117,6 +123,7 @@ export function mailRouterWith(
   const { bodyLimit, batchLimit, hosts, ...links } = checked(Options, options, 'INVALID_OPTIONS')
   const handlers: Record<OperationName, RequestHandler> = {
     ...messageHandlers(mailer, batchLimit),
+    ...suppressionHandlers(mailer),
     ...serviceHandlers(mailer),
     ...sessionHandlers(authenticator, up),
   }

@@ -20,7 +20,7 @@ const PROBLEMS: Record<number, string> = {
   404: 'Not found.',
   409: 'The request conflicts with the current state of the message, or with an earlier request.',
   413: 'The body is too large.',
-  415: 'The body is not JSON.',
+  415: 'The body has another media type than this operation takes.',
   429: 'Too many wrong tokens from this address.',
   501: "The queue doesn't support this operation.",
   503: 'The queue is full or unavailable, or the mailer is closed. Try again later.',
@@ -75,7 +75,7 @@ function pathsOf(operations: [string, Operation][]): Record<string, JsonSchema> 
 }
 
 function toOperationObject(operationId: string, operation: Operation): JsonSchema {
-  const { scope, summary, body, answer } = operation
+  const { scope, summary, body, bodyType = JSON_TYPE, answer } = operation
   const parameters = parametersOf(operation)
   return {
     operationId,
@@ -86,7 +86,7 @@ function toOperationObject(operationId: string, operation: Operation): JsonSchem
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}
-      : { requestBody: { required: true, content: { [JSON_TYPE]: { schema: referTo(body) } } } }),
+      : { requestBody: { required: true, content: { [bodyType]: { schema: referTo(body) } } } }),
     responses: {
       [answer.status]: { description: answer.description, ...contentOf(answer.content) },
       ...Object.fromEntries(problemsOf(operation).map((status) => [status, problem(status)])),
@@ -103,7 +103,14 @@ function parametersOf({ path, query, headers = {} }: Operation): JsonSchema[] {
   }))
   const inQuery = Object.entries(query?.shape ?? {}).map(([name, schema]) => {
     const { description, ...rest } = inline(schema as z.ZodType)
-    return { name, in: 'query', ...(description === undefined ? {} : { description }), schema: rest }
+    const required = !(schema as z.ZodType).safeParse(undefined).success
+    return {
+      name,
+      in: 'query',
+      ...(required ? { required } : {}),
+      ...(description === undefined ? {} : { description }),
+      schema: rest,
+    }
   })
   const inHeader = Object.entries(headers).map(([name, description]) => ({
     name,

@@ -15,10 +15,18 @@ import {
   Stats,
   Templates,
 } from './schemas/serviceSchema.js'
+import {
+  ImportResult,
+  ListSuppressions,
+  RemoveSuppression,
+  Suppression,
+  SuppressionInput,
+  SuppressionPage,
+} from './schemas/suppressionSchema.js'
 
 /** One operation of the API, as the router serves it and as the OpenAPI document describes it. */
 export interface Operation {
-  method: 'get' | 'post'
+  method: 'get' | 'post' | 'delete'
   /** In OpenAPI syntax: `/messages/{id}`. */
   path: string
   /** The scope that a token needs. Without one, the operation is open. */
@@ -29,6 +37,8 @@ export interface Operation {
   headers?: Record<string, string>
   /** Schema of the body. It is only documentation where the mailer validates the body. */
   body?: z.ZodType
+  /** Media type of the body. @default 'application/json' */
+  bodyType?: 'text/csv'
   /** The successful response. A string as content is the media type of a response that isn't JSON. */
   answer: { status: number; description: string; content?: z.ZodType | string }
   /** HTTP statuses of possible problems, in addition to those that every operation has. */
@@ -88,6 +98,51 @@ export const OPERATIONS = {
   retryMessage: ofMessage('retry', 'Requeue a message, or send a deferred one immediately'),
   cancelMessage: ofMessage('cancel', 'Cancel a message'),
   markMessageSent: ofMessage('mark-sent', 'Settle a held or deferred message that is known to have arrived'),
+  listSuppressions: {
+    method: 'get',
+    path: '/suppressions',
+    scope: 'read',
+    summary: 'List the addresses that get no more mail',
+    query: ListSuppressions,
+    answer: { status: 200, description: 'A page of entries.', content: SuppressionPage },
+    problems: [400, 503],
+  },
+  addSuppression: {
+    method: 'post',
+    path: '/suppressions',
+    scope: 'manage',
+    summary: 'Add an address that gets no more mail',
+    body: SuppressionInput,
+    answer: { status: 201, description: 'The stored entry.', content: Suppression },
+    problems: [400, 413, 415, 503],
+  },
+  removeSuppression: {
+    method: 'delete',
+    path: '/suppressions',
+    scope: 'manage',
+    summary: 'Remove the entries of an address',
+    query: RemoveSuppression,
+    answer: { status: 204, description: 'The entries were removed.' },
+    problems: [400, 404, 503],
+  },
+  exportSuppressions: {
+    method: 'get',
+    path: '/suppressions.csv',
+    scope: 'read',
+    summary: 'Get the list of suppressed addresses as CSV',
+    answer: { status: 200, description: 'A header line, and a line for each entry.', content: 'text/csv' },
+    problems: [503],
+  },
+  importSuppressions: {
+    method: 'post',
+    path: '/suppressions.csv',
+    scope: 'manage',
+    summary: 'Add the addresses of a CSV file, whose first line names its columns',
+    body: z.string(),
+    bodyType: 'text/csv',
+    answer: { status: 200, description: 'How many entries were added.', content: ImportResult },
+    problems: [400, 413, 415, 503],
+  },
   listTemplates: {
     method: 'get',
     path: '/templates',

@@ -93,6 +93,9 @@ function shortenEvent<E extends MessageEvent>(event: E): E {
   return {
     ...event,
     recipients: recipients.map(shortenRecipient),
+    ...('recipient' in event && typeof event.recipient === 'string'
+      ? { recipient: shorten(event.recipient) }
+      : {}),
     ...(outcome === undefined
       ? {}
       : { outcome: { ...withShortReply(outcome), message: shortenText(outcome.message) } }),

@@ -24,6 +24,7 @@ export function explain(message: Message): string {
     case 'expired':
       return expired(message, last)
     case 'cancelled':
+      if (last?.code === 'SKIPPED') return `Skipped${at(' at', message.settledAt)}: ${reason(last)}.`
       return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before the first attempt' : `, after ${attempts(message)}`}${doubt(message)}.`
   }
 }
@@ -37,6 +38,7 @@ function held(message: Message, last: MessageAttempt | undefined): string {
   const { heldReason = 'uncertain' } = message
   switch (heldReason) {
     case 'paused':
+      if (last?.code === 'TRANSPORT_UNAVAILABLE') return `Held: ${reason(last)}.`
       return message.nextAttemptAt === undefined
         ? 'Held because the queue is paused; it continues when the queue is resumed.'
         : `Held because the transport "${message.transport}" is paused; it continues when the transport is resumed.`
@@ -65,6 +67,7 @@ function sent(message: Message, last: MessageAttempt | undefined): string {
 function failed(message: Message, last: MessageAttempt | undefined): string {
   if (last?.code === 'POISON')
     return `Given up: ${reason(last)}; check its template and data before you retry it.`
+  if (last?.code === 'SUPPRESSED') return `Not sent: ${refusal(message, last)}.`
   if (last?.outcome === 'rejected') return `Permanently rejected: ${refusal(message, last)}.`
   return `Given up after ${attempts(message)}: ${reason(last)}${doubt(message)}.`
 }
@@ -92,6 +95,11 @@ function refusal(message: Message, last: MessageAttempt | undefined): string {
     ({ status, code }) => status === 'failed' && code === 'SMTPUTF8_UNSUPPORTED',
   )
   if (unsupported) return 'the server does not support non-ASCII characters before the @ (SMTPUTF8)'
+  const suppressed = message.recipients.find(({ code }) => code === 'SUPPRESSED')
+  if (suppressed?.suppressed !== undefined) {
+    const { reason: why, since } = suppressed.suppressed
+    return `${suppressed.address} has been suppressed since ${moment(since)} (${why})`
+  }
   const refused = message.recipients.find(({ status, reply }) => status === 'failed' && reply !== undefined)
   if (complainsAboutEhlo(refused?.reply)) return sentence(last?.message ?? '')
   return refused?.reply === undefined ? reason(last) : `the server answered "${replyOf(refused.reply)}"`

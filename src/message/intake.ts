@@ -5,6 +5,7 @@ import { emptyFacts, type Outcome } from '../protocol/outcome.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { Admit, EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
 import { GenerationalCache } from '../structures/generationalCache.js'
+import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
@@ -59,6 +60,9 @@ export interface SendOptions {
   tx?: Transaction
 }
 
+/** The receipt of a mail, or the error with which it was refused. */
+export type SendResult = Receipt | ThreadpostError
+
 const checkOptions: Validator = new Validator('INVALID_OPTIONS')
 
 /** Ids of uncommitted messages that are remembered, so that `wait()` can wait for their transaction. */
@@ -71,6 +75,7 @@ export interface IntakeDependencies {
   queue: QueueDriver
   tracing: Tracing
   figures: FigureCollector
+  suppressions: SuppressionLookup
 }
 
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
@@ -107,10 +112,7 @@ export class Intake {
     return receipt
   }
 
-  async takeAll(
-    mails: readonly (Mail | PreparedMail)[],
-    options: SendOptions = {},
-  ): Promise<(Receipt | ThreadpostError)[]> {
+  async takeAll(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
     const tx = this.#transactionOf(options)
     const ready = await this.#interceptedAll(mails)
     const check = () => ready.map((mail) => orError(() => this.#toJob(mail)))
@@ -126,7 +128,7 @@ export class Intake {
   /** Checks a mail that was submitted past `send()`. Files are not read for it. */
   readonly admit: Admit = async ({ id, acceptedAt, mail }) => {
     try {
-      const { validation, templates, figures } = this.#parts
+      const { validation, templates, figures, suppressions } = this.#parts
       const given = JSON.parse(mail) as Mail
       const { intercept } = validation.options
       const { mail: input, original } =
@@ -135,7 +137,9 @@ export class Intake {
         toJob(input, validation, acceptedAt, { identity: { id, date: acceptedAt }, original }),
       )
       figures.accepted()
-      return { job: this.#safe(job) }
+      const safe = this.#safe(job)
+      if (!suppressions.empty) await suppressions.markAll([safe])
+      return { job: safe }
     } catch (error) {
       if (!(error instanceof ThreadpostError)) throw error
       return { refused: refusedWith(error) }
@@ -200,6 +204,13 @@ export class Intake {
   }
 
   #enqueue(jobs: readonly MailJob[], tx?: Transaction): Promise<EnqueueResult[]> {
+    const { suppressions } = this.#parts
+    return suppressions.empty
+      ? this.#store(jobs, tx)
+      : suppressions.markAll(jobs).then(() => this.#store(jobs, tx))
+  }
+
+  #store(jobs: readonly MailJob[], tx: Transaction | undefined): Promise<EnqueueResult[]> {
     const ended = this.#parts.tracing.sending(jobs)
     const enqueued = tx === undefined ? this.#parts.queue.enqueue(jobs) : this.#enqueueIn(tx, jobs)
     if (ended === undefined) return enqueued

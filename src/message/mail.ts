@@ -97,6 +97,13 @@ interface MailFields extends DeliveryFields {
 
 /** The fields that say how a mail is delivered, and nothing about its content: a finished message may have these. */
 interface DeliveryFields {
+  /**
+   * The kind of mail, and the scope of suppressions and unsubscribes: a recipient who unsubscribes from `newsletter` still gets
+   * `transactional`. At most 64 letters, digits, and `. _ -`.
+   * @default 'transactional'
+   * @example stream: 'newsletter'
+   */
+  stream?: string
   /** Name of the transport. @default the first transport */
   transport?: string
   /** 0 to 9; messages with a higher priority are sent first. @default 5 */

@@ -91,6 +91,11 @@ export const MAIL_FIELDS = {
     type: 'envelope',
     description: 'The address that bounces go to, empty for none; with `raw`, also the recipients.',
   },
+  stream: {
+    type: 'string',
+    description:
+      'The kind of mail, such as `newsletter`: a recipient who unsubscribes from one still gets the others. `transactional` by default.',
+  },
   transport: { type: 'string', description: 'Name of a transport. By default, the first one.' },
   priority: {
     type: 'number',

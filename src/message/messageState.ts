@@ -1,16 +1,32 @@
-import { addressKey } from '../protocol/addressForms.js'
 import {
   countsAsAttempt,
   isSetupFailure,
+  isTransportUnavailable,
   isUnreachable,
   type Outcome,
-  type RecipientOutcome,
-  type SmtpReply,
   type RetryDecision,
 } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
-import { NO_DATA } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
+import {
+  isOpen,
+  type RecipientState,
+  recipientsOf,
+  type SuppressedRecipient,
+  withSuppressed,
+} from './recipients.js'
+import type { StoredLoad } from './storedLoad.js'
+
+export {
+  isOpen,
+  mergeRecipients,
+  openRecipients,
+  type RecipientState,
+  recipientsOf,
+  shownRecipients,
+  type SuppressedRecipient,
+  withSuppressed,
+} from './recipients.js'
 
 /** The highest priority; the lowest is 0. */
 export const MAX_PRIORITY = MAIL_FIELDS.priority.max
@@ -32,6 +48,10 @@ export interface MailJob extends MessagePayload {
   idempotencyKey?: string
   /** Id of the message that this one sends again. */
   resendOf?: string
+  /** The scope of suppressions and unsubscribes. @default 'transactional' */
+  stream?: string
+  /** Recipients that were suppressed when the mail was accepted: nothing is sent to them. */
+  suppressed?: SuppressedRecipient[]
   /** Hash of the caller's mail; present with an idempotency key, and if the mail was prepared. */
   fingerprint?: string
 }
@@ -81,7 +101,7 @@ export function isSettled(status: Status): boolean {
   return SETTLED.has(status)
 }
 
-/** `paused`: the queue is paused, or the message's transport; then the message has a time for its next attempt. */
+/** `paused`: the queue is paused; or the message's transport is, or is not there. In that case there is a time for the next attempt. */
 export type HeldReason = 'uncertain' | 'breaker' | 'setup' | 'budget' | 'paused'
 
 /** Whether the message is held until its transport has room, or is resumed: then `wakeHeld()` of the queue makes it due. */
@@ -102,15 +122,6 @@ export interface Attempt {
   outcome: Outcome
 }
 
-export interface RecipientState {
-  address: string
-  /** `cancelled` and `expired`: nothing was sent to the recipient before the message ended in that way. */
-  status: 'waiting' | 'deferred' | 'uncertain' | 'sent' | 'failed' | 'cancelled' | 'expired'
-  reply?: SmtpReply
-  /** The reason, if no server was asked about this recipient: its transport can't reach it. */
-  code?: Outcome['code']
-}
-
 /** The mutable part of a message; the queue stores it beside the job. */
 export interface MessageState {
   status: Status
@@ -123,6 +134,8 @@ export interface MessageState {
   recipients: RecipientState[]
   /** The subject that the template gave the message when it was rendered; absent if the mail has its own. */
   subject?: string
+  /** What the template's `load` function returned, for further attempts. */
+  loaded?: StoredLoad
   /** Milliseconds since the epoch. */
   nextAttemptAt?: number
   expiresAt: number
@@ -139,6 +152,8 @@ export interface Settlement {
   recipients: RecipientState[]
   /** The subject with which the message was rendered. */
   subject?: string
+  /** What the template's `load` function returned in this attempt. */
+  loaded?: StoredLoad
 }
 
 export function newState(job: MailJob): MessageState {
@@ -147,88 +162,24 @@ export function newState(job: MailJob): MessageState {
     uncertain: false,
     attempts: [],
     counted: 0,
-    recipients: recipientsOf(job).map((address) => ({ address, status: 'waiting' })),
+    recipients: withSuppressed(
+      recipientsOf(job).map((address): RecipientState => ({ address, status: 'waiting' })),
+      job.suppressed,
+    ),
     ...(job.notBefore === undefined ? {} : { nextAttemptAt: job.notBefore }),
     expiresAt: job.expiresAt,
     dueAt: Math.max(job.notBefore ?? 0, job.acceptedAt),
   }
 }
 
-/** The addresses of all recipients, each once: the letter case and the script of a domain make no difference. */
-export function recipientsOf(job: Pick<MailJob, 'to' | 'cc' | 'bcc'>): string[] {
-  const [only] = job.to
-  if (only !== undefined && job.to.length + job.cc.length + job.bcc.length === 1) return [only.address]
-  const byKey = new Map<string, string>()
-  for (const list of [job.to, job.cc, job.bcc])
-    for (const { address } of list) {
-      const key = addressKey(address)
-      if (!byKey.has(key)) byKey.set(key, address)
-    }
-  return [...byKey.values()]
-}
-
-/** The recipients of the next attempt. */
-export function openRecipients(state: MessageState): string[] {
-  return state.recipients.filter(isOpen).map(({ address }) => address)
-}
-
-export function isOpen(recipient: RecipientState): boolean {
-  return recipient.status !== 'sent' && recipient.status !== 'failed'
-}
-
-/** The recipients as they are shown: one to whom nothing was sent ends as its message did. */
-export function shownRecipients({ status, recipients }: Readonly<MessageState>): RecipientState[] {
-  return recipients.map(({ reply, ...recipient }) => ({
-    ...recipient,
-    ...((status === 'cancelled' || status === 'expired') &&
-    (recipient.status === 'waiting' || recipient.status === 'deferred')
-      ? { status }
-      : {}),
-    ...(reply === undefined ? {} : { reply: { ...reply } }),
-  }))
-}
-
-/** Recipients after an attempt. An outcome without recipients applies to every open recipient. */
-export function mergeRecipients(before: readonly RecipientState[], outcome: Outcome): RecipientState[] {
-  if (outcome.result === 'withdrawn') return [...before]
-  const resultOf = resultsOf(outcome)
-  const everyone = outcome.result === 'sent' ? 'accepted' : outcome.result
-  return before.map((recipient) => {
-    if (!isOpen(recipient)) return recipient
-    const { result, reply, code } = resultOf(recipient.address) ?? {
-      result: everyone,
-      reply: outcome.reply,
-      code: undefined,
-    }
-    const after: RecipientState = { address: recipient.address, status: STATUS_OF[result] }
-    if (reply !== undefined) after.reply = reply
-    if (code !== undefined) after.code = code
-    return after
-  })
-}
-
-/** Avoids a map for a single recipient, which is the usual case: the map would cost more than everything else here. */
-function resultsOf({ recipients }: Outcome): (address: string) => RecipientOutcome | undefined {
-  const [first] = recipients
-  if (recipients.length < 2) return (address) => (first?.address === address ? first : undefined)
-  const results = new Map(recipients.map((recipient) => [recipient.address, recipient]))
-  return (address) => results.get(address)
-}
-
-const STATUS_OF = {
-  accepted: 'sent',
-  rejected: 'failed',
-  deferred: 'deferred',
-  uncertain: 'uncertain',
-} as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
-
 /** Applies the result of a delivery to the state. */
 export function settle(
   state: MessageState,
-  { attempt, decision, recipients, subject }: Settlement,
+  { attempt, decision, recipients, subject, loaded }: Settlement,
   now: number,
 ): void {
   if (subject !== undefined) state.subject = subject
+  if (loaded !== undefined) state.loaded = loaded
   if (attempt !== undefined) recordAttempt(state, attempt)
   state.recipients = recipients
   enter(state, decision.status, now)
@@ -252,7 +203,7 @@ function recordAttempt(state: MessageState, attempt: Attempt): void {
 }
 
 function isOutage(outcome: Outcome): boolean {
-  return isUnreachable(outcome) || isSetupFailure(outcome)
+  return isUnreachable(outcome) || isSetupFailure(outcome) || isTransportUnavailable(outcome)
 }
 
 /** Every status change goes through this function, so that no field of one status remains in the next. */
@@ -264,6 +215,7 @@ export function enter(state: MessageState, status: Status, now: number): void {
   if (isSettled(status)) {
     state.settledAt = now
     if (status === 'failed' || status === 'partial') failOpenRecipients(state)
+    if (status === 'sent') delete state.loaded
   }
 }
 
@@ -274,7 +226,13 @@ function failOpenRecipients(state: MessageState): void {
 /** Requeues a message at an operator's request. Its history stays; counting of attempts starts again. */
 export function redrive(state: MessageState, now: number, maxAge: number): void {
   state.counted = 0
-  for (const recipient of state.recipients) if (recipient.status !== 'sent') recipient.status = 'waiting'
+  // Only if a copy may have been delivered, the next one has to be the same.
+  if (!state.uncertain && state.recipients.every(({ status }) => status !== 'sent')) delete state.loaded
+  for (const recipient of state.recipients)
+    if (recipient.status !== 'sent') {
+      recipient.status = 'waiting'
+      delete recipient.suppressed
+    }
   if (state.expiresAt <= now) state.expiresAt = now + maxAge
   enter(state, 'queued', now)
   state.dueAt = now
@@ -284,14 +242,4 @@ export function redrive(state: MessageState, now: number, maxAge: number): void 
 export function markSent(state: MessageState, now: number): void {
   for (const recipient of state.recipients) if (isOpen(recipient)) recipient.status = 'sent'
   enter(state, state.recipients.every(({ status }) => status === 'sent') ? 'sent' : 'partial', now)
-}
-
-/** The job without its content: without data, bodies and the attachments' bytes. */
-export function withoutContent(job: MailJob): MailJob {
-  const { content } = job
-  return {
-    ...job,
-    content: content.kind === 'template' ? { ...content, data: NO_DATA } : { kind: 'literal' },
-    attachments: job.attachments.map((attachment) => ({ ...attachment, content: '' })),
-  }
 }

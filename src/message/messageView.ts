@@ -2,6 +2,7 @@ import { ThreadpostError } from '../errors.js'
 import type { Outcome, SmtpReply } from '../protocol/outcome.js'
 import type { ComposedParts, Json, JsonObject, Mailbox, RenderResult } from '../protocol/tasks.js'
 import type { QueueDriver } from '../queue/driver.js'
+import { DEFAULT_STREAM } from '../suppressions/suppression.js'
 import type { Runner } from '../threads/runner.js'
 import {
   type Attempt,
@@ -31,6 +32,8 @@ export interface Message {
   /** Id of the message that this one sends again: see `sendAgain()`. */
   resendOf?: string
   transport: string
+  /** The scope of suppressions and unsubscribes. */
+  stream: string
   priority: number
   tags: string[]
   metadata?: Record<string, Json>
@@ -84,6 +87,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     ...(content.kind === 'template' ? { template: content.name, ...optional('locale', content.locale) } : {}),
     ...optional('resendOf', job.resendOf),
     transport: job.transport,
+    stream: job.stream ?? DEFAULT_STREAM,
     priority: job.priority,
     tags: [...job.tags],
     ...optional('metadata', job.metadata && structuredClone(job.metadata)),

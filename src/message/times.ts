@@ -42,7 +42,7 @@ export function expiryOf(
 }
 
 /** A time in whole ms since the epoch: from a Date of any realm, ISO 8601 text with a time zone, or milliseconds. */
-function timeOf(value: unknown, path: string, check: Validator): number {
+export function timeOf(value: unknown, path: string, check: Validator): number {
   const time = types.isDate(value)
     ? value.getTime()
     : typeof value === 'string'

@@ -4,6 +4,7 @@ import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
+import { DEFAULT_STREAM, streamOf } from '../suppressions/suppression.js'
 import { missingPaths } from '../templates/missingData.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
@@ -31,12 +32,21 @@ export interface ValidationContext {
     ResolvedOptions,
     'attachmentRoot' | 'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
   >
-  transports: readonly string[]
-  /** Transports that can't send a finished message, or whose failover can't. */
-  transportsWithoutRaw?: ReadonlySet<string>
+  transports: KnownTransports
   templates: ReadonlyMap<string, TemplateManifest>
   /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
+}
+
+/** The transports that a mail can name. */
+export interface KnownTransports {
+  /** The default transport; undefined without one. */
+  readonly first: string | undefined
+  /** Whether a mail may name others: they are resolved when it is delivered. */
+  readonly open: boolean
+  has(name: string): boolean
+  /** Whether a transport can't send a finished message, or its failover can't. */
+  withoutRaw(name: string): boolean
 }
 
 /** Origin of a mail: the context of its request, and its identity if it was prepared. */
@@ -163,6 +173,10 @@ export function toJob(
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
   if (context !== undefined) job.context = context
+  if (mail['stream'] !== undefined) {
+    const stream = streamOf(mail['stream'], 'stream', check)
+    if (stream !== DEFAULT_STREAM) job.stream = stream
+  }
   if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
@@ -186,7 +200,7 @@ export function toJob(
   }
   if (raw !== undefined) {
     if (raw.subject !== undefined) job.subject = raw.subject
-    if (validation.transportsWithoutRaw?.has(job.transport) === true) refuseRawOver(job.transport)
+    if (validation.transports.withoutRaw(job.transport)) refuseRawOver(job.transport)
     return job
   }
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
@@ -237,9 +251,13 @@ function subjectOf(value: unknown, content: Content, templateHasSubject: boolean
 }
 
 /** Without known transports, other processes have them; a mail without `transport` then uses their first one. */
-function transportOf(value: unknown, names: readonly string[]): string {
-  if (value === undefined) return names[0] ?? DEFAULT_TRANSPORT
-  return names.length === 0 ? check.string(value, 'transport', 64) : check.oneOf(value, 'transport', names)
+function transportOf(value: unknown, transports: KnownTransports): string {
+  if (value === undefined) return transports.first ?? DEFAULT_TRANSPORT
+  const name = forbidControls(check.string(value, 'transport', 64), 'transport', check)
+  if (name === '') check.fail('transport', 'is empty')
+  if (!transports.open && transports.first !== undefined && !transports.has(name))
+    check.fail('transport', 'there is no transport of this name')
+  return name
 }
 
 function envelopeFromOf(value: unknown, from: Mailbox): string {

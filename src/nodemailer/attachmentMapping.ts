@@ -2,7 +2,6 @@ import { isUint8Array } from 'node:util/types'
 import { detectExtension, detectMimeType } from 'nodemailer/lib/mime-funcs'
 import type { Attachment } from '../index.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
-import { unsupported } from './fields.js'
 
 const ENCODINGS = [
   'utf8',
@@ -46,18 +45,10 @@ function attachmentOf(
   index: number,
   check: Validator,
 ): Attachment {
-  if (input['headers'] !== undefined)
-    unsupported(`${path}.headers`, 'Attachments have no headers of their own.')
   const content = contentOf(input, path, check)
   check.object(input, path, KEYS)
-  const { contentType, cid, contentDisposition } = input
+  const { contentType, cid } = input
   const { filename = `attachment-${index + 1}.${extensionOf(contentType)}` } = input
-  const inline = cid !== undefined && /^image\//i.test(typeOf(contentType, filename))
-  if (contentDisposition !== undefined && contentDisposition !== (inline ? 'inline' : 'attachment'))
-    unsupported(
-      `${path}.contentDisposition`,
-      'An image with a cid is shown inline; everything else is attached.',
-    )
   return {
     content,
     // The mailer validates the values.
@@ -65,6 +56,27 @@ function attachmentOf(
     ...(contentType === undefined ? {} : { contentType: contentType as string }),
     ...(cid === undefined ? {} : { cid: cid as string }),
   }
+}
+
+/** Returns the first field of attachments that the core has no form for; nodemailer's composer builds such a message. */
+export function composedAttachmentField(attachments: unknown): string | undefined {
+  if (!Array.isArray(attachments)) return undefined
+  for (const [index, entry] of attachments.entries()) {
+    const field = isPlainObject(entry) ? composedFieldOf(entry) : undefined
+    if (field !== undefined) return `attachments[${index}].${field}`
+  }
+  return undefined
+}
+
+function composedFieldOf(input: Readonly<Record<string, unknown>>): string | undefined {
+  const { contentType, cid, filename, contentDisposition, contentTransferEncoding } = input
+  if (input['raw'] !== undefined) return 'raw'
+  if (input['headers'] !== undefined) return 'headers'
+  if (contentTransferEncoding !== undefined && contentTransferEncoding !== 'base64')
+    return 'contentTransferEncoding'
+  const inline = cid !== undefined && /^image\//i.test(typeOf(contentType, filename))
+  const usual = inline ? 'inline' : 'attachment'
+  return contentDisposition === undefined || contentDisposition === usual ? undefined : 'contentDisposition'
 }
 
 /** Returns the media type that the mailer will use. */
@@ -80,8 +92,6 @@ function extensionOf(contentType: unknown): string {
 }
 
 function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
-  if (input['raw'] !== undefined)
-    unsupported(`${path}.raw`, 'Pass the file as content, with its filename and contentType.')
   const { content, encoding } = input
   if (typeof content !== 'string') return bytesOf(content, `${path}.content`, check)
   if (encoding === undefined) return content

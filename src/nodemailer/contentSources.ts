@@ -4,7 +4,7 @@ import path from 'node:path'
 import { isUint8Array } from 'node:util/types'
 import { isPlainObject } from '../validation.js'
 import { parseDataUrl } from './dataUrls.js'
-import { fetchContent } from './fetchContent.js'
+import { fetchContent, tlsFieldsOf } from './fetchContent.js'
 import { SendMailError } from './sentMessageInfo.js'
 
 /** Milliseconds for reading all files, URLs, and streams of a message. */
@@ -61,8 +61,12 @@ export async function readSources(
 function hasSources(message: Record<string, unknown>): boolean {
   const entries = LISTS.flatMap((field): unknown[] => (Array.isArray(message[field]) ? message[field] : []))
   return [...SINGLE.map((field) => message[field]), ...entries].some(
-    (value) => isStream(value) || (isPlainObject(value) && sourceOf(value) !== undefined),
+    (value) => isSource(value) || (isPlainObject(value) && isSource(value['raw'])),
   )
+}
+
+function isSource(value: unknown): boolean {
+  return isStream(value) || (isPlainObject(value) && sourceOf(value) !== undefined)
 }
 
 type Source = { kind: 'path' | 'href'; value: unknown } | { kind: 'content'; value: Stream }
@@ -80,6 +84,12 @@ type Stream = AsyncIterable<unknown, unknown> & { destroy?: () => void }
 
 function isStream(value: unknown): value is Stream {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && !isUint8Array(value)
+}
+
+/** nodemailer's fields for the request of an `href`. */
+interface RequestFields {
+  httpHeaders: unknown
+  tls: unknown
 }
 
 interface ReadContent {
@@ -110,11 +120,14 @@ class SourceReader {
   async read(value: unknown, field: string): Promise<unknown> {
     if (isStream(value)) return this.#collect(value, field)
     if (!isPlainObject(value)) return value
+    // A finished part takes the place of other content.
+    if (isSource(value['raw']))
+      return { ...value, raw: contentOf(await this.read(value['raw'], `${field}.raw`)) }
     const source = sourceOf(value)
     if (source === undefined) return value
-    const { path: _path, href: _href, httpHeaders, ...part } = value
+    const { path: _path, href: _href, httpHeaders, tls, ...part } = value
     const at = `${field}.${source.kind}`
-    const { content, filename, contentType } = await this.#readFrom(source, at, httpHeaders)
+    const { content, filename, contentType } = await this.#readFrom(source, at, { httpHeaders, tls })
     return {
       ...(filename === undefined ? {} : { filename }),
       ...(contentType === undefined ? {} : { contentType }),
@@ -123,12 +136,12 @@ class SourceReader {
     }
   }
 
-  async #readFrom(source: Source, at: string, headers: unknown): Promise<ReadContent> {
+  async #readFrom(source: Source, at: string, request: RequestFields): Promise<ReadContent> {
     if (source.kind === 'content') return { content: await this.#collect(source.value, at) }
     if (typeof source.value !== 'string') throw new SendMailError('ESTREAM', `${at}: must be a string`)
     const text = source.value
     if (/^data:/i.test(text)) return this.#decode(text, at)
-    if (source.kind === 'href' || /^https?:/i.test(text)) return this.#fetch(text, at, headers)
+    if (source.kind === 'href' || /^https?:/i.test(text)) return this.#fetch(text, at, request)
     return { content: await this.#readFile(text, at), filename: path.basename(text) }
   }
 
@@ -139,12 +152,13 @@ class SourceReader {
     return parsed
   }
 
-  async #fetch(url: string, at: string, headers: unknown): Promise<ReadContent> {
+  async #fetch(url: string, at: string, { httpHeaders, tls }: RequestFields): Promise<ReadContent> {
     if (this.#access.disableUrlAccess)
       throw new SendMailError('EURLACCESS', `${at}: the access to URLs is disabled (disableUrlAccess)`)
     try {
       const fetched = await fetchContent(url, {
-        headers: headersOf(headers),
+        headers: headersOf(httpHeaders),
+        tls: tlsFieldsOf(tls),
         allowPrivateHosts: this.#access.allowPrivateHosts,
         signal: this.#signal,
       })
@@ -241,6 +255,10 @@ class SourceReader {
       return new SendMailError(cause ?? code, `${at}: can't read the file: ${cause ?? 'unknown error'}`)
     return new SendMailError(code, `${at}: can't read ${what}: ${message.slice(0, 100)}`)
   }
+}
+
+function contentOf(part: unknown): unknown {
+  return isPlainObject(part) ? part['content'] : part
 }
 
 function headersOf(value: unknown): Record<string, string> {

@@ -1,3 +1,4 @@
+import type { PluginFunction } from 'nodemailer'
 import type { Mail } from '../index.js'
 import type { SentMessageInfo } from './sentMessageInfo.js'
 
@@ -10,7 +11,20 @@ export interface PreparedMessage {
   /** Value of the Date header, in ISO 8601 format. */
   date?: string
   signal: AbortSignal | undefined
+  /** Set if nodemailer's composer builds the message, which is then sent as a finished one. */
+  build?: BuildRequest
 }
+
+/** Why nodemailer's composer builds a message, and what works on it. */
+export interface BuildRequest {
+  /** The field that only the composer can build, or `use('stream')`. */
+  reason: string
+  /** Plugins of the step `stream`. */
+  plugins: readonly Plugin[]
+}
+
+/** A plugin of nodemailer: changes the message, then calls back. */
+export type Plugin = PluginFunction
 
 /** Where a transporter's messages go: to the worker threads, or back to the caller. */
 export interface Delivery {

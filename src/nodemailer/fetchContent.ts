@@ -1,15 +1,36 @@
 import http from 'node:http'
 import https from 'node:https'
 import { isPrivateHost, lookUpPublic, privateHost } from '../privateHosts.js'
+import { isPlainObject } from '../validation.js'
 
 export interface FetchOptions {
   /** Extra request headers. They are not sent to another origin after a redirect. */
   headers: Record<string, string>
+  /** How the server's certificate is checked. */
+  tls: FetchTls
   allowPrivateHosts: boolean
   signal: AbortSignal
 }
 
+export type FetchTls = Pick<https.RequestOptions, (typeof TLS_FIELDS)[number]>
+
+/** The fields of `tls` that are used. No other can name a host, a socket, or a lookup. */
+const TLS_FIELDS = [
+  'ca',
+  'cert',
+  'key',
+  'passphrase',
+  'rejectUnauthorized',
+  'servername',
+  'minVersion',
+] as const
 const MAX_REDIRECTS = 5
+
+/** Picks the known fields of nodemailer's `tls`. */
+export function tlsFieldsOf(value: unknown): FetchTls {
+  if (!isPlainObject(value)) return {}
+  return Object.fromEntries(TLS_FIELDS.flatMap((field) => (field in value ? [[field, value[field]]] : [])))
+}
 
 /** A response that is about to be read. */
 export interface Fetched {
@@ -64,7 +85,7 @@ function parse(text: string, base?: URL): URL {
 function request(
   url: URL,
   headers: Record<string, string>,
-  { allowPrivateHosts, signal }: FetchOptions,
+  { tls, allowPrivateHosts, signal }: FetchOptions,
 ): Promise<http.IncomingMessage> {
   if (!allowPrivateHosts && isPrivateHost(url.hostname)) throw privateHost(url.hostname)
   const { get } = url.protocol === 'https:' ? https : http
@@ -72,6 +93,7 @@ function request(
     get(
       url,
       {
+        ...tls,
         agent: false,
         signal,
         headers: { ...headers, 'accept-encoding': 'identity' },

@@ -33,3 +33,11 @@ export function refuseFields(input: Record<string, unknown>, fields: Readonly<Re
 export function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [key in K]: V })
 }
+
+/** Returns a copy without some fields. */
+export function without(
+  input: Readonly<Record<string, unknown>>,
+  keys: readonly string[],
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(input).filter(([key]) => !keys.includes(key)))
+}

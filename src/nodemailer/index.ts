@@ -18,7 +18,7 @@ import { forcedFields, toTransport } from './toTransport.js'
 import { Transporter, type TransporterParts } from './transporter.js'
 
 export { RecipientError, SendMailError, type SentMessageInfo } from './sentMessageInfo.js'
-export type { Plugin } from './localDelivery.js'
+export type { Plugin } from './delivery.js'
 export type { AnswerOptions } from './queuedDelivery.js'
 export type { MailOptions, SendMailCallback, Transporter, VerifyCallback } from './transporter.js'
 

@@ -1,11 +1,7 @@
 /** The parts of nodemailer that run in the calling thread. They are loaded when a message needs them. */
-import type { PluginFunction } from 'nodemailer'
-import type { Delivery, PreparedMessage } from './delivery.js'
+import type { Delivery, Plugin, PreparedMessage } from './delivery.js'
 import { unsupported } from './fields.js'
 import type { SentMessageInfo } from './sentMessageInfo.js'
-
-/** A plugin of nodemailer: changes the message, then calls back. */
-export type Plugin = PluginFunction
 
 /** Bytes of a message that is returned to the caller. */
 const MAX_LOCAL_SIZE = 25 * 1024 * 1024
@@ -37,12 +33,14 @@ export class LocalDelivery implements Delivery {
     this.#options = options
   }
 
-  async send({ input }: PreparedMessage): Promise<SentMessageInfo> {
+  async send({ input, build }: PreparedMessage): Promise<SentMessageInfo> {
     for (const field of ['template', 'mjml'])
       if (input[field] !== undefined)
         unsupported(field, 'jsonTransport and streamTransport build the message without the worker threads.')
     const { default: nodemailer } = await import('nodemailer')
-    const info: object = await nodemailer.createTransport(this.#options).sendMail({ ...input })
+    const transporter = nodemailer.createTransport(this.#options)
+    for (const plugin of build?.plugins ?? []) transporter.use('stream', plugin)
+    const info: object = await transporter.sendMail({ ...input })
     return info as SentMessageInfo
   }
 

@@ -1,6 +1,14 @@
-import { type Mail, type Message, type Receipt, ThreadpostError } from '../index.js'
+import {
+  type JsonObject,
+  type Mail,
+  type Message,
+  type PreparedMail,
+  type Receipt,
+  ThreadpostError,
+} from '../index.js'
 import type { Mailer } from '../mailer.js'
-import type { Delivery, PreparedMessage } from './delivery.js'
+import type { BuildRequest, Delivery, PreparedMessage } from './delivery.js'
+import { unsupported } from './fields.js'
 import type { LazyMailer } from './lazyMailer.js'
 import {
   errorOf,
@@ -9,6 +17,7 @@ import {
   type SentMessageInfo,
   transportErrorCode,
 } from './sentMessageInfo.js'
+import { DELIVERY_FIELDS } from './toMail.js'
 
 export interface AnswerOptions {
   /**
@@ -40,6 +49,8 @@ interface QueuedMessage {
   mailer: Mailer
   receipt: Receipt
   settled: Promise<Message>
+  /** The reverse-path, if it isn't the sender's address. */
+  envelopeFrom: string | undefined
 }
 
 /** Puts messages into the queue of a mailer, whose worker threads build and send them. */
@@ -58,11 +69,12 @@ export class QueuedDelivery implements Delivery {
     return this.#parts.lazyMailer.pending + preparing < this.#parts.capacity
   }
 
-  async send({ mail, date, signal }: PreparedMessage): Promise<SentMessageInfo> {
-    const enqueueing = this.#enqueue(mail, date)
+  async send(message: PreparedMessage): Promise<SentMessageInfo> {
+    const { signal } = message
+    const enqueueing = this.#enqueue(message)
     this.#enqueueing.add(enqueueing)
-    const { mailer, receipt, settled } = await enqueueing.finally(() => this.#enqueueing.delete(enqueueing))
-    const envelopeFrom = mail.envelope?.from
+    const queued = await enqueueing.finally(() => this.#enqueueing.delete(enqueueing))
+    const { mailer, receipt, settled, envelopeFrom } = queued
     if (this.#parts.answer.answer === 'queued') return currentInfo(mailer, receipt, envelopeFrom)
     const settledMessage = await this.#waitFor(mailer, receipt, settled, signal)
     if (settledMessage.status === 'sent' || settledMessage.status === 'partial')
@@ -87,11 +99,20 @@ export class QueuedDelivery implements Delivery {
     await this.#parts.lazyMailer.close()
   }
 
-  async #enqueue(mail: Mail, date: string | undefined): Promise<QueuedMessage> {
+  async #enqueue(message: PreparedMessage): Promise<QueuedMessage> {
     const mailer = await this.#parts.lazyMailer.acquire()
     let receipt: Receipt
+    let envelopeFrom: string | undefined
     try {
-      receipt = await mailer.send(date === undefined ? mail : { ...mailer.prepare(mail), date })
+      const { mail, build } = message
+      const ready =
+        build === undefined
+          ? { mail: dated(mailer, message), from: mail.envelope?.from }
+          : await built(mailer, message, build)
+      envelopeFrom = ready.from
+      receipt = await mailer.send(ready.mail).catch((error: unknown) => {
+        throw build === undefined ? error : namedAfter(error, build.reason)
+      })
     } catch (error) {
       this.#release()
       throw error
@@ -101,7 +122,7 @@ export class QueuedDelivery implements Delivery {
       () => this.#release(),
       () => this.#release(),
     )
-    return { mailer, receipt, settled }
+    return { mailer, receipt, settled, envelopeFrom }
   }
 
   async #waitFor(
@@ -131,6 +152,41 @@ export class QueuedDelivery implements Delivery {
     this.#parts.lazyMailer.release()
     this.#parts.onSettled()
   }
+}
+
+function dated(mailer: Mailer, { mail, date }: PreparedMessage): Mail | PreparedMail {
+  return date === undefined ? mail : { ...mailer.prepare(mail), date }
+}
+
+/** Builds a message in this thread, after the mailer has checked its addresses and headers, and gives it the mailer's identity. */
+async function built(
+  mailer: Mailer,
+  { input, mail, date }: PreparedMessage,
+  { reason, plugins }: BuildRequest,
+): Promise<{ mail: PreparedMail; from: string }> {
+  if (mail.idempotencyKey !== undefined && (date === undefined || mail.messageId === undefined))
+    unsupported(
+      reason,
+      'With an idempotencyKey it needs a messageId and a date: each call would build other bytes.',
+    )
+  const draft = mailer.prepare(mail)
+  const identity = { messageId: draft.messageId, date: date ?? draft.date }
+  const { buildMessage } = await import('./builtMessage.js')
+  const { raw, envelope } = await buildMessage({ ...identity, input, mail, plugins, reason })
+  const fields: JsonObject = Object.fromEntries(
+    DELIVERY_FIELDS.flatMap((field) => (draft.mail[field] === undefined ? [] : [[field, draft.mail[field]]])),
+  )
+  const content = { base64: Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('base64') }
+  return {
+    mail: { ...draft, ...identity, mail: { ...fields, raw: content, envelope: { ...envelope } } },
+    from: envelope.from,
+  }
+}
+
+/** An error of a message that was built here names the field for which it was built. */
+function namedAfter(error: unknown, reason: string): unknown {
+  if (!(error instanceof ThreadpostError) || error.path !== 'raw') return error
+  return new ThreadpostError(error.code, error.message.replace(/^raw/, reason), { path: reason })
 }
 
 async function currentInfo(

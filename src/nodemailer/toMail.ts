@@ -4,8 +4,9 @@ import { parseMailboxList } from '../message/addresses.js'
 import { Validator, isPlainObject } from '../validation.js'
 import { withoutGroups } from './addressGroups.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
-import { refuseFields } from './fields.js'
+import { refuseFields, unsupported } from './fields.js'
 import { mapHeaders } from './headerMapping.js'
+import { toCalendar } from './icalEvent.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
@@ -14,23 +15,16 @@ const MAX_ADDRESSES = 100_000
 
 /** Fields without an equivalent in threadpost, and what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
-  raw: 'threadpost builds each message itself: pass subject, html, and text.',
-  sender: 'Use from, and set the address for bounces as envelope.from.',
-  watchHtml: 'Use html.',
-  amp: 'A mail has a text part and an HTML part.',
-  icalEvent: "Pass it as an attachment with contentType 'text/calendar; method=REQUEST'.",
-  alternatives: 'A mail has a text part and an HTML part: pass other content as attachments.',
   dsn: 'threadpost does not request delivery status notifications.',
   requireTLSExtensionEnabled:
     'threadpost does not support REQUIRETLS (RFC 8689); requireTLS is an option of the transport.',
   dkim: 'Keys belong to the transport: pass dkim to createTransport().',
   auth: 'Credentials belong to the transport: create one transport per user.',
-  otp: 'Put the code in the text.',
   ses: 'Create a mailer with an ses: transport and pass it to createTransport().',
   normalizeHeaderKey: 'Header names are always written as X-My-Key.',
 }
 
-/** Fields without effect here: the access to files and URLs was checked before, and the encoding of a body follows from its content. */
+/** Fields without effect here: the access to files and URLs was checked before, and nodemailer's composer reads the others itself. */
 const IGNORED = [
   'disableFileAccess',
   'disableUrlAccess',
@@ -43,12 +37,11 @@ const IGNORED = [
   '_dkim',
 ]
 
-/** threadpost's own fields, which pass through unchanged. */
-const PASSED_THROUGH = [
-  'template',
-  'data',
-  'locale',
-  'mjml',
+/** Content that only nodemailer's composer builds: `withoutComposedContent()` has removed it. */
+const COMPOSED = ['alternatives', 'amp', 'watchHtml', 'otp']
+
+/** threadpost's own fields that say how a message is delivered. */
+export const DELIVERY_FIELDS = [
   'transport',
   'delay',
   'sendAt',
@@ -57,12 +50,15 @@ const PASSED_THROUGH = [
   'tags',
   'metadata',
   'onUncertain',
-  'listUnsubscribe',
 ] as const
+
+/** threadpost's own fields, which pass through unchanged. */
+const PASSED_THROUGH = [...DELIVERY_FIELDS, 'template', 'data', 'locale', 'mjml', 'listUnsubscribe'] as const
 
 /** Fields of nodemailer that this module maps. */
 const MAPPED = [
   'from',
+  'sender',
   'to',
   'cc',
   'bcc',
@@ -74,6 +70,8 @@ const MAPPED = [
   'date',
   'text',
   'html',
+  'icalEvent',
+  'raw',
   'attachments',
   'headers',
   'list',
@@ -83,7 +81,9 @@ const MAPPED = [
   'maxRecipients',
   'signal',
 ]
-const KEYS = [...MAPPED, ...PASSED_THROUGH, ...IGNORED, ...Object.keys(REFUSED)]
+/** `size` and `use8BitMime` have no effect: the session knows both. */
+const ENVELOPE = ['from', 'to', 'cc', 'bcc', 'size', 'use8BitMime', 'requireTLSExtensionEnabled']
+const KEYS = [...MAPPED, ...PASSED_THROUGH, ...COMPOSED, ...IGNORED, ...Object.keys(REFUSED)]
 
 export interface MappedMail {
   mail: Mail
@@ -94,20 +94,25 @@ export interface MappedMail {
 /**
  * Converts a message of nodemailer to a mail of threadpost.
  * @param input the message with its defaults, and with all content read
+ * @param forPlugins whether it may have other fields, which plugins use
  * @throws ThreadpostError `UNSUPPORTED` with the path of a field that only nodemailer supports, `INVALID_MESSAGE`
  */
-export function toMail(input: Record<string, unknown>): MappedMail {
-  check.object(input, '', KEYS)
+export function toMail(input: Record<string, unknown>, forPlugins = false): MappedMail {
+  if (!forPlugins) check.object(input, '', KEYS)
   refuseFields(input, REFUSED)
+  if (hasRaw(input)) return { mail: rawMailOf(input) }
 
   const fields: Record<string, unknown> = {}
   for (const key of PASSED_THROUGH) if (input[key] !== undefined) fields[key] = input[key]
   const from = mailboxOf(input['from'], 'from')
   if (from !== undefined) fields['from'] = from
+  const sender = mailboxOf(input['sender'], 'sender')
+  if (sender !== undefined) fields['sender'] = sender
   fields['replyTo'] = listOf(input['replyTo'], 'replyTo')
   Object.assign(fields, recipientsOf(input), mapHeaders(input, check))
   if (input['attachments'] !== undefined && input['attachments'] !== null)
     fields['attachments'] = attachmentsOf(input['attachments'], check)
+  if (input['icalEvent']) fields['calendar'] = toCalendar(input['icalEvent'], check)
   for (const key of ['messageId', 'inReplyTo'] as const)
     if (input[key] !== undefined) fields[key] = withBrackets(check.string(input[key], key))
   if (input['references'] !== undefined) fields['references'] = referencesOf(input['references'])
@@ -120,6 +125,30 @@ export function toMail(input: Record<string, unknown>): MappedMail {
 
   const mail = fields as unknown as Mail
   return input['date'] === undefined ? { mail } : { mail, date: dateOf(input['date']) }
+}
+
+/** Whether a message is finished. nodemailer ignores an empty `raw`. */
+export function hasRaw({ raw }: Readonly<Record<string, unknown>>): boolean {
+  return raw !== undefined && raw !== null && raw !== false && raw !== ''
+}
+
+/**
+ * A finished message. As with nodemailer, its envelope is `envelope`, or else the addresses of the message's fields, and every
+ * other field is ignored, because nothing is added to the message.
+ */
+function rawMailOf(input: Record<string, unknown>): Mail {
+  const { raw, envelope } = input
+  const content = isPlainObject(raw) ? raw['content'] : raw
+  const fields: Record<string, unknown> = {}
+  for (const key of DELIVERY_FIELDS) if (input[key] !== undefined) fields[key] = input[key]
+  const given = isPlainObject(envelope) ? envelope : {}
+  const recipients = (from: Record<string, unknown>, prefix: string): Address[] =>
+    ['to', 'cc', 'bcc'].flatMap((key) => listOf(from[key], `${prefix}${key}`))
+  const explicit = recipients(given, 'envelope.')
+  const to = explicit.length > 0 ? explicit : recipients(input, '')
+  checkLimit(input, to.length)
+  const from = reversePathOf(given['from']) ?? reversePathOf(input['from'], 'from')
+  return { ...fields, raw: content, envelope: { from, to } } as unknown as Mail
 }
 
 /** Merges the default fields with those of the message, which take precedence. Headers are merged one by one. */
@@ -153,26 +182,36 @@ function recipientsOf(input: Record<string, unknown>): Record<string, unknown> {
     Address[],
     Address[],
   ]
-  const { maxRecipients, envelope } = input
-  const checkLimit = (count: number): void => {
-    if (typeof maxRecipients === 'number' && maxRecipients > 0 && count > maxRecipients)
-      check.fail('to', `the mail has ${count} recipients; maxRecipients allows ${maxRecipients}`)
-  }
+  const { envelope } = input
   if (envelope === undefined || envelope === null) {
-    checkLimit(to.length + cc.length + bcc.length)
+    checkLimit(input, to.length + cc.length + bcc.length)
     return { to, cc, bcc }
   }
-  const { from, ...lists } = check.object(envelope, 'envelope', ['from', 'to', 'cc', 'bcc'])
-  const reversePath = mailboxOf(from, 'envelope.from')
-  const envelopeFrom = reversePath === undefined ? {} : { envelope: { from: addressOf(reversePath) } }
+  if (isPlainObject(envelope) && envelope['requireTLSExtensionEnabled'] === true)
+    unsupported('envelope.requireTLSExtensionEnabled', REFUSED['requireTLSExtensionEnabled'] ?? '')
+  const { from, ...lists } = check.object(envelope, 'envelope', ENVELOPE)
+  const reversePath = reversePathOf(from)
+  const envelopeFrom = reversePath === undefined ? {} : { envelope: { from: reversePath } }
   const envelopeTo = ['to', 'cc', 'bcc'].flatMap((key) => listOf(lists[key], `envelope.${key}`))
   if (envelopeTo.length === 0) return { to, cc, bcc, ...envelopeFrom }
-  checkLimit(envelopeTo.length)
+  checkLimit(input, envelopeTo.length)
   const reached = new Set(envelopeTo.map(addressOf))
   const visible = new Set([...to, ...cc].map(addressOf))
   for (const address of visible)
     if (!reached.has(address)) check.fail('envelope.to', 'must contain every address in to and cc')
   return { to, cc, bcc: envelopeTo.filter((mailbox) => !visible.has(addressOf(mailbox))), ...envelopeFrom }
+}
+
+function checkLimit({ maxRecipients }: Record<string, unknown>, count: number): void {
+  if (typeof maxRecipients === 'number' && maxRecipients > 0 && count > maxRecipients)
+    check.fail('to', `the mail has ${count} recipients; maxRecipients allows ${maxRecipients}`)
+}
+
+/** The address that bounces go to; `''` is the null reverse-path. */
+function reversePathOf(value: unknown, path = 'envelope.from'): string | undefined {
+  if (value === '') return ''
+  const mailbox = mailboxOf(value, path)
+  return mailbox === undefined ? undefined : addressOf(mailbox)
 }
 
 function addressOf(mailbox: Address): string {

@@ -2,13 +2,14 @@ import { EventEmitter } from 'node:events'
 import type { MailDefaults, SendMailOptions } from 'nodemailer'
 import { type Mail, ThreadpostError } from '../index.js'
 import { Validator, isPlainObject, kindOf } from '../validation.js'
+import { composedField, withoutComposedContent } from './composedFields.js'
 import { type ContentAccess, readSources } from './contentSources.js'
 import { extractDataImages } from './dataUrls.js'
-import type { Delivery, PreparedMessage } from './delivery.js'
+import type { BuildRequest, Delivery, Plugin, PreparedMessage } from './delivery.js'
 import { unsupported } from './fields.js'
-import { type Plugin, runCompilePlugins } from './localDelivery.js'
+import { runCompilePlugins } from './localDelivery.js'
 import type { SentMessageInfo } from './sentMessageInfo.js'
-import { toMail, withDefaults } from './toMail.js'
+import { hasRaw, toMail, withDefaults } from './toMail.js'
 
 /** A message of nodemailer, with threadpost's own fields, such as a template instead of `text` and `html`. */
 export type MailOptions = SendMailOptions &
@@ -48,6 +49,7 @@ const check: Validator = new Validator('INVALID_MESSAGE')
 export class Transporter extends EventEmitter {
   readonly #parts: TransporterParts
   readonly #compilePlugins: Plugin[] = []
+  readonly #streamPlugins: Plugin[] = []
   /** Messages that were not handed over to the delivery yet. */
   readonly #preparing = new Set<Promise<unknown>>()
   #closed = false
@@ -96,17 +98,16 @@ export class Transporter extends EventEmitter {
   }
 
   /**
-   * Adds a plugin of the step `compile`: a function that changes the message before it is queued, in the calling thread.
-   * @throws ThreadpostError `UNSUPPORTED` for other steps, because a worker thread builds the message
+   * Adds a plugin, which runs in the calling thread before the message is queued. In the step `compile` it changes the message; in the
+   * step `stream` it works on the MIME tree and the bytes, so that nodemailer's composer builds every message in the calling thread.
+   * @throws ThreadpostError `UNSUPPORTED` for other steps
    */
   use(step: string, plugin: Plugin): this {
-    if (step !== 'compile')
-      unsupported(
-        `use('${step.slice(0, 40)}')`,
-        "Only plugins of the step 'compile' run before the message is queued.",
-      )
+    if (step !== 'compile' && step !== 'stream')
+      unsupported(`use('${step.slice(0, 40)}')`, "The steps are 'compile' and 'stream'.")
     check.callback(plugin, 'plugin')
-    this.#compilePlugins.push(plugin)
+    const plugins = step === 'compile' ? this.#compilePlugins : this.#streamPlugins
+    plugins.push(plugin)
     return this
   }
 
@@ -160,8 +161,23 @@ export class Transporter extends EventEmitter {
     let input = await readSources(complete, this.#accessOf(complete))
     if (this.#compilePlugins.length > 0) input = await this.#compiled(input)
     if (input['attachDataUrls'] === true) input = withAttachedImages(input)
-    const { mail, date } = toMail(input)
-    return { input, mail, signal, ...(date === undefined ? {} : { date }) }
+    const build = this.#buildRequest(input)
+    const rest = build === undefined || hasRaw(input) ? input : withoutComposedContent(input, build.reason)
+    const { mail, date } = toMail(rest, this.#compilePlugins.length + this.#streamPlugins.length > 0)
+    return {
+      input,
+      mail,
+      signal,
+      ...(date === undefined ? {} : { date }),
+      ...(build === undefined ? {} : { build }),
+    }
+  }
+
+  #buildRequest(input: Readonly<Record<string, unknown>>): BuildRequest | undefined {
+    const plugins = [...this.#streamPlugins]
+    if (plugins.length > 0) return { reason: "use('stream')", plugins }
+    const reason = hasRaw(input) ? undefined : composedField(input)
+    return reason === undefined ? undefined : { reason, plugins }
   }
 
   /** Sources that a plugin added are read too. Fields for the plugin's own templates are no templates of threadpost. */

@@ -1,19 +1,7 @@
 import type { SourceLocation } from '../errors.js'
+import type { Phase, Timings } from './progress.js'
 
-/**
- * How far a delivery has progressed, in order. `body` begins before the write that carries the final dot: from there
- * on, only the server's reply shows whether it accepted the message.
- */
-export const PHASES = [
-  'waiting',
-  'rendering',
-  'composing',
-  'connecting',
-  'envelope',
-  'body',
-  'replied',
-] as const
-export type Phase = (typeof PHASES)[number]
+export { type Phase, PHASES, type Timings } from './progress.js'
 
 /** A server's reply (RFC 5321 section 4.2). Its text is joined into one line and cut to 512 characters. */
 export interface SmtpReply {
@@ -29,23 +17,10 @@ export interface RecipientOutcome {
   result: 'accepted' | 'rejected' | 'deferred' | 'uncertain'
   reply?: SmtpReply
   /** The reason, if the server was not asked about this recipient, while it was about others. */
-  code?: UnsupportedCode
+  code?: UnsupportedCode | 'SUPPRESSED'
 }
 
-/** Milliseconds spent on each step of an attempt. */
-export interface Timings {
-  /** From acceptance, or from when the message became due, until a thread took it. */
-  queue?: number
-  /** Transfer to the thread. */
-  clone?: number
-  compile?: number
-  render?: number
-  compose?: number
-  connect?: number
-  transaction?: number
-}
-
-interface OutcomeFacts {
+export interface OutcomeFacts {
   /** One sentence for users. */
   message: string
   /** The phase that the attempt reached. */
@@ -97,6 +72,11 @@ export type RejectedCode =
    */
   | 'TEMPLATE_ERROR'
   /**
+   * The template's `load` function returned something else than documented, or threw an error with `permanent: true`.
+   * @remedy Fix the function or the data, then call `retry(id)`.
+   */
+  | 'LOAD_FAILED'
+  /**
    * Data was missing that `send()` could not check.
    * @remedy Fix the template or the data.
    */
@@ -107,10 +87,15 @@ export type RejectedCode =
    */
   | 'UNKNOWN_TEMPLATE'
   /**
-   * The process that delivers has no transport of that name, or an address is not valid after all.
-   * @remedy Fix the mail, or configure the transport there.
+   * An address is not valid after all, or the transport can't send a mail of this kind.
+   * @remedy Fix the mail, or send it over another transport.
    */
   | 'INVALID_MESSAGE'
+  /**
+   * All recipients are on the list of addresses that get no more mail: see `mailer.suppressions`.
+   * @remedy Nothing, usually. If an address works again, remove it with `suppressions.remove()`, then call `retry(id)`.
+   */
+  | 'SUPPRESSED'
   /**
    * Three threads died because of it, in isolation or while rendering it.
    * @remedy Look at its template and data, then call `retry(id)`.
@@ -119,6 +104,11 @@ export type RejectedCode =
 
 /** Certainly not sent, for a reason that concerns the message or its recipients: an attempt is counted. */
 export type DeferredCode =
+  /**
+   * The template's `load` function threw an error, or took longer than `limits.load`.
+   * @remedy Read the message; it is tried again.
+   */
+  | 'LOAD_FAILED'
   /**
    * The server deferred it (4xx), or a service did (429, 5xx).
    * @remedy Nothing: it is tried again.
@@ -170,6 +160,14 @@ export type SetupFailedCode =
    * @remedy Fix the cause that the log names; mail is held and goes out by itself once threads stay alive.
    */
   'SETUP_FAILED'
+
+/** The process that delivers has no such transport at the moment: no attempt is counted. */
+export type UnavailableCode =
+  /**
+   * The process that delivers has no transport of that name: it was removed or not added yet, or `resolveTransport` failed.
+   * @remedy Add the transport: its mail is held and goes out by itself then.
+   */
+  'TRANSPORT_UNAVAILABLE'
 
 /** The mailer was closed first: no attempt is counted. */
 export type ReleasedCode =
@@ -230,6 +228,14 @@ export type WithdrawnCode =
    */
   | 'EXPIRED'
 
+/** Not sent, because the template's `load` function said so. */
+export type SkippedCode =
+  /**
+   * The template's `load` function returned `skip`; the attempt's message is its reason.
+   * @remedy Nothing.
+   */
+  'SKIPPED'
+
 /**
  * The outcome of one attempt. A value, never a throw: Piscina keeps only the message of a thrown error.
  *
@@ -237,7 +243,7 @@ export type WithdrawnCode =
  * - `rejected`: certainly not sent, and another attempt won't help.
  * - `deferred`: certainly not sent, and another attempt may help.
  * - `uncertain`: the body was handed over and no reply arrived; it may have been sent.
- * - `withdrawn`: certainly not sent, because it was cancelled or expired before its envelope was sent.
+ * - `withdrawn`: certainly not sent, because it was cancelled or expired before its envelope was sent, or skipped.
  */
 export type Outcome = OutcomeFacts &
   (
@@ -245,28 +251,13 @@ export type Outcome = OutcomeFacts &
     | { result: 'rejected'; code: RejectedCode; location?: SourceLocation; missing?: string[] }
     | {
         result: 'deferred'
-        code: DeferredCode | UnreachableCode | SetupFailedCode | ReleasedCode
+        code: DeferredCode | UnreachableCode | SetupFailedCode | UnavailableCode | ReleasedCode
         /** Milliseconds that the server asked to wait before the next attempt. */
         retryAfter?: number
       }
     | { result: 'uncertain'; code: UncertainCode }
-    | { result: 'withdrawn'; code: WithdrawnCode }
+    | { result: 'withdrawn'; code: WithdrawnCode | SkippedCode }
   )
-
-/** The facts of an outcome that no thread worked on. A new object each time: the dispatcher adds to the timings. */
-export function emptyFacts(): Pick<OutcomeFacts, 'phase' | 'recipients' | 'timings' | 'thread'> {
-  return { phase: 'waiting', recipients: [], timings: {}, thread: 0 }
-}
-
-/** @param reason why the last thread died, readable for users */
-export function setupFailure(reason: string): Outcome {
-  const message = `No thread lives long enough to take mail: ${reason}`
-  return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
-}
-
-/** The sentence of an `INTERNAL_ERROR` for users. The stack is only in the log, under the second sentence. */
-export const INTERNAL_ERROR_MESSAGE = 'An internal error occurred; the log has the details.'
-export const INTERNAL_ERROR_LOGGED = 'Internal error while delivering a message'
 
 /** Whether the transport caused the outcome, so that it must not use up one of the message's attempts. */
 export function isUnreachable(outcome: Outcome): boolean {
@@ -278,11 +269,15 @@ export function isUnreachable(outcome: Outcome): boolean {
 /** Whether no thread could take the message, for a reason outside the message. */
 export const isSetupFailure = (outcome: Outcome): boolean => outcome.code === 'SETUP_FAILED'
 
+/** Whether the process had no such transport at the moment. */
+export const isTransportUnavailable = (outcome: Outcome): boolean => outcome.code === 'TRANSPORT_UNAVAILABLE'
+
 /** Whether the outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
   return (
     !isUnreachable(outcome) &&
     !isSetupFailure(outcome) &&
+    !isTransportUnavailable(outcome) &&
     outcome.result !== 'withdrawn' &&
     outcome.code !== 'RELEASED'
   )

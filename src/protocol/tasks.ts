@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Outcome } from './outcome.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from './templateManifest.js'
-import type { TransportConfig, TransportReport } from './transportConfig.js'
+import type { TransportConfig, TransportReport, TransportUpdate } from './transportConfig.js'
 
 /* The data that crosses between the main thread and a worker: plain data that structured clone preserves. */
 
@@ -73,6 +73,8 @@ export interface MessagePayload {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
+  /** Whether the template's `load` function has run: the payload contains what it returned. */
+  loaded?: true
   /** The context of the request that sent it; templates read it as `@context`. */
   context?: JsonObject
 }
@@ -94,6 +96,34 @@ export interface DeliverTask {
   handedOverAt: number
   /** The earliest time to send it, on `sharedClock()`; it is prepared before that. */
   notBefore?: number
+}
+
+/** An attachment that `load` returned. Bytes are in shared memory, so that the main thread never copies them. */
+export interface LoadedAttachment {
+  filename?: unknown
+  content?: string | Uint8Array
+  /** Of a file that the main thread reads, inside `attachmentRoot`. */
+  path?: unknown
+  encoding?: unknown
+  contentType?: unknown
+  cid?: unknown
+}
+
+/** The result of a template's `load` function, as plain data that the main thread has yet to validate. */
+export interface LoadedValue {
+  /** The mail's data with the data that `load` returned. */
+  data?: JsonText
+  to?: Json
+  locale?: Json
+  attachments?: LoadedAttachment[]
+}
+
+/** A thread's answer to a message whose `load` function has run. The message is then handed out again, with the value in its payload. */
+export interface LoadReply {
+  result: 'loaded'
+  value: LoadedValue
+  /** Milliseconds that it took. */
+  ms: number
 }
 
 /** Returns milliseconds on a monotonic clock that all threads of a process share. */
@@ -147,6 +177,8 @@ export interface ThreadSetup {
   recipientsPerSlot: number
   templates?: TemplateSetup
   transports: TransportConfig[]
+  /** Milliseconds that a template's `load` function may take. */
+  loadTimeout: number
   /** Milliseconds that one attempt may take in all. */
   attemptTimeout: number
   /** The amount by which a thread's priority is lower than that of the process: 0 to 19. */
@@ -171,12 +203,12 @@ export interface ChannelOpening {
 /** The requests to a thread, each with its task and its answer. */
 interface Requests {
   probe: { task: undefined; answer: TemplateListing }
-  deliver: { task: DeliverTask; answer: Outcome }
+  deliver: { task: DeliverTask; answer: Outcome | LoadReply }
   render: { task: RenderTask; answer: RenderResult }
   compose: { task: ComposeTask; answer: RenderResult<ComposedParts> }
   inspect: { task: RenderTask; answer: RenderResult<TemplateNotes> }
   verify: { task: { transport: string }; answer: TransportReport }
-  reloadTransports: { task: { transports: readonly TransportConfig[] }; answer: undefined }
+  updateTransports: { task: TransportUpdate; answer: undefined }
   reloadTemplates: { task: Pick<ThreadSetup, 'templates'>; answer: undefined }
   quit: { task: undefined; answer: undefined }
 }

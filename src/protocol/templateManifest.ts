@@ -56,6 +56,16 @@ export interface TemplatePolicy {
   transport?: string
 }
 
+/** What a template's load module declares. */
+export interface LoadDeclaration {
+  /** The file, relative to the template folder. */
+  file: string
+  /** The paths that `load` adds to the data. Absent if it doesn't declare them: then `send()` doesn't check the data. */
+  adds?: string[]
+  /** The type of the parameter `data` in its JSDoc. Absent if there is none. */
+  dataType?: string
+}
+
 /** The declaration of a template: its data, locales, and policy. A thread computes it, and the main thread keeps it. */
 export interface TemplateManifest {
   name: string
@@ -68,6 +78,8 @@ export interface TemplateManifest {
   /** The needs of all variants together. */
   needs: Need[]
   shape: DataShape
+  /** Its `load` function, if it has one. `needs` and `shape` are then those of the data that `send()` is given. */
+  load?: LoadDeclaration
   policy?: TemplatePolicy
   /** Sample data for previews, if its sample file has any. */
   sample?: JsonObject

@@ -81,6 +81,8 @@ export interface SmtpTransport {
   ehloName?: string
   /** Transactions after which a connection is replaced. */
   messagesPerConnection: number
+  /** Connect to public addresses only. */
+  publicOnly?: true
   timeouts: SmtpTimeouts
 }
 
@@ -101,6 +103,8 @@ export interface SendgridTransport {
   /** Origin, such as `https://api.sendgrid.com`. */
   endpoint: string
   apiKey: string
+  /** Connect to public addresses only. */
+  publicOnly?: true
   connections?: number
 }
 
@@ -138,6 +142,14 @@ export interface PluginTransport {
 
 export type TransportConfig =
   SmtpTransport | FileTransport | SendgridTransport | SesTransport | PluginTransport
+
+/** A change of a thread's transports; all others stay as they are. */
+export interface TransportUpdate {
+  /** New transports, and the new settings of known ones. */
+  set: readonly TransportConfig[]
+  /** Names of the transports that close. */
+  remove: readonly string[]
+}
 
 export interface TlsReport {
   /** Such as `TLSv1.3`. */

@@ -33,6 +33,8 @@ export interface SharedRecord {
 export interface RecordRange {
   from: string
   to: string
+  /** Maximum number of records, the first ones. @default all */
+  limit?: number
 }
 
 /** The records of a queue. */

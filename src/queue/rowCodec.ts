@@ -32,7 +32,7 @@ type JobHead = Omit<MailJob, 'content' | 'attachments'> & {
 /** The state without the fields that have their own columns, as `rest` stores it. */
 type StateRest = Pick<
   MessageState,
-  'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients' | 'subject'
+  'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients' | 'subject' | 'loaded'
 >
 
 /** @param keepKey minimum time in ms for which an idempotency key is remembered */
@@ -105,10 +105,11 @@ function contentOf(summary: ContentSummary, body: string | undefined): Content {
 }
 
 export function packState(state: MessageState): StateRow {
-  const { uncertain, heldReason, counted, attempts, recipients, subject } = state
+  const { uncertain, heldReason, counted, attempts, recipients, subject, loaded } = state
   const rest: StateRest = { uncertain, counted, attempts, recipients }
   if (heldReason !== undefined) rest.heldReason = heldReason
   if (subject !== undefined) rest.subject = subject
+  if (loaded !== undefined) rest.loaded = loaded
   return {
     status: STATUS_NUMBERS[state.status],
     dueAt: state.dueAt,

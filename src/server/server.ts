@@ -92,7 +92,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       inboxRouter(mailer.inbox, { home: '../', dashboard: '../mail/', guard: authenticator.page('read', 1) }),
     )
   app.use(authenticator.page('read'))
-  const start = startRouter(mailer, url, auth === false ? demoEnvironmentFor(mailer) : undefined)
+  const environment = auth === false ? demoEnvironmentFor(mailer) : undefined
+  const start = startRouter(mailer, {
+    url,
+    threaded: testHooksOf(mailer)?.threaded ?? true,
+    ...(environment === undefined ? {} : { environment }),
+  })
   app.use(start.router)
   app.use(notFoundPage, notFound, problemHandler, unexpected)
 
@@ -107,8 +112,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /**
- * Returns the environment of the start page's load test, which exists only with the embedded inbox and without a
- * login.
+ * Returns the environment of the start page's load test, which exists only with worker threads, with the embedded inbox, and without
+ * a login.
  */
 function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined {
   const endThread = testHooksOf(mailer)?.endThread
@@ -116,6 +121,9 @@ function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined {
   return {
     templates: fileURLToPath(new URL('../../../templates', import.meta.url)),
     endThread,
+    loadMjml: async () => {
+      await import('../bench/baselines/inlineSending.js')
+    },
     inlineSender: async (options) => {
       const { createInlineSender } = await import('../bench/baselines/inlineSending.js')
       return createInlineSender(options)

@@ -7,6 +7,7 @@ import {
   type HeldReason,
   type RecipientState,
   shownRecipients,
+  type SuppressedRecipient,
   type Status,
 } from '../message/messageState.js'
 import type { Outcome, SmtpReply } from '../protocol/outcome.js'
@@ -63,6 +64,13 @@ export interface ThreadEvent {
   thread: number
 }
 
+/** A recipient of a message is suppressed: nothing is sent to it. */
+export interface SuppressedEvent extends MessageEvent {
+  /** The recipient's address. */
+  recipient: string
+  suppression: Omit<SuppressedRecipient, 'address'>
+}
+
 /** The statuses that only an attempt leads to. */
 type AttemptedStatus = 'deferred' | 'partial' | 'failed'
 
@@ -71,6 +79,8 @@ export type AttemptedEvent = MessageEvent & Required<Pick<MessageEvent, 'outcome
 
 export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent> &
   Record<AttemptedStatus, AttemptedEvent> & {
+    /** Nothing is sent to a recipient, because it is on the list of suppressed addresses. Emitted once for each recipient. */
+    suppressed: SuppressedEvent
     'thread-started': ThreadEvent
     'thread-died': ThreadEvent & { reason: string }
     /** A transport can't be reached, refuses the credentials or offers no secure connection: its messages are held. */

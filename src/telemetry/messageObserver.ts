@@ -4,7 +4,7 @@ import { inContextOf } from '../context.js'
 import { type Level, type Logger, SILENT } from '../logging/logger.js'
 import type { Redaction } from '../logging/redaction.js'
 import { hideSecrets } from '../logging/secrets.js'
-import { type Attempt, isSettled, type Status } from '../message/messageState.js'
+import { type Attempt, isSettled, type Status, type SuppressedRecipient } from '../message/messageState.js'
 import { toMessage } from '../message/messageView.js'
 import type { RetryDecision } from '../protocol/outcome.js'
 import type { ChangeListener, QueuedMessage } from '../queue/driver.js'
@@ -93,9 +93,29 @@ export class MessageObserver {
     try {
       this.#inContext(message, () => this.#attempted(message, attempt, decision))
     } catch (error) {
-      process.emitWarning(
-        `threadpost could not report an attempt: ${hideSecrets(inspect(error))}`,
-        'ThreadpostWarning',
+      warnOf('an attempt', error)
+    }
+  }
+
+  /** The dispatcher calls this when it takes suppressed recipients out of a message. Never throws. */
+  suppressed(message: QueuedMessage, recipients: readonly SuppressedRecipient[]): void {
+    try {
+      this.#inContext(message, () => this.#suppressed(message, recipients))
+    } catch (error) {
+      warnOf('a suppressed recipient', error)
+    }
+  }
+
+  #suppressed(message: QueuedMessage, recipients: readonly SuppressedRecipient[]): void {
+    for (const { address: recipient, ...suppression } of recipients) {
+      if (this.#logger !== SILENT)
+        this.#log('info', 'A recipient is suppressed: nothing is sent to it', message.job, () => ({
+          step: 'suppressed',
+          to: [recipient],
+          ...suppression,
+        }))
+      this.#events.emit('suppressed', () =>
+        this.#redaction.event({ ...messageEvent(message), recipient, suppression }),
       )
     }
   }
@@ -111,6 +131,8 @@ export class MessageObserver {
     this.#logChange(message)
     if (messageChannel.hasSubscribers) messageChannel.publish(this.#redaction.event(messageEvent(message)))
     this.#events.emit(state.status, () => this.#redaction.event(messageEvent(message)))
+    if (state.status === 'queued' && state.attempts.length === 0 && job.suppressed !== undefined)
+      this.#suppressed(message, job.suppressed)
     if (isSettled(state.status) && this.#waiters.has(job.id))
       this.#waiters.settled(this.#redaction.message(toMessage(job, state)))
   }
@@ -185,4 +207,11 @@ export class MessageObserver {
     const ids = { id, messageId, transport, ...template, ...(context === undefined ? {} : { context }) }
     this.#logger[level]({ ...ids, ...fields() }, text)
   }
+}
+
+function warnOf(what: string, error: unknown): void {
+  process.emitWarning(
+    `threadpost could not report ${what}: ${hideSecrets(inspect(error))}`,
+    'ThreadpostWarning',
+  )
 }

@@ -31,6 +31,7 @@ export interface MessageMeasures {
 const STEPS: Readonly<Record<TimingStep, true>> = {
   queue: true,
   clone: true,
+  load: true,
   compile: true,
   render: true,
   compose: true,

@@ -1,5 +1,4 @@
 import type { MailerParts } from '../mailerParts.js'
-import type { QueueDriver } from '../queue/driver.js'
 import {
   type Activity,
   type GroupFigures,
@@ -8,36 +7,23 @@ import {
   readGroups,
   readHistory,
 } from './activity.js'
-import type { ActivityReporter } from './activityReporter.js'
-import type { AuditEntry, AuditLog } from './auditLog.js'
-import type { LoopDelay } from './loopDelay.js'
+import type { AuditEntry } from './auditLog.js'
+
+type MonitoredParts = Pick<MailerParts, 'queue' | 'activity' | 'loopDelay' | 'settings'>
 
 /**
  * The figures of a queue and of all processes on it, whichever of them did the work. They are kept for 24 hours, in the queue:
  * a durable queue keeps them over a restart. Reached as `mailer.monitoring`.
  */
 export class Monitoring {
-  readonly #queue: QueueDriver
-  readonly #reporter: ActivityReporter
-  readonly #loopDelay: LoopDelay
-  readonly #auditLog: AuditLog
-  readonly #assertOpen: () => void
+  readonly #open: () => MonitoredParts
 
-  /** @internal */
-  constructor(
-    {
-      queue,
-      activity,
-      loopDelay,
-      settings,
-    }: Pick<MailerParts, 'queue' | 'activity' | 'loopDelay' | 'settings'>,
-    assertOpen: () => void,
-  ) {
-    this.#queue = queue
-    this.#reporter = activity
-    this.#loopDelay = loopDelay
-    this.#auditLog = settings.auditLog
-    this.#assertOpen = assertOpen
+  /**
+   * @param open returns the parts while the mailer is open
+   * @internal
+   */
+  constructor(open: () => MonitoredParts) {
+    this.#open = open
   }
 
   /**
@@ -45,10 +31,10 @@ export class Monitoring {
    * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
    */
   async activity(): Promise<Activity> {
-    this.#assertOpen()
-    this.#loopDelay.read()
-    await this.#reporter.report()
-    return readActivity(this.#queue, Date.now())
+    const { activity, loopDelay, queue } = this.#open()
+    loopDelay.read()
+    await activity.report()
+    return readActivity(queue, Date.now())
   }
 
   /**
@@ -56,9 +42,9 @@ export class Monitoring {
    * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
    */
   async figures(by: 'template' | 'transport'): Promise<GroupFigures[]> {
-    this.#assertOpen()
-    await this.#reporter.report()
-    return readGroups(this.#queue, Date.now(), by)
+    const { activity, queue } = this.#open()
+    await activity.report()
+    return readGroups(queue, Date.now(), by)
   }
 
   /**
@@ -66,8 +52,7 @@ export class Monitoring {
    * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
    */
   auditLog(): Promise<AuditEntry[]> {
-    this.#assertOpen()
-    return this.#auditLog.list()
+    return this.#open().settings.auditLog.list()
   }
 
   /**
@@ -77,9 +62,9 @@ export class Monitoring {
    * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
    */
   async history({ since = 0 }: { since?: number } = {}): Promise<HistoryPoint[]> {
-    this.#assertOpen()
-    this.#loopDelay.read()
-    await this.#reporter.report()
-    return readHistory(this.#queue, Date.now(), since)
+    const { activity, loopDelay, queue } = this.#open()
+    loopDelay.read()
+    await activity.report()
+    return readHistory(queue, Date.now(), since)
   }
 }

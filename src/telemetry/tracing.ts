@@ -15,7 +15,7 @@ interface Delegating {
 const REGISTRY = Symbol.for('opentelemetry.js.api.1')
 const SYSTEM = { 'messaging.system': 'threadpost' }
 /** Steps of an attempt in order: those before the connection count from the start, the others back from the end. */
-const BEFORE = ['clone', 'compile', 'render', 'compose'] as const satisfies readonly (keyof Timings)[]
+const BEFORE = ['clone', 'load', 'compile', 'render', 'compose'] as const satisfies readonly (keyof Timings)[]
 const AFTER = ['transaction', 'connect'] as const satisfies readonly (keyof Timings)[]
 
 /**

@@ -13,19 +13,37 @@ const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 
 /**
  * Returns a declaration file with the names of the templates and the data that each needs. Names and shapes come from
- * the templates, the types of values from their sample data.
+ * the templates, the types of values from their sample data. The type of data that a `load` function receives is that of its
+ * parameter.
+ * @param folder the template folder, relative to the folder of the declaration file
  */
-export function generateTypeDeclarations(manifests: readonly TemplateManifest[]): string {
+export function generateTypeDeclarations(manifests: readonly TemplateManifest[], folder = '.'): string {
   const entries = [...manifests]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((manifest) => `    ${keyOf(manifest.name)}: ${typeOfTemplate(manifest)}\n`)
+    .map((manifest) => `    ${keyOf(manifest.name)}: ${typeOfTemplate(manifest, folder)}\n`)
   return `${HEADER}declare module 'threadpost' {\n  interface Templates {\n${entries.join('')}  }\n}\n`
 }
 
-function typeOfTemplate({ shape, sample, languages }: TemplateManifest): string {
-  const data = shape.fields === undefined ? '{}' : objectOf(shape.fields, sample, 6)
+function typeOfTemplate(manifest: TemplateManifest, folder: string): string {
+  const { shape, sample, languages } = manifest
+  const data =
+    dataOfModule(manifest, folder) ?? (shape.fields === undefined ? '{}' : objectOf(shape.fields, sample, 6))
   const known = languages.map((locale) => JSON.stringify(locale)).join(' | ')
   return `{\n      data: ${data}\n      locales: ${known === '' ? 'never' : known}\n    }`
+}
+
+/** The type of a template's data, if a module states it. */
+function dataOfModule({ load }: TemplateManifest, folder: string): string | undefined {
+  if (load === undefined) return undefined
+  if (load.dataType !== undefined) return load.dataType
+  if (/\.m?ts$/.test(load.file)) return `Parameters<typeof import(${moduleName(folder, load.file)}).load>[0]`
+  return load.adds === undefined ? 'Record<string, unknown>' : undefined
+}
+
+/** TypeScript imports a module by the name that it has once it is compiled. */
+function moduleName(folder: string, file: string): string {
+  const compiled = `${folder === '' ? '.' : folder}/${file.replace(/\.tsx?$/, '.js').replace(/\.mts$/, '.mjs')}`
+  return JSON.stringify(compiled.startsWith('.') || compiled.startsWith('/') ? compiled : `./${compiled}`)
 }
 
 function typeOf(shape: DataShape, sample: Json | undefined, indent: number): string {

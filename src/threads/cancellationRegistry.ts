@@ -1,5 +1,6 @@
-import { emptyFacts, type Outcome } from '../protocol/outcome.js'
+import { type Outcome } from '../protocol/outcome.js'
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
+import { emptyFacts } from '../protocol/unsentOutcome.js'
 import type { DeliveryOrder } from './runner.js'
 
 /** Tracks the deliveries that can still be cancelled, and those that were. */

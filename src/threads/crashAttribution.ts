@@ -34,13 +34,15 @@ const MAX_ERRORS = 100
  *            │                      │                              │
  *      it: CULPRIT            blocked: those that            its own code ran last: CULPRIT
  *      others: BYSTANDER      rendered since the last        setup code ran last: BYSTANDER
- *                             beat, or else at all:
+ *                             beat, or else at all, and
+ *                             those that are loading:
  *                             SUSPECT; otherwise those
  *                             that rendered: SUSPECT
  *                             others: BYSTANDER
  *
  * - A culprit is certain, and its crash is counted: after three crashes the message is `POISON`. Rendering is synchronous,
- *   so no two deliveries of a thread ever render at the same time.
+ *   so no two deliveries of a thread ever render at the same time. So is a `load` function up to its first `await`.
+ * - Behind its first `await`, several `load` functions of a thread are in progress, and none of them is certain: each is a suspect.
  * - A suspect may have left behind a timer or a tick that killed the thread. Nothing is counted; it is delivered again in an
  *   isolated thread, which tracks whose code runs (`workers/lineage.ts`).
  * - A bystander is delivered again as if nothing had happened.
@@ -120,7 +122,9 @@ export class CrashAttribution {
     const rendered = slots.filter((slot) => this.#board.renderedAt(slot) !== undefined)
     if (termination?.cause !== 'stalled') return rendered
     const beats = this.#pulses.beats(place)
-    const since = rendered.filter((slot) => this.#board.renderedAt(slot) === beats)
+    const since = rendered.filter(
+      (slot) => this.#board.renderedAt(slot) === beats || this.#board.phase(slot) === 'loading',
+    )
     return since.length > 0 ? since : rendered
   }
 

@@ -7,11 +7,12 @@ import type {
   Content,
   DeliverTask,
   JsonObject,
+  LoadReply,
   MessagePayload,
   RenderResult,
 } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
 import type { Member } from '../structures/indexedBag.js'
 import type { CrashRole } from './crashAttribution.js'
 import type { Outage } from './crashLoop.js'
@@ -32,15 +33,17 @@ type OrderedTask = Pick<
 >
 
 /**
- * The result of one delivery: its outcome, or the death of its thread with the evidence from the phase board.
+ * The result of one delivery: its outcome, what its `load` function returned, or the death of its thread with the evidence from the phase board.
  *
  * - `culprit`, `suspect`, `bystander`: the role of the delivery in the crash; see `CrashAttribution`.
+ * - `loaded`: the template's `load` function has run, and nothing was sent.
  * - `closed`: there was no crash; the runner was closed and won't deliver again.
  *
  * `reason` is why the thread died, readable for users.
  */
 export type RunResult =
   | { died: false; outcome: Outcome }
+  | { died: false; loaded: LoadReply }
   | { died: true; role: CrashRole | 'closed'; evidence: Evidence; reason: string }
 
 /** The number of deliveries and renders in each phase. */
@@ -97,8 +100,8 @@ export interface Runner {
   inspect(content: Content): Promise<RenderResult<TemplateNotes>>
   /** Tests a transport in a thread. */
   verify(transport: string): Promise<TransportReport>
-  /** Gives every thread, including future ones, new transport settings. */
-  reloadTransports(transports: readonly TransportConfig[]): Promise<void>
+  /** Gives every thread, including future ones, new transport settings, and takes transports away. */
+  updateTransports(update: TransportUpdate): Promise<void>
   /**
    * Gives every thread, including future ones, new templates. Renders in progress finish with the old ones.
    * Rejects if a thread can't use the new ones; every thread then keeps the old ones.

@@ -1,6 +1,6 @@
 import type { ComposedParts, Content, JsonObject, MessagePayload, RenderResult } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes } from '../protocol/templateManifest.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { TransportConfig, TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
 import type { CrashLoopListener, Outage } from './crashLoop.js'
 import type { PoolOptions } from './pool.js'
 import type { DeliveryOrder, DeliverySlots, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
@@ -23,7 +23,9 @@ type RunnerFactory = (transports: TransportConfig[], listener: ThreadListener) =
 export class RunnerHub {
   readonly #concurrency: number
   readonly #create: RunnerFactory
-  readonly #shares = new Map<string, { transports: TransportConfig[]; listener: ThreadListener }>()
+  readonly #shares = new Map<string, { transports: Map<string, TransportConfig>; listener: ThreadListener }>()
+  /** What the threads don't know yet: a transport by its name, or undefined if it was removed. */
+  readonly #changed = new Map<string, TransportConfig | undefined>()
   #runner: Runner | undefined
   #listing: Promise<TemplateListing> | undefined
   #applying: Promise<void> | undefined
@@ -42,18 +44,21 @@ export class RunnerHub {
 
   share(transports: TransportConfig[], listener: ThreadListener): Runner {
     const scope = `${++this.#lastScope}/`
-    this.#shares.set(scope, { transports: scoped(transports, scope), listener })
+    const named = scoped(transports, scope).map((transport) => [transport.name, transport] as const)
+    this.#shares.set(scope, { transports: new Map(named), listener })
+    for (const [name, transport] of named) this.#changed.set(name, transport)
     return new SharedRunner(this, scope, this.#concurrency)
   }
 
   /** Starts the runner, or gives the running one the transports of a new share. */
   async start(): Promise<{ runner: Runner; listing: TemplateListing }> {
     const joins = this.#runner !== undefined
+    if (!joins) this.#changed.clear()
     const runner = (this.#runner ??= this.#create(this.#transports(), this.#listener()))
     const starting = (this.#listing ??= runner.start())
     try {
       const listing = await starting
-      if (joins) await this.apply()
+      if (joins) await this.#apply()
       return { runner, listing }
     } catch (error) {
       if (this.#runner === runner) this.#runner = this.#listing = undefined
@@ -61,33 +66,48 @@ export class RunnerHub {
     }
   }
 
-  async setTransports(scope: string, transports: readonly TransportConfig[]): Promise<void> {
+  async update(scope: string, { set, remove }: TransportUpdate): Promise<void> {
     const share = this.#shares.get(scope)
     if (share === undefined) return
-    share.transports = scoped(transports, scope)
-    await this.apply()
+    for (const name of remove) {
+      share.transports.delete(`${scope}${name}`)
+      this.#changed.set(`${scope}${name}`, undefined)
+    }
+    for (const transport of scoped(set, scope)) {
+      share.transports.set(transport.name, transport)
+      this.#changed.set(transport.name, transport)
+    }
+    await this.#apply()
   }
 
-  /** Gives the threads the current transports. What is asked for in one turn of the event loop is done together. */
-  apply(): Promise<void> {
+  /** Gives the threads what has changed. What is asked for in one turn of the event loop is done together. */
+  #apply(): Promise<void> {
     this.#applying ??= Promise.resolve().then(() => {
       this.#applying = undefined
-      return this.#runner?.reloadTransports(this.#transports())
+      const changes = [...this.#changed]
+      this.#changed.clear()
+      return this.#runner?.updateTransports({
+        set: changes.flatMap(([, transport]) => transport ?? []),
+        remove: changes.flatMap(([name, transport]) => (transport === undefined ? [name] : [])),
+      })
     })
     return this.#applying
   }
 
   /** The threads close the connections of the share; the last share ends them. */
   async leave(scope: string): Promise<void> {
-    if (!this.#shares.delete(scope)) return
-    if (this.#shares.size > 0) return this.apply()
+    const share = this.#shares.get(scope)
+    if (share === undefined) return
+    this.#shares.delete(scope)
+    for (const name of share.transports.keys()) this.#changed.set(name, undefined)
+    if (this.#shares.size > 0) return this.#apply()
     const runner = this.#runner
     this.#runner = this.#listing = undefined
     await runner?.close()
   }
 
   #transports(): TransportConfig[] {
-    return [...this.#shares.values()].flatMap(({ transports }) => transports)
+    return [...this.#shares.values()].flatMap(({ transports }) => [...transports.values()])
   }
 
   #listener(): ThreadListener {
@@ -176,8 +196,8 @@ class SharedRunner implements Runner {
     return { ...(await this.#runner.verify(`${this.#scope}${transport}`)), transport }
   }
 
-  reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    return this.#hub.setTransports(this.#scope, transports)
+  updateTransports(update: TransportUpdate): Promise<void> {
+    return this.#hub.update(this.#scope, update)
   }
 
   reloadTemplates(): Promise<void> {

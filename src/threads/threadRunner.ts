@@ -1,6 +1,5 @@
 import { ThreadpostError } from '../errors.js'
 import { NOTHING_STARTED } from '../protocol/evidence.js'
-import { setupFailure } from '../protocol/outcome.js'
 import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
@@ -12,7 +11,8 @@ import {
   sharedClock,
 } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { TransportConfig, TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
+import { setupFailure } from '../protocol/unsentOutcome.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import type { CrashLoopListener, Outage } from './crashLoop.js'
 import type { Pool, PoolOptions } from './pool.js'
@@ -162,11 +162,16 @@ export class ThreadRunner implements Runner {
     return this.#supervisor.during(this.#pools.shared.ask('verify', { transport }))
   }
 
-  async reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
+  async updateTransports(update: TransportUpdate): Promise<void> {
+    const { set, remove } = update
+    const { setup, threads } = this.#options
+    const transports = new Map(setup.transports.map((transport) => [transport.name, transport]))
+    for (const name of remove) transports.delete(name)
+    for (const transport of set) transports.set(transport.name, transport)
     // Threads that start later receive the same setup.
-    this.#options.setup.transports = [...transports]
-    this.#threadLimits = threadLimits(transports, this.#options.threads)
-    await this.#supervisor.during(this.#pools.askAll('reloadTransports', { transports }))
+    setup.transports = [...transports.values()]
+    this.#threadLimits = threadLimits(setup.transports, threads)
+    await this.#supervisor.during(this.#pools.askAll('updateTransports', update))
   }
 
   async reloadTemplates(templates: TemplateSetup): Promise<void> {
@@ -225,8 +230,8 @@ export class ThreadRunner implements Runner {
     this.#cancellations.register(order, slot, generation)
     try {
       const task = taskOf(order, generation)
-      const outcome = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
-      return { died: false, outcome }
+      const reply = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
+      return reply.result === 'loaded' ? { died: false, loaded: reply } : { died: false, outcome: reply }
     } catch (error) {
       if (!(error instanceof ThreadDied)) throw error
       return {

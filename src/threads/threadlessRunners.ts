@@ -14,7 +14,7 @@ import {
   type ThreadSetup,
 } from '../protocol/tasks.js'
 import { type TemplateListing, type TemplateNotes, type TemplateSetup } from '../protocol/templateManifest.js'
-import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
+import type { TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import {
   type DeliveryOrder,
@@ -78,8 +78,8 @@ export class InlineRunner implements Runner {
       const generation = this.#board.assign(slot)
       this.#cancellations.register(order, slot, generation)
       const handedOverAt = sharedClock()
-      const outcome = await this.#started().deliver({ ...order, generation, handedOverAt })
-      return { died: false, outcome }
+      const reply = await this.#started().deliver({ ...order, generation, handedOverAt })
+      return reply.result === 'loaded' ? { died: false, loaded: reply } : { died: false, outcome: reply }
     } finally {
       this.#cancellations.release(order)
       this.#delivering--
@@ -116,8 +116,8 @@ export class InlineRunner implements Runner {
     return this.#started().verify(transport)
   }
 
-  reloadTransports(transports: readonly TransportConfig[]): Promise<void> {
-    return this.#started().reloadTransports(transports)
+  updateTransports(update: TransportUpdate): Promise<void> {
+    return this.#started().updateTransports(update)
   }
 
   reloadTemplates(templates: TemplateSetup): Promise<void> {
@@ -205,7 +205,7 @@ export class DisabledRunner implements Runner {
     return Promise.reject(unsupported('has no transports'))
   }
 
-  reloadTransports(): Promise<void> {
+  updateTransports(): Promise<void> {
     return Promise.resolve()
   }
 

@@ -33,6 +33,8 @@ const RECHECK_INTERVAL = 1_000
  */
 export class AdmissionQueue {
   readonly #queues = new Map<TransportState | undefined, TransportQueue>()
+  /** Those with messages, in the order in which they get free slots. */
+  readonly #waiting = new Set<TransportQueue>()
   readonly #slots: SlotSource
   readonly #wake: WakeHeld
   #size = 0
@@ -62,24 +64,24 @@ export class AdmissionQueue {
     }
     const queue = this.#queueOf(transport)
     queue.add(message)
+    this.#waiting.add(queue)
     this.#size++
     if (message.forBudget) this.#forBudget++
     this.#admit(queue)
     if (!queue.full) return
     const last = queue.evictLast()
     if (last === undefined) return
-    this.#removed(last.message)
+    this.#removed(queue, last.message)
     last.message.postpone(last.delay)
   }
 
   /** Starts the messages that a released slot or lease allows. */
   advance(): void {
     if (this.#size === 0) return
-    for (const [transport, queue] of [...this.#queues]) {
-      if (queue.size === 0 || !this.#admit(queue)) continue
+    for (const queue of [...this.#waiting]) {
+      if (queue.size === 0 || !this.#admit(queue) || !this.#waiting.delete(queue)) continue
       // When slots are scarce, the next one goes to another transport.
-      this.#queues.delete(transport)
-      this.#queues.set(transport, queue)
+      this.#waiting.add(queue)
     }
   }
 
@@ -93,14 +95,26 @@ export class AdmissionQueue {
 
   /** Removes a message. @returns whether it waited here */
   cancel(id: string): boolean {
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#waiting) {
       const message = queue.remove(id)
       if (message === undefined) continue
-      this.#removed(message)
+      this.#removed(queue, message)
       message.postpone(0)
       return true
     }
     return false
+  }
+
+  /** Forgets a transport that is gone, and postpones its messages; they are due again at once. */
+  forget(transport: TransportState): void {
+    const queue = this.#queues.get(transport)
+    if (queue === undefined) return
+    this.#queues.delete(transport)
+    clearTimeout(queue.timer)
+    for (const message of queue.clear()) {
+      this.#removed(queue, message)
+      message.postpone(0)
+    }
   }
 
   /** Postpones all messages, and every message added later; they are due again at once. */
@@ -122,7 +136,8 @@ export class AdmissionQueue {
     const risesByItself = queue.size > 0 && queue.transport?.slowed === true
     const next = Math.min(wait, risesByItself || queue.mayHoldMore ? RECHECK_INTERVAL : Infinity)
     clearTimeout(queue.timer)
-    if (next < Infinity && !this.#closed)
+    const current = this.#queues.get(queue.transport) === queue
+    if (next < Infinity && !this.#closed && current)
       queue.timer = setTimeout(() => this.#admit(queue), Math.ceil(next)).unref()
     return started
   }
@@ -138,7 +153,7 @@ export class AdmissionQueue {
       const lease = queue.transport?.acquire(message.domains, spare)
       if (lease === undefined || typeof lease === 'object') {
         queue.removeAt(index)
-        this.#removed(message)
+        this.#removed(queue, message)
         message.start(slot, lease)
         continue
       }
@@ -171,7 +186,8 @@ export class AdmissionQueue {
     })
   }
 
-  #removed(message: WaitingMessage): void {
+  #removed(queue: TransportQueue, message: WaitingMessage): void {
+    if (queue.size === 0) this.#waiting.delete(queue)
     this.#size--
     if (message.forBudget) this.#forBudget--
   }

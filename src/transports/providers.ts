@@ -58,6 +58,11 @@ export function serviceScheme(text: string): 'inbox:' | 'file:' | 'sendgrid:' | 
   return (['inbox:', 'file:', 'sendgrid:', 'ses:'] as const).find((scheme) => text.startsWith(scheme))
 }
 
+/** Whether a transport's service builds the message, so that it can't send a finished one. */
+export function buildsMessages({ kind }: { kind: string }): boolean {
+  return kind === 'sendgrid' || kind === 'plugin'
+}
+
 /** Rejects fields that only other transports have. */
 export function checkFields(
   check: Validator,

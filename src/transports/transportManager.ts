@@ -1,16 +1,20 @@
-import type { Dispatcher } from '../delivery/dispatcher.js'
-import { DEFAULT_TRANSPORT, type TransportConfig, type TransportReport } from '../protocol/transportConfig.js'
+import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
-import { Validator, isPlainObject } from '../validation.js'
+import { isPlainObject, Validator } from '../validation.js'
 import { checkDkimRecord } from './dkimRecord.js'
 import { withEhloName } from './machineName.js'
+import { buildsMessages } from './providers.js'
+import { requirePublic } from './publicHosts.js'
+import { checkTransportName } from './transportMap.js'
 import {
   checkFailover,
   resolveTransport,
   type TransportInput,
   type ResolvedTransport,
 } from './transportOptions.js'
+import type { TransportRegistry } from './transportRegistry.js'
+import type { ResolvedTransports } from './transportResolver.js'
 import type { TransportStateOptions } from './transportState.js'
 
 /** The new settings that {@link Mailer.reload} applies: for existing transports, or for the templates. */
@@ -23,9 +27,13 @@ export interface ReloadOptions {
   transports?: Record<string, TransportInput>
 }
 
-interface ReloadedTransport {
-  resolved: ResolvedTransport
+/** A transport as its options say. */
+interface ManagedTransport {
   config: TransportConfig
+  /** How the dispatcher knows it. */
+  state: TransportStateOptions
+  /** Whether the option `resolveTransport` returned it. */
+  resolved: boolean
 }
 
 const check: Validator = new Validator('INVALID_OPTIONS')
@@ -40,38 +48,54 @@ export interface TransportChange {
   rate?: number
 }
 
-/** Tests a mailer's transports, and gives them new settings, while mail goes out. */
-export class TransportManager {
+/** Adds, removes, and tests a mailer's transports, and gives them new settings, while mail is being sent. */
+export class TransportManager implements ResolvedTransports {
   readonly #runner: Runner
-  readonly #dispatcher: Dispatcher
+  readonly #registry: TransportRegistry
   readonly #from: string | undefined
-  /** As the options say. */
-  #transports: readonly TransportConfig[]
-  readonly #states: Map<string, TransportStateOptions>
+  readonly #transports: Map<string, ManagedTransport>
   #changes: ReadonlyMap<string, TransportChange> = new Map()
+  /** Removals in progress. */
+  readonly #removing = new Map<string, Promise<void>>()
+  /** Whether messages may name transports that are not known yet. */
+  readonly open: boolean
+  #forget: (name: string) => void = () => undefined
 
   /**
    * @param states how the dispatcher knows the transports
    * @param from the address of the mailer's `from`
+   * @param open whether transports are resolved when messages name them
    */
   constructor(
     transports: readonly TransportConfig[],
     states: readonly TransportStateOptions[],
     runner: Runner,
-    dispatcher: Dispatcher,
+    registry: TransportRegistry,
     from: string | undefined,
+    open: boolean,
   ) {
-    this.#transports = transports
-    this.#states = new Map(states.map((state) => [state.name, state]))
+    const stateOf = new Map(states.map((state) => [state.name, state]))
+    this.#transports = new Map(
+      transports.map((config) => {
+        const state = stateOf.get(config.name) ?? { name: config.name, budget: {}, failover: [] }
+        return [config.name, { config, state, resolved: false }]
+      }),
+    )
     this.#from = from
+    this.open = open
     this.#runner = runner
-    this.#dispatcher = dispatcher
+    this.#registry = registry
+  }
+
+  /** @param forget called with the name of each transport that the application adds or removes */
+  onChange(forget: (name: string) => void): void {
+    this.#forget = forget
   }
 
   async verify(input: unknown): Promise<TransportReport> {
-    const names = this.#transports.map((transport) => transport.name)
-    const name = check.oneOf(input ?? names[0], 'transport', names)
-    const config = this.#transports.find((transport) => transport.name === name)
+    const [first] = this.names
+    const name = this.#known(input ?? first, 'transport')
+    const config = this.#transports.get(name)?.config
     const keys = config !== undefined && 'dkim' in config ? config.dkim : undefined
     const [report, dkim] = await Promise.all([
       this.#runner.verify(name),
@@ -81,39 +105,125 @@ export class TransportManager {
   }
 
   async reload(input: unknown): Promise<void> {
-    const reloaded = this.#resolve(check.object(input, '', ['transport', 'transports']))
-    this.#transports = this.#transports.map((old) => reloaded.get(old.name)?.config ?? old)
-    await this.#runner.reloadTransports(this.#changedTransports())
-    for (const { resolved } of reloaded.values()) {
-      this.#states.set(resolved.name, resolved)
-      this.#dispatcher.reloaded(this.#changedState(resolved))
-    }
+    const reloaded = this.#reloaded(check.object(input, '', ['transport', 'transports']))
+    for (const transport of reloaded) this.#transports.set(transport.state.name, transport)
+    await this.#update(reloaded.map(({ state }) => state.name))
+    for (const { state } of reloaded) this.#registry.reloaded(this.#changedState(state))
   }
 
-  /** Names of the transports; none in a process that only sends. */
+  /** @throws ThreadpostError `INVALID_OPTIONS` */
+  async add(name: unknown, input: unknown): Promise<void> {
+    const known = checkTransportName(check, name, 'name')
+    await this.#removing.get(known)
+    if (this.#transports.get(known)?.resolved === false)
+      check.fail('name', 'there is a transport of this name; reload() gives it new settings')
+    const transport = this.#managed(known, input, 'transport', false)
+    checkFailover(check, transport.state, this.names, 'transport')
+    this.#forget(known)
+    await this.#put(transport)
+  }
+
+  /** Resolves when its deliveries in progress have ended. @throws ThreadpostError `INVALID_OPTIONS` */
+  async remove(input: unknown): Promise<void> {
+    const name = this.#known(input, 'name')
+    this.#forget(name)
+    await this.#remove(name, false)
+  }
+
+  check(name: string, input: unknown): ResolvedTransport {
+    const transport = withEhloName(resolveTransport(check, name, input, 'transport'), this.#from)
+    checkFailover(check, transport, this.names, 'transport')
+    return requirePublic(check, transport, input, 'transport')
+  }
+
+  async put(resolved: ResolvedTransport): Promise<void> {
+    await this.#removing.get(resolved.name)
+    const transport = this.#toManaged(resolved, 'transport', true)
+    const before = this.#transports.get(resolved.name)
+    const same = before !== undefined && JSON.stringify(before) === JSON.stringify(transport)
+    await this.#put(transport, same)
+  }
+
+  idle(name: string): boolean {
+    return this.#registry.idle(name)
+  }
+
+  evict(name: string): Promise<void> {
+    return this.#remove(name, true)
+  }
+
+  /** @param same whether a transport that was resolved again has its old settings: then the breaker stays as it is */
+  async #put(transport: ManagedTransport, same = false): Promise<void> {
+    const { state, resolved } = transport
+    const { name } = state
+    const known = this.#transports.has(name)
+    this.#transports.set(name, transport)
+    if (!same) await this.#update([name])
+    if (known && !same) this.#registry.reloaded(this.#changedState(state))
+    const added = this.#registry.added(this.#changedState(state), resolved)
+    if (!known || added) this.#registry.changed(name, this.#changes.get(name) ?? {})
+  }
+
+  #remove(name: string, remember: boolean): Promise<void> {
+    this.#transports.delete(name)
+    const removing = this.#registry
+      .removed(name, remember)
+      .then(() => this.#runner.updateTransports({ set: [], remove: [name] }))
+      .finally(() => this.#removing.delete(name))
+    this.#removing.set(name, removing)
+    return removing
+  }
+
+  /** Names of the transports that the application configured or added; none in a process that only sends. */
   get names(): string[] {
-    return this.#transports.map(({ name }) => name)
+    return [...this.#transports].flatMap(([name, { resolved }]) => (resolved ? [] : [name]))
+  }
+
+  /** The name of the default transport; undefined without one. */
+  get first(): string | undefined {
+    for (const [name, { resolved }] of this.#transports) if (!resolved) return name
+    return undefined
+  }
+
+  has(name: string): boolean {
+    return this.#transports.has(name)
+  }
+
+  /** Whether a transport can't send a finished message, or its failover can't. */
+  withoutRaw(name: string): boolean {
+    const transport = this.#transports.get(name)
+    if (transport === undefined) return false
+    return [name, ...transport.state.failover].some((each) => {
+      const config = this.#transports.get(each)?.config
+      return config !== undefined && buildsMessages(config)
+    })
   }
 
   /** Applies the changes of all transports, in place of earlier ones. */
   async change(changes: ReadonlyMap<string, TransportChange>): Promise<void> {
     const before = this.#changes
     this.#changes = changes
+    const names = [...this.#transports.keys()]
     const differs = (key: keyof TransportChange) =>
-      this.names.filter((name) => before.get(name)?.[key] !== changes.get(name)?.[key])
-    if (differs('concurrency').length > 0) await this.#runner.reloadTransports(this.#changedTransports())
+      names.filter((name) => before.get(name)?.[key] !== changes.get(name)?.[key])
+    const resized = differs('concurrency')
+    if (resized.length > 0) await this.#update(resized)
     for (const name of differs('rate')) {
-      const state = this.#states.get(name)
-      if (state !== undefined) this.#dispatcher.limited(this.#changedState(state))
+      const state = this.#transports.get(name)?.state
+      if (state !== undefined) this.#registry.limited(this.#changedState(state))
     }
-    for (const name of this.names) this.#dispatcher.changed(name, changes.get(name) ?? {})
+    for (const name of names) this.#registry.changed(name, changes.get(name) ?? {})
   }
 
-  #changedTransports(): TransportConfig[] {
-    return this.#transports.map((config) => {
-      const { concurrency } = this.#changes.get(config.name) ?? {}
-      return concurrency === undefined ? config : { ...config, connections: concurrency }
+  /** Gives the threads the current settings of transports. */
+  async #update(names: readonly string[]): Promise<void> {
+    const set = names.flatMap((name) => {
+      const config = this.#transports.get(name)?.config
+      if (config === undefined) return []
+      const { concurrency } = this.#changes.get(name) ?? {}
+      return [concurrency === undefined ? config : { ...config, connections: concurrency }]
     })
+    await this.#runner.updateTransports({ set, remove: [] })
   }
 
   #changedState(state: TransportStateOptions): TransportStateOptions {
@@ -121,67 +231,55 @@ export class TransportManager {
     return rate === undefined ? state : { ...state, budget: { ...state.budget, rate } }
   }
 
-  #resolve({ transport, transports }: Record<string, unknown>): Map<string, ReloadedTransport> {
+  #reloaded({ transport, transports }: Record<string, unknown>): ManagedTransport[] {
     if ((transport === undefined) === (transports === undefined))
       check.fail('transport', 'give either transport or transports')
     if (transports !== undefined && !isPlainObject(transports))
       check.fail('transports', 'must be an object of transports by name')
-    const names = this.#transports.map(({ name }) => name)
-    const given = isPlainObject(transports)
-      ? Object.entries(transports)
-      : [[names[0] ?? '', transport] as const]
-    return new Map(
-      given.map(([name, value]) => {
-        const path = transports === undefined ? 'transport' : `transports.${name}`
-        if (!names.includes(name))
-          check.fail(path, `there is no such transport; the transports are ${names.join(', ')}`)
-        const resolved = withEhloName(resolveTransport(check, name, value, path), this.#from)
-        checkFailover(check, resolved, names, path)
-        const { config, budget } = resolved
-        if (config.kind === 'inbox')
-          return check.fail(path, "an inbox can't be reloaded; configure it when you create the mailer")
-        if (config.kind !== this.#transports.find((old) => old.name === name)?.kind)
-          return check.fail(
-            path,
-            'the kind of a transport never changes; configure another transport when you create the mailer',
-          )
-        const { connections } = budget
-        return [name, { resolved, config: connections === undefined ? config : { ...config, connections } }]
-      }),
-    )
+    const { first, names } = this
+    const given = isPlainObject(transports) ? Object.entries(transports) : [[first ?? '', transport] as const]
+    return given.map(([name, value]) => {
+      const path = transports === undefined ? 'transport' : `transports.${name}`
+      const old = this.#transports.get(name)
+      if (old === undefined || old.resolved)
+        return check.fail(path, 'there is no such transport; add it with addTransport()')
+      const managed = this.#managed(name, value, path, false)
+      checkFailover(check, managed.state, names, path)
+      if (managed.config.kind !== old.config.kind)
+        return check.fail(
+          path,
+          'the kind of a transport never changes; add another transport with addTransport()',
+        )
+      return managed
+    })
   }
-}
 
-/** Resolves the options of a mailer's transports: one, or several by name, of which the first is the default. */
-export function resolveTransports(
-  check: Validator,
-  { transport, transports }: Record<string, unknown>,
-  role: 'both' | 'send' | 'deliver',
-): ResolvedTransport[] {
-  if (transport !== undefined && transports !== undefined)
-    check.fail('transports', 'give either transport or transports, not both')
-  if (transport !== undefined) {
-    const only = resolveTransport(check, DEFAULT_TRANSPORT, transport, 'transport')
-    checkFailover(check, only, [DEFAULT_TRANSPORT], 'transport')
-    return [only]
-  }
-  if (transports === undefined && role === 'send') return []
-  if (transports === undefined)
-    check.fail(
-      'transport',
-      "is required: a URL such as 'smtp://user:pass@host:587', or 'inbox:' to try threadpost without a mail server",
+  #managed(name: string, value: unknown, path: string, resolved: boolean): ManagedTransport {
+    return this.#toManaged(
+      withEhloName(resolveTransport(check, name, value, path), this.#from),
+      path,
+      resolved,
     )
-  if (!isPlainObject(transports) || Object.keys(transports).length === 0)
-    check.fail('transports', 'must be an object of at least one transport by name')
-  const all = Object.entries(transports).map(([name, spec]) => {
-    if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
-      check.fail(
-        `transports.${name}`,
-        'a name consists of at most 64 letters, digits, dots, dashes, and underscores',
+  }
+
+  #toManaged(transport: ResolvedTransport, path: string, resolved: boolean): ManagedTransport {
+    const { name, config, budget, failover } = transport
+    if (config.kind === 'inbox')
+      return check.fail(
+        path,
+        'an inbox is configured when the mailer is created; it is not added or reloaded',
       )
-    return resolveTransport(check, name, spec, `transports.${name}`)
-  })
-  const names = all.map(({ name }) => name)
-  for (const each of all) checkFailover(check, each, names, `transports.${each.name}`)
-  return all
+    const { connections } = budget
+    return {
+      config: connections === undefined ? config : { ...config, connections },
+      state: { name, budget, failover },
+      resolved,
+    }
+  }
+
+  #known(input: unknown, path: string): string {
+    const name = check.string(input, path, 64)
+    if (!this.#transports.has(name)) check.fail(path, 'there is no such transport')
+    return name
+  }
 }

@@ -1,14 +1,7 @@
-import type {
-  DkimKey,
-  SmtpTimeouts,
-  SmtpTransport,
-  TlsOptions,
-  TransportConfig,
-} from '../protocol/transportConfig.js'
+import type { TlsOptions, TransportConfig } from '../protocol/transportConfig.js'
 import { isPlainObject, type Validator } from '../validation.js'
-import { type AuthOptions, type DkimOptions, resolveAuth, resolveDkim } from './auth.js'
+import type { AuthOptions, DkimOptions } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
-import { resolveEhloName } from './machineName.js'
 import {
   checkFields,
   type PluginOptions,
@@ -20,7 +13,7 @@ import {
   type ServiceOptions,
   serviceScheme,
 } from './providers.js'
-import { starttlsOf, tlsOf } from './tlsOptions.js'
+import { type InboxTransport, resolveSmtp, signedBy } from './smtpOptions.js'
 
 /** A transport's URL with further options. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
@@ -42,6 +35,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
   pipelineDepth?: number
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
+  /**
+   * For a transport from `resolveTransport`: whether it may send to files, and to servers on this machine or a private
+   * network. Without it, a tenant's host must be public, and the connection goes to exactly the address that was checked.
+   * @default false
+   */
+  allowPrivateHosts?: boolean
   /** Signs the mail that this transport sends: one key, or several. @default none */
   dkim?: DkimOptions | DkimOptions[]
   /**
@@ -91,17 +90,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
 }
 
 /** A nodemailer transport plugin, with the options of every transport. */
-export type PluginTransportOptions = PluginOptions & BudgetOptions & Pick<TransportOptions, 'failover'>
+export type PluginTransportOptions = PluginOptions &
+  BudgetOptions &
+  Pick<TransportOptions, 'failover' | 'allowPrivateHosts'>
 
 /** A URL, or an object with a URL and further options. */
 export type TransportInput = string | TransportOptions | PluginTransportOptions
-
-/** The embedded inbox. It becomes an SMTP transport once its server listens. */
-interface InboxTransport {
-  kind: 'inbox'
-  name: string
-  dkim?: DkimKey[]
-}
 
 type TransportSpec = TransportConfig | InboxTransport
 
@@ -113,20 +107,7 @@ export interface ResolvedTransport {
   failover: string[]
 }
 
-const DEFAULT_TIMEOUTS: SmtpTimeouts = {
-  connect: 10_000,
-  greeting: 10_000,
-  handshake: 15_000,
-  envelope: 60_000,
-  body: 120_000,
-  idle: 5_000,
-}
-
-/** Bounds the messages that are uncertain when a connection is lost. */
-const MAX_PIPELINE_DEPTH = 64
-const MESSAGES_PER_CONNECTION = 100_000
-
-const COMMON_KEYS = ['failover', ...BUDGET_KEYS] as const
+const COMMON_KEYS = ['failover', 'allowPrivateHosts', ...BUDGET_KEYS] as const
 const PLUGIN_KEYS = ['module', 'options', ...COMMON_KEYS] as const
 const KEYS = [
   'url',
@@ -170,6 +151,8 @@ export function resolveTransport(
     ? check.object(value, path, 'module' in value ? PLUGIN_KEYS : KEYS)
     : { url: value }
   const budget = resolveBudget(check, options, path)
+  if (options['allowPrivateHosts'] !== undefined)
+    check.boolean(options['allowPrivateHosts'], `${path}.allowPrivateHosts`)
   const failover = failoverOf(check, options['failover'] ?? [], `${path}.failover`)
   return { name, config: specOf(check, name, value, options, path), budget, failover }
 }
@@ -190,53 +173,7 @@ function specOf(
   if (scheme === 'file:') return resolveFile(check, name, text, options, path)
   if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
   if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
-  if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
-  const url = new URL(text)
-  if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
-    check.fail(
-      urlPath,
-      `has the unknown scheme '${url.protocol}'; use smtp:, smtps:, inbox:, file:, sendgrid:, or ses:`,
-    )
-  if (url.hostname === '') check.fail(urlPath, "has no host; write 'smtp://host:587'")
-  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
-    check.fail(urlPath, 'must end after the host and port; pass further options as fields next to the url')
-
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const secure = url.protocol === 'smtps:'
-  const transport: SmtpTransport = {
-    kind: 'smtp',
-    name,
-    host,
-    port: url.port === '' ? (secure ? 465 : 587) : Number(url.port),
-    secure,
-    ...starttlsOf(check, options, path, { host, secure }),
-    pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
-    messagesPerConnection: check.integer(
-      options['messagesPerConnection'] ?? MESSAGES_PER_CONNECTION,
-      `${path}.messagesPerConnection`,
-      1,
-    ),
-    tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
-    timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
-    ...signedBy(check, options, path),
-  }
-  if (options['pipelineDepth'] !== undefined)
-    transport.pipelineDepth = check.integer(
-      options['pipelineDepth'],
-      `${path}.pipelineDepth`,
-      1,
-      MAX_PIPELINE_DEPTH,
-    )
-  const auth = resolveAuth(check, url, options['auth'], path, urlPath)
-  if (auth !== undefined) transport.auth = auth
-  if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
-  if (options['ehloName'] !== undefined)
-    transport.ehloName = resolveEhloName(check, options['ehloName'], `${path}.ehloName`)
-  return transport
-}
-
-function signedBy(check: Validator, { dkim }: Record<string, unknown>, path: string): { dkim?: DkimKey[] } {
-  return dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${path}.dkim`) }
+  return resolveSmtp(check, name, text, options, path, urlPath)
 }
 
 function failoverOf(check: Validator, value: unknown, path: string): string[] {
@@ -247,53 +184,13 @@ function failoverOf(check: Validator, value: unknown, path: string): string[] {
 /** Checks that the failover transports of a transport exist, and are other transports. */
 export function checkFailover(
   check: Validator,
-  transport: ResolvedTransport,
+  transport: { name: string; failover: readonly string[] },
   names: readonly string[],
   path: string,
 ): void {
   for (const other of transport.failover) {
     if (other === transport.name) check.fail(`${path}.failover`, 'must name other transports, not this one')
     if (!names.includes(other))
-      check.fail(
-        `${path}.failover`,
-        `there is no transport "${other}"; the transports are ${names.join(', ')}`,
-      )
-  }
-}
-
-function proxyOf(check: Validator, value: unknown, path: string): string {
-  const text = check.string(value, path)
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
-    check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
-  return text
-}
-
-function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeouts {
-  const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
-  const given = check.object(value, path, keys)
-  const timeouts = { ...DEFAULT_TIMEOUTS }
-  for (const key of keys) {
-    if (given[key] === undefined) continue
-    const at = `${path}.${key}`
-    timeouts[key] = key === 'idle' ? check.number(given[key], at, 0) : check.timeout(given[key], at, 1)
-  }
-  return timeouts
-}
-
-/** Returns the SMTP transport of an inbox that listens at `url`. */
-export function loopbackTransport({ name, dkim }: InboxTransport, url: string): SmtpTransport {
-  const { hostname, port } = new URL(url)
-  return {
-    kind: 'smtp',
-    name,
-    host: hostname,
-    port: Number(port),
-    secure: false,
-    requireTLS: false,
-    pipelining: true,
-    messagesPerConnection: MESSAGES_PER_CONNECTION,
-    tls: {},
-    timeouts: DEFAULT_TIMEOUTS,
-    ...(dkim === undefined ? {} : { dkim }),
+      check.fail(`${path}.failover`, `there is no transport ${JSON.stringify(other.slice(0, 64))}`)
   }
 }

@@ -4,9 +4,15 @@ import type { BreakerOptions } from './breaker.js'
 import type { Allowances } from './budgets.js'
 import { TransportState, type TransportListener, type TransportStateOptions } from './transportState.js'
 
+/** Transports that are gone and were failing, at most. */
+const MAX_REMEMBERED = 1_000
+
 /** Routes messages: the transports by name, and which of them takes a message at the moment. */
 export class TransportRouter {
-  readonly #transports: ReadonlyMap<string, TransportState>
+  readonly #transports: Map<string, TransportState>
+  /** The states of failing transports that are gone: if one returns, it is still failing. */
+  readonly #remembered = new Map<string, TransportState>()
+  readonly #create: (options: TransportStateOptions) => TransportState
 
   constructor(
     options: readonly TransportStateOptions[],
@@ -15,9 +21,30 @@ export class TransportRouter {
     allowances: Allowances,
     clock: Clock,
   ) {
-    this.#transports = new Map(
-      options.map((each) => [each.name, new TransportState(each, breaker, listener, allowances, clock)]),
-    )
+    this.#create = (each) => new TransportState(each, breaker, listener, allowances, clock)
+    this.#transports = new Map(options.map((each) => [each.name, this.#create(each)]))
+  }
+
+  /** Adds a transport. One that was forgotten while it was failing continues where it was. */
+  add(options: TransportStateOptions): TransportState {
+    const { name } = options
+    const remembered = this.#remembered.get(name)
+    this.#remembered.delete(name)
+    remembered?.reload(options)
+    const state = remembered ?? this.#create(options)
+    this.#transports.set(name, state)
+    return state
+  }
+
+  /** @param remember whether a failing transport is still known to be failing if it is added again */
+  remove(name: string, remember: boolean): TransportState | undefined {
+    const state = this.#transports.get(name)
+    this.#transports.delete(name)
+    if (state === undefined || !remember || !state.troubled) return state
+    this.#remembered.set(name, state)
+    const [oldest] = this.#remembered.keys()
+    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest)
+    return state
   }
 
   /**
@@ -25,14 +52,14 @@ export class TransportRouter {
    * transport that doesn't. The transport doesn't change during an attempt.
    */
   for(transport: string): TransportState | undefined {
-    const own = this.#own(transport)
+    const own = this.own(transport)
     if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
     return this.#failoverOf(own).find(({ breaker }) => !breaker.holds) ?? own
   }
 
   /** Returns the milliseconds until a transport may take a message: 0 if a failover transport can take it now. */
   delay(transport: string): number {
-    const own = this.#own(transport)
+    const own = this.own(transport)
     if (own === undefined) return 0
     const delays = this.#failoverOf(own).map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
     return Math.min(own.breaker.delay(), ...delays)
@@ -40,7 +67,9 @@ export class TransportRouter {
 
   /** Returns the names, as messages give them, of the transports whose messages this one takes at the moment. */
   namesFor(transport: TransportState): string[] {
-    const names = new Set([...this.#transports.keys(), DEFAULT_TRANSPORT])
+    const names = new Set([transport.name, DEFAULT_TRANSPORT])
+    for (const { name, failover } of this.#transports.values())
+      if (failover.includes(transport.name)) names.add(name)
     return [...names].filter((name) => this.for(name) === transport)
   }
 
@@ -52,11 +81,15 @@ export class TransportRouter {
     return [...this.#transports.values()]
   }
 
-  /** `DEFAULT_TRANSPORT` is the first transport: a sending process without transports stores that name. */
-  #own(transport: string): TransportState | undefined {
+  /**
+   * Returns the message's own transport. `DEFAULT_TRANSPORT` is the first transport: a sending process without transports
+   * stores that name.
+   */
+  own(transport: string): TransportState | undefined {
     const own = this.#transports.get(transport)
     if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
-    return this.#transports.values().next().value
+    const first = this.#transports.values().next().value
+    return first?.stale === undefined ? first : undefined
   }
 
   #failoverOf({ failover }: TransportState): TransportState[] {

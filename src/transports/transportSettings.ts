@@ -3,6 +3,7 @@ import { rangeOf, type SharedRecords } from '../queue/records.js'
 import { AuditLog } from '../telemetry/auditLog.js'
 import { Validator } from '../validation.js'
 import type { TransportChange, TransportManager } from './transportManager.js'
+import { MAX_NAME } from './transportMap.js'
 
 /** Prefix of the keys of changed transports. */
 const PREFIX = 't:'
@@ -86,11 +87,11 @@ export class TransportSettings {
     action: string,
     change: (before: TransportChange) => TransportChange,
   ): Promise<void> {
-    const { names } = this.#manager
-    const name =
-      names.length === 0
-        ? check.string(transport, 'transport', 64)
-        : check.oneOf(transport, 'transport', names)
+    const manager = this.#manager
+    const name = check.string(transport, 'transport', MAX_NAME)
+    // A process that only sends doesn't know the transports.
+    if (manager.first !== undefined && !manager.open && !manager.has(name))
+      check.fail('transport', 'there is no such transport')
     const changes = await this.#read()
     const after = change(changes.get(name) ?? {})
     const key = PREFIX + encodeURIComponent(name)

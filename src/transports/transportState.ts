@@ -47,6 +47,11 @@ export class TransportState {
   /** Maximum number of connections, if it was changed. */
   concurrency: number | undefined
   readonly breaker: Breaker
+  /** Whether the settings should be resolved again before the next delivery; undefined for a transport that was not resolved. */
+  stale: boolean | undefined
+  /** Messages that wait for this transport or are being sent over it. */
+  #users = 0
+  #idle: (() => void)[] = []
   readonly #listener: TransportListener
   readonly #allowances: Allowances
   #budget: BudgetOptions
@@ -71,6 +76,29 @@ export class TransportState {
     this.#clock = clock
     this.#budget = budget
     this.#allowance = this.#newAllowance()
+  }
+
+  /** Counts a message that waits for this transport, or is sent over it. Each call needs a `leave()`. */
+  enter(): void {
+    this.#users++
+  }
+
+  leave(): void {
+    if (--this.#users === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  get idle(): boolean {
+    return this.#users === 0
+  }
+
+  /** Resolves when no message waits for this transport or is being sent over it. */
+  async whenIdle(): Promise<void> {
+    if (this.#users > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Whether its breaker is open, its rate is reduced, or it is paused. */
+  get troubled(): boolean {
+    return this.breaker.status.breaker === 'open' || this.slowed || this.paused
   }
 
   /** Whether messages may have to wait for the budget. */

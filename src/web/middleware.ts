@@ -58,6 +58,18 @@ export function jsonBody(limit: number): RequestHandler {
   }
 }
 
+/**
+ * Reads a CSV body as text and rejects any other. A form can't send CSV, and a script on a foreign page can't without a CORS preflight.
+ * @param limit maximum size in bytes, after decompression
+ */
+export function csvBody(limit: number): RequestHandler {
+  const parse: RequestHandler = express.text({ limit, type: 'text/csv' })
+  return (request, response, next) => {
+    if (request.is('text/csv') === 'text/csv') parse(request, response, next)
+    else rejectContentType(response, 'The body must be CSV, with Content-Type: text/csv.')
+  }
+}
+
 /** For operations without a body. A JSON body is ignored; the content types of forms are rejected. */
 export const bodyless: RequestHandler = (request, response, next) => {
   const type = request.headers['content-type']
@@ -65,10 +77,9 @@ export const bodyless: RequestHandler = (request, response, next) => {
   else rejectContentType(response)
 }
 
-function rejectContentType(response: Response): void {
-  sendProblem(
-    response,
-    'UNSUPPORTED_MEDIA_TYPE',
-    'The body must be JSON, with Content-Type: application/json.',
-  )
+function rejectContentType(
+  response: Response,
+  problem = 'The body must be JSON, with Content-Type: application/json.',
+): void {
+  sendProblem(response, 'UNSUPPORTED_MEDIA_TYPE', problem)
 }

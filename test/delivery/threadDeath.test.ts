@@ -2,9 +2,10 @@ import type { Logger } from 'threadpost'
 import { describe, expect, it } from 'vitest'
 import { deliverUntilSettled } from '../../src/delivery/crashRecovery.js'
 import { type Evidence, NOTHING_STARTED } from '../../src/protocol/evidence.js'
-import { emptyFacts, type Outcome, type Phase } from '../../src/protocol/outcome.js'
+import { type Outcome, type Phase } from '../../src/protocol/outcome.js'
 import { PhaseBoard } from '../../src/protocol/phaseBoard.js'
 import type { DeliverTask, ThreadLogLine } from '../../src/protocol/tasks.js'
+import { emptyFacts } from '../../src/protocol/unsentOutcome.js'
 import type { DeliveryOrder, RunResult } from '../../src/threads/runner.js'
 import { DisabledRunner } from '../../src/threads/threadlessRunners.js'
 import { DeliveryContext } from '../../workers/deliveryContext.js'
@@ -42,7 +43,7 @@ async function deliverWith(results: (RunResult | Error)[], logger?: Partial<Logg
       : Promise.resolve(next)
   }
   const runner = Object.assign(new DisabledRunner(undefined, () => undefined), { deliver })
-  const outcome = await deliverUntilSettled(runner, ORDER, (logger ?? {}) as Logger)
+  const outcome = await deliverUntilSettled(runner, ORDER, (logger ?? {}) as Logger, async () => undefined)
   return { outcome, isolated }
 }
 

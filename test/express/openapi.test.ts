@@ -182,6 +182,22 @@ test('every response matches the OpenAPI document', async () => {
   await ask('cancelMessage', { headers: { 'content-type': 'text/plain' }, body: 'x' }, { id: later.id })
   await ask('sendMessages', json({ messages: [MAIL, { ...MAIL, to: 'x' }] }))
   await ask('sendMessages', json({ messages: [] }))
+  const entry = { address: 'eve@example.com', reason: 'manual', stream: 'news', detail: 'asked' }
+  await ask('addSuppression', json({ ...entry, expiresAt: Date.now() + 60_000 }))
+  await ask('addSuppression', json({ address: 'eve', reason: 'manual' }))
+  await ask('listSuppressions', {}, {}, '?limit=1')
+  await ask('listSuppressions', {}, {}, '?limit=0')
+  await ask('exportSuppressions')
+  const csv = { headers: { 'content-type': 'text/csv' } }
+  await ask('importSuppressions', { ...csv, body: 'address\nmallory@example.com\nmallory' })
+  await ask('importSuppressions', { ...csv, body: 'name' })
+  await ask('sendMessage', json({ ...MAIL, to: 'mallory@example.com' })).then(({ body }) =>
+    mailer.wait(body.id),
+  )
+  await ask('listMessages', {}, {}, '?recipient=mallory@example.com')
+  await ask('removeSuppression', {}, {}, '?address=eve@example.com&stream=news')
+  await ask('removeSuppression', {}, {}, '?address=eve@example.com')
+  await ask('removeSuppression')
   await ask('listTemplates')
   await ask('renderTemplate', json({ data: { name: 'Ada', url: 'https://x.example', company: 'X' } }), {
     name: 'welcome',

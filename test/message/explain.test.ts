@@ -15,6 +15,7 @@ function messageOf(fields: Partial<Message>): Message {
     cc: [],
     bcc: [],
     transport: 'default',
+    stream: 'transactional',
     priority: 5,
     tags: [],
     attachments: [],

@@ -9,7 +9,7 @@ const chapter = readFileSync(path.resolve(import.meta.dirname, '../../src/nodema
 
 function rowsOf(heading: string): [name: string, verdict: string][] {
   const section = chapter.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
-  return [...section.matchAll(/^\| (`[^|]+`) \| (works|no effect|refused) \|/gm)].flatMap(
+  return [...section.matchAll(/^\| (`[^|]+`) \| (works|no effect|refused)\*? \|/gm)].flatMap(
     ([, names = '', verdict = '']) =>
       [...names.matchAll(/`([^`]+)`/g)].map(([, name = '']): [string, string] => [name, verdict]),
   )
@@ -69,7 +69,10 @@ const FIELDS: Record<string, unknown> = {
   newline: 'unix',
   alternatives: [{ contentType: 'text/x-a', content: 'a' }],
   icalEvent: { content: 'BEGIN:VCALENDAR' },
-  raw: 'Subject: x\r\n\r\nx',
+  amp: '<html></html>',
+  watchHtml: '<p>h</p>',
+  otp: { code: '123456', origin: 'https://acme.example' },
+  raw: 'From: a@x.example\r\nSubject: x\r\n\r\nx',
   sender: 'f@x.example',
   dsn: { id: '1', notify: 'success' },
 }

@@ -96,17 +96,41 @@ describe('the start page', () => {
     [{ name: '', email: 'ada@example.com' }, 'name'],
     [{ name: 'x'.repeat(101), email: 'ada@example.com' }, 'name'],
     [{ name: 'Ada' }, 'email'],
-    [{ name: 'Ada', email: 'nobody' }, 'to'],
-    [{ name: 'Ada\r\nBcc: eve@x.example', email: 'ada@example.com' }, 'to'],
-    [{ name: 'Ada', email: 'ada@example.com, eve@x.example' }, 'to'],
+    [{ name: 'Ada', email: 'nobody' }, 'email'],
+    [{ name: 'Ada\r\nBcc: eve@x.example', email: 'ada@example.com' }, 'name'],
+    [{ name: 'Ada', email: 'ada@example.com, eve@x.example' }, 'email'],
     [[], 'name'],
-  ])('refuses the sign-up %j', async (body, path) => {
+  ])('refuses the sign-up %j with a sentence for its visitor', async (body, path) => {
     const { url, inbox, mailer } = await serve()
     const response = await signUp(url, body)
     expect(response.status).toBe(400)
-    expect(((await response.json()) as { path: string }).path).toMatch(new RegExp(`^${path}`))
+    expect(await response.json()).toMatchObject({
+      path,
+      detail: expect.stringMatching(/^Please enter .+\.$/),
+    })
     expect((await mailer.list()).messages).toEqual([])
     expect(inbox.count).toBe(0)
+  })
+
+  test('says to the visitor that mail is not accepted at the moment', async () => {
+    const { url, mailer } = await serve()
+    await mailer.close()
+    const response = await signUp(url, { name: 'Ada', email: 'ada@example.com' })
+    expect(response.status).toBe(503)
+    expect(((await response.json()) as { detail: string }).detail).toMatch(/Please try again in a minute\.$/)
+  })
+
+  test('says why the mail of a sign-up is held', async () => {
+    const { url, mailer } = await serve()
+    await mailer.pause()
+    const { id } = (await (await signUp(url, { name: 'Ada', email: 'ada@example.com' })).json()) as {
+      id: string
+    }
+    const response = await fetch(`${url}/signup/${id}/events`)
+    for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+      expect(text).toContain('Held because the queue is paused')
+      break
+    }
   })
 
   test('shows no messages that were sent in another way', async () => {

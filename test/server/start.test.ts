@@ -36,8 +36,18 @@ interface Frame {
       doubled: number
       unexplained: number
     }
-    result?: { seconds: number; delay: { max: number } }
+    result?: Result
   }
+  results?: { threads?: Result; inline?: Result; compiled?: Result; disturbed?: Result }
+}
+
+interface Result {
+  number: number
+  seconds: number
+  failed: number
+  delay: { max: number; sending: number }
+  loading?: { seconds: number; delay: number }
+  disturbed: string[]
 }
 
 async function* frames(url: string): AsyncGenerator<Frame, void, undefined> {
@@ -69,12 +79,12 @@ describe('the load test of the start page', () => {
   test('streams at most one frame per tick with correct totals, and marks each duplicate', async () => {
     const ticks = countTicks(200)
     const { url, mailer } = await serve()
-    expect((await press(url, 'lose-replies')).status).toBe(204)
-    expect((await press(url, 'run', { way: 'threads' })).status).toBe(202)
+    // Starts a run.
+    expect((await press(url, 'lose-replies')).status).toBe(202)
     expect((await press(url, 'run', { way: 'threads' })).status).toBe(409)
     const cells = new Map<number, [string, number, number]>()
     let received = 0
-    for await (const { run } of frames(url)) {
+    for await (const { run, results } of frames(url)) {
       received++
       if (run === undefined) continue
       const { statuses } = run.totals
@@ -84,6 +94,8 @@ describe('the load test of the start page', () => {
       expect(statuses['sent']).toBe(500)
       expect(run.totals).toMatchObject({ arrived: 500, unexplained: 0 })
       expect(run.totals.uncertain).toBeGreaterThanOrEqual(3)
+      expect(results).toEqual({ disturbed: run.result })
+      expect(run.result.disturbed).toEqual(['replies were lost'])
       // The first frame is sent at once.
       expect(received).toBeLessThanOrEqual(1 + ticks())
       break
@@ -98,12 +110,44 @@ describe('the load test of the start page', () => {
     expect((await press(url, 'run', { way: 'sideways' })).status).toBe(400)
     for (const button of ['run', 'kill-thread', 'lose-replies'])
       expect((await press(url, button, { way: 'threads' }, 'text/plain')).status).toBe(415)
-    const { thread } = (await (await press(url, 'kill-thread')).json()) as { thread: number }
-    expect(thread).toBeGreaterThan(0)
+  })
+
+  test('compares clean runs only, with the loading of MJML included and apart', async () => {
+    const { url } = await serve()
+    const ended = async () => {
+      for await (const { run, results } of frames(url))
+        if (run?.result !== undefined) return { result: run.result, results: results! }
+      throw new Error('the stream has ended')
+    }
+    await press(url, 'run', { way: 'compiled' })
+    const compiled = await ended()
+    expect(compiled.results).toEqual({ compiled: compiled.result })
+    expect(compiled.result).toMatchObject({ failed: 0, disturbed: [] })
+    const { delay, loading, seconds } = compiled.result
+    expect(loading!.seconds).toBeLessThan(seconds)
+    expect(delay.max).toBe(Math.max(delay.sending, loading!.delay))
+
+    await press(url, 'run', { way: 'compiled' })
+    await press(url, 'lose-replies')
+    const disturbed = await ended()
+    expect(disturbed.results).toEqual({ compiled: compiled.result, disturbed: disturbed.result })
+    // Nothing sends again what an inline sender was given no reply for.
+    expect(disturbed.result).toMatchObject({ number: 2, failed: 3, disturbed: ['replies were lost'] })
+    expect(disturbed.result.loading).toBeUndefined()
+    // A page that is opened now shows the same.
+    expect(await ended()).toEqual(disturbed)
+  })
+
+  test('ends no worker for a run that uses none', async () => {
+    const { url } = await serve()
+    await press(url, 'run', { way: 'inline' })
+    const response = await press(url, 'kill-thread')
+    expect(response.status).toBe(409)
+    expect(((await response.json()) as { detail: string }).detail).toMatch(/uses no worker/)
   })
 
   test('ends during a run if the server closes', async () => {
-    for (const way of ['threads', 'inline']) {
+    for (const way of ['threads', 'inline', 'compiled']) {
       const { url, close, mailer } = await serve()
       const stream = frames(url)
       await stream.next()
@@ -112,6 +156,14 @@ describe('the load test of the start page', () => {
       await close()
       for await (const frame of stream) expect(frame.delay).toBeGreaterThanOrEqual(0)
     }
+  })
+
+  test('is absent without worker threads, which the page then does not mention as its own', async () => {
+    const { url } = await serve({ threads: 0 })
+    const page = await (await fetch(url)).text()
+    expect(page).not.toContain('id="demo"')
+    expect(page).not.toContain('<span class="lane">worker thread</span>')
+    expect(page).toContain('runs without worker threads')
   })
 
   test('is absent if mail could leave the machine, or with a login', async () => {

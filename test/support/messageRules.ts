@@ -11,7 +11,12 @@ export const rules: ValidationContext = {
     from: 'Acme <hello@acme.example>',
     limits: { recipients: 5, message: 100_000, attachments: 3 },
   }),
-  transports: ['default', 'bulk'],
+  transports: {
+    first: 'default',
+    open: false,
+    has: (name) => ['default', 'bulk'].includes(name),
+    withoutRaw: () => false,
+  },
   templates: new Map([
     ['welcome', { name: 'welcome', locales: [], languages: [], hasSubject: true, needs: [], shape: {} }],
     ['bare', { name: 'bare', locales: [], languages: [], hasSubject: false, needs: [], shape: {} }],

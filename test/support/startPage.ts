@@ -22,14 +22,21 @@ export async function recordStatuses(page: Page): Promise<() => Promise<string[]
   return () => page.evaluate<string[]>('statuses')
 }
 
-/** Sends 500 receipts, kills a thread in the meantime, and loses replies until some messages are uncertain. */
+/** Presses "Kill a worker", which starts a run, waits until it has happened, and loses replies until messages are uncertain. */
 export async function runWithFaults(page: Page): Promise<void> {
-  await page.getByRole('button', { name: '500 receipts through threads' }).click()
-  await page.locator('.cell[data-status=sent]').first().waitFor()
-  await page.getByRole('button', { name: 'Kill a thread' }).click()
-  await page.getByText(/Thread \d+ was ended/).waitFor()
+  await page.getByRole('button', { name: 'Kill a worker' }).click()
+  await page.getByText('A run was started').waitFor()
+  await page.getByText(/Worker \d+ was killed/).waitFor()
   await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
   await page.locator('.cell[data-uncertain]').first().waitFor()
+}
+
+/** Presses the button of a run, and waits until the run is done. */
+export async function runOnce(page: Page, button: string): Promise<void> {
+  const before = (await page.locator('#run-title').textContent()) ?? ''
+  await page.getByRole('button', { name: button }).click()
+  const done = page.locator('#run-title', { hasText: 'done' })
+  await done.filter({ hasNotText: before }).waitFor()
 }
 
 /** Waits until the run is done, and returns the page's summary of its receipts. */

@@ -13,6 +13,8 @@ interface Crash {
   /** Slots that rendered since the last beat. */
   recent?: number[]
   rendering?: number
+  /** In a `load` function, behind its first `await`. */
+  loading?: number
   isolated?: boolean
   actor?: number
   termination?: Termination
@@ -44,6 +46,7 @@ function crashWith(options: Crash): { roles: CrashRole[]; hasCulprit: boolean } 
   options.recent?.forEach(render)
   if (options.rendering !== undefined)
     board.enter(options.rendering, generations[options.rendering]!, 'rendering')
+  if (options.loading !== undefined) board.enter(options.loading, generations[options.loading]!, 'loading')
   if (options.actor !== undefined)
     pulses.act(PLACE, { slot: options.actor, generation: generations[options.actor]! })
   const death = new ThreadDied('The thread ended.', { thread: THREAD, ready: true })
@@ -67,6 +70,11 @@ describe('CrashAttribution', () => {
       'suspects only deliveries that rendered since the last beat of a blocked thread',
       { rendered: [0], recent: [2], termination: stalled },
       [B, B, S],
+    ],
+    [
+      'suspects a delivery that is loading in a blocked thread, however long ago it began',
+      { rendered: [0, 1], recent: [2], loading: 1, termination: stalled },
+      [B, S, S],
     ],
     [
       'suspects earlier deliveries of a blocked thread if none rendered since the last beat',

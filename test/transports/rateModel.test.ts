@@ -7,6 +7,7 @@ import { SILENT } from '../../src/logging/logger.js'
 import { redactionOf } from '../../src/logging/redaction.js'
 import type { Outcome, SmtpReply } from '../../src/protocol/outcome.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
+import { SuppressionLookup } from '../../src/suppressions/suppressionLookup.js'
 import { Events } from '../../src/telemetry/events.js'
 import { FigureCollector } from '../../src/telemetry/figures.js'
 import { MessageObserver } from '../../src/telemetry/messageObserver.js'
@@ -69,6 +70,8 @@ async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
     logger: SILENT,
     observer: steps,
     safeMode: undefined,
+    loadRules: { limits: { message: 1e6, attachments: 50, recipients: 50 } },
+    suppressions: new SuppressionLookup(queue, SILENT),
     wakeHeld: (transports, most) => queue.wakeHeld(transports, most),
   })
   await queue.start(dispatcher)
@@ -160,7 +163,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
           if (lift !== undefined)
             time.at(start + lift.at, () => {
               const rate = lift.rate === undefined ? {} : { rate: lift.rate }
-              dispatcher.reloaded({ name: 'a', budget: { ...budget, ...rate }, failover: [] })
+              dispatcher.transports.reloaded({ name: 'a', budget: { ...budget, ...rate }, failover: [] })
             })
 
           await time.pass(start + 3_000)
@@ -229,7 +232,9 @@ describe('the admission queue in a model of threads, servers, and a blocked even
     async (_, budget, atMost) => {
       const routes = [{ ...plain('a'), budget: { rate: 5 } }]
       const world = await worldOf({ seed: 1, capacity: 10, transaction: 5, routes })
-      world.time.at(world.time.now + 2_000, () => world.dispatcher.reloaded({ ...plain('a'), budget }))
+      world.time.at(world.time.now + 2_000, () =>
+        world.dispatcher.transports.reloaded({ ...plain('a'), budget }),
+      )
       await drain(world, 3_000, atMost)
       await world.queue.close()
     },
@@ -243,7 +248,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
     expect(world.slowed[0]).toBeGreaterThanOrEqual(50)
     expect(world.held.length).toBeGreaterThan(1_000)
     expect(world.held.length).toBeLessThan(4_500)
-    expect(world.dispatcher.transports()[0]).not.toHaveProperty('rate')
+    expect(world.dispatcher.transports.statuses()[0]).not.toHaveProperty('rate')
     await world.queue.close()
   })
 

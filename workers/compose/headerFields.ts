@@ -1,7 +1,8 @@
 import { isAscii } from 'node:buffer'
 import { buildHeaderValue, parseHeaderValue } from 'nodemailer/lib/mime-funcs'
 import { isAsciiText, needsSmtpUtf8 } from '../../src/protocol/addressForms.js'
-import type { JobAttachment, ListUnsubscribe, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
+import type { JobAttachment, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
+import { unsubscribeFields } from '../../src/protocol/unsubscribeFields.js'
 import type { WirePayload } from '../wireForm.js'
 import { typeOf } from './embeddedMessage.js'
 import { encodedWords, field, isPlain, phrase, unstructured } from './headerText.js'
@@ -34,17 +35,6 @@ export function headerFields(payload: WirePayload, subject: string, form: 'ascii
   if (payload.listUnsubscribe !== undefined)
     for (const [name, value] of unsubscribeFields(payload.listUnsubscribe)) text += field(name, value)
   return text
-}
-
-/** List-Unsubscribe (RFC 2369), and List-Unsubscribe-Post for one-click unsubscription (RFC 8058). */
-export function unsubscribeFields(target: ListUnsubscribe | undefined): [string, string][] {
-  if (target === undefined) return []
-  const urls = [target.url, target.mailto === undefined ? undefined : `mailto:${target.mailto}`]
-  const value = urls.flatMap((url) => (url === undefined ? [] : [`<${url}>`])).join(', ')
-  return [
-    ['List-Unsubscribe', value],
-    ...(target.oneClick ? [['List-Unsubscribe-Post', 'List-Unsubscribe=One-Click'] as [string, string]] : []),
-  ]
 }
 
 /** The header fields of an attachment's part (RFC 2183, RFC 2392). */

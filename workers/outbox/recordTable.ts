@@ -10,6 +10,9 @@ import {
 /** Expired records deleted with each write: more than one write can add. */
 const PRUNE_STEP = 20
 
+/** SQLite takes a negative limit as none. */
+const ALL = -1
+
 interface Row {
   key: string
   value: string
@@ -22,7 +25,7 @@ export class RecordTable {
   readonly #put: Statement<[string, string, number, number]>
   readonly #remove: Statement<[string]>
   readonly #prune: Statement<[number]>
-  readonly #range: Statement<[string, string, number], Row>
+  readonly #range: Statement<[string, string, number, number], Row>
 
   constructor(db: Database) {
     this.#find = db.prepare('SELECT value FROM record WHERE key = ?')
@@ -37,7 +40,8 @@ export class RecordTable {
        (SELECT key FROM record WHERE keep_until <= ? ORDER BY keep_until LIMIT ${PRUNE_STEP})`,
     )
     this.#range = db.prepare(
-      'SELECT key, value, written_at FROM record WHERE key >= ? AND key < ? AND keep_until > ? ORDER BY key',
+      `SELECT key, value, written_at FROM record WHERE key >= ? AND key < ? AND keep_until > ?
+       ORDER BY key LIMIT ?`,
     )
   }
 
@@ -59,8 +63,8 @@ export class RecordTable {
   }
 
   read(ranges: readonly RecordRange[], now: number): SharedRecord[][] {
-    return ranges.map(({ from, to }) =>
-      this.#range.all(from, to, now).map(({ key, value, written_at: at }) => ({
+    return ranges.map(({ from, to, limit = ALL }) =>
+      this.#range.all(from, to, now, limit).map(({ key, value, written_at: at }) => ({
         ...(JSON.parse(value) as RecordValue),
         key,
         age: Math.max(0, now - at),

@@ -28,7 +28,7 @@ export async function loadHelpers(url: URL): Promise<Map<string, Helper>> {
 }
 
 /** Imports a module. Node caches modules by URL, so the URL contains the modification time of the file. */
-async function loadModule(url: URL): Promise<Record<string, unknown>> {
+export async function loadModule(url: URL): Promise<Record<string, unknown>> {
   const versioned = new URL(url)
   versioned.searchParams.set('changed', String(statSync(url).mtimeMs))
   try {
@@ -53,7 +53,7 @@ function renameAdvice({ pathname }: URL): string {
 }
 
 /** The named exports of a module. Of a CommonJS module, Node may find none; its exports are then those of the default export. */
-function namedExports({
+export function namedExports({
   default: main,
   'module.exports': _commonJs,
   ...named
@@ -81,6 +81,8 @@ export interface SetupContext {
   helper(name: string, helper: Helper): void
   /** Values that templates read as `@app`. */
   globals: JsonObject
+  /** What `load` functions receive as `app`: put the connections that they need here. It begins with the globals. */
+  app: Record<string, unknown>
   /** Writes to the mailer's logger, as pino does: fields and a message, or a message alone. */
   log: Record<'debug' | 'info' | 'warn' | 'error', (fields: unknown, message?: unknown) => void>
 }
@@ -97,7 +99,11 @@ export class ApplicationModules {
     this.#modules = modules
     this.#globals = globals
     this.#log = log
+    this.app = structuredClone(globals)
   }
+
+  /** What `load` functions receive as `app`. Complete once `helpers()` has resolved. */
+  readonly app: Record<string, unknown>
 
   get hasSetup(): boolean {
     return this.#modules.setup !== undefined
@@ -150,6 +156,7 @@ export class ApplicationModules {
         helpers.set(name, helper)
       },
       globals: structuredClone(this.#globals),
+      app: this.app,
       log: {
         debug: (fields, message) => log('debug', fields, message),
         info: (fields, message) => log('info', fields, message),

@@ -87,6 +87,11 @@ async function build(version: FolderVersion, out: string, job: FolderJob): Promi
   await mkdir(out, { recursive: true })
   const { helpers } = version.files
   if (helpers !== undefined) await copyFile(helpers, path.join(out, path.basename(helpers)))
+  for (const { load } of version.files.templates.values())
+    if (load !== undefined) {
+      await mkdir(path.dirname(path.join(out, load.name)), { recursive: true })
+      await copyFile(load.path, path.join(out, load.name))
+    }
   await writeFile(path.join(out, BUILT_FILE), JSON.stringify(built))
   return reports
 }

@@ -2,12 +2,13 @@ import type { Content, JsonObject, RenderedParts } from '../../src/protocol/task
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
 import type { RenderableTemplate } from './languages/language.js'
-import type { CriticalSection, Renderer, RenderRequest } from './renderer.js'
+import type { CriticalSection, LoadModule, Renderer, RenderRequest } from './renderer.js'
 import { BuiltTemplates } from './sources/builtTemplates.js'
 import { FolderTemplates } from './sources/folderTemplates.js'
 import {
   AdHocTemplates,
   BUILT_IN_HELPERS,
+  type LoadFile,
   partsWithoutFolder,
   type TemplateSource,
   unknownTemplateError,
@@ -61,7 +62,7 @@ class ThreadRenderer implements Renderer {
 
   bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts> {
     return this.application.hasSetup
-      ? this.#renderCounted(order, critical)
+      ? this.#counted(() => this.#renderContent(order, critical))
       : this.#renderContent(order, critical)
   }
 
@@ -70,11 +71,11 @@ class ThreadRenderer implements Renderer {
     await this.application.close()
   }
 
-  /** Counts renders in progress, so that `close()` waits until none uses the application's resources. */
-  async #renderCounted(order: RenderRequest, critical: CriticalSection): Promise<BoundParts> {
+  /** Counts renders and loads in progress, so that `close()` waits until none uses the application's resources. */
+  async #counted<T>(work: () => T | Promise<T>): Promise<T> {
     this.#activeRenders++
     try {
-      return await this.#renderContent(order, critical)
+      return await work()
     } finally {
       if (--this.#activeRenders === 0) this.#onIdle?.()
     }
@@ -94,6 +95,31 @@ class ThreadRenderer implements Renderer {
     }
     const template = this.#templateOf(content, critical)
     return template instanceof Promise ? template.then(render) : render(template)
+  }
+
+  loadModule(content: Content): LoadModule | undefined | Promise<LoadModule | undefined> {
+    if (content.kind !== 'template') return undefined
+    const file = this.templates.loadFile(content.name)
+    if (file === undefined) return undefined
+    if (file instanceof Promise)
+      // A folder that can't be read is reported when the template is rendered.
+      return file.then(
+        (read) => read && this.#withApp(read),
+        () => undefined,
+      )
+    return this.#withApp(file)
+  }
+
+  #withApp(file: LoadFile): LoadModule {
+    const { application } = this
+    return {
+      ...file,
+      withApp: (work) =>
+        this.#counted(async () => {
+          await application.helpers()
+          return work(application.app)
+        }),
+    }
   }
 
   async inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes> {
@@ -118,6 +144,10 @@ class NoTemplates implements TemplateSource {
 
   async catalogue(): Promise<TemplateListing> {
     return { templates: [] }
+  }
+
+  loadFile(): undefined {
+    return undefined
   }
 
   async byName(name: string): Promise<never> {

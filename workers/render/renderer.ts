@@ -7,13 +7,23 @@ import type { BoundParts } from './template.js'
  * `rendering`, so that an endless loop or a crash is attributed to this message and no other. The duration is added to
  * the timing of the step.
  */
-export type CriticalSection = <T>(step: 'compile' | 'render', work: () => T) => T
+export type CriticalSection = <T>(step: 'load' | 'compile' | 'render', work: () => T) => T
 
 /** The content to render, with the context of its message. */
 export interface RenderRequest {
   content: Content
   /** Value that templates read as `@context`. */
   context?: JsonObject
+}
+
+/** The load module of a template, and the application's connections for it. */
+export interface LoadModule {
+  /** File name, as shown in messages. */
+  name: string
+  /** Absolute path. */
+  path: string
+  /** Runs work with the application's connections, once its setup module has run. They stay open until it ends. */
+  withApp<T>(work: (app: Record<string, unknown>) => Promise<T>): Promise<T>
 }
 
 export interface Renderer {
@@ -33,6 +43,8 @@ export interface Renderer {
    * Synchronous if nothing has to be read or compiled, because each `await` costs as much as binding a few values.
    */
   bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts>
+  /** Returns the load module of a content's template, if it has one. Synchronous if the folder is already read. */
+  loadModule(content: Content): LoadModule | undefined | Promise<LoadModule | undefined>
   /** Returns the findings and warnings of a template. @throws TemplateFailure */
   inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes>
   /** Closes the application's resources once no render is in progress. */

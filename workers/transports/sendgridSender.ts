@@ -1,6 +1,7 @@
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { SendgridTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { headerValue, mailbox, unsubscribeFields } from '../compose/headerFields.js'
+import { unsubscribeFields } from '../../src/protocol/unsubscribeFields.js'
+import { headerValue, mailbox } from '../compose/headerFields.js'
 import { sendInAscii } from './asciiRecipients.js'
 import { rawUnsupported } from './sendResults.js'
 import {

@@ -1,5 +1,5 @@
 import type { ConnectionCounts } from '../../src/protocol/tasks.js'
-import type { TransportConfig, TransportReport } from '../../src/protocol/transportConfig.js'
+import type { TransportConfig, TransportReport, TransportUpdate } from '../../src/protocol/transportConfig.js'
 import { DkimSigner } from '../compose/dkimSigner.js'
 import { FileSender } from './fileSender.js'
 import { PluginSender } from './pluginSender.js'
@@ -92,15 +92,13 @@ export class TransportPool {
 
   /**
    * Applies new settings. Messages in progress finish on their old connection; waiting messages use the new settings. A
-   * transport with unchanged settings keeps its connections. One that is not listed any more closes its connections.
-   * Resolves when these are closed.
+   * transport with unchanged settings keeps its connections. Resolves when the connections of the removed ones are closed.
    */
-  async reload(configs: readonly TransportConfig[]): Promise<void> {
-    const names = new Set(configs.map(({ name }) => name))
-    const removed = [...this.#entries].filter(([name]) => !names.has(name))
-    for (const [name] of removed) this.#entries.delete(name)
-    this.#add(configs)
-    await Promise.all(removed.map(([, { transport }]) => transport.quit()))
+  async update({ set, remove }: TransportUpdate): Promise<void> {
+    const removed = remove.flatMap((name) => this.#entries.get(name)?.transport ?? [])
+    for (const name of remove) this.#entries.delete(name)
+    this.#add(set)
+    await Promise.all(removed.map((transport) => transport.quit()))
   }
 
   #add(configs: readonly TransportConfig[]): void {

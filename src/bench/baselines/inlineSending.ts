@@ -27,6 +27,8 @@ export interface InlineSenderOptions {
   templates: string
   /** Name of the template in that folder. */
   template: string
+  /** Whether MJML runs once, instead of for each message. */
+  compileOnce: boolean
   /** `smtp://127.0.0.1:1025` */
   transport: string
   from: string
@@ -37,20 +39,26 @@ export interface InlineSender {
   close(): void
 }
 
-/**
- * The sender that the start page compares with threads: it compiles for each message, and has a pool of connections.
- */
+/** The sender that the start page compares with threads. It has a pool of connections. */
 export async function createInlineSender({
   templates,
   template,
+  compileOnce,
   transport,
   from,
 }: InlineSenderOptions): Promise<InlineSender> {
   const source = await readTemplate({ templates, template })
-  const smtp = createTransport({ url: transport, pool: true, maxConnections: 10, ignoreTLS: true })
+  const bind = compileOnce ? await compileOnceWithMjml(source) : undefined
+  const smtp = createTransport({
+    url: transport,
+    pool: true,
+    maxConnections: 10,
+    maxMessages: Infinity,
+    ignoreTLS: true,
+  })
   return {
     async send({ to, subject, data }) {
-      await smtp.sendMail({ from, to, subject, html: await toHtml(compile(source)(data)) })
+      await smtp.sendMail({ from, to, subject, html: bind?.(data) ?? (await toHtml(compile(source)(data))) })
     },
     close: () => smtp.close(),
   }
@@ -117,7 +125,7 @@ export function createSender(
  */
 export async function renderPrecompiled({ workload, parts }: RunConfig): Promise<() => string> {
   try {
-    const bind = compile(await toHtml(await readTemplate(workload)))
+    const bind = await compileOnceWithMjml(await readTemplate(workload))
     bind(workload.data)
     return () => bind(workload.data)
   } catch {
@@ -136,6 +144,19 @@ async function readTemplate({
     if (ext === '.mjml') Handlebars.registerPartial(name, await readFile(path.join(partials, file), 'utf8'))
   }
   return readFile(path.join(templates, `${template}.mjml`), 'utf8')
+}
+
+/**
+ * Runs MJML over the template with its expressions in place. Partials become part of the source first, because MJML
+ * would not see their tags.
+ */
+async function compileOnceWithMjml(source: string): Promise<(data: object) => string> {
+  const partials: Record<string, unknown> = Handlebars.partials
+  const withPartials = source.replace(/\{\{>\s*([\w-]+)\s*\}\}/g, (expression, name: string) => {
+    const partial = partials[name]
+    return typeof partial === 'string' ? partial : expression
+  })
+  return compile(await toHtml(withPartials))
 }
 
 /** Returns a function from data to text. */

@@ -24,6 +24,7 @@ export const STATUSES = allOf<Status>({
 /** The phases of a delivery, in order. */
 export const PHASES = allOf<Phase>({
   waiting: true,
+  loading: true,
   rendering: true,
   composing: true,
   connecting: true,
@@ -36,6 +37,7 @@ export const PHASES = allOf<Phase>({
 export const TIMING_STEPS = allOf<keyof Timings>({
   queue: true,
   clone: true,
+  load: true,
   compile: true,
   render: true,
   compose: true,

@@ -7,6 +7,7 @@ import type {
   MessagePage as MessagePageType,
   Outcome,
   Phase,
+  SuppressionReason,
 } from '../../index.js'
 import { exhaustive, Statuses } from '../../web/requestSchema.js'
 
@@ -22,6 +23,7 @@ export function named<T extends z.ZodType>(id: string, schema: T, description?: 
 const Phases = z.enum(
   exhaustive<Phase>({
     waiting: true,
+    loading: true,
     rendering: true,
     composing: true,
     connecting: true,
@@ -39,10 +41,13 @@ export const OutcomeCodes = z.enum(
     '8BITMIME_UNSUPPORTED': true,
     SIZE_EXCEEDED: true,
     TEMPLATE_ERROR: true,
+    LOAD_FAILED: true,
     MISSING_DATA: true,
     UNKNOWN_TEMPLATE: true,
     INVALID_MESSAGE: true,
+    TRANSPORT_UNAVAILABLE: true,
     POISON: true,
+    SUPPRESSED: true,
     SMTP_DEFERRED: true,
     CONNECTION_CLOSED: true,
     TIMEOUT: true,
@@ -60,11 +65,17 @@ export const OutcomeCodes = z.enum(
     QUEUE_RESTORED: true,
     CANCELLED: true,
     EXPIRED: true,
+    SKIPPED: true,
   }),
 )
 
 const Time = z.iso.datetime()
 const maybe = z.exactOptional
+
+export const SuppressionReasons = z.enum(
+  exhaustive<SuppressionReason>({ bounce: true, complaint: true, unsubscribe: true, manual: true }),
+)
+
 const Mailbox = named('Mailbox', z.object({ name: maybe(z.string()), address: z.string() }))
 
 export const SmtpReply = named(
@@ -81,6 +92,7 @@ const Timings = z
   .object({
     queue: maybe(z.number()),
     clone: maybe(z.number()),
+    load: maybe(z.number()),
     compile: maybe(z.number()),
     render: maybe(z.number()),
     compose: maybe(z.number()),
@@ -133,6 +145,9 @@ const RecipientState = named(
     ),
     reply: maybe(SmtpReply),
     code: maybe(OutcomeCodes).describe('The reason, if no server was asked about this recipient.'),
+    suppressed: maybe(
+      z.object({ reason: SuppressionReasons, since: Time, stream: maybe(z.string()) }),
+    ).describe('Why nothing is sent to the recipient, with the code `SUPPRESSED`.'),
   }),
 )
 
@@ -157,6 +172,7 @@ export const Message = named(
     template: maybe(z.string()),
     locale: maybe(z.string()),
     transport: z.string(),
+    stream: z.string().describe('The scope of suppressions and unsubscribes.'),
     priority: z.number().int(),
     tags: z.array(z.string()),
     metadata: maybe(z.record(z.string(), z.any())),

@@ -143,6 +143,7 @@ export const Stats = named(
     timings: z.object({
       queue: Histogram,
       clone: Histogram,
+      load: Histogram,
       compile: Histogram,
       render: Histogram,
       compose: Histogram,

@@ -1,3 +1,4 @@
+import { NO_DATA } from '../../message/json.js'
 import {
   isSettled,
   type MailJob,
@@ -7,7 +8,6 @@ import {
   STATUSES,
   MAX_PRIORITY,
   waitsForTransport,
-  withoutContent,
 } from '../../message/messageState.js'
 import type { Due } from '../../structures/dueHeap.js'
 import { Fifo } from '../../structures/fifo.js'
@@ -209,5 +209,15 @@ export class MessageStore {
       this.#entries.delete(entry.job.id)
       this.#counts[entry.state.status]--
     }
+  }
+}
+
+/** The job without its content: without data, bodies and the attachments' bytes. */
+function withoutContent(job: MailJob): MailJob {
+  const { content } = job
+  return {
+    ...job,
+    content: content.kind === 'template' ? { ...content, data: NO_DATA } : { kind: 'literal' },
+    attachments: job.attachments.map((attachment) => ({ ...attachment, content: '' })),
   }
 }

@@ -1,4 +1,5 @@
 import { type MailJob, type MessageState } from '../../message/messageState.js'
+import type { RecordRange } from '../records.js'
 import { packFiles, packJob, packState } from '../rowCodec.js'
 import type { StatusNumber, StoredRow } from '../storedRow.js'
 
@@ -126,4 +127,9 @@ export function packPostgresChange({
     ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
     held: heldFor ?? null,
   }
+}
+
+/** A text in Postgres has no NUL, which ends the start of a range after a key; no key has the character after it either. */
+export function packRange({ from, to, limit }: RecordRange): object {
+  return { from: from.replaceAll('\0', '\x01'), to: to.replaceAll('\0', '\x01'), limit }
 }

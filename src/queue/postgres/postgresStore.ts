@@ -12,6 +12,7 @@ import type { Patience, PostgresConnections } from './postgresConnections.js'
 import {
   type PackedMessage,
   packPostgresChange,
+  packRange,
   type PostgresChange,
   type PostgresClaim,
   type PostgresRow,
@@ -262,7 +263,7 @@ export class PostgresStore implements MessageReader {
   async readRecords(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {
     const rows = await this.#run<Omit<SharedRecord, 'document'> & { nth: number; document: string | null }>(
       'readRecords',
-      [JSON.stringify(ranges)],
+      [JSON.stringify(ranges.map(packRange))],
       'quick',
     )
     const lists: SharedRecord[][] = ranges.map(() => [])

@@ -56,7 +56,7 @@ SELECT i.nth::integer, r.key, r.numbers, r.document,
 FROM json_array_elements($1::text::json) WITH ORDINALITY AS i(range, nth)
 CROSS JOIN LATERAL (
   SELECT * FROM ${schema}.records r WHERE r.key >= i.range ->> 'from' AND r.key < i.range ->> 'to'
-    AND r.keep_until > ${schema}.now_ms() ORDER BY r.key
+    AND r.keep_until > ${schema}.now_ms() ORDER BY r.key LIMIT (i.range ->> 'limit')::integer
 ) r ORDER BY i.nth, r.key`,
 
   /** $1: transport; $2: permits that there are; $3: wanted; $4: name; $5: lease in ms; $6: returned permits as JSON. */

@@ -222,7 +222,7 @@ export class RedisStore {
   }
 
   async readRecords(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {
-    const own = ranges.flatMap(({ from, to }) => [from, to])
+    const own = ranges.flatMap(({ from, to, limit = -1 }) => [from, to, limit])
     const replies = (await this.#run(this.#quick, 'readRecords', own)) as RecordReply[][]
     return replies.map((records) => records.map(unpackRecord))
   }

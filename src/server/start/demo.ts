@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import type { Fault } from '../../inbox/faults.js'
 import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/mailStore.js'
 import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
+import { DemoRun, DOMAIN, type RunResult, type Way } from './demoRun.js'
 import { LoopDelayMonitor } from './loopDelayMonitor.js'
-import { type CellStatus, MessageGrid } from './messageGrid.js'
+import type { CellStatus } from './messageGrid.js'
 
-/** Sends in the main thread, with MJML for each message, for comparison. */
+/** Sends in the main thread, for comparison. */
 export interface InlineSender {
   send(mail: { to: string; subject: string; data: object }): Promise<void>
   close(): void
@@ -17,9 +19,12 @@ export interface InlineSender {
 export interface DemoEnvironment {
   /** Folder of the template `receipt` and its sample data. */
   templates: string
+  /** Loads MJML into this process. */
+  loadMjml(): Promise<void>
   inlineSender(options: {
     templates: string
     template: string
+    compileOnce: boolean
     transport: string
     from: string
   }): Promise<InlineSender>
@@ -27,40 +32,24 @@ export interface DemoEnvironment {
   endThread(): number | undefined
 }
 
-export const WAYS = ['threads', 'inline'] as const
-export type Way = (typeof WAYS)[number]
-
-/** Result of a finished run. */
-export interface RunResult {
-  way: Way
-  messages: number
-  seconds: number
-  /** Maximum and 99th percentile of the event loop's delay, in milliseconds. */
-  delay: { max: number; p99: number }
-}
-
-interface Run {
-  number: number
-  way: Way
-  grid: MessageGrid
-  startedAt: number
-  result?: RunResult
-}
+/** The last results: of clean runs by way, and of a disturbed run. */
+export type DemoResults = Partial<Record<Way | 'disturbed', RunResult>>
 
 const TEMPLATE = 'receipt'
-const DOMAIN = 'receipts.example'
-/** Messages submitted to the mailer in one turn of the event loop. */
+/** Messages submitted in one turn of the event loop. */
 const BATCH = 10
-/** Messages that the inline run sends at a time. */
+/** Messages that an inline run sends at a time. */
 const INLINE_CONCURRENCY = 10
 /** Replies that one press of the button loses. */
 const LOST_REPLIES = 3
+/** Time that the inbox takes for its reply during a run, in milliseconds: no server on the internet replies at once. */
+const REPLY_DELAY = 60
 
 const CELL_STATUS_OF = {
   queued: 'queued',
   sending: 'sending',
   deferred: 'deferred',
-  held: 'deferred',
+  held: 'held',
   sent: 'sent',
   partial: 'sent',
   failed: 'failed',
@@ -72,12 +61,15 @@ const EVENTS = Object.keys(CELL_STATUS_OF) as (keyof typeof CELL_STATUS_OF)[]
 /** The load test: sends five hundred receipts to the embedded inbox, one run at a time, and tracks each message. */
 export class Demo {
   static readonly messages = 500
+  static readonly replyDelay = REPLY_DELAY
   readonly delay = new LoopDelayMonitor()
+  readonly results: DemoResults = {}
   readonly #mailer: Mailer
   readonly #inbox: Inbox
   readonly #environment: DemoEnvironment
-  #run: Run | undefined
+  #run: DemoRun | undefined
   #runs = 0
+  #mjmlIsLoaded = false
   #closed = false
 
   constructor(mailer: Mailer, inbox: Inbox, environment: DemoEnvironment) {
@@ -88,133 +80,205 @@ export class Demo {
     inbox.on('received', this.#arrived)
   }
 
-  get run(): Readonly<Run> | undefined {
+  get run(): Readonly<DemoRun> | undefined {
     return this.#run
   }
 
   /** @throws ThreadpostError `CONFLICT` during another run */
-  start(way: Way): void {
-    if (this.#run !== undefined && this.#run.result === undefined)
-      throw new ThreadpostError('CONFLICT', 'A run is in progress: wait until it ends.')
-    const run: Run = {
-      number: ++this.#runs,
-      way,
-      grid: new MessageGrid(Demo.messages),
-      startedAt: performance.now(),
-    }
+  start(way: Way): DemoRun {
+    if (this.#runInProgress() !== undefined)
+      throw new ThreadpostError('CONFLICT', 'A run is in progress. Wait until it ends.')
+    const run = new DemoRun(++this.#runs, way, Demo.messages)
     this.#run = run
+    const others = this.#otherFaults()
+    if (others.length > 0) run.disturb('faults of the inbox were active')
+    this.#inbox.faults.set([{ at: 'dot', do: 'delay', ms: REPLY_DELAY, to: `*@${DOMAIN}` }, ...others])
+    this.delay.startRun()
     const sending = way === 'threads' ? this.#throughThreads(run) : this.#inline(run)
     sending.catch((error: unknown) => {
+      if (this.#closed) return
+      run.disturb('the run was aborted')
       for (let index = 0; index < Demo.messages; index++) run.grid.setStatus(index, 'failed')
-      this.#finishIfSettled(run)
+      this.#onProgress(run)
       process.emitWarning(`The start page's run failed: ${String(error)}`, 'ThreadpostWarning')
     })
+    return run
   }
 
   /**
-   * Ends a worker thread and returns its number.
-   * @throws ThreadpostError `CONFLICT` if no thread is running
+   * Kills a worker thread in the middle of the run in progress. Without one, a run through threads is started first, and the
+   * thread is killed once half of its messages are settled.
+   * @returns the number of the thread, if it was killed at once
+   * @throws ThreadpostError `CONFLICT` if no thread is running, or if the run in progress uses none
    */
-  killThread(): number {
-    const thread = this.#environment.endThread()
+  killThread(): number | undefined {
+    const run = this.#runInProgress()
+    if (run === undefined) {
+      const started = this.start('threads')
+      started.atHalf(() => this.#endThread(started))
+      return undefined
+    }
+    if (run.way !== 'threads')
+      throw new ThreadpostError(
+        'CONFLICT',
+        'The run in progress is inline and uses no worker. Wait until it ends.',
+      )
+    const thread = this.#endThread(run)
     if (thread === undefined)
-      throw new ThreadpostError('CONFLICT', 'No thread is running: the new one is starting.')
+      throw new ThreadpostError('CONFLICT', 'No worker is running at the moment: the new one is starting.')
     return thread
   }
 
-  /** Makes the inbox accept the next few messages and close the connection without a reply. */
+  /**
+   * Makes the inbox accept the next few messages and close the connection without a reply. Without a run in progress, one through
+   * threads is started first, and the replies are lost once half of its messages are settled.
+   */
   loseReplies(): void {
-    const rest = this.#inbox.faults.list().filter(({ to }) => to !== `*@${DOMAIN}`)
-    this.#inbox.faults.set([
-      ...rest,
-      { at: 'dot', do: 'close-after', to: `*@${DOMAIN}`, times: LOST_REPLIES },
-    ])
+    const run = this.#runInProgress()
+    if (run !== undefined) {
+      this.#loseReplies(run)
+      return
+    }
+    const started = this.start('threads')
+    started.atHalf(() => this.#loseReplies(started))
+  }
+
+  /** Looks for what an event doesn't report. To be called now and then while a page is open. */
+  refresh(): void {
+    const looking = this.#runInProgress()?.lookForHeld(this.#mailer)
+    looking?.catch((error: unknown) => {
+      process.emitWarning(`The start page can't look up a message: ${String(error)}`, 'ThreadpostWarning')
+    })
   }
 
   close(): void {
     this.#closed = true
-    this.delay.endRun()
-    this.delay.stop()
+    this.delay.unwatch()
+    this.delay.stopRun()
     for (const name of EVENTS) this.#mailer.off(name, this.#changed)
     this.#inbox.off('received', this.#arrived)
   }
 
-  async #throughThreads(run: Run): Promise<void> {
+  #runInProgress(): DemoRun | undefined {
+    return this.#run?.result === undefined ? this.#run : undefined
+  }
+
+  #endThread(run: DemoRun): number | undefined {
+    const thread = this.#environment.endThread()
+    if (thread === undefined) return undefined
+    run.killed.push(thread)
+    run.disturb('a worker was killed')
+    return thread
+  }
+
+  #loseReplies(run: DemoRun): void {
+    run.disturb('replies were lost')
+    this.#inbox.faults.set([
+      ...this.#inbox.faults.list(),
+      { at: 'dot', do: 'close-after', to: `*@${DOMAIN}`, times: LOST_REPLIES },
+    ])
+  }
+
+  /** The faults of the inbox that don't belong to the load test. */
+  #otherFaults(): Fault[] {
+    return this.#inbox.faults.list().filter(({ to }) => to !== `*@${DOMAIN}`)
+  }
+
+  async #throughThreads(run: DemoRun): Promise<void> {
     const data = await this.#sampleData()
-    this.#startClock(run)
     for (let first = 0; first < Demo.messages && !this.#closed; first += BATCH) {
       const indices = Array.from({ length: BATCH }, (_, offset) => first + offset)
       const receipts = await this.#mailer.sendMany(
         indices.map((index) => ({
           template: TEMPLATE,
-          to: addressOf(run, index),
+          to: run.addressOf(index),
           data: dataOf(data, index),
         })),
       )
       receipts.forEach((receipt, offset) => {
         if (receipt instanceof ThreadpostError) run.grid.setStatus(first + offset, 'failed')
+        else run.ids[first + offset] = receipt.id
       })
-      this.#finishIfSettled(run)
+      this.#onProgress(run)
       // Lets the event loop handle requests in between, as in an application.
       await setImmediate()
     }
   }
 
-  async #inline(run: Run): Promise<void> {
+  async #inline(run: DemoRun): Promise<void> {
+    await this.#loadMjml(run)
     const sender = await this.#environment.inlineSender({
       templates: this.#environment.templates,
       template: TEMPLATE,
+      compileOnce: run.way === 'compiled',
       transport: this.#inbox.url,
       from: 'Threadpost <hello@threadpost.example>',
     })
     const data = await this.#sampleData()
-    this.#startClock(run)
     let next = 0
     const worker = async () => {
       while (next < Demo.messages && !this.#closed) {
         const index = next++
         run.grid.setStatus(index, 'sending')
         try {
-          await sender.send({ to: addressOf(run, index), subject: 'Your receipt', data: dataOf(data, index) })
+          await sender.send({ to: run.addressOf(index), subject: 'Your receipt', data: dataOf(data, index) })
           run.grid.setStatus(index, 'sent')
         } catch {
           // An application without a queue would log the error, at best.
           run.grid.setStatus(index, 'failed')
         }
-        this.#finishIfSettled(run)
+        this.#onProgress(run)
       }
     }
     await Promise.all(Array.from({ length: INLINE_CONCURRENCY }, worker))
     sender.close()
   }
 
-  /** Starts the clock of a run, after files and modules were loaded. */
-  #startClock(run: Run): void {
-    run.startedAt = performance.now()
-    this.delay.startRun()
+  /** Loads MJML as a part of the run, and measures that part. MJML stays loaded, so only the first inline run has it. */
+  async #loadMjml(run: DemoRun): Promise<void> {
+    if (this.#mjmlIsLoaded) return
+    await this.#environment.loadMjml()
+    const seconds = (performance.now() - run.startedAt) / 1000
+    run.loading = { seconds, delay: await this.delay.endPhase() }
+    this.#mjmlIsLoaded = true
   }
 
-  #finishIfSettled(run: Run): void {
-    if (!run.grid.settled || run.result !== undefined) return
+  #onProgress(run: DemoRun): void {
+    run.progress()
+    if (run.grid.unsettled > 0 || run.ending) return
+    run.ending = true
+    void this.#end(run, (performance.now() - run.startedAt) / 1000)
+  }
+
+  async #end(run: DemoRun, seconds: number): Promise<void> {
+    const sending = await this.delay.endRun()
+    this.#inbox.faults.set(this.#otherFaults())
+    const { number, way, messages, loading, disturbed } = run
     run.result = {
-      way: run.way,
-      messages: Demo.messages,
-      seconds: (performance.now() - run.startedAt) / 1000,
-      delay: this.delay.endRun(),
+      number,
+      way,
+      messages,
+      failed: run.grid.totals().statuses.failed,
+      seconds,
+      delay: { max: Math.max(sending, loading?.delay ?? 0), sending },
+      ...(loading === undefined ? {} : { loading }),
+      disturbed,
     }
+    this.results[disturbed.length === 0 ? way : 'disturbed'] = run.result
   }
 
-  readonly #changed = ({ status, recipients, outcome }: MessageEvent): void => {
+  readonly #changed = ({ status, recipients, outcome, heldReason }: MessageEvent): void => {
     const run = this.#run
-    const index = run === undefined ? undefined : indexOf(run, recipients[0]?.address)
+    const index = run?.indexOf(recipients[0]?.address)
     if (run === undefined || index === undefined) return
     if (outcome?.result === 'uncertain') run.grid.markUncertain(index)
+    if (status === 'held' && heldReason !== undefined) run.hold(heldReason)
     run.grid.setStatus(index, CELL_STATUS_OF[status])
-    this.#finishIfSettled(run)
+    this.#onProgress(run)
   }
 
   readonly #arrived = ({ envelope }: RawMail): void => {
-    const index = this.#run === undefined ? undefined : indexOf(this.#run, envelope.to[0])
+    const index = this.#run?.indexOf(envelope.to[0])
     if (index !== undefined) this.#run?.grid.recordArrival(index)
   }
 
@@ -222,16 +286,6 @@ export class Demo {
     const text = await readFile(path.join(this.#environment.templates, `${TEMPLATE}.json`), 'utf8')
     return JSON.parse(text) as object
   }
-}
-
-/** Returns the message's own address, which identifies its mail in the inbox. */
-function addressOf({ number }: Run, index: number): string {
-  return `run-${number}.order-${index + 1}@${DOMAIN}`
-}
-
-function indexOf({ number }: Run, address = ''): number | undefined {
-  const [, run, order] = /^run-(\d+)\.order-(\d+)@receipts\.example$/.exec(address) ?? []
-  return Number(run) === number ? Number(order) - 1 : undefined
 }
 
 function dataOf(sample: object, index: number): object {

@@ -2,7 +2,8 @@ import { type Response, Router } from 'express'
 import { EventStreams } from '../../web/eventStream.js'
 import { jsonBody } from '../../web/middleware.js'
 import { invalid } from '../../web/problem.js'
-import { type Demo, WAYS } from './demo.js'
+import type { Demo } from './demo.js'
+import { WAYS } from './demoRun.js'
 import type { Cell } from './messageGrid.js'
 
 /** Interval between two frames, in milliseconds. It is long enough that streaming doesn't affect the measurement. */
@@ -23,12 +24,13 @@ export function demoRouter(demo: Demo): Router {
   })
 
   router.post('/kill-thread', body, (_request, response) => {
-    response.json({ thread: demo.killThread() })
+    const thread = demo.killThread()
+    response.status(202).json(thread === undefined ? { started: true } : { thread })
   })
 
   router.post('/lose-replies', body, (_request, response) => {
     demo.loseReplies()
-    response.status(204).end()
+    response.status(202).json({})
   })
 
   router.get('/events', (_request, response) => {
@@ -52,7 +54,7 @@ class Broadcaster {
     if (stream === undefined) return
     stream.onClose(() => this.#onClose())
     if (this.#timer === undefined) {
-      this.#demo.delay.start()
+      this.#demo.delay.watch()
       this.#timer = setInterval(() => this.#broadcast(), FRAME)
     }
     stream.send(this.#frame(0, this.#demo.run?.grid.cells()))
@@ -62,11 +64,12 @@ class Broadcaster {
     if (this.#streams.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
-    this.#demo.delay.stop()
+    this.#demo.delay.unwatch()
   }
 
   #broadcast(): void {
     const delay = this.#demo.delay.sample()
+    this.#demo.refresh()
     const grid = this.#demo.run?.grid
     const changes = this.#frame(delay, grid?.takeChanges())
     // A slow client receives one frame with all cells instead of several frames with changes.
@@ -75,12 +78,23 @@ class Broadcaster {
   }
 
   #frame(delay: number, cells: Cell[] | undefined): object {
-    const { run } = this.#demo
+    const { run, results } = this.#demo
     if (run === undefined) return { delay }
-    const { number, way, grid, result } = run
+    const { number, way, grid, result, killed, disturbed } = run
+    const totals = grid.totals()
     return {
       delay,
-      run: { number, way, cells, totals: grid.totals(), ...(result === undefined ? {} : { result }) },
+      results,
+      run: {
+        number,
+        way,
+        cells,
+        totals,
+        killed,
+        disturbed,
+        held: run.whyHeld(totals),
+        ...(result === undefined ? {} : { result }),
+      },
     }
   }
 }

@@ -1,4 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 
 /**
  * Interval between two samples of the event loop, in milliseconds. Each measured delay includes it, so it is
@@ -7,46 +8,89 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 const RESOLUTION = 5
 
 /**
- * Measures the delay of this process's event loop, in milliseconds, over the last two windows and over a whole run.
+ * Measures the delay of this process's event loop, in milliseconds: over the last two windows, and over the phases of
+ * a run. The maximum of a phase is the maximum of what `sample()` returned during it, so the dial and the table of the
+ * start page never disagree.
  *
  * A histogram that is reset during a delay misses that delay. So there are two histograms, and each sample resets
  * only one of them: the other one contains the delay.
  */
 export class LoopDelayMonitor {
-  readonly #windows = [monitor(), monitor()] as const
+  readonly #windows: readonly [IntervalHistogram, IntervalHistogram] = [monitor(), monitor()]
   #samples = 0
-  #run: IntervalHistogram | undefined
+  #watched = false
+  /** Maximum of the current phase so far; undefined between two runs. */
+  #phase: number | undefined
+  /** Delay of the phase before, which the next sample still shows. */
+  #carried = 0
 
-  start(): void {
-    for (const window of this.#windows) {
-      window.reset()
-      window.enable()
-    }
+  /** Begins to measure for pages that show the delay. */
+  watch(): void {
+    this.#watched = true
+    this.#enable()
   }
 
-  stop(): void {
-    for (const window of this.#windows) window.disable()
+  /** Ends what `watch()` began. A run in progress is still measured. */
+  unwatch(): void {
+    this.#watched = false
+    if (this.#phase === undefined) this.#disable()
   }
 
   /** Returns the maximum delay since the sample before the last one. */
   sample(): number {
-    const delay = Math.max(...this.#windows.map(maxDelay))
+    const delay = this.#latest()
     this.#windows[this.#samples++ % 2 === 0 ? 0 : 1].reset()
-    return delay
+    if (this.#phase !== undefined) this.#phase = Math.max(this.#phase, delay)
+    const shown = Math.max(delay, this.#carried)
+    this.#carried = 0
+    return shown
   }
 
   startRun(): void {
-    this.#run = monitor()
-    this.#run.enable()
+    this.#carried = this.#latest()
+    this.#phase = 0
+    this.#enable()
   }
 
-  /** Returns the maximum and the 99th percentile of the run's delays. */
-  endRun(): { max: number; p99: number } {
-    const run = this.#run
-    if (run === undefined) return { max: 0, p99: 0 }
-    run.disable()
-    this.#run = undefined
-    return { max: maxDelay(run), p99: toDelay(run.percentile(99)) }
+  /** Ends a phase of the run, and returns its maximum delay. The next phase begins. */
+  async endPhase(): Promise<number> {
+    // A delay that has just ended is in the histograms after their next sample.
+    await setTimeout(RESOLUTION * 2)
+    const max = Math.max(this.#phase ?? 0, this.#latest())
+    this.#carried = max
+    this.#phase = 0
+    this.#reset()
+    return max
+  }
+
+  /** Ends the last phase of the run, and returns its maximum delay. */
+  async endRun(): Promise<number> {
+    const max = await this.endPhase()
+    this.stopRun()
+    return max
+  }
+
+  /** Ends a run without a result. */
+  stopRun(): void {
+    this.#phase = undefined
+    if (!this.#watched) this.#disable()
+  }
+
+  #latest(): number {
+    return Math.max(...this.#windows.map(maxDelay))
+  }
+
+  #reset(): void {
+    for (const window of this.#windows) window.reset()
+  }
+
+  #enable(): void {
+    this.#reset()
+    for (const window of this.#windows) window.enable()
+  }
+
+  #disable(): void {
+    for (const window of this.#windows) window.disable()
   }
 }
 
@@ -55,9 +99,5 @@ function monitor(): IntervalHistogram {
 }
 
 function maxDelay(histogram: IntervalHistogram): number {
-  return histogram.count === 0 ? 0 : toDelay(histogram.max)
-}
-
-function toDelay(nanoseconds: number): number {
-  return Math.max(0, Number((nanoseconds / 1e6 - RESOLUTION).toFixed(1)))
+  return histogram.count === 0 ? 0 : Math.max(0, Number((histogram.max / 1e6 - RESOLUTION).toFixed(1)))
 }

@@ -1,5 +1,5 @@
 /** Status of a message in its cell of the start page. Nothing retries a message whose status is `failed`. */
-export const CELL_STATUSES = ['waiting', 'queued', 'sending', 'deferred', 'sent', 'failed'] as const
+export const CELL_STATUSES = ['waiting', 'queued', 'sending', 'deferred', 'held', 'sent', 'failed'] as const
 export type CellStatus = (typeof CELL_STATUSES)[number]
 
 const FINAL: ReadonlySet<CellStatus> = new Set(['sent', 'failed'])
@@ -34,8 +34,13 @@ export class MessageGrid {
     this.#unsettled = count
   }
 
-  get settled(): boolean {
-    return this.#unsettled === 0
+  get unsettled(): number {
+    return this.#unsettled
+  }
+
+  /** Returns the messages with this status. */
+  indicesOf(status: CellStatus): number[] {
+    return this.#statuses.flatMap((each, index) => (each === status ? [index] : []))
   }
 
   setStatus(index: number, status: CellStatus): void {

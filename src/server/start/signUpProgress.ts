@@ -1,4 +1,5 @@
 import {
+  explain,
   isSettled,
   type Mailer,
   type Message,
@@ -19,8 +20,10 @@ export interface SignUpProgress {
   thread?: number
   /** Timings of the last attempt. */
   timings?: Message['attempts'][number]['timings']
-  detail?: string
+  /** The server's reply to the last attempt, or why there is none. */
   reply?: string
+  /** Why the message is not sent, as a sentence. */
+  explanation?: string
   /** URL of the mail in the inbox, relative to the page. */
   mail?: string
 }
@@ -68,9 +71,10 @@ async function progressOf(message: Message, mailer: Mailer): Promise<SignUpProgr
   if (last !== undefined && status !== 'sending') {
     progress.thread = last.thread
     progress.timings = last.timings
-    progress.detail = last.message
-    if (last.reply !== undefined) progress.reply = `${last.reply.code} ${last.reply.text}`
+    progress.reply = last.reply === undefined ? last.message : `${last.reply.code} ${last.reply.text}`
   }
+  if (status !== 'queued' && status !== 'sending' && status !== 'sent')
+    progress.explanation = explain(message)
   const mail = await findInInbox(message, mailer)
   if (mail !== undefined) progress.mail = `inbox/messages/${mail}`
   return progress

@@ -35,7 +35,15 @@ app.post('/signup', async (req, res) => {
   res.status(202).json({ id })
 })`
 
-export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): string {
+export interface StartPageContents {
+  /** Whether the mail stays in the embedded inbox. */
+  inbox: boolean
+  demo: boolean
+  /** Whether worker threads deliver, not the web process. */
+  threaded: boolean
+}
+
+export function startPage({ inbox, demo, threaded }: StartPageContents): string {
   return page({
     title: 'threadpost',
     root: '',
@@ -96,21 +104,28 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
           </form>
           <div class="card journey" id="journey" data-state="idle">
             <div class="status">
-              <h2 id="status" role="status">Message lifecycle</h2>
+              <div role="status"><h2 id="status">Message lifecycle</h2></div>
               <p class="total" id="total"></p>
               <a class="button" id="open" hidden>Read it in the inbox</a>
             </div>
             <ol>
-              ${STEPS.map(step)}
+              ${STEPS.map((each) => step(each, threaded))}
             </ol>
             <p class="outcome" id="outcome" hidden></p>
           </div>
         </section>
-        ${demo && demoSection(Demo.messages)}
+        ${demo && demoSection(Demo)}
         <section class="reasons">
           <div>
             <h3>The web process stays free</h3>
-            <p>Compiling MJML inline blocks all other requests. Here, it runs in a separate thread.</p>
+            <p>
+              Compiling MJML inline blocks all other requests.
+              ${
+                threaded
+                  ? 'Here, it runs in a worker thread.'
+                  : 'This server runs without worker threads, so the web process compiles it.'
+              }
+            </p>
           </div>
           <div>
             <h3>Outcomes, not hopes</h3>
@@ -135,11 +150,10 @@ export function startPage({ inbox, demo }: { inbox: boolean; demo: boolean }): s
   })
 }
 
-function step({ id, lane, title, note }: (typeof STEPS)[number]): Html {
+function step({ id, lane, title, note }: (typeof STEPS)[number], threaded: boolean): Html {
+  const place = lane === 'thread' && threaded ? 'worker thread' : 'web process'
   return html`<li class="step ${lane}" id="step-${id}" data-state="waiting">
-    <p>
-      <strong>${title}</strong> <span class="lane">${lane === 'web' ? 'web process' : 'worker thread'}</span>
-    </p>
+    <p><strong>${title}</strong> <span class="lane">${place}</span></p>
     <span class="note">${note}</span>
     <span class="took"></span>
   </li>`

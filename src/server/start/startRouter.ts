@@ -19,9 +19,12 @@ export interface StartPage {
 
 /**
  * Routes of the start page: the sign-up form, the progress of its mail, and the load test.
- * @param environment enables the load test, which sends to the embedded inbox
+ * @param options `environment` enables the load test, which sends to the embedded inbox
  */
-export function startRouter(mailer: Mailer, url: string, environment?: DemoEnvironment): StartPage {
+export function startRouter(
+  mailer: Mailer,
+  { url, threaded, environment }: { url: string; threaded: boolean; environment?: DemoEnvironment },
+): StartPage {
   const router = Router()
   const streams = new EventStreams()
   const { inbox } = mailer
@@ -34,18 +37,22 @@ export function startRouter(mailer: Mailer, url: string, environment?: DemoEnvir
   if (demo !== undefined) router.use('/demo', demoRouter(demo))
 
   router.get('/', (_request, response) => {
-    response.type('html').send(startPage({ inbox: inbox !== undefined, demo: demo !== undefined }))
+    response.type('html').send(startPage({ inbox: inbox !== undefined, demo: demo !== undefined, threaded }))
   })
 
   router.post('/signup', jsonBody(10_000), async (request, response) => {
     const start = performance.now()
     const { name, email } = fieldsOf(request.body)
-    const { id } = await mailer.send({
-      template: 'welcome',
-      to: { name, address: email },
-      data: { name, url, company: 'Threadpost' },
-      tags: [TAG],
-    })
+    const { id } = await mailer
+      .send({
+        template: 'welcome',
+        to: { name, address: email },
+        data: { name, url, company: 'Threadpost' },
+        tags: [TAG],
+      })
+      .catch((error: unknown) => {
+        throw forVisitor(error)
+      })
     response.status(202).json({ id, took: performance.now() - start })
   })
 
@@ -66,9 +73,33 @@ function fieldsOf(body: unknown): { name: string; email: string } {
   const fields = typeof body === 'object' && body !== null ? body : {}
   const name = 'name' in fields && typeof fields.name === 'string' ? fields.name.trim() : ''
   const email = 'email' in fields && typeof fields.email === 'string' ? fields.email.trim() : ''
-  if (name === '' || name.length > 100) throw invalid('name', 'Enter a name of at most 100 characters.')
-  if (email === '') throw invalid('email', 'Enter an email address.')
+  if (name === '') throw invalid('name', 'Please enter your name.')
+  if (name.length > 100) throw invalid('name', 'Please enter a name of at most 100 characters.')
+  if (email === '') throw invalid('email', 'Please enter your email address.')
   return { name, email }
+}
+
+/** Explains to the visitor of the form why the mail was not accepted. The mailer's own message is for the developer. */
+function forVisitor(error: unknown): unknown {
+  if (!(error instanceof ThreadpostError)) return error
+  const { code, path = '' } = error
+  switch (code) {
+    case 'INVALID_MESSAGE':
+      return path === 'to.name'
+        ? invalid('name', 'Please enter a name without line breaks and other control characters.')
+        : invalid('email', 'Please enter a valid email address, such as ada@example.com.')
+    case 'QUEUE_FULL':
+    case 'QUEUE_UNAVAILABLE':
+      return new ThreadpostError(
+        code,
+        'We can’t accept your sign-up right now. Please try again in a minute.',
+      )
+    case 'CLOSED':
+      return new ThreadpostError(code, 'The server is shutting down. Please try again in a minute.')
+    default:
+      process.emitWarning(`The welcome mail was refused: ${error.message}`, 'ThreadpostWarning')
+      return new ThreadpostError(code, 'We can’t send the welcome mail. The server’s log says why.')
+  }
 }
 
 function invalid(path: string, message: string): ThreadpostError {

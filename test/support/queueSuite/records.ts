@@ -44,6 +44,24 @@ export function testRecords({ open }: Fixture): void {
       ])
     })
 
+    it('are read up to a limit, without counting those that have expired', async () => {
+      const { queue } = await open()
+      const keys = ['a:1', 'a:2', 'a:3', 'a:4', 'a:5']
+      await queue.records.write(
+        keys.map((key) => ({ key, keepUntil: key === 'a:1' ? Date.now() - 1 : later(), add: { n: 1 } })),
+      )
+      const read = await queue.records.read([
+        { ...rangeOf('a:'), limit: 2 },
+        { ...rangeOf('a:'), from: 'a:3\x00', limit: 9 },
+        { ...rangeOf('a:'), limit: 1 },
+      ])
+      expect(read.map((records) => records.map(({ key }) => key))).toEqual([
+        ['a:2', 'a:3'],
+        ['a:4', 'a:5'],
+        ['a:2'],
+      ])
+    })
+
     it('are gone when they are removed, and after the time for which they are kept', async () => {
       const { queue } = await open()
       await queue.records.write([

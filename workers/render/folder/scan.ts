@@ -24,10 +24,14 @@ export interface TemplateFiles {
   main: Map<string, SourceFile>
   text: Map<string, SourceFile>
   sample?: SourceFile
+  /** `NAME.load.js`, with its absolute path. */
+  load?: SourceFile & { path: string }
 }
 
 const SHARED = new Set(['partials', 'layouts', 'locales'])
 const READ = new Set([...TEMPLATE_EXTENSIONS, '.txt', '.json', '.css', '.hbs'])
+/** The module with the `load` function of a template. */
+const LOAD = /^(.+)\.load\.(?:m?js|m?ts)$/
 const HELPERS = ['helpers.js', 'helpers.mjs']
 const MAX_FILES = 10_000
 
@@ -68,7 +72,10 @@ async function scan(root: string, folder: string, found: FolderFiles): Promise<v
         'TEMPLATE_ERROR',
         `The template folder ${root} contains more than ${MAX_FILES} files`,
       )
+    const loads = LOAD.exec(name)?.[1]
     if (entry.isDirectory()) await scan(root, name, found)
+    else if (loads !== undefined && !SHARED.has(name.split('/')[0] ?? ''))
+      template(found, loads).load ??= { name, path: target, text: await readText(target) }
     else if (folder === '' && HELPERS.includes(entry.name)) found.helpers = target
     else if (READ.has(path.extname(name))) addFile(name, { name, text: await readText(target) }, found)
     else found.watched.pop()

@@ -7,6 +7,7 @@ import { extensionOf } from '../languages/extensions.js'
 import { languageOf } from '../languages/languages.js'
 import type { VariantSource } from '../template/parseTemplate.js'
 import { TemplateFailure } from '../template/sourceFile.js'
+import { declareLoad } from './loadDeclaration.js'
 import { inferShape } from './needs.js'
 
 const MAX_SAMPLE = 64 * 1024
@@ -52,6 +53,7 @@ export async function buildManifest(
     const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
     manifest.needs = (needs[0] ?? []).filter((need) => known.every((list) => list.has(JSON.stringify(need))))
     manifest.shape = inferShape(needs.flat())
+    if (files.load !== undefined) declareLoad(manifest, files.load)
   } catch (error) {
     if (!(error instanceof TemplateFailure)) throw error
     manifest.error = error.message
@@ -60,12 +62,13 @@ export async function buildManifest(
 }
 
 /** A hash of the contents: the same for the same files on every machine. */
-function versionOf({ main, text }: TemplateFiles, { files }: FolderVersion): string {
+function versionOf({ main, text, load }: TemplateFiles, { files }: FolderVersion): string {
   const hash = createHash('sha256')
   for (const sources of [main, text, ...files.partials.values(), ...files.layouts.values(), files.locales]) {
     const texts = [...sources].map(([name, source]) => [name, source.text])
     hash.update(JSON.stringify(texts.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))))
   }
+  if (load !== undefined) hash.update(load.text)
   return hash.digest('hex').slice(0, 12)
 }
 

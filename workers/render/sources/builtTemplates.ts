@@ -17,6 +17,7 @@ import type { CriticalSection } from '../renderer.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 import {
   AdHocTemplates,
+  type LoadFile,
   missingVariantError,
   partsWithoutFolder,
   type TemplateSource,
@@ -41,6 +42,8 @@ export interface BuiltFolder {
 interface Loaded {
   built: BuiltFolder
   helpers: Helpers
+  /** The load modules by template. */
+  loads: ReadonlyMap<string, string>
   variants: ReadonlyMap<string, ReadonlyMap<string, BuiltFolder['templates'][string][string]>>
 }
 
@@ -95,6 +98,18 @@ export class BuiltTemplates implements TemplateSource {
     return preparing
   }
 
+  loadFile(name: string): LoadFile | undefined | Promise<LoadFile | undefined> {
+    const loaded = this.#load()
+    return loaded instanceof Promise
+      ? loaded.then((read) => this.#loadFileIn(read, name))
+      : this.#loadFileIn(loaded, name)
+  }
+
+  #loadFileIn({ loads }: Loaded, name: string): LoadFile | undefined {
+    const file = loads.get(name)
+    return file === undefined ? undefined : { name: file, path: path.resolve(this.dir, file) }
+  }
+
   async adHoc(source: string, critical: CriticalSection): Promise<RenderableTemplate> {
     const { helpers } = await this.#load()
     return this.#adHoc.get(source, 0, partsWithoutFolder(helpers), helpers, critical)
@@ -129,7 +144,10 @@ export class BuiltTemplates implements TemplateSource {
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),
     )
-    return { built, helpers, variants }
+    const loads = new Map(
+      built.manifests.flatMap(({ name, load }) => (load === undefined ? [] : [[name, load.file] as const])),
+    )
+    return { built, helpers, loads, variants }
   }
 
   async #parse(): Promise<BuiltFolder> {

@@ -10,6 +10,7 @@ import type { CriticalSection } from '../renderer.js'
 import type { VariantSource } from '../template/parseTemplate.js'
 import {
   AdHocTemplates,
+  type LoadFile,
   missingVariantError,
   selectVariant,
   type TemplateSource,
@@ -71,6 +72,13 @@ export class FolderTemplates implements TemplateSource {
       () => this.#compiled.delete(key),
     )
     return template
+  }
+
+  loadFile(name: string): LoadFile | undefined | Promise<LoadFile | undefined> {
+    const version = this.#folder.current()
+    return version instanceof Promise
+      ? version.then(({ files }) => files.templates.get(name)?.load)
+      : version.files.templates.get(name)?.load
   }
 
   async adHoc(source: string, critical: CriticalSection): Promise<RenderableTemplate> {

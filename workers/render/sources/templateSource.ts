@@ -11,6 +11,12 @@ import type { VariantSource } from '../template/parseTemplate.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 import type { SharedParts } from '../template/tree.js'
 
+/** A load module by its name, as shown in messages, and its absolute path. */
+export interface LoadFile {
+  name: string
+  path: string
+}
+
 /** A source of templates: a folder of MJML files, or a folder written by `threadpost build`. */
 export interface TemplateSource {
   catalogue(): Promise<TemplateListing>
@@ -23,6 +29,8 @@ export interface TemplateSource {
     locale: string | undefined,
     critical: CriticalSection,
   ): RenderableTemplate | Promise<RenderableTemplate>
+  /** Returns the load module of a template, if it has one. Synchronous if the folder is already read. */
+  loadFile(name: string): LoadFile | undefined | Promise<LoadFile | undefined>
   /** Returns the template for the MJML source of a message. @throws TemplateFailure */
   adHoc(source: string, critical: CriticalSection): Promise<RenderableTemplate>
 }

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import SMTPConnection, { type CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection'
-import httpProxyClient from 'nodemailer/lib/smtp-connection/http-proxy-client'
 import XOAuth2 from 'nodemailer/lib/xoauth2'
 import type {
   SmtpAuth,
@@ -13,6 +12,7 @@ import type { ConnectionFailure } from '../sendResults.js'
 import { toConnectionFailure } from './connectionFailure.js'
 import { LONGEST_TIMER } from './deadlineTimer.js'
 import { ehloNameFor } from './ehloName.js'
+import { openSocket } from './openSocket.js'
 
 /** The service extensions that the server offers in its reply to the last EHLO (RFC 5321 section 4.1.1.1). */
 export interface Extensions {
@@ -53,17 +53,6 @@ function parseExtensions(reply: string): Extensions {
     maxSize,
     keywords: lines,
   }
-}
-
-/** Opens a tunnel through the transport's HTTP proxy (CONNECT, RFC 9110 section 9.3.6); undefined without a proxy. */
-function openThroughProxy({ proxy, host, port, timeouts }: SmtpTransport): Promise<Socket> | undefined {
-  if (proxy === undefined) return undefined
-  return new Promise((resolve, reject) => {
-    httpProxyClient(proxy, port, host, { timeout: timeouts.connect }, (error, socket) => {
-      if (error === null) resolve(socket)
-      else reject(error)
-    })
-  })
 }
 
 /** Cache and refresh the access token of an account: one for all connections of a transport. */
@@ -118,7 +107,7 @@ export async function connect(
 ): Promise<OpenConnection | ConnectionFailure> {
   const named = { ...config, ehloName }
   try {
-    return await prepare(named, await openThroughProxy(config), signal)
+    return await prepare(named, await openSocket(config, signal), signal)
   } catch (error) {
     return toConnectionFailure(error as Error, named)
   }
@@ -126,7 +115,7 @@ export async function connect(
 
 function prepare(
   config: SmtpTransport & { ehloName: string },
-  proxied: Socket | undefined,
+  opened: Socket | undefined,
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
   const { host, port, secure, requireTLS, ignoreTLS = false, tls, ehloName, timeouts, auth } = config
@@ -139,7 +128,7 @@ function prepare(
     ignoreTLS,
     tls,
     name: ehloName,
-    connection: proxied,
+    connection: opened,
     customAuth: { LOGIN: logIn },
     // nodemailer's limit includes the greeting and the TLS upgrade; the timers below enforce the single limits.
     connectionTimeout: total,

@@ -1,10 +1,14 @@
 // Shows the state that the server streams: the delay of its event loop, and the status of each message.
 const $ = (id) => document.getElementById(id)
 const grid = $('grid')
-const STATUSES = ['queued', 'sending', 'deferred', 'sent', 'failed']
+const STATUSES = ['queued', 'sending', 'deferred', 'held', 'sent', 'failed']
+const NAMES = {
+  threads: 'through threads',
+  inline: 'inline, MJML for each mail',
+  compiled: 'inline, compiled once',
+}
 const WINDOW = 150
 const trace = []
-const results = {}
 let cells = []
 let shown
 
@@ -54,34 +58,51 @@ function paint([index, status, uncertain, arrived]) {
   cell.toggleAttribute('data-doubled', arrived > 1)
 }
 
-function showRun({ number, way, totals, result }) {
+function showRun({ number, way, totals, killed, held, result }) {
   const { statuses, uncertain, arrived, doubled, unexplained } = totals
   for (const status of STATUSES)
     $(`n-${status}`).textContent = statuses[status] + (status === 'queued' ? statuses.waiting : 0)
   const sum = Object.values(statuses).reduce((total, amount) => total + amount, 0)
   $('n-sum').textContent = sum
   grid.setAttribute('aria-label', `${statuses.sent} of ${sum} sent, ${statuses.deferred} deferred`)
-  const name = way === 'threads' ? 'through threads' : 'inline'
-  const title = result ? `Run ${number}, ${name}: done` : `Run ${number}, ${name}: in progress`
+  const title = `Run ${number}, ${NAMES[way]}: ${result ? 'done' : 'in progress'}`
   if ($('run-title').textContent !== title) $('run-title').textContent = title
   $('proof').textContent =
     `${count(arrived, 'receipt is', 'receipts are')} in the inbox` +
-    (uncertain > 0
+    (uncertain > 0 && way === 'threads'
       ? `. ${count(uncertain, 'reply was', 'replies were')} lost; the messages were marked uncertain and sent again. ${doubled} arrived twice`
       : '') +
-    (unexplained > 0 && way === 'threads' ? `, ${unexplained} of them without a mark!` : '.')
+    (unexplained > 0 && way === 'threads' ? `, ${unexplained} of them without a mark!` : '.') +
+    killed.map((thread) => ` Worker ${thread} was killed while it was working.`).join('') +
+    (held ? ` ${count(statuses.held, 'message is', 'messages are')} held because ${held}.` : '')
   for (const button of document.querySelectorAll('[data-run]')) button.disabled = !result
-  if (result && results[way] !== number) {
-    results[way] = number
-    const [time, delay, failed] = $(`result-${way}`).querySelectorAll('td')
-    time.textContent = `${result.seconds.toFixed(1)} s`
-    delay.textContent = `${milliseconds(result.delay.max)} ms`
-    failed.textContent = statuses.failed
+  $('dial-run').textContent = result ? `Maximum of run ${number}: ${milliseconds(result.delay.max)} ms.` : ''
+}
+
+function cell(td, value, note) {
+  const small = document.createElement('span')
+  small.className = 'of-it'
+  small.textContent = note
+  td.replaceChildren(value, ...(note ? [small] : []))
+}
+
+function showResults({ disturbed, ...results }) {
+  for (const [way, { seconds, delay, loading, failed }] of Object.entries(results)) {
+    const [time, max, lost] = $(`result-${way}`).querySelectorAll('td')
+    cell(time, `${seconds.toFixed(1)} s`, loading && `${loading.seconds.toFixed(1)} s loading MJML`)
+    cell(max, `${milliseconds(delay.max)} ms`, loading && `${milliseconds(delay.sending)} ms while sending`)
+    cell(lost, String(failed))
   }
+  $('disturbed').hidden = !disturbed
+  if (!disturbed) return
+  const { number, way, seconds, delay, failed } = disturbed
+  $('disturbed').textContent =
+    `Run ${number}, ${NAMES[way]}, is not compared, because ${disturbed.disturbed.join(' and ')}: ` +
+    `${seconds.toFixed(1)} s, maximum delay ${milliseconds(delay.max)} ms, ${failed} failed.`
 }
 
 new EventSource('demo/events').onmessage = ({ data }) => {
-  const { delay, run } = JSON.parse(data)
+  const { delay, run, results } = JSON.parse(data)
   turnDial(delay)
   if (!run) return
   if (run.number !== shown)
@@ -91,6 +112,7 @@ new EventSource('demo/events').onmessage = ({ data }) => {
     )
   run.cells.forEach(paint)
   showRun(run)
+  showResults(results)
 }
 
 newGrid(0, Number($('demo').dataset.messages))
@@ -101,11 +123,11 @@ async function press(path, body) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
-  const answer = response.status === 204 ? {} : await response.json()
+  const answer = await response.json()
   if (!response.ok) return answer.detail
-  if (path === 'kill-thread') return `Thread ${answer.thread} was ended while it was working.`
+  if (answer.started) return 'A run was started. A worker is killed in the middle of it.'
   if (path === 'lose-replies')
-    return 'The server accepts the next 3 receipts, and closes the connection before its reply.'
+    return 'The inbox keeps 3 receipts of this run and closes the connection instead of replying.'
   return ''
 }
 
@@ -114,6 +136,11 @@ $('demo').addEventListener('click', async ({ target }) => {
   if (!button) return
   const { run, do: action } = button.dataset
   $('message').textContent = await (run ? press('run', { way: run }) : press(action, {})).catch(
-    () => 'The request failed. Is the server still running?',
+    () => 'The server can’t be reached. Is it still running?',
   )
+  // On a phone, the squares are below the buttons.
+  const { top } = $('show').getBoundingClientRect()
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
+  if (top > innerHeight * 0.6)
+    $('show').scrollIntoView({ behavior: calm ? 'instant' : 'smooth', block: 'start' })
 })

@@ -38,6 +38,14 @@ function mark(id, state, took = '', note = idle.get(id)) {
   step.querySelector('.note').textContent = note
 }
 
+/** Brings the message's steps into view where they are below the form, as on a phone. */
+function follow() {
+  const { top } = journey.getBoundingClientRect()
+  if (top < innerHeight * 0.6) return
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
+  journey.scrollIntoView({ behavior: calm ? 'instant' : 'smooth', block: 'start' })
+}
+
 function reset() {
   source?.close()
   for (const id of steps) mark(id, 'waiting')
@@ -47,8 +55,8 @@ function reset() {
 }
 
 function showError({ detail, path = '' }) {
-  const field = /^(data\.)?name/.test(path) ? 'name' : /^(to|email)/.test(path) ? 'email' : undefined
-  $('error').textContent = detail ?? 'The request failed. Is the server still running?'
+  const field = path === 'name' ? 'name' : path === 'email' ? 'email' : undefined
+  $('error').textContent = detail ?? 'The server can’t be reached. Please try again.'
   $('error').hidden = false
   if (field) {
     $(field).setAttribute('aria-invalid', 'true')
@@ -84,12 +92,12 @@ function show(progress) {
     mark('rendered', reached(rendered), milliseconds(rendered), compiling)
     mark('composed', reached(timings.compose), milliseconds(timings.compose))
     const delivered = status === 'sent' ? 'done' : waiting ? 'again' : 'failed'
-    mark('delivered', delivered, milliseconds(smtp), progress.reply ?? progress.detail)
+    mark('delivered', delivered, milliseconds(smtp), progress.reply)
   }
   mark('settled', status === 'sent' ? 'done' : waiting ? 'waiting' : 'failed')
   if (progress.total !== undefined) $('total').textContent = `after ${milliseconds(progress.total)}`
-  $('outcome').textContent = progress.detail ?? ''
-  $('outcome').hidden = status === 'sent' || !progress.detail
+  $('outcome').textContent = progress.explanation ?? ''
+  $('outcome').hidden = !progress.explanation
   if (progress.mail) {
     $('open').href = progress.mail
     $('open').hidden = false
@@ -114,6 +122,7 @@ form.addEventListener('submit', async (event) => {
       return
     }
     mark('accepted', 'done', milliseconds(answer.took), 'The response was 202 Accepted.')
+    follow()
     source = new EventSource(`signup/${answer.id}/events`)
     source.onmessage = ({ data }) => {
       const progress = JSON.parse(data)

@@ -1,0 +1,17 @@
+import type { Outcome, OutcomeFacts } from './outcome.js'
+
+/** The facts of an outcome that no thread worked on. A new object each time: the dispatcher adds to the timings. */
+export function emptyFacts(): Pick<OutcomeFacts, 'phase' | 'recipients' | 'timings' | 'thread'> {
+  return { phase: 'waiting', recipients: [], timings: {}, thread: 0 }
+}
+
+/** @param reason why the last thread died, readable for users */
+export function setupFailure(reason: string): Outcome {
+  const message = `No thread lives long enough to take mail: ${reason}`
+  return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
+}
+
+/** @param message one sentence: why the transport is not there */
+export function transportUnavailable(message: string): Outcome {
+  return { result: 'deferred', code: 'TRANSPORT_UNAVAILABLE', message, ...emptyFacts() }
+}

@@ -1,0 +1,124 @@
+import type { DkimKey, SmtpTimeouts, SmtpTransport } from '../protocol/transportConfig.js'
+import type { Validator } from '../validation.js'
+import { resolveAuth, resolveDkim } from './auth.js'
+import { resolveEhloName } from './machineName.js'
+import { starttlsOf, tlsOf } from './tlsOptions.js'
+
+/** The embedded inbox. It becomes an SMTP transport once its server listens. */
+export interface InboxTransport {
+  kind: 'inbox'
+  name: string
+  dkim?: DkimKey[]
+}
+
+const DEFAULT_TIMEOUTS: SmtpTimeouts = {
+  connect: 10_000,
+  greeting: 10_000,
+  handshake: 15_000,
+  envelope: 60_000,
+  body: 120_000,
+  idle: 5_000,
+}
+
+/** Bounds the messages that are uncertain when a connection is lost. */
+const MAX_PIPELINE_DEPTH = 64
+const MESSAGES_PER_CONNECTION = 100_000
+
+/** @param text the URL */
+export function resolveSmtp(
+  check: Validator,
+  name: string,
+  text: string,
+  options: Record<string, unknown>,
+  path: string,
+  urlPath: string,
+): SmtpTransport {
+  if (!URL.canParse(text)) check.fail(urlPath, "is not a URL such as 'smtp://user:pass@host:587'")
+  const url = new URL(text)
+  if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
+    check.fail(
+      urlPath,
+      `has the unknown scheme '${url.protocol}'; use smtp:, smtps:, inbox:, file:, sendgrid:, or ses:`,
+    )
+  if (url.hostname === '') check.fail(urlPath, "has no host; write 'smtp://host:587'")
+  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
+    check.fail(urlPath, 'must end after the host and port; pass further options as fields next to the url')
+
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const secure = url.protocol === 'smtps:'
+  const transport: SmtpTransport = {
+    kind: 'smtp',
+    name,
+    host,
+    port: url.port === '' ? (secure ? 465 : 587) : Number(url.port),
+    secure,
+    ...starttlsOf(check, options, path, { host, secure }),
+    pipelining: check.boolean(options['pipelining'] ?? true, `${path}.pipelining`),
+    messagesPerConnection: check.integer(
+      options['messagesPerConnection'] ?? MESSAGES_PER_CONNECTION,
+      `${path}.messagesPerConnection`,
+      1,
+    ),
+    tls: tlsOf(check, options['tls'] ?? {}, `${path}.tls`),
+    timeouts: timeoutsOf(check, options['timeouts'] ?? {}, `${path}.timeouts`),
+    ...signedBy(check, options, path),
+  }
+  if (options['pipelineDepth'] !== undefined)
+    transport.pipelineDepth = check.integer(
+      options['pipelineDepth'],
+      `${path}.pipelineDepth`,
+      1,
+      MAX_PIPELINE_DEPTH,
+    )
+  const auth = resolveAuth(check, url, options['auth'], path, urlPath)
+  if (auth !== undefined) transport.auth = auth
+  if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
+  if (options['ehloName'] !== undefined)
+    transport.ehloName = resolveEhloName(check, options['ehloName'], `${path}.ehloName`)
+  return transport
+}
+
+export function signedBy(
+  check: Validator,
+  { dkim }: Record<string, unknown>,
+  path: string,
+): { dkim?: DkimKey[] } {
+  return dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${path}.dkim`) }
+}
+
+function proxyOf(check: Validator, value: unknown, path: string): string {
+  const text = check.string(value, path)
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
+  return text
+}
+
+function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeouts {
+  const keys = Object.keys(DEFAULT_TIMEOUTS) as (keyof SmtpTimeouts)[]
+  const given = check.object(value, path, keys)
+  const timeouts = { ...DEFAULT_TIMEOUTS }
+  for (const key of keys) {
+    if (given[key] === undefined) continue
+    const at = `${path}.${key}`
+    timeouts[key] = key === 'idle' ? check.number(given[key], at, 0) : check.timeout(given[key], at, 1)
+  }
+  return timeouts
+}
+
+/** Returns the SMTP transport of an inbox that listens at `url`. */
+export function loopbackTransport({ name, dkim }: InboxTransport, url: string): SmtpTransport {
+  const { hostname, port } = new URL(url)
+  return {
+    kind: 'smtp',
+    name,
+    host: hostname,
+    port: Number(port),
+    secure: false,
+    requireTLS: false,
+    pipelining: true,
+    messagesPerConnection: MESSAGES_PER_CONNECTION,
+    tls: {},
+    timeouts: DEFAULT_TIMEOUTS,
+    ...(dkim === undefined ? {} : { dkim }),
+  }
+}
