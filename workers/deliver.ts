@@ -16,7 +16,7 @@ import {
 } from '../src/protocol/tasks.js'
 import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
 import { type TransportReport, type TransportUpdate } from '../src/protocol/transportConfig.js'
-import { compose, type Composed } from './compose/compose.js'
+import { compose } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
 import { LoadFailure, Skip } from './loading/loadFailure.js'
@@ -100,14 +100,14 @@ export class Deliverer {
       const start = performance.now()
       const payload = toWirePayload(task.payload)
       const signer = this.#transports.signer(task.transport)
-      const message: Composed & { asciiVersion?: Composed } = compose(payload, parts, signer)
-      if (hasAsciiVersion(payload)) message.asciiVersion = compose(payload, parts, signer, 'ascii')
+      const composed = compose(payload, parts, signer)
+      const asciiVersion = hasAsciiVersion(payload) ? compose(payload, parts, signer, 'ascii') : undefined
       context.addTiming('compose', performance.now() - start)
       const envelope = { from: payload.envelopeFrom, to: task.recipients.map(toWireAddress) }
       if (task.notBefore !== undefined) await waitUntil(task.notBefore)
       const delivered = await this.#transports
         .get(task.transport)
-        .send({ envelope, payload, parts, ...message }, context, deadline)
+        .send({ envelope, payload, parts, composed, asciiVersion }, context, deadline)
       delivered.recipients = withGivenAddresses(delivered.recipients, task.recipients, envelope.to)
       const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()

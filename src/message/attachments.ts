@@ -57,11 +57,27 @@ export function filenameOf(value: unknown, path: string, check: Validator): stri
 function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
   const { content } = input
   const encoding = check.oneOf(input['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
-  // Copied, because the caller may reuse the buffer, and a view would transfer its whole pool to the thread.
-  if (types.isUint8Array(content)) return new Uint8Array(content)
+  if (types.isUint8Array(content)) return copyOf(content)
   const text = check.string(content, `${path}.content`)
   if (encoding === 'utf8') return text
   const packed = text.replace(/[\r\n]/g, '')
   if (!BASE64.test(packed) || packed.length % 4 !== 0) check.fail(`${path}.content`, 'is not base64')
   return new Uint8Array(Buffer.from(packed, 'base64'))
+}
+
+/** From this length on, in bytes, messages with the same attachment share a copy. */
+const SHARED = 64 * 1024
+const copies = new WeakMap<Uint8Array, WeakRef<Uint8Array>>()
+
+/**
+ * Returns a copy of bytes, because the caller may reuse the buffer, and a view would transfer its whole pool to the thread.
+ * The copies of a large buffer that has not changed are one.
+ */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < SHARED) return new Uint8Array(bytes)
+  const known = copies.get(bytes)?.deref()
+  if (known !== undefined && Buffer.compare(known, bytes) === 0) return known
+  const copy = new Uint8Array(bytes)
+  copies.set(bytes, new WeakRef(copy))
+  return copy
 }

@@ -70,6 +70,8 @@ export class SlotPool implements DeliverySlots {
 const MAX_AHEAD = 3
 /** The same, while connections have several messages in flight. */
 const MAX_PIPELINED = 8
+/** Bytes of attachments in the threads from which on they hold no deliveries ahead of time. */
+const MAX_BYTES_AHEAD = 32 * 2 ** 20
 /** Milliseconds that a message of high priority may wait behind the deliveries ahead of it. */
 const MAX_BLOCKING = 500
 
@@ -78,7 +80,8 @@ const MAX_BLOCKING = 500
  * connection waits for its next message. The surplus is the number of deliveries that ended within the last moment; or one per
  * connection, and as many more as the connections have in flight (`pipelineDepth`), provided that as many end within half a
  * second: over a long round trip, a message is written behind the previous one, without waiting for its reply. With a slow
- * server there is no surplus, so a message of high priority never waits behind one.
+ * server there is no surplus, so a message of high priority never waits behind one; and there is none while the threads hold
+ * many bytes of attachments.
  *
  *     size = concurrency + max( min(ended in the last moment, 3 × concurrency),
  *                               min(ended in the last 500 ms, concurrency + pipelined, 8 × concurrency) )
@@ -88,6 +91,7 @@ export class InFlightWindow {
   readonly #pipelined: () => number
   readonly #lastMoment = new WindowCounter()
   readonly #lastHalfSecond = new WindowCounter(MAX_BLOCKING)
+  #bytes = 0
 
   /** @param pipelined returns how many messages the connections may have in flight beyond one each */
   constructor(concurrency: number, pipelined = () => 0) {
@@ -100,6 +104,7 @@ export class InFlightWindow {
   }
 
   get size(): number {
+    if (this.#bytes > MAX_BYTES_AHEAD) return this.#concurrency
     const forThreads = Math.min(this.#lastMoment.recent, this.#concurrency * MAX_AHEAD)
     const ended = this.#lastHalfSecond.recent
     const surplus = ended <= this.#concurrency ? this.#concurrency : this.#concurrency + this.#pipelined()
@@ -107,8 +112,18 @@ export class InFlightWindow {
     return this.#concurrency + Math.max(forThreads, forConnections)
   }
 
-  /** Records the end of a delivery. @param now on `performance.now()`'s clock */
-  recordEnd(now: number): void {
+  /** Records that a delivery with attachments of so many bytes was handed to a thread. */
+  recordStart(bytes: number): void {
+    this.#bytes += bytes
+  }
+
+  /**
+   * Records the end of a delivery.
+   * @param now on `performance.now()`'s clock
+   * @param bytes as they were passed to `recordStart()`
+   */
+  recordEnd(now: number, bytes = 0): void {
+    this.#bytes -= bytes
     this.#lastMoment.count(now)
     this.#lastHalfSecond.count(now)
   }

@@ -228,6 +228,8 @@ export class ThreadRunner implements Runner {
     const { slot } = order
     const generation = this.#supervisor.begin(slot, order.payload.id)
     this.#cancellations.register(order, slot, generation)
+    const bytes = attachedBytes(order)
+    this.#window.recordStart(bytes)
     try {
       const task = taskOf(order, generation)
       const reply = await pool.ask('deliver', task, this.#threadLimits.get(task.transport))
@@ -243,7 +245,7 @@ export class ThreadRunner implements Runner {
     } finally {
       this.#cancellations.release(order)
       this.#supervisor.release(slot)
-      this.#window.recordEnd(performance.now())
+      this.#window.recordEnd(performance.now(), bytes)
     }
   }
 
@@ -251,6 +253,10 @@ export class ThreadRunner implements Runner {
   #outageIn(pool: Pool): Outage | undefined {
     return this.#supervisor.outageOf(pool !== this.#pools.shared)
   }
+}
+
+function attachedBytes({ payload }: DeliveryOrder): number {
+  return payload.attachments.reduce((sum, { size }) => sum + size, 0)
 }
 
 function taskOf(order: DeliveryOrder, generation: number): DeliverTask {

@@ -60,7 +60,11 @@ function threadpost(port, connections) {
   const progress = { enterPhase() {}, commit: () => 'committed', release() {}, replied() {}, addTiming() {} }
   return {
     async send(bytes) {
-      const { outcome } = await sender.send({ envelope, bytes }, progress, performance.now() + 60_000)
+      const { outcome } = await sender.send(
+        { envelope, composed: { bytes, transparent: false } },
+        progress,
+        performance.now() + 60_000,
+      )
       if (outcome.result !== 'sent') throw new Error(outcome.code)
     },
     close: () => sender.quit(),

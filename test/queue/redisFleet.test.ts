@@ -97,11 +97,13 @@ describeWith(['redis-server'], 'processes that share a queue on Redis', ({ 'redi
     ending?.kill('SIGTERM')
     await expect.poll(() => inbox.count).toBeGreaterThan(300)
     stopped?.kill('SIGCONT')
-    await expect.poll(() => inbox.count).toBe(count)
+    // The stopped worker's messages may be taken over and arrive twice.
+    await expect.poll(() => mailer.stats()).toMatchObject({ sent: count })
+    expect(inbox.count).toBeGreaterThanOrEqual(count)
     const arrivals = inbox.stored().map(({ receivedAt }) => Date.parse(receivedAt))
     // The inbox counts a message between its envelope and its reply, and its permit is in use all that time.
     expect(mostInASecond(arrivals)).toBeLessThanOrEqual(rate)
-  }, 120_000)
+  }, 300_000)
 
   it('a mailer warns at the start about settings of Redis that may lose mail, and never logs the password', async () => {
     const logged: string[] = []

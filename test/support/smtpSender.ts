@@ -97,7 +97,7 @@ export function send(sender: SmtpSender, sending: Sending = {}): Promise<SendRes
   } = sending
   const bytes = sending.bytes ?? Buffer.from(`Subject: hi\r\n\r\n${text}\r\n`)
   return sender.send(
-    { envelope: { from, to }, bytes, transparent: false, payload: NO_LETTER, parts: NO_PARTS },
+    { envelope: { from, to }, composed: { bytes, transparent: false }, payload: NO_LETTER, parts: NO_PARTS },
     notes ?? new Notes(),
     performance.now() + limit,
   )

@@ -61,6 +61,11 @@ export class BufferPool {
     this.bytes = this.#block.bytes
   }
 
+  /** Number of octets written since `clear()`. */
+  get written(): number {
+    return this.length - this.#start
+  }
+
   /** Begins a message. @param headroom octets to keep free in front of it */
   clear(headroom = 0): void {
     this.#headroom = headroom

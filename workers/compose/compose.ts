@@ -6,6 +6,7 @@ import { type BufferLease, BufferPool } from './bufferPool.js'
 import type { DkimSigner } from './dkimSigner.js'
 import { isEmbeddedMessage, toEmbedded } from './embeddedMessage.js'
 import { attachmentFields, headerFields } from './headerFields.js'
+import { LazyMessage, type LazyPiece } from './lazyMessage.js'
 import { type PieceRow, QuotedPrintableWriter } from './quotedPrintable.js'
 
 /** The rendered parts of a message. An empty string means that there is no such part. */
@@ -17,19 +18,23 @@ export interface MessageParts {
   text: string
 }
 
-/** A message (RFC 5322) as octets, with CRLF line endings. */
+/** A message (RFC 5322) as octets, with CRLF line endings. A {@link LazyMessage} makes them as they are needed. */
 export interface Composed {
-  bytes: Buffer
+  readonly bytes: Buffer
   /**
    * Whether the message is known to need no changes for DATA: it is ASCII, every line ends with CRLF, and none starts
    * with a dot. False if unknown.
    */
-  transparent: boolean
+  readonly transparent: boolean
   /** Releases the memory of `bytes`, if it comes from a pool. */
-  lease?: BufferLease
+  readonly lease?: BufferLease | undefined
 }
 
 const LF = 10
+/** Attachments from this length on, in octets, are encoded as the message is sent. */
+const LARGE = 192 * 1024
+/** Large attachments of the message that is being written, and the number of octets written in front of each. */
+let large: { at: number; attached: Uint8Array }[] = []
 const out = new BufferPool()
 const writer = new QuotedPrintableWriter(out)
 
@@ -54,6 +59,7 @@ export function compose(
   }
   const html = parts.htmlRow ?? parts.html
   out.clear(signer?.headroom)
+  large = []
   out.writeText(headerFields(payload, payload.subject ?? parts.subject, form))
   out.writeText('MIME-Version: 1.0\r\n')
   if (attachments.length === 0) body(id, parts.text, html, attachments)
@@ -63,8 +69,23 @@ export function compose(
   // Values can't contain line breaks, a field starts with its name, and neither encoding leaves a dot at the start of a line.
   // An attached message isn't encoded.
   const transparent = isAscii(written.bytes) && !attachments.some(isEmbeddedMessage)
+  if (large.length > 0) {
+    const message = new LazyMessage(piecesOf(written.bytes), transparent, written.lease)
+    return signer?.signLazy(message) ?? message
+  }
   if (signer === undefined) return { ...written, transparent }
   return { ...written, bytes: signer.sign(written.bytes, signer.headroom), transparent }
+}
+
+/** Divides what was written where large attachments belong. */
+function piecesOf(written: Buffer): LazyPiece[] {
+  const pieces: LazyPiece[] = []
+  let from = 0
+  for (const { at, attached } of large) {
+    pieces.push(written.subarray(from, at), { attached })
+    from = at
+  }
+  return [...pieces, written.subarray(from)]
 }
 
 function bodyAndFiles(
@@ -73,7 +94,7 @@ function bodyAndFiles(
   html: string | PieceRow,
   attachments: readonly JobAttachment[],
 ): void {
-  out.reserve(attachments.reduce((sum, { size }) => sum + base64Length(size), 0))
+  out.reserve(attachments.reduce((sum, { size }) => sum + (size < LARGE ? base64Length(size) : 0), 0))
   const inline = html === '' ? [] : attachments.filter(({ cid }) => cid !== undefined)
   const attached = html === '' ? attachments : attachments.filter(({ cid }) => cid === undefined)
   const calendar = attachments.find((attachment) => attachment.calendar !== undefined)
@@ -132,8 +153,9 @@ function file(attachment: JobAttachment): () => void {
   return () => {
     const embedded = isEmbeddedMessage(attachment) ? toEmbedded(bytesOf(attachment.content)) : undefined
     out.writeText(`${attachmentFields(attachment, embedded?.encoding)}\r\n`)
-    if (embedded === undefined) writeBase64(out, bytesOf(attachment.content))
-    else out.writeBytes(embedded.bytes)
+    if (embedded !== undefined) out.writeBytes(embedded.bytes)
+    else if (attachment.size < LARGE) writeBase64(out, bytesOf(attachment.content))
+    else large.push({ at: out.written, attached: bytesOf(attachment.content) })
   }
 }
 

@@ -1,6 +1,7 @@
 import { createPrivateKey, hash, type KeyObject, sign } from 'node:crypto'
 import type { DkimKey } from '../../src/protocol/transportConfig.js'
-import { relaxedBodyHash } from './dkimBodyHash.js'
+import { BodyHash, relaxedBodyHash } from './dkimBodyHash.js'
+import type { LazyMessage } from './lazyMessage.js'
 
 /** The header fields to sign, if present: RFC 6376 section 5.4.1, and those that RFC 8058 section 4 requires. */
 const FIELDS = [
@@ -25,6 +26,8 @@ const FIELDS = [
 /** RFC 5322 section 2.1.1: lines should not be longer than 78 characters. */
 const LINE = 76
 const FIELD = 'DKIM-Signature'
+/** Octets between a header and its body: the end of the last field, and the blank line. */
+const BLANK = 4
 
 interface SigningKey {
   algorithm: 'rsa-sha256' | 'ed25519-sha256'
@@ -61,7 +64,8 @@ export class DkimSigner {
    * @param message in its final form, with CRLF line endings
    */
   sign(message: Buffer, headroom = 0): Buffer {
-    const fields = this.#signatureFields(message)
+    const header = headerLength(message)
+    const fields = this.#signatureFields(message, header, relaxedBodyHash(message, header + BLANK))
     const { length } = fields
     const signed =
       length <= headroom
@@ -72,13 +76,25 @@ export class DkimSigner {
     return signed
   }
 
-  #signatureFields(message: Buffer): string {
-    const blank = message.indexOf('\r\n\r\n')
-    const header = message.toString('latin1', 0, blank < 0 ? message.length : blank)
-    const bodyHash = relaxedBodyHash(message, blank < 0 ? message.length : blank + 4)
-    const { names, text } = signedFields(header)
+  /** Signs a message that is encoded as it is sent; its attachments are encoded once more for the hash. */
+  signLazy(message: LazyMessage): LazyMessage {
+    const { beginning } = message
+    const header = headerLength(beginning)
+    const body = new BodyHash()
+    for (const part of message) body.add(part, part === beginning ? header + BLANK : 0)
+    return message.withFields(Buffer.from(this.#signatureFields(beginning, header, body.digest()), 'latin1'))
+  }
+
+  #signatureFields(message: Buffer, header: number, bodyHash: string): string {
+    const { names, text } = signedFields(message.toString('latin1', 0, header))
     return this.#keys.map((key) => signatureField(key, names, text, bodyHash)).join('')
   }
+}
+
+/** Returns the length of the header, without the end of its last line if a body follows. */
+function headerLength(message: Buffer): number {
+  const blank = message.indexOf('\r\n\r\n')
+  return blank < 0 ? message.length : blank
 }
 
 /** Selects the fields to sign. @returns their names for `h=`, and their canonicalized text */

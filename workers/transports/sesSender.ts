@@ -124,10 +124,10 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
   const transporter = nodemailer.createTransport({ SES: { sesClient: client, SendEmailCommand } })
   return {
     client,
-    send: async ({ envelope, bytes }) => {
+    send: async ({ envelope, composed }) => {
       const { MessageId = 'accepted' } = await client.send(
         new SendEmailCommand({
-          Content: { Raw: { Data: bytes } },
+          Content: { Raw: { Data: composed.bytes } },
           // Without a reverse-path, SES uses the address in From. It receives the bounces itself in any case.
           ...(envelope.from === '' ? {} : { FromEmailAddress: envelope.from }),
           Destination: { ToAddresses: [...envelope.to] },

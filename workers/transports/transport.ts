@@ -17,13 +17,15 @@ export interface Envelope {
   to: readonly string[]
 }
 
-/** A message to send. The bytes are the complete message (RFC 5322), composed from the payload and the parts. */
-export interface OutgoingMail extends Composed {
+/** A message to send. */
+export interface OutgoingMail {
   /** Addresses are in wire form, here and in the payload. */
   envelope: Envelope
   payload: WirePayload
+  /** The complete message (RFC 5322), composed from the payload and the parts. */
+  composed: Composed
   /** The same message in ASCII, if addresses in its header require SMTPUTF8, and only those of recipients. */
-  asciiVersion?: Composed
+  asciiVersion?: Composed | undefined
   parts: MessageParts
 }
 

@@ -208,7 +208,7 @@ function checkForm(bytes: Buffer): void {
     expect(each.startsWith('.')).toBe(false)
   }
   // Nothing is left to be done for SMTP.
-  expect(toMailData(bytes).bytes).toBe(bytes)
+  expect(toMailData(bytes).message).toBe(bytes)
 }
 
 describe('a composed message', () => {

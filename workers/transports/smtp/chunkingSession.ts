@@ -3,6 +3,7 @@ import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import type { CloseReason } from '../sendResults.js'
 import type { OpenConnection } from './connect.js'
 import { HandOver } from './handOver.js'
+import { splitLast } from './mailData.js'
 import { PipelineDepth } from './pipelineDepth.js'
 import { SessionLifecycle } from './sessionLifecycle.js'
 import type { SessionOwner } from './sessionOwner.js'
@@ -84,15 +85,15 @@ export class ChunkingSession extends SessionLifecycle {
   }
 
   #write(transaction: Transaction, commands: string, awaitsReset: boolean): void {
-    const { bytes } = transaction.data
-    const handOver = new HandOver(this.socket, () => bytes.subarray(-1))
+    const [front, last] = splitLast(transaction.data)
+    const handOver = new HandOver(this.socket, () => last)
     const full = this.#inFlight.length + 1 >= this.#depth.current
     this.#inFlight.push({ transaction, handOver, awaitsReset, startedAt: performance.now(), full })
     if (this.#inFlight.length === 1) this.#startTimer()
     transaction.enterBody()
     this.socket.cork()
     this.socket.write(commands, 'utf8')
-    handOver.start(bytes.subarray(0, -1), () => this.advance())
+    handOver.start(front, () => this.advance())
     this.socket.uncork()
   }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { LazyMessage } from '../../compose/lazyMessage.js'
 
 /** Longest message that shares one write with its end, in octets: the send buffer of a socket takes it at once. */
 const SINGLE_WRITE = 65_536
@@ -39,21 +40,29 @@ export class HandOver {
   }
 
   /**
-   * @param bytes the message in front of its end
+   * @param message without its end
    * @param onFlushed called when the kernel has taken every byte
    */
-  start(bytes: Buffer, onFlushed?: () => void): void {
+  start(message: Buffer | LazyMessage, onFlushed?: () => void): void {
     this.#onFlushed = onFlushed
-    if (bytes.length > SINGLE_WRITE) {
-      this.#socket.write(bytes, (error) => {
-        if (!error && !this.#socket.destroyed) this.#startEnd()
-      })
-      return
+    if (!Buffer.isBuffer(message)) this.#writeParts(message[Symbol.iterator]())
+    else if (message.length > SINGLE_WRITE) this.#writeParts([message].values())
+    else {
+      this.#socket.cork()
+      this.#socket.write(message)
+      this.#startEnd()
+      this.#socket.uncork()
     }
-    this.#socket.cork()
-    this.#socket.write(bytes)
-    this.#startEnd()
-    this.#socket.uncork()
+  }
+
+  /** Writes the next part when the kernel has taken the one before. */
+  #writeParts(parts: Iterator<Buffer>): void {
+    const part = parts.next()
+    if (part.done === true) this.#startEnd()
+    else
+      this.#socket.write(part.value, (error) => {
+        if (!error && !this.#socket.destroyed) this.#writeParts(parts)
+      })
   }
 
   #startEnd(): void {

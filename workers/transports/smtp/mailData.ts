@@ -1,5 +1,6 @@
 import type { BufferLease } from '../../compose/bufferPool.js'
 import type { Composed } from '../../compose/compose.js'
+import { LazyMessage } from '../../compose/lazyMessage.js'
 
 const CR = 13
 const LF = 10
@@ -7,7 +8,7 @@ const DOT = 46
 
 /** A message that is ready to be sent: every line ends with CRLF. */
 export interface MailData {
-  bytes: Buffer
+  message: Buffer | LazyMessage
   /** Indexes of the dots at the start of a line, which DATA doubles (RFC 5321 section 4.5.2) and BDAT does not. */
   dots: readonly number[]
   /** Size of the message in octets (RFC 1870). */
@@ -16,28 +17,18 @@ export interface MailData {
   eightBit: boolean
   /** The header has octets above 127 (RFC 6531, 6532). */
   utf8Header: boolean
-  /** Releases the memory of `bytes`, if it comes from a pool. */
-  lease?: BufferLease
+  /** Releases the memory of the message, if it comes from a pool. */
+  lease?: BufferLease | undefined
 }
 
 const NO_DOTS: readonly number[] = []
 
 /** Prepares a composed message. */
-export function mailDataOf({ bytes, transparent, lease }: Composed): MailData {
-  return transparent ? asMailData(bytes, lease) : toMailData(bytes)
-}
-
-/** Wraps a message that is ASCII and has no dot at the start of a line (see `Composed.transparent`). */
-function asMailData(message: Buffer, lease?: BufferLease): MailData {
-  const data: MailData = {
-    bytes: message,
-    dots: NO_DOTS,
-    size: message.length,
-    eightBit: false,
-    utf8Header: false,
-  }
-  if (lease !== undefined) data.lease = lease
-  return data
+export function mailDataOf(composed: Composed): MailData {
+  if (!composed.transparent) return toMailData(composed.bytes)
+  const message = composed instanceof LazyMessage ? composed : composed.bytes
+  const { lease } = composed
+  return { message, dots: NO_DOTS, size: message.length, eightBit: false, utf8Header: false, lease }
 }
 
 /**
@@ -49,7 +40,7 @@ export function toMailData(message: Buffer): MailData {
   const text = findings.bareLineEnding || !endsLine(message) ? normalizeLineEndings(message) : message
   const dots = text === message ? findings.dots : scan(text).dots
   return {
-    bytes: text,
+    message: text,
     dots,
     size: text.length,
     eightBit: findings.eightBit,
@@ -138,18 +129,23 @@ function normalizeLineEndings(message: Buffer): Buffer {
 }
 
 /** Returns the message as it follows the server's 354, without the final dot. It is copied only if it has such dots. */
-export function dotStuffed({ bytes: text, dots }: MailData): Buffer {
-  if (dots.length === 0) return text
-  const out = Buffer.allocUnsafe(text.length + dots.length)
+export function dotStuffed({ message, dots }: MailData): Buffer | LazyMessage {
+  if (dots.length === 0 || !Buffer.isBuffer(message)) return message
+  const out = Buffer.allocUnsafe(message.length + dots.length)
   let from = 0
   let to = 0
   for (const dot of dots) {
-    to += text.copy(out, to, from, dot)
+    to += message.copy(out, to, from, dot)
     out[to++] = DOT
     from = dot
   }
-  text.copy(out, to, from)
+  message.copy(out, to, from)
   return out
+}
+
+/** Splits off the last octet. */
+export function splitLast({ message }: MailData): [front: Buffer | LazyMessage, last: Buffer] {
+  return Buffer.isBuffer(message) ? [message.subarray(0, -1), message.subarray(-1)] : message.splitLast()
 }
 
 function hasEightBitHeader(text: Buffer): boolean {

@@ -66,7 +66,7 @@ export class SmtpSender implements Transport, SessionOwner {
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     if (this.#successor !== undefined) return this.#successor.send(mail, progress, deadline)
     progress.enterPhase('connecting')
-    const data = mailDataOf(mail)
+    const data = mailDataOf(mail.composed)
     const asciiData = mail.asciiVersion && mailDataOf(mail.asciiVersion)
     return new Promise((resolve) => {
       const settle = (result: SendResult): void =>
