@@ -60,8 +60,7 @@ export class Mailer {
   }
 
   /**
-   * Sends a mail, or a prepared mail. Resolves once the queue has stored it. With `tx`, it goes out once that transaction of the
-   * application is committed, and only then; errors of the transaction are thrown as they are.
+   * Sends a mail, or a prepared mail. Resolves once the queue has stored it; with `tx`, it goes out if that transaction commits.
    * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
    *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` with another queue than Postgres
    */
@@ -98,14 +97,11 @@ export class Mailer {
     return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
   }
 
-  /**
-   * Resolves once the message is settled: sent, partial, failed, expired or cancelled. Waits for the commit of one that has a `tx`.
-   * @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED`
-   */
+  /** Resolves once the message is settled, however that ends. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
     const { intake, queue, waiters } = this.#open
-    const lookup = { find: () => this.find(id), mayAppear: intake.mayBeUncommitted(id) }
+    const lookup = intake.lookup(id, () => this.find(id))
     return waiters.follow(queue, id, lookup, timeout, signal)
   }
 

@@ -1,13 +1,15 @@
 import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
-import { emptyFacts, type Outcome } from '../protocol/outcome.js'
+import type { Outcome } from '../protocol/outcome.js'
 import type { JsonObject } from '../protocol/tasks.js'
+import { emptyFacts } from '../protocol/unsentOutcome.js'
 import type { Admit, EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
 import { GenerationalCache } from '../structures/generationalCache.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
+import type { MessageLookup } from '../telemetry/waiters.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
 import { isPlainObject, Validator } from '../validation.js'
 import { readAttachments, readsAttachments } from './attachmentFiles.js'
@@ -150,9 +152,9 @@ export class Intake {
     return toPrepared(mail as unknown as Record<string, unknown>, this.#toJob({ mail }))
   }
 
-  /** Whether a message was sent in a transaction that may not be committed yet. */
-  mayBeUncommitted(id: string): boolean {
-    return this.#uncommitted.has(id)
+  /** How `wait()` looks a message up: one that was sent in a transaction may appear later, with the commit. */
+  lookup(id: string, find: MessageLookup['find']): MessageLookup {
+    return { find, mayAppear: this.#uncommitted.has(id) }
   }
 
   /** The context of a mail that is sent or rendered now. */
@@ -188,14 +190,14 @@ export class Intake {
 
   /** @throws ThreadpostError `INVALID_OPTIONS`; `UNSUPPORTED` if the queue is not in the application's database */
   #transactionOf(options: SendOptions): Transaction | undefined {
-    const { tx } = checkOptions.object(options, '', ['tx']) as { tx?: unknown }
+    const { tx } = checkOptions.object(options, '', ['tx'])
     if (tx === undefined) return undefined
     if (this.#parts.queue.enqueueIn === undefined)
       throw new ThreadpostError(
         'UNSUPPORTED',
         "tx: only a queue on Postgres (queue: 'postgres://…') can store mail in your transaction. With another queue, store a prepared mail: see prepare()",
       )
-    if (typeof (tx as { query?: unknown } | null)?.query !== 'function')
+    if (typeof (tx)?.query !== 'function')
       checkOptions.fail(
         'tx',
         'must have a method query(text, values) that runs a statement in your transaction',

@@ -133,10 +133,9 @@ export class PostgresStore implements MessageReader {
     await this.#run('admit', [JSON.stringify({ ...message, seq, rev })], 'patient')
   }
 
-  /** Returns which of the changes are stored, though an answer was lost. */
+  /** Whether a change is stored whose answer was lost. */
   async wasStored(change: PostgresChange): Promise<boolean> {
-    const input = JSON.stringify([packPostgresChange(change)])
-    return (await this.#run('stored', [input], 'patient')).length > 0
+    return (await this.#run('stored', [JSON.stringify([packPostgresChange(change)])], 'patient')).length > 0
   }
 
   /** Lets messages be claimed whose time has come. */
