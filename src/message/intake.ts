@@ -197,12 +197,12 @@ export class Intake {
         'UNSUPPORTED',
         "tx: only a queue on Postgres (queue: 'postgres://…') can store mail in your transaction. With another queue, store a prepared mail: see prepare()",
       )
-    if (typeof (tx)?.query !== 'function')
-      checkOptions.fail(
-        'tx',
-        'must have a method query(text, values) that runs a statement in your transaction',
-      )
-    return tx as Transaction
+    return isTransaction(tx)
+      ? tx
+      : checkOptions.fail(
+          'tx',
+          'must have a method query(text, values) that runs a statement in your transaction',
+        )
   }
 
   #enqueue(jobs: readonly MailJob[], tx?: Transaction): Promise<EnqueueResult[]> {
@@ -276,6 +276,10 @@ export class Intake {
         throw new Error('the queue returned no result for a job')
     }
   }
+}
+
+function isTransaction(value: unknown): value is Transaction {
+  return typeof (value as Partial<Transaction> | null)?.query === 'function'
 }
 
 /** The outcome of a submitted mail that `send()` would refuse. */

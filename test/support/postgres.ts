@@ -60,14 +60,19 @@ export async function startPostgres(
         ...settings,
       }
       const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-      child = spawn(tool.command, ['-D', data, ...flags], { ...options, stdio: 'ignore' })
-      for (;;) {
+      const launch = () => spawn(tool.command, ['-D', data, ...flags], { ...options, stdio: 'ignore' })
+      child = launch()
+      for (let failures = 0; ;) {
         try {
           await server.query('SELECT 1')
           return
         } catch {
-          if (child.exitCode !== null) throw new Error(`Postgres ended with ${child.exitCode}`)
-          await new Promise((resolve) => setTimeout(resolve, 20))
+          // After a crash, it refuses to start until the last process of the old one has ended.
+          if (child.exitCode !== null) {
+            if (++failures > 100) throw new Error(`Postgres ended with ${child.exitCode}`)
+            child = launch()
+          }
+          await new Promise((resolve) => setTimeout(resolve, 50))
         }
       }
     },

@@ -63,6 +63,8 @@ export class PostgresConnections {
     }
     this.#pool = new pg.Pool({ max: 10, ...this.#config })
     this.#pool.on('error', () => undefined)
+    // A connection may be lost while it is in use and no command is running: the next command learns of it.
+    this.#pool.on('connect', (client) => void client.on('error', () => undefined))
   }
 
   /**
