@@ -58,6 +58,11 @@ const boundaries = [
     why: 'pg is an optional peer: only its queue driver may load it.',
   },
   {
+    to: ['amqplib', 'amqplib/**'],
+    from: ['src/intake/amqpSession.ts'],
+    why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',
+  },
+  {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
     from: ['src/telemetry/tracing.ts'],
     why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',
@@ -100,8 +105,8 @@ const boundaries = [
   },
   {
     to: ['smtp-server', 'smtp-server/**'],
-    from: ['src/inbox/**'],
-    why: 'Receiving mail is for the inbox: sending never pays for it.',
+    from: ['src/inbox/**', 'src/intake/**'],
+    why: 'Receiving mail is for the inbox and the intake: sending never pays for it.',
   },
   {
     to: ['postal-mime', 'postal-mime/**'],
@@ -213,7 +218,19 @@ const boundaries = [
     why: 'The adapter stands outside the core: it sees the public surface, and how addresses, fields, and hosts are checked.',
   },
   {
-    in: ['web', 'express', 'inbox', 'dashboard', 'server'].map((part) => `src/${part}/**`),
+    in: ['src/intake/**'],
+    to: ['src/**'],
+    except: [
+      ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/validation.ts', 'src/logging/logger.ts'],
+      ...['src/message/addresses.ts', 'src/message/mailFields.ts', 'src/protocol/addressForms.ts'],
+      ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/intake/**'],
+    ],
+    from: [],
+    types: true,
+    why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, and how addresses and fields are checked.',
+  },
+  {
+    in: ['web', 'express', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),
     to: ['src/mailer.ts'],
     from: [],
     types: true,

@@ -13,6 +13,7 @@ const PARTS = {
     optionTable(
       ['src/message/mail.ts', 'Templated'],
       ['src/message/mail.ts', 'MjmlMail'],
+      ['src/message/mail.ts', 'RawMail'],
       ['src/message/mail.ts', 'Literal'],
     ),
   calls: () =>
@@ -22,6 +23,8 @@ const PARTS = {
       ['mailRouter(mailer, options)', 'src/express/mailRouter.ts', 'MailRouterOptions'],
       ['metricsRegistry(mailer, options)', 'src/express/prometheus.ts', 'MetricsOptions'],
       ['startInbox(options)', 'src/inbox/inbox.ts', 'InboxOptions'],
+      ['smtpIntake(mailer, options)', 'src/intake/smtpIntakeOptions.ts', 'SmtpIntakeOptions'],
+      ['amqpIntake(mailer, options)', 'src/intake/amqpIntakeOptions.ts', 'AmqpIntakeOptions'],
     ]
       .map(([call, ...type]) => `\`${call}\`\n\n${optionTable(type)}`)
       .join('\n\n'),
@@ -36,7 +39,9 @@ const { options } = ts.parseJsonConfigFileContent(
   root,
 )
 const program = ts.createProgram(
-  ['src/index.ts', 'src/express/index.ts', 'src/testing/index.ts'].map((file) => path.join(root, file)),
+  ['src/index.ts', 'src/express/index.ts', 'src/testing/index.ts', 'src/intake/index.ts'].map((file) =>
+    path.join(root, file),
+  ),
   options,
 )
 const checker = program.getTypeChecker()

@@ -157,9 +157,12 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     })
     const settings = new TransportSettings({ queue, manager })
     await settings.refresh()
+    const { Scheduler } = await import('./schedules/scheduler.js')
+    const scheduler = new Scheduler({ queue, clock, logger, accepts: options.role !== 'deliver', intake })
     const mailer = new Mailer({
       validation,
       intake,
+      scheduler,
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
@@ -179,12 +182,13 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(inbox === undefined ? {} : { inbox }),
     })
     const threaded = options.threads > 0
+    const advance = queue.advance?.bind(queue)
     const harmless =
       threaded && options.role === 'both' && options.transports.every(({ config }) => config.kind === 'inbox')
     setTestHooks(mailer, {
       threaded,
       ...(harmless ? { endThread: () => started.endThread() } : {}),
-      ...(queue.advance === undefined ? {} : { advance: queue.advance.bind(queue) }),
+      ...(advance === undefined ? {} : { advance: (ms) => scheduler.advance(ms, advance) }),
     })
     return mailer
   } catch (error) {

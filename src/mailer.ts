@@ -28,6 +28,7 @@ import type { TemplateData, TemplateLocale, TemplateName } from './message/templ
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
+import type { Schedule, ScheduleInput } from './schedules/schedule.js'
 import type { Suppressions } from './suppressions/suppressions.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
 import { Monitoring } from './telemetry/monitoring.js'
@@ -97,7 +98,7 @@ export class Mailer {
     return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
   }
 
-  /** Resolves once the message is settled, however that ends. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
+  /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
   async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
     const { intake, queue, waiters } = this.#open
@@ -144,10 +145,7 @@ export class Mailer {
     return this.#open.redaction.message(await this.#parts.queue.markSent(id))
   }
 
-  /**
-   * Renders a template with this data in a thread.
-   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR`
-   */
+  /** Renders a template with this data in a thread. @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` */
   async render<Name extends TemplateName>(
     template: Name,
     data?: TemplateData<Name>,
@@ -156,19 +154,12 @@ export class Mailer {
     return this.#open.templates.render(template, data, options.locale, this.#parts.intake.context())
   }
 
-  /**
-   * Returns the content of a message, its parts and its bytes, built in a thread from the stored mail.
-   * @returns undefined if there is no such message
-   * @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered
-   */
+  /** Returns the content of a message, its parts and its bytes, built in a thread from the stored mail. @returns undefined if there is no such message @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered */
   async preview(id: string): Promise<MessagePreview | undefined> {
     return await previewOf(id, this.#parts.queue, this.#open.runner)
   }
 
-  /**
-   * Compiles a template in a thread and reports why it is rendered per message, MJML's warnings, or its error.
-   * @throws ThreadpostError `UNKNOWN_TEMPLATE`
-   */
+  /** Compiles a template in a thread and reports why it is rendered per message, MJML's warnings, or its error. @throws ThreadpostError `UNKNOWN_TEMPLATE` */
   async inspect(template: string, options: { locale?: TemplateLocale } = {}): Promise<TemplateInspection> {
     return this.#open.templates.inspect(template, options.locale)
   }
@@ -183,10 +174,7 @@ export class Mailer {
     return this.#parts.templates.folder
   }
 
-  /**
-   * Runs a function in a context. Every mail that it sends, immediately or later, carries that context.
-   * @throws ThreadpostError `INVALID_MESSAGE` if the context isn't plain data, or is larger than 4 KB
-   */
+  /** Runs a function in a context. Every mail that it sends, immediately or later, carries that context. @throws ThreadpostError `INVALID_MESSAGE` if the context isn't plain data, or is larger than 4 KB */
   runWithContext<T>(context: MailContext, run: () => T): T {
     return runWithContext(context, run)
   }
@@ -230,10 +218,7 @@ export class Mailer {
     await this.#open.transports.add(name, transport)
   }
 
-  /**
-   * Removes a transport. Mail that waits for it is held. Resolves when its deliveries in progress have ended.
-   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
-   */
+  /** Removes a transport. Mail that waits for it is held. Resolves when its deliveries in progress have ended. @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport */
   async removeTransport(name: string): Promise<void> {
     await this.#open.transports.remove(name)
   }
@@ -251,6 +236,21 @@ export class Mailer {
   /** Changes the limits of a transport, in every process on the queue. @throws ThreadpostError as `pause()` */
   async changeTransport(name: string, limits: TransportLimits, { by }: { by?: string } = {}): Promise<void> {
     await this.#open.settings.limit(name, limits, by)
+  }
+
+  /** Sends a mail at the times of a cron expression, whatever the number of processes. @throws ThreadpostError `INVALID_OPTIONS`, and as `send()` */
+  async schedule(name: string, schedule: ScheduleInput): Promise<Schedule> {
+    return this.#open.scheduler.add(name, schedule)
+  }
+
+  /** Removes a schedule. @returns whether there was one */
+  async unschedule(name: string): Promise<boolean> {
+    return this.#open.scheduler.remove(name)
+  }
+
+  /** Returns the schedules of all processes on the queue, in the order of their names. */
+  async schedules(): Promise<Schedule[]> {
+    return this.#open.scheduler.list()
   }
 
   /** Calls the listener on each event. An error that it throws is logged and has no other effect. */

@@ -6,6 +6,7 @@ import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
+import type { Scheduler } from './schedules/scheduler.js'
 import { settleAll } from './settleAll.js'
 import type { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import type { Suppressions } from './suppressions/suppressions.js'
@@ -61,6 +62,7 @@ export interface MailerParts {
   settings: TransportSettings
   suppressions: Suppressions
   suppressionLookup: SuppressionLookup
+  scheduler: Scheduler
   alertMonitor?: AlertMonitor
   inbox?: Inbox
 }
@@ -186,6 +188,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
   loopDelay.close()
   return settleAll([
     () => alertMonitor?.close(),
+    () => parts.scheduler.close(),
     () => queue.drain(deadline),
     () => dispatcher.close(),
     () => runner.close(),

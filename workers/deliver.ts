@@ -146,9 +146,7 @@ export class Deliverer {
       const { payload } = task
       const parts = await this.#renderer.bind(payload, critical)
       const { bytes } = compose(toWirePayload(payload), parts)
-      const { preheader, html } = parts
-      const { content } = payload
-      const text = content.kind === 'raw' ? Buffer.from(content.octets, 'latin1').toString() : parts.text
+      const { preheader, html, text } = parts
       return { subject: payload.subject ?? parts.subject, preheader, html, text, raw: new Uint8Array(bytes) }
     })
   }

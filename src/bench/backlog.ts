@@ -5,11 +5,13 @@
 import { createMailer } from '../createMailer.js'
 import { runTask } from './childProtocol.js'
 import { measureUsage } from './processUsage.js'
+import { type Security, transportOf } from './security.js'
 import { recipientsOf, type Workload } from './workload.js'
 
 export interface BacklogConfig {
   /** URL of the SMTP server. */
   transport: string
+  security: Security
   workload: Workload
   connections: number
   /** Path of the SQLite file. */
@@ -48,9 +50,9 @@ const WARM_UP = 500
 const WARM_UP_TIMEOUT = 10_000
 
 runTask<BacklogMeasurement>(async (config: BacklogConfig) => {
-  const { transport, workload, connections, file, messages, seconds } = config
+  const { transport, security, workload, connections, file, messages, seconds } = config
   const mailer = await createMailer({
-    transport,
+    transport: transportOf(transport, security),
     from: workload.from,
     templates: workload.templates,
     threads: 1,

@@ -6,6 +6,7 @@ import {
   type MailPhase,
   type Measurement,
   type ProcessUsage,
+  type RatePoint,
   reportProgress,
   type RunConfig,
   runTask,
@@ -13,7 +14,7 @@ import {
 } from './childProtocol.js'
 import { type Distribution, distributionOf } from './distribution.js'
 import type { HttpLoad } from './http/httpLoad.js'
-import { type LoadResult, MailLoad, type PhaseLimits } from './mailLoad.js'
+import { keepPace, type LoadResult, MailLoad, type PhaseLimits } from './mailLoad.js'
 import { measureUsage } from './processUsage.js'
 import { createSubject, type Subject } from './subject.js'
 
@@ -25,6 +26,12 @@ const MIN_WARM_UP = 0.4
 const ALONE = { seconds: 0.4, messages: 50 }
 /** Length of the phase without mail, relative to that of the others. */
 const IDLE = 0.6
+/** The first messages, which are reported apart. */
+const COLD = 1_000
+/** Length of the measurement of the overhead, relative to that of a measured phase. */
+const OVERHEAD = 0.4
+/** Rates at which applications send, in messages per second. */
+const RATES = [20, 100, 500]
 /** Length of one sample of a soak test, in seconds. */
 const SAMPLE = 1
 
@@ -39,6 +46,7 @@ runTask(async (request: ChildTask) => {
   try {
     if (task === 'start') return await measureStart(subject)
     if (task === 'soak') return await soak(config, subject)
+    if (task === 'rates') return await measureRates(config, subject)
     return await measureWithHttp(config, subject)
   } finally {
     await subject.close()
@@ -67,12 +75,15 @@ async function measure(config: RunConfig, subject: Subject, http?: HttpLoad): Pr
   await load.oneAfterAnother({ seconds: 60, messages: 1 })
   // performance.now() counts from the start of this process.
   const start = performance.now()
-  await load.asFastAsPossible({ seconds: Math.max(MIN_WARM_UP, config.seconds * WARM_UP) })
+  const cold = await warmUp(load, config)
+  const overhead = await measureOverhead(config.rate, config.seconds)
   const { result: alone, usage } = await measureUsage(() => load.oneAfterAnother(ALONE))
   const idle = await measureUsage(() => withHttpLoad(http, () => pause(config.seconds * 1000 * IDLE)))
   const mail = await measureUsage(() => send(load, config))
   const measurement: Measurement = {
     start,
+    cold,
+    overhead,
     alone: { send: toDistribution(alone.send), delivery: toDistribution(alone.delivery), loop: usage.loop },
     idle: { ...idle.usage, ...(idle.result.http === undefined ? {} : { http: idle.result.http }) },
     mail: mailPhase(mail.result, mail.usage),
@@ -85,6 +96,35 @@ async function measure(config: RunConfig, subject: Subject, http?: HttpLoad): Pr
   }
   measurement.rss = process.memoryUsage.rss()
   return measurement
+}
+
+/** Sends the first messages, and then more, until V8 has optimized the code. Returns the rate of the first ones. */
+async function warmUp(load: MailLoad, { seconds }: RunConfig): Promise<Measurement['cold']> {
+  const first = await load.asFastAsPossible({ seconds, messages: COLD })
+  await load.asFastAsPossible({ seconds: Math.max(MIN_WARM_UP, seconds * WARM_UP) })
+  return { messages: first.messages, rate: first.messages / first.seconds }
+}
+
+/** Measures what the measurement itself costs: the same monitors and, with a rate, the same timers, without mail. */
+async function measureOverhead(rate: number | undefined, seconds: number): Promise<ProcessUsage> {
+  const time = seconds * OVERHEAD
+  const { usage } = await measureUsage(() =>
+    rate === undefined ? pause(time * 1000) : keepPace(rate, Math.ceil(rate * time), () => true),
+  )
+  return usage
+}
+
+/** Measures what a message costs at each rate, in one warm process. */
+async function measureRates(config: RunConfig, subject: Subject): Promise<RatePoint[]> {
+  const load = new MailLoad(subject, 1)
+  await warmUp(load, config)
+  const points: RatePoint[] = []
+  for (const at of RATES) {
+    const overhead = await measureOverhead(at, config.seconds)
+    const { result, usage } = await measureUsage(() => load.atRate(at, { seconds: config.seconds }))
+    points.push({ at, overhead, mail: mailPhase(result, usage) })
+  }
+  return points
 }
 
 function send(load: MailLoad, { rate, seconds, messages }: RunConfig): Promise<LoadResult> {

@@ -4,16 +4,18 @@
  */
 import type { Distribution } from './distribution.js'
 import type { Mode } from './modes.js'
+import type { Security } from './security.js'
 import type { Parts, Workload } from './workload.js'
 
 /** The task of one child process; {@link runTask} reads it, `runChild()` sends it. */
 export type ChildTask =
-  { task: 'measure' | 'soak' | 'start'; config: RunConfig } | { task: 'trial'; config: TrialConfig }
+  { task: 'measure' | 'rates' | 'soak' | 'start'; config: RunConfig } | { task: 'trial'; config: TrialConfig }
 
 export interface RunConfig {
   mode: Mode
   /** URL of the SMTP server. */
   transport: string
+  security: Security
   /** SMTP connections in total. */
   connections: number
   workload: Workload
@@ -68,6 +70,10 @@ export interface MailPhase extends ProcessUsage {
 export interface Measurement {
   /** Time from the start of the process to the delivery of the first message, in milliseconds. */
   start: number
+  /** The first messages after that, before V8 has compiled the code for them. */
+  cold: { messages: number; rate: number }
+  /** The process without mail and without HTTP, measured in the same way: what the measurement itself costs. */
+  overhead: ProcessUsage
   /** One message at a time, in milliseconds. */
   alone: { send: Distribution; delivery: Distribution; loop: Distribution }
   /** HTTP load without mail. */
@@ -77,6 +83,15 @@ export interface Measurement {
   both?: MailPhase & { http: Distribution }
   /** Resident set size at the end, in bytes. */
   rss: number
+}
+
+/** What a message costs at a rate at which applications send. */
+export interface RatePoint {
+  /** Scheduled messages per second. */
+  at: number
+  mail: MailPhase
+  /** The same schedule without mail. */
+  overhead: ProcessUsage
 }
 
 /** One second of a soak test. */

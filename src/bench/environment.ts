@@ -6,6 +6,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { type Service, startProgram, startService, Unavailable } from './processes.js'
+import {
+  createSecurity,
+  describeSecurity,
+  type Security,
+  type SecurityChoice,
+  startTlsFront,
+} from './security.js'
 
 /** Paths of optional programs on this machine. */
 export interface Programs {
@@ -23,11 +30,14 @@ export interface EnvironmentOptions {
   /** URL of the user's SMTP server, instead of a sink. */
   server?: string
   needsRedis: boolean
+  security: SecurityChoice
 }
 
 /** The servers that the measured processes connect to. */
 export interface Environment {
   transport: string
+  /** What a process needs to sign its messages, and to connect. */
+  security: Security
   /** Description of the SMTP server. */
   sink: string
   /** URL of the Redis server. */
@@ -48,16 +58,25 @@ export async function createEnvironment(options: EnvironmentOptions): Promise<En
   try {
     const folder = await makeFolder()
     closing.push(() => rm(folder, { recursive: true, force: true }))
-    const sink = options.server === undefined ? await startSink(options.programs) : undefined
+    const security = createSecurity(options.security)
+    const sink = options.server === undefined ? await startSink(options) : undefined
     if (sink !== undefined) closing.push(() => sink.close())
-    let transport = options.server ?? `smtp://127.0.0.1:${sink?.port ?? 0}`
-    if (options.latency > 0 && sink !== undefined) {
-      const delay = await startService('./delay.js', ['127.0.0.1', `${sink.port}`, `${options.latency}`])
-      closing.push(() => delay.close())
-      transport = `smtp://127.0.0.1:${delay.port}`
+    let port = sink?.port ?? 0
+    if (options.security.tls && sink !== undefined) {
+      const { front, ca } = await startTlsFront(port)
+      closing.push(() => front.close())
+      port = front.port
+      security.ca = ca
     }
+    if (options.latency > 0 && sink !== undefined) {
+      const delay = await startService('./delay.js', ['127.0.0.1', `${port}`, `${options.latency}`])
+      closing.push(() => delay.close())
+      port = delay.port
+    }
+    const scheme = options.security.tls ? 'smtps' : 'smtp'
     const environment: Environment = {
-      transport,
+      transport: options.server ?? `${scheme}://127.0.0.1:${port}`,
+      security,
       sink: describeSink(options, sink?.description),
       folder,
       close,
@@ -78,10 +97,12 @@ export async function createEnvironment(options: EnvironmentOptions): Promise<En
   }
 }
 
-function describeSink({ latency, server }: EnvironmentOptions, sink: string | undefined): string {
-  if (server !== undefined) return `your SMTP server, ${new URL(server).host}`
+function describeSink({ latency, server, security }: EnvironmentOptions, sink: string | undefined): string {
+  const secured = describeSecurity(security)
+  const suffix = secured === undefined ? '' : `; ${secured}`
+  if (server !== undefined) return `your SMTP server, ${new URL(server).host}${suffix}`
   const location = latency === 0 ? 'on loopback' : `with ${latency} ms of latency per round trip`
-  return `${sink ?? BUILT_IN_SINK} ${location}, on the same machine`
+  return `${sink ?? BUILT_IN_SINK} ${location}, on the same machine${suffix}`
 }
 
 interface Sink {
@@ -90,9 +111,13 @@ interface Sink {
   close(): Promise<void>
 }
 
-/** Starts Postfix's smtp-sink where it is installed, because it uses the least CPU; otherwise the built-in sink. */
-async function startSink({ smtpSink }: Programs): Promise<Sink> {
-  if (smtpSink === undefined) return { ...(await startBuiltInSink()), description: BUILT_IN_SINK }
+/**
+ * Starts Postfix's smtp-sink where it is installed, because it uses the least CPU; otherwise the built-in sink, which also accepts
+ * a login.
+ */
+async function startSink({ programs: { smtpSink }, security }: EnvironmentOptions): Promise<Sink> {
+  if (smtpSink === undefined || security.auth)
+    return { ...(await startBuiltInSink()), description: BUILT_IN_SINK }
   const port = await freePort()
   const user = process.getuid?.() === 0 ? ['-u', 'root'] : []
   try {

@@ -120,15 +120,12 @@ export class MailLoad {
       deliveredAt[mail - base] = performance.now()
       delivered++
     }
-    let next = 0
-    while (next < total && problem.failure === undefined) {
-      const due = Math.min(total, Math.floor(((performance.now() - start) * rate) / 1000) + 1)
-      for (; next < due; next++)
-        this.#subject
-          .submit(base + next, 1, onDelivered)
-          .catch((error: unknown) => (problem.failure ??= error as Error))
-      await pause(1)
-    }
+    await keepPace(rate, total, (index) => {
+      this.#subject
+        .submit(base + index, 1, onDelivered)
+        .catch((error: unknown) => (problem.failure ??= error as Error))
+      return problem.failure === undefined
+    })
     const deadline = performance.now() + seconds * 1000 + 1000
     while (delivered < total && performance.now() < deadline && problem.failure === undefined) await pause(5)
     if (problem.failure !== undefined) throw problem.failure
@@ -146,5 +143,25 @@ export class MailLoad {
     const first = this.#next
     this.#next += count
     return first
+  }
+}
+
+/**
+ * Calls `submit` for each of `total` messages when it is due. Without messages to submit, it costs the same, and is measured as a part of the
+ * overhead.
+ * @param submit ends the schedule by returning false
+ */
+export async function keepPace(
+  rate: number,
+  total: number,
+  submit: (index: number) => boolean,
+): Promise<void> {
+  const start = performance.now()
+  let next = 0
+  while (next < total) {
+    const now = performance.now() - start
+    const due = Math.min(total, Math.floor((now * rate) / 1000) + 1)
+    for (; next < due; next++) if (!submit(next)) return
+    await pause(Math.max(1, (next * 1000) / rate - now))
   }
 }

@@ -70,8 +70,14 @@ export interface Service {
   close(): Promise<void>
 }
 
-export async function startService(name: string, args: readonly string[] = []): Promise<Service> {
+/** @param input a first line for the process, as JSON: what must not be seen in its arguments */
+export async function startService(
+  name: string,
+  args: readonly string[] = [],
+  input?: object,
+): Promise<Service> {
   const child = spawn(process.execPath, [fileOf(name), ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  if (input !== undefined) child.stdin.write(`${JSON.stringify(input)}\n`)
   const nextLine = async (): Promise<string> => {
     const [data] = (await once(child.stdout, 'data')) as [Buffer]
     return data.toString().trim()

@@ -2,6 +2,7 @@ import type { Measurement } from './childProtocol.js'
 import { type Distribution, median } from './distribution.js'
 import type { Mode } from './modes.js'
 import type { Noise } from './noise.js'
+import { cpuPerMessage, type ModeRates, overheadPerSecond } from './rates.js'
 import type { Scaling } from './scaling.js'
 import type { Target } from './targets.js'
 
@@ -20,24 +21,34 @@ export interface FigureKind {
   of(run: Measurement): number | undefined
 }
 
-const MILLION = 1e6
-
 /** The figures reported for each mode. */
 export const FIGURES = {
   rate: { title: 'messages/s', unit: '/s', digits: 0, of: ({ mail }) => mail.rate },
+  coldRate: {
+    title: 'messages/s, the first 1,000',
+    unit: '/s',
+    digits: 0,
+    of: ({ cold }) => cold.rate,
+  },
   cpuMain: {
     title: 'main-thread CPU per message',
     unit: 'µs',
     digits: 0,
-    of: ({ mail }) => (mail.cpu.main === undefined ? undefined : (mail.cpu.main * MILLION) / mail.messages),
+    of: ({ mail, overhead }) => cpuPerMessage(mail, overhead, 'main'),
   },
   cpuAll: {
     title: 'process CPU per message',
     unit: 'µs',
     digits: 0,
-    of: ({ mail }) => (mail.cpu.all * MILLION) / mail.messages,
+    of: ({ mail, overhead }) => cpuPerMessage(mail, overhead, 'all'),
   },
   cores: { title: 'busy cores', unit: '', digits: 2, of: ({ mail }) => mail.cpu.all / mail.seconds },
+  overhead: {
+    title: 'main-thread CPU of the measurement, subtracted, per second',
+    unit: 'ms',
+    digits: 1,
+    of: ({ overhead }) => overheadPerSecond(overhead),
+  },
   loopIdle: { title: 'event loop p99, idle', unit: 'ms', digits: 1, of: ({ idle }) => idle.loop.p99 },
   loopP50: { title: 'event loop p50', unit: 'ms', digits: 1, of: ({ mail }) => mail.loop.p50 },
   loopP99: { title: 'event loop p99', unit: 'ms', digits: 1, of: ({ mail }) => mail.loop.p99 },
@@ -124,6 +135,8 @@ export interface BenchReport {
   noise: Noise
   /** Whether the machine was quiet and the rounds agree. */
   trusted: boolean
+  /** Costs at the rates at which applications send. */
+  rates?: ModeRates[]
   targets?: Target[]
   scaling?: Scaling[]
 }

@@ -20,6 +20,7 @@ import {
   type ModeResult,
   overRounds,
 } from './report.js'
+import type { SecurityChoice } from './security.js'
 import { summarize } from './summary.js'
 import { type Parts, type Workload, writeW1 } from './workload.js'
 
@@ -40,6 +41,8 @@ export interface BenchSettings {
   connections: number
   /** Latency to add to a round trip, in milliseconds. */
   latency: number
+  /** TLS, a login, and a signature. @default none */
+  security?: SecurityChoice
   /** Messages per call. */
   batch: number
   /** @default W1 */
@@ -77,6 +80,7 @@ export async function withSession<T>(
   const environment = await createEnvironment({
     latency,
     programs,
+    security: settings.security ?? { tls: false, auth: false },
     needsRedis: modes.some(needsRedis),
     ...(redis === undefined ? {} : { redis }),
     ...(server === undefined ? {} : { server }),
@@ -195,6 +199,7 @@ export function runConfigOf({ settings, environment, workload, parts }: Session,
   return {
     mode,
     transport: environment.transport,
+    security: environment.security,
     connections,
     workload,
     parts,
@@ -224,6 +229,8 @@ export function measure({ settings }: Session, config: RunConfig): Promise<Measu
 }
 
 async function measureSource({ settings, environment, bytes }: Session): Promise<number> {
+  if (settings.security?.tls === true || settings.security?.auth === true)
+    throw new Unavailable('smtp-source speaks neither TLS nor AUTH')
   const { programs, connections, seconds, signal } = settings
   if (programs.smtpSource === undefined)
     throw new Unavailable('smtp-source was not found (it is part of Postfix)')

@@ -120,6 +120,7 @@ export async function measureBacklog(
 ): Promise<{ figures: Figures; measurement: BacklogMeasurement }> {
   const config: BacklogConfig = {
     transport: environment.transport,
+    security: environment.security,
     workload,
     messages,
     seconds: settings.seconds,

@@ -1,13 +1,17 @@
 /**
- * An SMTP server that discards every message. It implements SMTP with PIPELINING (RFC 2920) and nothing else, so that
- * it is never the bottleneck. It prints its port, answers each line on its standard input with the number of messages
+ * An SMTP server that discards every message. It implements SMTP with PIPELINING (RFC 2920), accepts every login, and has
+ * nothing else, so that it is never the bottleneck. It prints its port, answers each line on its standard input with the number of messages
  * and bytes received so far, as JSON, and exits when its standard input closes.
  */
 import { createServer, type Socket } from 'node:net'
 
 const CRLF = Buffer.from('\r\n')
 const END_OF_DATA = Buffer.from('\r\n.\r\n')
-const EHLO = '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n'
+const EHLO =
+  '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-AUTH PLAIN\r\n250 ENHANCEDSTATUSCODES\r\n'
+
+/** Replies to some verbs; the others get a plain 250. The sink accepts every login. */
+const REPLIES: Record<string, string> = { EHLO, AUTH: '235 2.7.0 ok\r\n' }
 
 const sockets = new Set<Socket>()
 const received = { messages: 0, bytes: 0 }
@@ -66,7 +70,7 @@ function serve(socket: Socket): void {
         socket.end(`${replies}221 bye\r\n`)
         return
       }
-      replies += verb === 'EHLO' ? EHLO : '250 2.0.0 ok\r\n'
+      replies += REPLIES[verb] ?? '250 2.0.0 ok\r\n'
     }
     if (replies !== '') socket.write(replies)
   })

@@ -1,5 +1,6 @@
 import { labelOf } from './modes.js'
 import { noiseLine } from './noise.js'
+import type { ModeRates } from './rates.js'
 import {
   type BenchReport,
   type Conditions,
@@ -51,7 +52,8 @@ const times = (title: string, family: string): Column => ({
 })
 
 const THROUGHPUT: readonly Column[] = [
-  figure('messages/s', 'rate'),
+  figure('first 1,000: /s', 'coldRate'),
+  figure('warm: messages/s', 'rate'),
   spread,
   times('to precompiled', 'precompiled'),
   times('to naive', 'naive'),
@@ -60,6 +62,7 @@ const THROUGHPUT: readonly Column[] = [
   figure('cores', 'cores'),
   figure('RSS MB', 'rss'),
   figure('start s', 'start'),
+  figure('overhead ms/s', 'overhead'),
 ]
 
 const WAITING: readonly Column[] = [
@@ -89,7 +92,7 @@ export function tableOf({ conditions, modes, left, verdict, noise }: BenchReport
   return [
     ...conditionLines(conditions),
     '',
-    'Throughput and cost per message',
+    'Throughput and cost per message (CPU without the overhead of the measurement)',
     ...aligned(modes, THROUGHPUT),
     '',
     'Delays on the main thread, in ms (the event loop and an Express route)',
@@ -106,6 +109,9 @@ export function tableOf({ conditions, modes, left, verdict, noise }: BenchReport
     ...verdict,
   ].join('\n')
 }
+
+/** Seconds from which on a phase measures the program and not V8's compiler. */
+const WARM = 3
 
 export function conditionLines(conditions: Conditions): string[] {
   const {
@@ -128,7 +134,7 @@ export function conditionLines(conditions: Conditions): string[] {
   const limit = messages === undefined ? '' : ` or ${messages} messages`
   return [
     `${workload}: ${(bytes / 1000).toFixed(1)} kB per message; ${schedule}; ${connections} connections in total`,
-    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a new process, ${seconds} s${limit} per phase: alone, then with ${http} HTTP requests/s`,
+    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a new process, ${seconds} s${limit} per phase${seconds < WARM ? ' (too short for a warm figure)' : ''}: alone, then with ${http} HTTP requests/s`,
     `${cpus} × ${cpu}, Node ${node}; to ${sink}${redis === undefined ? '' : `; ${redis}`}`,
   ]
 }
@@ -144,6 +150,41 @@ export function targetTable(targets: readonly Target[]): string {
     ...align([['', 'target', 'measured', 'mode', ''], ...rows]),
     '',
     ...missedTargets(targets),
+  ].join('\n')
+}
+
+/** Titles of the table of rates, without the first column. */
+export const RATE_COLUMNS = [
+  'main CPU µs',
+  'total CPU µs',
+  'overhead ms/s',
+  'delivery p50 ms',
+  'p99 ms',
+  'loop p99 ms',
+  'unfinished',
+]
+
+/** Returns the cells of the table of rates, one row for each mode and rate. */
+export function rateRows(rates: readonly ModeRates[]): string[][] {
+  return rates.flatMap(({ mode, points }) =>
+    points.map((point) => [
+      `${mode}, ${point.at}/s`,
+      point.cpuMain?.toFixed(0) ?? '–',
+      point.cpuAll.toFixed(0),
+      point.overhead?.toFixed(1) ?? '–',
+      point.deliveryP50.toFixed(1),
+      point.deliveryP99.toFixed(1),
+      point.loopP99.toFixed(1),
+      String(point.unfinished),
+    ]),
+  )
+}
+
+/** Returns the costs at the rates of applications as text for a terminal. */
+export function ratesTable(rates: readonly ModeRates[]): string {
+  return [
+    'At the rates at which applications send, per message (without the overhead of the measurement)',
+    ...align([['', ...RATE_COLUMNS], ...rateRows(rates)]),
   ].join('\n')
 }
 
@@ -192,6 +233,15 @@ function scalingMarkdown(scaling: readonly Scaling[]): string[] {
   ]
 }
 
+function ratesMarkdown(rates: readonly ModeRates[]): string[] {
+  return [
+    '',
+    row(['', ...RATE_COLUMNS]),
+    row(['---', ...RATE_COLUMNS.map(() => '---:')]),
+    ...rateRows(rates).map(row),
+  ]
+}
+
 function targetMarkdown(targets: readonly Target[]): string[] {
   return [
     '',
@@ -203,9 +253,10 @@ function targetMarkdown(targets: readonly Target[]): string[] {
 }
 
 /** Returns the tables of README.md in this folder. */
-export function markdownOf({ conditions, modes, targets, scaling }: BenchReport): string {
+export function markdownOf({ conditions, modes, rates, targets, scaling }: BenchReport): string {
   const columns = [
-    figure('messages/s', 'rate'),
+    figure('messages/s, the first 1,000', 'coldRate'),
+    figure('warm', 'rate'),
     times('to precompiled', 'precompiled'),
     figure('main-thread CPU per message, µs', 'cpuMain'),
     figure('total CPU, µs', 'cpuAll'),
@@ -224,6 +275,7 @@ export function markdownOf({ conditions, modes, targets, scaling }: BenchReport)
     ...modes.map((result) =>
       row([labelOf(result.mode), ...columns.map((column) => column.of(result, modes))]),
     ),
+    ...(rates === undefined ? [] : ratesMarkdown(rates)),
     ...(targets === undefined ? [] : targetMarkdown(targets)),
     ...(scaling === undefined ? [] : scalingMarkdown(scaling)),
   ].join('\n')

@@ -1,6 +1,7 @@
 import { createMailer } from '../createMailer.js'
 import { explain } from '../message/explain.js'
 import type { RunConfig, TrialConfig } from './childProtocol.js'
+import { transportOf } from './security.js'
 import type { OnDelivered, Subject } from './subject.js'
 import { attachmentOf, type Parts, recipientsOf } from './workload.js'
 
@@ -11,7 +12,7 @@ const WINDOW = 500
 export async function createThreadpost(config: RunConfig): Promise<Subject> {
   const { mode, workload, connections } = config
   const mailer = await createMailer({
-    transport: config.transport,
+    transport: transportOf(config.transport, config.security),
     from: workload.from,
     templates: workload.templates,
     threads: mode.threads,

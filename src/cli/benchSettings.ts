@@ -4,6 +4,7 @@ import { InvalidArgumentError } from 'commander'
 import { findProgram, type Programs } from '../bench/environment.js'
 import { FAMILIES, type Family, modesOf } from '../bench/modes.js'
 import type { BenchSettings } from '../bench/rounds.js'
+import type { DkimAlgorithm } from '../bench/security.js'
 import { SENDER, type Workload } from '../bench/workload.js'
 import { ThreadpostError } from '../errors.js'
 import { readTemplateData, parseInteger } from './settings.js'
@@ -11,7 +12,7 @@ import { readTemplateData, parseInteger } from './settings.js'
 /** Flags of `threadpost bench`, as parsed by commander. */
 export interface BenchFlags {
   modes?: Family[]
-  threads: number[]
+  threads?: number[]
   rounds?: number
   seconds?: number
   messages?: number
@@ -36,28 +37,29 @@ export interface BenchFlags {
   targets?: boolean
   scaling?: boolean
   soak?: number
+  tls?: boolean
+  auth?: boolean
+  dkim?: DkimAlgorithm
 }
 
-/** Time limit of a benchmark without settings, in seconds. */
-const BUDGET = 100
-/** Time that a run takes outside its measured phases, in seconds. */
-const OVERHEAD = 2.2
-/** Length of all phases of a run (warm-up, idle, mail, mail with HTTP) relative to its `seconds`. */
-const PHASES = 3.6
-/** Minimum length of a phase, in seconds. */
-const SHORTEST = 0.4
-/** Maximum length of a phase in seconds, with which the targets and the tables of src/bench/README.md are measured. */
-const LONGEST = 3
+/** Time limit of the rounds of a benchmark without settings, in seconds. */
+const BUDGET = 90
+/** Length of a phase, in seconds. Shorter ones measure V8's compiler, so a benchmark in a hurry has fewer modes instead. */
+const SECONDS = 3
 const DEFAULT_ROUNDS = 3
+/** What a benchmark without settings compares. */
+const DEFAULT_FAMILIES: readonly Family[] = ['naive', 'precompiled', 'memory']
 
 /** @throws ThreadpostError `INVALID_OPTIONS` */
 export async function benchSettings(flags: BenchFlags): Promise<BenchSettings> {
   const { rounds = DEFAULT_ROUNDS, messages, rate, http, connections, batch, latency, redis } = flags
   const programs = await findPrograms(flags)
-  const families = flags.modes ?? availableFamilies(flags, programs)
+  const chosen = flags.modes !== undefined || flags.targets === true
+  const families = flags.modes ?? (chosen ? availableFamilies(flags, programs) : DEFAULT_FAMILIES)
+  const threads = flags.threads ?? (chosen ? [1, 2] : [1])
   const modes = modesOf(
     families,
-    flags.threads.filter((count) => count > 0),
+    threads.filter((count) => count > 0),
   )
   if (modes.length === 0) throw invalid('--modes and --threads select no mode')
   const workload = await workloadOf(flags)
@@ -67,7 +69,12 @@ export async function benchSettings(flags: BenchFlags): Promise<BenchSettings> {
     ...(flags.rounds === undefined && flags.seconds === undefined && flags.targets !== true
       ? { budget: BUDGET }
       : {}),
-    seconds: flags.seconds ?? secondsFor(flags, modes.length),
+    seconds: flags.seconds ?? SECONDS,
+    security: {
+      tls: flags.tls === true,
+      auth: flags.auth === true,
+      ...(flags.dkim === undefined ? {} : { dkim: flags.dkim }),
+    },
     http,
     connections,
     latency,
@@ -89,12 +96,6 @@ function availableFamilies({ redis, server }: BenchFlags, programs: Programs): F
     if (family === 'smtp-source') return programs.smtpSource !== undefined && server === undefined
     return true
   })
-}
-
-function secondsFor({ targets, messages }: BenchFlags, modes: number): number {
-  if (targets === true || messages !== undefined) return LONGEST
-  const runs = modes * DEFAULT_ROUNDS
-  return Math.max(SHORTEST, Math.min(LONGEST, Number(((BUDGET / runs - OVERHEAD) / PHASES).toFixed(1))))
 }
 
 async function workloadOf(flags: BenchFlags): Promise<Workload | undefined> {
@@ -127,8 +128,14 @@ function serverOf({
   iOwnThisServer,
   to,
   from,
+  tls,
+  auth,
 }: BenchFlags): Pick<BenchSettings, 'server' | 'addresses'> {
   if (server === undefined) return {}
+  if (tls === true || auth === true)
+    throw invalid(
+      '--server: excludes --tls and --auth; use smtps: and a user name in its URL, such as smtps://user:pass@host',
+    )
   if (iOwnThisServer !== true)
     throw invalid(
       '--server: the benchmark sends thousands of messages there as fast as it can; add --i-own-this-server if the server is yours',

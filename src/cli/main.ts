@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import path from 'node:path'
 import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { ThreadpostError } from '../errors.js'
@@ -11,6 +12,8 @@ import { initCommand } from './initCommand.js'
 import { migrateCommand } from './migrateCommand.js'
 import { renderCommand } from './renderCommand.js'
 import { sendCommand } from './sendCommand.js'
+import { sendmailCommand } from './sendmailCommand.js'
+import { EX } from './sendmailRoutes.js'
 import { serveCommand } from './serveCommand.js'
 import { OWN_PACKAGE } from './settings.js'
 import { typesCommand } from './typesCommand.js'
@@ -22,7 +25,7 @@ const USAGE_ERROR = 2
 const GROUPS: Record<string, Command[]> = {
   'Start:': [initCommand(), typesCommand()],
   'Templates:': [renderCommand(), checkCommand(), buildCommand()],
-  'Mail:': [sendCommand(), doctorCommand(), inboxCommand()],
+  'Mail:': [sendCommand(), sendmailCommand(), doctorCommand(), inboxCommand()],
   'Run:': [serveCommand(), workerCommand(), migrateCommand()],
   'Measure:': [benchCommand()],
 }
@@ -52,8 +55,12 @@ for (const stream of [process.stdout, process.stderr])
     if (error.code !== 'EPIPE') throw error
   })
 
+/** The arguments. A link named `sendmail` is that subcommand, in the place where programs look for it. */
+const argv = [...process.argv]
+if (path.basename(argv[1] ?? '') === 'sendmail') argv.splice(2, 0, 'sendmail')
+
 try {
-  await program.parseAsync()
+  await program.parseAsync(argv)
 } catch (error) {
   process.exitCode = reportError(error)
 }
@@ -66,7 +73,8 @@ function reportError(error: unknown): number {
   if (error instanceof CommanderError) {
     // Commander has already printed the message.
     if (error.exitCode !== 0) printJsonError('INVALID_OPTIONS', error.message.replace(/^error: /, ''))
-    return error.exitCode === 0 ? 0 : USAGE_ERROR
+    if (error.exitCode === 0) return 0
+    return argv[2] === 'sendmail' ? EX.USAGE : USAGE_ERROR
   }
   if (error instanceof ThreadpostError) {
     console.error(`threadpost: ${error.message} [${error.code}]`)

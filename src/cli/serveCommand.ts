@@ -2,10 +2,11 @@ import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server/server.js'
+import { type Intake, type IntakeSettings, startIntakes, withIntakeFlags } from './intakeFlags.js'
 import { mailerOptions, type MailerSettings, parseInteger, parsePort, withMailerFlags } from './settings.js'
 import { closeOnSignal, listenError, toned, withExamples } from './terminal.js'
 
-interface ServeSettings extends MailerSettings {
+interface ServeSettings extends MailerSettings, IntakeSettings {
   port: number
   host: string
   token?: string
@@ -45,10 +46,12 @@ export function serveCommand(): Command {
       ),
     )
     .option('--json', 'print a line of JSON at the start')
-  return withExamples(withMailerFlags(command).action(serve), {
+  return withExamples(withMailerFlags(withIntakeFlags(command)).action(serve), {
     'try it': 'threadpost serve',
     'run as a service':
       "THREADPOST_TOKEN=… threadpost serve --host 0.0.0.0 --transport smtps://… --from 'Acme <hello@acme.example>' --queue sqlite:./outbox.db",
+    'accept mail from every program on this machine, and relay it':
+      'threadpost serve --smtp-port 2525 --queue sqlite:./outbox.db --transport smtps://…',
   })
 }
 
@@ -56,6 +59,7 @@ async function serve(settings: ServeSettings): Promise<void> {
   const mailer = await createMailer(await mailerOptions(settings))
   const { port, host, token, trustProxy, json = false } = settings
   let server
+  let intakes: Intake[]
   try {
     server = await startServer({
       mailer,
@@ -68,17 +72,25 @@ async function serve(settings: ServeSettings): Promise<void> {
     await mailer.close({ deadline: 0 })
     throw listenError(error, '--port', port, host)
   }
-  printUrls(server.url, mailer, json)
-  closeOnSignal(async () => {
+  try {
+    intakes = await startIntakes(mailer, settings)
+  } catch (error) {
     await server.close()
+    await mailer.close({ deadline: 0 })
+    throw error
+  }
+  printUrls(server.url, intakes, mailer, json)
+  closeOnSignal(async () => {
+    await Promise.all([server.close(), ...intakes.map((intake) => intake.close())])
     await mailer.close({ deadline: 10_000 })
   })
 }
 
-function printUrls(url: string, { inbox }: Mailer, json: boolean): void {
+function printUrls(url: string, intakes: readonly Intake[], { inbox }: Mailer, json: boolean): void {
   if (json) {
     const { url: smtp } = inbox ?? {}
-    console.log(JSON.stringify({ event: 'listening', url, ...(smtp === undefined ? {} : { smtp }) }))
+    const ways = intakes.length === 0 ? {} : { intakes: intakes.map(({ name, url }) => ({ name, url })) }
+    console.log(JSON.stringify({ event: 'listening', url, ...(smtp === undefined ? {} : { smtp }), ...ways }))
     return
   }
   console.log(`threadpost is running at ${toned('strong', url)}`)
@@ -88,5 +100,6 @@ function printUrls(url: string, { inbox }: Mailer, json: boolean): void {
   }
   console.log(`  dashboard   ${url}/mail/`)
   console.log(`  HTTP API    ${url}/mail/openapi.json`)
+  for (const intake of intakes) console.log(`  ${intake.name.padEnd(11)} ${intake.url}`)
   console.log('Press Ctrl-C to stop after finishing work in progress.')
 }

@@ -56,6 +56,17 @@ export async function readTemplateData(file: string | undefined): Promise<object
  * @throws ThreadpostError `INVALID_OPTIONS` with the name of the flag
  */
 async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
+  const data = await readJson(flag, file)
+  if (!isPlainObject(data))
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${file} must contain an object`)
+  return data as JsonObject
+}
+
+/**
+ * Reads a JSON file.
+ * @throws ThreadpostError `INVALID_OPTIONS` with the name of the flag
+ */
+export async function readJson(flag: string, file: string): Promise<unknown> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -64,9 +75,8 @@ async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
       cause: error,
     })
   }
-  let data: unknown
   try {
-    data = JSON.parse(text)
+    return JSON.parse(text)
   } catch (error) {
     throw new ThreadpostError(
       'INVALID_OPTIONS',
@@ -76,9 +86,6 @@ async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
       },
     )
   }
-  if (!isPlainObject(data))
-    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${file} must contain an object`)
-  return data as JsonObject
 }
 
 /** The template folder of a command, and the application's additions to templates. */

@@ -255,9 +255,12 @@ function keptOf(preview: MessagePreview): Extract<MessagePreview, { kept: true }
 
 function contentsOf(preview: MessagePreview): MessageContents {
   if (!preview.kept) return preview
-  const { subject, preheader, html, raw, data } = preview
+  const { preheader, raw, data } = preview
   const mail = parseMime(raw)
-  const { text, note } = shownText(preview.text, 'text')
+  // A finished message has no parts but those in its bytes.
+  const finished = preview.html === '' && preview.text === ''
+  const { subject, html = '', text: plain = '' } = finished ? mail : preview
+  const { text, note } = shownText(plain, 'text')
   const header = shownHeaders(mail.headers)
   const notes = [htmlNote(mail.html ?? ''), note, header.note, ...mail.leftOut]
   return {

@@ -189,7 +189,12 @@ export type LiteralMail = Literal & ({ html: string } | { text: string })
  * a message.
  */
 export interface RawMail extends Omit<MailFields, 'envelope'> {
-  /** The message, as bytes, or as text that is sent in UTF-8. */
+  /**
+   * A finished message (RFC 5322), as bytes, or as text that is sent in UTF-8. It goes unchanged to the recipients of `envelope.to`,
+   * over SMTP or Amazon SES, and excludes every field that would become part of a message.
+   * @default none
+   * @example raw: eml, envelope: { from: 'bounces@acme.example', to: 'ada@example.com' }
+   */
   raw: string | Uint8Array
   envelope: {
     /** The reverse-path; `''` for none. */

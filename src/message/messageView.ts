@@ -136,7 +136,8 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [key in 
 
 /**
  * The content of a message, built again from the stored mail. `kept` is false if its data was dropped when it was settled
- * (`retain.data`). If the template has changed since, the preview shows its current version.
+ * (`retain.data`). If the template has changed since, the preview shows its current version. A finished message (`raw`) has no html
+ * and no text of its own; its parts are in its bytes.
  */
 export type MessagePreview =
   | { kept: false }

@@ -3,6 +3,7 @@ import { ThreadpostError } from '../errors.js'
 import type { Content, Mailbox } from '../protocol/tasks.js'
 import { isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
+import { decodeEncodedWords } from './encodedWords.js'
 
 /** The fields that a finished message may have beside it: they say how it is delivered. */
 const DELIVERY_FIELDS = new Set([
@@ -17,9 +18,15 @@ const DELIVERY_FIELDS = new Set([
   'tags',
   'metadata',
   'onUncertain',
+  'stream',
+  'group',
 ])
 /** A header field (RFC 5322 section 2.2). */
 const FIELD = /^[!-9;-~]+[ \t]*:/
+/** A CR or an LF that is not part of a CRLF. */
+const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/
+const TRACE = /^(?:received|date|message-id)[ \t]*:.*(?:\r\n[ \t].*)*\r\n/gim
+const ASCII = /^[\x00-\x7f]*$/
 
 /** The content of a finished message and its envelope. */
 export interface RawParts {
@@ -48,7 +55,7 @@ export function rawPartsOf(
   if (to.length === 0)
     check.fail('envelope.to', 'is required with raw: no recipient is taken from its header')
 
-  const octets = octetsOf(mail['raw'], check).replace(/\r\n?|\n/g, '\r\n')
+  const octets = withLineEndings(octetsOf(mail['raw'], check))
   if (!FIELD.test(octets)) check.fail('raw', 'must begin with a header field such as From: (RFC 5322)')
   if (octets.includes('\0')) check.fail('raw', 'contains a NUL character')
   const end = octets.indexOf('\r\n\r\n')
@@ -56,7 +63,7 @@ export function rawPartsOf(
     .toString()
     .replace(/\r\n(?=[ \t])/g, '')
   const messageId = /^<[\x21-\x3b\x3d\x3f-\x7e]+>$/.exec(fieldOf(header, 'message-id'))?.[0]
-  const subject = fieldOf(header, 'subject')
+  const subject = decodeEncodedWords(fieldOf(header, 'subject')).replace(/\p{Cc}/gu, ' ')
   return {
     content: { kind: 'raw', octets },
     from: authorOf(fieldOf(header, 'from'), envelopeFrom, check),
@@ -65,6 +72,26 @@ export function rawPartsOf(
     ...(messageId === undefined ? {} : { messageId }),
     ...(subject === '' ? {} : { subject: subject.slice(0, 998) }),
   }
+}
+
+/** Every line break as CRLF. A message that has no other is not copied: it may be large. */
+function withLineEndings(octets: string): string {
+  return BARE_BREAK.test(octets) ? octets.replace(/\r\n?|\n/g, '\r\n') : octets
+}
+
+/**
+ * The mail as idempotency compares it: without the fields that differ when a client submits the same message again, which are the trace
+ * fields of the servers in between, and a date or an identifier that one of them added.
+ */
+export function withoutTrace(
+  mail: Readonly<Record<string, unknown>>,
+  check: Validator,
+): Readonly<Record<string, unknown>> {
+  if (mail['raw'] === undefined) return mail
+  const octets = withLineEndings(octetsOf(mail['raw'], check))
+  const end = octets.indexOf('\r\n\r\n') + 2
+  const header = octets.slice(0, end).replace(TRACE, '')
+  return { ...mail, raw: Buffer.from(header + octets.slice(end), 'latin1') }
 }
 
 /** @throws ThreadpostError `UNSUPPORTED` if the transport builds its messages itself */
@@ -78,7 +105,7 @@ export function refuseRawOver(transport: string): never {
 
 /** The message as octets, one for each character. */
 function octetsOf(raw: unknown, check: Validator): string {
-  if (typeof raw === 'string') return Buffer.from(raw).toString('latin1')
+  if (typeof raw === 'string') return ASCII.test(raw) ? raw : Buffer.from(raw).toString('latin1')
   if (types.isUint8Array(raw))
     return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
   // The JSON form of bytes in a prepared mail.
@@ -95,7 +122,7 @@ function fieldOf(header: string, name: string): string {
 /** The first author, for lists and events. The envelope's sender stands in for one that can't be parsed. */
 function authorOf(from: string, envelopeFrom: string, check: Validator): Mailbox {
   if (from === '') check.fail('raw', 'has no From field (RFC 5322 section 3.6)')
-  const address = /<([^<>]*)>/.exec(from)?.[1] ?? from
+  const address = /^(?:"(?:[^"\\]|\\.)*"|[^"<])*<((?:"(?:[^"\\]|\\.)*"|[^">])*)>/.exec(from)?.[1] ?? from
   try {
     return parseMailbox({ address: address.trim() }, 'raw', new Validator('INVALID_MESSAGE'))
   } catch {

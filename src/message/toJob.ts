@@ -23,7 +23,7 @@ import { fingerprint, messageIdFor, mintId } from './ids.js'
 import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import { type MailJob, recipientsOf } from './messageState.js'
-import { rawPartsOf, refuseRawOver } from './rawMail.js'
+import { rawPartsOf, refuseRawOver, withoutTrace } from './rawMail.js'
 import { expiryOf, notBeforeOf } from './times.js'
 
 /** Everything that a mail is validated against. */
@@ -184,12 +184,12 @@ export function toJob(
     if (Buffer.byteLength(JSON.stringify(job.metadata)) > MAX_METADATA)
       check.fail('metadata', `is larger than ${MAX_METADATA} bytes`)
   }
-  if (identity !== undefined) job.fingerprint = fingerprint(original ?? whole)
+  if (identity !== undefined) job.fingerprint = fingerprint(withoutTrace(original ?? whole, check))
   if (mail['idempotencyKey'] !== undefined) {
     const key = check.string(mail['idempotencyKey'], 'idempotencyKey', MAIL_FIELDS.idempotencyKey.max)
     if (key === '') check.fail('idempotencyKey', 'is empty')
     job.idempotencyKey = forbidControls(key, 'idempotencyKey', check)
-    job.fingerprint ??= fingerprint(original ?? whole)
+    job.fingerprint ??= fingerprint(withoutTrace(original ?? whole, check))
   }
 
   const elsewhere = content.kind === 'template' && validation.templatesElsewhere === true

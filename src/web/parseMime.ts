@@ -10,6 +10,8 @@ import {
   valueOf,
 } from './mimeStructure.js'
 
+export { decodeWords }
+
 /** Maximum number of characters of a mail's HTML that a frame shows. Gmail clips at a tenth of that. */
 export const MAX_SHOWN_HTML = 1024 * 1024
 
@@ -201,7 +203,7 @@ function dispositionOf({ header }: LeafPart): string {
 }
 
 /** The addresses of a header. Groups are replaced by their members. */
-function addressesOf(header: readonly HeaderField[], name: string): InboxAddress[] {
+export function addressesOf(header: readonly HeaderField[], name: string): InboxAddress[] {
   const value = header
     .filter((field) => field.name.toLowerCase() === name)
     .map((field) => field.value)

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { distributionOf } from '../../src/bench/distribution.js'
 import { modesOf } from '../../src/bench/modes.js'
 import { pageOf } from '../../src/bench/page/resultsPage.js'
+import { cpuPerMessage } from '../../src/bench/rates.js'
 import type { BenchReport, ModeResult } from '../../src/bench/report.js'
 import { driftsOf } from '../../src/bench/soak.js'
 import { summarize } from '../../src/bench/summary.js'
@@ -59,10 +60,13 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
     expect(report.left).toEqual([])
     expect(report.modes.map(({ mode }) => mode.name)).toEqual(['precompiled', 'inline', 'memory-1'])
     for (const { figures } of report.modes) {
-      for (const name of ['rate', 'cpuAll', 'httpP99', 'sendP50', 'aloneP50', 'rss', 'start'] as const)
+      for (const name of ['rate', 'coldRate', 'httpP99', 'sendP50', 'aloneP50', 'rss', 'start'] as const)
         expect(figures[name]?.median, name).toBeGreaterThan(0)
       expect(figures.loopP99?.median).toBeGreaterThanOrEqual(0)
     }
+    expect(report.rates?.map(({ mode, points }) => [mode, points.map(({ at }) => at)])).toEqual(
+      ['precompiled', 'inline', 'memory-1'].map((mode) => [mode, [20, 100, 500]]),
+    )
     // The size of a receipt with its text part.
     expect(report.conditions.bytes).toBeGreaterThan(14_000)
     expect(report.trusted).toBe(report.noise.reasons.length === 0)
@@ -144,6 +148,34 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
     expect(inbox.connections().length).toBeGreaterThan(0)
   })
 
+  it.each([
+    ['rsa', ['precompiled', 'memory-1']],
+    ['ed25519', ['memory-1']],
+  ])('sends over TLS, with a login, and signed with %s', async (algorithm, measured) => {
+    const args = [
+      '--modes',
+      'precompiled,memory,smtp-source',
+      '--threads',
+      '1',
+      '--rounds',
+      '1',
+      '--seconds',
+      '0.1',
+    ]
+    const secure = ['--tls', '--auth', '--dkim', algorithm, '--http', '0', '--rate', '50', '--json']
+    const { modes, left, conditions } = JSON.parse(
+      await bench(await folderOf({}), ...args, ...secure),
+    ) as BenchReport
+    expect(modes.map(({ mode }) => mode.name)).toEqual(measured)
+    expect(left.map(({ mode }) => mode)).toEqual([
+      ...['precompiled'].filter((mode) => !measured.includes(mode)),
+      'smtp-source',
+    ])
+    expect(conditions.sink).toMatch(
+      /own sink process.*over TLS.*with a login, signed with DKIM \((RSA|Ed25519)/,
+    )
+  })
+
   it('runs a soak test, and reports no result if it was too short', async () => {
     const args = ['--modes', 'memory', '--threads', '1', '--soak', '2s', '--json']
     const report = JSON.parse(await bench(await folderOf({}), ...args)) as {
@@ -196,6 +228,21 @@ describe('the report of a benchmark', () => {
       driftsOf(samples(growth)).flatMap(({ what, ok }) => (ok ? [] : [what]))
     expect(drifting(0)).toEqual([])
     expect(drifting(5)).toEqual(['memory of the process and its threads', 'rate'])
+  })
+
+  it('subtracts what the measurement itself costs', () => {
+    const usage = (seconds: number, main: number) => ({ seconds, cpu: { main, all: main * 2 } })
+    const mail = { ...usage(3, 0.09), messages: 60 }
+    const cost = (overhead: object, of: 'main' | 'all') =>
+      cpuPerMessage(
+        mail as Parameters<typeof cpuPerMessage>[0],
+        overhead as Parameters<typeof cpuPerMessage>[1],
+        of,
+      )
+    expect(cost(usage(1, 0.02), 'main')).toBeCloseTo(500)
+    expect(cost(usage(1, 0.02), 'all')).toBeCloseTo(1000)
+    expect(cost(usage(1, 0.05), 'main')).toBe(0)
+    expect(cost({ seconds: 1, cpu: { all: 0 } }, 'main')).toBeUndefined()
   })
 
   it('computes percentiles of samples', () => {

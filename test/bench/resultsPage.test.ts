@@ -9,6 +9,7 @@ import { distributionOf } from '../../src/bench/distribution.js'
 import { modesOf } from '../../src/bench/modes.js'
 import type * as built from '../../src/bench/page/resultsPage.js'
 import type { BenchReport, ModeResult } from '../../src/bench/report.js'
+import { faultsOf } from '../support/browser.js'
 import { builtFile } from '../support/built.js'
 import { folderOf } from '../support/folder.js'
 import { itWith } from '../support/tools.js'
@@ -47,7 +48,12 @@ function sample(): BenchReport {
       const rate = figure(100 * 4 ** index)
       if (mode.family === 'smtp-source') return { mode, meaning: 'C', figures: { rate } }
       const curve = distributionOf(Array.from({ length: 500 }, (_, at) => 1 + (at % 37) / (index + 1)))!
-      const figures = { rate, cpuMain: figure(5000 / 3 ** index), cpuAll: figure(6000 / 3 ** index) }
+      const figures = {
+        rate,
+        coldRate: figure(50 * 4 ** index),
+        cpuMain: figure(5000 / 3 ** index),
+        cpuAll: figure(6000 / 3 ** index),
+      }
       return {
         mode,
         meaning: 'made up',
@@ -65,6 +71,23 @@ function sample(): BenchReport {
     noise: { before: { loopP99: 0 }, after: { loopP99: 0 }, reasons: [] },
     trusted: true,
     targets: [{ what: 'rate', unit: '/s', bound: '≥', target: 6000, measured: 5000, limit: 'two cores' }],
+    rates: [
+      {
+        mode: 'memory-1',
+        points: [
+          {
+            at: 20,
+            cpuMain: 210,
+            cpuAll: 480,
+            overhead: 25,
+            deliveryP50: 1,
+            deliveryP99: 3,
+            loopP99: 1,
+            unfinished: 0,
+          },
+        ],
+      },
+    ],
     scaling: [
       { by: 'threads', note: 'x', points: [{ at: '1', mode: 'memory-1', figures: { rate: figure(1) } }] },
     ],
@@ -80,7 +103,7 @@ async function measured(file: string): Promise<void> {
 
 itWith(
   ['chromium'],
-  'the results page is self-contained and fits any width, in light and dark mode',
+  'the results page is self-contained, fits any width, and has no axe violation, in light and dark mode',
   async ({ chromium: tool }) => {
     const folder = await folderOf({})
     const file = path.join(folder, 'bench.html')
@@ -90,7 +113,7 @@ itWith(
     const browser = await chromium.launch({ executablePath: command, args, env: { ...process.env, ...env } })
     try {
       for (const colorScheme of ['light', 'dark'] as const) {
-        for (const width of [375, 1000]) {
+        for (const width of [1280, 390, 320]) {
           const page = await browser.newPage({
             viewport: { width, height: 860 },
             colorScheme,
@@ -104,9 +127,10 @@ itWith(
           expect(await page.locator('svg').count()).toBe(7)
           const curves = page.locator('polyline')
           expect(await curves.count()).toBeGreaterThan(10)
+          expect(await faultsOf(page), `${width} px, ${colorScheme}`).toEqual([])
           // No mark is drawn outside its chart.
           expect(await page.evaluate(OUTSIDE)).toEqual([])
-          if (updating && colorScheme === 'light' && width === 1000) {
+          if (updating && colorScheme === 'light' && width === 1280) {
             await mkdir(IMAGES, { recursive: true })
             await page.screenshot({ path: path.join(IMAGES, 'bench.png') })
           }

@@ -43,6 +43,7 @@ describe('the threadpost command', () => {
       'init',
       'render',
       'send',
+      'sendmail',
       'serve',
       'types',
       'worker',

@@ -124,6 +124,18 @@ describe('messages', () => {
     expect((await callAt(`${base}/dashboard/messages?since=yesterday`)).body.path).toBe('since')
   })
 
+  test('show the parts of a finished message', async () => {
+    const { call, mailer } = await api({})
+    await mailer.pause()
+    const { id } = await mailer.send({
+      raw: 'From: a@b.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nContent-Type: text/html\n\n<p>Hello</p>',
+      envelope: { from: 'a@b.example', to: 'ada@example.com' },
+    })
+    const contents = await call(`/dashboard/messages/${id}/contents`)
+    expect(contents.body).toMatchObject({ kept: true, subject: 'Grüße', hasHtml: true, htmlSize: 13 })
+    expect((await call(`/dashboard/messages/${id}/html`)).body).toContain('<p>Hello</p>')
+  })
+
   test('can be read as long as their data is kept, in a frame that loads nothing', async () => {
     const folder = await folderOf({ 'hello.mjml': HELLO })
     const { call, mailer } = await api({}, { templates: folder })

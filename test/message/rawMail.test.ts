@@ -25,6 +25,16 @@ describe('a finished message', () => {
     expect(server.messages).toEqual([{ ...envelope, data: MESSAGE }])
   })
 
+  it('finds its author behind a quoted name or local part with angle brackets', () => {
+    for (const [from, address] of [
+      ['"Ada <b> L" <ada@acme.example>', 'ada@acme.example'],
+      ['"a \\" <x>" <"john doe"@acme.example>', '"john doe"@acme.example'],
+    ])
+      expect(
+        job({ raw: `From: ${from}\r\n\r\n`, envelope: { from: '', to: 'bob@example.com' } }).from,
+      ).toEqual({ address })
+  })
+
   it('keeps every octet, and only its line endings become CRLF', () => {
     const bytes = Buffer.concat([
       Buffer.from('From: a@b.example\r\n\r\n'),
@@ -87,6 +97,24 @@ describe('a finished message', () => {
       const { mail, origin } = fromPrepared(JSON.parse(JSON.stringify(toPrepared({ raw, envelope }, first))))
       expect(toJob(mail, rules, NOW, origin).content).toEqual(first.content)
     }
+  })
+
+  it.each([
+    ['=?utf-8?q?Gr=C3=BC=C3=9Fe?=', 'Grüße'],
+    ['=?UTF-8?B?R3LDvA==?=\r\n =?utf-8*de?Q?=C3=9Fe_an?= Ada', 'Grüße an Ada'],
+    ['=?iso-8859-1?q?=FC?= =?x-unknown?q?a?=', 'ü=?x-unknown?q?a?='],
+    ['a =?b =?utf-8?q?=0D=0Ab?=', 'a =?b   b'],
+  ])('has its subject decoded: %s', (encoded, subject) => {
+    expect(job({ raw: MESSAGE.replace(' Hi', ` ${encoded}`), envelope }).subject).toBe(subject)
+  })
+
+  it('is the same request if only its trace, date, or identifier differs', () => {
+    const print = (raw: string | Uint8Array) => job({ raw, envelope, idempotencyKey: 'a' }).fingerprint
+    const traced = `Received: from a\r\n by b\r\nDate: now\r\n${MESSAGE.replace('own@', 'other@')}`
+    expect(print(traced)).toBe(print(MESSAGE))
+    expect(print(Buffer.from(traced))).toBe(print(MESSAGE))
+    expect(print(MESSAGE.replace('Body', 'Received: x'))).not.toBe(print(MESSAGE))
+    expect(print(MESSAGE.replace('Hi', 'Ho'))).not.toBe(print(MESSAGE))
   })
 
   it.each([

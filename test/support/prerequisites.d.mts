@@ -6,8 +6,10 @@ export type ToolName =
   | 'chromium'
   | 'python3-dkim'
   | 'postgres'
-  | 'pgbouncer'
   | 'python3-psycopg'
+  | 'rabbitmq-server'
+  | 'swaks'
+  | 'msmtp'
 
 export interface Tool {
   command: string

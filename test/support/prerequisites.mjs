@@ -17,8 +17,9 @@ const LIBRARIES = 'libraries.json'
 /**
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
- * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim' | 'postgres' |
- *   'pgbouncer' | 'python3-psycopg'} ToolName
+ * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
+ *   | 'rabbitmq-server' | 'swaks' | 'msmtp'
+ *   | 'postgres' | 'python3-psycopg'} ToolName
  */
 
 /** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
@@ -61,17 +62,30 @@ const bundles = [
     probe: { postgres: [['--version'], /postgres \(PostgreSQL\) \d/] },
   },
   {
-    package: 'pgbouncer',
-    also: [],
-    tools: { pgbouncer: 'usr/sbin/pgbouncer' },
-    probe: { pgbouncer: [['--version'], /PgBouncer \d/] },
-  },
-  {
     // Python with psycopg.
     package: 'python3-psycopg',
     also: [],
     tools: { 'python3-psycopg': 'usr/bin/python3' },
     probe: { 'python3-psycopg': [['-c', 'import psycopg; print("psycopg")'], /psycopg/] },
+  },
+  {
+    // With Erlang; test/support/rabbitmq.ts starts both. Without Erlang on the path, the script gets as far as calling it.
+    package: 'rabbitmq-server',
+    also: [],
+    tools: { 'rabbitmq-server': 'usr/lib/rabbitmq/bin/rabbitmq-server' },
+    probe: { 'rabbitmq-server': [[], /\berl\b/] },
+  },
+  {
+    package: 'swaks',
+    also: [],
+    tools: { swaks: 'usr/bin/swaks' },
+    probe: { swaks: [['--version'], /swaks version/] },
+  },
+  {
+    package: 'msmtp',
+    also: [],
+    tools: { msmtp: 'usr/bin/msmtp' },
+    probe: { msmtp: [['--version'], /msmtp version/] },
   },
 ]
 
@@ -79,6 +93,7 @@ const bundles = [
 const aliases = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
   'postfix-master': ['../lib/postfix/sbin/master'],
+  'rabbitmq-server': ['../lib/rabbitmq/bin/rabbitmq-server'],
 }
 const places = [
   ...(process.env.PATH ?? '').split(path.delimiter),

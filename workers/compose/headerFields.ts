@@ -5,7 +5,7 @@ import type { JobAttachment, Mailbox, MessagePayload } from '../../src/protocol/
 import { unsubscribeFields } from '../../src/protocol/unsubscribeFields.js'
 import type { WirePayload } from '../wireForm.js'
 import { typeOf } from './embeddedMessage.js'
-import { encodedWords, field, isPlain, phrase, unstructured } from './headerText.js'
+import { encodedWords, field, isPlain, parameterized, phrase, unstructured } from './headerText.js'
 
 /** Characters of a file name that Content-Type repeats in one piece. */
 const LONG_NAME = 52
@@ -51,7 +51,7 @@ export function attachmentFields(
   return (
     field('Content-Type', contentTypeValue(type, filename, content)) +
     `Content-Transfer-Encoding: ${encoding}\r\n` +
-    field('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
+    parameterized('Content-Disposition', buildHeaderValue({ value: disposition, params })) +
     (cid === undefined ? '' : field('Content-Id', `<${cid}>`))
   )
 }

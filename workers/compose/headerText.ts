@@ -36,6 +36,26 @@ export function field(name: string, value: string): string {
   return `${text}\r\n`
 }
 
+/**
+ * Writes a field with parameters (RFC 2045 section 5.1). Lines break between parameters only: some parsers keep a line break
+ * inside a quoted string.
+ */
+export function parameterized(name: string, value: string): string {
+  const parameters = value.match(/(?:"(?:[^"\\]|\\.)*"|[^;"])+/g) ?? []
+  let text = `${name}:`
+  let column = text.length
+  for (const [index, parameter] of parameters.entries()) {
+    const segment = ` ${parameter.trim()}${index === parameters.length - 1 ? '' : ';'}`
+    if (index > 0 && column + segment.length > LINE) {
+      text += '\r\n'
+      column = 0
+    }
+    text += segment
+    column += segment.length
+  }
+  return `${text}\r\n`
+}
+
 /** Splits a text into words with the white space before them. White space at the end belongs to the last word. */
 function segmentsOf(text: string): string[] {
   const segments = text.split(/(?<=[^ \t])(?=[ \t])/)

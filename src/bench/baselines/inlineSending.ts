@@ -5,6 +5,7 @@ import Handlebars from 'handlebars'
 import mjml2html from 'mjml'
 import { createTransport, type SendMailOptions } from 'nodemailer'
 import type { RunConfig } from '../childProtocol.js'
+import { withLogin } from '../security.js'
 import type { Subject } from '../subject.js'
 import { attachmentOf, recipientsOf, type Workload } from '../workload.js'
 
@@ -94,13 +95,28 @@ function createInline(config: RunConfig, pool: boolean, render: Render): Subject
  * default).
  */
 export function createSender(
-  { transport, connections, workload, parts }: RunConfig,
+  { transport, security, connections, workload, parts }: RunConfig,
   pool: boolean,
   render: Render,
 ): { send(mail: number): Promise<void>; close(): void } {
   const { hostname } = new URL(transport)
-  // No mode uses TLS on loopback.
-  const base = { url: transport, ...(hostname === '127.0.0.1' ? { ignoreTLS: true } : {}) }
+  const { ca, auth, dkim } = security
+  if (dkim?.algorithm === 'ed25519') throw new Error('nodemailer signs with RSA keys only')
+  const base = {
+    url: withLogin(transport, auth),
+    // No mode uses STARTTLS on loopback.
+    ...(hostname === '127.0.0.1' ? { ignoreTLS: true } : {}),
+    ...(ca === undefined ? {} : { tls: { ca } }),
+    ...(dkim === undefined
+      ? {}
+      : {
+          dkim: {
+            domainName: dkim.key.domain,
+            keySelector: dkim.key.selector,
+            privateKey: dkim.key.privateKey,
+          },
+        }),
+  }
   const mailer = pool
     ? createTransport({ ...base, pool, maxConnections: connections, maxMessages: Infinity })
     : createTransport(base)

@@ -18,8 +18,11 @@ export interface Value {
   range?: [number, number]
 }
 
-/** Draws horizontal bars that start at zero, in one group per label. */
-export function bars(groups: readonly Bar[], legend: readonly string[] = []): string {
+/**
+ * Draws horizontal bars that start at zero, in one group per label.
+ * @param title names the chart for readers who don't see it
+ */
+export function bars(title: string, groups: readonly Bar[], legend: readonly string[] = []): string {
   const values = groups.flatMap(({ values }) =>
     values.flatMap((entry) => (entry === undefined ? [] : [entry.value, ...(entry.range ?? [])])),
   )
@@ -43,7 +46,7 @@ export function bars(groups: readonly Bar[], legend: readonly string[] = []): st
     const end = Math.max(width, range === undefined ? 0 : scale.at(range[1]))
     return `<rect class="s${index}" x="${LABEL}" y="${y}" width="${width.toFixed(1)}" height="${thick}" rx="2"/>${whisker}${text(LABEL + end + 6, y + thick / 2 + 4, label)}`
   }
-  return svg(groups.length * height + 4, parts.join('')) + legendOf(legend)
+  return svg(title, groups.length * height + 4, parts.join('')) + legendOf(legend)
 }
 
 export interface Line {
@@ -60,8 +63,11 @@ export interface Axes {
 
 const CHART = { height: 300, left: 60, right: 20, top: 12, bottom: 44 }
 
-/** Draws lines over a common x axis. */
-export function lines(series: readonly Line[], { x, y, ticks }: Axes): string {
+/**
+ * Draws lines over a common x axis.
+ * @param title names the chart for readers who don't see it
+ */
+export function lines(title: string, series: readonly Line[], { x, y, ticks }: Axes): string {
   const xs = series.flatMap(({ points }) => points.map(([value]) => value))
   const ys = series.flatMap(({ points }) => points.map(([, value]) => value))
   if (xs.length === 0) return ''
@@ -84,7 +90,7 @@ export function lines(series: readonly Line[], { x, y, ticks }: Axes): string {
     text(WIDTH / 2, CHART.height - 6, x, 'middle') +
     `<text transform="translate(14 ${CHART.height / 2}) rotate(-90)" text-anchor="middle">${escape(y)}</text>`
   return (
-    svg(CHART.height, [...grid, ...marks, ...curves, titles].join('')) +
+    svg(title, CHART.height, [...grid, ...marks, ...curves, titles].join('')) +
     legendOf(
       series.map(({ name }) => name),
       'l',
@@ -149,8 +155,10 @@ function text(x: number, y: number, content: string, anchor = 'start'): string {
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${escape(content)}</text>`
 }
 
-function svg(height: number, content: string): string {
-  return `<svg viewBox="0 0 ${WIDTH} ${height}" font-size="${FONT}" role="img">${content}</svg>`
+/** On a phone, the chart scrolls sideways in its frame, because its text would be too small to read. */
+function svg(title: string, height: number, content: string): string {
+  const label = `aria-label="${escape(title)}"`
+  return `<div class="wide" tabindex="0" role="region" ${label}><svg viewBox="0 0 ${WIDTH} ${height}" font-size="${FONT}" role="img" ${label}>${content}</svg></div>`
 }
 
 export function escape(content: string): string {

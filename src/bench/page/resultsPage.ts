@@ -3,7 +3,7 @@ import { type Distribution, PERCENTILES } from '../distribution.js'
 import { labelOf } from '../modes.js'
 import { type BenchReport, type FigureName, FIGURES, format, type ModeResult } from '../report.js'
 import type { Scaling } from '../scaling.js'
-import { conditionLines } from '../table.js'
+import { conditionLines, RATE_COLUMNS, rateRows } from '../table.js'
 import { cellsOf, isMet, missedTargets, type Target } from '../targets.js'
 import { bars, escape, lines, type Value } from './charts.js'
 
@@ -33,8 +33,9 @@ ${conditionLines(conditions)
 <h2>Summary</h2>
 ${verdict.map((sentence) => `<p>${escape(sentence)}</p>`).join('\n')}
 </section>
-${section('Throughput', 'Messages per second, rendered and accepted by the server. The line shows the range over the rounds.', figureBars(modes, ['rate']))}
-${section('CPU per message', 'CPU time of the main thread, which serves your requests, and of the whole process, in µs per message.', figureBars(modes, ['cpuMain', 'cpuAll']))}
+${section('Throughput', 'Messages per second, rendered and accepted by the server: the first 1,000 of a process, and after warm-up. The line shows the range over the rounds.', figureBars(modes, ['coldRate', 'rate']))}
+${section('CPU per message', 'CPU time of the main thread, which serves your requests, and of the whole process, in µs per message, without the overhead of the measurement.', figureBars(modes, ['cpuMain', 'cpuAll']))}
+${report.rates === undefined ? '' : section('At the rates at which applications send', 'Per message, without the overhead of the measurement, which is shown in ms of main-thread CPU per second.', table(['', ...RATE_COLUMNS], rateRows(report.rates ?? [])))}
 ${section('HTTP latency', `An Express route of the same process receives ${conditions.http} requests per second. The 99th percentile of their latency, in ms.`, figureBars(modes, ['httpIdleP99', 'httpP99']))}
 ${section('Event loop delay', 'The maximum delay in each tenth of a second while mail is sent, in ms.', loopOverTime(modes))}
 ${section('Delivery of one message at a time', 'Time from send() to delivery, in ms, by percentile. Threads don’t deliver a single message sooner.', latency(modes, 'alone'))}
@@ -53,18 +54,20 @@ ${left.map(({ mode, reason }) => `<p class="note">${escape(mode)} was omitted: $
 `
 }
 
-function section(title: string, text: string, content: string): string {
+/** @param chart draws the content, and is given its title */
+function section(title: string, text: string, chart: (title: string) => string): string {
+  const content = chart(title)
   if (content === '') return ''
   return `<section><h2>${escape(title)}</h2><p>${escape(text)}</p>${content}</section>`
 }
 
-function figureBars(modes: readonly ModeResult[], names: readonly FigureName[]): string {
+function figureBars(modes: readonly ModeResult[], names: readonly FigureName[]): (title: string) => string {
   const groups = modes.map((result) => ({
     label: labelOf(result.mode),
     values: names.map((name) => valueOf(result, name)),
   }))
   const shown = groups.filter(({ values }) => values.some((value) => value !== undefined))
-  return bars(shown, names.length > 1 ? names.map((name) => FIGURES[name].title) : [])
+  return (title) => bars(title, shown, names.length > 1 ? names.map((name) => FIGURES[name].title) : [])
 }
 
 function valueOf({ figures }: ModeResult, name: FigureName): Value | undefined {
@@ -80,7 +83,7 @@ function valueOf({ figures }: ModeResult, name: FigureName): Value | undefined {
 /** Length of one point of the curve, in seconds. */
 const POINT = 0.1
 
-function loopOverTime(modes: readonly ModeResult[]): string {
+function loopOverTime(modes: readonly ModeResult[]): (title: string) => string {
   const series = modes.flatMap(({ mode, curves }) =>
     curves === undefined
       ? []
@@ -91,17 +94,20 @@ function loopOverTime(modes: readonly ModeResult[]): string {
           },
         ],
   )
-  return lines(series, { x: 'seconds', y: 'ms' })
+  return (title) => lines(title, series, { x: 'seconds', y: 'ms' })
 }
 
 const SHOWN_TICKS = [0, 50, 75, 90, 99, 99.9]
 
-function latency(modes: readonly ModeResult[], kind: 'alone' | 'send' | 'delivery'): string {
+function latency(
+  modes: readonly ModeResult[],
+  kind: 'alone' | 'send' | 'delivery',
+): (title: string) => string {
   const series = modes.flatMap(({ mode, curves }) =>
     curves === undefined ? [] : [{ name: labelOf(mode), points: pointsOf(curves[kind]) }],
   )
   const ticks = SHOWN_TICKS.map((percent): [number, string] => [nines(percent), `${percent}%`])
-  return lines(series, { x: 'percentile', y: 'ms', ticks })
+  return (title) => lines(title, series, { x: 'percentile', y: 'ms', ticks })
 }
 
 function pointsOf({ curve }: Distribution): [number, number][] {
@@ -135,14 +141,14 @@ function targetSection(targets: readonly Target[]): string {
         .map((cell) => `<td>${escape(cell)}</td>`)
         .join('')}</tr>`,
   )
-  return `<section><h2>Targets</h2><div class="wide"><table><tbody>${rows.join('')}</tbody></table></div>${missedTargets(
+  return `<section><h2>Targets</h2><div class="wide" tabindex="0" role="region" aria-label="Targets"><table><tbody>${rows.join('')}</tbody></table></div>${missedTargets(
     targets,
   )
     .map((sentence) => `<p class="note">${escape(sentence)}</p>`)
     .join('')}</section>`
 }
 
-function figureTable(modes: readonly ModeResult[]): string {
+function figureTable(modes: readonly ModeResult[]): (title: string) => string {
   const names = Object.keys(FIGURES) as FigureName[]
   const head = ['', ...modes.map(({ mode }) => mode.name)]
   const rows = names.map((name) => [
@@ -157,8 +163,18 @@ function unitOf(name: FigureName): string {
   return unit === '' || unit === '/s' ? '' : `(${unit})`
 }
 
-function table(head: readonly string[], rows: readonly string[][]): string {
+/** Returns a table's cell. The first one of a row is its heading; an empty one is not. */
+function cellOf(cell: string, column: number, tag: string): string {
+  if (cell === '') return '<td></td>'
+  if (tag === 'th') return `<th scope="col">${escape(cell)}</th>`
+  return column === 0 ? `<th scope="row">${escape(cell)}</th>` : `<td>${escape(cell)}</td>`
+}
+
+/** Returns a table that scrolls sideways in its frame if it is wider than the screen. */
+function table(head: readonly string[], rows: readonly string[][]): (title: string) => string {
   const cells = (row: readonly string[], tag: string): string =>
-    `<tr>${row.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`
-  return `<div class="wide"><table><thead>${cells(head, 'th')}</thead><tbody>${rows.map((row) => cells(row, 'td')).join('')}</tbody></table></div>`
+    `<tr>${row.map((cell, column) => cellOf(cell, column, tag)).join('')}</tr>`
+  const body = rows.map((row) => cells(row, 'td')).join('')
+  return (title) =>
+    `<div class="wide" tabindex="0" role="region" aria-label="${escape(title)}"><table><thead>${cells(head, 'th')}</thead><tbody>${body}</tbody></table></div>`
 }

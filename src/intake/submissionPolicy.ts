@@ -1,0 +1,107 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { isLoopback } from '../loopback.js'
+import { parseAddress } from '../message/addresses.js'
+import { needsSmtpUtf8 } from '../protocol/addressForms.js'
+import { Validator } from '../validation.js'
+import type { AddressList } from './addressList.js'
+import { FailedLogins } from './clientLimits.js'
+import type { ResolvedSmtpIntake, ResolvedUser } from './smtpIntakeOptions.js'
+import { refusal, replyTo, type SmtpRefusal } from './smtpReply.js'
+
+/** Who submits a message: a user, or with no `auth`, a program on this machine. */
+export interface Submitter {
+  user?: string
+  senders: readonly AddressList[]
+  recipients: readonly AddressList[]
+}
+
+const check: Validator = new Validator('INVALID_MESSAGE')
+
+/** Decides who may send what to whom. Whatever it doesn't allow is refused, so that the server is no open relay. */
+export class SubmissionPolicy {
+  readonly #users: readonly { user: ResolvedUser; digest: Buffer }[] | undefined
+  readonly #lists: Pick<ResolvedSmtpIntake, 'senders' | 'recipients'>
+  readonly #failedLogins: FailedLogins
+
+  constructor({ users, senders, recipients, limits }: ResolvedSmtpIntake) {
+    this.#users = users?.map((user) => ({ user, digest: digestOf(user.user, user.pass) }))
+    this.#lists = { ...(senders && { senders }), ...(recipients && { recipients }) }
+    this.#failedLogins = new FailedLogins(limits.failedLogins)
+  }
+
+  /** Compares with the digests of all users, so that right and wrong passwords take the same time. */
+  logIn(name: string, pass: string, address: string): Submitter | SmtpRefusal {
+    const presented = digestOf(name, pass)
+    let match: ResolvedUser | undefined
+    for (const { user, digest } of this.#users ?? []) if (timingSafeEqual(presented, digest)) match = user
+    if (this.#failedLogins.refuses(address, match?.user))
+      return refusal(454, '4.7.0', 'Too many wrong passwords from this address, try again later')
+    if (match === undefined) {
+      this.#failedLogins.failed(address)
+      return refusal(535, '5.7.8', 'Wrong user name or password')
+    }
+    this.#failedLogins.succeeded(address, match.user)
+    if (!match.scopes.includes('send')) return refusal(535, '5.7.0', "This user lacks the scope 'send'")
+    return this.#submitter(match)
+  }
+
+  /** The submitter of a connection without authentication, if there is one. */
+  anonymous(address: string): Submitter | undefined {
+    return this.#users === undefined && isLoopback(address) ? this.#submitter() : undefined
+  }
+
+  refusedSender(submitter: Submitter, address: string, smtpUtf8: boolean): SmtpRefusal | undefined {
+    // The null reverse-path is for reports, which no sender's rights limit (RFC 5321 section 4.5.5).
+    if (address === '') return undefined
+    const invalid = refusedAddress(address, 'envelope.from', smtpUtf8)
+    if (invalid !== undefined) return invalid
+    return submitter.senders.every((list) => list.has(address))
+      ? undefined
+      : notAllowed(submitter, 'send as', address)
+  }
+
+  refusedRecipient(submitter: Submitter, address: string, smtpUtf8: boolean): SmtpRefusal | undefined {
+    const invalid = refusedAddress(address, 'envelope.to', smtpUtf8)
+    if (invalid !== undefined) return invalid
+    return submitter.recipients.every((list) => list.has(address))
+      ? undefined
+      : notAllowed(submitter, 'write to', address)
+  }
+
+  /** @param authors addresses in From and Sender, which readers see */
+  refusedAuthors(submitter: Submitter, authors: readonly string[]): SmtpRefusal | undefined {
+    if (submitter.senders.length === 0) return undefined
+    if (authors.length === 0) return refusal(554, '5.6.0', 'The message has no address in From')
+    const other = authors.find((address) => !submitter.senders.every((list) => list.has(address)))
+    return other === undefined ? undefined : notAllowed(submitter, 'send as', other)
+  }
+
+  #submitter(user?: ResolvedUser): Submitter {
+    const { senders, recipients } = this.#lists
+    return {
+      ...(user === undefined ? {} : { user: user.user }),
+      senders: [senders, user?.senders].filter((list) => list !== undefined),
+      recipients: [recipients, user?.recipients].filter((list) => list !== undefined),
+    }
+  }
+}
+
+function digestOf(user: string, pass: string): Buffer {
+  return createHash('sha256').update(`${user}\0${pass}`).digest()
+}
+
+function refusedAddress(address: string, path: string, smtpUtf8: boolean): SmtpRefusal | undefined {
+  try {
+    parseAddress(address, path, check)
+  } catch (error) {
+    return replyTo(error)
+  }
+  return needsSmtpUtf8(address) && !smtpUtf8
+    ? refusal(553, '5.6.7', 'This address requires SMTPUTF8 (RFC 6531)')
+    : undefined
+}
+
+function notAllowed({ user }: Submitter, action: string, address: string): SmtpRefusal {
+  const who = user === undefined ? 'Clients' : `The user ${user.slice(0, 60)}`
+  return refusal(550, '5.7.1', `${who} may not ${action} ${address.slice(0, 100)}`)
+}

@@ -1,0 +1,49 @@
+import { Cron } from 'croner'
+import { ThreadpostError } from '../errors.js'
+import type { Validator } from '../validation.js'
+
+/**
+ * The times of a schedule. This is croner's only importer. Across a change of the clocks, a time that doesn't exist moves behind
+ * the gap, and a time that exists twice counts once.
+ */
+export class Recurrence {
+  readonly #cron: Cron
+
+  private constructor(cron: Cron) {
+    this.#cron = cron
+  }
+
+  /** @throws ThreadpostError with the path of the field that is not valid */
+  static of(cron: string, timeZone: string, check: Validator): Recurrence {
+    try {
+      new Intl.DateTimeFormat('en', { timeZone })
+    } catch {
+      check.fail('timeZone', 'must be a name of the IANA time zone database, such as Europe/Berlin')
+    }
+    try {
+      const recurrence = new Recurrence(new Cron(cron, { timezone: timeZone, paused: true }))
+      if (recurrence.next(Date.now()) !== undefined) return recurrence
+    } catch (error) {
+      if (error instanceof ThreadpostError) throw error
+      check.fail(
+        'cron',
+        `is not a cron expression such as '0 8 * * 1': ${(error as Error).message.slice(0, 100)}`,
+      )
+    }
+    return check.fail('cron', 'never comes due')
+  }
+
+  /** Returns the first time after another, in ms since the epoch; undefined if there is none. */
+  next(after: number): number | undefined {
+    return this.#cron.nextRun(new Date(after))?.getTime()
+  }
+
+  /** Returns the last time that is due at `now`. */
+  last(now: number): number | undefined {
+    // The reference itself doesn't count.
+    return this.#cron
+      .previousRuns(1, new Date(now + 1_000))
+      .find((time) => time.getTime() <= now)
+      ?.getTime()
+  }
+}
