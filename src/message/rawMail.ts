@@ -9,6 +9,7 @@ import { decodeEncodedWords } from './encodedWords.js'
 const DELIVERY_FIELDS = new Set([
   'raw',
   'envelope',
+  'stream',
   'transport',
   'priority',
   'delay',

@@ -169,6 +169,8 @@ async function built(
       reason,
       'With an idempotencyKey it needs a messageId and a date: each call would build other bytes.',
     )
+  if (mail.from === undefined && mail.raw === undefined)
+    unsupported(reason, "It needs from: the composer doesn't know the one of the mailer.")
   const draft = mailer.prepare(mail)
   const identity = { messageId: draft.messageId, date: date ?? draft.date }
   const { buildMessage } = await import('./builtMessage.js')

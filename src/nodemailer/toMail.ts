@@ -43,6 +43,7 @@ const COMPOSED = ['alternatives', 'amp', 'watchHtml', 'otp']
 /** threadpost's own fields that say how a message is delivered. */
 export const DELIVERY_FIELDS = [
   'transport',
+  'stream',
   'delay',
   'sendAt',
   'expiresAt',

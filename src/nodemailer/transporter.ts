@@ -21,6 +21,7 @@ export type MailOptions = SendMailOptions &
       | 'locale'
       | 'mjml'
       | 'transport'
+      | 'stream'
       | 'delay'
       | 'sendAt'
       | 'expiresAt'

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { expect, it } from 'vitest'
 import { ThreadpostError } from '../../src/errors.js'
-import { parseMailboxList } from '../../src/message/addresses.js'
+import { parseMailbox, parseMailboxList } from '../../src/message/addresses.js'
+import { withoutGroups } from '../../src/nodemailer/addressGroups.js'
 import { Validator } from '../../src/validation.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
@@ -78,6 +79,33 @@ it('accepts only address lists from which nodemailer derives the same recipients
     { numRuns: 20_000, seed: 7 },
   )
   expect(accepted).toBeGreaterThan(50)
+})
+
+it.each([
+  '"a@x.example"@evil.example',
+  '"john doe"@example.com',
+  '"a,b"@example.com',
+  '"a;b"@example.com',
+  'Ada <"john doe"@example.com>',
+  'abc..def@docomo.ne.jp',
+  '"Name, X" <a@b.example>',
+  'info@bücher.example',
+  '用户@example.com',
+  'x@[192.0.2.1]',
+  'a@b.example (comment)',
+  'a@b.example;',
+])('takes or refuses one address exactly as send() does: %s', (text) => {
+  const result = (parse: () => unknown): unknown => {
+    try {
+      return parse()
+    } catch (error) {
+      if (error instanceof ThreadpostError) return error.message
+      throw error
+    }
+  }
+  expect(result(() => parseMailboxList(withoutGroups(text), 'to', check, 100))).toEqual(
+    result(() => [parseMailbox(text, 'to', check)]),
+  )
 })
 
 // A pass for each character would take hours.

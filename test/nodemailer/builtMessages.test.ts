@@ -175,6 +175,7 @@ describe('what only nodemailer can build', () => {
       code: 'UNSUPPORTED',
       path: 'alternatives',
     })
+    await refused({ from: undefined }).toMatchObject({ code: 'UNSUPPORTED', path: 'alternatives' })
     await refused({ idempotencyKey: 'k' }).toMatchObject({ code: 'UNSUPPORTED', path: 'alternatives' })
   })
 

@@ -21,6 +21,44 @@ export function testDelivery({ open, put }: Fixture): void {
       expect(message?.settledAt).toBeDefined()
     })
 
+    it('hands out finished messages and attachments octet for octet, also for a second attempt', async () => {
+      const { queue, changes } = await open()
+      const octets = Array.from({ length: 255 }, (_, index) => String.fromCharCode(index + 1)).join('')
+      const raw = { kind: 'raw' as const, octets: `From: a@b.example\r\n\r\n${octets}\r\n` }
+      const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
+      const calendar = 'BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nSUMMARY:Grüße 😀\r\nEND:VCALENDAR\r\n'
+      const attachments = [
+        {
+          filename: 'invite.ics',
+          content: calendar,
+          size: Buffer.byteLength(calendar),
+          calendar: 'REQUEST' as const,
+        },
+        { filename: 'a.bin', content: bytes, size: bytes.length },
+      ]
+      const ids = [await put(queue, { content: raw }), await put(queue, { attachments })]
+      const seen: unknown[] = []
+      const deliveries = new Deliveries(2, ({ job, state }) => {
+        const files = job.attachments.map(({ content, ...rest }) => ({
+          ...rest,
+          content: Buffer.from(content).toString('hex'),
+        }))
+        seen.push({ id: job.id, octets: job.content.kind === 'raw' ? job.content.octets : '', files })
+        return outcomeOf(state.attempts.length === 0 ? 'deferred' : 'sent')
+      })
+      await queue.start(deliveries)
+      for (const id of ids) await changes.until(id, 'sent')
+      const files = attachments.map(({ content, ...rest }) => ({
+        ...rest,
+        content: Buffer.from(content).toString('hex'),
+      }))
+      const first = { id: ids[0], octets: raw.octets, files: [] }
+      const second = { id: ids[1], octets: '', files }
+      expect(seen).toHaveLength(4)
+      expect(seen).toEqual(expect.arrayContaining([first, second]))
+      for (const each of seen) expect([first, second]).toContainEqual(each)
+    })
+
     it('delivers higher priorities first, and older messages first within a priority', async () => {
       const { queue, changes } = await open()
       const ids = []
