@@ -88,8 +88,9 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
     warnOfTemplates(templates.manifests, logger)
-    let intake: Intake | undefined
-    const admit: Admit = (submission) => intake?.admit(submission) ?? Promise.reject(new Error('not started'))
+    const assembled: { intake?: Intake } = {}
+    const admit: Admit = (submission) =>
+      assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
     const common = {
       limit: limits.queue,
       maxAge,
@@ -136,7 +137,15 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    intake = new Intake({ clock, validation, templates, queue, tracing, figures, suppressions })
+    const intake = (assembled.intake = new Intake({
+      clock,
+      validation,
+      templates,
+      queue,
+      tracing,
+      figures,
+      suppressions,
+    }))
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()

@@ -10,6 +10,7 @@ import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
+import { startPostgres } from '../support/postgres.js'
 import {
   appOf,
   type Block,
@@ -20,7 +21,6 @@ import {
   root,
   titleOf,
 } from '../support/readme.js'
-import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { main, post, serve } from '../support/serve.js'
 import { itWith } from '../support/tools.js'
