@@ -1,5 +1,7 @@
 import { Clock } from './clock.js'
 import type { Dispatcher } from './delivery/dispatcher.js'
+import type { Feedback, FeedbackDependencies } from './feedback/feedback.js'
+import { ProviderIndex } from './feedback/providerIndex.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
@@ -9,6 +11,7 @@ import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { threadFile } from './protocol/threadFile.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
@@ -52,6 +55,8 @@ export function createSharingMailer(input: MailerOptions): Promise<Mailer> {
 
 async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer> {
   const options = resolveOptions(input)
+  // In a bundle, the modules below fail first, with an error that doesn't say what to do.
+  if (options.threads > 0 && options.role !== 'send') threadFile('entry.cjs')
   // The code that delivers is loaded with the first mailer, not with the package.
   const [{ createRunner, shareRunner }, { Dispatcher }, { TransportManager }, { TransportResolver }] =
     await Promise.all([
@@ -91,18 +96,15 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     const assembled: { intake?: Intake } = {}
     const admit: Admit = (submission) =>
       assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
-    const common = {
-      limit: limits.queue,
-      maxAge,
-      retain,
-      onChange: observer.changed,
-      logger,
-      clock,
-      token,
-      admit,
+    const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
+    queue = await openQueue(options.queue, { ...common, onChange: observer.changed })
+    const suppressionLookup = new SuppressionLookup(queue, logger)
+    const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
+    const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
+    if (options.unsubscribe !== undefined) {
+      const { Unsubscribes } = await import('./unsubscribe/unsubscribes.js')
+      suppressions.unsubscribes = new Unsubscribes(options.unsubscribe.secrets, suppressions, feedback)
     }
-    queue = await openQueue(options.queue, common)
-    const suppressions = new SuppressionLookup(queue, logger)
     const dispatcher = new Dispatcher(runner, {
       clock,
       transports: options.transports,
@@ -112,8 +114,9 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       logger: options.logger,
       observer,
       safeMode: options.safeMode,
+      suppressions: suppressionLookup,
+      providerIndex: new ProviderIndex(queue, retain, logger),
       loadRules: options,
-      suppressions,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
@@ -137,15 +140,8 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    const intake = (assembled.intake = new Intake({
-      clock,
-      validation,
-      templates,
-      queue,
-      tracing,
-      figures,
-      suppressions,
-    }))
+    const intakeParts = { clock, validation, templates, queue, tracing, figures }
+    const intake = (assembled.intake = new Intake({ ...intakeParts, suppressions: suppressionLookup }))
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()
@@ -186,8 +182,9 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       transports: manager,
       settings,
-      suppressionLookup: suppressions,
-      suppressions: new Suppressions(queue, limits.suppressions, suppressions),
+      suppressionLookup,
+      suppressions,
+      feedback,
       ...(inbox === undefined ? {} : { inbox }),
     })
     const threaded = options.threads > 0
@@ -273,6 +270,12 @@ function alertMonitorFor(
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
   }
   return new AlertMonitor(plan, sources, listener, logger)
+}
+
+function feedbackOf(parts: FeedbackDependencies): () => Promise<Feedback> {
+  let feedback: Promise<Feedback> | undefined
+  return () =>
+    (feedback ??= import('./feedback/feedback.js').then(({ Feedback: Loaded }) => new Loaded(parts)))
 }
 
 async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {

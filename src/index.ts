@@ -20,13 +20,24 @@ export type {
   MessageEvent,
   SlowedEvent,
   SuppressedEvent,
+  DeliveryEvent,
   ThreadEvent,
 } from './telemetry/events.js'
+export { BOUNCE_CATEGORIES, DELIVERY_STATES } from './feedback/deliveryStates.js'
+export type { BounceCategory, Delivery, DeliveryState } from './feedback/deliveryStates.js'
+export type {
+  DeliveryReport,
+  RawDeliveryReport,
+  RecipientDeliveryReport,
+  ReportOptions,
+} from './feedback/deliveryReport.js'
+export type { BounceOptions } from './feedback/bounceAddress.js'
+export type { UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 export type { SafeModeOptions } from './message/safeMode.js'
 export type { AttemptReport } from './telemetry/messageObserver.js'
 export { explain } from './message/explain.js'
 export type { HistogramSnapshot } from './structures/histogram.js'
-export type { Interceptor, Refusal, SendOptions, SendResult } from './message/intake.js'
+export type { Interceptor, Refusal, SendResult } from './message/intake.js'
 export type { Logger } from './logging/logger.js'
 export type { EventLoopDelay } from './telemetry/loopDelay.js'
 export type {
@@ -42,6 +53,7 @@ export type {
   TemplateMail,
 } from './message/mail.js'
 export type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
+export type { SendOptions } from './message/transactions.js'
 export type { Mailer } from './mailer.js'
 export type {
   Activity,

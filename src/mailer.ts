@@ -1,8 +1,10 @@
 import { type MailContext, runWithContext } from './context.js'
 import { ThreadpostError } from './errors.js'
+import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { RedactOptions } from './logging/redaction.js'
 import {
+  checkDeadline,
   closeParts,
   type MailerParts,
   type MailerStats,
@@ -11,7 +13,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
-import type { Intake, SendOptions, SendResult } from './message/intake.js'
+import type { Intake, SendResult } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -25,6 +27,7 @@ import {
 } from './message/pagination.js'
 import type { ResendChanges } from './message/resend.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
+import type { SendOptions } from './message/transactions.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -37,9 +40,6 @@ import type { TemplateInspection, TemplateSummary } from './templates/templateCa
 import type { ReloadOptions } from './transports/transportManager.js'
 import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
-import { Validator, MAX_TIMER } from './validation.js'
-
-const check: Validator = new Validator('INVALID_OPTIONS')
 
 /** Accepts mail, delivers it, and reports what happened to it. Created by `createMailer()`. */
 export class Mailer {
@@ -62,8 +62,7 @@ export class Mailer {
 
   /**
    * Sends a mail, or a prepared mail. Resolves once the queue has stored it; with `tx`, it goes out if that transaction commits.
-   * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
-   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` with another queue than Postgres
+   * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`, `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` without a queue on Postgres
    */
   async send(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
     return await this.#intake.take(mail, options)
@@ -99,11 +98,18 @@ export class Mailer {
   }
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
-  async wait(id: string, { timeout = 60_000, signal }: WaitOptions = {}): Promise<Message> {
-    if (timeout !== Infinity) check.timeout(timeout, 'timeout')
+  async wait(id: string, options: WaitOptions = {}): Promise<Message> {
     const { intake, queue, waiters } = this.#open
     const lookup = intake.lookup(id, () => this.find(id))
-    return waiters.follow(queue, id, lookup, timeout, signal)
+    return waiters.follow(queue, id, lookup, options)
+  }
+
+  /**
+   * Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order.
+   * @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
+   */
+  async report(...reports: Parameters<Feedback['report']>): Promise<number> {
+    return (await this.#open.feedback()).report(...reports)
   }
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
@@ -136,7 +142,7 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    const retry = (id: string) => this.retry(id)
+    const retry = (id: string): Promise<Message> => this.retry(id)
     return applyToAll((part) => this.list(part), query, retry)
   }
 
@@ -204,9 +210,8 @@ export class Mailer {
   }
 
   /**
-   * Changes the settings of transports, such as a password, while mail is being sent. Deliveries in progress finish on their old
-   * connection, waiting messages use the new settings, and held messages are retried when they are due. Alternatively, loads new
-   * globals, setup and helpers into the threads, between two mails.
+   * Changes the settings of transports, such as a password, while mail is being sent: deliveries in progress finish on their old
+   * connection, others use the new one. Or loads new globals, setup and helpers into the threads, between two mails.
    * @throws ThreadpostError `INVALID_OPTIONS`; nothing has changed then
    */
   async reload(options: ReloadOptions): Promise<void> {
@@ -276,18 +281,14 @@ export class Mailer {
    * Messages that are still waiting stay in a durable queue.
    */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
-    const timeout = Math.min(check.number(deadline, 'deadline', 0), MAX_TIMER)
-    this.#closed ??= closeParts(this.#parts, timeout)
-    return this.#closed
+    checkDeadline(deadline)
+    return (this.#closed ??= closeParts(this.#parts, deadline))
   }
 
   get #intake(): Intake {
     const { accepts, intake } = this.#open
     if (accepts) return intake
-    throw new ThreadpostError(
-      'UNSUPPORTED',
-      "A mailer with role 'deliver' doesn't accept mail; use another one",
-    )
+    throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
   }
 
   /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */

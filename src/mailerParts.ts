@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Dispatcher } from './delivery/dispatcher.js'
 import { ThreadpostError } from './errors.js'
+import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
@@ -23,6 +24,7 @@ import type { PhaseCounts, Runner, ThreadStatus } from './threads/runner.js'
 import type { TransportStatus } from './transports/breaker.js'
 import type { ReloadOptions, TransportManager } from './transports/transportManager.js'
 import type { TransportSettings } from './transports/transportSettings.js'
+import { MAX_TIMER, Validator } from './validation.js'
 import { ownVersion } from './version.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
@@ -61,6 +63,8 @@ export interface MailerParts {
   transports: TransportManager
   settings: TransportSettings
   suppressions: Suppressions
+  /** Takes in delivery reports; loaded with the first one. */
+  feedback: () => Promise<Feedback>
   suppressionLookup: SuppressionLookup
   scheduler: Scheduler
   alertMonitor?: AlertMonitor
@@ -176,6 +180,11 @@ export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise
   return parts.templates.reload(templates)
 }
 
+/** @throws ThreadpostError `INVALID_OPTIONS` */
+export function checkDeadline(deadline: unknown): void {
+  new Validator('INVALID_OPTIONS').number(deadline, 'deadline', 0)
+}
+
 /**
  * Ends everything in order: the queue hands out no more messages, deliveries end, and what remains is stored.
  * @param deadline ms for deliveries in progress
@@ -189,7 +198,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
   return settleAll([
     () => alertMonitor?.close(),
     () => parts.scheduler.close(),
-    () => queue.drain(deadline),
+    () => queue.drain(Math.min(deadline, MAX_TIMER)),
     () => dispatcher.close(),
     () => runner.close(),
     () => activity.close(),

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { type RetryOptions, type RetryPolicy, resolveRetry } from './delivery/retry.js'
+import { type BounceOptions, type BouncePlan, resolveBounces } from './feedback/bounceAddress.js'
 import { type LimitOptions, type Limits, resolveLimits } from './limits.js'
 import { resolveLogger, type Logger } from './logging/logger.js'
 import { type RedactOptions, resolveRedact } from './logging/redaction.js'
@@ -8,16 +9,17 @@ import type { Interceptor } from './message/intake.js'
 import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './message/safeMode.js'
 import type { Mailbox } from './protocol/tasks.js'
 import type { TemplateSetup } from './protocol/templateManifest.js'
-import { DEFAULT_TRANSPORT } from './protocol/transportConfig.js'
 import { type Retention, resolveRetention, type RetentionOptions } from './queue/driver.js'
 import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/openQueue.js'
 import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/alerts.js'
 import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
+import { refuseInboxInProduction } from './transports/inboxInProduction.js'
 import { withEhloName } from './transports/machineName.js'
 import { resolveTransports } from './transports/transportMap.js'
 import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
 import type { ResolveTransport } from './transports/transportResolver.js'
+import { resolveUnsubscribe, type UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 import { Validator } from './validation.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
@@ -159,6 +161,18 @@ export interface MailerOptions {
    */
   attachmentRoot?: string
   /**
+   * Sends bounces to `bounces+TOKEN@…`, where a signed token names the message. A mail's own `envelope.from` takes precedence.
+   * @default bounces go to the address in `from`
+   * @example bounces: { address: 'bounces@acme.example', secret: 'a-long-random-secret' }
+   */
+  bounces?: BounceOptions
+  /**
+   * Where `unsubscribeRouter` is mounted, for mails with `listUnsubscribe: true`, and the secret that signs their links.
+   * @default none; `listUnsubscribe: true` is refused
+   * @example unsubscribe: { url: 'https://acme.example/unsubscribe', secret: 'a-long-random-secret' }
+   */
+  unsubscribe?: UnsubscribeOptions
+  /**
    * A logger with the methods of pino; `console` works too.
    * @default none; nothing is logged
    * @example logger: console
@@ -194,6 +208,8 @@ export interface ResolvedOptions {
   context?: () => object | undefined
   intercept?: Interceptor
   safeMode?: SafeMode
+  bounces?: BouncePlan
+  unsubscribe?: ReturnType<typeof resolveUnsubscribe>
   logger: Logger
   alerts?: AlertPlan
 }
@@ -221,6 +237,8 @@ const KEYS = [
   'context',
   'intercept',
   'safeMode',
+  'bounces',
+  'unsubscribe',
   'logger',
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
@@ -270,25 +288,13 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['intercept'] !== undefined)
     resolved.intercept = check.callback(options['intercept'], 'intercept') as Interceptor
   if (options['safeMode'] !== undefined) resolved.safeMode = resolveSafeMode(check, options['safeMode'])
+  if (options['bounces'] !== undefined) resolved.bounces = resolveBounces(check, options['bounces'])
+  const { unsubscribe } = options
+  if (unsubscribe !== undefined) resolved.unsubscribe = resolveUnsubscribe(check, unsubscribe)
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)
   resolved.transports = resolved.transports.map((plan) => withEhloName(plan, resolved.from?.address))
   if (options['templates'] !== undefined) resolved.templates = resolveTemplates(check, options['templates'])
   return resolved
-}
-
-function refuseInboxInProduction(
-  check: Validator,
-  transports: readonly ResolvedTransport[],
-  allowed: unknown,
-): void {
-  const inbox = transports.find(({ config }) => config.kind === 'inbox')
-  if (check.boolean(allowed, 'allowInboxInProduction') || inbox === undefined) return
-  // eslint-disable-next-line no-restricted-properties -- the one documented exception: mail must not vanish because a setting is missing
-  if (process.env['NODE_ENV'] !== 'production') return
-  check.fail(
-    inbox.name === DEFAULT_TRANSPORT ? 'transport' : `transports.${inbox.name}`,
-    "is 'inbox:', which delivers mail to nobody, and NODE_ENV is 'production'; set the URL of a mail server, or allowInboxInProduction",
-  )
 }

@@ -9,7 +9,7 @@ export interface Certificate {
 
 export interface Authority extends Certificate {
   /** Issues a certificate for a host name or an IPv4 address, valid for a day, or expired an hour ago. */
-  issue(host: string, options?: { expired?: boolean }): Certificate
+  issue(host: string, options?: { expired?: boolean; rsa?: boolean }): Certificate
 }
 
 /** Creates a certificate authority. */
@@ -21,8 +21,10 @@ export function createAuthority(): Authority {
   return {
     cert: sign({ subject: name, key: keys.publicKey }),
     key: pemOf(keys.privateKey),
-    issue(host, { expired = false } = {}) {
-      const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    issue(host, { expired = false, rsa = false } = {}) {
+      const own = rsa
+        ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+        : generateKeyPairSync('ec', { namedCurve: 'P-256' })
       return {
         cert: sign({ subject: host, host, key: own.publicKey, expired }),
         key: pemOf(own.privateKey),

@@ -107,7 +107,7 @@ export function withTemplateFlags(command: Command): Command {
     .addOption(
       settingFlag(
         '--templates <dir>',
-        'template folder (default: ./templates; render and serve fall back to the templates of this package)',
+        'template folder (default: ./templates; without it, commands that send or render say so and use the templates of this package)',
         'TEMPLATES',
       ),
     )
@@ -133,8 +133,13 @@ export async function templateOptions(
   fallback: 'bundled' | 'required',
 ): Promise<TemplateOptions> {
   const { templates, helpers, setup, globals } = withoutEmpty(settings)
+  const own = templates === undefined && fallback === 'bundled' && !existsSync('templates')
+  if (own)
+    console.error(
+      'threadpost: this folder has no ./templates, so the templates of the package are used; --templates names another folder',
+    )
   return {
-    dir: templates ?? (existsSync('templates') || fallback === 'required' ? 'templates' : OWN_TEMPLATES),
+    dir: own ? OWN_TEMPLATES : (templates ?? 'templates'),
     ...(helpers === undefined ? {} : { helpers }),
     ...(setup === undefined ? {} : { setup }),
     ...(globals === undefined ? {} : { globals: await readJsonObject('--globals', globals) }),

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js'
+import type { ProviderIndex } from '../feedback/providerIndex.js'
 import type { Logger } from '../logging/logger.js'
 import {
   type Attempt,
@@ -29,6 +30,8 @@ export interface OutcomeHandlerOptions {
   observer: MessageObserver
   /** Milliseconds to hold a message that no thread could take. */
   setupDelay: () => number
+  /** Notes the ids that providers give messages. @default none are noted */
+  providerIndex?: ProviderIndex
   /** The version of a template in this process. */
   templateVersion?: ((template: string) => string | undefined) | undefined
 }
@@ -67,6 +70,7 @@ export class OutcomeHandler {
     delete outcome.subject
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
     observer.attempted(message, attempt, decision)
+    this.#options.providerIndex?.attempted(job, outcome)
     return { attempt, decision, recipients, ...(subject === undefined ? {} : { subject }) }
   }
 

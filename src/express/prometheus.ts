@@ -85,6 +85,18 @@ const COUNTERS: MetricSpec<Values>[] = [
     values: ({ settled }) => settled.map(({ status, reason, count }) => [{ status, reason }, count]),
   },
   {
+    name: 'recipients_total',
+    help: 'Recipients by what was reported of them after the next server accepted the message.',
+    labels: ['state', 'transport', 'template'],
+    values: ({ recipients }) =>
+      recipients.map(({ state, transport, template = '', count }) => [{ state, transport, template }, count]),
+  },
+  {
+    name: 'reports_unmatched_total',
+    help: 'Delivery reports about no message that is kept.',
+    values: ({ unmatchedReports }) => [[{}, unmatchedReports]],
+  },
+  {
     name: 'thread_restarts_total',
     help: 'Worker threads that crashed and were replaced.',
     values: ({ threadRestarts }) => [[{}, threadRestarts]],

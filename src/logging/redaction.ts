@@ -1,3 +1,4 @@
+import type { Delivery } from '../feedback/deliveryStates.js'
 import type { Attempt } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { SmtpReply } from '../protocol/outcome.js'
@@ -96,6 +97,7 @@ function shortenEvent<E extends MessageEvent>(event: E): E {
     ...('recipient' in event && typeof event.recipient === 'string'
       ? { recipient: shorten(event.recipient) }
       : {}),
+    ...('delivery' in event ? { delivery: withShortDetail(event.delivery as Delivery) } : {}),
     ...(outcome === undefined
       ? {}
       : { outcome: { ...withShortReply(outcome), message: shortenText(outcome.message) } }),
@@ -106,8 +108,20 @@ function shortenMailbox({ address }: Mailbox): Mailbox {
   return { address: shorten(address) }
 }
 
-function shortenRecipient<R extends { address: string; reply?: SmtpReply }>(recipient: R): R {
-  return { ...withShortReply(recipient), address: shorten(recipient.address) }
+function shortenRecipient<R extends { address: string; reply?: SmtpReply; delivery?: Delivery }>(
+  recipient: R,
+): R {
+  const { delivery } = recipient
+  return {
+    ...withShortReply(recipient),
+    address: shorten(recipient.address),
+    ...(delivery === undefined ? {} : { delivery: withShortDetail(delivery) }),
+  }
+}
+
+function withShortDetail(delivery: Delivery): Delivery {
+  const { detail } = delivery
+  return detail === undefined ? delivery : { ...delivery, detail: shortenText(detail) }
 }
 
 function withShortReply<T extends { reply?: SmtpReply }>(holder: T): T {

@@ -1,3 +1,4 @@
+import { type BounceCategory, DELIVERY_STATES, type DeliveryState } from '../feedback/deliveryStates.js'
 import { complainsAboutEhlo } from '../protocol/ehloComplaint.js'
 import type { Message, MessageAttempt } from './messageView.js'
 
@@ -16,9 +17,9 @@ export function explain(message: Message): string {
     case 'held':
       return held(message, last)
     case 'sent':
-      return sent(message, last)
+      return sent(message, last) + afterwards(message)
     case 'partial':
-      return `Sent to ${list(message, 'sent')}, but not to ${list(message, 'failed')}: ${refusal(message, last)}.`
+      return `Sent to ${list(message, 'sent')}, but not to ${list(message, 'failed')}: ${refusal(message, last)}.${afterwards(message)}`
     case 'failed':
       return failed(message, last)
     case 'expired':
@@ -62,6 +63,45 @@ function sent(message: Message, last: MessageAttempt | undefined): string {
     ? '; it may have arrived twice, because an earlier attempt received no reply'
     : ''
   return `Accepted by the next mail server${at(' at', message.settledAt)}${after}${twice}.`
+}
+
+/** What was reported of the recipients since, the worst first. */
+function afterwards({ recipients }: Message): string {
+  const reported = recipients.flatMap(({ address, delivery }) =>
+    delivery === undefined ? [] : [{ address, delivery }],
+  )
+  const [worst] = reported.sort((a, b) => STATES.indexOf(b.delivery.state) - STATES.indexOf(a.delivery.state))
+  if (worst === undefined) return ''
+  const { address, delivery } = worst
+  const { state, category, detail, permanent } = delivery
+  const others =
+    recipients.length > 1 ? ` (${reported.length} of ${recipients.length} recipients reported)` : ''
+  const when = at(' at', delivery.at)
+  switch (state) {
+    case 'delivered':
+      return ` Delivered to ${address}${when}${others}.`
+    case 'delayed':
+      return ` Delayed on its way to ${address}${when}${detail === undefined ? '' : `: "${detail}"`}${others}.`
+    case 'bounced':
+      return ` Bounced from ${address}${when}: ${permanent === true ? 'permanent' : 'temporary'}, ${BOUNCE_REASONS[category ?? 'other']}${detail === undefined ? '' : ` ("${detail}")`}${others}.`
+    case 'complained':
+      return ` ${address} complained about it${when}${others}.`
+    case 'unsubscribed':
+      return ` ${address} unsubscribed${when}${others}.`
+  }
+}
+
+const STATES: readonly DeliveryState[] = DELIVERY_STATES
+
+const BOUNCE_REASONS: Readonly<Record<BounceCategory, string>> = {
+  mailbox: 'the mailbox does not exist or is disabled',
+  domain: 'the domain or its server cannot be reached',
+  full: 'the mailbox is full',
+  size: 'the message is too large',
+  content: 'the content was refused',
+  reputation: 'the reputation of the sender was refused',
+  policy: 'a rule of the receiver refused it',
+  other: 'the receiver did not say why',
 }
 
 function failed(message: Message, last: MessageAttempt | undefined): string {

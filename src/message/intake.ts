@@ -1,9 +1,8 @@
 import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
-import type { Outcome } from '../protocol/outcome.js'
+import { bounceAddress, idInBounceAddress } from '../feedback/bounceAddress.js'
 import type { JsonObject } from '../protocol/tasks.js'
-import { emptyFacts } from '../protocol/unsentOutcome.js'
 import type { Admit, EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
 import { GenerationalCache } from '../structures/generationalCache.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
@@ -17,7 +16,9 @@ import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
 import { type ResendChanges, toResend } from './resend.js'
+import { signedUnsubscribe } from './signedUnsubscribe.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
+import { refusedWith, type SendOptions, transactionOf } from './transactions.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
@@ -56,16 +57,8 @@ async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail):
 const MAYBE_ACCEPTED =
   'It is unknown whether the mail was accepted: to send it once, use the same idempotencyKey again, or look for its id with find()'
 
-/** Options of `send()` and `sendMany()`. */
-export interface SendOptions {
-  /** A transaction of the application, which stores the mail if it commits. Only with a queue on Postgres. @default none */
-  tx?: Transaction
-}
-
 /** The receipt of a mail, or the error with which it was refused. */
 export type SendResult = Receipt | ThreadpostError
-
-const checkOptions: Validator = new Validator('INVALID_OPTIONS')
 
 /** Ids of uncommitted messages that are remembered, so that `wait()` can wait for their transaction. */
 const MAX_UNCOMMITTED = 10_000
@@ -90,7 +83,7 @@ export class Intake {
   }
 
   async take(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
-    const tx = this.#transactionOf(options)
+    const tx = transactionOf(options, this.#parts.queue)
     const { validation, templates } = this.#parts
     const plain = validation.options.intercept === undefined && !readsAttachments(mail)
     const ready = plain ? { mail } : await this.#readied(mail)
@@ -107,6 +100,12 @@ export class Intake {
     const { queue, clock, validation } = this.#parts
     const [message, job] = await Promise.all([queue.find(id), queue.load(id)])
     const again = toResend(id, message, job, changes, clock.now(), validation.options.maxAge)
+    const { bounces } = validation.options
+    if (bounces !== undefined && idInBounceAddress(bounces, again.envelopeFrom) === id)
+      again.envelopeFrom = bounceAddress(bounces, again.id)
+    // The link of the original is for its recipient.
+    if (again.listUnsubscribe?.signed === true)
+      again.listUnsubscribe = signedUnsubscribe(again, validation.options.unsubscribe)
     const ready = this.#safe(again)
     const [answer] = await this.#enqueue([ready])
     const receipt = this.#receipt(ready, answer)
@@ -115,7 +114,7 @@ export class Intake {
   }
 
   async takeAll(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
-    const tx = this.#transactionOf(options)
+    const tx = transactionOf(options, this.#parts.queue)
     const ready = await this.#interceptedAll(mails)
     const check = () => ready.map((mail) => orError(() => this.#toJob(mail)))
     let jobs = check()
@@ -186,23 +185,6 @@ export class Intake {
   async #withAttachments({ original }: Intercepted, mail: Record<string, unknown>): Promise<Intercepted> {
     const read = (await readAttachments(mail, this.#parts.validation.options, check)) as unknown as Mail
     return original === undefined ? { mail: read } : { mail: read, original }
-  }
-
-  /** @throws ThreadpostError `INVALID_OPTIONS`; `UNSUPPORTED` if the queue is not in the application's database */
-  #transactionOf(options: SendOptions): Transaction | undefined {
-    const { tx } = checkOptions.object(options, '', ['tx'])
-    if (tx === undefined) return undefined
-    if (this.#parts.queue.enqueueIn === undefined)
-      throw new ThreadpostError(
-        'UNSUPPORTED',
-        "tx: only a queue on Postgres (queue: 'postgres://…') can store mail in your transaction. With another queue, store a prepared mail: see prepare()",
-      )
-    return isTransaction(tx)
-      ? tx
-      : checkOptions.fail(
-          'tx',
-          'must have a method query(text, values) that runs a statement in your transaction',
-        )
   }
 
   #enqueue(jobs: readonly MailJob[], tx?: Transaction): Promise<EnqueueResult[]> {
@@ -276,17 +258,6 @@ export class Intake {
         throw new Error('the queue returned no result for a job')
     }
   }
-}
-
-function isTransaction(value: unknown): value is Transaction {
-  return typeof (value as Partial<Transaction> | null)?.query === 'function'
-}
-
-/** The outcome of a submitted mail that `send()` would refuse. */
-function refusedWith({ code, message, paths }: ThreadpostError): Outcome {
-  const known = code === 'UNKNOWN_TEMPLATE' || code === 'MISSING_DATA' ? code : 'INVALID_MESSAGE'
-  const missing = paths === undefined ? {} : { missing: [...paths] }
-  return { result: 'rejected', code: known, message, ...missing, ...emptyFacts() }
 }
 
 /** Returns a ThreadpostError as a value. Any other error is a bug and is thrown. */

@@ -70,11 +70,12 @@ interface MailFields extends DeliveryFields {
   headers?: Record<string, string | string[]>
   /**
    * How to unsubscribe (RFC 2369). `oneClick` (default true) adds the header of RFC 8058 if the URL is https. `mailto` is an
-   * address, optionally with `?subject=…`.
+   * address, optionally with `?subject=…`. `true` adds a signed link for the recipient and the mail's `stream`, which needs the
+   * option `unsubscribe`; such a mail has one recipient.
    * @default none
    * @example listUnsubscribe: 'https://acme.example/unsubscribe/42'
    */
-  listUnsubscribe?: string | { url?: string; mailto?: string; oneClick?: boolean }
+  listUnsubscribe?: true | string | { url?: string; mailto?: string; oneClick?: boolean }
   /**
    * Attached files.
    * @default none

@@ -80,7 +80,7 @@ export const MAIL_FIELDS = {
   listUnsubscribe: {
     type: 'listUnsubscribe',
     description:
-      'List-Unsubscribe (RFC 2369). `oneClick` (the default) adds the header of RFC 8058 if the URL is https.',
+      'List-Unsubscribe (RFC 2369). `oneClick` (the default) adds the header of RFC 8058 if the URL is https. `true` adds a signed link, for a mail to one recipient.',
   },
   attachments: { type: 'attachments', description: 'Attached files.' },
   calendar: {

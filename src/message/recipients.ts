@@ -1,3 +1,4 @@
+import type { Delivery } from '../feedback/deliveryStates.js'
 import { addressKey } from '../protocol/addressForms.js'
 import type { Outcome, RecipientOutcome, SmtpReply } from '../protocol/outcome.js'
 import type { MailJob, MessageState } from './messageState.js'
@@ -21,6 +22,8 @@ export interface RecipientState {
   code?: Outcome['code']
   /** Why nothing is sent to the recipient; present with the code `SUPPRESSED`. */
   suppressed?: Omit<SuppressedRecipient, 'address'>
+  /** What became known after the next server accepted the message. */
+  delivery?: Delivery
 }
 
 /** The addresses of all recipients, each once: the letter case and the script of a domain make no difference. */
@@ -61,13 +64,14 @@ export function isOpen(recipient: RecipientState): boolean {
 
 /** The recipients as they are shown: one to whom nothing was sent ends as its message did. */
 export function shownRecipients({ status, recipients }: Readonly<MessageState>): RecipientState[] {
-  return recipients.map(({ reply, ...recipient }) => ({
+  return recipients.map(({ reply, delivery, ...recipient }) => ({
     ...recipient,
     ...((status === 'cancelled' || status === 'expired') &&
     (recipient.status === 'waiting' || recipient.status === 'deferred')
       ? { status }
       : {}),
     ...(reply === undefined ? {} : { reply: { ...reply } }),
+    ...(delivery === undefined ? {} : { delivery: { ...delivery } }),
   }))
 }
 
@@ -86,6 +90,7 @@ export function mergeRecipients(before: readonly RecipientState[], outcome: Outc
     const after: RecipientState = { address: recipient.address, status: STATUS_OF[result] }
     if (reply !== undefined) after.reply = reply
     if (code !== undefined) after.code = code
+    if (recipient.delivery !== undefined) after.delivery = recipient.delivery
     return after
   })
 }

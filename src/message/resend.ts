@@ -46,7 +46,7 @@ export function toResend(
       'CONFLICT',
       `The content of message ${id} was deleted when it was settled; set retain.data to 'kept' to send messages again`,
     )
-  const { idempotencyKey: _, fingerprint: __, notBefore: ___, ...kept } = job
+  const { idempotencyKey: _, fingerprint: __, notBefore: ___, suppressed: ____, ...kept } = job
   const { to, subject, data } = check.object(changes, '', ['to', 'subject', 'data'])
   const next = mintId(now)
   const again: MailJob = {

@@ -1,4 +1,5 @@
 import { ThreadpostError } from '../errors.js'
+import { bounceAddress, type BouncePlan } from '../feedback/bounceAddress.js'
 import type { ResolvedOptions } from '../options.js'
 import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
@@ -24,13 +25,23 @@ import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import { type MailJob, recipientsOf } from './messageState.js'
 import { rawPartsOf, refuseRawOver, withoutTrace } from './rawMail.js'
+import { signedUnsubscribe } from './signedUnsubscribe.js'
 import { expiryOf, notBeforeOf } from './times.js'
 
 /** Everything that a mail is validated against. */
 export interface ValidationContext {
   options: Pick<
     ResolvedOptions,
-    'attachmentRoot' | 'context' | 'from' | 'intercept' | 'limits' | 'maxAge' | 'onUncertain' | 'safeMode'
+    | 'attachmentRoot'
+    | 'bounces'
+    | 'context'
+    | 'from'
+    | 'intercept'
+    | 'limits'
+    | 'maxAge'
+    | 'onUncertain'
+    | 'safeMode'
+    | 'unsubscribe'
   >
   transports: KnownTransports
   templates: ReadonlyMap<string, TemplateManifest>
@@ -142,7 +153,7 @@ export function toJob(
     cc,
     bcc,
     replyTo: parseMailboxes(mail['replyTo'], 'replyTo', check, limits.recipients),
-    envelopeFrom: raw?.envelopeFrom ?? envelopeFromOf(mail['envelope'], from),
+    envelopeFrom: raw?.envelopeFrom ?? envelopeFromOf(mail['envelope'], from, id, options.bounces),
     content,
     headers,
     references,
@@ -177,7 +188,8 @@ export function toJob(
     const stream = streamOf(mail['stream'], 'stream', check)
     if (stream !== DEFAULT_STREAM) job.stream = stream
   }
-  if (mail['listUnsubscribe'] !== undefined)
+  if (mail['listUnsubscribe'] === true) job.listUnsubscribe = signedUnsubscribe(job, options.unsubscribe)
+  else if (mail['listUnsubscribe'] !== undefined)
     job.listUnsubscribe = listUnsubscribeOf(mail['listUnsubscribe'], check)
   if (mail['metadata'] !== undefined) {
     job.metadata = toJsonObject(mail['metadata'], 'metadata', check)
@@ -260,12 +272,11 @@ function transportOf(value: unknown, transports: KnownTransports): string {
   return name
 }
 
-function envelopeFromOf(value: unknown, from: Mailbox): string {
-  if (value === undefined) return from.address
-  const envelope = check.object(value, 'envelope', ['from', 'to'])
+function envelopeFromOf(value: unknown, from: Mailbox, id: string, bounces: BouncePlan | undefined): string {
+  const envelope = value === undefined ? {} : check.object(value, 'envelope', ['from', 'to'])
   if (envelope['to'] !== undefined)
     check.fail('envelope.to', 'is only for raw; recipients are to, cc and bcc')
-  if (envelope['from'] === undefined) return from.address
+  if (envelope['from'] === undefined) return bounces === undefined ? from.address : bounceAddress(bounces, id)
   return envelope['from'] === '' ? '' : parseAddress(envelope['from'], 'envelope.from', check)
 }
 

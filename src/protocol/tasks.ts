@@ -49,6 +49,8 @@ export interface ListUnsubscribe {
   url?: string
   mailto?: string
   oneClick: boolean
+  /** Whether the link is signed for the message's recipient. */
+  signed?: true
 }
 
 /** The part of a job that a thread needs to build and send the message. */

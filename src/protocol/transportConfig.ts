@@ -73,6 +73,8 @@ export interface SmtpTransport {
   pipelining: boolean
   /** Messages in flight on a connection where the server offers CHUNKING; undefined: as many as the round trip needs. */
   pipelineDepth?: number
+  /** Whether to ask for delivery status notifications (RFC 3461) if the server offers DSN. */
+  dsn?: true
   /** URL of an HTTP proxy. */
   proxy?: string
   dkim?: DkimKey[]

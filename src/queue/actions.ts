@@ -1,4 +1,6 @@
 import { ThreadpostError } from '../errors.js'
+import { applyReports } from '../feedback/applyReports.js'
+import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
 
 /** The message that an operator acts on, as its queue has it. */
@@ -13,8 +15,11 @@ interface ActionTarget {
   cancelDelivery: () => boolean
 }
 
-/** An operator's action on a message. It changes the state, or throws `CONFLICT` if it is too late. */
-export type ManualAction = (target: ActionTarget) => void
+/**
+ * An action on a message from outside. It changes the state, or throws `CONFLICT` if it is too late.
+ * @returns what became known of recipients; none if nothing has changed. Undefined unless the action reports on recipients
+ */
+export type ManualAction = (target: ActionTarget) => Reported | undefined
 
 export const cancelManually: ManualAction = ({ id, state, now, cancelDelivery }) => {
   const { status } = state
@@ -22,6 +27,7 @@ export const cancelManually: ManualAction = ({ id, state, now, cancelDelivery })
     throw conflict(id, 'is being sent; it is too late to cancel it')
   if (isSettled(status)) throw conflict(id, `is already ${status}`)
   enter(state, 'cancelled', now)
+  return undefined
 }
 
 export const retryManually: ManualAction = ({ id, state, now, maxAge }) => {
@@ -29,6 +35,7 @@ export const retryManually: ManualAction = ({ id, state, now, maxAge }) => {
   if (status === 'queued' || status === 'sending' || status === 'sent')
     throw conflict(id, `is ${status}; there is nothing to retry`)
   redrive(state, now, maxAge)
+  return undefined
 }
 
 export const markSentManually: ManualAction = ({ id, state, now }) => {
@@ -36,6 +43,15 @@ export const markSentManually: ManualAction = ({ id, state, now }) => {
   if (status !== 'held' && status !== 'deferred')
     throw conflict(id, `is ${status}; only a held or deferred message can be marked as sent`)
   markSent(state, now)
+  return undefined
+}
+
+/** Adds delivery reports to the recipients of a message: see `src/feedback/`. */
+export function withReports(reports: readonly RecipientReport[]): ManualAction {
+  return ({ id, state, now }) => {
+    if (state.status === 'sending') throw conflict(id, 'is being sent; its outcome comes before reports')
+    return applyReports(state, reports, now)
+  }
 }
 
 /** Whether a message with this status loses its content. Only a sent message does: any other can be retried. */

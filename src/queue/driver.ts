@@ -2,6 +2,7 @@
  * The contract of a queue. A driver stores messages and decides when each is due; it knows nothing of threads, SMTP or
  * templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is complete when it passes them.
  */
+import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/evidence.js'
@@ -17,6 +18,8 @@ export interface QueuedMessage {
   readonly state: Readonly<MessageState>
   /** Slot of this delivery in the delivery journal, if the queue reads that after a crash. Reserved until the outcome is stored. */
   readonly journalSlot?: number
+  /** Present if the change is what delivery reports made known of recipients; the status may have changed as well. */
+  readonly reported?: Reported | undefined
   /** Present if another process made the change, which this one follows: see `subscribe()`. */
   readonly elsewhere?: true
 }
@@ -222,6 +225,12 @@ export interface QueueDriver {
   retry(id: string): Promise<Message>
   /** Settles a held or deferred message as sent. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` in any other status */
   markSent(id: string): Promise<Message>
+  /**
+   * Adds delivery reports to the recipients of a message. A change is passed to the change listener with `reported`.
+   * @returns the message; without a change, nothing is stored
+   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` while the message is being sent
+   */
+  report(id: string, reports: readonly RecipientReport[]): Promise<Message>
   /** Stops handing out messages until `resume()`, in every process on the queue. Deliveries in progress continue. */
   pause(): Promise<void>
   /** Ends the pause. */

@@ -1,6 +1,7 @@
 import { ThreadpostError } from '../errors.js'
 import type { QueueDriver } from '../queue/driver.js'
 import { type RecordRange, rangeOf, type SharedRecord } from '../queue/records.js'
+import type { Unsubscribes } from '../unsubscribe/unsubscribes.js'
 import { Validator } from '../validation.js'
 import {
   countsFor,
@@ -65,6 +66,11 @@ const check: Validator = new Validator('INVALID_MESSAGE')
  * handed out for delivery.
  */
 export class Suppressions {
+  /**
+   * What recipients do with the links of mails; present with the option `unsubscribe`.
+   * @internal
+   */
+  unsubscribes: Unsubscribes | undefined
   readonly #queue: QueueDriver
   readonly #limit: number
   readonly #lookup: SuppressionLookup

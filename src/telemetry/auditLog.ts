@@ -20,6 +20,8 @@ const KEEP = 90 * 24 * 60 * 60_000
 /** The audit log of a queue, shared by all processes on it. */
 export class AuditLog {
   readonly #records: SharedRecords
+  /** Time in the key of the last entry: two entries of one millisecond keep their order. */
+  #last = 0
 
   constructor(records: SharedRecords) {
     this.#records = records
@@ -34,7 +36,8 @@ export class AuditLog {
       action,
       ...(target === undefined ? {} : { target }),
     }
-    const key = `${PREFIX}${String(now).padStart(13, '0')}:${newToken()}`
+    this.#last = Math.max(now, this.#last + 1)
+    const key = `${PREFIX}${String(this.#last).padStart(13, '0')}:${newToken()}`
     return { key, keepUntil: now + KEEP, document: JSON.stringify(entry) }
   }
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
+import type { Delivery, DeliveryState } from '../feedback/deliveryStates.js'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import { hideSecrets } from '../logging/secrets.js'
@@ -71,6 +72,13 @@ export interface SuppressedEvent extends MessageEvent {
   suppression: Omit<SuppressedRecipient, 'address'>
 }
 
+/** Something became known of a recipient after the next server accepted the message. */
+export interface DeliveryEvent extends MessageEvent {
+  /** The recipient's address. */
+  recipient: string
+  delivery: Delivery
+}
+
 /** The statuses that only an attempt leads to. */
 type AttemptedStatus = 'deferred' | 'partial' | 'failed'
 
@@ -78,7 +86,8 @@ type AttemptedStatus = 'deferred' | 'partial' | 'failed'
 export type AttemptedEvent = MessageEvent & Required<Pick<MessageEvent, 'outcome'>>
 
 export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent> &
-  Record<AttemptedStatus, AttemptedEvent> & {
+  Record<AttemptedStatus, AttemptedEvent> &
+  Record<DeliveryState, DeliveryEvent> & {
     /** Nothing is sent to a recipient, because it is on the list of suppressed addresses. Emitted once for each recipient. */
     suppressed: SuppressedEvent
     'thread-started': ThreadEvent

@@ -1,3 +1,4 @@
+import type { DeliveryState } from '../feedback/deliveryStates.js'
 import { type Attempt, isSettled } from '../message/messageState.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
@@ -18,11 +19,13 @@ export interface Figures {
   settled: SettledCount[]
   /** Attempts by outcome, whether or not they settled their message. */
   attempts: AttemptCount[]
+  /** Recipients by what was reported of them after the next server accepted the message. */
+  reported: Record<DeliveryState, number>
   /** Milliseconds from acceptance, or from the time a message was due, to its settlement. Cancelled messages don't count. */
   latency: HistogramSnapshot
 }
 
-/** Numbers of a record by name: `accepted`, `settled|STATUS|REASON`, `attempt|RESULT|CODE`, `latency|BUCKET`, `ms`. */
+/** Numbers of a record by name: `accepted`, `settled|STATUS|REASON`, `attempt|RESULT|CODE`, `reported|STATE`, `latency|BUCKET`, `ms`. */
 export type FigureNumbers = Record<string, number>
 
 /** The counts since the last {@link FigureCollector.take}. */
@@ -66,6 +69,15 @@ export class FigureCollector {
     }
   }
 
+  /** Must be called for each recipient of whom a new state was reported. */
+  reported({ job, state }: QueuedMessage, reported: DeliveryState): void {
+    this.#empty = false
+    const { all, byTemplate, byTransport } = this.#counted
+    const groups = [all, groupOf(byTransport, state.attempts.at(-1)?.transport ?? job.transport)]
+    if (job.content.kind === 'template') groups.push(groupOf(byTemplate, job.content.name))
+    for (const group of groups) increase(group, `reported|${reported}`, 1)
+  }
+
   /** Must be called after each attempt. */
   attempted({ outcome: { result, code } }: Pick<Attempt, 'outcome'>): void {
     this.#empty = false
@@ -97,6 +109,7 @@ export function figuresOf(records: readonly FigureNumbers[]): Figures {
     accepted: sum['accepted'] ?? 0,
     settled: [],
     attempts: [],
+    reported: { delivered: 0, delayed: 0, bounced: 0, complained: 0, unsubscribed: 0 },
     latency: {
       bounds: LATENCY_BOUNDS,
       counts: new Array<number>(LATENCY_BOUNDS.length + 1).fill(0),
@@ -114,6 +127,7 @@ export function figuresOf(records: readonly FigureNumbers[]): Figures {
       })
     else if (kind === 'attempt')
       figures.attempts.push({ result: first as Outcome['result'], code: second as Outcome['code'], count })
+    else if (kind === 'reported') figures.reported[first as DeliveryState] = count
     else if (kind === 'latency') {
       figures.latency.counts[Number(first)] = count
       figures.latency.count += count

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { inContextOf } from '../context.js'
+import type { DeliveryChange, DeliveryState } from '../feedback/deliveryStates.js'
 import { type Level, type Logger, SILENT } from '../logging/logger.js'
 import type { Redaction } from '../logging/redaction.js'
 import { hideSecrets } from '../logging/secrets.js'
@@ -125,7 +126,14 @@ export class MessageObserver {
   }
 
   #changed(message: QueuedMessage): void {
-    const { job, state } = message
+    const { job, state, reported, elsewhere } = message
+    if (reported !== undefined) this.#reported(message, reported.changes)
+    // A follower hears of a settled message again when it was reported on.
+    const again = elsewhere === true && state.recipients.some(({ delivery }) => delivery !== undefined)
+    if (again || reported?.settled === false) {
+      if (this.#waiters.has(job.id)) this.#waiters.changed(this.#redaction.message(toMessage(job, state)))
+      return
+    }
     this.#metrics.changed(message)
     this.#figures.changed(message)
     this.#logChange(message)
@@ -134,7 +142,28 @@ export class MessageObserver {
     if (state.status === 'queued' && state.attempts.length === 0 && job.suppressed !== undefined)
       this.#suppressed(message, job.suppressed)
     if (isSettled(state.status) && this.#waiters.has(job.id))
-      this.#waiters.settled(this.#redaction.message(toMessage(job, state)))
+      this.#waiters.changed(this.#redaction.message(toMessage(job, state)))
+  }
+
+  #reported(message: QueuedMessage, changes: readonly DeliveryChange[]): void {
+    for (const { recipient, delivery } of changes) {
+      const { state } = delivery
+      this.#metrics.reported(message, state)
+      this.#figures.reported(message, state)
+      this.#tracing.reported(message, delivery)
+      if (this.#logger !== SILENT)
+        this.#log(
+          TROUBLE.has(state) ? 'warn' : 'debug',
+          `A recipient was reported as ${state}`,
+          message.job,
+          () => ({
+            step: 'reported',
+            to: [recipient],
+            delivery,
+          }),
+        )
+      this.#events.emit(state, () => this.#redaction.event({ ...messageEvent(message), recipient, delivery }))
+    }
   }
 
   #attempted(message: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
@@ -208,6 +237,9 @@ export class MessageObserver {
     this.#logger[level]({ ...ids, ...fields() }, text)
   }
 }
+
+/** The states that are logged as warnings. */
+const TROUBLE: ReadonlySet<DeliveryState> = new Set(['bounced', 'complained'])
 
 function warnOf(what: string, error: unknown): void {
   process.emitWarning(

@@ -1,3 +1,4 @@
+import type { DeliveryState } from '../feedback/deliveryStates.js'
 import { isSettled, type MessageState, type Status } from '../message/messageState.js'
 import type { Outcome, Timings } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
@@ -25,7 +26,23 @@ export interface MessageMeasures {
   timings: Record<TimingStep, HistogramSnapshot>
   /** Worker threads that died and were replaced. */
   threadRestarts: number
+  /** Recipients by what was reported of them after the next server accepted the message, by transport and template. */
+  recipients: ReportedCount[]
+  /** Delivery reports about no message that is kept. */
+  unmatchedReports: number
 }
+
+/** The number of recipients of whom a state was reported. */
+export interface ReportedCount {
+  state: DeliveryState
+  transport: string
+  /** Absent for mail without a template. */
+  template?: string
+  count: number
+}
+
+/** Combinations of state, transport and template that are counted apart. */
+const MAX_COMBINATIONS = 5_000
 
 /** The steps in their order. A record, so that the compiler finds a missing one. */
 const STEPS: Readonly<Record<TimingStep, true>> = {
@@ -53,6 +70,8 @@ export class Metrics {
   readonly #timings = Object.fromEntries(
     TIMING_STEPS.map((step) => [step, new Histogram(TIMING_BOUNDS)]),
   ) as Record<TimingStep, Histogram>
+  readonly #reported = new Map<string, ReportedCount>()
+  #unmatchedReports = 0
   #threadRestarts = 0
 
   /** Must be called after each change of status; ignores all but settlements. */
@@ -63,6 +82,27 @@ export class Metrics {
     this.#count(state.status, outcome?.code ?? 'NONE')
     this.#latency.observe(waitOf(message))
     if (outcome !== undefined && wasSettledByAttempt(state, outcome)) this.#observeTimings(outcome.timings)
+  }
+
+  /** Must be called for each recipient of whom a new state was reported. */
+  reported({ job, state }: QueuedMessage, reported: DeliveryState): void {
+    const transport = state.attempts.at(-1)?.transport ?? job.transport
+    const template = job.content.kind === 'template' ? job.content.name : undefined
+    const key = JSON.stringify([reported, transport, template])
+    const counted = this.#reported.get(key)
+    if (counted !== undefined) counted.count++
+    else if (this.#reported.size < MAX_COMBINATIONS)
+      this.#reported.set(key, {
+        state: reported,
+        transport,
+        ...(template === undefined ? {} : { template }),
+        count: 1,
+      })
+  }
+
+  /** Must be called for reports that are about no message that is kept. */
+  reportsUnmatched(count: number): void {
+    this.#unmatchedReports += count
   }
 
   threadRestarted(): void {
@@ -84,6 +124,8 @@ export class Metrics {
         TIMING_STEPS.map((step) => [step, this.#timings[step].snapshot()]),
       ) as MessageMeasures['timings'],
       threadRestarts: this.#threadRestarts,
+      recipients: [...this.#reported.values()].map((counted) => ({ ...counted })),
+      unmatchedReports: this.#unmatchedReports,
     }
   }
 

@@ -1,6 +1,7 @@
 import type * as Otel from '@opentelemetry/api'
 import type { Context, HrTime, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { isTraceparent } from '../context.js'
+import type { Delivery } from '../feedback/deliveryStates.js'
 import type { Redaction } from '../logging/redaction.js'
 import type { Attempt, MailJob } from '../message/messageState.js'
 import type { RetryDecision, Timings } from '../protocol/outcome.js'
@@ -120,6 +121,27 @@ export class Tracing {
     span.end(toHrTime(end))
   }
 
+  /** Adds what was reported of a recipient to the message's trace, as a short span. */
+  reported({ job }: QueuedMessage, { state, at, category, enhanced, source }: Delivery): void {
+    const tracer = this.#tracer()
+    if (this.#api === undefined || tracer === undefined) return
+    const attributes = {
+      ...attributesOf(job),
+      ...operation('settle'),
+      'threadpost.delivery.state': state,
+      'threadpost.delivery.source': source,
+      ...(category === undefined ? {} : { 'threadpost.delivery.category': category }),
+      ...(enhanced === undefined ? {} : { 'threadpost.delivery.enhanced': enhanced }),
+    }
+    const span = tracer.startSpan(
+      `settle ${job.transport}`,
+      { kind: this.#api.SpanKind.CONSUMER, attributes },
+      this.#remote(this.#api, job),
+    )
+    span.addEvent(state, attributes, new Date(at))
+    span.end()
+  }
+
   /** Runs a function as part of a message's trace: the message is the parent of spans that it starts. */
   within(job: MailJob, run: () => void): void {
     const api = this.#api
@@ -169,7 +191,7 @@ function attributesOf({ id, transport, content }: MailJob) {
   }
 }
 
-function operation(name: 'send' | 'process') {
+function operation(name: 'send' | 'process' | 'settle') {
   return { 'messaging.operation.name': name, 'messaging.operation.type': name }
 }
 

@@ -1,11 +1,21 @@
 import { ThreadpostError } from '../errors.js'
+import { isFinal } from '../feedback/deliveryStates.js'
 import { isSettled } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { QueueDriver } from '../queue/driver.js'
+import { Validator } from '../validation.js'
+
+const check: Validator = new Validator('INVALID_OPTIONS')
 
 export interface WaitOptions {
   /** Maximum wait in ms; `Infinity` waits forever. @default 60_000 */
   timeout?: number
+  /**
+   * What to wait for. `'settled'`: the next server has accepted the message, or it ended otherwise. `'delivered'`: in addition, it
+   * was reported of every recipient who was sent to that the mail was delivered or bounced, which not every provider reports.
+   * @default 'settled'
+   */
+  until?: 'settled' | 'delivered'
   /** Ends the wait early: `wait()` rejects with the signal's reason. @default none */
   signal?: AbortSignal
 }
@@ -17,7 +27,24 @@ export interface MessageLookup {
   mayAppear: boolean
 }
 
+/** Whether a wait is over. */
+type Done = (message: Message) => boolean
+
+const DONE: Readonly<Record<NonNullable<WaitOptions['until']>, Done>> = {
+  settled: ({ status }) => isSettled(status),
+  delivered: ({ status, recipients }) =>
+    isSettled(status) &&
+    recipients.every(
+      (recipient) =>
+        recipient.status !== 'sent' || (recipient.delivery !== undefined && isFinal(recipient.delivery)),
+    ),
+}
+
+/** Milliseconds between two looks for reports that another process received. */
+const LOOK_INTERVAL = 1_000
+
 interface Waiter {
+  done: Done
   resolve(message: Message): void
   reject(error: Error): void
 }
@@ -39,6 +66,7 @@ export class Waiters {
     id: string,
     timeout: number,
     signal?: AbortSignal,
+    done: Done = DONE.settled,
   ): { settlement: Promise<Message>; giveUp: () => void } {
     let giveUp = (): void => undefined
     const settlement = new Promise<Message>((resolve, reject) => {
@@ -55,6 +83,7 @@ export class Waiters {
       }
       giveUp = end
       const waiter: Waiter = {
+        done,
         resolve: (message) => {
           end()
           resolve(message)
@@ -73,18 +102,23 @@ export class Waiters {
   }
 
   /**
-   * Waits until a message is settled, whichever process settles it.
-   * @throws ThreadpostError `NOT_FOUND`, and as `wait()`
+   * Waits until a message is settled, whichever process settles it; or until its delivery is reported.
+   * @throws ThreadpostError `INVALID_OPTIONS`, `NOT_FOUND`, and as `wait()`
    */
   async follow(
-    queue: Pick<QueueDriver, 'subscribe'>,
+    queue: Pick<QueueDriver, 'subscribe' | 'durable'>,
     id: string,
     { find, mayAppear }: MessageLookup,
-    timeout: number,
-    signal?: AbortSignal,
+    { timeout = 60_000, signal, until = 'settled' }: WaitOptions,
   ): Promise<Message> {
+    if (timeout !== Infinity) check.timeout(timeout, 'timeout')
+    check.oneOf(until, 'until', ['settled', 'delivered'])
+    const done = DONE[until]
     const unsubscribe = queue.subscribe(id)
-    const { settlement, giveUp } = this.wait(id, timeout, signal)
+    const { settlement, giveUp } = this.wait(id, timeout, signal, done)
+    const look = (): void => void find().then((message) => message && this.changed(message), ignore)
+    const looking =
+      until === 'delivered' && queue.durable ? setInterval(look, LOOK_INTERVAL).unref() : undefined
     // The message is looked up after the waiter is registered, so that a settlement in between is not missed.
     settlement.catch(() => undefined)
     try {
@@ -97,15 +131,18 @@ export class Waiters {
           throw error
         })
       }
-      return isSettled(message.status) ? message : await settlement
+      return done(message) ? message : await settlement
     } finally {
+      clearInterval(looking)
       giveUp()
       unsubscribe()
     }
   }
 
-  settled(message: Message): void {
-    for (const waiter of [...(this.#byId.get(message.id) ?? [])]) waiter.resolve(message)
+  /** Must be called when a message is settled, and when something is reported of it afterwards. */
+  changed(message: Message): void {
+    for (const waiter of [...(this.#byId.get(message.id) ?? [])])
+      if (waiter.done(message)) waiter.resolve(message)
   }
 
   close(): void {
@@ -129,4 +166,8 @@ function uncommitted(id: string, timeout: number): ThreadpostError {
     `Message ${id} was not committed within ${timeout} ms: its transaction is still open, or was rolled back`,
     { id },
   )
+}
+
+function ignore(): void {
+  // The next look may succeed.
 }

@@ -70,6 +70,7 @@ export function resolveSmtp(
       1,
       MAX_PIPELINE_DEPTH,
     )
+  if (check.boolean(options['dsn'] ?? false, `${path}.dsn`)) transport.dsn = true
   const auth = resolveAuth(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)

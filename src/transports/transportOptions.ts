@@ -33,6 +33,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default up to 8: it grows only while the round trip is the bottleneck
    */
   pipelineDepth?: number
+  /**
+   * Whether to ask for delivery status notifications (RFC 3461), of success as well, if the server offers DSN. They are sent to the
+   * reverse-path, also while a message is uncertain: set `bounces`, and pass them to `report({ raw })`.
+   * @default false
+   */
+  dsn?: boolean
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
   /**
@@ -114,6 +120,7 @@ const KEYS = [
   'auth',
   'pipelining',
   'pipelineDepth',
+  'dsn',
   'proxy',
   'dkim',
   'requireTLS',

@@ -206,18 +206,30 @@ void main()
 
   it.each([
     ['cjs', {}],
+    ['esm', {}],
     ['esm', { banner: { js: REQUIRE } }],
-  ] as const)('gets an error that says what to do if threadpost is bundled: %s', async (format, options) => {
-    const app = await appWith(tarball, {
-      'app.js': `
+  ] as const)(
+    'gets an error that says what to do if threadpost is bundled: %s, %j',
+    async (format, options) => {
+      const app = await appWith(tarball, {
+        'app.js': `
 import { createMailer } from 'threadpost'
 createMailer({ transport: 'smtp://127.0.0.1:1' }).catch(({ code, message }) => console.log(code, message))
 `,
-    })
-    const out = `out/app.${format === 'esm' ? 'mjs' : 'cjs'}`
-    const external = ['bullmq', 'ioredis', 'pg', '@opentelemetry/api', '@aws-sdk/*', 'better-sqlite3', 'mjml']
-    await bundle(app, { format, external, outfile: path.join(app, out), ...options })
-    const { stdout } = await run(process.execPath, [out], { cwd: app })
-    expect(stdout).toMatch(/^START_FAILED .*external: \['threadpost'\]/)
-  })
+      })
+      const out = `out/app.${format === 'esm' ? 'mjs' : 'cjs'}`
+      const external = [
+        'bullmq',
+        'ioredis',
+        'pg',
+        '@opentelemetry/api',
+        '@aws-sdk/*',
+        'better-sqlite3',
+        'mjml',
+      ]
+      await bundle(app, { format, external, outfile: path.join(app, out), ...options })
+      const { stdout } = await run(process.execPath, [out], { cwd: app })
+      expect(stdout).toMatch(/^START_FAILED .*external: \['threadpost'\]/)
+    },
+  )
 })

@@ -10,6 +10,7 @@ import { testHeldMessages } from './queueSuite/heldMessages.js'
 import { testManualActions } from './queueSuite/manualActions.js'
 import { testQueries } from './queueSuite/queries.js'
 import { testRecords } from './queueSuite/records.js'
+import { testReports } from './queueSuite/reports.js'
 import { testRetention } from './queueSuite/retention.js'
 
 export function queueSuite(name: string, openQueue: OpenQueue): void {
@@ -21,6 +22,7 @@ export function queueSuite(name: string, openQueue: OpenQueue): void {
     testManualActions(fixture)
     testQueries(fixture)
     testRecords(fixture)
+    testReports(fixture)
     testRetention(fixture)
     testClose(fixture)
   })

@@ -10,7 +10,7 @@ describe('Waiters', () => {
     const waiters = new Waiters()
     const [first, second] = [waiters.wait('a', Infinity), waiters.wait('a', Infinity)]
     const other = waiters.wait('b', Infinity)
-    waiters.settled(messageOf('a'))
+    waiters.changed(messageOf('a'))
     expect(await Promise.all([first.settlement, second.settlement])).toEqual([messageOf('a'), messageOf('a')])
     expect([waiters.has('a'), waiters.has('b')]).toEqual([false, true])
     other.giveUp()
@@ -28,7 +28,7 @@ describe('Waiters', () => {
       message: expect.stringContaining('1000'),
     })
     expect(waiters.has('a')).toBe(true)
-    waiters.settled(messageOf('a'))
+    waiters.changed(messageOf('a'))
     expect(await patient).toEqual(messageOf('a'))
     expect(vi.getTimerCount()).toBe(0)
   })

@@ -15,6 +15,8 @@ import type { WirePayload } from '../wireForm.js'
 export interface Envelope {
   from: string
   to: readonly string[]
+  /** The name by which notifications of servers refer to the message (RFC 3461 section 4.4); absent if none are asked for. */
+  envid?: string
 }
 
 /** A message to send. */

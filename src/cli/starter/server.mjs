@@ -43,9 +43,13 @@ async function main() {
     '/mail',
     mailRouter(mailer, {
       auth: token === undefined ? false : { tokens: [{ token, scopes: ['send', 'read', 'manage'] }] },
+      // The pages link to each other.
+      home: '../',
+      ...(mailer.inbox && { inbox: '../inbox/' }),
     }),
   )
-  if (mailer.inbox !== undefined) app.use('/inbox', inboxRouter(mailer.inbox, { home: '../' }))
+  if (mailer.inbox !== undefined)
+    app.use('/inbox', inboxRouter(mailer.inbox, { home: '../', dashboard: '../mail/' }))
 
   app.get('/', (_request, response) => {
     response.send(page(FORM))

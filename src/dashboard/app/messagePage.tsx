@@ -199,7 +199,7 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
     <section class="card">
       <h2>{plural(recipients.length, 'recipient')}</h2>
       <ul class="recipients" tabIndex={0} aria-label="Recipients">
-        {recipients.map(({ address, status, reply }) => (
+        {recipients.map(({ address, status, reply, delivery, suppressed }) => (
           <li key={address}>
             <span class="address">{address}</span> <Badge status={status} />
             {reply !== undefined && (
@@ -207,10 +207,25 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
                 {reply.code} {reply.text}
               </code>
             )}
+            {suppressed !== undefined && ` suppressed since ${time(suppressed.since)} (${suppressed.reason})`}
+            {delivery !== undefined && <Reported delivery={delivery} />}
           </li>
         ))}
       </ul>
     </section>
+  )
+}
+
+/** What was reported of a recipient after the next server accepted the message. */
+function Reported({ delivery }: { delivery: NonNullable<MessageView['recipients'][number]['delivery']> }) {
+  const { state, at, category, permanent, detail } = delivery
+  const kind = category === undefined ? '' : ` (${permanent === true ? 'permanent, ' : ''}${category})`
+  return (
+    <p>
+      <strong>{state}</strong> {time(at)}
+      {kind}
+      {detail !== undefined && <code class="reply">{detail}</code>}
+    </p>
   )
 }
 

@@ -64,6 +64,7 @@ const TYPES: Record<MailFieldType, (field: MailField) => z.ZodType> = {
   headers: () => z.record(z.string(), z.union([z.string(), z.array(z.string())])),
   listUnsubscribe: () =>
     z.union([
+      z.literal(true),
       z.string(),
       z.strictObject({
         url: z.string().optional(),

@@ -1,13 +1,16 @@
 import { z } from 'zod'
-import type {
-  HeldReason,
-  Message as MessageType,
-  MessageAttempt as MessageAttemptType,
-  RecipientState as RecipientStateType,
-  MessagePage as MessagePageType,
-  Outcome,
-  Phase,
-  SuppressionReason,
+import {
+  BOUNCE_CATEGORIES,
+  DELIVERY_STATES,
+  type Delivery as DeliveryType,
+  type HeldReason,
+  type Message as MessageType,
+  type MessageAttempt as MessageAttemptType,
+  type RecipientState as RecipientStateType,
+  type MessagePage as MessagePageType,
+  type Outcome,
+  type Phase,
+  type SuppressionReason,
 } from '../../index.js'
 import { exhaustive, Statuses } from '../../web/requestSchema.js'
 
@@ -71,6 +74,22 @@ export const OutcomeCodes = z.enum(
 
 const Time = z.iso.datetime()
 const maybe = z.exactOptional
+
+export const DeliveryStates = z.enum(DELIVERY_STATES)
+
+const Delivery = named(
+  'Delivery',
+  z.object({
+    state: DeliveryStates,
+    at: Time,
+    permanent: maybe(z.boolean()).describe('Whether a bounce is final for this address.'),
+    category: maybe(z.enum(BOUNCE_CATEGORIES)).describe('What a bounce or a delay is about.'),
+    enhanced: maybe(z.string()).describe('Enhanced status code (RFC 3463), such as `5.1.1`.'),
+    detail: maybe(z.string()).describe('The text of the server.'),
+    source: z.string().describe('Who reported it.'),
+  } satisfies Record<keyof DeliveryType, z.ZodType>) satisfies z.ZodType<DeliveryType>,
+  'What happened to a recipient after the next server accepted the message.',
+)
 
 export const SuppressionReasons = z.enum(
   exhaustive<SuppressionReason>({ bounce: true, complaint: true, unsubscribe: true, manual: true }),
@@ -148,6 +167,7 @@ const RecipientState = named(
     suppressed: maybe(
       z.object({ reason: SuppressionReasons, since: Time, stream: maybe(z.string()) }),
     ).describe('Why nothing is sent to the recipient, with the code `SUPPRESSED`.'),
+    delivery: maybe(Delivery),
   }),
 )
 

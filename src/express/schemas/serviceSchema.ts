@@ -12,7 +12,7 @@ import {
 } from '../../index.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mailSchema.js'
-import { named, OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
+import { DeliveryStates, named, OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
 
 const maybe = z.exactOptional
 const Count = z.number().int().min(0)
@@ -151,6 +151,15 @@ export const Stats = named(
       transaction: Histogram,
     }),
     threadRestarts: Count,
+    recipients: z.array(
+      z.object({
+        state: DeliveryStates,
+        transport: z.string(),
+        template: maybe(z.string()),
+        count: Count,
+      }),
+    ),
+    unmatchedReports: Count.describe('Delivery reports about no message that is kept.'),
     setup: maybe(
       z.object({
         since: z.iso.datetime(),

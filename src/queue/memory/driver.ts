@@ -1,4 +1,5 @@
 import { Clock, waitAtMost } from '../../clock.js'
+import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
 import {
   enter,
   isSettled,
@@ -8,7 +9,14 @@ import {
   type Status,
 } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
-import { cancelManually, type ManualAction, markSentManually, notFound, retryManually } from '../actions.js'
+import {
+  cancelManually,
+  type ManualAction,
+  markSentManually,
+  notFound,
+  retryManually,
+  withReports,
+} from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -97,6 +105,8 @@ export class MemoryQueue implements QueueDriver {
   readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
   readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
   readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
+  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
+    this.#act(id, withReports(reports))
 
   pause(): Promise<void> {
     this.#paused = true
@@ -239,9 +249,10 @@ export class MemoryQueue implements QueueDriver {
       if (entry === undefined) throw notFound(id)
       const now = this.#clock.now()
       const { maxAge } = this.#options
-      const cancelDelivery = (): boolean => this.#consumer?.cancel(id) === true
-      this.#change(entry, (state) => action({ id, state, now, maxAge, cancelDelivery }), now)
-      this.#options.onChange(entry)
+      let reported: Reported | undefined
+      const target = { id, now, maxAge, cancelDelivery: () => this.#consumer?.cancel(id) === true }
+      this.#change(entry, (state) => void (reported = action({ ...target, state })), now)
+      if (reported?.changes.length !== 0) this.#options.onChange({ ...entry, reported })
       this.#pump()
       resolve(this.#show(entry))
     })

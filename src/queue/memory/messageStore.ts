@@ -164,8 +164,10 @@ export class MessageStore {
   /** Makes a change; every change of a status goes through here. If `change` throws, nothing has changed. */
   change(entry: Entry, change: (state: MessageState) => void, now: number): void {
     const { state } = entry
-    const before = state.status
+    const { status: before, settledAt } = state
     change(state)
+    // What is reported of a settled message leaves it where it is among the settled ones.
+    if (settledAt !== undefined && settledAt === state.settledAt && before === state.status) return
     this.#settled.remove(entry)
     this.#counts[before]--
     this.#counts[state.status]++

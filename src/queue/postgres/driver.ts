@@ -1,12 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { Deadline } from '../../clock.js'
 import { ThreadpostError } from '../../errors.js'
+import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { isSettled, type MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
-import { cancelManually, markSentManually, retryManually } from '../actions.js'
+import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
 import type {
   Consumer,
@@ -170,6 +171,8 @@ export class PostgresQueue implements QueueDriver {
   readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
   readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
   readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
+  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
+    this.#mutations.apply(id, withReports(reports))
 
   async pause(): Promise<void> {
     await orPostgresUnavailable(() => this.#store.pause())

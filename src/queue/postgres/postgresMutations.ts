@@ -1,3 +1,4 @@
+import type { Reported } from '../../feedback/deliveryStates.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from '../actions.js'
 import type { ChangeListener, Retention } from '../driver.js'
@@ -39,9 +40,11 @@ export class PostgresMutations {
       const state = unpackState(row, job)
       let withdrawn: Withdrawal | undefined
       let written = false
+      let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
-        action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        if (reported?.changes.length === 0) return show(row, paused)
         const dropContent = dropsContent(state.status, data)
         const change = { id, row, state, dropContent, losses: 0 }
         written = (await orPostgresUnavailable(() => this.#store.update(change))) === 'written'
@@ -49,7 +52,7 @@ export class PostgresMutations {
         withdrawn?.finish(written)
       }
       if (!written) continue
-      changed({ job, state })
+      changed({ job, state, reported })
       return show({ ...row, ...packState(state) }, paused)
     }
   }

@@ -1,11 +1,12 @@
 import { Deadline } from '../../clock.js'
+import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import { isSettled, type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
-import { cancelManually, markSentManually, retryManually } from '../actions.js'
+import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
 import type {
   Consumer,
@@ -166,6 +167,8 @@ export class RedisQueue implements QueueDriver {
   readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
   readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
   readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
+  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
+    this.#mutations.apply(id, withReports(reports))
 
   async pause(): Promise<void> {
     await orUnavailable(() => this.#connections.quick.ping())

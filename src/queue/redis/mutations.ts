@@ -1,4 +1,5 @@
-import { enter, type MessageState } from '../../message/messageState.js'
+import type { Reported } from '../../feedback/deliveryStates.js'
+import { enter, isSettled, type MessageState } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from '../actions.js'
 import type { ChangeListener, Retention } from '../driver.js'
@@ -43,15 +44,20 @@ export class Mutations {
       const state = unpackState(row, job)
       let withdrawn: Withdrawn | undefined
       let written = false
+      let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
-        action({ id, state, now: Date.now(), maxAge: this.#options.maxAge, cancelDelivery })
+        const { maxAge } = this.#options
+        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        if (reported?.changes.length === 0) return show(row, paused)
         written = (await orUnavailable(() => this.#update(id, row, state))) === 'written'
       } finally {
         withdrawn?.finish(written)
       }
       if (!written) continue
-      this.#options.changed({ job, state })
+      this.#options.changed({ job, state, reported })
+      if (reported !== undefined && !isSettled(state.status))
+        return show({ ...row, ...packState(state) }, paused)
       if (state.status === 'queued') this.#scheduler.reschedule(job, state.dueAt)
       else this.#scheduler.remove(id)
       return show({ ...row, ...packState(state) }, paused)

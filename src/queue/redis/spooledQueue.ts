@@ -1,4 +1,5 @@
 import { ThreadpostError } from '../../errors.js'
+import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { isSettled, type MailJob, newState, type Settlement } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
@@ -144,6 +145,10 @@ export class SpooledQueue implements QueueDriver {
 
   markSent(id: string): Promise<Message> {
     return this.#redis.markSent(id)
+  }
+
+  report(id: string, reports: readonly RecipientReport[]): Promise<Message> {
+    return this.#redis.report(id, reports)
   }
 
   pause(): Promise<void> {

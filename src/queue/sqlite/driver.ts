@@ -1,4 +1,5 @@
 import path from 'node:path'
+import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { isId, newToken } from '../../message/ids.js'
@@ -11,6 +12,7 @@ import {
   markSentManually,
   notFound,
   retryManually,
+  withReports,
 } from '../actions.js'
 import type {
   Consumer,
@@ -164,6 +166,8 @@ export class SqliteQueue implements QueueDriver {
   readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
   readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
   readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
+  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
+    this.#act(id, withReports(reports))
 
   async pause(): Promise<void> {
     await this.#client.request('pause', { paused: true })
@@ -252,9 +256,12 @@ export class SqliteQueue implements QueueDriver {
       let claimed = outboxConsumer?.removePrefetched(row.seq)
       if (claimed !== undefined) state.status = 'queued'
       let written = false
+      let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined
-        action({ id, state, now: Date.now(), maxAge: this.#options.maxAge, cancelDelivery })
+        const { maxAge } = this.#options
+        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        if (reported?.changes.length === 0) return this.#show(row)
         const drop = dropsContent(state.status, this.#options.retain.data)
         const request = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
         written = (await this.#client.request('write', request)) === 'written'
@@ -262,7 +269,7 @@ export class SqliteQueue implements QueueDriver {
         if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)
       }
       if (!written) continue
-      this.#options.onChange({ job, state })
+      this.#options.onChange({ job, state, reported })
       return this.#show({ ...row, ...packState(state) })
     }
   }

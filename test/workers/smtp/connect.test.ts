@@ -40,6 +40,7 @@ describe('taking over a connection from nodemailer', () => {
       pipelining: true,
       eightBitMime: true,
       smtpUtf8: true,
+      dsn: false,
       size: true,
       maxSize: 12_345,
     })

@@ -24,6 +24,8 @@ export interface Extensions {
   eightBitMime: boolean
   /** RFC 6531. */
   smtpUtf8: boolean
+  /** RFC 3461. */
+  dsn: boolean
   /** RFC 1870. */
   size: boolean
   /** Largest message the server accepts, in octets; 0 if it doesn't say. */
@@ -49,6 +51,7 @@ function parseExtensions(reply: string): Extensions {
     chunking: has('CHUNKING'),
     eightBitMime: has('8BITMIME'),
     smtpUtf8: has('SMTPUTF8'),
+    dsn: has('DSN'),
     size: has('SIZE'),
     maxSize,
     keywords: lines,

@@ -5,6 +5,7 @@ import { connectionFailed, type ConnectionFailure, unanswered } from '../sendRes
 import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
 import { ChunkingSession } from './chunkingSession.js'
 import { connect, type OpenConnection, verifySmtp } from './connect.js'
+import { envelopeOf } from './dsnRequest.js'
 import { ehloNameFor } from './ehloName.js'
 import { FurtherProgress } from './furtherTransactions.js'
 import { mailDataOf } from './mailData.js'
@@ -66,12 +67,13 @@ export class SmtpSender implements Transport, SessionOwner {
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     if (this.#successor !== undefined) return this.#successor.send(mail, progress, deadline)
     progress.enterPhase('connecting')
+    const envelope = envelopeOf(mail, this.#config)
     const data = mailDataOf(mail.composed)
     const asciiData = mail.asciiVersion && mailDataOf(mail.asciiVersion)
     return new Promise((resolve) => {
       const settle = (result: SendResult): void =>
         first.remaining.length === 0 ? resolve(result) : this.#sendRemaining(first, result, resolve)
-      const first = new Transaction(mail.envelope, data, progress, deadline, settle, asciiData)
+      const first = new Transaction(envelope, data, progress, deadline, settle, asciiData)
       this.#waiting.push(first)
       this.#serve()
     })
@@ -79,12 +81,12 @@ export class SmtpSender implements Transport, SessionOwner {
 
   /** Sends the message to the recipients that exceeded the server's limit, ahead of the messages that wait. */
   #sendRemaining(
-    { from, data, asciiData, progress, deadline, remaining }: Transaction,
+    { envelope, data, asciiData, progress, deadline, remaining }: Transaction,
     before: SendResult,
     resolve: (result: SendResult) => void,
   ): void {
     const further: Transaction = new Transaction(
-      { from, to: remaining },
+      { ...envelope, to: remaining },
       data,
       new FurtherProgress(progress, before),
       deadline,
@@ -249,7 +251,7 @@ export class SmtpSender implements Transport, SessionOwner {
 
   #open(): void {
     this.#connecting++
-    const name = ehloNameFor(this.#config, this.#waiting[0]?.from)
+    const name = ehloNameFor(this.#config, this.#waiting[0]?.envelope.from)
     void connect(this.#config, name, this.#abort.signal).then((result) => {
       this.#connecting--
       this.#connectedAt = performance.now()

@@ -3,6 +3,7 @@ import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import { type CloseReason, connectionFailed, unsupported, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
 import type { Extensions } from './connect.js'
+import { envelopeCommands } from './dsnRequest.js'
 import type { MailData } from './mailData.js'
 import {
   completed,
@@ -82,8 +83,8 @@ export class Transaction {
     this.#resolve = resolve
   }
 
-  get from(): string {
-    return this.#envelope.from
+  get envelope(): Envelope {
+    return this.#envelope
   }
 
   /** Whether the server has answered any of the commands. */
@@ -135,8 +136,7 @@ export class Transaction {
       this.#needsUtf8() ? ' SMTPUTF8' : '',
     ].join('')
     return [
-      `MAIL FROM:<${this.#envelope.from}>${parameters}\r\n`,
-      ...this.#to.map((address) => `RCPT TO:<${address}>\r\n`),
+      ...envelopeCommands(this.#envelope, this.#to, extensions, parameters),
       last === 'DATA' ? 'DATA\r\n' : `BDAT ${this.data.size} LAST\r\n`,
     ]
   }

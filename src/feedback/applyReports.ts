@@ -1,0 +1,57 @@
+import { enter, isSettled, type MessageState } from '../message/messageState.js'
+import { isOpen, type RecipientState } from '../message/recipients.js'
+import { suppressionKey } from '../suppressions/suppression.js'
+import { type DeliveryChange, joinDelivery, type RecipientReport, type Reported } from './deliveryStates.js'
+
+/**
+ * Adds reports to the recipients of a message. A report about a recipient whose result is uncertain proves that the next server
+ * accepted the message, so the recipient counts as sent, and is not sent to again.
+ * @param now milliseconds since the epoch
+ * @returns what is new
+ */
+export function applyReports(
+  state: MessageState,
+  reports: readonly RecipientReport[],
+  now: number,
+): Reported {
+  const changes: DeliveryChange[] = []
+  for (const report of reports) {
+    const { delivery } = report
+    const recipient = reportedRecipient(state.recipients, report)
+    const joined = recipient && joinDelivery(recipient.delivery, delivery)
+    if (recipient === undefined || joined === undefined || !wasSent(recipient, state.uncertain)) continue
+    recipient.delivery = joined
+    if (isOpen(recipient)) recipient.status = 'sent'
+    changes.push({ recipient: recipient.address, delivery: joined })
+  }
+  return { changes, settled: changes.length > 0 && state.uncertain && settleKnown(state, now) }
+}
+
+/** Whether the message was, or may have been, sent to a recipient: only then can a report be about it. */
+export function wasSent(
+  { status, code }: Pick<RecipientState, 'status' | 'code'>,
+  uncertain: boolean,
+): boolean {
+  return status === 'sent' || (uncertain && code !== 'SUPPRESSED')
+}
+
+/** Finds the recipient that a report names, as suppressed addresses are compared; by default the only one. */
+export function reportedRecipient<R extends Pick<RecipientState, 'address'>>(
+  recipients: readonly R[],
+  { recipient: address, orOnly }: Pick<RecipientReport, 'recipient' | 'orOnly'>,
+): R | undefined {
+  const only = recipients.length === 1 ? recipients[0] : undefined
+  if (address === undefined) return only
+  const exact = recipients.find((recipient) => recipient.address === address)
+  if (exact !== undefined) return exact
+  const key = suppressionKey(address)
+  const found = recipients.find((recipient) => suppressionKey(recipient.address) === key)
+  return found ?? (orOnly === true ? only : undefined)
+}
+
+/** Settles a message that waits although nothing is open any more. */
+function settleKnown(state: MessageState, now: number): boolean {
+  if (isSettled(state.status) || state.recipients.some(isOpen)) return false
+  enter(state, state.recipients.every(({ status }) => status === 'sent') ? 'sent' : 'partial', now)
+  return true
+}

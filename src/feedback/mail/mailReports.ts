@@ -1,0 +1,52 @@
+import { addressKey } from '../../protocol/addressForms.js'
+import { type BouncePlan, idInBounceAddress } from '../bounceAddress.js'
+import { type CheckedReport, cleanDetail, complete } from '../deliveryReport.js'
+import type { Delivery } from '../deliveryStates.js'
+import type { MailReport, ReportMail } from './mailReport.js'
+import { ReportReader } from './reportReader.js'
+
+/** A report that a server dates further ahead, or before, has a wrong clock. */
+const MAX_AHEAD = 24 * 60 * 60 * 1000
+const EARLIEST = Date.UTC(2000, 0)
+
+let reader: ReportReader | undefined
+
+/** Reads a mail in a thread. @returns undefined if it can't be read within the limits of the thread */
+export function readMail(raw: Uint8Array): Promise<ReportMail | undefined> {
+  return (reader ??= new ReportReader()).read(raw).catch(() => undefined)
+}
+
+/**
+ * The reports in a mail, each with the message that it is about: the one whose token is in the address that the mail was sent to, or
+ * else the one that is returned. The latter needs the recipient as well: Message-IDs are no secret.
+ */
+export function reportsOfMail(
+  mail: ReportMail,
+  bounces: BouncePlan | undefined,
+  now: number,
+): CheckedReport[] {
+  const id = bounces && mail.addresses.map((address) => idInBounceAddress(bounces, address)).find(Boolean)
+  const [messageId] = mail.messageIds
+  return mail.reports.flatMap((report): CheckedReport[] => {
+    const delivery = toDelivery(report, mail.source, now)
+    const [recipient] = report.recipients.filter(isAddress)
+    const named = recipient === undefined ? {} : { recipient }
+    if (id !== undefined) return [{ id, orOnly: true, ...named, delivery }]
+    if (recipient === undefined || messageId === undefined) return [{ ...named, delivery }]
+    return [{ messageId, recipient, delivery }]
+  })
+}
+
+function toDelivery({ state, at = 0, enhanced, detail }: MailReport, source: string, now: number): Delivery {
+  const time = at > now + MAX_AHEAD || at < EARLIEST ? now : at
+  const delivery: Delivery = { state, at: new Date(time).toISOString(), source }
+  if (enhanced !== undefined) delivery.enhanced = enhanced
+  if (detail !== undefined && detail !== '') delivery.detail = cleanDetail(detail)
+  complete(delivery)
+  return delivery
+}
+
+/** Whether the text has the form of an address; it is compared with the message's recipients only. */
+function isAddress(text: string): boolean {
+  return text.length <= 320 && addressKey(text).includes('@')
+}
