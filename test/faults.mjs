@@ -9,7 +9,6 @@ const env = {
   SOAK_MAILS: '2000',
   DEAD_HOST_MAILS: '10000',
   FLEET_MAILS: '5000',
-  POSTGRES_ROUNDS: '20',
   POSTGRES_WORKER_ROUNDS: '20',
   ...process.env,
 }
