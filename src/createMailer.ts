@@ -285,8 +285,9 @@ async function inboxFor(options: ResolvedOptions): Promise<Inbox | undefined> {
 }
 
 function transportsOf(options: ResolvedOptions, inbox: Inbox | undefined): TransportConfig[] {
-  return options.transports.map(({ config, budget: { connections } }) => ({
-    ...(config.kind === 'inbox' ? loopbackTransport(config, inbox?.url ?? '') : config),
-    ...(connections === undefined ? {} : { connections }),
-  }))
+  return options.transports.flatMap(({ config, budget: { connections } }) => {
+    if (config.kind === 'spread') return []
+    const known = config.kind === 'inbox' ? loopbackTransport(config, inbox?.url ?? '') : config
+    return [connections === undefined ? known : { ...known, connections }]
+  })
 }

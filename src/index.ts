@@ -105,6 +105,7 @@ export type { PhaseCounts, ThreadStatus } from './threads/runner.js'
 export type { DkimOptions } from './transports/auth.js'
 export type {
   PluginTransportOptions,
+  SpreadOptions,
   TransportInput,
   TransportOptions,
 } from './transports/transportOptions.js'

@@ -25,7 +25,7 @@ import { Validator } from './validation.js'
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
   /**
-   * How mail is sent: `smtp://user:pass@host:587`, `smtps://…`, `sendgrid:`, `ses:`, `file:./folder`, a nodemailer plugin
+   * How mail is sent: `smtp://user:pass@host:587`, `smtps://…`, a mail service such as `postmark:`, `file:./folder`, a nodemailer plugin
    * as `{ module, options }`, or `inbox:` for the embedded inbox, which stores the mail it receives and shows it in the browser.
    * @default none; required, unless `transports` is set or `role` is `'send'`
    * @example transport: { url: 'smtp://smtp.acme.example:587', auth: { user: 'acme', pass: 'secret' }, rate: 50 }

@@ -36,6 +36,9 @@ export interface OutcomeHandlerOptions {
   templateVersion?: ((template: string) => string | undefined) | undefined
 }
 
+/** Milliseconds after which a message is tried again whose thread did not have its transport. */
+const UNAVAILABLE_DELAY = 2_000
+
 /** Turns the outcome of an attempt into the settlement of its message. */
 export class OutcomeHandler {
   readonly #options: OutcomeHandlerOptions
@@ -59,7 +62,7 @@ export class OutcomeHandler {
     const end = clock.now()
     const recipients = mergeRecipients(state.recipients, outcome)
     const decision: RetryDecision = isTransportUnavailable(outcome)
-      ? holdUntil('paused', end)
+      ? holdUntil('paused', end + UNAVAILABLE_DELAY)
       : isUnreachable(outcome)
         ? holdUntil('breaker', end + router.delay(job.transport))
         : isSetupFailure(outcome)

@@ -5,6 +5,7 @@ import { isRefusal, replyTo, type SmtpRefusal } from './smtpReply.js'
 import type { SubmissionPolicy } from './submissionPolicy.js'
 import { type ReceivedSubmission, SubmissionServer } from './submissionServer.js'
 import { sendSubmitted, submittedMailOf } from './submittedMail.js'
+import { takeReport } from './submittedReport.js'
 
 /** A running SMTP server that passes mail to a mailer. */
 export interface SmtpIntake {
@@ -47,9 +48,10 @@ export async function smtpIntake(mailer: Mailer, options: SmtpIntakeOptions = {}
 async function submit(
   mailer: Mailer,
   settings: ResolvedSmtpIntake,
-  { octets, from, to, submitter, source }: ReceivedSubmission,
+  { octets, from, to, isReport, submitter, source }: ReceivedSubmission,
   policy: SubmissionPolicy,
 ): Promise<string | SmtpRefusal> {
+  if (isReport) return takeReport(mailer, octets, to)
   const submitted = submittedMailOf(octets, { from, to }, source, settings)
   if (isRefusal(submitted)) return submitted
   const notAllowed = policy.refusedAuthors(submitter, submitted.authors)

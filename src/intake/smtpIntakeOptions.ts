@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import type { Logger } from '../index.js'
 import { resolveLogger } from '../logging/logger.js'
 import { isLoopback } from '../loopback.js'
+import { parseAddress } from '../message/addresses.js'
 import { MAX_TIMER, Validator } from '../validation.js'
 import type { Scope } from '../web/middleware.js'
 import { AddressList } from './addressList.js'
@@ -83,6 +84,12 @@ export interface SmtpIntakeOptions {
    * @default none
    */
   deduplicate?: 'message-id'
+  /**
+   * Address of the mailer's option `bounces`. Mail for it, with or without a tag, is taken in as a report (`mailer.report()`) and not
+   * relayed. Every client may send it, without a login.
+   * @default none
+   */
+  bounces?: string
   /** Name of this server in its greeting and in Received fields. @default the machine's host name */
   name?: string
   /** Limits on clients. */
@@ -108,6 +115,7 @@ export interface ResolvedSmtpIntake {
   recipients?: AddressList
   size: number
   deduplicate: boolean
+  bounces?: string
   name: string
   limits: Required<SmtpIntakeLimits>
   logger: Logger
@@ -146,6 +154,7 @@ export function resolveSmtpIntake(options: SmtpIntakeOptions): ResolvedSmtpIntak
       'recipients',
       'size',
       'deduplicate',
+      'bounces',
       'name',
       'limits',
       'logger',
@@ -179,6 +188,7 @@ export function resolveSmtpIntake(options: SmtpIntakeOptions): ResolvedSmtpIntak
     ...optionalList(input['recipients'], 'recipients'),
     size,
     deduplicate: input['deduplicate'] === 'message-id',
+    ...(input['bounces'] === undefined ? {} : { bounces: parseAddress(input['bounces'], 'bounces', check) }),
     name,
     limits,
     logger: resolveLogger(check, input['logger']),

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isLoopback } from '../loopback.js'
 import { parseAddress } from '../message/addresses.js'
-import { needsSmtpUtf8 } from '../protocol/addressForms.js'
+import { addressKey, needsSmtpUtf8 } from '../protocol/addressForms.js'
 import { Validator } from '../validation.js'
 import type { AddressList } from './addressList.js'
 import { FailedLogins } from './clientLimits.js'
@@ -15,6 +15,8 @@ export interface Submitter {
   recipients: readonly AddressList[]
 }
 
+const UNAUTHENTICATED = refusal(530, '5.7.0', 'Authentication is required')
+
 const check: Validator = new Validator('INVALID_MESSAGE')
 
 /** Decides who may send what to whom. Whatever it doesn't allow is refused, so that the server is no open relay. */
@@ -22,8 +24,10 @@ export class SubmissionPolicy {
   readonly #users: readonly { user: ResolvedUser; digest: Buffer }[] | undefined
   readonly #lists: Pick<ResolvedSmtpIntake, 'senders' | 'recipients'>
   readonly #failedLogins: FailedLogins
+  readonly #bounces: string | undefined
 
-  constructor({ users, senders, recipients, limits }: ResolvedSmtpIntake) {
+  constructor({ users, senders, recipients, limits, bounces }: ResolvedSmtpIntake) {
+    this.#bounces = bounces === undefined ? undefined : addressKey(bounces).toLowerCase()
     this.#users = users?.map((user) => ({ user, digest: digestOf(user.user, user.pass) }))
     this.#lists = { ...(senders && { senders }), ...(recipients && { recipients }) }
     this.#failedLogins = new FailedLogins(limits.failedLogins)
@@ -50,7 +54,22 @@ export class SubmissionPolicy {
     return this.#users === undefined && isLoopback(address) ? this.#submitter() : undefined
   }
 
-  refusedSender(submitter: Submitter, address: string, smtpUtf8: boolean): SmtpRefusal | undefined {
+  /** Whether an address is the one that reports go to, with or without a tag. */
+  isBounceAddress(address: string): boolean {
+    if (this.#bounces === undefined) return false
+    const at = address.lastIndexOf('@')
+    return (
+      addressKey(address.slice(0, at).replace(/\+.*/s, '') + address.slice(at)).toLowerCase() ===
+      this.#bounces
+    )
+  }
+
+  refusedSender(
+    submitter: Submitter | undefined,
+    address: string,
+    smtpUtf8: boolean,
+  ): SmtpRefusal | undefined {
+    if (submitter === undefined) return this.#bounces === undefined ? UNAUTHENTICATED : undefined
     // The null reverse-path is for reports, which no sender's rights limit (RFC 5321 section 4.5.5).
     if (address === '') return undefined
     const invalid = refusedAddress(address, 'envelope.from', smtpUtf8)
@@ -60,7 +79,18 @@ export class SubmissionPolicy {
       : notAllowed(submitter, 'send as', address)
   }
 
-  refusedRecipient(submitter: Submitter, address: string, smtpUtf8: boolean): SmtpRefusal | undefined {
+  /** @param first the first recipient that was accepted */
+  refusedRecipient(
+    submitter: Submitter | undefined,
+    address: string,
+    smtpUtf8: boolean,
+    first: string | undefined,
+  ): SmtpRefusal | undefined {
+    const isReport = this.isBounceAddress(address)
+    if (first !== undefined && this.isBounceAddress(first) !== isReport)
+      return refusal(452, '4.5.3', 'Send reports and other mail separately')
+    if (isReport) return undefined
+    if (submitter === undefined) return UNAUTHENTICATED
     const invalid = refusedAddress(address, 'envelope.to', smtpUtf8)
     if (invalid !== undefined) return invalid
     return submitter.recipients.every((list) => list.has(address))

@@ -13,6 +13,8 @@ export interface ReceivedSubmission {
   octets: string
   from: string
   to: string[]
+  /** Whether it is for the bounce address, and not to be relayed. */
+  isReport: boolean
   submitter: Submitter
   source: TraceSource
 }
@@ -28,6 +30,9 @@ type Done<T = unknown> = (error: Error | null, value?: T) => void
 /** A client may send this many times the allowed size and is told that its message is too large; then the connection ends. */
 const PATIENCE = 4
 
+/** A server that reports: it may write to the bounce address, and to no other. */
+const REPORTER: Submitter = { senders: [], recipients: [] }
+
 /** The SMTP server: sessions, limits, and who may send what. The protocol itself is the smtp-server package's. */
 export class SubmissionServer {
   readonly #settings: ResolvedSmtpIntake
@@ -38,10 +43,11 @@ export class SubmissionServer {
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Map<string, GuardedConnection>()
   readonly #byAddress = new Map<string, number>()
+  #admitted = 0
   #closed = false
 
   constructor(settings: ResolvedSmtpIntake, handler: SubmissionHandler) {
-    const { tls, users, limits, size, name } = settings
+    const { tls, users, limits, size, name, bounces } = settings
     this.#settings = settings
     this.#handler = handler
     this.#policy = new SubmissionPolicy(settings)
@@ -66,25 +72,27 @@ export class SubmissionServer {
       ],
       onAuth: ({ username = '', password }, session, done) =>
         this.#logIn(username, password ?? '', session, done),
+      // Anyone may send reports; the policy then asks for a login where another recipient is named.
+      authOptional: bounces !== undefined,
       onMailFrom: ({ address }, session, done) => {
-        const submitter = this.#submitterOf(session)
-        const refused =
-          submitter === undefined
-            ? refusal(530, '5.7.0', 'Authentication is required')
-            : this.#policy.refusedSender(submitter, address, session.envelope.smtpUtf8 === true)
+        const utf8 = session.envelope.smtpUtf8 === true
+        const refused = this.#policy.refusedSender(this.#submitterOf(session), address, utf8)
         done(refused && toCallbackError(refused))
       },
       onRcptTo: ({ address }, session, done) => {
+        const { smtpUtf8, rcptTo } = session.envelope
+        const [first] = rcptTo
         const submitter = this.#submitterOf(session)
-        const refused =
-          submitter === undefined
-            ? refusal(530, '5.7.0', 'Authentication is required')
-            : this.#policy.refusedRecipient(submitter, address, session.envelope.smtpUtf8 === true)
+        const refused = this.#policy.refusedRecipient(submitter, address, smtpUtf8 === true, first?.address)
         if (refused === undefined) this.#connections.get(session.id)?.recipientAccepted()
         done(refused && toCallbackError(refused))
       },
       onData: (stream, session, done) => this.#receive(stream, session, done),
     })
+    // The package guards connections before their TLS handshake, but counts them apart, and not by client.
+    const guard = this.#server._acceptSocket.bind(this.#server)
+    this.#server._acceptSocket = (socket, handshake) =>
+      this.#admit(socket, handshake) && guard(socket, handshake)
     const connect = this.#server.connect.bind(this.#server)
     this.#server.connect = (socket, options) => this.#accept(socket, () => connect(socket, options))
     // An error on one connection affects only its client.
@@ -113,8 +121,11 @@ export class SubmissionServer {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
     }, deadline)
+    // Later than the deadline, at which sockets are destroyed.
+    this.#server.options.closeTimeout = deadline + 1_000
     return new Promise((resolve) => {
-      this.#server.server.close(() => {
+      // Ends connections in their TLS handshake, too.
+      this.#server.close(() => {
         clearTimeout(timer)
         resolve()
       })
@@ -122,30 +133,39 @@ export class SubmissionServer {
     })
   }
 
-  #accept(socket: Socket, connect: () => void): void {
-    socket.on('error', () => undefined)
+  /** Counts a connection, unless there are too many. */
+  #admit(socket: Socket, handshake: boolean): boolean {
+    const { connections, connectionsPerClient } = this.#settings.limits
     const address = socket.remoteAddress
-    // The client left before, or the server stopped listening meanwhile.
-    if (this.#closed || address === undefined) {
-      socket.destroy()
-      return
+    const open = address === undefined ? 0 : (this.#byAddress.get(address) ?? 0)
+    if (address === undefined || open >= connectionsPerClient || this.#admitted >= connections) {
+      socket.on('error', () => undefined)
+      if (handshake) socket.destroy()
+      else socket.end('421 4.7.0 Too many connections, try again later\r\n', () => socket.destroy())
+      return false
     }
-    const { limits } = this.#settings
-    const open = this.#byAddress.get(address) ?? 0
-    if (open >= limits.connectionsPerClient || this.#sockets.size >= limits.connections) {
-      socket.end('421 4.7.0 Too many connections, try again later\r\n')
-      socket.destroySoon()
-      return
-    }
+    this.#admitted++
     this.#byAddress.set(address, open + 1)
-    this.#sockets.add(socket)
     socket.once('close', () => {
-      this.#sockets.delete(socket)
+      this.#admitted--
       const left = (this.#byAddress.get(address) ?? 1) - 1
       if (left === 0) this.#byAddress.delete(address)
       else this.#byAddress.set(address, left)
     })
+    return true
+  }
+
+  #accept(socket: Socket, connect: () => void): void {
+    socket.on('error', () => undefined)
+    // The client left before, or the server stopped listening meanwhile.
+    if (this.#closed || socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
     connect()
+    const { limits } = this.#settings
     const connection = [...this.#server.connections].at(-1)
     if (connection === undefined) return
     this.#connections.set(connection.id, new GuardedConnection(connection, socket, limits))
@@ -172,7 +192,9 @@ export class SubmissionServer {
 
   #receive(stream: SMTPServerDataStream, session: SMTPServerSession, done: Done<string>): void {
     const connection = this.#connections.get(session.id)
-    const submitter = this.#submitterOf(session)
+    const { from, to } = envelopeOf(session)
+    const isReport = to.some((address) => this.#policy.isBounceAddress(address))
+    const submitter = this.#submitterOf(session) ?? (isReport ? REPORTER : undefined)
     if (connection === undefined || submitter === undefined) {
       done(toCallbackError(refusal(530, '5.7.0', 'Authentication is required')))
       return
@@ -224,7 +246,9 @@ export class SubmissionServer {
       else {
         const submission: ReceivedSubmission = {
           octets: collector.take(),
-          ...envelopeOf(session),
+          from,
+          to,
+          isReport,
           submitter,
           source: this.#sourceOf(session),
         }

@@ -1,5 +1,5 @@
 import { languageTag } from '../context.js'
-import type { JobAttachment, LoadedValue } from '../protocol/tasks.js'
+import type { LoadedAttachment, LoadedValue } from '../protocol/tasks.js'
 import { Validator } from '../validation.js'
 import { parseMailboxes } from './addresses.js'
 import { type AttachmentSource, readAttachments, readsAttachments } from './attachmentFiles.js'
@@ -38,10 +38,13 @@ export async function acceptLoaded(
       check.fail('to', `the mail has ${count} recipients, at most ${rules.limits.recipients} are allowed`)
   }
   if (attachments !== undefined) {
-    const given = { attachments }
+    const given = { attachments: attachments.map(withoutSharedBytes) }
     const { attachments: read } = readsAttachments(given) ? await readAttachments(given, rules, check) : given
     const added = attachmentsOf(read, check, rules.limits.attachments - job.attachments.length)
-    accepted.attachments = added.map((attachment, index) => withSharedBytes(attachment, attachments[index]))
+    accepted.attachments = added.map((attachment, index) => {
+      const bytes = sharedBytesOf(attachments[index])
+      return bytes === undefined ? attachment : { ...attachment, content: bytes, size: bytes.byteLength }
+    })
   }
   const whole = withLoad(job, accepted)
   const bytes = whole.attachments.reduce((sum, { size }) => sum + size, sizeOfContent(whole.content))
@@ -53,15 +56,14 @@ export async function acceptLoaded(
   return accepted
 }
 
-/** Shared memory is neither copied here nor on its way back to a thread. */
-function withSharedBytes(
-  attachment: JobAttachment,
-  given: NonNullable<LoadedValue['attachments']>[number] | undefined,
-): JobAttachment {
-  const content = given?.content
-  return content instanceof Uint8Array && content.buffer instanceof SharedArrayBuffer
-    ? { ...attachment, content }
-    : attachment
+/** The bytes of an attachment in shared memory, which are neither copied here nor on their way back to a thread. */
+function sharedBytesOf(attachment: LoadedAttachment | undefined): Uint8Array | undefined {
+  const content = attachment?.content
+  return content instanceof Uint8Array && content.buffer instanceof SharedArrayBuffer ? content : undefined
+}
+
+function withoutSharedBytes(attachment: LoadedAttachment): LoadedAttachment {
+  return sharedBytesOf(attachment) === undefined ? attachment : { ...attachment, content: '' }
 }
 
 /** Returns the job with what `load` returned. */

@@ -109,6 +109,11 @@ interface DeliveryFields {
   transport?: string
   /** 0 to 9; messages with a higher priority are sent first. @default 5 */
   priority?: number
+  /**
+   * A group, such as a tenant: at equal priority, groups take turns, so that one group's many messages don't delay another's. At
+   * most 128 characters. @default none; all messages without a group take turns as one
+   */
+  group?: string
   /** Milliseconds to wait before the first attempt. @default 0 */
   delay?: number
   /**

@@ -97,6 +97,11 @@ export const MAIL_FIELDS = {
       'The kind of mail, such as `newsletter`: a recipient who unsubscribes from one still gets the others. `transactional` by default.',
   },
   transport: { type: 'string', description: 'Name of a transport. By default, the first one.' },
+  group: {
+    type: 'string',
+    max: 128,
+    description: 'At equal priority, groups take turns, so that one group does not delay another.',
+  },
   priority: {
     type: 'number',
     max: 9,

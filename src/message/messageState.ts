@@ -37,6 +37,8 @@ export interface MailJob extends MessagePayload {
   /** The template's `version` when the mail was accepted. The delivering process sends its own version. */
   templateVersion?: string
   priority: number
+  /** Groups take turns at equal priority. Messages without one form a group of their own. */
+  group?: string
   /** Milliseconds since the epoch. */
   acceptedAt: number
   /** Earliest time of the first attempt, in ms since the epoch. */

@@ -184,6 +184,10 @@ export function toJob(
   if (inReplyTo !== undefined) job.inReplyTo = inReplyTo
   if (notBefore !== undefined) job.notBefore = notBefore
   if (context !== undefined) job.context = context
+  if (mail['group'] !== undefined) {
+    const group = check.string(mail['group'], 'group', MAIL_FIELDS.group.max)
+    if (group !== '') job.group = forbidControls(group, 'group', check)
+  }
   if (mail['stream'] !== undefined) {
     const stream = streamOf(mail['stream'], 'stream', check)
     if (stream !== DEFAULT_STREAM) job.stream = stream

@@ -23,5 +23,7 @@ export function toPayload(job: MailJob): MessagePayload {
   if (job.subject !== undefined) payload.subject = job.subject
   if (job.inReplyTo !== undefined) payload.inReplyTo = job.inReplyTo
   if (job.listUnsubscribe !== undefined) payload.listUnsubscribe = job.listUnsubscribe
+  if (job.tags.length > 0) payload.tags = job.tags
+  if (job.metadata !== undefined) payload.metadata = job.metadata
   return payload
 }

@@ -75,6 +75,10 @@ export interface MessagePayload {
   references: string[]
   listUnsubscribe?: ListUnsubscribe
   attachments: JobAttachment[]
+  /** The mail's tags, if it has any; services that know tags get them. */
+  tags?: string[]
+  /** The mail's metadata, if it has any; services that know metadata get it. */
+  metadata?: JsonObject
   /** Whether the template's `load` function has run: the payload contains what it returned. */
   loaded?: true
   /** The context of the request that sent it; templates read it as `@context`. */

@@ -80,6 +80,8 @@ export interface TemplateManifest {
   shape: DataShape
   /** Its `load` function, if it has one. `needs` and `shape` are then those of the data that `send()` is given. */
   load?: LoadDeclaration
+  /** The file of a React component, whose props are the data. */
+  component?: string
   policy?: TemplatePolicy
   /** Sample data for previews, if its sample file has any. */
   sample?: JsonObject

@@ -110,6 +110,64 @@ export interface SendgridTransport {
   connections?: number
 }
 
+/** What the transports of mail services with an HTTP API have in common. */
+interface ApiTransportBase {
+  name: string
+  /** Origin. */
+  endpoint: string
+  /** Connect to public addresses only. */
+  publicOnly?: true
+  connections?: number
+}
+
+export interface PostmarkTransport extends ApiTransportBase {
+  kind: 'postmark'
+  token: string
+  messageStream?: string
+}
+
+export interface MailgunTransport extends ApiTransportBase {
+  kind: 'mailgun'
+  apiKey: string
+  domain: string
+}
+
+export interface ResendTransport extends ApiTransportBase {
+  kind: 'resend'
+  apiKey: string
+}
+
+export interface BrevoTransport extends ApiTransportBase {
+  kind: 'brevo'
+  apiKey: string
+  sandbox?: boolean
+}
+
+export interface MailjetTransport extends ApiTransportBase {
+  kind: 'mailjet'
+  apiKey: string
+  secretKey: string
+  sandbox?: boolean
+}
+
+/** Microsoft Graph, as an application (client credentials). */
+export interface MsgraphTransport extends ApiTransportBase {
+  kind: 'msgraph'
+  tenantId: string
+  clientId: string
+  clientSecret: string
+  user: string
+  tokenEndpoint: string
+}
+
+export type ApiTransport =
+  | PostmarkTransport
+  | MailgunTransport
+  | ResendTransport
+  | BrevoTransport
+  | MailjetTransport
+  | MsgraphTransport
+
 export interface SesCredentials {
   /** The id of the access key. */
   accessKeyId: string
@@ -143,7 +201,7 @@ export interface PluginTransport {
 }
 
 export type TransportConfig =
-  SmtpTransport | FileTransport | SendgridTransport | SesTransport | PluginTransport
+  SmtpTransport | FileTransport | SendgridTransport | SesTransport | ApiTransport | PluginTransport
 
 /** A change of a thread's transports; all others stay as they are. */
 export interface TransportUpdate {

@@ -50,6 +50,7 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     content: bodyOf(content),
     attachments: attachments.length === 0 ? null : attachments.map(({ content }) => ({ content })),
     rank: MAX_PRIORITY - job.priority,
+    group: job.group ?? '',
     acceptedAt: job.acceptedAt,
     notBefore: job.notBefore ?? null,
     expiresAt: job.expiresAt,

@@ -35,6 +35,8 @@ export interface NewRow {
   attachments: AttachmentBytes[] | null
   /** The priority reversed: 0 goes first. */
   rank: number
+  /** The group that takes turns with others; empty without one. */
+  group: string
   /** Milliseconds since the epoch, as all times here. */
   acceptedAt: number
   notBefore: number | null
@@ -54,6 +56,7 @@ export type PackedRow = [
   content: string,
   attachments: AttachmentBytes[] | null,
   rank: number,
+  group: string,
   acceptedAt: number,
   notBefore: number | null,
   expiresAt: number,
@@ -71,6 +74,7 @@ export function packRow(row: NewRow): PackedRow {
     row.content,
     row.attachments,
     row.rank,
+    row.group,
     row.acceptedAt,
     row.notBefore,
     row.expiresAt,
@@ -82,7 +86,7 @@ export function packRow(row: NewRow): PackedRow {
 
 /** The reverse of {@link packRow}. */
 export function unpackRow(packed: PackedRow): NewRow {
-  const [id, messageId, head, content, attachments, rank, acceptedAt, ...rest] = packed
+  const [id, messageId, head, content, attachments, rank, group, acceptedAt, ...rest] = packed
   const [notBefore, expiresAt, key, fingerprint, keyUntil] = rest
   return {
     id,
@@ -91,6 +95,7 @@ export function unpackRow(packed: PackedRow): NewRow {
     content,
     attachments,
     rank,
+    group,
     acceptedAt,
     notBefore,
     expiresAt,

@@ -33,11 +33,16 @@ function typeOfTemplate(manifest: TemplateManifest, folder: string): string {
 }
 
 /** The type of a template's data, if a module states it. */
-function dataOfModule({ load }: TemplateManifest, folder: string): string | undefined {
-  if (load === undefined) return undefined
+function dataOfModule({ load, component }: TemplateManifest, folder: string): string | undefined {
+  if (load === undefined) return component === undefined ? undefined : propsOf(component, folder)
   if (load.dataType !== undefined) return load.dataType
   if (/\.m?ts$/.test(load.file)) return `Parameters<typeof import(${moduleName(folder, load.file)}).load>[0]`
   return load.adds === undefined ? 'Record<string, unknown>' : undefined
+}
+
+function propsOf(component: string, folder: string): string {
+  if (!component.endsWith('.tsx')) return 'Record<string, unknown>'
+  return `NonNullable<Parameters<typeof import(${moduleName(folder, component)}).default>[0]>`
 }
 
 /** TypeScript imports a module by the name that it has once it is compiled. */

@@ -1,6 +1,5 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isLoopback } from '../loopback.js'
 import { toJsonObject } from '../message/json.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type {
@@ -12,12 +11,19 @@ import type {
 } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 import { resolveDkim } from './auth.js'
+import {
+  MAIL_SERVICE_FIELDS,
+  MAIL_SERVICE_KEYS,
+  MAIL_SERVICE_SCHEMES,
+  type MailServiceOptions,
+  originOf,
+} from './mailServices.js'
 
 /** The options of mail services, in addition to those of every transport. */
-export interface ServiceOptions {
-  /** `sendgrid:`: the API key. @default the key in the URL */
+export interface ServiceOptions extends MailServiceOptions {
+  /** `sendgrid:`, `mailgun:`, `resend:`, `brevo:`, and `mailjet:`: the API key. @default the key in the URL */
   apiKey?: string
-  /** `sendgrid:` and `ses:`: the origin of the API. @default the service's own */
+  /** Mail services: the origin of the API, such as that of another region. @default the service's own */
   endpoint?: string
   /** `ses:`: the region, such as `eu-central-1`. @default the region that the AWS SDK finds in its environment */
   region?: string
@@ -43,6 +49,7 @@ export const SERVICE_KEYS = [
   'region',
   'credentials',
   'configurationSet',
+  ...MAIL_SERVICE_KEYS,
 ] as const satisfies readonly (keyof ServiceOptions)[]
 
 /** The fields of each scheme, without those that every transport has. */
@@ -51,16 +58,23 @@ const FIELDS: Record<string, readonly string[]> = {
   'file:': ['dkim'],
   'sendgrid:': ['apiKey', 'endpoint'],
   'ses:': ['dkim', 'endpoint', 'region', 'credentials', 'configurationSet'],
+  ...MAIL_SERVICE_FIELDS,
 }
 
+const SCHEMES = ['inbox:', 'file:', 'sendgrid:', 'ses:', ...MAIL_SERVICE_SCHEMES]
+
 /** Returns the scheme of a URL that does not name an SMTP server. */
-export function serviceScheme(text: string): 'inbox:' | 'file:' | 'sendgrid:' | 'ses:' | undefined {
-  return (['inbox:', 'file:', 'sendgrid:', 'ses:'] as const).find((scheme) => text.startsWith(scheme))
+export function serviceScheme(text: string): string | undefined {
+  return SCHEMES.find((scheme) => text.startsWith(scheme))
 }
 
 /** Whether a transport's service builds the message, so that it can't send a finished one. */
 export function buildsMessages({ kind }: { kind: string }): boolean {
-  return kind === 'sendgrid' || kind === 'plugin'
+  return (
+    kind === 'sendgrid' ||
+    kind === 'plugin' ||
+    (kind !== 'mailgun' && MAIL_SERVICE_SCHEMES.includes(`${kind}:`))
+  )
 }
 
 /** Rejects fields that only other transports have. */
@@ -172,15 +186,4 @@ function credentialsOf(check: Validator, value: unknown, at: string): SesCredent
   if (given['sessionToken'] !== undefined)
     credentials.sessionToken = check.string(given['sessionToken'], `${at}.sessionToken`)
   return credentials
-}
-
-/** Returns the origin of an API. It must be https, so that credentials never cross a network unencrypted. */
-function originOf(check: Validator, value: unknown, at: string): string {
-  const text = check.string(value, at)
-  if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://api.example.com'")
-  const { protocol, hostname, origin, pathname } = new URL(text)
-  const safe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
-  if (!safe) check.fail(at, 'must be https, or http on this machine')
-  if (pathname !== '/') check.fail(at, 'must end after the host and port')
-  return origin
 }

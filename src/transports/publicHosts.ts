@@ -27,10 +27,12 @@ export function requirePublic(
     if (isPrivateHost(config.host)) fail('url', 'its host is a private address')
     if (config.proxy !== undefined) fail('proxy', 'a proxy connects to addresses that are not checked')
   }
-  if (config.kind === 'inbox') return transport
+  if (config.kind === 'inbox' || config.kind === 'spread') return transport
   if (config.kind === 'ses')
     return config.endpoint === undefined ? transport : fail('endpoint', 'it is not checked')
-  if (config.kind === 'sendgrid' && isPrivateHost(new URL(config.endpoint).hostname))
+  if ('endpoint' in config && isPrivateHost(new URL(config.endpoint).hostname))
     fail('endpoint', 'its host is a private address')
+  if (config.kind === 'msgraph' && isPrivateHost(new URL(config.tokenEndpoint).hostname))
+    fail('tokenEndpoint', 'its host is a private address')
   return { ...transport, config: { ...config, publicOnly: true } }
 }

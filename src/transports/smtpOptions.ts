@@ -38,7 +38,7 @@ export function resolveSmtp(
   if (url.protocol !== 'smtp:' && url.protocol !== 'smtps:')
     check.fail(
       urlPath,
-      `has the unknown scheme '${url.protocol}'; use smtp:, smtps:, inbox:, file:, sendgrid:, or ses:`,
+      `has the unknown scheme '${url.protocol}'; use smtp:, smtps:, inbox:, file:, or the scheme of a mail service`,
     )
   if (url.hostname === '') check.fail(urlPath, "has no host; write 'smtp://host:587'")
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')

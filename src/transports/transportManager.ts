@@ -29,7 +29,8 @@ export interface ReloadOptions {
 
 /** A transport as its options say. */
 interface ManagedTransport {
-  config: TransportConfig
+  /** Undefined if it only distributes messages to others. */
+  config: TransportConfig | undefined
   /** How the dispatcher knows it. */
   state: TransportStateOptions
   /** Whether the option `resolveTransport` returned it. */
@@ -74,12 +75,9 @@ export class TransportManager implements ResolvedTransports {
     from: string | undefined,
     open: boolean,
   ) {
-    const stateOf = new Map(states.map((state) => [state.name, state]))
+    const configOf = new Map(transports.map((config) => [config.name, config]))
     this.#transports = new Map(
-      transports.map((config) => {
-        const state = stateOf.get(config.name) ?? { name: config.name, budget: {}, failover: [] }
-        return [config.name, { config, state, resolved: false }]
-      }),
+      states.map((state) => [state.name, { config: configOf.get(state.name), state, resolved: false }]),
     )
     this.#from = from
     this.open = open
@@ -94,7 +92,10 @@ export class TransportManager implements ResolvedTransports {
 
   async verify(input: unknown): Promise<TransportReport> {
     const [first] = this.names
-    const name = this.#known(input ?? first, 'transport')
+    const named = this.#known(input ?? first, 'transport')
+    const [share] = this.#transports.get(named)?.state.spread ?? []
+    // Of those that share its messages, the first one is tested.
+    const name = share?.[0] ?? named
     const config = this.#transports.get(name)?.config
     const keys = config !== undefined && 'dkim' in config ? config.dkim : undefined
     const [report, dkim] = await Promise.all([
@@ -193,7 +194,8 @@ export class TransportManager implements ResolvedTransports {
   withoutRaw(name: string): boolean {
     const transport = this.#transports.get(name)
     if (transport === undefined) return false
-    return [name, ...transport.state.failover].some((each) => {
+    const { failover, spread = [] } = transport.state
+    return [name, ...failover, ...spread.map(([each]) => each)].some((each) => {
       const config = this.#transports.get(each)?.config
       return config !== undefined && buildsMessages(config)
     })
@@ -245,7 +247,7 @@ export class TransportManager implements ResolvedTransports {
         return check.fail(path, 'there is no such transport; add it with addTransport()')
       const managed = this.#managed(name, value, path, false)
       checkFailover(check, managed.state, names, path)
-      if (managed.config.kind !== old.config.kind)
+      if (managed.config?.kind !== old.config?.kind)
         return check.fail(
           path,
           'the kind of a transport never changes; add another transport with addTransport()',
@@ -263,7 +265,9 @@ export class TransportManager implements ResolvedTransports {
   }
 
   #toManaged(transport: ResolvedTransport, path: string, resolved: boolean): ManagedTransport {
-    const { name, config, budget, failover } = transport
+    const { name, config, budget, failover, spread } = transport
+    if (config.kind === 'spread')
+      return { config: undefined, state: { name, budget, failover, ...(spread && { spread }) }, resolved }
     if (config.kind === 'inbox')
       return check.fail(
         path,

@@ -2,6 +2,7 @@ import type { TlsOptions, TransportConfig } from '../protocol/transportConfig.js
 import { isPlainObject, type Validator } from '../validation.js'
 import type { AuthOptions, DkimOptions } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
+import { resolveMailService } from './mailServices.js'
 import {
   checkFields,
   type PluginOptions,
@@ -14,10 +15,11 @@ import {
   serviceScheme,
 } from './providers.js'
 import { type InboxTransport, resolveSmtp, signedBy } from './smtpOptions.js'
+import type { Spread } from './transportState.js'
 
 /** A transport's URL with further options. */
 export interface TransportOptions extends BudgetOptions, ServiceOptions {
-  /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, `sendgrid:` or `ses:`. */
+  /** `smtp://user:pass@host:587`, `smtps://…`, `inbox:`, `file:./folder`, or a mail service: `sendgrid:`, `ses:`, `postmark:`, `mailgun:`, `resend:`, `brevo:`, `mailjet:`, or `msgraph:`. */
   url: string
   /** Credentials that are not part of the URL: a password, or OAuth 2.0 tokens. @default the credentials in the URL */
   auth?: AuthOptions
@@ -100,10 +102,19 @@ export type PluginTransportOptions = PluginOptions &
   BudgetOptions &
   Pick<TransportOptions, 'failover' | 'allowPrivateHosts'>
 
-/** A URL, or an object with a URL and further options. */
-export type TransportInput = string | TransportOptions | PluginTransportOptions
+/** Other transports that share the messages of this one. */
+export interface SpreadOptions {
+  /**
+   * Weights by name: with `{ a: 3, b: 1 }`, three of four messages go over `a`, while both work. A transport whose server can't be reached, or
+   * that is paused, gets none while another one works.
+   */
+  spread: Record<string, number>
+}
 
-type TransportSpec = TransportConfig | InboxTransport
+/** A URL, or an object with a URL and further options. */
+export type TransportInput = string | TransportOptions | PluginTransportOptions | SpreadOptions
+
+type TransportSpec = TransportConfig | InboxTransport | { kind: 'spread'; name: string }
 
 /** The resolved options of a transport: `config` is for the threads, the rest for the main thread. */
 export interface ResolvedTransport {
@@ -111,6 +122,7 @@ export interface ResolvedTransport {
   config: TransportSpec
   budget: BudgetOptions
   failover: string[]
+  spread?: Spread
 }
 
 const COMMON_KEYS = ['failover', 'allowPrivateHosts', ...BUDGET_KEYS] as const
@@ -149,6 +161,7 @@ export function resolveTransport(
   value: unknown,
   path: string,
 ): ResolvedTransport {
+  if (isPlainObject(value) && 'spread' in value) return resolveSpread(check, name, value, path)
   if (isPlainObject(value))
     for (const key of Object.keys(value)) {
       const hint = FOREIGN_OPTIONS[key.toLowerCase()]
@@ -180,6 +193,7 @@ function specOf(
   if (scheme === 'file:') return resolveFile(check, name, text, options, path)
   if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
   if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
+  if (scheme !== undefined) return resolveMailService(check, name, text, options, path)
   return resolveSmtp(check, name, text, options, path, urlPath)
 }
 
@@ -188,13 +202,34 @@ function failoverOf(check: Validator, value: unknown, path: string): string[] {
   return names.map((name, index) => check.string(name, `${path}[${index}]`))
 }
 
+const MAX_WEIGHT = 1_000_000
+
+function resolveSpread(
+  check: Validator,
+  name: string,
+  value: Record<string, unknown>,
+  path: string,
+): ResolvedTransport {
+  const { spread } = check.object(value, path, ['spread'])
+  if (!isPlainObject(spread) || Object.keys(spread).length === 0)
+    return check.fail(`${path}.spread`, 'must be an object of weights by the name of a transport')
+  const weights = Object.entries(spread).map(
+    ([each, weight]) => [each, check.number(weight, `${path}.spread.${each}`, 0, MAX_WEIGHT)] as const,
+  )
+  if (weights.every(([, weight]) => weight === 0)) check.fail(`${path}.spread`, 'needs a weight above 0')
+  return { name, config: { kind: 'spread', name }, budget: {}, failover: [], spread: weights }
+}
+
 /** Checks that the failover transports of a transport exist, and are other transports. */
 export function checkFailover(
   check: Validator,
-  transport: { name: string; failover: readonly string[] },
+  transport: { name: string; failover: readonly string[]; spread?: Spread },
   names: readonly string[],
   path: string,
 ): void {
+  for (const [other] of transport.spread ?? [])
+    if (other === transport.name || !names.includes(other))
+      check.fail(`${path}.spread`, `there is no other transport ${JSON.stringify(other.slice(0, 64))}`)
   for (const other of transport.failover) {
     if (other === transport.name) check.fail(`${path}.failover`, 'must name other transports, not this one')
     if (!names.includes(other))

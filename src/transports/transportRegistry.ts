@@ -78,6 +78,7 @@ export class TransportRegistry {
     let resolved = 0
     return this.#router
       .all()
+      .filter(({ spread }) => spread === undefined)
       .filter(({ stale, troubled }) => stale === undefined || (troubled && resolved++ < MAX_TROUBLED))
       .map(({ status }) => status)
   }

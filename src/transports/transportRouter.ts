@@ -2,7 +2,12 @@ import type { Clock } from '../clock.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import type { BreakerOptions } from './breaker.js'
 import type { Allowances } from './budgets.js'
-import { TransportState, type TransportListener, type TransportStateOptions } from './transportState.js'
+import {
+  type Spread,
+  TransportState,
+  type TransportListener,
+  type TransportStateOptions,
+} from './transportState.js'
 
 /** Transports that are gone and were failing, at most. */
 const MAX_REMEMBERED = 1_000
@@ -52,7 +57,8 @@ export class TransportRouter {
    * transport that doesn't. The transport doesn't change during an attempt.
    */
   for(transport: string): TransportState | undefined {
-    const own = this.own(transport)
+    const named = this.own(transport)
+    const own = named?.spread === undefined || named.paused ? named : this.#share(named.spread)
     if (own === undefined || own.failover.length === 0 || !own.breaker.holds) return own
     return this.#failoverOf(own).find(({ breaker }) => !breaker.holds) ?? own
   }
@@ -61,6 +67,7 @@ export class TransportRouter {
   delay(transport: string): number {
     const own = this.own(transport)
     if (own === undefined) return 0
+    if (own.spread !== undefined) return Math.min(...own.spread.map(([name]) => this.#ownDelay(name)))
     const delays = this.#failoverOf(own).map(({ breaker }) => (breaker.holds ? breaker.delay() : 0))
     return Math.min(own.breaker.delay(), ...delays)
   }
@@ -68,9 +75,10 @@ export class TransportRouter {
   /** Returns the names, as messages give them, of the transports whose messages this one takes at the moment. */
   namesFor(transport: TransportState): string[] {
     const names = new Set([transport.name, DEFAULT_TRANSPORT])
-    for (const { name, failover } of this.#transports.values())
-      if (failover.includes(transport.name)) names.add(name)
-    return [...names].filter((name) => this.for(name) === transport)
+    for (const { name, failover, spread = [] } of this.#transports.values())
+      if (failover.includes(transport.name) || spread.some(([each]) => each === transport.name))
+        names.add(name)
+    return [...names].filter((name) => this.own(name)?.spread !== undefined || this.for(name) === transport)
   }
 
   get(transport: string): TransportState | undefined {
@@ -90,6 +98,23 @@ export class TransportRouter {
     if (own !== undefined || transport !== DEFAULT_TRANSPORT) return own
     const first = this.#transports.values().next().value
     return first?.stale === undefined ? first : undefined
+  }
+
+  #ownDelay(name: string): number {
+    const own = this.#transports.get(name)
+    return own?.breaker.holds === true ? own.breaker.delay() : 0
+  }
+
+  /** Chooses a transport at random, by weight: among those that work, if there are any. */
+  #share(spread: Spread): TransportState | undefined {
+    const all = spread.flatMap(([name, weight]) => {
+      const state = this.#transports.get(name)
+      return state === undefined || state.spread !== undefined ? [] : [{ state, weight }]
+    })
+    const working = all.filter(({ state }) => !state.breaker.holds && !state.paused)
+    const from = working.length > 0 ? working : all
+    let left = Math.random() * from.reduce((sum, { weight }) => sum + weight, 0)
+    return from.find(({ weight }) => (left -= weight) < 0)?.state ?? from.at(-1)?.state
   }
 
   #failoverOf({ failover }: TransportState): TransportState[] {

@@ -23,7 +23,11 @@ export interface TransportStateOptions {
   budget: BudgetOptions
   /** Names of the transports that take its messages while its server can't be reached, in order. */
   failover: readonly string[]
+  /** The transports that share its messages, with their weights; then it sends nothing itself. */
+  spread?: Spread
 }
+
+export type Spread = readonly (readonly [name: string, weight: number])[]
 
 export interface TransportListener extends BreakerListener {
   /** The server asked for fewer messages. @param rate messages per second from now on */
@@ -42,6 +46,7 @@ export interface BudgetLease {
 export class TransportState {
   readonly name: string
   failover: readonly string[]
+  spread: Spread | undefined
   /** Whether its messages are held until it is resumed. */
   paused = false
   /** Maximum number of connections, if it was changed. */
@@ -62,7 +67,7 @@ export class TransportState {
   readonly #clock: Clock
 
   constructor(
-    { name, budget, failover }: TransportStateOptions,
+    { name, budget, failover, spread }: TransportStateOptions,
     breaker: Required<BreakerOptions>,
     listener: TransportListener,
     allowances: Allowances,
@@ -70,6 +75,7 @@ export class TransportState {
   ) {
     this.name = name
     this.failover = failover
+    this.spread = spread
     this.breaker = new Breaker(name, breaker, listener, clock)
     this.#listener = listener
     this.#allowances = allowances
@@ -127,8 +133,9 @@ export class TransportState {
   }
 
   /** Applies new limits and failover transports. Leases of the old limits are returned to those. */
-  reload({ budget, failover }: TransportStateOptions): void {
+  reload({ budget, failover, spread }: TransportStateOptions): void {
     this.failover = failover
+    this.spread = spread
     const { rate } = this.#budget
     this.#budget = budget
     if (budget.rate !== rate) this.#allowance = this.#newAllowance()

@@ -11,6 +11,10 @@ import { freePort } from '../support/ports.js'
 import { RabbitMq } from '../support/rabbitmq.js'
 import { describeWith } from '../support/tools.js'
 
+/** Messages, and times that the consuming process is killed; INTAKE_KILLS=5 for a long run. */
+const KILLS = Number(process.env['INTAKE_KILLS'] ?? 2)
+const MESSAGES = KILLS === 2 ? 300 : 1_000 * KILLS
+
 const MAIL = { to: 'ada@example.com', from: 'hello@acme.example', subject: 'Hi', text: 'Hello.' }
 
 describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
@@ -131,7 +135,7 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
   })
 
   it('loses nothing while its process and the broker are killed, and recognizes what is delivered again', async () => {
-    const inbox = await testInbox({ keep: 1_000 })
+    const inbox = await testInbox({ keep: 2 * MESSAGES })
     const file = path.join(await folderOf({}), 'outbox.db')
     const queue = `mail${++queues}`
     const receiver = async () => {
@@ -149,7 +153,7 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
       child.kill('SIGKILL')
       await once(child, 'exit')
     }
-    const ids = Array.from({ length: 300 }, (_, n) => n)
+    const ids = Array.from({ length: MESSAGES }, (_, n) => n)
     let child = await receiver()
     const publisher = await channel()
     for (const n of ids)
@@ -158,9 +162,12 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
         messageId: `m${n}`,
       })
     await publisher.waitForConfirms()
-    await expect.poll(() => inbox.count).toBeGreaterThan(20)
-    await kill(child)
-    child = await receiver()
+    for (let kills = 1; kills < KILLS; kills++) {
+      const before = inbox.count
+      await expect.poll(() => inbox.count).toBeGreaterThan(before + 20)
+      await kill(child)
+      child = await receiver()
+    }
     const before = inbox.count
     await expect.poll(() => inbox.count).toBeGreaterThan(before)
     await server.kill()
@@ -168,6 +175,8 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
     const subjects = async () => new Set((await inbox.messages()).map(({ subject }) => subject))
     await expect.poll(async () => (await subjects()).size).toBe(ids.length)
     await kill(child)
+    if (process.env['INTAKE_KILLS'] !== undefined)
+      console.log(`${MESSAGES} messages, ${KILLS} kills, and one of the broker: ${inbox.count} received`)
     const mailer = await testMailer({
       transport: inbox.url,
       threads: 0,

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
 import type { SmtpIntakeLimits } from 'threadpost/intake'
 import { describe, expect, it } from 'vitest'
@@ -43,6 +44,22 @@ describe('a hostile client of the SMTP intake', () => {
     const client = new RawClient(intake.port)
     await client.reply()
     expect(await client.ask(`MAIL FROM:<${ACME}>`)).toMatch(/^503 /)
+  })
+
+  it('may send reports without a password, and nothing else', async () => {
+    const intake = await quietIntake({ auth: { users }, bounces: 'bounces@acme.example' })
+    const client = await clientOf(intake)
+    expect(await client.ask('MAIL FROM:<>')).toMatch(/^250 /)
+    for (const to of [ADA, 'bounces@example.com', 'bounces2@acme.example', 'x+bounces@acme.example'])
+      expect(await client.ask(`RCPT TO:<${to}>`)).toMatch(/^530 5\.7\.0 /)
+    expect(await client.ask('DATA')).toMatch(/^503 /)
+    expect(await client.ask('RCPT TO:<Bounces+token@ACME.example>')).toMatch(/^250 /)
+    expect(await client.ask(`RCPT TO:<${ADA}>`)).toMatch(/^452 4\.5\.3 /)
+    await client.ask('RSET')
+    await client.ask(`AUTH PLAIN ${plainToken('shop', 'secret')}`)
+    await client.ask(`MAIL FROM:<${ACME}>`)
+    expect(await client.ask(`RCPT TO:<${ADA}>`)).toMatch(/^250 /)
+    expect(await client.ask('RCPT TO:<bounces@acme.example>')).toMatch(/^452 4\.5\.3 /)
   })
 
   it('has three attempts at a password, and its address a limited number', async () => {
@@ -204,6 +221,19 @@ describe('a hostile client of the SMTP intake', () => {
     expect(await refused.reply()).toMatch(/^421 4\.7\.0 Too many connections/)
     expect(await slow.ask('.')).toMatch(/^250 /)
     expect(await submit(second, [...MESSAGE, long])).toMatch(/^250 /)
+  })
+
+  it('can open no more connections by not beginning TLS', async () => {
+    const { key, cert } = createAuthority().issue('127.0.0.1')
+    const tls = { key, cert, implicit: true }
+    const intake = await quietIntake({ tls, limits: { connectionsPerClient: 2 } })
+    const silent = [new RawClient(intake.port), new RawClient(intake.port)]
+    for (const client of silent) await once(client.socket, 'connect')
+    const third = new RawClient(intake.port)
+    await third.closed()
+    expect(silent.map(({ ended }) => ended)).toEqual([undefined, undefined])
+    await intake.close({ deadline: 60_000 })
+    for (const client of silent) await client.closed()
   })
 
   it('injects no command before TLS, and no line break into a reply or a Received field', async () => {

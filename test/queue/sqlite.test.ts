@@ -16,8 +16,10 @@ let files = 0
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-queueSuite('sqlite', (options) =>
-  SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
+queueSuite(
+  'sqlite',
+  (options) => SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
+  { groups: true },
 )
 
 it('closes an outbox thread that is just replacing another', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { TemplateManifest } from '../../src/protocol/templateManifest.js'
 import { failure, useTemplates } from '../workers/render/support/templates.js'
 
@@ -17,11 +17,13 @@ export interface LanguageSources {
   broken: string
   /** Needs `name`, which `send()` can check. @default the language declares needs */
   declaresNeeds?: boolean
+  /** Prepares the template folder. @default nothing */
+  prepare?: (dir: string) => Promise<void>
 }
 
 /** The contract of a template language: see `TemplateLanguage`. */
 export function languageSuite(title: string, sources: LanguageSources): void {
-  const { extension, full, french, broken, declaresNeeds = true } = sources
+  const { extension, full, french, broken, declaresNeeds = true, prepare } = sources
   const data = {
     name: 'Ada',
     url: 'https://acme.example/?a=1&b=2',
@@ -31,6 +33,7 @@ export function languageSuite(title: string, sources: LanguageSources): void {
   describe(`The language ${title}`, () => {
     const templates = useTemplates()
     const { render, write } = templates
+    beforeEach(() => prepare?.(templates.dir))
     const manifest = async (): Promise<TemplateManifest | undefined> =>
       (await templates.renderer.catalogue()).templates[0]
 
@@ -100,14 +103,15 @@ export function languageSuite(title: string, sources: LanguageSources): void {
       expect((await manifest())?.error).toContain(`a${extension}`)
     })
 
-    test.runIf(declaresNeeds)('declares the data that it needs, and refuses to render without', async () => {
-      await write({ [`a${extension}`]: full })
-      const { needs, hasSubject } = (await manifest()) ?? {}
-      expect(hasSubject).toBe(true)
-      expect(needs).toContainEqual({ need: 'value', path: { scope: 0, parts: ['name'] } })
-      const { code } = await failure(render('a', { url: '', items: [] }))
-      expect(code).toBe('MISSING_DATA')
-    })
+    if (declaresNeeds)
+      test('declares the data that it needs, and refuses to render without', async () => {
+        await write({ [`a${extension}`]: full })
+        const { needs, hasSubject } = (await manifest()) ?? {}
+        expect(hasSubject).toBe(true)
+        expect(needs).toContainEqual({ need: 'value', path: { scope: 0, parts: ['name'] } })
+        const { code } = await failure(render('a', { url: '', items: [] }))
+        expect(code).toBe('MISSING_DATA')
+      })
 
     test('takes its sample data from the sample file', async () => {
       await write({ [`a${extension}`]: full, 'a.json': JSON.stringify({ name: 'Sample' }) })

@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 /** Stands in the options of the transport, and must stand nowhere else. */
 export const SECRET = 'canary-7f3a9'
 /** A service repeats what it was given: the key, and a link of the message. */
-const INDISCREET = `, said ${SECRET} of https://app.example/reset?token=canary0123456789`
+export const INDISCREET = `, said ${SECRET} of https://app.example/reset?token=canary0123456789`
 
 /** What the server does with the next request. */
 export type Mood = 'ok' | 'refuse' | 'tooLarge' | 'unauthorized' | 'throttle' | 'down' | 'hang' | 'drop'
@@ -32,6 +32,10 @@ export class MailApi {
   readonly taken: Taken[] = []
   readonly moods: Mood[] = []
   url = ''
+  /** Called with each request before it is answered. */
+  onRequest: () => void = () => undefined
+  /** The idempotency keys of the requests. */
+  readonly keys: unknown[] = []
 
   static async start(dialect: Dialect): Promise<MailApi> {
     const api = new MailApi()
@@ -50,11 +54,13 @@ export class MailApi {
   }
 
   #answer(dialect: Dialect, request: IncomingMessage, response: ServerResponse, body: string): void {
+    this.onRequest()
     if (dialect.verify(response, request, body, this.mood)) return
     if (request.url !== dialect.path) {
       response.writeHead(404).end()
       return
     }
+    this.keys.push(request.headers['idempotency-key'])
     this.moods.push(this.mood)
     switch (this.mood) {
       case 'hang':
@@ -72,7 +78,7 @@ export class MailApi {
   }
 }
 
-const STATUS = { refuse: 400, tooLarge: 413, unauthorized: 401, throttle: 429, down: 503 } as const
+export const STATUS = { refuse: 400, tooLarge: 413, unauthorized: 401, throttle: 429, down: 503 } as const
 
 interface Address {
   email: string

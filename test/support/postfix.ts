@@ -112,6 +112,8 @@ qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+smtp unix - - n - - smtp
 error unix - - n - - error
 proxymap unix - - n - - proxymap
 anvil unix - - n - 1 anvil

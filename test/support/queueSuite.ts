@@ -6,6 +6,7 @@ import { testAcceptance } from './queueSuite/acceptance.js'
 import { testClose } from './queueSuite/close.js'
 import { testDelivery } from './queueSuite/delivery.js'
 import { type OpenQueue, useFixture } from './queueSuite/fixture.js'
+import { testGroups } from './queueSuite/groups.js'
 import { testHeldMessages } from './queueSuite/heldMessages.js'
 import { testManualActions } from './queueSuite/manualActions.js'
 import { testQueries } from './queueSuite/queries.js'
@@ -13,10 +14,12 @@ import { testRecords } from './queueSuite/records.js'
 import { testReports } from './queueSuite/reports.js'
 import { testRetention } from './queueSuite/retention.js'
 
-export function queueSuite(name: string, openQueue: OpenQueue): void {
+/** @param options.groups whether the groups of messages take turns: see the table of src/queue/README.md */
+export function queueSuite(name: string, openQueue: OpenQueue, { groups = false } = {}): void {
   describe(`queue: ${name}`, () => {
     const fixture = useFixture(openQueue)
     testDelivery(fixture)
+    if (groups) testGroups(fixture)
     testHeldMessages(fixture)
     testAcceptance(fixture)
     testManualActions(fixture)

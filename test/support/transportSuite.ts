@@ -22,7 +22,7 @@ const everyone = ['ada@example.com', 'bob@example.com', 'cy@example.com', 'di@ex
 export function transportSuite(
   dialect: Dialect,
   transportAt: (url: string) => TransportInput,
-  { honoursRetryAfter = true } = {},
+  { honoursRetryAfter = true, drops = 1 } = {},
 ): void {
   const start = async (options: Partial<Parameters<typeof testMailer>[0]> = {}) => {
     const api = await MailApi.start(dialect)
@@ -122,7 +122,7 @@ export function transportSuite(
       ...(mood === 'hang' ? { code: 'REPLY_TIMEOUT' } : {}),
     }
     expect(await held).toMatchObject({ heldReason: 'uncertain', outcome })
-    expect(api.moods).toEqual([mood])
+    expect(api.moods).toEqual(Array.from({ length: mood === 'drop' ? drops : 1 }, () => mood))
   })
 
   it('is certain of nothing sent where nobody listens', async () => {

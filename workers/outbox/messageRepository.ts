@@ -191,8 +191,8 @@ export class Inserter {
       'SELECT id, message_id AS messageId, fingerprint FROM idempotency WHERE key = ? AND kept_until > ?',
     )
     this.#insert = db.prepare(
-      `INSERT INTO message (seq, id, status, place, rank, accepted_at, due_at, expires_at, next_attempt_at, head)
-       VALUES (?, ?, ${STATUS_NUMBERS.queued}, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO message (seq, id, status, place, rank, turn, accepted_at, due_at, expires_at, next_attempt_at, head)
+       VALUES (?, ?, ${STATUS_NUMBERS.queued}, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#insertContent = db.prepare('INSERT INTO content (seq, body, attachments) VALUES (?, ?, ?)')
     this.#insertKey = db.prepare(
@@ -217,7 +217,7 @@ export class Inserter {
   }
 
   #store(row: NewRow, now: number): void {
-    const { id, messageId, head, content, attachments, rank, acceptedAt, notBefore, expiresAt } = row
+    const { id, messageId, head, content, attachments, rank, group, acceptedAt, notBefore, expiresAt } = row
     const { key, fingerprint, keyUntil } = row
     const seq = this.#counters.addAccepted()
     const waits = notBefore !== null && notBefore > now
@@ -226,6 +226,7 @@ export class Inserter {
       id,
       waits ? PLACE.scheduled : PLACE.ready,
       rank,
+      group,
       acceptedAt,
       Math.max(notBefore ?? 0, acceptedAt),
       expiresAt,

@@ -1,15 +1,11 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { ISOLATION_THRESHOLD, type CachedRow } from '../../src/queue/sqlite/outboxProtocol.js'
-import {
-  STATUS_NUMBERS,
-  type StatusNumber,
-  type StoredRow,
-  type ClaimedRow,
-} from '../../src/queue/storedRow.js'
+import { STATUS_NUMBERS, type StoredRow, type ClaimedRow } from '../../src/queue/storedRow.js'
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
 import type { Counters } from './counters.js'
 import type { AttachmentStore } from './messageRepository.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
+import { Turns, type Waiting } from './turns.js'
 
 /** Maximum number of rows changed per transaction, so that none takes long. */
 const STEP = 500
@@ -19,13 +15,6 @@ const ISOLATION_TIME = 15_000
 const MAX_CLAIM_BYTES = 8 * 1024 * 1024
 
 type LanePlace = typeof PLACE.ready | typeof PLACE.isolated
-
-interface Waiting {
-  seq: number
-  id: string
-  rev: number
-  status: StatusNumber
-}
 
 interface Lane {
   next: Statement<[number, number], Waiting>
@@ -56,6 +45,7 @@ export class ReadyQueue {
   #isolated: number | undefined
   #isolatedUntil = 0
   readonly #lanes: Record<LanePlace, Lane>
+  readonly #turns: Turns
   readonly #markClaimed: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
   readonly #promote: Statement<[number, number]>
@@ -82,6 +72,7 @@ export class ReadyQueue {
     this.#cachedIds = cachedIds
     this.#token = token
     this.#lanes = { [PLACE.ready]: laneOf(db, PLACE.ready), [PLACE.isolated]: laneOf(db, PLACE.isolated) }
+    this.#turns = new Turns(db)
     this.#markClaimed = db.prepare(
       `UPDATE message SET status = ${STATUS_NUMBERS.sending}, place = ${PLACE.none}, next_attempt_at = NULL,
        token = ?, rev = rev + 1 WHERE seq = ?`,
@@ -148,9 +139,11 @@ export class ReadyQueue {
     const claimed: (ClaimedRow | CachedRow)[] = []
     let bytes = 0
     try {
-      for (const hasReady of this.#lanes[place].next.all(now, slots)) {
-        const { seq, status } = hasReady
-        const row = this.#cachedRow(hasReady) ?? this.#read(seq)
+      for (const waiting of place === PLACE.ready
+        ? this.#turns.take(slots, now)
+        : this.#lanes[place].next.all(now, slots)) {
+        const { seq, status } = waiting
+        const row = this.#cachedRow(waiting) ?? this.#read(seq)
         this.#markClaimed.run(this.#token, seq)
         this.#counters.move(status, STATUS_NUMBERS.sending)
         this.#claimed.add(seq)

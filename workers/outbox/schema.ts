@@ -12,6 +12,7 @@ export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
  *
  * - `tally` is one row with the message counts, so that no query ever counts messages. `claims` counts all claims ever made,
  *   and `origin` identifies the file and its copies: see `claimCounter.ts`.
+ * - `message.turn` is the group with which a message takes turns.
  * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
  * - `record` holds what the processes share besides messages: see src/queue/records.ts. Its value is JSON.
  * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
@@ -100,6 +101,11 @@ export const MIGRATIONS: readonly string[] = [
     keep_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX record_kept ON record (keep_until);
+  `,
+  `
+  ALTER TABLE message ADD COLUMN turn TEXT NOT NULL DEFAULT '';
+  DROP INDEX message_line;
+  CREATE INDEX message_turn ON message (rank, turn, seq) WHERE place = 1;
   `,
 ]
 

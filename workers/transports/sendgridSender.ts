@@ -1,8 +1,8 @@
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { SendgridTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { unsubscribeFields } from '../../src/protocol/unsubscribeFields.js'
-import { headerValue, mailbox } from '../compose/headerFields.js'
+import { headerObject } from './apiFields.js'
 import { sendInAscii } from './asciiRecipients.js'
+import { callApi } from './httpClient.js'
 import { rawUnsupported } from './sendResults.js'
 import {
   parseRetryAfter,
@@ -13,9 +13,6 @@ import {
 } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
-
-/** Characters of an error response that are parsed. */
-const MAX_BODY = 64 * 1024
 
 /** Sends through SendGrid's v3 API: one request per message, one response for all recipients. SendGrid builds the message. */
 export class SendgridSender implements Transport {
@@ -67,24 +64,23 @@ export class SendgridSender implements Transport {
   }
 
   async #request(path: string, signal: AbortSignal, body?: string): Promise<ServiceResponse> {
-    const response = await fetch(`${this.#config.endpoint}${path}`, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: {
-        authorization: `Bearer ${this.#config.apiKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    const { endpoint, apiKey, publicOnly } = this.#config
+    const { status, header, text } = await callApi(
+      {
+        url: `${endpoint}${path}`,
+        headers: {
+          authorization: `Bearer ${apiKey}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body }),
       },
-      redirect: 'manual',
       signal,
-      ...(body === undefined ? {} : { body }),
-    })
-    const { status, headers } = response
-    // The status decides the result, even if the rest of the response is cut off.
-    const text = await response.text().catch(() => '')
-    const retryAfter =
-      parseRetryAfter(headers.get('retry-after')) ?? resetOf(headers.get('x-ratelimit-reset'))
+      publicOnly,
+    )
+    const retryAfter = parseRetryAfter(header('retry-after')) ?? resetOf(header('x-ratelimit-reset'))
     return {
       status,
-      text: status < 300 ? (headers.get('x-message-id') ?? 'accepted') : errorsOf(text.slice(0, MAX_BODY)),
+      text: status < 300 ? (header('x-message-id') ?? 'accepted') : errorsOf(text),
       ...(retryAfter === undefined ? {} : { retryAfter }),
     }
   }
@@ -95,8 +91,8 @@ function portOf(port: string, protocol: string): number {
 }
 
 /** Converts X-RateLimit-Reset, in seconds since the epoch, to milliseconds from now. */
-function resetOf(value: string | null): number | undefined {
-  return value !== null && /^\d{9,11}$/.test(value)
+function resetOf(value: string | undefined): number | undefined {
+  return value !== undefined && /^\d{9,11}$/.test(value)
     ? Math.max(0, Number(value) * 1_000 - Date.now())
     : undefined
 }
@@ -117,9 +113,10 @@ function errorsOf(text: string): string {
 }
 
 /** The body of `POST /v3/mail/send`. */
-function requestBody({ payload, parts, envelope }: OutgoingMail): object {
+function requestBody(mail: OutgoingMail): object {
+  const { payload, parts, envelope } = mail
   const { subject = parts.subject, replyTo, attachments } = payload
-  const headers = headersOf(payload)
+  const headers = headerObject(mail)
   return {
     personalizations: personalizationsOf(payload, envelope.to),
     from: personOf(payload.from),
@@ -165,28 +162,6 @@ function personalizationsOf({ to, cc, bcc }: MessagePayload, remaining: readonly
 
 function personOf({ name, address }: Mailbox): object {
   return name === undefined || name === '' ? { email: address } : { email: address, name }
-}
-
-/**
- * Sets the same Message-ID in every attempt. SendGrid sets the Date. Values are encoded as in a message, and several values of
- * one name become a list, because SendGrid takes one value for each name.
- */
-function headersOf(payload: MessagePayload): Record<string, string> {
-  const { sender, inReplyTo, references } = payload
-  const fields: [string, string][] = [
-    ['Message-ID', payload.messageId],
-    ...(sender === undefined ? [] : [['Sender', mailbox(sender)] as [string, string]]),
-    ...(inReplyTo === undefined ? [] : [['In-Reply-To', inReplyTo] as [string, string]]),
-    ...(references.length === 0 ? [] : [['References', references.join(' ')] as [string, string]]),
-    ...payload.headers.map(([name, value]): [string, string] => [name, headerValue(name, value)]),
-    ...unsubscribeFields(payload.listUnsubscribe),
-  ]
-  const byName = new Map<string, [string, string]>()
-  for (const [name, value] of fields) {
-    const [first, values] = byName.get(name.toLowerCase()) ?? [name, '']
-    byName.set(name.toLowerCase(), [first, values === '' ? value : `${values}, ${value}`])
-  }
-  return Object.fromEntries(byName.values())
 }
 
 function attachmentOf(

@@ -52,7 +52,8 @@ export class ServiceResults {
         message: `The endpoint does not offer the service's API: ${detail}`,
         reply,
       })
-    if (status === 408 || status === 429 || status >= 500)
+    // 402: the account has no credit at the moment.
+    if (status === 402 || status === 408 || status === 429 || status >= 500)
       return {
         outcome: {
           result: 'deferred',
@@ -124,6 +125,7 @@ const UNSENT = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'EADDRNOTAVAIL',
+  'EPRIVATEHOST',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
 

@@ -1,6 +1,13 @@
 import type { ConnectionCounts } from '../../src/protocol/tasks.js'
 import type { TransportConfig, TransportReport, TransportUpdate } from '../../src/protocol/transportConfig.js'
 import { DkimSigner } from '../compose/dkimSigner.js'
+import { ApiSender } from './apiSender.js'
+import { brevoApi } from './apis/brevoApi.js'
+import { mailgunApi } from './apis/mailgunApi.js'
+import { mailjetApi } from './apis/mailjetApi.js'
+import { msgraphApi } from './apis/msgraphApi.js'
+import { postmarkApi } from './apis/postmarkApi.js'
+import { resendApi } from './apis/resendApi.js'
 import { FileSender } from './fileSender.js'
 import { PluginSender } from './pluginSender.js'
 import { SendgridSender } from './sendgridSender.js'
@@ -24,6 +31,18 @@ function createTransport(
       return new FileSender(config, connections)
     case 'sendgrid':
       return new SendgridSender(config, connections)
+    case 'postmark':
+      return new ApiSender(config, postmarkApi(config), connections)
+    case 'mailgun':
+      return new ApiSender(config, mailgunApi(config), connections)
+    case 'resend':
+      return new ApiSender(config, resendApi(config), connections)
+    case 'brevo':
+      return new ApiSender(config, brevoApi(config), connections)
+    case 'mailjet':
+      return new ApiSender(config, mailjetApi(config), connections)
+    case 'msgraph':
+      return new ApiSender(config, msgraphApi(config), connections)
     case 'ses':
       return new SesSender(config, connections)
     case 'plugin':

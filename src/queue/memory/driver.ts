@@ -201,7 +201,7 @@ export class MemoryQueue implements QueueDriver {
     }
     this.#delayed.schedule(entry, state.expiresAt, now)
     if (entry.ticket !== NONE || (state.status === 'held' && state.heldReason === 'uncertain')) return
-    entry.ticket = this.#ready.push(entry, job.priority)
+    entry.ticket = this.#ready.push(entry, job.priority, job.group ?? '')
   }
 
   /** Starts as many deliveries as there are free slots. */

@@ -65,14 +65,20 @@ const SKIPPED = /[\u0000-\u0020\u007f-\u00a0\u200b\u2028\u2029\ufeff]+/g
 
 /** Rejects a URL whose scheme is not http, https, mailto, tel or cid, such as `javascript:`. */
 export function rejectScriptUrl(value: string, node: AttributeNode | ValueNode): string {
-  const url = decodeReferences(value).replace(SKIPPED, '')
-  const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
-  if (scheme !== undefined && !SAFE_SCHEMES.has(scheme))
+  const scheme = forbiddenScheme(value)
+  if (scheme !== undefined)
     throw templateError(
       `the URL has the scheme '${scheme.slice(0, 20)}:', but only http, https, mailto, tel and cid are allowed`,
       node.at,
     )
   return value
+}
+
+/** Returns the scheme of a URL in HTML, if it is not one of those above. */
+export function forbiddenScheme(value: string): string | undefined {
+  const url = decodeReferences(value).replace(SKIPPED, '')
+  const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
+  return scheme === undefined || SAFE_SCHEMES.has(scheme) ? undefined : scheme
 }
 
 /** Decodes character references, even without a semicolon, because mail clients decode them before they parse the scheme. */

@@ -1,7 +1,7 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { isLocale } from '../../../src/protocol/locales.js'
-import { isTemplate, preferred, TEMPLATE_EXTENSIONS } from '../languages/extensions.js'
+import { isComponent, isTemplate, preferred, TEMPLATE_EXTENSIONS } from '../languages/extensions.js'
 import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 
 /** The files of a template folder by purpose. Later code uses their names only, never paths. */
@@ -77,8 +77,10 @@ async function scan(root: string, folder: string, found: FolderFiles): Promise<v
     else if (loads !== undefined && !SHARED.has(name.split('/')[0] ?? ''))
       template(found, loads).load ??= { name, path: target, text: await readText(target) }
     else if (folder === '' && HELPERS.includes(entry.name)) found.helpers = target
-    else if (READ.has(path.extname(name))) addFile(name, { name, text: await readText(target) }, found)
-    else found.watched.pop()
+    else if (READ.has(path.extname(name))) {
+      const file = { name, text: await readText(target) }
+      addFile(name, isComponent(path.extname(name)) ? { ...file, path: target } : file, found)
+    } else found.watched.pop()
   }
 }
 

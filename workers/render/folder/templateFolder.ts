@@ -29,6 +29,9 @@ function includeFrom(
   }
 }
 
+/** Reads of any folder in this thread. */
+let reads = 0
+
 /** The folder as it was at one moment. */
 export interface FolderVersion {
   files: FolderFiles
@@ -91,7 +94,9 @@ export class TemplateFolder {
         : await loadHelpers(pathToFileURL(files.helpers))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
     const helpers = createHelpers(custom, readStrings(files))
+    const number = ++this.#count
     const common = {
+      componentsVersion: `${++reads}`,
       include: includeFrom(files.all),
       helpers: new Set(helpers.byName.keys()),
       customHelpers: new Set([...custom.keys()]),
@@ -105,7 +110,7 @@ export class TemplateFolder {
         textParts: { ...common, layouts, partials: partials('.hbs', extension, '.txt') },
       }
     }
-    return { files, helpers, partsFor, customHelpers: common.customHelpers, number: ++this.#count }
+    return { files, helpers, partsFor, customHelpers: common.customHelpers, number }
   }
 }
 

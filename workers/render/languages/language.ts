@@ -14,6 +14,8 @@ export interface Declaration {
   hasSubject: boolean
   /** Data that the variant needs. Empty if only rendering reveals it. */
   needs: Need[]
+  /** The file whose default export is a function of the data: its parameter states the type of the data. */
+  component?: string
   /** Sample data inside the source. A sample file takes precedence. */
   sample?: JsonObject
 }
@@ -48,7 +50,8 @@ export interface TemplateLanguage {
   declare(source: VariantSource): Declaration | Promise<Declaration>
   /** Compiles one variant once per version. @throws TemplateFailure */
   compile(source: VariantSource, options: CompileOptions): Promise<CompiledTemplate>
-  open(compiled: CompiledTemplate, helpers: Helpers): Promise<RenderableTemplate>
+  /** @param folder from which packages are loaded: the template folder, or the folder that `threadpost build` wrote */
+  open(compiled: CompiledTemplate, helpers: Helpers, folder: string): Promise<RenderableTemplate>
   /** Finds every error of a variant, for `threadpost check`. Never throws for an error of the template. */
   check(source: VariantSource, helpers: Helpers, sample: SampleInput | undefined): Promise<CheckResult>
 }

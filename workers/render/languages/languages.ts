@@ -3,8 +3,9 @@ import { extensionOf } from './extensions.js'
 import { htmlLanguage } from './htmlLanguage.js'
 import type { TemplateLanguage } from './language.js'
 import { mjmlLanguage } from './mjmlLanguage.js'
+import { reactLanguage } from './reactLanguage.js'
 
-const LANGUAGES: readonly TemplateLanguage[] = [mjmlLanguage, htmlLanguage]
+const LANGUAGES: readonly TemplateLanguage[] = [mjmlLanguage, htmlLanguage, reactLanguage]
 
 /** Returns the language of a variant. A template that is only a text part belongs to MJML, which runs for none of it. */
 export function languageOf({ main }: VariantSource): TemplateLanguage {

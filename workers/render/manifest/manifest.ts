@@ -48,6 +48,8 @@ export async function buildManifest(
     manifest.hasSubject = variants.every(({ hasSubject }) => hasSubject)
     const ownSample = variants.find((variant) => variant.sample !== undefined)?.sample
     if (sample === undefined && ownSample !== undefined) manifest.sample = ownSample
+    const component = variants.find((variant) => variant.component !== undefined)?.component
+    if (component !== undefined) manifest.component = component
     // A mail uses one variant. Data is certainly needed only if all variants need it.
     const needs = variants.map((variant) => variant.needs)
     const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
@@ -69,6 +71,9 @@ function versionOf({ main, text, load }: TemplateFiles, { files }: FolderVersion
     hash.update(JSON.stringify(texts.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))))
   }
   if (load !== undefined) hash.update(load.text)
+  // A component may import any other.
+  if ([...main.values()].some((file) => file.path !== undefined))
+    for (const [name, file] of files.all) if (file.path !== undefined) hash.update(`${name}\0${file.text}`)
   return hash.digest('hex').slice(0, 12)
 }
 

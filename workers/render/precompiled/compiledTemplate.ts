@@ -15,6 +15,8 @@ export interface Finding {
 export interface CompiledTemplate {
   /** The name of its language. @default 'mjml' */
   language?: string
+  /** The program of a language whose templates are programs. */
+  program?: string
   /** For subject and preheader, and for messages or templates that need MJML for each message. */
   trees: TemplateTrees
   /** The precompiled form. The name is part of the format of built folders. */

@@ -89,7 +89,7 @@ export class BuiltTemplates implements TemplateSource {
     const known = this.#ready.get(compiled)
     if (known !== undefined) return known
     const preparing = languageNamed(compiled.language)
-      .open(compiled, helpers)
+      .open(compiled, helpers, this.dir)
       .then((ready) => {
         this.#ready.set(compiled, ready)
         return ready

@@ -64,7 +64,7 @@ export class FolderTemplates implements TemplateSource {
     const language = languageOf(source)
     const template = language
       .compile(source, { critical, customHelpers })
-      .then((compiled) => language.open(compiled, version.helpers))
+      .then((compiled) => language.open(compiled, version.helpers, this.#folder.dir))
     this.#compiled.set(key, template)
     template.then(
       (ready) => this.#compiled.set(key, ready),

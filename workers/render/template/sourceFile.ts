@@ -6,6 +6,8 @@ export interface SourceFile {
   /** Path relative to the template folder, with forward slashes, as shown in messages. */
   name: string
   text: string
+  /** Absolute path, of a source that a compiler reads itself. */
+  path?: string
 }
 
 const MAX_EXCERPT = 200

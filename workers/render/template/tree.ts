@@ -188,4 +188,6 @@ export interface SharedParts {
   helpers: ReadonlySet<string>
   /** Names of the project's own helpers. */
   customHelpers: ReadonlySet<string>
+  /** Differs whenever a component of the folder has changed. */
+  componentsVersion?: string
 }

@@ -1,0 +1,82 @@
+import type { Mailbox } from '../../../src/protocol/tasks.js'
+import type { MsgraphTransport } from '../../../src/protocol/transportConfig.js'
+import { attachmentsOf, fieldsOf, firstText, headersOf, subjectOf } from '../apiFields.js'
+import type { MailServiceApi } from '../apiSender.js'
+import { ClientCredentials } from '../clientCredentials.js'
+
+/** Internet message headers that Graph accepts in one message. */
+const MAX_HEADERS = 5
+
+/** Microsoft Graph: https://learn.microsoft.com/graph/api/user-sendmail */
+export function msgraphApi(config: MsgraphTransport): MailServiceApi {
+  const { endpoint, user, tokenEndpoint, clientId, clientSecret, publicOnly = false } = config
+  const tokens = new ClientCredentials(
+    { tokenEndpoint, clientId, clientSecret, scope: `${new URL(endpoint).origin}/.default` },
+    publicOnly,
+  )
+  const mailbox = `${endpoint}/v1.0/users/${encodeURIComponent(user)}`
+  let token = ''
+  return {
+    name: 'Microsoft Graph',
+    secrets: [clientSecret],
+    maxRecipients: 500,
+    maxSize: 4 * 1024 * 1024,
+    async prepare(signal) {
+      const result = await tokens.get(signal)
+      if (typeof result !== 'string') return result
+      token = result
+      return undefined
+    },
+    request(mail, { to, cc, bcc }) {
+      const { payload, parts } = mail
+      const html = parts.html !== ''
+      const message = {
+        subject: subjectOf(mail),
+        body: { contentType: html ? 'HTML' : 'Text', content: html ? parts.html : parts.text },
+        from: personOf(payload.from),
+        ...(payload.sender === undefined ? {} : { sender: personOf(payload.sender) }),
+        toRecipients: to.map(personOf),
+        ccRecipients: cc.map(personOf),
+        bccRecipients: bcc.map(personOf),
+        replyTo: payload.replyTo.map(personOf),
+        internetMessageId: payload.messageId,
+        // Graph accepts only headers that begin with x-.
+        internetMessageHeaders: headersOf(mail)
+          .filter(([name]) => /^x-/i.test(name))
+          .slice(0, MAX_HEADERS)
+          .map(([name, value]) => ({ name, value })),
+        ...(payload.tags === undefined ? {} : { categories: payload.tags }),
+        attachments: attachmentsOf(payload).map(({ filename, content, contentType, cid }) => ({
+          '@odata.type': '#microsoft.graph.fileAttachment',
+          name: filename,
+          contentType,
+          contentBytes: content,
+          ...(cid === undefined ? {} : { contentId: cid, isInline: true }),
+        })),
+      }
+      return {
+        url: `${mailbox}/sendMail`,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ message, saveToSentItems: false }),
+      }
+    },
+    read(response, body) {
+      const { status, text } = response
+      if (status < 300) return { text: firstText(response.header('request-id'), 'accepted') }
+      if (status === 401) tokens.drop()
+      const { code, message } = fieldsOf(fieldsOf(body)['error'])
+      const explanation = firstText(
+        [code, message].filter((part) => typeof part === 'string').join(': '),
+        text,
+      )
+      return { text: explanation.replaceAll(token, '***') }
+    },
+    verify: () => ({ url: mailbox, headers: { authorization: `Bearer ${token}` } }),
+    // An application that may only send can't read the user.
+    verified: ({ status }) => status === 403,
+  }
+}
+
+function personOf({ name, address }: Mailbox): object {
+  return { emailAddress: { address, ...(name === undefined || name === '' ? {} : { name }) } }
+}

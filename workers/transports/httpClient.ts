@@ -1,0 +1,88 @@
+import { request as requestPlain } from 'node:http'
+import { request as requestSecure } from 'node:https'
+import { isPrivateHost, lookUpPublic, privateHost } from '../../src/privateHosts.js'
+
+/** A request to a mail service's API. */
+export interface ApiRequest {
+  method?: 'GET' | 'POST'
+  url: string
+  headers: Record<string, string>
+  body?: string | Buffer
+}
+
+export interface ApiResponse {
+  status: number
+  /** The value of a header, by its name in lower case. */
+  header: (name: string) => string | undefined
+  /** The beginning of the body; empty if it was cut off. */
+  text: string
+}
+
+/** Characters of a response that are read. */
+const MAX_BODY = 64 * 1024
+
+/**
+ * Sends a request, and follows no redirect. Rejects with the error of `fetch` or of the connection.
+ * @param publicOnly connect to public addresses only: see {@link lookUpPublic}
+ */
+export function callApi(request: ApiRequest, signal: AbortSignal, publicOnly = false): Promise<ApiResponse> {
+  return publicOnly ? callPublic(request, signal) : callAny(request, signal)
+}
+
+async function callAny(
+  { method, url, headers, body }: ApiRequest,
+  signal: AbortSignal,
+): Promise<ApiResponse> {
+  const response = await fetch(url, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    headers,
+    redirect: 'manual',
+    signal,
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : new Uint8Array(body) }),
+  })
+  // The status decides the result, even if the rest of the response is cut off.
+  const text = await response.text().catch(() => '')
+  return {
+    status: response.status,
+    header: (name) => response.headers.get(name) ?? undefined,
+    text: text.slice(0, MAX_BODY),
+  }
+}
+
+/** `fetch` can't be told which address to connect to. */
+function callPublic({ method, url, headers, body }: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+  const { hostname, protocol } = new URL(url)
+  return new Promise((resolve, reject) => {
+    if (isPrivateHost(hostname)) {
+      reject(privateHost(hostname))
+      return
+    }
+    const open = protocol === 'https:' ? requestSecure : requestPlain
+    const sent = open(url, {
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
+      lookup: lookUpPublic,
+      signal,
+    })
+    sent.on('error', reject)
+    sent.on('response', (response) => {
+      let text = ''
+      const end = (): void =>
+        resolve({
+          status: response.statusCode ?? 0,
+          header: (name) => {
+            const value = response.headers[name]
+            return Array.isArray(value) ? value[0] : value
+          },
+          text,
+        })
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        if (text.length < MAX_BODY) text = (text + chunk).slice(0, MAX_BODY)
+      })
+      response.on('end', end)
+      response.on('error', end)
+    })
+    sent.end(body)
+  })
+}
