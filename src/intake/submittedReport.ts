@@ -1,18 +1,7 @@
 import type { Mailer } from '../index.js'
-import { refusal, type SmtpRefusal } from './smtpReply.js'
-
-/** The part of a mailer that takes in reports. */
-interface Reporting {
-  report?(report: { raw: Uint8Array }): Promise<number>
-}
 
 /** Hands a report to the mailer. The address that it was sent to names the message, and is added as Delivered-To. */
-export async function takeReport(
-  mailer: Mailer & Reporting,
-  octets: string,
-  to: readonly string[],
-): Promise<string | SmtpRefusal> {
-  if (mailer.report === undefined) return refusal(451, '4.3.5', "This mailer doesn't take reports")
+export async function takeReport(mailer: Mailer, octets: string, to: readonly string[]): Promise<string> {
   const fields = to.map((address) => `Delivered-To: ${address}\r\n`).join('')
   const matched = await mailer.report({
     raw: Buffer.concat([Buffer.from(fields), Buffer.from(octets, 'latin1')]),

@@ -15,6 +15,7 @@ import {
 } from '../support/intake.js'
 import { MailApi, SECRET, SENDGRID } from '../support/mailApi.js'
 import { mailerWithInbox, testMailer } from '../support/mailer.js'
+import { dsn } from '../support/reportMails.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
 
 describe('the SMTP intake', () => {
@@ -211,6 +212,33 @@ describe('the SMTP intake', () => {
       ['headers.DKIM-Signature: this header is not allowed', ['DKIM-Signature: v=1', ...MESSAGE]],
     ] as const)
       expect(await submit(client, lines)).toMatch(new RegExp(`^554 5\\.6\\.[03] .*${lost}`))
+  })
+
+  it('takes in the report of another server, and assigns it by the address that it was sent to', async () => {
+    const bounces = { address: 'bounces@acme.example', secret: 'a-secret-of-some-length' }
+    const { mailer, inbox } = await mailerWithInbox({ bounces })
+    const { id } = await mailer.sendAndWait({ to: ADA, subject: 'Hi', text: 'Hello.' })
+    const [sent] = inbox.stored()
+    const to = sent?.envelope.from ?? ''
+    const users = [{ user: 'shop', pass: 'secret' }]
+    const client = await clientOf(await testIntake(mailer, { auth: { users }, bounces: bounces.address }))
+    const report = dsn({
+      to: 'postmaster@acme.example',
+      messageId: '<x@y>',
+      recipients: [
+        { address: ADA, action: 'failed', status: '5.1.1', diagnostic: 'smtp; 550 5.1.1 no such user' },
+      ],
+    })
+    const lines = Buffer.from(report)
+      .toString()
+      .replace(/\r?\n$/, '')
+      .split(/\r?\n/)
+    expect(await submit(client, lines, { from: '', to: [to] })).toBe('250 2.6.0 Report received')
+    expect((await mailer.find(id))?.recipients[0]?.delivery).toMatchObject({ state: 'bounced' })
+    expect(await submit(client, MESSAGE, { from: '', to: [bounces.address] })).toBe(
+      '250 2.6.0 Report received, it matches no message',
+    )
+    expect(inbox.count).toBe(1)
   })
 
   it('closes after the message in progress', async () => {
